@@ -1,0 +1,55 @@
+"""Find out why an image classifier gets a picture wrong.
+
+Names are imported on first use, so that ``import kit`` stays fast and never imports TensorFlow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kit import faults, samples
+    from kit.classifier import Classifier
+    from kit.explorer import Explorer
+    from kit.images import Photo, load_image
+    from kit.perturbation import Perturbation
+    from kit.preprocessing import Preprocessing
+    from kit.scaling import Scaling
+
+_HOMES = {
+    "Classifier": "kit.classifier",
+    "Explorer": "kit.explorer",
+    "Perturbation": "kit.perturbation",
+    "Photo": "kit.images",
+    "Preprocessing": "kit.preprocessing",
+    "Scaling": "kit.scaling",
+    "load_image": "kit.images",
+    "faults": "kit",
+    "samples": "kit",
+}
+
+__all__ = [
+    "Classifier",
+    "Explorer",
+    "Perturbation",
+    "Photo",
+    "Preprocessing",
+    "Scaling",
+    "faults",
+    "load_image",
+    "samples",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        msg = f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}"
+        raise AttributeError(msg)
+    home = _HOMES[name]
+    value = import_module(f"kit.{name}") if home == "kit" else getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
