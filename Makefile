@@ -1,0 +1,46 @@
+# make lab     opens JupyterLab on the first notebook;  LAB_ARGS="--no-browser --port 8890" passes options on
+# make test    runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options on
+# make lock    solves pyproject.toml anew into requirements.lock (needs uv)
+# make clean   removes the environment
+#
+# Both first make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+
+LAB_ARGS ?=
+TEST_ARGS ?=
+
+# The Python that made .venv comes first, so that the environment is kept when a newer Python arrives.
+FOUND = "$$(sed -n 's/^executable = //p' .venv/pyvenv.cfg 2>/dev/null)" python3.13 python3.12 python3.11 python3 python
+PYTHON_NAMES = $(if $(PYTHON),"$(PYTHON)",$(FOUND))
+
+# Each is run, since a name on the path may be a shim for a version that is not there. Debian has ensurepip in python3-venv.
+FITS = import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+VERSION = import sys; print("%d.%d.%d" % tuple(sys.version_info[:3]))
+
+define launch
+@seen=; for python in $(PYTHON_NAMES); do \
+	if "$$python" -c '$(FITS)' 2>/dev/null; then exec "$$python" -m kit._launch $(1); fi; \
+	version=$$("$$python" -c '$(VERSION)' 2>/dev/null) && seen="$$seen $$python ($$version)"; \
+done; \
+echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt install python3-venv)," \
+	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
+endef
+
+.PHONY: lab test environment lock clean
+
+lab:
+	$(call launch,lab $(LAB_ARGS))
+
+test:
+	$(call launch,test $(TEST_ARGS))
+
+environment:
+	$(call launch,environment)
+
+# Every supported platform and Python in one file, with hashes and without the address of an index.
+lock:
+	uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --upgrade \
+		--annotation-style line --custom-compile-command "make lock" \
+		--extra test pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,166 @@
+"""What ``make lab`` and ``make test`` do, with nothing but Python and pip on the machine.
+
+Stands outside the rooms of the package: it imports none of them, because it runs before their packages are
+installed.
+"""
+
+import errno
+import hashlib
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tomllib
+import venv
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = "requirements.lock"
+FIRST_NOTEBOOK = "notebooks/00_explore.ipynb"
+# Kernels and test processes inherit these; TensorFlow reads them once, when it is first imported.
+VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+
+
+class LaunchError(Exception):
+    """The one line that a person reads when a target cannot run."""
+
+
+def fingerprint(root: Path) -> str:
+    """Return a digest of all that decides what lies in the environment of `root`.
+
+    Of ``pyproject.toml`` only the tables that an installation reads count, so that a changed lint rule does not
+    cost two minutes.
+    """
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    tables = [project["build-system"], project["project"], project["tool"]["hatch"]]
+    # An environment holds absolute paths, so one that was moved with its folder is made again.
+    settings = repr((tables, str(root), sys.version_info[:2]))
+    return hashlib.sha256((root / LOCK).read_bytes() + settings.encode()).hexdigest()
+
+
+def interpreter(root: Path) -> Path:
+    """Return where the environment of `root` has its Python, there or not."""
+    return root / (".venv/Scripts/python.exe" if os.name == "nt" else ".venv/bin/python")
+
+
+def is_current(root: Path) -> bool:
+    """Tell whether the environment of `root` is whole and made from today's lock file."""
+    stamp = root / ".venv" / "complete"
+    return interpreter(root).exists() and stamp.exists() and stamp.read_text() == fingerprint(root)
+
+
+def make_environment(root: Path) -> Path:
+    """Make ``.venv`` from the lock file unless it is current, and return its Python.
+
+    It is always made from nothing, so that a package that left the lock file does not linger, and the stamp
+    is written last, so that an installation that was cut off is made again.
+    """
+    python = interpreter(root)
+    if is_current(root):
+        return python
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        raise LaunchError("Expected Apple silicon, received an Intel Mac, for which TensorFlow has no package.")
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    print(f"Making .venv from {LOCK} with Python {version}; once, about 1.6 GB, some minutes.", flush=True)
+    venv.create(root / ".venv", clear=True, symlinks=os.name != "nt", with_pip=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
+    for options in (
+        ["--require-hashes", "--only-binary=:all:", "-r", LOCK],
+        # Built by the locked hatchling: a build environment of its own would fetch packages without hashes.
+        ["--no-deps", "--no-build-isolation", "-e", "."],
+    ):
+        if subprocess.call([*pip, *options], cwd=root):
+            raise LaunchError("pip could not install the packages, see its message above; run this again to retry.")
+    (root / ".venv" / "complete").write_text(fingerprint(root))
+    return python
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Tell whether another program listens on `port` at one of the addresses of `host`."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror:
+        return False
+    for family, kind, protocol, _, address in addresses:
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":
+                # As the server itself does; on Windows the same flag would let two programs share a port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return True
+    return False
+
+
+def lab_command(python: Path, arguments: Sequence[str]) -> list[str]:
+    """Return the command that opens JupyterLab on the first notebook, with `arguments` passed on to it."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--port", "--ServerApp.port")
+    parser.add_argument("--ip", "--ServerApp.ip", default="localhost")
+    chosen, _ = parser.parse_known_args(arguments)
+    command = [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    if chosen.port and chosen.port.isdecimal() and int(chosen.port):
+        if is_taken("" if chosen.ip == "*" else chosen.ip, int(chosen.port)):
+            raise LaunchError(
+                f"Port {chosen.port} is taken; stop the program that uses it, or choose another: "
+                'make lab LAB_ARGS="--port NUMBER"'
+            )
+        # Otherwise JupyterLab moves on to another port without a word.
+        command.append("--ServerApp.port_retries=0")
+    if os.name == "posix" and os.geteuid() == 0:
+        # In a container there is nobody else to be.
+        command.append("--allow-root")
+    return [*command, *arguments, FIRST_NOTEBOOK]
+
+
+def run_lab(python: Path, arguments: Sequence[str]) -> NoReturn:
+    """Open JupyterLab; does not return."""
+    command = lab_command(python, arguments)
+    if os.name == "posix":
+        # Takes this process's place, so that Ctrl-C and signals reach the server and nothing in between.
+        os.chdir(ROOT)
+        os.execv(command[0], command)
+    raise SystemExit(subprocess.call(command, cwd=ROOT))
+
+
+def run_tests(python: Path, arguments: Sequence[str]) -> NoReturn:
+    """Run every check to its end, then exit with 1 if one failed."""
+    checks = {
+        "ruff": ["ruff", "check", "."],
+        "mypy": ["mypy", "--strict", "kit"],
+        "pytest": ["pytest", *arguments],
+    }
+    failed = []
+    for name, command in checks.items():
+        print(f"== {name}", flush=True)
+        if subprocess.call([python, "-m", *command], cwd=ROOT):
+            failed.append(name)
+    if failed:
+        raise SystemExit(f"Failed: {', '.join(failed)}")
+    raise SystemExit(0)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Make the environment, then do what `arguments` ask for: ``lab``, ``test`` or ``environment``."""
+    action, *options = arguments
+    os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
+    try:
+        python = make_environment(ROOT)
+        if action == "lab":
+            run_lab(python, options)
+        if action == "test":
+            run_tests(python, options)
+    except LaunchError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped. An environment that is not complete is made again next time.") from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
