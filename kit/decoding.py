@@ -1,0 +1,380 @@
+"""From the bytes of an image file to RGB, with every conversion put into words.
+
+Each conversion here is a known cause of a wrong prediction (a picture lying on its side, black where
+it was transparent, washed out by a cut at 255), so each one is reported and can be switched.
+"""
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+# Importing a plugin registers its format in Image.OPEN.
+from PIL import (
+    BmpImagePlugin,  # noqa: F401
+    ExifTags,
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+MAX_PIXELS = 50_000_000
+"""Largest picture that is opened, in pixels; read from the header, before anything is decoded."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""Formats that are opened. TIFF is among them because 16-bit, float and LAB pictures come as TIFF; formats
+that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
+
+Pixels = npt.NDArray[np.uint8]
+
+_ORIENTATION = int(ExifTags.Base.Orientation)
+# How to undo an orientation: swap 6 and 8, everything else undoes itself.
+_UNDO = {6: 8, 8: 6}
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_SIGNATURES = (
+    (rb"%PDF", "a PDF document"),
+    (rb"%!PS", "a PostScript document"),
+    (rb"PK\x03\x04", "a ZIP archive (a .keras or office file, too)"),
+    (rb"\x1f\x8b", "a gzip file"),
+    (rb"\x89HDF", "an HDF5 file"),
+    (rb"\x93NUMPY", "a NumPy array file"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", "a HEIC photograph"),
+    (rb"(?s)....ftypavi[fs]", "an AVIF picture"),
+    (rb"(?s)....ftyp", "a video"),
+    (rb"(?s)\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (rb"(?s)\x00\x00\x00\x0cJXL |\xff\x0a", "a JPEG XL picture"),
+    (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
+    (rb"(?is)\s*(<\?xml.*)?<svg", "an SVG drawing"),
+    (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
+    (rb"(?s)[\t\r\n\x20-\x7e]{1,16}\Z|[\t\r\n\x20-\x7e]{16}", "plain text"),
+)
+
+
+class PhotoError(ValueError):
+    """A source that was found but cannot be used as a photograph."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a file becomes RGB. Each field can be the one in which training and inference differ.
+
+    Parameters
+    ----------
+    exif
+        Turn the picture upright by its EXIF orientation tag. Keras' ``load_img`` and TensorFlow do not.
+    matte
+        Colour under transparent pixels, RGB in 0..255. ``None`` drops the alpha channel and shows the
+        colour stored under it, as Pillow's ``convert("RGB")`` does.
+    depth
+        16 bits to 8: ``"scale"`` divides by 257 and rounds (65535 becomes 255), ``"clip"`` cuts at 255
+        as Pillow's ``convert`` does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value outside these.
+    """
+
+    exif: bool = True
+    matte: tuple[int, int, int] | None = (255, 255, 255)
+    depth: Literal["scale", "clip"] = "scale"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.exif, bool):
+            msg = f"Expected exif True or False, received {self.exif!r}"
+            raise TypeError(msg)
+        if self.depth not in ("scale", "clip"):
+            msg = f"Expected depth 'scale' or 'clip', received {self.depth!r}"
+            raise ValueError(msg)
+        if self.matte is not None:
+            object.__setattr__(self, "matte", _checked_matte(self.matte))
+
+
+def _checked_matte(matte: Any) -> tuple[int, int, int]:
+    expected = f"Expected matte as three whole numbers 0..255 or None, received {matte!r}"
+    try:
+        values = tuple(int(value) for value in matte if int(value) == value)
+    except (TypeError, ValueError):
+        raise TypeError(expected) from None
+    if len(values) != len(matte) or len(values) != 3 or not all(0 <= value <= 255 for value in values):
+        raise ValueError(expected)
+    red, green, blue = values
+    return red, green, blue
+
+
+class Stored(NamedTuple):
+    """What a file says about its pixels and Pillow forgets when it decodes them."""
+
+    depth: int = 8
+    """Bits per channel in the file."""
+    orientation: int = 1
+    """EXIF orientation that Pillow has applied by itself, which it does for TIFF only."""
+
+
+def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
+    """Open and fully decode an image file in memory.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    name
+        File name for messages.
+
+    Returns
+    -------
+    image
+        First frame, in the mode of the file.
+    stored
+        What its header said besides.
+
+    Raises
+    ------
+    PhotoError
+        Empty, not an image of `FORMATS`, above `MAX_PIXELS`, truncated or damaged.
+    """
+    if not data:
+        msg = f"Expected an image file, received {name!r} with 0 bytes; copy or download it again"
+        raise PhotoError(msg)
+    try:
+        image = _identify(data)
+        if image is None:
+            msg = (
+                f"Expected an image file ({', '.join(FORMATS)}), received {name!r}, which contains {_contents(data)}; "
+                "open it in an image program and save it as PNG or JPEG"
+            )
+            raise PhotoError(msg)
+        check_pixel_count(*image.size, name)
+        if _end_is_missing(data, image.format):
+            msg = "its end is missing"
+            raise OSError(msg)  # noqa: TRY301  # one wording for every kind of truncation
+        stored = _stored(data, image)
+        image.load()
+    except (PhotoError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = (
+            f"Expected a complete image file, received {name!r} ({len(data)} bytes), which is truncated or damaged "
+            f"({reason}); copy or download it again"
+        )
+        raise PhotoError(msg) from error
+    return image, stored
+
+
+def _identify(data: bytes) -> ImageFile.ImageFile | None:
+    # Image.open() warns about large pictures, and silencing it means changing the warning filters of the
+    # whole process, for every thread. Calling the registered plugins needs no such change, and the size
+    # check that follows is stricter.
+    for image_format in FORMATS:
+        factory, accept = Image.OPEN[image_format]
+        if accept is None or accept(data[:16]) is True:
+            return factory(BytesIO(data), "")
+    return None
+
+
+def _stored(data: bytes, image: Image.Image) -> Stored:
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return Stored(max(tags.get(258, (8,))), tags.get(_ORIENTATION, 1))
+    return Stored(data[24] if image.format == "PNG" else 8)
+
+
+def _end_is_missing(data: bytes, image_format: str | None) -> bool:
+    # Pillow finds this itself, unless someone has set the process-wide ImageFile.LOAD_TRUNCATED_IMAGES.
+    if image_format in ("JPEG", "MPO"):
+        return data.rfind(b"\xff\xd9") < data.find(b"\xff\xda")
+    return image_format == "PNG" and b"IEND" not in data
+
+
+def _contents(data: bytes) -> str:
+    for pattern, description in _SIGNATURES:
+        if re.match(pattern, data[:512]):
+            return description
+    return f"{len(data)} bytes of unknown data"
+
+
+def check_pixel_count(width: int, height: int, name: str) -> None:
+    """Refuse a picture above `MAX_PIXELS` or without pixels.
+
+    Raises
+    ------
+    PhotoError
+    """
+    if not 0 < width * height <= MAX_PIXELS:
+        msg = f"Expected 1 to {MAX_PIXELS} pixels, received {name!r} with {width * height} ({height}×{width}); " + (
+            "make it smaller first" if width * height else "it is empty"
+        )
+        raise PhotoError(msg)
+
+
+def to_rgb(
+    image: Image.Image, decoding: Decoding, name: str, stored: Stored = Stored()
+) -> tuple[Pixels, tuple[str, ...]]:
+    """Convert a picture of any Pillow mode to RGB.
+
+    Parameters
+    ----------
+    image
+        A loaded picture; not changed.
+    decoding
+        What to do about orientation, alpha and depth.
+    name
+        File name for messages.
+    stored
+        From `open_image`.
+
+    Returns
+    -------
+    pixels
+        uint8, shape (H, W, 3), RGB, a new array.
+    notes
+        What was done, in words, in order.
+
+    Raises
+    ------
+    PhotoError
+        A mode or a value range that has no meaning in 8 bits.
+    """
+    notes: list[str] = []
+    if getattr(image, "is_animated", False):
+        kind = "animation" if image.format in ("GIF", "PNG", "WEBP") else "several pictures in the file"
+        notes.append(f"{kind}, number {image.tell() + 1} used")
+    pixels, alpha = _color_and_alpha(image, decoding, name, notes, stored.depth)
+    if alpha is not None:
+        pixels = _on_matte(pixels, alpha, decoding.matte, notes)
+    pixels = _upright(image, pixels, decoding, notes, stored.orientation)
+    if image.info.get("icc_profile"):
+        notes.append("ICC profile not applied")
+    return np.ascontiguousarray(pixels), tuple(notes)
+
+
+def _color_and_alpha(
+    image: Image.Image, decoding: Decoding, name: str, notes: list[str], depth: int
+) -> tuple[Pixels, Pixels | None]:
+    mode = image.mode
+    if mode in _SIXTEEN_BIT_MODES:
+        return _from_integers(image, decoding, name, notes)
+    if mode == "F":
+        return _from_floats(image, name, notes), None
+    if mode in ("1", "L", "LA", "La"):
+        notes.append("1 bit converted to RGB" if mode == "1" else "greyscale converted to RGB")
+    elif mode in ("P", "PA"):
+        notes.append("palette converted to RGB")
+    elif mode == "CMYK":
+        notes.append("CMYK converted to RGB without a colour profile")
+    elif mode in ("LAB", "YCbCr", "HSV"):
+        notes.append(f"{mode} converted to RGB")
+    elif mode not in ("RGB", "RGBA", "RGBa", "RGBX"):
+        msg = f"Expected a picture in a known colour mode, received {name!r} in mode {mode!r}; save it as RGB PNG"
+        raise PhotoError(msg)
+    if depth == 16:
+        notes.append("16 bits a channel read as 8, upper byte kept")
+    has_alpha = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    try:
+        converted = image.convert("RGBA" if has_alpha else "RGB")
+    except (ValueError, KeyError, ImportError, OSError) as error:
+        msg = f"Expected a picture that can become RGB, received {name!r} in mode {mode!r} ({error})"
+        raise PhotoError(msg) from error
+    pixels = np.asarray(converted)
+    return pixels[..., :3], pixels[..., 3] if has_alpha else None
+
+
+def _from_integers(
+    image: Image.Image, decoding: Decoding, name: str, notes: list[str]
+) -> tuple[Pixels, Pixels | None]:
+    # np.asarray honours the byte order of each 16-bit mode.
+    values = np.asarray(image).astype(np.int64 if image.mode == "I" else np.int32)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        msg = (
+            f"Expected whole numbers 0..65535 in a picture of mode {image.mode!r}, received {name!r} with "
+            f"{low}..{high}; save it as 8 or 16 bit"
+        )
+        raise PhotoError(msg)
+    if decoding.depth == "scale":
+        gray = (values + 128) // 257  # rounds to nearest; 257 is odd, so there are no ties
+        notes.append(f"16-bit greyscale {low}..{high} divided by 257")
+    else:
+        gray = np.minimum(values, 255)
+        cut = _share(np.greater(values, 255))
+        notes.append(f"16-bit greyscale {low}..{high} cut at 255 ({cut} of the pixels)")
+    pixels = np.repeat(gray.astype(np.uint8)[..., None], 3, axis=-1)
+    transparent = image.info.get("transparency")
+    if transparent is None:
+        return pixels, None
+    return pixels, np.where(values == transparent, 0, 255).astype(np.uint8)
+
+
+def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Pixels:
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 255):  # a NaN fails this, too
+        msg = (
+            f"Expected floating-point values 0..1 or 0..255, received {name!r} with {low:.6g}..{high:.6g}; "
+            "scale them and save as 8 bit"
+        )
+        raise PhotoError(msg)
+    # A float file does not say which value is white; at most 1 can only be a picture if 1 is.
+    factor = 255 if high <= 1 else 1
+    notes.append(f"floating-point greyscale {low:.6g}..{high:.6g} taken as 0..{255 // factor}")
+    gray = np.rint(values.astype(np.float64) * factor).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=-1)
+
+
+def _on_matte(
+    pixels: Pixels, alpha: Pixels, matte: tuple[int, int, int] | None, notes: list[str]
+) -> Pixels:
+    """``(color * alpha + matte * (255 - alpha) + 127) // 255``: rounded to nearest, without ties."""
+    share = f"{_share(alpha < 255)} of the pixels transparent"
+    if matte is None:
+        notes.append(f"alpha dropped, {share}")
+        return pixels
+    notes.append(f"alpha laid on {matte}, {share}")
+    # 255 * 255 + 127 fits into 16 bits.
+    weight = alpha.astype(np.uint16)[..., None]
+    mixed = pixels * weight + np.array(matte, np.uint16) * (255 - weight) + np.uint16(127)
+    return (mixed // 255).astype(np.uint8)
+
+
+def _share(mask: npt.NDArray[np.bool_]) -> str:
+    count = int(np.count_nonzero(mask))
+    percent = 100 * count / mask.size
+    return "<0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
+
+
+def _upright(image: Image.Image, pixels: Pixels, decoding: Decoding, notes: list[str], applied: int) -> Pixels:
+    turned_by_pillow = applied != 1
+    orientation = applied if turned_by_pillow else _orientation(image)
+    if orientation not in range(2, 9):
+        return pixels
+    notes.append(f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}")
+    if decoding.exif == turned_by_pillow:
+        return pixels
+    return orient(pixels, orientation if decoding.exif else _UNDO.get(orientation, orientation))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001  # a damaged EXIF block is no reason to refuse the pixels
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def orient(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn stored pixels upright, by EXIF orientation 1..8 (CIPA DC-008, tag 274); returns a view."""
+    if orientation >= 5:  # stored rows are columns
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
