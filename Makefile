@@ -38,7 +38,7 @@ environment:
 
 # Every supported platform and Python in one file, with hashes and without the address of an index.
 lock:
-	uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --upgrade \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--annotation-style line --custom-compile-command "make lock" \
 		--extra test pyproject.toml --output-file requirements.lock
 

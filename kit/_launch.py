@@ -32,8 +32,8 @@ class LaunchError(Exception):
 def fingerprint(root: Path) -> str:
     """Return a digest of all that decides what lies in the environment of `root`.
 
-    Of ``pyproject.toml`` only the tables that an installation reads count, so that a changed lint rule does not
-    cost two minutes.
+    Of ``pyproject.toml`` only the tables that an installation reads count, so that a changed lint rule does
+    not cost two minutes.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     tables = [project["build-system"], project["project"], project["tool"]["hatch"]]
@@ -63,7 +63,7 @@ def make_environment(root: Path) -> Path:
     if is_current(root):
         return python
     if sys.platform == "darwin" and platform.machine() == "x86_64":
-        raise LaunchError("Expected Apple silicon, received an Intel Mac, for which TensorFlow has no package.")
+        raise LaunchError("Expected Apple silicon, received an Intel Mac; TensorFlow has no package for it.")
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     print(f"Making .venv from {LOCK} with Python {version}; once, about 1.6 GB, some minutes.", flush=True)
     venv.create(root / ".venv", clear=True, symlinks=os.name != "nt", with_pip=True)
@@ -74,7 +74,7 @@ def make_environment(root: Path) -> Path:
         ["--no-deps", "--no-build-isolation", "-e", "."],
     ):
         if subprocess.call([*pip, *options], cwd=root):
-            raise LaunchError("pip could not install the packages, see its message above; run this again to retry.")
+            raise LaunchError("pip failed, see its message above; run this again to retry.")
     (root / ".venv" / "complete").write_text(fingerprint(root))
     return python
 
