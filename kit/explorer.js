@@ -1,0 +1,361 @@
+// Paints what the kernel decides. One request is under way at a time and the newest state waits, so a drag never
+// builds a backlog. Brightness and noise of the photograph are painted here, ahead of the kernel's reply, in
+// float32 arithmetic that gives the kernel's bytes.
+
+const NOISE_STEPS = 4096; // whole numbers in a noise field for one standard deviation: kit.perturbation.NOISE_STEPS
+const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
+const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
+const LOST_MS = 10_000; // a reply that takes longer is given up, so that a restarted connection does not freeze the page
+
+let views = 0;
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") node.textContent = value;
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+// ---- pixels ---------------------------------------------------------------------------------------------------
+
+class Picture {
+  constructor(label) {
+    this.canvas = element("canvas", { role: "img", "aria-label": label, width: 1, height: 1 });
+    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.image = null;
+  }
+
+  resize(width, height) {
+    if (this.image && this.image.width === width && this.image.height === height) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
+    this.canvas.classList.toggle("kit-small", width < 100);
+    this.image = this.context.createImageData(width, height);
+    this.image.data.fill(255);
+  }
+
+  // `value(source byte, index)` may be fractional: a Uint8ClampedArray rounds half to even, as numpy's rint does.
+  paint(rgb, width, height, value) {
+    this.resize(width, height);
+    const out = this.image.data;
+    const count = width * height * 3;
+    if (value) {
+      for (let i = 0, o = 0; i < count; o += 4) {
+        out[o] = value(rgb[i], i++);
+        out[o + 1] = value(rgb[i], i++);
+        out[o + 2] = value(rgb[i], i++);
+      }
+    } else {
+      for (let i = 0, o = 0; i < count; o += 4) {
+        out[o] = rgb[i++];
+        out[o + 1] = rgb[i++];
+        out[o + 2] = rgb[i++];
+      }
+    }
+    this.context.putImageData(this.image, 0, 0);
+  }
+}
+
+// Pillow's ImageEnhance.Brightness: a blend with black in float32, cut to whole numbers.
+function brightnessTable(factor) {
+  const alpha = Math.fround(factor);
+  const table = new Float32Array(256);
+  for (let v = 0; v < 256; v++) table[v] = Math.min(255, Math.max(0, Math.trunc(Math.fround(alpha * v))));
+  return table;
+}
+
+function perturbed(settings, noise) {
+  const table = brightnessTable(settings.brightness);
+  if (settings.noise === 0) return settings.brightness === 1 ? null : (v) => table[v];
+  const scale = Math.fround(settings.noise / NOISE_STEPS);
+  return (v, i) => Math.fround(table[v] + Math.fround(scale * noise[i]));
+}
+
+// ---- controls: each has an element, shows a value, and calls `changed(key, value)` ---------------------------
+
+function rangeControl(spec, id, changed) {
+  // A parameter without a neutral number is off; the place after its last number stands for that.
+  const off = spec.neutral === null;
+  const last = off ? spec.high + spec.step : spec.high;
+  const common = { min: spec.low, step: spec.step, title: spec.hint };
+  const slider = element("input", { ...common, type: "range", id, max: last, "data-key": spec.key });
+  const box = element("input", {
+    ...common, type: "number", max: spec.high, "aria-label": `${spec.label}, exact value`, placeholder: off ? "off" : "",
+  });
+  const show = (value) => {
+    slider.value = value ?? last;
+    if (document.activeElement !== box) box.value = value ?? "";
+    slider.setAttribute("aria-valuetext", value === null ? "off" : `${value} ${spec.unit}`.trim());
+  };
+  const change = (text) => {
+    const number = Number(text);
+    const empty = text === "" || (off && number > spec.high);
+    const value = empty ? spec.neutral : Math.min(spec.high, Math.max(spec.low, number));
+    show(value);
+    changed(spec.key, value);
+  };
+  slider.addEventListener("input", () => change(slider.value));
+  slider.addEventListener("dblclick", () => change(""));
+  box.addEventListener("input", () => box.value !== "" && box.validity.valid && change(box.value));
+  box.addEventListener("change", () => { change(box.value); box.value = off && slider.value > spec.high ? "" : slider.value; });
+  const label = element("label", { for: id, text: spec.label });
+  const unit = element("span", { class: "kit-unit", text: spec.unit, "aria-hidden": "true" });
+  return { key: spec.key, show, node: element("div", { class: "kit-range" }, label, slider, box, unit) };
+}
+
+function choiceControl(spec, id, changed) {
+  const select = element("select", { id, title: spec.hint, "data-key": spec.key });
+  for (const [value, text] of spec.options) select.append(element("option", { value, text }));
+  select.addEventListener("change", () => { changed(spec.key, select.value); show(select.value); });
+  const node = element("div", { class: "kit-choice" }, element("label", { for: id, text: spec.label }), select);
+  const show = (value) => {
+    select.value = value;
+    node.classList.toggle("kit-changed", select.selectedIndex > 0);
+  };
+  return { key: spec.key, show, node };
+}
+
+// ---- the widget ------------------------------------------------------------------------------------------------
+
+function render({ model, el }) {
+  const prefix = `kit-${Date.now().toString(36)}-${views++}`;
+  const pictures = { photo: new Picture("The photograph"), input: new Picture("What the network sees") };
+  let settings = {};
+  let controls = [];
+  let base = null; // unperturbed pixels of the photograph, where the page paints the perturbation itself
+  let noise = { seed: null, field: new Int16Array(0), wanted: "" };
+  let inFlight = null;
+  let waiting = false;
+  let requests = 0;
+  let changedAt = 0;
+  let message = null; // the newest reply, painted in the next frame
+  let frame = 0;
+  let settled = 0;
+  let lost = 0;
+
+  // -- structure
+  const status = element("p", { class: "kit-status", role: "status" });
+  const error = element("p", { class: "kit-error", role: "alert", hidden: true });
+  const verdict = element("p", { class: "kit-verdict", "aria-hidden": "true" });
+  const about = element("figcaption");
+  const latency = element("span", { class: "kit-latency" });
+  const rows = element("tbody");
+  const tensor = element("tbody");
+  const groups = { main: element("div"), more: element("div"), steps: element("div", { class: "kit-steps" }) };
+  const title = element("h3");
+  const notes = element("div", { class: "kit-notes" });
+  const picker = element("select", { id: `${prefix}-photo`, "data-key": "photo" });
+  const file = element("input", { type: "file", accept: "image/*", class: "kit-file", "aria-label": "Add a picture of your own" });
+  const upload = element("button", { type: "button", text: "Add a picture…", title: "Or drop a picture anywhere here" });
+  const reset = element("button", { type: "button", text: "Reset", title: "Unperturbed, prepared as in training" });
+  const headings = (...names) => element("thead", {}, element("tr", {}, ...names.map((text) => element("th", { scope: "col", text }))));
+  const root = element("section", { class: "kit-explorer", "aria-label": "Explorer" },
+    element("header", {}, title, element("label", { for: picker.id, text: "Photo" }), picker, upload, file, reset, latency),
+    error, notes,
+    element("div", { class: "kit-columns" },
+      element("div", { class: "kit-pictures" },
+        element("figure", {}, pictures.photo.canvas, about),
+        element("figure", {}, pictures.input.canvas, element("figcaption", { text: "What the network takes its input for" }))),
+      element("div", { class: "kit-answer" }, verdict, status,
+        element("table", { class: "kit-bars" },
+          element("caption", { text: "Softmax probabilities; the outline is the untouched photograph, prepared as in training" }),
+          headings("Class", "Probability", "Untouched"), rows))),
+    element("div", { class: "kit-controls" },
+      element("fieldset", {}, element("legend", { text: "Perturbation" }), groups.main,
+        element("details", {}, element("summary", { text: "More perturbations" }), groups.more)),
+      element("fieldset", {}, element("legend", { text: "Preprocessing steps" }), groups.steps)),
+    element("details", { class: "kit-tensor" }, element("summary", { text: "The tensor that is fed" }),
+      element("table", {}, headings("", "Fed", "Expected", ""), tensor)));
+  el.append(root);
+
+  // -- talking to the kernel
+  const send = () => {
+    inFlight = `${prefix}.${++requests}`;
+    waiting = false;
+    root.dataset.inFlight = "1";
+    clearTimeout(lost);
+    lost = setTimeout(() => { inFlight = null; if (waiting) send(); }, LOST_MS);
+    model.send({ kind: "settings", request: inFlight, settings });
+  };
+  const request = () => {
+    if (inFlight === null) send();
+    else waiting = true;
+  };
+  const answered = (id) => {
+    if (id !== inFlight) return;
+    clearTimeout(lost);
+    inFlight = null;
+    delete root.dataset.inFlight;
+    if (waiting) send();
+  };
+  const changed = (key, value) => {
+    settings = { ...settings, [key]: value };
+    changedAt = performance.now();
+    request();
+    draw();
+  };
+  const wantNoise = () => {
+    if (!base || settings.noise === undefined) return;
+    const count = base.width * base.height * 3;
+    const key = `${settings.seed}/${count}`;
+    if ((noise.seed === settings.seed && noise.field.length >= count) || noise.wanted === key) return;
+    noise.wanted = key;
+    model.send({ kind: "noise", seed: settings.seed, count });
+  };
+  const onMessage = (content, buffers) => {
+    if (content.kind === "noise") {
+      const view = buffers[0];
+      noise = { seed: content.seed, field: new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)), wanted: "" };
+      draw();
+    } else if (content.kind === "error") {
+      if (content.request.startsWith(prefix)) root.dataset.answered = content.request;
+      error.textContent = content.text;
+      error.hidden = false;
+      root.classList.add("kit-stale");
+      answered(content.request);
+    } else if (content.kind === "view") {
+      message = { content, buffers };
+      const own = content.request === inFlight;
+      answered(content.request);
+      if (!own) adopt(content.settings);
+      draw();
+    }
+  };
+
+  // -- painting, once a frame
+  const draw = () => { if (!frame) frame = requestAnimationFrame(paint); };
+  const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const paint = () => {
+    frame = 0;
+    const news = message;
+    message = null;
+    if (news) {
+      const { source } = news.content;
+      if (news.buffers.length > 1) {
+        const pixels = bytes(news.buffers[1]);
+        base = source.live ? { pixels, width: source.width, height: source.height } : null;
+        if (!source.live) pictures.photo.paint(pixels, source.width, source.height, null);
+        root.dataset.live = source.live;
+      }
+      wantNoise();
+    }
+    paintPhoto();
+    if (news) paintAnswer(news.content, bytes(news.buffers[0]));
+  };
+  const paintPhoto = () => {
+    if (!base || settings.brightness === undefined) return;
+    const ready = settings.noise === 0 || (noise.seed === settings.seed && noise.field.length >= base.width * base.height * 3);
+    if (ready) pictures.photo.paint(base.pixels, base.width, base.height, perturbed(settings, noise.field));
+  };
+  const paintAnswer = (content, input) => {
+    pictures.input.paint(input, content.input.width, content.input.height, null);
+    paintBars(content.bars);
+    verdict.textContent = content.verdict;
+    about.textContent = content.about;
+    tensor.replaceChildren(...content.tensor.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
+      element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
+    error.hidden = true;
+    root.classList.remove("kit-stale");
+    if (changedAt) latency.textContent = `${Math.round(performance.now() - changedAt)} ms, kernel ${content.kernelMs} ms`;
+    clearTimeout(settled);
+    settled = setTimeout(() => {
+      status.textContent = content.verdict;
+      pictures.photo.canvas.setAttribute("aria-label", `The photograph ${content.settings.photo}, ${content.about}`);
+      pictures.input.canvas.setAttribute("aria-label", `What the network takes its input for; it answers ${content.verdict}`);
+    }, SETTLED_MS);
+    root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail: { settings: content.settings, kernelMs: content.kernelMs } }));
+  };
+  const paintBars = (bars) => {
+    while (rows.children.length > bars.length) rows.lastChild.remove();
+    while (rows.children.length < bars.length) {
+      const [ghost, bar] = [element("i", { class: "kit-ghost" }), element("i", { class: "kit-bar" })];
+      rows.append(element("tr", {}, element("th", { scope: "row" }), element("td", { class: "kit-value" }),
+        element("td", { class: "kit-value" }), element("td", { class: "kit-track", "aria-hidden": "true" }, ghost, bar)));
+    }
+    bars.forEach((row, index) => {
+      const line = rows.children[index];
+      const [name, text, ghostText, track] = line.children;
+      if (name.textContent !== row.name) name.textContent = row.name;
+      if (text.textContent !== row.text) text.textContent = row.text;
+      if (ghostText.textContent !== row.ghostText) ghostText.textContent = row.ghostText;
+      line.className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""}`;
+      line.dataset.value = row.value;
+      track.children[0].style.transform = `scaleX(${row.ghost})`;
+      track.children[1].style.transform = `scaleX(${row.value})`;
+    });
+  };
+
+  // -- state that comes from the kernel
+  const adopt = (state) => {
+    settings = { ...state };
+    picker.value = state.photo;
+    for (const control of controls) control.show(state[control.key]);
+  };
+  const build = () => {
+    const panel = model.get("_panel");
+    title.textContent = panel.title;
+    notes.replaceChildren(...panel.notes.map((text) => element("p", { text })));
+    picker.replaceChildren(...panel.photos.map((name) => element("option", { value: name, text: name })));
+    if (controls.length === 0) {
+      controls = panel.controls.map((spec, index) => {
+        const make = spec.kind === "range" ? rangeControl : choiceControl;
+        const control = make(spec, `${prefix}-${index}`, changed);
+        groups[spec.group].append(control.node);
+        return control;
+      });
+    }
+    picker.value = settings.photo ?? panel.photos[0];
+  };
+
+  // -- uploads and buttons
+  const sendFile = async (picture) => {
+    if (!picture) return;
+    const limit = model.get("_panel").uploadBytes;
+    if (picture.size > limit) {
+      error.textContent = `Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`;
+      error.hidden = false;
+      return;
+    }
+    const content = await picture.arrayBuffer();
+    let start = 0;
+    do {
+      const end = Math.min(start + PIECE_BYTES, content.byteLength);
+      model.send({ kind: "upload", name: picture.name, last: end === content.byteLength }, undefined, [content.slice(start, end)]);
+      start = end;
+    } while (start < content.byteLength);
+  };
+  picker.addEventListener("change", () => changed("photo", picker.value));
+  upload.addEventListener("click", () => file.click());
+  file.addEventListener("change", () => { sendFile(file.files[0]); file.value = ""; });
+  reset.addEventListener("click", () => {
+    adopt({ ...model.get("_panel").neutral, photo: settings.photo });
+    changed("photo", settings.photo);
+  });
+  root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
+  root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));
+  root.addEventListener("drop", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    root.classList.remove("kit-drop");
+    sendFile(event.dataTransfer.files[0]);
+  });
+  root.addEventListener("keydown", (event) => event.stopPropagation()); // notebooks bind the arrow keys themselves
+
+  model.on("msg:custom", onMessage);
+  model.on("change:_panel", build);
+  build();
+  model.send({ kind: "hello", request: "" });
+  return () => {
+    model.off("msg:custom", onMessage);
+    model.off("change:_panel", build);
+    cancelAnimationFrame(frame);
+    clearTimeout(settled);
+    clearTimeout(lost);
+  };
+}
+
+export default { render };

@@ -1,0 +1,304 @@
+"""The live explorer: one widget, one value of settings, one message at a time.
+
+The page sends its newest settings once the reply to the last has come, so a drag cannot build a backlog.
+Each reply carries the softmax rows as JSON and the pixels as raw bytes, because a compressed preview would
+alter the very pixels that a person is looking at.
+"""
+
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import anywidget
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from kit import view as views
+from kit.classifier import Classifier
+from kit.images import Photo, as_photos, load_image
+from kit.perturbation import Perturbation, noise_field
+from kit.preprocessing import Preprocessing
+
+REPLY_BYTES = 65_536
+"""Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
+for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
+LIVE_PIXELS = 1_048_576
+"""Largest photograph, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
+UPLOAD_BYTES = 64_000_000
+"""Largest picture file that the page accepts."""
+
+
+class Explorer(anywidget.AnyWidget):
+    """Slide perturbations, switch preprocessing steps, and watch the softmax bars.
+
+    Parameters
+    ----------
+    classifier
+        The model with its preprocessing and class names.
+    photos
+        One or more photographs, or anything :func:`kit.load_image` opens.
+    labels
+        For each photograph the index of the class that it shows, or None where that is not known.
+
+    Attributes
+    ----------
+    settings : dict
+        The state of all controls; assign a dictionary to move them (missing keys are neutral), observe it to
+        follow them.
+    probabilities : float32 array, shape (classes,), read-only
+        Softmax probabilities for the present settings, summing to 1.
+    error : str
+        The last thing that went wrong, in one line, also shown in the widget; empty when all is well.
+
+    Raises
+    ------
+    TypeError
+        For an unknown keyword.
+    ValueError
+        For no photographs, or a number of labels that does not fit.
+    """
+
+    _esm = Path(__file__).with_suffix(".js")
+    _css = Path(__file__).with_suffix(".css")
+    _panel = traitlets.Dict().tag(sync=True)
+    settings = traitlets.Dict()
+    error = traitlets.Unicode("")
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        photos: Photo | str | Path | Sequence[Any],
+        *,
+        labels: Sequence[int | None] | None = None,
+    ) -> None:
+        opened = as_photos(photos)
+        if not opened:
+            msg = "Expected at least one photograph, received none; give a path, an array or a list of them"
+            raise ValueError(msg)
+        expected = (None,) * len(opened) if labels is None else tuple(labels)
+        if len(expected) != len(opened):
+            msg = f"Expected {len(opened)} labels, one for each photograph, received {len(expected)}"
+            raise ValueError(msg)
+        self._lock = threading.RLock()
+        self.classifier = classifier
+        self._trained = views.assumed_preprocessing(classifier)
+        self._photos: dict[str, tuple[Photo, int | None]] = {}
+        self._references: dict[str, views.View] = {}
+        self._pieces: dict[str, list[bytes]] = {}
+        self._request = ""
+        self._sent_source: object = None
+        for photo, label in zip(opened, expected, strict=True):
+            self._add(photo, label)
+        first = next(iter(self._photos))
+        self._view = self._compute(views.neutral(first))
+        super().__init__(settings=views.neutral(first))
+        self._refresh_panel()
+        self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        top = self.classifier.class_names[self._view.top]
+        changes = {key: value for key, value in self.settings.items() if value != views.neutral("")[key]}
+        state = ", ".join(f"{key}={value!r}" for key, value in changes.items())
+        share = self._view.probabilities[self._view.top]
+        return f"Explorer({self.classifier.name!r}, {state}: {top!r} {share:.2f})"
+
+    @property
+    def photos(self) -> tuple[Photo, ...]:
+        """The photographs on offer, uploaded ones included."""
+        return tuple(photo for photo, _ in self._photos.values())
+
+    @property
+    def photo(self) -> Photo:
+        """The photograph as perturbed by the present settings."""
+        return self._current().photo
+
+    @property
+    def perturbation(self) -> Perturbation:
+        """The perturbation of the present settings."""
+        return views.perturbation_of(self.settings)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing of the present settings, its chosen faults included."""
+        return views.preprocessing_of(self.settings, self._trained)
+
+    @property
+    def tensor(self) -> views.Float:
+        """What the network is fed: float32, (1, H, W, C)."""
+        return self._current().tensor
+
+    @property
+    def probabilities(self) -> views.Float:
+        """Softmax probabilities for the present settings: float32, (classes,), read-only."""
+        probabilities = self._current().probabilities.view()
+        probabilities.flags.writeable = False
+        return probabilities
+
+    def add(self, source: Any, name: str | None = None, label: int | None = None) -> None:
+        """Open one more picture (whatever :func:`kit.load_image` takes) and show it."""
+        with self._lock:
+            added = self._add(load_image(source, name=name), label)
+            self._refresh_panel()
+            self.settings = self.settings | {"photo": added}
+
+    def _current(self) -> views.View:
+        with self._lock:
+            if self.error and self._view.settings != self.settings:
+                raise ValueError(self.error)
+            return self._view
+
+    def _add(self, photo: Photo, label: int | None) -> str:
+        name, count = photo.name, 1
+        while name in self._photos:
+            count += 1
+            name = f"{photo.name} ({count})"
+        self._photos[name] = (photo, label)
+        return name
+
+    def _refresh_panel(self) -> None:
+        classes = self.classifier.class_names
+        self._panel = {
+            "title": self.classifier.name,
+            "classes": len(classes),
+            "photos": list(self._photos),
+            "controls": views.controls(self._trained),
+            "neutral": views.neutral(next(iter(self._photos))),
+            "notes": list(self.classifier.notes),
+            "uploadBytes": UPLOAD_BYTES,
+        }
+
+    def _reference(self, name: str) -> views.View:
+        if name not in self._references:
+            photo, label = self._photos[name]
+            settings = views.neutral(name)
+            self._references[name] = views.compute(
+                self.classifier, photo, self._trained, settings, label=label
+            )
+        return self._references[name]
+
+    def _compute(self, settings: views.Settings) -> views.View:
+        reference = self._reference(settings["photo"])
+        if settings == reference.settings:
+            return reference
+        photo, label = self._photos[settings["photo"]]
+        return views.compute(self.classifier, photo, self._trained, settings, reference, label)
+
+    @traitlets.validate("settings")
+    def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
+        current = self.settings.get("photo", next(iter(self._photos)))
+        return views.checked(proposal["value"], list(self._photos), current)
+
+    @traitlets.observe("settings")
+    def _on_settings(self, _change: object) -> None:
+        with self._lock:
+            self._update()
+
+    def _update(self) -> None:
+        started = perf_counter()
+        try:
+            self._view = self._compute(self.settings)
+            self.error = ""
+        except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; the page and `error` show it
+            self._fail(error)
+            return
+        self._send_view(self._view, started)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = " ".join(str(error).split()) or type(error).__name__
+        self.traceback = "".join(traceback.format_exception(error))
+        self.send({"kind": "error", "request": self._request, "text": self.error})
+
+    def _send_view(self, view: views.View, started: float) -> None:
+        names = self.classifier.class_names
+        model_input = views.seen(view)
+        message = {
+            "kind": "view",
+            "request": self._request,
+            "settings": view.settings,
+            "bars": views.bars(view, names),
+            "verdict": views.verdict(view, names),
+            "tensor": views.tensor_table(view),
+            "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
+            "input": {"height": model_input.shape[0], "width": model_input.shape[1]},
+        }
+        pixels, source = self._preview(view)
+        buffers = [model_input.tobytes().ljust(REPLY_BYTES, b"\0")]
+        if pixels is not None:
+            buffers.append(pixels.tobytes())
+        message["source"] = source
+        message["kernelMs"] = round(1000 * (perf_counter() - started), 1)
+        self.send(message, buffers)
+
+    def _preview(self, view: views.View) -> tuple[npt.NDArray[np.uint8] | None, dict[str, Any]]:
+        """Pixels of the photograph for the page, None where it has them, and what they are."""
+        height, width = view.source.size
+        bent = any(view.settings[name] != neutral for name, neutral in _KERNEL_ONLY.items())
+        live = height * width <= LIVE_PIXELS and not bent
+        pixels = view.source.pixels if live else _reduced(view.photo.pixels)
+        about = {"live": live, "height": pixels.shape[0], "width": pixels.shape[1]}
+        key = (view.settings["photo"], view.source.decoding) if live else None
+        if live and key == self._sent_source:
+            return None, about
+        self._sent_source = key
+        return pixels, about
+
+    def _on_message(self, _widget: object, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        with self._lock:
+            self._request = str(content.get("request", ""))
+            try:
+                self._answer(content, buffers)
+            except Exception as error:  # noqa: BLE001 - as in _update
+                self._fail(error)
+            finally:
+                self._request = ""
+
+    def _answer(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        kind = content.get("kind")
+        if kind == "settings":
+            before = self.settings
+            self.settings = content["settings"]
+            if self.settings == before:
+                self._update()
+        elif kind == "hello":
+            self._sent_source = None
+            self._update()
+        elif kind == "noise":
+            count = min(int(content["count"]), 3 * LIVE_PIXELS)
+            field = noise_field(int(content["seed"]), count)
+            self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
+        elif kind == "upload":
+            self._receive(content, buffers)
+        else:
+            msg = f"Expected a message of kind settings, hello, noise or upload, received {kind!r}"
+            raise ValueError(msg)
+
+    def _receive(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        """Collect a picture that comes in pieces, since a websocket refuses messages over 10 MiB."""
+        name = str(content["name"])
+        pieces = self._pieces.setdefault(name, [])
+        pieces.append(bytes(buffers[0]))
+        if sum(map(len, pieces)) > UPLOAD_BYTES:
+            del self._pieces[name]
+            msg = f"Expected a picture of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {name}"
+            raise ValueError(msg)
+        if content["last"]:
+            self.add(b"".join(self._pieces.pop(name)), name=name)
+
+
+_KERNEL_ONLY = {
+    key: value
+    for key, value in views.neutral("").items()
+    if key in views.PARAMETERS and key not in views.MAIN
+}
+
+
+def _reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Every n-th pixel, so that at most LIVE_PIXELS are left: for looking at, never for predicting."""
+    step = 1
+    while (pixels.shape[0] // step) * (pixels.shape[1] // step) > LIVE_PIXELS:
+        step += 1
+    return np.ascontiguousarray(pixels[::step, ::step])

@@ -1,0 +1,246 @@
+"""What the explorer shows for one photograph and one set of settings: pure functions from values to values.
+
+Settings are one flat dictionary: ``photo`` (a name), every parameter of
+:class:`~kit.perturbation.Perturbation`, and for every preprocessing step of :data:`kit.faults.STEPS` either
+``""`` (as the model was trained) or the name of a fault. Python decides everything here, words and number
+formats included; the page only paints.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit import faults
+from kit.classifier import Classifier
+from kit.images import Photo
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.preprocessing import Preprocessing
+
+Settings = dict[str, Any]
+Float = npt.NDArray[np.float32]
+
+BARS = 8
+"""Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
+MAIN = ("brightness", "noise")
+"""The article's two sliders; the other perturbations are folded away."""
+_PERTURBATION = tuple(field.name for field in fields(Perturbation))
+
+
+def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
+    """Return the classifier's own preprocessing, or the commonest guess where it is unknown."""
+    if classifier.preprocessing is not None:
+        return classifier.preprocessing
+    height, width, channels = classifier.input_shape
+    size = None if height is None or width is None else (height, width)
+    return Preprocessing(size=size, channels="gray" if channels == 1 else "rgb", scaling="0..1")
+
+
+def neutral(photo: str) -> Settings:
+    """Return the settings that show `photo` unperturbed and prepared as in training."""
+    perturbation = Perturbation()
+    untouched: Settings = {name: getattr(perturbation, name) for name in _PERTURBATION}
+    return {"photo": photo, **untouched, **dict.fromkeys(faults.STEPS, "")}
+
+
+def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) -> Settings:
+    """Complete and validate `settings`; what is missing is neutral, and a missing photo is the current one.
+
+    Raises
+    ------
+    ValueError
+        For an unknown key, photo, step or fault, or a perturbation out of range.
+    """
+    complete = neutral(current)
+    for key, value in settings.items():
+        if key not in complete:
+            raise ValueError(_unknown("setting", key, complete))
+        complete[key] = value
+    if complete["photo"] not in photos:
+        raise ValueError(_unknown("photo", complete["photo"], photos))
+    for step in faults.STEPS:
+        names = [fault.name for fault in faults.CATALOGUE.values() if fault.step == step]
+        if complete[step] not in ("", *names):
+            raise ValueError(_unknown(f"fault of the step {step!r}", complete[step], names))
+    perturbation = perturbation_of(complete)
+    return complete | {name: getattr(perturbation, name) for name in _PERTURBATION}
+
+
+def _unknown(what: str, received: object, known: Sequence[str] | Mapping[str, Any]) -> str:
+    nearest = difflib.get_close_matches(str(received), list(known), n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"Expected a known {what} ({', '.join(map(repr, known))}), received {received!r}{hint}"
+
+
+def perturbation_of(settings: Settings) -> Perturbation:
+    """Perturbation that the settings describe."""
+    return Perturbation(**{name: settings[name] for name in _PERTURBATION})
+
+
+def preprocessing_of(settings: Settings, trained: Preprocessing) -> Preprocessing:
+    """`trained` with the chosen fault of every step in it, in the order of the steps."""
+    for step in faults.STEPS:
+        if settings[step]:
+            trained = faults.CATALOGUE[settings[step]].apply(trained)
+    return trained
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Everything one state of the explorer is made of.
+
+    Attributes
+    ----------
+    settings
+        Complete settings.
+    source
+        The photograph as it came: decoded, unperturbed.
+    photo
+        The same after the perturbation.
+    tensor
+        float32, (1, H, W, C): what the network is fed.
+    probabilities
+        float32, (classes,), summing to 1.
+    reference
+        The view of the same photograph unperturbed and prepared as in training; None where this is that view.
+    trained
+        Preprocessing as in training.
+    label
+        Index of the class that the photograph is known to show, where it is known.
+    """
+
+    settings: Settings
+    source: Photo
+    photo: Photo
+    tensor: Float
+    probabilities: Float
+    trained: Preprocessing
+    reference: "View | None" = None
+    label: int | None = None
+
+    @property
+    def top(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @cached_property
+    def statistics(self) -> tuple[str, ...]:
+        """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
+        tensor = self.tensor
+        numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
+        return (str(tensor.dtype), str(tensor.shape), *(_number(value) for value in numbers))
+
+
+def compute(
+    classifier: Classifier,
+    photo: Photo,
+    trained: Preprocessing,
+    settings: Settings,
+    reference: View | None = None,
+    label: int | None = None,
+) -> View:
+    """Take one photograph along the whole path: decode, perturb, preprocess, predict."""
+    preprocessing = preprocessing_of(settings, trained)
+    source = photo.decoded(preprocessing.decoding)
+    perturbed = perturbation_of(settings).apply(source)
+    tensor = preprocessing.apply(perturbed)
+    probabilities = classifier.predict_tensors(tensor)[0]
+    return View(settings, source, perturbed, tensor, probabilities, trained, reference, label)
+
+
+def seen(view: View) -> npt.NDArray[np.uint8]:
+    """Read the tensor back as the network was trained to read it: uint8 (H, W, 3)."""
+    return view.trained.picture(view.tensor)
+
+
+def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of the softmax table, with the lengths (0 to 1) and texts of bar and ghost bar."""
+    values = view.probabilities
+    ghosts = (view.reference or view).probabilities
+    if len(values) <= BARS + 2:
+        shown = list(range(len(values)))
+    else:
+        wanted = {int(ghosts.argmax())} | ({view.label} if view.label is not None else set())
+        ranked = [int(index) for index in np.argsort(-values, kind="stable")[:BARS]]
+        extra = sorted(wanted - set(ranked), key=lambda index: -values[index])
+        shown = ranked[: BARS - len(extra)] + extra
+    return [
+        {
+            "name": names[index],
+            "value": round(float(values[index]), 6),
+            "text": _percent(values[index]),
+            "ghost": round(float(ghosts[index]), 6),
+            "ghostText": _percent(ghosts[index]),
+            "top": index == view.top,
+            "expected": index == view.label,
+        }
+        for index in shown
+    ]
+
+
+def verdict(view: View, names: Sequence[str]) -> str:
+    """One sentence: the answer, and how it differs from the reference's."""
+    answer = f"{names[view.top]}, {_percent(view.probabilities[view.top])}"
+    if view.label is not None:
+        answer += " (right)" if view.top == view.label else f" (wrong: it is {names[view.label]})"
+    if view.reference is None:
+        return f"{answer}."
+    before = view.reference
+    was = f"{names[before.top]} at {_percent(before.probabilities[before.top])}"
+    return f"{answer}. Untouched: {'the same class, ' if before.top == view.top else ''}{was}."
+
+
+def tensor_table(view: View) -> list[list[str]]:
+    """Rows of (property, fed to the network, expected for this photograph, the same?) as text."""
+    names = ("dtype", "shape", "minimum", "maximum", "mean", "standard deviation")
+    expected = (view.reference or view).statistics
+    rows = zip(names, view.statistics, expected, strict=True)
+    return [[name, fed, wanted, "same" if fed == wanted else "differs"] for name, fed, wanted in rows]
+
+
+def controls(trained: Preprocessing) -> list[dict[str, Any]]:
+    """Describe the page's controls: every perturbation, and every preprocessing step with an alternative."""
+    sliders = [
+        {
+            "key": name,
+            "kind": "range",
+            "group": "main" if name in MAIN else "more",
+            "label": parameter.label,
+            "unit": parameter.unit,
+            "low": parameter.low,
+            "high": parameter.high,
+            "step": parameter.step,
+            "neutral": parameter.neutral,
+            "hint": parameter.description,
+        }
+        for name, parameter in PARAMETERS.items()
+    ]
+    choices = []
+    for step, label in faults.STEPS.items():
+        others = faults.alternatives(trained, step)
+        if others:
+            options = [["", "as in training"], *([fault.name, fault.title] for fault in others)]
+            hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
+            choices.append(
+                {
+                    "key": step,
+                    "kind": "choice",
+                    "group": "steps",
+                    "label": label,
+                    "options": options,
+                    "hint": hint,
+                }
+            )
+    return [*sliders, *choices]
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * float(probability):.1f} %"
+
+
+def _number(value: float) -> str:
+    return f"{float(value):.4g}"
