@@ -1,0 +1,61 @@
+"""Refusing values in one line that says what was expected, what was received and what comes nearest."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+
+def nearest(received: str, names: Iterable[str]) -> str:
+    """Return ``"; did you mean 'name'?"`` for the most similar name, or nothing."""
+    spelled = {name.lower(): name for name in names}
+    close = get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
+    return f"; did you mean {spelled[close[0]]!r}?" if close else ""
+
+
+def known(kind: str, received: object, names: Iterable[str]) -> str:
+    """Return `received` if it is one of `names`, else raise a TypeError or a ValueError that lists them."""
+    listed = ", ".join(names := tuple(names))
+    if not isinstance(received, str):
+        raise TypeError(f"Expected the {kind} as text, one of {listed}; received {received!r}")
+    if received not in names:
+        raise ValueError(
+            f"Expected the {kind} out of {listed}; received {received!r}{nearest(received, names)}"
+        )
+    return received
+
+
+def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
+    """Raise a TypeError for the first of `received` that is none of `names`."""
+    for name in received:
+        if name not in names:
+            hint = nearest(str(name), names)
+            raise TypeError(f"Expected fields out of {', '.join(names)}; received {name!r}{hint}")
+
+
+def number(what: str, value: Any) -> float:
+    """Return a finite number as a float, else raise a TypeError or a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"Expected {what} as a number, received {value!r}")
+    if not isfinite(value):
+        raise ValueError(f"Expected a finite {what}, received {value}")
+    return float(value)
+
+
+def fraction(what: str, value: Any) -> float:
+    """Return a number above 0 and up to 1 as a float, else raise a TypeError or a ValueError."""
+    if not 0 < number(what, value) <= 1:
+        raise ValueError(f"Expected {what} above 0 and up to 1, received {value:g}; 1 keeps everything")
+    return float(value)
+
+
+def integers(what: str, value: Any, names: Sequence[str], low: int, high: int) -> tuple[int, ...]:
+    """Return whole numbers within low..high, one for each name, else raise a TypeError or a ValueError."""
+    parts = tuple(value) if isinstance(value, (tuple, list)) else ()
+    whole = all(isinstance(part, Integral) and not isinstance(part, bool) for part in parts)
+    if len(parts) != len(names) or not whole:
+        raise TypeError(f"Expected {what} as whole numbers ({', '.join(names)}), received {value!r}")
+    if not all(low <= part <= high for part in parts):
+        raise ValueError(f"Expected {what} within {low}..{high}, received {value!r}")
+    return tuple(int(part) for part in parts)
