@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 # Importing a plugin registers its format in Image.OPEN.
 from PIL import (
     BmpImagePlugin,  # noqa: F401
@@ -88,11 +89,9 @@ class Decoding:
 
     def __post_init__(self) -> None:
         if not isinstance(self.exif, bool):
-            msg = f"Expected exif True or False, received {self.exif!r}"
-            raise TypeError(msg)
+            raise TypeError(f"Expected exif True or False, received {self.exif!r}")
         if self.depth not in ("scale", "clip"):
-            msg = f"Expected depth 'scale' or 'clip', received {self.depth!r}"
-            raise ValueError(msg)
+            raise ValueError(f"Expected depth 'scale' or 'clip', received {self.depth!r}")
         if self.matte is not None:
             object.__setattr__(self, "matte", _checked_matte(self.matte))
 
@@ -118,6 +117,9 @@ class Stored(NamedTuple):
     """EXIF orientation that Pillow has applied by itself, which it does for TIFF only."""
 
 
+_NOTHING_STORED = Stored()
+
+
 def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
     """Open and fully decode an image file in memory.
 
@@ -141,32 +143,35 @@ def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
         Empty, not an image of `FORMATS`, above `MAX_PIXELS`, truncated or damaged.
     """
     if not data:
-        msg = f"Expected an image file, received {name!r} with 0 bytes; copy or download it again"
-        raise PhotoError(msg)
+        raise PhotoError(f"Expected an image file, received {name!r} with 0 bytes; copy or download it again")
     try:
         image = _identify(data)
-        if image is None:
-            msg = (
-                f"Expected an image file ({', '.join(FORMATS)}), received {name!r}, which contains {_contents(data)}; "
-                "open it in an image program and save it as PNG or JPEG"
-            )
-            raise PhotoError(msg)
-        check_pixel_count(*image.size, name)
-        if _end_is_missing(data, image.format):
-            msg = "its end is missing"
-            raise OSError(msg)  # noqa: TRY301  # one wording for every kind of truncation
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise _damaged(data, name, error) from error
+    if image is None:
+        raise PhotoError(
+            f"Expected an image file ({', '.join(FORMATS)}), received {name!r}, which is "
+            f"{_contents(data)}; open it in an image program and save it as PNG or JPEG"
+        )
+    check_pixel_count(*image.size, name)
+    if _end_is_missing(data, image.format):
+        raise _damaged(data, name, EOFError("its end is missing"))
+    try:
         stored = _stored(data, image)
         image.load()
-    except (PhotoError, MemoryError):
+    except MemoryError:
         raise
-    except Exception as error:  # decoders raise nearly anything on damaged bytes
-        reason = " ".join(str(error).split()) or type(error).__name__
-        msg = (
-            f"Expected a complete image file, received {name!r} ({len(data)} bytes), which is truncated or damaged "
-            f"({reason}); copy or download it again"
-        )
-        raise PhotoError(msg) from error
+    except Exception as error:
+        raise _damaged(data, name, error) from error
     return image, stored
+
+
+def _damaged(data: bytes, name: str, error: Exception) -> PhotoError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return PhotoError(
+        f"Expected a complete image file, received {name!r} ({len(data)} bytes), which is truncated, "
+        f"damaged or of an unknown kind ({reason}); copy it again, or save it anew as PNG or JPEG"
+    )
 
 
 def _identify(data: bytes) -> ImageFile.ImageFile | None:
@@ -188,10 +193,19 @@ def _stored(data: bytes, image: Image.Image) -> Stored:
 
 
 def _end_is_missing(data: bytes, image_format: str | None) -> bool:
-    # Pillow finds this itself, unless someone has set the process-wide ImageFile.LOAD_TRUNCATED_IMAGES.
+    # Pillow finds most of this itself, unless someone has set the process-wide LOAD_TRUNCATED_IMAGES.
     if image_format in ("JPEG", "MPO"):
-        return data.rfind(b"\xff\xd9") < data.find(b"\xff\xda")
+        # The thumbnail in the EXIF block has an end marker of its own, and a phone may append a film.
+        return data.find(b"\xff\xd9", _scan_start(data)) < 0
     return image_format == "PNG" and b"IEND" not in data
+
+
+def _scan_start(jpeg: bytes) -> int:
+    position = 2
+    while jpeg[position : position + 1] == b"\xff" and jpeg[position + 1 : position + 2] != b"\xda":
+        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        position += 2 + length
+    return position
 
 
 def _contents(data: bytes) -> str:
@@ -208,15 +222,17 @@ def check_pixel_count(width: int, height: int, name: str) -> None:
     ------
     PhotoError
     """
-    if not 0 < width * height <= MAX_PIXELS:
-        msg = f"Expected 1 to {MAX_PIXELS} pixels, received {name!r} with {width * height} ({height}×{width}); " + (
-            "make it smaller first" if width * height else "it is empty"
+    count = width * height
+    if not 0 < count <= MAX_PIXELS:
+        raise PhotoError(
+            f"Expected 1 to {MAX_PIXELS} pixels, received {name!r} with {count} "
+            f"(height {height}, width {width}); "
+            f"{'make it smaller' if count else 'it is empty, so make it'} first"
         )
-        raise PhotoError(msg)
 
 
 def to_rgb(
-    image: Image.Image, decoding: Decoding, name: str, stored: Stored = Stored()
+    image: Image.Image, decoding: Decoding, name: str, stored: Stored = _NOTHING_STORED
 ) -> tuple[Pixels, tuple[str, ...]]:
     """Convert a picture of any Pillow mode to RGB.
 
@@ -273,16 +289,20 @@ def _color_and_alpha(
     elif mode in ("LAB", "YCbCr", "HSV"):
         notes.append(f"{mode} converted to RGB")
     elif mode not in ("RGB", "RGBA", "RGBa", "RGBX"):
-        msg = f"Expected a picture in a known colour mode, received {name!r} in mode {mode!r}; save it as RGB PNG"
-        raise PhotoError(msg)
+        raise PhotoError(
+            f"Expected a picture in a known colour mode, received {name!r} in mode {mode!r}; "
+            "save it as RGB PNG"
+        )
     if depth == 16:
         notes.append("16 bits a channel read as 8, upper byte kept")
     has_alpha = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
     try:
-        converted = image.convert("RGBA" if has_alpha else "RGB")
+        straight = image.convert("LA") if mode == "La" else image  # Pillow has no way from La to RGBA
+        converted = straight.convert("RGBA" if has_alpha else "RGB")
     except (ValueError, KeyError, ImportError, OSError) as error:
-        msg = f"Expected a picture that can become RGB, received {name!r} in mode {mode!r} ({error})"
-        raise PhotoError(msg) from error
+        raise PhotoError(
+            f"Expected a picture that can become RGB, received {name!r} in mode {mode!r} ({error})"
+        ) from error
     pixels = np.asarray(converted)
     return pixels[..., :3], pixels[..., 3] if has_alpha else None
 
@@ -294,11 +314,10 @@ def _from_integers(
     values = np.asarray(image).astype(np.int64 if image.mode == "I" else np.int32)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        msg = (
+        raise PhotoError(
             f"Expected whole numbers 0..65535 in a picture of mode {image.mode!r}, received {name!r} with "
             f"{low}..{high}; save it as 8 or 16 bit"
         )
-        raise PhotoError(msg)
     if decoding.depth == "scale":
         gray = (values + 128) // 257  # rounds to nearest; 257 is odd, so there are no ties
         notes.append(f"16-bit greyscale {low}..{high} divided by 257")
@@ -317,11 +336,10 @@ def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Pixels:
     values = np.asarray(image)
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 255):  # a NaN fails this, too
-        msg = (
+        raise PhotoError(
             f"Expected floating-point values 0..1 or 0..255, received {name!r} with {low:.6g}..{high:.6g}; "
             "scale them and save as 8 bit"
         )
-        raise PhotoError(msg)
     # A float file does not say which value is white; at most 1 can only be a picture if 1 is.
     factor = 255 if high <= 1 else 1
     notes.append(f"floating-point greyscale {low:.6g}..{high:.6g} taken as 0..{255 // factor}")
@@ -329,19 +347,20 @@ def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Pixels:
     return np.repeat(gray[..., None], 3, axis=-1)
 
 
-def _on_matte(
-    pixels: Pixels, alpha: Pixels, matte: tuple[int, int, int] | None, notes: list[str]
-) -> Pixels:
+def _on_matte(pixels: Pixels, alpha: Pixels, matte: tuple[int, int, int] | None, notes: list[str]) -> Pixels:
     """``(color * alpha + matte * (255 - alpha) + 127) // 255``: rounded to nearest, without ties."""
     share = f"{_share(alpha < 255)} of the pixels transparent"
     if matte is None:
         notes.append(f"alpha dropped, {share}")
         return pixels
     notes.append(f"alpha laid on {matte}, {share}")
-    # 255 * 255 + 127 fits into 16 bits.
-    weight = alpha.astype(np.uint16)[..., None]
-    mixed = pixels * weight + np.array(matte, np.uint16) * (255 - weight) + np.uint16(127)
-    return (mixed // 255).astype(np.uint8)
+    result = np.empty_like(pixels)
+    weight = alpha.astype(np.uint16)
+    for channel, background in enumerate(matte):  # one at a time, which needs a third of the memory
+        # 255 * 255 + 127 fits into 16 bits.
+        mixed = pixels[..., channel] * weight + np.uint16(background) * (255 - weight) + np.uint16(127)
+        result[..., channel] = mixed // 255
+    return result
 
 
 def _share(mask: npt.NDArray[np.bool_]) -> str:
@@ -350,7 +369,9 @@ def _share(mask: npt.NDArray[np.bool_]) -> str:
     return "<0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
 
 
-def _upright(image: Image.Image, pixels: Pixels, decoding: Decoding, notes: list[str], applied: int) -> Pixels:
+def _upright(
+    image: Image.Image, pixels: Pixels, decoding: Decoding, notes: list[str], applied: int
+) -> Pixels:
     turned_by_pillow = applied != 1
     orientation = applied if turned_by_pillow else _orientation(image)
     if orientation not in range(2, 9):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from os import PathLike, fspath
@@ -50,18 +50,20 @@ class Photo:
 
     pixels: npt.NDArray[np.uint8]
     name: str = "array"
-    decoding: Decoding = Decoding()
+    decoding: Decoding = field(default_factory=Decoding)
     notes: tuple[str, ...] = ()
     remake: "Callable[[Decoding], Photo] | None" = None
 
     def __post_init__(self) -> None:
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-            msg = f"Expected pixels as a uint8 array, received {_describe(pixels)}; see Photo.from_array"
-            raise TypeError(msg)
+            raise TypeError(
+                f"Expected pixels as a uint8 array, received {_describe(pixels)}; see Photo.from_array"
+            )
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            msg = f"Expected pixels of shape (H, W, 3), received {pixels.shape}; see Photo.from_array"
-            raise ValueError(msg)
+            raise ValueError(
+                f"Expected pixels of shape (H, W, 3), received {pixels.shape}; see Photo.from_array"
+            )
         if pixels.flags.writeable or not pixels.flags.c_contiguous:
             pixels = pixels.copy(order="C")
             pixels.flags.writeable = False
@@ -88,22 +90,20 @@ class Photo:
             No pixels, or more than `MAX_PIXELS`.
         """
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            msg = (
+            raise TypeError(
                 f"Expected a uint8 array with values 0..255, received {_describe(array)}; "
                 "scale it to 0..255, round and cast it"
             )
-            raise TypeError(msg)
         notes: tuple[str, ...] = ()
         pixels = array
         if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
             pixels = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=-1)
             notes = ("greyscale converted to RGB",)
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            msg = (
+            raise ValueError(
                 f"Expected an array of shape (H, W, 3), (H, W, 1) or (H, W), received {array.shape}; "
                 "move channels last, and pass alpha as PIL.Image.fromarray(array)"
             )
-            raise ValueError(msg)
         check_pixel_count(pixels.shape[1], pixels.shape[0], name)
         return cls(pixels.copy(order="C"), _file_name(name), notes=notes)
 
@@ -127,7 +127,8 @@ class Photo:
 
     def __repr__(self) -> str:
         height, width = self.size
-        return f"Photo({', '.join([repr(self.name), f'{height}×{width}', *map(repr, self.notes)])})"
+        size = f"{height}\N{MULTIPLICATION SIGN}{width}"
+        return f"Photo({', '.join([repr(self.name), size, *map(repr, self.notes)])})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An unpickled array is writeable; going through the constructor freezes it again.
@@ -178,13 +179,15 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
     if isinstance(source, np.ndarray):
         return Photo.from_array(source, name or "array")
     if isinstance(source, Image.Image):
-        label = _file_name(name or getattr(source, "filename", "") or "Pillow image")
+        label = _file_name(name or _text(getattr(source, "filename", None)) or "Pillow image")
         check_pixel_count(*source.size, label)
         try:
             copy = source.copy()  # loads it
         except (OSError, SyntaxError, ValueError) as error:
-            msg = f"Expected a complete Pillow image, received {label!r}, which cannot be read ({error}); open it anew"
-            raise PhotoError(msg) from error
+            raise PhotoError(
+                f"Expected a complete Pillow image, received {label!r}, which cannot be read "
+                f"({error}); open it anew"
+            ) from error
         return _from_image(copy, label, wanted)
     data, label = _read(source)
     return _from_bytes(data, _file_name(name or label), wanted)
@@ -200,7 +203,11 @@ def as_photos(photos: Source | Iterable[Source]) -> tuple[Photo, ...]:
     if isinstance(photos, np.ndarray) and photos.ndim == 4:
         return tuple(Photo.from_array(picture, f"array {number}") for number, picture in enumerate(photos))
     single = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray, Photo)
-    if isinstance(photos, Iterable) and not isinstance(photos, (*single, Mapping)) and not hasattr(photos, "read"):
+    if (
+        isinstance(photos, Iterable)
+        and not isinstance(photos, (*single, Mapping))
+        and not hasattr(photos, "read")
+    ):
         return tuple(load_image(photo) for photo in photos)
     return (load_image(photos),)  # type: ignore[arg-type]  # load_image refuses a mapping
 
@@ -233,49 +240,60 @@ def _read(source: Any) -> tuple[bytes, str]:
             source.seek(0)
         data = source.read(MAX_BYTES + 1)
         if not isinstance(data, bytes):
-            msg = f"Expected a file opened for reading bytes, received one that reads {type(data).__name__}; use mode 'rb'"
-            raise TypeError(msg)
-        label = getattr(source, "name", None)
-        label = label if isinstance(label, str) and label else "file object"
+            raise TypeError(
+                f"Expected a file opened for reading bytes, received one that reads "
+                f"{type(data).__name__}; use mode 'rb'"
+            )
+        label = _text(getattr(source, "name", None)) or "file object"
         _check_byte_count(len(data), label)
         return data, label
-    msg = (
-        f"Expected a path, bytes, a binary file, a Pillow image, an array or a Photo, received {_describe(source)}; "
-        "pass one of these"
+    raise TypeError(
+        "Expected a path, bytes, a binary file, a Pillow image, an array or a Photo, "
+        f"received {_describe(source)}; pass one of these"
     )
-    raise TypeError(msg)
 
 
 def _read_file(source: str | PathLike[str]) -> tuple[bytes, str]:
     text = fspath(source)
     if not isinstance(text, str):
-        msg = f"Expected a path as text, received {_describe(text)}; decode it with os.fsdecode"
-        raise TypeError(msg)
+        raise TypeError(f"Expected a path as text, received {_describe(text)}; decode it with os.fsdecode")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", text):
-        msg = f"Expected a local file, received the URL {text[:200]!r}; nothing is downloaded here, so save the picture first"
-        raise ValueError(msg)
+        raise ValueError(
+            f"Expected a local file, received the URL {text[:200]!r}; "
+            "nothing is downloaded here, so save the picture first"
+        )
     path = Path(text)
     if path.is_dir():
-        msg = f"Expected an image file, received the folder {text!r}; pass one of the files in it"
-        raise IsADirectoryError(msg)
+        raise IsADirectoryError(
+            f"Expected an image file, received the folder {text!r}; pass one of the files in it"
+        )
     if not path.exists():
-        msg = f"Expected an existing image file, received {text!r}, which does not exist; check it against {str(path.parent)!r}"
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(
+            f"Expected an existing image file, received {text!r}, which does not exist; "
+            f"look what there is in {str(path.parent)!r}"
+        )
     if not path.is_file():
-        msg = f"Expected an image file, received {text!r}, which is a device or pipe; copy it to a file first"
-        raise ValueError(msg)
+        raise ValueError(
+            f"Expected an image file, received {text!r}, which is a device or pipe; copy it to a file first"
+        )
     _check_byte_count(path.stat().st_size, path.name)
     return path.read_bytes(), path.name
 
 
 def _check_byte_count(count: int, name: str) -> None:
     if count > MAX_BYTES:
-        msg = f"Expected at most {MAX_BYTES} bytes, received {_file_name(name)!r} with more; save it as PNG or JPEG first"
-        raise PhotoError(msg)
+        raise PhotoError(
+            f"Expected at most {MAX_BYTES} bytes, received {_file_name(name)!r} with more; "
+            "save it as PNG or JPEG first"
+        )
 
 
 def _file_name(name: str) -> str:
     return re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "picture"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""  # a file descriptor's name is a number
 
 
 def _describe(value: Any) -> str:

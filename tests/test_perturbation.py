@@ -1,0 +1,401 @@
+"""Perturbations against Pillow, against the page's arithmetic and against what noise of that kind must be."""
+
+import io
+import math
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from kit import perturbation as module
+from kit.images import Decoding, Photo, load_image
+from kit.perturbation import NOISE_STEPS, PARAMETERS, Perturbation, add_noise, brighten, noise_field
+
+LEVELS = np.arange(256, dtype=np.uint8)
+EVERY_LEVEL = Photo.from_array(np.stack([LEVELS, LEVELS[::-1], LEVELS ^ 0x55], axis=-1).reshape(16, 16, 3))
+FACTORS = [*np.linspace(0, 3, 301), *np.random.default_rng(0).uniform(0, 3, 700), 1e-30, math.nextafter(1, 2)]
+
+
+def scene(height=90, width=120):
+    """Return a picture with edges, slopes, black and white."""
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.stack([rows * 255 // height, columns * 255 // width, (rows * columns) % 256], axis=-1)
+    pixels[10:30, 20:60] = 255
+    pixels[50:80, 70:100] = [0, 20, 200]
+    return Photo.from_array(pixels.astype(np.uint8), "scene")
+
+
+def through_pillow(photo, function):
+    return np.asarray(function(Image.fromarray(photo.pixels)))
+
+
+# The page's preview, operation by operation: numbers are doubles, Math.fround rounds one to float32, and a
+# Uint8ClampedArray clips and then rounds half to even.
+
+
+def fround(number):
+    return np.asarray(number, np.float64).astype(np.float32).astype(np.float64)
+
+
+def page_brightness(value, factor):
+    alpha = fround(factor)
+    product = fround(alpha * value)
+    return np.where(product <= 0, 0, np.where(product >= 255, 255, np.trunc(product)))
+
+
+def page_noise(value, deviation, q):
+    scale = fround(deviation / 4096)
+    return np.rint(np.clip(fround(fround(scale * q) + value), 0, 255))
+
+
+def test_brightness_is_pillows_bit_for_bit():
+    for factor in FACTORS:
+        expected = through_pillow(
+            EVERY_LEVEL, lambda image, f=factor: ImageEnhance.Brightness(image).enhance(f)
+        )
+        np.testing.assert_array_equal(Perturbation(brightness=factor).apply(EVERY_LEVEL).pixels, expected)
+
+
+def test_contrast_is_pillows_bit_for_bit():
+    for factor in [0, 0.3, 0.95, 1.05, 1.7, 3]:
+        expected = through_pillow(scene(), lambda image, f=factor: ImageEnhance.Contrast(image).enhance(f))
+        np.testing.assert_array_equal(Perturbation(contrast=factor).apply(scene()).pixels, expected)
+
+
+def test_brightness_by_hand():
+    photo = Photo.from_array(np.array([[[0, 1, 99], [100, 200, 255]]], np.uint8))
+    # 1.5, 148.5 and 150 lose their fraction; 300 and 382.5 are clipped.
+    assert Perturbation(brightness=1.5).apply(photo).pixels.tolist() == [[[0, 1, 148], [150, 255, 255]]]
+    assert Perturbation(brightness=0).apply(photo).pixels.max() == 0
+
+
+def test_brightness_equals_the_pages_arithmetic_for_every_level():
+    values = LEVELS.astype(np.float64)
+    for factor in FACTORS:
+        np.testing.assert_array_equal(brighten(LEVELS, factor), page_brightness(values, factor))
+
+
+def test_noise_equals_the_pages_arithmetic_for_every_level():
+    q = np.unique(np.r_[-32768:32768:331, -40:41]).astype(np.int16)
+    values = np.repeat(LEVELS, q.size)
+    field = np.tile(q, LEVELS.size)
+    deviations = [*range(1, 101), *np.random.default_rng(0).uniform(0, 100, 40), 1e-9]
+    for deviation in deviations:
+        expected = page_noise(values.astype(np.float64), deviation, field.astype(np.float64))
+        np.testing.assert_array_equal(module._add_field(values, deviation, field), expected)
+
+
+def test_noise_rounds_half_to_even():
+    # 2 levels of noise and 1024 of 4096 steps: half a level.
+    field = np.full(4, 1024, np.int16)
+    assert module._add_field(np.array([0, 1, 2, 3], np.uint8), 2.0, field).tolist() == [0, 2, 2, 4]
+
+
+def test_the_preview_in_the_page_equals_brightness_and_noise_together():
+    settings = Perturbation(brightness=1.37, noise=23.0, seed=5)
+    photo = scene()
+    q = noise_field(5, photo.pixels.size)
+    expected = [
+        float(page_noise(page_brightness(float(value), 1.37), 23.0, float(step)))
+        for value, step in zip(photo.pixels.ravel().tolist(), q.tolist(), strict=True)
+    ]
+    np.testing.assert_array_equal(settings.apply(photo).pixels.ravel(), expected)
+
+
+def test_the_preview_in_the_page_equals_the_kernel_on_photographs():
+    folder = Path(__file__).parents[1] / "data" / "photographs"
+    paths = sorted(path for path in folder.glob("*") if path.suffix in {".jpg", ".png"})[:3]
+    if not paths:
+        pytest.skip("data/photographs has not been made yet")
+    for path in paths:
+        photo = load_image(path)
+        q = noise_field(0, photo.pixels.size).reshape(photo.pixels.shape)
+        expected = page_noise(
+            page_brightness(photo.pixels.astype(np.float64), 0.6), 17.0, q.astype(np.float64)
+        )
+        np.testing.assert_array_equal(Perturbation(brightness=0.6, noise=17.0).apply(photo).pixels, expected)
+
+
+def test_the_noise_field_is_standard_normal():
+    count = 1_000_000
+    samples = noise_field(3, count) / NOISE_STEPS
+    # Five standard errors of each estimate: a sound field fails once in a million seeds.
+    assert abs(samples.mean()) < 5 / math.sqrt(count)
+    assert abs(samples.std() - 1) < 5 / math.sqrt(2 * count)
+    assert abs((samples**3).mean()) < 5 * math.sqrt(15 / count)
+    assert abs((samples**4).mean() - 3) < 5 * math.sqrt(96 / count)
+    share = math.erf(2 / math.sqrt(2))
+    assert (
+        abs((np.abs(samples) < 2).mean() - share)
+        < 5 * math.sqrt(share * (1 - share) / count) + 1 / NOISE_STEPS
+    )
+    for lag in (1, 3, 300):  # neighbours in channel, pixel and row
+        assert abs((samples[lag:] * samples[:-lag]).mean()) < 5 / math.sqrt(count)
+
+
+def test_noise_has_the_stated_standard_deviation_in_8_bit_levels():
+    grey = Photo.from_array(np.full((400, 500, 3), 128, np.uint8))
+    for deviation in (2, 10, 25):
+        noisy = Perturbation(noise=deviation, seed=1).apply(grey).pixels.astype(np.float64) - 128
+        count = noisy.size
+        expected = math.sqrt(deviation**2 + 1 / 12)  # rounding to whole levels adds a twelfth
+        assert abs(noisy.mean()) < 5 * expected / math.sqrt(count)
+        assert abs(noisy.std() - expected) < 5 * expected / math.sqrt(2 * count)
+
+
+def test_noise_is_clipped_and_does_not_wrap_around():
+    black = Perturbation(noise=50).apply(Photo.from_array(np.zeros((200, 200, 3), np.uint8))).pixels
+    assert abs((black == 0).mean() - 0.5) < 0.02
+    assert black.max() < 255
+    white = Perturbation(noise=50).apply(Photo.from_array(np.full((200, 200, 3), 255, np.uint8))).pixels
+    assert abs((white == 255).mean() - 0.5) < 0.02
+    assert white.min() > 0
+
+
+def test_a_seed_fixes_the_field():
+    # Recorded: other numbers here mean that saved notebooks no longer come out as they are stored.
+    assert noise_field(0, 4).tolist() == [4578, -5682, -1747, -3291]
+    assert not np.array_equal(noise_field(0, 100), noise_field(1, 100))
+
+
+def test_the_field_of_a_small_picture_begins_that_of_a_large_one():
+    long = noise_field(1234, 200_000).copy()
+    for count in (0, 1, 7, 32_768, 32_769, 199_999):
+        np.testing.assert_array_equal(noise_field(1234, count), long[:count])
+    module._fields.clear()
+    for count in (7, 40_000):  # drawn anew, shorter first
+        np.testing.assert_array_equal(noise_field(1234, count), long[:count])
+
+
+def test_the_field_is_shared_and_read_only():
+    field = noise_field(8, 50)
+    assert np.shares_memory(field, noise_field(8, 20))
+    assert field.dtype == np.int16
+    with pytest.raises(ValueError, match="read-only"):
+        field[0] = 1
+
+
+def test_kept_fields_stay_within_their_bound(monkeypatch):
+    monkeypatch.setattr(module, "NOISE_CACHE_BYTES", 1000)
+    module._fields.clear()
+    for seed in range(5):
+        noise_field(seed, 200)  # 400 bytes
+    assert list(module._fields) == [3, 4]
+    noise_field(3, 10)
+    noise_field(5, 200)
+    assert list(module._fields) == [3, 5]  # the one used last stays
+    assert noise_field(6, 501).size == 501
+    assert list(module._fields) == [3, 5]  # too large to keep
+
+
+def test_one_seed_scales_one_field():
+    grey = Photo.from_array(np.full((40, 40, 3), 128, np.uint8))
+    weak = Perturbation(noise=10, seed=2).apply(grey).pixels.astype(int) - 128
+    strong = Perturbation(noise=20, seed=2).apply(grey).pixels.astype(int) - 128
+    assert np.abs(strong - 2 * weak).max() <= 2  # two roundings
+    step = Perturbation(noise=10.1, seed=2).apply(grey).pixels.astype(int) - 128
+    assert np.abs(step - weak).max() <= 1
+
+
+def test_sliding_back_gives_the_same_picture():
+    photo = scene()
+    first = Perturbation(brightness=1.2, noise=12, contrast=0.8, blur=1, jpeg_quality=40, rotation=5)
+    before = first.apply(photo).pixels.tobytes()
+    for noise in (13, 40, 99):
+        Perturbation(brightness=0.4, noise=noise, seed=noise).apply(photo)
+    assert first.apply(photo).pixels.tobytes() == before
+
+
+def test_threads_get_the_pictures_of_a_single_one():
+    photos = [scene(90 + 7 * number, 120) for number in range(4)]
+    settings = [
+        Perturbation(brightness=0.5 + seed / 8, noise=5.0 * seed + 5, seed=seed % 3) for seed in range(8)
+    ]
+    jobs = [(setting, photo) for setting in settings for photo in photos] * 4
+    expected = [setting.apply(photo).pixels.tobytes() for setting, photo in jobs]
+    module._fields.clear()
+    with ThreadPoolExecutor(8) as pool:
+        received = list(pool.map(lambda job: job[0].apply(job[1]).pixels.tobytes(), jobs))
+    assert received == expected
+
+
+def test_blur_is_pillows():
+    expected = through_pillow(scene(), lambda image: image.filter(ImageFilter.GaussianBlur(2.5)))
+    np.testing.assert_array_equal(Perturbation(blur=2.5).apply(scene()).pixels, expected)
+
+
+def test_rotation_is_anticlockwise_and_keeps_the_size():
+    square = Photo.from_array(scene().pixels[:60, :60].copy())
+    np.testing.assert_array_equal(Perturbation(rotation=90).apply(square).pixels, np.rot90(square.pixels))
+    np.testing.assert_array_equal(
+        Perturbation(rotation=-180).apply(scene()).pixels, scene().pixels[::-1, ::-1]
+    )
+    white = Photo.from_array(np.full((60, 90, 3), 255, np.uint8))
+    turned = Perturbation(rotation=45).apply(white)
+    assert turned.size == (60, 90)
+    assert turned.pixels[0, 0].tolist() == [0, 0, 0]
+    assert turned.pixels[30, 45].tolist() == [255, 255, 255]
+
+
+def test_jpeg_goes_through_a_file_with_pillows_subsampling():
+    buffer = io.BytesIO()
+    Image.fromarray(scene().pixels).save(buffer, "JPEG", quality=30, subsampling="4:2:0")
+    with Image.open(buffer) as opened:
+        np.testing.assert_array_equal(Perturbation(jpeg_quality=30).apply(scene()).pixels, np.asarray(opened))
+
+
+def test_a_picture_too_long_for_jpeg_is_refused():
+    long = Photo.from_array(np.zeros((1, 65_501, 3), np.uint8))
+    with pytest.raises(
+        ValueError, match=r"^Expected at most 65500 pixels a side for JPEG, received \(1, 65501, 3\);"
+    ):
+        Perturbation(jpeg_quality=90).apply(long)
+    assert Perturbation(noise=3).apply(long).size == (1, 65_501)
+
+
+def test_the_order_is_that_of_a_camera():
+    everything = Perturbation(
+        brightness=1.6, noise=20, seed=3, contrast=0.7, blur=1.5, jpeg_quality=35, rotation=12
+    )
+    step_by_step = scene()
+    for single in (
+        Perturbation(rotation=12),
+        Perturbation(blur=1.5),
+        Perturbation(brightness=1.6),
+        Perturbation(contrast=0.7),
+        Perturbation(noise=20, seed=3),
+        Perturbation(jpeg_quality=35),
+    ):
+        step_by_step = single.apply(step_by_step)
+    np.testing.assert_array_equal(everything.apply(scene()).pixels, step_by_step.pixels)
+
+
+def test_an_identity_gives_the_photo_itself():
+    photo = scene()
+    assert Perturbation().is_identity
+    assert Perturbation(seed=9).is_identity
+    assert Perturbation(seed=9).apply(photo) is photo
+    for name, value in (("brightness", 0.99), ("noise", 0.1), ("jpeg_quality", 100), ("rotation", 1)):
+        changed = Perturbation(**{name: value})
+        assert not changed.is_identity
+        assert changed.apply(photo) is not photo
+
+
+def test_the_photo_is_not_changed_and_the_result_says_what_was_done():
+    photo = scene()
+    before = photo.pixels.copy()
+    result = Perturbation(brightness=1.4, noise=20).apply(photo)
+    np.testing.assert_array_equal(photo.pixels, before)
+    assert not result.pixels.flags.writeable
+    assert (result.name, result.size) == ("scene", photo.size)
+    assert result.notes == ("perturbed: brightness=1.4, noise=20.0",)
+
+
+def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(scene().pixels).save(buffer, "PNG", exif=exif)
+    photo = load_image(buffer)
+    stored = Decoding(exif=False)
+    settings = Perturbation(noise=20, rotation=10)
+    expected = settings.apply(photo.decoded(stored)).pixels
+    perturbed = pickle.loads(pickle.dumps(settings.apply(photo)))  # noqa: S301  # our own
+    np.testing.assert_array_equal(perturbed.decoded(stored).pixels, expected)
+    twice = Perturbation(brightness=0.5).apply(perturbed).decoded(stored)
+    np.testing.assert_array_equal(twice.pixels, brighten(expected, 0.5))
+
+
+def test_the_repr_tells_what_is_not_neutral():
+    assert repr(Perturbation()) == "Perturbation()"
+    assert repr(Perturbation(1.4, 20, seed=3)) == "Perturbation(brightness=1.4, noise=20.0, seed=3)"
+    assert repr(Perturbation(rotation=-0.0)) == "Perturbation()"
+    assert eval(repr(Perturbation(blur=2, jpeg_quality=40))) == Perturbation(blur=2, jpeg_quality=40)  # noqa: S307
+
+
+def test_numbers_of_numpy_and_of_sliders_become_pythons():
+    odd = Perturbation(np.float32(1.5), np.int64(20), np.uint8(3), jpeg_quality=np.int16(40), rotation=7)
+    assert odd == Perturbation(1.5, 20.0, 3, jpeg_quality=40, rotation=7.0)
+    assert hash(odd) == hash(Perturbation(1.5, 20.0, 3, jpeg_quality=40, rotation=7.0))
+    kinds = {name: type(value) for name, value in odd.to_dict().items()}
+    assert kinds.pop("seed") is kinds.pop("jpeg_quality") is int
+    assert set(kinds.values()) == {float}
+    assert Perturbation(seed=3.0, jpeg_quality=40.0) == Perturbation(seed=3, jpeg_quality=40)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "expected"),
+    [
+        ({"brightness": -0.1}, ValueError, r"brightness as a number 0\.\.3, received -0\.1"),
+        ({"brightness": 3.1}, ValueError, r"brightness as a number 0\.\.3, received 3\.1"),
+        ({"brightness": math.nan}, ValueError, "brightness as a number .* received nan"),
+        ({"noise": math.inf}, ValueError, r"noise as a number 0\.\.100, received inf"),
+        ({"contrast": "1.0"}, TypeError, r"contrast as a number 0\.\.3, received '1\.0'"),
+        ({"blur": None}, TypeError, r"blur as a number 0\.\.10, received None"),
+        ({"brightness": True}, TypeError, "brightness as a number .* received True"),
+        ({"noise": np.True_}, TypeError, "noise as a number"),
+        ({"noise": np.array([1, 2])}, TypeError, "noise as a number"),
+        ({"rotation": 181}, ValueError, r"rotation as a number -180\.\.180, received 181"),
+        ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
+        ({"seed": 1.5}, TypeError, "seed as a whole number not below 0, received 1.5"),
+        ({"seed": False}, TypeError, "seed as a whole number not below 0, received False"),
+        ({"jpeg_quality": 0}, ValueError, r"jpeg_quality as a whole number 1\.\.100, received 0"),
+        ({"jpeg_quality": 101}, ValueError, r"jpeg_quality as a whole number 1\.\.100, received 101"),
+        ({"jpeg_quality": True}, TypeError, r"jpeg_quality as a whole number 1\.\.100, received True"),
+        ({"jpeg_quality": "low"}, TypeError, r"jpeg_quality as a whole number 1\.\.100, received 'low'"),
+    ],
+)
+def test_a_value_outside_its_bounds_is_refused(settings, error, expected):
+    with pytest.raises(error, match=f"^Expected {expected}"):
+        Perturbation(**settings)
+
+
+def test_only_a_photo_can_be_perturbed():
+    with pytest.raises(
+        TypeError, match=r"^Expected a Photo, received ndarray; open it with kit\.load_image$"
+    ):
+        Perturbation(noise=3).apply(scene().pixels)
+
+
+def test_settings_make_the_round_trip():
+    settings = Perturbation(1.4, 20, 3, jpeg_quality=40)
+    assert Perturbation.from_dict(settings.to_dict()) == settings
+    assert Perturbation.from_dict({"noise": 5}) == Perturbation(noise=5)
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("brightnes", "did you mean 'brightness'?"), ("xyz", "leave it out")]
+)
+def test_an_unknown_setting_is_refused_with_the_nearest(key, hint):
+    with pytest.raises(
+        TypeError, match=rf"^Expected settings among brightness, .*, received '{key}'; {hint[:-1]}"
+    ):
+        Perturbation.from_dict({key: 1})
+
+
+def test_the_table_of_parameters_describes_the_perturbation():
+    defaults = {field.name: field.default for field in fields(Perturbation) if field.name != "seed"}
+    assert {name: parameter.neutral for name, parameter in PARAMETERS.items()} == defaults
+    assert {name for name, _ in module._STEPS} == set(PARAMETERS)
+    for name, parameter in PARAMETERS.items():
+        assert parameter.name == name
+        for bound in (parameter.low, parameter.high):
+            assert getattr(Perturbation(**{name: bound}), name) == bound
+            assert Perturbation(**{name: bound}).apply(scene(12, 16)).size == (12, 16)
+
+
+def test_a_single_pixel_can_be_perturbed():
+    dot = Photo.from_array(np.full((1, 1, 3), 100, np.uint8))
+    settings = Perturbation(brightness=1.2, noise=1, contrast=0.5, blur=2, jpeg_quality=90, rotation=30)
+    assert settings.apply(dot).size == (1, 1)
+
+
+def test_an_array_can_be_perturbed_without_a_photo():
+    pixels = scene().pixels
+    np.testing.assert_array_equal(
+        add_noise(pixels, 9.0, 4), Perturbation(noise=9, seed=4).apply(scene()).pixels
+    )
