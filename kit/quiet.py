@@ -1,0 +1,38 @@
+"""Keep what C++ libraries write to the standard error out of a notebook, where it would look like the kit's words."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# The standard error belongs to the whole process: two blocks at once would put back each other's sink.
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def captured_errors() -> Iterator[Callable[[], str]]:
+    """Collect the standard error of the process while the block runs.
+
+    Yields
+    ------
+    callable
+        Returns what was written so far; to be called within the block.
+    """
+    with _LOCK, tempfile.TemporaryFile() as sink:
+        try:
+            kept = os.dup(2)
+        except OSError:  # no standard error, as under pythonw
+            yield str
+            return
+
+        def written() -> str:
+            sink.seek(0)
+            return sink.read().decode(errors="replace")
+
+        try:
+            os.dup2(sink.fileno(), 2)
+            yield written
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
