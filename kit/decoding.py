@@ -1,65 +1,25 @@
-"""From the bytes of an image file to RGB, with every conversion put into words.
+"""From any kind of picture to RGB, with every conversion put into words.
 
 Each conversion here is a known cause of a wrong prediction (a picture lying on its side, black where
 it was transparent, washed out by a cut at 255), so each one is reported and can be switched.
 """
 
-import re
 from dataclasses import dataclass
-from io import BytesIO
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from PIL import ExifTags, Image
 
-# Importing a plugin registers its format in Image.OPEN.
-from PIL import (
-    BmpImagePlugin,  # noqa: F401
-    ExifTags,
-    GifImagePlugin,  # noqa: F401
-    Image,
-    ImageFile,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
-
-MAX_PIXELS = 50_000_000
-"""Largest picture that is opened, in pixels; read from the header, before anything is decoded."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Formats that are opened. TIFF is among them because 16-bit, float and LAB pictures come as TIFF; formats
-that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
+from kit.checking import integers, known
+from kit.opening import PhotoError, Stored
 
 Pixels = npt.NDArray[np.uint8]
 
-_ORIENTATION = int(ExifTags.Base.Orientation)
+_NOTHING_STORED = Stored()
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # How to undo an orientation: swap 6 and 8, everything else undoes itself.
 _UNDO = {6: 8, 8: 6}
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-_SIGNATURES = (
-    (rb"%PDF", "a PDF document"),
-    (rb"%!PS", "a PostScript document"),
-    (rb"PK\x03\x04", "a ZIP archive (a .keras or office file, too)"),
-    (rb"\x1f\x8b", "a gzip file"),
-    (rb"\x89HDF", "an HDF5 file"),
-    (rb"\x93NUMPY", "a NumPy array file"),
-    (rb"8BPS", "a Photoshop document"),
-    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", "a HEIC photograph"),
-    (rb"(?s)....ftypavi[fs]", "an AVIF picture"),
-    (rb"(?s)....ftyp", "a video"),
-    (rb"(?s)\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (rb"(?s)\x00\x00\x00\x0cJXL |\xff\x0a", "a JPEG XL picture"),
-    (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
-    (rb"(?is)\s*(<\?xml.*)?<svg", "an SVG drawing"),
-    (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
-    (rb"(?s)[\t\r\n\x20-\x7e]{1,16}\Z|[\t\r\n\x20-\x7e]{16}", "plain text"),
-)
-
-
-class PhotoError(ValueError):
-    """A source that was found but cannot be used as a photograph."""
 
 
 @dataclass(frozen=True)
@@ -89,146 +49,11 @@ class Decoding:
 
     def __post_init__(self) -> None:
         if not isinstance(self.exif, bool):
-            raise TypeError(f"Expected exif True or False, received {self.exif!r}")
-        if self.depth not in ("scale", "clip"):
-            raise ValueError(f"Expected depth 'scale' or 'clip', received {self.depth!r}")
+            raise TypeError(f"Expected exif as True or False, received {self.exif!r}")
+        known("depth", self.depth, ("scale", "clip"))
         if self.matte is not None:
-            object.__setattr__(self, "matte", _checked_matte(self.matte))
-
-
-def _checked_matte(matte: Any) -> tuple[int, int, int]:
-    expected = f"Expected matte as three whole numbers 0..255 or None, received {matte!r}"
-    try:
-        values = tuple(int(value) for value in matte if int(value) == value)
-    except (TypeError, ValueError):
-        raise TypeError(expected) from None
-    if len(values) != len(matte) or len(values) != 3 or not all(0 <= value <= 255 for value in values):
-        raise ValueError(expected)
-    red, green, blue = values
-    return red, green, blue
-
-
-class Stored(NamedTuple):
-    """What a file says about its pixels and Pillow forgets when it decodes them."""
-
-    depth: int = 8
-    """Bits per channel in the file."""
-    orientation: int = 1
-    """EXIF orientation that Pillow has applied by itself, which it does for TIFF only."""
-
-
-_NOTHING_STORED = Stored()
-
-
-def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
-    """Open and fully decode an image file in memory.
-
-    Parameters
-    ----------
-    data
-        The whole file.
-    name
-        File name for messages.
-
-    Returns
-    -------
-    image
-        First frame, in the mode of the file.
-    stored
-        What its header said besides.
-
-    Raises
-    ------
-    PhotoError
-        Empty, not an image of `FORMATS`, above `MAX_PIXELS`, truncated or damaged.
-    """
-    if not data:
-        raise PhotoError(f"Expected an image file, received {name!r} with 0 bytes; copy or download it again")
-    try:
-        image = _identify(data)
-    except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise _damaged(data, name, error) from error
-    if image is None:
-        raise PhotoError(
-            f"Expected an image file ({', '.join(FORMATS)}), received {name!r}, which is "
-            f"{_contents(data)}; open it in an image program and save it as PNG or JPEG"
-        )
-    check_pixel_count(*image.size, name)
-    if _end_is_missing(data, image.format):
-        raise _damaged(data, name, EOFError("its end is missing"))
-    try:
-        stored = _stored(data, image)
-        image.load()
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise _damaged(data, name, error) from error
-    return image, stored
-
-
-def _damaged(data: bytes, name: str, error: Exception) -> PhotoError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return PhotoError(
-        f"Expected a complete image file, received {name!r} ({len(data)} bytes), which is truncated, "
-        f"damaged or of an unknown kind ({reason}); copy it again, or save it anew as PNG or JPEG"
-    )
-
-
-def _identify(data: bytes) -> ImageFile.ImageFile | None:
-    # Image.open() warns about large pictures, and silencing it means changing the warning filters of the
-    # whole process, for every thread. Calling the registered plugins needs no such change, and the size
-    # check that follows is stricter.
-    for image_format in FORMATS:
-        factory, accept = Image.OPEN[image_format]
-        if accept is None or accept(data[:16]) is True:
-            return factory(BytesIO(data), "")
-    return None
-
-
-def _stored(data: bytes, image: Image.Image) -> Stored:
-    if image.format == "TIFF":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        return Stored(max(tags.get(258, (8,))), tags.get(_ORIENTATION, 1))
-    return Stored(data[24] if image.format == "PNG" else 8)
-
-
-def _end_is_missing(data: bytes, image_format: str | None) -> bool:
-    # Pillow finds most of this itself, unless someone has set the process-wide LOAD_TRUNCATED_IMAGES.
-    if image_format in ("JPEG", "MPO"):
-        # The thumbnail in the EXIF block has an end marker of its own, and a phone may append a film.
-        return data.find(b"\xff\xd9", _scan_start(data)) < 0
-    return image_format == "PNG" and b"IEND" not in data
-
-
-def _scan_start(jpeg: bytes) -> int:
-    position = 2
-    while jpeg[position : position + 1] == b"\xff" and jpeg[position + 1 : position + 2] != b"\xda":
-        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        position += 2 + length
-    return position
-
-
-def _contents(data: bytes) -> str:
-    for pattern, description in _SIGNATURES:
-        if re.match(pattern, data[:512]):
-            return description
-    return f"{len(data)} bytes of unknown data"
-
-
-def check_pixel_count(width: int, height: int, name: str) -> None:
-    """Refuse a picture above `MAX_PIXELS` or without pixels.
-
-    Raises
-    ------
-    PhotoError
-    """
-    count = width * height
-    if not 0 < count <= MAX_PIXELS:
-        raise PhotoError(
-            f"Expected 1 to {MAX_PIXELS} pixels, received {name!r} with {count} "
-            f"(height {height}, width {width}); "
-            f"{'make it smaller' if count else 'it is empty, so make it'} first"
-        )
+            matte = integers("matte", self.matte, ("red", "green", "blue"), 0, 255)
+            object.__setattr__(self, "matte", matte)
 
 
 def to_rgb(
@@ -384,7 +209,7 @@ def _upright(
 
 def _orientation(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001  # a damaged EXIF block is no reason to refuse the pixels
         return 1
     return value if isinstance(value, int) else 1

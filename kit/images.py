@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kit.decoding import FORMATS, MAX_PIXELS, Decoding, PhotoError, check_pixel_count, open_image, to_rgb
+from kit.decoding import Decoding, to_rgb
+from kit.opening import FORMATS, MAX_PIXELS, PhotoError, check_pixel_count, open_image
 
 __all__ = ["FORMATS", "MAX_PIXELS", "Decoding", "Photo", "PhotoError", "Source", "as_photos", "load_image"]
 

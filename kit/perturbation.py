@@ -4,36 +4,31 @@ The order is that of a camera: rotation and blur (scene and lens), brightness an
 (sensor), JPEG (file).
 """
 
-import difflib
-import math
 import operator
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from io import BytesIO
-from threading import Lock
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageEnhance, ImageFilter
 
+from kit.checking import number, refuse_unknown
+from kit.corruptions import (
+    NOISE_STEPS,
+    Pixels,
+    add_noise,
+    blur,
+    brighten,
+    change_contrast,
+    noise_field,
+    recompress,
+    rotate,
+)
 from kit.decoding import Decoding
 from kit.images import Photo
 
-Pixels = npt.NDArray[np.uint8]
-
-NOISE_STEPS = 4096
-"""One standard deviation in a `noise_field`."""
-
-NOISE_CACHE_BYTES = 64 << 20
-"""Upper bound of all noise fields that are kept."""
-
-_JPEG_MAX_SIDE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
-# 128 KiB of float32 at a time stay in the processor's second-level cache, which halves the time.
-_CHUNK = 32_768
+__all__ = ["NOISE_STEPS", "PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 
 
 @dataclass(frozen=True)
@@ -198,12 +193,7 @@ class Perturbation:
         TypeError
             An unknown field.
         """
-        known = [field.name for field in fields(cls)]
-        for key in settings:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
-                hint = f"did you mean {near[0]!r}?" if near else "leave it out"
-                raise TypeError(f"Expected settings among {', '.join(known)}, received {key!r}; {hint}")
+        refuse_unknown(settings, [field.name for field in fields(cls)])
         return cls(**settings)
 
     def _settings(self) -> str:
@@ -219,18 +209,12 @@ def _remake(remake: Callable[[Decoding], Photo], perturbation: Perturbation, dec
 
 
 def _real(parameter: Parameter, value: Any) -> float:
-    expected = (
-        f"Expected {parameter.name} as a number {parameter.low:g}..{parameter.high:g}, received {value!r}"
-    )
-    if isinstance(value, (bool, np.bool_, str, bytes)):
-        raise TypeError(expected)
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError(expected) from None
-    if not (math.isfinite(number) and parameter.low <= number <= parameter.high):
-        raise ValueError(expected)
-    return number + 0.0  # -0.0 becomes 0.0, which prints in one way only
+    real = number(parameter.name, value)
+    if not parameter.low <= real <= parameter.high:
+        raise ValueError(
+            f"Expected {parameter.name} within {parameter.low:g}..{parameter.high:g}, received {value!r}"
+        )
+    return real + 0.0  # -0.0 becomes 0.0, which prints in one way only
 
 
 def _whole(name: str, value: Any, low: int, high: int | None) -> int:
@@ -240,155 +224,15 @@ def _whole(name: str, value: Any, low: int, high: int | None) -> int:
         raise TypeError(expected)
     try:
         # Sliders hand over 85.0.
-        number = operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
+        whole = operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
     except TypeError:
         raise TypeError(expected) from None
-    if number < low or (high is not None and number > high):
+    if whole < low or (high is not None and whole > high):
         raise ValueError(expected)
-    return number
+    return whole
 
 
-def noise_field(seed: int, count: int) -> npt.NDArray[np.int16]:
-    """Return standard normal samples in steps of 1/4096.
-
-    Parameters
-    ----------
-    seed
-        Seed of `numpy.random.default_rng`.
-    count
-        Number of samples. A shorter field is the beginning of a longer one.
-
-    Returns
-    -------
-    ndarray
-        int16, shape (count,), read-only, shared: samples times `NOISE_STEPS`, rounded. The longest fields of
-        recent seeds are kept, up to `NOISE_CACHE_BYTES` in total.
-    """
-    with _fields_lock:
-        known = _fields.get(seed)
-        if known is not None and known.size >= count:
-            _fields.move_to_end(seed)
-            return known[:count]
-    field = _draw(seed, count)
-    if field.nbytes <= NOISE_CACHE_BYTES:
-        with _fields_lock:
-            known = _fields.get(seed)
-            if known is None or known.size < count:
-                _fields[seed] = field
-            _fields.move_to_end(seed)
-            while sum(kept.nbytes for kept in _fields.values()) > NOISE_CACHE_BYTES:
-                _fields.popitem(last=False)
-    return field
-
-
-_fields: "OrderedDict[int, npt.NDArray[np.int16]]" = OrderedDict()
-_fields_lock = Lock()
-
-
-def _draw(seed: int, count: int) -> npt.NDArray[np.int16]:
-    generator = np.random.default_rng(seed)
-    field = np.empty(count, np.int16)
-    for start in range(0, count, _CHUNK):
-        part = field[start : start + _CHUNK]
-        samples = generator.standard_normal(part.size, dtype=np.float32)
-        samples *= np.float32(NOISE_STEPS)
-        np.rint(samples, out=samples)
-        # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
-        part[...] = np.clip(samples, -32768, 32767)
-    field.flags.writeable = False
-    return field
-
-
-def add_noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
-    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``.
-
-    One float32 multiplication and one float32 addition a value, rounded half to even, with q from
-    `noise_field` in C order. The page repeats exactly this with ``Math.fround`` and a
-    ``Uint8ClampedArray``, byte for byte.
-    """
-    return _add_field(pixels, deviation, noise_field(seed, pixels.size))
-
-
-def _add_field(pixels: Pixels, deviation: float, field: npt.NDArray[np.int16]) -> Pixels:
-    scale = np.float32(deviation / NOISE_STEPS)
-
-    def part(values: Pixels, scratch: npt.NDArray[np.float32], start: int) -> None:
-        np.multiply(field[start : start + values.size], scale, out=scratch, dtype=np.float32)
-        np.add(scratch, values, out=scratch)
-        np.rint(scratch, out=scratch)
-
-    return _in_parts(pixels, part)
-
-
-def brighten(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
-    """Multiply in float32, clip, cut off the fraction.
-
-    Bit for bit `PIL.ImageEnhance.Brightness` (libImaging/Blend.c with black), at a third of its time.
-    """
-    del seed
-    scale = np.float32(factor)
-
-    def part(values: Pixels, scratch: npt.NDArray[np.float32], start: int) -> None:
-        del start
-        np.multiply(values, scale, out=scratch, dtype=np.float32)
-
-    return _in_parts(pixels, part)
-
-
-def _in_parts(pixels: Pixels, part: Callable[[Pixels, npt.NDArray[np.float32], int], None]) -> Pixels:
-    # Scratch space belongs to the call: callbacks come from several threads.
-    values = pixels.reshape(-1)
-    out = np.empty(pixels.shape, np.uint8)
-    flat = out.reshape(-1)
-    scratch = np.empty(min(_CHUNK, values.size), np.float32)
-    for start in range(0, values.size, _CHUNK):
-        piece = values[start : start + _CHUNK]
-        room = scratch[: piece.size]
-        part(piece, room, start)
-        np.clip(room, 0, 255, out=room)
-        np.copyto(flat[start : start + piece.size], room, casting="unsafe")
-    return out
-
-
-def change_contrast(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
-    """Scale the distance from the mean grey; `PIL.ImageEnhance.Contrast` itself."""
-    del seed
-    return _through_pillow(pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor))
-
-
-def blur(pixels: Pixels, radius: float, seed: int = 0) -> Pixels:
-    """Blur with `PIL.ImageFilter.GaussianBlur`."""
-    del seed
-    return _through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
-
-
-def rotate(pixels: Pixels, degrees: float, seed: int = 0) -> Pixels:
-    """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
-    del seed
-    return _through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
-
-
-def recompress(pixels: Pixels, quality: int, seed: int = 0) -> Pixels:
-    """Write a JPEG file of this quality in memory and read it back."""
-    del seed
-    if max(pixels.shape) > _JPEG_MAX_SIDE:
-        raise ValueError(
-            f"Expected at most {_JPEG_MAX_SIDE} pixels a side for JPEG, received {pixels.shape}; "
-            "make it smaller first"
-        )
-
-    def through_file(image: Image.Image) -> Image.Image:
-        buffer = BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        return Image.open(buffer, formats=("JPEG",))
-
-    return _through_pillow(pixels, through_file)
-
-
-def _through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image]) -> Pixels:
-    return np.array(function(Image.fromarray(pixels)))
-
-
+# In the order in which they are applied.
 _STEPS: tuple[tuple[str, Callable[[Pixels, Any, int], Pixels]], ...] = (
     ("rotation", rotate),
     ("blur", blur),

@@ -1,0 +1,168 @@
+"""Image files from unknown places: what is opened, what is refused, and in which words."""
+
+import re
+from io import BytesIO
+from typing import NamedTuple
+
+# Importing a plugin registers its format in Image.OPEN.
+from PIL import (
+    BmpImagePlugin,  # noqa: F401
+    ExifTags,
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+MAX_PIXELS = 50_000_000
+"""Largest picture that is opened, in pixels; read from the header, before anything is decoded."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""Formats that are opened. TIFF is among them because 16-bit, float and LAB pictures come as TIFF; formats
+that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
+
+_SIGNATURES = (
+    (rb"%PDF", "a PDF document"),
+    (rb"%!PS", "a PostScript document"),
+    (rb"PK\x03\x04", "a ZIP archive (a .keras or office file, too)"),
+    (rb"\x1f\x8b", "a gzip file"),
+    (rb"\x89HDF", "an HDF5 file"),
+    (rb"\x93NUMPY", "a NumPy array file"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", "a HEIC photograph"),
+    (rb"(?s)....ftypavi[fs]", "an AVIF picture"),
+    (rb"(?s)....ftyp", "a video"),
+    (rb"(?s)\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (rb"(?s)\x00\x00\x00\x0cJXL |\xff\x0a", "a JPEG XL picture"),
+    (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
+    (rb"(?is)\s*(<\?xml.*)?<svg", "an SVG drawing"),
+    (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
+    (rb"(?s)[\t\r\n\x20-\x7e]{1,16}\Z|[\t\r\n\x20-\x7e]{16}", "plain text"),
+)
+
+
+class PhotoError(ValueError):
+    """A source that was found but cannot be used as a photograph."""
+
+
+class Stored(NamedTuple):
+    """What a file says about its pixels and Pillow forgets when it decodes them."""
+
+    depth: int = 8
+    """Bits per channel in the file."""
+    orientation: int = 1
+    """EXIF orientation that Pillow has applied by itself, which it does for TIFF only."""
+
+
+def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
+    """Open and fully decode an image file in memory.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    name
+        File name for messages.
+
+    Returns
+    -------
+    image
+        First frame, in the mode of the file.
+    stored
+        What its header said besides.
+
+    Raises
+    ------
+    PhotoError
+        Empty, not an image of `FORMATS`, above `MAX_PIXELS`, truncated or damaged.
+    """
+    if not data:
+        raise PhotoError(f"Expected an image file, received {name!r} with 0 bytes; copy or download it again")
+    try:
+        image = _identify(data)
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise _damaged(data, name, error) from error
+    if image is None:
+        raise PhotoError(
+            f"Expected an image file ({', '.join(FORMATS)}), received {name!r}, which is "
+            f"{_contents(data)}; open it in an image program and save it as PNG or JPEG"
+        )
+    check_pixel_count(*image.size, name)
+    if _end_is_missing(data, image.format):
+        raise _damaged(data, name, EOFError("its end is missing"))
+    try:
+        stored = _stored(data, image)
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _damaged(data, name, error) from error
+    return image, stored
+
+
+def _damaged(data: bytes, name: str, error: Exception) -> PhotoError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return PhotoError(
+        f"Expected a complete image file, received {name!r} ({len(data)} bytes), which is truncated, "
+        f"damaged or of an unknown kind ({reason}); copy it again, or save it anew as PNG or JPEG"
+    )
+
+
+def _identify(data: bytes) -> ImageFile.ImageFile | None:
+    # Image.open() warns about large pictures, and silencing it means changing the warning filters of the
+    # whole process, for every thread. Calling the registered plugins needs no such change, and the size
+    # check that follows is stricter.
+    for image_format in FORMATS:
+        factory, accept = Image.OPEN[image_format]
+        if accept is None or accept(data[:16]) is True:
+            return factory(BytesIO(data), "")
+    return None
+
+
+def _stored(data: bytes, image: Image.Image) -> Stored:
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return Stored(max(tags.get(258, (8,))), tags.get(ExifTags.Base.Orientation, 1))
+    return Stored(data[24] if image.format == "PNG" else 8)
+
+
+def _end_is_missing(data: bytes, image_format: str | None) -> bool:
+    # Pillow finds most of this itself, unless someone has set the process-wide LOAD_TRUNCATED_IMAGES.
+    if image_format in ("JPEG", "MPO"):
+        # The thumbnail in the EXIF block has an end marker of its own, and a phone may append a film.
+        return data.find(b"\xff\xd9", _scan_start(data)) < 0
+    return image_format == "PNG" and b"IEND" not in data
+
+
+def _scan_start(jpeg: bytes) -> int:
+    position = 2
+    while jpeg[position : position + 1] == b"\xff" and jpeg[position + 1 : position + 2] != b"\xda":
+        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        position += 2 + length
+    return position
+
+
+def _contents(data: bytes) -> str:
+    for pattern, description in _SIGNATURES:
+        if re.match(pattern, data[:512]):
+            return description
+    return f"{len(data)} bytes of unknown data"
+
+
+def check_pixel_count(width: int, height: int, name: str) -> None:
+    """Refuse a picture above `MAX_PIXELS` or without pixels.
+
+    Raises
+    ------
+    PhotoError
+    """
+    count = width * height
+    if not 0 < count <= MAX_PIXELS:
+        raise PhotoError(
+            f"Expected 1 to {MAX_PIXELS} pixels, received {name!r} with {count} "
+            f"(height {height}, width {width}); "
+            f"{'make it smaller' if count else 'it is empty, so make it'} first"
+        )
