@@ -65,7 +65,7 @@ def make_environment(root: Path) -> Path:
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         raise LaunchError("Expected Apple silicon, received an Intel Mac; TensorFlow has no package for it.")
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    print(f"Making .venv from {LOCK} with Python {version}; once, about 1.6 GB, some minutes.", flush=True)
+    print(f"Making .venv from {LOCK} with Python {version}; once, about 2 GB, some minutes.", flush=True)
     venv.create(root / ".venv", clear=True, symlinks=os.name != "nt", with_pip=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
     for options in (
