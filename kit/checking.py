@@ -1,6 +1,6 @@
 """Refusing values in one line that says what was expected, what was received and what comes nearest."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
@@ -59,3 +59,11 @@ def integers(what: str, value: Any, names: Sequence[str], low: int, high: int) -
     if not all(low <= part <= high for part in parts):
         raise ValueError(f"Expected {what} within {low}..{high}, received {value!r}")
     return tuple(int(part) for part in parts)
+
+
+def flag(content: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    """Return a true or false of a JSON object, or the default where it is missing; else raise a TypeError."""
+    value = content.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"Expected {key} as true or false, received {value!r}")
+    return default if value is None else value

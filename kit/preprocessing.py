@@ -3,19 +3,21 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kit.applications import fields_for
 from kit.checking import fraction, integers, known, refuse_unknown
 from kit.images import Decoding, Source, load_image
-from kit.resizing import FILTERS, FITS, Size, resize
+from kit.recipes import read
+from kit.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize
 from kit.scaling import SCALINGS, Float32, Scaling, Scalings, as_scalings, scale_in_place
 from kit.steps import CHANNELS, LAYOUTS, arrange, arrange_back, cast_uint8, invert, order_channels, shrink
 
 FORMAT, VERSION = "kit.preprocessing", 1
-LARGEST_SIDE = 16384
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Preprocessing:
     filter, fit
         A name of `kit.resizing.FILTERS` and one of `kit.resizing.FITS`.
     crop_fraction
-        The part of the largest central window that the fits "crop" and "resize_crop" keep, in (0, 1].
+        The part of each side that the fits with "crop" in their name keep, in (0, 1].
     fill
         RGB levels around what the fits "letterbox" and "pad" leave empty.
     thumbnail
@@ -214,6 +216,37 @@ class Preprocessing:
         if "decoding" in changes:
             changes["decoding"] = _built(Decoding, "decoding", changes["decoding"])
         return cls(**changes)
+
+    @classmethod
+    def for_application(cls, name: str) -> Self:
+        """Return what a family or a model of ``keras.applications`` expects, as its ``preprocess_input``.
+
+        Equal bit for bit; `notes` says which families scale inside the network.
+
+        Parameters
+        ----------
+        name
+            A module ("mobilenet_v2") or a model ("MobileNetV2"), which sets the size.
+
+        Raises
+        ------
+        ValueError
+            For another name; the message gives the nearest one.
+        """
+        return cls(**fields_for(name))
+
+    @classmethod
+    def from_config(cls, config: str | Path | Mapping[str, Any]) -> Self:
+        """Return what a file of KerasHub, Hugging Face or timm describes; see `kit.recipes.read`.
+
+        `notes` says what the file leaves open or this value expresses only nearly.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            For a file that is none of these or describes what cannot be expressed.
+        """
+        return cls(**read(config))
 
     def to_json(self) -> str:
         """Return this value as JSON text; `from_json` gives back an equal value, to the last bit."""

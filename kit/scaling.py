@@ -112,12 +112,43 @@ def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
     return tuple(scaling for part in value for scaling in as_scalings(part))
 
 
+def affine(scalings: Scalings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (slope, offset), each of shape () or (C,), of the straight line that the scalings make."""
+    slope, offset = np.array(1.0), np.array(0.0)
+    for scaling in scalings:
+        std = np.array(1.0 if scaling.std is None else scaling.std)
+        mean = np.array(0.0 if scaling.mean is None else scaling.mean)
+        slope = slope / scaling.divisor / std
+        offset = (offset / scaling.divisor - mean) / std
+    return slope, offset
+
+
+def same_scaling(one: Scalings, other: Scalings) -> bool:
+    """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
+    (slope, offset), (other_slope, other_offset) = affine(one), affine(other)
+    rounding = 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset))
+    ends = [x * (slope - other_slope) + offset - other_offset for x in (0, 255)]
+    return all(bool(np.all(np.abs(end) <= rounding)) for end in ends)
+
+
+def scaling_name(scalings: Scalings) -> str | None:
+    """Return the name in `SCALINGS` of an equal scaling, or None."""
+    return next((name for name, known_one in SCALINGS.items() if same_scaling(scalings, known_one)), None)
+
+
+def simplest(scalings: Scalings) -> Scalings:
+    """Return the scaling of `SCALINGS` that agrees up to rounding, since it has a name, or `scalings`."""
+    name = scaling_name(scalings)
+    return scalings if name is None else SCALINGS[name]
+
+
 def scaling_words(scalings: Scalings) -> str:
-    """Return the name of the scalings as in `SCALINGS`, or their formula, for people to read."""
-    for name, same in SCALINGS.items():
-        if scalings == same:
-            return name.replace("-", MINUS)
-    return ", then ".join(_formula(scaling) for scaling in scalings)
+    """Return the name, if there is one, and where it does not say all the formula, for people to read."""
+    name = scaling_name(scalings)
+    if name is not None and ".." in name:
+        return name.replace("-", MINUS)
+    formula = ", then ".join(_formula(scaling) for scaling in scalings)
+    return formula if name is None else f"{name}, {formula}"
 
 
 def scale_in_place(x: Float32, scalings: Scalings) -> Float32:
@@ -146,9 +177,6 @@ def _row(value: PerChannel, width: int) -> Float32 | np.float32:
 
 
 def _formula(scaling: Scaling) -> str:
-    name = next((name for name, same in SCALINGS.items() if same == (scaling,)), None)
-    if name is not None:
-        return name.replace("-", MINUS)
     text = "x" if scaling.divisor == 1 else f"x / {scaling.divisor:g}"
     if scaling.mean is not None:
         text = f"{text} {MINUS} {_short(scaling.mean)}"

@@ -51,11 +51,12 @@ def order_channels(pixels: Pixels, channels: str) -> Pixels:
         for channel in range(3):
             swapped[..., channel] = pixels[..., 2 - channel]
         return swapped
+    copies = 1 if channels == "gray" else 3
     if pixels.dtype == np.uint8:
-        luma: Pixels = ((pixels @ _LUMA + 0x8000) >> 16).astype(np.uint8)
-    else:
-        luma = (pixels @ (_LUMA / 0x10000)).astype(np.float32)
-    return np.repeat(luma[..., None], 1 if channels == "gray" else 3, axis=-1)
+        levels: NDArray[np.uint8] = ((pixels @ _LUMA + 0x8000) >> 16).astype(np.uint8)
+        return np.repeat(levels[..., None], copies, axis=-1)
+    luma: Float32 = (pixels @ (_LUMA / 0x10000)).astype(np.float32)
+    return np.repeat(luma[..., None], copies, axis=-1)
 
 
 def invert(pixels: Pixels) -> Pixels:

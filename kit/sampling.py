@@ -1,0 +1,148 @@
+"""TensorFlow's resampling in numpy, after the definitions of ``tf.image.resize`` and tested against it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Source pixels start..stop become `resized`, of which `kept` from `offset` on land at `before`."""
+
+    start: int
+    stop: int
+    resized: int
+    offset: int
+    kept: int
+    before: int = 0
+
+    @property
+    def box(self) -> tuple[float, float]:
+        """Where the kept pixels begin and end in the source, in pixels."""
+        scale = (self.stop - self.start) / self.resized
+        end = self.start + (self.offset + self.kept) * scale
+        return self.start + self.offset * scale, min(end, self.stop)
+
+
+class _Taps(NamedTuple):
+    """Source indices, intp (taps, kept), and their weights, float32 (taps, kept)."""
+
+    indices: NDArray[np.intp]
+    weights: NDArray[np.float32]
+
+
+def _positions(axis: Axis) -> tuple[NDArray[np.float32], int]:
+    """Where the centres of the kept pixels fall in the source window, in pixels, and the window's length."""
+    length = axis.stop - axis.start
+    scale = np.float32(length) / np.float32(axis.resized)
+    kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
+    return (kept + np.float32(0.5)) * scale - np.float32(0.5), length
+
+
+@lru_cache(maxsize=32)
+def _bilinear_taps(axis: Axis) -> _Taps:
+    where, length = _positions(axis)
+    below = np.floor(where)
+    indices = np.stack([np.maximum(below, 0), np.minimum(np.ceil(where), length - 1)])
+    return _Taps(indices.astype(np.intp), np.stack([1 - (where - below), where - below]))
+
+
+@lru_cache(maxsize=32)
+def _bicubic_taps(axis: Axis) -> _Taps:
+    where, length = _positions(axis)
+    below = np.floor(where)
+    # The TensorFlow kernel rounds the distance to 1/1024 and reads the weight from a double-precision table.
+    distance = np.rint((where - below) * np.float32(1024)).astype(np.float64) / 1024
+    taps = np.arange(-1, 3)[:, None]
+    indices = (below + taps).astype(np.intp)
+    inside = (indices >= 0) & (indices < length)
+    weights = np.where(inside, _keys(np.abs(distance - taps)).astype(np.float32), np.float32(0))
+    total = weights[0] + weights[1] + weights[2] + weights[3]
+    return _Taps(indices.clip(0, length - 1), weights * (np.float32(1) / total))
+
+
+def _keys(distance: Float64) -> Float64:
+    """Cubic convolution with a = -0.5 (R. Keys, 1981)."""
+    near = (1.5 * distance - 2.5) * distance * distance + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
+
+
+def _triangle(distance: Float64) -> Float64:
+    return np.maximum(0.0, 1 - distance)
+
+
+def _sample_nearest(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+    # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
+    return pixels[_nearest_indices(rows)][:, _nearest_indices(columns)].astype(np.float32)
+
+
+def _nearest_indices(axis: Axis) -> NDArray[np.intp]:
+    length = axis.stop - axis.start
+    scale = np.float32(length) / np.float32(axis.resized)
+    kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32) + np.float32(0.5)
+    indices: NDArray[np.intp] = np.minimum(np.floor(kept * scale), length - 1).astype(np.intp)
+    return indices
+
+
+def _sample_bilinear(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+    ((up, down), row_weights), ((left, right), column_weights) = _bilinear_taps(rows), _bilinear_taps(columns)
+    upper, lower = pixels[up], pixels[down]
+    above: Float32 = upper[:, left].astype(np.float32)
+    below: Float32 = lower[:, left].astype(np.float32)
+    # In this order the results are bit for bit TensorFlow's; so they are in _sample_bicubic.
+    above += (upper[:, right] - above) * column_weights[1][:, None]
+    below += (lower[:, right] - below) * column_weights[1][:, None]
+    above += (below - above) * row_weights[1][:, None, None]
+    return above
+
+
+def _sample_bicubic(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+    down, across = _bicubic_taps(rows), _bicubic_taps(columns)
+    lines = _weighted([pixels[index] for index in down.indices], down.weights[:, :, None, None])
+    return _weighted([lines[:, index] for index in across.indices], across.weights[:, :, None])
+
+
+def _weighted(parts: list[Pixels], weights: NDArray[np.float32]) -> Float32:
+    # One after the other, not pairwise as np.sum adds.
+    total: Float32 = np.multiply(parts[0], weights[0]).astype(np.float32, copy=False)
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        np.add(total, part * weight, out=total)
+    return total
+
+
+def _antialiased(kernel: Callable[[Float64], Float64]) -> Callable[..., Float32]:
+    def weights(axis: Axis) -> Float32:
+        where, length = _positions(axis)
+        widening = max(1.0, length / axis.resized)
+        table = kernel(np.abs(np.arange(length) - where[:, None].astype(np.float64)) / widening)
+        shares: Float32 = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+        return shares
+
+    def sample(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+        height, width, channels = pixels.shape
+        lines = weights(rows) @ pixels.reshape(height, width * channels).astype(np.float32)
+        result: Float32 = weights(columns) @ lines.reshape(rows.kept, width, channels)
+        return result
+
+    return sample
+
+
+SAMPLERS: Mapping[str, Callable[..., Float32]] = MappingProxyType(
+    {
+        "tf_nearest": _sample_nearest,
+        "tf_bilinear": _sample_bilinear,
+        "tf_bicubic": _sample_bicubic,
+        "tf_bilinear_antialias": _antialiased(_triangle),
+        "tf_bicubic_antialias": _antialiased(_keys),
+    }
+)
