@@ -1,0 +1,80 @@
+"""What a diagnosis is made of: findings with their evidence, and the fix."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kit.preprocessing import Preprocessing
+
+Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One number that speaks for or against a cause.
+
+    Attributes
+    ----------
+    text
+        What was measured, in words.
+    value
+        The number, in the unit that the text names.
+    threshold
+        The number from which on it counts; None where it is only told.
+    supports
+        True where it speaks for the cause, False where it speaks against, None where it decides nothing.
+    """
+
+    text: str
+    value: float
+    threshold: float | None = None
+    supports: bool | None = None
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What to change.
+
+    Attributes
+    ----------
+    text
+        One sentence.
+    code
+        Lines that run in the user's own code.
+    preprocessing
+        The corrected preprocessing; None where the fix is not one of preprocessing.
+    """
+
+    text: str
+    code: str = ""
+    preprocessing: Preprocessing | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cause with its verdict.
+
+    Attributes
+    ----------
+    cause
+        A name of the closed set of causes, such as ``"missing_scaling"``.
+    verdict
+        ``"named"``, ``"possible"``, ``"ruled_out"`` or ``"cannot_tell"``.
+    summary
+        One sentence for people.
+    evidence
+        Numbers for and against.
+    cost
+        Share of the user's pictures, 0 to 1, whose answer changes when the cause is put right; None if unknown.
+    fix
+        What to change; None where nothing can be said.
+    equivalent
+        Other causes that no evidence can tell from this one on this network.
+    """
+
+    cause: str
+    verdict: Verdict
+    summary: str
+    evidence: tuple[Evidence, ...] = ()
+    cost: float | None = None
+    fix: Fix | None = None
+    equivalent: tuple[str, ...] = ()
