@@ -63,8 +63,8 @@ def fault_costs(
     Returns
     -------
     tuple of Cost
-        The first is the preprocessing as in training; the others follow by falling loss of right answers, then
-        of the right class's probability.
+        The first is the preprocessing as in training; the others follow, the fewest right answers first, then
+        the lowest probability of the right class.
 
     Raises
     ------
@@ -75,7 +75,9 @@ def fault_costs(
 
     trained = classifier.preprocessing
     if trained is None:
-        raise ValueError("Expected a classifier with a known preprocessing, received one without; set it first")
+        raise ValueError(
+            "Expected a classifier with a known preprocessing, received one without; set it first"
+        )
     if len(labels) != len(photos):
         raise ValueError(f"Expected {len(photos)} labels, one for each photograph, received {len(labels)}")
     truth = np.asarray(labels)
@@ -97,7 +99,10 @@ def fault_costs(
     wanted = [fault for fault in (faults or CATALOGUE.values()) if fault.changes(trained)]
     bar = tqdm(wanted, desc="Faults", disable=not progress, leave=False)
     costs = [cost(fault.name, f"{fault.step}: {fault.title}", fault.apply(trained)) for fault in bar]
-    return (cost("", "as in training", trained), *sorted(costs, key=lambda item: (item.right, item.probability)))
+    return (
+        cost("", "as in training", trained),
+        *sorted(costs, key=lambda item: (item.right, item.probability)),
+    )
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
@@ -105,7 +110,8 @@ def cost_table(costs: Sequence[Cost]) -> str:
     width = max(len(item.title) for item in costs)
     head = f"{'preprocessing':<{width}}  right  changed  probability of the right class  confidence"
     lines = [
-        f"{item.title:<{width}}  {item.right:5.0%}  {item.changed:7.0%}  {item.probability:30.0%}  {item.confidence:10.0%}"
+        f"{item.title:<{width}}  {item.right:5.0%}  {item.changed:7.0%}"
+        f"  {item.probability:30.0%}  {item.confidence:10.0%}"
         for item in costs
     ]
     return "\n".join([head, *lines])

@@ -1,0 +1,88 @@
+"""Still figures for the notebooks; never in the live path.
+
+Every function returns a PNG with alternative text, and takes no part in pyplot's global state.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.costs import Cost
+
+_DOTS_PER_INCH = 100
+
+
+def _image(figure: Any, alt: str) -> Any:
+    from IPython.display import Image  # noqa: PLC0415 - only notebooks show figures
+
+    png = BytesIO()
+    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight")
+    return Image(data=png.getvalue(), format="png", alt=alt)
+
+
+def cost_figure(costs: Sequence[Cost]) -> Any:
+    """Draw the share of right answers and of changed answers under each fault, as horizontal bars.
+
+    Parameters
+    ----------
+    costs
+        As :func:`kit.costs.fault_costs` returns them; the first is the preprocessing as in training.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    figure = Figure(figsize=(8, 0.27 * len(costs) + 1))
+    axes = figure.subplots()
+    places = np.arange(len(costs))[::-1]
+    axes.barh(
+        places + 0.2, [100 * cost.right for cost in costs], 0.4, label="answered rightly", color="#1b6ec2"
+    )
+    axes.barh(
+        places - 0.2, [100 * cost.confidence for cost in costs], 0.4, label="mean confidence", color="#e0a458"
+    )
+    axes.axvline(100 * costs[0].right, color="#1b6ec2", linewidth=1, linestyle=":")
+    axes.set_yticks(places, [cost.title for cost in costs])
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("pictures answered rightly, and mean confidence in the answer given (%)")
+    axes.legend(loc="lower right")
+    worst = costs[1:4]
+    alt = (
+        f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the pictures "
+        f"are answered rightly; worst are {', '.join(f'{cost.title} ({cost.right:.0%})' for cost in worst)}."
+    )
+    return _image(figure, alt)
+
+
+def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], columns: int = 4) -> Any:
+    """Lay pictures out in a grid, each under its title.
+
+    Parameters
+    ----------
+    pictures
+        Pairs of a title and uint8 pixels (H, W, 3).
+    columns
+        Pictures in a row.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with the titles as alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(2.4 * columns, 2.7 * rows))
+    for place, (title, pixels) in enumerate(pictures, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(title, fontsize=9)
+        axes.set_axis_off()
+    titles = "; ".join(title.replace("\n", ", ") for title, _ in pictures)
+    return _image(figure, f"{len(pictures)} pictures: {titles}.")
