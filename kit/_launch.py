@@ -104,7 +104,12 @@ def lab_command(python: Path, arguments: Sequence[str]) -> list[str]:
     parser.add_argument("--port", "--ServerApp.port")
     parser.add_argument("--ip", "--ServerApp.ip", default="localhost")
     chosen, _ = parser.parse_known_args(arguments)
-    command = [str(python), "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command = [
+        *(str(python), "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={ROOT}",
+        # Not as a file to open, so that the address it prints leads there too.
+        f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+    ]
     if chosen.port and chosen.port.isdecimal() and int(chosen.port):
         if is_taken("" if chosen.ip == "*" else chosen.ip, int(chosen.port)):
             raise LaunchError(
@@ -116,7 +121,7 @@ def lab_command(python: Path, arguments: Sequence[str]) -> list[str]:
     if os.name == "posix" and os.geteuid() == 0:
         # In a container there is nobody else to be.
         command.append("--allow-root")
-    return [*command, *arguments, FIRST_NOTEBOOK]
+    return [*command, *arguments]
 
 
 def run_lab(python: Path, arguments: Sequence[str]) -> NoReturn:

@@ -95,8 +95,12 @@ def test_a_free_port_is_the_one_that_is_used(taken_port):
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
     command = _launch.lab_command(Path("python"), ["--no-browser", "--port", str(free)])
-    assert command[-4:] == ["--no-browser", "--port", str(free), "notebooks/00_explore.ipynb"]
+    assert command[-3:] == ["--no-browser", "--port", str(free)]
     assert "--ServerApp.port_retries=0" in command
+
+
+def test_jupyterlab_opens_the_first_notebook():
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb" in _launch.lab_command(Path("python"), [])
 
 
 def test_without_a_port_jupyterlab_looks_for_one():
