@@ -216,19 +216,12 @@ def as_photos(photos: Source | Iterable[Source]) -> tuple[Photo, ...]:
 def _from_bytes(data: bytes, name: str, decoding: Decoding) -> Photo:
     image, stored = open_image(data, name)
     pixels, notes = to_rgb(image, decoding, name, stored)
-    return Photo(_frozen(pixels), name, decoding, notes, partial(_from_bytes, data, name))
+    return Photo(pixels, name, decoding, notes, partial(_from_bytes, data, name))
 
 
 def _from_image(image: Image.Image, name: str, decoding: Decoding) -> Photo:
     pixels, notes = to_rgb(image, decoding, name)
-    return Photo(_frozen(pixels), name, decoding, notes, partial(_from_image, image, name))
-
-
-def _frozen(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    # Owned and read-only, so that Photo need not copy it.
-    owned = pixels if pixels.base is None else pixels.copy()
-    owned.flags.writeable = False
-    return owned
+    return Photo(pixels, name, decoding, notes, partial(_from_image, image, name))
 
 
 def _read(source: Any) -> tuple[bytes, str]:

@@ -116,6 +116,8 @@ def test_rotation_is_anticlockwise_and_keeps_the_size():
     np.testing.assert_array_equal(
         Perturbation(rotation=-180).apply(scene()).pixels, scene().pixels[::-1, ::-1]
     )
+    expected = through_pillow(scene(), lambda image: image.rotate(20, Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(Perturbation(rotation=20).apply(scene()).pixels, expected)
     white = Photo.from_array(np.full((60, 90, 3), 255, np.uint8))
     turned = Perturbation(rotation=45).apply(white)
     assert turned.size == (60, 90)
@@ -195,7 +197,7 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
 def test_the_repr_tells_what_is_not_neutral():
     assert repr(Perturbation()) == "Perturbation()"
     assert repr(Perturbation(1.4, 20, seed=3)) == "Perturbation(brightness=1.4, noise=20.0, seed=3)"
-    assert repr(Perturbation(rotation=-0.0)) == "Perturbation()"
+    assert repr(Perturbation(brightness=-0.0)) == "Perturbation(brightness=0.0)"
     assert eval(repr(Perturbation(blur=2, jpeg_quality=40))) == Perturbation(blur=2, jpeg_quality=40)  # noqa: S307
 
 
