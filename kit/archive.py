@@ -1,10 +1,10 @@
 """Extra members of a ``.keras`` archive: what travels with the weights and is tied to them by digest.
 
-A ``.keras`` file is a zip that Keras reads by name, so members under ``kit/`` do not disturb it. Here they are read
-and written without TensorFlow. ``kit/contract.json`` is plain JSON. Every other member is kept as its four *byte
-planes*, ``kit/model.tflite.plane0`` to ``.plane3``: plane *k* holds byte *k* of every 4-byte word. Of float32 weights only
-the plane with sign and exponent can be compressed; three planes are stored as they are, which makes the member
-smaller than deflating the whole (84 against 92 %) and quicker to read.
+A ``.keras`` file is a zip that Keras reads by name, so members under ``kit/`` do not disturb it. Here they
+are read and written without TensorFlow. ``kit/contract.json`` is plain JSON. Every other member is kept as
+its four *byte planes*, ``kit/model.tflite.plane0`` to ``.plane3``: plane *k* holds byte *k* of every 4-byte
+word. Of float32 weights only the plane with sign and exponent can be compressed; three planes are stored as
+they are, which makes the member smaller than deflating the whole (84 against 92 %) and quicker to read.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -49,18 +49,15 @@ class Archive:
     path
         The file.
     digest
-        SHA-256 over the names and contents of the members that make up the network (architecture, weights, assets;
-        the date of saving is left out), 64 hexadecimal digits.
+        SHA-256 over the names and contents of the members that make up the network (architecture, weights,
+        assets; the date of saving is left out), 64 hexadecimal digits.
     contract
         The parsed ``kit/contract.json``, or ``None`` where there is none.
-    notes
-        In words, what was found wrong and was left out.
     """
 
     path: Path
     digest: str
     contract: Mapping[str, Any] | None = None
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def tied(self) -> bool:
@@ -85,7 +82,9 @@ class Archive:
         return data if hashlib.sha256(data).hexdigest() == entry["sha256"] else None
 
     def __repr__(self) -> str:
-        return f"Archive({self.path.name!r}, digest={self.digest[:12]!r}, contract={self.contract is not None})"
+        return (
+            f"Archive({self.path.name!r}, digest={self.digest[:12]!r}, contract={self.contract is not None})"
+        )
 
 
 def local_file(path: str | PathLike[str]) -> Path:
@@ -101,21 +100,24 @@ def local_file(path: str | PathLike[str]) -> Path:
     file = Path(path)
     if file.is_dir():
         raise ValueError(
-            f"Expected a .keras file, received the folder {file.name!r}; a SavedModel has no Keras layers any more:"
-            " build the network in code, load its weights and save it with model.save('….keras')"
+            f"Expected a .keras file, received the folder {file.name!r}; a SavedModel has no Keras layers any"
+            " more: build the network in code, load its weights and use model.save('….keras')"
         )
     if not file.is_file():
-        raise FileNotFoundError(f"Expected an existing local .keras file, received {os.fspath(path)!r}; check the path")
+        raise FileNotFoundError(
+            f"Expected an existing local .keras file, received {os.fspath(path)!r}; check the path"
+        )
     with file.open("rb") as stream:
         start = stream.read(8)
     if file.suffix.lower() in {".h5", ".hdf5"} or start == b"\x89HDF\r\n\x1a\n":
         raise ValueError(
-            f"Expected a .keras file, received {file.name!r} in the HDF5 format, which can run code when it is opened;"
-            f" if you trust it, convert it: keras.models.load_model({file.name!r}, compile=False).save('….keras')"
+            f"Expected a .keras file, received {file.name!r} in HDF5, a format that can run code when opened;"
+            " only if you trust it, convert it:"
+            f" keras.models.load_model({file.name!r}, compile=False).save('….keras')"
         )
     if file.suffix != ".keras":
         raise ValueError(
-            f"Expected a file named ….keras, received {file.name!r}; save the network with model.save('….keras')"
+            f"Expected a file named ….keras, received {file.name!r}; make it with model.save('….keras')"
         )
     return file
 
@@ -138,8 +140,8 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
     Raises
     ------
     FileNotFoundError, ValueError
-        No ``.keras`` file, another SHA-256, a damaged archive, sizes that no network needs, or a contract that is
-        not understood.
+        No ``.keras`` file, another SHA-256, a damaged archive, sizes that no network needs, or a contract
+        that is not understood.
     """
     file = local_file(path)
     if sha256 is not None:
@@ -147,14 +149,14 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
         if received != sha256.strip().lower():
             raise ValueError(
-                f"Expected {file.name!r} with SHA-256 {sha256}, received {received}; get the file anew from its source"
+                f"Expected {file.name!r} with SHA-256 {sha256}, received {received}; get the file anew"
             )
     with _opened(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & {"model.weights.h5", "model.weights.npz"}:
             raise ValueError(
                 f"Expected a Keras archive with config.json and model.weights.h5, received {file.name!r} with"
-                f" {', '.join(sorted(names)[:4]) or 'nothing in it'}; save the network with model.save('….keras')"
+                f" {', '.join(sorted(names)[:4]) or 'nothing in it'}; make it with model.save('….keras')"
             )
         contract = _json(archive, CONTRACT, file.name) if CONTRACT in names else None
         if contract is not None:
@@ -167,8 +169,8 @@ def write(
 ) -> str:
     """Copy the network in ``source`` to ``target`` with a contract and members beside it.
 
-    The file is replaced in one step: whoever reads ``target`` sees the old or the new one, and an interruption leaves
-    the old one. ``source`` may be ``target``.
+    The file is replaced in one step: whoever reads ``target`` sees the old or the new one, and an
+    interruption leaves the old one. ``source`` may be ``target``.
 
     Parameters
     ----------
@@ -195,14 +197,16 @@ def write(
     return digest
 
 
-def write_members(target: Path, digest: str, contract: Mapping[str, Any], members: Mapping[str, bytes]) -> None:
+def write_members(
+    target: Path, digest: str, contract: Mapping[str, Any], members: Mapping[str, bytes]
+) -> None:
     """Write a contract and members alone, for a cache: the network stays in its own file."""
     with replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
         _write_members(new, digest, contract, members)
 
 
 def read_members(path: Path, digest: str) -> Archive | None:
-    """Open what `write_members` wrote for this digest; ``None`` where it is missing, damaged or for other weights."""
+    """Open what `write_members` wrote; ``None`` where it is missing, damaged or for other weights."""
     try:
         with _opened(path) as archive:
             contract = _json(archive, CONTRACT, path.name)
@@ -237,7 +241,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
         raise ValueError(
-            f"Expected a Keras archive (a zip), received {path.name!r}, which is damaged or something else; copy it anew"
+            f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
         ) from error
     with archive:
         members = archive.infolist()
@@ -252,32 +256,35 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise ValueError(
-                f"Expected a complete Keras archive, received {path.name!r} with damaged content; copy it anew"
+                f"Expected a whole Keras archive, received {path.name!r} with damaged content; copy it anew"
             ) from error
 
 
 def _digest(archive: zipfile.ZipFile) -> str:
     """SHA-256 over what makes up the network; the same for a plain copy and for one with members."""
     total = hashlib.sha256()
-    buffer = memoryview(bytearray(_CHUNK))
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
         if info.is_dir() or info.filename == "metadata.json" or info.filename.startswith(PREFIX):
             continue
         total.update(f"{info.filename}\0{info.file_size}\0".encode())
         with archive.open(info) as stream:
-            while count := stream.readinto(buffer):
-                total.update(buffer[:count])
+            while block := stream.read(_CHUNK):
+                total.update(block)
     return total.hexdigest()
 
 
 def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
     size = archive.getinfo(name).file_size
     if size > _MAX_JSON:
-        raise ValueError(f"Expected at most {_MAX_JSON} bytes of {name} in {file!r}, received {size}; save it anew")
+        raise ValueError(
+            f"Expected at most {_MAX_JSON} bytes of {name} in {file!r}, received {size}; save it anew"
+        )
     try:
         value = json.loads(archive.read(name))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected JSON in {name} of {file!r}, received something else; save the file anew") from error
+        raise ValueError(
+            f"Expected JSON in {name} of {file!r}, received something else; save the file anew"
+        ) from error
     if not isinstance(value, dict):
         raise ValueError(  # noqa: TRY004 (the content is wrong, not an argument's type)
             f"Expected an object in {name} of {file!r}, received {type(value).__name__}; save the file anew"
@@ -286,48 +293,35 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
 
 
 def _check_contract(contract: Mapping[str, Any], file: str) -> None:
-    """Check the types of everything that is read from a contract."""
-
-    def require(key: str, expected: str, *, met: bool) -> None:
+    """Check the types of what every reader of a contract relies on."""
+    names, members = contract.get("class_names"), contract.get("members")
+    checks = {
+        "format": (f"{FORMAT}", contract.get("format") == FORMAT),
+        "name": ("a text", isinstance(contract.get("name"), str)),
+        "weights_sha256": ("a digest", _is_digest(contract.get("weights_sha256"))),
+        "class_names": ("texts", isinstance(names, list) and all(isinstance(name, str) for name in names)),
+        "preprocessing": ("an object or null", isinstance(contract.get("preprocessing"), dict | None)),
+        "members": (
+            "sizes and digests",
+            isinstance(members, dict) and all(_is_entry(entry) for entry in members.values()),
+        ),
+    }
+    for key, (expected, met) in checks.items():
         if not met:
             received = json.dumps(contract.get(key))
             shown = received if len(received) <= 60 else received[:57] + "…"
             raise ValueError(
-                f"Expected {key!r} as {expected} in {CONTRACT} of {file!r}, received {shown}; save the classifier anew"
+                f"Expected {key!r} as {expected} in {CONTRACT} of {file!r}, received {shown};"
+                " save the classifier anew"
             )
 
-    require("format", f"{FORMAT}", met=contract.get("format") == FORMAT)
-    names = contract.get("class_names")
-    require(
-        "class_names",
-        "a list of texts",
-        met=isinstance(names, list) and all(isinstance(name, str) for name in names),
-    )
-    require("head", "a text", met=isinstance(contract.get("head"), str))
-    require("name", "a text", met=isinstance(contract.get("name"), str))
-    require("weights_sha256", "a digest", met=_is_digest(contract.get("weights_sha256")))
-    preprocessing = contract.get("preprocessing")
-    require("preprocessing", "an object or null", met=preprocessing is None or isinstance(preprocessing, dict))
-    shape = contract.get("input_shape")
-    require(
-        "input_shape",
-        "three sizes",
-        met=isinstance(shape, list)
-        and len(shape) == 3
-        and all(side is None or (type(side) is int and side > 0) for side in shape),
-    )
-    members = contract.get("members")
-    require(
-        "members",
-        "an object of sizes and digests",
-        met=isinstance(members, dict)
-        and all(
-            isinstance(entry, dict)
-            and type(entry.get("size")) is int
-            and entry["size"] >= 0
-            and _is_digest(entry.get("sha256"))
-            for entry in members.values()
-        ),
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and type(entry.get("size")) is int
+        and entry["size"] >= 0
+        and _is_digest(entry.get("sha256"))
     )
 
 
@@ -347,7 +341,8 @@ def _write_members(
     new: zipfile.ZipFile, digest: str, contract: Mapping[str, Any], members: Mapping[str, bytes]
 ) -> None:
     entries = {
-        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in members.items()
     }
     complete = {"format": FORMAT, "weights_sha256": digest, **contract, "members": entries}
     text = json.dumps(complete, indent=1, ensure_ascii=False)
@@ -374,4 +369,4 @@ def _joined(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     padded = np.empty((words, _PLANES), np.uint8)
     for index in range(_PLANES):
         padded[:, index] = np.frombuffer(archive.read(f"{name}.plane{index}"), np.uint8)
-    return padded.tobytes()[:size]
+    return padded.reshape(-1)[:size].tobytes()

@@ -1,18 +1,16 @@
-"""Compiled forms of networks from elsewhere, kept in the user's cache folder under the digest of their weights.
+"""Compiled forms of networks from elsewhere, in the user's cache folder under the digest of their weights.
 
-Nothing depends on the folder: an entry that is missing, damaged or for other weights is made anew, and a folder that
-cannot be written to is left alone.
+Nothing depends on the folder: an entry that is missing, damaged or for other weights is made anew, and a
+folder that cannot be written to is left alone.
 """
 
-import re
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from kit import archive
+from kit.compiled import Compiled
 
-_LARGEST = 50
+LIMIT = 50
 """Entries that are kept; the oldest make room."""
 
 
@@ -23,17 +21,26 @@ def folder() -> Path:
     return user_cache_path("classifier-investigation-kit", appauthor=False) / f"compiled-{archive.FORMAT}"
 
 
-def get(digest: str) -> archive.Archive | None:
-    """Entry for these weights, or ``None``."""
-    return archive.read_members(folder() / f"{digest}.zip", digest)
+def get(digest: str) -> Compiled | None:
+    """Return the entry for these weights, or ``None``."""
+    entry = archive.read_members(folder() / f"{digest}.zip", digest)
+    if entry is None or entry.contract is None:
+        return None
+    try:
+        found = Compiled.from_contract(entry.contract, entry.member(archive.COMPILED))
+    except ValueError:
+        return None
+    return None if found.data is None and found.reason is None else found
 
 
-def put(digest: str, contract: Mapping[str, Any], members: Mapping[str, bytes]) -> None:
-    """Keep an entry if the folder can be written to."""
+def put(digest: str, compiled: Compiled) -> None:
+    """Keep an entry, if the folder can be written to."""
+    contract = {"name": "", "class_names": [], "preprocessing": None, **compiled.to_contract()}
+    members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
     with suppress(OSError):
         place = folder()
         place.mkdir(parents=True, exist_ok=True)
         archive.write_members(place / f"{digest}.zip", digest, contract, members)
-        entries = [entry for entry in place.iterdir() if re.fullmatch("[0-9a-f]{64}[.]zip", entry.name)]
-        for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime)[:-_LARGEST]:
+        oldest_first = sorted(place.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
+        for entry in oldest_first[:-LIMIT]:
             entry.unlink()

@@ -4,8 +4,8 @@ import hashlib
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -13,20 +13,23 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit import archive, cache
+from kit import archive
 from kit.archive import Archive
+from kit.compiled import Compiled
 from kit.engine import Engine, LiteEngine, Shape
 from kit.heads import probabilities
 from kit.images import Photo, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
+from kit.restoring import restore
 
 Float32 = npt.NDArray[np.float32]
+
 _PART = 32
-_UNKNOWN = "preprocessing unknown: the file does not say how its training pictures were prepared"
+"""Photos that are prepared together, so that memory does not grow with a folder of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """Result of holding the compiled form of a network against Keras.
 
@@ -35,7 +38,7 @@ class Verification:
     max_difference
         Largest difference in a probability, 0..1.
     photos
-        Photographs that were compared, beside the pseudo-random inputs.
+        Photographs that were compared, beside the inputs made by formulas.
     agrees
         Whether the difference is within 1e-5.
     """
@@ -45,22 +48,22 @@ class Verification:
     agrees: bool
 
     def __repr__(self) -> str:
-        # The figure itself depends on the machine and has no place in a notebook that is compared strictly.
-        verdict = "agrees with" if self.agrees else "DIFFERS from"
-        return f"Verification(compiled form {verdict} Keras to 1e-5 on {self.photos} photos and pseudo-random inputs)"
+        # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
+        verdict = "agrees with" if self.agrees else "differs from"
+        return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
 
 
 class Classifier:
-    """A network for pictures with its preprocessing and class names.
+    """A network for pictures with its preprocessing and class names; safe to use from several threads.
 
-    The network is compiled at once; later training of ``model`` does not change what this classifier predicts until it
-    is saved or made anew.
+    The network is compiled at once. Training ``model`` further does not change what this classifier predicts;
+    make a new one, or `save` it, which compiles anew.
 
     Parameters
     ----------
     model
-        A Keras model from pictures (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or logits,
-        which get a softmax. One sigmoid output becomes two columns.
+        A Keras model from pictures (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or
+        logits, which get a softmax. One sigmoid output becomes two columns.
     preprocessing
         How its training pictures were prepared. ``None`` if unknown; predictions then ask for one.
     class_names
@@ -68,53 +71,61 @@ class Classifier:
 
     Raises
     ------
-    ValueError
-        A model with other shapes, a preprocessing that does not fit it, or another number of class names.
+    TypeError, ValueError
+        No Keras model, one with other shapes, a preprocessing that does not fit, or another number of names.
     """
 
+    name: str
+    preprocessing: Preprocessing | None
+    class_names: tuple[str, ...]
+    input_shape: Shape
+    notes: tuple[str, ...]
+    _model: Any
+    _weights: str | None
+
     def __init__(
-        self, model: Any, preprocessing: Preprocessing | None = None, class_names: Sequence[str] | None = None
+        self,
+        model: Any,
+        preprocessing: Preprocessing | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         from kit import conversion  # noqa: PLC0415 (not needed to load a classifier)
 
-        conversion.check_model(model.inputs, model.outputs)
-        found = conversion.describe(model, preprocessing)
-        self._model: Any = model
-        self._archive: Archive | None = None
-        self._weights: str | None = _fingerprint(model)
-        self._finish(str(model.name), found, preprocessing, class_names, [])
-        self._proven: Preprocessing | None = preprocessing
+        conversion.check_model(model)
+        height, width, channels = model.inputs[0].shape[1:]
+        _check_preprocessing(preprocessing, (height, width, channels))
+        compiled = conversion.describe(model, preprocessing)
+        engine = LiteEngine(compiled.data) if compiled.data is not None else None
+        self._fill(str(model.name), compiled, engine, preprocessing, class_names)
+        self._model = model
+        self._weights = _fingerprint(model)
 
-    def _finish(
+    def _fill(
         self,
         name: str,
-        found: dict[str, Any],
+        compiled: Compiled,
+        engine: LiteEngine | None,
         preprocessing: Preprocessing | None,
         class_names: Iterable[str] | None,
-        notes: list[str],
+        notes: Sequence[str] = (),
     ) -> None:
-        """Set what every classifier has, however it was made; ``found`` is as from `kit.conversion.describe`."""
+        """Set what every classifier has, however it is made."""
+        self._lock = threading.RLock()
+        self._model = None
+        self._weights = None
+        self._archive: Archive | None = None
+        # The preprocessing in whose range the compiled form was compared with Keras.
+        self._compared = preprocessing
+        self._compiled = compiled
+        self._engine: Engine | None = engine
         self.name = name
         self.preprocessing = preprocessing
-        self.head: str = found["head"]
-        self._lock = threading.RLock()
-        self._found = found
-        self._engine: Engine | None = found.get("engine")
-        if self._engine is None and "compiled" in found:
-            self._engine = LiteEngine(found["compiled"])
-        outputs: int = found["output_count"]
-        count = 2 if outputs == 1 else outputs
-        self.class_names = tuple(class_names) if class_names is not None else tuple(f"class {i}" for i in range(count))
-        if len(self.class_names) != count:
-            raise ValueError(
-                f"Expected {count} class names, one for each output of {name!r}, received {len(self.class_names)}"
-            )
-        self.input_shape = _filled(tuple(found["input_shape"]), preprocessing)
-        if preprocessing is not None:
-            _check_fit(preprocessing.input_shape, self.input_shape)
-        self._notes = [*notes, *_remarks(self.class_names, self.head, found)]
-        if preprocessing is None:
-            self._notes.append(_UNKNOWN)
+        self.class_names = _names(class_names, compiled.class_count, name)
+        _check_preprocessing(preprocessing, compiled.input_shape)
+        self.input_shape = compiled.input_shape
+        if None in compiled.input_shape and preprocessing is not None:
+            self.input_shape = _tensor_shape(preprocessing) or compiled.input_shape
+        self.notes = (*notes, *self._remarks())
 
     @classmethod
     def load(
@@ -127,8 +138,8 @@ class Classifier:
     ) -> Self:
         """Open a ``.keras`` file; without TensorFlow if `save` wrote it.
 
-        A file that plain Keras wrote is opened too: TensorFlow compiles it once, and the result is kept in the user's
-        cache folder. Its preprocessing is then unknown, unless given here.
+        A file that plain Keras wrote is opened too: TensorFlow compiles it once, and the result is kept in
+        the user's cache folder. Its preprocessing is then unknown, unless given here.
 
         Parameters
         ----------
@@ -142,44 +153,43 @@ class Classifier:
         Returns
         -------
         Classifier
-            What could not be used as it was is told in ``notes``.
+            Its ``notes`` tell what could not be used as it was.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            No such file, another SHA-256, another format, a damaged archive, or a network that is no classifier of
-            pictures.
+            No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
         """
         opened = archive.read(path, sha256=sha256)
-        contract = opened.contract
-        notes: list[str] = []
+        contract: dict[str, Any] = dict(opened.contract or {})
         stored = None
-        if contract is not None:
-            if contract["preprocessing"] is not None:
-                try:
-                    stored = Preprocessing.from_dict(contract["preprocessing"])
-                except (TypeError, ValueError) as error:
-                    raise ValueError(
-                        f"Expected a preprocessing in {archive.CONTRACT} of {opened.path.name!r}: {error}"
-                    ) from error
-            class_names = contract["class_names"] if class_names is None else class_names
-        found = _from_members(opened, notes)
-        if found is None:
-            found = _compiled_anew(opened)
+        if preprocessing is None and contract.get("preprocessing") is not None:
+            try:
+                stored = Preprocessing.from_dict(contract["preprocessing"])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"Expected a preprocessing in {opened.path.name!r}: {error}") from error
+        compiled, engine, notes = restore(opened)
         self = cls.__new__(cls)
-        self._model, self._weights, self._archive = None, None, opened
-        name = contract["name"] if contract is not None else opened.path.stem
-        self._finish(name, found, preprocessing or stored, class_names, notes)
-        # Only what was compared within this preprocessing's range counts as proven.
-        self._proven = stored if contract is not None and opened.tied and not notes else None
+        self._fill(
+            contract.get("name", opened.path.stem),
+            compiled,
+            engine,
+            preprocessing or stored,
+            contract.get("class_names") if class_names is None else class_names,
+            notes,
+        )
+        self._archive = opened
+        if stored is None or notes:
+            self._compared = None
         return self
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write network, preprocessing, class names and compiled form into one ``.keras`` file.
 
-        Plain ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a plain
-        ``model.save`` of a network loaded in that way writes the network alone: the preprocessing, the class names and
-        the compiled form are gone from the new file. Save through a `Classifier` to keep them.
+        The compiled form is compared with Keras before, in the range of the preprocessing. Plain
+        ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a plain
+        ``model.save`` of a network loaded in that way writes the network alone: preprocessing, class names
+        and compiled form are missing from the new file. Save through a `Classifier` to keep them.
 
         The file is replaced in one step, so an interruption leaves the old one.
 
@@ -197,23 +207,27 @@ class Classifier:
         if target.suffix != ".keras":
             raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
         with self._lock, tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "network.keras"
             if self._archive is None:
-                source = Path(folder) / "network.keras"
-                self._refresh()
+                self._compile_anew_if_trained()
                 self._model.save(source)
             else:
                 source = self._unchanged().path
-                self._prove()
-            difference = self._found.get("max_difference")
-            if difference is not None and "compiled" not in self._found:
+                self._compare_once()
+            data, difference = self._compiled.data, self._compiled.max_difference
+            if data is None and difference is not None:
                 raise ValueError(
-                    f"Expected a compiled form equal to Keras to 1e-5, received a difference of {difference:.1e} in a"
-                    " probability; keep the network in float32 and its inputs in the range of its preprocessing"
+                    "Expected a compiled form equal to Keras to 1e-5, received a difference of"
+                    f" {difference:.1e} in a probability; use float32 weights, and inputs in the range of the"
+                    " preprocessing"
                 )
-            compiled = self._found.get("compiled")
-            archive.write(
-                source, target, self._contract(), {} if compiled is None else {archive.COMPILED: compiled}
-            )
+            contract = {
+                "name": self.name,
+                "class_names": list(self.class_names),
+                "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
+                **self._compiled.to_contract(),
+            }
+            archive.write(source, target, contract, {} if data is None else {archive.COMPILED: data})
 
     def tensor(
         self,
@@ -226,7 +240,7 @@ class Classifier:
         Parameters
         ----------
         photo
-            A `Photo` or whatever `load_image` takes.
+            A `Photo` or whatever else `load_image` takes.
         perturbation
             Applied to the decoded photo, before the preprocessing.
         preprocessing
@@ -235,12 +249,18 @@ class Classifier:
         Returns
         -------
         float32, shape (1, H, W, C)
+
+        Raises
+        ------
+        ValueError
+            No preprocessing is known.
         """
         steps = preprocessing if preprocessing is not None else self.preprocessing
         if steps is None:
             raise ValueError(
-                f"Expected a preprocessing, since {self.name!r} does not say how its training pictures were prepared,"
-                " received none; give preprocessing=kit.Preprocessing(…) or kit.Preprocessing.for_application('…')"
+                f"Expected a preprocessing, since {self.name!r} does not say how its training pictures were"
+                " prepared, received none; give preprocessing=kit.Preprocessing(…) or"
+                " kit.Preprocessing.for_application('…')"
             )
         decoded = (photo if isinstance(photo, Photo) else load_image(photo)).decoded(steps.decoding)
         return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
@@ -256,7 +276,7 @@ class Classifier:
         Returns
         -------
         float32, shape (N, classes)
-            Rows sum to 1.
+            A new array; rows sum to 1.
 
         Raises
         ------
@@ -264,8 +284,8 @@ class Classifier:
             Tensors of another shape.
         """
         if tensors.shape[1:] != self.input_shape:
-            _check_fit(tensors.shape[1:], self.input_shape, tensors.shape[:1])
-        return probabilities(self.engine.predict(tensors), self.head)
+            _check_shape(tensors.shape, self.input_shape)
+        return probabilities(self.engine.predict(tensors), self._compiled.head)
 
     def probabilities(
         self,
@@ -295,26 +315,28 @@ class Classifier:
             No preprocessing is known, or it gives tensors that do not fit the network.
         """
         chosen = as_photos(photos)
-        parts = [
-            self.predict_tensors(
-                np.concatenate([self.tensor(photo, perturbation, preprocessing) for photo in chosen[start : start + _PART]])
-            )
-            for start in range(0, len(chosen), _PART)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
+        rows = [np.empty((0, len(self.class_names)), np.float32)]
+        for start in range(0, len(chosen), _PART):
+            part = chosen[start : start + _PART]
+            tensors = [self.tensor(photo, perturbation, preprocessing) for photo in part]
+            for tensor in tensors:
+                _check_shape(tensor.shape, self.input_shape)
+            rows.append(self.predict_tensors(np.concatenate(tensors)))
+        return np.concatenate(rows)
 
-    def top(self, row: Float32, count: int = 5) -> tuple[tuple[str, float], ...]:
-        """Names and probabilities of the most probable classes.
+    def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
+        """Return names and probabilities of the most probable classes, the most probable first.
 
         Parameters
         ----------
         row
-            float32, shape (classes,): one row of `probabilities`.
+            Shape (classes,): one row of what `probabilities` returns.
         count
             How many.
         """
-        order = np.argsort(-row, kind="stable")[:count]
-        return tuple((self.class_names[index], float(row[index])) for index in order)
+        values = np.asarray(row)
+        order = np.argsort(-values, kind="stable")[:count]
+        return tuple((self.class_names[index], float(values[index])) for index in order)
 
     def verify(self, photos: Source | Iterable[Source] | None = None) -> Verification:
         """Hold the compiled form against Keras once more; imports TensorFlow.
@@ -322,176 +344,170 @@ class Classifier:
         Parameters
         ----------
         photos
-            Photos to compare on, beside pseudo-random inputs and pictures made by a formula.
+            Photos to compare on, beside the inputs that `save` compares on.
         """
-        from kit import conversion  # noqa: PLC0415 (heavy)
+        from kit import agreement, conversion  # noqa: PLC0415 (not needed to predict)
         from kit.engine import KerasEngine  # noqa: PLC0415
 
         chosen = as_photos(photos) if photos is not None else ()
-        height, width, channels = self.input_shape
-        shape = (height or 96, width or 96, channels or 3)
-        batches = [*conversion.trial_tensors(shape, self.preprocessing), *(self.tensor(photo) for photo in chosen)]
-        difference = conversion.check_equal(KerasEngine(self.model), self.engine, self.head, batches)
-        return Verification(difference, len(chosen), difference <= conversion.TOLERANCE)
+        height, width, channels = (side or conversion.OPEN_SIDE for side in self.input_shape)
+        trials = agreement.trial_tensors((height, width, channels), self.preprocessing)
+        batches = (*trials, *(self.tensor(photo) for photo in chosen))
+        difference = agreement.largest_difference(
+            KerasEngine(self.model), self.engine, self._compiled.head, batches
+        )
+        return Verification(difference, len(chosen), difference <= agreement.TOLERANCE)
 
     @property
     def engine(self) -> Engine:
-        """What runs the network; Keras's is made at the first use."""
+        """What runs the network; where that is Keras, it is made at the first use."""
         if self._engine is None:
+            from kit.engine import KerasEngine  # noqa: PLC0415 (rarely needed)
+
             with self._lock:
                 if self._engine is None:
-                    from kit.engine import KerasEngine  # noqa: PLC0415
-
                     self._engine = KerasEngine(self.model)
         return self._engine
 
     @property
     def model(self) -> Any:
-        """The Keras model; opened at the first use, which imports TensorFlow."""
+        """The Keras model; of a loaded classifier it is opened at the first use, which imports TensorFlow."""
         if self._model is None:
+            from kit import conversion  # noqa: PLC0415 (not needed to predict)
+
             with self._lock:
                 if self._model is None:
-                    from kit import conversion  # noqa: PLC0415 (heavy)
-
                     self._model = conversion.load_keras(self._unchanged().path)
         return self._model
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know about how the network is run, one sentence each."""
-        return tuple(self._notes)
+    def head(self) -> str:
+        """What the last layer puts out, one of `kit.heads.HEADS`."""
+        return self._compiled.head
 
     def __repr__(self) -> str:
         sides = "x".join("?" if side is None else str(side) for side in self.input_shape)
-        runner = "LiteRT" if "compiled" in self._found else "Keras"
+        runner = "Keras" if self._compiled.data is None else "LiteRT"
         known = "" if self.preprocessing is not None else ", preprocessing unknown"
         return f"Classifier({self.name!r}, {sides} -> {len(self.class_names)} classes, {runner}{known})"
 
-    def _contract(self) -> dict[str, Any]:
-        contract = {
-            "name": self.name,
-            "class_names": list(self.class_names),
-            "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
-            **{key: self._found[key] for key in ("head", "input_shape", "output_count")},
-        }
-        return contract | {key: self._found[key] for key in ("max_difference", "reason") if key in self._found}
+    def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
+        if self._archive is None:
+            raise TypeError(
+                "Expected a classifier from a file, since another process opens the file for itself,"
+                f" received {self.name!r} made from a model; save it and use Classifier.load"
+            )
+        return _reopened, (self._archive.path.resolve(), self.preprocessing, self.class_names)
 
-    def _refresh(self) -> None:
-        """Compile anew if the model was trained on since."""
-        from kit import conversion  # noqa: PLC0415 (heavy, loaded already)
+    def _remarks(self) -> list[str]:
+        compiled, remarks = self._compiled, []
+        if compiled.data is None:
+            remarks.append(f"falls back to Keras because {compiled.reason}")
+        elif self._engine is None:
+            remarks.append("falls back to Keras because ai-edge-litert is not installed")
+        if self.preprocessing is None:
+            remarks.append("preprocessing unknown: nothing says how the training pictures were prepared")
+        repeated = [name for name, count in Counter(self.class_names).items() if count > 1]
+        if repeated:
+            more = f" and {len(repeated) - 3} more" if len(repeated) > 3 else ""
+            remarks.append(f"class names that occur more than once: {', '.join(repeated[:3])}{more}")
+        if compiled.head == "sigmoid" and compiled.output_count > 1:
+            remarks.append("one sigmoid for each class: the outputs are divided by their sum")
+        if compiled.head == "softmax" and compiled.output_count == 1:
+            remarks.append("a softmax over one output is always 1; train with one sigmoid or two outputs")
+        return remarks
+
+    def _compile_anew_if_trained(self) -> None:
+        from kit import conversion  # noqa: PLC0415 (loaded already)
 
         weights = _fingerprint(self._model)
         if weights != self._weights:
-            found = conversion.describe(self._model, self.preprocessing)
-            self._finish(self.name, found, self.preprocessing, self.class_names, [])
+            self._compiled = conversion.describe(self._model, self.preprocessing)
+            data = self._compiled.data
+            self._engine = LiteEngine(data) if data is not None else None
             self._weights = weights
 
-    def _prove(self) -> None:
-        """Compare with Keras in this preprocessing's range, unless the file was saved with it."""
-        if "compiled" in self._found and (self._proven is None or self._proven != self.preprocessing):
+    def _compare_once(self) -> None:
+        """Compare with Keras in the range of this preprocessing, unless the file was saved with it."""
+        if self._compiled.data is not None and (
+            self._compared is None or self._compared != self.preprocessing
+        ):
             verification = self.verify()
-            self._found["max_difference"] = verification.max_difference
-            if not verification.agrees:
-                del self._found["compiled"]
-            self._proven = self.preprocessing
+            data = self._compiled.data if verification.agrees else None
+            self._compiled = replace(self._compiled, data=data, max_difference=verification.max_difference)
+            self._compared = self.preprocessing
 
     def _unchanged(self) -> Archive:
-        """The file that this classifier was loaded from, if its network is still the same."""
+        """Return the file that this classifier came from, if its network is still the same."""
         if self._archive is None:
-            raise RuntimeError("Expected a classifier that was loaded from a file")
+            raise RuntimeError("Expected a classifier from a file, received one made from a model")
         if archive.read(self._archive.path).digest != self._archive.digest:
             raise ValueError(
-                f"Expected the network in {self._archive.path.name!r} as it was loaded, received another; load it again"
+                f"Expected the network in {self._archive.path.name!r} as it was loaded, received another;"
+                " load it again"
             )
         return self._archive
 
 
-def _from_members(opened: Archive, notes: list[str]) -> dict[str, Any] | None:
-    """What `save` put into the file, if it belongs to these weights; else a note says why not."""
-    contract = opened.contract
-    if contract is None:
-        return None
-    if not opened.tied:
-        notes.append("the compiled form in the file belongs to other weights: compiled anew through TensorFlow")
-        return None
-    if "reason" in contract:
-        return dict(contract)
-    compiled = opened.member(archive.COMPILED)
-    if compiled is not None:
-        try:
-            return {**contract, "compiled": compiled, "engine": LiteEngine(compiled)}
-        except ImportError as error:
-            return {**contract, "reason": str(error)}
-        except ValueError:
-            pass
-    notes.append("the compiled form in the file is damaged: compiled anew through TensorFlow")
-    return None
-
-
-def _compiled_anew(opened: Archive) -> dict[str, Any]:
-    """Compile through TensorFlow, or take the result from the cache."""
-    kept = cache.get(opened.digest)
-    if kept is not None and kept.contract is not None:
-        if "reason" in kept.contract:
-            return dict(kept.contract)
-        compiled = kept.member(archive.COMPILED)
-        if compiled is not None:
-            try:
-                return {**kept.contract, "compiled": compiled, "engine": LiteEngine(compiled)}
-            except (ValueError, ImportError):
-                pass
-    from kit import conversion  # noqa: PLC0415 (not needed to load what `save` wrote)
-
-    found = conversion.convert(opened.path)
-    contract = {"name": opened.path.stem, "class_names": [], "preprocessing": None, **found}
-    compiled = contract.pop("compiled", None)
-    cache.put(opened.digest, contract, {} if compiled is None else {archive.COMPILED: compiled})
-    return found
+def _reopened(path: Path, preprocessing: Preprocessing | None, class_names: tuple[str, ...]) -> Classifier:
+    return Classifier.load(path, preprocessing=preprocessing, class_names=class_names)
 
 
 def _fingerprint(model: Any) -> str:
+    """Digest of the weights in memory."""
     total = hashlib.sha256()
     for array in model.get_weights():
-        total.update(np.ascontiguousarray(array))
+        total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()
 
 
-def _filled(shape: tuple[Any, ...], preprocessing: Preprocessing | None) -> Shape:
-    """Input shape with the sides that the network leaves open as the preprocessing sets them."""
-    size = (preprocessing.size if preprocessing is not None else None) or (None, None)
-    height, width, channels = shape
-    return (height or size[0], width or size[1], channels)
+def _names(class_names: Iterable[str] | None, count: int, name: str) -> tuple[str, ...]:
+    if class_names is None:
+        return tuple(f"class {index}" for index in range(count))
+    if isinstance(class_names, str):
+        raise TypeError(
+            f"Expected class names as a sequence of texts, received one text {class_names[:40]!r}"
+        )
+    names = tuple(str(each) for each in class_names)
+    if len(names) != count:
+        raise ValueError(
+            f"Expected {count} class names, one for each class of {name!r}, received {len(names)};"
+            " give them in the order of the outputs"
+        )
+    return names
 
 
-def _check_fit(shape: tuple[int, ...] | None, expected: Shape, start: tuple[int, ...] = (1,)) -> None:
+def _check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
+    """Refuse a preprocessing whose tensors the network does not take."""
+    shape = None if preprocessing is None else _tensor_shape(preprocessing)
+    if shape is not None:
+        _check_shape((1, *shape), expected)
+
+
+def _tensor_shape(preprocessing: Preprocessing) -> tuple[int, int, int] | None:
+    """Shape of one tensor without the batch, after the layout step; None where the photo decides it."""
+    if preprocessing.input_shape is None:
+        return None
+    height, width, channels = preprocessing.input_shape
+    turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
+    return turned.get(preprocessing.layout, (height, width, channels))
+
+
+def _check_shape(received: tuple[int, ...], expected: Shape) -> None:
     """Refuse tensors that the network does not take, with the setting that helps."""
-    if shape is None or (
-        len(shape) == 3
-        and len(start) == 1
-        and all(side in (None, received) for side, received in zip(expected, shape, strict=True))
-    ):
+    shape = received[1:]
+    if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
         return
-    if len(shape) == 3 and shape[2] == expected[2] and None not in expected:
+    if len(shape) != 3:
+        advice = "give pictures with a batch in front, as Classifier.tensor makes them"
+    elif shape[2] == expected[2] and None not in expected:
         advice = f"set size=({expected[0]}, {expected[1]}) in the preprocessing"
-    elif len(shape) == 3 and shape[0] == expected[2]:
+    elif shape[0] == expected[2]:
         advice = "set layout='channels_last' in the preprocessing"
-    elif len(shape) == 3 and shape[:2] == expected[:2]:
+    elif expected[2] in {1, 3}:
         advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
     else:
-        advice = "see Classifier.tensor"
-    wanted = ", ".join("any" if side is None else str(side) for side in expected)
-    first = str(start[0]) if start else "N"
-    raise ValueError(f"Expected a tensor ({first}, {wanted}), received {(*start, *shape)}; {advice}")
-
-
-def _remarks(class_names: Sequence[str], head: str, found: dict[str, Any]) -> list[str]:
-    remarks = []
-    if "compiled" not in found:
-        remarks.append(f"falls back to Keras because {found.get('reason', 'there is no compiled form')}")
-    repeated = sorted(name for name, count in Counter(class_names).items() if count > 1)
-    if repeated:
-        more = f" and {len(repeated) - 3} more" if len(repeated) > 3 else ""
-        remarks.append(f"class names that occur more than once: {', '.join(repeated[:3])}{more}")
-    if head == "sigmoid" and found["output_count"] > 1:
-        remarks.append("one sigmoid for each class: the outputs are divided by their sum")
-    return remarks
+        advice = "set layout='channels_first' in the preprocessing"
+    count = received[0] if len(shape) == 3 else "N"
+    sides = ", ".join("any" if side is None else str(side) for side in expected)
+    raise ValueError(f"Expected a tensor ({count}, {sides}), received {received}; {advice}")

@@ -1,7 +1,7 @@
 """The forward pass, as fast as the machine allows.
 
-Two engines with one face: `LiteEngine` runs the compiled form of a network without TensorFlow; `KerasEngine` calls
-the Keras model itself, for the few networks that cannot be compiled.
+Two engines with one face: `LiteEngine` runs the compiled form of a network without TensorFlow; `KerasEngine`
+calls the Keras model itself, for the few networks that cannot be compiled.
 """
 
 import os
@@ -23,9 +23,9 @@ TRIAL_SECONDS = 0.06
 """Longest time that the choice of a thread count may take."""
 
 _THREADS = (1, 2, 4)
-_ROUNDS = 3
-# A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers between the
-# layers stay small, and a live prediction waits for one part at most.
+_PASSES = 20
+# A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
+# between the layers stay small, and a live prediction waits for one part at most.
 _PART_VALUES = 1 << 20
 _MAX_PART = 64
 
@@ -41,7 +41,7 @@ class Engine(Protocol):
         """What runs the network, in words."""
 
     def predict(self, tensors: Tensors) -> Tensors:
-        """Outputs of the network, float32, shape (N, outputs), for float32 tensors of shape (N, H, W, C)."""
+        """Run the network on float32 tensors (N, H, W, C); returns float32 (N, outputs)."""
 
 
 class LiteEngine:
@@ -110,7 +110,9 @@ class LiteEngine:
             interpreter = self._interpreter
             if shape != self._shape:
                 _check_shape(shape, self.input_shape)
-                # Memory grows with the largest part so far and is kept, so going back to one picture costs 0.1 ms.
+                self._shape = ()  # in case what follows fails
+                # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1
+                # ms.
                 interpreter.resize_tensor_input(self._input, shape)
                 interpreter.allocate_tensors()
                 self._shape = shape
@@ -124,14 +126,15 @@ class LiteEngine:
 
 
 class KerasEngine:
-    """A Keras model, called through one compiled function; slower to start than `LiteEngine` and often slower to run.
+    """A Keras model, called through one compiled function; starts later than `LiteEngine`, often runs slower.
 
     May be called from several threads; calls are served one after another.
 
     Parameters
     ----------
     model
-        A Keras model with one image-shaped input and one output of shape (N, outputs). It is used, not copied.
+        A Keras model with one image-shaped input and one output of shape (N, outputs). It is used, not
+        copied.
     """
 
     def __init__(self, model: Any) -> None:
@@ -170,7 +173,9 @@ def _is_open(entry: Any) -> bool:
 
 
 def _check_shape(shape: tuple[int, ...], expected: Shape) -> None:
-    if len(shape) != 4 or any(side not in (None, received) for side, received in zip(expected, shape[1:], strict=True)):
+    if len(shape) != 4 or any(
+        side not in (None, received) for side, received in zip(expected, shape[1:], strict=True)
+    ):
         sides = ", ".join("?" if side is None else str(side) for side in expected)
         raise ValueError(f"Expected tensors (N, {sides}), received {shape}")
 
@@ -182,21 +187,22 @@ def _sides(shape: Shape) -> str:
 def _compiled_call(model: Any) -> Any:
     import keras  # noqa: PLC0415 (heavy, and loaded already where a model exists)
 
+    dtype = model.inputs[0].dtype
     if keras.backend.backend() != "tensorflow":
-        return model.predict_on_batch
+        return lambda tensors: model.predict_on_batch(tensors.astype(dtype))
     import tensorflow as tf  # noqa: PLC0415
 
-    entry = model.inputs[0]
-    signature = tf.TensorSpec((None, *entry.shape[1:]), entry.dtype)
+    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype)
     call = tf.function(lambda tensors: model(tensors, training=False), input_signature=[signature])
-    return lambda tensors: call(tf.constant(tensors, entry.dtype))
+    return lambda tensors: call(tf.constant(tensors.astype(dtype)))
 
 
 def _interpreter_class() -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
     except ImportError:
-        # No wheel for this platform: TensorFlow has the same interpreter, and asks to be replaced by the wheel.
+        # No wheel for this platform: TensorFlow has the same interpreter, and asks to be replaced by the
+        # wheel.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import tensorflow as tf  # noqa: PLC0415
@@ -213,37 +219,33 @@ def _ready(compiled: bytes, threads: int) -> Any:
             warnings.simplefilter("ignore")
             interpreter = interpreter_class(model_content=compiled, num_threads=threads)
             entries, results = interpreter.get_input_details(), interpreter.get_output_details()
-            if len(entries) != 1 or len(results) != 1:
-                raise ValueError(
-                    f"Expected a network with one input and one output, received {len(entries)} and {len(results)};"
-                    " choose one of them in Keras"
-                )
-            if len(entries[0]["shape"]) != 4 or len(results[0]["shape"]) != 2:
-                raise ValueError(
-                    "Expected a network from (N, H, W, C) to (N, classes), received"
-                    f" {entries[0]['shape_signature'].tolist()} to {results[0]['shape_signature'].tolist()}"
-                )
-            if not _is_open(entries[0]):
+            fits = [len(entry["shape"]) for entry in (*entries, *results)] == [4, 2]
+            if fits and not _is_open(entries[0]):
                 interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        if str(error).startswith("Expected"):
-            raise
-        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no reason"
-        raise ValueError(f"Expected a network that LiteRT can run, received one it refuses: {first}") from error
+        reason = (str(error).strip() or "it gives no reason").splitlines()[0][:200]
+        raise ValueError(
+            f"Expected a network that LiteRT can run, received one it refuses: {reason}"
+        ) from error
+    if not fits:
+        shapes = [entry["shape_signature"].tolist() for entry in (*entries, *results)]
+        raise ValueError(
+            f"Expected a network from (N, H, W, C) to (N, outputs), received the shapes {shapes}"
+        )
     return interpreter
 
 
 def _quickest(compiled: bytes) -> tuple[Any, int]:
     """Interpreter with the thread count that was quickest in a short trial."""
     started = time.perf_counter()
-    counts = [count for count in _THREADS if count <= _cores()]
-    # Most threads first: if one pass is slow, more threads are the better guess and the trial ends there.
+    counts = [count for count in reversed(_THREADS) if count <= _cores()]
     best, best_count, best_time = None, 0, float("inf")
-    for count in reversed(counts):
+    # Most threads first: where one pass takes long, they are the better guess, and the trial ends there.
+    for count in counts:
         interpreter = _ready(compiled, count)
         if _is_open(interpreter.get_input_details()[0]):
             return interpreter, count
-        elapsed = _shortest_pass(interpreter, started)
+        elapsed = _usual_pass(interpreter, TRIAL_SECONDS / (2 * len(counts)))
         if elapsed < best_time:
             best, best_count, best_time = interpreter, count, elapsed
         if time.perf_counter() - started > TRIAL_SECONDS / 2:
@@ -251,16 +253,15 @@ def _quickest(compiled: bytes) -> tuple[Any, int]:
     return best, best_count
 
 
-def _shortest_pass(interpreter: Any, started: float) -> float:
-    shortest = float("inf")
-    for _ in range(1 + _ROUNDS):
+def _usual_pass(interpreter: Any, budget: float) -> float:
+    """Median seconds of a pass; the first, which still sets things up, counts only if it is the only one."""
+    times: list[float] = []
+    began = time.perf_counter()
+    while len(times) < _PASSES and time.perf_counter() - began < budget:
         before = time.perf_counter()
         interpreter.invoke()
-        now = time.perf_counter()
-        shortest = min(shortest, now - before)
-        if now - started > TRIAL_SECONDS / 2:
-            break
-    return shortest
+        times.append(time.perf_counter() - before)
+    return float(np.median(times[1:] or times))
 
 
 def _cores() -> int:

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 HEADS = ("softmax", "logits", "sigmoid", "binary_logit", "log_softmax")
-"""What the last layer puts out: probabilities, logits, one probability per class, one logit of two classes, logarithms."""
+"""What the last layer puts out: probabilities, logits, a probability a class, one logit, logarithms."""
 
 
 def head_of(config: Mapping[str, Any]) -> str | None:
-    """What the last layer puts out, read from a Keras ``config.json``; ``None`` where it does not say.
+    """Read from a Keras ``config.json`` what the last layer puts out; ``None`` where it does not say.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ def head_of(config: Mapping[str, Any]) -> str | None:
     )
     if isinstance(activation, Mapping):
         activation = activation.get("config", activation.get("class_name"))
-    if activation == "linear" or (activation is None and kind in {"Dense", "Conv2D"}):
-        return "binary_logit" if kind == "Dense" and inner.get("units") == 1 else "logits"
+    if kind == "Dense" and activation in {None, "linear"}:
+        return "binary_logit" if inner.get("units") == 1 else "logits"
     return activation if activation in HEADS else None
 
 
 def measured_head(outputs: npt.NDArray[np.float32]) -> str:
-    """What the last layer puts out, judged by its values, for networks whose architecture does not tell.
+    """Judge by its values what the last layer puts out, for networks whose architecture does not tell.
 
     Parameters
     ----------
@@ -48,7 +48,11 @@ def measured_head(outputs: npt.NDArray[np.float32]) -> str:
     inside = bool((outputs >= 0).all() and (outputs <= 1).all())
     if outputs.shape[1] == 1:
         return "sigmoid" if inside else "binary_logit"
-    return "softmax" if inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3) else "logits"
+    if inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+        return "softmax"
+    if (outputs <= 0).all() and np.allclose(np.exp(outputs).sum(axis=1), 1, atol=1e-3):
+        return "log_softmax"
+    return "logits"
 
 
 def probabilities(outputs: npt.NDArray[np.float32], head: str) -> npt.NDArray[np.float32]:
@@ -72,7 +76,8 @@ def probabilities(outputs: npt.NDArray[np.float32], head: str) -> npt.NDArray[np
         second = outputs if head == "sigmoid" else _sigmoid(outputs)
         return np.concatenate([1 - second, second], axis=1)
     if head == "sigmoid":
-        return outputs / np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        total = np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return np.asarray(outputs / total, np.float32)
     exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     shares: npt.NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return shares
@@ -91,4 +96,4 @@ def _name(layer: Mapping[str, Any]) -> object:
 
 def _sigmoid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     # In the form that cannot overflow.
-    return np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * values))
+    return np.asarray((1 + np.tanh(values / 2)) / 2, np.float32)

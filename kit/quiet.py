@@ -1,4 +1,4 @@
-"""Keep what C++ libraries write to the standard error out of a notebook, where it would look like the kit's words."""
+"""Keep what C++ libraries write to the standard error out of notebooks, where it would look like ours."""
 
 import os
 import tempfile

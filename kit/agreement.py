@@ -1,0 +1,96 @@
+"""Holding two engines of one network against each other, on inputs that are always the same."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.engine import Engine
+from kit.heads import probabilities
+from kit.images import Photo
+from kit.preprocessing import Preprocessing
+
+Float32 = npt.NDArray[np.float32]
+
+TOLERANCE = 1e-5
+"""Largest difference in a probability between the compiled form and Keras that is accepted."""
+
+
+def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
+    """Return the largest difference between two engines' probabilities.
+
+    Parameters
+    ----------
+    reference, compiled
+        Engines of the same network.
+    head
+        One of `kit.heads.HEADS`.
+    batches
+        Float32, shape (N, H, W, C) each.
+
+    Returns
+    -------
+    float
+        Largest absolute difference, 0..1; infinite where a result is not a number.
+    """
+    largest = 0.0
+    for batch in batches:
+        difference = np.abs(
+            probabilities(reference.predict(batch), head) - probabilities(compiled.predict(batch), head)
+        )
+        largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
+    return largest
+
+
+def trial_tensors(
+    shape: tuple[int, int, int], preprocessing: Preprocessing | None = None
+) -> tuple[Float32, ...]:
+    """Make inputs to compare engines on: pseudo-random values, and pictures drawn by a formula.
+
+    Parameters
+    ----------
+    shape
+        Input shape of the network without the batch.
+    preprocessing
+        What the network expects; the pictures go through it, and the random values cover its range. Where
+        unknown, the usual ranges 0..1, -1..1 and 0..255 are covered.
+
+    Returns
+    -------
+    tuple of float32 arrays (N, H, W, C)
+        The same values at every call.
+    """
+    random = np.random.default_rng(20_241)
+    noise = random.random((2, *shape), dtype=np.float32)
+    pictures = _scenes(random)
+    if preprocessing is None:
+        side = max(256, *shape)
+        crops = np.stack([_fitted(picture, side, shape) for picture in pictures]) / np.float32(255)
+        batch = np.concatenate([noise, crops])
+        return batch, batch * np.float32(2) - np.float32(1), batch * np.float32(255)
+    tensors = np.concatenate([preprocessing.apply(Photo.from_array(picture)) for picture in pictures])
+    low, high = float(tensors.min()), float(tensors.max())
+    return noise * np.float32(high - low) + np.float32(low), tensors
+
+
+def _scenes(random: np.random.Generator) -> list[npt.NDArray[np.uint8]]:
+    """Three pictures, uint8 (192, 256, 3), with the smooth areas, edges and grain of photographs."""
+    down, across = np.mgrid[0 : 1 : 192 * 1j, 0 : 1 : 256 * 1j][..., None]
+    scenes = []
+    for turn in range(3):
+        centre = random.random((2, 3))
+        distance = np.hypot(down - centre[0], across - centre[1])
+        light = 40 + 160 * (across if turn % 2 else down)
+        disc = 60 * (distance < 0.3) - 40 * np.cos(8 * (turn + 1) * distance)
+        grain = random.normal(0, 6, distance.shape)
+        scenes.append(np.clip(light + disc + grain, 0, 255).astype(np.uint8))
+    return scenes
+
+
+def _fitted(picture: npt.NDArray[np.uint8], side: int, shape: tuple[int, int, int]) -> Float32:
+    """Repeat a picture to the side and cut it to the shape, channels last or first, without resampling."""
+    repeats = (-(-side // picture.shape[0]), -(-side // picture.shape[1]), 1)
+    large = np.tile(picture, repeats).astype(np.float32)
+    if shape[2] in {1, 3}:
+        return large[: shape[0], : shape[1], : shape[2]]
+    return large[: shape[1], : shape[2], : shape[0]].transpose(2, 0, 1)

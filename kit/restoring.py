@@ -1,0 +1,89 @@
+"""From a ``.keras`` file to a running engine, by the shortest way that can be trusted.
+
+The compiled form in the file comes first, then the one in the user's cache folder, then TensorFlow.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kit import archive, cache
+from kit.archive import Archive
+from kit.compiled import Compiled
+from kit.engine import LiteEngine
+
+
+def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ...]]:
+    """Find the compiled form of a network.
+
+    Parameters
+    ----------
+    opened
+        A checked ``.keras`` file.
+
+    Returns
+    -------
+    compiled
+        What is known of the network.
+    engine
+        Runs it, or ``None`` where Keras has to.
+    notes
+        In words, why what the file carries was not used.
+
+    Raises
+    ------
+    ValueError
+        A contract that is not understood, or a network that is no classifier of pictures.
+    """
+    notes: tuple[str, ...] = ()
+    if opened.contract is not None:
+        if opened.tied:
+            try:
+                stored = Compiled.from_contract(opened.contract, opened.member(archive.COMPILED))
+            except ValueError as error:
+                raise ValueError(f"{error} of {opened.path.name!r}; save the classifier anew") from error
+            running = _running(stored)
+            if running is not None:
+                return stored, *running, ()
+            flaw = "is damaged"
+        else:
+            flaw = "belongs to other weights"
+        notes = (f"the compiled form in the file {flaw}, so the network was compiled anew",)
+    shared = not _has_custom_layers(opened.config())
+    kept = cache.get(opened.digest) if shared else None
+    running = None if kept is None else _running(kept)
+    if kept is not None and running is not None:
+        return kept, *running, notes
+    from kit import conversion  # noqa: PLC0415 (not needed to load what `Classifier.save` wrote)
+
+    fresh = conversion.convert(opened.path)
+    if shared:
+        cache.put(opened.digest, fresh)
+    return fresh, *(_running(fresh) or (None,)), notes
+
+
+def _running(compiled: Compiled) -> tuple[LiteEngine | None] | None:
+    """Engine in a tuple, ``None`` in it where Keras has to run the network; no tuple if the data are bad."""
+    if compiled.data is None:
+        return None if compiled.reason is None else (None,)
+    try:
+        return (LiteEngine(compiled.data),)
+    except ImportError:
+        return (None,)
+    except ValueError:
+        return None
+
+
+def _has_custom_layers(config: Mapping[str, Any]) -> bool:
+    """Whether code outside Keras takes part, which may change while the digest of the file does not."""
+    pending: list[Any] = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            if "class_name" in value:
+                home = str(value.get("module") or "").partition(".")[0]
+                if home not in {"", "keras", "builtins"} or ">" in str(value.get("registered_name")):
+                    return True
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    return False
