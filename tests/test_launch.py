@@ -100,7 +100,8 @@ def test_a_free_port_is_the_one_that_is_used(taken_port):
 
 
 def test_jupyterlab_opens_the_first_notebook():
-    assert "--LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb" in _launch.lab_command(Path("python"), [])
+    command = _launch.lab_command(Path("python"), [])
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb" in command
 
 
 def test_without_a_port_jupyterlab_looks_for_one():
