@@ -1,0 +1,234 @@
+"""A stock JupyterLab and a headless Chromium, to test and measure widgets where people use them.
+
+Nothing here changes timing: server, kernel and front end run with their defaults. Settings, workspaces,
+runtime files and notebooks lie in one temporary folder, so that no state of the user is read or left behind.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import nbformat
+from playwright.sync_api import Browser, Locator, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDE = {"width": 1400, "height": 1000}
+START_SECONDS = 60
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+_TOKEN = "not-a-secret-on-loopback"  # noqa: S105
+_CURRENT = "const panel = jupyterapp.shell.currentWidget;"
+_RUN = """async (index) => {
+  const panel = jupyterapp.shell.currentWidget;
+  panel.content.activeCellIndex = index;
+  await jupyterapp.commands.execute('notebook:run-cell');
+}"""
+_ASK = """async (code) => {
+  const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({ code, store_history: false });
+  let text = '';
+  future.onIOPub = ({ header, content }) => {
+    if (header.msg_type === 'stream' && content.name === 'stdout') text += content.text;
+    if (header.msg_type === 'error') text += content.traceback.join('\\n');
+  };
+  const reply = await future.done;
+  return [reply.content.status, text];
+}"""
+
+
+class JupyterLab:
+    """A server, shown in a browser.
+
+    Parameters
+    ----------
+    browser
+        From Playwright's sync interface.
+    folder
+        Existing empty folder for all that the server reads and writes.
+    url
+        Where the server answers.
+    """
+
+    def __init__(self, browser: Browser, folder: Path, url: str) -> None:
+        self.browser = browser
+        self.folder = folder
+        self.url = url
+        self._notebooks = 0
+
+    def open(self, cells: Sequence[str] | Path, **context: Any) -> "Notebook":
+        """Open a new notebook with these code cells, or a copy of a file; `context` goes to the browser."""
+        self._notebooks += 1
+        name = f"notebook-{self._notebooks}.ipynb"
+        if isinstance(cells, Path):
+            shutil.copyfile(cells, self.folder / "work" / name)
+        else:
+            book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+            book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            nbformat.write(book, self.folder / "work" / name)
+        page = self.browser.new_context(**{"viewport": WIDE, **context}).new_page()
+        return Notebook(page, f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={_TOKEN}")
+
+
+class Notebook:
+    """One open notebook with its kernel.
+
+    Attributes
+    ----------
+    page
+        The Playwright page.
+    troubles : list of str
+        Errors on the page's console and exceptions that nobody caught.
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("console", lambda entry: entry.type == "error" and self.troubles.append(entry.text))
+        page.goto(url)
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1000 * START_SECONDS)
+        page.wait_for_function(
+            f"() => {{ {_CURRENT} return panel?.sessionContext?.session?.kernel?.status === 'idle' }}",
+            timeout=1000 * START_SECONDS,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def run_all(self) -> None:
+        """Run every cell and wait until the kernel has done them."""
+        self.page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def run(self, cell: int) -> None:
+        """Run one cell and wait until the kernel has done it."""
+        self.page.evaluate(_RUN, cell)
+
+    def start(self, cell: int) -> None:
+        """Run one cell without waiting for it."""
+        self.page.evaluate(f"(index) => {{ ({_RUN})(index); }}", cell)
+
+    def ask(self, code: str) -> str:
+        """Run `code` in the kernel, as a cell would be, and return what it prints.
+
+        Raises
+        ------
+        RuntimeError
+            With the traceback, if the code raises.
+        """
+        status, text = self.page.evaluate(_ASK, code)
+        if status != "ok":
+            raise RuntimeError(text)
+        return text
+
+    def output(self, cell: int) -> Locator:
+        """Return where the output of one cell is shown."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea-output")
+
+    def clear(self, cell: int) -> None:
+        """Clear the output of one cell, as the menu does."""
+        self.page.evaluate(
+            f"(index) => {{ {_CURRENT} panel.content.activeCellIndex = index;"
+            " return jupyterapp.commands.execute('notebook:clear-cell-output') }",
+            cell,
+        )
+
+    def theme(self, name: str) -> None:
+        """Switch the page to the theme 'light' or 'dark'."""
+        self.page.evaluate(
+            "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", THEMES[name]
+        )
+        is_light = json.dumps(str(name == "light").lower())
+        self.page.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+
+    def close(self) -> None:
+        """End the kernel and close the page."""
+        self.page.evaluate(f"() => {{ {_CURRENT} return panel.sessionContext.shutdown() }}")
+        self.page.context.close()
+
+
+@contextlib.contextmanager
+def jupyter_lab(browser: Browser) -> Iterator[JupyterLab]:
+    """Start a server; leaving ends it with all its kernels and removes its folder."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with _server(folder) as url:
+            yield JupyterLab(browser, folder, url)
+
+
+@contextlib.contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    """Start a JupyterLab server on a free port and yield its address."""
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+        "MPLCONFIGDIR": "matplotlib",
+    }
+    for name in ("work", *places.values()):
+        (folder / name).mkdir()
+    # JupyterLab asks on its first start whether it may fetch news; the question would lie over the notebook.
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}'
+    )
+    environment = os.environ | {name: str(folder / place) for name, place in places.items()}
+    path = [str(ROOT), os.environ.get("PYTHONPATH")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    # Kernels inherit this, and with it ipykernel does not show what libraries write to the terminal.
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    options = (
+        "--no-browser",
+        "--expose-app-in-browser",
+        "--ServerApp.port=0",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.root_dir={folder / 'work'}",
+        f"--IdentityProvider.token={_TOKEN}",
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    )
+    command = [sys.executable, "-m", "jupyterlab", *options]
+    with (
+        (folder / "server.log").open("wb") as log,
+        subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        try:
+            yield _address(folder, process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _address(folder: Path, process: "subprocess.Popen[bytes]") -> str:
+    """Wait until the server answers and return its address."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, ValueError):
+            info = next((folder / "runtime").glob("jpserver-*.json"), folder / "not-yet").read_text()
+            url = f"http://127.0.0.1:{json.loads(info)['port']}"
+            with urllib.request.urlopen(f"{url}/api/status?token={_TOKEN}"):  # noqa: S310 - loopback
+                return url
+        time.sleep(0.1)
+    log = (folder / "server.log").read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"Expected JupyterLab to start within {START_SECONDS} s; its log ends in:\n{log}")
