@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from kit.checking import known
+from kit.checking import nearest
 
 _INSIDE = "preprocess_input does nothing for this family: the network takes 0..255 and scales it itself"
 _OPTION = f"{_INSIDE}, unless it was built with include_preprocessing=False"
@@ -18,7 +18,7 @@ _RESIZING = "keras.applications says nothing about resizing; load_img takes near
 
 @dataclass(frozen=True)
 class Family:
-    """One module of ``keras.applications``: its scaling and channel order, and the input side of its models."""
+    """One module of ``keras.applications``: scaling, channel order and the input side of its models."""
 
     scaling: str
     channels: str
@@ -78,7 +78,12 @@ def fields_for(name: str) -> dict[str, Any]:
     names = {_plain(key): key for key in FAMILIES}
     names |= {_plain(model): model for family in FAMILIES.values() for model in family.sides}
     wanted = names.get(_plain(name), name) if isinstance(name, str) else name
-    wanted = known("keras.applications name", wanted, names.values())
+    if wanted not in names.values():
+        hint = nearest(wanted, names.values()) if isinstance(wanted, str) else ""
+        families = ", ".join(FAMILIES)
+        raise ValueError(
+            f"Expected a model of keras.applications or one of {families}; received {wanted!r}{hint}"
+        )
     key = next(key for key, family in FAMILIES.items() if wanted == key or wanted in family.sides)
     family = FAMILIES[key]
     side = family.sides.get(wanted, next(iter(family.sides.values())))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from kit.applications import fields_for
 from kit.checking import fraction, integers, known, refuse_unknown
+from kit.comparison import Comparison, compare_values, describe
 from kit.images import Decoding, Source, load_image
+from kit.opaque import Function, compare_function
 from kit.recipes import read
 from kit.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize
 from kit.scaling import SCALINGS, Float32, Scaling, Scalings, as_scalings, scale_in_place
@@ -177,6 +180,37 @@ class Preprocessing:
         levels = np.nan_to_num(np.rint(x), nan=0.0).clip(0, 255).astype(np.uint8)
         return np.repeat(levels, 3, axis=-1) if self.channels == "gray" else np.ascontiguousarray(levels)
 
+    def describe(self) -> tuple[str, ...]:
+        """Return one line in words for each step that does something."""
+        return describe(self)
+
+    def compare(self, other: "Preprocessing | Function", photo: Source | None = None) -> Comparison:
+        """Find out how another preprocessing, or a person's own function, differs from this one.
+
+        Parameters
+        ----------
+        other
+            A Preprocessing, or a function from RGB uint8 (H, W, 3) to anything that ``np.asarray`` takes, as
+            `kit.opaque.compare_function` says.
+        photo
+            Where the first step at which the tensors part is looked for.
+
+        Returns
+        -------
+        comparison
+            Print it to read it; `differences`, `first_step` and `steps` are for programs.
+
+        Raises
+        ------
+        TypeError
+            If `other` is neither. What a function raises is a difference, not an error.
+        """
+        if isinstance(other, Preprocessing):
+            return compare_values(self, other, photo)
+        if not callable(other):
+            raise TypeError(f"Expected a Preprocessing or a function to compare with, received {other!r}")
+        return compare_function(self, other, photo)
+
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed.
 
@@ -278,6 +312,17 @@ _STEPS: tuple[tuple[str, Callable[[Preprocessing, Any], Any]], ...] = (
     ("layout", lambda p, x: arrange(x, p.layout)[None]),
 )
 _FIELDS = tuple(part.name for part in fields(Preprocessing))
+
+_TRAINING = Preprocessing(scaling="imagenet", layout="channels_first")
+ARTICLE: Mapping[str, Preprocessing] = MappingProxyType(
+    {
+        "training": _TRAINING,
+        "inference_incorrect": _TRAINING.replace(scaling="0..1"),
+        "inference_correct": _TRAINING.replace(),
+    }
+)
+"""The three functions of the article that started the project: training, an inference that forgets mean and
+standard deviation, and an inference that mirrors the training."""
 
 
 def _checked(p: Preprocessing) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kit.checking import flag, integers, number
-from kit.resizing import LARGEST_SIDE
 from kit.recipe_keras_hub import PRODUCT
+from kit.resizing import LARGEST_SIDE
 from kit.scaling import Scaling, Scalings, simplest
 
 Fields = dict[str, Any]
@@ -94,8 +94,8 @@ def _meant(size: int, kind: str, *, square: bool) -> Mapping[str, int]:
     if square:
         return {"height": size, "width": size}
     raise ValueError(
-        f"Expected size as {{'shortest_edge': {size}}} or {{'height': {size}, 'width': {size}}}, received {size}, "
-        f"which {kind or 'a file without image_processor_type'} leaves open; write it out"
+        f"Expected size as {{'shortest_edge': {size}}} or {{'height': {size}, 'width': {size}}}, received "
+        f"{size}, which {kind or 'a file without image_processor_type'} leaves open; write it out"
     )
 
 

@@ -37,7 +37,7 @@ def read(config: str | Path | Mapping[str, Any]) -> Fields:
             return fields
     keys = ", ".join(map(repr, list(content)[:6])) or "nothing"
     raise ValueError(
-        "Expected a preprocessor.json of KerasHub, preprocessor_config.json of Hugging Face or pretrained_cfg of timm, "
+        "Expected KerasHub's preprocessor.json, Hugging Face's preprocessor_config.json or timm's pretrained_cfg, "
         f"received an object with {keys}"
     )
 
