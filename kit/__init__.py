@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit import faults, samples
+    from kit import exercises, faults, plots, samples
     from kit.classifier import Classifier
+    from kit.costs import cost_table, fault_costs
     from kit.explorer import Explorer
     from kit.images import Photo, load_image
     from kit.perturbation import Perturbation
@@ -22,8 +23,12 @@ _HOMES = {
     "Photo": "kit.images",
     "Preprocessing": "kit.preprocessing",
     "Scaling": "kit.scaling",
-    "load_image": "kit.images",
+    "cost_table": "kit.costs",
+    "exercises": "kit",
+    "fault_costs": "kit.costs",
     "faults": "kit",
+    "load_image": "kit.images",
+    "plots": "kit",
     "samples": "kit",
 }
 
@@ -34,8 +39,12 @@ __all__ = [
     "Photo",
     "Preprocessing",
     "Scaling",
+    "cost_table",
+    "exercises",
+    "fault_costs",
     "faults",
     "load_image",
+    "plots",
     "samples",
 ]
 __version__ = "0.1.0"
@@ -43,8 +52,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        msg = f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}")
     home = _HOMES[name]
     value = import_module(f"kit.{name}") if home == "kit" else getattr(import_module(home), name)
     globals()[name] = value

@@ -46,6 +46,37 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: float | None,
     return f"Passed: {untouched} at {answer}, something else one step darker."
 
 
+def check_installation() -> str:
+    """Check the versions of what the kit needs, and one prediction of the bundled network.
+
+    Returns
+    -------
+    str
+        A line for each package that is missing or too old, and one with the prediction.
+    """
+    from importlib.metadata import PackageNotFoundError, requires, version  # noqa: PLC0415 - asked once
+
+    from packaging.requirements import Requirement  # noqa: PLC0415 - comes with jupyterlab
+
+    unmet = []
+    for text in requires("classifier-investigation-kit") or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            found = "none"
+        if found == "none" or not requirement.specifier.contains(found, prereleases=True):
+            unmet.append(f"Expected {requirement.name} {requirement.specifier}, found {found}")
+    from kit import samples  # noqa: PLC0415 - only this check needs the bundled network
+
+    photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
+    classifier = samples.classifier("efficientnet_lite0")
+    name, _ = classifier.top(classifier.probabilities(photo)[0], 1)[0]
+    return "\n".join([*(unmet or ["Packages: all as required"]), f"{photo.name}: {name}"])
+
+
 class Mystery:
     """A preprocessing with one fault in it that is not told.
 

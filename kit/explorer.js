@@ -153,7 +153,8 @@ function render({ model, el }) {
   const upload = element("button", { type: "button", text: "Add a picture…", title: "Or drop a picture anywhere here" });
   const reset = element("button", { type: "button", text: "Reset", title: "Unperturbed, prepared as in training" });
   const headings = (...names) => element("thead", {}, element("tr", {}, ...names.map((text) => element("th", { scope: "col", text }))));
-  const root = element("section", { class: "kit-explorer", "aria-label": "Explorer" },
+  // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
+  const root = element("section", { class: "kit-explorer", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true" },
     element("header", {}, title, element("label", { for: picker.id, text: "Photo" }), picker, upload, file, reset, latency),
     error, notes,
     element("div", { class: "kit-columns" },
@@ -343,7 +344,7 @@ function render({ model, el }) {
     root.classList.remove("kit-drop");
     sendFile(event.dataTransfer.files[0]);
   });
-  root.addEventListener("keydown", (event) => event.stopPropagation()); // notebooks bind the arrow keys themselves
+  root.addEventListener("keydown", (event) => event.stopPropagation()); // and hosts that listen further out
 
   model.on("msg:custom", onMessage);
   model.on("change:_panel", build);

@@ -20,7 +20,7 @@ import traitlets
 from kit import view as views
 from kit.classifier import Classifier
 from kit.images import Photo, as_photos, load_image
-from kit.perturbation import Perturbation, noise_field
+from kit.perturbation import PARAMETERS, Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
 REPLY_BYTES = 65_536
@@ -215,7 +215,7 @@ class Explorer(anywidget.AnyWidget):
     def _send_view(self, view: views.View, started: float) -> None:
         names = self.classifier.class_names
         model_input = views.seen(view)
-        message = {
+        message: dict[str, Any] = {
             "kind": "view",
             "request": self._request,
             "settings": view.settings,
@@ -290,9 +290,7 @@ class Explorer(anywidget.AnyWidget):
 
 
 _KERNEL_ONLY = {
-    key: value
-    for key, value in views.neutral("").items()
-    if key in views.PARAMETERS and key not in views.MAIN
+    key: value for key, value in views.neutral("").items() if key in PARAMETERS and key not in views.MAIN
 }
 
 

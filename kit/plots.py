@@ -20,7 +20,7 @@ def _image(figure: Any, alt: str) -> Any:
 
     png = BytesIO()
     figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight")
-    return Image(data=png.getvalue(), format="png", alt=alt)
+    return Image(data=png.getvalue(), format="png", alt=alt)  # type: ignore[no-untyped-call]
 
 
 def cost_figure(costs: Sequence[Cost]) -> Any:
@@ -52,10 +52,10 @@ def cost_figure(costs: Sequence[Cost]) -> Any:
     axes.set_xlim(0, 100)
     axes.set_xlabel("pictures answered rightly, and mean confidence in the answer given (%)")
     axes.legend(loc="lower right")
-    worst = costs[1:4]
+    worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
     alt = (
-        f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the pictures "
-        f"are answered rightly; worst are {', '.join(f'{cost.title} ({cost.right:.0%})' for cost in worst)}."
+        f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the "
+        f"pictures are answered rightly; worst are {worst}."
     )
     return _image(figure, alt)
 

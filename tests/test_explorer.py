@@ -1,0 +1,236 @@
+"""The explorer as a Python object, and what it says to the page."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kit
+from kit import samples, view
+from kit.explorer import LIVE_PIXELS, REPLY_BYTES, Explorer
+from kit.perturbation import noise_field
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def photos():
+    wanted = ("cat.jpg", "espresso.jpg")
+    return [photo for photo in samples.photos("imagenet") if photo.name in wanted]
+
+
+@pytest.fixture
+def explorer(classifier, photos):
+    made = Explorer(classifier, photos, labels=[282, 967])
+    made.sent = []
+    made.send = lambda content, buffers=None: made.sent.append((content, buffers))
+    return made
+
+
+def page(explorer, buffers=(), **content):
+    """Deliver a message as the page sends it, and return the last answer."""
+    explorer._on_message(explorer, content, [memoryview(buffer) for buffer in buffers])
+    return explorer.sent[-1]
+
+
+def test_probabilities_are_the_classifiers(explorer, classifier, photos):
+    explorer.settings = {"photo": "espresso.jpg", "brightness": 1.4, "noise": 12, "channels": "channels_swapped"}
+    swapped = classifier.preprocessing.replace(channels="bgr")
+    expected = classifier.probabilities(photos[1], kit.Perturbation(brightness=1.4, noise=12), swapped)
+    np.testing.assert_array_equal(explorer.probabilities, expected[0])
+    np.testing.assert_array_equal(explorer.tensor, classifier.tensor(photos[1], explorer.perturbation, swapped))
+    assert explorer.preprocessing == swapped
+
+
+def test_probabilities_cannot_be_written(explorer):
+    with pytest.raises(ValueError, match="read-only"):
+        explorer.probabilities[0] = 1
+
+
+def test_repr_is_the_same_for_the_same_state(explorer, classifier, photos):
+    explorer.settings = {"brightness": 0.4}
+    other = Explorer(classifier, photos, labels=[282, 967])
+    other.settings = {"brightness": 0.4}
+    assert repr(explorer) == repr(other)
+    assert "photo='cat.jpg', brightness=0.4" in repr(explorer)
+    assert "0x" not in repr(explorer)
+
+
+def test_settings_can_be_observed(explorer):
+    seen = []
+    explorer.observe(lambda change: seen.append(change["new"]["noise"]), "settings")
+    page(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
+    assert seen == [7]
+
+
+def test_each_request_gets_one_answer_with_its_number(explorer):
+    content, buffers = page(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
+    assert (content["kind"], content["request"]) == ("view", "a.1")
+    assert content["settings"]["noise"] == 7
+    assert len(explorer.sent) == 1
+    page(explorer, kind="settings", request="a.2", settings=explorer.settings)
+    assert [message["request"] for message, _ in explorer.sent] == ["a.1", "a.2"]
+
+
+def test_small_replies_are_padded(photos):
+    explorer = Explorer(samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[:2])
+    explorer.sent = []
+    explorer.send = lambda content, buffers=None: explorer.sent.append((content, buffers))
+    content, buffers = page(explorer, kind="hello", request="")
+    assert content["input"] == {"height": 28, "width": 28}
+    assert len(buffers[0]) == REPLY_BYTES
+
+
+def test_the_photograph_is_sent_once_and_again_when_it_changes(explorer):
+    _, buffers = page(explorer, kind="hello", request="")
+    assert bytes(buffers[1]) == explorer.photos[0].pixels.tobytes()
+    _, buffers = page(explorer, kind="settings", request="1", settings={"photo": "cat.jpg", "brightness": 2})
+    assert len(buffers) == 1
+    _, buffers = page(explorer, kind="settings", request="2", settings={"photo": "espresso.jpg"})
+    assert bytes(buffers[1]) == explorer.photos[1].pixels.tobytes()
+
+
+def test_what_the_page_cannot_paint_comes_perturbed_from_the_kernel(explorer):
+    content, buffers = page(explorer, kind="settings", request="1", settings={"blur": 2})
+    assert content["source"]["live"] is False
+    assert bytes(buffers[1]) == explorer.photo.pixels.tobytes()
+
+
+def test_large_photographs_are_shown_reduced_and_predicted_whole(classifier):
+    rng = np.random.default_rng(3)
+    large = rng.integers(0, 256, (1500, 1400, 3), dtype=np.uint8)
+    explorer = Explorer(classifier, large)
+    explorer.sent = []
+    explorer.send = lambda content, buffers=None: explorer.sent.append((content, buffers))
+    content, buffers = page(explorer, kind="hello", request="")
+    source = content["source"]
+    assert source["height"] * source["width"] <= LIVE_PIXELS
+    assert len(buffers[1]) == source["height"] * source["width"] * 3
+    np.testing.assert_array_equal(explorer.probabilities, classifier.probabilities(large)[0])
+
+
+def test_noise_fields_are_the_perturbations(explorer):
+    content, buffers = page(explorer, kind="noise", request="", seed=4, count=30)
+    assert (content["seed"], content["count"]) == (4, 30)
+    assert bytes(buffers[0]) == noise_field(4, 30).tobytes()
+
+
+def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
+    content = (Path(__file__).parents[1] / "data" / "photographs" / "goldfish.jpg").read_bytes()
+    half = len(content) // 2
+    explorer._on_message(explorer, {"kind": "upload", "name": "my.jpg", "last": False}, [memoryview(content[:half])])
+    message, _ = page(explorer, [content[half:]], kind="upload", name="my.jpg", last=True)
+    assert message["settings"]["photo"] == "my.jpg"
+    assert explorer._panel["photos"] == ["cat.jpg", "espresso.jpg", "my.jpg"]
+    np.testing.assert_array_equal(explorer.photo.pixels, kit.load_image(content).pixels)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"this is no picture", "Expected"),
+        (b"\xff\xd8\xff\xe0 cut short", "Expected"),
+        (b"", "Expected"),
+    ],
+)
+def test_a_bad_upload_is_told_in_one_line_and_the_explorer_lives(explorer, content, text):
+    message, _ = page(explorer, [content], kind="upload", name="bad.jpg", last=True)
+    assert message["kind"] == "error"
+    assert message["text"].startswith(text)
+    assert "\n" not in message["text"]
+    assert explorer.error == message["text"]
+    answer, _ = page(explorer, kind="settings", request="1", settings={"brightness": 0.5})
+    assert answer["kind"] == "view"
+    assert explorer.error == ""
+
+
+def test_an_upload_without_end_is_given_up(explorer, monkeypatch):
+    monkeypatch.setattr("kit.explorer.UPLOAD_BYTES", 10)
+    message, _ = page(explorer, [b"x" * 11], kind="upload", name="huge.png", last=False)
+    assert message["kind"] == "error"
+    assert "huge.png" in message["text"]
+    assert explorer._pieces == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"kind": "settings", "settings": {"brightness": "bright"}},
+        {"kind": "settings", "settings": {"nonsense": 1}},
+        {"kind": "dance"},
+        {},
+    ],
+)
+def test_a_bad_message_is_answered_with_its_number_and_changes_nothing(explorer, content):
+    before = explorer.settings
+    message, _ = page(explorer, request="a.9", **content)
+    assert (message["kind"], message["request"]) == ("error", "a.9")
+    assert explorer.settings == before
+
+
+def test_bad_settings_from_python_raise_and_change_nothing(explorer):
+    before = explorer.settings
+    with pytest.raises(ValueError, match="did you mean 'brightness'"):
+        explorer.settings = {"brightnes": 1}
+    assert explorer.settings == before
+
+
+def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer):
+    def broken(_tensors):
+        raise RuntimeError("no\nmemory")
+
+    explorer.classifier = type("Broken", (), {"predict_tensors": staticmethod(broken)})()
+    explorer.settings = {"noise": 3}
+    assert explorer.error == "no memory"
+    assert "RuntimeError" in explorer.traceback
+    with pytest.raises(ValueError, match="no memory"):
+        _ = explorer.probabilities
+
+
+def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classifier, photos):
+    def slide(request, values):
+        for value in values:
+            settings = {"photo": "cat.jpg", "brightness": value}
+            explorer._on_message(explorer, {"kind": "settings", "request": request, "settings": settings}, [])
+
+    values = [round(0.5 + k / 10, 1) for k in range(10)]
+    threads = [threading.Thread(target=slide, args=(name, values)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(explorer.sent) == 20
+    assert {content["kind"] for content, _ in explorer.sent} == {"view"}
+    expected = classifier.probabilities(photos[0], explorer.perturbation)
+    np.testing.assert_array_equal(explorer.probabilities, expected[0])
+
+
+def test_pictures_of_one_name_are_kept_apart(classifier, photos):
+    explorer = Explorer(classifier, [photos[0], photos[0]])
+    assert explorer._panel["photos"] == ["cat.jpg", "cat.jpg (2)"]
+
+
+def test_constructor_says_what_is_missing(classifier, photos):
+    with pytest.raises(ValueError, match="at least one photograph"):
+        Explorer(classifier, [])
+    with pytest.raises(ValueError, match="Expected 2 labels.*received 1"):
+        Explorer(classifier, photos, labels=[1])
+    with pytest.raises(TypeError, match="photo_size"):
+        Explorer(classifier, photos, photo_size=3)
+
+
+def test_it_lies_in_boxes_with_other_widgets(explorer):
+    import ipywidgets
+
+    assert ipywidgets.HBox([explorer]).children == (explorer,)
+
+
+def test_every_word_of_the_page_comes_from_here(explorer):
+    panel = explorer._panel
+    assert panel["photos"] == ["cat.jpg", "espresso.jpg"]
+    assert panel["controls"] == view.controls(explorer.classifier.preprocessing)
+    assert panel["neutral"] == view.neutral("cat.jpg")
