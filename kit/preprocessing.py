@@ -313,17 +313,6 @@ _STEPS: tuple[tuple[str, Callable[[Preprocessing, Any], Any]], ...] = (
 )
 _FIELDS = tuple(part.name for part in fields(Preprocessing))
 
-_TRAINING = Preprocessing(scaling="imagenet", layout="channels_first")
-ARTICLE: Mapping[str, Preprocessing] = MappingProxyType(
-    {
-        "training": _TRAINING,
-        "inference_incorrect": _TRAINING.replace(scaling="0..1"),
-        "inference_correct": _TRAINING.replace(),
-    }
-)
-"""The three functions of the article that started the project: training, an inference that forgets mean and
-standard deviation, and an inference that mirrors the training."""
-
 
 def _checked(p: Preprocessing) -> dict[str, Any]:
     count = 1 if known("channel order", p.channels, CHANNELS) == "gray" else 3
@@ -366,3 +355,15 @@ def _built(kind: type[Any], what: str, value: Any) -> Any:
         raise TypeError(f"Expected {what} as a JSON object, received {value!r}")
     refuse_unknown(value, [part.name for part in fields(kind)])
     return kind(**value)
+
+
+_TRAINING = Preprocessing(scaling="imagenet", layout="channels_first")
+ARTICLE: Mapping[str, Preprocessing] = MappingProxyType(
+    {
+        "training": _TRAINING,
+        "inference_incorrect": _TRAINING.replace(scaling="0..1"),
+        "inference_correct": _TRAINING.replace(),
+    }
+)
+"""The three functions of the article that started the project: training, an inference that forgets mean and
+standard deviation, and an inference that mirrors the training."""

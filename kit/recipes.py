@@ -37,7 +37,7 @@ def read(config: str | Path | Mapping[str, Any]) -> Fields:
             return fields
     keys = ", ".join(map(repr, list(content)[:6])) or "nothing"
     raise ValueError(
-        "Expected KerasHub's preprocessor.json, Hugging Face's preprocessor_config.json or timm's pretrained_cfg, "
+        "Expected a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config), "
         f"received an object with {keys}"
     )
 
