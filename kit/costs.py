@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.classifier import Classifier
-from kit.faults import CATALOGUE, Fault
+from kit.faults import CATALOGUE, STEPS, Fault
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -29,6 +29,8 @@ class Cost:
         Mean softmax probability of the right class, 0 to 1.
     confidence
         Mean softmax probability of the class answered, 0 to 1.
+    wrong_and_sure
+        Share of the pictures answered wrongly with a softmax probability above 0.5, 0 to 1.
     """
 
     fault: str
@@ -37,6 +39,7 @@ class Cost:
     changed: float
     probability: float
     confidence: float
+    wrong_and_sure: float
 
 
 def fault_costs(
@@ -94,11 +97,16 @@ def fault_costs(
             changed=float((top != answers.argmax(axis=1)).mean()),
             probability=float(found[rows, truth].mean()),
             confidence=float(found.max(axis=1).mean()),
+            wrong_and_sure=float(((top != truth) & (found.max(axis=1) > 0.5)).mean()),
         )
 
-    wanted = [fault for fault in (faults or CATALOGUE.values()) if fault.changes(trained)]
-    bar = tqdm(wanted, desc="Faults", disable=not progress, leave=False)
-    costs = [cost(fault.name, f"{fault.step}: {fault.title}", fault.apply(trained)) for fault in bar]
+    # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
+    distinct: dict[Preprocessing, Fault] = {}
+    for fault in faults or CATALOGUE.values():
+        distinct.setdefault(fault.apply(trained), fault)
+    distinct.pop(trained, None)
+    bar = tqdm(distinct.items(), desc="Faults", disable=not progress, leave=False)
+    costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in bar]
     return (
         cost("", "as in training", trained),
         *sorted(costs, key=lambda item: (item.right, item.probability)),
@@ -108,10 +116,10 @@ def fault_costs(
 def cost_table(costs: Sequence[Cost]) -> str:
     """Set the costs as text, one line each, with whole percentages."""
     width = max(len(item.title) for item in costs)
-    head = f"{'preprocessing':<{width}}  right  changed  probability of the right class  confidence"
+    head = f"{'preprocessing':<{width}}  right  changed  confidence  wrong and sure"
     lines = [
         f"{item.title:<{width}}  {item.right:5.0%}  {item.changed:7.0%}"
-        f"  {item.probability:30.0%}  {item.confidence:10.0%}"
+        f"  {item.confidence:10.0%}  {item.wrong_and_sure:14.0%}"
         for item in costs
     ]
     return "\n".join([head, *lines])

@@ -3,6 +3,7 @@
 Every function returns a PNG with alternative text, and takes no part in pyplot's global state.
 """
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from kit.costs import Cost
 
-_DOTS_PER_INCH = 100
+_DOTS_PER_INCH = 80
+_TITLE_WIDTH = 24
 
 
 def _image(figure: Any, alt: str) -> Any:
@@ -51,7 +53,8 @@ def cost_figure(costs: Sequence[Cost]) -> Any:
     axes.set_yticks(places, [cost.title for cost in costs])
     axes.set_xlim(0, 100)
     axes.set_xlabel("pictures answered rightly, and mean confidence in the answer given (%)")
-    axes.legend(loc="lower right")
+    axes.set_ylim(-0.6, len(costs) - 0.4)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
     alt = (
         f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the "
@@ -82,7 +85,7 @@ def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], column
     for place, (title, pixels) in enumerate(pictures, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(title, fontsize=9)
+        axes.set_title(textwrap.fill(title, _TITLE_WIDTH), fontsize=9)
         axes.set_axis_off()
-    titles = "; ".join(title.replace("\n", ", ") for title, _ in pictures)
+    titles = "; ".join(title for title, _ in pictures)
     return _image(figure, f"{len(pictures)} pictures: {titles}.")

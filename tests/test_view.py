@@ -5,6 +5,7 @@ import pytest
 
 from kit import faults, samples, view
 from kit.perturbation import PARAMETERS
+from kit.scaling import SCALINGS
 
 NAMES = ("cat.jpg", "espresso.jpg")
 ESPRESSO = 967
@@ -135,4 +136,4 @@ def test_an_unknown_preprocessing_starts_from_the_commonest():
 
     assumed = view.assumed_preprocessing(Unknown())
     assert assumed.input_shape == (32, 48, 1)
-    assert str(assumed.scaling) == "(Scaling(divisor=255),)"
+    assert assumed.scaling == SCALINGS["0..1"]
