@@ -7,6 +7,7 @@ result is measured and said.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from kit.comparison import ROUNDING, Comparison, short, sides, step_difference
 from kit.images import Photo, Source, load_image
-from kit.resizing import FILTERS, FITS, resize
+from kit.resizing import FILTERS, FITS, Pixels, Size, resize
 from kit.scaling import MINUS, SCALINGS, Scaling, Scalings, affine, scaling_words
 from kit.steps import arrange_back, order_channels
 
@@ -132,24 +133,36 @@ def _findings(
 
 def _best_views(here: "Preprocessing", pixels: NDArray[np.uint8], theirs: Float64) -> tuple[_View, _View]:
     """Return the best view with the own resizing and the best one of all, the own one if it is as good."""
-    readings = list(_readings(theirs, here.layout))
-    own = (here.fit, here.filter, here.crop_fraction)
-    views = [_view(here, pixels, reading, own) for reading in readings]
-    ours = min(views, key=lambda view: view.levels)
+    readings = dict(_readings(theirs, here.layout))
+
+    @cache
+    def resized(size: Size, fit: str, filter: str, fraction: float) -> Pixels:  # noqa: A002  the field's word
+        same = here.size is None and size == pixels.shape[:2]
+        return pixels if same else resize(pixels, size, filter, fit, fraction, here.fill)
+
+    def view(layout: str, fit: str, filter: str, fraction: float) -> _View:  # noqa: A002  the field's word
+        values = readings[layout]
+        size = values.shape[0], values.shape[1]
+        fitted = _fitted(resized(size, fit, filter, fraction), values, here.channels)
+        return _View(layout, size, fit, filter, fraction, *fitted)
+
+    views = [view(layout, here.fit, here.filter, here.crop_fraction) for layout in readings]
+    ours = min(views, key=_levels)
     if ours.levels <= SAME_LEVELS:
         return ours, ours
     fractions = dict.fromkeys((here.crop_fraction, 1.0, 0.875))
     fits = [(fit, part) for fit in FITS for part in (fractions if "crop" in fit else (1.0,))]
-    views += [
-        _view(here, pixels, reading, (fit, here.filter, part)) for reading in readings for fit, part in fits
-    ]
-    best = min(views, key=lambda view: view.levels)
-    reading = next(reading for reading in readings if reading[0] == best.layout)
-    near = sorted((view for view in views if view.layout == best.layout), key=lambda view: view.levels)
-    shapes = dict.fromkeys((view.fit, view.crop_fraction) for view in near[:4])
-    views += [_view(here, pixels, reading, (fit, name, part)) for fit, part in shapes for name in FILTERS]
-    best = min(views, key=lambda view: view.levels)
-    return ours, best
+    views += [view(layout, fit, here.filter, part) for layout in readings for fit, part in fits]
+    best = min(views, key=_levels)
+    # Only the windows that come near are tried with every filter.
+    near = [one for one in views if one.layout == best.layout and one.levels <= 1.5 * best.levels + 1]
+    windows = dict.fromkeys((one.fit, one.crop_fraction) for one in sorted(near, key=_levels)[:4])
+    views += [view(best.layout, fit, name, part) for fit, part in windows for name in FILTERS]
+    return ours, min(views, key=_levels)
+
+
+def _levels(view: _View) -> float:
+    return view.levels
 
 
 def _readings(theirs: Float64, expected: str) -> Iterator[tuple[str, Float64]]:
@@ -174,45 +187,28 @@ def _readings(theirs: Float64, expected: str) -> Iterator[tuple[str, Float64]]:
         )
 
 
-def _view(
-    here: "Preprocessing",
-    pixels: NDArray[np.uint8],
-    reading: tuple[str, Float64],
-    resizing: tuple[str, str, float],
-) -> _View:
-    layout, values = reading
-    fit, filter, fraction = resizing  # noqa: A001  the word of the field
-    size = values.shape[0], values.shape[1]
-    same = here.size is None and size == pixels.shape[:2]
-    picture = pixels if same else resize(pixels, size, filter, fit, fraction, here.fill)
-    stride = max(1, size[0] * size[1] // ENOUGH_PIXELS)
+def _fitted(picture: Pixels, values: Float64, expected: str) -> tuple[str, Float64, Float64, float]:
+    """Return order, slope, offset and levels of a `_View`: how a resized picture explains (H, W, C) values."""
+    stride = max(1, values.shape[0] * values.shape[1] // ENOUGH_PIXELS)
     flat = values.reshape(-1, values.shape[2])[::stride]
-    picked = picture.reshape(-1, 1, 3)[::stride]
-    colours = picked[:, 0].astype(np.float64)
-    luma = order_channels(picked, "gray")[:, 0].astype(np.float64)
-    grey = _lines(luma, flat)
-    slope, offset, left = (part[0] for part in grey)
-    order, levels = "gray" if flat.shape[1] == 1 else "gray_rgb", float(np.sqrt(left.mean()))
-    if flat.shape[1] == 3:
-        slopes, offsets, lefts = _lines(colours, flat)
-        scores = {
-            turn: float(np.sqrt(np.mean([lefts[turn[channel], channel] for channel in range(3)])))
-            for turn in permutations(range(3))
-        }
-        expected = (2, 1, 0) if here.channels == "bgr" else (0, 1, 2)
-        turn = min(scores, key=lambda turn: (scores[turn], turn != expected))
-        # On a grey picture every order is as good: the expected one it is.
-        turn = expected if scores[expected] <= max(1.05 * scores[turn], SAME_LEVELS / 2) else turn
-        wins = (
-            scores[turn] <= levels
-            if here.channels == "gray_rgb"
-            else scores[turn] <= levels + SAME_LEVELS / 2
-        )
-        if wins:
-            pairs = list(turn), [0, 1, 2]
-            slope, offset, levels = slopes[pairs], offsets[pairs], scores[turn]
-            order = _ORDERS.get(turn, "".join("rgb"[channel] for channel in turn))
-    return _View(layout, size, fit, filter, fraction, order, slope, offset, levels)
+    colours = picture.reshape(-1, 1, 3)[::stride]
+    luma = order_channels(colours, "gray")[:, 0].astype(np.float64)
+    slope, offset, left = (part[0] for part in _lines(luma, flat))
+    grey = ("gray" if flat.shape[1] == 1 else "gray_rgb"), slope, offset, float(np.sqrt(left.mean()))
+    if flat.shape[1] == 1:
+        return grey
+    slopes, offsets, lefts = _lines(colours[:, 0].astype(np.float64), flat)
+    turns = permutations(range(3))
+    scores = {turn: float(np.sqrt(lefts[list(turn), [0, 1, 2]].mean())) for turn in turns}
+    own = (2, 1, 0) if expected == "bgr" else (0, 1, 2)
+    turn = min(scores, key=lambda turn: scores[turn])
+    # On a grey picture every order is as good: the expected one it is.
+    turn = own if scores[own] <= max(1.05 * scores[turn], SAME_LEVELS / 2) else turn
+    if scores[turn] > grey[3] + (0 if expected == "gray_rgb" else SAME_LEVELS / 2):
+        return grey
+    order = _ORDERS.get(turn, "".join("rgb"[channel] for channel in turn))
+    pairs = list(turn), [0, 1, 2]
+    return order, slopes[pairs], offsets[pairs], scores[turn]
 
 
 def _lines(pictured: Float64, values: Float64) -> tuple[Float64, Float64, Float64]:
@@ -308,12 +304,14 @@ def _relation(slope: Float64, offset: Float64, best: _View) -> str:
 
 def _equation(factor: float, shift: float, negligible: float) -> str:
     whole, inverse = round(factor), round(1 / factor)
-    if factor > 1 and abs(factor - whole) < 2e-3 * factor:
+    if abs(factor - 1) < 2e-3:
+        text = "ours"
+    elif factor > 1 and abs(factor - whole) < 2e-3 * factor:
         text = f"{whole}·ours"
     elif 0 < factor < 0.99 and abs(1 / factor - inverse) < 2e-3 / factor:
         text = f"ours / {inverse}"
     else:
-        text = "ours" if abs(factor - 1) < 2e-3 else f"{short(factor)}·ours"
+        text = f"{short(factor)}·ours"
     if abs(shift) <= negligible:
         return text
     return f"{text} {'+' if shift > 0 else MINUS} {short(abs(shift))}"
