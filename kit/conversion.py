@@ -74,14 +74,14 @@ def check_model(model: Any) -> None:
     ValueError
         Not one image-shaped input and one output of shape (N, classes).
     """
-    if not (hasattr(model, "inputs") and hasattr(model, "export")):
+    if not hasattr(model, "export"):
         raise TypeError(
             f"Expected a Keras model, received {type(model).__name__}; see Classifier.load for files"
         )
-    if not model.inputs or not model.outputs:
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
         raise ValueError(
-            "Expected a Keras model with known shapes, received one that was not built;"
-            " call it once, or make it from keras.Input(…)"
+            f"Expected a Keras model with known shapes, received {type(model).__name__} without inputs and"
+            " outputs; wrap it: x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
         )
     inputs = [tuple(entry.shape) for entry in model.inputs]
     if len(inputs) != 1:

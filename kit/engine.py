@@ -139,6 +139,7 @@ class KerasEngine:
 
     def __init__(self, model: Any) -> None:
         self._lock = threading.Lock()
+        self._model = model  # the graph does not keep its weights alive
         self._call = _compiled_call(model)
         height, width, channels = model.inputs[0].shape[1:]
         self.input_shape: Shape = (height, width, channels)
@@ -193,8 +194,10 @@ def _compiled_call(model: Any) -> Any:
     import tensorflow as tf  # noqa: PLC0415
 
     signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype)
+    # One graph for every batch size, traced here: tracing at the first call would be felt in a live session.
     call = tf.function(lambda tensors: model(tensors, training=False), input_signature=[signature])
-    return lambda tensors: call(tf.constant(tensors.astype(dtype)))
+    graph = call.get_concrete_function()
+    return lambda tensors: graph(tf.constant(tensors.astype(dtype)))
 
 
 def _interpreter_class() -> Any:

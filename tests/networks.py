@@ -1,0 +1,64 @@
+"""Small networks for tests. TensorFlow is imported at the first call, once for the whole process."""
+
+from functools import cache
+
+import numpy as np
+
+from kit.conversion import _import_keras, compile_lite
+from kit.preprocessing import Preprocessing
+
+GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
+"""What `small` is made for."""
+
+
+def small(last="softmax", units=3, seed=7, side=28, channels=1):
+    """Convolution, batch normalization with uneven statistics and a dense head, on seeded weights."""
+    keras = _import_keras()
+    layers, random = keras.layers, np.random.default_rng(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((side, side, channels)),
+            layers.Conv2D(8, 3, strides=2),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(units, activation=last),
+        ],
+        name="small",
+    )
+    shapes = [weight.shape for weight in model.get_weights()]
+    # Small, so that a softmax is not saturated.
+    model.set_weights([random.uniform(-0.05, 0.05, shape).astype(np.float32) for shape in shapes])
+    model.layers[1].set_weights([random.uniform(0.5, 1.5, 8).astype(np.float32) for _ in range(4)])
+    return model
+
+
+def unconvertible():
+    """Resizing with the bicubic filter, for which LiteRT has no operation."""
+    keras = _import_keras()
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Resizing(8, 8, interpolation="bicubic"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ],
+        name="bicubic",
+    )
+
+
+@cache
+def small_compiled():
+    """`small` in the ``.tflite`` format."""
+    return compile_lite(small())
+
+
+def tensors(count, side=28, channels=1, seed=3):
+    """Pseudo-random float32 tensors in 0..1."""
+    return np.random.default_rng(seed).random((count, side, side, channels), dtype=np.float32)
+
+
+def picture(seed=5, side=40):
+    """Pseudo-random uint8 picture."""
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
