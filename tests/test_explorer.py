@@ -38,11 +38,18 @@ def page(explorer, buffers=(), **content):
 
 
 def test_probabilities_are_the_classifiers(explorer, classifier, photos):
-    explorer.settings = {"photo": "espresso.jpg", "brightness": 1.4, "noise": 12, "channels": "channels_swapped"}
+    explorer.settings = {
+        "photo": "espresso.jpg",
+        "brightness": 1.4,
+        "noise": 12,
+        "channels": "channels_swapped",
+    }
     swapped = classifier.preprocessing.replace(channels="bgr")
     expected = classifier.probabilities(photos[1], kit.Perturbation(brightness=1.4, noise=12), swapped)
     np.testing.assert_array_equal(explorer.probabilities, expected[0])
-    np.testing.assert_array_equal(explorer.tensor, classifier.tensor(photos[1], explorer.perturbation, swapped))
+    np.testing.assert_array_equal(
+        explorer.tensor, classifier.tensor(photos[1], explorer.perturbation, swapped)
+    )
     assert explorer.preprocessing == swapped
 
 
@@ -68,7 +75,9 @@ def test_settings_can_be_observed(explorer):
 
 
 def test_each_request_gets_one_answer_with_its_number(explorer):
-    content, buffers = page(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
+    content, buffers = page(
+        explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7}
+    )
     assert (content["kind"], content["request"]) == ("view", "a.1")
     assert content["settings"]["noise"] == 7
     assert len(explorer.sent) == 1
@@ -122,7 +131,9 @@ def test_noise_fields_are_the_perturbations(explorer):
 def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
     content = (Path(__file__).parents[1] / "data" / "photographs" / "goldfish.jpg").read_bytes()
     half = len(content) // 2
-    explorer._on_message(explorer, {"kind": "upload", "name": "my.jpg", "last": False}, [memoryview(content[:half])])
+    explorer._on_message(
+        explorer, {"kind": "upload", "name": "my.jpg", "last": False}, [memoryview(content[:half])]
+    )
     message, _ = page(explorer, [content[half:]], kind="upload", name="my.jpg", last=True)
     assert message["settings"]["photo"] == "my.jpg"
     assert explorer._panel["photos"] == ["cat.jpg", "espresso.jpg", "my.jpg"]

@@ -1,0 +1,79 @@
+"""Self-checks pass the right answer only, and say why another does not hold."""
+
+import pytest
+
+from kit import samples
+from kit.exercises import Mystery, check_brightness, check_installation
+from kit.faults import CATALOGUE
+from kit.perturbation import Perturbation
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def cat():
+    return next(photo for photo in samples.photos("imagenet") if photo.name == "cat.jpg")
+
+
+def answers(classifier, photo):
+    """Class index at each brightness of 0.1, 0.2 … 1."""
+    factors = [k / 10 for k in range(1, 11)]
+    rows = {factor: classifier.probabilities(photo, Perturbation(brightness=factor))[0] for factor in factors}
+    return {factor: row.argmax() for factor, row in rows.items()}
+
+
+def test_the_lowest_brightness_passes(classifier, cat):
+    found = answers(classifier, cat)
+    darker = {factor: found.get(round(factor - 0.1, 1)) for factor in found}
+    flips = [factor for factor in found if factor > 0.1 and found[factor] == found[1.0] != darker[factor]]
+    assert flips
+    for factor in flips:
+        assert check_brightness(classifier, cat, factor).startswith("Passed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "Open"),
+        (0.2, "no longer Egyptian cat; try brighter"),
+        (0.9, "survives a darker picture"),
+        (3, "between 0.1 and 1"),
+    ],
+)
+def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
+    assert reason in check_brightness(classifier, cat, answer)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_each_mystery_has_exactly_one_answer(classifier, cat, number):
+    mystery = Mystery(classifier, number)
+    passed = [name for name in CATALOGUE if mystery.check(name).startswith("Passed")]
+    assert len(passed) == 1
+    assert (mystery.tensor(cat) == CATALOGUE[passed[0]].apply(classifier.preprocessing).apply(cat)).all()
+
+
+def test_a_mystery_tells_open_unknown_and_near_answers_apart(classifier):
+    mystery = Mystery(classifier, 1)
+    assert mystery.check(None).startswith("Open")
+    assert "no fault of the catalogue" in mystery.check("dark")
+    assert "the step is right (scaling)" in mystery.check("missing_scaling")
+    assert "becomes" in mystery.check("channels_swapped")
+
+
+def test_a_mystery_does_not_tell_its_fault_by_itself(classifier):
+    mystery = Mystery(classifier, 1)
+    assert repr(mystery) == "Mystery(1)"
+    with pytest.raises(ValueError, match="from 1 to 3, received 4"):
+        Mystery(classifier, 4)
+
+
+def test_the_installation_is_complete_here():
+    assert check_installation() == "Packages: all as required\nespresso.jpg: espresso"
+
+
+def test_an_old_package_is_named_with_what_is_expected(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1" if name == "keras" else "99")
+    assert "Expected keras >=3.15.1, found 0.1" in check_installation()

@@ -1,0 +1,43 @@
+"""Figures are PNG pictures with alternative text, and leave pyplot alone."""
+
+import subprocess
+import sys
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from kit import plots
+from kit.costs import Cost
+
+COSTS = (
+    Cost("", "as in training", 0.9, 0.0, 0.8, 0.8, 0.0),
+    Cost("missing_scaling", "Scaling: left out", 0.1, 0.9, 0.1, 0.4, 0.2),
+)
+
+
+def size(figure):
+    return Image.open(BytesIO(figure.data)).size
+
+
+def test_the_costs_are_told_in_words_too():
+    figure = plots.cost_figure(COSTS)
+    assert size(figure)[0] > 300
+    assert figure.alt.startswith("Horizontal bars for 2 preprocessings. As in training 90% of the pictures")
+    assert "Scaling: left out (10%)" in figure.alt
+
+
+def test_pictures_carry_their_titles_as_alternative_text():
+    black = np.zeros((4, 4, 3), np.uint8)
+    figure = plots.picture_figure([("one", black), ("two", black), ("three", black)], columns=2)
+    assert figure.alt == "3 pictures: one; two; three."
+    width, height = size(figure)
+    assert height > width / 2
+
+
+def test_pyplot_is_not_imported():
+    code = (
+        "import sys, numpy, kit; kit.plots.picture_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))]);"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
