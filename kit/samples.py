@@ -1,0 +1,174 @@
+"""The bundled networks and pictures. ``data/README.md`` says where they come from."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.checking import known
+from kit.classifier import Classifier
+from kit.images import Photo, load_image
+
+CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
+"""Names for `classifier`."""
+PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
+"""Names for `photos` and `labels`."""
+SPLITS = ("train", "test")
+"""Names for `fashion_mnist_arrays`."""
+
+# Beside the package, which is therefore installed editable.
+_DATA = Path(__file__).resolve().parents[1] / "data"
+_TILE = 28
+
+
+def classifier(name: str) -> Classifier:
+    """Load a bundled network with its preprocessing and class names.
+
+    Parameters
+    ----------
+    name
+        ``"efficientnet_lite0"``: 1000 classes of ImageNet, (224, 224, 3).
+        ``"fashion_mnist"``: 10 classes of clothing, (28, 28, 1).
+        ``"fashion_mnist_no_batchnorm"``: the same without batch normalization.
+
+    Returns
+    -------
+    Classifier
+        The same object on every call.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another name.
+    FileNotFoundError
+        ``data/`` does not lie beside ``kit/``.
+    """
+    return _classifier(known("name of a bundled classifier", name, CLASSIFIERS))
+
+
+def photos(name: str) -> tuple[Photo, ...]:
+    """Load bundled pictures.
+
+    Parameters
+    ----------
+    name
+        ``"photographs"``: ordinary, varied photographs.
+        ``"imagenet"``: those of them that show a known class of ImageNet.
+        ``"special"``: files that are easily read wrongly: transparent, turned by EXIF, CMYK, 16 bits, wide.
+        ``"fashion_mnist"``: the 2,000 held-back test pictures, 28 x 28, grey in RGB.
+
+    Returns
+    -------
+    tuple of Photo
+        The same read-only objects on every call.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another name.
+    FileNotFoundError
+        ``data/`` does not lie beside ``kit/``.
+    """
+    return _photos(known("name of bundled photos", name, PHOTOS))
+
+
+def labels(name: str) -> tuple[int | None, ...]:
+    """Class indices of bundled pictures, in the order of `photos`.
+
+    Parameters
+    ----------
+    name
+        As for `photos`.
+
+    Returns
+    -------
+    tuple
+        A class index of the matching classifier, or ``None`` where a picture shows none of its classes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another name.
+    FileNotFoundError
+        ``data/`` does not lie beside ``kit/``.
+    """
+    if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":
+        return tuple(_fashion_mnist("test")[1].tolist())
+    return tuple(entry["imagenet_class"] for entry in _entries(name))
+
+
+def fashion_mnist_arrays(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Bundled part of Fashion-MNIST as arrays, for training.
+
+    Parameters
+    ----------
+    split
+        ``"train"``: 10,000 pictures; ``"test"``: the 2,000 held-back ones, none of them among the former.
+
+    Returns
+    -------
+    pictures
+        uint8, shape (N, 28, 28), 0 is the background, 255 the brightest. Read-only.
+    labels
+        int64, shape (N,), 0..9. Read-only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another name.
+    FileNotFoundError
+        ``data/`` does not lie beside ``kit/``.
+    """
+    return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
+
+
+@cache
+def _classifier(name: str) -> Classifier:
+    return Classifier.load(_path("models", f"{name}.keras"))
+
+
+@cache
+def _photos(name: str) -> tuple[Photo, ...]:
+    if name == "fashion_mnist":
+        pictures = _fashion_mnist("test")[0]
+        return tuple(Photo.from_array(tile, f"test_{index:04d}") for index, tile in enumerate(pictures))
+    return tuple(load_image(_path("photographs", entry["file"])) for entry in _entries(name))
+
+
+@cache
+def _fashion_mnist(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
+    digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
+    rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE
+    tiles = mosaic.reshape(rows, _TILE, columns, _TILE).swapaxes(1, 2).reshape(-1, _TILE, _TILE)
+    indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
+    tiles.flags.writeable = indices.flags.writeable = False
+    return tiles, indices
+
+
+def _entries(name: str) -> tuple[dict[str, Any], ...]:
+    """Entries of the index that belong to a name of `PHOTOS`."""
+    kind = "special" if name == "special" else "photograph"
+    return tuple(
+        entry
+        for entry in _index()
+        if entry["kind"] == kind and not (name == "imagenet" and entry["imagenet_class"] is None)
+    )
+
+
+@cache
+def _index() -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads(_path("photographs", "index.json").read_text(encoding="utf-8")))
+
+
+def _path(*parts: str) -> Path:
+    path = _DATA.joinpath(*parts)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected {'/'.join(('data', *parts))} beside the package kit, received no such file;"
+            " work in a checkout and install it editable (pip install -e .)"
+        )
+    return path

@@ -1,0 +1,138 @@
+"""Bundled networks and pictures: what a name gives, and what it does not."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import kit
+from kit import samples
+
+# The first labels of Fashion-MNIST's two files, as its documentation and many tutorials show them.
+FIRST_TRAIN = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
+FIRST_TEST = [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
+
+
+@pytest.mark.parametrize("name", samples.CLASSIFIERS)
+def test_every_named_classifier_predicts_probabilities_for_its_classes(name):
+    classifier = samples.classifier(name)
+    probabilities = classifier.probabilities(samples.photos("special")[:2])
+    assert probabilities.shape == (2, len(classifier.class_names))
+    assert probabilities.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert classifier.name == name
+
+
+@pytest.mark.parametrize("name", samples.PHOTOS)
+def test_photos_and_labels_of_a_name_belong_together(name):
+    photos, labels = samples.photos(name), samples.labels(name)
+    assert len(photos) == len(labels) > 4
+    assert all(isinstance(photo, kit.Photo) for photo in photos)
+    assert len({photo.name for photo in photos}) == len(photos)
+
+
+def test_imagenet_photos_are_the_ordinary_ones_with_a_class():
+    expected = [
+        photo
+        for photo, label in zip(samples.photos("photographs"), samples.labels("photographs"), strict=True)
+        if label is not None
+    ]
+    assert [photo.name for photo in samples.photos("imagenet")] == [photo.name for photo in expected]
+    assert None not in samples.labels("imagenet")
+
+
+def test_labels_say_what_the_photo_shows():
+    names = samples.classifier("efficientnet_lite0").class_names
+    shown = {
+        photo.name: names[label]
+        for photo, label in zip(samples.photos("imagenet"), samples.labels("imagenet"), strict=True)
+    }
+    assert shown["panda.jpg"] == "giant panda"
+    assert shown["espresso.jpg"] == "espresso"
+    assert shown["hens.jpg"] == "hen"
+    clothes = samples.classifier("fashion_mnist").class_names
+    assert [clothes[label] for label in samples.labels("fashion_mnist")[:3]] == [
+        "Ankle boot",
+        "Pullover",
+        "Trouser",
+    ]
+
+
+def test_every_call_gives_the_same_objects():
+    assert samples.classifier("fashion_mnist") is samples.classifier("fashion_mnist")
+    assert samples.photos("special") is samples.photos("special")
+    assert samples.fashion_mnist_arrays("test")[0] is samples.fashion_mnist_arrays("test")[0]
+
+
+def test_nobody_can_change_a_bundled_picture_for_the_others():
+    pictures, labels = samples.fashion_mnist_arrays("train")
+    for array in (
+        pictures,
+        labels,
+        samples.photos("photographs")[0].pixels,
+        samples.photos("fashion_mnist")[0].pixels,
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "first"), [("train", 10_000, FIRST_TRAIN), ("test", 2_000, FIRST_TEST)]
+)
+def test_fashion_mnist_is_the_beginning_of_the_original(split, count, first):
+    pictures, labels = samples.fashion_mnist_arrays(split)
+    assert (pictures.shape, pictures.dtype) == ((count, 28, 28), np.uint8)
+    assert (labels.shape, labels.dtype) == ((count,), np.int64)
+    assert labels[:10].tolist() == first
+    assert np.bincount(labels, minlength=10).min() > 0.08 * count
+
+
+def test_fashion_mnist_pictures_are_upright_on_black():
+    pictures, labels = samples.fashion_mnist_arrays("train")
+    assert pictures[:, 0, 0].max() < 128
+    # Trousers are high and narrow, sneakers wide and low.
+    filled = pictures > 40
+    height, width = filled.any(axis=2).sum(axis=1), filled.any(axis=1).sum(axis=1)
+    assert (height > width)[labels == 1].mean() > 0.95
+    assert (height < width)[labels == 7].mean() > 0.95
+
+
+def test_held_back_pictures_are_not_among_the_training_pictures():
+    seen = {picture.tobytes() for picture in samples.fashion_mnist_arrays("train")[0]}
+    assert not any(picture.tobytes() in seen for picture in samples.fashion_mnist_arrays("test")[0])
+
+
+def test_fashion_mnist_photos_are_the_arrays_in_grey():
+    photo, picture = samples.photos("fashion_mnist")[7], samples.fashion_mnist_arrays("test")[0][7]
+    assert photo.pixels.shape == (28, 28, 3)
+    assert (photo.pixels == picture[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    ("function", "received", "expected"),
+    [
+        (samples.classifier, "efficientnet", "did you mean 'efficientnet_lite0'"),
+        (samples.photos, "photos", "photographs, imagenet, special, fashion_mnist"),
+        (samples.labels, "mnist", "did you mean 'fashion_mnist'"),
+        (samples.fashion_mnist_arrays, "validation", "train, test"),
+    ],
+)
+def test_unknown_name_is_refused_with_those_that_exist(function, received, expected):
+    with pytest.raises(ValueError, match=expected):
+        function(received)
+
+
+def test_missing_data_is_reported_with_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(samples, "_DATA", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"data/x\.jpg beside the package kit.*install it editable"):
+        samples._path("x.jpg")
+
+
+def test_bundled_classifier_predicts_without_tensorflow():
+    script = (
+        "import sys; from kit import samples;"
+        "samples.classifier('fashion_mnist').probabilities(samples.photos('fashion_mnist')[:1]);"
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
