@@ -188,7 +188,7 @@ def _readings(theirs: Float64, expected: str) -> Iterator[tuple[str, Float64]]:
 
 
 def _fitted(picture: Pixels, values: Float64, expected: str) -> tuple[str, Float64, Float64, float]:
-    """Return order, slope, offset and levels of a `_View`: how a resized picture explains (H, W, C) values."""
+    """Return order, slope, offset and levels of a `_View`: how a picture explains (H, W, C) values."""
     stride = max(1, values.shape[0] * values.shape[1] // ENOUGH_PIXELS)
     flat = values.reshape(-1, values.shape[2])[::stride]
     colours = picture.reshape(-1, 1, 3)[::stride]

@@ -161,6 +161,11 @@ def test_a_picture_undoes_everything_but_resizing(name, layout, invert):
         np.testing.assert_array_equal(p.picture(p.apply(PHOTO)[0]), PIXELS)
 
 
+def test_scalings_are_undone_in_reverse():
+    p = Preprocessing(None, scaling=("0..1", Scaling(mean=0.5, std=2)))
+    np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
+
+
 def test_a_picture_of_one_channel_is_grey():
     p = Preprocessing(None, channels="gray", scaling="0..1")
     luma = np.asarray(Image.fromarray(PIXELS).convert("L"))

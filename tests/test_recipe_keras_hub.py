@@ -66,6 +66,8 @@ def test_a_known_scaling_is_recognised_and_rounding_noted():
 def test_a_bare_converter_and_missing_steps():
     bare = {"class_name": "ImageConverter", "config": {"image_size": None, "scale": None, "offset": None}}
     assert Preprocessing.from_config(bare) == Preprocessing(size=None)
+    sized = {"class_name": "ImageConverter", "config": {"image_size": [8, 8]}}
+    assert Preprocessing.from_config(sized) == Preprocessing((8, 8), "tf_bilinear", "crop")
     empty = {"class_name": "ImageClassifierPreprocessor", "config": {"config_file": "preprocessor.json"}}
     assert "no image converter" in Preprocessing.from_config(empty).notes[0]
 
