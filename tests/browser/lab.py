@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import nbformat
 from playwright.sync_api import Browser, Locator, Page
@@ -65,8 +65,8 @@ class JupyterLab:
         self.url = url
         self._notebooks = 0
 
-    def open(self, cells: Sequence[str] | Path, **context: Any) -> "Notebook":
-        """Open a new notebook with these code cells, or a copy of a file; `context` goes to the browser."""
+    def open(self, cells: Sequence[str] | Path, *, wire: bool = False) -> "Notebook":
+        """Open a new notebook with these code cells, or a copy of a file; `wire` logs messages (wire.js)."""
         self._notebooks += 1
         name = f"notebook-{self._notebooks}.ipynb"
         if isinstance(cells, Path):
@@ -75,8 +75,12 @@ class JupyterLab:
             book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
             book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
             nbformat.write(book, self.folder / "work" / name)
-        page = self.browser.new_context(**{"viewport": WIDE, **context}).new_page()
-        return Notebook(page, f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={_TOKEN}")
+        context = self.browser.new_context(viewport=WIDE)
+        if wire:
+            context.add_init_script(path=Path(__file__).with_name("wire.js"))
+        return Notebook(
+            context.new_page(), f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={_TOKEN}"
+        )
 
 
 class Notebook:

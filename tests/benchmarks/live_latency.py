@@ -1,0 +1,389 @@
+"""How fast the softmax bars follow the hand, in a real JupyterLab: ``live_latency.py --json FILE``.
+
+Variants
+    ``floor``: a slider that the kernel answers without computing (echo.py), sending as the explorer does.
+    ``explorer``: `kit.Explorer`, on one photograph with noise of 20 levels.
+    ``usual``: usual_way.ipynb, as such sliders are commonly written, on the same photograph and noise.
+    All of them run in one stock JupyterLab server, each with its own kernel, in headless Chromium, and stay
+    open during the whole run; every repeat goes once through all models and variants in turn.
+
+Moves
+    A script in the page (drive.js) sets the brightness slider and fires the event that a hand would.
+    ``isolated``: a move, then 0.2 to 0.3 s of rest once its answer is painted. ``drag``: one move each frame,
+    60 Hz, no value twice. ``… during fit``: the same while another cell of the notebook trains a network
+    (explorer only).
+
+Times
+    From the event to the first task after the frame that shows the bars of that very value; moves that a newer
+    one overtook are never painted and have no time. For figures that frame is the one after the image has
+    loaded. ``painted_hz``: paints over the time from the first event to the last paint. ``settle_ms``: from the
+    last event to its paint. ``max_in_flight``: most requests at one time that the kernel had not answered;
+    ``max_backlog``: those plus one where a newer value waits in the page. ``forward_p50_ms``: the forward pass
+    in a loop in the same kernel, just before the moves: the light engine for the explorer, ``model.predict``
+    for the usual way. ``wait_ms``, ``transport_ms``, ``kernel_ms`` and ``paint_ms`` split the explorer's time:
+    until it is sent, there and back, in the kernel, until it is painted; medians. Percentiles are over all
+    repeats together; ``p50_range_ms`` has the lowest and highest p50 of a repeat.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT))  # a script starts with its own folder in place of the project's
+
+from tests import chromium  # noqa: E402
+from tests.browser.lab import JupyterLab, Notebook, jupyter_lab  # noqa: E402
+
+MODELS = ("efficientnet_lite0", "fashion_mnist")
+VARIANTS = ("floor", "explorer", "usual")
+MODES = ("isolated", "drag")
+PACKAGES = (
+    "jupyterlab",
+    "ipykernel",
+    "ipywidgets",
+    "anywidget",
+    "keras",
+    "tensorflow-cpu",
+    "ai-edge-litert",
+    "numpy",
+)
+DRIVE = (HERE / "drive.js").read_text(encoding="utf-8")
+
+EXPLORER = """
+import time
+import kit
+import numpy as np
+model = {model!r}
+photos = kit.samples.photos("photographs" if model == "efficientnet_lite0" else "fashion_mnist")
+photo = next((photo for photo in photos if photo.name == "astronaut.jpg"), photos[0])
+explorer = kit.Explorer(kit.samples.classifier(model), photo)
+explorer.settings = {{"noise": 20}}
+explorer
+"""
+FIT = """
+import keras
+trained = keras.Sequential([keras.layers.Conv2D(16, 3), keras.layers.Flatten(), keras.layers.Dense(10)])
+trained.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+pictures, labels = np.random.rand(2000, 28, 28, 1).astype("float32"), np.arange(2000) % 10
+trained.fit(pictures, labels, epochs=1, verbose=0)
+print("training")
+trained.fit(pictures, labels, epochs=1000, verbose=0)
+"""
+FLOOR = "from tests.benchmarks.echo import Echo\nEcho()"
+FORWARD = {
+    "explorer": "forward = lambda: explorer.classifier.engine.predict(explorer.tensor)",
+    "usual": "x = preprocess(photo)\nforward = lambda: model.predict(x, verbose=0)",
+}
+TIMED = """
+import time
+for _ in range(5):
+    forward()
+times = []
+for _ in range({count}):
+    start = time.perf_counter()
+    forward()
+    times.append(1000 * (time.perf_counter() - start))
+print(sorted(times)[len(times) // 2])
+"""
+
+
+def main() -> None:
+    """Measure, print a table and the targets, and write the JSON file."""
+    options = _options()
+    started = time.time()
+    with sync_playwright() as playwright:
+        browser = chromium.launch(playwright)
+        with jupyter_lab(browser) as lab:
+            machine = {**_machine(), "browser": browser.version}
+            runs = list(_measure(lab, options))
+        browser.close()
+    rows = [_row(*key, runs) for key in dict.fromkeys(run["key"] for run in runs)]
+    report = {
+        "machine": machine | {"load_average_after": os.getloadavg()},
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "repeats": options.repeats,
+        "seconds": round(time.time() - started),
+        "rows": rows,
+        "targets": list(_targets(rows)),
+    }
+    _print(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--quick", action="store_true", help="one repeat with few moves: to see that it works"
+    )
+    options = parser.parse_args()
+    options.repeats = 1 if options.quick else options.repeats
+    return options
+
+
+def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield what each run of moves gave, with its key (model, mode, variant)."""
+    moves = {"isolated": 8 if options.quick else 30, "drag": 60 if options.quick else 200}
+    books = {
+        (model, variant): _open(lab, model, variant)
+        for model in options.models
+        for variant in options.variants
+    }
+    for _repeat in range(options.repeats):
+        for (model, variant), book in books.items():
+            forward = _forward(book, variant)
+            for mode in MODES:
+                run = _moves(book, variant, mode, moves[mode])
+                yield {"key": (model, mode, variant), "forward": forward, **run}
+    for (model, variant), book in books.items():
+        if variant == "explorer":
+            forward = _forward(book, variant)
+            book.start(1)
+            book.output(1).get_by_text("training").wait_for(timeout=120_000)
+            for mode in MODES:
+                run = _moves(book, variant, mode, moves[mode])
+                yield {"key": (model, f"{mode} during fit", variant), "forward": forward, **run}
+        book.close()
+
+
+def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
+    """Open the notebook of a variant and wait until its slider is there."""
+    if variant == "usual":
+        notebook = nbformat.read(HERE / "usual_way.ipynb", as_version=4)
+        cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        cells[0] = f"MODEL = {model!r}\nDATA = {str(ROOT / 'data')!r}"
+    else:
+        cells = [FLOOR] if variant == "floor" else [EXPLORER.format(model=model), FIT]
+    book = lab.open(cells, wire=True)
+    for index in range(len(cells) if variant != "explorer" else 1):
+        book.run(index)
+    slider = ".noUi-target" if variant == "usual" else "input[data-key=brightness]"
+    book.page.locator(slider).first.wait_for(timeout=60_000)
+    book.page.locator(slider).first.scroll_into_view_if_needed()
+    return book
+
+
+def _forward(book: Notebook, variant: str) -> float | None:
+    """Median time of the forward pass in ms, in the kernel of the notebook."""
+    if variant not in FORWARD:
+        return None
+    return float(book.ask(FORWARD[variant] + TIMED.format(count=30 if variant == "usual" else 100)))
+
+
+def _moves(book: Notebook, variant: str, mode: str, count: int) -> dict[str, Any]:
+    """Move the slider and return latencies and counts of this run."""
+    # Neither neutral nor dark; in steps of 0.01, the finest that all sliders take.
+    values = [round(0.5 + 0.01 * (index * 199 // max(count - 1, 1)), 2) for index in range(count)]
+    book.page.bring_to_front()
+    log = book.page.evaluate(DRIVE, {"variant": variant, "mode": mode, "values": values, "pause": 200})
+    events = {_hundredths(event["value"]): event["time"] for event in log["events"]}
+    paints = [paint for paint in log["paints"] if _hundredths(paint["value"]) in events]
+    first, last = log["events"][0], log["events"][-1]
+    reached = [paint for paint in paints if _hundredths(paint["value"]) == _hundredths(last["value"])]
+    requests, split = _requests(log, variant)
+    return {
+        "latencies": [paint["time"] - events[_hundredths(paint["value"])] for paint in paints],
+        "painted_hz": 1000 * len(paints) / (paints[-1]["time"] - first["time"]),
+        "event_hz": 1000 * (count - 1) / (last["time"] - first["time"]),
+        "painted": len(paints),
+        "events": count,
+        "settle": reached[0]["time"] - last["time"] if reached else float("inf"),
+        "last_shown": bool(paints) and paints[-1] is (reached or [None])[-1],
+        "backlog": _backlog(requests, log["events"]),
+        "in_flight": max(_under_way(requests, time) for _, time, _ in requests),
+        "split": split,
+    }
+
+
+def _requests(
+    log: dict[str, Any], variant: str
+) -> tuple[list[tuple[int, float, float]], dict[str, list[float]]]:
+    """Requests as (value in hundredths, sent, answered), and the parts of the time of those painted."""
+    kind = "display_data" if variant == "usual" else "comm_msg"
+    answers: dict[str, float] = {}
+    for entry in log["wire"]:
+        # Of a widget's messages only "custom" ones are answers; "update" ones are echoes of its state.
+        if (
+            not entry["sent"]
+            and entry["type"] == kind
+            and (kind == "display_data" or entry["data"]["method"] == "custom")
+        ):
+            answers.setdefault(entry["parent"], entry["time"])
+    requests = [
+        (_hundredths(value), entry["time"], answers.get(entry["id"], float("inf")))
+        for entry in log["wire"]
+        if entry["sent"] and (value := _value(entry)) is not None
+    ]
+    events = {_hundredths(event["value"]): event["time"] for event in log["events"]}
+    painted = {_hundredths(paint["value"]): paint for paint in reversed(log["paints"])}
+    split: dict[str, list[float]] = {"wait": [], "transport": [], "kernel": [], "paint": []}
+    for value, sent, answered in requests:
+        if value in painted and value in events:
+            kernel = painted[value]["kernelMs"] or 0.0
+            split["wait"].append(sent - events[value])
+            split["kernel"].append(kernel)
+            split["transport"].append(answered - sent - kernel)
+            split["paint"].append(painted[value]["time"] - answered)
+    return requests, split
+
+
+def _value(entry: dict[str, Any]) -> float | None:
+    """Brightness that a message to the kernel carries."""
+    data = entry["data"]
+    if data.get("method") == "custom":
+        return data["content"].get("settings", {}).get("brightness")
+    return data.get("state", {}).get("value")
+
+
+def _under_way(requests: Sequence[tuple[int, float, float]], time: float) -> int:
+    return sum(sent <= time < answered for _, sent, answered in requests)
+
+
+def _backlog(requests: Sequence[tuple[int, float, float]], events: Sequence[dict[str, float]]) -> int:
+    """Most requests that were under way when a move came, plus one where that move had to wait."""
+    deepest = 0
+    sent_at = {value: sent for value, sent, _ in requests}
+    for event in events:
+        under_way = _under_way(requests, event["time"])
+        waits = sent_at.get(_hundredths(event["value"]), float("inf")) > event["time"] + 4
+        deepest = max(deepest, under_way + waits)
+    return max(deepest, *(_under_way(requests, sent) for _, sent, _ in requests))
+
+
+def _hundredths(value: float) -> int:
+    return round(100 * value)
+
+
+def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put the runs of one key together."""
+    own = [run for run in runs if run["key"] == (model, mode, variant)]
+    latencies = [value for run in own for value in run["latencies"]]
+    medians = [float(np.percentile(run["latencies"], 50)) for run in own]
+    forward = None if own[0]["forward"] is None else statistics.median(run["forward"] for run in own)
+    split = {f"{part}_ms": [value for run in own for value in run["split"][part]] for part in own[0]["split"]}
+    return {
+        "model": model,
+        "mode": mode,
+        "variant": variant,
+        "p50_ms": round(float(np.percentile(latencies, 50)), 1),
+        "p95_ms": round(float(np.percentile(latencies, 95)), 1),
+        "max_ms": round(max(latencies), 1),
+        "p50_range_ms": [round(min(medians), 1), round(max(medians), 1)],
+        "painted_hz": round(statistics.median(run["painted_hz"] for run in own), 1),
+        "event_hz": round(statistics.median(run["event_hz"] for run in own), 1),
+        "painted": sum(run["painted"] for run in own),
+        "events": sum(run["events"] for run in own),
+        "max_backlog": max(run["backlog"] for run in own),
+        "max_in_flight": max(run["in_flight"] for run in own),
+        "settle_ms": round(statistics.median(run["settle"] for run in own), 1),
+        "last_shown": all(run["last_shown"] for run in own),
+        "forward_p50_ms": None if forward is None else round(forward, 2),
+        **{name: round(statistics.median(values), 1) for name, values in split.items() if variant != "usual"},
+    }
+
+
+def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each target with what was measured."""
+    table = {(row["model"], row["mode"], row["variant"]): row for row in rows}
+
+    def target(model: str, text: str, measured: float, bound: float, *, most: bool) -> dict[str, Any]:
+        met = measured <= bound if most else measured >= bound
+        sign = "at most" if most else "at least"
+        return {
+            "model": model,
+            "target": f"{text} {sign} {bound:g}",
+            "measured": round(measured, 2),
+            "met": met,
+        }
+
+    for model in dict.fromkeys(row["model"] for row in rows):
+        small = model == "fashion_mnist"
+        floor, explorer, usual = (
+            [table.get((model, mode, variant)) for mode in MODES] for variant in VARIANTS
+        )
+        if explorer[0] is None:
+            continue
+        alone, drag = explorer
+        yield target(model, "drag: paints a second", drag["painted_hz"], 55 if small else 40, most=False)
+        yield target(model, "drag: requests under way", drag["max_in_flight"], 1, most=True)
+        yield target(model, "drag: under way and waiting", drag["max_backlog"], 2, most=True)
+        yield target(model, "drag: the last position is shown", float(drag["last_shown"]), 1, most=False)
+        yield target(model, "drag: time to settle over p95", drag["settle_ms"] / drag["p95_ms"], 1, most=True)
+        if floor[0] is not None:
+            bound = floor[0]["p50_ms"] + alone["forward_p50_ms"]
+            yield target(model, "isolated: p50 over floor + forward", alone["p50_ms"] / bound, 1.5, most=True)
+        if usual[0] is not None:
+            for name, row, other, percentile, bound in (
+                ("drag", drag, usual[1], "p50_ms", 18 if small else 10),
+                ("drag", drag, usual[1], "p95_ms", 15 if small else 8),
+                ("isolated", alone, usual[0], "p50_ms", 12 if small else 8),
+            ):
+                ratio = other[percentile] / row[percentile]
+                yield target(
+                    model, f"{name}: {percentile[:3]}, times faster than usual", ratio, bound, most=False
+                )
+
+
+def _machine() -> dict[str, Any]:
+    cpu = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        names = [
+            line.split(":")[1].strip()
+            for line in information.read_text().splitlines()
+            if "model name" in line
+        ]
+        cpu = names[0] if names else cpu
+    return {
+        "system": platform.platform(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "load_average_before": os.getloadavg(),
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    machine = report["machine"]
+    print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_average_before'][0]:.1f} before")
+    columns = (
+        "p50_ms",
+        "p95_ms",
+        "painted_hz",
+        "painted",
+        "events",
+        "max_backlog",
+        "settle_ms",
+        "forward_p50_ms",
+    )
+    parts = ("wait_ms", "transport_ms", "kernel_ms", "paint_ms")
+    print(
+        f"{'model':19}{'mode':21}{'variant':9}"
+        + "".join(f"{name.removesuffix('_ms'):>13}" for name in columns + parts)
+    )
+    for row in report["rows"]:
+        cells = "".join(f"{'' if row.get(name) is None else row[name]:>13}" for name in columns + parts)
+        print(f"{row['model']:19}{row['mode']:21}{row['variant']:9}{cells}")
+    for line in report["targets"]:
+        print(f"{'met ' if line['met'] else 'OPEN'} {line['model']}: {line['target']}: {line['measured']}")
+
+
+if __name__ == "__main__":
+    main()
