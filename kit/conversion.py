@@ -55,8 +55,12 @@ def load_keras(path: str | PathLike[str]) -> Any:
     """
     file = archive.read(path).path
     keras = _import_keras()
+    # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
+    from keras.src.saving.serialization_lib import SafeModeScope  # noqa: PLC0415
+
     try:
-        return keras.models.load_model(file, safe_mode=True, compile=False)
+        with SafeModeScope(safe_mode=True):
+            return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
         raise ValueError(
             f"Expected a network that Keras opens in safe mode, received {file.name!r}: {_first_line(error)};"

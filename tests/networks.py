@@ -11,9 +11,14 @@ GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 """What `small` is made for."""
 
 
+def imported_keras():
+    """Keras, without what TensorFlow writes when it is imported."""
+    return _import_keras()
+
+
 def small(last="softmax", units=3, seed=7, side=28, channels=1):
     """Convolution, batch normalization with uneven statistics and a dense head, on seeded weights."""
-    keras = _import_keras()
+    keras = imported_keras()
     layers, random = keras.layers, np.random.default_rng(seed)
     model = keras.Sequential(
         [
@@ -35,7 +40,7 @@ def small(last="softmax", units=3, seed=7, side=28, channels=1):
 
 def unconvertible():
     """Resizing with the bicubic filter, for which LiteRT has no operation."""
-    keras = _import_keras()
+    keras = imported_keras()
     layers = keras.layers
     return keras.Sequential(
         [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kit import engine
-from kit.conversion import _import_keras, compile_lite
+from kit.conversion import compile_lite
 from kit.engine import KerasEngine, LiteEngine
 from tests import networks
 
@@ -162,7 +162,7 @@ def test_tensorflow_stands_in_where_the_wheel_is_missing(monkeypatch, reference)
 
 
 def test_whole_number_inputs_get_their_dtype():
-    keras = _import_keras()
+    keras = networks.imported_keras()
     model = keras.Sequential(
         [
             keras.Input((4, 4, 3), dtype="uint8"),
@@ -177,7 +177,7 @@ def test_whole_number_inputs_get_their_dtype():
 
 
 def test_open_sides_are_taken_as_they_come():
-    keras = _import_keras()
+    keras = networks.imported_keras()
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
     each = LiteEngine(compile_lite(model))
     assert each.input_shape == (None, None, 3)
