@@ -96,12 +96,15 @@ def _nearest_indices(axis: Axis) -> NDArray[np.intp]:
 
 def _sample_bilinear(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
     ((up, down), row_weights), ((left, right), column_weights) = _bilinear_taps(rows), _bilinear_taps(columns)
+    # Repeated along the channels: multiplying by an innermost axis of one is slow.
+    across = column_weights[1][:, None].repeat(pixels.shape[2], axis=1)
+    # np.take is twice as fast as indexing.
     upper, lower = pixels[up], pixels[down]
-    above: Float32 = upper[:, left].astype(np.float32)
-    below: Float32 = lower[:, left].astype(np.float32)
+    above: Float32 = upper.take(left, axis=1).astype(np.float32)
+    below: Float32 = lower.take(left, axis=1).astype(np.float32)
     # In this order the results are bit for bit TensorFlow's; so they are in _sample_bicubic.
-    above += (upper[:, right] - above) * column_weights[1][:, None]
-    below += (lower[:, right] - below) * column_weights[1][:, None]
+    above += (upper.take(right, axis=1) - above) * across
+    below += (lower.take(right, axis=1) - below) * across
     above += (below - above) * row_weights[1][:, None, None]
     return above
 
@@ -109,7 +112,7 @@ def _sample_bilinear(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Fl
 def _sample_bicubic(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
     down, across = _bicubic_taps(rows), _bicubic_taps(columns)
     lines = _weighted([pixels[index] for index in down.indices], down.weights[:, :, None, None])
-    return _weighted([lines[:, index] for index in across.indices], across.weights[:, :, None])
+    return _weighted([lines.take(index, axis=1) for index in across.indices], across.weights[:, :, None])
 
 
 def _weighted(parts: list[Pixels], weights: NDArray[np.float32]) -> Float32:
@@ -121,6 +124,7 @@ def _weighted(parts: list[Pixels], weights: NDArray[np.float32]) -> Float32:
 
 
 def _antialiased(kernel: Callable[[Float64], Float64]) -> Callable[..., Float32]:
+    @lru_cache(maxsize=32)
     def weights(axis: Axis) -> Float32:
         where, length = _positions(axis)
         widening = max(1.0, length / axis.resized)
