@@ -14,15 +14,15 @@ Moves
     (explorer only).
 
 Times
-    From the event to the first task after the frame that shows the bars of that very value; moves that a newer
-    one overtook are never painted and have no time. For figures that frame is the one after the image has
-    loaded. ``painted_hz``: paints over the time from the first event to the last paint. ``settle_ms``: from the
-    last event to its paint. ``max_in_flight``: most requests at one time that the kernel had not answered;
-    ``max_backlog``: those plus one where a newer value waits in the page. ``forward_p50_ms``: the forward pass
-    in a loop in the same kernel, just before the moves: the light engine for the explorer, ``model.predict``
-    for the usual way. ``wait_ms``, ``transport_ms``, ``kernel_ms`` and ``paint_ms`` split the explorer's time:
-    until it is sent, there and back, in the kernel, until it is painted; medians. Percentiles are over all
-    repeats together; ``p50_range_ms`` has the lowest and highest p50 of a repeat.
+    From the event to the first task after the frame that shows the bars of that very value; moves that a
+    newer one overtook are never painted and have no time. For figures that frame is the one after the image
+    has loaded. ``painted_hz``: paints over the time from the first event to the last paint. ``settle_ms``:
+    from the last event to its paint. ``max_in_flight``: most requests at one time that the kernel had not
+    answered; ``max_backlog``: those plus one where a newer value waits in the page. ``forward_p50_ms``: the
+    forward pass in a loop in the same kernel, just before the moves: the light engine for the explorer,
+    ``model.predict`` for the usual way. ``wait_ms``, ``transport_ms``, ``kernel_ms`` and ``paint_ms`` split
+    the explorer's time: until it is sent, there and back, in the kernel, until it is painted; medians.
+    Percentiles are over all repeats together; ``p50_range_ms`` has the lowest and highest p50 of a repeat.
 """
 
 import argparse
