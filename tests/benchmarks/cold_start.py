@@ -1,0 +1,135 @@
+"""From a cold process to the first softmax, and the memory it takes: ``cold_start.py --json FILE``.
+
+Each start is a process of its own: Python, imports, EfficientNet-Lite0 from its file, one photograph from its
+file, one prediction. ``kit`` uses `kit.Classifier`; ``keras`` uses ``keras.models.load_model`` and
+``model.predict`` with the same picture prepared by Keras and numpy. The variants take turns, so that
+whatever else the machine does falls on both; a first pair, which does not count, brings the files into the
+disk cache.
+
+``seconds``: from the moment before the process is started to the moment the probabilities are there, medians.
+``memory_mb``: resident memory at that moment. ``import_kit_ms``: ``import kit`` alone, in another process.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+MODEL = ROOT / "data" / "models" / "efficientnet_lite0.keras"
+PHOTO = ROOT / "data" / "photographs" / "espresso.jpg"
+
+KIT = """
+import kit
+classifier = kit.Classifier.load(sys.argv[1])
+row = classifier.probabilities(sys.argv[2])[0]
+"""
+KERAS = """
+import keras
+import numpy as np
+model = keras.models.load_model(sys.argv[1])
+image = keras.utils.load_img(
+    sys.argv[2], target_size=(224, 224), interpolation="bicubic", keep_aspect_ratio=True
+)
+row = model.predict((np.asarray(image, np.float32)[None] - 127) / 128, verbose=0)[0]
+"""
+IMPORT = """
+before = time.perf_counter()
+import kit
+row, seconds = [1.0], time.perf_counter() - before
+"""
+REPORT = """
+now = time.time()
+def memory():
+    try:
+        with open("/proc/self/status") as lines:
+            return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+    except FileNotFoundError:
+        import psutil
+        return psutil.Process().memory_info().rss / 2**20
+print(json.dumps({"now": now, "memory_mb": memory(), "top": int(list(row).index(max(row))),
+                  "tensorflow": "tensorflow" in sys.modules, "seconds": globals().get("seconds")}))
+"""
+
+
+def start(script: str) -> dict[str, Any]:
+    """Run a script in a new process; ``seconds`` counts from before it exists."""
+    began = time.time()
+    result = subprocess.run(
+        [sys.executable, "-c", "import json, sys, time" + script + REPORT, MODEL, PHOTO],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    if found["seconds"] is None:
+        found["seconds"] = found["now"] - began
+    return found
+
+
+def measure(pairs: int) -> dict[str, Any]:
+    """Start both variants in turn and put the medians together."""
+    starts: dict[str, list[dict[str, Any]]] = {"kit": [], "keras": []}
+    for number in range(pairs + 1):
+        for variant, script in (("kit", KIT), ("keras", KERAS)):
+            found = start(script)
+            if number:
+                starts[variant].append(found)
+    imports = [start(IMPORT) for _ in range(pairs)]
+    rows = [
+        {
+            "variant": variant,
+            "seconds": statistics.median(found["seconds"] for found in each),
+            "seconds_range": [
+                min(found["seconds"] for found in each),
+                max(found["seconds"] for found in each),
+            ],
+            "memory_mb": statistics.median(found["memory_mb"] for found in each),
+            "tensorflow": each[0]["tensorflow"],
+            "top": each[0]["top"],
+        }
+        for variant, each in starts.items()
+    ]
+    kit, keras = rows
+    return {
+        "what": "from a cold process to the first softmax on EfficientNet-Lite0",
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "pairs": pairs,
+        "rows": rows,
+        "times_faster": keras["seconds"] / kit["seconds"],
+        "memory_share": kit["memory_mb"] / keras["memory_mb"],
+        "import_kit_ms": 1000 * statistics.median(found["seconds"] for found in imports),
+        "import_kit_tensorflow": any(found["tensorflow"] for found in imports),
+    }
+
+
+def main() -> None:
+    """Measure, print the table, write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser.add_argument("--pairs", type=int, default=5, help="starts of each variant (default: 5)")
+    options = parser.parse_args()
+    report = measure(options.pairs)
+    print(f"{'variant':8} {'first softmax':>14} {'range':>14} {'memory':>9}  TensorFlow")
+    for row in report["rows"]:
+        low, high = row["seconds_range"]
+        print(
+            f"{row['variant']:8} {row['seconds']:12.2f} s {low:6.2f}..{high:5.2f} {row['memory_mb']:6.0f} MB"
+            f"  {'imported' if row['tensorflow'] else 'not imported'}"
+        )
+    print(f"kit is {report['times_faster']:.1f} times faster (target: 10)")
+    print(f"kit takes {report['memory_share']:.3f} of the memory (target: 0.2, and 160 MB)")
+    print(f"import kit takes {report['import_kit_ms']:.0f} ms (target: 300)")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
