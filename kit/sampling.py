@@ -96,57 +96,59 @@ def _nearest_indices(axis: Axis) -> NDArray[np.intp]:
 
 def _sample_bilinear(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
     ((up, down), row_weights), ((left, right), column_weights) = _bilinear_taps(rows), _bilinear_taps(columns)
-    # Repeated along the channels: multiplying by an innermost axis of one is slow.
+    # Repeated for speed, as in _sampler.
     across = column_weights[1][:, None].repeat(pixels.shape[2], axis=1)
     # np.take is twice as fast as indexing.
     upper, lower = pixels[up], pixels[down]
     above: Float32 = upper.take(left, axis=1).astype(np.float32)
     below: Float32 = lower.take(left, axis=1).astype(np.float32)
-    # In this order the results are bit for bit TensorFlow's; so they are in _sample_bicubic.
+    # In this order the results are bit for bit TensorFlow's; so they are in _sampler.
     above += (upper.take(right, axis=1) - above) * across
     below += (lower.take(right, axis=1) - below) * across
     above += (below - above) * row_weights[1][:, None, None]
     return above
 
 
-def _sample_bicubic(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
-    down, across = _bicubic_taps(rows), _bicubic_taps(columns)
-    lines = _weighted([pixels[index] for index in down.indices], down.weights[:, :, None, None])
-    return _weighted([lines.take(index, axis=1) for index in across.indices], across.weights[:, :, None])
+def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
+    def sample(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+        down, across = taps(rows), taps(columns)
+        lines = _weighted([pixels[index] for index in down.indices], down.weights[:, :, None, None])
+        # Repeated along the channels: multiplying by an innermost axis of one is slow.
+        shares = across.weights[:, :, None].repeat(pixels.shape[2], axis=2)
+        return _weighted([lines.take(index, axis=1) for index in across.indices], shares)
+
+    return sample
 
 
-def _weighted(parts: list[Pixels], weights: NDArray[np.float32]) -> Float32:
-    # One after the other, not pairwise as np.sum adds.
+def _weighted(parts: list[Pixels], weights: Float32) -> Float32:
+    # One after the other, as TensorFlow adds; a matrix product would also wait for threads.
     total: Float32 = np.multiply(parts[0], weights[0]).astype(np.float32, copy=False)
     for part, weight in zip(parts[1:], weights[1:], strict=True):
         np.add(total, part * weight, out=total)
     return total
 
 
-def _antialiased(kernel: Callable[[Float64], Float64]) -> Callable[..., Float32]:
+def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[[Axis], _Taps]:
     @lru_cache(maxsize=32)
-    def weights(axis: Axis) -> Float32:
+    def taps(axis: Axis) -> _Taps:
         where, length = _positions(axis)
         widening = max(1.0, length / axis.resized)
-        table = kernel(np.abs(np.arange(length) - where[:, None].astype(np.float64)) / widening)
-        shares: Float32 = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
-        return shares
+        first = np.ceil(where.astype(np.float64) - radius * widening)
+        indices = first + np.arange(int(2 * radius * widening) + 1)[:, None]
+        inside = (indices >= 0) & (indices < length)
+        weights = np.where(inside, kernel(np.abs(indices - where) / widening), 0.0)
+        shares: Float32 = (weights / weights.sum(axis=0)).astype(np.float32)
+        return _Taps(indices.clip(0, length - 1).astype(np.intp), shares)
 
-    def sample(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
-        height, width, channels = pixels.shape
-        lines = weights(rows) @ pixels.reshape(height, width * channels).astype(np.float32)
-        result: Float32 = weights(columns) @ lines.reshape(rows.kept, width, channels)
-        return result
-
-    return sample
+    return taps
 
 
 SAMPLERS: Mapping[str, Callable[..., Float32]] = MappingProxyType(
     {
         "tf_nearest": _sample_nearest,
         "tf_bilinear": _sample_bilinear,
-        "tf_bicubic": _sample_bicubic,
-        "tf_bilinear_antialias": _antialiased(_triangle),
-        "tf_bicubic_antialias": _antialiased(_keys),
+        "tf_bicubic": _sampler(_bicubic_taps),
+        "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
+        "tf_bicubic_antialias": _sampler(_antialiased(_keys, 2)),
     }
 )
