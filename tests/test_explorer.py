@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pytest
 
@@ -75,7 +76,7 @@ def test_settings_can_be_observed(explorer):
 
 
 def test_each_request_gets_one_answer_with_its_number(explorer):
-    content, buffers = page(
+    content, _ = page(
         explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7}
     )
     assert (content["kind"], content["request"]) == ("view", "a.1")
@@ -228,15 +229,13 @@ def test_pictures_of_one_name_are_kept_apart(classifier, photos):
 def test_constructor_says_what_is_missing(classifier, photos):
     with pytest.raises(ValueError, match="at least one photograph"):
         Explorer(classifier, [])
-    with pytest.raises(ValueError, match="Expected 2 labels.*received 1"):
+    with pytest.raises(ValueError, match=r"Expected 2 labels.*received 1"):
         Explorer(classifier, photos, labels=[1])
     with pytest.raises(TypeError, match="photo_size"):
         Explorer(classifier, photos, photo_size=3)
 
 
 def test_it_lies_in_boxes_with_other_widgets(explorer):
-    import ipywidgets
-
     assert ipywidgets.HBox([explorer]).children == (explorer,)
 
 

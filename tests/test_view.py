@@ -74,7 +74,7 @@ def test_the_network_sees_its_input_again_where_nothing_is_wrong(seen, classifie
 
 
 def test_the_network_sees_white_where_scaling_is_left_out(seen):
-    # A level x counts as 128 x + 127 for a network that expects (x - 127) / 128: all but black is beyond white.
+    # A level x counts as 128 x + 127 for a network that expects (x - 127) / 128: all but black is white.
     pixels = view.seen(seen(scaling="missing_scaling"))
     assert (pixels == 255).mean() > 0.9
 
