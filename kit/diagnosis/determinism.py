@@ -99,8 +99,8 @@ def _batchnorm(difference: float) -> Finding:
     return Finding(
         "batchnorm_mode",
         "named",
-        "The answer to a picture depends on the pictures in the same batch: the statistics of the batch count, "
-        "as batch normalization does in training.",
+        "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
+        "batch normalization does in training.",
         (
             Evidence(
                 "largest difference in a probability between a picture alone and beside two others",

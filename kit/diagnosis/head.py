@@ -95,8 +95,8 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     return Finding(
         "softmax_head",
         "named" if two else "possible",
-        f"The head has one sigmoid for each of {outputs.shape[1]} outputs: they answer separate questions and are "
-        "no shares of 100 %.",
+        f"The head has one sigmoid for each of {outputs.shape[1]} outputs: they answer separate questions, "
+        "and are no shares of 100 %.",
         (
             Evidence(
                 "largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True

@@ -153,8 +153,8 @@ def _not_converged(verdict: str, what: str, evidence: Sequence[Evidence]) -> Fin
     return Finding(
         "batchnorm_mode",
         "named" if verdict == "named" else "possible",
-        f"The moving averages of batch normalization {what}: the network does well in training, where it uses "
-        "the statistics of the batch, and badly afterwards.",
+        f"The moving averages of batch normalization {what}: the network does well in training, with the "
+        "statistics of each batch, and badly afterwards.",
         tuple(evidence),
         fix=Fix(
             "Train for more steps, or with a lower momentum, so that the moving averages converge.",

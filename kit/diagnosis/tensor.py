@@ -1,0 +1,202 @@
+"""The tensor that goes into the network: values that no network is trained on, whatever the picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.images import Photo
+from kit.preprocessing import Preprocessing
+
+Float32 = npt.NDArray[np.float32]
+
+SQUEEZED = 0.2
+"""Step of the tensor for 255 levels below which a picture was scaled twice; the smallest of all contracts of
+keras.applications, KerasHub and timm is 1, for 0..1, and 0..1 divided by 255 once more gives 0.004."""
+
+LARGEST = 300.0
+"""Largest absolute value that any contract makes of 0..255 is 255."""
+
+LEVELS_LEFT = 8
+"""Different values up to which a cast is the cause; from 0..1 it leaves 2, from others up to 6."""
+
+LEVELS_BEFORE = 32
+"""Different levels in a picture of which so few may not be left."""
+
+FLAT = 2.0
+"""Standard deviation in levels below which a picture is itself constant, and says nothing."""
+
+ROUGH = 1.5
+"""Differences between a row and the next, over those to the third next, from which on a tensor is scrambled:
+np.reshape lays one row of an RGB picture into three. The bundled photographs have 0.33 to 0.89 as they are,
+noise has 1, and scrambled they have 2.35 and more at 28 x 28 and larger."""
+
+SMALLEST_SIDE = 16
+"""Rows that are needed for that."""
+
+
+def check_tensors(photos: Sequence[Photo], preprocessing: Preprocessing) -> tuple[Finding, ...]:
+    """Check what the preprocessing in use makes of the photographs.
+
+    Parameters
+    ----------
+    photos
+        At least one.
+    preprocessing
+        In use; one with a size, unless the photographs have one size.
+
+    Returns
+    -------
+    tuple of Finding
+        The first thing that is wrong with the numbers, then what is wrong with their places; empty where
+        nothing is. A picture that is constant itself is left out.
+    """
+    pictures = [photo.decoded(preprocessing.decoding) for photo in photos]
+    seen = [photo for photo in pictures if photo.pixels.std() > FLAT]
+    if not seen:
+        return ()
+    tensors = [preprocessing.apply(photo) for photo in seen]
+    if (finding := _not_finite(tensors)) is not None:
+        return (finding,)
+    values = (
+        _cast(seen, tensors, preprocessing)
+        or _squeezed(seen, tensors, preprocessing)
+        or _too_large(tensors, preprocessing)
+    )
+    places = _scrambled(tensors, preprocessing)
+    return tuple(finding for finding in (values, places) if finding is not None)
+
+
+def _not_finite(tensors: Sequence[Float32]) -> Finding | None:
+    share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
+    if share == 0:
+        return None
+    return Finding(
+        "wrong_range",
+        "named",
+        "The tensor holds values that are no numbers.",
+        (Evidence("share of values that are not finite", share, 0.0, supports=True),),
+        fix=Fix("Find the division by zero before the network.", "assert np.isfinite(x).all()"),
+    )
+
+
+def _cast(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+    without = used.replace(cast=None)
+    whole = all(bool((tensor == np.rint(tensor)).all()) for tensor in tensors)
+    before = min(np.unique(photo.pixels).size for photo in photos)
+    after = max(np.unique(tensor).size for tensor in tensors)
+    # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
+    wrapped = used.cast is not None and any(
+        float(np.abs(without.apply(photo) - tensor).max()) > 2
+        for photo, tensor in zip(photos, tensors, strict=True)
+    )
+    # One value alone comes from other faults as well, unless a cast is known to be there.
+    fewest = 1 if used.cast is not None else 2
+    collapsed = whole and before >= LEVELS_BEFORE and fewest <= after <= LEVELS_LEFT
+    if not (collapsed or wrapped):
+        return None
+    return Finding(
+        "dtype_cast",
+        "named",
+        "The scaled numbers were cast to whole ones: "
+        + (
+            "negative ones wrapped around at 256."
+            if wrapped and not collapsed
+            else "nearly all levels are gone."
+        ),
+        (
+            Evidence("fewest different levels in a picture", before, LEVELS_BEFORE, supports=True),
+            Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
+            Evidence("tensors hold whole numbers only (1 is true)", float(whole), None, supports=True),
+        ),
+        fix=Fix(
+            "Keep the tensor in float32 after scaling.",
+            'x = x.astype("float32")  # not uint8',
+            without if used.cast is not None else None,
+        ),
+    )
+
+
+def _squeezed(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+    span = float(np.mean([np.ptp(photo.pixels) for photo in photos]))
+    gain = _widest(tensors, used) * 255 / span
+    if gain >= SQUEEZED:
+        return None
+    constant = max(np.unique(tensor).size for tensor in tensors) == 1
+    cause = "wrong_range" if constant else "double_scaling"
+    what = (
+        f"The tensor has the one value {float(tensors[0].flat[0]):g} everywhere, whatever the picture shows."
+        if constant
+        else f"A whole picture takes up only {gain:.2g} from darkest to brightest: scaled twice."
+    )
+    return Finding(
+        cause,
+        "named",
+        what,
+        (
+            Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=True),
+            Evidence("levels between the darkest and the brightest of the picture", span),
+        ),
+        fix=Fix(
+            "Scale once: use the loader's scaling or your own, not both.",
+            "# remove one of the two divisions",
+            used.replace(scaling=used.scaling[:-1]) if len(used.scaling) > 1 else None,
+        ),
+    )
+
+
+def _widest(tensors: Sequence[Float32], used: Preprocessing) -> float:
+    """Return the widest span of a channel; channels may lie at different places."""
+    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
+    return max(float(np.ptp(tensor, axis=axes).max()) for tensor in tensors)
+
+
+def _too_large(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+    largest = float(max(np.abs(tensor).max() for tensor in tensors))
+    if largest <= LARGEST:
+        return None
+    return Finding(
+        "wrong_range",
+        "named",
+        f"The tensor goes up to {largest:g}; no network is fed with more than 255.",
+        (Evidence("largest absolute value in the tensor", largest, LARGEST, supports=True),),
+        fix=Fix(
+            "Scale to what the network was trained on.",
+            'x = x.astype("float32") / 255',
+            used.replace(scaling=()) if used.scaling else None,
+        ),
+    )
+
+
+def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+    first = used.layout == "channels_first"
+    rows = [tensor[0].transpose(1, 2, 0) if first else tensor[0] for tensor in tensors]
+    if used.channel_count != 3 or min(len(tensor) for tensor in rows) < SMALLEST_SIDE:
+        return None
+    ratio = float(np.median([_beyond(tensor, 1) / max(_beyond(tensor, 3), 1e-12) for tensor in rows]))
+    if not ratio > ROUGH:
+        return None
+    return Finding(
+        "channel_layout",
+        "named",
+        "A row of the tensor is less like the next than like the third next: the picture was reshaped where "
+        "its axes should have been moved.",
+        (
+            Evidence(
+                "differences between a row and the next, over those to the third next",
+                ratio,
+                ROUGH,
+                supports=True,
+            ),
+        ),
+        fix=Fix(
+            "Move the axis instead of reshaping.",
+            "x = np.moveaxis(x, -1, 0)  # not np.reshape(x, (3, height, width))",
+            used.replace(layout="channels_last"),
+        ),
+    )
+
+
+def _beyond(picture: Float32, step: int) -> float:
+    return float(np.abs(picture[step:] - picture[:-step]).mean())
