@@ -100,6 +100,11 @@ class Notebook:
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
         page.on("console", lambda entry: entry.type == "error" and self.troubles.append(entry.text))
         page.goto(url)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the notebook is there and its kernel idle."""
+        page = self.page
         page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1000 * START_SECONDS)
         page.wait_for_function(
             f"() => {{ {_CURRENT} return panel?.sessionContext?.session?.kernel?.status === 'idle' }}",

@@ -1,0 +1,132 @@
+"""The explorer as a page shows it."""
+
+import base64
+import math
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Locator
+
+from kit import view
+from kit.classifier import Classifier
+from kit.images import Photo
+
+# Every view keeps what it painted, so that a test can tell what it shows from what it has yet to show.
+RECORD = """() => document.addEventListener('kit:painted', ({ target, detail }) => {
+  (target.painted ??= []).push(detail.settings);
+})"""
+_SETTLED = """async (root) => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const end = performance.now() + 20000;
+  await frame();
+  while (root.dataset.inFlight && performance.now() < end) await frame();
+  await frame();
+  await frame();
+  const alert = root.querySelector('[role=alert]');
+  return {
+    painted: root.painted ?? [],
+    answered: !root.dataset.inFlight,
+    stale: root.classList.contains('kit-stale'),
+    alert: alert.hidden ? '' : alert.textContent,
+    verdict: root.querySelector('.kit-verdict').textContent,
+    bars: [...root.querySelectorAll('.kit-bars tbody tr')].map((row) => ({
+      name: row.cells[0].textContent,
+      value: Number(row.dataset.value),
+      text: row.cells[1].textContent,
+      length: new DOMMatrix(getComputedStyle(row.querySelector('.kit-bar')).transform).a,
+      top: row.classList.contains('kit-top'),
+    })),
+  };
+}"""
+_PIXELS = """(canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let text = '';
+  for (let start = 0; start < data.length; start += 32768) {
+    text += String.fromCharCode(...data.subarray(start, start + 32768));
+  }
+  return [canvas.height, canvas.width, btoa(text)];
+}"""
+
+
+class Shown:
+    """One view of an explorer.
+
+    Parameters
+    ----------
+    root
+        Its outermost element.
+    """
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.page = root.page
+
+    def control(self, key: str) -> Locator:
+        """Return the slider or menu of one setting."""
+        return self.root.locator(f"[data-key={key}]")
+
+    def put(self, key: str, value: float | str) -> None:
+        """Set a slider or a menu, as a hand would with its end position at once."""
+        control = self.control(key)
+        if control.evaluate("(control) => control.matches('select')"):
+            control.select_option(str(value))
+        else:
+            control.fill(str(value))
+
+    def reset(self) -> None:
+        """Press Reset and wait for what it does."""
+        self.root.get_by_role("button", name="Reset").click()
+        self.state()
+
+    def drag(self, key: str, fractions: list[float]) -> None:
+        """Drag a slider with the mouse to these places along its track, 0 to 1, and let go at the last."""
+        slider = self.control(key)
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        assert box is not None
+        height = box["y"] + box["height"] / 2
+        low, high, now = (
+            float(slider.evaluate(f"(slider) => slider.{name}")) for name in ("min", "max", "valueAsNumber")
+        )
+        thumb = 16  # the middle of Chromium's thumb travels over the track less its own width
+        places = [(now - low) / (high - low), *fractions]
+        x = [box["x"] + thumb / 2 + place * (box["width"] - thumb) for place in places]
+        self.page.mouse.move(x[0], height)
+        self.page.mouse.down()
+        for each in x[1:]:
+            self.page.mouse.move(each, height, steps=4)
+        self.page.mouse.up()
+
+    def state(self) -> dict[str, Any]:
+        """Wait until the kernel has answered and the answer is painted; return what is shown."""
+        state = self.root.evaluate(_SETTLED)
+        assert state["answered"], "the kernel did not answer in 20 s"
+        return state
+
+    def pixels(self, index: int) -> np.ndarray:
+        """Return the photograph's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
+        height, width, text = self.root.locator("canvas").nth(index).evaluate(_PIXELS)
+        rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
+        assert (rgba[..., 3] == 255).all()
+        return rgba[..., :3]
+
+    def assert_shows(self, classifier: Classifier, photo: Photo, **changes: Any) -> dict[str, Any]:
+        """Hold the bars against the classifier for `photo` and these changes of the neutral settings."""
+        state = self.state()
+        assert state["alert"] == ""
+        assert not state["stale"]
+        settings = view.neutral(photo.name) | changes
+        assert state["painted"][-1] == settings
+        preprocessing = view.preprocessing_of(settings, classifier.preprocessing)
+        row = classifier.probabilities(photo, view.perturbation_of(settings), preprocessing)[0]
+        expected: dict[str, list[float]] = {}
+        for name, value in zip(classifier.class_names, row.tolist(), strict=True):
+            expected.setdefault(name, []).append(value)
+        for bar in state["bars"]:
+            nearest = min(abs(bar["value"] - value) for value in expected[bar["name"]])
+            assert nearest <= 1e-3, f"{settings}: {bar} where the classifier gives {expected[bar['name']]}"
+            assert math.isclose(bar["length"], bar["value"], abs_tol=1e-3)
+            assert math.isclose(float(bar["text"].removesuffix(" %")), 100 * bar["value"], abs_tol=0.051)
+        [top] = [bar for bar in state["bars"] if bar["top"]]
+        assert math.isclose(top["value"], row.max(), abs_tol=1e-3)
+        return state

@@ -1,0 +1,373 @@
+"""The explorer in JupyterLab, worked by mouse and keyboard as people do."""
+
+import base64
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+import kit
+from kit import samples, view
+from tests.browser.lab import WIDE, jupyter_lab
+from tests.browser.shown import RECORD, Shown
+
+PHOTOGRAPHS = ("cat.jpg", "espresso.jpg")
+EXPLORER, SECOND, FASHION, LOOP, ASSIGN_AND_LOOP = range(5)
+CELLS = [
+    f"""
+import time
+import kit
+from kit import samples
+photos = [photo for photo in samples.photos("photographs") if photo.name in {PHOTOGRAPHS}]
+explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), [*photos, *samples.photos("special")])
+explorer""",
+    "explorer",
+    """
+pictures, labels = samples.photos("fashion_mnist")[:8], samples.labels("fashion_mnist")[:8]
+kit.Explorer(samples.classifier("fashion_mnist"), pictures, labels=labels)""",
+    # Ends as soon as the slider gets through to the kernel.
+    """
+end = time.monotonic() + 15
+while explorer.settings["brightness"] != 2 and time.monotonic() < end:
+    time.sleep(0.01)
+print("the slider said", explorer.settings["brightness"])""",
+    """
+explorer.settings = {"brightness": 0.5}
+end = time.monotonic() + 15
+while explorer.settings["brightness"] != 2 and time.monotonic() < end:
+    time.sleep(0.01)
+print("the slider said", explorer.settings["brightness"])""",
+]
+# Steps that only some files have show on those.
+FILES = {"exif": "exif.jpg", "alpha": "alpha.webp", "depth": "depth16.png", "fit": "wide.jpg"}
+DROP = """(root, [text, name, type]) => {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, { type }));
+  for (const kind of ['dragover', 'drop']) {
+    root.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def lab(browser):
+    with jupyter_lab(browser) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def notebook(lab):
+    with lab.open(CELLS, wire=True) as opened:
+        opened.page.evaluate(RECORD)
+        opened.run(EXPLORER)
+        yield opened
+
+
+@pytest.fixture
+def shown(notebook):
+    """The explorer, reset and with the cat."""
+    explorer = Shown(notebook.output(EXPLORER).locator(".kit-explorer"))
+    explorer.root.locator(".kit-bars tbody tr").first.wait_for()
+    explorer.put("photo", "cat.jpg")
+    explorer.reset()
+    notebook.page.evaluate("() => { window.wire.length = 0 }")
+    return explorer
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return {photo.name: photo for photo in (*samples.photos("photographs"), *samples.photos("special"))}
+
+
+def requests_under_way(page):
+    """Most settings that were sent to the kernel and not answered at one time."""
+    waiting, most = set(), 0
+    for entry in page.evaluate("() => window.wire"):
+        data = entry.get("data") or {}
+        if entry["sent"] and data.get("content", {}).get("kind") == "settings":
+            waiting.add(entry["id"])
+        elif not entry["sent"] and data.get("method") == "custom":
+            waiting.discard(entry["parent"])
+        most = max(most, len(waiting))
+    return most
+
+
+@pytest.mark.parametrize(
+    ("key", "fractions", "value"), [("brightness", [0.9, 0.1, 0.6], 1.8), ("noise", [1, 0.3, 0.47], 47)]
+)
+def test_bars_follow_a_slider_and_show_where_it_was_let_go(shown, classifier, photos, key, fractions, value):
+    before = len(shown.state()["painted"])
+    shown.drag(key, fractions)
+    reached = float(shown.control(key).input_value())
+    assert reached == pytest.approx(value, abs=0.1 if key == "brightness" else 2)
+    state = shown.assert_shows(classifier, photos["cat.jpg"], **{key: reached})
+    assert len(state["painted"]) - before >= 3, "the bars did not move during the drag"
+    assert requests_under_way(shown.page) == 1
+
+
+def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, classifier, photos):
+    groups = [control for control in view.controls(classifier.preprocessing) if control["group"] == "steps"]
+    for control in groups:
+        photo = photos[FILES.get(control["key"], "espresso.jpg")]
+        shown.put("photo", photo.name)
+        untouched = shown.assert_shows(classifier, photo)["bars"]
+        for name, title in control["options"][1:]:
+            shown.control(control["key"]).select_option(label=title)
+            state = shown.assert_shows(classifier, photo, **{control["key"]: name})
+            assert state["bars"] != untouched, f"{name} changed nothing"
+        shown.put(control["key"], "")
+    assert len(groups) >= 10
+
+
+@pytest.mark.parametrize("photo", ["cat.jpg", "exif.jpg", "wide.jpg"])
+def test_pictures_have_the_kernels_bytes(shown, classifier, photos, photo):
+    shown.put("photo", photo)
+    for brightness, noise in [(1, 0), (0, 0), (0.35, 0), (1, 1), (1.85, 13), (3, 100), (0.6, 57)]:
+        shown.put("brightness", brightness)
+        shown.put("noise", noise)
+        shown.assert_shows(classifier, photos[photo], brightness=brightness, noise=noise)
+        perturbation = kit.Perturbation(brightness=brightness, noise=noise)
+        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(photos[photo]).pixels)
+        seen = classifier.preprocessing.picture(classifier.tensor(photos[photo], perturbation))
+        np.testing.assert_array_equal(shown.pixels(1), seen)
+
+
+def test_other_perturbations_come_from_the_kernel(shown, classifier, photos):
+    shown.root.get_by_text("More perturbations").click()
+    for key, value in [("contrast", 0.4), ("blur", 3), ("jpeg_quality", 5), ("rotation", 30)]:
+        shown.put("noise", 20)
+        shown.put(key, value)
+        shown.assert_shows(classifier, photos["cat.jpg"], noise=20, **{key: value})
+        perturbation = kit.Perturbation(noise=20, **{key: value})
+        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(photos["cat.jpg"]).pixels)
+        shown.reset()
+    shown.root.get_by_text("More perturbations").click()
+
+
+def test_reset_keeps_the_photo_and_nothing_else(shown, classifier, photos):
+    shown.put("photo", "espresso.jpg")
+    shown.put("brightness", 2)
+    shown.put("scaling", "missing_scaling")
+    shown.assert_shows(classifier, photos["espresso.jpg"], brightness=2, scaling="missing_scaling")
+    shown.reset()
+    shown.assert_shows(classifier, photos["espresso.jpg"])
+    assert shown.control("brightness").input_value() == "1"
+    assert shown.control("scaling").input_value() == ""
+
+
+def test_pictures_are_added_by_button_and_by_drop(shown, classifier):
+    folder = Path(samples.__file__).parents[1] / "data" / "photographs"
+    content = (folder / "toucan.jpg").read_bytes()
+    shown.root.locator("input[type=file]").set_input_files(
+        {"name": "button.jpg", "mimeType": "image/jpeg", "buffer": content}
+    )
+    shown.root.locator("option", has_text="button.jpg").wait_for(state="attached")
+    shown.assert_shows(classifier, kit.load_image(content, name="button.jpg"))
+    # A name is text, whatever it looks like.
+    name = "<img src=x onerror=alert(1)>.jpg"
+    shown.root.evaluate(DROP, [base64.b64encode(content).decode(), name, "image/jpeg"])
+    shown.page.wait_for_function(
+        "(root) => root.painted.at(-1).photo.startsWith('<img')", arg=shown.root.element_handle()
+    )
+    shown.put("brightness", 1.3)
+    shown.assert_shows(classifier, kit.load_image(content, name=name), brightness=1.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("notes.txt", "text"), ("cut.jpg", "half"), ("empty.png", "nothing")]
+)
+def test_a_bad_file_is_one_line_and_the_explorer_lives_on(shown, classifier, photos, name, what):
+    cat = (Path(samples.__file__).parents[1] / "data" / "photographs" / "cat.jpg").read_bytes()
+    content = {"text": b"not a picture\n" * 20, "half": cat[: len(cat) // 2], "nothing": b""}[what]
+    shown.root.evaluate(DROP, [base64.b64encode(content).decode(), name, ""])
+    alert = shown.root.get_by_role("alert")
+    alert.wait_for()
+    text = alert.inner_text()
+    assert name in text
+    assert "\n" not in text.strip()
+    assert "xpected" in text
+    assert "eceived" in text
+    assert name not in shown.control("photo").inner_text()
+    shown.put("brightness", 1.5)
+    shown.assert_shows(classifier, photos["cat.jpg"], brightness=1.5)
+
+
+def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, photos):
+    cells = shown.page.locator(".jp-Notebook .jp-Cell")
+    count = cells.count()
+    shown.control("brightness").focus()
+    for key in ["ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft"]:
+        shown.page.keyboard.press(key)
+    shown.assert_shows(classifier, photos["cat.jpg"], brightness=1.1)
+    assert shown.control("brightness").get_attribute("aria-valuetext").startswith("1.1")
+    for key in ["a", "b", "d", "d", "x", "y", "m", "Shift+M", "0"]:
+        shown.page.keyboard.press(key)
+    assert cells.count() == count
+    assert shown.control("brightness").evaluate("(slider) => slider === document.activeElement")
+
+
+def test_tab_reaches_every_control_with_a_visible_focus(shown):
+    shown.control("photo").focus()
+    focused = """() => {
+      const element = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const name = element.dataset.key ?? element.ariaLabel ?? element.textContent;
+      const visible = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2;
+      return [name, visible, !!element.closest('.kit-explorer')];
+    }"""
+    visited = []
+    for _ in range(60):
+        shown.page.keyboard.press("Tab")
+        name, visible, inside = shown.page.evaluate(focused)
+        if not inside:
+            break
+        assert visible, f"no visible focus on {name}"
+        visited.append(name)
+    keys = [
+        control["key"] for control in view.controls(samples.classifier("efficientnet_lite0").preprocessing)
+    ]
+    folded = ("contrast", "blur", "jpeg_quality", "rotation")
+    assert [name for name in visited if name in keys] == [key for key in keys if key not in folded]
+    assert {"Add a picture…", "Reset", "More perturbations", "The tensor that is fed"} <= set(visited)
+
+
+def test_the_page_follows_python(notebook, shown, classifier, photos):
+    painted = len(shown.state()["painted"])
+    notebook.ask("explorer.settings = {'photo': 'espresso.jpg', 'noise': 30, 'channels': 'channels_swapped'}")
+    shown.page.wait_for_function(
+        "([root, count]) => root.painted.length > count", arg=[shown.root.element_handle(), painted]
+    )
+    shown.assert_shows(classifier, photos["espresso.jpg"], noise=30, channels="channels_swapped")
+    assert shown.control("photo").input_value() == "espresso.jpg"
+    assert shown.control("noise").input_value() == "30"
+    assert shown.control("channels").input_value() == "channels_swapped"
+    shown.put("noise", 10)
+    shown.assert_shows(classifier, photos["espresso.jpg"], noise=10, channels="channels_swapped")
+    assert notebook.ask("print(explorer.settings['noise'] == 10)") == "True\n"
+
+
+@pytest.mark.parametrize("cell", [LOOP, ASSIGN_AND_LOOP], ids=["plain", "after an assignment from Python"])
+def test_sliders_stay_live_while_a_cell_runs(notebook, shown, classifier, photos, cell):
+    notebook.start(cell)
+    shown.page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+    )
+    if cell == ASSIGN_AND_LOOP:
+        shown.page.wait_for_function(
+            "(root) => root.painted.at(-1).brightness === 0.5", arg=shown.root.element_handle()
+        )
+    for value in (1.2, 1.6, 2):
+        shown.put("brightness", value)
+        shown.assert_shows(classifier, photos["cat.jpg"], brightness=value)
+    notebook.output(cell).get_by_text("the slider said 2").wait_for()
+
+
+def test_bars_are_there_before_a_long_cell_that_follows_has_ended(lab):
+    with lab.open([CELLS[EXPLORER], CELLS[LOOP]]) as other:
+        other.page.evaluate(RECORD)
+        other.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells') }")
+        shown = Shown(other.output(0).locator(".kit-explorer"))
+        shown.root.locator(".kit-bars tbody tr").first.wait_for()
+        shown.put("brightness", 2)
+        other.output(1).get_by_text("the slider said 2").wait_for()
+
+
+def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, photos):
+    notebook.run(SECOND)
+    second = Shown(notebook.output(SECOND).locator(".kit-explorer"))
+    second.root.locator(".kit-bars tbody tr").first.wait_for()
+    second.put("brightness", 0.7)
+    second.assert_shows(classifier, photos["cat.jpg"], brightness=0.7)
+    shown.assert_shows(classifier, photos["cat.jpg"], brightness=0.7)
+    assert shown.control("brightness").input_value() == "0.7"
+    np.testing.assert_array_equal(shown.pixels(0), second.pixels(0))
+    gone = second.root.element_handle()
+    notebook.clear(SECOND)
+    second.root.wait_for(state="detached")
+    painted = gone.evaluate("(root) => root.painted.length")
+    shown.put("noise", 25)
+    shown.assert_shows(classifier, photos["cat.jpg"], brightness=0.7, noise=25)
+    assert gone.evaluate("(root) => root.painted.length") == painted, "a view that is gone still listens"
+
+
+def test_small_grey_pictures_work_alike(notebook):
+    notebook.run(FASHION)
+    small = Shown(notebook.output(FASHION).locator(".kit-explorer"))
+    small.root.locator(".kit-bars tbody tr").first.wait_for()
+    network, picture = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[0]
+    small.drag("noise", [0.2, 0.5])
+    noise = float(small.control("noise").input_value())
+    state = small.assert_shows(network, picture, noise=noise)
+    assert len(state["bars"]) == 10
+    np.testing.assert_array_equal(small.pixels(0), kit.Perturbation(noise=noise).apply(picture).pixels)
+    small.put("polarity", "inverted")
+    small.assert_shows(network, picture, noise=noise, polarity="inverted")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_hinders_assistive_technology(notebook, shown, theme):
+    shown.put("noise", 40)
+    shown.put("channels", "channels_swapped")
+    shown.state()
+    notebook.theme(theme)
+    for details in shown.root.locator("details").all():
+        details.evaluate("(details) => { details.open = true }")
+    found = Axe().run(shown.page, context=".kit-explorer").response["violations"]
+    notebook.theme("light")
+    for details in shown.root.locator("details").all():
+        details.evaluate("(details) => { details.open = false }")
+    problems = [
+        f"{each['id']}: {each['help']}: {node['html'][:120]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.skipif(
+    "KIT_SCREENSHOTS" not in os.environ, reason="KIT_SCREENSHOTS names no folder for screenshots"
+)
+def test_screenshots(notebook, shown):
+    folder = Path(os.environ["KIT_SCREENSHOTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    notebook.run(FASHION)
+    shown.put("noise", 35)
+    shown.put("brightness", 1.4)
+    shown.put("channels", "channels_swapped")
+    shown.state()
+    for theme in ("light", "dark"):
+        notebook.theme(theme)
+        for width in (WIDE["width"], 700):
+            shown.page.set_viewport_size({"width": width, "height": 1400})
+            for name, cell in (("photograph", EXPLORER), ("fashion_mnist", FASHION)):
+                root = notebook.output(cell).locator(".kit-explorer")
+                root.scroll_into_view_if_needed()
+                root.screenshot(path=folder / f"{name}_{theme}_{width}.png")
+    notebook.theme("light")
+    shown.page.set_viewport_size(WIDE)
+
+
+def test_reopening_the_notebook_shows_where_it_was_left(notebook, shown, classifier, photos):
+    shown.put("photo", "espresso.jpg")
+    shown.put("brightness", 0.55)
+    shown.state()
+    notebook.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.reload()
+    notebook.wait()
+    notebook.page.evaluate(RECORD)
+    shown.root.locator(".kit-bars tbody tr").first.wait_for()
+    shown.put("noise", 8)
+    shown.assert_shows(classifier, photos["espresso.jpg"], brightness=0.55, noise=8)
+
+
+def test_the_console_stayed_clean(notebook):
+    assert notebook.troubles == []
