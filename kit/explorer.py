@@ -145,6 +145,20 @@ class Explorer(anywidget.AnyWidget):
             self._refresh_panel()
             self.settings = self.settings | {"photo": added}
 
+    def open(self) -> None:
+        """Announce the widget to the page; ipywidgets calls this."""
+        super().open()
+        self._answer_on_any_shell()
+
+    def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
+        super()._send(msg, buffers)
+        self._answer_on_any_shell()
+
+    def _answer_on_any_shell(self) -> None:
+        # ipykernel 7.4 hands the page's next message to the shell that sent last. After a cell has shown or
+        # moved the explorer that is the main one, and the page would wait for every cell still to run.
+        getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
+
     def _current(self) -> views.View:
         with self._lock:
             if self.error and self._view.settings != self.settings:
