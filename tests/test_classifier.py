@@ -135,6 +135,16 @@ def test_a_compiled_form_that_differs_is_not_saved(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_preprocessing_is_proven_before_it_is_saved(file, tmp_path):
+    data = conversion.compile_lite(networks.small(seed=8))
+    swapped = tmp_path / "swapped.keras"
+    archive.write(file, swapped, archive.read(file).contract, {archive.COMPILED: data})
+    classifier = Classifier.load(swapped, preprocessing=networks.GREY.replace(scaling="-1..1"))
+    with pytest.raises(ValueError, match="equal to Keras to 1e-5, received a difference"):
+        classifier.save(tmp_path / "new.keras")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["swapped.keras"]
+
+
 def test_an_interrupted_save_leaves_the_old_file(file, tmp_path, monkeypatch):
     path = tmp_path / "small.keras"
     path.write_bytes(file.read_bytes())
