@@ -64,7 +64,7 @@ def photographs() -> str:
             "" if label is None else f"{names[label]} ({label})",
             entry["author"],
             f"[{entry['licence']}]({address})" if address else entry["licence"].replace("-", " ").lower(),
-            f"[original]({entry['source']}), `{entry['package']}`",
+            f"[origin](<{entry['source']}>), `{entry['original']}` in `{entry['package']}`",
             f"`{sha256(DATA / 'photographs' / entry['file'])}`",
         )
         lines.append("| " + " | ".join(cells) + " |\n")

@@ -61,6 +61,7 @@ def ordinary_entry(row: Row) -> Entry:
         "licence": row["licence"],
         "source": row["source"],
         "package": row["package"],
+        "original": row["path"].rpartition("/")[2],
     }
 
 
