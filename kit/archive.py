@@ -26,6 +26,7 @@ import numpy as np
 PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
 COMPILED = "kit/model.tflite"
+TAPS = "kit/taps.npz"
 FORMAT = 1
 """Version of the contract's layout; a reader refuses a newer one."""
 

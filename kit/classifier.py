@@ -22,6 +22,7 @@ from kit.images import Photo, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.restoring import restore
+from kit.taps import Taps, tap
 
 Float32 = npt.NDArray[np.float32]
 
@@ -118,6 +119,8 @@ class Classifier:
         self._compared = preprocessing
         self._compiled = compiled
         self._engine: Engine | None = engine
+        self._taps: Taps | None = None
+        self._tapped = False
         self.name = name
         self.preprocessing = preprocessing
         self.class_names = _names(class_names, compiled.class_count, name)
@@ -183,8 +186,8 @@ class Classifier:
             self._compared = None
         return self
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write network, preprocessing, class names and compiled form into one ``.keras`` file.
+    def save(self, path: str | PathLike[str], training: Source | Iterable[Source] = ()) -> None:
+        """Write network, preprocessing, class names, compiled form and taps into one ``.keras`` file.
 
         The compiled form is compared with Keras before, in the range of the preprocessing. Plain
         ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a plain
@@ -197,6 +200,10 @@ class Classifier:
         ----------
         path
             File to write, named ``….keras``.
+        training
+            20 to 50 ordinary training pictures. Their statistics in the first layers are kept as a profile
+            for `kit.diagnose`; the pictures are not. Networks without BatchNorm, and those for small
+            pictures, are diagnosed by it. Without any, a profile that the file has is kept.
 
         Raises
         ------
@@ -227,7 +234,11 @@ class Classifier:
                 "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
                 **self._compiled.to_contract(),
             }
-            archive.write(source, target, contract, {} if data is None else {archive.COMPILED: data})
+            members = {} if data is None else {archive.COMPILED: data}
+            taps = self._profiled(as_photos(training))
+            if taps is not None:
+                members[archive.TAPS] = taps.to_bytes()
+            archive.write(source, target, contract, members)
 
     def tensor(
         self,
@@ -381,6 +392,23 @@ class Classifier:
         return self._model
 
     @property
+    def taps(self) -> Taps | None:
+        """Statistics of the first layers, for `kit.diagnose`; None where the network has none to read.
+
+        `save` writes them into the file. For another file they are made at the first use, which imports
+        TensorFlow.
+        """
+        with self._lock:
+            if not self._tapped:
+                self._taps = self._stored_taps()
+                if self._taps is None:
+                    height, width, _ = self.input_shape
+                    size = None if height is None or width is None else (height, width)
+                    self._taps = tap(self.model, size)
+                self._tapped = True
+            return self._taps
+
+    @property
     def head(self) -> str:
         """What the last layer puts out, one of `kit.heads.HEADS`."""
         return self._compiled.head
@@ -417,6 +445,23 @@ class Classifier:
             remarks.append("a softmax over one output is always 1; train with one sigmoid or two outputs")
         return remarks
 
+    def _stored_taps(self) -> Taps | None:
+        data = None if self._archive is None else self._archive.member(archive.TAPS)
+        if data is None:
+            return None
+        try:
+            return Taps.from_bytes(data)
+        except ValueError:
+            return None
+
+    def _profiled(self, training: Sequence[Photo]) -> Taps | None:
+        """Return the taps with the profile of these training pictures, if there are any."""
+        taps = self.taps
+        if taps is None or not training:
+            return taps
+        self._taps = taps.with_profile(np.concatenate([self.tensor(photo) for photo in training]))
+        return self._taps
+
     def _compile_anew_if_trained(self) -> None:
         from kit import conversion  # noqa: PLC0415 (loaded already)
 
@@ -426,6 +471,7 @@ class Classifier:
             data = self._compiled.data
             self._engine = LiteEngine(data) if data is not None else None
             self._weights = weights
+            self._tapped = False
 
     def _compare_once(self) -> None:
         """Compare with Keras in the range of this preprocessing, unless the file was saved with it."""

@@ -43,6 +43,7 @@ CLASS_NAMES = (
 )
 PREPROCESSING = kit.Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 EPOCHS, BATCH, SEED = 20, 64, 7
+PROFILED = 50
 
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -115,6 +116,7 @@ def main() -> None:
     MODELS.mkdir(exist_ok=True)
     (x, y), (test_x, test_y) = tiled("train"), tiled("test")
     # What the preprocessing does to a grey picture of this size, for all of them at once.
+    pictures = x
     x, test_x = (array[..., None].astype(np.float32) / 255 for array in (x, test_x))
     record = {
         "what": "share of the 2,000 held-back test pictures that Keras gets right after training",
@@ -128,7 +130,8 @@ def main() -> None:
         plain = keras.models.clone_model(model)
         plain.set_weights(model.get_weights())
         target = MODELS / f"{model.name}.keras"
-        kit.Classifier(plain, PREPROCESSING, CLASS_NAMES).save(target)
+        ordinary = [kit.load_image(picture) for picture in pictures[:PROFILED]]
+        kit.Classifier(plain, PREPROCESSING, CLASS_NAMES).save(target, training=ordinary)
         pack(target)
         record["networks"][model.name] = {"parameters": model.count_params(), "accuracy": right / len(test_y)}
         print(f"{model.name}: {model.count_params():,} parameters, {right / len(test_y):.2%} right")

@@ -26,8 +26,8 @@ def pack(path: Path) -> None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
         )
-    compiled = saved.member(archive.COMPILED)
-    members = {} if compiled is None else {archive.COMPILED: compiled}
+    kept = {name: saved.member(name) for name in (archive.COMPILED, archive.TAPS)}
+    members = {name: member for name, member in kept.items() if member is not None}
     contract = {key: value for key, value in saved.contract.items() if key not in FILLED_IN}
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / path.name

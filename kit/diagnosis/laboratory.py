@@ -1,0 +1,90 @@
+"""Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.classifier import Classifier
+from kit.diagnosis.statistics import Vector
+from kit.engine import LiteEngine
+from kit.images import Photo
+from kit.preprocessing import Preprocessing
+from kit.scaling import scale_in_place
+from kit.steps import arrange, cast_uint8, invert, order_channels
+from kit.taps import Taps
+
+Float32 = npt.NDArray[np.float32]
+_KEPT = 24
+
+
+class Laboratory:
+    """Runs a network and its taps on pictures under many preprocessings.
+
+    Parameters
+    ----------
+    classifier
+        The network.
+    taps
+        Its first layers; None where they cannot be reached.
+    """
+
+    def __init__(self, classifier: Classifier, taps: Taps | None = None) -> None:
+        self.classifier = classifier
+        self.taps = taps
+        self._first = None if taps is None else LiteEngine(taps.compiled)
+        self._resized: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
+        self._known: dict[tuple[Any, ...], Vector] = {}
+
+    def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
+        """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
+        p = preprocessing
+        pixels = self._pixels(photos, p)
+        pixels = order_channels(pixels, p.channels)
+        if p.invert:
+            pixels = invert(pixels)
+        tensors = scale_in_place(np.array(pixels, np.float32, order="C"), p.scaling)
+        if p.cast is not None:
+            tensors = cast_uint8(tensors)
+        if p.layout == "channels_last":
+            return tensors
+        return np.stack([arrange(tensor, p.layout) for tensor in tensors])
+
+    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
+        """Return the statistics of the taps, float64 (N, 2 * sum(widths)), one row for each photo."""
+        if self._first is None:
+            raise ValueError("Expected a network whose first layers are tapped, received one without taps")
+        key = ("moments", tuple(map(id, photos)), preprocessing)
+        if key not in self._known:
+            self._known[key] = self._first.predict(self.tensors(photos, preprocessing)).astype(np.float64)
+        return self._known[key]
+
+    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
+        """Return the probabilities, float64 (N, classes)."""
+        key = ("answers", tuple(map(id, photos)), preprocessing)
+        if key not in self._known:
+            found = self.classifier.predict_tensors(self.tensors(photos, preprocessing))
+            self._known[key] = found.astype(np.float64)
+        return self._known[key]
+
+    def _pixels(self, photos: Sequence[Photo], p: Preprocessing) -> npt.NDArray[Any]:
+        """Return the photos as RGB in the network's size, uint8, or float32 from TensorFlow's filters."""
+        key = (
+            tuple(map(id, photos)),
+            p.decoding,
+            p.size,
+            p.filter,
+            p.fit,
+            p.crop_fraction,
+            p.fill,
+            p.thumbnail,
+        )
+        if key not in self._resized:
+            if len(self._resized) >= _KEPT:
+                self._resized.pop(next(iter(self._resized)))
+            plain = p.replace(channels="rgb", invert=False, scaling=(), cast=None, layout="channels_last")
+            pixels = np.concatenate([plain.apply(photo) for photo in photos])
+            whole = pixels.astype(np.uint8)
+            self._resized[key] = whole if np.array_equal(whole, pixels) else pixels
+        return self._resized[key]
