@@ -104,7 +104,7 @@ def undeclared(paths, requirements):
     """Top-level modules that are imported in `paths` and come with none of `requirements`."""
     declared = {canonicalize_name(requirement.name) for requirement in requirements}
     homes = packages_distributions()
-    ours = {"kit", "tests"}
+    ours = {"kit", "tests", "data"}
     found = {name.split(".")[0] for path in paths for name in imported(code(path))}
     return {
         name
