@@ -1,0 +1,203 @@
+"""Diagnosis: what was found, as text, HTML, JSON and figure."""
+
+from dataclasses import asdict, dataclass, field
+from html import escape
+from io import BytesIO
+from typing import Any
+
+from kit.diagnosis.finding import Evidence, Finding
+from kit.preprocessing import Preprocessing
+
+_SIGNS = {True: "for", False: "against", None: "told"}
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """Ranked findings about one classifier and some pictures.
+
+    Attributes
+    ----------
+    findings
+        The most important first.
+    classifier
+        Name of the classifier.
+    photos
+        How many pictures were looked at.
+    clean
+        Whether there was enough evidence to say that nothing is wrong. Not clean and nothing named means that
+        the cause cannot be told.
+    preprocessing
+        In use.
+    notes
+        What limits the answer, in words.
+    """
+
+    findings: tuple[Finding, ...]
+    classifier: str
+    photos: int
+    clean: bool = False
+    preprocessing: Preprocessing | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def best(self) -> Finding | None:
+        """The first finding that is named; None where there is none."""
+        return next((finding for finding in self.findings if finding.verdict == "named"), None)
+
+    @property
+    def verdict(self) -> str:
+        """``"named"``, ``"clean"`` or ``"cannot_tell"``."""
+        if self.best is not None:
+            return "named"
+        return "clean" if self.clean else "cannot_tell"
+
+    def fix(self) -> Preprocessing:
+        """Return the corrected preprocessing.
+
+        Raises
+        ------
+        ValueError
+            Nothing is named, or what is named is not put right by a preprocessing.
+        """
+        best = self.best
+        if best is None:
+            raise ValueError(
+                f"Expected a named cause to fix, received {self.verdict!r}; give more pictures or labels"
+            )
+        if best.fix is None or best.fix.preprocessing is None:
+            advice = best.fix.text if best.fix is not None else "no fix is known"
+            raise ValueError(f"Expected a cause in the preprocessing, received {best.cause!r}: {advice}")
+        return best.fix.preprocessing
+
+    @property
+    def fix_code(self) -> str:
+        """Lines for the user's own code; empty where there are none."""
+        return self.best.fix.code if self.best is not None and self.best.fix is not None else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain lists, numbers and texts, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "cause": None if self.best is None else self.best.cause,
+            "classifier": self.classifier,
+            "photos": self.photos,
+            "notes": list(self.notes),
+            "findings": [_plain(finding) for finding in self.findings],
+        }
+
+    def text(self) -> str:
+        """Return the report as lines of text."""
+        lines = [self._headline(), *(f"Note: {note}" for note in self.notes)]
+        for number, finding in enumerate(self.findings, start=1):
+            lines += ["", f"{number}. {finding.cause}: {finding.verdict}", f"   {finding.summary}"]
+            lines += [f"   {_SIGNS[part.supports]}: {_sentence(part)}" for part in finding.evidence]
+            if finding.cost is not None:
+                lines.append(f"   cost: {finding.cost:.0%} of these pictures get another answer")
+            if finding.equivalent:
+                lines.append(f"   comes to the same here: {', '.join(finding.equivalent)}")
+            if finding.fix is not None:
+                lines.append(f"   fix: {finding.fix.text}")
+                lines += [f"       {line}" for line in finding.fix.code.splitlines()]
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """Return the report as HTML; whatever came from a file or a person is escaped."""
+        parts = [f"<p><strong>{escape(self._headline())}</strong></p>"]
+        parts += [f"<p>Note: {escape(note)}</p>" for note in self.notes]
+        for finding in self.findings:
+            rows = "".join(
+                f"<tr><td>{_SIGNS[part.supports]}</td><td>{escape(part.text)}</td><td>{_number(part.value)}</td>"
+                f"<td>{'' if part.threshold is None else _number(part.threshold)}</td></tr>"
+                for part in finding.evidence
+            )
+            head = "<tr><th>speaks</th><th>measure</th><th>value</th><th>threshold</th></tr>"
+            title = f"<h4>{escape(finding.cause)}: {escape(finding.verdict)}</h4>"
+            parts.append(f"<section>{title}<p>{escape(finding.summary)}</p>")
+            if rows:
+                parts.append(f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>")
+            if finding.fix is not None:
+                parts.append(f"<p>Fix: {escape(finding.fix.text)}</p>")
+                parts.append(f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else "")
+            parts.append("</section>")
+        return f'<div class="kit-diagnosis">{"".join(parts)}</div>'
+
+    def figure(self) -> Any:
+        """Draw how far each number lies beyond its threshold.
+
+        Returns
+        -------
+        IPython.display.Image
+            A PNG with alternative text.
+        """
+        from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
+        from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+
+        rows = [
+            (f"{finding.cause}: {part.text}", part)
+            for finding in self.findings
+            for part in finding.evidence
+            if part.threshold and part.value > 0
+        ]
+        figure = Figure(figsize=(9, 0.4 * max(len(rows), 1) + 1))
+        axes = figure.subplots()
+        for place, (_, part) in enumerate(reversed(rows)):
+            colour = {True: "#b3261e", False: "#1b6ec2", None: "#6b7280"}[part.supports]
+            axes.plot(part.value / (part.threshold or 1), place, "o", color=colour)
+        axes.axvline(1, color="#6b7280", linestyle=":")
+        axes.set_xscale("log")
+        axes.set_yticks(
+            range(len(rows)), [label if len(label) <= 80 else f"{label[:79]}…" for label, _ in rows][::-1]
+        )
+        axes.set_xlabel("value over threshold (red speaks for the cause, blue against it)")
+        png = BytesIO()
+        figure.savefig(png, format="png", dpi=100, bbox_inches="tight")
+        return Image(data=png.getvalue(), format="png", alt=self.text())  # type: ignore[no-untyped-call]
+
+    def _headline(self) -> str:
+        pictures = f"{self.photos} picture{'' if self.photos == 1 else 's'}"
+        answer = {
+            "named": f"the cause is {self.best.cause}" if self.best is not None else "",
+            "clean": "nothing is wrong",
+            "cannot_tell": "the cause cannot be told from what is there",
+        }[self.verdict]
+        return f"{self.classifier} on {pictures}: {answer}."
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{finding.cause} {finding.verdict}" for finding in self.findings)
+        return (
+            f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {found or 'no findings'})"
+        )
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    fix = finding.fix
+    return {
+        "cause": finding.cause,
+        "verdict": finding.verdict,
+        "summary": finding.summary,
+        "evidence": [asdict(part) for part in finding.evidence],
+        "cost": finding.cost,
+        "equivalent": list(finding.equivalent),
+        "fix": None
+        if fix is None
+        else {
+            "text": fix.text,
+            "code": fix.code,
+            "preprocessing": None if fix.preprocessing is None else fix.preprocessing.to_dict(),
+        },
+    }
+
+
+def _sentence(part: Evidence) -> str:
+    limit = "" if part.threshold is None else f" (threshold {_number(part.threshold)})"
+    return f"{part.text}: {_number(part.value)}{limit}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"

@@ -1,0 +1,96 @@
+"""A diagnosis as text, HTML, JSON and figure."""
+
+import json
+
+import pytest
+
+from kit import Preprocessing
+from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.report import Diagnosis
+
+FIXED = Preprocessing(scaling="0..255")
+NAMED = Finding(
+    "double_scaling",
+    "named",
+    "Scaled <twice>.",
+    (Evidence("span in use", 0.0039, 0.2, supports=True), Evidence("told & only told", 3)),
+    cost=0.5,
+    fix=Fix("Scale once.", "x = x < 255", FIXED),
+    equivalent=("wrong_range",),
+)
+POSSIBLE = Finding("blurred", "possible", "A little soft.")
+FOUND = Diagnosis((POSSIBLE, NAMED), "net<script>", 2, notes=("few & small",))
+
+
+def test_the_best_finding_is_the_first_that_is_named():
+    assert FOUND.best is NAMED
+    assert (FOUND.verdict, Diagnosis((POSSIBLE,), "n", 1).verdict) == ("named", "cannot_tell")
+    assert Diagnosis((), "n", 1, clean=True).verdict == "clean"
+
+
+def test_the_fix_is_the_corrected_preprocessing_and_code():
+    assert FOUND.fix() == FIXED
+    assert FOUND.fix_code == "x = x < 255"
+    with pytest.raises(ValueError, match="Expected a named cause to fix, received 'cannot_tell'"):
+        Diagnosis((POSSIBLE,), "n", 1).fix()
+    elsewhere = Finding("softmax_head", "named", "One output.", fix=Fix("Train again."))
+    with pytest.raises(ValueError, match="received 'softmax_head': Train again"):
+        Diagnosis((elsewhere,), "n", 1).fix()
+
+
+def test_text_tells_numbers_for_and_against():
+    assert FOUND.text().splitlines() == [
+        "net<script> on 2 pictures: the cause is double_scaling.",
+        "Note: few & small",
+        "",
+        "1. blurred: possible",
+        "   A little soft.",
+        "",
+        "2. double_scaling: named",
+        "   Scaled <twice>.",
+        "   for: span in use: 0.0039 (threshold 0.2)",
+        "   told: told & only told: 3",
+        "   cost: 50% of these pictures get another answer",
+        "   comes to the same here: wrong_range",
+        "   fix: Scale once.",
+        "       x = x < 255",
+    ]
+    assert str(FOUND) == FOUND.text()
+
+
+def test_html_escapes_what_came_from_elsewhere():
+    html = FOUND.html()
+    assert "<script>" not in html
+    for text in (
+        "net&lt;script&gt;",
+        "Scaled &lt;twice&gt;.",
+        "told &amp; only told",
+        "few &amp; small",
+        "x &lt; 255",
+    ):
+        assert text in html
+
+
+def test_repr_is_one_line_without_addresses():
+    assert repr(FOUND) == "Diagnosis('net<script>', 2 photos, named: blurred possible, double_scaling named)"
+    assert repr(Diagnosis((), "n", 1)) == "Diagnosis('n', 1 photos, cannot_tell: no findings)"
+
+
+def test_json_holds_the_cause_the_numbers_and_a_preprocessing_that_can_be_read_back():
+    content = json.loads(json.dumps(FOUND.to_dict()))
+    assert content["cause"] == "double_scaling"
+    found = content["findings"][1]
+    assert found["evidence"][0] == {
+        "text": "span in use",
+        "value": 0.0039,
+        "threshold": 0.2,
+        "supports": True,
+    }
+    assert Preprocessing.from_dict(found["fix"]["preprocessing"]) == FIXED
+
+
+@pytest.mark.parametrize("diagnosis", [FOUND, Diagnosis((), "n", 1)])
+def test_the_figure_is_a_png_with_the_text_beside_it(diagnosis):
+    figure = diagnosis.figure()
+    assert figure.data.startswith(b"\x89PNG")
+    assert figure.alt == diagnosis.text()
