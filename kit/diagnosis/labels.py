@@ -23,7 +23,7 @@ ADJACENT = 0.1
 """Share of wrong answers that lie next to the label anyway: lists of classes put like beside like."""
 
 CONSISTENT = 0.8
-"""Share of the answers that one order must explain; a good network is wrong in the rest."""
+"""Share of the answers that an order without a rule must explain; a good network is wrong in the rest."""
 
 MOVED = 3
 """Classes, each with two pictures, that must have changed places to name an order without a rule."""
@@ -95,7 +95,7 @@ def _chance(answers: Order, truth: Order, order: Order, name: str) -> float:
     output = np.argsort(order)[truth]
     telling = output != truth
     count, fits = int(telling.sum()), int((telling & (answers == output)).sum())
-    if fits == 0 or fits < CONSISTENT * count or (count > 1 and len(set(answers[telling].tolist())) == 1):
+    if fits == 0 or 2 * fits <= count or (count > 1 and len(set(answers[telling].tolist())) == 1):
         return 1.0
     hit = min(0.5, max(1 / max(len(order) - 1, 1), ADJACENT if name.startswith("one place") else 0.0))
     return float(sum(comb(count, k) * hit**k * (1 - hit) ** (count - k) for k in range(fits, count + 1)))

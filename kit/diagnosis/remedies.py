@@ -24,6 +24,9 @@ SEVERE = 0.5
 GAIN = 0.5
 """Nats by which undoing it must help on average: log-likelihood of the label, or else entropy lost."""
 
+MOST = 0.5
+"""Share of the pictures, those known to be answered rightly left out, that a named property must affect."""
+
 CHANGED = 0.5
 """Share of the affected pictures whose answer must change, where no label says that it becomes right."""
 
@@ -103,17 +106,19 @@ def check_properties(
     Returns
     -------
     tuple of Finding
-        One for each property that is out of the ordinary in some picture: named where undoing it helps this
-        network, ruled out where it does not, possible in between. Greyscale is possible at most.
+        One for each property that is out of the ordinary in some picture that is not known to be answered
+        rightly: named where undoing it helps this network, ruled out where it does not, possible in between.
+        Greyscale is possible at most.
     """
     truth = tuple(labels) if labels is not None else (None,) * len(photos)
     used = classifier.preprocessing
     pictures = [photo if used is None else photo.decoded(used.decoding) for photo in photos]
+    right = _right(classifier, pictures, truth)
     found = []
     for name, item in PROPERTIES.items():
         measures = [item.measure(photo.pixels) for photo in pictures]
         scores = [item.score(value) for value in measures]
-        affected = [place for place, score in enumerate(scores) if score < 1]
+        affected = [place for place, score in enumerate(scores) if score < 1 and not right[place]]
         if not affected or (name == "grayscale" and used is not None and used.channels.startswith("gray")):
             continue
         typical = (
@@ -121,10 +126,18 @@ def check_properties(
             float(np.mean([scores[place] for place in affected])),
         )
         if name in REMEDIES:
-            found.append(_undone(classifier, item, pictures, truth, affected, typical))
+            found.append(_undone(classifier, item, pictures, truth, affected, typical, right.count(False)))
         else:
             found.append(_grey(len(affected), len(photos), typical[0]))
     return tuple(found)
+
+
+def _right(classifier: Classifier, photos: Sequence[Photo], truth: Sequence[int | None]) -> list[bool]:
+    """Return for each picture whether it is known to be answered rightly."""
+    if all(label is None for label in truth):
+        return [False] * len(photos)
+    answers = classifier.probabilities(photos).argmax(axis=1)
+    return [label is not None and bool(answer == label) for answer, label in zip(answers, truth, strict=True)]
 
 
 def _undone(
@@ -134,6 +147,7 @@ def _undone(
     truth: Sequence[int | None],
     affected: Sequence[int],
     typical: tuple[float, float],
+    open_count: int,
 ) -> Finding:
     remedy, text, code = REMEDIES[item.name]
     chosen = [photos[place] for place in affected]
@@ -145,7 +159,8 @@ def _undone(
     known = [truth[place] for place in affected]
     gain = _gain(before, after, known)
     labelled = all(label is not None for label in known)
-    helps = gain > GAIN and (labelled or changed >= CHANGED)
+    common = len(affected) >= MOST * open_count
+    helps = gain > GAIN and common and (labelled or changed >= CHANGED)
     severe = typical[1] <= SEVERE
     verdict: Verdict = "named" if helps and severe else "possible" if helps or changed > 0 else "ruled_out"
     word = item.name.replace("_", " ").replace("jpeg", "compressed")
