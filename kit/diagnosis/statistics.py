@@ -128,7 +128,7 @@ def stem_moments(measured: Patches, stem: Stem, mixing: Vector, offset: Vector) 
     Returns
     -------
     float64, shape (N, 2 * filters)
-        The mean of every filter's output over the picture, then the mean of its squares; exact up to rounding.
+        Every filter's mean over the picture, then the mean of its squares, exact but for rounding.
     """
     height, width, channels, filters = stem.kernel.shape
     # What the network does itself comes after the change.

@@ -1,0 +1,117 @@
+"""Naming the cause: which step, picture or part of a network is to blame for wrong answers.
+
+The order is: certain checks, then the search over candidate preprocessings, then properties of the pictures.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.classifier import Classifier
+from kit.diagnosis.certain import certain_checks
+from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.laboratory import Laboratory
+from kit.diagnosis.remedies import check_properties
+from kit.diagnosis.report import Diagnosis
+from kit.diagnosis.verdict import search
+from kit.images import Source, as_photos
+
+__all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "diagnose"]
+
+_RANK = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
+
+
+def diagnose(
+    classifier: Classifier,
+    photos: Source | Iterable[Source],
+    labels: Sequence[int | str | None] | None = None,
+    *,
+    reference: npt.NDArray[np.float32] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Diagnosis:
+    """Name what is wrong with the preprocessing in use, the pictures or the network; or say that it is fine.
+
+    Parameters
+    ----------
+    classifier
+        Its ``preprocessing`` is the one in use, which may be the faulty one.
+    photos
+        One or more pictures that it answers wrongly, or any others that it is used on.
+    labels
+        The right class of each, as index or name; None where it is not known.
+    reference
+        Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
+        of their training pictures.
+    progress
+        Called with a few words before each part.
+
+    Returns
+    -------
+    Diagnosis
+        Its ``best`` is None where nothing is named.
+
+    Raises
+    ------
+    ValueError
+        No preprocessing, no picture, or labels that do not fit.
+    """
+    chosen = as_photos(photos)
+    used = classifier.preprocessing
+    if used is None or not chosen:
+        missing = "a picture" if used is not None else "a classifier with a known preprocessing"
+        raise ValueError(f"Expected {missing}, received none")
+    indices = None if labels is None else _indices(classifier, labels, len(chosen))
+    tell = progress if progress is not None else lambda _: None
+    tell("checks")
+    found = list(certain_checks(classifier, chosen, indices))
+    tell("candidates")
+    taps = classifier.taps
+    if reference is not None and taps is not None:
+        taps = replace(taps.with_profile(np.asarray(reference, np.float32)), means=None, variances=None)
+    result = search(Laboratory(classifier, taps), used, chosen, indices)
+    found = _merged(found, result.findings)
+    # What is ordinary for photographs is not for other pictures.
+    if result.photographic and not any(finding.verdict == "named" for finding in found):
+        tell("properties")
+        found += check_properties(classifier, chosen, indices)
+    found.sort(key=lambda finding: _RANK[finding.verdict])
+    clean = result.decided and all(finding.verdict == "ruled_out" for finding in found)
+    return Diagnosis(tuple(found), classifier.name, len(chosen), clean, used, result.notes)
+
+
+def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
+    """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
+    by_cause = {finding.cause: finding for finding in searched}
+    merged = []
+    for finding in certain:
+        other = by_cause.get(finding.cause)
+        if other is not None and finding.verdict == other.verdict == "named":
+            del by_cause[finding.cause]
+            code = finding.fix.code if finding.fix is not None and other.fix is not None else ""
+            fix = replace(other.fix, code=code or other.fix.code) if other.fix is not None else finding.fix
+            evidence = (*finding.evidence, *other.evidence)
+            merged.append(replace(finding, evidence=evidence, cost=other.cost, fix=fix))
+            continue
+        if other is not None and finding.verdict == "named":
+            del by_cause[finding.cause]
+        merged.append(finding)
+    return [*merged, *by_cause.values()]
+
+
+def _indices(classifier: Classifier, labels: Sequence[int | str | None], count: int) -> list[int | None]:
+    if len(labels) != count:
+        raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
+    names = classifier.class_names
+    result: list[int | None] = []
+    for label in labels:
+        if isinstance(label, str):
+            if label not in names:
+                raise ValueError(f"Expected the name of one of {len(names)} classes, received {label!r}")
+            result.append(names.index(label))
+        elif label is None or 0 <= label < len(names):
+            result.append(None if label is None else int(label))
+        else:
+            raise ValueError(f"Expected a class index from 0 to {len(names) - 1}, received {label}")
+    return result

@@ -1,0 +1,138 @@
+"""`kit.diagnose` on the bundled networks: faults are named, healthy pipelines are not accused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit.diagnosis.probes import probes
+
+STRONG = [
+    "small_before",
+    "fit_letterbox",
+    "channels_swapped",
+    "gray_input",
+    "inverted",
+    "missing_scaling",
+    "double_scaling",
+    "range_0_1",
+    "imagenet_mean_std",
+    "caffe_means",
+    "cast_to_uint8",
+    "transposed",
+    "reshaped",
+]
+
+
+def with_faults(name, *faults):
+    """The bundled classifier, used with the faults, which are put in one after the other."""
+    classifier = kit.Classifier.load(kit.samples._DATA / "models" / f"{name}.keras")
+    for fault in faults:
+        classifier.preprocessing = kit.faults.CATALOGUE[fault].apply(classifier.preprocessing)
+    return classifier
+
+
+def photo(name):
+    return next(photo for photo in kit.samples.photos("photographs") if photo.name == f"{name}.jpg")
+
+
+def on_white():
+    """A product shot: an object cut out and put on white."""
+    return next(photo for photo in kit.samples.photos("special") if photo.name == "alpha.webp")
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return kit.samples.photos("fashion_mnist")[200:216]
+
+
+@pytest.mark.parametrize("fault", STRONG)
+def test_a_fault_in_the_pipeline_is_named_from_one_photograph_without_a_label(fault):
+    classifier = with_faults("efficientnet_lite0", fault)
+    diagnosis = kit.diagnose(classifier, photo("koala"))
+    assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
+
+
+def test_the_fix_restores_the_answers_of_the_right_preprocessing():
+    healthy = with_faults("efficientnet_lite0")
+    classifier = with_faults("efficientnet_lite0", "missing_scaling")
+    photos = [photo("koala"), photo("panda")]
+    fixed = kit.diagnose(classifier, photos).fix()
+    np.testing.assert_allclose(
+        classifier.probabilities(photos, preprocessing=fixed), healthy.probabilities(photos), atol=0.02
+    )
+
+
+def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix():
+    classifier = with_faults("efficientnet_lite0", "missing_scaling", "channels_swapped")
+    diagnosis = kit.diagnose(classifier, photo("koala"))
+    named = {finding.cause for finding in diagnosis.findings if finding.verdict == "named"}
+    assert named == {"missing_scaling", "channel_order"}
+    assert diagnosis.fix().channels == "rgb"
+    assert diagnosis.fix().scaling != ()
+
+
+@pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
+def test_a_healthy_pipeline_is_not_accused(picture):
+    pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
+    diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), pictures[picture])
+    assert diagnosis.best is None
+    assert "channel_order" in {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+@pytest.mark.parametrize(
+    "fault", ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"]
+)
+def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, clothes):
+    diagnosis = kit.diagnose(with_faults(name, fault), clothes)
+    assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+def test_a_healthy_small_network_comes_out_clean(name, clothes):
+    assert kit.diagnose(with_faults(name), clothes).verdict == "clean"
+
+
+def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
+    classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
+    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    diagnosis = kit.diagnose(classifier, clothes)
+    assert diagnosis.verdict == "cannot_tell"
+    assert "pass reference= or labels=" in diagnosis.notes[0]
+
+
+def test_a_reference_takes_the_place_of_statistics(clothes):
+    healthy = with_faults("fashion_mnist_no_batchnorm")
+    training = np.concatenate(
+        [healthy.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[500:540]]
+    )
+    classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
+    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    assert kit.diagnose(classifier, clothes, reference=training).best.cause == "inverted_polarity"
+
+
+def test_the_answer_is_the_same_every_time():
+    classifier = with_faults("efficientnet_lite0", "inverted")
+    one, other = (kit.diagnose(classifier, photo("koala")).text() for _ in range(2))
+    assert one == other
+
+
+def test_probes_are_none_of_the_pictures_with_a_known_class():
+    known = {picture.name for picture in kit.samples.photos("imagenet")}
+    assert len(probes()) == 13
+    assert not known & {probe.name for probe in probes()}
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1000], ["no such class"]])
+def test_labels_that_do_not_fit_are_refused(labels):
+    with pytest.raises(ValueError, match="Expected"):
+        kit.diagnose(with_faults("efficientnet_lite0"), photo("koala"), labels)
+
+
+def test_labels_may_be_names_of_classes():
+    picture = Image.new("RGB", (64, 64), (200, 30, 30))
+    diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), picture, ["koala"])
+    assert diagnosis.photos == 1
