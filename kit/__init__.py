@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit import exercises, faults, plots, samples
+    from kit.checkup import check
     from kit.classifier import Classifier
     from kit.costs import cost_table, fault_costs
+    from kit.diagnosis import diagnose
     from kit.explorer import Explorer
     from kit.images import Photo, load_image
     from kit.perturbation import Perturbation
@@ -26,6 +28,8 @@ _HOMES = {
     "cost_table": "kit.costs",
     "exercises": "kit",
     "fault_costs": "kit.costs",
+    "check": "kit.checkup",
+    "diagnose": "kit.diagnosis",
     "faults": "kit",
     "load_image": "kit.images",
     "plots": "kit",
@@ -39,7 +43,9 @@ __all__ = [
     "Photo",
     "Preprocessing",
     "Scaling",
+    "check",
     "cost_table",
+    "diagnose",
     "exercises",
     "fault_costs",
     "faults",

@@ -91,6 +91,12 @@ def test_what_does_not_change_the_answers_is_ruled_out_or_possible():
     assert verdicts["jpeg"] in {"ruled_out", "possible"}
 
 
+def test_texture_of_a_tiny_picture_is_not_taken_for_noise():
+    random = np.random.default_rng(0).integers(0, 256, (28, 28, 3)).astype(np.uint8)
+    causes = {finding.cause for finding in check_properties(CLASSIFIER, [Photo.from_array(random)])}
+    assert causes.isdisjoint({"noisy", "blurred", "jpeg"})
+
+
 def test_of_all_photographs_alone_only_the_blurred_one_is_named():
     named = [
         (photo.name, finding.cause)

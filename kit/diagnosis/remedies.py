@@ -24,11 +24,17 @@ SEVERE = 0.5
 GAIN = 0.5
 """Nats by which undoing it must help on average: log-likelihood of the label, or else entropy lost."""
 
+SMALLEST_SIDE = 64
+"""Pixels below which a picture is nothing but texture, so that noise, blur and JPEG blocks cannot be measured."""
+
 MOST = 0.5
 """Share of the pictures, those known to be answered rightly left out, that a named property must affect."""
 
 CHANGED = 0.5
 """Share of the affected pictures whose answer must change, where no label says that it becomes right."""
+
+
+_TEXTURE = ("noisy", "blurred", "jpeg")
 
 
 def _stretched(pixels: Pixels) -> Pixels:
@@ -118,7 +124,13 @@ def check_properties(
     for name, item in PROPERTIES.items():
         measures = [item.measure(photo.pixels) for photo in pictures]
         scores = [item.score(value) for value in measures]
-        affected = [place for place, score in enumerate(scores) if score < 1 and not right[place]]
+        affected = [
+            place
+            for place, score in enumerate(scores)
+            if score < 1
+            and not right[place]
+            and (name not in _TEXTURE or min(pictures[place].size) >= SMALLEST_SIDE)
+        ]
         if not affected or (name == "grayscale" and used is not None and used.channels.startswith("gray")):
             continue
         typical = (
