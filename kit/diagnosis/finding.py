@@ -64,7 +64,7 @@ class Finding:
     evidence
         Numbers for and against.
     cost
-        Share of the user's pictures, 0 to 1, whose answer changes when the cause is put right; None if unknown.
+        Share of the pictures, 0 to 1, whose answer changes when the cause is put right; None if unknown.
     fix
         What to change; None where nothing can be said.
     equivalent

@@ -25,7 +25,7 @@ GAIN = 0.5
 """Nats by which undoing it must help on average: log-likelihood of the label, or else entropy lost."""
 
 SMALLEST_SIDE = 64
-"""Pixels below which a picture is nothing but texture, so that noise, blur and JPEG blocks cannot be measured."""
+"""Pixels below which a picture is little but texture, so that noise, blur and JPEG blocks cannot be told."""
 
 MOST = 0.5
 """Share of the pictures, those known to be answered rightly left out, that a named property must affect."""
