@@ -349,6 +349,20 @@ class Classifier:
         order = np.argsort(-values, kind="stable")[:count]
         return tuple((self.class_names[index], float(values[index])) for index in order)
 
+    def using(self, preprocessing: Preprocessing) -> Self:
+        """Return the same network with another preprocessing in use; nothing is compiled or copied.
+
+        Raises
+        ------
+        ValueError
+            Its tensors do not fit the network.
+        """
+        _check_preprocessing(preprocessing, self._compiled.input_shape)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.preprocessing = preprocessing
+        return other
+
     def verify(self, photos: Source | Iterable[Source] | None = None) -> Verification:
         """Hold the compiled form against Keras once more; imports TensorFlow.
 

@@ -151,12 +151,14 @@ function render({ model, el }) {
   const picker = element("select", { id: `${prefix}-photo`, "data-key": "photo" });
   const file = element("input", { type: "file", accept: "image/*", class: "kit-file", "aria-label": "Add a picture of your own" });
   const upload = element("button", { type: "button", text: "Add a picture…", title: "Or drop a picture anywhere here" });
+  const why = element("button", { type: "button", class: "kit-why", text: "Why?", title: "Look for the cause of this answer" });
+  const because = element("div", { class: "kit-because", hidden: true });
   const reset = element("button", { type: "button", text: "Reset", title: "Unperturbed, prepared as in training" });
   const headings = (...names) => element("thead", {}, element("tr", {}, ...names.map((text) => element("th", { scope: "col", text }))));
   // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
   const root = element("section", { class: "kit-explorer", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true" },
-    element("header", {}, title, element("label", { for: picker.id, text: "Photo" }), picker, upload, file, reset, latency),
-    error, notes,
+    element("header", {}, title, element("label", { for: picker.id, text: "Photo" }), picker, upload, file, reset, why, latency),
+    error, notes, because,
     element("div", { class: "kit-columns" },
       element("div", { class: "kit-pictures" },
         element("figure", {}, pictures.photo.canvas, about),
@@ -212,7 +214,13 @@ function render({ model, el }) {
       const view = buffers[0];
       noise = { seed: content.seed, field: new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)), wanted: "" };
       draw();
+    } else if (content.kind === "asking") {
+      tell(`Looking for the cause: ${content.text} …`);
+    } else if (content.kind === "because") {
+      explain(content);
     } else if (content.kind === "error") {
+      why.disabled = false;
+      if (because.dataset.busy) tell("");
       if (content.request.startsWith(prefix)) root.dataset.answered = content.request;
       error.textContent = content.text;
       error.hidden = false;
@@ -290,6 +298,37 @@ function render({ model, el }) {
     });
   };
 
+  // -- the cause
+  const tell = (text) => {
+    because.dataset.busy = "1";
+    because.hidden = text === "";
+    because.replaceChildren(element("p", { role: "status", text }));
+  };
+  const explain = (content) => {
+    why.disabled = false;
+    delete because.dataset.busy;
+    because.hidden = false;
+    const line = (text) => (text ? element("p", { text }) : null);
+    const close = element("button", { type: "button", text: "Close" });
+    close.addEventListener("click", () => { because.hidden = true; why.focus(); });
+    const apply = content.apply && element("button", { type: "button", class: "kit-apply", text: "Apply the fix" });
+    apply?.addEventListener("click", () => {
+      because.hidden = true;
+      adopt(content.apply);
+      changed("photo", settings.photo);
+    });
+    because.replaceChildren(
+      element("h4", { role: "status", text: content.headline }),
+      ...content.notes.map(line),
+      ...content.findings.map((finding) => element("details", { open: finding === content.findings[0] },
+        element("summary", { text: finding.title }), line(finding.summary),
+        element("table", {}, headings("", "Measured", "Value", "Threshold"), element("tbody", {}, ...finding.evidence.map(
+          (cells) => element("tr", {}, ...cells.map((text) => element("td", { text })))))))),
+      ...[content.ruledOut.length ? line(`Ruled out: ${content.ruledOut.join(", ")}.`) : null, line(content.fix)].filter(Boolean),
+      ...(content.code ? [element("pre", { text: content.code })] : []),
+      element("p", {}, apply || null, close));
+  };
+
   // -- state that comes from the kernel
   const adopt = (state) => {
     settings = { ...state };
@@ -335,6 +374,11 @@ function render({ model, el }) {
   reset.addEventListener("click", () => {
     adopt({ ...model.get("_panel").neutral, photo: settings.photo });
     changed("photo", settings.photo);
+  });
+  why.addEventListener("click", () => {
+    why.disabled = true;
+    tell("Looking for the cause …");
+    model.send({ kind: "why", request: `${prefix}.why` });
   });
   root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
   root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
@@ -22,6 +22,9 @@ from kit.classifier import Classifier
 from kit.images import Photo, as_photos, load_image
 from kit.perturbation import PARAMETERS, Perturbation, noise_field
 from kit.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from kit.diagnosis import Diagnosis
 
 REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
@@ -51,6 +54,8 @@ class Explorer(anywidget.AnyWidget):
         follow them.
     probabilities : float32 array, shape (classes,), read-only
         Softmax probabilities for the present settings, summing to 1.
+    diagnosis : Diagnosis or None
+        What the last "Why?" found.
     error : str
         The last thing that went wrong, in one line, also shown in the widget; empty when all is well.
 
@@ -90,6 +95,7 @@ class Explorer(anywidget.AnyWidget):
         self._references: dict[str, views.View] = {}
         self._pieces: dict[str, list[bytes]] = {}
         self._request = ""
+        self.diagnosis: Diagnosis | None = None
         self._sent_source: object = None
         for photo, label in zip(opened, expected, strict=True):
             self._add(photo, label)
@@ -286,9 +292,20 @@ class Explorer(anywidget.AnyWidget):
             self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
         elif kind == "upload":
             self._receive(content, buffers)
+        elif kind == "why":
+            self._explain()
         else:
-            msg = f"Expected a message of kind settings, hello, noise or upload, received {kind!r}"
+            msg = f"Expected a message of kind settings, hello, noise, upload or why, received {kind!r}"
             raise ValueError(msg)
+
+    def _explain(self) -> None:
+        from kit import why  # noqa: PLC0415 (the bars come sooner without it)
+
+        view = self._current()
+        self.diagnosis = why.ask(
+            self.classifier, view, lambda text: self.send({"kind": "asking", "text": text})
+        )
+        self.send({"kind": "because", **why.answer(self.diagnosis, view)})
 
     def _receive(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
         """Collect a picture that comes in pieces, since a websocket refuses messages over 10 MiB."""

@@ -10,7 +10,9 @@ from kit.scaling import SCALINGS
 LITE = Preprocessing(filter="lanczos", fit="crop", crop_fraction=0.9, scaling="lite")
 GRAY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 # One pixel of each corner colour, so that tensors can be checked by hand.
-PHOTO = Photo.from_array(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8))
+PHOTO = Photo.from_array(
+    np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], dtype=np.uint8)
+)
 TINY = Preprocessing(size=None, scaling="0..1")
 
 
