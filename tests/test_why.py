@@ -10,9 +10,8 @@ CHOSEN = {"channels": "channels_swapped", "scaling": "range_0_1", "photo": "espr
 
 @pytest.fixture
 def explorer():
-    made = Explorer(
-        samples.classifier("efficientnet_lite0"), samples.photos("imagenet"), labels=samples.labels("imagenet")
-    )
+    photos, labels = samples.photos("imagenet"), samples.labels("imagenet")
+    made = Explorer(samples.classifier("efficientnet_lite0"), photos, labels=labels)
     made.sent = []
     made.send = lambda content, _buffers=None: made.sent.append(content)
     return made
