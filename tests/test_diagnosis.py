@@ -96,6 +96,14 @@ def test_a_healthy_small_network_comes_out_clean(name, clothes):
     assert kit.diagnose(with_faults(name), clothes).verdict == "clean"
 
 
+def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(clothes):
+    truth = kit.samples.labels("fashion_mnist")[200:216]
+    moved = [(label + 1) % 10 for label in truth]
+    diagnosis = kit.diagnose(with_faults("fashion_mnist"), clothes, moved)
+    assert diagnosis.best.cause == "class_order"
+    assert {one.cause for one in diagnosis.findings if one.verdict == "named"} == {"class_order"}
+
+
 def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
     classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True

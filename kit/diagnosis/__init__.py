@@ -70,7 +70,12 @@ def diagnose(
     taps = classifier.taps
     if reference is not None and taps is not None:
         taps = replace(taps.with_profile(np.asarray(reference, np.float32)), means=None, variances=None)
-    result = search(Laboratory(classifier, taps), used, chosen, indices)
+    # Labels in another order speak for whatever makes the network unsure, so they are left out then.
+    disordered = any(finding.cause == "class_order" and finding.verdict == "named" for finding in found)
+    result = search(Laboratory(classifier, taps), used, chosen, None if disordered else indices)
+    if disordered and any(finding.verdict == "named" for finding in result.findings):
+        # Answers to wrongly prepared pictures can look like another order.
+        found = [replace(one, verdict="possible") if one.cause == "class_order" else one for one in found]
     found = _merged(found, result.findings)
     # What is ordinary for photographs is not for other pictures.
     if result.photographic and not any(finding.verdict == "named" for finding in found):
