@@ -6,6 +6,7 @@ const NOISE_STEPS = 4096; // whole numbers in a noise field for one standard dev
 const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 const LOST_MS = 10_000; // a reply that takes longer is given up, so that a restarted connection does not freeze the page
+const FIRST_MS = 500; // the first greeting is repeated after this time without a reply, then after twice as long, …
 
 let views = 0;
 
@@ -136,6 +137,7 @@ function render({ model, el }) {
   let frame = 0;
   let settled = 0;
   let lost = 0;
+  let greeting = 0;
 
   // -- structure
   const status = element("p", { class: "kit-status", role: "status" });
@@ -227,10 +229,12 @@ function render({ model, el }) {
       root.classList.add("kit-stale");
       answered(content.request);
     } else if (content.kind === "view") {
+      clearTimeout(greeting);
       message = { content, buffers };
       const own = content.request === inFlight;
       answered(content.request);
-      if (!own) adopt(content.settings);
+      // What this page has sent meanwhile is newer and comes back too.
+      if (!own && inFlight === null) adopt(content.settings);
       draw();
     }
   };
@@ -393,13 +397,20 @@ function render({ model, el }) {
   model.on("msg:custom", onMessage);
   model.on("change:_panel", build);
   build();
-  model.send({ kind: "hello", request: "" });
+  // JupyterLab may send the first message before it has opened a subshell, to the main shell, where it waits for
+  // every cell still to run; a later one does not.
+  const greet = (pause) => {
+    model.send({ kind: "hello", request: "" });
+    greeting = setTimeout(greet, pause, 2 * pause);
+  };
+  greet(FIRST_MS);
   return () => {
     model.off("msg:custom", onMessage);
     model.off("change:_panel", build);
     cancelAnimationFrame(frame);
     clearTimeout(settled);
     clearTimeout(lost);
+    clearTimeout(greeting);
   };
 }
 
