@@ -133,6 +133,7 @@ function render({ model, el }) {
   let waiting = false;
   let requests = 0;
   let changedAt = 0;
+  let painted = []; // what the photograph was last painted from: painting it anew for each reply would double the work
   let message = null; // the newest reply, painted in the next frame
   let frame = 0;
   let settled = 0;
@@ -230,7 +231,9 @@ function render({ model, el }) {
       answered(content.request);
     } else if (content.kind === "view") {
       clearTimeout(greeting);
-      message = { content, buffers };
+      // The kernel sends a photograph once: one that no frame has taken yet goes with the next reply.
+      const untaken = buffers.length === 1 && message ? message.buffers.slice(1) : [];
+      message = { content, buffers: [...buffers, ...untaken] };
       const own = content.request === inFlight;
       answered(content.request);
       // What this page has sent meanwhile is newer and comes back too.
@@ -251,6 +254,7 @@ function render({ model, el }) {
       if (news.buffers.length > 1) {
         const pixels = bytes(news.buffers[1]);
         base = source.live ? { pixels, width: source.width, height: source.height } : null;
+        painted = [];
         if (!source.live) pictures.photo.paint(pixels, source.width, source.height, null);
         root.dataset.live = source.live;
       }
@@ -262,7 +266,10 @@ function render({ model, el }) {
   const paintPhoto = () => {
     if (!base || settings.brightness === undefined) return;
     const ready = settings.noise === 0 || (noise.seed === settings.seed && noise.field.length >= base.width * base.height * 3);
-    if (ready) pictures.photo.paint(base.pixels, base.width, base.height, perturbed(settings, noise.field));
+    const wanted = [base, settings.brightness, settings.noise, settings.noise && noise];
+    if (!ready || wanted.every((part, index) => part === painted[index])) return;
+    painted = wanted;
+    pictures.photo.paint(base.pixels, base.width, base.height, perturbed(settings, noise.field));
   };
   const paintAnswer = (content, input) => {
     pictures.input.paint(input, content.input.width, content.input.height, null);

@@ -312,6 +312,30 @@ def test_small_grey_pictures_work_alike(notebook):
     small.assert_shows(network, picture, noise=noise, polarity="inverted")
 
 
+def test_a_photo_arrives_whatever_follows_in_the_same_frame(notebook):
+    if notebook.output(FASHION).locator(".kit-explorer").count() == 0:
+        notebook.run(FASHION)
+    small = Shown(notebook.output(FASHION).locator(".kit-explorer"))
+    small.root.locator(".kit-bars tbody tr").first.wait_for()
+    for picture in samples.photos("fashion_mnist")[1:8]:
+        small.reset()
+        # The answers to a new photo and to the next move come within one frame of this small network.
+        small.root.evaluate(
+            """(root, photo) => {
+              const set = (key, value, event) => {
+                const control = root.querySelector(`[data-key=${key}]`);
+                control.value = value;
+                control.dispatchEvent(new Event(event, { bubbles: true }));
+              };
+              set('photo', photo, 'change');
+              set('brightness', 1.2, 'input');
+            }""",
+            picture.name,
+        )
+        small.assert_shows(samples.classifier("fashion_mnist"), picture, brightness=1.2)
+        np.testing.assert_array_equal(small.pixels(0), kit.Perturbation(brightness=1.2).apply(picture).pixels)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     shown.put("noise", 40)
