@@ -82,7 +82,8 @@ def diagnose(
         tell("properties")
         found += check_properties(classifier, chosen, indices)
     found.sort(key=lambda finding: _RANK[finding.verdict])
-    clean = result.decided and all(finding.verdict == "ruled_out" for finding in found)
+    # Grey pictures are mentioned and no fault.
+    clean = result.decided and all(one.verdict == "ruled_out" or one.cause == "grayscale" for one in found)
     return Diagnosis(tuple(found), classifier.name, len(chosen), clean, used, result.notes)
 
 
