@@ -197,6 +197,7 @@ _ALL = (
         "fit",
         "squashed",
         "The picture is resized to a square without regard to its aspect ratio.",
+        quiet=True,
         edit=_set(fit="squash", crop_fraction=1.0),
     ),
     Fault(

@@ -79,8 +79,7 @@ def probabilities(outputs: npt.NDArray[np.float32], head: str) -> npt.NDArray[np
         total = np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return np.asarray(outputs / total, np.float32)
     exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    shares: npt.NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 
 def _flat(value: object) -> list[str]:

@@ -132,7 +132,7 @@ class View:
         """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
         tensor = self.tensor
         numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
-        return (str(tensor.dtype), str(tensor.shape), *(_number(value) for value in numbers))
+        return (str(tensor.dtype), str(tensor.shape), *(_number(float(value)) for value in numbers))
 
 
 def compute(
@@ -243,4 +243,4 @@ def _percent(probability: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{float(value):.4g}"
+    return f"{value:.4g}"

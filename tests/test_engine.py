@@ -1,6 +1,5 @@
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -106,10 +105,11 @@ def test_what_is_no_network_is_refused(compiled):
 
 
 class Interpreter:
-    """Stands in for LiteRT: a pass takes the time given for its thread count."""
+    """Stands in for LiteRT: a pass moves the clock on by the time given for its thread count."""
 
     seconds: dict[int, float]
     passes: list[int]
+    now = 0.0
 
     def __init__(self, model_content, num_threads):
         self.threads = num_threads
@@ -125,7 +125,7 @@ class Interpreter:
 
     def invoke(self):
         self.passes.append(self.threads)
-        time.sleep(self.seconds[self.threads])
+        Interpreter.now += self.seconds[self.threads]
 
     @staticmethod
     def _entry(shape):
@@ -138,6 +138,7 @@ def test_the_quicker_thread_count_is_taken(monkeypatch, one, two, chosen):
     monkeypatch.setattr(Interpreter, "passes", [], raising=False)
     monkeypatch.setattr(engine, "_interpreter_class", lambda: Interpreter)
     monkeypatch.setattr(engine, "_cores", lambda: 2)
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: Interpreter.now)
     made = LiteEngine(b"any")
     assert made.threads == chosen
     assert made.description == ("LiteRT, 1 thread" if chosen == 1 else "LiteRT, 2 threads")
@@ -148,6 +149,7 @@ def test_a_slow_network_is_run_once_in_the_trial(monkeypatch):
     monkeypatch.setattr(Interpreter, "passes", [], raising=False)
     monkeypatch.setattr(engine, "_interpreter_class", lambda: Interpreter)
     monkeypatch.setattr(engine, "_cores", lambda: 2)
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: Interpreter.now)
     assert LiteEngine(b"any").threads == 2
     assert Interpreter.passes == [2]
 
