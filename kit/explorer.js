@@ -21,6 +21,11 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Writing the same text again would have the page laid out anew.
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 // ---- pixels ---------------------------------------------------------------------------------------------------
 
 class Picture {
@@ -39,22 +44,23 @@ class Picture {
     this.image.data.fill(255);
   }
 
-  // `value(source byte, index)` may be fractional: a Uint8ClampedArray rounds half to even, as numpy's rint does.
-  paint(rgb, width, height, value) {
+  paint(rgb, width, height, table = null, noise = null, scale = 0) {
     this.resize(width, height);
     const out = this.image.data;
     const count = width * height * 3;
-    if (value) {
-      for (let i = 0, o = 0; i < count; o += 4) {
-        out[o] = value(rgb[i], i++);
-        out[o + 1] = value(rgb[i], i++);
-        out[o + 2] = value(rgb[i], i++);
+    const level = table ?? IDENTITY;
+    if (noise) {
+      // Fractions are meant: a Uint8ClampedArray rounds half to even, as numpy's rint does.
+      for (let i = 0, o = 0; i < count; i += 3, o += 4) {
+        out[o] = Math.fround(level[rgb[i]] + Math.fround(scale * noise[i]));
+        out[o + 1] = Math.fround(level[rgb[i + 1]] + Math.fround(scale * noise[i + 1]));
+        out[o + 2] = Math.fround(level[rgb[i + 2]] + Math.fround(scale * noise[i + 2]));
       }
     } else {
-      for (let i = 0, o = 0; i < count; o += 4) {
-        out[o] = rgb[i++];
-        out[o + 1] = rgb[i++];
-        out[o + 2] = rgb[i++];
+      for (let i = 0, o = 0; i < count; i += 3, o += 4) {
+        out[o] = level[rgb[i]];
+        out[o + 1] = level[rgb[i + 1]];
+        out[o + 2] = level[rgb[i + 2]];
       }
     }
     this.context.putImageData(this.image, 0, 0);
@@ -64,17 +70,12 @@ class Picture {
 // Pillow's ImageEnhance.Brightness: a blend with black in float32, cut to whole numbers.
 function brightnessTable(factor) {
   const alpha = Math.fround(factor);
-  const table = new Float32Array(256);
+  const table = new Uint8Array(256);
   for (let v = 0; v < 256; v++) table[v] = Math.min(255, Math.max(0, Math.trunc(Math.fround(alpha * v))));
   return table;
 }
 
-function perturbed(settings, noise) {
-  const table = brightnessTable(settings.brightness);
-  if (settings.noise === 0) return settings.brightness === 1 ? null : (v) => table[v];
-  const scale = Math.fround(settings.noise / NOISE_STEPS);
-  return (v, i) => Math.fround(table[v] + Math.fround(scale * noise[i]));
-}
+const IDENTITY = brightnessTable(1);
 
 // ---- controls: each has an element, shows a value, and calls `changed(key, value)` ---------------------------
 
@@ -134,6 +135,7 @@ function render({ model, el }) {
   let requests = 0;
   let changedAt = 0;
   let painted = []; // what the photograph was last painted from: painting it anew for each reply would double the work
+  let tensorLines = []; // painted only while people can see them
   let message = null; // the newest reply, painted in the next frame
   let frame = 0;
   let settled = 0;
@@ -159,6 +161,8 @@ function render({ model, el }) {
   const reset = element("button", { type: "button", text: "Reset", title: "Unperturbed, prepared as in training" });
   const headings = (...names) => element("thead", {}, element("tr", {}, ...names.map((text) => element("th", { scope: "col", text }))));
   // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
+  const tensorBox = element("details", { class: "kit-tensor" }, element("summary", { text: "The tensor that is fed" }),
+    element("table", {}, headings("", "Fed", "Expected", ""), tensor));
   const root = element("section", { class: "kit-explorer", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true" },
     element("header", {}, title, element("label", { for: picker.id, text: "Photo" }), picker, upload, file, reset, why, latency),
     error, notes, because,
@@ -174,8 +178,7 @@ function render({ model, el }) {
       element("fieldset", {}, element("legend", { text: "Perturbation" }), groups.main,
         element("details", {}, element("summary", { text: "More perturbations" }), groups.more)),
       element("fieldset", {}, element("legend", { text: "Preprocessing steps" }), groups.steps)),
-    element("details", { class: "kit-tensor" }, element("summary", { text: "The tensor that is fed" }),
-      element("table", {}, headings("", "Fed", "Expected", ""), tensor)));
+    tensorBox);
   el.append(root);
 
   // -- talking to the kernel
@@ -255,7 +258,7 @@ function render({ model, el }) {
         const pixels = bytes(news.buffers[1]);
         base = source.live ? { pixels, width: source.width, height: source.height } : null;
         painted = [];
-        if (!source.live) pictures.photo.paint(pixels, source.width, source.height, null);
+        if (!source.live) pictures.photo.paint(pixels, source.width, source.height);
         root.dataset.live = source.live;
       }
       wantNoise();
@@ -269,15 +272,16 @@ function render({ model, el }) {
     const wanted = [base, settings.brightness, settings.noise, settings.noise && noise];
     if (!ready || wanted.every((part, index) => part === painted[index])) return;
     painted = wanted;
-    pictures.photo.paint(base.pixels, base.width, base.height, perturbed(settings, noise.field));
+    const field = settings.noise === 0 ? null : noise.field;
+    const scale = Math.fround(settings.noise / NOISE_STEPS);
+    pictures.photo.paint(base.pixels, base.width, base.height, brightnessTable(settings.brightness), field, scale);
   };
   const paintAnswer = (content, input) => {
-    pictures.input.paint(input, content.input.width, content.input.height, null);
+    pictures.input.paint(input, content.input.width, content.input.height);
     paintBars(content.bars);
-    verdict.textContent = content.verdict;
-    about.textContent = content.about;
-    tensor.replaceChildren(...content.tensor.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
-      element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
+    write(verdict, content.verdict);
+    write(about, content.about);
+    paintTensor(content.tensor);
     error.hidden = true;
     root.classList.remove("kit-stale");
     if (changedAt) latency.textContent = `${Math.round(performance.now() - changedAt)} ms, kernel ${content.kernelMs} ms`;
@@ -289,6 +293,12 @@ function render({ model, el }) {
     }, SETTLED_MS);
     root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail: { settings: content.settings, kernelMs: content.kernelMs } }));
   };
+  const paintTensor = (lines) => {
+    tensorLines = lines;
+    if (!tensorBox.open) return;
+    tensor.replaceChildren(...lines.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
+      element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
+  };
   const paintBars = (bars) => {
     while (rows.children.length > bars.length) rows.lastChild.remove();
     while (rows.children.length < bars.length) {
@@ -299,10 +309,11 @@ function render({ model, el }) {
     bars.forEach((row, index) => {
       const line = rows.children[index];
       const [name, text, ghostText, track] = line.children;
-      if (name.textContent !== row.name) name.textContent = row.name;
-      if (text.textContent !== row.text) text.textContent = row.text;
-      if (ghostText.textContent !== row.ghostText) ghostText.textContent = row.ghostText;
-      line.className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""}`;
+      write(name, row.name);
+      write(text, row.text);
+      write(ghostText, row.ghostText);
+      const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""}`;
+      if (line.className !== className) line.className = className;
       line.dataset.value = row.value;
       track.children[0].style.transform = `scaleX(${row.ghost})`;
       track.children[1].style.transform = `scaleX(${row.value})`;
@@ -391,6 +402,7 @@ function render({ model, el }) {
     tell("Looking for the cause …");
     model.send({ kind: "why", request: `${prefix}.why` });
   });
+  tensorBox.addEventListener("toggle", () => paintTensor(tensorLines));
   root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
   root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));
   root.addEventListener("drop", (event) => {
