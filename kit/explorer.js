@@ -5,6 +5,7 @@
 const NOISE_STEPS = 4096; // whole numbers in a noise field for one standard deviation: kit.perturbation.NOISE_STEPS
 const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
+const RESTING_MS = 150; // silence after which the photograph is painted in full
 const LOST_MS = 10_000; // a reply that takes longer is given up, so that a restarted connection does not freeze the page
 const FIRST_MS = 500; // the first greeting is repeated after this time without a reply, then after twice as long, …
 
@@ -39,28 +40,32 @@ class Picture {
     if (this.image && this.image.width === width && this.image.height === height) return;
     this.canvas.width = width;
     this.canvas.height = height;
-    this.canvas.classList.toggle("kit-small", width < 100);
     this.image = this.context.createImageData(width, height);
     this.image.data.fill(255);
   }
 
-  paint(rgb, width, height, table = null, noise = null, scale = 0) {
-    this.resize(width, height);
+  // Paints every `stride`-th pixel of every `stride`-th row.
+  paint(rgb, width, height, { stride = 1, table = IDENTITY, noise = null, scale = 0 } = {}) {
+    this.canvas.classList.toggle("kit-small", width < 100);
+    this.canvas.style.aspectRatio = `${width} / ${height}`; // the same place on the page at every stride
+    this.resize(Math.ceil(width / stride), Math.ceil(height / stride));
     const out = this.image.data;
-    const count = width * height * 3;
-    const level = table ?? IDENTITY;
-    if (noise) {
-      // Fractions are meant: a Uint8ClampedArray rounds half to even, as numpy's rint does.
-      for (let i = 0, o = 0; i < count; i += 3, o += 4) {
-        out[o] = Math.fround(level[rgb[i]] + Math.fround(scale * noise[i]));
-        out[o + 1] = Math.fround(level[rgb[i + 1]] + Math.fround(scale * noise[i + 1]));
-        out[o + 2] = Math.fround(level[rgb[i + 2]] + Math.fround(scale * noise[i + 2]));
-      }
-    } else {
-      for (let i = 0, o = 0; i < count; i += 3, o += 4) {
-        out[o] = level[rgb[i]];
-        out[o + 1] = level[rgb[i + 1]];
-        out[o + 2] = level[rgb[i + 2]];
+    let o = 0;
+    for (let row = 0; row < height; row += stride) {
+      const end = 3 * width * (row + 1);
+      if (noise) {
+        // Fractions are meant: a Uint8ClampedArray rounds half to even, as numpy's rint does.
+        for (let i = 3 * width * row; i < end; i += 3 * stride, o += 4) {
+          out[o] = Math.fround(table[rgb[i]] + Math.fround(scale * noise[i]));
+          out[o + 1] = Math.fround(table[rgb[i + 1]] + Math.fround(scale * noise[i + 1]));
+          out[o + 2] = Math.fround(table[rgb[i + 2]] + Math.fround(scale * noise[i + 2]));
+        }
+      } else {
+        for (let i = 3 * width * row; i < end; i += 3 * stride, o += 4) {
+          out[o] = table[rgb[i]];
+          out[o + 1] = table[rgb[i + 1]];
+          out[o + 2] = table[rgb[i + 2]];
+        }
       }
     }
     this.context.putImageData(this.image, 0, 0);
@@ -135,6 +140,8 @@ function render({ model, el }) {
   let requests = 0;
   let changedAt = 0;
   let painted = []; // what the photograph was last painted from: painting it anew for each reply would double the work
+  let moving = false; // whether a hand is at the controls
+  let resting = 0;
   let tensorLines = []; // painted only while people can see them
   let message = null; // the newest reply, painted in the next frame
   let frame = 0;
@@ -204,6 +211,9 @@ function render({ model, el }) {
   const changed = (key, value) => {
     settings = { ...settings, [key]: value };
     changedAt = performance.now();
+    moving = true;
+    clearTimeout(resting);
+    resting = setTimeout(() => { moving = false; draw(); }, RESTING_MS);
     request();
     draw();
   };
@@ -258,7 +268,10 @@ function render({ model, el }) {
         const pixels = bytes(news.buffers[1]);
         base = source.live ? { pixels, width: source.width, height: source.height } : null;
         painted = [];
-        if (!source.live) pictures.photo.paint(pixels, source.width, source.height);
+        if (!source.live) {
+          pictures.photo.paint(pixels, source.width, source.height);
+          root.dataset.sharp = true;
+        }
         root.dataset.live = source.live;
       }
       wantNoise();
@@ -269,12 +282,19 @@ function render({ model, el }) {
   const paintPhoto = () => {
     if (!base || settings.brightness === undefined) return;
     const ready = settings.noise === 0 || (noise.seed === settings.seed && noise.field.length >= base.width * base.height * 3);
-    const wanted = [base, settings.brightness, settings.noise, settings.noise && noise];
+    // While a hand moves, as many of the picture's own pixels as the page shows; all of them once it rests.
+    const shown = pictures.photo.canvas.clientWidth * devicePixelRatio;
+    const stride = moving && shown ? Math.max(1, Math.floor(base.width / shown)) : 1;
+    const wanted = [base, settings.brightness, settings.noise, settings.noise && noise, stride];
     if (!ready || wanted.every((part, index) => part === painted[index])) return;
     painted = wanted;
-    const field = settings.noise === 0 ? null : noise.field;
-    const scale = Math.fround(settings.noise / NOISE_STEPS);
-    pictures.photo.paint(base.pixels, base.width, base.height, brightnessTable(settings.brightness), field, scale);
+    pictures.photo.paint(base.pixels, base.width, base.height, {
+      stride,
+      table: brightnessTable(settings.brightness),
+      noise: settings.noise === 0 ? null : noise.field,
+      scale: Math.fround(settings.noise / NOISE_STEPS),
+    });
+    root.dataset.sharp = stride === 1;
   };
   const paintAnswer = (content, input) => {
     pictures.input.paint(input, content.input.width, content.input.height);
@@ -428,6 +448,7 @@ function render({ model, el }) {
     model.off("change:_panel", build);
     cancelAnimationFrame(frame);
     clearTimeout(settled);
+    clearTimeout(resting);
     clearTimeout(lost);
     clearTimeout(greeting);
   };

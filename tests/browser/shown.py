@@ -105,6 +105,7 @@ class Shown:
 
     def pixels(self, index: int) -> np.ndarray:
         """Return the photograph's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
+        self.page.wait_for_function("(root) => root.dataset.sharp === 'true'", arg=self.root.element_handle())
         height, width, text = self.root.locator("canvas").nth(index).evaluate(_PIXELS)
         rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
         assert (rgba[..., 3] == 255).all()
