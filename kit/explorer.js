@@ -176,10 +176,10 @@ function render({ model, el }) {
     element("div", { class: "kit-columns" },
       element("div", { class: "kit-pictures" },
         element("figure", {}, pictures.photo.canvas, about),
-        element("figure", {}, pictures.input.canvas, element("figcaption", { text: "What the network takes its input for" }))),
+        element("figure", {}, pictures.input.canvas, element("figcaption", { text: "What the network sees" }))),
       element("div", { class: "kit-answer" }, verdict, status,
         element("table", { class: "kit-bars" },
-          element("caption", { text: "Softmax probabilities; the outline is the untouched photograph, prepared as in training" }),
+          element("caption", { text: "Softmax probabilities; the pale bar is the untouched photograph, prepared as in training" }),
           headings("Class", "Probability", "Untouched"), rows))),
     element("div", { class: "kit-controls" },
       element("fieldset", {}, element("legend", { text: "Perturbation" }), groups.main,
@@ -309,7 +309,7 @@ function render({ model, el }) {
     settled = setTimeout(() => {
       status.textContent = content.verdict;
       pictures.photo.canvas.setAttribute("aria-label", `The photograph ${content.settings.photo}, ${content.about}`);
-      pictures.input.canvas.setAttribute("aria-label", `What the network takes its input for; it answers ${content.verdict}`);
+      pictures.input.canvas.setAttribute("aria-label", `What the network sees; it answers ${content.verdict}`);
     }, SETTLED_MS);
     root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail: { settings: content.settings, kernelMs: content.kernelMs } }));
   };

@@ -54,7 +54,7 @@ class Fault:
 
 STEPS: Mapping[str, str] = MappingProxyType(
     {
-        "exif": "EXIF orientation",
+        "exif": "Orientation",
         "alpha": "Transparency",
         "depth": "16-bit pictures",
         "thumbnail": "Size before",
@@ -119,7 +119,7 @@ _ALL = (
         "exif_ignored",
         "exif_orientation",
         "exif",
-        "ignored",
+        "EXIF tag ignored",
         "The loader shows the pixels as the sensor stored them; phones then deliver pictures on their side.",
         edit=_decode(exif=False),
     ),
