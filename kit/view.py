@@ -6,7 +6,6 @@ Settings are one flat dictionary: ``photo`` (a name), every parameter of
 formats included; the page only paints.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit import faults
+from kit.checking import known
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
@@ -52,28 +52,18 @@ def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) ->
 
     Raises
     ------
-    ValueError
-        For an unknown key, photo, step or fault, or a perturbation out of range.
+    TypeError, ValueError
+        For an unknown key, photo or fault (the message names the nearest), or a perturbation out of range.
     """
     complete = neutral(current)
     for key, value in settings.items():
-        if key not in complete:
-            raise ValueError(_unknown("setting", key, complete))
-        complete[key] = value
-    if complete["photo"] not in photos:
-        raise ValueError(_unknown("photo", complete["photo"], photos))
+        complete[known("setting", key, complete)] = value
+    known("photo", complete["photo"], photos)
     for step in faults.STEPS:
         names = [fault.name for fault in faults.CATALOGUE.values() if fault.step == step]
-        if complete[step] not in ("", *names):
-            raise ValueError(_unknown(f"fault of the step {step!r}", complete[step], names))
+        known(f"fault of the step {step!r}", complete[step], ("", *names))
     perturbation = perturbation_of(complete)
     return complete | {name: getattr(perturbation, name) for name in _PERTURBATION}
-
-
-def _unknown(what: str, received: object, known: Sequence[str] | Mapping[str, Any]) -> str:
-    nearest = difflib.get_close_matches(str(received), list(known), n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"Expected a known {what} ({', '.join(map(repr, known))}), received {received!r}{hint}"
 
 
 def perturbation_of(settings: Settings) -> Perturbation:

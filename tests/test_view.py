@@ -48,8 +48,8 @@ def test_missing_settings_are_neutral_and_the_photo_stays():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"brightnes": 1}, r"known setting.*'brightnes'; did you mean 'brightness'"),
-        ({"photo": "cat.png"}, r"known photo.*'cat.png'; did you mean 'cat.jpg'"),
+        ({"brightnes": 1}, r"the setting out of.*'brightnes'; did you mean 'brightness'"),
+        ({"photo": "cat.png"}, r"the photo out of.*'cat.png'; did you mean 'cat.jpg'"),
         ({"scaling": "missing_scale"}, r"step 'scaling'.*'missing_scale'; did you mean 'missing_scaling'"),
         ({"channels": "missing_scaling"}, r"step 'channels'.*received 'missing_scaling'"),
         ({"brightness": -1}, "brightness"),
