@@ -180,14 +180,15 @@ class Explorer(anywidget.AnyWidget):
         return name
 
     def _refresh_panel(self) -> None:
-        classes = self.classifier.class_names
+        notes = list(self.classifier.notes)
+        if self.classifier.preprocessing is None:
+            notes.append(f"assumed here: {'; '.join(self._trained.describe())}")
         self._panel = {
             "title": self.classifier.name,
-            "classes": len(classes),
             "photos": list(self._photos),
             "controls": views.controls(self._trained),
             "neutral": views.neutral(next(iter(self._photos))),
-            "notes": list(self.classifier.notes),
+            "notes": notes,
             "uploadBytes": UPLOAD_BYTES,
         }
 

@@ -79,8 +79,7 @@ def test_the_preview_in_the_page_equals_brightness_and_noise_together():
 def test_the_preview_in_the_page_equals_the_kernel_on_photographs():
     folder = Path(__file__).parents[1] / "data" / "photographs"
     paths = sorted(path for path in folder.glob("*") if path.suffix in {".jpg", ".png"})[:3]
-    if not paths:
-        pytest.skip("data/photographs has not been made yet")
+    assert len(paths) == 3
     for path in paths:
         photo = load_image(path)
         q = noise_field(0, photo.pixels.size).reshape(photo.pixels.shape)

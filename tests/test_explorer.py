@@ -235,6 +235,15 @@ def test_constructor_says_what_is_missing(classifier, photos):
         Explorer(classifier, photos, photo_size=3)
 
 
+def test_an_unknown_preprocessing_says_what_is_assumed(classifier, photos):
+    unknown = classifier.using(classifier.preprocessing)
+    unknown.preprocessing = None
+    assumed = Explorer(unknown, photos)._panel["notes"][-1]
+    assert assumed.startswith("assumed here: ")
+    assert "0..1" in assumed
+    assert not any("assumed" in note for note in Explorer(classifier, photos)._panel["notes"])
+
+
 def test_it_lies_in_boxes_with_other_widgets(explorer):
     assert ipywidgets.HBox([explorer]).children == (explorer,)
 

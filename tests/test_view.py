@@ -130,10 +130,9 @@ def test_controls_offer_every_parameter_and_only_steps_with_an_alternative():
 
 
 def test_an_unknown_preprocessing_starts_from_the_commonest():
-    class Unknown:
-        preprocessing = None
-        input_shape = (32, 48, 1)
-
-    assumed = view.assumed_preprocessing(Unknown())
-    assert assumed.input_shape == (32, 48, 1)
+    known = samples.classifier("fashion_mnist")
+    unknown = known.using(known.preprocessing)
+    unknown.preprocessing = None
+    assumed = view.assumed_preprocessing(unknown)
+    assert assumed.input_shape == (28, 28, 1)
     assert assumed.scaling == SCALINGS["0..1"]
