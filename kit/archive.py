@@ -9,6 +9,7 @@ they are, which makes the member smaller than deflating the whole (84 against 92
 
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -27,6 +28,10 @@ PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
 COMPILED = "kit/model.tflite"
 TAPS = "kit/taps.npz"
+STATISTICS = "kit/statistics.json"
+NOVELTY = "kit/novelty.npz"
+CARRIED = (STATISTICS, NOVELTY)
+"""Members that other modules make from training or validation pictures."""
 FORMAT = 1
 """Version of the contract's layout; a reader refuses a newer one."""
 
@@ -302,6 +307,7 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         "weights_sha256": ("a digest", _is_digest(contract.get("weights_sha256"))),
         "class_names": ("texts", isinstance(names, list) and all(isinstance(name, str) for name in names)),
         "preprocessing": ("an object or null", isinstance(contract.get("preprocessing"), dict | None)),
+        "temperature": ("a number above 0", _is_temperature(contract.get("temperature", 1.0))),
         "members": (
             "sizes and digests",
             isinstance(members, dict) and all(_is_entry(entry) for entry in members.values()),
@@ -324,6 +330,10 @@ def _is_entry(entry: object) -> bool:
         and entry["size"] >= 0
         and _is_digest(entry.get("sha256"))
     )
+
+
+def _is_temperature(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_digest(value: object) -> bool:

@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 from kit import archive
 from kit.archive import Archive
+from kit.checking import known, number
 from kit.compiled import Compiled
 from kit.engine import Engine, LiteEngine, Shape
-from kit.heads import probabilities
+from kit.heads import probabilities, tempered
 from kit.images import Photo, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.restoring import restore
+from kit.shapes import check_preprocessing, check_shape, tensor_shape
 from kit.taps import Taps, tap
 
 Float32 = npt.NDArray[np.float32]
@@ -70,6 +72,11 @@ class Classifier:
     class_names
         One for each class; "class 0", "class 1", … by default.
 
+    Attributes
+    ----------
+    temperature : float
+        Divides the logits in `calibrated`; 1 changes nothing. `kit.calibrate` finds it.
+
     Raises
     ------
     TypeError, ValueError
@@ -80,6 +87,7 @@ class Classifier:
     preprocessing: Preprocessing | None
     class_names: tuple[str, ...]
     input_shape: Shape
+    temperature: float
     notes: tuple[str, ...]
     _model: Any
     _weights: str | None
@@ -94,7 +102,7 @@ class Classifier:
 
         conversion.check_model(model)
         height, width, channels = model.inputs[0].shape[1:]
-        _check_preprocessing(preprocessing, (height, width, channels))
+        check_preprocessing(preprocessing, (height, width, channels))
         compiled = conversion.describe(model, preprocessing)
         engine = LiteEngine(compiled.data) if compiled.data is not None else None
         self._fill(str(model.name), compiled, engine, preprocessing, class_names)
@@ -121,13 +129,15 @@ class Classifier:
         self._engine: Engine | None = engine
         self._taps: Taps | None = None
         self._tapped = False
+        self._carried: dict[str, bytes] = {}
+        self.temperature = 1.0
         self.name = name
         self.preprocessing = preprocessing
         self.class_names = _names(class_names, compiled.class_count, name)
-        _check_preprocessing(preprocessing, compiled.input_shape)
+        check_preprocessing(preprocessing, compiled.input_shape)
         self.input_shape = compiled.input_shape
         if None in compiled.input_shape and preprocessing is not None:
-            self.input_shape = _tensor_shape(preprocessing) or compiled.input_shape
+            self.input_shape = tensor_shape(preprocessing) or compiled.input_shape
         self.notes = (*notes, *self._remarks())
 
     @classmethod
@@ -182,6 +192,7 @@ class Classifier:
             notes,
         )
         self._archive = opened
+        self.temperature = float(contract.get("temperature", 1.0))
         if stored is None or notes:
             self._compared = None
         return self
@@ -232,9 +243,11 @@ class Classifier:
                 "name": self.name,
                 "class_names": list(self.class_names),
                 "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
+                "temperature": self.temperature,
                 **self._compiled.to_contract(),
             }
             members = {} if data is None else {archive.COMPILED: data}
+            members |= {name: kept for name in archive.CARRIED if (kept := self.carried(name)) is not None}
             taps = self._profiled(as_photos(training))
             if taps is not None:
                 members[archive.TAPS] = taps.to_bytes()
@@ -295,7 +308,7 @@ class Classifier:
             Tensors of another shape.
         """
         if tensors.shape[1:] != self.input_shape:
-            _check_shape(tensors.shape, self.input_shape)
+            check_shape(tensors.shape, self.input_shape)
         return probabilities(self.engine.predict(tensors), self._compiled.head)
 
     def probabilities(
@@ -331,7 +344,7 @@ class Classifier:
             part = chosen[start : start + _PART]
             tensors = [self.tensor(photo, perturbation, preprocessing) for photo in part]
             for tensor in tensors:
-                _check_shape(tensor.shape, self.input_shape)
+                check_shape(tensor.shape, self.input_shape)
             rows.append(self.predict_tensors(np.concatenate(tensors)))
         return np.concatenate(rows)
 
@@ -357,10 +370,64 @@ class Classifier:
         ValueError
             Its tensors do not fit the network.
         """
-        _check_preprocessing(preprocessing, self._compiled.input_shape)
+        check_preprocessing(preprocessing, self._compiled.input_shape)
+        return self._with(preprocessing=preprocessing)
+
+    def tempered(self, temperature: float) -> Self:
+        """Return the same network with another temperature; nothing is compiled or copied.
+
+        Raises
+        ------
+        TypeError, ValueError
+            No finite number above 0.
+        """
+        value = number("temperature", temperature)
+        if value <= 0:
+            raise ValueError(f"Expected a temperature above 0, received {temperature!r}")
+        return self._with(temperature=value)
+
+    def calibrated(self, rows: npt.NDArray[np.float32]) -> Float32:
+        """Return probabilities with the logits behind them divided by the classifier's temperature.
+
+        Parameters
+        ----------
+        rows
+            float32, shape (N, classes): what `probabilities` returns. Not changed.
+
+        Returns
+        -------
+        float32, shape (N, classes)
+            A new array; rows sum to 1, and the order of the classes in each row is the same.
+        """
+        return tempered(rows, self.temperature)
+
+    def carrying(self, name: str, data: bytes) -> Self:
+        """Return the same network with one more member for its file; nothing is compiled or copied.
+
+        Parameters
+        ----------
+        name
+            One of `kit.archive.CARRIED`.
+        data
+            What `carried` gives back, here and in what is loaded from the file that `save` writes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another name.
+        """
+        known("member of a classifier's file", name, archive.CARRIED)
+        return self._with(_carried={**self._carried, name: data})
+
+    def carried(self, name: str) -> bytes | None:
+        """Return the member of this name, from `carrying` or else from the file; None where there is none."""
+        kept = self._carried.get(name)
+        return kept if kept is not None or self._archive is None else self._archive.member(name)
+
+    def _with(self, **changes: Any) -> Self:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.preprocessing = preprocessing
+        other.__dict__.update(changes)
         return other
 
     def verify(self, photos: Source | Iterable[Source] | None = None) -> Verification:
@@ -433,13 +500,19 @@ class Classifier:
         known = "" if self.preprocessing is not None else ", preprocessing unknown"
         return f"Classifier({self.name!r}, {sides} -> {len(self.class_names)} classes, {runner}{known})"
 
+    @property
+    def source(self) -> Archive | None:
+        """The file that this classifier came from; None of one made from a model."""
+        return self._archive
+
     def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
         if self._archive is None:
             raise TypeError(
                 "Expected a classifier from a file, since another process opens the file for itself,"
                 f" received {self.name!r} made from a model; save it and use Classifier.load"
             )
-        return _reopened, (self._archive.path.resolve(), self.preprocessing, self.class_names)
+        path = self._archive.path.resolve()
+        return _reopened, (path, self.preprocessing, self.class_names, self.temperature, self._carried)
 
     def _remarks(self) -> list[str]:
         compiled, remarks = self._compiled, []
@@ -509,8 +582,17 @@ class Classifier:
         return self._archive
 
 
-def _reopened(path: Path, preprocessing: Preprocessing | None, class_names: tuple[str, ...]) -> Classifier:
-    return Classifier.load(path, preprocessing=preprocessing, class_names=class_names)
+def _reopened(
+    path: Path,
+    preprocessing: Preprocessing | None,
+    class_names: tuple[str, ...],
+    temperature: float,
+    carried: dict[str, bytes],
+) -> Classifier:
+    opened = Classifier.load(path, preprocessing=preprocessing, class_names=class_names).tempered(temperature)
+    for name, data in carried.items():
+        opened = opened.carrying(name, data)
+    return opened
 
 
 def _fingerprint(model: Any) -> str:
@@ -535,39 +617,3 @@ def _names(class_names: Iterable[str] | None, count: int, name: str) -> tuple[st
             " give them in the order of the outputs"
         )
     return names
-
-
-def _check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
-    """Refuse a preprocessing whose tensors the network does not take."""
-    shape = None if preprocessing is None else _tensor_shape(preprocessing)
-    if shape is not None:
-        _check_shape((1, *shape), expected)
-
-
-def _tensor_shape(preprocessing: Preprocessing) -> tuple[int, int, int] | None:
-    """Shape of one tensor without the batch, after the layout step; None where the photo decides it."""
-    if preprocessing.input_shape is None:
-        return None
-    height, width, channels = preprocessing.input_shape
-    turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
-    return turned.get(preprocessing.layout, (height, width, channels))
-
-
-def _check_shape(received: tuple[int, ...], expected: Shape) -> None:
-    """Refuse tensors that the network does not take, with the setting that helps."""
-    shape = received[1:]
-    if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
-        return
-    if len(shape) != 3:
-        advice = "give pictures with a batch in front, as Classifier.tensor makes them"
-    elif shape[2] == expected[2] and None not in expected:
-        advice = f"set size=({expected[0]}, {expected[1]}) in the preprocessing"
-    elif shape[0] == expected[2]:
-        advice = "set layout='channels_last' in the preprocessing"
-    elif expected[2] in {1, 3}:
-        advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
-    else:
-        advice = "set layout='channels_first' in the preprocessing"
-    count = received[0] if len(shape) == 3 else "N"
-    sides = ", ".join("any" if side is None else str(side) for side in expected)
-    raise ValueError(f"Expected a tensor ({count}, {sides}), received {received}; {advice}")

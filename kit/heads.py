@@ -82,6 +82,29 @@ def probabilities(outputs: npt.NDArray[np.float32], head: str) -> npt.NDArray[np
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 
+def tempered(rows: npt.NDArray[np.float32], temperature: float) -> npt.NDArray[np.float32]:
+    """Divide the logits behind softmax probabilities by a temperature (Guo et al. 2017, arXiv 1706.04599).
+
+    The logits are known up to a constant for each row, which a softmax does not see: the logarithms.
+
+    Parameters
+    ----------
+    rows
+        float32, shape (N, classes), rows summing to 1. Not changed.
+    temperature
+        Above 0; above 1 makes every row less sure.
+
+    Returns
+    -------
+    float32, shape (N, classes)
+        A new array; rows sum to 1. A probability of 0 counts as the smallest float32.
+    """
+    if temperature == 1:
+        return rows.copy()
+    logarithms = np.log(np.maximum(rows, np.finfo(np.float32).tiny)) / np.float32(temperature)
+    return probabilities(logarithms.astype(np.float32), "logits")
+
+
 def _flat(value: object) -> list[str]:
     """Names in Keras's nested way of writing output layers, ``["name", 0, 0]`` or ``[["name", 0, 0]]``."""
     if isinstance(value, str):

@@ -414,3 +414,34 @@ def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     verification = classifier.verify(photos)
     assert verification.photos == len(photos) >= 23
     assert verification.max_difference < 1e-5
+
+
+def test_temperature_and_carried_members_travel_in_the_file(tmp_path):
+    told = samples.classifier("fashion_mnist").tempered(1.5).carrying(archive.STATISTICS, b"{}")
+    told.save(tmp_path / "told.keras")
+    opened = Classifier.load(tmp_path / "told.keras")
+    assert (opened.temperature, opened.carried(archive.STATISTICS)) == (1.5, b"{}")
+    opened.save(tmp_path / "again.keras")
+    again = pickle.loads(pickle.dumps(Classifier.load(tmp_path / "again.keras").tempered(2)))  # noqa: S301
+    assert (again.temperature, again.carried(archive.STATISTICS)) == (2.0, b"{}")
+    assert samples.classifier("fashion_mnist").temperature == 1
+    assert samples.classifier("fashion_mnist").carried(archive.STATISTICS) is None
+
+
+def test_a_temperature_keeps_the_order_of_the_classes():
+    classifier = samples.classifier("fashion_mnist")
+    rows = classifier.probabilities(samples.photos("fashion_mnist")[:8])
+    softer = classifier.tempered(3).calibrated(rows)
+    np.testing.assert_array_equal(softer.argmax(axis=1), rows.argmax(axis=1))
+    assert (softer.max(axis=1) < rows.max(axis=1)).all()
+
+
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), "warm"])
+def test_a_temperature_is_above_zero(temperature):
+    with pytest.raises((TypeError, ValueError), match="Expected"):
+        samples.classifier("fashion_mnist").tempered(temperature)
+
+
+def test_only_known_members_are_carried():
+    with pytest.raises(ValueError, match="statistics"):
+        samples.classifier("fashion_mnist").carrying("kit/statistic.json", b"")

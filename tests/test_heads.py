@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.heads import head_of, measured_head, probabilities
+from kit.heads import head_of, measured_head, probabilities, tempered
 
 
 def dense(activation, units=10, name="out"):
@@ -95,3 +95,20 @@ def test_a_nested_network_is_followed():
 )
 def test_values_tell_where_the_architecture_does_not(outputs, head):
     assert measured_head(np.array(outputs, np.float32)) == head
+
+
+def test_a_temperature_divides_the_logits():
+    logits = np.array([[2.0, 0.0, -2.0], [0.0, 0.0, 4.0]], np.float32)
+    rows = probabilities(logits, "logits")
+    expected = probabilities(logits / 2, "logits")
+    np.testing.assert_allclose(tempered(rows, 2.0), expected, atol=1e-6)
+    np.testing.assert_array_equal(tempered(rows, 1.0), rows)
+
+
+def test_a_certain_answer_stays_finite_at_any_temperature():
+    rows = np.array([[1.0, 0.0]], np.float32)
+    for temperature in (0.05, 1.0, 20.0):
+        softened = tempered(rows, temperature)
+        assert np.isfinite(softened).all()
+        assert softened.sum() == pytest.approx(1)
+        assert softened.argmax() == 0

@@ -80,7 +80,7 @@ def certain_checks(
 
 def _read(classifier: Classifier) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
     """Return architecture and weights: from the file without TensorFlow, or from the model in memory."""
-    opened = classifier._archive  # noqa: SLF001 (same package)
+    opened = classifier.source
     if opened is not None:
         return opened.config(), weights_in(opened.path)
     model = classifier.model
