@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit import exercises, faults, plots, samples
+    from kit.calibration import calibrate
     from kit.checkup import check
     from kit.classifier import Classifier
     from kit.costs import cost_table, fault_costs
@@ -25,6 +26,7 @@ _HOMES = {
     "Photo": "kit.images",
     "Preprocessing": "kit.preprocessing",
     "Scaling": "kit.scaling",
+    "calibrate": "kit.calibration",
     "cost_table": "kit.costs",
     "exercises": "kit",
     "fault_costs": "kit.costs",
@@ -43,6 +45,7 @@ __all__ = [
     "Photo",
     "Preprocessing",
     "Scaling",
+    "calibrate",
     "check",
     "cost_table",
     "diagnose",

@@ -14,6 +14,8 @@ from kit.images import Photo, load_image
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
+CHECKPOINTS = {count: f"fashion_mnist_{count}" for count in (500, 2_000, 5_000, 10_000)}
+"""Names for `classifier`, too: one network trained on so many pictures of Fashion-MNIST."""
 PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 SPLITS = ("train", "test")
@@ -33,6 +35,8 @@ def classifier(name: str) -> Classifier:
         ``"efficientnet_lite0"``: 1000 classes of ImageNet, (224, 224, 3).
         ``"fashion_mnist"``: 10 classes of clothing, (28, 28, 1).
         ``"fashion_mnist_no_batchnorm"``: the same without batch normalization.
+        ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained for equally many steps on so many
+        pictures, unvaried.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def classifier(name: str) -> Classifier:
     FileNotFoundError
         ``data/`` does not lie beside ``kit/``.
     """
-    return _classifier(known("name of a bundled classifier", name, CLASSIFIERS))
+    return _classifier(known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values())))
 
 
 def photos(name: str) -> tuple[Photo, ...]:
