@@ -20,6 +20,7 @@ from kit.compiled import Compiled
 from kit.engine import Engine, LiteEngine, Shape
 from kit.heads import probabilities, tempered
 from kit.images import Photo, Source, as_photos, load_image
+from kit.input_statistics import InputStatistics
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.restoring import restore
@@ -212,9 +213,10 @@ class Classifier:
         path
             File to write, named ``….keras``.
         training
-            20 to 50 ordinary training pictures. Their statistics in the first layers are kept as a profile
-            for `kit.diagnose`; the pictures are not. Networks without BatchNorm, and those for small
-            pictures, are diagnosed by it. Without any, a profile that the file has is kept.
+            20 to 50 ordinary training pictures, or more. Their statistics in the first layers are kept as a
+            profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the pictures are
+            not. Networks without BatchNorm, and those for small pictures, are diagnosed by the profile.
+            Without any, a profile and measures that the file has are kept.
 
         Raises
         ------
@@ -248,7 +250,10 @@ class Classifier:
             }
             members = {} if data is None else {archive.COMPILED: data}
             members |= {name: kept for name in archive.CARRIED if (kept := self.carried(name)) is not None}
-            taps = self._profiled(as_photos(training))
+            pictures = as_photos(training)
+            if pictures:
+                members[archive.STATISTICS] = InputStatistics.of(pictures).to_bytes()
+            taps = self._profiled(pictures)
             if taps is not None:
                 members[archive.TAPS] = taps.to_bytes()
             archive.write(source, target, contract, members)

@@ -114,6 +114,12 @@ class Photo:
         height, width, _ = self.pixels.shape
         return height, width
 
+    @property
+    def file(self) -> bytes | None:
+        """Contents of the file that it was decoded from; None where there is none, and once perturbed."""
+        made = self.remake
+        return made.args[0] if isinstance(made, partial) and made.func is _from_bytes else None
+
     def decoded(self, decoding: Decoding) -> "Photo":
         """Return this photo decoded in another way; itself where that changes nothing.
 

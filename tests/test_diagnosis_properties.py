@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
-from kit.diagnosis.properties import PROPERTIES, luma, noise_level, relative_contrast, sharpness
+from kit.diagnosis.properties import PROPERTIES
 from kit.diagnosis.remedies import check_properties
+from kit.measures import luma, noise_level, relative_contrast, sharpness
 
 PHOTOS = samples.photos("photographs")
 CLASSIFIER = samples.classifier("efficientnet_lite0")

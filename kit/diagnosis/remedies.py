@@ -9,8 +9,9 @@ from PIL import Image, ImageFilter
 
 from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-from kit.diagnosis.properties import PROPERTIES, Property, bright_level, dark_level
+from kit.diagnosis.properties import PROPERTIES, Property
 from kit.images import Photo
+from kit.measures import bright_level, dark_level
 
 Pixels = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]

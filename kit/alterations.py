@@ -1,0 +1,219 @@
+"""What a whole folder of pictures may have gone through, as functions of a strength.
+
+Each alteration is tied to the quantity that it is about. Others move with it: noise looks sharp, and light
+that is cut off at white loses contrast. How far each of them moves is what `responses` measures.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageEnhance, ImageFilter
+
+from kit.images import Photo, load_image
+from kit.measures import QUANTITIES, as_row, measure
+from kit.perturbation import Perturbation
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """One way to alter pictures.
+
+    Attributes
+    ----------
+    name
+        Such as ``"darker"``.
+    quantity
+        Field of `kit.measures.Measures` that it is about.
+    strengths
+        Three, from weak to strong.
+    apply
+        From a photo and a strength to a new photo.
+    unit
+        Of the strength, in words.
+    """
+
+    name: str
+    quantity: str
+    strengths: tuple[float, ...]
+    apply: Callable[[Photo, float], Photo]
+    unit: str = "factor"
+
+
+def _perturbed(field: str) -> Callable[[Photo, float], Photo]:
+    def apply(photo: Photo, strength: float) -> Photo:
+        return Perturbation(**{field: strength}).apply(photo)  # type: ignore[arg-type]
+
+    return apply
+
+
+def _drawn(photo: Photo, image: Image.Image) -> Photo:
+    return Photo(np.asarray(image), photo.name, photo.decoding, photo.notes)
+
+
+def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Callable[[Photo, float], Photo]:
+    def apply(photo: Photo, strength: float) -> Photo:
+        return _drawn(photo, function(Image.fromarray(photo.pixels), strength))
+
+    return apply
+
+
+def _gained(gains: Callable[[float], tuple[float, float, float]]) -> Callable[[Photo, float], Photo]:
+    def apply(photo: Photo, strength: float) -> Photo:
+        scaled = np.rint(photo.pixels * np.array(gains(strength), np.float32))
+        return Photo(np.clip(scaled, 0, 255).astype(np.uint8), photo.name, photo.decoding, photo.notes)
+
+    return apply
+
+
+def _saved(photo: Photo, quality: float) -> Photo:
+    # Through a file, so that the quality can be read from it again.
+    buffer = io.BytesIO()
+    Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=round(quality))
+    return load_image(buffer.getvalue(), name=photo.name)
+
+
+def _resized(image: Image.Image, factor: float) -> Image.Image:
+    size = (max(round(image.width * factor), 1), max(round(image.height * factor), 1))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _cut(image: Image.Image, across: float, down: float) -> Image.Image:
+    left, top = image.width * (1 - across) / 2, image.height * (1 - down) / 2
+    return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
+
+
+ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
+    {
+        item.name: item
+        for item in (
+            Alteration("darker", "brightness", (0.85, 0.6, 0.3), _perturbed("brightness")),
+            Alteration("brighter", "brightness", (1.15, 1.5, 2.2), _perturbed("brightness")),
+            Alteration("flatter", "contrast", (0.85, 0.6, 0.3), _perturbed("contrast")),
+            Alteration("harder", "contrast", (1.15, 1.5, 2.2), _perturbed("contrast")),
+            Alteration(
+                "warmer",
+                "warmth",
+                (1.05, 1.15, 1.4),
+                _gained(lambda gain: (gain**0.5, 1, gain**-0.5)),
+                "red over blue",
+            ),
+            Alteration(
+                "cooler",
+                "warmth",
+                (0.95, 0.87, 0.71),
+                _gained(lambda gain: (gain**0.5, 1, gain**-0.5)),
+                "red over blue",
+            ),
+            Alteration(
+                "greener",
+                "tint",
+                (1.05, 1.15, 1.4),
+                _gained(lambda gain: (1, gain, 1)),
+                "green over the rest",
+            ),
+            Alteration(
+                "more magenta",
+                "tint",
+                (0.95, 0.87, 0.71),
+                _gained(lambda gain: (1, gain, 1)),
+                "green over the rest",
+            ),
+            Alteration(
+                "paler",
+                "saturation",
+                (0.8, 0.4, 0),
+                _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor)),
+            ),
+            Alteration(
+                "more colourful",
+                "saturation",
+                (1.2, 1.6, 2.5),
+                _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor)),
+            ),
+            Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px"),
+            Alteration(
+                "sharpened",
+                "sharpness",
+                (50, 120, 300),
+                _through_pillow(
+                    lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
+                ),
+                "% of an unsharp mask",
+            ),
+            Alteration("noisy", "noise", (2, 8, 25), _perturbed("noise"), "levels"),
+            Alteration("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality"),
+            Alteration("reduced", "size", (0.8, 0.5, 0.25), _through_pillow(_resized)),
+            Alteration("enlarged", "size", (1.25, 2, 4), _through_pillow(_resized)),
+            Alteration(
+                "cropped",
+                "size",
+                (0.9, 0.7, 0.5),
+                _through_pillow(lambda image, part: _cut(image, part, part)),
+            ),
+            Alteration(
+                "narrower",
+                "aspect",
+                (0.9, 0.75, 0.5),
+                _through_pillow(lambda image, part: _cut(image, part, 1)),
+            ),
+            Alteration(
+                "wider", "aspect", (0.9, 0.75, 0.5), _through_pillow(lambda image, part: _cut(image, 1, part))
+            ),
+        )
+    }
+)
+"""Every alteration by its name."""
+
+
+def responses(photos: Sequence[Photo]) -> Vector:
+    """Measure how far each alteration moves each quantity on some pictures, on average.
+
+    Parameters
+    ----------
+    photos
+        At least one; about twenty are enough. Of a large one the middle is used.
+
+    Returns
+    -------
+    float64, shape (alterations, strengths, quantities)
+        Mean differences on the scale of `kit.measures.Quantity.scaled`; NaN where a quantity is not measured.
+    """
+    photos = [middle(photo) for photo in photos]
+    before = scaled_rows([as_row(measure(photo)) for photo in photos])
+    moved = []
+    for alteration in ALTERATIONS.values():
+        for strength in alteration.strengths:
+            after = scaled_rows([as_row(measure(alteration.apply(photo, strength))) for photo in photos])
+            moved.append(mean_known(after - before))
+    return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
+
+
+def middle(photo: Photo, side: int = 256) -> Photo:
+    """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
+    # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
+    top, left = (max(length - side, 0) // 2 // 8 * 8 for length in photo.size)
+    part = photo.pixels[top : top + side, left : left + side]
+    return photo if part.shape == photo.pixels.shape else Photo(part, photo.name, photo.decoding, photo.notes)
+
+
+def scaled_rows(rows: Any) -> Vector:
+    """Return measures, (pictures, quantities), on the scale on which differences count."""
+    table = np.asarray(rows, np.float64).reshape(-1, len(QUANTITIES))
+    return np.stack(
+        [item.scaled(table[:, column]) for column, item in enumerate(QUANTITIES.values())], axis=1
+    )
+
+
+def mean_known(table: Vector) -> Vector:
+    """Return the mean of each column over what is known; NaN for a column of which nothing is."""
+    known = ~np.isnan(table)
+    total = np.where(known, table, 0).sum(axis=0)
+    count = known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

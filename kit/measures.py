@@ -1,0 +1,305 @@
+"""What can be measured on a picture: light, colour, texture, traces of JPEG, shape.
+
+Every measure is one number with a unit. `measure` takes them all; the functions take one each.
+"""
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+from PIL import JpegImagePlugin
+
+from kit.images import Photo
+
+Pixels = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float32]
+
+WINDOW = 512
+"""Pixels a side of the middle part on which texture is measured in a larger picture."""
+
+# The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
+_FLATTEST = 0.78
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+# Of the luminance table of the JPEG standard (ITU-T T.81, table K.1), which libjpeg scales by the quality.
+_STANDARD_SUM = 3688
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures of one picture; NaN where there is nothing to measure.
+
+    Attributes
+    ----------
+    brightness
+        Mean luma (ITU-R BT.601), in levels 0..255.
+    contrast
+        Standard deviation of the luma over its mean (root mean square contrast; Peli, Contrast in complex
+        images, 1990), which less light alone does not change.
+    warmth
+        Mean red over mean blue; 1 in a grey world (Buchsbaum, 1980).
+    tint
+        Mean green over the geometric mean of mean red and mean blue; 1 in a grey world.
+    saturation
+        Mean distance of the largest and smallest channel over the mean of the largest, 0..1.
+    sharpness
+        `sharpness`, 0..1.
+    noise
+        `noise_level`, a standard deviation in levels.
+    blocking
+        `grid_zeros`: about 0 without traces of JPEG, up to 1.
+    jpeg_quality
+        What the quantization tables of a JPEG file say, 1..100; NaN for anything else.
+    size
+        Square root of height times width, in pixels.
+    aspect
+        Width over height.
+    turned
+        1 where an EXIF tag turns or mirrors the picture, else 0.
+    """
+
+    brightness: float
+    contrast: float
+    warmth: float
+    tint: float
+    saturation: float
+    sharpness: float
+    noise: float
+    blocking: float
+    jpeg_quality: float
+    size: float
+    aspect: float
+    turned: float
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How one field of `Measures` is read.
+
+    Attributes
+    ----------
+    name
+        Field of `Measures`.
+    label
+        In words.
+    unit
+        In words; empty for a plain ratio.
+    logarithmic
+        Whether ratios count, and not differences.
+    resolution
+        Smallest difference worth speaking of, of the logarithm (base 2) where `logarithmic`. It keeps what
+        does not vary at all among the training pictures from looking infinitely far away.
+    """
+
+    name: str
+    label: str
+    unit: str
+    logarithmic: bool
+    resolution: float
+
+    def scaled(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return values on the scale on which differences count."""
+        if not self.logarithmic:
+            return values
+        scaled: npt.NDArray[np.float64] = np.log2(np.maximum(values, 1e-3))
+        return scaled
+
+
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {
+        item.name: item
+        for item in (
+            Quantity("brightness", "brightness", "levels", True, 0.05),
+            Quantity("contrast", "contrast", "", True, 0.05),
+            Quantity("warmth", "warmth", "red over blue", True, 0.02),
+            Quantity("tint", "tint", "green over red and blue", True, 0.02),
+            Quantity("saturation", "saturation", "", False, 0.01),
+            Quantity("sharpness", "sharpness", "share of a step between two pixels", False, 0.02),
+            Quantity("noise", "noise", "levels", False, 0.5),
+            Quantity("blocking", "JPEG blocks", "", False, 0.01),
+            Quantity("jpeg_quality", "JPEG quality", "", False, 2),
+            Quantity("size", "size", "px", True, 0.05),
+            Quantity("aspect", "aspect", "width over height", True, 0.05),
+            Quantity("turned", "EXIF turn", "share of the pictures", False, 0.1),
+        )
+    }
+)
+"""Every field of `Measures` by its name, in order."""
+
+
+def measure(photo: Photo) -> Measures:
+    """Measure a picture.
+
+    Parameters
+    ----------
+    photo
+        Not changed. Of one above `WINDOW` pixels a side, texture is measured in the middle, and light and
+        colour on a grid of pixels.
+
+    Returns
+    -------
+    Measures
+    """
+    pixels = photo.pixels
+    height, width = photo.size
+    step = max(1, int(np.sqrt(height * width) // WINDOW))
+    thin = pixels[::step, ::step]
+    middle = _middle(pixels)
+    plane = luma(thin)
+    brightness = float(plane.mean())
+    red, green, blue = (max(float(thin[..., channel].mean()), 1.0) for channel in range(3))
+    largest = float(thin.max(axis=-1).mean())
+    return Measures(
+        brightness=brightness,
+        contrast=float(plane.std()) / max(brightness, 1.0),
+        warmth=red / blue,
+        tint=green / float(np.sqrt(red * blue)),
+        saturation=colourfulness(thin) / max(largest, 1.0),
+        sharpness=sharpness(middle),
+        noise=noise_level(middle),
+        blocking=grid_zeros(middle),
+        jpeg_quality=jpeg_quality(photo.file),
+        size=float(np.sqrt(height * width)),
+        aspect=width / height,
+        turned=float(any(re.match("EXIF orientation", note) for note in photo.notes)),
+    )
+
+
+def as_row(measures: Measures) -> tuple[float, ...]:
+    """Return the numbers in the order of `QUANTITIES`."""
+    return tuple(getattr(measures, field.name) for field in fields(measures))
+
+
+def luma(pixels: Pixels) -> Plane:
+    """Return the ITU-R 601 luma, float32 (H, W), 0..255."""
+    plane: Plane = pixels.astype(np.float32) @ _LUMA
+    return plane
+
+
+def bright_level(pixels: Pixels) -> float:
+    """Level below which 95 % of the picture lies, 0..255: low in a dark picture, whatever its subject."""
+    return float(np.percentile(luma(pixels), 95))
+
+
+def dark_level(pixels: Pixels) -> float:
+    """Level below which 5 % of the picture lies, 0..255: high in a picture that is too bright."""
+    return float(np.percentile(luma(pixels), 5))
+
+
+def level_range(pixels: Pixels) -> float:
+    """Levels between the 5th and the 95th percentile, 0..255."""
+    return bright_level(pixels) - dark_level(pixels)
+
+
+def relative_contrast(pixels: Pixels) -> float:
+    """Range of levels over the sum of its ends (Michelson), 0..1, which less light alone does not lower."""
+    low, high = dark_level(pixels), bright_level(pixels)
+    return (high - low) / max(high + low, 1.0)
+
+
+def noise_level(pixels: Pixels) -> float:
+    """Noise as a standard deviation in levels, from the flattest tenth of the picture.
+
+    The mask of Immerkaer (Fast noise variance estimation, 1996), which a slope passes without a trace, in
+    blocks of 8 x 8; the tenth percentile over the blocks leaves texture out.
+    """
+    x = luma(pixels)
+    if min(x.shape) < 10:
+        return 0.0
+    rows = x[:-2] - 2 * x[1:-1] + x[2:]
+    mask = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    height, width = (side // 8 * 8 for side in mask.shape)
+    blocks = mask[:height, :width].reshape(height // 8, 8, width // 8, 8)
+    flattest = float(np.percentile(np.sqrt((blocks**2).mean(axis=(1, 3))), 10))
+    # The mask makes 6 of one standard deviation, and luma 0.67 where the channels have noise of their own.
+    return flattest / _FLATTEST / 6 / float(np.linalg.norm(_LUMA))
+
+
+def sharpness(pixels: Pixels) -> float:
+    """Share of a step that the sharpest edges make between two neighbouring pixels, 0..1.
+
+    The 99.5th percentile of neighbour differences over the range of levels; about 1 / (2.5 r) after a
+    Gaussian blur of radius r.
+    """
+    x = luma(pixels)
+    steps = np.concatenate([np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)])
+    return float(np.percentile(steps, 99.5)) / max(level_range(pixels), 8.0)
+
+
+def block_edges(pixels: Pixels) -> float:
+    """Differences across the 8 x 8 grid of JPEG over those beside it; 1 where no grid is to be seen."""
+    x = luma(pixels)
+    ratios = []
+    for plane in (x, x.T):
+        steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
+        across = steps[7::8]
+        if across.size < 2:
+            return 1.0
+        beside = np.delete(steps, np.s_[7::8])
+        ratios.append(float(np.median(across)) / max(float(np.median(beside)), 0.05))
+    return float(np.mean(ratios))
+
+
+def colourfulness(pixels: Pixels) -> float:
+    """Mean distance between the largest and the smallest channel, in levels."""
+    spread: float = (pixels.max(axis=-1).astype(np.int16) - pixels.min(axis=-1)).mean()
+    return float(spread)
+
+
+def grid_zeros(pixels: Pixels) -> float:
+    """Cosine coefficients that are nearly zero on the 8 x 8 grid of JPEG, beyond those off the grid.
+
+    Quantization sets coefficients of the blocks of the grid to zero; blocks that straddle the grid, and any
+    blocks of a picture that only is smooth, show no such surplus (the idea of Fan and de Queiroz,
+    Identification of bitmap compression history, 2003). -1..1, about 0 for a picture without a trace of
+    JPEG.
+    """
+    x = luma(pixels)
+    if min(x.shape) < 16:
+        return 0.0
+    return _near_zero(x) - _near_zero(x[4:, 4:])
+
+
+def jpeg_quality(file: bytes | None) -> float:
+    """Quality 1..100 by which libjpeg's scaling of the standard table comes nearest to that of a JPEG file.
+
+    The scaling of libjpeg's ``jpeg_quality_scaling``, solved for the quality. NaN for no JPEG.
+    """
+    if file is None or file[:3] != b"\xff\xd8\xff":
+        return float("nan")
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
+        table = np.array(image.quantization[0], np.float64)
+    percent = 100 * float(table.sum()) / _STANDARD_SUM
+    quality = (200 - percent) / 2 if percent <= 100 else 5000 / percent
+    return float(np.clip(np.round(quality), 1, 100))
+
+
+def _near_zero(plane: Plane) -> float:
+    """Share of the cosine coefficients below half a level, but for the first row and column of a block."""
+    height, width = (side // 8 * 8 for side in plane.shape)
+    blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
+    cosine = _cosine()
+    coefficients = cosine @ blocks @ cosine.T
+    return float((np.abs(coefficients[..., 1:, 1:]) < 0.5).mean())
+
+
+@cache
+def _cosine() -> Plane:
+    """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
+    place = np.arange(8)
+    matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)
+    matrix[0] /= np.sqrt(2)
+    transform: Plane = matrix.astype(np.float32)
+    return transform
+
+
+def _middle(pixels: Pixels) -> Pixels:
+    # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
+    top, left = (max(side - WINDOW, 0) // 2 // 8 * 8 for side in pixels.shape[:2])
+    return pixels[top : top + WINDOW, left : left + WINDOW]
