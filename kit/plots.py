@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit.calibration.binning import Bin
 from kit.costs import Cost
 
 _DOTS_PER_INCH = 80
@@ -89,3 +90,61 @@ def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], column
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in pictures)
     return _image(figure, f"{len(pictures)} pictures: {titles}.")
+
+
+def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:
+    """Draw reliability diagrams side by side, each over the number of pictures in its bins.
+
+    Parameters
+    ----------
+    panels
+        Pairs of a title and the bins of `kit.calibration.Reliability`.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text. Points are the share of right answers in a bin with its 95 % interval,
+        at the mean confidence of its pictures; on the dotted line a network is as often right as it says.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    figure = Figure(figsize=(4 * len(panels), 4.6), layout="constrained")
+    grid = figure.subplots(
+        2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
+    )
+    for column, (title, bins) in enumerate(panels):
+        axes, below = grid[:, column]
+        confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
+        margins = [[one.accuracy - one.interval[0] for one in bins]]
+        margins.append([one.interval[1] - one.accuracy for one in bins])
+        axes.plot([0, 1], [0, 1], color="#555", linestyle=":", linewidth=1)
+        axes.vlines(confidence, confidence, accuracy, color="#e0a458", linewidth=5, label="gap")
+        axes.errorbar(
+            confidence, accuracy, np.maximum(margins, 0), fmt="o", capsize=3, color="#1b6ec2", label="right"
+        )
+        axes.set(title=title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        below.bar(
+            [one.low for one in bins],
+            [one.count for one in bins],
+            [one.high - one.low for one in bins],
+            align="edge",
+            color="#1b6ec2",
+            edgecolor="white",
+        )
+        below.set_xlabel("confidence")
+    grid[0, 0].set_ylabel("share of right answers")
+    grid[1, 0].set_ylabel("pictures")
+    alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
+    return _image(figure, alt)
+
+
+def _gap(bins: Sequence[Bin]) -> str:
+    """Put the calibration of some bins into words."""
+    pictures = sum(one.count for one in bins)
+    confidence = sum(one.confidence * one.count for one in bins) / pictures
+    accuracy = sum(one.accuracy * one.count for one in bins) / pictures
+    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / pictures
+    return (
+        f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures, calibration"
+        f" error {error:.3f}"
+    )
