@@ -120,9 +120,15 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:
         axes.plot([0, 1], [0, 1], color="#555", linestyle=":", linewidth=1)
         axes.vlines(confidence, confidence, accuracy, color="#e0a458", linewidth=5, label="gap")
         axes.errorbar(
-            confidence, accuracy, np.maximum(margins, 0), fmt="o", capsize=3, color="#1b6ec2", label="right"
+            confidence,
+            accuracy,
+            np.maximum(margins, 0),
+            fmt="o",
+            capsize=3,
+            color="#1b6ec2",
+            label="share, 95 % interval",
         )
-        axes.set(title=title, xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
         below.bar(
             [one.low for one in bins],
             [one.count for one in bins],
@@ -130,8 +136,10 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:
             align="edge",
             color="#1b6ec2",
             edgecolor="white",
+            linewidth=0.5,
         )
         below.set_xlabel("confidence")
+    grid[0, 0].legend(loc="upper left", frameon=False)
     grid[0, 0].set_ylabel("share of right answers")
     grid[1, 0].set_ylabel("pictures")
     alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)

@@ -41,8 +41,8 @@ def test_reliability_is_told_in_words_too():
     figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
     # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
     assert figure.alt == (
-        "Reliability diagrams. before: 65% right at a mean confidence of 80% on 40 pictures, calibration error"
-        " 0.150. after: 80% right at a mean confidence of 90% on 30 pictures, calibration error 0.100."
+        "Reliability diagrams. before: 65% right at a mean confidence of 80% on 40 pictures, calibration"
+        " error 0.150. after: 80% right at a mean confidence of 90% on 30 pictures, calibration error 0.100."
     )
     width, height = size(figure)
     assert width > height > 300
