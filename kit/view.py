@@ -101,6 +101,8 @@ class View:
         Preprocessing as in training.
     label
         Index of the class that the photograph is known to show, where it is known.
+    calibrated
+        float32, (classes,): `probabilities` with the classifier's temperature; None where that is 1.
     """
 
     settings: Settings
@@ -111,6 +113,7 @@ class View:
     trained: Preprocessing
     reference: "View | None" = None
     label: int | None = None
+    calibrated: Float | None = None
 
     @property
     def top(self) -> int:
@@ -138,8 +141,9 @@ def compute(
     source = photo.decoded(preprocessing.decoding)
     perturbed = perturbation_of(settings).apply(source)
     tensor = preprocessing.apply(perturbed)
-    probabilities = classifier.predict_tensors(tensor)[0]
-    return View(settings, source, perturbed, tensor, probabilities, trained, reference, label)
+    rows = classifier.predict_tensors(tensor)
+    calibrated = classifier.calibrated(rows)[0] if classifier.temperature != 1 else None
+    return View(settings, source, perturbed, tensor, rows[0], trained, reference, label, calibrated)
 
 
 def seen(view: View) -> npt.NDArray[np.uint8]:
@@ -148,7 +152,10 @@ def seen(view: View) -> npt.NDArray[np.uint8]:
 
 
 def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of the softmax table, with the lengths (0 to 1) and texts of bar and ghost bar."""
+    """Return the rows of the softmax table, with the lengths (0 to 1) and texts of bars and ghost bars.
+
+    Where the classifier has no temperature, the bar of the calibrated probability is None and its text empty.
+    """
     values = view.probabilities
     ghosts = (view.reference or view).probabilities
     if len(values) <= BARS + 2:
@@ -165,11 +172,21 @@ def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
             "text": _percent(values[index]),
             "ghost": round(float(ghosts[index]), 6),
             "ghostText": _percent(ghosts[index]),
+            "calibrated": None if view.calibrated is None else round(float(view.calibrated[index]), 6),
+            "calibratedText": "" if view.calibrated is None else _percent(view.calibrated[index]),
             "top": index == view.top,
             "expected": index == view.label,
         }
         for index in shown
     ]
+
+
+def caption(classifier: Classifier) -> str:
+    """Say below the softmax table what its bars are."""
+    text = "Softmax probabilities; the pale bar is the untouched photograph, prepared as in training"
+    if classifier.temperature == 1:
+        return text
+    return f"{text}; the thin bar is the probability calibrated with temperature {classifier.temperature:.2f}"
 
 
 def verdict(view: View, names: Sequence[str]) -> str:

@@ -104,6 +104,30 @@ def test_ten_classes_keep_their_places(seen):
     assert [row["name"] for row in view.bars(shown, few.class_names)] == list(few.class_names)
 
 
+def test_a_temperature_gives_every_bar_a_calibrated_one():
+    few = samples.classifier("fashion_mnist")
+    photo = samples.photos("fashion_mnist")[0]
+    tempered = few.tempered(2.5)
+    shown = view.compute(tempered, photo, few.preprocessing, view.neutral(photo.name))
+    rows = view.bars(shown, few.class_names)
+    expected = tempered.calibrated(few.probabilities(photo))[0]
+    np.testing.assert_allclose([row["calibrated"] for row in rows], expected, atol=1e-6)
+    top = rows[shown.top]
+    assert top["calibrated"] < top["value"]
+    assert top["calibratedText"] == f"{100 * expected[shown.top]:.1f} %"
+    assert view.caption(tempered).endswith("the thin bar is the probability calibrated with temperature 2.50")
+
+
+def test_without_a_temperature_there_is_nothing_calibrated():
+    few = samples.classifier("fashion_mnist")
+    photo = samples.photos("fashion_mnist")[0]
+    shown = view.compute(few, photo, few.preprocessing, view.neutral(photo.name))
+    assert shown.calibrated is None
+    row = view.bars(shown, few.class_names)[0]
+    assert (row["calibrated"], row["calibratedText"]) == (None, "")
+    assert "calibrated" not in view.caption(few)
+
+
 def test_the_verdict_tells_answer_truth_and_what_it_was(seen, classifier):
     names = classifier.class_names
     assert view.verdict(seen.reference, names).startswith("espresso, ")
