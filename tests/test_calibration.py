@@ -100,7 +100,16 @@ def test_vector_scaling_has_a_number_for_each_class_where_there_are_pictures_eno
     )
     assert (few.vector, few.after_vector) == (None, None)
     assert "vector scaling is left out: its 20 numbers need 200 pictures to be fitted on" in few.notes
-    assert any("chance alone" in note for note in few.notes)
+
+
+def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(calibration, clothes):
+    assert not any("chance" in note for note in calibration.notes)
+    sound = kit.calibrate(samples.classifier("fashion_mnist"), *clothes, resamples=200, progress=False)
+    before = sound.before
+    assert sound.notes == (
+        f"chance may explain the ECE of {before.ece.value:.3f} before: on {sound.judged} pictures it gives"
+        f" {before.ece_by_chance:.3f} on average where nothing is wrong",
+    )
 
 
 def test_answers_that_are_all_right_determine_no_temperature(classifier):

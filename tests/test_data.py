@@ -165,6 +165,19 @@ def test_small_networks_are_as_good_on_held_back_pictures_as_recorded(name, leas
     )
 
 
+@pytest.mark.parametrize("count", samples.CHECKPOINTS)
+def test_checkpoints_are_as_good_on_held_back_pictures_as_recorded(count):
+    classifier = samples.classifier(samples.CHECKPOINTS[count])
+    assert classifier.preprocessing == samples.classifier("fashion_mnist").preprocessing
+    answers = classifier.probabilities(samples.photos("fashion_mnist")).argmax(axis=1)
+    accuracy = (answers == np.array(samples.labels("fashion_mnist"))).mean()
+    # Another processor may decide a close picture otherwise.
+    recorded = record("fashion_mnist_checkpoints.json")["accuracy"]
+    assert accuracy == pytest.approx(recorded[str(count)], abs=0.002)
+    assert list(recorded) == [str(each) for each in samples.CHECKPOINTS]
+    assert list(recorded.values()) == sorted(recorded.values())
+
+
 def test_alpha_picture_has_a_strong_colour_under_its_transparent_pixels():
     with Image.open(PHOTOGRAPHS / "alpha.webp") as image:
         pixels = np.asarray(image)

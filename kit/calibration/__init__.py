@@ -105,10 +105,11 @@ def calibrate(
         )
     if not LOWEST * 1.01 < temperature < HIGHEST / 1.01:
         notes.append(f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}")
-    if found["before"].ece.value < 2 * found["before"].ece_by_chance:
+    error, chance = found["before"].ece, found["before"].ece_by_chance
+    if error.low == 0:
         notes.append(
-            f"with {judging.sum()} pictures, chance alone gives an ECE of {found['before'].ece_by_chance:.3f}"
-            f" where nothing is wrong; {found['before'].ece.value:.3f} before is not far from it"
+            f"chance may explain the ECE of {error.value:.3f} before: on {judging.sum()} pictures it gives"
+            f" {chance:.3f} on average where nothing is wrong"
         )
     return Calibration(
         classifier=tempered,
