@@ -1,0 +1,107 @@
+"""How overconfident networks are after few training pictures: ``calibration.py --json FILE [--full]``.
+
+The bundled networks that were trained on 500, 2,000, 5,000 and 10,000 pictures of Fashion-MNIST answer the
+2,000 held-back ones. A temperature is fitted on half of these and judged on the other half, for ten ways of
+halving them; the table shows the mean over the ten, with the lowest and the highest.
+
+``--full`` fits on the 2,000 and judges on the other 8,000 of Fashion-MNIST's test set, which no part of the
+kit has seen. They come from Debian's package ``dataset-fashion-mnist``, which is fetched.
+
+``chance`` is the ECE that a perfectly calibrated network with these confidences would show on so many
+pictures: no temperature can be seen to do better.
+"""
+
+import argparse
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
+
+from tqdm import tqdm  # noqa: E402
+
+from data.build.sources import read  # noqa: E402
+from kit import samples  # noqa: E402
+from kit.calibration import fitting_part, measure  # noqa: E402
+from kit.calibration.temperature import fit_temperature  # noqa: E402
+from kit.heads import tempered  # noqa: E402
+from kit.images import Photo  # noqa: E402
+
+HALVINGS = 10
+COLUMNS = ("accuracy", "ece_before", "ece_after", "chance", "sure_before", "sure_after", "temperature")
+Rows = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+def judged(fit: tuple[Rows, Labels], rest: tuple[Rows, Labels]) -> dict[str, float]:
+    """Measure what a temperature fitted on one part does to the other."""
+    temperature = fit_temperature(*fit)
+    before = measure(*rest, resamples=200)
+    after = measure(tempered(rest[0], temperature), rest[1], resamples=200)
+    return {
+        "accuracy": before.accuracy.value,
+        "ece_before": before.ece.value,
+        "ece_after": after.ece.value,
+        "chance": after.ece_by_chance,
+        "sure_before": before.sure_errors.value,
+        "sure_after": after.sure_errors.value,
+        "temperature": temperature,
+    }
+
+
+def unseen() -> tuple[list[Photo], Labels]:
+    """Return the 8,000 pictures of Fashion-MNIST's test set that are not bundled."""
+    stem = "usr/share/datasets/fashion-mnist/t10k"
+    pixels, digits = (
+        gzip.decompress(read("apt:dataset-fashion-mnist", f"{stem}-{part}-ubyte.gz"))
+        for part in ("images-idx3", "labels-idx1")
+    )
+    # An idx file begins with its magic number and sizes: 16 bytes for pictures, 8 for labels.
+    pictures = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28)[2_000:]
+    return [Photo.from_array(tile) for tile in pictures], np.frombuffer(digits, np.uint8, offset=8)[
+        2_000:
+    ].astype(np.int64)
+
+
+def main() -> None:
+    """Measure every network, print the table and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--full", action="store_true")
+    options = parser.parse_args()
+    photos, labels = samples.photos("fashion_mnist"), np.array(samples.labels("fashion_mnist"))
+    others = unseen() if options.full else None
+    results: dict[str, Any] = {}
+    for count, name in tqdm(samples.CHECKPOINTS.items(), desc="Networks"):
+        classifier = samples.classifier(name)
+        rows = classifier.probabilities(photos)
+        if others is not None:
+            runs = [judged((rows, labels), (classifier.probabilities(others[0]), others[1]))]
+        else:
+            halves = [fitting_part(labels, 0.5, seed) for seed in range(HALVINGS)]
+            runs = [judged((rows[half], labels[half]), (rows[~half], labels[~half])) for half in halves]
+        results[str(count)] = {
+            column: {
+                "mean": float(np.mean([run[column] for run in runs])),
+                "lowest": min(run[column] for run in runs),
+                "highest": max(run[column] for run in runs),
+            }
+            for column in COLUMNS
+        }
+    print("training pictures" + "".join(f"  {column:>21}" for column in COLUMNS))
+    for number, result in results.items():
+        cells = [f"{one['mean']:.3f} ({one['lowest']:.3f}-{one['highest']:.3f})" for one in result.values()]
+        print(f"{int(number):>17,}" + "".join(f"  {cell:>21}" for cell in cells))
+    if options.json:
+        judges = "8,000 unseen test pictures" if options.full else f"halves of 2,000, {HALVINGS} times"
+        options.json.write_text(json.dumps({"judged_on": judges, "networks": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
