@@ -1,12 +1,15 @@
 // Paints what the kernel decides. One request is under way at a time and the newest state waits, so a drag never
-// builds a backlog. Brightness and noise of the photograph are painted here, ahead of the kernel's reply, in
-// float32 arithmetic that gives the kernel's bytes.
+// builds a backlog. While no hand moves, the answers along the slider under the pointer are fetched ahead, and a hand
+// that comes there sees them in the next frame. Brightness and noise of the photograph are painted here, in float32
+// arithmetic that gives the kernel's bytes.
 
 const NOISE_STEPS = 4096; // whole numbers in a noise field for one standard deviation: kit.perturbation.NOISE_STEPS
 const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 const RESTING_MS = 150; // silence after which the photograph is painted in full
 const LOST_MS = 10_000; // a reply that takes longer is given up, so that a restarted connection does not freeze the page
+const SYNC_MS = 250; // while the page shows answers that it has already, the kernel hears of the settings this often
+const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
 const FIRST_MS = 500; // the first greeting is repeated after this time without a reply, then after twice as long, …
 
 let views = 0;
@@ -84,7 +87,7 @@ const IDENTITY = brightnessTable(1);
 
 // ---- controls: each has an element, shows a value, and calls `changed(key, value)` ---------------------------
 
-function rangeControl(spec, id, changed) {
+function rangeControl(spec, id, changed, near) {
   // A parameter without a neutral number is off; the place after its last number stands for that.
   const off = spec.neutral === null;
   const last = off ? spec.high + spec.step : spec.high;
@@ -107,11 +110,21 @@ function rangeControl(spec, id, changed) {
   };
   slider.addEventListener("input", () => change(slider.value));
   slider.addEventListener("dblclick", () => change(""));
+  for (const event of ["pointerenter", "focus"]) slider.addEventListener(event, () => near(spec.key));
   box.addEventListener("input", () => box.value !== "" && box.validity.valid && change(box.value));
   box.addEventListener("change", () => { change(box.value); box.value = off && slider.value > spec.high ? "" : slider.value; });
   const label = element("label", { for: id, text: spec.label });
   const unit = element("span", { class: "kit-unit", text: spec.unit, "aria-hidden": "true" });
-  return { key: spec.key, show, node: element("div", { class: "kit-range" }, label, slider, box, unit) };
+  // The nearest `most` places of the slider, the nearest first.
+  const around = (value, most) => {
+    const decimals = (slider.step.split(".")[1] ?? "").length;
+    const place = (index) => Number((Number(slider.min) + index * slider.step).toFixed(decimals));
+    const last = Math.round((slider.max - slider.min) / slider.step);
+    const here = Math.round((value - slider.min) / slider.step);
+    const indices = Array.from({ length: last + 1 }, (_, index) => index);
+    return indices.sort((a, b) => Math.abs(a - here) - Math.abs(b - here)).slice(0, most).map(place);
+  };
+  return { key: spec.key, show, around, node: element("div", { class: "kit-range" }, label, slider, box, unit) };
 }
 
 function choiceControl(spec, id, changed) {
@@ -148,6 +161,11 @@ function render({ model, el }) {
   let settled = 0;
   let lost = 0;
   let greeting = 0;
+  const ahead = { key: null, asked: null, context: "", known: new Map() }; // answers by settings, for the slider under the pointer
+  let inputBytes = 1; // size of what the network sees
+  let changes = 0; // counts what the hand did, so that an answer never takes the place of a newer one
+  let shownChange = 0;
+  let sync = 0;
 
   // -- structure
   const status = element("p", { class: "kit-status", role: "status" });
@@ -190,32 +208,77 @@ function render({ model, el }) {
 
   // -- talking to the kernel
   const send = () => {
-    inFlight = `${prefix}.${++requests}`;
     waiting = false;
+    clearTimeout(sync);
+    sync = 0;
+    inFlight = { id: `${prefix}.${++requests}`, change: changes };
     root.dataset.inFlight = "1";
     clearTimeout(lost);
     lost = setTimeout(() => { inFlight = null; if (waiting) send(); }, LOST_MS);
-    model.send({ kind: "settings", request: inFlight, settings });
+    model.send({ kind: "settings", request: inFlight.id, settings });
   };
   const request = () => {
+    root.dataset.inFlight = "1";
     if (inFlight === null) send();
     else waiting = true;
   };
   const answered = (id) => {
-    if (id !== inFlight) return;
+    if (id !== inFlight?.id) return;
     clearTimeout(lost);
     inFlight = null;
-    delete root.dataset.inFlight;
     if (waiting) send();
+    else if (!sync) delete root.dataset.inFlight;
+    lookAhead();
   };
   const changed = (key, value) => {
     settings = { ...settings, [key]: value };
+    changes += 1;
     changedAt = performance.now();
     moving = true;
     clearTimeout(resting);
-    resting = setTimeout(() => { moving = false; draw(); }, RESTING_MS);
-    request();
-    draw();
+    resting = setTimeout(() => { moving = false; draw(); lookAhead(); }, RESTING_MS);
+    near(key);
+    const answer = ahead.known.get(JSON.stringify(settings));
+    if (answer) {
+      waiting = false;
+      root.dataset.inFlight = "1";
+      if (!sync) sync = setTimeout(() => { sync = 0; request(); }, SYNC_MS);
+      news(answer.content, [answer.pixels], changes);
+      paint(); // in the frame of the event, not in the one after
+    } else {
+      request();
+      draw();
+    }
+  };
+
+  // -- answers ahead
+  const at = (place) => JSON.stringify({ ...settings, [ahead.key]: place });
+  const lookAhead = () => {
+    if (!ahead.key || ahead.asked || inFlight || moving || sync || message || !base || document.hidden) return;
+    const { places, bytes } = model.get("_panel").ahead;
+    const context = at(null); // all the other settings
+    if (ahead.context !== context) Object.assign(ahead, { context, known: new Map() });
+    const wanted = slider(ahead.key).around(settings[ahead.key], Math.min(places, Math.floor(bytes / inputBytes)))
+      .filter((place) => !ahead.known.has(at(place))).slice(0, AHEAD_PLACES);
+    if (wanted.length === 0) return;
+    ahead.asked = { id: `${prefix}.${++requests}`, settings: wanted.map(at) };
+    setTimeout((asked) => { if (ahead.asked === asked) ahead.asked = null; }, LOST_MS, ahead.asked);
+    model.send({ kind: "ahead", request: ahead.asked.id, settings, key: ahead.key, places: wanted });
+  };
+  const keep = ({ views }, [pixels]) => {
+    let offset = pixels.byteOffset;
+    views.forEach((view, index) => {
+      const length = 3 * view.input.width * view.input.height;
+      const part = new DataView(pixels.buffer, offset, length);
+      ahead.known.set(ahead.asked.settings[index], { content: { ...view, kernelMs: null }, pixels: part });
+      offset += length;
+    });
+    ahead.asked = null;
+    lookAhead();
+  };
+  const near = (key) => {
+    ahead.key = model.get("_panel").ahead.keys.includes(key) ? key : null;
+    lookAhead();
   };
   const wantNoise = () => {
     if (!base || settings.noise === undefined) return;
@@ -224,6 +287,14 @@ function render({ model, el }) {
     if ((noise.seed === settings.seed && noise.field.length >= count) || noise.wanted === key) return;
     noise.wanted = key;
     model.send({ kind: "noise", seed: settings.seed, count });
+  };
+  const news = (content, buffers, change) => {
+    // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
+    const untaken = buffers.length === 1 && message ? message.buffers.slice(1) : [];
+    if (change < shownChange) return;
+    shownChange = change;
+    message = { content, buffers: [...buffers, ...untaken] };
+    draw();
   };
   const onMessage = (content, buffers) => {
     if (content.kind === "noise") {
@@ -235,23 +306,26 @@ function render({ model, el }) {
     } else if (content.kind === "because") {
       explain(content);
     } else if (content.kind === "error") {
+      if (content.request === ahead.asked?.id) {
+        Object.assign(ahead, { key: null, asked: null }); // if it matters, it shows when a hand comes there
+        return;
+      }
       why.disabled = false;
       if (because.dataset.busy) tell("");
-      if (content.request.startsWith(prefix)) root.dataset.answered = content.request;
       error.textContent = content.text;
       error.hidden = false;
       root.classList.add("kit-stale");
       answered(content.request);
     } else if (content.kind === "view") {
       clearTimeout(greeting);
-      // The kernel sends a photograph once: one that no frame has taken yet goes with the next reply.
-      const untaken = buffers.length === 1 && message ? message.buffers.slice(1) : [];
-      message = { content, buffers: [...buffers, ...untaken] };
-      const own = content.request === inFlight;
+      const own = content.request === inFlight?.id;
+      // What was known ahead is shown already.
+      if (!own || inFlight.change > shownChange || buffers.length > 1) news(content, buffers, own ? inFlight.change : changes);
       answered(content.request);
-      // What this page has sent meanwhile is newer and comes back too.
-      if (!own && inFlight === null) adopt(content.settings);
-      draw();
+      // What this page has sent meanwhile, or is about to, is newer and comes back too.
+      if (!own && !root.dataset.inFlight) adopt(content.settings);
+    } else if (content.kind === "ahead" && content.request === ahead.asked?.id) {
+      keep(content, buffers);
     }
   };
 
@@ -259,13 +333,14 @@ function render({ model, el }) {
   const draw = () => { if (!frame) frame = requestAnimationFrame(paint); };
   const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   const paint = () => {
+    cancelAnimationFrame(frame);
     frame = 0;
-    const news = message;
+    const taken = message;
     message = null;
-    if (news) {
-      const { source } = news.content;
-      if (news.buffers.length > 1) {
-        const pixels = bytes(news.buffers[1]);
+    if (taken) {
+      const { source } = taken.content;
+      if (taken.buffers.length > 1) {
+        const pixels = bytes(taken.buffers[1]);
         base = source.live ? { pixels, width: source.width, height: source.height } : null;
         painted = [];
         if (!source.live) {
@@ -277,7 +352,8 @@ function render({ model, el }) {
       wantNoise();
     }
     paintPhoto();
-    if (news) paintAnswer(news.content, bytes(news.buffers[0]));
+    if (taken) paintAnswer(taken.content, bytes(taken.buffers[0]));
+    lookAhead();
   };
   const paintPhoto = () => {
     if (!base || settings.brightness === undefined) return;
@@ -297,6 +373,7 @@ function render({ model, el }) {
     root.dataset.sharp = stride === 1;
   };
   const paintAnswer = (content, input) => {
+    inputBytes = 3 * content.input.width * content.input.height;
     pictures.input.paint(input, content.input.width, content.input.height);
     paintBars(content.bars);
     write(verdict, content.verdict);
@@ -304,7 +381,8 @@ function render({ model, el }) {
     paintTensor(content.tensor);
     error.hidden = true;
     root.classList.remove("kit-stale");
-    if (changedAt) latency.textContent = `${Math.round(performance.now() - changedAt)} ms, kernel ${content.kernelMs} ms`;
+    const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
+    if (changedAt) latency.textContent = `${Math.round(performance.now() - changedAt)} ms, ${kernel}`;
     clearTimeout(settled);
     settled = setTimeout(() => {
       status.textContent = content.verdict;
@@ -372,6 +450,7 @@ function render({ model, el }) {
   };
 
   // -- state that comes from the kernel
+  const slider = (key) => controls.find((control) => control.key === key);
   const adopt = (state) => {
     settings = { ...state };
     picker.value = state.photo;
@@ -385,7 +464,7 @@ function render({ model, el }) {
     if (controls.length === 0) {
       controls = panel.controls.map((spec, index) => {
         const make = spec.kind === "range" ? rangeControl : choiceControl;
-        const control = make(spec, `${prefix}-${index}`, changed);
+        const control = make(spec, `${prefix}-${index}`, changed, near);
         groups[spec.group].append(control.node);
         return control;
       });
@@ -450,6 +529,7 @@ function render({ model, el }) {
     clearTimeout(settled);
     clearTimeout(resting);
     clearTimeout(lost);
+    clearTimeout(sync);
     clearTimeout(greeting);
   };
 }

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import traitlets
 
 from kit import view as views
+from kit.checking import integers, known
 from kit.classifier import Classifier
 from kit.images import Photo, as_photos, load_image
 from kit.perturbation import PARAMETERS, Perturbation, noise_field
@@ -33,6 +34,10 @@ LIVE_PIXELS = 1_048_576
 """Largest photograph, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
 UPLOAD_BYTES = 64_000_000
 """Largest picture file that the page accepts."""
+AHEAD_SECONDS = 0.008
+"""Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
+AHEAD_BYTES = 50_000_000
+"""Upper bound of the pixels that a page keeps of answers ahead."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -46,6 +51,10 @@ class Explorer(anywidget.AnyWidget):
         One or more photographs, or anything :func:`kit.load_image` opens.
     labels
         For each photograph the index of the class that it shows, or None where that is not known.
+    ahead
+        While no hand moves, the page asks for the answers at up to this many places of the slider under the
+        pointer and keeps them, so that moving there shows them in the next frame. 0 turns that off, which
+        spares a shared machine.
 
     Attributes
     ----------
@@ -79,6 +88,7 @@ class Explorer(anywidget.AnyWidget):
         photos: Photo | str | Path | Sequence[Any],
         *,
         labels: Sequence[int | None] | None = None,
+        ahead: int = 320,
     ) -> None:
         opened = as_photos(photos)
         if not opened:
@@ -89,6 +99,7 @@ class Explorer(anywidget.AnyWidget):
             msg = f"Expected {len(opened)} labels, one for each photograph, received {len(expected)}"
             raise ValueError(msg)
         self._lock = threading.RLock()
+        (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
         self._trained = views.assumed_preprocessing(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}
@@ -190,6 +201,7 @@ class Explorer(anywidget.AnyWidget):
             "neutral": views.neutral(next(iter(self._photos))),
             "notes": notes,
             "uploadBytes": UPLOAD_BYTES,
+            "ahead": {"keys": views.MAIN, "places": self._ahead, "bytes": AHEAD_BYTES},
         }
 
     def _reference(self, name: str) -> views.View:
@@ -234,11 +246,20 @@ class Explorer(anywidget.AnyWidget):
         self.send({"kind": "error", "request": self._request, "text": self.error})
 
     def _send_view(self, view: views.View, started: float) -> None:
+        message, model_input = self._shown(view)
+        pixels, source = self._preview(view)
+        buffers = [model_input.ljust(REPLY_BYTES, b"\0")]
+        if pixels is not None:
+            buffers.append(pixels.tobytes())
+        spent = round(1000 * (perf_counter() - started), 1)
+        message |= {"kind": "view", "request": self._request, "source": source, "kernelMs": spent}
+        self.send(message, buffers)
+
+    def _shown(self, view: views.View) -> tuple[dict[str, Any], bytes]:
+        """Return texts and bars of a view as the page shows them, and the pixels that the network sees."""
         names = self.classifier.class_names
         model_input = views.seen(view)
-        message: dict[str, Any] = {
-            "kind": "view",
-            "request": self._request,
+        message = {
             "settings": view.settings,
             "bars": views.bars(view, names),
             "verdict": views.verdict(view, names),
@@ -246,13 +267,20 @@ class Explorer(anywidget.AnyWidget):
             "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
             "input": {"height": model_input.shape[0], "width": model_input.shape[1]},
         }
-        pixels, source = self._preview(view)
-        buffers = [model_input.tobytes().ljust(REPLY_BYTES, b"\0")]
-        if pixels is not None:
-            buffers.append(pixels.tobytes())
-        message["source"] = source
-        message["kernelMs"] = round(1000 * (perf_counter() - started), 1)
-        self.send(message, buffers)
+        return message, model_input.tobytes()
+
+    def _send_ahead(self, settings: views.Settings, key: str, places: Sequence[float]) -> None:
+        """Answer for settings that nobody has chosen yet, as many as the time allows; one at least."""
+        known("slider", key, views.MAIN)
+        end = perf_counter() + AHEAD_SECONDS
+        shown = []
+        for place in places:
+            wanted = views.checked({**settings, key: place}, list(self._photos), settings["photo"])
+            shown.append(self._shown(self._compute(wanted)))
+            if perf_counter() > end:
+                break
+        pixels = b"".join(part for _, part in shown).ljust(REPLY_BYTES, b"\0")
+        self.send({"kind": "ahead", "request": self._request, "views": [each for each, _ in shown]}, [pixels])
 
     def _preview(self, view: views.View) -> tuple[npt.NDArray[np.uint8] | None, dict[str, Any]]:
         """Pixels of the photograph for the page, None where it has them, and what they are."""
@@ -291,12 +319,15 @@ class Explorer(anywidget.AnyWidget):
             count = min(int(content["count"]), 3 * LIVE_PIXELS)
             field = noise_field(int(content["seed"]), count)
             self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
+        elif kind == "ahead":
+            self._send_ahead(content["settings"], content["key"], content["places"])
         elif kind == "upload":
             self._receive(content, buffers)
         elif kind == "why":
             self._explain()
         else:
-            msg = f"Expected a message of kind settings, hello, noise, upload or why, received {kind!r}"
+            kinds = "settings, hello, noise, ahead, upload or why"
+            msg = f"Expected a message of kind {kinds}, received {kind!r}"
             raise ValueError(msg)
 
     def _explain(self) -> None:

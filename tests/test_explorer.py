@@ -86,6 +86,46 @@ def test_each_request_gets_one_answer_with_its_number(explorer):
     assert [message["request"] for message, _ in explorer.sent] == ["a.1", "a.2"]
 
 
+def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
+    settings = explorer.settings | {"noise": 20}
+    places = [0.5, 1.0, 2.0]
+    answers, pixels = [], b""
+    while places:
+        message, [part] = page(
+            explorer, kind="ahead", request="a1", settings=settings, key="brightness", places=places
+        )
+        assert (message["kind"], message["request"]) == ("ahead", "a1")
+        assert len(part) >= REPLY_BYTES
+        answered = len(message["views"])
+        assert answered >= 1
+        answers += message["views"]
+        pixels += part[: answered * 3 * 224 * 224]
+        places = places[answered:]
+    assert explorer.settings["noise"] == 0
+    assert explorer.error == ""
+    for index, place in enumerate((0.5, 1.0, 2.0)):
+        asked, [model_input, *_] = page(explorer, kind="settings", settings=settings | {"brightness": place})
+        assert {key: asked[key] for key in answers[index]} == answers[index]
+        size = 3 * 224 * 224
+        assert pixels[index * size :][:size] == model_input[:size]
+
+
+def test_only_the_main_sliders_are_answered_ahead(explorer):
+    message, _ = page(
+        explorer, kind="ahead", request="a1", settings=explorer.settings, key="rotation", places=[5]
+    )
+    assert (message["kind"], message["request"]) == ("error", "a1")
+    assert "brightness, noise" in message["text"]
+
+
+def test_the_page_is_told_how_far_to_look_ahead(classifier, photos):
+    assert Explorer(classifier, photos, ahead=0)._panel["ahead"]["places"] == 0
+    assert Explorer(classifier, photos)._panel["ahead"]["keys"] == ("brightness", "noise")
+    for ahead in (-1, 1.5, "far"):
+        with pytest.raises((TypeError, ValueError), match="Expected ahead"):
+            Explorer(classifier, photos, ahead=ahead)
+
+
 def test_small_replies_are_padded(photos):
     explorer = Explorer(samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[:2])
     explorer.sent = []

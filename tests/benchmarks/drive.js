@@ -1,5 +1,6 @@
 // Moves the brightness slider of one notebook and logs when what was painted: see live_latency.py for the protocol.
-// Gives { events: [{ value, time }], paints: [{ value, time, kernelMs }], wire }, times in ms of performance.now().
+// Gives { events: [{ value, time }], paints: [{ value, time, kernelMs }], wire }, times in ms of performance.now();
+// kernelMs is null where the page knew the answer ahead.
 async ({ variant, mode, values, pause }) => {
   const patience = 8000;
   const panel = jupyterapp.shell.currentWidget.node;
@@ -20,16 +21,28 @@ async ({ variant, mode, values, pause }) => {
     move = (value) => slider.noUiSlider.set(value);
   } else {
     const slider = panel.querySelector("input[type=range][data-key=brightness]");
-    slider.step = 0.01;
     move = (value) => {
       slider.value = value;
       slider.dispatchEvent(new Event("input", { bubbles: true }));
     };
   }
 
-  // The widgets paint in an animation frame and tell it there; a figure is shown in the frame after it has loaded.
-  const onPainted = ({ detail }) =>
-    afterFrame((time) => paints.push({ value: detail.settings.brightness, time, kernelMs: detail.kernelMs }));
+  // Whether a frame is being made: from its first callback, which is this one, to the task after it.
+  let making = false;
+  let following = 0;
+  const follow = () => {
+    making = true;
+    afterFrame(() => { making = false; });
+    following = requestAnimationFrame(follow);
+  };
+  following = requestAnimationFrame(follow);
+
+  // What a widget paints outside a frame is shown in the next one; a figure in the frame after it has loaded.
+  const onPainted = ({ detail }) => {
+    const log = (time) => paints.push({ value: detail.settings.brightness, time, kernelMs: detail.kernelMs });
+    if (making) afterFrame(log);
+    else requestAnimationFrame(() => afterFrame(log));
+  };
   const onLoad = ({ target }) => {
     const parent = window.figures.get(target.src?.split("base64,")[1]);
     const request = window.wire.find((entry) => entry.sent && entry.id === parent);
@@ -40,9 +53,10 @@ async ({ variant, mode, values, pause }) => {
   panel.addEventListener("load", onLoad, true);
 
   const same = (a, b) => Math.abs(a - b) < 0.005;
-  const shown = async (value) => {
-    const end = performance.now() + patience;
-    while (performance.now() < end && !(paints.length && same(paints.at(-1).value, value))) await frame();
+  const shown = async () => {
+    const { value, time } = events.at(-1);
+    const isShown = (paint) => paint !== undefined && paint.time > time && same(paint.value, value);
+    while (performance.now() < time + patience && !isShown(paints.at(-1))) await frame();
   };
   const event = (value) => {
     events.push({ value, time: performance.now() });
@@ -57,7 +71,7 @@ async ({ variant, mode, values, pause }) => {
   if (mode === "isolated") {
     for (const [index, value] of values.entries()) {
       event(value);
-      await shown(value);
+      await shown();
       await sleep(pause + ((index * 37) % 100)); // so that moves fall on any phase of the frames
     }
   } else {
@@ -65,9 +79,10 @@ async ({ variant, mode, values, pause }) => {
       await frame(); // a real mouse's events come once a frame, too
       event(value);
     }
-    await shown(values.at(-1));
+    await shown();
   }
   await sleep(300);
+  cancelAnimationFrame(following);
   document.removeEventListener("kit:painted", onPainted);
   panel.removeEventListener("load", onLoad, true);
   return { events, paints, wire: window.wire.filter((entry) => entry.type === "display_data" || entry.type === "comm_msg") };

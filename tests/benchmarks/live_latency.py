@@ -2,27 +2,31 @@
 
 Variants
     ``floor``: a slider that the kernel answers without computing (echo.py), sending as the explorer does.
-    ``explorer``: `kit.Explorer`, on one photograph with noise of 20 levels.
+    ``explorer``: `kit.Explorer`, on one photograph with noise of 20 levels. While the slider rests, it
+    fetches answers ahead along the slider, as it does for people; ``known_ahead`` is the share of paints that
+    it did not have to ask for any more.
+    ``asking``: the same with ``ahead=0``, so that every move asks the kernel.
     ``usual``: usual_way.ipynb, as such sliders are commonly written, on the same photograph and noise.
     All of them run in one stock JupyterLab server, each with its own kernel, in headless Chromium, and stay
     open during the whole run; every repeat goes once through all models and variants in turn.
 
 Moves
     A script in the page (drive.js) sets the brightness slider and fires the event that a hand would.
-    ``isolated``: a move, then 0.2 to 0.3 s of rest once its answer is painted. ``drag``: one move each frame,
-    60 Hz, no value twice. ``… during fit``: the same while another cell of the notebook trains a network
-    (explorer only).
+    ``isolated``: a move to another place of the slider, then 0.2 to 0.3 s of rest once its answer is painted.
+    ``drag``: one move each frame, 60 Hz, five times along the slider. ``… during fit``: the same while
+    another cell of the notebook trains a network (explorer only).
 
 Times
-    From the event to the first task after the frame that shows the bars of that very value; moves that a
-    newer one overtook are never painted and have no time. For figures that frame is the one after the image
-    has loaded. ``painted_hz``: paints over the time from the first event to the last paint. ``settle_ms``:
-    from the last event to its paint. ``max_in_flight``: most requests at one time that the kernel had not
-    answered; ``max_backlog``: those plus one where a newer value waits in the page. ``forward_p50_ms``: the
-    forward pass in a loop in the same kernel, just before the moves: the light engine for the explorer,
-    ``model.predict`` for the usual way. ``wait_ms``, ``transport_ms``, ``kernel_ms`` and ``paint_ms`` split
-    the explorer's time: until it is sent, there and back, in the kernel, until it is painted; medians.
-    Percentiles are over all repeats together; ``p50_range_ms`` has the lowest and highest p50 of a repeat.
+    From the event to the first task after the frame that shows the bars of that very value (which comes again
+    only after 0.7 s); moves that a newer one overtook are never painted and have no time. For figures that
+    frame is the one after the image has loaded. ``painted_hz``: paints over the time from the first event to
+    the last paint. ``settle_ms``: from the last event to its paint. ``max_in_flight``: most updates at one
+    time that the kernel had not answered; ``max_backlog``: those plus one where a newer value waits in the
+    page. ``forward_p50_ms``: the forward pass in a loop in the same kernel, just before the moves: the light
+    engine for the explorer, ``model.predict`` for the usual way. ``wait_ms``, ``transport_ms``, ``kernel_ms``
+    and ``paint_ms`` split the time of the updates that were asked for: until it is sent, there and back, in
+    the kernel, until it is painted; medians. Percentiles are over all repeats together; ``p50_range_ms`` has
+    the lowest and highest p50 of a repeat.
 """
 
 import argparse
@@ -49,7 +53,7 @@ from tests import chromium  # noqa: E402
 from tests.browser.lab import JupyterLab, Notebook, jupyter_lab  # noqa: E402
 
 MODELS = ("efficientnet_lite0", "fashion_mnist")
-VARIANTS = ("floor", "explorer", "usual")
+VARIANTS = ("floor", "explorer", "asking", "usual")
 MODES = ("isolated", "drag")
 PACKAGES = (
     "jupyterlab",
@@ -70,7 +74,7 @@ import numpy as np
 model = {model!r}
 photos = kit.samples.photos("photographs" if model == "efficientnet_lite0" else "fashion_mnist")
 photo = next((photo for photo in photos if photo.name == "astronaut.jpg"), photos[0])
-explorer = kit.Explorer(kit.samples.classifier(model), photo)
+explorer = kit.Explorer(kit.samples.classifier(model), photo{option})
 explorer.settings = {{"noise": 20}}
 explorer
 """
@@ -84,8 +88,10 @@ print("training")
 trained.fit(pictures, labels, epochs=1000, verbose=0)
 """
 FLOOR = "from tests.benchmarks.echo import Echo\nEcho()"
+LIGHT = "forward = lambda: explorer.classifier.engine.predict(explorer.tensor)"
 FORWARD = {
-    "explorer": "forward = lambda: explorer.classifier.engine.predict(explorer.tensor)",
+    "explorer": LIGHT,
+    "asking": LIGHT,
     "usual": "x = preprocess(photo)\nforward = lambda: model.predict(x, verbose=0)",
 }
 TIMED = """
@@ -171,9 +177,10 @@ def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
         cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
         cells[0] = f"MODEL = {model!r}\nDATA = {str(ROOT / 'data')!r}"
     else:
-        cells = [FLOOR] if variant == "floor" else [EXPLORER.format(model=model), FIT]
+        option = ", ahead=0" if variant == "asking" else ""
+        cells = [FLOOR] if variant == "floor" else [EXPLORER.format(model=model, option=option), FIT]
     book = lab.open(cells, wire=True)
-    for index in range(len(cells) if variant != "explorer" else 1):
+    for index in range(len(cells) if variant == "usual" else 1):
         book.run(index)
     slider = ".noUi-target" if variant == "usual" else "input[data-key=brightness]"
     book.page.locator(slider).first.wait_for(timeout=60_000)
@@ -190,33 +197,51 @@ def _forward(book: Notebook, variant: str) -> float | None:
 
 def _moves(book: Notebook, variant: str, mode: str, count: int) -> dict[str, Any]:
     """Move the slider and return latencies and counts of this run."""
-    # Neither neutral nor dark; in steps of 0.01, the finest that all sliders take.
-    values = [round(0.5 + 0.01 * (index * 199 // max(count - 1, 1)), 2) for index in range(count)]
+    # Places of the sliders that are neither neutral nor dark.
+    places = [round(0.5 + 0.05 * index, 2) for index in range(40)]
+    drag = [places[index % len(places)] for index in range(count)]
+    values = drag if mode == "drag" else [places[index * 39 // (count - 1)] for index in range(count)]
     book.page.bring_to_front()
     log = book.page.evaluate(DRIVE, {"variant": variant, "mode": mode, "values": values, "pause": 200})
-    events = {_hundredths(event["value"]): event["time"] for event in log["events"]}
-    paints = [paint for paint in log["paints"] if _hundredths(paint["value"]) in events]
-    first, last = log["events"][0], log["events"][-1]
-    reached = [paint for paint in paints if _hundredths(paint["value"]) == _hundredths(last["value"])]
-    requests, split = _requests(log, variant)
+    events, last = log["events"], log["events"][-1]
+    paints = [
+        paint | {"event": event}
+        for paint in log["paints"]
+        if (event := _cause(paint["value"], paint["time"], events))
+    ]
+    reached = [paint for paint in paints if paint["event"] is last]
+    requests = _requests(log, variant)
     return {
-        "latencies": [paint["time"] - events[_hundredths(paint["value"])] for paint in paints],
-        "painted_hz": 1000 * len(paints) / (paints[-1]["time"] - first["time"]),
-        "event_hz": 1000 * (count - 1) / (last["time"] - first["time"]),
+        "latencies": [paint["time"] - paint["event"]["time"] for paint in paints],
+        "painted_hz": 1000 * len(paints) / (paints[-1]["time"] - events[0]["time"]),
+        "event_hz": 1000 * (count - 1) / (last["time"] - events[0]["time"]),
         "painted": len(paints),
+        "known_ahead": sum(_is_known(paint) for paint in paints) if variant != "usual" else 0,
         "events": count,
         "settle": reached[0]["time"] - last["time"] if reached else float("inf"),
         "last_shown": bool(paints) and paints[-1] is (reached or [None])[-1],
-        "backlog": _backlog(requests, log["events"]),
-        "in_flight": max(_under_way(requests, time) for _, time, _ in requests),
-        "split": split,
+        "backlog": _backlog(requests, events, [paint["event"] for paint in paints if _is_known(paint)]),
+        "in_flight": max((_under_way(requests, time) for _, time, _ in requests), default=0),
+        "split": _split(requests, events, paints),
     }
 
 
-def _requests(
-    log: dict[str, Any], variant: str
-) -> tuple[list[tuple[int, float, float]], dict[str, list[float]]]:
-    """Requests as (value in hundredths, sent, answered), and the parts of the time of those painted."""
+def _is_known(paint: dict[str, Any]) -> bool:
+    return paint["kernelMs"] is None
+
+
+def _cause(value: float, time: float, events: Sequence[dict[str, float]]) -> dict[str, float] | None:
+    """Return the last event that asked for this value before this time."""
+    asked = [
+        event
+        for event in events
+        if event["time"] <= time and _hundredths(event["value"]) == _hundredths(value)
+    ]
+    return asked[-1] if asked else None
+
+
+def _requests(log: dict[str, Any], variant: str) -> list[tuple[float, float, float]]:
+    """Updates that were asked for, as (value, sent, answered); what is fetched ahead is none."""
     kind = "display_data" if variant == "usual" else "comm_msg"
     answers: dict[str, float] = {}
     for entry in log["wire"]:
@@ -227,45 +252,57 @@ def _requests(
             and (kind == "display_data" or entry["data"]["method"] == "custom")
         ):
             answers.setdefault(entry["parent"], entry["time"])
-    requests = [
-        (_hundredths(value), entry["time"], answers.get(entry["id"], float("inf")))
+    return [
+        (value, entry["time"], answers.get(entry["id"], float("inf")))
         for entry in log["wire"]
         if entry["sent"] and (value := _value(entry)) is not None
     ]
-    events = {_hundredths(event["value"]): event["time"] for event in log["events"]}
-    painted = {_hundredths(paint["value"]): paint for paint in reversed(log["paints"])}
+
+
+def _split(
+    requests: Sequence[tuple[float, float, float]],
+    events: Sequence[dict[str, float]],
+    paints: Sequence[dict[str, Any]],
+) -> dict[str, list[float]]:
+    """Split the times of those updates that were painted into their parts."""
     split: dict[str, list[float]] = {"wait": [], "transport": [], "kernel": [], "paint": []}
+    asked = {paint["event"]["time"]: paint for paint in reversed(paints) if not _is_known(paint)}
     for value, sent, answered in requests:
-        if value in painted and value in events:
-            kernel = painted[value]["kernelMs"] or 0.0
-            split["wait"].append(sent - events[value])
-            split["kernel"].append(kernel)
-            split["transport"].append(answered - sent - kernel)
-            split["paint"].append(painted[value]["time"] - answered)
-    return requests, split
+        event = _cause(value, sent, events)
+        paint = asked.get(event["time"]) if event else None
+        if event and paint:
+            split["wait"].append(sent - event["time"])
+            split["kernel"].append(paint["kernelMs"])
+            split["transport"].append(answered - sent - paint["kernelMs"])
+            split["paint"].append(paint["time"] - answered)
+    return split
 
 
 def _value(entry: dict[str, Any]) -> float | None:
-    """Brightness that a message to the kernel carries."""
+    """Brightness that a message to the kernel asks for."""
     data = entry["data"]
-    if data.get("method") == "custom":
-        return data["content"].get("settings", {}).get("brightness")
-    return data.get("state", {}).get("value")
+    if data.get("method") != "custom":
+        return data.get("state", {}).get("value")
+    content = data["content"]
+    return content["settings"].get("brightness") if content.get("kind") == "settings" else None
 
 
-def _under_way(requests: Sequence[tuple[int, float, float]], time: float) -> int:
+def _under_way(requests: Sequence[tuple[float, float, float]], time: float) -> int:
     return sum(sent <= time < answered for _, sent, answered in requests)
 
 
-def _backlog(requests: Sequence[tuple[int, float, float]], events: Sequence[dict[str, float]]) -> int:
-    """Most requests that were under way when a move came, plus one where that move had to wait."""
+def _backlog(
+    requests: Sequence[tuple[float, float, float]],
+    events: Sequence[dict[str, float]],
+    known: Sequence[dict[str, float]],
+) -> int:
+    """Most updates that were under way when a move came, plus one where that move had to wait."""
     deepest = 0
-    sent_at = {value: sent for value, sent, _ in requests}
     for event in events:
         under_way = _under_way(requests, event["time"])
-        waits = sent_at.get(_hundredths(event["value"]), float("inf")) > event["time"] + 4
-        deepest = max(deepest, under_way + waits)
-    return max(deepest, *(_under_way(requests, sent) for _, sent, _ in requests))
+        sent = any(event["time"] <= sent <= event["time"] + 4 for _, sent, _ in requests)
+        deepest = max(deepest, under_way + (event not in known and not sent))
+    return max([deepest, *(_under_way(requests, sent) for _, sent, _ in requests)])
 
 
 def _hundredths(value: float) -> int:
@@ -290,13 +327,18 @@ def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) ->
         "painted_hz": round(statistics.median(run["painted_hz"] for run in own), 1),
         "event_hz": round(statistics.median(run["event_hz"] for run in own), 1),
         "painted": sum(run["painted"] for run in own),
+        "known_ahead": round(sum(run["known_ahead"] for run in own) / sum(run["painted"] for run in own), 2),
         "events": sum(run["events"] for run in own),
         "max_backlog": max(run["backlog"] for run in own),
         "max_in_flight": max(run["in_flight"] for run in own),
         "settle_ms": round(statistics.median(run["settle"] for run in own), 1),
         "last_shown": all(run["last_shown"] for run in own),
         "forward_p50_ms": None if forward is None else round(forward, 2),
-        **{name: round(statistics.median(values), 1) for name, values in split.items() if variant != "usual"},
+        **{
+            name: round(statistics.median(values), 1)
+            for name, values in split.items()
+            if values and variant != "usual"
+        },
     }
 
 
@@ -317,7 +359,8 @@ def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for model in dict.fromkeys(row["model"] for row in rows):
         small = model == "fashion_mnist"
         floor, explorer, usual = (
-            [table.get((model, mode, variant)) for mode in MODES] for variant in VARIANTS
+            [table.get((model, mode, variant)) for mode in MODES]
+            for variant in ("floor", "explorer", "usual")
         )
         if explorer[0] is None:
             continue
@@ -368,7 +411,7 @@ def _print(report: dict[str, Any]) -> None:
         "p95_ms",
         "painted_hz",
         "painted",
-        "events",
+        "known_ahead",
         "max_backlog",
         "settle_ms",
         "forward_p50_ms",

@@ -113,6 +113,37 @@ def test_bars_follow_a_slider_and_show_where_it_was_let_go(shown, classifier, ph
     assert requests_under_way(shown.page) == 1
 
 
+def answers_ahead(page, **settings):
+    """Brightness of each answer that the kernel has sent ahead of the hand, for these other settings."""
+    views = page.evaluate(
+        """() => window.wire.filter((entry) => !entry.sent && entry.data?.content?.kind === 'ahead')
+          .flatMap((entry) => entry.data.content.views.map((view) => view.settings))"""
+    )
+    return [view["brightness"] for view in views if settings.items() <= view.items()]
+
+
+def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, classifier, photos):
+    shown.put("noise", 20)
+    shown.state()
+    shown.control("brightness").hover()
+    places = [round(0.05 * index, 2) for index in range(61)]
+    for _ in range(200):
+        if len(answers_ahead(shown.page, noise=20)) >= len(places):
+            break
+        shown.page.wait_for_timeout(50)
+    assert sorted(answers_ahead(shown.page, noise=20)) == places
+    for value in (1.45, 0.2, 2.95):
+        shown.put("brightness", value)
+        shown.assert_shows(classifier, photos["cat.jpg"], brightness=value, noise=20)
+        assert "known ahead" in shown.root.locator(".kit-latency").inner_text()
+        perturbation = kit.Perturbation(brightness=value, noise=20)
+        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(photos["cat.jpg"]).pixels)
+        seen = classifier.preprocessing.picture(classifier.tensor(photos["cat.jpg"], perturbation))
+        np.testing.assert_array_equal(shown.pixels(1), seen)
+        assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
+    assert len(answers_ahead(shown.page, noise=20)) == len(places), "what is known was asked for again"
+
+
 def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, classifier, photos):
     groups = [control for control in view.controls(classifier.preprocessing) if control["group"] == "steps"]
     for control in groups:
@@ -306,6 +337,15 @@ def test_small_grey_pictures_work_alike(notebook):
     small.drag("noise", [0.2, 0.5])
     noise = float(small.control("noise").input_value())
     state = small.assert_shows(network, picture, noise=noise)
+    small.page.wait_for_timeout(1000)  # several answers come in one message here
+    for value in (noise + 1, noise - 2):
+        small.put("noise", value)
+        small.assert_shows(network, picture, noise=value)
+        assert "known ahead" in small.root.locator(".kit-latency").inner_text()
+        seen = network.preprocessing.picture(network.tensor(picture, kit.Perturbation(noise=value)))
+        np.testing.assert_array_equal(small.pixels(1), seen)
+    small.put("noise", noise)
+    small.state()
     assert len(state["bars"]) == 10
     np.testing.assert_array_equal(small.pixels(0), kit.Perturbation(noise=noise).apply(picture).pixels)
     small.put("polarity", "inverted")
