@@ -102,14 +102,17 @@ def test_vector_scaling_has_a_number_for_each_class_where_there_are_pictures_eno
     assert "vector scaling is left out: its 20 numbers need 200 pictures to be fitted on" in few.notes
 
 
-def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(calibration, clothes):
+def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(calibration):
     assert not any("chance" in note for note in calibration.notes)
-    sound = kit.calibrate(samples.classifier("fashion_mnist"), *clothes, resamples=200, progress=False)
-    before = sound.before
-    assert sound.notes == (
-        f"chance may explain the ECE of {before.ece.value:.3f} before: on {sound.judged} pictures it gives"
-        f" {before.ece_by_chance:.3f} on average where nothing is wrong",
+    photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
+    sound = kit.calibrate(samples.classifier("fashion_mnist"), photos, labels, resamples=200, progress=False)
+    error, chance = sound.before.ece, sound.before.ece_by_chance
+    (note,) = sound.notes
+    assert note.startswith(
+        f"chance may explain the ECE of {error.value:.3f} before: on 1000 pictures it gives"
     )
+    assert note.endswith(f" {chance:.3f} on average where nothing is wrong")
+    assert error.low == 0
 
 
 def test_answers_that_are_all_right_determine_no_temperature(classifier):
