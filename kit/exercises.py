@@ -46,6 +46,36 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: float | None,
     return f"Passed: {untouched} at {answer}, something else one step darker."
 
 
+def check_temperature(rows: Any, labels: Any, answer: float | None) -> str:
+    """Check the temperature, to one decimal, with the least negative log-likelihood.
+
+    Parameters
+    ----------
+    rows
+        float32, shape (N, classes): softmax probabilities.
+    labels
+        Shape (N,): index of the right class.
+    answer
+        To one decimal; None while the question is open.
+
+    Returns
+    -------
+    str
+        One line: passed, or which way to go.
+    """
+    from kit.calibration.temperature import fit_temperature  # noqa: PLC0415 (only this check needs it)
+
+    if answer is None:
+        return "Open: set answer to a temperature with one decimal, such as 1.1."
+    if answer <= 0:
+        return f"Not yet: a temperature is above 0, and {answer} is not."
+    best = fit_temperature(np.asarray(rows), np.asarray(labels))
+    if abs(answer - best) > 0.1:
+        direction = "higher" if answer < best else "lower"
+        return f"Not yet: the right answers become more probable at a {direction} temperature than {answer}."
+    return f"Passed: the least negative log-likelihood is at {best:.1f}."
+
+
 def check_installation() -> str:
     """Check the versions of what the kit needs, and one prediction of the bundled network.
 

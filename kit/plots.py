@@ -4,7 +4,7 @@ Every function returns a PNG with alternative text, and takes no part in pyplot'
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -90,6 +90,37 @@ def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], column
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in pictures)
     return _image(figure, f"{len(pictures)} pictures: {titles}.")
+
+
+def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.floating]]]]) -> Any:
+    """Draw how often each confidence comes up, for several kinds of pictures beside each other.
+
+    Parameters
+    ----------
+    panels
+        Pairs of a title and confidences, 0..1, shape (N,), by what they belong to.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    figure = Figure(figsize=(4 * len(panels), 3), layout="constrained")
+    for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for (kind, confidences), color in zip(kinds.items(), ("#1b6ec2", "#e0a458", "#555"), strict=False):
+            shares = np.full(len(confidences), 100 / len(confidences))
+            axes.hist(confidences, np.linspace(0, 1, 21), weights=shares, alpha=0.6, color=color, label=kind)
+        axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="pictures (%)")
+        axes.legend(loc="upper left", frameon=False)
+    alt = " ".join(
+        f"{title}: mean confidence "
+        + ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
+        + "."
+        for title, kinds in panels
+    )
+    return _image(figure, f"Histograms of confidence. {alt}")
 
 
 def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:

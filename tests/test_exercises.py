@@ -1,9 +1,10 @@
 """Self-checks pass the right answer only, and say why another does not hold."""
 
+import numpy as np
 import pytest
 
 from kit import samples
-from kit.exercises import Mystery, check_brightness, check_installation
+from kit.exercises import Mystery, check_brightness, check_installation, check_temperature
 from kit.faults import CATALOGUE
 from kit.perturbation import Perturbation
 
@@ -77,3 +78,19 @@ def test_the_installation_is_complete_here():
 def test_an_old_package_is_named_with_what_is_expected(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1" if name == "keras" else "99")
     assert "Expected keras >=3.15.1, found 0.1" in check_installation()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (None, "Open: set answer to a temperature with one decimal, such as 1.1."),
+        (0, "Not yet: a temperature is above 0, and 0 is not."),
+        (1.5, "Not yet: the right answers become more probable at a higher temperature than 1.5."),
+        (2.6, "Not yet: the right answers become more probable at a lower temperature than 2.6."),
+        (2.0, "Passed: the least negative log-likelihood is at 2.0."),
+    ],
+)
+def test_the_temperature_is_the_one_that_fits_best(answer, reply):
+    # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
+    rows = np.array([[0.9, 0.1]] * 4, np.float32)
+    assert check_temperature(rows, [0, 0, 0, 1], answer) == reply

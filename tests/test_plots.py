@@ -36,6 +36,16 @@ def test_pictures_carry_their_titles_as_alternative_text():
     assert height > width / 2
 
 
+def test_confidences_are_told_in_words_too():
+    kinds = {"good data": np.array([0.9, 1.0]), "bad data": np.array([0.5, 0.7])}
+    figure = plots.confidence_figure([("made up", kinds), ("real", {"good data": np.array([0.8])})])
+    assert figure.alt == (
+        "Histograms of confidence. made up: mean confidence 95% on good data, 60% on bad data."
+        " real: mean confidence 80% on good data."
+    )
+    assert size(figure)[0] > 500
+
+
 def test_reliability_is_told_in_words_too():
     bins = (Bin(0.4, 0.6, 10, 0.5, 0.2, (0.1, 0.5)), Bin(0.8, 1.0, 30, 0.9, 0.8, (0.6, 0.9)))
     figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
