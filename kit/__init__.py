@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kit.diagnosis import diagnose
     from kit.explorer import Explorer
     from kit.images import Photo, load_image
+    from kit.novelty import Novelty, fit_novelty, novelty_of
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing
     from kit.scaling import Scaling
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Classifier": "kit.classifier",
     "Explorer": "kit.explorer",
+    "Novelty": "kit.novelty",
     "Perturbation": "kit.perturbation",
     "Photo": "kit.images",
     "Preprocessing": "kit.preprocessing",
@@ -33,7 +35,9 @@ _HOMES = {
     "check": "kit.checkup",
     "diagnose": "kit.diagnosis",
     "faults": "kit",
+    "fit_novelty": "kit.novelty",
     "load_image": "kit.images",
+    "novelty_of": "kit.novelty",
     "plots": "kit",
     "samples": "kit",
 }
@@ -41,6 +45,7 @@ _HOMES = {
 __all__ = [
     "Classifier",
     "Explorer",
+    "Novelty",
     "Perturbation",
     "Photo",
     "Preprocessing",
@@ -52,7 +57,9 @@ __all__ = [
     "exercises",
     "fault_costs",
     "faults",
+    "fit_novelty",
     "load_image",
+    "novelty_of",
     "plots",
     "samples",
 ]

@@ -506,6 +506,11 @@ class Classifier:
         return f"Classifier({self.name!r}, {sides} -> {len(self.class_names)} classes, {runner}{known})"
 
     @property
+    def compiled(self) -> bytes | None:
+        """The network in the ``.tflite`` format; None where it runs in Keras alone."""
+        return self._compiled.data
+
+    @property
     def source(self) -> Archive | None:
         """The file that this classifier came from; None of one made from a model."""
         return self._archive

@@ -1,0 +1,452 @@
+"""Whether a picture is like the training pictures at all, so that a classifier can answer "none of these".
+
+A softmax gives every picture to one of its classes, however strange it is. Four scores tell strangers from
+acquaintances, each higher for what is stranger:
+
+- ``"probability"``: 1 minus the largest softmax probability (Hendrycks and Gimpel 2017, arXiv 1610.02136).
+- ``"energy"``: minus the logarithm of the sum of exponentials of the logits (Liu et al. 2020, arXiv
+  2010.03759).
+- ``"batchnorm"``: divergence of the first layers' channel statistics from those of training, in nats.
+- ``"features"``: squared Mahalanobis distance to the nearest class, with one covariance for all (Lee et al.
+  2018, arXiv 1807.03888), of each channel's mean and standard deviation at the end of every stage.
+
+``"combined"`` is the logarithm of the sum of the exponentials of two of them, the energy and the logarithm of
+the distance, each standardized on held-back pictures: high as soon as one of the two is.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from kit import archive
+from kit.checking import known, number
+from kit.classifier import Classifier
+from kit.engine import LiteEngine
+from kit.heads import probabilities
+from kit.images import Photo, Source, as_photos
+from kit.inner import Inside, reveal
+
+Float64 = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+
+METHODS = ("combined", "features", "energy", "batchnorm", "probability")
+"""Names of the scores; the first of these that a network allows decides. This order was chosen without any of
+the pictures that the method is judged by: ``tests/benchmarks/novelty.py`` says how."""
+FALSE_POSITIVES = 0.05
+"""Share of ordinary pictures that is taken for novel, unless another is asked for."""
+
+_PART = 32
+# A covariance needs some times more pictures than it has rows, and a mean some at all.
+_PER_FEATURE, _PER_CLASS, _FEWEST = 10, 10, 20
+# Share of the mean variance that is added to every variance: channels that hardly move are not divided by 0.
+_SHRINKAGE = 1e-3
+# Where a network leaves the size of its input open.
+_OPEN_SIDE = 96
+_TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Where the training pictures lie in the space of channel statistics.
+
+    Attributes
+    ----------
+    whitening
+        float32 (D * (D + 1) / 2,): the lower triangle, row by row, of a matrix L whose L @ L.T is the inverse
+        of the shared covariance; or (D,), its diagonal, where the pictures were too few for a covariance.
+    means
+        float32 (classes, D): mean of each class that enough training pictures belong to, times the whitening.
+    """
+
+    whitening: Float32
+    means: Float32
+
+    @cached_property
+    def _matrix(self) -> Float64:
+        size = self.means.shape[1]
+        if self.whitening.size == size:
+            return self.whitening.astype(np.float64)
+        matrix = np.zeros((size, size))
+        matrix[np.tril_indices(size)] = self.whitening
+        return matrix
+
+    def distances(self, values: Float64) -> Float64:
+        """Squared Mahalanobis distance to the nearest mean: float64 (N, D) to (N,)."""
+        white = values * self._matrix if self._matrix.ndim == 1 else values @ self._matrix
+        means = self.means.astype(np.float64)
+        each = [((white - mean) ** 2).sum(axis=1) for mean in means]
+        nearest: Float64 = np.min(each, axis=0)
+        return nearest
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Novelty:
+    """Scores of held-back pictures, which say what is ordinary for a classifier, and how to score others.
+
+    Attributes
+    ----------
+    classifier
+        Whose network and preprocessing are used.
+    held_back
+        Name of a score to float32 (pictures,): its values on pictures that the network was not trained on, in
+        ascending order.
+    features
+        Where the training pictures lie; None where the network or the number of pictures does not allow it.
+    false_positive_rate
+        Share of ordinary pictures that is taken for novel, above 0 and below 1.
+    """
+
+    classifier: Classifier
+    held_back: Mapping[str, Float32]
+    features: Features | None = None
+    false_positive_rate: float = field(default=FALSE_POSITIVES)
+
+    @property
+    def method(self) -> str:
+        """The score that decides: the first of `METHODS` that there is."""
+        return next(name for name in METHODS if name in self.held_back)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """For each score the value above which a picture is novel.
+
+        The smallest held-back value such that a further ordinary picture lies above it with at most the
+        `false_positive_rate` (as in split conformal prediction: the ⌈(n + 1)(1 - rate)⌉-th smallest);
+        infinite where the held-back pictures are too few for so small a rate.
+        """
+        return {name: self._limit(name, self.false_positive_rate) for name in self.held_back}
+
+    def measure(self, tensors: Float32) -> dict[str, Float64]:
+        """Score tensors that are prepared already.
+
+        Parameters
+        ----------
+        tensors
+            float32 (N, H, W, C). Not changed.
+
+        Returns
+        -------
+        dict
+            Name of each score to float64 (N,), higher for what is stranger.
+        """
+        scores = self._instruments.scores(tensors, self.features)
+        return self._with_combined({name: scores[name] for name in scores if name in self.held_back})
+
+    def scores(self, photos: Source | Iterable[Source]) -> dict[str, Float64]:
+        """Score photos, prepared by the classifier's own preprocessing.
+
+        Parameters
+        ----------
+        photos
+            One or several of what `load_image` takes.
+
+        Returns
+        -------
+        dict
+            Name of each score to float64 (N,), higher for what is stranger.
+
+        Raises
+        ------
+        ValueError
+            No preprocessing is known, or it gives tensors that do not fit the network.
+        """
+        chosen = as_photos(photos)
+        parts = [self.measure(_tensors(self.classifier, part)) for part in _portions(chosen)]
+        return {
+            name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in self.held_back
+        }
+
+    def is_novel(self, photos: Source | Iterable[Source], method: str | None = None) -> npt.NDArray[np.bool_]:
+        """Tell which photos are none of the classes: bool (N,), True above the threshold.
+
+        Parameters
+        ----------
+        photos
+            One or several of what `load_image` takes.
+        method
+            One of the scores that there are; `method` of this object by default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another score, or photos that cannot be prepared.
+        """
+        name = self._chosen(method)
+        return np.asarray(self.scores(photos)[name] > self.thresholds[name])
+
+    def chances(self, scores: npt.ArrayLike, method: str | None = None) -> Float64:
+        """Return how probable it is that an ordinary picture scores so high or higher.
+
+        Parameters
+        ----------
+        scores
+            Shape (N,): values of one score.
+        method
+            Which score; `method` of this object by default.
+
+        Returns
+        -------
+        float64, shape (N,)
+            (1 + held-back pictures as high or higher) / (1 + held-back pictures): above 0, up to 1.
+        """
+        held = self.held_back[self._chosen(method)]
+        values = np.asarray(scores, np.float32)
+        lower = np.searchsorted(held, values, side="left")
+        return np.asarray((1 + len(held) - lower) / (1 + len(held)), np.float64)
+
+    def attached(self) -> Classifier:
+        """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""
+        return self.classifier.carrying(archive.NOVELTY, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return everything but the classifier as an ``.npz`` file."""
+        arrays: dict[str, Any] = {"false_positive_rate": np.array(self.false_positive_rate)}
+        arrays |= {f"held_back_{name}": values for name, values in self.held_back.items()}
+        if self.features is not None:
+            arrays |= {"whitening": self.features.whitening, "means": self.features.means}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, classifier: Classifier) -> Self:
+        """Return the value that `to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            Anything else, or what was fitted for another network.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            held_back = {
+                name: np.sort(np.asarray(arrays[f"held_back_{name}"], np.float32).reshape(-1))
+                for name in METHODS
+                if f"held_back_{name}" in arrays
+            }
+            features = Features(arrays["whitening"], arrays["means"]) if "means" in arrays else None
+            if not held_back or ("features" in held_back) != (features is not None):
+                raise KeyError("scores")  # noqa: TRY301 (one line tells of everything that is wrong)
+            restored = cls(classifier, held_back, features, _rate(float(arrays["false_positive_rate"])))
+            restored.measure(
+                np.zeros((1, *(side or _OPEN_SIDE for side in classifier.input_shape)), np.float32)
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                "Expected a novelty as kit.fit_novelty makes it for this network, received other bytes"
+                f" ({str(error).splitlines()[0] if str(error) else type(error).__name__}); fit it anew"
+            ) from error
+        return restored
+
+    def __repr__(self) -> str:
+        count = len(self.held_back[self.method])
+        names = ", ".join(name for name in METHODS if name in self.held_back)
+        rate = f"{self.false_positive_rate:.3g}"
+        return (
+            f"Novelty({self.classifier.name!r}, {names}; {count} held-back pictures, {rate} false positives)"
+        )
+
+    @cached_property
+    def _instruments(self) -> "_Instruments":
+        return _Instruments(self.classifier)
+
+    def _chosen(self, method: str | None) -> str:
+        return self.method if method is None else known("score", method, tuple(self.held_back))
+
+    def _limit(self, name: str, rate: float) -> float:
+        held = self.held_back[name]
+        # Rounded, since 0.95 * 20 is a little above 19 in binary.
+        rank = int(np.ceil(round((len(held) + 1) * (1 - rate), 9)))
+        return float(held[rank - 1]) if rank <= len(held) else float("inf")
+
+    def _with_combined(self, scores: dict[str, Float64]) -> dict[str, Float64]:
+        if "combined" in self.held_back:
+            scores["combined"] = _combined(scores, self.held_back)
+        return scores
+
+
+def fit_novelty(
+    classifier: Classifier,
+    training: Iterable[Source],
+    held_back: Iterable[Source],
+    *,
+    false_positive_rate: float = FALSE_POSITIVES,
+) -> Novelty:
+    """Learn what is ordinary for a classifier.
+
+    Parameters
+    ----------
+    classifier
+        With a known preprocessing. Not changed.
+    training
+        Pictures that the network was trained on, the more the better: all classes, ten times as many as
+        there are channel statistics (160 in the bundled network for clothes). With fewer, each statistic is
+        weighed by itself; with fewer than 20, ``"features"`` and ``"combined"`` are left out.
+    held_back
+        Ordinary pictures that it was not trained on, at least 1 / `false_positive_rate` - 1 of them. They set
+        the thresholds, so measure success on others.
+    false_positive_rate
+        Share of ordinary pictures that may be taken for novel, above 0 and below 1.
+
+    Returns
+    -------
+    Novelty
+        ``"energy"`` is missing for a network that does not end in a softmax, ``"batchnorm"`` without
+        statistics of training in the first layers; a network that runs in Keras has ``"batchnorm"`` and
+        ``"probability"`` at most.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Too few held-back pictures, another rate, or pictures that cannot be prepared.
+    """
+    rate = _rate(false_positive_rate)
+    known_photos, others = as_photos(training), as_photos(held_back)
+    # The smallest number whose largest score can be the threshold; rounded, since 1 / 0.05 is not quite 20.
+    fewest = int(np.ceil(round(1 / rate - 1, 6)))
+    if len(others) < fewest:
+        raise ValueError(
+            f"Expected at least {fewest} held-back pictures for a false-positive rate of {rate:g}, received"
+            f" {len(others)}; give more or raise the rate"
+        )
+    instruments = _Instruments(classifier)
+    features = None
+    if instruments.inner is not None and instruments.inner.widths and len(known_photos) >= _FEWEST:
+        insides = [
+            instruments.inside(_tensors(classifier, part))
+            for part in _portions(known_photos, "training pictures")
+        ]
+        values = np.concatenate([_statistics(inside) for inside in insides])
+        features = _fitted(values, np.concatenate([inside.outputs.argmax(axis=1) for inside in insides]))
+    parts = [
+        instruments.scores(_tensors(classifier, part), features)
+        for part in _portions(others, "held-back pictures")
+    ]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if "energy" in found and "features" in found:
+        found["combined"] = _combined(found, found)
+    ordered = {name: np.sort(found[name].astype(np.float32)) for name in METHODS if name in found}
+    return Novelty(classifier, ordered, features, rate)
+
+
+def novelty_of(classifier: Classifier) -> Novelty | None:
+    """Return what a classifier carries, from its file or `attached`; None if missing or damaged."""
+    data = classifier.carried(archive.NOVELTY)
+    if data is None:
+        return None
+    try:
+        return Novelty.from_bytes(data, classifier)
+    except ValueError:
+        return None
+
+
+class _Instruments:
+    """What a classifier's pictures are measured with: its network with more outputs, and its taps."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        engine, compiled = classifier.engine, classifier.compiled
+        lite = engine if isinstance(engine, LiteEngine) else None
+        self.inner = None if compiled is None or lite is None else reveal(compiled)
+        if self.inner is not None and lite is not None:
+            self._engine = LiteEngine(self.inner.compiled, threads=lite.threads)
+        taps = classifier.taps
+        self._taps = taps if taps is not None and taps.source else None
+        if self._taps is not None:
+            self._tap_engine = LiteEngine(self._taps.compiled, threads=1)
+
+    def inside(self, tensors: Float32) -> Inside:
+        """Run the network; only where `inner` is known."""
+        inner: Any = self.inner
+        result: Inside = inner.parts(self._engine.predict(tensors))
+        return result
+
+    def scores(self, tensors: Float32, features: Features | None) -> dict[str, Float64]:
+        """Every score but the combined one."""
+        scores: dict[str, Float64] = {}
+        head = self._classifier.head
+        if self.inner is None:
+            rows = self._classifier.predict_tensors(tensors)
+        else:
+            inside = self.inside(tensors)
+            rows = probabilities(inside.outputs, head)
+            if features is not None:
+                scores["features"] = features.distances(_statistics(inside))
+            logits = inside.outputs if head == "logits" else inside.logits
+            if logits is not None and logits.shape[1] > 1:
+                scores["energy"] = _energy(logits.astype(np.float64))
+        if self._taps is not None:
+            from kit.diagnosis.statistics import distances  # noqa: PLC0415 (the diagnosis may ask this module)
+
+            moments = self._tap_engine.predict(tensors).astype(np.float64)
+            scores["batchnorm"] = distances(moments, self._taps).mean(axis=-1)
+        scores["probability"] = 1 - rows.max(axis=1).astype(np.float64)
+        return scores
+
+
+def _energy(logits: Float64) -> Float64:
+    largest = logits.max(axis=1)
+    return np.asarray(-largest - np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
+
+
+def _statistics(inside: Inside) -> Float64:
+    """Square roots, with their sign: averages of rectified channels are then nearer to normal."""
+    values = np.concatenate([inside.means, inside.deviations], axis=1).astype(np.float64)
+    return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
+
+
+def _fitted(values: Float64, classes: npt.NDArray[np.int64]) -> Features:
+    """Fit means and the covariance around them."""
+    count, size = values.shape
+    full = count >= _PER_FEATURE * size
+    kept = [each for each in np.unique(classes) if (classes == each).sum() >= _PER_CLASS] if full else []
+    groups = [classes == each for each in kept] or [np.ones(count, bool)]
+    means = np.stack([values[group].mean(axis=0) for group in groups])
+    around = np.concatenate([values[group] - mean for group, mean in zip(groups, means, strict=True)])
+    if not full:
+        variance = (around**2).mean(axis=0)
+        scale = 1 / np.sqrt(variance + _SHRINKAGE * variance.mean() + _TINY)
+        return Features(scale.astype(np.float32), (means * scale).astype(np.float32))
+    covariance = around.T @ around / len(around)
+    covariance += (_SHRINKAGE * np.trace(covariance) / size + _TINY) * np.eye(size)
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+    triangle = whitening[np.tril_indices(size)].astype(np.float32)
+    return Features(triangle, (means @ whitening).astype(np.float32))
+
+
+def _combined(scores: Mapping[str, Float64], held_back: Mapping[str, npt.NDArray[Any]]) -> Float64:
+    def standard(name: str, change: Any) -> Float64:
+        reference = change(held_back[name].astype(np.float64))
+        return np.asarray((change(scores[name]) - reference.mean()) / (reference.std() + _TINY))
+
+    energy = standard("energy", lambda values: values)
+    distance = standard("features", lambda values: np.log(values + _TINY))
+    return np.asarray(np.logaddexp(energy, distance))
+
+
+def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
+    return np.concatenate([classifier.tensor(photo) for photo in photos])
+
+
+def _portions(photos: Sequence[Photo], told: str = "") -> Iterable[Sequence[Photo]]:
+    """Return some photos at a time, since memory is finite; with a bar where it takes over two seconds."""
+    portions = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
+    if not told:
+        return portions
+    from tqdm.auto import tqdm  # noqa: PLC0415 (only where something may take long)
+
+    bar: Iterable[Sequence[Photo]] = tqdm(portions, desc=told, delay=2, leave=False)
+    return bar
+
+
+def _rate(value: float) -> float:
+    if not 0 < number("the false-positive rate", value) < 1:
+        raise ValueError(f"Expected a false-positive rate above 0 and below 1, received {value:g}")
+    return float(value)
