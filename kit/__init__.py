@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit import exercises, faults, plots, samples
+    from kit import exercises, faults, plots, robustness, samples
     from kit.calibration import calibrate
     from kit.checkup import check
     from kit.classifier import Classifier
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kit.novelty import Novelty, fit_novelty, novelty_of
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing
+    from kit.robustness import sweep
     from kit.scaling import Scaling
 
 _HOMES = {
@@ -39,7 +40,9 @@ _HOMES = {
     "load_image": "kit.images",
     "novelty_of": "kit.novelty",
     "plots": "kit",
+    "robustness": "kit",
     "samples": "kit",
+    "sweep": "kit.robustness",
 }
 
 __all__ = [
@@ -61,7 +64,9 @@ __all__ = [
     "load_image",
     "novelty_of",
     "plots",
+    "robustness",
     "samples",
+    "sweep",
 ]
 __version__ = "0.1.0"
 

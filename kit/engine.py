@@ -101,7 +101,7 @@ class LiteEngine:
         shape = tensors.shape
         count = shape[0]
         if count != 1:
-            part = _part_size(shape)
+            part = part_size(shape)
             if count > part or count == 0:
                 rows = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
                 return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
@@ -153,7 +153,7 @@ class KerasEngine:
     def predict(self, tensors: Tensors) -> Tensors:
         """Run the network; see `LiteEngine.predict`."""
         _check_shape(tensors.shape, self.input_shape)
-        part = _part_size(tensors.shape)
+        part = part_size(tensors.shape)
         rows = []
         for start in range(0, len(tensors), part):
             with self._lock:
@@ -164,7 +164,8 @@ class KerasEngine:
         return f"KerasEngine({_sides(self.input_shape)} -> {self.output_count})"
 
 
-def _part_size(shape: Sequence[int]) -> int:
+def part_size(shape: Sequence[int]) -> int:
+    """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
     return max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
 
 

@@ -1,0 +1,243 @@
+"""What a worker does for a sweep, in this process, in another one or on another machine."""
+
+import pickle
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.classifier import Classifier
+from kit.decoding import Decoding
+from kit.engine import part_size
+from kit.images import Photo, load_image
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.sweep_plan import Picture
+
+Float32 = npt.NDArray[np.float32]
+Opened: TypeAlias = Photo | OSError | ValueError
+"""A decoded picture, or why it cannot be read."""
+
+
+class Shared:
+    """A classifier that another process opens once, however many tasks it is sent."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_once, (pickle.dumps(self.classifier),)
+
+
+class Answers(NamedTuple):
+    """What a network says to some pictures.
+
+    Attributes
+    ----------
+    top
+        int32: the most probable class, -1 where there is no answer.
+    confidence, probability
+        float32: softmax probabilities of that class and of the labelled one, NaN where there is none.
+    errors
+        Places without an answer, each with the reason.
+    """
+
+    top: npt.NDArray[np.int32]
+    confidence: Float32
+    probability: Float32
+    errors: tuple[tuple[int, str], ...]
+
+
+class RowsTask(NamedTuple):
+    """Pictures with their labels, all to be asked about under the same perturbations."""
+
+    shared: Shared
+    pictures: tuple[Picture, ...]
+    labels: tuple[int, ...]
+    perturbations: tuple[Perturbation, ...]
+
+
+class Bracket(NamedTuple):
+    """Two values of a parameter between which an answer changes.
+
+    Attributes
+    ----------
+    last, value
+        Where the answer is still ``before``, and where it is another; either may be the larger one.
+    perturbation
+        Everything else.
+    before, after
+        Classes at the two ends.
+    """
+
+    name: str
+    last: float
+    value: float
+    perturbation: Perturbation
+    before: int
+    after: int
+
+    def at(self, value: float) -> Perturbation:
+        """Return the perturbation with this value of the parameter."""
+        return replace(self.perturbation, **{self.name: value})
+
+
+class FlipsTask(NamedTuple):
+    """A picture, and the brackets to be narrowed on it until they are no wider than their tolerances."""
+
+    shared: Shared
+    picture: Picture
+    brackets: tuple[Bracket, ...]
+    tolerances: tuple[float, ...]
+
+
+def rows(task: RowsTask) -> Answers:
+    """Ask about every picture under every perturbation, picture by picture, each decoded once."""
+    classifier = task.shared.classifier
+
+    def cells() -> Iterator[tuple[Opened, Perturbation, int]]:
+        for picture, label in zip(task.pictures, task.labels, strict=True):
+            photo = opened(picture, classifier)
+            yield from ((photo, perturbation, label) for perturbation in task.perturbations)
+
+    return answers(classifier, cells(), len(task.pictures) * len(task.perturbations))
+
+
+def flips(task: FlipsTask) -> tuple[Bracket, ...]:
+    """Narrow brackets by bisection; a bracket with a value that cannot be answered stays as wide as it is."""
+    classifier = task.shared.classifier
+    photo = opened(task.picture, classifier)
+    found = list(task.brackets)
+    open_ = set(range(len(found)))
+    while open_:
+        middles = {place: _middle(found[place], task.tolerances[place]) for place in sorted(open_)}
+        asked = {place: middle for place, middle in middles.items() if middle is not None}
+        cells = [(photo, found[place].at(middle), -1) for place, middle in asked.items()]
+        tops = answers(classifier, cells, len(cells)).top
+        for (place, middle), top in zip(asked.items(), tops.tolist(), strict=True):
+            bracket = found[place]
+            if top == bracket.before:
+                found[place] = bracket._replace(last=middle)
+            elif top >= 0:
+                found[place] = bracket._replace(value=middle, after=top)
+            else:
+                open_.discard(place)
+        open_ &= asked.keys()
+    return tuple(found)
+
+
+def _middle(bracket: Bracket, tolerance: float) -> float | None:
+    """Return the value in the middle, None where the ends are close enough."""
+    gap = abs(bracket.value - bracket.last)
+    if PARAMETERS[bracket.name].kind == "whole":
+        return None if gap <= max(1, tolerance) else (bracket.value + bracket.last) // 2
+    middle = (bracket.value + bracket.last) / 2
+    return None if gap <= tolerance or middle in (bracket.value, bracket.last) else middle
+
+
+def answers(classifier: Classifier, cells: Iterable[tuple[Opened, Perturbation, int]], count: int) -> Answers:
+    """Ask about pictures, each with its perturbation and label; a batch is made while the last one runs."""
+    top = np.full(count, -1, np.int32)
+    confidence = np.full(count, np.nan, np.float32)
+    probability = np.full(count, np.nan, np.float32)
+    errors: list[tuple[int, str]] = []
+
+    def store(places: Sequence[int], labels: Sequence[int], predicted: Float32) -> None:
+        lines, where, chosen = np.arange(len(places)), np.asarray(places), np.asarray(labels)
+        best = predicted.argmax(axis=1)
+        top[where], confidence[where] = best, predicted[lines, best]
+        probability[where] = np.where(chosen < 0, np.float32(np.nan), predicted[lines, chosen])
+
+    with ThreadPoolExecutor(1) as ahead:
+        waiting: tuple[list[int], list[int], Future[Float32]] | None = None
+        for places, labels, tensors in _batches(classifier, cells, errors):
+            # A forward pass runs without Python's lock.
+            coming = ahead.submit(classifier.predict_tensors, tensors)
+            if waiting is not None:
+                store(waiting[0], waiting[1], waiting[2].result())
+            waiting = places, labels, coming
+        if waiting is not None:
+            store(waiting[0], waiting[1], waiting[2].result())
+    return Answers(top, confidence, probability, tuple(errors))
+
+
+def _batches(
+    classifier: Classifier,
+    cells: Iterable[tuple[Opened, Perturbation, int]],
+    errors: list[tuple[int, str]],
+) -> Iterator[tuple[list[int], list[int], Float32]]:
+    """Prepare pictures in batches as large as an engine takes at a time, each of one shape."""
+    places: list[int] = []
+    labels: list[int] = []
+    tensors: list[Float32] = []
+    for place, (photo, perturbation, label) in enumerate(cells):
+        tensor = _tensor(classifier, photo, perturbation)
+        if not isinstance(tensor, np.ndarray):
+            errors.append((place, str(tensor)))
+            continue
+        if tensors and (tensor.shape != tensors[0].shape or len(tensors) == part_size(tensor.shape)):
+            yield places, labels, np.concatenate(tensors)
+            places, labels, tensors = [], [], []
+        places.append(place)
+        labels.append(label)
+        tensors.append(tensor)
+    if tensors:
+        yield places, labels, np.concatenate(tensors)
+
+
+def _tensor(
+    classifier: Classifier, photo: Opened, perturbation: Perturbation
+) -> Float32 | OSError | ValueError:
+    try:
+        return classifier.tensor(photo, perturbation) if isinstance(photo, Photo) else photo
+    except (OSError, ValueError) as error:
+        return error
+
+
+def opened(picture: Picture, classifier: Classifier) -> Opened:
+    """Decode a picture as the classifier's preprocessing asks for; what is wrong with it is returned."""
+    preprocessing = classifier.preprocessing
+    decoding = Decoding() if preprocessing is None else preprocessing.decoding
+    try:
+        if isinstance(picture, str):
+            return _kept(picture, decoding)
+        if isinstance(picture, Photo):
+            return picture.decoded(decoding)
+        return picture if isinstance(picture, ValueError) else load_image(picture, decoding=decoding)
+    except (OSError, ValueError) as error:
+        return error
+
+
+_kept_by_thread = threading.local()
+
+
+def _kept(path: str, decoding: Decoding) -> Photo:
+    """Decode a file, but not twice in a row: the blocks of one picture follow each other."""
+    if not (file := Path(path)).exists():
+        return load_image(path)  # which says so in the words of the kit
+    state = file.stat()
+    key = (path, decoding, state.st_mtime_ns, state.st_size)
+    if getattr(_kept_by_thread, "key", None) != key:
+        _kept_by_thread.key, _kept_by_thread.photo = None, None
+        _kept_by_thread.photo = load_image(path, decoding=decoding)
+        _kept_by_thread.key = key
+    photo: Photo = _kept_by_thread.photo
+    return photo
+
+
+_opening = threading.Lock()
+
+
+def _opened_once(pickled: bytes) -> Shared:
+    with _opening:
+        return _opened_lately(pickled)
+
+
+@lru_cache(maxsize=2)
+def _opened_lately(pickled: bytes) -> Shared:
+    return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
