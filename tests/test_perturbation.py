@@ -207,6 +207,7 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
     assert hash(odd) == hash(Perturbation(1.5, 20.0, 3, jpeg_quality=40, rotation=7.0))
     kinds = {name: type(value) for name, value in odd.to_dict().items()}
     assert kinds.pop("seed") is kinds.pop("jpeg_quality") is int
+    assert kinds.pop("flip_horizontal") is kinds.pop("flip_vertical") is bool
     assert set(kinds.values()) == {float}
     assert Perturbation(seed=3.0, jpeg_quality=40.0) == Perturbation(seed=3, jpeg_quality=40)
 
@@ -260,7 +261,9 @@ def test_an_unknown_setting_is_refused_with_the_nearest(key, hint):
 def test_the_table_of_parameters_describes_the_perturbation():
     defaults = {field.name: field.default for field in fields(Perturbation) if field.name != "seed"}
     assert {name: parameter.neutral for name, parameter in PARAMETERS.items()} == defaults
-    assert {name for name, _ in module._STEPS} == set(PARAMETERS)
+    steering = [key for _, keys in module._STEPS.values() for key in keys]
+    assert sorted([*module._STEPS, *steering]) == sorted(PARAMETERS)
+    assert set(module._FUNCTIONS) == set(module._STEPS)
     for name, parameter in PARAMETERS.items():
         assert parameter.name == name
         for bound in (parameter.low, parameter.high):
