@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kit.classifier import Classifier
     from kit.costs import cost_table, fault_costs
     from kit.diagnosis import diagnose
+    from kit.duplicates import find_duplicates
     from kit.explorer import Explorer
     from kit.images import Photo, load_image
     from kit.novelty import Novelty, fit_novelty, novelty_of
@@ -37,6 +38,7 @@ _HOMES = {
     "diagnose": "kit.diagnosis",
     "faults": "kit",
     "fit_novelty": "kit.novelty",
+    "find_duplicates": "kit.duplicates",
     "load_image": "kit.images",
     "novelty_of": "kit.novelty",
     "plots": "kit",
@@ -60,6 +62,7 @@ __all__ = [
     "exercises",
     "fault_costs",
     "faults",
+    "find_duplicates",
     "fit_novelty",
     "load_image",
     "novelty_of",

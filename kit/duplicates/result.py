@@ -1,0 +1,122 @@
+"""What a search for pictures that show the same has found."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two pictures that show the same.
+
+    Attributes
+    ----------
+    first, second
+        Places of the pictures: within one collection the lower one first; in two, one in each.
+    first_name, second_name
+        Their file names.
+    similarity
+        How much of the detail of one the other explains once they lie over each other, 0..1: 1 minus the
+        ratio of root mean squares of what differs and of the detail, both band-passed (Gaussians of 1 and 3
+        pixels of the thumbnail).
+    difference
+        What differs, in grey levels: the geometric mean of the root mean square and the largest, after a
+        Gaussian of 0.7 pixels, which takes out what JPEG adds.
+    change
+        What was undone: "none", "re-encoded", or of "flip", "crop" and "brightness" those that apply.
+    """
+
+    first: int
+    second: int
+    first_name: str
+    second_name: str
+    similarity: float
+    difference: float
+    change: str
+
+
+@dataclass(frozen=True, repr=False)
+class Duplicates:
+    """What `find_duplicates` found.
+
+    Attributes
+    ----------
+    pairs
+        By place.
+    sizes
+        Number of pictures: one for a collection compared within itself, two for two compared with each other.
+    unreadable
+        File name and reason, in one line each.
+    plain
+        File names of pictures with too little contrast to be compared other than for equality.
+    complete
+        False if the search was interrupted; the pairs found until then are here.
+    """
+
+    pairs: tuple[Duplicate, ...]
+    sizes: tuple[int, ...]
+    unreadable: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    complete: bool = True
+
+    @property
+    def share(self) -> float:
+        """Share of the pictures (of the second collection, if there are two) that have a duplicate, 0..1."""
+        if len(self.sizes) == 2:
+            return len({pair.second for pair in self.pairs}) / self.sizes[1]
+        return len({place for pair in self.pairs for place in (pair.first, pair.second)}) / self.sizes[0]
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """Group of each picture, int64, shape (N,): pictures joined by a chain of pairs share one.
+
+        Numbered from 0 in the order of their first pictures, for `kit.splits`.
+
+        Raises
+        ------
+        ValueError
+            Two collections were compared.
+        """
+        from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
+        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
+
+        if len(self.sizes) != 1:
+            raise ValueError(
+                "Expected one collection to group, received two; call find_duplicates with one argument"
+            )
+        places = np.array([(pair.first, pair.second) for pair in self.pairs], np.int64).reshape(-1, 2)
+        links = coo_array((np.ones(len(places)), places.T), shape=(self.sizes[0], self.sizes[0]))
+        labels = connected_components(links, directed=False)[1]
+        _, first, group = np.unique(labels, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[group].astype(np.int64)
+
+    def table(self, rows: int = 20) -> str:
+        """Set the first pairs as text, one line each."""
+        shown = self.pairs[:rows]
+        width = max([5, *(len(pair.first_name) for pair in shown)])
+        other = max([6, *(len(pair.second_name) for pair in shown)])
+        lines = [f"{'first':<{width}}  {'second':<{other}}  similarity  difference  change"]
+        lines += [
+            f"{pair.first_name:<{width}}  {pair.second_name:<{other}}  {pair.similarity:10.2f}"
+            f"  {pair.difference:10.1f}  {pair.change}"
+            for pair in shown
+        ]
+        if len(self.pairs) > rows:
+            lines.append(f"and {len(self.pairs) - rows} more")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        among = " and ".join(f"{size:,}" for size in self.sizes)
+        kinds = Counter(pair.change for pair in self.pairs)
+        ordered = sorted(kinds, key=lambda change: (-kinds[change], change))
+        found = ", ".join(f"{kinds[change]} {change}" for change in ordered)
+        parts = [f"{len(self.pairs)} pairs among {among} pictures" + (f": {found}" if found else "")]
+        if self.unreadable:
+            parts.append(f"{len(self.unreadable)} unreadable")
+        if self.plain:
+            parts.append(f"{len(self.plain)} too plain to compare")
+        if not self.complete:
+            parts.append("interrupted")
+        return f"Duplicates({'; '.join(parts)})"

@@ -1,0 +1,178 @@
+"""How many planted duplicates `kit.find_duplicates` finds: ``leakage.py --json FILE [--seeds 0,1,2]``.
+
+Pictures
+    ``fashion_mnist``: the 10,000 bundled training pictures, 28 x 28, grey, as one collection with 200 planted
+    copies. ``across``: 9,000 of them as training pictures, and 1,000 others with 200 copies of training
+    pictures as validation pictures. ``tiles``: 64 x 64 tiles of the bundled photographs, in colour, as PNG
+    files in two folders, 200 copies in the second.
+Planted
+    50 copies each, of pictures drawn at random without repetition: ``crop`` (80 to 95 % of each side kept at
+    a random place, resized back by bicubic or bilinear interpolation), ``jpeg`` (quality 30 to 90),
+    ``brightness`` (0.5 to 1.5) and ``flip`` (left to right).
+Counted
+    ``found``: planted copies that are paired with their original. ``true``: pairs without a planted picture
+    that `JUDGED` lists: duplicates that the data set itself has, looked at one by one, enlarged. ``false``:
+    all other pairs, those of a copy with a third picture included unless that is one of its original.
+    Thresholds were chosen on 50,000 other pictures of Fashion-MNIST.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
+
+import kit  # noqa: E402
+
+KINDS = ("crop", "jpeg", "brightness", "flip")
+COPIES = 200
+TILE = 64
+
+
+def changed(pixels: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """A copy of a picture as it may turn up again."""
+    image = Image.fromarray(pixels)
+    if kind == "crop":
+        width, height = image.size
+        kept = rng.uniform(0.8, 0.95)
+        columns, rows = round(width * kept), round(height * kept)
+        left, top = rng.integers(0, width - columns + 1), rng.integers(0, height - rows + 1)
+        filters = (Image.Resampling.BICUBIC, Image.Resampling.BILINEAR)
+        part = image.crop((left, top, left + columns, top + rows))
+        image = part.resize((width, height), filters[rng.integers(2)])
+    elif kind == "jpeg":
+        file = BytesIO()
+        image.save(file, "JPEG", quality=int(rng.integers(30, 91)))
+        image = Image.open(file)
+    elif kind == "brightness":
+        image = ImageEnhance.Brightness(image).enhance(rng.uniform(0.5, 1.5))
+    elif kind == "flip":
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(image)
+
+
+def planted(
+    pictures: np.ndarray, rng: np.random.Generator, among: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Copies and the places of their originals, which are drawn from `among`."""
+    originals = rng.choice(among, COPIES, replace=False)
+    copies = [changed(pictures[place], KINDS[n % len(KINDS)], rng) for n, place in enumerate(originals)]
+    return np.stack(copies), originals
+
+
+def tiles() -> np.ndarray:
+    """64 x 64 tiles of the bundled photographs, none overlapping another, without plain ones."""
+    found = []
+    for photo in kit.samples.photos("photographs"):
+        height, width = (side // TILE * TILE for side in photo.size)
+        grid = photo.pixels[:height, :width].reshape(height // TILE, TILE, width // TILE, TILE, 3)
+        found.append(grid.swapaxes(1, 2).reshape(-1, TILE, TILE, 3))
+    every = np.concatenate(found)
+    return every[every.std(axis=(1, 2, 3)) > 20]
+
+
+def write(folder: Path, pictures: np.ndarray) -> Path:
+    """Save pictures as PNG files in order."""
+    folder.mkdir()
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{number:05}.png", compress_level=1)
+    return folder
+
+
+def count(
+    duplicates: kit.duplicates.Duplicates,
+    truth: dict[tuple[int, int], str],
+    is_copy: Callable[[int, int], bool],
+) -> dict[str, Any]:
+    """Found by kind, and pairs without a planted picture."""
+    pairs = {(pair.first, pair.second): pair for pair in duplicates.pairs}
+    per_kind = {kind: sum(truth.get(key) == kind for key in pairs) for kind in KINDS}
+    return {
+        "found": sum(per_kind.values()),
+        **per_kind,
+        "with_copies": sum(is_copy(*key) and key not in truth for key in pairs),
+        "others": sorted(
+            [*key, round(pair.difference, 1)] for key, pair in pairs.items() if not is_copy(*key)
+        ),
+        "pairs": len(pairs),
+    }
+
+
+def measure(pictures: str, seed: int) -> dict[str, Any]:
+    """Plant, search and count once."""
+    rng = np.random.default_rng(seed)
+    bundled = kit.samples.fashion_mnist_arrays("train")[0]
+    source = rng.permutation(tiles()) if pictures == "tiles" else bundled
+    size = len(source)
+    if pictures == "fashion_mnist":
+        copies, originals = planted(source, rng, np.arange(size))
+        arguments: tuple[Any, ...] = (np.concatenate([source, copies]),)
+        truth = {(int(place), size + n): KINDS[n % 4] for n, place in enumerate(originals)}
+        seconds, duplicates = timed(*arguments)
+        counted = count(duplicates, truth, lambda _, second: second >= size)
+        return {"pictures": pictures, "seed": seed, "seconds": seconds, "among": size, **counted}
+    trained = size * 9 // 10
+    copies, originals = planted(source[:trained], rng, np.arange(trained))
+    held_back = np.concatenate([source[trained:], copies])
+    truth = {(int(place), size - trained + n): KINDS[n % 4] for n, place in enumerate(originals)}
+
+    def is_copy(_: int, second: int) -> bool:
+        return second >= size - trained
+
+    if pictures == "across":
+        seconds, duplicates = timed(source[:trained], held_back)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            training = write(Path(folder) / "training", source[:trained])
+            seconds, duplicates = timed(training, write(Path(folder) / "validation", held_back))
+    counted = count(duplicates, truth, is_copy)
+    return {"pictures": pictures, "seed": seed, "seconds": seconds, "among": size, **counted}
+
+
+def timed(*collections: Any) -> tuple[float, kit.duplicates.Duplicates]:
+    """Seconds, and what was found."""
+    before = time.perf_counter()
+    duplicates = kit.find_duplicates(*collections, progress=False)
+    return time.perf_counter() - before, duplicates
+
+
+def main() -> None:
+    """Measure, print the table, write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser.add_argument("--seeds", default="0,1,2", help="one run of each kind for each")
+    parser.add_argument("--pictures", default="fashion_mnist,across,tiles")
+    options = parser.parse_args()
+    rows = []
+    print(
+        f"{'pictures':13} {'seed':>4} {'among':>6} {'found':>9}  {'crop jpeg bright. flip':22} others seconds"
+    )
+    for pictures in options.pictures.split(","):
+        for seed in map(int, options.seeds.split(",")):
+            row = measure(pictures, seed)
+            rows.append(row)
+            kinds = " ".join(f"{row[kind]:3}" for kind in KINDS)
+            print(
+                f"{pictures:13} {seed:4} {row['among']:6} {row['found']:4}/{COPIES}  {kinds:22}"
+                f" {len(row['others']):6} {row['seconds']:7.1f}",
+                flush=True,
+            )
+    if options.json:
+        machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        text = json.dumps({"machine": machine, "rows": rows}, indent=1)
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
