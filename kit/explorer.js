@@ -139,6 +139,16 @@ function choiceControl(spec, id, changed) {
   return { key: spec.key, show, node };
 }
 
+function switchControl(spec, id, changed) {
+  const box = element("input", { type: "checkbox", id, title: spec.hint, "data-key": spec.key });
+  box.addEventListener("change", () => changed(spec.key, box.checked));
+  const show = (value) => { box.checked = value; };
+  const label = element("label", { for: id, text: spec.label });
+  return { key: spec.key, show, node: element("div", { class: "kit-range" }, label, box) };
+}
+
+const CONTROLS = { range: rangeControl, switch: switchControl, choice: choiceControl };
+
 // ---- the widget ------------------------------------------------------------------------------------------------
 
 function render({ model, el }) {
@@ -175,7 +185,7 @@ function render({ model, el }) {
   const latency = element("span", { class: "kit-latency" });
   const rows = element("tbody");
   const tensor = element("tbody");
-  const groups = { main: element("div"), more: element("div"), steps: element("div", { class: "kit-steps" }) };
+  const groups = { main: element("div"), more: element("div", { class: "kit-more" }), steps: element("div", { class: "kit-steps" }) };
   const title = element("h3");
   const notes = element("div", { class: "kit-notes" });
   const picker = element("select", { id: `${prefix}-photo`, "data-key": "photo" });
@@ -456,6 +466,12 @@ function render({ model, el }) {
     picker.value = state.photo;
     for (const control of controls) control.show(state[control.key]);
   };
+  const place = ({ group, section }) => {
+    if (!section) return groups[group];
+    const key = `${group}/${section}`;
+    if (!groups[key]) groups[group].append(groups[key] = element("fieldset", {}, element("legend", { text: section })));
+    return groups[key];
+  };
   const build = () => {
     const panel = model.get("_panel");
     title.textContent = panel.title;
@@ -463,9 +479,8 @@ function render({ model, el }) {
     picker.replaceChildren(...panel.photos.map((name) => element("option", { value: name, text: name })));
     if (controls.length === 0) {
       controls = panel.controls.map((spec, index) => {
-        const make = spec.kind === "range" ? rangeControl : choiceControl;
-        const control = make(spec, `${prefix}-${index}`, changed, near);
-        groups[spec.group].append(control.node);
+        const control = CONTROLS[spec.kind](spec, `${prefix}-${index}`, changed, near);
+        place(spec).append(control.node);
         return control;
       });
     }

@@ -56,6 +56,9 @@ class Parameter:
         ValueError
             Outside the bounds or not finite.
         """
+        if self.kind == "number" and type(value) in (float, int) and self.low <= value <= self.high:
+            # Short, since the live loop checks all at every move; -0.0 becomes 0.0, which prints in one way.
+            return value + 0.0
         if value is None and self.neutral is None:
             return None
         if self.kind == "whole":
@@ -65,7 +68,7 @@ class Parameter:
         real = number(self.name, value)
         if not self.low <= real <= self.high:
             raise ValueError(f"Expected {self.name} within {self.low:g}..{self.high:g}, received {value!r}")
-        return real + 0.0  # -0.0 becomes 0.0, which prints in one way only
+        return real + 0.0
 
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:

@@ -65,7 +65,7 @@ def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
 
 
 def poisson(
-    levels: npt.NDArray[np.uint8], means: npt.NDArray[np.float64], field: npt.NDArray[np.int16]
+    levels: npt.NDArray[np.uint8], means: npt.NDArray[np.floating], field: npt.NDArray[np.int16]
 ) -> Float:
     """Return Poisson quantiles: float32, (N,).
 

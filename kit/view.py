@@ -214,8 +214,9 @@ def controls(trained: Preprocessing) -> list[dict[str, Any]]:
     sliders = [
         {
             "key": name,
-            "kind": "range",
+            "kind": "switch" if parameter.kind == "switch" else "range",
             "group": "main" if name in MAIN else "more",
+            "section": "" if name in MAIN else parameter.group,
             "label": parameter.label,
             "unit": parameter.unit,
             "low": parameter.low,
@@ -237,6 +238,7 @@ def controls(trained: Preprocessing) -> list[dict[str, Any]]:
                     "key": step,
                     "kind": "choice",
                     "group": "steps",
+                    "section": "",
                     "label": label,
                     "options": options,
                     "hint": hint,

@@ -147,7 +147,11 @@ def test_the_tensor_table_marks_what_differs(seen):
 def test_controls_offer_every_parameter_and_only_steps_with_an_alternative():
     few = samples.classifier("fashion_mnist")
     controls = view.controls(few.preprocessing)
-    assert [control["key"] for control in controls if control["kind"] == "range"] == list(PARAMETERS)
+    assert [control["key"] for control in controls if control["kind"] != "choice"] == list(PARAMETERS)
+    folded = [control["section"] for control in controls if control["group"] == "more"]
+    groups = ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
+    assert sorted(folded, key=groups.index) == folded  # groups stay together
+    assert {control["key"] for control in controls if control["group"] == "main"} == set(view.MAIN)
     steps = {control["key"]: control for control in controls if control["kind"] == "choice"}
     assert "channels" not in steps
     assert steps["scaling"]["options"][0] == ["", "as in training"]

@@ -70,6 +70,8 @@ class Shown:
         control = self.control(key)
         if control.evaluate("(control) => control.matches('select')"):
             control.select_option(str(value))
+        elif isinstance(value, bool):
+            control.set_checked(value)
         else:
             control.fill(str(value))
 

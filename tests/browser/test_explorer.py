@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import kit
 from kit import samples, view
+from kit.perturbation import PARAMETERS
 from tests.browser.lab import WIDE, jupyter_lab
 from tests.browser.shown import RECORD, Shown
 
@@ -173,7 +174,8 @@ def test_pictures_have_the_kernels_bytes(shown, classifier, photos, photo):
 
 def test_other_perturbations_come_from_the_kernel(shown, classifier, photos):
     shown.root.get_by_text("More perturbations").click()
-    for key, value in [("contrast", 0.4), ("blur", 3), ("jpeg_quality", 5), ("rotation", 30)]:
+    chosen = {"contrast": 0.4, "jpeg_quality": 5, "rotation": 30, "flip_horizontal": True, "fog": 3}
+    for key, value in chosen.items():
         shown.put("noise", 20)
         shown.put(key, value)
         shown.assert_shows(classifier, photos["cat.jpg"], noise=20, **{key: value})
@@ -265,7 +267,7 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
     keys = [
         control["key"] for control in view.controls(samples.classifier("efficientnet_lite0").preprocessing)
     ]
-    folded = ("contrast", "blur", "jpeg_quality", "rotation")
+    folded = PARAMETERS.keys() - view.MAIN
     assert [name for name in visited if name in keys] == [key for key in keys if key not in folded]
     assert {"Add a picture…", "Reset", "More perturbations", "The tensor that is fed"} <= set(visited)
 
