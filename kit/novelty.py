@@ -1,18 +1,4 @@
-"""Whether a picture is like the training pictures at all, so that a classifier can answer "none of these".
-
-A softmax gives every picture to one of its classes, however strange it is. Four scores tell strangers from
-acquaintances, each higher for what is stranger:
-
-- ``"probability"``: 1 minus the largest softmax probability (Hendrycks and Gimpel 2017, arXiv 1610.02136).
-- ``"energy"``: minus the logarithm of the sum of exponentials of the logits (Liu et al. 2020, arXiv
-  2010.03759).
-- ``"batchnorm"``: divergence of the first layers' channel statistics from those of training, in nats.
-- ``"features"``: squared Mahalanobis distance to the nearest class, with one covariance for all (Lee et al.
-  2018, arXiv 1807.03888), of each channel's mean and standard deviation at the end of every stage.
-
-``"combined"`` is the logarithm of the sum of the exponentials of two of them, the energy and the logarithm of
-the distance, each standardized on held-back pictures: high as soon as one of the two is.
-"""
+"""Whether a picture is like the training pictures at all: a classifier that can answer "none of these"."""
 
 import io
 import zipfile
@@ -27,62 +13,18 @@ import numpy.typing as npt
 from kit import archive
 from kit.checking import known, number
 from kit.classifier import Classifier
-from kit.engine import LiteEngine
-from kit.heads import probabilities
 from kit.images import Photo, Source, as_photos
-from kit.inner import Inside, reveal
+from kit.novelty_scores import FEWEST, METHODS, Features, Instruments, combined, fit_features, statistics
 
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 
-METHODS = ("combined", "features", "energy", "batchnorm", "probability")
-"""Names of the scores; the first of these that a network allows decides. This order was chosen without any of
-the pictures that the method is judged by: ``tests/benchmarks/novelty.py`` says how."""
 FALSE_POSITIVES = 0.05
 """Share of ordinary pictures that is taken for novel, unless another is asked for."""
 
 _PART = 32
-# A covariance needs some times more pictures than it has rows, and a mean some at all.
-_PER_FEATURE, _PER_CLASS, _FEWEST = 10, 10, 20
-# Share of the mean variance that is added to every variance: channels that hardly move are not divided by 0.
-_SHRINKAGE = 1e-3
 # Where a network leaves the size of its input open.
 _OPEN_SIDE = 96
-_TINY = np.finfo(np.float64).tiny
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Where the training pictures lie in the space of channel statistics.
-
-    Attributes
-    ----------
-    whitening
-        float32 (D * (D + 1) / 2,): the lower triangle, row by row, of a matrix L whose L @ L.T is the inverse
-        of the shared covariance; or (D,), its diagonal, where the pictures were too few for a covariance.
-    means
-        float32 (classes, D): mean of each class that enough training pictures belong to, times the whitening.
-    """
-
-    whitening: Float32
-    means: Float32
-
-    @cached_property
-    def _matrix(self) -> Float64:
-        size = self.means.shape[1]
-        if self.whitening.size == size:
-            return self.whitening.astype(np.float64)
-        matrix = np.zeros((size, size))
-        matrix[np.tril_indices(size)] = self.whitening
-        return matrix
-
-    def distances(self, values: Float64) -> Float64:
-        """Squared Mahalanobis distance to the nearest mean: float64 (N, D) to (N,)."""
-        white = values * self._matrix if self._matrix.ndim == 1 else values @ self._matrix
-        means = self.means.astype(np.float64)
-        each = [((white - mean) ** 2).sum(axis=1) for mean in means]
-        nearest: Float64 = np.min(each, axis=0)
-        return nearest
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -254,8 +196,8 @@ class Novelty:
         )
 
     @cached_property
-    def _instruments(self) -> "_Instruments":
-        return _Instruments(self.classifier)
+    def _instruments(self) -> Instruments:
+        return Instruments(self.classifier)
 
     def _chosen(self, method: str | None) -> str:
         return self.method if method is None else known("score", method, tuple(self.held_back))
@@ -268,7 +210,7 @@ class Novelty:
 
     def _with_combined(self, scores: dict[str, Float64]) -> dict[str, Float64]:
         if "combined" in self.held_back:
-            scores["combined"] = _combined(scores, self.held_back)
+            scores["combined"] = combined(scores, self.held_back)
         return scores
 
 
@@ -316,22 +258,22 @@ def fit_novelty(
             f"Expected at least {fewest} held-back pictures for a false-positive rate of {rate:g}, received"
             f" {len(others)}; give more or raise the rate"
         )
-    instruments = _Instruments(classifier)
+    instruments = Instruments(classifier)
     features = None
-    if instruments.inner is not None and instruments.inner.widths and len(known_photos) >= _FEWEST:
+    if instruments.inner is not None and instruments.inner.widths and len(known_photos) >= FEWEST:
         insides = [
             instruments.inside(_tensors(classifier, part))
             for part in _portions(known_photos, "training pictures")
         ]
-        values = np.concatenate([_statistics(inside) for inside in insides])
-        features = _fitted(values, np.concatenate([inside.outputs.argmax(axis=1) for inside in insides]))
+        values = np.concatenate([statistics(inside) for inside in insides])
+        features = fit_features(values, np.concatenate([inside.outputs.argmax(axis=1) for inside in insides]))
     parts = [
         instruments.scores(_tensors(classifier, part), features)
         for part in _portions(others, "held-back pictures")
     ]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if "energy" in found and "features" in found:
-        found["combined"] = _combined(found, found)
+        found["combined"] = combined(found, found)
     ordered = {name: np.sort(found[name].astype(np.float32)) for name in METHODS if name in found}
     return Novelty(classifier, ordered, features, rate)
 
@@ -345,90 +287,6 @@ def novelty_of(classifier: Classifier) -> Novelty | None:
         return Novelty.from_bytes(data, classifier)
     except ValueError:
         return None
-
-
-class _Instruments:
-    """What a classifier's pictures are measured with: its network with more outputs, and its taps."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        engine, compiled = classifier.engine, classifier.compiled
-        lite = engine if isinstance(engine, LiteEngine) else None
-        self.inner = None if compiled is None or lite is None else reveal(compiled)
-        if self.inner is not None and lite is not None:
-            self._engine = LiteEngine(self.inner.compiled, threads=lite.threads)
-        taps = classifier.taps
-        self._taps = taps if taps is not None and taps.source else None
-        if self._taps is not None:
-            self._tap_engine = LiteEngine(self._taps.compiled, threads=1)
-
-    def inside(self, tensors: Float32) -> Inside:
-        """Run the network; only where `inner` is known."""
-        inner: Any = self.inner
-        result: Inside = inner.parts(self._engine.predict(tensors))
-        return result
-
-    def scores(self, tensors: Float32, features: Features | None) -> dict[str, Float64]:
-        """Every score but the combined one."""
-        scores: dict[str, Float64] = {}
-        head = self._classifier.head
-        if self.inner is None:
-            rows = self._classifier.predict_tensors(tensors)
-        else:
-            inside = self.inside(tensors)
-            rows = probabilities(inside.outputs, head)
-            if features is not None:
-                scores["features"] = features.distances(_statistics(inside))
-            logits = inside.outputs if head == "logits" else inside.logits
-            if logits is not None and logits.shape[1] > 1:
-                scores["energy"] = _energy(logits.astype(np.float64))
-        if self._taps is not None:
-            from kit.diagnosis.statistics import distances  # noqa: PLC0415 (the diagnosis may ask this module)
-
-            moments = self._tap_engine.predict(tensors).astype(np.float64)
-            scores["batchnorm"] = distances(moments, self._taps).mean(axis=-1)
-        scores["probability"] = 1 - rows.max(axis=1).astype(np.float64)
-        return scores
-
-
-def _energy(logits: Float64) -> Float64:
-    largest = logits.max(axis=1)
-    return np.asarray(-largest - np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
-
-
-def _statistics(inside: Inside) -> Float64:
-    """Square roots, with their sign: averages of rectified channels are then nearer to normal."""
-    values = np.concatenate([inside.means, inside.deviations], axis=1).astype(np.float64)
-    return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
-
-
-def _fitted(values: Float64, classes: npt.NDArray[np.int64]) -> Features:
-    """Fit means and the covariance around them."""
-    count, size = values.shape
-    full = count >= _PER_FEATURE * size
-    kept = [each for each in np.unique(classes) if (classes == each).sum() >= _PER_CLASS] if full else []
-    groups = [classes == each for each in kept] or [np.ones(count, bool)]
-    means = np.stack([values[group].mean(axis=0) for group in groups])
-    around = np.concatenate([values[group] - mean for group, mean in zip(groups, means, strict=True)])
-    if not full:
-        variance = (around**2).mean(axis=0)
-        scale = 1 / np.sqrt(variance + _SHRINKAGE * variance.mean() + _TINY)
-        return Features(scale.astype(np.float32), (means * scale).astype(np.float32))
-    covariance = around.T @ around / len(around)
-    covariance += (_SHRINKAGE * np.trace(covariance) / size + _TINY) * np.eye(size)
-    whitening = np.linalg.cholesky(np.linalg.inv(covariance))
-    triangle = whitening[np.tril_indices(size)].astype(np.float32)
-    return Features(triangle, (means @ whitening).astype(np.float32))
-
-
-def _combined(scores: Mapping[str, Float64], held_back: Mapping[str, npt.NDArray[Any]]) -> Float64:
-    def standard(name: str, change: Any) -> Float64:
-        reference = change(held_back[name].astype(np.float64))
-        return np.asarray((change(scores[name]) - reference.mean()) / (reference.std() + _TINY))
-
-    energy = standard("energy", lambda values: values)
-    distance = standard("features", lambda values: np.log(values + _TINY))
-    return np.asarray(np.logaddexp(energy, distance))
 
 
 def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
