@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit import exercises, faults, plots, robustness, samples
+    from kit.adaptation import adapt
     from kit.calibration import calibrate
     from kit.checkup import check
     from kit.classifier import Classifier
@@ -31,6 +32,7 @@ _HOMES = {
     "Preprocessing": "kit.preprocessing",
     "Scaling": "kit.scaling",
     "calibrate": "kit.calibration",
+    "adapt": "kit.adaptation",
     "cost_table": "kit.costs",
     "exercises": "kit",
     "fault_costs": "kit.costs",
@@ -55,6 +57,7 @@ __all__ = [
     "Photo",
     "Preprocessing",
     "Scaling",
+    "adapt",
     "calibrate",
     "check",
     "cost_table",

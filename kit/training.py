@@ -21,7 +21,7 @@ UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
 Augment = Callable[[UInt8, np.random.Generator], UInt8]
-"""Changes uint8 pictures (N, H, W, 3) anew in each epoch, before the preprocessing; keeps the shape."""
+"""As `kit.augmentation.Augmentation`: changes uint8 pictures (N, H, W, 3), keeps the shape."""
 
 BATCH = 64
 """Pictures in a step, or all of them where there are fewer."""
@@ -134,7 +134,7 @@ def train(
     batch_normalization
         As for `network`.
     model
-        A Keras model to train in place of a new `network`; it is changed.
+        A Keras model to go on from in place of a new `network`. Not changed: a copy of it is trained.
     learning_rate
         At the start; 2e-3 suits a network without BatchNormalization.
     augment
@@ -174,6 +174,8 @@ def train(
                 "Expected a preprocessing with a size, received one without; set size=(28, 28), say"
             )
         model = network(name, shape, len(class_names), batch_normalization=batch_normalization, seed=seed)
+    else:
+        model = _copy(model, seed)
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     learner = _learner(model, learning_rate, epochs * _steps(len(photos)))
@@ -198,6 +200,20 @@ def train(
         warnings.warn(f"{note.capitalize()}; what was learned until then is kept", stacklevel=2)
         classifier.notes = (*classifier.notes, note)
     return classifier
+
+
+def _copy(model: Any, seed: int) -> Any:
+    """Copy a model with its weights, and with seeds where dropout and the like have none."""
+    keras = _import_keras()
+    seeds = iter(np.random.SeedSequence(seed).generate_state(1 + len(model.layers)).tolist())
+
+    def seeded(layer: Any) -> Any:
+        config = layer.get_config()
+        return type(layer).from_config({**config, "seed": next(seeds)} if "seed" in config else config)
+
+    copy = keras.models.clone_model(model, clone_function=seeded)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _steps(count: int) -> int:
