@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit import exercises, faults, plots, robustness, samples
+    from kit import exercises, faults, plots, robustness, samples, validation
     from kit.adaptation import adapt
     from kit.calibration import calibrate
     from kit.checkup import check
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kit.preprocessing import Preprocessing
     from kit.robustness import sweep
     from kit.scaling import Scaling
+    from kit.validation import accuracy_interval, cross_validate, learning_curve
 
 _HOMES = {
     "Classifier": "kit.classifier",
@@ -31,9 +32,11 @@ _HOMES = {
     "Photo": "kit.images",
     "Preprocessing": "kit.preprocessing",
     "Scaling": "kit.scaling",
+    "accuracy_interval": "kit.validation",
     "calibrate": "kit.calibration",
     "adapt": "kit.adaptation",
     "cost_table": "kit.costs",
+    "cross_validate": "kit.validation",
     "exercises": "kit",
     "fault_costs": "kit.costs",
     "check": "kit.checkup",
@@ -41,12 +44,14 @@ _HOMES = {
     "faults": "kit",
     "fit_novelty": "kit.novelty",
     "find_duplicates": "kit.duplicates",
+    "learning_curve": "kit.validation",
     "load_image": "kit.images",
     "novelty_of": "kit.novelty",
     "plots": "kit",
     "robustness": "kit",
     "samples": "kit",
     "sweep": "kit.robustness",
+    "validation": "kit",
 }
 
 __all__ = [
@@ -57,22 +62,26 @@ __all__ = [
     "Photo",
     "Preprocessing",
     "Scaling",
+    "accuracy_interval",
     "adapt",
     "calibrate",
     "check",
     "cost_table",
+    "cross_validate",
     "diagnose",
     "exercises",
     "fault_costs",
     "faults",
     "find_duplicates",
     "fit_novelty",
+    "learning_curve",
     "load_image",
     "novelty_of",
     "plots",
     "robustness",
     "samples",
     "sweep",
+    "validation",
 ]
 __version__ = "0.1.0"
 

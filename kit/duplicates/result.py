@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit.validation.splits import connected
+
 
 @dataclass(frozen=True)
 class Duplicate:
@@ -65,32 +67,43 @@ class Duplicates:
     def share(self) -> float:
         """Share of the pictures (of the second collection, if there are two) that have a duplicate, 0..1."""
         if len(self.sizes) == 2:
-            return len({pair.second for pair in self.pairs}) / self.sizes[1]
+            return float(self.leaked.mean())
         return len({place for pair in self.pairs for place in (pair.first, pair.second)}) / self.sizes[0]
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:
         """Group of each picture, int64, shape (N,): pictures joined by a chain of pairs share one.
 
-        Numbered from 0 in the order of their first pictures, for `kit.splits`.
+        Numbered from 0 in the order of their first pictures, for `kit.validation.folds`.
 
         Raises
         ------
         ValueError
             Two collections were compared.
         """
-        from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
-        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
-
         if len(self.sizes) != 1:
             raise ValueError(
                 "Expected one collection to group, received two; call find_duplicates with one argument"
             )
-        places = np.array([(pair.first, pair.second) for pair in self.pairs], np.int64).reshape(-1, 2)
-        links = coo_array((np.ones(len(places)), places.T), shape=(self.sizes[0], self.sizes[0]))
-        labels = connected_components(links, directed=False)[1]
-        _, first, group = np.unique(labels, return_index=True, return_inverse=True)
-        return np.argsort(np.argsort(first))[group].astype(np.int64)
+        links = np.array([(pair.first, pair.second) for pair in self.pairs], np.int64).reshape(-1, 2)
+        return connected(self.sizes[0], links)
+
+    @property
+    def leaked(self) -> npt.NDArray[np.bool_]:
+        """Which pictures of the second collection have a duplicate in the first, bool, shape (N,).
+
+        Raises
+        ------
+        ValueError
+            One collection was compared.
+        """
+        if len(self.sizes) != 2:
+            raise ValueError(
+                "Expected two collections, received one; call find_duplicates(training, validation)"
+            )
+        mask = np.zeros(self.sizes[1], bool)
+        mask[[pair.second for pair in self.pairs]] = True
+        return mask
 
     def table(self, rows: int = 20) -> str:
         """Set the first pairs as text, one line each."""

@@ -34,6 +34,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
+from kit.duplicates import Duplicates  # noqa: E402
 
 KINDS = ("crop", "jpeg", "brightness", "flip")
 COPIES = 200
@@ -91,7 +92,7 @@ def write(folder: Path, pictures: np.ndarray) -> Path:
 
 
 def count(
-    duplicates: kit.duplicates.Duplicates,
+    duplicates: Duplicates,
     truth: dict[tuple[int, int], str],
     is_copy: Callable[[int, int], bool],
 ) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def measure(pictures: str, seed: int) -> dict[str, Any]:
     return {"pictures": pictures, "seed": seed, "seconds": seconds, "among": size, **counted}
 
 
-def timed(*collections: Any) -> tuple[float, kit.duplicates.Duplicates]:
+def timed(*collections: Any) -> tuple[float, Duplicates]:
     """Seconds, and what was found."""
     before = time.perf_counter()
     duplicates = kit.find_duplicates(*collections, progress=False)

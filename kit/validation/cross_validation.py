@@ -1,0 +1,239 @@
+"""Cross-validation: every picture is held back once, and the spread over the folds is seen."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import nan, sqrt
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.images import Photo, Source, as_photos
+from kit.validation.balance import balanced_accuracy
+from kit.validation.splits import folds as split_folds
+
+
+class Predictor(Protocol):
+    """What training returns: a `kit.Classifier`, or anything with its method."""
+
+    def probabilities(self, photos: Any, /) -> npt.NDArray[Any]:
+        """Return one row for each picture and one column for each class."""
+
+
+class Train(Protocol):
+    """A training loop; `kit.training.train` with its other arguments filled in by functools.partial."""
+
+    def __call__(
+        self, pictures: tuple[Photo, ...], labels: npt.NDArray[np.int64], /, *, seed: int
+    ) -> Predictor:
+        """Train anew on these pictures."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One part held back, answered by a network that was trained on the rest.
+
+    Attributes
+    ----------
+    training, validation
+        Pictures trained on and held back.
+    right
+        Of the latter, those answered rightly.
+    balanced_accuracy
+        Mean over the classes of the share answered rightly, 0..1.
+    """
+
+    training: int
+    validation: int
+    right: int
+    balanced_accuracy: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share answered rightly, 0..1."""
+        return self.right / self.validation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossValidation:
+    """Accuracy on every fold.
+
+    Attributes
+    ----------
+    folds
+        Those that were finished, in order.
+    planned
+        How many there were to be.
+    predicted
+        int64, shape (N,): the class answered for each picture while it was held back, -1 where its fold was
+        not finished.
+    number
+        int64, shape (N,): the fold that held each picture back, from 0; -1 as above.
+    """
+
+    folds: tuple[Fold, ...]
+    planned: int
+    predicted: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all folds were finished."""
+        return len(self.folds) == self.planned
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Accuracy on each fold, 0..1."""
+        return tuple(fold.accuracy for fold in self.folds)
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of the folds' accuracies, 0..1."""
+        return float(np.mean(self.accuracies))
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the folds' balanced accuracies, 0..1."""
+        return float(np.mean([fold.balanced_accuracy for fold in self.folds]))
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the folds' accuracies, 0..1; nan for a single fold."""
+        return float(np.std(self.accuracies, ddof=1)) if len(self.folds) > 1 else nan
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the ends of an interval for the accuracy of this way of training, 0..1.
+
+        The folds share most of their training pictures, so they vary less than independent experiments
+        would, and no unbiased estimate of the variance exists (Bengio and Grandvalet 2004, JMLR 5:1089). This
+        is the t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
+        doi 10.1023/A:1024068626366). They derived it for repeated random splits; on folds it is a rule of
+        thumb, but a better one than s^2 / k.
+
+        Parameters
+        ----------
+        confidence
+            Above 0 and below 1.
+
+        Raises
+        ------
+        ValueError
+            Fewer than two finished folds.
+        """
+        from scipy.stats import t  # noqa: PLC0415 (slow to import)
+
+        count = len(self.folds)
+        if count < 2:
+            raise ValueError(f"Expected at least 2 finished folds for an interval, received {count}")
+        ratio = float(np.mean([fold.validation / fold.training for fold in self.folds]))
+        half = float(t.ppf((1 + confidence) / 2, count - 1)) * self.spread * sqrt(1 / count + ratio)
+        return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
+
+    def table(self) -> str:
+        """Set the folds as text, one line each, and the mean."""
+        lines = [
+            f"{number:4}  {fold.training:8,}  {fold.validation:10,}  {fold.accuracy:8.1%}"
+            f"  {fold.balanced_accuracy:8.1%}"
+            for number, fold in enumerate(self.folds, start=1)
+        ]
+        head = "fold  training  validation  accuracy  balanced"
+        return "\n".join([head, *lines, f"mean{self.accuracy:32.1%}  {self.balanced_accuracy:8.1%}"])
+
+    def __repr__(self) -> str:
+        done = f"{len(self.folds)} folds" if self.complete else f"{len(self.folds)} of {self.planned} folds"
+        parts = [f"{done}, accuracy {self.accuracy:.1%}"]
+        if len(self.folds) > 1:
+            low, high = self.interval()
+            parts += [f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"]
+            parts += [f"95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"]
+        if not self.complete:
+            parts += ["interrupted"]
+        return f"CrossValidation({'; '.join(parts)})"
+
+
+def cross_validate(
+    train: Train,
+    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    labels: npt.ArrayLike,
+    *,
+    folds: int = 5,
+    groups: npt.ArrayLike | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> CrossValidation:
+    """Train once for each fold on all the others, and measure on the fold.
+
+    Parameters
+    ----------
+    train
+        Called with photos, labels and a seed, the same in every fold; returns a classifier. Say
+        ``partial(kit.training.train, preprocessing=…, class_names=…, epochs=5, keep_interrupted=False)``.
+    pictures
+        uint8, shape (N, H, W) or (N, H, W, 3), 0..255; or photos, files and the like.
+    labels
+        Whole numbers, shape (N,): the class of each.
+    folds
+        How many; that many trainings.
+    groups
+        Shape (N,): pictures of one source, which stay together; see `kit.validation.joined`.
+    seed
+        Of the folds and of the training.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    CrossValidation
+        An interruption after the first fold returns the finished ones.
+
+    Raises
+    ------
+    ValueError
+        Labels or groups that do not fit, or too many folds.
+    KeyboardInterrupt
+        Interrupted within the first fold.
+    """
+    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
+
+    photos, truth = checked(pictures, labels)
+    splits = list(split_folds(truth, folds, groups=groups, seed=seed))
+    predicted, number = np.full((2, len(truth)), -1, np.int64)
+    finished: list[Fold] = []
+    bar = tqdm(splits, desc="Cross-validation", unit="fold", disable=not progress, leave=False)
+    try:
+        for training, validation in bar:
+            classifier = train(tuple(photos[place] for place in training), truth[training], seed=seed)
+            answers = answered(classifier, [photos[place] for place in validation])
+            predicted[validation], number[validation] = answers, len(finished)
+            right = int((answers == truth[validation]).sum())
+            balanced = balanced_accuracy(truth[validation], answers)
+            finished.append(Fold(len(training), len(validation), right, balanced))
+            bar.set_postfix(accuracy=f"{finished[-1].accuracy:.1%}")
+    except KeyboardInterrupt:
+        if not finished:
+            raise
+    finally:
+        bar.close()
+    predicted.flags.writeable = number.flags.writeable = False
+    return CrossValidation(tuple(finished), folds, predicted, number)
+
+
+def answered(classifier: Predictor, photos: Any) -> npt.NDArray[np.int64]:
+    """Return the class with the highest probability for each photo, int64, shape (N,)."""
+    return np.asarray(classifier.probabilities(photos)).argmax(axis=1).astype(np.int64)
+
+
+def checked(
+    pictures: npt.NDArray[np.uint8] | Iterable[Source], labels: npt.ArrayLike
+) -> tuple[tuple[Photo, ...], npt.NDArray[np.int64]]:
+    """Return photos and their labels, or raise a ValueError if these do not fit."""
+    if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
+        pictures = pictures[..., None]
+    photos = as_photos(pictures)
+    truth = np.asarray(labels)
+    if truth.shape != (len(photos),) or truth.dtype.kind not in "iu" or not len(photos):
+        raise ValueError(
+            f"Expected a whole number for each of {len(photos)} pictures, received {truth.dtype} of shape "
+            f"{truth.shape}"
+        )
+    return photos, truth.astype(np.int64)
