@@ -137,7 +137,7 @@ def test_text_and_repr_tell_both_sides(calibration):
     )
     lines = str(calibration).splitlines()
     assert lines[0].startswith(f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} ")
-    ece = next(line for line in lines if line.startswith("ECE, bins of equal width"))
+    ece = next(line for line in lines if line.startswith("ECE (equal width)"))
     assert str(calibration.before.ece) in ece
     assert str(calibration.after.ece) in ece
     assert not any(line != line.rstrip() for line in lines)

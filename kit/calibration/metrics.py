@@ -25,12 +25,12 @@ TITLES: Mapping[str, str] = MappingProxyType(
     {
         "accuracy": "right answers",
         "confidence": "mean confidence",
-        "ece": "ECE, bins of equal width",
-        "ece_equal_mass": "ECE, bins of equal mass",
+        "ece": "ECE (equal width)",
+        "ece_equal_mass": "ECE (equal mass)",
         "classwise_ece": "classwise ECE",
         "brier": "Brier score",
         "nll": "negative log-likelihood",
-        "sure_errors": f"errors above {SURE} confidence",
+        "sure_errors": f"errors above {SURE}",
     }
 )
 """The metrics of `Metrics` in words."""
@@ -64,7 +64,7 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
     def __repr__(self) -> str:
         return f"Estimate({self})"

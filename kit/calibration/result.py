@@ -75,12 +75,12 @@ class Calibration:
         cells = {
             title: [str(one.estimates()[name]) for one in columns.values()] for name, title in TITLES.items()
         }
-        cells["ECE by chance alone"] = [f"{one.ece_by_chance:.3f}" for one in columns.values()]
+        cells["ECE by chance"] = [f"{one.ece_by_chance:.3f}" for one in columns.values()]
         head = {"": list(columns), "pictures": [f"{one.pictures:,}" for one in columns.values()]}
         counts = f"fitted on {self.fitted:,} pictures; before and after on {self.judged:,} others"
         lines = [f"Temperature {self.temperature:.2f}, {counts}"]
         lines += [
-            f"{title:<{width}}" + "".join(f"  {cell:<22}" for cell in row)
+            f"{title:<{width}}" + "".join(f"  {cell:<19}" for cell in row)
             for title, row in (head | cells).items()
         ]
         return "\n".join([*(line.rstrip() for line in lines), *(f"Note: {note}" for note in self.notes)])
