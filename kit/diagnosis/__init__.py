@@ -15,10 +15,12 @@ from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.remedies import check_properties
 from kit.diagnosis.report import Diagnosis
+from kit.diagnosis.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.verdict import search
 from kit.images import Source, as_photos
+from kit.preprocessing import Preprocessing
 
-__all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "diagnose"]
+__all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
 _RANK = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
@@ -72,7 +74,8 @@ def diagnose(
         taps = replace(taps.with_profile(np.asarray(reference, np.float32)), means=None, variances=None)
     # Labels in another order speak for whatever makes the network unsure, so they are left out then.
     disordered = any(finding.cause == "class_order" and finding.verdict == "named" for finding in found)
-    result = search(Laboratory(classifier, taps), used, chosen, None if disordered else indices)
+    laboratory = Laboratory(classifier, taps)
+    result = search(laboratory, used, chosen, None if disordered else indices)
     if disordered and any(finding.verdict == "named" for finding in result.findings):
         # Answers to wrongly prepared pictures can look like another order.
         found = [replace(one, verdict="possible") if one.cause == "class_order" else one for one in found]
@@ -84,7 +87,23 @@ def diagnose(
     found.sort(key=lambda finding: _RANK[finding.verdict])
     # Grey pictures are mentioned and no fault.
     clean = result.decided and all(one.verdict == "ruled_out" or one.cause == "grayscale" for one in found)
-    return Diagnosis(tuple(found), classifier.name, len(chosen), clean, used, result.notes)
+    tell("quiet changes")
+    return Diagnosis(
+        tuple(found),
+        classifier.name,
+        len(chosen),
+        clean,
+        used,
+        result.notes,
+        sensitivities(laboratory, _right(found, used), chosen),
+        result.equivalents,
+    )
+
+
+def _right(found: Sequence[Finding], used: Preprocessing) -> Preprocessing:
+    """Return the corrected preprocessing of what is named, or else the one in use."""
+    fixes = (one.fix.preprocessing for one in found if one.verdict == "named" and one.fix is not None)
+    return next((right for right in fixes if right is not None), used)
 
 
 def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.classifier import Classifier
-from kit.diagnosis.statistics import Vector
+from kit.diagnosis.statistics import LEAST_PROFILED, Ordinary, Vector, ordinary
 from kit.engine import LiteEngine
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -36,6 +36,17 @@ class Laboratory:
         self._first = None if taps is None else LiteEngine(taps.compiled)
         self._resized: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
         self._known: dict[tuple[Any, ...], Vector] = {}
+        self._ordinary: Ordinary | None = None
+
+    @property
+    def ordinary(self) -> Ordinary | None:
+        """What is ordinary by the profile; None where moving averages are in use or the profile is short."""
+        profile = None if self.taps is None or self.taps.means is not None else self.taps.profile
+        if profile is None or len(profile) < LEAST_PROFILED:
+            return None
+        if self._ordinary is None:
+            self._ordinary = ordinary(profile)
+        return self._ordinary
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""

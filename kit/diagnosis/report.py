@@ -6,8 +6,14 @@ from io import BytesIO
 from typing import Any
 
 from kit.diagnosis.finding import Evidence, Finding
+from kit.diagnosis.sensitivity import Equivalent, Sensitivity
 from kit.preprocessing import Preprocessing
 
+_ALIKE = "Comes to the same on this network (largest difference of a probability):"
+_QUIET = (
+    "Quiet changes, which no evidence singles out, on {} of the pictures"
+    " (spread of the probability of the present answer):"
+)
 _SIGNS = {True: "for", False: "against", None: "told"}
 
 
@@ -30,6 +36,11 @@ class Diagnosis:
         In use.
     notes
         What limits the answer, in words.
+    sensitivity
+        What quiet changes, which no evidence singles out, do to the answers; around the corrected
+        preprocessing where a cause in it is named, else around the one in use.
+    equivalents
+        Preprocessings that come to the same on this network, so that nothing chooses among them.
     """
 
     findings: tuple[Finding, ...]
@@ -38,6 +49,8 @@ class Diagnosis:
     clean: bool = False
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = field(default=())
+    sensitivity: tuple[Sensitivity, ...] = ()
+    equivalents: tuple[Equivalent, ...] = ()
 
     @property
     def best(self) -> Finding | None:
@@ -83,6 +96,8 @@ class Diagnosis:
             "photos": self.photos,
             "notes": list(self.notes),
             "findings": [_plain(finding) for finding in self.findings],
+            "sensitivity": [asdict(row) for row in self.sensitivity],
+            "equivalents": [asdict(one) for one in self.equivalents],
         }
 
     def text(self) -> str:
@@ -98,6 +113,12 @@ class Diagnosis:
             if finding.fix is not None:
                 lines.append(f"   fix: {finding.fix.text}")
                 lines += [f"       {line}" for line in finding.fix.code.splitlines()]
+        if self.equivalents:
+            lines += ["", _ALIKE]
+            lines += [f"   {one.change} ({one.cause}): {one.difference:.3f}" for one in self.equivalents]
+        if self.sensitivity:
+            lines += ["", _QUIET.format(self.sensitivity[0].photos)]
+            lines += [f"   {' | '.join(row)}" for row in self._quiet_rows()]
         return "\n".join(lines)
 
     def html(self) -> str:
@@ -119,6 +140,19 @@ class Diagnosis:
                 parts.append(f"<p>Fix: {escape(finding.fix.text)}</p>")
                 parts.append(f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else "")
             parts.append("</section>")
+        if self.equivalents:
+            items = "".join(
+                f"<li>{escape(one.change)} ({escape(one.cause)}): {one.difference:.3f}</li>"
+                for one in self.equivalents
+            )
+            parts.append(f"<section><p>{escape(_ALIKE)}</p><ul>{items}</ul></section>")
+        if self.sensitivity:
+            titles, *quiet = self._quiet_rows()
+            head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+            body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in quiet)
+            told = f"<p>{escape(_QUIET.format(self.sensitivity[0].photos))}</p>"
+            table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            parts.append(f"<section>{told}{table}</section>")
         return f'<div class="kit-diagnosis">{"".join(parts)}</div>'
 
     def figure(self) -> Any:
@@ -152,6 +186,21 @@ class Diagnosis:
         png = BytesIO()
         figure.savefig(png, format="png", dpi=100, bbox_inches="tight")
         return Image(data=png.getvalue(), format="png", alt=self.text())  # type: ignore[no-untyped-call]
+
+    def _quiet_rows(self) -> list[tuple[str, ...]]:
+        return [
+            ("change", "answers that change", "mean spread", "largest", "moved most by"),
+            *(
+                (
+                    row.name.replace("_", " "),
+                    f"{row.changed} of {row.photos}",
+                    f"{row.typical:.3f}",
+                    f"{row.largest:.3f}",
+                    row.worst,
+                )
+                for row in self.sensitivity
+            ),
+        ]
 
     def _headline(self) -> str:
         pictures = f"{self.photos} picture{'' if self.photos == 1 else 's'}"

@@ -61,12 +61,16 @@ class Score:
 
 
 def log_distance(laboratory: Laboratory, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
-    """Return the mean logarithm of the taps' distances from training, pooled over the photos."""
-    taps = laboratory.taps
+    """Return the mean logarithm of the distance from training.
+
+    By a profile: over the photos, each by itself. By moving averages: over the taps, the photos pooled.
+    """
+    taps, ordinary = laboratory.taps, laboratory.ordinary
     if taps is None:
         raise ValueError("Expected a network whose first layers are tapped, received one without taps")
-    pooled = laboratory.moments(photos, preprocessing).mean(axis=0)
-    return float(np.log(distances(pooled, taps) + 1e-12).mean())
+    moments = laboratory.moments(photos, preprocessing)
+    parts = distances(moments.mean(axis=0), taps) if ordinary is None else ordinary.distances(moments)
+    return float(np.log(parts + 1e-12).mean())
 
 
 def by_statistics(
