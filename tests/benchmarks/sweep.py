@@ -1,0 +1,196 @@
+"""A sweep beside its bare forward passes and beside the usual loop: ``sweep.py --json FILE [--rounds N]``.
+
+Grid
+    EfficientNet-Lite0, one photograph of 512 x 512 pixels, 21 x 21 values of brightness and noise: 441 cells.
+    ``sweep``: `kit.sweep` from the path of the file to the rows, everything counted; bisection is left out.
+    ``forward``: the same 441 forward passes alone, by the same engine, in batches of the same size, on
+    tensors that are there. Both take turns; ``ratio`` is the median over the rounds of one over the other.
+    ``usual``: a loop over cells that perturbs with Pillow and numpy, prepares the picture and calls Keras's
+    `model.predict`. Its time for a cell, measured on every eleventh cell, stands for all of them.
+Bisection
+    Seconds that looking for flips adds to the same grid.
+Memory
+    Peak memory of a fresh process that sweeps 100, 1,000 and 10,000 small picture files under five values.
+Executors
+    Whether two spawned processes and a Dask cluster of two workers give the rows of the serial sweep, bit for
+    bit, and the time that each takes for the grid (the second time: processes start and open the network in
+    the first).
+"""
+
+import argparse
+import json
+import multiprocessing
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
+
+import kit  # noqa: E402
+from kit.engine import part_size  # noqa: E402
+
+PHOTO = HERE.parents[1] / "data" / "photographs" / "astronaut.jpg"
+GRID = {"brightness": np.linspace(0.2, 2, 21), "noise": np.linspace(0, 50, 21)}
+COUNTS = (100, 1_000, 10_000)
+TARGETS = {"ratio": 1.3, "times_faster": 8}
+MEMORY = """
+import resource, sys, kit
+from kit import samples
+result = kit.sweep(samples.classifier("fashion_mnist"), sys.argv[1], {"noise": (0, 10, 20, 30, 40)},
+                   progress=False)
+assert not result.errors
+print(len(result), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Time of one call."""
+    before = time.perf_counter()
+    call()
+    return time.perf_counter() - before
+
+
+def swept(classifier: Any, executor: Any = None, *, flips: bool = False) -> Any:
+    """The grid."""
+    return kit.sweep(classifier, PHOTO, GRID, executor=executor, flips=flips, progress=False)
+
+
+def forward_alone(classifier: Any) -> Callable[[], Any]:
+    """All forward passes of the grid, without anything else."""
+    tensor = classifier.tensor(PHOTO)
+    size = part_size(tensor.shape)
+    whole, rest = divmod(441, size)
+    batch = np.repeat(tensor, size, axis=0)
+
+    def call() -> None:
+        for _ in range(whole):
+            classifier.engine.predict(batch)
+        classifier.engine.predict(batch[:rest])
+
+    return call
+
+
+def usual_cell(classifier: Any) -> Callable[[float, float], Any]:
+    """One cell as notebooks have it."""
+    model = classifier.model
+    image = Image.open(PHOTO).convert("RGB")
+    generator = np.random.default_rng(0)
+
+    def call(brightness: float, noise: float) -> Any:
+        bright = np.asarray(ImageEnhance.Brightness(image).enhance(brightness), np.float32)
+        noisy = np.clip(bright + generator.normal(0, noise, bright.shape), 0, 255).astype(np.uint8)
+        return model.predict(classifier.preprocessing.apply(noisy), verbose=0)
+
+    return call
+
+
+def grid(classifier: Any, rounds: int) -> dict[str, Any]:
+    """Sweep, bare forward passes and the usual loop, in turns."""
+    bare, usual = forward_alone(classifier), usual_cell(classifier)
+    cells = [(float(b), float(n)) for b in GRID["brightness"] for n in GRID["noise"]][::11]
+    swept(classifier)
+    bare()
+    usual(1, 0)
+    times: dict[str, list[float]] = {"sweep": [], "forward": [], "usual": [], "with_flips": []}
+    for _ in range(rounds):
+        times["forward"].append(seconds(bare))
+        times["sweep"].append(seconds(lambda: swept(classifier)))
+        times["usual"].append(seconds(lambda: [usual(*cell) for cell in cells]) / len(cells) * 441)
+        times["with_flips"].append(seconds(lambda: swept(classifier, flips=True)))
+    ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
+    faster = [one / two for one, two in zip(times["usual"], times["sweep"], strict=True)]
+    return {
+        "engine": classifier.engine.description,
+        "batch": part_size((1, *classifier.input_shape)),
+        "seconds": times,
+        "ratios": ratio,
+        "ratio": statistics.median(ratio),
+        "times_faster": statistics.median(faster),
+        "flips_seconds": statistics.median(times["with_flips"]) - statistics.median(times["sweep"]),
+    }
+
+
+def memory(count: int) -> dict[str, int]:
+    """Peak memory of a process that sweeps so many small pictures."""
+    photos = kit.samples.photos("fashion_mnist")
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            pixels = photos[number % len(photos)].pixels
+            Image.fromarray(pixels).save(Path(folder) / f"{number:05}.png", compress_level=1)
+        command = [sys.executable, "-c", MEMORY, folder]
+        rows, peak = subprocess.check_output(command, cwd=HERE.parents[1], text=True).split()
+    # Linux counts in KiB, macOS in bytes.
+    return {
+        "pictures": count,
+        "rows": int(rows),
+        "peak_kib": int(peak) // (1024 if sys.platform == "darwin" else 1),
+    }
+
+
+def executors(classifier: Any) -> list[dict[str, Any]]:
+    """Spawned processes and a cluster, held against the serial rows."""
+    from distributed import Client, LocalCluster  # noqa: PLC0415 (an extra)
+
+    serial = swept(classifier, flips=True)
+    rows = [{"executor": "serial", "seconds": seconds(lambda: swept(classifier)), "equal": True}]
+
+    def measure(name: str, executor: Any) -> None:
+        equal = swept(classifier, executor, flips=True) == serial
+        rows.append(
+            {"executor": name, "seconds": seconds(lambda: swept(classifier, executor)), "equal": equal}
+        )
+
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        measure("2 spawned processes", pool)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        Client(cluster) as client,
+    ):
+        measure("Dask, 2 workers", client.get_executor())
+    return rows
+
+
+def main() -> None:
+    """Measure, print the tables, write the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    classifier = kit.samples.classifier("efficientnet_lite0")
+    measured = grid(classifier, options.rounds)
+    print(f"21 x 21 grid, {measured['engine']}, batches of {measured['batch']}, {options.rounds} rounds")
+    for name, times in measured["seconds"].items():
+        print(f"  {name:10}  median {statistics.median(times):7.2f} s   best {min(times):7.2f} s")
+    print(f"  sweep / forward  {measured['ratio']:.2f}  (target: at most {TARGETS['ratio']})")
+    print(f"  usual / sweep    {measured['times_faster']:.1f}  (target: at least {TARGETS['times_faster']})")
+    peaks = [memory(count) for count in COUNTS]
+    for peak in peaks:
+        print(f"{peak['pictures']:6} pictures, {peak['rows']:6} rows: {peak['peak_kib'] / 1024:7.1f} MiB")
+    compared = executors(classifier)
+    for row in compared:
+        print(f"{row['executor']:20} {row['seconds']:6.2f} s   equal rows: {row['equal']}")
+    if options.json:
+        machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        report = {
+            "machine": machine,
+            "targets": TARGETS,
+            "grid": measured,
+            "memory": peaks,
+            "executors": compared,
+        }
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
