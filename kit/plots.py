@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from kit.calibration.binning import Bin
 from kit.costs import Cost
+from kit.perturbation import PARAMETERS
+from kit.sweep_result import Sweep
 
 _DOTS_PER_INCH = 80
 _TITLE_WIDTH = 24
@@ -187,3 +189,144 @@ def _gap(bins: Sequence[Bin]) -> str:
         f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures, calibration"
         f" error {error:.3f}"
     )
+
+
+def sweep_figure(sweep: Sweep) -> Any:
+    """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
+
+    Accuracy, where there are labels, and the mean confidence, in percent. Marks below a curve are the values
+    at which the answer to a picture flips.
+
+    Parameters
+    ----------
+    sweep
+        With at most two axes.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+
+    Raises
+    ------
+    ValueError
+        More axes.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    if len(sweep.axes) > 2:
+        raise ValueError(
+            f"Expected a sweep with at most two axes, received {len(sweep.axes)}; draw a part of it from"
+            " sweep.accuracy()"
+        )
+    figures = {"mean confidence": sweep.confidence()}
+    if (sweep.labels >= 0).any():
+        figures = {"accuracy": sweep.accuracy(), **figures}
+    many = f"{len(sweep.photos)} picture{'s' if len(sweep.photos) != 1 else ''}"
+    ends = "; ".join(
+        f"{name} from {_percent(np.nanmin(values))} to {_percent(np.nanmax(values))}"
+        for name, values in figures.items()
+        if not np.isnan(values).all()
+    )
+    if len(sweep.axes) == 2:
+        figure = Figure(figsize=(5 * len(figures), 4))
+        _heat_maps(figure, sweep, figures)
+        return _image(figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}.")
+    figure = Figure(figsize=(7, 4))
+    _curves(figure.subplots(), sweep, figures)
+    what = ", ".join(sweep.axes) or f"{len(sweep.perturbations)} perturbations"
+    return _image(figure, f"Curves over {what} for {many}: {ends}; {len(sweep.flips)} flips marked.")
+
+
+def _curves(axes: Any, sweep: Sweep, figures: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    name = next(iter(sweep.axes), None)
+    values = [] if name is None else list(sweep.axes[name])
+    numbers = bool(values) and None not in values
+    places = np.argsort(values) if numbers else np.arange(len(sweep.perturbations))
+    across = np.array(values, float)[places] if numbers else places
+    for (title, line), colour in zip(figures.items(), ("#1b6ec2", "#e0a458")[-len(figures) :], strict=True):
+        axes.plot(across, 100 * line[places], marker="o", markersize=3, label=title, color=colour)
+    if numbers and sweep.flips:
+        flips = [flip.value for flip in sweep.flips]
+        axes.plot(flips, np.full(len(flips), -3), "|", color="#b3261e", label="an answer flips")
+    if numbers:
+        axes.set_xlabel(_axis_label(str(name)))
+    else:
+        shown = values or [repr(each) for each in sweep.perturbations]
+        axes.set_xticks(places, [textwrap.fill(str(each), _TITLE_WIDTH) for each in shown], rotation=30)
+        axes.set_xlabel("perturbation" if name is None else _axis_label(name))
+    axes.set_ylim(-6, 104)
+    axes.set_ylabel("%")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+
+
+def _heat_maps(figure: Any, sweep: Sweep, figures: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    down, across = sweep.axes
+    panels = figure.subplots(1, len(figures), squeeze=False)[0]
+    for axes, (title, values) in zip(panels, figures.items(), strict=True):
+        shown = axes.imshow(
+            100 * values,
+            origin="lower",
+            aspect="auto",
+            vmin=0,
+            vmax=100,
+            cmap="viridis",
+            interpolation="nearest",
+        )
+        for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
+            places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
+            ticks(list(places), [_tick(sweep.axes[name][place]) for place in places])
+        axes.set_xlabel(_axis_label(across))
+        axes.set_ylabel(_axis_label(down))
+        axes.set_title(title, fontsize=10)
+        figure.colorbar(shown, ax=axes, label="%")
+
+
+def _axis_label(name: str) -> str:
+    parameter = PARAMETERS.get(name)
+    if parameter is None:
+        return name
+    return f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
+
+
+def _tick(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}"
+
+
+def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
+    """Draw shares of right answers as groups of vertical bars.
+
+    Parameters
+    ----------
+    shares
+        Share of right answers, 0..1, by group (the pictures, say) and by bar (what was done about them). All
+        groups have the same bars.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    bars = list(next(iter(shares.values())))
+    colors = ("#9aa0a6", "#e0a458", "#1b6ec2", "#4c9f70", "#8e5ea2", "#c44e52")
+    places, width = np.arange(len(shares)), 0.8 / len(bars)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for number, bar in enumerate(bars):
+        heights = [100 * group[bar] for group in shares.values()]
+        offset = (number - (len(bars) - 1) / 2) * width
+        axes.bar(places + offset, heights, 0.9 * width, label=bar, color=colors[number % len(colors)])
+    axes.set_xticks(places, [textwrap.fill(group, _TITLE_WIDTH) for group in shares])
+    axes.set(ylim=(0, 100), ylabel="answered rightly (%)")
+    figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
+    alt = " ".join(
+        f"{group}: " + ", ".join(f"{bar} {share:.0%}" for bar, share in group_shares.items()) + "."
+        for group, group_shares in shares.items()
+    )
+    return _image(figure, f"Bars of the share of pictures answered rightly. {alt}")

@@ -5,9 +5,11 @@ import sys
 from io import BytesIO
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from kit import plots
+import kit
+from kit import plots, samples
 from kit.calibration.binning import Bin
 from kit.costs import Cost
 
@@ -64,3 +66,37 @@ def test_pyplot_is_not_imported():
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def clothes_swept(perturbations, **settings):
+    photos = samples.photos("fashion_mnist")[:4]
+    return kit.sweep(samples.classifier("fashion_mnist"), photos, perturbations, progress=False, **settings)
+
+
+def test_a_curve_tells_its_range_and_marks_its_flips():
+    sweep = clothes_swept({"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4])
+    figure = plots.sweep_figure(sweep)
+    low, high = sweep.accuracy().min(), sweep.accuracy().max()
+    assert figure.alt.startswith(f"Curves over noise for 4 pictures: accuracy from {low:.0%} to {high:.0%};")
+    assert figure.alt.endswith(f"{len(sweep.flips)} flips marked.")
+    assert size(figure)[0] > 300
+
+
+def test_absent_values_and_listed_perturbations_are_places_on_a_curve():
+    assert plots.sweep_figure(clothes_swept({"jpeg_quality": (None, 50, 5)})).alt.startswith(
+        "Curves over jpeg_quality"
+    )
+    listed = [kit.Perturbation(), kit.Perturbation(noise=50)]
+    assert plots.sweep_figure(clothes_swept(listed)).alt.startswith(
+        "Curves over 2 perturbations for 4 pictures"
+    )
+
+
+def test_two_axes_are_heat_maps_and_three_are_refused():
+    grid = {"brightness": (0.2, 1, 2), "noise": (0, 50)}
+    one = plots.sweep_figure(clothes_swept(grid))
+    two = plots.sweep_figure(clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4]))
+    assert one.alt.startswith("Heat maps over brightness and noise for 4 pictures: mean confidence from")
+    assert size(two)[0] > 1.5 * size(one)[0]
+    with pytest.raises(ValueError, match="Expected a sweep with at most two axes, received 3"):
+        plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
