@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kit.preprocessing import Preprocessing
     from kit.robustness import sweep
     from kit.scaling import Scaling
+    from kit.shifting import shift
     from kit.validation import accuracy_interval, cross_validate, learning_curve
 
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "plots": "kit",
     "robustness": "kit",
     "samples": "kit",
+    "shift": "kit.shifting",
     "sweep": "kit.robustness",
     "validation": "kit",
 }
@@ -80,6 +82,7 @@ __all__ = [
     "plots",
     "robustness",
     "samples",
+    "shift",
     "sweep",
     "validation",
 ]

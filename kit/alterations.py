@@ -37,6 +37,10 @@ class Alteration:
         From a photo and a strength to a new photo.
     unit
         Of the strength, in words.
+    neutral
+        Strength that changes nothing.
+    opposite
+        Name of what would undo it and cannot be done to a picture; empty where another alteration does that.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Alteration:
     strengths: tuple[float, ...]
     apply: Callable[[Photo, float], Photo]
     unit: str = "factor"
+    neutral: float = 1
+    opposite: str = ""
 
 
 def _perturbed(field: str) -> Callable[[Photo, float], Photo]:
@@ -64,12 +70,17 @@ def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Ca
     return apply
 
 
-def _gained(gains: Callable[[float], tuple[float, float, float]]) -> Callable[[Photo, float], Photo]:
-    def apply(photo: Photo, strength: float) -> Photo:
-        scaled = np.rint(photo.pixels * np.array(gains(strength), np.float32))
-        return Photo(np.clip(scaled, 0, 255).astype(np.uint8), photo.name, photo.decoding, photo.notes)
+def _gained(photo: Photo, gains: tuple[float, float, float]) -> Photo:
+    scaled = np.clip(np.rint(photo.pixels * np.array(gains, np.float32)), 0, 255)
+    return Photo(scaled.astype(np.uint8), photo.name, photo.decoding, photo.notes)
 
-    return apply
+
+def _warmed(photo: Photo, gain: float) -> Photo:
+    return _gained(photo, (gain**0.5, 1, gain**-0.5))
+
+
+def _greened(photo: Photo, gain: float) -> Photo:
+    return _gained(photo, (1, gain, 1))
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
@@ -89,6 +100,14 @@ def _cut(image: Image.Image, across: float, down: float) -> Image.Image:
     return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
 
 
+_coloured = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
+_sharpened = _through_pillow(
+    lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
+)
+_scaled = _through_pillow(_resized)
+_RATIO = "red over blue"
+_GREEN = "green over the rest"
+
 ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
     {
         item.name: item
@@ -97,60 +116,20 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
             Alteration("brighter", "brightness", (1.15, 1.5, 2.2), _perturbed("brightness")),
             Alteration("flatter", "contrast", (0.85, 0.6, 0.3), _perturbed("contrast")),
             Alteration("harder", "contrast", (1.15, 1.5, 2.2), _perturbed("contrast")),
+            Alteration("warmer", "warmth", (1.05, 1.15, 1.4), _warmed, _RATIO),
+            Alteration("cooler", "warmth", (0.95, 0.87, 0.71), _warmed, _RATIO),
+            Alteration("greener", "tint", (1.05, 1.15, 1.4), _greened, _GREEN),
+            Alteration("more magenta", "tint", (0.95, 0.87, 0.71), _greened, _GREEN),
+            Alteration("paler", "saturation", (0.8, 0.4, 0), _coloured),
+            Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _coloured),
+            Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
+            Alteration("sharpened", "sharpness", (50, 120, 300), _sharpened, "% of an unsharp mask", 0),
+            Alteration("noisy", "noise", (2, 8, 25), _perturbed("noise"), "levels", 0, "cleaner"),
             Alteration(
-                "warmer",
-                "warmth",
-                (1.05, 1.15, 1.4),
-                _gained(lambda gain: (gain**0.5, 1, gain**-0.5)),
-                "red over blue",
+                "compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"
             ),
-            Alteration(
-                "cooler",
-                "warmth",
-                (0.95, 0.87, 0.71),
-                _gained(lambda gain: (gain**0.5, 1, gain**-0.5)),
-                "red over blue",
-            ),
-            Alteration(
-                "greener",
-                "tint",
-                (1.05, 1.15, 1.4),
-                _gained(lambda gain: (1, gain, 1)),
-                "green over the rest",
-            ),
-            Alteration(
-                "more magenta",
-                "tint",
-                (0.95, 0.87, 0.71),
-                _gained(lambda gain: (1, gain, 1)),
-                "green over the rest",
-            ),
-            Alteration(
-                "paler",
-                "saturation",
-                (0.8, 0.4, 0),
-                _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor)),
-            ),
-            Alteration(
-                "more colourful",
-                "saturation",
-                (1.2, 1.6, 2.5),
-                _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor)),
-            ),
-            Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px"),
-            Alteration(
-                "sharpened",
-                "sharpness",
-                (50, 120, 300),
-                _through_pillow(
-                    lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
-                ),
-                "% of an unsharp mask",
-            ),
-            Alteration("noisy", "noise", (2, 8, 25), _perturbed("noise"), "levels"),
-            Alteration("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality"),
-            Alteration("reduced", "size", (0.8, 0.5, 0.25), _through_pillow(_resized)),
-            Alteration("enlarged", "size", (1.25, 2, 4), _through_pillow(_resized)),
+            Alteration("reduced", "size", (0.8, 0.5, 0.25), _scaled),
+            Alteration("enlarged", "size", (1.25, 2, 4), _scaled),
             Alteration(
                 "cropped",
                 "size",
@@ -170,6 +149,16 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
     }
 )
 """Every alteration by its name."""
+
+SIGNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "brightness": ("highlights", "shadows"),
+        "contrast": ("highlights", "shadows"),
+        "noise": ("colour_noise",),
+        "blocking": ("jpeg_quality",),
+    }
+)
+"""Quantities that may speak for an alteration where the one that it is about hardly moves."""
 
 
 def responses(photos: Sequence[Photo]) -> Vector:

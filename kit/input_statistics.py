@@ -104,6 +104,16 @@ class InputStatistics:
         return f"InputStatistics({len(self.rows)} of {self.count} pictures, {len(QUANTITIES)} quantities)"
 
 
+def measured_rows(photos: Sequence[Photo]) -> Vector:
+    """Measure pictures: float64 (pictures, quantities), rounded as `InputStatistics` keeps them."""
+    return _rounded([as_row(measure(photo)) for photo in photos]).reshape(-1, len(QUANTITIES))
+
+
+def measured_responses(photos: Sequence[Photo]) -> Vector:
+    """Measure how the first `TRIED` pictures respond to alterations, as `InputStatistics` keeps it."""
+    return _rounded(responses(photos[:TRIED]))
+
+
 def _rounded(values: Any) -> Vector:
     """Round to `_DIGITS` significant digits, as they are kept, so that a file changes nothing."""
     table = np.asarray(values, np.float64)

@@ -42,16 +42,20 @@ class Measures:
     contrast
         Standard deviation of the luma over its mean (root mean square contrast; Peli, Contrast in complex
         images, 1990), which less light alone does not change.
+    highlights, shadows
+        Share of the pixels with a luma of at least 254, and of at most 1.
     warmth
-        Mean red over mean blue; 1 in a grey world (Buchsbaum, 1980).
+        Red over blue, in the edges: `edge_colour`. 1 in neutral light.
     tint
-        Mean green over the geometric mean of mean red and mean blue; 1 in a grey world.
+        Green over the geometric mean of red and blue, in the edges. 1 in neutral light.
     saturation
         Mean distance of the largest and smallest channel over the mean of the largest, 0..1.
     sharpness
         `sharpness`, 0..1.
     noise
         `noise_level`, a standard deviation in levels.
+    colour_noise
+        `colour_noise`, a standard deviation in levels.
     blocking
         `grid_zeros`: about 0 without traces of JPEG, up to 1.
     jpeg_quality
@@ -66,11 +70,14 @@ class Measures:
 
     brightness: float
     contrast: float
+    highlights: float
+    shadows: float
     warmth: float
     tint: float
     saturation: float
     sharpness: float
     noise: float
+    colour_noise: float
     blocking: float
     jpeg_quality: float
     size: float
@@ -117,11 +124,14 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
         for item in (
             Quantity("brightness", "brightness", "levels", True, 0.05),
             Quantity("contrast", "contrast", "", True, 0.05),
+            Quantity("highlights", "white pixels", "share", False, 0.005),
+            Quantity("shadows", "black pixels", "share", False, 0.005),
             Quantity("warmth", "warmth", "red over blue", True, 0.02),
             Quantity("tint", "tint", "green over red and blue", True, 0.02),
             Quantity("saturation", "saturation", "", False, 0.01),
             Quantity("sharpness", "sharpness", "share of a step between two pixels", False, 0.02),
-            Quantity("noise", "noise", "levels", False, 0.5),
+            Quantity("noise", "noise", "levels", False, 0.25),
+            Quantity("colour_noise", "colour noise", "levels", False, 0.25),
             Quantity("blocking", "JPEG blocks", "", False, 0.01),
             Quantity("jpeg_quality", "JPEG quality", "", False, 2),
             Quantity("size", "size", "px", True, 0.05),
@@ -153,16 +163,19 @@ def measure(photo: Photo) -> Measures:
     middle = _middle(pixels)
     plane = luma(thin)
     brightness = float(plane.mean())
-    red, green, blue = (max(float(thin[..., channel].mean()), 1.0) for channel in range(3))
+    red, green, blue = edge_colour(thin)
     largest = float(thin.max(axis=-1).mean())
     return Measures(
         brightness=brightness,
         contrast=float(plane.std()) / max(brightness, 1.0),
+        highlights=float((plane >= 254).mean()),
+        shadows=float((plane <= 1).mean()),
         warmth=red / blue,
         tint=green / float(np.sqrt(red * blue)),
         saturation=colourfulness(thin) / max(largest, 1.0),
         sharpness=sharpness(middle),
         noise=noise_level(middle),
+        colour_noise=colour_noise(middle),
         blocking=grid_zeros(middle),
         jpeg_quality=jpeg_quality(photo.file),
         size=float(np.sqrt(height * width)),
@@ -209,7 +222,20 @@ def noise_level(pixels: Pixels) -> float:
     The mask of Immerkaer (Fast noise variance estimation, 1996), which a slope passes without a trace, in
     blocks of 8 x 8; the tenth percentile over the blocks leaves texture out.
     """
-    x = luma(pixels)
+    # Luma has 0.67 of it where the channels have noise of their own.
+    return _flattest_noise(luma(pixels)) / float(np.linalg.norm(_LUMA))
+
+
+def colour_noise(pixels: Pixels) -> float:
+    """Noise as a standard deviation in levels, where each channel has noise of its own.
+
+    As `noise_level`, in the difference of red and blue, in which the edges of most things cancel.
+    """
+    difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
+    return _flattest_noise(difference) / float(np.sqrt(2))
+
+
+def _flattest_noise(x: Plane) -> float:
     if min(x.shape) < 10:
         return 0.0
     rows = x[:-2] - 2 * x[1:-1] + x[2:]
@@ -217,8 +243,8 @@ def noise_level(pixels: Pixels) -> float:
     height, width = (side // 8 * 8 for side in mask.shape)
     blocks = mask[:height, :width].reshape(height // 8, 8, width // 8, 8)
     flattest = float(np.percentile(np.sqrt((blocks**2).mean(axis=(1, 3))), 10))
-    # The mask makes 6 of one standard deviation, and luma 0.67 where the channels have noise of their own.
-    return flattest / _FLATTEST / 6 / float(np.linalg.norm(_LUMA))
+    # The mask makes 6 of one standard deviation.
+    return flattest / _FLATTEST / 6
 
 
 def sharpness(pixels: Pixels) -> float:
@@ -250,6 +276,23 @@ def colourfulness(pixels: Pixels) -> float:
     """Mean distance between the largest and the smallest channel, in levels."""
     spread: float = (pixels.max(axis=-1).astype(np.int16) - pixels.min(axis=-1)).mean()
     return float(spread)
+
+
+def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
+    """Strength of the edges in red, green and blue, in levels: the colour of the light.
+
+    The grey-edge hypothesis (van de Weijer, Gevers and Gijsenij, Edge-based color constancy, 2007): edges are
+    neutral on average, and vary far less from picture to picture than mean colours do. Root mean square of
+    the differences between means of 4 x 4 pixels, since JPEG does not keep the colour of single pixels.
+    """
+    side = 4 if min(pixels.shape[:2]) >= 16 else 1
+    height, width = (length // side for length in pixels.shape[:2])
+    whole = pixels[: height * side, : width * side].astype(np.float32)
+    means = whole.reshape(height, side, width, side, 3).mean(axis=(1, 3))
+    squares = [np.square(np.diff(means, axis=axis)).reshape(-1, 3) for axis in (0, 1)]
+    strength = np.sqrt(np.concatenate(squares).sum(axis=0) / max(means[..., 0].size, 1))
+    red, green, blue = np.maximum(strength, 0.5).tolist()
+    return red, green, blue
 
 
 def grid_zeros(pixels: Pixels) -> float:

@@ -1,0 +1,175 @@
+"""How a folder of photos differs from the training pictures, and whether this classifier cares."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kit import archive
+from kit.classifier import Classifier
+from kit.images import Photo, Source
+from kit.input_statistics import InputStatistics, measured_responses
+from kit.shifting.asking import Response, layer_distance, respond
+from kit.shifting.attribution import Explanation, explanations
+from kit.shifting.comparison import FEWEST, Difference, differences, domain_auroc
+from kit.shifting.gathering import Gathered, gather
+from kit.shifting.report import Finding, Shift
+
+__all__ = ["Difference", "Explanation", "Finding", "Response", "Shift", "findings", "shift"]
+
+
+def shift(
+    training: Classifier | InputStatistics | Source | Iterable[Source],
+    photos: Source | Iterable[Source],
+    *,
+    classifier: Classifier | None = None,
+    labels: Sequence[int | str | None] | None = None,
+) -> Shift:
+    """Tell in which measured quantities photos differ from the training pictures.
+
+    Light, contrast, colour, sharpness, noise, traces of JPEG, size, aspect and EXIF turns are measured
+    (`kit.measures`) and compared one by one. Since one alteration moves several of them, the quantity that
+    was altered is found by how the training pictures respond to alterations, and is ranked first; the others
+    "follow".
+
+    Parameters
+    ----------
+    training
+        Training pictures: a folder, pictures, their `InputStatistics`, or a classifier whose file carries
+        those (`Classifier.save` with ``training=`` puts them there).
+    photos
+        A folder, whose folders are searched as well, or pictures. At most 1,000 are measured, at random;
+        interrupting keeps what was measured. Those that cannot be read are reported.
+    classifier
+        To ask whether it cares; the one that is given as ``training`` by default.
+    labels
+        Right class of each photo, index or name, None where it is not known; for accuracies where the photos
+        themselves are altered. In the order of a folder's sorted paths.
+
+    Returns
+    -------
+    Shift
+
+    Raises
+    ------
+    ValueError
+        A classifier without statistics, no readable training picture, a folder without pictures, or labels
+        that do not fit.
+    """
+    asked = training if classifier is None and isinstance(training, Classifier) else classifier
+    statistics, examples = _statistics(training)
+    gathered = gather(photos)
+    found = findings(statistics, gathered.rows)
+    layers = None
+    if asked is not None and asked.preprocessing is not None and gathered.photos:
+        truth = None if labels is None else _truth(asked, labels, gathered)
+        found = tuple(_asked(finding, asked, examples, gathered.photos, truth) for finding in found)
+        layers = layer_distance(asked, gathered.photos)
+    return Shift(
+        found,
+        len(statistics.rows),
+        len(gathered.rows),
+        domain_auroc(statistics.rows, gathered.rows),
+        layers,
+        gathered.unreadable,
+        _notes(gathered),
+    )
+
+
+def findings(statistics: InputStatistics, rows: Any) -> tuple[Finding, ...]:
+    """Compare measures and rank the quantities; what `shift` does once everything is measured.
+
+    Parameters
+    ----------
+    statistics
+        Of the training pictures.
+    rows
+        float64 (pictures, quantities): measures of the photos, as
+        `kit.input_statistics.measured_rows` gives them.
+    """
+    compared = {one.quantity: one for one in differences(statistics.rows, rows)}
+    differing = {name for name, one in compared.items() if one.differs}
+    explained, unexplained = explanations(statistics, rows, differing) if differing else ((), frozenset())
+    causes = {one.quantity: one for one in reversed(explained)}
+    order = [one.quantity for one in explained]
+    order += sorted(
+        compared, key=lambda name: (name not in unexplained, name not in differing, -_size(compared[name]))
+    )
+    return tuple(
+        Finding(
+            name,
+            "shifted"
+            if name in causes or name in unexplained
+            else "follows"
+            if name in differing
+            else "unchanged"
+            if compared[name].p_value >= 0
+            else "cannot_tell",
+            compared[name],
+            causes.get(name),
+        )
+        for name in dict.fromkeys(order)
+    )
+
+
+def _size(difference: Difference) -> float:
+    return abs(difference.delta) if difference.p_value >= 0 else -1.0
+
+
+def _statistics(training: Any) -> tuple[InputStatistics, tuple[Photo, ...]]:
+    """Return statistics of the training pictures, and some of the pictures where there are any."""
+    if isinstance(training, InputStatistics):
+        return training, ()
+    if isinstance(training, Classifier):
+        data = training.carried(archive.STATISTICS)
+        if data is None:
+            raise ValueError(
+                f"Expected a classifier that carries statistics of its training pictures, received"
+                f" {training.name!r} without; save it with training=pictures, or give the pictures:"
+                " kit.shift(pictures, photos, classifier=classifier)"
+            )
+        return InputStatistics.from_bytes(data), ()
+    gathered = gather(training, "training pictures")
+    if not gathered.photos:
+        raise ValueError("Expected training pictures, received none that can be read; give a folder of them")
+    responses = measured_responses(gathered.photos)
+    return InputStatistics(gathered.rows, responses, gathered.found), gathered.photos
+
+
+def _truth(
+    classifier: Classifier, labels: Sequence[int | str | None], gathered: Gathered
+) -> list[int | None]:
+    """Return the class index of each kept photo."""
+    if len(labels) != gathered.found:
+        raise ValueError(f"Expected {gathered.found} labels, one for each photo, received {len(labels)}")
+    names = {name: index for index, name in enumerate(classifier.class_names)}
+    chosen = [labels[place] for place in gathered.places[: len(gathered.photos)]]
+    unknown = [one for one in chosen if isinstance(one, str) and one not in names]
+    if unknown:
+        raise ValueError(f"Expected the name of one of {len(names)} classes, received {unknown[0]!r}")
+    return [names[one] if isinstance(one, str) else one for one in chosen]
+
+
+def _asked(
+    finding: Finding,
+    classifier: Classifier,
+    examples: Sequence[Photo],
+    photos: Sequence[Photo],
+    labels: Sequence[int | None] | None,
+) -> Finding:
+    explanation = finding.explanation
+    if explanation is None:
+        return finding
+    training = bool(examples) and not explanation.opposite
+    chosen = examples if training else photos
+    response = respond(classifier, explanation, chosen, None if training else labels, training=training)
+    return Finding(finding.quantity, finding.verdict, finding.difference, explanation, response)
+
+
+def _notes(gathered: Gathered) -> tuple[str, ...]:
+    notes = []
+    if gathered.interrupted:
+        notes.append(f"interrupted after {len(gathered.rows)} of {gathered.found} photos")
+    elif len(gathered.rows) + len(gathered.unreadable) < gathered.found:
+        notes.append(f"{len(gathered.rows)} of {gathered.found} photos were measured, chosen at random")
+    if len(gathered.rows) < FEWEST:
+        notes.append(f"fewer than {FEWEST} photos: nothing can be told from so few")
+    return tuple(notes)
