@@ -182,6 +182,7 @@ function render({ model, el }) {
   const error = element("p", { class: "kit-error", role: "alert", hidden: true });
   const verdict = element("p", { class: "kit-verdict", "aria-hidden": "true" });
   const about = element("figcaption");
+  const caption = element("caption");
   const latency = element("span", { class: "kit-latency" });
   const rows = element("tbody");
   const tensor = element("tbody");
@@ -207,8 +208,7 @@ function render({ model, el }) {
         element("figure", {}, pictures.input.canvas, element("figcaption", { text: "What the network sees" }))),
       element("div", { class: "kit-answer" }, verdict, status,
         element("table", { class: "kit-bars" },
-          element("caption", { text: "Softmax probabilities; the pale bar is the untouched photograph, prepared as in training" }),
-          headings("Class", "Probability", "Untouched"), rows))),
+          caption, headings("Class", "Probability", "Untouched", "Calibrated"), rows))),
     element("div", { class: "kit-controls" },
       element("fieldset", {}, element("legend", { text: "Perturbation" }), groups.main,
         element("details", {}, element("summary", { text: "More perturbations" }), groups.more)),
@@ -410,13 +410,14 @@ function render({ model, el }) {
   const paintBars = (bars) => {
     while (rows.children.length > bars.length) rows.lastChild.remove();
     while (rows.children.length < bars.length) {
-      const [ghost, bar] = [element("i", { class: "kit-ghost" }), element("i", { class: "kit-bar" })];
+      const parts = ["kit-ghost", "kit-bar", "kit-thin"].map((name) => element("i", { class: name }));
       rows.append(element("tr", {}, element("th", { scope: "row" }), element("td", { class: "kit-value" }),
-        element("td", { class: "kit-value" }), element("td", { class: "kit-track", "aria-hidden": "true" }, ghost, bar)));
+        element("td", { class: "kit-value" }), element("td", { class: "kit-value" }),
+        element("td", { class: "kit-track", "aria-hidden": "true" }, ...parts)));
     }
     bars.forEach((row, index) => {
       const line = rows.children[index];
-      const [name, text, ghostText, track] = line.children;
+      const [name, text, ghostText, calibratedText, track] = line.children;
       write(name, row.name);
       write(text, row.text);
       write(ghostText, row.ghostText);
@@ -425,6 +426,9 @@ function render({ model, el }) {
       line.dataset.value = row.value;
       track.children[0].style.transform = `scaleX(${row.ghost})`;
       track.children[1].style.transform = `scaleX(${row.value})`;
+      if (row.calibrated === null) return;
+      write(calibratedText, row.calibratedText);
+      track.children[2].style.transform = `scaleX(${row.calibrated})`;
     });
   };
 
@@ -475,6 +479,8 @@ function render({ model, el }) {
   const build = () => {
     const panel = model.get("_panel");
     title.textContent = panel.title;
+    caption.textContent = panel.caption;
+    root.classList.toggle("kit-tempered", panel.tempered);
     notes.replaceChildren(...panel.notes.map((text) => element("p", { text })));
     picker.replaceChildren(...panel.photos.map((name) => element("option", { value: name, text: name })));
     if (controls.length === 0) {

@@ -200,6 +200,8 @@ class Explorer(anywidget.AnyWidget):
             "controls": views.controls(self._trained),
             "neutral": views.neutral(next(iter(self._photos))),
             "notes": notes,
+            "caption": views.caption(self.classifier),
+            "tempered": self.classifier.temperature != 1,
             "uploadBytes": UPLOAD_BYTES,
             "ahead": {"keys": views.MAIN, "places": self._ahead, "bytes": AHEAD_BYTES},
         }

@@ -354,6 +354,32 @@ def test_small_grey_pictures_work_alike(notebook):
     small.assert_shows(network, picture, noise=noise, polarity="inverted")
 
 
+def test_a_temperature_shows_as_a_second_row_of_bars(lab, notebook):
+    notebook.run(FASHION)
+    plain = notebook.output(FASHION).locator(".kit-explorer")
+    assert not plain.get_by_role("columnheader", name="Calibrated").is_visible()
+    cell = """
+import kit
+network = kit.samples.classifier("fashion_mnist").tempered(2.5)
+kit.Explorer(network, kit.samples.photos("fashion_mnist")[:2])"""
+    network, picture = samples.classifier("fashion_mnist").tempered(2.5), samples.photos("fashion_mnist")[0]
+    with lab.open([cell]) as other:
+        other.run(0)
+        shown = Shown(other.output(0).locator(".kit-explorer"))
+        shown.put("noise", 60)
+        shown.assert_shows(network, picture, noise=60)
+        expected = network.calibrated(network.probabilities(picture, kit.Perturbation(noise=60)))[0]
+        assert shown.root.get_by_role("columnheader", name="Calibrated").is_visible()
+        texts = shown.root.locator(".kit-bars tbody td:nth-child(4)").all_inner_texts()
+        assert texts == [f"{100 * value:.1f} %" for value in expected]
+        lengths = shown.root.locator(".kit-thin").evaluate_all(
+            "(bars) => bars.map((bar) => new DOMMatrix(getComputedStyle(bar).transform).a)"
+        )
+        np.testing.assert_allclose(lengths, expected, atol=1e-3)
+        assert "calibrated with temperature 2.50" in shown.root.locator(".kit-bars caption").inner_text()
+        assert other.troubles == []
+
+
 def test_a_photo_arrives_whatever_follows_in_the_same_frame(notebook):
     if notebook.output(FASHION).locator(".kit-explorer").count() == 0:
         notebook.run(FASHION)
