@@ -167,6 +167,18 @@ def test_chance_alone_is_told_from_overconfidence():
     assert all(one.ece.low > 0.05 for one in sharper)
 
 
+def test_the_interval_of_an_error_holds_its_value_and_nothing_below_zero():
+    # Certain and right every time but once in 40: resamples without that one show an error of 0.
+    rows = np.array([[1.0, 0.0]] * 40)
+    labels = np.array([1] + [0] * 39)
+    error = measure(rows, labels, resamples=200).ece
+    assert error.value == pytest.approx(1 / 40)
+    assert error.low == 0
+    # Resamples of a calibrated network mostly show more than it does itself.
+    found = measure(*calibrated(300, 1), resamples=200).classwise_ece
+    assert found.low <= found.value == found.high
+
+
 def test_a_thousand_classes_are_measured_in_parts():
     rng = np.random.default_rng(0)
     rows = rng.dirichlet(np.full(1000, 0.01), 30)
