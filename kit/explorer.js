@@ -127,6 +127,14 @@ function rangeControl(spec, id, changed, near) {
   return { key: spec.key, show, around, node: element("div", { class: "kit-range" }, label, slider, box, unit) };
 }
 
+function switchControl(spec, id, changed) {
+  const box = element("input", { type: "checkbox", id, title: spec.hint, "data-key": spec.key });
+  box.addEventListener("change", () => changed(spec.key, box.checked));
+  const show = (value) => { box.checked = value; };
+  const label = element("label", { for: id, text: spec.label });
+  return { key: spec.key, show, node: element("div", { class: "kit-range" }, label, box) };
+}
+
 function choiceControl(spec, id, changed) {
   const select = element("select", { id, title: spec.hint, "data-key": spec.key });
   for (const [value, text] of spec.options) select.append(element("option", { value, text }));
@@ -137,14 +145,6 @@ function choiceControl(spec, id, changed) {
     node.classList.toggle("kit-changed", select.selectedIndex > 0);
   };
   return { key: spec.key, show, node };
-}
-
-function switchControl(spec, id, changed) {
-  const box = element("input", { type: "checkbox", id, title: spec.hint, "data-key": spec.key });
-  box.addEventListener("change", () => changed(spec.key, box.checked));
-  const show = (value) => { box.checked = value; };
-  const label = element("label", { for: id, text: spec.label });
-  return { key: spec.key, show, node: element("div", { class: "kit-range" }, label, box) };
 }
 
 const CONTROLS = { range: rangeControl, switch: switchControl, choice: choiceControl };
@@ -176,6 +176,9 @@ function render({ model, el }) {
   let changes = 0; // counts what the hand did, so that an answer never takes the place of a newer one
   let shownChange = 0;
   let sync = 0;
+  let failing = 0; // the change whose answer takes the error away: what the page refuses stays until a hand moves
+  let camera = null; // { video, stream, on, … } while it is wanted
+  const shrunk = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
   // -- structure
   const status = element("p", { class: "kit-status", role: "status" });
@@ -217,15 +220,15 @@ function render({ model, el }) {
   el.append(root);
 
   // -- talking to the kernel
-  const send = () => {
+  const send = (content = { kind: "settings" }, buffers = []) => {
     waiting = false;
     clearTimeout(sync);
     sync = 0;
     inFlight = { id: `${prefix}.${++requests}`, change: changes };
     root.dataset.inFlight = "1";
     clearTimeout(lost);
-    lost = setTimeout(() => { inFlight = null; if (waiting) send(); }, LOST_MS);
-    model.send({ kind: "settings", request: inFlight.id, settings });
+    lost = setTimeout(() => { inFlight = null; stopCamera(); if (waiting) send(); }, LOST_MS);
+    model.send({ ...content, request: inFlight.id, settings }, undefined, buffers);
   };
   const request = () => {
     root.dataset.inFlight = "1";
@@ -247,6 +250,7 @@ function render({ model, el }) {
     moving = true;
     clearTimeout(resting);
     resting = setTimeout(() => { moving = false; draw(); lookAhead(); }, RESTING_MS);
+    if (camera?.on) return; // the next frame takes the settings along
     near(key);
     const answer = ahead.known.get(JSON.stringify(settings));
     if (answer) {
@@ -264,7 +268,7 @@ function render({ model, el }) {
   // -- answers ahead
   const at = (place) => JSON.stringify({ ...settings, [ahead.key]: place });
   const lookAhead = () => {
-    if (!ahead.key || ahead.asked || inFlight || moving || sync || message || !base || document.hidden) return;
+    if (!ahead.key || ahead.asked || camera || inFlight || moving || sync || message || !base || document.hidden) return;
     const { places, bytes } = model.get("_panel").ahead;
     const context = at(null); // all the other settings
     if (ahead.context !== context) Object.assign(ahead, { context, known: new Map() });
@@ -298,12 +302,67 @@ function render({ model, el }) {
     noise.wanted = key;
     model.send({ kind: "noise", seed: settings.seed, count });
   };
+  // -- a camera: each frame is a photograph, and the next one is sent when the kernel has answered
+  const fail = (text, until = changes + 1) => {
+    error.textContent = text;
+    error.hidden = false;
+    failing = until;
+  };
+  const stopCamera = () => {
+    cancelAnimationFrame(camera?.frame);
+    camera?.stream?.getTracks().forEach((track) => track.stop());
+    camera = null;
+  };
+  const startCamera = async () => {
+    stopCamera();
+    const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
+    const own = camera = { video, on: false, sentAt: 0 };
+    try {
+      if (!navigator.mediaDevices) throw new Error("a page over plain http, where browsers allow none");
+      own.stream = await navigator.mediaDevices.getUserMedia({ video: true });
+      video.srcObject = own.stream;
+      await video.play();
+      own.on = true;
+    } catch (trouble) {
+      if (camera === own) fail(`Expected a camera, received ${trouble.message}; allow it, or choose a photo`);
+    }
+    if (camera === own && own.on) return look();
+    own.stream?.getTracks().forEach((track) => track.stop());
+    if (camera !== own) return; // the view went, or a photo was chosen meanwhile
+    camera = null;
+    picker.value = settings.photo;
+  };
+  const look = () => {
+    camera.frame = requestAnimationFrame(look);
+    const { name, side, pause } = model.get("_panel").camera;
+    const { videoWidth, videoHeight } = camera.video;
+    if (inFlight || videoWidth === 0 || performance.now() < camera.sentAt + pause) return;
+    const scale = Math.min(1, side / Math.max(videoWidth, videoHeight));
+    const [width, height] = [videoWidth, videoHeight].map((length) => Math.max(1, Math.round(length * scale)));
+    shrunk.canvas.width = width;
+    shrunk.canvas.height = height;
+    shrunk.drawImage(camera.video, 0, 0, width, height);
+    const { data } = shrunk.getImageData(0, 0, width, height);
+    const pixels = new Uint8Array(3 * width * height);
+    for (let i = 0, o = 0; o < pixels.length; i += 4, o += 3) {
+      pixels[o] = data[i];
+      pixels[o + 1] = data[i + 1];
+      pixels[o + 2] = data[i + 2];
+    }
+    settings = { ...settings, photo: name };
+    changes += 1;
+    camera.sentAt = changedAt = performance.now();
+    camera.base = { photo: name, pixels, width, height };
+    if (base) base = camera.base;
+    send({ kind: "frame", width, height }, [pixels.buffer]);
+    draw();
+  };
   const news = (content, buffers, change) => {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
     const untaken = buffers.length === 1 && message ? message.buffers.slice(1) : [];
     if (change < shownChange) return;
     shownChange = change;
-    message = { content, buffers: [...buffers, ...untaken] };
+    message = { content, change, buffers: [...buffers, ...untaken] };
     draw();
   };
   const onMessage = (content, buffers) => {
@@ -322,8 +381,7 @@ function render({ model, el }) {
       }
       why.disabled = false;
       if (because.dataset.busy) tell("");
-      error.textContent = content.text;
-      error.hidden = false;
+      fail(content.text, 0); // until the next answer
       root.classList.add("kit-stale");
       answered(content.request);
     } else if (content.kind === "view") {
@@ -332,8 +390,10 @@ function render({ model, el }) {
       // What was known ahead is shown already.
       if (!own || inFlight.change > shownChange || buffers.length > 1) news(content, buffers, own ? inFlight.change : changes);
       answered(content.request);
+      const elsewhere = camera?.on && content.settings.photo !== model.get("_panel").camera.name;
+      if (!own && elsewhere) stopCamera();
       // What this page has sent meanwhile, or is about to, is newer and comes back too.
-      if (!own && !root.dataset.inFlight) adopt(content.settings);
+      if (!own && (elsewhere || !root.dataset.inFlight)) adopt(content.settings);
     } else if (content.kind === "ahead" && content.request === ahead.asked?.id) {
       keep(content, buffers);
     }
@@ -351,18 +411,24 @@ function render({ model, el }) {
       const { source } = taken.content;
       if (taken.buffers.length > 1) {
         const pixels = bytes(taken.buffers[1]);
-        base = source.live ? { pixels, width: source.width, height: source.height } : null;
+        base = source.live ? { photo: taken.content.settings.photo, pixels, width: source.width, height: source.height } : null;
         painted = [];
         if (!source.live) {
           pictures.photo.paint(pixels, source.width, source.height);
           root.dataset.sharp = true;
         }
         root.dataset.live = source.live;
+      } else if (camera?.on) {
+        base = source.live ? camera.base : null;
+        root.dataset.live = source.live;
+      } else if (base && base.photo !== taken.content.settings.photo) {
+        base = null; // a frame of a camera that another view has
+        pictures.photo.paint(new Uint8Array(3), 1, 1);
       }
       wantNoise();
     }
     paintPhoto();
-    if (taken) paintAnswer(taken.content, bytes(taken.buffers[0]));
+    if (taken) paintAnswer(taken.content, bytes(taken.buffers[0]), taken.change);
     lookAhead();
   };
   const paintPhoto = () => {
@@ -382,14 +448,14 @@ function render({ model, el }) {
     });
     root.dataset.sharp = stride === 1;
   };
-  const paintAnswer = (content, input) => {
+  const paintAnswer = (content, input, change) => {
     inputBytes = 3 * content.input.width * content.input.height;
     pictures.input.paint(input, content.input.width, content.input.height);
     paintBars(content.bars);
     write(verdict, content.verdict);
     write(about, content.about);
     paintTensor(content.tensor);
-    error.hidden = true;
+    if (change >= failing) error.hidden = true;
     root.classList.remove("kit-stale");
     const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
     if (changedAt) latency.textContent = `${Math.round(performance.now() - changedAt)} ms, ${kernel}`;
@@ -482,7 +548,7 @@ function render({ model, el }) {
     caption.textContent = panel.caption;
     root.classList.toggle("kit-tempered", panel.tempered);
     notes.replaceChildren(...panel.notes.map((text) => element("p", { text })));
-    picker.replaceChildren(...panel.photos.map((name) => element("option", { value: name, text: name })));
+    picker.replaceChildren(...[...panel.photos, panel.camera.name].map((name) => element("option", { value: name, text: name })));
     if (controls.length === 0) {
       controls = panel.controls.map((spec, index) => {
         const control = CONTROLS[spec.kind](spec, `${prefix}-${index}`, changed, near);
@@ -498,8 +564,7 @@ function render({ model, el }) {
     if (!picture) return;
     const limit = model.get("_panel").uploadBytes;
     if (picture.size > limit) {
-      error.textContent = `Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`;
-      error.hidden = false;
+      fail(`Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
       return;
     }
     const content = await picture.arrayBuffer();
@@ -510,7 +575,14 @@ function render({ model, el }) {
       start = end;
     } while (start < content.byteLength);
   };
-  picker.addEventListener("change", () => changed("photo", picker.value));
+  picker.addEventListener("change", () => {
+    if (picker.value === model.get("_panel").camera.name) {
+      startCamera();
+    } else {
+      stopCamera();
+      changed("photo", picker.value);
+    }
+  });
   upload.addEventListener("click", () => file.click());
   file.addEventListener("change", () => { sendFile(file.files[0]); file.value = ""; });
   reset.addEventListener("click", () => {
@@ -546,6 +618,7 @@ function render({ model, el }) {
   return () => {
     model.off("msg:custom", onMessage);
     model.off("change:_panel", build);
+    stopCamera();
     cancelAnimationFrame(frame);
     clearTimeout(settled);
     clearTimeout(resting);

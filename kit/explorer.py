@@ -34,6 +34,12 @@ LIVE_PIXELS = 1_048_576
 """Largest photograph, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
 UPLOAD_BYTES = 64_000_000
 """Largest picture file that the page accepts."""
+CAMERA = "Camera (live)"
+"""Name of the picture that a camera of the page gives; its frames take each other's place."""
+CAMERA_SIDE = 512
+"""Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
+CAMERA_MS = 50
+"""Least time between two frames, so that a camera leaves room for other work."""
 AHEAD_SECONDS = 0.008
 """Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
 AHEAD_BYTES = 50_000_000
@@ -196,7 +202,8 @@ class Explorer(anywidget.AnyWidget):
             notes.append(f"assumed here: {'; '.join(self._trained.describe())}")
         self._panel = {
             "title": self.classifier.name,
-            "photos": list(self._photos),
+            "photos": [name for name in self._photos if name != CAMERA],
+            "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
             "controls": views.controls(self._trained),
             "neutral": views.neutral(next(iter(self._photos))),
             "notes": notes,
@@ -321,6 +328,8 @@ class Explorer(anywidget.AnyWidget):
             count = min(int(content["count"]), 3 * LIVE_PIXELS)
             field = noise_field(int(content["seed"]), count)
             self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
+        elif kind == "frame":
+            self._look(content, buffers[0])
         elif kind == "ahead":
             self._send_ahead(content["settings"], content["key"], content["places"])
         elif kind == "upload":
@@ -328,7 +337,7 @@ class Explorer(anywidget.AnyWidget):
         elif kind == "why":
             self._explain()
         else:
-            kinds = "settings, hello, noise, ahead, upload or why"
+            kinds = "settings, hello, noise, frame, ahead, upload or why"
             msg = f"Expected a message of kind {kinds}, received {kind!r}"
             raise ValueError(msg)
 
@@ -340,6 +349,21 @@ class Explorer(anywidget.AnyWidget):
             self.classifier, view, lambda text: self.send({"kind": "asking", "text": text})
         )
         self.send({"kind": "because", **why.answer(self.diagnosis, view)})
+
+    def _look(self, content: dict[str, Any], pixels: memoryview) -> None:
+        """Take a frame of the page's camera, uint8 RGB, for the photograph that is shown."""
+        sides = integers("frame", (content["height"], content["width"]), ("height", "width"), 1, CAMERA_SIDE)
+        if len(pixels) != 3 * sides[0] * sides[1]:
+            msg = f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}"
+            raise ValueError(msg)
+        frame = np.frombuffer(pixels, np.uint8).reshape(*sides, 3)
+        self._photos[CAMERA] = (Photo.from_array(frame, CAMERA), None)
+        self._references.pop(CAMERA, None)
+        self._sent_source = (CAMERA, self._trained.decoding)  # the page has its own frames
+        before = self.settings
+        self.settings = {**content["settings"], "photo": CAMERA}
+        if self.settings == before:
+            self._update()
 
     def _receive(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
         """Collect a picture that comes in pieces, since a websocket refuses messages over 10 MiB."""

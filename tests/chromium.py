@@ -20,6 +20,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a moving pattern, where there is none
+    "--use-fake-ui-for-media-stream",  # and nobody to ask for it
 )
 
 

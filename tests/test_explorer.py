@@ -9,7 +9,7 @@ import pytest
 
 import kit
 from kit import samples, view
-from kit.explorer import LIVE_PIXELS, REPLY_BYTES, Explorer
+from kit.explorer import CAMERA, LIVE_PIXELS, REPLY_BYTES, Explorer
 from kit.perturbation import noise_field
 
 
@@ -124,6 +124,38 @@ def test_the_page_is_told_how_far_to_look_ahead(classifier, photos):
     for ahead in (-1, 1.5, "far"):
         with pytest.raises((TypeError, ValueError), match="Expected ahead"):
             Explorer(classifier, photos, ahead=ahead)
+
+
+def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
+    frames = [np.full((30, 40, 3), value, np.uint8) for value in (0, 200)]
+    for frame in frames:
+        settings = explorer.settings | {"brightness": 0.5}
+        message, buffers = page(
+            explorer, [frame.tobytes()], kind="frame", request="c1", settings=settings, height=30, width=40
+        )
+        assert (message["kind"], message["request"]) == ("view", "c1")
+        assert message["settings"]["photo"] == CAMERA
+        assert len(buffers) == 1, "the page has its own frames"
+    expected = classifier.probabilities(frames[1], kit.Perturbation(brightness=0.5))[0]
+    np.testing.assert_array_equal(explorer.probabilities, expected)
+    reference = classifier.probabilities(frames[1])[0]
+    assert [bar["ghost"] for bar in message["bars"] if bar["top"]] == pytest.approx(
+        [reference[expected.argmax()]], abs=1e-6
+    )
+    assert [photo.name for photo in explorer.photos] == ["cat.jpg", "espresso.jpg", CAMERA]
+    assert CAMERA not in explorer._panel["photos"]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count"), [(2, 2, 11), (0, 4, 0), (4000, 4000, 12), ("2", 2, 12)]
+)
+def test_a_bad_frame_is_refused_in_one_line(explorer, height, width, count):
+    message, _ = page(
+        explorer, [bytes(count)], kind="frame", request="c1", settings={}, height=height, width=width
+    )
+    assert (message["kind"], message["request"]) == ("error", "c1")
+    assert "frame" in message["text"]
+    assert explorer.settings["photo"] == "cat.jpg"
 
 
 def test_small_replies_are_padded(photos):
