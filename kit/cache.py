@@ -44,3 +44,21 @@ def put(digest: str, compiled: Compiled) -> None:
         oldest_first = sorted(place.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
         for entry in oldest_first[:-LIMIT]:
             entry.unlink()
+
+
+def member(digest: str, name: str) -> bytes | None:
+    """Return what `put_member` added to the entry for these weights, or ``None``."""
+    entry = archive.read_members(folder() / f"{digest}.zip", digest)
+    return None if entry is None else entry.member(name)
+
+
+def put_member(digest: str, name: str, data: bytes) -> None:
+    """Add to the entry for these weights, if there is one and the folder can be written to."""
+    place = folder() / f"{digest}.zip"
+    entry = archive.read_members(place, digest)
+    if entry is None or entry.contract is None:
+        return
+    kept = {other: entry.member(other) for other in entry.contract["members"]}
+    members = {other: content for other, content in kept.items() if content is not None}
+    with suppress(OSError):
+        archive.write_members(place, digest, entry.contract, {**members, name: data})

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit import archive
+from kit import archive, cache
 from kit.archive import Archive
 from kit.checking import known, number
 from kit.compiled import Compiled
@@ -482,15 +483,13 @@ class Classifier:
         """Statistics of the first layers, for `kit.diagnose`; None where the network has none to read.
 
         `save` writes them into the file. For another file they are made at the first use, which imports
-        TensorFlow.
+        TensorFlow, and kept in the user's cache folder.
         """
         with self._lock:
             if not self._tapped:
                 self._taps = self._stored_taps()
                 if self._taps is None:
-                    height, width, _ = self.input_shape
-                    size = None if height is None or width is None else (height, width)
-                    self._taps = tap(self.model, size)
+                    self._taps = self._made_taps()
                 self._tapped = True
             return self._taps
 
@@ -550,6 +549,22 @@ class Classifier:
             return Taps.from_bytes(data)
         except ValueError:
             return None
+
+    def _made_taps(self) -> Taps | None:
+        """Return the taps from the user's cache folder, or make them."""
+        height, width, _ = self.input_shape
+        size = None if height is None or width is None else (height, width)
+        if self._archive is None or None in self._compiled.input_shape:
+            return tap(self.model, size)
+        digest = self._archive.digest
+        kept = cache.member(digest, archive.TAPS)
+        if kept is not None:
+            # Nothing in it: a network that cannot be tapped.
+            with suppress(ValueError):
+                return Taps.from_bytes(kept) if kept else None
+        made = tap(self.model, size)
+        cache.put_member(digest, archive.TAPS, b"" if made is None else made.to_bytes())
+        return made
 
     def _profiled(self, training: Sequence[Photo]) -> Taps | None:
         """Return the taps with the profile of these training pictures, if there are any."""

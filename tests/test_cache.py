@@ -80,3 +80,14 @@ def test_the_oldest_entries_make_room(folder, monkeypatch):
         os.utime(folder / f"{letter * 64}.zip", (1000 + age, 1000 + age))
     cache.put("d" * 64, FOUND)
     assert sorted(entry.name[0] for entry in folder.iterdir()) == ["a", "d"]
+
+
+def test_a_member_is_added_to_an_entry_and_leaves_it_as_it_was(folder):
+    cache.put_member(DIGEST, archive.TAPS, b"taps")
+    assert cache.member(DIGEST, archive.TAPS) is None  # no entry to add it to
+    cache.put(DIGEST, FOUND)
+    cache.put_member(DIGEST, archive.TAPS, b"taps")
+    assert cache.member(DIGEST, archive.TAPS) == b"taps"
+    assert cache.get(DIGEST) == FOUND
+    cache.put_member(DIGEST, archive.TAPS, b"")
+    assert cache.member(DIGEST, archive.TAPS) == b""

@@ -1,5 +1,7 @@
 """`kit.diagnose` on the bundled networks: faults are named, healthy pipelines are not accused."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 from PIL import Image
 
 import kit
+from kit import cache
 from kit.diagnosis.probes import probes
+from tests import networks
 
 STRONG = [
     "small_before",
@@ -144,3 +148,22 @@ def test_labels_may_be_names_of_classes():
     picture = Image.new("RGB", (64, 64), (200, 30, 30))
     diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), picture, ["koala"])
     assert diagnosis.photos == 1
+
+
+def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    networks.small().save(tmp_path / "plain.keras")
+    picture = kit.samples.photos("fashion_mnist")[0]
+    first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
+    source = (
+        "import sys; from pathlib import Path; import kit; from kit import cache; "
+        "from tests import networks; folder = Path(sys.argv[1]); cache.folder = lambda: folder / 'cache'; "
+        "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
+        "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == str(first)
