@@ -49,6 +49,37 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: float | None,
     return f"Passed: {untouched} at {answer}, something else one step darker."
 
 
+def check_noise(classifier: Classifier, photo: Photo, answer: float | None) -> str:
+    """Check a noise that the classifier's untouched answer just survives.
+
+    Parameters
+    ----------
+    classifier, photo
+        What the question is about.
+    answer
+        Standard deviation in whole 8-bit levels, 0..99; None while the question is open.
+
+    Returns
+    -------
+    str
+        One line: passed, or what does not hold.
+    """
+    if answer is None:
+        return "Open: set answer to a noise in whole levels, such as 12."
+    if answer not in range(100):
+        return f"Not yet: noise is a whole number of levels from 0 to 99, and {answer} is not."
+    tops = [
+        int(classifier.probabilities(photo, Perturbation(noise=noise))[0].argmax())
+        for noise in (0, answer, answer + 1)
+    ]
+    untouched, survived, lost = (classifier.class_names[top] for top in tops)
+    if survived != untouched:
+        return f"Not yet: at {answer} levels the answer is {survived}; try less."
+    if lost == untouched:
+        return f"Not yet: {untouched} survives {answer + 1} levels, too."
+    return f"Passed: {untouched} at {answer} levels, {lost} at {answer + 1}."
+
+
 def check_temperature(rows: Any, labels: Any, answer: float | None) -> str:
     """Check the temperature, to one decimal, with the least negative log-likelihood.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.exercises import Mystery, check_brightness, check_installation, check_temperature
+from kit.exercises import Mystery, check_brightness, check_installation, check_noise, check_temperature
 from kit.faults import CATALOGUE
 from kit.perturbation import Perturbation
 
@@ -46,6 +46,22 @@ def test_the_lowest_brightness_passes(classifier, cat):
 )
 def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
     assert reason in check_brightness(classifier, cat, answer)
+
+
+def test_the_noise_before_a_flip_passes(classifier, cat):
+    noises = range(12, 22)
+    rows = [classifier.probabilities(cat, Perturbation(noise=noise))[0] for noise in noises]
+    tops = dict(zip(noises, (int(row.argmax()) for row in rows), strict=True))
+    untouched = int(classifier.probabilities(cat)[0].argmax())
+    [last] = [noise for noise in noises[:-1] if tops[noise] == untouched != tops[noise + 1]]
+    assert check_noise(classifier, cat, last).startswith("Passed: Egyptian cat at")
+    assert "try less" in check_noise(classifier, cat, last + 1)
+    assert "survives" in check_noise(classifier, cat, last - 1)
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(None, "Open"), (100, "0 to 99"), (1.5, "0 to 99")])
+def test_other_noises_get_a_reason(classifier, cat, answer, reason):
+    assert reason in check_noise(classifier, cat, answer)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
