@@ -18,6 +18,7 @@ import numpy.typing as npt
 import traitlets
 
 from kit import view as views
+from kit.archive import NOVELTY
 from kit.checking import integers, known
 from kit.classifier import Classifier
 from kit.images import Photo, as_photos, load_image
@@ -26,6 +27,7 @@ from kit.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
+    from kit.novelty import Novelty
 
 REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
@@ -108,6 +110,7 @@ class Explorer(anywidget.AnyWidget):
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
         self._trained = views.assumed_preprocessing(classifier)
+        self._novelty = _novelty(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}
         self._references: dict[str, views.View] = {}
         self._pieces: dict[str, list[bytes]] = {}
@@ -218,7 +221,7 @@ class Explorer(anywidget.AnyWidget):
             photo, label = self._photos[name]
             settings = views.neutral(name)
             self._references[name] = views.compute(
-                self.classifier, photo, self._trained, settings, label=label
+                self.classifier, photo, self._trained, settings, label=label, novelty=self._novelty
             )
         return self._references[name]
 
@@ -227,7 +230,9 @@ class Explorer(anywidget.AnyWidget):
         if settings == reference.settings:
             return reference
         photo, label = self._photos[settings["photo"]]
-        return views.compute(self.classifier, photo, self._trained, settings, reference, label)
+        return views.compute(
+            self.classifier, photo, self._trained, settings, reference, label, self._novelty
+        )
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
@@ -381,6 +386,14 @@ class Explorer(anywidget.AnyWidget):
 _KERNEL_ONLY = {
     key: value for key, value in views.neutral("").items() if key in PARAMETERS and key not in views.MAIN
 }
+
+
+def _novelty(classifier: Classifier) -> "Novelty | None":
+    if classifier.carried(NOVELTY) is None:
+        return None
+    from kit.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
+
+    return novelty_of(classifier)
 
 
 def _reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

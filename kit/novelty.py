@@ -62,7 +62,7 @@ class Novelty:
         `false_positive_rate` (as in split conformal prediction: the ⌈(n + 1)(1 - rate)⌉-th smallest);
         infinite where the held-back pictures are too few for so small a rate.
         """
-        return {name: self._limit(name, self.false_positive_rate) for name in self.held_back}
+        return dict(self._limits)
 
     def measure(self, tensors: Float32) -> dict[str, Float64]:
         """Score tensors that are prepared already.
@@ -121,6 +121,11 @@ class Novelty:
         """
         name = self._chosen(method)
         return np.asarray(self.scores(photos)[name] > self.thresholds[name])
+
+    def is_novel_tensor(self, tensor: Float32) -> bool:
+        """Tell for one prepared tensor, float32 (1, H, W, C), what `is_novel` tells for a photo."""
+        name = self.method
+        return bool(self.measure(tensor)[name][0] > self._limits[name])
 
     def chances(self, scores: npt.ArrayLike, method: str | None = None) -> Float64:
         """Return how probable it is that an ordinary picture scores so high or higher.
@@ -194,6 +199,10 @@ class Novelty:
         return (
             f"Novelty({self.classifier.name!r}, {names}; {count} held-back pictures, {rate} false positives)"
         )
+
+    @cached_property
+    def _limits(self) -> dict[str, float]:
+        return {name: self._limit(name, self.false_positive_rate) for name in self.held_back}
 
     @cached_property
     def _instruments(self) -> Instruments:

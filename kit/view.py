@@ -9,7 +9,7 @@ formats included; the page only paints.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from kit.novelty import Novelty
 
 Settings = dict[str, Any]
 Float = npt.NDArray[np.float32]
@@ -103,6 +106,8 @@ class View:
         Index of the class that the photograph is known to show, where it is known.
     calibrated
         float32, (classes,): `probabilities` with the classifier's temperature; None where that is 1.
+    novel
+        Whether the tensor is unlike those of the training pictures; None where the classifier cannot tell.
     """
 
     settings: Settings
@@ -114,6 +119,7 @@ class View:
     reference: "View | None" = None
     label: int | None = None
     calibrated: Float | None = None
+    novel: bool | None = None
 
     @property
     def top(self) -> int:
@@ -135,6 +141,7 @@ def compute(
     settings: Settings,
     reference: View | None = None,
     label: int | None = None,
+    novelty: "Novelty | None" = None,
 ) -> View:
     """Take one photograph along the whole path: decode, perturb, preprocess, predict."""
     preprocessing = preprocessing_of(settings, trained)
@@ -143,7 +150,8 @@ def compute(
     tensor = preprocessing.apply(perturbed)
     rows = classifier.predict_tensors(tensor)
     calibrated = classifier.calibrated(rows)[0] if classifier.temperature != 1 else None
-    return View(settings, source, perturbed, tensor, rows[0], trained, reference, label, calibrated)
+    novel = None if novelty is None else novelty.is_novel_tensor(tensor)
+    return View(settings, source, perturbed, tensor, rows[0], trained, reference, label, calibrated, novel)
 
 
 def seen(view: View) -> npt.NDArray[np.uint8]:
@@ -190,10 +198,12 @@ def caption(classifier: Classifier) -> str:
 
 
 def verdict(view: View, names: Sequence[str]) -> str:
-    """One sentence: the answer, and how it differs from the reference's."""
+    """Say in a sentence or two what the answer is, and how it differs from the reference's."""
     answer = f"{names[view.top]}, {_percent(view.probabilities[view.top])}"
     if view.label is not None:
         answer += " (right)" if view.top == view.label else f" (wrong: it is {names[view.label]})"
+    if view.novel:
+        answer = f"None of these: unlike the training pictures. Likeliest: {answer}"
     if view.reference is None:
         return f"{answer}."
     before = view.reference

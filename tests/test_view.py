@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kit import faults, samples, view
+from kit import faults, fit_novelty, load_image, samples, view
+from kit.outliers import outliers
 from kit.perturbation import PARAMETERS
 from kit.scaling import SCALINGS
 
@@ -164,3 +165,24 @@ def test_an_unknown_preprocessing_starts_from_the_commonest():
     assumed = view.assumed_preprocessing(unknown)
     assert assumed.input_shape == (28, 28, 1)
     assert assumed.scaling == SCALINGS["0..1"]
+
+
+def test_the_verdict_can_be_none_of_these():
+    classifier = samples.classifier("fashion_mnist")
+    photos = samples.photos("fashion_mnist")
+    novelty = fit_novelty(classifier, list(samples.fashion_mnist_arrays("train")[0][:2000]), photos[:100])
+    names = classifier.class_names
+
+    def sentence(photo, novelty):
+        settings = view.neutral(photo.name)
+        shown = view.compute(classifier, photo, classifier.preprocessing, settings, novelty=novelty)
+        return shown.novel, view.verdict(shown, names), names[shown.top]
+
+    digit = load_image(outliers("digits")[0], name="digit")
+    novel, told, top = sentence(digit, novelty)
+    assert novel
+    assert told.startswith(f"None of these: unlike the training pictures. Likeliest: {top}, ")
+    novel, told, top = sentence(photos[100], novelty)
+    assert not novel
+    assert told.startswith(f"{top}, ")
+    assert sentence(digit, None)[0] is None
