@@ -95,6 +95,11 @@ def _resized(image: Image.Image, factor: float) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
+def _squeezed(image: Image.Image, factor: float) -> Image.Image:
+    size = (max(round(image.width * factor**0.5), 1), max(round(image.height * factor**-0.5), 1))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
 def _cut(image: Image.Image, across: float, down: float) -> Image.Image:
     left, top = image.width * (1 - across) / 2, image.height * (1 - down) / 2
     return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
@@ -136,6 +141,8 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
                 (0.9, 0.7, 0.5),
                 _through_pillow(lambda image, part: _cut(image, part, part)),
             ),
+            Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _through_pillow(_squeezed)),
+            Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _through_pillow(_squeezed)),
             Alteration(
                 "narrower",
                 "aspect",
@@ -167,14 +174,13 @@ def responses(photos: Sequence[Photo]) -> Vector:
     Parameters
     ----------
     photos
-        At least one; about twenty are enough. Of a large one the middle is used.
+        At least one; some dozens are enough.
 
     Returns
     -------
     float64, shape (alterations, strengths, quantities)
         Mean differences on the scale of `kit.measures.Quantity.scaled`; NaN where a quantity is not measured.
     """
-    photos = [middle(photo) for photo in photos]
     before = scaled_rows([as_row(measure(photo)) for photo in photos])
     moved = []
     for alteration in ALTERATIONS.values():

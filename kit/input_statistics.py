@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit.alterations import ALTERATIONS, responses
+from kit.alterations import ALTERATIONS, middle, responses
 from kit.images import Photo
 from kit.measures import QUANTITIES, as_row, measure
 
@@ -17,8 +17,10 @@ Vector = npt.NDArray[np.float64]
 KEPT = 256
 """Pictures whose measures are kept; of more, as many at random."""
 
-TRIED = 16
-"""Pictures on which the response to each alteration is measured."""
+TRIED = (16, 64)
+"""Pictures, large and small ones, on which the response to each alteration is measured."""
+
+_TRIED_PIXELS = 1 << 20
 
 _FORMAT = 1
 _DIGITS = 4
@@ -63,10 +65,8 @@ class InputStatistics:
         if not photos:
             raise ValueError("Expected at least one picture, received none")
         order = np.random.default_rng(_SEED).permutation(len(photos))[:KEPT]
-        rows = [as_row(measure(photos[place])) for place in order]
-        return cls(
-            _rounded(rows), _rounded(responses([photos[place] for place in order[:TRIED]])), len(photos)
-        )
+        chosen = [photos[place] for place in order]
+        return cls(measured_rows(chosen), measured_responses(chosen), len(photos))
 
     def to_bytes(self) -> bytes:
         """Return this value as JSON in UTF-8; about 70 bytes for each picture."""
@@ -111,7 +111,9 @@ def measured_rows(photos: Sequence[Photo]) -> Vector:
 
 def measured_responses(photos: Sequence[Photo]) -> Vector:
     """Measure how the first `TRIED` pictures respond to alterations, as `InputStatistics` keeps it."""
-    return _rounded(responses(photos[:TRIED]))
+    middles = [middle(photo) for photo in photos[: TRIED[1]]]
+    pixels = np.cumsum([photo.pixels[..., 0].size for photo in middles])
+    return _rounded(responses(middles[: max(TRIED[0], int((pixels <= _TRIED_PIXELS).sum()))]))
 
 
 def _rounded(values: Any) -> Vector:

@@ -27,8 +27,15 @@ _FLATTEST = 0.78
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
-# Of the luminance table of the JPEG standard (ITU-T T.81, table K.1), which libjpeg scales by the quality.
-_STANDARD_SUM = 3688
+# Luminance table of the JPEG standard (ITU-T T.81, table K.1), in rows of 16.
+_STANDARD = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -310,17 +317,26 @@ def grid_zeros(pixels: Pixels) -> float:
 
 
 def jpeg_quality(file: bytes | None) -> float:
-    """Quality 1..100 by which libjpeg's scaling of the standard table comes nearest to that of a JPEG file.
+    """Quality 1..100 whose scaled standard table comes nearest to the luminance table of a JPEG file.
 
-    The scaling of libjpeg's ``jpeg_quality_scaling``, solved for the quality. NaN for no JPEG.
+    Scaled as by libjpeg's ``jpeg_quality_scaling`` and ``jpeg_add_quant_table``, compared by the sum. NaN for
+    no JPEG.
     """
     if file is None or file[:3] != b"\xff\xd8\xff":
         return float("nan")
     with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
-        table = np.array(image.quantization[0], np.float64)
-    percent = 100 * float(table.sum()) / _STANDARD_SUM
-    quality = (200 - percent) / 2 if percent <= 100 else 5000 / percent
-    return float(np.clip(np.round(quality), 1, 100))
+        total = sum(image.quantization[0])
+    return 1.0 + float(np.abs(_table_sums() - total).argmin())
+
+
+@cache
+def _table_sums() -> npt.NDArray[np.int64]:
+    """Return the sum of the luminance table at each quality 1..100."""
+    qualities = np.arange(1, 101)
+    percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
+    tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
+    sums: npt.NDArray[np.int64] = tables.sum(axis=1)
+    return sums
 
 
 def _near_zero(plane: Plane) -> float:

@@ -15,6 +15,8 @@ Vector = npt.NDArray[np.float64]
 _POINTS = np.arange(0.1, 3.51, 0.1)
 """Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
 
+_SHAPE = frozenset({"size", "aspect"})
+
 _RELATIVE = 0.2
 """Part of a movement that an alteration of other pictures may miss it by."""
 
@@ -87,8 +89,10 @@ def explanations(
         inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2))
         before = float(left @ inverse @ left)
         best: Explanation | None = None
+        # Nothing but a change of shape moves the shape, whatever else that moves.
+        sought = wanted & _SHAPE or wanted
         for row, alteration in enumerate(ALTERATIONS.values()):
-            if wanted.isdisjoint((alteration.quantity, *SIGNS.get(alteration.quantity, ()))):
+            if sought.isdisjoint((alteration.quantity, *SIGNS.get(alteration.quantity, ()))):
                 continue
             for sign in (1, -1) if alteration.opposite else (1,):
                 path = sign * _path(statistics.response[row][:, columns])

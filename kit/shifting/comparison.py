@@ -120,9 +120,10 @@ def interval(share: float, first: int, second: int, confidence: float = 0.95) ->
         spread = 1 + many * ((1 - true) / (2 - true) + true / (1 + true))
         return (share - true) ** 2 - z**2 * true * (1 - true) * spread / (first * second)
 
-    tiny = 1e-12
-    low = brentq(beyond, 0, share) if beyond(tiny) > 0 and share > tiny else 0.0
-    high = brentq(beyond, share, 1) if beyond(1 - tiny) > 0 and share < 1 - tiny else 1.0
+    # 0 and 1 always solve it; the solution sought lies between them and the share.
+    tiny = 1e-9
+    low = brentq(beyond, 0, min(share, 1 - tiny)) if share > tiny else 0.0
+    high = brentq(beyond, max(share, tiny), 1) if share < 1 - tiny else 1.0
     return float(low), float(high)
 
 
@@ -150,7 +151,9 @@ def domain_auroc(training: Vector, photos: Vector) -> tuple[float, float, float]
 
     # What is in files alone says where pictures are kept and not what is in them.
     known = ~np.isnan(training).any(axis=0) & ~np.isnan(photos).any(axis=0)
-    table = np.concatenate([training, photos])[:, known]
+    both = np.concatenate([training, photos])
+    steps = np.stack([_steps(name, column) for name, column in zip(QUANTITIES, both.T, strict=True)], axis=1)
+    table = steps[:, known]
     truth = np.repeat([0, 1], [len(training), len(photos)])
     forest = RandomForestClassifier(100, min_samples_leaf=3, class_weight="balanced", random_state=_SEED)
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED)

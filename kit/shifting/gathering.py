@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from kit.images import Photo, Source, as_photos, load_image
 from kit.input_statistics import measured_rows
+from kit.measures import QUANTITIES
 
 Vector = npt.NDArray[np.float64]
 
@@ -103,7 +104,7 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathere
                 photos.append(photo)
     except KeyboardInterrupt:
         interrupted = True
-    table = np.array(rows, np.float64).reshape(-1, measured_rows([]).shape[1])
+    table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
     return Gathered(table, tuple(photos), tuple(places), len(listed), tuple(unreadable), interrupted)
 
 

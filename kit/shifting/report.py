@@ -58,7 +58,10 @@ class Finding:
             return self.verdict.replace("_", " ")
         alteration = ALTERATIONS[self.explanation.alteration]
         name = alteration.opposite if self.explanation.opposite else alteration.name
-        return f"{self.verdict}: {name} (about {self.explanation.strength:.2g} {alteration.unit})"
+        strength = f"{self.explanation.strength:.2g}"
+        times = "\N{MULTIPLICATION SIGN}"
+        about = f"{times}{strength}" if alteration.unit == "factor" else f"{strength} {alteration.unit}"
+        return f"{self.verdict}: {name} (about {about})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

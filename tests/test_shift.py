@@ -1,0 +1,266 @@
+"""`kit.shift`: ranking on real pictures with one thing changed, SciPy's statistics, files and words."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import bootstrap, mannwhitneyu, norm
+
+import kit
+from kit import archive
+from kit.alterations import ALTERATIONS
+from kit.input_statistics import KEPT, InputStatistics, measured_rows
+from kit.measures import QUANTITIES, as_row, measure
+from kit.shifting import findings, gathering
+from kit.shifting.asking import Response
+from kit.shifting.comparison import differences, domain_auroc, holm, interval
+
+CLASSIFIER = kit.samples.classifier("fashion_mnist")
+CLOTHES = kit.samples.photos("fashion_mnist")
+LABELS = kit.samples.labels("fashion_mnist")
+TRAINING = tuple(
+    kit.Photo.from_array(picture) for picture in kit.samples.fashion_mnist_arrays("train")[0][:200]
+)
+STATISTICS = InputStatistics.of(TRAINING)
+
+
+def altered(count=100, start=0, **settings):
+    perturbation = kit.Perturbation(**settings)
+    return [perturbation.apply(photo) for photo in CLOTHES[start : start + count]]
+
+
+def first(shift):
+    return shift.shifted[0].quantity if shift.shifted else None
+
+
+def ranked(photos):
+    return [one.quantity for one in findings(STATISTICS, measured_rows(photos)) if one.verdict == "shifted"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "quantity"),
+    [
+        ({"brightness": 0.6}, "brightness"),
+        ({"brightness": 1.5}, "brightness"),
+        ({"contrast": 0.6}, "contrast"),
+        ({"noise": 10}, "noise"),
+        ({"blur": 0.8}, "sharpness"),
+        ({"jpeg_quality": 60}, "blocking"),
+    ],
+)
+def test_the_one_property_that_was_altered_is_ranked_first(settings, quantity):
+    found = [ranked(altered(start=start, **settings))[0] for start in (0, 100, 200, 300)]
+    assert found == [quantity] * 4
+
+
+def test_other_pictures_of_the_same_kind_are_not_accused():
+    assert [ranked(altered(start=start)) for start in range(0, 1000, 100)] == [[]] * 10
+    assert kit.shift(STATISTICS, altered()).verdict == "unchanged"
+
+
+def test_what_moves_along_follows_and_the_strength_is_found():
+    found = {one.quantity: one for one in kit.shift(STATISTICS, altered(noise=10)).findings}
+    assert found["saturation"].verdict == found["colour_noise"].verdict == "follows"
+    assert found["noise"].explanation.alteration == "noisy"
+    assert found["noise"].explanation.strength == pytest.approx(10, rel=0.25)
+
+
+def test_two_alterations_are_both_found():
+    photos = [kit.Perturbation(noise=15).apply(photo) for photo in altered(brightness=0.5)]
+    assert {one.quantity for one in kit.shift(STATISTICS, photos).shifted} >= {"brightness", "noise"}
+
+
+def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
+    shift = kit.shift(altered(150, noise=15), CLOTHES[500:600])
+    assert first(shift) == "noise"
+    assert shift.shifted[0].explanation.opposite
+    assert "cleaner" in shift.text()
+
+
+def test_too_few_pictures_cannot_tell():
+    shift = kit.shift(STATISTICS, altered(19, brightness=0.2))
+    assert shift.verdict == "cannot_tell"
+    assert {one.verdict for one in shift.findings} == {"cannot_tell"}
+    assert "20 on each side" in shift.text()
+
+
+def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
+    ours, theirs = (
+        STATISTICS.rows,
+        np.array([as_row(measure(photo)) for photo in altered(60, brightness=0.8)]),
+    )
+    column = list(QUANTITIES).index("brightness")
+    item = QUANTITIES["brightness"]
+    one, two = (np.rint(np.log2(side[:, column]) / item.resolution) for side in (ours, theirs))
+    found = {entry.quantity: entry for entry in differences(ours, theirs)}["brightness"]
+    assert found.delta == pytest.approx(np.sign(two[:, None] - one[None]).mean())
+    raw = mannwhitneyu(one, two).pvalue
+    assert raw <= found.p_value <= raw * len(QUANTITIES)
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls():
+    assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
+
+
+def test_the_interval_has_the_width_of_a_bootstrap():
+    generator = np.random.default_rng(0)
+    one, two = generator.normal(0, 1, 100), generator.normal(0.5, 1, 80)
+
+    def share(one, two, axis=-1):
+        return (two[..., None, :] > one[..., :, None]).mean(axis=(-1, -2))
+
+    drawn = bootstrap((one, two), share, n_resamples=500, method="percentile", rng=0).confidence_interval
+    assert interval(float(share(one, two)), 100, 80) == pytest.approx(tuple(drawn), abs=0.03)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    generator = np.random.default_rng(1)
+    truth = norm.cdf(1 / np.sqrt(2))
+    inside = 0
+    for _ in range(300):
+        one, two = generator.normal(0, 1, 40), generator.normal(1, 1, 30)
+        low, high = interval(float((two[:, None] > one).mean()), 40, 30)
+        inside += low <= truth <= high
+    assert 0.92 <= inside / 300 <= 0.99
+
+
+def test_the_interval_has_a_length_at_its_ends():
+    low, high = interval(1.0, 50, 50)
+    assert 0.9 < low < 1
+    assert high == 1
+    assert interval(0.0, 50, 50) == pytest.approx((1 - high, 1 - low))
+
+
+def test_the_forest_sees_a_spread_that_no_median_shows():
+    photos = altered(100, brightness=0.4) + altered(100, 100, brightness=1.8)
+    rows = measured_rows(photos)
+    area, low, high = domain_auroc(STATISTICS.rows, rows)
+    assert 0.8 < low < area < high <= 1
+    _, low, high = domain_auroc(STATISTICS.rows, measured_rows(CLOTHES[:200]))
+    assert low < 0.5 < high
+
+
+def test_the_answers_of_the_classifier_are_those_that_it_gives():
+    shift = kit.shift(TRAINING, altered(brightness=0.3), classifier=CLASSIFIER)
+    response = shift.shifted[0].response
+    assert response.pictures == "training"
+    assert response.count == 64
+    kept = gathering.gather(TRAINING).photos
+    dimmed = [kit.Perturbation(brightness=response.strengths[-1]).apply(photo) for photo in kept]
+    before, after = (CLASSIFIER.probabilities(photos).argmax(axis=1) for photos in (kept, dimmed))
+    assert response.changed[-1] == pytest.approx((before != after).mean())
+    assert response.changed[0] == 0
+    assert shift.layers[0] > 5 * kit.shift(TRAINING, CLOTHES[:100], classifier=CLASSIFIER).layers[0]
+
+
+def test_with_statistics_alone_the_photos_are_brought_back():
+    shift = kit.shift(STATISTICS, altered(brightness=0.3), classifier=CLASSIFIER, labels=LABELS[:100])
+    response = shift.shifted[0].response
+    assert response.pictures == "undone"
+    assert response.strengths[-1] > 2
+    assert response.accuracy[-1] > response.accuracy[0]
+    assert "accuracy" in shift.text()
+
+
+def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
+    response = Response("darker", "training", (1, 0.5), (0.0, 0.05), None, 64)
+    assert response.verdict == "indifferent"
+    assert replace(response, changed=(0.0, 0.1)).verdict == "cares"
+    assert replace(response, count=9).verdict == "cannot_tell"
+
+
+def test_statistics_travel_in_the_file(tmp_path):
+    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:60])
+    loaded = kit.Classifier.load(tmp_path / "carrying.keras")
+    data = loaded.carried(archive.STATISTICS)
+    assert len(data) < 30_000
+    np.testing.assert_array_equal(
+        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:60]).rows
+    )
+    shift = kit.shift(loaded, altered(noise=12))
+    assert first(shift) == "noise"
+    assert shift.shifted[0].response is not None
+    loaded.save(tmp_path / "again.keras")
+    assert kit.Classifier.load(tmp_path / "again.keras").carried(archive.STATISTICS) == data
+
+
+def test_a_classifier_without_statistics_says_what_to_do():
+    with pytest.raises(ValueError, match=r"save it with training=pictures, or give the pictures"):
+        kit.shift(CLASSIFIER, CLOTHES[:30])
+
+
+def test_statistics_come_back_and_refuse_other_bytes():
+    again = InputStatistics.from_bytes(STATISTICS.to_bytes())
+    np.testing.assert_array_equal(again.rows, STATISTICS.rows)
+    np.testing.assert_array_equal(again.response, STATISTICS.response)
+    assert repr(again) == "InputStatistics(200 of 200 pictures, 15 quantities)"
+    content = json.loads(STATISTICS.to_bytes())
+    for wrong in (b"", b"[]", json.dumps({**content, "quantities": ["colour"]}).encode()):
+        with pytest.raises(ValueError, match=r"Expected input statistics of this version"):
+            InputStatistics.from_bytes(wrong)
+
+
+def test_of_many_pictures_some_are_kept():
+    rows = InputStatistics.of(TRAINING + CLOTHES[:100])
+    assert (len(rows.rows), rows.count) == (KEPT, 300)
+    with pytest.raises(ValueError, match="at least one picture"):
+        InputStatistics.of(())
+
+
+def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
+    (tmp_path / "inner").mkdir()
+    for number, photo in enumerate(altered(24, jpeg_quality=None)):
+        folder = tmp_path if number % 2 else tmp_path / "inner"
+        Image.fromarray(photo.pixels).save(folder / f"{number:02}.jpg", quality=40)
+    (tmp_path / "broken <b>.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("no picture either")
+    shift = kit.shift(STATISTICS, tmp_path)
+    assert shift.photos == 24
+    assert [name for name, _ in shift.unreadable] == ["broken <b>.png"]
+    assert first(shift) == "blocking"
+    quality = next(one for one in shift.findings if one.quantity == "jpeg_quality")
+    assert quality.difference.photos == pytest.approx(40, abs=1)
+    assert "broken &lt;b&gt;.png" in shift.html()
+    assert "<b>" not in shift.html()
+
+
+def test_an_empty_folder_and_wrong_labels_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="a folder with pictures"):
+        kit.shift(STATISTICS, tmp_path)
+    with pytest.raises(ValueError, match="Expected 30 labels"):
+        kit.shift(STATISTICS, altered(30, brightness=0.2), classifier=CLASSIFIER, labels=[0])
+    with pytest.raises(ValueError, match="none that can be read"):
+        kit.shift([b"no picture"], CLOTHES[:30])
+
+
+def test_an_interruption_keeps_what_was_measured(monkeypatch):
+    seen = []
+
+    def stopping(photos):
+        seen.append(photos)
+        if len(seen) > 30:
+            raise KeyboardInterrupt
+        return np.array([as_row(measure(photo)) for photo in photos])
+
+    monkeypatch.setattr(gathering, "measured_rows", stopping)
+    gathered = gathering.gather(CLOTHES[:50])
+    assert len(gathered.rows) == 30
+    assert gathered.interrupted
+
+
+def test_the_report_is_plain_and_repeatable():
+    shifts = [kit.shift(STATISTICS, altered(brightness=0.5)) for _ in range(2)]
+    assert shifts[0].text() == shifts[1].text()
+    assert repr(shifts[0]) == "Shift(100 photos, 200 training pictures, shifted: brightness)"
+    plain = json.loads(json.dumps(shifts[0].to_dict(), allow_nan=False))
+    assert plain["shifted"] == ["brightness"]
+    assert len(plain["findings"]) == len(QUANTITIES)
+
+
+def test_every_alteration_moves_what_it_is_about():
+    response = InputStatistics.of(kit.samples.photos("photographs")[:3]).response
+    for row, item in enumerate(ALTERATIONS.values()):
+        moved = np.abs(response[row, -1, list(QUANTITIES).index(item.quantity)])
+        assert moved > QUANTITIES[item.quantity].resolution, item.name
