@@ -109,13 +109,13 @@ _SWITCH = {"kind": "switch"}
 _TABLE = (
     _group(
         "Scene",
-        ("flip_horizontal", "Flip sideways", "", 0, 1, 1, False, "left and right swapped"),
-        ("flip_vertical", "Flip upright", "", 0, 1, 1, False, "top and bottom swapped"),
+        ("flip_horizontal", "Mirrored", "", 0, 1, 1, False, "left and right swapped"),
+        ("flip_vertical", "Upside down", "", 0, 1, 1, False, "top and bottom swapped"),
         ("rotation", "Rotation", "°", -180, 180, 1, 0, "anticlockwise about the centre"),
         ("elastic", "Elastic", "px", 0, 10, 0.1, 0, "standard deviation of a smooth random displacement"),
         ("occlusion", "Occlusion", "", 0, 1, 0.01, 0, "share of the area behind a grey rectangle"),
-        ("occlusion_x", "\N{EN DASH} across", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 left, 1 right"),
-        ("occlusion_y", "\N{EN DASH} down", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 top, 1 bottom"),
+        ("occlusion_x", "Occlusion x", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 left, 1 right"),
+        ("occlusion_y", "Occlusion y", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 top, 1 bottom"),
         flip_horizontal=_SWITCH,
         flip_vertical=_SWITCH,
         occlusion_x={"of": "occlusion"},
@@ -129,12 +129,12 @@ _TABLE = (
     ),
     _group(
         "Lens",
-        ("glass_blur", "Glass blur", "px", 0, 10, 0.1, 0, "standard deviation by which pixels are displaced"),
+        ("glass_blur", "Glass blur", "px", 0, 12, 0.1, 0, "standard deviation by which pixels are displaced"),
         ("defocus_blur", "Defocus blur", "px", 0, 30, 0.5, 0, "radius of the disc of a lens out of focus"),
         ("blur", "Blur", "px", 0, 10, 0.1, 0, "standard deviation of a Gaussian blur"),
         ("zoom_blur", "Zoom blur", "%", 0, 50, 1, 0, "how far the lens is zoomed in during the exposure"),
         ("motion_blur", "Motion blur", "px", 0, 100, 1, 0, "length of the way the camera moves"),
-        ("motion_angle", "\N{EN DASH} angle", "°", -90, 90, 5, 0, "way of the camera, anticlockwise"),
+        ("motion_angle", "Motion angle", "°", -90, 90, 5, 0, "way of the camera, anticlockwise"),
         motion_angle={"of": "motion_blur"},
     ),
     _group(

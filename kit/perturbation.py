@@ -61,7 +61,7 @@ class Perturbation:
         Severity 0..5 as in ImageNet-C, with its constants for 1 to 5 and interpolated ones in between, for
         any size of the picture. Frost is drawn, where ImageNet-C lays photographs of it over the picture.
     glass_blur
-        Standard deviation 0..10 in pixels of a random displacement of every pixel, between two slight blurs.
+        Standard deviation 0..12 in pixels of a random displacement of every pixel, between two slight blurs.
     defocus_blur
         Radius 0..30 in pixels of the disc of a lens out of focus.
     zoom_blur

@@ -24,16 +24,16 @@ _LONGEST = 1024  # longer side of a layer, whatever the proportions of the pictu
 # A row for each severity 0..5; row 0 changes nothing.
 _FOG = ((0, 2), (1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))  # thickness, decay
 _FROST = ((1, 0), (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # picture, ice
-# mean and deviation of the noise, its zoom, threshold, radius and deviation of the streaks, share of the
-# picture, opacity
+# From severity 1 on: mean of the noise, its zoom, threshold, radius and deviation of the streaks, share of
+# the picture.
 _SNOW = (
-    (0.1, 0.3, 3, 0.5, 10, 4, 1, 0),
-    (0.1, 0.3, 3, 0.5, 10, 4, 0.8, 1),
-    (0.2, 0.3, 2, 0.5, 12, 4, 0.7, 1),
-    (0.55, 0.3, 4, 0.9, 12, 8, 0.7, 1),
-    (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65, 1),
-    (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55, 1),
+    (0.1, 3, 0.5, 10, 4, 0.8),
+    (0.2, 2, 0.5, 12, 4, 0.7),
+    (0.55, 4, 0.9, 12, 8, 0.7),
+    (0.55, 4.5, 0.85, 12, 8, 0.65),
+    (0.55, 2.5, 0.85, 12, 12, 0.55),
 )
+_SNOW_DEVIATION = 0.3
 
 # Over the five photographs of frost that ImageNet-C draws from: mean colour, and the mean over crops of
 # 224 pixels of the standard deviation of their grey levels.
@@ -89,12 +89,23 @@ def plasma(seed: int, side: int, decay: float) -> Float:
 
 
 def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Lay streaks of falling snow over a picture that is whitened where it is bright."""
+    """Lay streaks of falling snow over a picture that is whitened where it is bright.
+
+    Between two severities their pictures are mixed, since flakes of another size lie elsewhere.
+    """
+    below = int(severity)
+    mixed = (1 + below - severity) * (_snowed(pixels, below, seed) if below else pixels.astype(np.float32))
+    if severity > below:
+        mixed = mixed + (severity - below) * _snowed(pixels, below + 1, seed)
+    return to_pixels(mixed)
+
+
+def _snowed(pixels: Pixels, severity: int, seed: int) -> Float:
     from scipy import ndimage  # noqa: PLC0415 (heavy)
 
-    mean, deviation, zoom, least, radius, fading, share, opacity = _between(_SNOW, severity)
+    mean, zoom, least, radius, fading, share = _SNOW[severity - 1]
     height, width = layer_size(pixels)
-    flakes = mean + np.float32(deviation) * normal(seed, "snow", (height, width))
+    flakes = mean + np.float32(_SNOW_DEVIATION) * normal(seed, "snow", (height, width))
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
     flakes = ndimage.affine_transform(
         flakes, np.full(2, 1 / zoom), middle - middle / zoom, order=1, mode="reflect"
@@ -103,11 +114,12 @@ def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
     places = np.arange(2 * radius + 1, dtype=np.float32)
     weights = np.exp(-0.5 * (places / fading) ** 2)
     flakes = convolve(flakes, line_kernel(places, weights, uniform(seed, "snow", -135, -45)))
-    layer = _stretched(np.float32(opacity) * (flakes + np.rot90(flakes, 2)), pixels)
+    layer = _stretched(flakes + np.rot90(flakes, 2), pixels)
     values = pixels * np.float32(1 / 255)
     grey = values @ np.array([0.299, 0.587, 0.114], np.float32)
     white = np.maximum(values, (1.5 * grey + 0.5)[..., None])
-    return to_pixels(255 * (share * values + (1 - share) * white + layer[..., None]))
+    snowed: Float = np.clip(share * values + (1 - share) * white + layer[..., None], 0, 1)
+    return 255 * snowed
 
 
 def frost(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
