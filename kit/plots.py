@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from kit.calibration.binning import Bin
 from kit.costs import Cost
+from kit.measures import QUANTITIES
 from kit.perturbation import PARAMETERS
+from kit.shifting.report import Shift
 from kit.sweep_result import Sweep
 
 _DOTS_PER_INCH = 80
@@ -191,6 +193,48 @@ def _gap(bins: Sequence[Bin]) -> str:
     )
 
 
+def novelty_figure(
+    ordinary: npt.NDArray[np.floating], foreign: Mapping[str, npt.NDArray[np.floating]], threshold: float
+) -> Any:
+    """Draw the scores of ordinary and foreign pictures as boxes, beside the threshold.
+
+    Parameters
+    ----------
+    ordinary
+        Shape (N,): one score, as `Novelty.scores` gives it, of ordinary pictures.
+    foreign
+        Name of each set to the same score of its pictures.
+    threshold
+        Of this score; pictures above it are taken for none of the classes.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    sets = {"ordinary": ordinary, **foreign}
+    figure = Figure(figsize=(8, 0.4 * len(sets) + 1.2))
+    axes = figure.subplots()
+    places = np.arange(len(sets))[::-1]
+    axes.boxplot(
+        list(sets.values()),
+        positions=places,
+        orientation="horizontal",
+        widths=0.6,
+        whis=(5, 95),
+        showfliers=False,
+        medianprops={"color": "#1b6ec2"},
+    )
+    axes.axvline(threshold, color="#b3261e", linestyle="--", label="threshold")
+    axes.set_yticks(places, list(sets))
+    axes.set_xlabel("score, higher for what is stranger (box: middle half; whiskers: 5 % to 95 %)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    shares = ", ".join(f"{name} {np.mean(values > threshold):.0%}" for name, values in sets.items())
+    return _image(figure, f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}.")
+
+
 def sweep_figure(sweep: Sweep) -> Any:
     """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
 
@@ -330,3 +374,43 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
         for group, group_shares in shares.items()
     )
     return _image(figure, f"Bars of the share of pictures answered rightly. {alt}")
+
+
+def shift_figure(shift: Shift) -> Any:
+    """Draw Cliff's delta of each quantity with its interval, the ranking from top to bottom.
+
+    Parameters
+    ----------
+    shift
+        As :func:`kit.shift` returns it.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    shown = [one for one in shift.findings if one.verdict != "cannot_tell"]
+    figure = Figure(figsize=(7, 0.3 * max(len(shown), 1) + 1))
+    axes = figure.subplots()
+    colours = {"shifted": "#b3261e", "follows": "#e0a458", "unchanged": "#6b7280"}
+    for verdict, colour in colours.items():
+        rows = [(place, one.difference) for place, one in enumerate(shown) if one.verdict == verdict]
+        if rows:
+            deltas = np.array([one.delta for _, one in rows])
+            bounds = np.array([(one.low, one.high) for _, one in rows]).T
+            widths = np.abs(bounds - deltas)
+            axes.errorbar(
+                deltas, [place for place, _ in rows], xerr=widths, fmt="o", color=colour, label=verdict
+            )
+    axes.axvline(0, color="#6b7280", linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(shown)), [QUANTITIES[one.quantity].label for one in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlim(-1.05, 1.05)
+    axes.set_xlabel("Cliff's delta: pairs in which the photo has more, minus those in which it has less")
+    if shown:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    named = [f"{QUANTITIES[one.quantity].label} {one.difference.delta:+.2f}" for one in shift.shifted]
+    alt = f"Effect sizes of {len(shown)} quantities. Shifted: {'; '.join(named) or 'none'}."
+    return _image(figure, alt)

@@ -1,5 +1,6 @@
 """`kit.shift`: ranking on real pictures with one thing changed, SciPy's statistics, files and words."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -264,3 +265,10 @@ def test_every_alteration_moves_what_it_is_about():
     for row, item in enumerate(ALTERATIONS.values()):
         moved = np.abs(response[row, -1, list(QUANTITIES).index(item.quantity)])
         assert moved > QUANTITIES[item.quantity].resolution, item.name
+
+
+def test_the_figure_says_in_words_what_is_shifted():
+    figure = kit.plots.shift_figure(kit.shift(STATISTICS, altered(brightness=0.5)))
+    delta = kit.shift(STATISTICS, altered(brightness=0.5)).shifted[0].difference.delta
+    assert figure.alt == f"Effect sizes of 14 quantities. Shifted: brightness {delta:+.2f}."
+    assert Image.open(io.BytesIO(figure.data)).size[0] > 400
