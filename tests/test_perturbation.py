@@ -282,3 +282,32 @@ def test_an_array_can_be_perturbed_without_a_photo():
     np.testing.assert_array_equal(
         add_noise(pixels, 9.0, 4), Perturbation(noise=9, seed=4).apply(scene()).pixels
     )
+
+
+@pytest.mark.parametrize("name", [name for name, parameter in PARAMETERS.items() if not parameter.of])
+def test_every_parameter_is_seeded_repeatable_and_the_same_on_any_thread(name):
+    parameter = PARAMETERS[name]
+    values = [parameter.low, (parameter.low + parameter.high) // 2, parameter.high]
+    settings = [Perturbation(**{name: value}, seed=seed) for value in values for seed in (0, 1)]
+    expected = [setting.apply(scene(28, 40)).pixels.tobytes() for setting in settings]
+    with ThreadPoolExecutor(4) as pool:
+        received = list(pool.map(lambda setting: setting.apply(scene(28, 40)).pixels.tobytes(), settings * 3))
+    assert received == expected * 3
+    photo = scene(28, 40)
+    assert Perturbation(**{name: parameter.neutral}).apply(photo) is photo
+    assert any(pixels != photo.pixels.tobytes() for pixels in expected)
+
+
+def test_what_only_steers_another_parameter_changes_nothing_alone():
+    alone = Perturbation(motion_angle=30, occlusion_x=0.1, occlusion_y=0.9)
+    assert alone.is_identity
+    photo = scene()
+    tilted = Perturbation(motion_blur=9, motion_angle=30).apply(photo)
+    assert not np.array_equal(tilted.pixels, Perturbation(motion_blur=9).apply(photo).pixels)
+
+
+def test_a_flip_is_true_or_false():
+    assert Perturbation(flip_vertical=1.0) == Perturbation(flip_vertical=np.True_)
+    assert repr(Perturbation(flip_vertical=1)) == "Perturbation(flip_vertical=True)"
+    with pytest.raises(ValueError, match=r"^Expected flip_vertical as True or False, received 2$"):
+        Perturbation(flip_vertical=2)

@@ -42,8 +42,8 @@ BOUNDS = {
 }
 # The reference also moves the picture, by up to 11 pixels (motion blur) and 2 (glass), so the distance says
 # little, and repeats its border for as many. Held to it are mean and standard deviation, in levels, and the
-# mean step between neighbours, as a share. Where 2 or 11 of 224 columns are others, the mean may differ by that
-# share of the standard deviation of about 52 levels, and by the half level.
+# mean step between neighbours, as a share. Where 2 or 11 of 224 columns are others, the mean may differ by
+# that share of the standard deviation of about 52 levels, and by the half level.
 BLURS = {"glass_blur": (1.0, 0.8, 0.2), "motion_blur": (3.1, 1.2, 0.2)}
 SAME = ("jpeg_compression", "pixelate")
 
