@@ -100,3 +100,12 @@ def test_two_axes_are_heat_maps_and_three_are_refused():
     assert size(two)[0] > 1.5 * size(one)[0]
     with pytest.raises(ValueError, match="Expected a sweep with at most two axes, received 3"):
         plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
+
+
+def test_scores_are_boxes_beside_their_threshold():
+    foreign = {"digits": np.array([4.0, 6.0]), "noise": np.array([7.0, 8.0])}
+    figure = plots.novelty_figure(np.array([0.0, 1.0, 2.0, 6.0]), foreign, 5)
+    assert figure.alt == (
+        "Boxes of scores for 3 sets of pictures. Above the threshold: ordinary 25%, digits 50%, noise 100%."
+    )
+    assert size(figure)[0] > 300
