@@ -69,13 +69,51 @@ def test_the_fix_restores_the_answers_of_the_right_preprocessing():
     )
 
 
-def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix():
-    classifier = with_faults("efficientnet_lite0", "missing_scaling", "channels_swapped")
-    diagnosis = kit.diagnose(classifier, photo("koala"))
-    named = {finding.cause for finding in diagnosis.findings if finding.verdict == "named"}
-    assert named == {"missing_scaling", "channel_order"}
-    assert diagnosis.fix().channels == "rgb"
-    assert diagnosis.fix().scaling != ()
+def named(diagnosis):
+    return {finding.cause for finding in diagnosis.findings if finding.verdict == "named"}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("channels_swapped", "missing_scaling"),
+        ("channels_swapped", "imagenet_mean_std"),
+        ("channels_swapped", "caffe_means"),
+        ("channels_swapped", "transposed"),
+        ("channels_swapped", "double_scaling"),
+        ("inverted", "missing_scaling"),
+        ("inverted", "channels_swapped"),
+        ("gray_input", "missing_scaling"),
+        ("missing_scaling", "transposed"),
+    ],
+    ids="+".join,
+)
+def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix(pair):
+    right = with_faults("efficientnet_lite0").preprocessing
+    diagnosis = kit.diagnose(with_faults("efficientnet_lite0", *pair), photo("koala"))
+    assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
+    # (x - 127) / 128 and x / 127.5 - 1 cannot be told apart.
+    restored = diagnosis.fix().apply(photo("koala"))
+    np.testing.assert_allclose(restored, right.apply(photo("koala")), atol=1 / 64)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("missing_scaling", "inverted"),
+        ("missing_scaling", "transposed"),
+        ("inverted", "transposed"),
+        ("inverted", "double_scaling"),
+        ("small_before", "missing_scaling"),
+    ],
+    ids="+".join,
+)
+def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, clothes):
+    right = with_faults(name).preprocessing
+    diagnosis = kit.diagnose(with_faults(name, *pair), clothes)
+    assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
+    np.testing.assert_allclose(diagnosis.fix().apply(clothes[0]), right.apply(clothes[0]), atol=1e-6)
 
 
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])

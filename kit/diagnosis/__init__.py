@@ -76,12 +76,20 @@ def diagnose(
     disordered = any(finding.cause == "class_order" and finding.verdict == "named" for finding in found)
     laboratory = Laboratory(classifier, taps)
     result = search(laboratory, used, chosen, None if disordered else indices)
-    if disordered and any(finding.verdict == "named" for finding in result.findings):
+    if disordered and _named(result.findings):
         # Answers to wrongly prepared pictures can look like another order.
         found = [replace(one, verdict="possible") if one.cause == "class_order" else one for one in found]
+    repaired = _right(found, used)
+    if repaired.decoding == used.decoding and repaired != used and not _named(result.findings):
+        # What is certainly wrong may hide another fault, so the search goes on from where it is put right.
+        after = search(laboratory, repaired, chosen, None if disordered else indices)
+        further = [one for one in after.findings if one.verdict == "named"]
+        if further:
+            found = [_with_fix(one, further[0].fix) for one in found]
+            result = after
     found = _merged(found, result.findings)
     # What is ordinary for photographs is not for other pictures.
-    if result.photographic and not any(finding.verdict == "named" for finding in found):
+    if result.photographic and not _named(found):
         tell("properties")
         found += check_properties(classifier, chosen, indices)
     found.sort(key=lambda finding: _RANK[finding.verdict])
@@ -98,6 +106,22 @@ def diagnose(
         sensitivities(laboratory, _right(found, used), chosen),
         result.equivalents,
     )
+
+
+def _named(findings: Sequence[Finding]) -> bool:
+    return any(finding.verdict == "named" for finding in findings)
+
+
+def _with_fix(finding: Finding, whole: Fix | None) -> Finding:
+    """Let a named finding about the preprocessing carry the fix of all faults together."""
+    if (
+        finding.verdict != "named"
+        or finding.fix is None
+        or finding.fix.preprocessing is None
+        or whole is None
+    ):
+        return finding
+    return replace(finding, fix=replace(finding.fix, code=whole.code, preprocessing=whole.preprocessing))
 
 
 def _right(found: Sequence[Finding], used: Preprocessing) -> Preprocessing:

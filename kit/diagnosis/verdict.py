@@ -62,6 +62,9 @@ LABELS_ALONE = 3.0
 FEW = 4
 """Probes, and pictures of the user's, on which answers are compared."""
 
+FIRSTS = 6
+"""Changes that are combined with others where none explains anything alone."""
+
 ROUNDS = 2
 """So many faults at once are looked for."""
 
@@ -137,6 +140,11 @@ def search(
         named.append(finding)
         steps.add(best.candidate.step)
         current = best.candidate.preprocessing
+    if not named:
+        together = judged.together(in_use, first)
+        if together is not None:
+            named, current = together
+            doubtful = []
     if len(named) > 1:
         named = [replace(one, fix=_fix(in_use, current, one.cause)) for one in named]
     told = {finding.cause for finding in (*named, *doubtful)}
@@ -230,6 +238,71 @@ class _Judge:
         away = float(np.exp(log_distance(self._laboratory, self._photos, best.candidate.preprocessing)))
         text = "distance from the profile when it is changed; up to the largest among training pictures"
         return Evidence(text, away, ordinary.limit, supports=away <= ordinary.limit)
+
+    def together(
+        self, in_use: Preprocessing, ranked: Sequence[Score]
+    ) -> tuple[list[Finding], Preprocessing] | None:
+        """Look for two changes of which neither explains anything alone.
+
+        Returns
+        -------
+        tuple or None
+            A finding for each of the two, and the preprocessing with both.
+        """
+        if not self._statistics or (not self.photographic and self.settled(ranked)):
+            return None
+        needed = NAMED if self.photographic else 2 * self._needed()
+        pairs = sorted(self._pairs(ranked), key=lambda pair: -pair[0].gain - pair[1].gain)
+        if not pairs:
+            return None
+        first, second = pairs[0]
+        gain, right = first.gain + second.gain, second.candidate.preprocessing
+        causes = {first.candidate.cause, second.candidate.cause}
+        others = [
+            one.gain + other.gain
+            for one, other in pairs
+            if {one.candidate.cause, other.candidate.cause} != causes
+            and self._alike(right, other.candidate.preprocessing) is None
+        ]
+        lead = gain - max(others, default=-np.inf)
+        if gain < needed or gain - ranked[0].gain < needed or lead < MARGIN or not self._familiar(second):
+            return None
+        evidence = [Evidence("gain of both changes together, in nats", gain, needed, supports=True)]
+        evidence.append(Evidence("gain of the best change alone", ranked[0].gain))
+        cost = self._cost(in_use, right)
+        findings = []
+        for score, before in ((first, in_use), (second, first.candidate.preprocessing)):
+            cause = score.candidate.cause
+            changes = "; ".join(_difference(before, score.candidate.preprocessing))
+            summary = f"One of two causes, neither of which explains anything alone. Put right by: {changes}."
+            fix = _fix(in_use, right, cause)
+            findings.append(Finding(cause, "named", summary, tuple(evidence), cost, fix))
+        return findings, right
+
+    def _pairs(self, ranked: Sequence[Score]) -> list[tuple[Score, Score]]:
+        """Return pairs of changes; on photographs only those that hide each other, colour and polarity."""
+        if not self.photographic:
+            return [
+                (first, second)
+                for first in ranked[:FIRSTS]
+                for second in self.scores(first.candidate.preprocessing)[:FIRSTS]
+                if second.candidate.step != first.candidate.step
+            ]
+        return [
+            (first, second)
+            for first in ranked
+            if first.candidate.step == "polarity"
+            for second in by_statistics(
+                self._laboratory,
+                first.candidate.preprocessing,
+                [
+                    candidate
+                    for candidate in self._tried(first.candidate.preprocessing)
+                    if candidate.step == "channels"
+                ],
+                probes(),
+            )
+        ]
 
     def settled(self, ranked: Sequence[Score]) -> bool:
         """Whether the preprocessing in use explains the pictures as well as anything that is tried."""
