@@ -9,7 +9,7 @@ from kit.duplicates.alignment import Alignment, Float32, align
 from kit.duplicates.candidates import Candidates
 from kit.duplicates.thumbnails import SIDE
 
-LARGEST_DIFFERENCE = 11.0
+LARGEST_DIFFERENCE = 9.0
 """Largest `Match.difference` of a pair, in grey levels."""
 LEAST_SIMILARITY = 0.8
 """Least `Match.similarity` of a pair."""
