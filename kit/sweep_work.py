@@ -84,7 +84,8 @@ class Bracket(NamedTuple):
 
     def at(self, value: float) -> Perturbation:
         """Return the perturbation with this value of the parameter."""
-        return replace(self.perturbation, **{self.name: value})
+        changes: dict[str, Any] = {self.name: value}
+        return replace(self.perturbation, **changes)
 
 
 class FlipsTask(NamedTuple):
@@ -101,11 +102,42 @@ def rows(task: RowsTask) -> Answers:
     classifier = task.shared.classifier
 
     def cells() -> Iterator[tuple[Opened, Perturbation, int]]:
+        stages = halves(task.perturbations)
         for picture, label in zip(task.pictures, task.labels, strict=True):
-            photo = opened(picture, classifier)
-            yield from ((photo, perturbation, label) for perturbation in task.perturbations)
+            photo = begun = opened(picture, classifier)
+            done = None
+            for first, second in stages:
+                if first != done:
+                    begun, done = _begun(photo, first), first
+                yield begun, second, label
 
     return answers(classifier, cells(), len(task.pictures) * len(task.perturbations))
+
+
+def halves(perturbations: Sequence[Perturbation]) -> tuple[tuple[Perturbation, Perturbation], ...]:
+    """Cut perturbations in two before the last step that differs among them.
+
+    One half after the other does what the whole does. What comes before is the same for neighbours of a grid,
+    and is then done once: brightness for all levels of noise, a rotation for all qualities of JPEG.
+    """
+    differing = [name for name in PARAMETERS if len({getattr(each, name) for each in perturbations}) > 1]
+    if not differing:
+        return tuple((Perturbation(seed=each.seed), each) for each in perturbations)
+    last = PARAMETERS[differing[-1]].of or differing[-1]
+    names = list(PARAMETERS)  # in the order in which they are applied
+    before, after = names[: names.index(last)], names[names.index(last) :]
+    return tuple((_only(each, before), _only(each, after)) for each in perturbations)
+
+
+def _only(perturbation: Perturbation, names: Iterable[str]) -> Perturbation:
+    return Perturbation(seed=perturbation.seed, **{name: getattr(perturbation, name) for name in names})
+
+
+def _begun(photo: Opened, perturbation: Perturbation) -> Opened:
+    try:
+        return perturbation.apply(photo) if isinstance(photo, Photo) else photo
+    except ValueError as error:
+        return error
 
 
 def flips(task: FlipsTask) -> tuple[Bracket, ...]:

@@ -142,6 +142,23 @@ def test_any_parameter_of_a_perturbation_can_be_an_axis(clothes):
             assert row == clothes.probabilities(photo, Perturbation(**{name: value}))[0].argmax()
 
 
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"noise": (0, 20), "brightness": (0.5, 1.5)},
+        {"motion_angle": (-45, 45), "motion_blur": (0, 9)},
+        {"motion_blur": (9,), "motion_angle": (-45, 45)},
+        {"seed": (0, 1), "rotation": (10, 20), "noise": (0, 20)},
+        {"occlusion": (0, 0.2), "occlusion_x": (0, 1), "jpeg_quality": (None, 30)},
+    ],
+)
+def test_steps_that_are_shared_leave_every_answer_as_it_is(clothes, grid):
+    photo = samples.photos("fashion_mnist")[3]
+    result = swept(clothes, photo, grid, flips=False)
+    expected = [clothes.probabilities(photo, each)[0].max() for each in result.perturbations]
+    assert result.confidences.tolist() == expected
+
+
 def test_a_list_of_perturbations_is_a_curve_over_its_places(clothes):
     listed = [Perturbation(), Perturbation(brightness=0.5, seed=3), Perturbation(noise=40)]
     result = swept(clothes, samples.photos("fashion_mnist")[:40], listed)
