@@ -22,7 +22,7 @@ from kit.compiled import Compiled
 from kit.engine import KerasEngine, LiteEngine, Shape
 from kit.heads import head_of, measured_head
 from kit.preprocessing import Preprocessing
-from kit.quiet import captured_errors
+from kit.quiet import captured_errors, only_warnings
 
 OPEN_SIDE = 96
 """Height and width on which a network is tried that leaves them open, in pixels."""
@@ -134,7 +134,7 @@ def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
     with captured_errors():
         import tensorflow as tf  # noqa: PLC0415 (heavy)
     signature = tf.TensorSpec((None, *_sized(model, size)), model.inputs[0].dtype)
-    with tempfile.TemporaryDirectory() as folder, captured_errors() as messages:
+    with tempfile.TemporaryDirectory() as folder, only_warnings("tensorflow"), captured_errors() as messages:
         target = Path(folder) / "model.tflite"
         try:
             model.export(

@@ -1,5 +1,6 @@
 """Keep what C++ libraries write to the standard error out of notebooks, where it would look like ours."""
 
+import logging
 import os
 import tempfile
 import threading
@@ -36,3 +37,19 @@ def captured_errors() -> Iterator[Callable[[], str]]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def only_warnings(name: str) -> Iterator[None]:
+    """Keep what a logger of Python reports below a warning out, while the block runs.
+
+    In a notebook TensorFlow's logger also tells of every file that it writes.
+    """
+    logger = logging.getLogger(name)
+    with _LOCK:
+        level = logger.level
+        logger.setLevel(max(level, logging.WARNING))
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,7 +1,8 @@
+import logging
 import os
 from contextlib import suppress
 
-from kit.quiet import captured_errors
+from kit.quiet import captured_errors, only_warnings
 
 
 def test_what_is_written_below_python_is_kept(capfd):
@@ -28,3 +29,13 @@ def test_the_standard_error_comes_back_after_an_exception(capfd):
         1 / 0  # noqa: B018 (the simplest exception)
     os.write(2, b"back")
     assert capfd.readouterr().err == "back"
+
+
+def test_a_logger_reports_warnings_alone_within_the_block(caplog):
+    logger = logging.getLogger("somebody")
+    logger.setLevel(logging.INFO)
+    with only_warnings("somebody"):
+        logger.info("written to a file")
+        logger.warning("no such file")
+    logger.info("afterwards")
+    assert [record.message for record in caplog.records] == ["no such file", "afterwards"]
