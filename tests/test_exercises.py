@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.exercises import Mystery, check_brightness, check_installation, check_noise, check_temperature
+from kit.exercises import (
+    Delivery,
+    Mystery,
+    check_brightness,
+    check_installation,
+    check_noise,
+    check_temperature,
+)
 from kit.faults import CATALOGUE
 from kit.perturbation import Perturbation
 
@@ -110,3 +117,21 @@ def test_the_temperature_is_the_one_that_fits_best(answer, reply):
     # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
     rows = np.array([[0.9, 0.1]] * 4, np.float32)
     assert check_temperature(rows, [0, 0, 0, 1], answer) == reply
+
+
+@pytest.mark.parametrize(("number", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")])
+def test_a_remedy_passes_where_it_gets_most_right(number, wrong, passing):
+    delivery = Delivery(samples.classifier("fashion_mnist"), (0, 213), number)
+    assert delivery.check(None).startswith("Open: set answer to one of leave, correct, adapt")
+    assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
+    assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")
+    assert delivery.check(passing).startswith("Passed: leave ")
+
+
+def test_a_delivery_tells_neither_labels_nor_origin():
+    delivery = Delivery(samples.classifier("fashion_mnist"), (0, 213), 3)
+    assert len(delivery.photos) == 64
+    assert {photo.notes for photo in delivery.photos} == {()}
+    assert repr(delivery) == "Delivery(3)"
+    with pytest.raises(ValueError, match="Expected a delivery from 1 to 3, received 4"):
+        Delivery(samples.classifier("fashion_mnist"), (0, 213), 4)

@@ -109,3 +109,14 @@ def test_scores_are_boxes_beside_their_threshold():
         "Boxes of scores for 3 sets of pictures. Above the threshold: ordinary 25%, digits 50%, noise 100%."
     )
     assert size(figure)[0] > 300
+
+
+def test_shares_are_groups_of_bars():
+    figure = plots.accuracy_figure(
+        {"dark": {"before": 0.2, "AdaBN": 0.85}, "noisy": {"before": 0.1, "AdaBN": 0.7}}
+    )
+    assert figure.alt == (
+        "Bars of the share of pictures answered rightly. dark: before 20%, AdaBN 85%."
+        " noisy: before 10%, AdaBN 70%."
+    )
+    assert size(figure)[0] > 600
