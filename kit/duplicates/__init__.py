@@ -101,9 +101,9 @@ def _failures(collections: Sequence[Thumbnails]) -> list[tuple[int, int, str]]:
 
 def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the first of the places whose pictures are equal, for each place."""
-    rows = pixels[places].reshape(len(places), -1)
     if not len(places):
         return places
+    rows = pixels[places].reshape(len(places), -1)
     _, first, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return places[first][same.reshape(-1)]
 
@@ -115,7 +115,8 @@ def _pairs(
     from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
 
     pairs: dict[tuple[int, int], Match] = {}
-    if len(pictures) < 2:
+    one_sided = in_first is not None and len(np.unique(in_first)) < 2
+    if len(pictures) < 2 or one_sided:
         return pairs, True
     waiting = exposed(candidates(pictures, in_first, progress=progress), pictures)
     parts = [waiting.part(start, start + _PART) for start in range(0, len(waiting.first), _PART)]

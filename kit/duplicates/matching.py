@@ -20,7 +20,9 @@ LEAST_SIMILARITY = 0.8
 _COARSE = 0.97
 """Least share of the second picture's variance that half the resolution has to explain."""
 _WHITE = 254
-_NO_CROP, _NO_GAIN, _NO_CHANGE = 0.97, 0.04, 0.5
+_NO_CROP, _NO_GAIN = 0.97, 0.04
+_NO_CHANGE = 0.1
+"""Root mean square in grey levels, as if every hundredth pixel were off by one."""
 
 
 class Match(NamedTuple):

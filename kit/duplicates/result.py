@@ -27,7 +27,8 @@ class Duplicate:
         What differs, in grey levels: the geometric mean of the root mean square and the largest, after a
         Gaussian of 0.7 pixels, which takes out what JPEG adds.
     change
-        What was undone: "none", "re-encoded", or of "flip", "crop" and "brightness" those that apply.
+        What was undone: of "flip", "crop" and "brightness" those that apply, else "re-encoded" where the
+        thumbnails differ, as after resizing, and "none" where they do not.
     """
 
     first: int
@@ -52,7 +53,7 @@ class Duplicates:
     unreadable
         File name and reason, in one line each.
     plain
-        File names of pictures with too little contrast to be compared other than for equality.
+        File names of pictures with too little contrast to be compared, which were left out.
     complete
         False if the search was interrupted; the pairs found until then are here.
     """
