@@ -8,7 +8,6 @@ import pytest
 import tqdm.auto
 from PIL import Image, ImageEnhance
 
-import kit
 from kit import samples
 from kit.duplicates import Duplicate, Duplicates, find_duplicates
 
@@ -207,4 +206,4 @@ def test_report_and_table_are_repeatable():
 def test_colour_and_photos_in_any_form_are_compared_in_grey():
     coloured = np.repeat(CLOTHES[:20, ..., None], 3, axis=3)
     assert found(CLOTHES[:20], coloured).leaked.all()
-    assert kit.find_duplicates([PHOTOGRAPHS[2]], [Image.fromarray(PHOTOGRAPHS[2].pixels)], progress=False).leaked.all()
+    assert found([PHOTOGRAPHS[2]], [Image.fromarray(PHOTOGRAPHS[2].pixels)]).leaked.all()
