@@ -17,6 +17,7 @@ from kit.measures import QUANTITIES
 from kit.perturbation import PARAMETERS
 from kit.shifting.report import Shift
 from kit.sweep_result import Sweep
+from kit.validation import CrossValidation, LearningCurve
 
 _DOTS_PER_INCH = 80
 _TITLE_WIDTH = 24
@@ -414,3 +415,87 @@ def shift_figure(shift: Shift) -> Any:
     named = [f"{QUANTITIES[one.quantity].label} {one.difference.delta:+.2f}" for one in shift.shifted]
     alt = f"Effect sizes of {len(shown)} quantities. Shifted: {'; '.join(named) or 'none'}."
     return _image(figure, alt)
+
+
+def learning_curve_figure(curve: LearningCurve) -> Any:
+    """Draw accuracy over the number of training pictures, in equal steps for equal factors.
+
+    Parameters
+    ----------
+    curve
+        As :func:`kit.learning_curve` returns it.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text. Bars are Wilson's intervals at 95 % confidence.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    sizes = [point.size for point in curve.points]
+    held_back = [point.validation for point in curve.points]
+    accuracy = 100 * np.array([each.accuracy for each in held_back])
+    bounds = 100 * np.array([(each.low, each.high) for each in held_back]).T
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    training = [100 * point.training for point in curve.points]
+    axes.plot(sizes, training, "o:", color="#e0a458", label="training")
+    axes.errorbar(
+        sizes,
+        accuracy,
+        np.abs(bounds - accuracy),
+        fmt="o-",
+        capsize=3,
+        color="#1b6ec2",
+        label="validation, 95 % interval",
+    )
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("training pictures (logarithmic)")
+    axes.set_ylabel("answered rightly (%)")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    points = "; ".join(
+        f"{point.size:,} pictures: {point.validation.accuracy:.1%} ({point.validation.low:.1%} to"
+        f" {point.validation.high:.1%}), training {point.training:.1%}"
+        for point in curve.points
+    )
+    return _image(figure, f"Learning curve, validation accuracy with 95% confidence. {points}.")
+
+
+def folds_figure(validation: CrossValidation) -> Any:
+    """Draw the accuracy on each fold, their mean, and the interval that allows for shared training pictures.
+
+    Parameters
+    ----------
+    validation
+        As :func:`kit.cross_validate` returns it. A single finished fold is drawn without interval.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    alt = f"mean {validation.accuracy:.1%}"
+    if len(validation.folds) > 1:
+        low, high = validation.interval()
+        axes.axhspan(
+            100 * low, 100 * high, color="#1b6ec2", alpha=0.15, linewidth=0, label="95 % interval, corrected"
+        )
+        alt += f", 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
+    axes.axhline(100 * validation.accuracy, color="#1b6ec2", linestyle="--", label="mean")
+    numbers = range(1, len(validation.folds) + 1)
+    accuracies = [100 * accuracy for accuracy in validation.accuracies]
+    axes.plot(numbers, accuracies, "o", color="#e0a458", label="a fold")
+    axes.set_xlim(0.5, validation.planned + 0.5)
+    axes.set_xticks(range(1, validation.planned + 1))
+    axes.set_xlabel("fold held back")
+    axes.set_ylabel("answered rightly (%)")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    each = ", ".join(f"{accuracy:.1%}" for accuracy in validation.accuracies)
+    done = "" if validation.complete else f" of {validation.planned}"
+    return _image(figure, f"Accuracy on {len(validation.folds)}{done} folds: {each}; {alt}.")
