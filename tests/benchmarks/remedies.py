@@ -1,4 +1,4 @@
-"""What each remedy gains and costs on Fashion-MNIST: ``remedies.py --json FILE``; three minutes on two cores.
+"""What each remedy gains and costs on Fashion-MNIST: ``remedies.py --json FILE``; five minutes.
 
 The bundled network, on the second half of the 2,000 held-back pictures; whatever is adapted to comes from the
 first half. Shares of right answers.
