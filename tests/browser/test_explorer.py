@@ -427,6 +427,7 @@ network = kit.samples.classifier("fashion_mnist").tempered(2.5)
 kit.Explorer(network, kit.samples.photos("fashion_mnist")[:2])"""
     network, picture = samples.classifier("fashion_mnist").tempered(2.5), samples.photos("fashion_mnist")[0]
     with lab.open([cell]) as other:
+        other.page.evaluate(RECORD)
         other.run(0)
         shown = Shown(other.output(0).locator(".kit-explorer"))
         shown.put("noise", 60)
