@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.sweep_plan import Picture, Plan, name_of
@@ -234,4 +232,4 @@ def batches(records: Iterable[Mapping[str, Any]], *, flips: bool) -> Iterator[Ma
 
 def texts(column: Any) -> dict[int, str]:
     """Return the places of a column that have a text."""
-    return {int(place): str(column[place]) for place in np.flatnonzero(np.not_equal(column, None))}
+    return {place: str(text) for place, text in enumerate(column) if text is not None}
