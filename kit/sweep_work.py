@@ -2,10 +2,12 @@
 
 import pickle
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -172,42 +174,55 @@ def _middle(bracket: Bracket, tolerance: float) -> float | None:
     return None if gap <= tolerance or middle in (bracket.value, bracket.last) else middle
 
 
-def answers(classifier: Classifier, cells: Iterable[tuple[Opened, Perturbation, int]], count: int) -> Answers:
-    """Ask about pictures, each with its perturbation and label; a batch is made while the last one runs."""
+Cell: TypeAlias = tuple[Opened, Perturbation, int]
+"""A picture, what is still to be done to it, and its label."""
+
+
+def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answers:
+    """Ask about pictures, each with its perturbation and label, prepared and predicted side by side."""
     top = np.full(count, -1, np.int32)
     confidence = np.full(count, np.nan, np.float32)
     probability = np.full(count, np.nan, np.float32)
     errors: list[tuple[int, str]] = []
+    predict, lanes = classifier.side_by_side()
+    numbered = enumerate(cells)
 
-    def store(places: Sequence[int], labels: Sequence[int], predicted: Float32) -> None:
-        lines, where, chosen = np.arange(len(places)), np.asarray(places), np.asarray(labels)
-        best = predicted.argmax(axis=1)
-        top[where], confidence[where] = best, predicted[lines, best]
-        probability[where] = np.where(chosen < 0, np.float32(np.nan), predicted[lines, chosen])
+    def store(parts: Sequence[tuple[Sequence[int], Sequence[int], Float32]]) -> None:
+        for places, labels, predicted in parts:
+            lines, where, chosen = np.arange(len(places)), np.asarray(places), np.asarray(labels)
+            best = predicted.argmax(axis=1)
+            top[where], confidence[where] = best, predicted[lines, best]
+            probability[where] = np.where(chosen < 0, np.float32(np.nan), predicted[lines, chosen])
 
-    with ThreadPoolExecutor(1) as ahead:
-        waiting: tuple[list[int], list[int], Future[Float32]] | None = None
-        for places, labels, tensors in _batches(classifier, cells, errors):
-            # A forward pass runs without Python's lock.
-            coming = ahead.submit(classifier.predict_tensors, tensors)
-            if waiting is not None:
-                store(waiting[0], waiting[1], waiting[2].result())
-            waiting = places, labels, coming
-        if waiting is not None:
-            store(waiting[0], waiting[1], waiting[2].result())
-    return Answers(top, confidence, probability, tuple(errors))
+    def ask(some: Sequence[tuple[int, Cell]]) -> list[tuple[list[int], list[int], Float32]]:
+        # Both parts of the work leave Python's lock to others for most of their time.
+        return [
+            (places, labels, predict(tensors))
+            for places, labels, tensors in _batches(classifier, some, errors)
+        ]
+
+    size = part_size((1, *(side or 1 for side in classifier.input_shape)))
+    with ThreadPoolExecutor(lanes) as pool:
+        waiting: deque[Future[list[tuple[list[int], list[int], Float32]]]] = deque()
+        while some := list(islice(numbered, size)):
+            waiting.append(pool.submit(ask, some))
+            if len(waiting) > 2 * lanes:
+                store(waiting.popleft().result())
+        while waiting:
+            store(waiting.popleft().result())
+    return Answers(top, confidence, probability, tuple(sorted(errors)))
 
 
 def _batches(
     classifier: Classifier,
-    cells: Iterable[tuple[Opened, Perturbation, int]],
+    cells: Iterable[tuple[int, Cell]],
     errors: list[tuple[int, str]],
 ) -> Iterator[tuple[list[int], list[int], Float32]]:
     """Prepare pictures in batches as large as an engine takes at a time, each of one shape."""
     places: list[int] = []
     labels: list[int] = []
     tensors: list[Float32] = []
-    for place, (photo, perturbation, label) in enumerate(cells):
+    for place, (photo, perturbation, label) in cells:
         tensor = _tensor(classifier, photo, perturbation)
         if not isinstance(tensor, np.ndarray):
             errors.append((place, str(tensor)))

@@ -1,12 +1,13 @@
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from kit import engine
 from kit.conversion import compile_lite
-from kit.engine import KerasEngine, LiteEngine
+from kit.engine import KerasEngine, Lanes, LiteEngine
 from tests import networks
 
 
@@ -192,3 +193,22 @@ def test_open_sides_are_taken_as_they_come():
 def test_repr_is_the_same_on_every_machine(lite, reference):
     assert repr(lite) == "LiteEngine(28x28x1 -> 3)"
     assert repr(reference) == "KerasEngine(28x28x1 -> 3)"
+
+
+def test_lanes_give_the_same_bits_from_several_threads():
+    compiled = networks.small_compiled()
+    batches = [networks.tensors(count, seed=count) for count in (1, 5, 2, 7, 3, 1)]
+    expected = [LiteEngine(compiled).predict(batch) for batch in batches]
+    lanes = Lanes(compiled)
+    with ThreadPoolExecutor(lanes.count + 2) as pool:
+        received = list(pool.map(lanes.predict, batches))
+    for one, other in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_lane_is_free_again_after_an_error():
+    lanes = Lanes(networks.small_compiled())
+    for _ in range(2 * lanes.count):
+        with pytest.raises(ValueError, match="Expected tensors"):
+            lanes.predict(networks.tensors(1, side=5))
+    assert lanes.predict(networks.tensors(2)).shape == (2, 3)
