@@ -21,6 +21,16 @@ from kit.perturbation import Perturbation
 Vector = npt.NDArray[np.float64]
 
 
+_SIGNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "brightness": ("highlights", "shadows"),
+        "contrast": ("highlights", "shadows"),
+        "noise": ("colour_noise",),
+        "blocking": ("jpeg_quality",),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Alteration:
     """One way to alter pictures.
@@ -50,6 +60,11 @@ class Alteration:
     unit: str = "factor"
     neutral: float = 1
     opposite: str = ""
+
+    @property
+    def about(self) -> frozenset[str]:
+        """`quantity`, and those that may speak for the alteration where that one hardly moves."""
+        return frozenset({self.quantity, *_SIGNS.get(self.quantity, ())})
 
 
 def _perturbed(field: str) -> Callable[[Photo, float], Photo]:
@@ -88,6 +103,22 @@ def _saved(photo: Photo, quality: float) -> Photo:
     buffer = io.BytesIO()
     Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=round(quality))
     return load_image(buffer.getvalue(), name=photo.name)
+
+
+def _seed(photo: Photo) -> int:
+    # Each picture has a field of its own: in a small one, a single field is not like noise on average.
+    return int(photo.pixels.sum(dtype=np.int64))
+
+
+def _noised(photo: Photo, deviation: float) -> Photo:
+    return Perturbation(noise=deviation, seed=_seed(photo)).apply(photo)
+
+
+def _grained(photo: Photo, deviation: float) -> Photo:
+    # The same in all channels, as in a picture that was made grey.
+    noise = np.random.default_rng(_seed(photo)).normal(0, deviation, (*photo.size, 1))
+    pixels = np.clip(np.rint(photo.pixels + noise), 0, 255).astype(np.uint8)
+    return Photo(pixels, photo.name, photo.decoding, photo.notes)
 
 
 def _resized(image: Image.Image, factor: float) -> Image.Image:
@@ -129,7 +160,8 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
             Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _coloured),
             Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
             Alteration("sharpened", "sharpness", (50, 120, 300), _sharpened, "% of an unsharp mask", 0),
-            Alteration("noisy", "noise", (2, 8, 25), _perturbed("noise"), "levels", 0, "cleaner"),
+            Alteration("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
+            Alteration("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
             Alteration(
                 "compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"
             ),
@@ -156,16 +188,6 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
     }
 )
 """Every alteration by its name."""
-
-SIGNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "brightness": ("highlights", "shadows"),
-        "contrast": ("highlights", "shadows"),
-        "noise": ("colour_noise",),
-        "blocking": ("jpeg_quality",),
-    }
-)
-"""Quantities that may speak for an alteration where the one that it is about hardly moves."""
 
 
 def responses(photos: Sequence[Photo]) -> Vector:

@@ -214,7 +214,8 @@ def dark_level(pixels: Pixels) -> float:
 
 def level_range(pixels: Pixels) -> float:
     """Levels between the 5th and the 95th percentile, 0..255."""
-    return bright_level(pixels) - dark_level(pixels)
+    low, high = np.percentile(luma(pixels), (5, 95))
+    return float(high - low)
 
 
 def relative_contrast(pixels: Pixels) -> float:

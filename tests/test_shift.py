@@ -11,18 +11,19 @@ from scipy.stats import bootstrap, mannwhitneyu, norm
 
 import kit
 from kit import archive
-from kit.alterations import ALTERATIONS
+from kit.alterations import ALTERATIONS, middle, responses, scaled_rows
 from kit.input_statistics import KEPT, InputStatistics, measured_rows
 from kit.measures import QUANTITIES, as_row, measure
 from kit.shifting import findings, gathering
-from kit.shifting.asking import Response
+from kit.shifting.asking import Response, layer_distance
 from kit.shifting.comparison import differences, domain_auroc, holm, interval
+from kit.shifting.paths import POINTS, paths, together
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
 CLOTHES = kit.samples.photos("fashion_mnist")
 LABELS = kit.samples.labels("fashion_mnist")
 TRAINING = tuple(
-    kit.Photo.from_array(picture) for picture in kit.samples.fashion_mnist_arrays("train")[0][:200]
+    kit.Photo.from_array(picture) for picture in kit.samples.fashion_mnist_arrays("train")[0][:300]
 )
 STATISTICS = InputStatistics.of(TRAINING)
 
@@ -36,8 +37,12 @@ def first(shift):
     return shift.shifted[0].quantity if shift.shifted else None
 
 
+def found_in(photos):
+    return {one.quantity: one for one in findings(STATISTICS, measured_rows(photos))}
+
+
 def ranked(photos):
-    return [one.quantity for one in findings(STATISTICS, measured_rows(photos)) if one.verdict == "shifted"]
+    return [name for name, one in found_in(photos).items() if one.verdict == "shifted"]
 
 
 @pytest.mark.parametrize(
@@ -62,19 +67,94 @@ def test_other_pictures_of_the_same_kind_are_not_accused():
 
 
 def test_what_moves_along_follows_and_the_strength_is_found():
-    found = {one.quantity: one for one in kit.shift(STATISTICS, altered(noise=10)).findings}
+    found = found_in(altered(noise=10))
     assert found["saturation"].verdict == found["colour_noise"].verdict == "follows"
     assert found["noise"].explanation.alteration == "noisy"
     assert found["noise"].explanation.strength == pytest.approx(10, rel=0.25)
 
 
-def test_two_alterations_are_both_found():
-    photos = [kit.Perturbation(noise=15).apply(photo) for photo in altered(brightness=0.5)]
-    assert {one.quantity for one in kit.shift(STATISTICS, photos).shifted} >= {"brightness", "noise"}
+@pytest.mark.parametrize(
+    ("settings", "quantities"),
+    [
+        ({"brightness": 0.55, "noise": 14}, {"brightness", "noise"}),
+        ({"brightness": 1.5, "noise": 10}, {"brightness", "noise"}),
+        ({"brightness": 0.5, "blur": 1}, {"brightness", "sharpness"}),
+        ({"contrast": 0.6, "noise": 10}, {"contrast", "noise"}),
+        ({"blur": 1, "noise": 10}, {"sharpness", "noise"}),
+        ({"blur": 1, "jpeg_quality": 50}, {"sharpness", "blocking"}),
+        ({"brightness": 0.55, "jpeg_quality": 40}, {"brightness", "blocking"}),
+    ],
+)
+def test_the_two_properties_that_were_altered_and_no_others_are_named(settings, quantities):
+    found = [set(ranked(altered(start=start, **settings))) for start in (0, 100, 200, 300)]
+    assert found == [quantities] * 4
+
+
+def grey(photos):
+    return [kit.Photo.from_array(np.ascontiguousarray(photo.pixels[..., 0])) for photo in photos]
+
+
+def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
+    every = found_in(grey(altered(300, brightness=0.55, noise=14, seed=3)))
+    found = {name: one.explanation for name, one in every.items() if one.verdict == "shifted"}
+    assert {name: one.alteration for name, one in found.items()} == {
+        "noise": "grainy",
+        "brightness": "darker",
+    }
+    assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
+    assert found["noise"].strength == pytest.approx(14, rel=0.2)
+    assert {every[name].verdict for name in ("contrast", "blocking", "shadows", "highlights")} == {"follows"}
+
+
+def test_an_alteration_whose_quantity_moved_the_other_way_explains_nothing():
+    # Noise went up: nothing that lowers it was done, whatever else that would explain.
+    for settings in ({"noise": 4}, {"noise": 20}, {"brightness": 0.4, "noise": 8}):
+        every = found_in(grey(altered(**settings))).values()
+        causes = [one.explanation for one in every if one.explanation is not None]
+        assert all(one.alteration != "blurred" and not one.opposite for one in causes)
+
+
+def test_a_resized_folder_is_not_also_said_to_be_of_another_texture():
+    for factor in (0.6, 1.6):
+        side = round(28 * factor)
+        photos = [
+            kit.Photo(
+                np.asarray(Image.fromarray(photo.pixels).resize((side, side), Image.Resampling.LANCZOS))
+            )
+            for photo in CLOTHES[:100]
+        ]
+        assert ranked(photos) == ["size"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "settings"),
+    [
+        ("darker", "noisy", {"brightness": 0.6, "noise": 8}),
+        ("flatter", "blurred", {"contrast": 0.6, "blur": 1}),
+        ("blurred", "noisy", {"blur": 1, "noise": 8}),
+    ],
+)
+def test_the_movement_under_two_alterations_is_nearer_than_their_sum(one, other, settings):
+    before, after = (
+        scaled_rows(measured_rows(photos)).mean(axis=0)[:11]
+        for photos in (CLOTHES[:200], altered(200, **settings))
+    )
+    names = tuple(QUANTITIES)[:11]
+    along = {
+        (path.alteration.name, path.opposite): path for path in paths(STATISTICS.response[..., :11], names)
+    }
+    first, second = along[one, False], along[other, False]
+    # The points of the strengths above: the paths go through them.
+    places = [int(np.abs(POINTS - point).argmin()) for point in (2, 2)]
+    moved = together(first, second, before)[tuple(places)]
+    added = first.moved[places[0]] + second.moved[places[1]]
+    noise = np.array([QUANTITIES[name].resolution for name in names])
+    misses = [np.abs((guess - (after - before)) / noise).max() for guess in (moved, added)]
+    assert misses[0] < 0.7 * misses[1]
 
 
 def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
-    shift = kit.shift(altered(150, noise=15), CLOTHES[500:600])
+    shift = kit.shift(altered(40, noise=15), CLOTHES[500:600])
     assert first(shift) == "noise"
     assert shift.shifted[0].explanation.opposite
     assert "cleaner" in shift.text()
@@ -143,17 +223,47 @@ def test_the_forest_sees_a_spread_that_no_median_shows():
     assert low < 0.5 < high
 
 
-def test_the_answers_of_the_classifier_are_those_that_it_gives():
-    shift = kit.shift(TRAINING, altered(brightness=0.3), classifier=CLASSIFIER)
-    response = shift.shifted[0].response
-    assert response.pictures == "training"
-    assert response.count == 64
-    kept = gathering.gather(TRAINING).photos
+@pytest.fixture(scope="module")
+def asked():
+    """A dark and noisy folder against training pictures, and those of them that are kept for asking."""
+    training = TRAINING[:50]
+    photos = altered(60, brightness=0.5, noise=12)
+    return kit.shift(training, photos, classifier=CLASSIFIER), gathering.gather(training).photos
+
+
+def answers(photos):
+    return CLASSIFIER.probabilities(photos).argmax(axis=1)
+
+
+def test_the_answers_of_the_classifier_are_those_that_it_gives(asked):
+    shift, kept = asked
+    response = {one.quantity: one.response for one in shift.shifted}["brightness"]
+    assert (response.pictures, response.count) == ("training", 50)
     dimmed = [kit.Perturbation(brightness=response.strengths[-1]).apply(photo) for photo in kept]
-    before, after = (CLASSIFIER.probabilities(photos).argmax(axis=1) for photos in (kept, dimmed))
-    assert response.changed[-1] == pytest.approx((before != after).mean())
+    assert response.changed[-1] == pytest.approx((answers(kept) != answers(dimmed)).mean())
     assert response.changed[0] == 0
-    assert shift.layers[0] > 5 * kit.shift(TRAINING, CLOTHES[:100], classifier=CLASSIFIER).layers[0]
+    assert shift.layers[0] > 5 * layer_distance(CLASSIFIER, CLOTHES[:100])[0]
+
+
+def test_two_alterations_are_also_done_at_once_light_before_noise(asked):
+    shift, kept = asked
+    strengths = {one.quantity: one.explanation.strength for one in shift.shifted}
+    both = kept
+    for name, quantity in (("darker", "brightness"), ("noisy", "noise")):
+        both = [ALTERATIONS[name].apply(photo, strengths[quantity]) for photo in both]
+    assert shift.together.alteration == "darker and noisy"
+    assert shift.together.strengths == (0, 0.25, 0.5, 0.75, 1)
+    assert shift.together.changed[-1] == pytest.approx((answers(kept) != answers(both)).mean())
+    assert " together: the classifier cares. " in shift.text()
+    assert shift.to_dict()["together"]["count"] == 50
+
+
+def test_what_can_be_undone_only_in_part_is_not_undone_at_once():
+    photos = altered(40, brightness=0.5, noise=12)
+    shift = kit.shift(STATISTICS, photos, classifier=CLASSIFIER)
+    assert {one.response.pictures for one in shift.shifted} == {"undone", "once more"}
+    assert shift.together is None
+    assert "together: the classifier" not in shift.text()
 
 
 def test_with_statistics_alone_the_photos_are_brought_back():
@@ -166,19 +276,19 @@ def test_with_statistics_alone_the_photos_are_brought_back():
 
 
 def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
-    response = Response("darker", "training", (1, 0.5), (0.0, 0.05), None, 64)
+    response = Response("darker", "training", (1, 0.5), (0.0, 0.04), None, 64)
     assert response.verdict == "indifferent"
-    assert replace(response, changed=(0.0, 0.1)).verdict == "cares"
+    assert replace(response, changed=(0.0, 0.05)).verdict == "cares"
     assert replace(response, count=9).verdict == "cannot_tell"
 
 
 def test_statistics_travel_in_the_file(tmp_path):
-    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:60])
+    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:30])
     loaded = kit.Classifier.load(tmp_path / "carrying.keras")
     data = loaded.carried(archive.STATISTICS)
     assert len(data) < 30_000
     np.testing.assert_array_equal(
-        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:60]).rows
+        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:30]).rows
     )
     shift = kit.shift(loaded, altered(noise=12))
     assert first(shift) == "noise"
@@ -196,7 +306,7 @@ def test_statistics_come_back_and_refuse_other_bytes():
     again = InputStatistics.from_bytes(STATISTICS.to_bytes())
     np.testing.assert_array_equal(again.rows, STATISTICS.rows)
     np.testing.assert_array_equal(again.response, STATISTICS.response)
-    assert repr(again) == "InputStatistics(200 of 200 pictures, 15 quantities)"
+    assert repr(again) == "InputStatistics(256 of 300 pictures, 15 quantities)"
     content = json.loads(STATISTICS.to_bytes())
     for wrong in (b"", b"[]", json.dumps({**content, "quantities": ["colour"]}).encode()):
         with pytest.raises(ValueError, match=r"Expected input statistics of this version"):
@@ -204,8 +314,7 @@ def test_statistics_come_back_and_refuse_other_bytes():
 
 
 def test_of_many_pictures_some_are_kept():
-    rows = InputStatistics.of(TRAINING + CLOTHES[:100])
-    assert (len(rows.rows), rows.count) == (KEPT, 300)
+    assert (len(STATISTICS.rows), STATISTICS.count) == (KEPT, len(TRAINING))
     with pytest.raises(ValueError, match="at least one picture"):
         InputStatistics.of(())
 
@@ -254,21 +363,22 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
 def test_the_report_is_plain_and_repeatable():
     shifts = [kit.shift(STATISTICS, altered(brightness=0.5)) for _ in range(2)]
     assert shifts[0].text() == shifts[1].text()
-    assert repr(shifts[0]) == "Shift(100 photos, 200 training pictures, shifted: brightness)"
+    assert repr(shifts[0]) == "Shift(100 photos, 256 training pictures, shifted: brightness)"
     plain = json.loads(json.dumps(shifts[0].to_dict(), allow_nan=False))
     assert plain["shifted"] == ["brightness"]
     assert len(plain["findings"]) == len(QUANTITIES)
 
 
 def test_every_alteration_moves_what_it_is_about():
-    response = InputStatistics.of(kit.samples.photos("photographs")[:3]).response
+    response = responses([middle(photo) for photo in kit.samples.photos("photographs")[:2]])
     for row, item in enumerate(ALTERATIONS.values()):
         moved = np.abs(response[row, -1, list(QUANTITIES).index(item.quantity)])
         assert moved > QUANTITIES[item.quantity].resolution, item.name
 
 
 def test_the_figure_says_in_words_what_is_shifted():
-    figure = kit.plots.shift_figure(kit.shift(STATISTICS, altered(brightness=0.5)))
-    delta = kit.shift(STATISTICS, altered(brightness=0.5)).shifted[0].difference.delta
+    shift = kit.shift(STATISTICS, altered(brightness=0.5))
+    figure = kit.plots.shift_figure(shift)
+    delta = shift.shifted[0].difference.delta
     assert figure.alt == f"Effect sizes of 14 quantities. Shifted: brightness {delta:+.2f}."
     assert Image.open(io.BytesIO(figure.data)).size[0] > 400

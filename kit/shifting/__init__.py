@@ -1,6 +1,7 @@
 """How a folder of photos differs from the training pictures, and whether this classifier cares."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kit import archive
@@ -58,10 +59,10 @@ def shift(
     statistics, examples = _statistics(training)
     gathered = gather(photos)
     found = findings(statistics, gathered.rows)
-    layers = None
+    layers = together = None
     if asked is not None and asked.preprocessing is not None and gathered.photos:
         truth = None if labels is None else _truth(asked, labels, gathered)
-        found = tuple(_asked(finding, asked, examples, gathered.photos, truth) for finding in found)
+        found, together = _asked(found, asked, examples, gathered.photos, truth)
         layers = layer_distance(asked, gathered.photos)
     return Shift(
         found,
@@ -71,6 +72,7 @@ def shift(
         layers,
         gathered.unreadable,
         _notes(gathered),
+        together,
     )
 
 
@@ -149,19 +151,29 @@ def _truth(
 
 
 def _asked(
-    finding: Finding,
+    found: Sequence[Finding],
     classifier: Classifier,
     examples: Sequence[Photo],
     photos: Sequence[Photo],
     labels: Sequence[int | None] | None,
-) -> Finding:
-    explanation = finding.explanation
-    if explanation is None:
-        return finding
-    training = bool(examples) and not explanation.opposite
-    chosen = examples if training else photos
-    response = respond(classifier, explanation, chosen, None if training else labels, training=training)
-    return Finding(finding.quantity, finding.verdict, finding.difference, explanation, response)
+) -> tuple[tuple[Finding, ...], Response | None]:
+    """Return the findings with the classifier's response to each, and that to all of them at once."""
+    from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
+
+    causes = [[one.explanation] for one in found if one.explanation is not None]
+    everything = [[cause for each in causes for cause in each]] if len(causes) > 1 else []
+    responses = []
+    # Nothing is shown where it takes less than two seconds.
+    for explained in tqdm(
+        [*causes, *everything], desc="asking the classifier", unit="alteration", delay=2, leave=False
+    ):
+        # What was done to the training pictures cannot be done to them again.
+        training = bool(examples) and not any(one.opposite for one in explained)
+        chosen, truth = (examples, None) if training else (photos, labels)
+        responses.append(respond(classifier, explained, chosen, truth, training=training))
+    each = iter(responses)
+    answered = tuple(one if one.explanation is None else replace(one, response=next(each)) for one in found)
+    return answered, next(each, None)
 
 
 def _notes(gathered: Gathered) -> tuple[str, ...]:

@@ -6,14 +6,17 @@ from typing import Literal
 
 import numpy as np
 
-from kit.alterations import ALTERATIONS
+from kit.alterations import ALTERATIONS, Alteration
 from kit.classifier import Classifier
 from kit.diagnosis.statistics import distances, pooled
 from kit.images import Photo
 from kit.shifting.attribution import Explanation
 
-CARES = 0.1
-"""Share of the answers that must change at the strength of the shift."""
+CARES = 0.05
+"""Share of the answers that must change at the strength of the shift.
+
+Answers to training pictures are the last to change, so this is less than what photos lose.
+"""
 
 FEWEST = 10
 """Pictures from which that is said."""
@@ -27,17 +30,17 @@ _DRAWS = 200
 
 @dataclass(frozen=True)
 class Response:
-    """Answers of a classifier over the range of one alteration.
+    """Answers of a classifier over the range of one alteration, or of several at once.
 
     Attributes
     ----------
     alteration
-        Key of `kit.alterations.ALTERATIONS`.
+        Key of `kit.alterations.ALTERATIONS`; several are joined by "and".
     pictures
         Which were altered: the ``"training"`` ones as the shift did, the photos back to what the training
         pictures are like (``"undone"``), or the photos ``"once more"``, where that cannot be done.
     strengths
-        From none to that of the shift.
+        From none to that of the shift; of several alterations, the part 0..1 of the way there.
     changed
         Share of the answers that differ from those to the pictures as they are, for each strength.
     accuracy
@@ -63,48 +66,75 @@ class Response:
 
 def respond(
     classifier: Classifier,
-    explanation: Explanation,
+    explanations: Sequence[Explanation],
     photos: Sequence[Photo],
     labels: Sequence[int | None] | None = None,
     *,
     training: bool = False,
-) -> Response:
+) -> Response | None:
     """Alter pictures from nothing to the strength of a shift and ask the classifier each time.
 
     Parameters
     ----------
     classifier
         With the preprocessing in use.
-    explanation
-        Of the shift.
+    explanations
+        Of the shift, at least one. Several are done to the same pictures, in the order of
+        `kit.alterations.ALTERATIONS`: light, colour, lens, noise, file.
     photos
         At least one.
     labels
         Index of the right class of each, None where it is not known.
     training
         Whether these are training pictures; else they are the photos.
+
+    Returns
+    -------
+    Response
+        None where some of several can be undone and others cannot.
     """
-    alteration = ALTERATIONS[explanation.alteration]
-    strength, pictures = explanation.strength, _treatment(explanation, training=training)
-    if pictures == "undone" and not explanation.opposite:
-        strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
-    strengths = tuple(alteration.neutral + part * (strength - alteration.neutral) for part in _FRACTIONS)
+    treatments = {_treatment(one, training=training) for one in explanations}
+    if len(treatments) > 1:
+        return None
+    (pictures,) = treatments
+    order = list(ALTERATIONS)
+    steps = sorted(
+        ((ALTERATIONS[one.alteration], _full(one, pictures)) for one in explanations),
+        key=lambda step: order.index(step[0].name),
+        reverse=pictures == "undone",
+    )
+    strengths = [
+        [alteration.neutral + part * (full - alteration.neutral) for alteration, full in steps]
+        for part in _FRACTIONS
+    ]
     answers = [
         classifier.probabilities(
-            [alteration.apply(photo, strength) if place else photo for photo in photos]
+            [_altered(photo, [item for item, _ in steps], chosen) if place else photo for photo in photos]
         ).argmax(axis=1)
-        for place, strength in enumerate(strengths)
+        for place, chosen in enumerate(strengths)
     ]
     known = [place for place, label in enumerate(labels or ()) if label is not None]
     truth = np.array([(labels or ())[place] for place in known])
     return Response(
-        alteration.name,
+        " and ".join(alteration.name for alteration, _ in steps),
         pictures,
-        strengths,
+        tuple(each[0] for each in strengths) if len(steps) == 1 else _FRACTIONS,
         tuple(float((answer != answers[0]).mean()) for answer in answers),
         tuple(float((answer[known] == truth).mean()) for answer in answers) if known else None,
         len(photos),
     )
+
+
+def _altered(photo: Photo, alterations: Sequence[Alteration], strengths: Sequence[float]) -> Photo:
+    for alteration, strength in zip(alterations, strengths, strict=True):
+        photo = alteration.apply(photo, strength)
+    return photo
+
+
+def _full(explanation: Explanation, pictures: str) -> float:
+    if pictures == "undone" and not explanation.opposite:
+        return float(np.clip(1 / max(explanation.strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
+    return explanation.strength
 
 
 def _treatment(explanation: Explanation, *, training: bool) -> Literal["training", "undone", "once more"]:

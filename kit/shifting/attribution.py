@@ -6,19 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kit.alterations import ALTERATIONS, SIGNS, mean_known, scaled_rows
+from kit.alterations import ALTERATIONS, mean_known, scaled_rows
 from kit.input_statistics import InputStatistics
 from kit.measures import QUANTITIES
+from kit.shifting.nearest import Step, distances, nearest_one, nearest_two
+from kit.shifting.paths import paths
 
 Vector = npt.NDArray[np.float64]
 
-_POINTS = np.arange(0.1, 3.51, 0.1)
-"""Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
-
 _SHAPE = frozenset({"size", "aspect"})
+_TEXTURE = frozenset({"sharpness", "noise", "colour_noise", "blocking"})
 
 _RELATIVE = 0.2
 """Part of a movement that an alteration of other pictures may miss it by."""
+
+_HALF = 0.5
+"""Part of that distance that a second alteration must leave at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,11 @@ class Explanation:
         """What the alteration is about."""
         return ALTERATIONS[self.alteration].quantity
 
+    @property
+    def about(self) -> frozenset[str]:
+        """`quantity` and those that may speak for it."""
+        return ALTERATIONS[self.alteration].about
+
 
 def explanations(
     statistics: InputStatistics, photos: Vector, shifted: Collection[str]
@@ -57,8 +65,9 @@ def explanations(
     """Find alterations that explain a movement, the one that explains most first.
 
     The movement of the means is held against the path of each alteration, by the squared distance of
-    Mahalanobis under the covariance of the means. Once the best is subtracted, the next is sought for what is
-    left, among those whose own quantity has moved and is not accounted for.
+    Mahalanobis under the covariance of the means. Where the nearest of them stays far away, every pair is
+    tried, and taken where it halves that distance; once a pair is subtracted, others are sought in what is
+    left. An alteration whose own quantity has moved the other way is out of the question.
 
     Parameters
     ----------
@@ -77,43 +86,57 @@ def explanations(
         Those of `shifted` that none of them accounts for.
     """
     training, theirs = scaled_rows(statistics.rows), scaled_rows(photos)
-    movement = mean_known(theirs) - mean_known(training)
-    columns = np.flatnonzero(~np.isnan(movement))
-    names = [list(QUANTITIES)[column] for column in columns]
+    base = mean_known(training)
+    columns = np.flatnonzero(~np.isnan(mean_known(theirs) - base))
+    names = tuple(list(QUANTITIES)[column] for column in columns)
+    training, theirs, base = training[:, columns], theirs[:, columns], base[columns]
+    movement = mean_known(theirs) - base
     resolution = np.array([QUANTITIES[name].resolution for name in names])
-    left = movement[columns]
-    wanted = set(shifted)
-    noise = _covariance(training[:, columns]) + _covariance(theirs[:, columns]) + np.diag(resolution**2)
+    noise = _covariance(training) + _covariance(theirs) + np.diag(resolution**2)
+    tried = [path for path in paths(statistics.response[..., columns], names) if path.credible(movement)]
+    left, wanted, size = movement, set(shifted), np.abs(movement)
+    shaped = not _SHAPE.isdisjoint(shifted)
     found: list[Explanation] = []
     while wanted:
         inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2))
-        before = float(left @ inverse @ left)
-        best: Explanation | None = None
+        before = float(distances(left, inverse))
         # Nothing but a change of shape moves the shape, whatever else that moves.
-        sought = wanted & _SHAPE or wanted
-        for row, alteration in enumerate(ALTERATIONS.values()):
-            if sought.isdisjoint((alteration.quantity, *SIGNS.get(alteration.quantity, ()))):
-                continue
-            for sign in (1, -1) if alteration.opposite else (1,):
-                path = sign * _path(statistics.response[row][:, columns])
-                misses = left - path
-                costs = np.einsum("pi,ij,pj->p", misses, inverse, misses)
-                place = int(costs.argmin())
-                share = 1 - float(costs[place]) / before
-                if best is None or share > best.share:
-                    moved = np.full(len(QUANTITIES), np.nan)
-                    moved[columns] = path[place]
-                    strength = _strength(alteration.neutral, alteration.strengths, float(_POINTS[place]))
-                    best = Explanation(alteration.name, sign < 0, strength, share, moved)
-        if best is None or best.share <= 0:
+        first = [path for path in tried if not path.about.isdisjoint(wanted & _SHAPE or wanted)]
+        step = nearest_one(first, left, inverse)
+        if step is None or step.distance > (_HALF if found else 1) * before:
             break
-        found.append(best)
-        left = left - best.moved[columns]
-        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * np.abs(movement[columns]))
-        open_still = {name for name, far in zip(names, np.abs(left) > limit, strict=True) if far}
-        about = best.quantity
-        wanted = (wanted & open_still) - {about, *SIGNS.get(about, ())}
-    return tuple(found), frozenset(wanted)
+        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
+        if not found and (step.distance > len(names) or _unsettled(step, left, limit, wanted)):
+            # Filters that resize differ in what they do to texture, which looks like the opposite of blur.
+            second = [path for path in tried if path.about & wanted and not (shaped and path.opposite)]
+            pair = nearest_two(first, second, left, base, inverse)
+            if pair is not None and pair.distance <= _HALF * step.distance:
+                step = pair
+                limit = np.maximum(limit, _RELATIVE * (size + step.size))
+        wanted = _unsettled(step, left, limit, wanted)
+        found += _explanations(step, before, columns)
+        left, size = left - step.moved, size + step.size
+    return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
+
+
+def _unsettled(step: Step, movement: Vector, limit: Vector, wanted: set[str]) -> set[str]:
+    """Return those of the wanted quantities of which a step leaves more than a limit."""
+    names = step.paths[0].names
+    left = np.abs(movement - step.moved) > limit
+    about = frozenset[str]().union(*(path.about for path in step.paths))
+    return {name for name, far in zip(names, left, strict=True) if far and name in wanted} - about
+
+
+def _explanations(step: Step, before: float, columns: npt.NDArray[np.intp]) -> list[Explanation]:
+    made = []
+    for path, place, alone in sorted(
+        zip(step.paths, step.places, step.alone, strict=True), key=lambda one: one[2]
+    ):
+        moved = np.full(len(QUANTITIES), np.nan)
+        moved[columns] = path.moved[place]
+        strength = float(path.strengths[place])
+        made.append(Explanation(path.alteration.name, path.opposite, strength, 1 - alone / before, moved))
+    return made
 
 
 def _covariance(table: Vector) -> Vector:
@@ -121,18 +144,3 @@ def _covariance(table: Vector) -> Vector:
     filled = np.where(np.isnan(table), mean_known(table), table)
     covariance: Vector = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
     return covariance
-
-
-def _path(response: Vector) -> Vector:
-    """Movement along an alteration, (points, quantities), straight between its strengths."""
-    known = np.nan_to_num(response)
-    corners = np.concatenate([np.zeros((1, known.shape[1])), known, [2 * known[-1] - known[-2]]])
-    path: Vector = np.stack(
-        [np.interp(_POINTS, np.arange(len(corners)), corner) for corner in corners.T], axis=1
-    )
-    return path
-
-
-def _strength(neutral: float, strengths: tuple[float, ...], point: float) -> float:
-    corners = (neutral, *strengths, strengths[-1])
-    return float(np.interp(point, np.arange(len(corners)), corners))

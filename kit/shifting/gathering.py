@@ -18,8 +18,10 @@ Vector = npt.NDArray[np.float64]
 MOST = 1000
 """Pictures that are measured at most; of more, as many at random."""
 
-KEPT = 64
-"""Pictures that are kept for asking the classifier."""
+KEPT = (64, 256)
+"""Pictures, large and small ones, that are kept for asking the classifier."""
+
+_KEPT_PIXELS = 1 << 22
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _SEED = 0
@@ -34,7 +36,7 @@ class Gathered:
     rows
         float64 (pictures, quantities), in the order of `kit.measures.QUANTITIES`.
     photos
-        The first `KEPT` of them.
+        The first of them, `KEPT` at most.
     places
         Position of each row in what was given.
     found
@@ -90,6 +92,7 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathere
     photos: list[Photo] = []
     places: list[int] = []
     unreadable: list[tuple[str, str]] = []
+    pixels = 0
     interrupted = False
     try:
         for place in _progress(order, what):
@@ -100,7 +103,8 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathere
                 continue
             rows.append(measured_rows([photo])[0])
             places.append(place)
-            if len(photos) < KEPT:
+            pixels += photo.pixels[..., 0].size
+            if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
     except KeyboardInterrupt:
         interrupted = True

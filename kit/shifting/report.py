@@ -84,6 +84,9 @@ class Shift:
         Names of pictures that could not be read, each with the reason.
     notes
         What limits the answer, in words.
+    together
+        What the classifier makes of all these alterations at once; None for fewer than two, without a
+        classifier, and where only some of them can be undone.
     """
 
     findings: tuple[Finding, ...]
@@ -93,6 +96,7 @@ class Shift:
     layers: tuple[float, float] | None = None
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    together: Response | None = None
 
     @property
     def shifted(self) -> tuple[Finding, ...]:
@@ -144,6 +148,7 @@ class Shift:
             "layers": None if self.layers is None else [_plain(value) for value in self.layers],
             "unreadable": [list(entry) for entry in self.unreadable],
             "notes": list(self.notes),
+            "together": None if self.together is None else asdict(self.together),
             "findings": [_finding(finding) for finding in self.findings],
         }
 
@@ -158,17 +163,10 @@ class Shift:
 
     def _remarks(self) -> list[str]:
         area, low, high = self.auroc
-        lines = []
-        for finding in self.shifted:
-            response = finding.response
-            if response is not None:
-                changed = f"{response.changed[-1]:.0%} {_TREATED[response.pictures]}"
-                right = response.accuracy
-                accuracy = "" if right is None else f"; accuracy {right[0]:.0%} becomes {right[-1]:.0%}"
-                label = QUANTITIES[finding.quantity].label
-                lines.append(
-                    f"{label}: {_CARES[response.verdict]}. {changed}{accuracy} ({response.count} pictures)."
-                )
+        asked = [(QUANTITIES[one.quantity].label, one.response) for one in self.shifted]
+        causes = [QUANTITIES[one.quantity].label for one in self.shifted if one.explanation is not None]
+        asked.append((f"{_listed(causes)} together", self.together))
+        lines = [_answered(label, response) for label, response in asked if response is not None]
         if not np.isnan(area):
             lines.append(
                 f"Told apart by all quantities together: AUROC {area:.2f} ({low:.2f} to {high:.2f});"
@@ -195,6 +193,17 @@ class Shift:
         return (
             f"Shift({self.photos} photos, {self.training} training pictures, {self.verdict}: {names or '-'})"
         )
+
+
+def _answered(label: str, response: Response) -> str:
+    changed = f"{response.changed[-1]:.0%} {_TREATED[response.pictures]}"
+    right = response.accuracy
+    accuracy = "" if right is None else f"; accuracy {right[0]:.0%} becomes {right[-1]:.0%}"
+    return f"{label}: {_CARES[response.verdict]}. {changed}{accuracy} ({response.count} pictures)."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
