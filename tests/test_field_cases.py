@@ -10,10 +10,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
+from sklearn.datasets import load_digits
 
 import kit
 from kit import Classifier, Perturbation, Preprocessing, Scaling, samples
+from kit.diagnosis.sensitivity import _one_level, _plain_chroma
 from kit.faults import CATALOGUE
+from kit.outliers import outliers
 
 MODEL = Path(__file__).parents[1] / "data" / "models" / "efficientnet_lite0.keras"
 RIGHT = samples.classifier("efficientnet_lite0").preprocessing
@@ -440,3 +444,199 @@ def test_pictures_that_became_too_dark_are_named():
     failing = [photo for photo, fails in zip(photos, wrong, strict=True) if fails]
     known = [label for label, fails in zip(labels, wrong, strict=True) if fails]
     assert names_of(kit.diagnose(classifier, failing, known)) == {"dark"}
+
+
+def lite(preprocessing=RIGHT):
+    return Classifier.load(MODEL, preprocessing=preprocessing)
+
+
+def redone(function, photos=PHOTOS):
+    return [kit.Photo.from_array(function(photo.pixels), photo.name) for photo in photos]
+
+
+# fc071, pictures of 224 pixels for a network of 600:
+# https://github.com/pytorch/vision/issues/4936
+def test_too_small_pictures_enlarged_again_are_named():
+    used = RIGHT.replace(thumbnail=(224 * 224 // 600, 224 * 224 // 600))
+    assert names_of(kit.diagnose(lite(used), PHOTOS)) == {"target_size"}
+
+
+NEARLY = [
+    (
+        "fc041",
+        "https://github.com/tensorflow/hub/issues/821",
+        "the standard deviation in place of the variance; on this network it comes to its own scaling",
+        Scaling(255, mean=(0.485, 0.456, 0.406), std=(0.229**0.5, 0.224**0.5, 0.225**0.5)),
+    ),
+    (
+        "fc039",
+        "https://github.com/anujshah1003/Transfer-Learning-in-keras---custom-data/pull/1",
+        "a mean that differs a little: the same class, 0.50 in place of 0.58",
+        Scaling(128, mean=tuple(value / 128 for value in (126.0, 125.5, 129.0))),
+    ),
+    (
+        "fc045",
+        "https://github.com/xpwu95/IP102/issues/9",
+        "statistics of the own pictures; no cause confirmed",
+        Scaling(255, mean=(0.51, 0.5, 0.47), std=(0.5, 0.49, 0.51)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "scaling"), with_ids(NEARLY))
+def test_statistics_that_differ_a_little_are_not_named(words, scaling):
+    assert kit.diagnose(lite(RIGHT.replace(scaling=scaling)), PHOTOS).best is None
+
+
+DECODED = [
+    (
+        "fc083",
+        "https://github.com/CODAIT/deep-histopath/pull/12",
+        "another cosine transform: one level up or down",
+        _one_level,
+    ),
+    (
+        "fc085",
+        "https://github.com/AlexeyAB/darknet/issues/3368",
+        "chroma subsampling 4:2:0 in place of 4:4:4",
+        _plain_chroma,
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "function"), with_ids(DECODED))
+def test_what_a_decoder_does_is_told_as_sensitivity_and_not_named(words, function):
+    photos = [photo for photo, _ in ORDINARY[4:8]]
+    diagnosis = kit.diagnose(lite(), redone(function, photos))
+    assert diagnosis.best is None
+    (decoder,) = (row for row in diagnosis.sensitivity if row.name == "decoder")
+    assert 0 < decoder.typical < 0.2
+
+
+# fc087, noise that was stored as JPEG, and not: https://github.com/hendrycks/robustness/issues/16
+def test_noise_that_was_compressed_is_called_nothing_else():
+    photos = [Perturbation(noise=12, jpeg_quality=75).apply(photo) for photo in PHOTOS]
+    assert names_of(kit.diagnose(lite(), photos)) <= {"noisy", "jpeg"}
+
+
+# fc123, another camera and place: https://github.com/AlexOlsen/DeepWeeds/issues/6
+def test_other_colours_of_the_light_do_not_put_the_blame_on_the_pipeline():
+    photos = redone(lambda pixels: (pixels * np.array([1.0, 0.8, 0.6])).astype(np.uint8))
+    assert kit.diagnose(lite(), photos).best is None
+
+
+def small(picture):
+    """Half as large in the middle of the frame."""
+    inner = np.asarray(Image.fromarray(picture).resize((14, 14), Image.Resampling.BOX))
+    return np.pad(inner, ((7, 7), (7, 7), (0, 0)))
+
+
+FRAMED = [
+    (
+        "fc063",
+        "https://github.com/bdiesel/tensorflow-svhn/issues/3",
+        "training pictures tightly cropped, own ones not",
+        small,
+    ),
+    (
+        "fc065",
+        "https://github.com/3b1b/3Blue1Brown.com/issues/169",
+        "drawn too high: not centred",
+        lambda picture: np.pad(picture, ((0, 7), (0, 0), (0, 0)))[7:],
+    ),
+    (
+        "fc073",
+        "https://github.com/makeyourownneuralnetwork/makeyourownneuralnetwork/issues/49",
+        "the background is paper and not black",
+        lambda picture: np.maximum(picture, 110),
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "function"), with_ids(FRAMED))
+def test_pictures_that_are_framed_otherwise_are_not_called_a_fault_of_the_pipeline(words, function):
+    classifier = samples.classifier("fashion_mnist")
+    photos, truth = redone(function, FASHION[200:260]), np.array(FASHION_LABELS[200:260])
+    failing = np.flatnonzero(classifier.probabilities(photos).argmax(axis=1) != truth)[:8]
+    diagnosis = kit.diagnose(classifier, [photos[place] for place in failing], truth[failing].tolist())
+    assert diagnosis.verdict == "cannot_tell"
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Digits of scikit-learn, and a function that trains on tensors of them."""
+    data = load_digits()
+    pictures = np.round(data.images * 255 / 16).astype(np.uint8)
+
+    def train(tensors):
+        keras.utils.set_random_seed(3)
+        body = [layers.Conv2D(16, 3, padding="same", activation="relu") for _ in range(2)]
+        last = [layers.Flatten(), layers.Dense(10, activation="softmax")]
+        model = keras.Sequential([keras.Input((8, 8, 1)), *body, *last])
+        model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+        model.fit(tensors, data.target[: len(tensors)], epochs=6, batch_size=64, verbose=0)
+        return keras.models.clone_model(model), model.get_weights()
+
+    return [kit.Photo.from_array(picture) for picture in pictures], train
+
+
+def trained(digits, tensors, used):
+    plain, weights = digits[1](tensors)
+    plain.set_weights(weights)
+    return Classifier(plain, used)
+
+
+# fc017, the scaler that was fitted in training is left out:
+# https://github.com/AayushG159/Plant-Leaf-Identification/pull/2
+def test_a_standard_scaler_that_is_left_out_is_named(digits):
+    photos = digits[0]
+    right = Preprocessing(size=(8, 8), channels="gray", scaling=Scaling(255, mean=0.3, std=0.38))
+    tensors = np.concatenate([right.apply(photo) for photo in photos[:1000]])
+    classifier = trained(digits, tensors, right.replace(scaling=()))
+    diagnosis = kit.diagnose(classifier, photos[1500:1516], reference=tensors[:40])
+    assert "missing_scaling" in names_of(diagnosis)
+
+
+# fc043, the mean picture was subtracted in training, the mean level later:
+# https://github.com/NVIDIA/DIGITS/issues/1551
+def test_a_mean_picture_is_not_taken_for_another_scaling(digits):
+    photos = digits[0]
+    plain = Preprocessing(size=(8, 8), channels="gray", scaling="0..1")
+    tensors = np.concatenate([plain.apply(photo) for photo in photos[:1000]])
+    mean = tensors.mean(axis=0)
+    used = plain.replace(scaling=Scaling(255, mean=float(mean.mean())))
+    classifier = trained(digits, tensors - mean, used)
+    diagnosis = kit.diagnose(classifier, photos[1500:1504], reference=(tensors - mean)[:40])
+    assert names_of(diagnosis) <= {"wrong_mean_std"}
+
+
+# fc095, one forward pass in training mode moves the averages:
+# https://github.com/pytorch/vision/issues/2079
+def test_averages_that_one_pass_moved_are_not_named():
+    model = keras.models.load_model(MODEL.parent / "fashion_mnist.keras")
+    model(np.random.default_rng(0).random((8, 28, 28, 1), np.float32), training=True)
+    used = samples.classifier("fashion_mnist").preprocessing
+    assert kit.diagnose(Classifier(model, used), FASHION[200:204]).best is None
+
+
+OUTSIDE = [
+    ("fc117", "https://github.com/apple/turicreate/issues/583", "a tree called a cat", "textures"),
+    ("fc119", "https://github.com/OlafenwaMoses/IdenProf/issues/3", "a dog called a waiter", "digits"),
+    ("fc121", "https://github.com/keras-team/keras/issues/13224", "no leaf, and yet a disease", "noise"),
+]
+
+
+@pytest.fixture(scope="module")
+def knowing():
+    """The network for clothes with what it needs to know foreign pictures."""
+    training = list(samples.fashion_mnist_arrays("train")[0][:2000])
+    return kit.fit_novelty(samples.classifier("fashion_mnist"), training, FASHION[1000:1500]).attached()
+
+
+@pytest.mark.parametrize(("words", "name"), with_ids(OUTSIDE))
+def test_pictures_of_no_class_are_named_where_the_file_knows_ordinary_ones(knowing, words, name):
+    assert names_of(kit.diagnose(knowing, list(outliers(name))[:4])) == {"out_of_distribution"}
+
+
+def test_ordinary_pictures_are_not_called_foreign(knowing):
+    assert kit.diagnose(knowing, FASHION[300:304]).verdict == "clean"

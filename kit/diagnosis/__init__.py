@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from kit.archive import NOVELTY
 from kit.classifier import Classifier
 from kit.diagnosis.certain import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
@@ -16,12 +17,20 @@ from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.remedies import check_properties
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.sensitivity import Sensitivity, sensitivities
+from kit.diagnosis.trust import check_trust, mostly_wrong
 from kit.diagnosis.verdict import search
 from kit.images import Source, as_photos
+from kit.novelty_finding import out_of_distribution
 from kit.preprocessing import Preprocessing
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
+# No faults of the network or of the pipeline.
+_MENTIONED = {"grayscale", "small_validation"}
+_FAILING = (
+    "most labelled pictures are answered wrongly, and no step of the preprocessing explains it: look at how"
+    " the pictures are framed, and at what the network was trained on"
+)
 _RANK = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
 
@@ -92,9 +101,21 @@ def diagnose(
     if result.photographic and not _named(found):
         tell("properties")
         found += check_properties(classifier, chosen, indices)
+    if not _named(found) and classifier.carried(NOVELTY) is not None:
+        tell("novelty")
+        found.append(out_of_distribution(classifier, chosen))
+    notes, failing = result.notes, False
+    if not _named(found) and indices is not None:
+        answers = classifier.probabilities(chosen)
+        found += check_trust(answers, indices)
+        failing = mostly_wrong(answers, indices)
+        notes = (*notes, _FAILING) if failing else notes
     found.sort(key=lambda finding: _RANK[finding.verdict])
-    # Grey pictures are mentioned and no fault.
-    clean = result.decided and all(one.verdict == "ruled_out" or one.cause == "grayscale" for one in found)
+    clean = (
+        result.decided
+        and not failing
+        and all(one.verdict == "ruled_out" or one.cause in _MENTIONED for one in found)
+    )
     tell("quiet changes")
     return Diagnosis(
         tuple(found),
@@ -102,7 +123,7 @@ def diagnose(
         len(chosen),
         clean,
         used,
-        result.notes,
+        notes,
         sensitivities(laboratory, _right(found, used), chosen),
         result.equivalents,
     )

@@ -166,6 +166,8 @@ class Ordinary:
         bool, for each statistic of the profile; D are True.
     limit
         Largest distance of a training picture from the others, as `distances` gives it.
+    typical, scatter
+        Mean and standard deviation of the logarithm of these distances.
     """
 
     mean: Vector
@@ -173,6 +175,8 @@ class Ordinary:
     precision: Vector
     varied: npt.NDArray[np.bool_]
     limit: float = float("inf")
+    typical: float = 0.0
+    scatter: float = float("inf")
 
     def distances(self, moments: Vector) -> Vector:
         """Return the squared Mahalanobis distance of each row, over D; float64 (N,).
@@ -203,7 +207,14 @@ def ordinary(profile: Vector) -> Ordinary:
         _ordinary(np.delete(profile, np.s_[part::_PARTS], axis=0)).distances(profile[part::_PARTS])
         for part in range(_PARTS)
     ]
-    return replace(_ordinary(profile), limit=float(np.concatenate(left_out).max()))
+    distances = np.concatenate(left_out)
+    logs = np.log(distances + 1e-12)
+    return replace(
+        _ordinary(profile),
+        limit=float(distances.max()),
+        typical=float(logs.mean()),
+        scatter=float(logs.std()),
+    )
 
 
 def _ordinary(profile: Vector) -> Ordinary:

@@ -19,6 +19,7 @@ from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.probes import probes
 from kit.diagnosis.scoring import Labels, Score, by_answers, by_pictures, by_statistics, log_distance
 from kit.diagnosis.sensitivity import Equivalent, same_answers
+from kit.diagnosis.statistics import LEAST_PROFILED, ordinary
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -59,6 +60,9 @@ LABELLED = 0.35
 LABELS_ALONE = 3.0
 """The same over the square root of the number of labels, where there are no statistics."""
 
+UNUSUAL = 3.0
+"""Standard errors above the profile's mean logarithmic distance from which on nothing is called clean."""
+
 FEW = 4
 """Probes, and pictures of the user's, on which answers are compared."""
 
@@ -71,6 +75,10 @@ ROUNDS = 2
 ALIKE = 0.05
 """Nats between two candidates' distances from training up to which the statistics do not tell them apart."""
 
+_UNUSUAL = (
+    "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
+    " the pictures may be unlike those of the training, by their frame, their background or their light"
+)
 _GEOMETRY = {"layout"}
 _OF_FILES = {"exif", "alpha", "depth"}
 
@@ -150,9 +158,11 @@ def search(
     told = {finding.cause for finding in (*named, *doubtful)}
     told |= {other for finding in (*named, *doubtful) for other in finding.equivalent}
     findings = (*named, *doubtful, *judged.ruled_out(first, told))
+    usual = judged.usual(in_use)
     return Search(
         findings,
-        decided=bool(named) or judged.settled(first),
+        decided=bool(named) or (judged.settled(first) and usual),
+        notes=() if usual or named else (_UNUSUAL,),
         photographic=judged.photographic,
         equivalents=judged.equivalents(current),
     )
@@ -181,10 +191,20 @@ class _Judge:
         current = in_use
         for _ in range(ROUNDS):
             if log_distance(self._laboratory, probes(), current) < np.log(FAMILIAR):
-                return True
+                return self._by_profile(current)
             ranked = by_statistics(self._laboratory, current, self._tried(current), probes())
             current = ranked[0].candidate.preprocessing
-        return bool(log_distance(self._laboratory, probes(), current) < np.log(FAMILIAR))
+        familiar = log_distance(self._laboratory, probes(), current) < np.log(FAMILIAR)
+        return bool(familiar) and self._by_profile(current)
+
+    def _by_profile(self, right: Preprocessing) -> bool:
+        """Whether a profile, if there is one, takes photographs for what the network was trained on."""
+        taps = self._laboratory.taps
+        if taps is None or taps.profile is None or len(taps.profile) < LEAST_PROFILED:
+            return True
+        known = ordinary(taps.profile)
+        away = np.log(known.distances(self._laboratory.moments(probes(), right)))
+        return bool(away.mean() <= np.log(known.limit))
 
     def _tried(self, in_use: Preprocessing) -> list[Candidate]:
         """Candidates that make a difference, without those that evidence cannot single out."""
@@ -230,6 +250,14 @@ class _Judge:
         """Whether the candidate brings the pictures among what the profile calls ordinary."""
         reached = self._reached(best)
         return reached is None or reached.supports is True
+
+    def usual(self, in_use: Preprocessing) -> bool:
+        """Whether the pictures are as usual as those of the profile, as far as that can be told."""
+        ordinary = self._laboratory.ordinary
+        if ordinary is None or self.photographic:
+            return True
+        away = log_distance(self._laboratory, self._photos, in_use)
+        return bool(away <= ordinary.typical + UNUSUAL * ordinary.scatter / np.sqrt(len(self._photos)))
 
     def _reached(self, best: Score) -> Evidence | None:
         ordinary = self._laboratory.ordinary

@@ -4,7 +4,8 @@ Every fault of the catalogue that makes a difference is put into every network, 
 16 pictures are diagnosed, with and without their labels.
 
 Networks
-    The bundled ones; EfficientNet-Lite0 with its scaling inside, which takes 0..255; and networks that are
+    The bundled ones; EfficientNet-Lite0 with its scaling inside, which takes 0..255; MobileNetV3Small of
+    keras.applications, which scales inside, trained here on coloured clothes; and networks that are
     trained here on scikit-learn's digits (if it is installed), in three scalings, with and without batch
     normalization. Those without it, and all for small pictures, carry a profile of 40 training pictures.
 Pictures
@@ -41,12 +42,15 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 
 import kit  # noqa: E402
 from kit.diagnosis.candidates import candidates  # noqa: E402
+from kit.diagnosis.laboratory import Laboratory  # noqa: E402
 from kit.images import Photo  # noqa: E402
+from kit.scaling import SCALINGS  # noqa: E402
 
 BUNDLED = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 MODELS = (
     *BUNDLED,
     "efficientnet_lite0_inside",
+    "mobilenet_v3_small",
     *(f"digits_{scaling}{kind}" for scaling in ("0..1", "-1..1", "0..255") for kind in ("", "_no_batchnorm")),
 )
 SCALING = {"missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"}
@@ -73,6 +77,45 @@ def inside() -> Any:
     scaled = keras.layers.Rescaling(1 / 128, -127 / 128)(entry)
     model = keras.Model(entry, plain.model(scaled), name="efficientnet_lite0_inside")
     return kit.Classifier(model, plain.preprocessing.replace(scaling="0..255"), plain.class_names)
+
+
+def mobilenet() -> Bench:
+    """MobileNetV3Small of keras.applications, its scaling inside, trained on coloured clothes at 64 x 64.
+
+    The pictures of the training are a quarter of the bundled ones, each in a colour of its class, so that the
+    order of the channels matters.
+    """
+    import keras  # noqa: PLC0415 (heavy)
+
+    def pictures(split: str, part: slice) -> tuple[list[Photo], list[int]]:
+        tiles, labels = kit.samples.fashion_mnist_arrays(split)
+        tints = np.random.default_rng(3).uniform(0.2, 1, (10, 3))
+        found = []
+        for tile, label in zip(tiles[part], labels[part], strict=True):
+            large = Image.fromarray(tile).resize((64, 64), Image.Resampling.BILINEAR)
+            found.append(
+                Photo.from_array(np.rint(np.asarray(large)[..., None] * tints[label]).astype(np.uint8))
+            )
+        return found, labels[part].tolist()
+
+    keras.utils.set_random_seed(5)
+    model = keras.applications.MobileNetV3Small(
+        (64, 64, 3), weights=None, classes=10, include_preprocessing=True
+    )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9  # 0.999 is for millions of pictures
+    steps = kit.Preprocessing(size=(64, 64), scaling="0..255")
+    photos, truth = pictures("train", slice(0, 2500))
+    tensors = np.concatenate([steps.apply(photo) for photo in photos])
+    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(tensors, np.array(truth), epochs=8, batch_size=50, verbose=0)
+    plain = keras.models.clone_model(model)
+    plain.set_weights(model.get_weights())
+    classifier = kit.Classifier(plain, steps, [str(place) for place in range(10)])
+    classifier._profiled(photos[:50])
+    held_back, labels = pictures("test", slice(1000, 1400))
+    return Bench("mobilenet_v3_small", classifier, held_back, labels, photographic=False)
 
 
 def digits(name: str) -> Bench:
@@ -110,6 +153,8 @@ def bench(name: str) -> Bench:
     """Make or load one network."""
     if name.startswith("digits"):
         return digits(name)
+    if name.startswith("mobilenet"):
+        return mobilenet()
     if name.startswith("fashion"):
         photos, labels = (
             kit.samples.photos("fashion_mnist")[1000:],
@@ -198,10 +243,10 @@ def confidences(classifier: Any, photos: Sequence[Photo], in_use: kit.Preprocess
 
 
 def run(  # noqa: C901 (one loop over draws, faults and labels)
-    subject: Bench, counts: Sequence[int], draws: int, *, rivals: bool
+    subject: Bench, counts: Sequence[int], draws: int, seed: int, *, rivals: bool
 ) -> dict[str, Any]:
     """Put every fault into one network; return the tables."""
-    random = np.random.default_rng(2026)
+    random = np.random.default_rng(seed)
     right = subject.classifier.preprocessing
     faults = list(harmful(subject))
     table: dict[str, Counter[str]] = defaultdict(Counter)
@@ -212,13 +257,14 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
 
     def diagnosed(
         photos: Sequence[Photo], labels: Sequence[int] | None, in_use: kit.Preprocessing
-    ) -> tuple[str, str]:
+    ) -> tuple[str, set[str]]:
         subject.classifier.preprocessing = in_use
         started = time.perf_counter()
         result = kit.diagnose(subject.classifier, photos, labels)
         seconds.append(time.perf_counter() - started)
         subject.classifier.preprocessing = right
-        return result.verdict, "" if result.best is None else result.best.cause
+        best = result.best
+        return result.verdict, set() if best is None else {best.cause, *best.equivalent}
 
     for count in counts:
         for _ in range(draws):
@@ -231,7 +277,8 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
                 broken = fault.apply(right)
                 wanted = causes_of(fault, right)
                 for known in (False, True):
-                    verdict, cause = diagnosed(photos, labels if known else None, broken)
+                    verdict, causes = diagnosed(photos, labels if known else None, broken)
+                    cause = min(causes & wanted, default=min(causes, default=""))
                     outcome = "hit" if cause in wanted else "wrong" if cause else verdict
                     outcome = "silent" if outcome == "clean" else outcome
                     group = "quiet" if fault.quiet else "loud"
@@ -246,7 +293,8 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
             for kind, pictures in healthy_kinds(subject).items():
                 some = [pictures[index] for index in chosen]
                 for known in (False, True):
-                    verdict, cause = diagnosed(some, labels if known and kind == "ordinary" else None, right)
+                    verdict, causes = diagnosed(some, labels if known and kind == "ordinary" else None, right)
+                    cause = min(causes, default="")
                     table[f"healthy, {kind}, N={count}"]["accused" if cause else verdict] += 1
                     confusion[f"healthy, {kind}"][cause or verdict] += 1
             if rivals:
@@ -285,6 +333,36 @@ def _rivals(leads: Sequence[tuple[float, bool, bool]], asserted: Counter[bool]) 
     return {"confidence": best, "reference": {"hit": asserted[True] / max(asserted.total(), 1)}}
 
 
+def cheapest(candidate_count: int = 30, photo_count: int = 4) -> dict[str, float]:
+    """Seconds for candidates x photographs at 224 x 224 by the cheapest evidence, and for bare passes."""
+    classifier = kit.samples.classifier("efficientnet_lite0")
+    right, photos = classifier.preprocessing, kit.samples.photos("imagenet")[:photo_count]
+    tried = [
+        right.replace(channels=channels, invert=invert, scaling=scaling)
+        for scaling in SCALINGS.values()
+        for channels in ("rgb", "bgr")
+        for invert in (False, True)
+    ]
+    tried = [*tried, *(p.replace(crop_fraction=1.0) for p in tried)][:candidate_count]
+    tensors = np.repeat(np.concatenate([right.apply(photo) for photo in photos]), candidate_count, axis=0)
+    rows: dict[str, list[float]] = {"evidence": [], "bare passes": [], "default call": []}
+    for _ in range(5):
+        started = time.perf_counter()
+        classifier.engine.predict(tensors)
+        rows["bare passes"].append(time.perf_counter() - started)
+        laboratory = Laboratory(classifier, classifier.taps)
+        started = time.perf_counter()
+        for preprocessing in tried:
+            laboratory.moments(photos, preprocessing)
+        rows["evidence"].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        kit.diagnose(classifier, photos)
+        rows["default call"].append(time.perf_counter() - started)
+    found = {name: float(np.median(values)) for name, values in rows.items()}
+    ratios = np.array(rows["evidence"]) / np.array(rows["bare passes"])
+    return {**found, "candidates": len(tried), "ratio": float(np.median(ratios))}
+
+
 def show(name: str, result: dict[str, Any]) -> None:
     """Print the tables of one network."""
     print(f"\n{name}: {len(result['faults'])} faults, median {result['seconds']['median']:.2f} s")
@@ -305,12 +383,19 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--n", default="1,4,16", help="numbers of pictures, with commas")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=2026, help="of the draws, so that runs can be added up")
+    parser.add_argument("--speed", action="store_true", help="measure the time alone")
     parser.add_argument("--no-rivals", action="store_true")
     given = parser.parse_args()
     counts = [int(part) for part in given.n.split(",")]
     results: dict[str, Any] = {}
+    if given.speed:
+        results["speed"] = cheapest()
+        print(", ".join(f"{name} {value:.2f}" for name, value in results["speed"].items()))
+        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        return
     for name in given.models:
-        results[name] = run(bench(name), counts, given.draws, rivals=not given.no_rivals)
+        results[name] = run(bench(name), counts, given.draws, given.seed, rivals=not given.no_rivals)
         show(name, results[name])
         given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

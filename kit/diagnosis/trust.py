@@ -1,0 +1,96 @@
+"""What labelled pictures tell of accuracy and confidence, once nothing else is wrong.
+
+Both are mentioned at most: whoever looks for a cause brings pictures that fail, and these are no sample.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
+
+WIDE = 0.1
+"""Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
+
+ENOUGH = 50
+"""Labelled pictures from which on confidence is held against accuracy."""
+
+
+def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[Finding, ...]:
+    """Hold answers against the labels that are known.
+
+    Parameters
+    ----------
+    probabilities
+        float32, shape (N, classes).
+    labels
+        Index of the right class of each picture, None where it is not known.
+
+    Returns
+    -------
+    tuple of Finding
+        ``"small_validation"`` by the Wilson interval of 95 % (Wilson 1927), and from `ENOUGH` labels on
+        ``"overconfident"``: possible where the mean confidence lies above that interval. Empty for fewer than
+        two labels.
+    """
+    right, count = _counted(probabilities, labels)
+    if count < 2:
+        return ()
+    low, high = _wilson(right, count)
+    accuracy = right / count
+    half = (high - low) / 2
+    verdict: Verdict = "possible" if half > WIDE else "ruled_out"
+    told = f"{count} labelled pictures: {accuracy:.0%} are answered rightly"
+    found = [
+        Finding(
+            "small_validation",
+            verdict,
+            f"{told}, and for others the share may be anything from {low:.0%} to {high:.0%}.",
+            (Evidence("half of the 95 % interval of the accuracy", half, WIDE, supports=half > WIDE),),
+            fix=Fix("Judge the network by more pictures; these are enough to look for a cause."),
+        )
+    ]
+    if count >= ENOUGH:
+        known = [place for place, label in enumerate(labels) if label is not None]
+        confidence = float(probabilities[known].max(axis=1).mean())
+        sure: Verdict = "possible" if confidence > high else "ruled_out"
+        text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
+        found.append(
+            Finding(
+                "overconfident",
+                sure,
+                f"{told}, with a mean confidence of {confidence:.0%}.",
+                (
+                    Evidence(text, confidence, high, supports=confidence > high),
+                    Evidence("share of these pictures that is answered rightly", accuracy),
+                ),
+                fix=Fix(
+                    "If these pictures are an ordinary sample, divide the logits by a temperature.",
+                    "classifier = kit.calibrate(classifier, photos, labels).classifier",
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> bool:
+    """Whether so few labelled pictures are answered rightly that something must be wrong.
+
+    The Wilson interval of the accuracy ends below one half: none of four, or one of eight.
+    """
+    right, count = _counted(probabilities, labels)
+    return count > 0 and _wilson(right, count)[1] < 0.5
+
+
+def _counted(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[int, int]:
+    answers = probabilities.argmax(axis=1)
+    hits = [answer == label for answer, label in zip(answers, labels, strict=True) if label is not None]
+    return int(sum(hits)), len(hits)
+
+
+def _wilson(right: int, count: int) -> tuple[float, float]:
+    from scipy.stats import binomtest  # noqa: PLC0415 (heavy)
+
+    interval = binomtest(right, count).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
