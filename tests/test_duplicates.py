@@ -207,4 +207,6 @@ def test_colour_does_not_count_nor_does_the_form_of_the_pictures():
     images = [Image.fromarray(photo.pixels) for photo in PHOTOGRAPHS[:5]]
     for copies in (images, [np.asarray(image.convert("L")) for image in images]):
         pairs = found(PHOTOGRAPHS[:5], copies).pairs
-        assert [(pair.first, pair.second, pair.change) for pair in pairs] == [(n, n, "none") for n in range(5)]
+        assert [(pair.first, pair.second, pair.change) for pair in pairs] == [
+            (n, n, "none") for n in range(5)
+        ]
