@@ -10,7 +10,9 @@ from PIL import Image
 
 import kit
 from kit import cache
+from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.probes import probes
+from kit.diagnosis.verdict import _Judge
 from tests import networks
 
 STRONG = [
@@ -205,3 +207,11 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
     )
     assert done.stderr == ""
     assert done.stdout.strip() == str(first)
+
+
+@pytest.mark.parametrize(("trained_on", "photographic"), [("photographs", True), ("fashion_mnist", False)])
+def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_on, photographic):
+    classifier = with_faults("efficientnet_lite0")
+    tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
+    laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
+    assert _Judge(laboratory, (photo("koala"),), None, classifier.preprocessing).photographic == photographic
