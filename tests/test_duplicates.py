@@ -35,6 +35,7 @@ CHANGES = {
     "brightness": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
     "flip": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "crop": crop,
+    "crop and brightness": lambda image: ImageEnhance.Brightness(crop(image)).enhance(0.7),
 }
 
 
@@ -75,6 +76,18 @@ def test_different_pictures_are_no_duplicates():
     assert found(CLOTHES).pairs == ()
     assert found(PHOTOGRAPHS).pairs == ()
     assert found(CLOTHES[:150], CLOTHES[150:]).pairs == ()
+
+
+@pytest.mark.parametrize(("factor", "least"), [(0.5, 40), (1.2, 39)])
+def test_photographs_are_found_in_another_light_while_little_of_them_burns_out(factor, least):
+    lit = [ImageEnhance.Brightness(Image.fromarray(photo.pixels)).enhance(factor) for photo in PHOTOGRAPHS]
+    pairs = found(PHOTOGRAPHS, lit).pairs
+    assert all(pair.first == pair.second for pair in pairs)
+    assert len(pairs) >= least
+
+
+def test_different_pictures_of_low_contrast_are_no_duplicates():
+    assert found(CLOTHES // 8 + 60).pairs == ()
 
 
 def test_a_copy_in_another_size_is_found():

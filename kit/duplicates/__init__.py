@@ -31,8 +31,9 @@ def find_duplicates(
     """Find pictures that show the same within one collection, or in one and another.
 
     Found are copies that were re-encoded, made brighter or darker (0.5 to 1.5), mirrored left to right, or
-    cropped to 80 % of each side and more, and resized. All are compared as grey squares of 28 x 28, so small
-    differences in large pictures do not count. 10,000 pictures take about half a minute on two cores.
+    cropped to 80 % of each side and more, and resized. What burns out to white in a brighter copy is lost: of
+    the 40 bundled photographs 39 are found at 1.2 and 18 at 1.5. All are compared as grey squares of 28 x 28,
+    so small differences in large pictures do not count. 10,000 pictures take up to a minute on two cores.
 
     Parameters
     ----------
