@@ -106,12 +106,19 @@ def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
     assert {every[name].verdict for name in ("contrast", "blocking", "shadows", "highlights")} == {"follows"}
 
 
-def test_an_alteration_whose_quantity_moved_the_other_way_explains_nothing():
-    # Noise went up: nothing that lowers it was done, whatever else that would explain.
-    for settings in ({"noise": 4}, {"noise": 20}, {"brightness": 0.4, "noise": 8}):
-        every = found_in(grey(altered(**settings))).values()
-        causes = [one.explanation for one in every if one.explanation is not None]
-        assert all(one.alteration != "blurred" and not one.opposite for one in causes)
+def test_an_alteration_is_credible_only_where_its_quantity_moved_its_way():
+    names = tuple(QUANTITIES)
+    along = {(path.alteration.name, path.opposite): path for path in paths(STATISTICS.response, names)}
+    # Noise went up, and so did black pixels, as no noise makes them do.
+    movement = np.zeros(len(names))
+    movement[names.index("noise")], movement[names.index("shadows")] = 10, 0.1
+    assert along["noisy", False].credible(movement)
+    assert along["grainy", False].credible(movement)
+    assert not along["noisy", True].credible(movement)
+    assert not along["compressed", False].credible(movement)
+    # Black pixels speak for less light and for more contrast.
+    assert along["darker", False].credible(movement)
+    assert along["harder", False].credible(movement)
 
 
 def test_a_resized_folder_is_not_also_said_to_be_of_another_texture():

@@ -29,7 +29,8 @@ def shift(
     Light, contrast, colour, sharpness, noise, traces of JPEG, size, aspect and EXIF turns are measured
     (`kit.measures`) and compared one by one. Since one alteration moves several of them, the quantity that
     was altered is found by how the training pictures respond to alterations, and is ranked first; the others
-    "follow".
+    "follow". Where one alteration leaves much unexplained, two at once are tried, such as less light and
+    noise.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def shift(
         A folder, whose folders are searched as well, or pictures. At most 1,000 are measured, at random;
         interrupting keeps what was measured. Those that cannot be read are reported.
     classifier
-        To ask whether it cares; the one that is given as ``training`` by default.
+        To ask whether it cares about each alteration, and about all of them at once; the one that is given as
+        ``training`` by default.
     labels
         Right class of each photo, index or name, None where it is not known; for accuracies where the photos
         themselves are altered. In the order of a folder's sorted paths.

@@ -1,4 +1,4 @@
-"""Which alteration explains how far all quantities have moved, since one moves others with it."""
+"""Which alterations explain how far all quantities have moved, since each moves others with it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,8 +20,11 @@ _TEXTURE = frozenset({"sharpness", "noise", "colour_noise", "blocking"})
 _RELATIVE = 0.2
 """Part of a movement that an alteration of other pictures may miss it by."""
 
+_FAR = 2
+"""Squared distance for each quantity from which one alteration is not enough; about 1 is chance."""
+
 _HALF = 0.5
-"""Part of that distance that a second alteration must leave at most."""
+"""Part of the distance left by one alteration that another must leave of it at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,7 @@ def explanations(
         if step is None or step.distance > (_HALF if found else 1) * before:
             break
         limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
-        if not found and (step.distance > len(names) or _unsettled(step, left, limit, wanted)):
+        if not found and (step.distance > _FAR * len(names) or _unsettled(step, left, limit, wanted)):
             # Filters that resize differ in what they do to texture, which looks like the opposite of blur.
             second = [path for path in tried if path.about & wanted and not (shaped and path.opposite)]
             pair = nearest_two(first, second, left, base, inverse)
@@ -134,8 +137,8 @@ def _explanations(step: Step, before: float, columns: npt.NDArray[np.intp]) -> l
     ):
         moved = np.full(len(QUANTITIES), np.nan)
         moved[columns] = path.moved[place]
-        strength = float(path.strengths[place])
-        made.append(Explanation(path.alteration.name, path.opposite, strength, 1 - alone / before, moved))
+        strength, share = float(path.strengths[place]), max(1 - alone / before, 0.0)
+        made.append(Explanation(path.alteration.name, path.opposite, strength, share, moved))
     return made
 
 
