@@ -17,8 +17,9 @@ from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.remedies import check_properties
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.sensitivity import Sensitivity, sensitivities
-from kit.diagnosis.trust import check_trust, mostly_wrong
+from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
 from kit.diagnosis.verdict import search
+from kit.duplicates.thumbnails import Pictures
 from kit.images import Source, as_photos
 from kit.novelty_finding import out_of_distribution
 from kit.preprocessing import Preprocessing
@@ -40,6 +41,7 @@ def diagnose(
     labels: Sequence[int | str | None] | None = None,
     *,
     reference: npt.NDArray[np.float32] | None = None,
+    training: Pictures | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Diagnosis:
     """Name what is wrong with the preprocessing in use, the pictures or the network; or say that it is fine.
@@ -55,6 +57,8 @@ def diagnose(
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training pictures.
+    training
+        The training pictures themselves, as a folder or a collection: are some of `photos` among them?
     progress
         Called with a few words before each part.
 
@@ -110,6 +114,9 @@ def diagnose(
         found += check_trust(answers, indices)
         failing = mostly_wrong(answers, indices)
         notes = (*notes, _FAILING) if failing else notes
+    if training is not None:
+        tell("leakage")
+        found.append(check_leakage(chosen, training))
     found.sort(key=lambda finding: _RANK[finding.verdict])
     clean = (
         result.decided

@@ -1,6 +1,7 @@
-"""What labelled pictures tell of accuracy and confidence, once nothing else is wrong.
+"""What labelled pictures tell of accuracy and confidence, and training pictures of leakage.
 
-Both are mentioned at most: whoever looks for a cause brings pictures that fail, and these are no sample.
+The first two are mentioned at most: whoever looks for a cause brings pictures that fail, and these are no
+sample.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
+from kit.duplicates import find_duplicates
+from kit.duplicates.thumbnails import Pictures
+from kit.images import Photo
 
 WIDE = 0.1
 """Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
 
 ENOUGH = 50
 """Labelled pictures from which on confidence is held against accuracy."""
+
+LEAKED = 0.02
+"""Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
 
 
 def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[Finding, ...]:
@@ -72,6 +79,41 @@ def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | N
             )
         )
     return tuple(found)
+
+
+def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
+    """Look for copies and near-copies of photos among training pictures (`kit.find_duplicates`).
+
+    Parameters
+    ----------
+    photos
+        Pictures that an accuracy is measured on.
+    training
+        A folder, or any collection of pictures.
+
+    Returns
+    -------
+    Finding
+        ``"data_leakage"``: named from two pictures and a share of `LEAKED` on, possible for fewer.
+    """
+    found = find_duplicates(training, list(photos), progress=False)
+    copied = int(found.leaked.sum())
+    share = copied / len(photos)
+    many = copied >= 2 and share >= LEAKED
+    verdict: Verdict = "named" if many else "possible" if copied else "ruled_out"
+    return Finding(
+        "data_leakage",
+        verdict,
+        f"{copied} of {len(photos)} pictures have a copy or near-copy among the training pictures.",
+        (
+            Evidence("share of pictures with a copy in training", share, LEAKED, supports=many),
+            Evidence("pictures with a copy in training", float(copied), 2.0, supports=copied >= 2),
+        ),
+        fix=Fix(
+            "Leave these pictures out of the validation, and split by what is joined.",
+            "splits = kit.validation.folds(labels, groups=kit.find_duplicates(pictures).groups)",
+        ),
+    )
 
 
 def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> bool:
