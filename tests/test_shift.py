@@ -86,8 +86,8 @@ def test_what_moves_along_follows_and_the_strength_is_found():
     ],
 )
 def test_the_two_properties_that_were_altered_and_no_others_are_named(settings, quantities):
-    found = [set(ranked(altered(start=start, **settings))) for start in (0, 100, 200, 300)]
-    assert found == [quantities] * 4
+    found = [set(ranked(altered(start=start, **settings))) for start in (0, 100)]
+    assert found == [quantities] * 2
 
 
 def grey(photos):
@@ -161,7 +161,7 @@ def test_the_movement_under_two_alterations_is_nearer_than_their_sum(one, other,
 
 
 def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
-    shift = kit.shift(altered(40, noise=15), CLOTHES[500:600])
+    shift = kit.shift(altered(24, noise=15), CLOTHES[500:600])
     assert first(shift) == "noise"
     assert shift.shifted[0].explanation.opposite
     assert "cleaner" in shift.text()
@@ -233,7 +233,7 @@ def test_the_forest_sees_a_spread_that_no_median_shows():
 @pytest.fixture(scope="module")
 def asked():
     """A dark and noisy folder against training pictures, and those of them that are kept for asking."""
-    training = TRAINING[:50]
+    training = TRAINING[:32]
     photos = altered(60, brightness=0.5, noise=12)
     return kit.shift(training, photos, classifier=CLASSIFIER), gathering.gather(training).photos
 
@@ -245,7 +245,7 @@ def answers(photos):
 def test_the_answers_of_the_classifier_are_those_that_it_gives(asked):
     shift, kept = asked
     response = {one.quantity: one.response for one in shift.shifted}["brightness"]
-    assert (response.pictures, response.count) == ("training", 50)
+    assert (response.pictures, response.count) == ("training", 32)
     dimmed = [kit.Perturbation(brightness=response.strengths[-1]).apply(photo) for photo in kept]
     assert response.changed[-1] == pytest.approx((answers(kept) != answers(dimmed)).mean())
     assert response.changed[0] == 0
@@ -262,7 +262,7 @@ def test_two_alterations_are_also_done_at_once_light_before_noise(asked):
     assert shift.together.strengths == (0, 0.25, 0.5, 0.75, 1)
     assert shift.together.changed[-1] == pytest.approx((answers(kept) != answers(both)).mean())
     assert " together: the classifier cares. " in shift.text()
-    assert shift.to_dict()["together"]["count"] == 50
+    assert shift.to_dict()["together"]["count"] == 32
 
 
 def test_what_can_be_undone_only_in_part_is_not_undone_at_once():
@@ -290,12 +290,12 @@ def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
 
 
 def test_statistics_travel_in_the_file(tmp_path):
-    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:30])
+    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:22])
     loaded = kit.Classifier.load(tmp_path / "carrying.keras")
     data = loaded.carried(archive.STATISTICS)
     assert len(data) < 30_000
     np.testing.assert_array_equal(
-        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:30]).rows
+        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:22]).rows
     )
     shift = kit.shift(loaded, altered(noise=12))
     assert first(shift) == "noise"
@@ -377,7 +377,7 @@ def test_the_report_is_plain_and_repeatable():
 
 
 def test_every_alteration_moves_what_it_is_about():
-    response = responses([middle(photo) for photo in kit.samples.photos("photographs")[:2]])
+    response = responses([middle(photo) for photo in kit.samples.photos("photographs")[:1]])
     for row, item in enumerate(ALTERATIONS.values()):
         moved = np.abs(response[row, -1, list(QUANTITIES).index(item.quantity)])
         assert moved > QUANTITIES[item.quantity].resolution, item.name
