@@ -86,6 +86,13 @@ def test_photographs_are_found_in_another_light_while_little_of_them_burns_out(f
     assert len(pairs) >= least
 
 
+def test_it_does_not_matter_which_of_two_collections_is_the_brighter():
+    originals = CLOTHES[:100]
+    bright = [ImageEnhance.Brightness(Image.fromarray(pixels)).enhance(1.5) for pixels in originals]
+    assert found(originals, bright).leaked.sum() >= 99
+    assert found(bright, originals).leaked.sum() >= 99
+
+
 def test_different_pictures_of_low_contrast_are_no_duplicates():
     assert found(CLOTHES // 8 + 60).pairs == ()
 
