@@ -66,16 +66,15 @@ def test_copies_of_small_pictures_are_found_and_their_change_is_named(clothes, n
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_copies_of_photographs_are_found_and_their_change_is_named(change):
-    copies = [changed(photo.pixels, change) for photo in PHOTOGRAPHS[:12]]
+    copies = [changed(photo.pixels, change) for photo in PHOTOGRAPHS[:8]]
     pairs = found(PHOTOGRAPHS, copies).pairs
-    assert [(pair.first, pair.second) for pair in pairs] == [(place, place) for place in range(12)]
+    assert [(pair.first, pair.second) for pair in pairs] == [(place, place) for place in range(8)]
     assert {pair.change for pair in pairs} == {change}
 
 
 def test_different_pictures_are_no_duplicates():
     assert found(CLOTHES).pairs == ()
     assert found(PHOTOGRAPHS).pairs == ()
-    assert found(CLOTHES[:150], CLOTHES[150:]).pairs == ()
 
 
 @pytest.mark.parametrize(("factor", "least"), [(0.5, 40), (1.2, 39)])
@@ -94,7 +93,7 @@ def test_it_does_not_matter_which_of_two_collections_is_the_brighter():
 
 
 def test_different_pictures_of_low_contrast_are_no_duplicates():
-    assert found(CLOTHES // 8 + 60).pairs == ()
+    assert found(CLOTHES[:200] // 8 + 60).pairs == ()
 
 
 def test_a_copy_in_another_size_is_found():
@@ -169,7 +168,7 @@ def test_an_interruption_keeps_the_pairs_that_were_found(monkeypatch):
                     raise KeyboardInterrupt
                 yield each
 
-    doubled = np.concatenate([CLOTHES[:200], CLOTHES[:200, :, ::-1]])
+    doubled = np.concatenate([CLOTHES[:160], CLOTHES[:160, :, ::-1]])
     whole = found(doubled)
     monkeypatch.setattr(tqdm.auto, "tqdm", Interrupted)
     part = find_duplicates(doubled)
