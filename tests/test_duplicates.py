@@ -147,7 +147,7 @@ def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_
     assert "\n" not in result.unreadable[0]
     assert result.plain == ("plain_1.png", "plain_2.png")
     assert repr(result) == (
-        "Duplicates(1 pairs among 6 pictures: 1 none; 1 unreadable; 2 too plain to compare)"
+        "Duplicates(1 pair among 6 pictures: 1 none; 1 unreadable; 2 too plain to compare)"
     )
     across = found(PHOTOGRAPHS[:1], os.fspath(tmp_path))
     assert across.leaked.tolist() == [True, True, False, False, False, False]

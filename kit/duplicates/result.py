@@ -126,7 +126,8 @@ class Duplicates:
         kinds = Counter(pair.change for pair in self.pairs)
         ordered = sorted(kinds, key=lambda change: (-kinds[change], change))
         found = ", ".join(f"{kinds[change]} {change}" for change in ordered)
-        parts = [f"{len(self.pairs)} pairs among {among} pictures" + (f": {found}" if found else "")]
+        pairs = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs):,} pairs"
+        parts = [f"{pairs} among {among} pictures" + (f": {found}" if found else "")]
         if self.unreadable:
             parts.append(f"{len(self.unreadable)} unreadable")
         if self.plain:
