@@ -110,8 +110,7 @@ def explanations(
             break
         limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
         if not found and (step.distance > _FAR * len(names) or _unsettled(step, left, limit, wanted)):
-            # Filters that resize differ in what they do to texture, which looks like the opposite of blur.
-            second = [path for path in tried if path.about & wanted and not (shaped and path.opposite)]
+            second = [path for path in tried if not path.about.isdisjoint(wanted)]
             pair = nearest_two(first, second, left, base, inverse)
             if pair is not None and pair.distance <= _HALF * step.distance:
                 step = pair
@@ -119,6 +118,7 @@ def explanations(
         wanted = _unsettled(step, left, limit, wanted)
         found += _explanations(step, before, columns)
         left, size = left - step.moved, size + step.size
+    # Filters that resize differ in what they do to texture.
     return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
 
 

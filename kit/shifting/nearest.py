@@ -82,7 +82,10 @@ def nearest_two(
     for one in first:
         for other in second:
             pair = frozenset({id(one), id(other)})
-            if one.alteration.quantity == other.alteration.quantity or pair in tried:
+            # One that the photos went through and one that the training pictures did are no pair.
+            if one.opposite != other.opposite or one.alteration.quantity == other.alteration.quantity:
+                continue
+            if pair in tried:
                 continue
             tried.add(pair)
             moved = together(one, other, base)
