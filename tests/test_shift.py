@@ -17,6 +17,7 @@ from kit.measures import QUANTITIES, as_row, measure
 from kit.shifting import findings, gathering
 from kit.shifting.asking import Response, layer_distance
 from kit.shifting.comparison import differences, domain_auroc, holm, interval
+from kit.shifting.nearest import nearest_two
 from kit.shifting.paths import POINTS, paths, together
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
@@ -119,6 +120,18 @@ def test_an_alteration_is_credible_only_where_its_quantity_moved_its_way():
     # Black pixels speak for less light and for more contrast.
     assert along["darker", False].credible(movement)
     assert along["harder", False].credible(movement)
+
+
+def test_a_pair_is_found_where_it_was_and_never_made_of_photos_and_training_pictures():
+    names = tuple(QUANTITIES)
+    along = {(path.alteration.name, path.opposite): path for path in paths(STATISTICS.response, names)}
+    darker, noisy, cleaner = along["darker", False], along["noisy", False], along["noisy", True]
+    base = np.nan_to_num(scaled_rows(STATISTICS.rows).mean(axis=0))
+    movement = together(darker, noisy, base)[14, 20]
+    step = nearest_two([darker], [noisy, cleaner], movement, base, np.eye(len(names)))
+    assert (step.paths, step.places) == ((darker, noisy), (14, 20))
+    assert step.distance == pytest.approx(0, abs=1e-9)
+    assert nearest_two([darker], [cleaner, darker], movement, base, np.eye(len(names))) is None
 
 
 def test_a_resized_folder_is_not_also_said_to_be_of_another_texture():
