@@ -224,7 +224,7 @@ function render({ model, el }) {
     waiting = false;
     clearTimeout(sync);
     sync = 0;
-    inFlight = { id: `${prefix}.${++requests}`, change: changes };
+    inFlight = { id: `${prefix}.${++requests}`, change: changes, since: changedAt };
     root.dataset.inFlight = "1";
     clearTimeout(lost);
     lost = setTimeout(() => { inFlight = null; stopCamera(); if (waiting) send(); }, LOST_MS);
@@ -257,7 +257,7 @@ function render({ model, el }) {
       waiting = false;
       root.dataset.inFlight = "1";
       if (!sync) sync = setTimeout(() => { sync = 0; request(); }, SYNC_MS);
-      news(answer.content, [answer.pixels], changes);
+      news(answer.content, [answer.pixels], { change: changes, since: changedAt });
       paint(); // in the frame of the event, not in the one after
     } else {
       request();
@@ -357,12 +357,12 @@ function render({ model, el }) {
     send({ kind: "frame", width, height }, [pixels.buffer]);
     draw();
   };
-  const news = (content, buffers, change) => {
+  const news = (content, buffers, { change, since }) => {
     // The kernel sends a photograph once: one that no frame has taken yet goes with the next answer.
     const untaken = buffers.length === 1 && message ? message.buffers.slice(1) : [];
     if (change < shownChange) return;
     shownChange = change;
-    message = { content, change, buffers: [...buffers, ...untaken] };
+    message = { content, change, since, buffers: [...buffers, ...untaken] };
     draw();
   };
   const onMessage = (content, buffers) => {
@@ -388,7 +388,7 @@ function render({ model, el }) {
       clearTimeout(greeting);
       const own = content.request === inFlight?.id;
       // What was known ahead is shown already.
-      if (!own || inFlight.change > shownChange || buffers.length > 1) news(content, buffers, own ? inFlight.change : changes);
+      if (!own || inFlight.change > shownChange || buffers.length > 1) news(content, buffers, own ? inFlight : { change: changes, since: 0 });
       answered(content.request);
       const elsewhere = camera?.on && content.settings.photo !== model.get("_panel").camera.name;
       if (!own && elsewhere) stopCamera();
@@ -428,7 +428,7 @@ function render({ model, el }) {
       wantNoise();
     }
     paintPhoto();
-    if (taken) paintAnswer(taken.content, bytes(taken.buffers[0]), taken.change);
+    if (taken) paintAnswer(taken, bytes(taken.buffers[0]));
     lookAhead();
   };
   const paintPhoto = () => {
@@ -448,7 +448,7 @@ function render({ model, el }) {
     });
     root.dataset.sharp = stride === 1;
   };
-  const paintAnswer = (content, input, change) => {
+  const paintAnswer = ({ content, change, since }, input) => {
     inputBytes = 3 * content.input.width * content.input.height;
     pictures.input.paint(input, content.input.width, content.input.height);
     paintBars(content.bars);
@@ -458,7 +458,7 @@ function render({ model, el }) {
     if (change >= failing) error.hidden = true;
     root.classList.remove("kit-stale");
     const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
-    if (changedAt) latency.textContent = `${Math.round(performance.now() - changedAt)} ms, ${kernel}`;
+    if (since) latency.textContent = `${Math.round(performance.now() - since)} ms, ${kernel}`;
     clearTimeout(settled);
     settled = setTimeout(() => {
       status.textContent = content.verdict;
