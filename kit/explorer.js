@@ -228,7 +228,7 @@ function render({ model, el }) {
     root.dataset.inFlight = "1";
     clearTimeout(lost);
     lost = setTimeout(() => { inFlight = null; stopCamera(); if (waiting) send(); }, LOST_MS);
-    model.send({ ...content, request: inFlight.id, settings }, undefined, buffers);
+    model.send({ ...content, request: inFlight.id, settings, held: base?.photo ?? null }, undefined, buffers);
   };
   const request = () => {
     root.dataset.inFlight = "1";
@@ -302,6 +302,7 @@ function render({ model, el }) {
     noise.wanted = key;
     model.send({ kind: "noise", seed: settings.seed, count });
   };
+
   // -- a camera: each frame is a photograph, and the next one is sent when the kernel has answered
   const fail = (text, until = changes + 1) => {
     error.textContent = text;

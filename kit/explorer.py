@@ -322,6 +322,7 @@ class Explorer(anywidget.AnyWidget):
     def _answer(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
         kind = content.get("kind")
         if kind == "settings":
+            self._note_held(content.get("held"))
             before = self.settings
             self.settings = content["settings"]
             if self.settings == before:
@@ -345,6 +346,12 @@ class Explorer(anywidget.AnyWidget):
             kinds = "settings, hello, noise, frame, ahead, upload or why"
             msg = f"Expected a message of kind {kinds}, received {kind!r}"
             raise ValueError(msg)
+
+    def _note_held(self, photo: object) -> None:
+        """Send a photograph again that the page did not keep, since a newer answer had overtaken it."""
+        sent = self._sent_source
+        if photo is not None and isinstance(sent, tuple) and sent[0] != photo:
+            self._sent_source = None
 
     def _explain(self) -> None:
         from kit import why  # noqa: PLC0415 (the bars come sooner without it)

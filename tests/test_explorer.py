@@ -176,6 +176,15 @@ def test_the_photograph_is_sent_once_and_again_when_it_changes(explorer):
     assert bytes(buffers[1]) == explorer.photos[1].pixels.tobytes()
 
 
+def test_a_photograph_that_the_page_did_not_keep_is_sent_again(explorer):
+    espresso = {"photo": "espresso.jpg"}
+    page(explorer, kind="settings", settings=espresso, held="cat.jpg")
+    _, kept = page(explorer, kind="settings", settings=espresso | {"noise": 1}, held="espresso.jpg")
+    assert len(kept) == 1
+    _, lost = page(explorer, kind="settings", settings=espresso | {"noise": 2}, held="cat.jpg")
+    assert bytes(lost[1]) == explorer.photos[1].pixels.tobytes()
+
+
 def test_what_the_page_cannot_paint_comes_perturbed_from_the_kernel(explorer):
     content, buffers = page(explorer, kind="settings", request="1", settings={"blur": 2})
     assert content["source"]["live"] is False
