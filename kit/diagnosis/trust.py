@@ -13,6 +13,7 @@ from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
 from kit.duplicates import find_duplicates
 from kit.duplicates.thumbnails import Pictures
 from kit.images import Photo
+from kit.validation.intervals import accuracy_interval
 
 WIDE = 0.1
 """Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
@@ -44,8 +45,8 @@ def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | N
     right, count = _counted(probabilities, labels)
     if count < 2:
         return ()
-    low, high = _wilson(right, count)
-    accuracy = right / count
+    interval = accuracy_interval(right, count)
+    low, high, accuracy = interval.low, interval.high, interval.accuracy
     half = (high - low) / 2
     verdict: Verdict = "possible" if half > WIDE else "ruled_out"
     told = f"{count} labelled pictures: {accuracy:.0%} are answered rightly"
@@ -122,17 +123,10 @@ def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Sequence[int | 
     The Wilson interval of the accuracy ends below one half: none of four, or one of eight.
     """
     right, count = _counted(probabilities, labels)
-    return count > 0 and _wilson(right, count)[1] < 0.5
+    return count > 0 and accuracy_interval(right, count).high < 0.5
 
 
 def _counted(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[int, int]:
     answers = probabilities.argmax(axis=1)
     hits = [answer == label for answer, label in zip(answers, labels, strict=True) if label is not None]
     return int(sum(hits)), len(hits)
-
-
-def _wilson(right: int, count: int) -> tuple[float, float]:
-    from scipy.stats import binomtest  # noqa: PLC0415 (heavy)
-
-    interval = binomtest(right, count).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
