@@ -16,12 +16,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kit.tensor_features import tensor_features
+
 COUNT = 3
 """Layers that are tapped; later ones were found to add nothing."""
 
 # Layers that do nothing when a network predicts.
 _IDLE = ("Dropout", "GaussianNoise", "Identity", "ActivityRegularization")
-_OPTIONAL = ("means", "variances", "profile")
+_OPTIONAL = ("means", "variances", "profile", "features")
 Vector = npt.NDArray[np.float64]
 
 
@@ -69,6 +71,9 @@ class Taps:
     profile
         float64 (pictures, 2 * sum(widths)): what `compiled` gives for some training pictures; None if none
         were given.
+    features
+        float64 (pictures, K): what `kit.tensor_features.tensor_features` gives for the same; None in files of
+        an earlier version.
     stem
         The first convolution, where its output is the first tap and statistics follow in closed form.
     """
@@ -79,6 +84,7 @@ class Taps:
     variances: Vector | None = None
     epsilon: float = 1e-3
     profile: Vector | None = None
+    features: Vector | None = None
     stem: Stem | None = None
 
     @property
@@ -97,7 +103,7 @@ class Taps:
         from kit.engine import LiteEngine  # noqa: PLC0415 (kept out of reading the value)
 
         measured = LiteEngine(self.compiled, threads=1).predict(tensors)
-        return replace(self, profile=measured.astype(np.float64))
+        return replace(self, profile=measured.astype(np.float64), features=tensor_features(tensors))
 
     def to_bytes(self) -> bytes:
         """Return this value as an ``.npz`` file."""

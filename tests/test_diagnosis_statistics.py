@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import mahalanobis
 
 import kit
 from kit.diagnosis.laboratory import Laboratory
-from kit.diagnosis.statistics import distances, ordinary, patches, stem_moments
+from kit.diagnosis.statistics import distances, patches, stem_moments
 from kit.scaling import SCALINGS, affine
 from kit.taps import Taps
 
@@ -71,34 +70,3 @@ def test_laboratory_prepares_pictures_exactly_as_the_preprocessing_does():
         changed = fault.apply(classifier.preprocessing)
         expected = np.concatenate([changed.apply(photo) for photo in photos])
         np.testing.assert_array_equal(laboratory.tensors(photos, changed), expected, err_msg=fault.name)
-
-
-def test_what_is_ordinary_takes_statistics_together():
-    random = np.random.default_rng(1)
-    one = random.normal(3, 2, 400)
-    # The second follows the first, the third never varies.
-    profile = np.stack([one, one + random.normal(0, 0.1, 400), np.ones(400)], axis=1)
-    found = ordinary(profile)
-    along, across = np.array([[5.0, 5.0, 1.0], [5.0, 1.0, 1.0]])
-    expected = (
-        mahalanobis(along[:2], profile[:, :2].mean(axis=0), np.linalg.inv(np.cov(profile[:, :2].T))) ** 2
-    )
-    # Shrinking is slight with 400 pictures: 2 standard deviations along, 28 of the difference across.
-    assert found.distances(along[None])[0] == pytest.approx(expected / 2, rel=0.1)
-    assert found.distances(across[None])[0] > 100 * found.distances(along[None])[0]
-    assert 2 < found.limit < 20
-
-
-def test_a_profile_knows_a_picture_on_its_side_where_single_channels_do_not():
-    classifier = kit.samples.classifier("fashion_mnist_no_batchnorm")
-    laboratory = Laboratory(classifier, classifier.taps)
-    photos = kit.samples.photos("fashion_mnist")[:100]
-    upright, aside = (
-        laboratory.moments(photos, classifier.preprocessing.replace(layout=layout))
-        for layout in ("channels_last", "transposed")
-    )
-    together = laboratory.ordinary
-    better = together.distances(upright) < together.distances(aside)
-    alone = distances(upright, classifier.taps).mean(axis=1) < distances(aside, classifier.taps).mean(axis=1)
-    assert better.mean() > 0.8
-    assert alone.mean() < 0.7

@@ -7,6 +7,7 @@ from keras import layers
 
 from kit.engine import LiteEngine
 from kit.taps import Taps, tap
+from kit.tensor_features import tensor_features
 
 
 def moments(tensor):
@@ -88,6 +89,7 @@ def test_taps_come_back_from_bytes_as_they_were(taps, pictures):
 
     assert (again.compiled, again.widths, again.source) == (taps.compiled, taps.widths, "batchnorm")
     np.testing.assert_array_equal(again.profile, profiled.profile)
+    np.testing.assert_array_equal(again.features, tensor_features(pictures))
     np.testing.assert_array_equal(again.stem.kernel, taps.stem.kernel)
     assert again.stem.padding == taps.stem.padding == ((0, 1), (0, 1))
 

@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.classifier import Classifier
-from kit.diagnosis.statistics import LEAST_PROFILED, Ordinary, Vector, ordinary
+from kit.diagnosis.ordinary import LEAST_PROFILED, Ordinary, ordinary
+from kit.diagnosis.statistics import Vector
 from kit.engine import LiteEngine
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.scaling import scale_in_place
 from kit.steps import arrange, cast_uint8, invert, order_channels
 from kit.taps import Taps
+from kit.tensor_features import tensor_features
 
 Float32 = npt.NDArray[np.float32]
 _KEPT = 24
@@ -41,11 +43,16 @@ class Laboratory:
     @property
     def ordinary(self) -> Ordinary | None:
         """What is ordinary by the profile; None where moving averages are in use or the profile is short."""
-        profile = None if self.taps is None or self.taps.means is not None else self.taps.profile
-        if profile is None or len(profile) < LEAST_PROFILED:
+        taps = self.taps
+        if (
+            taps is None
+            or taps.means is not None
+            or taps.profile is None
+            or len(taps.profile) < LEAST_PROFILED
+        ):
             return None
         if self._ordinary is None:
-            self._ordinary = ordinary(profile)
+            self._ordinary = ordinary(taps)
         return self._ordinary
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
@@ -69,6 +76,15 @@ class Laboratory:
         key = ("moments", tuple(map(id, photos)), preprocessing)
         if key not in self._known:
             self._known[key] = self._first.predict(self.tensors(photos, preprocessing)).astype(np.float64)
+        return self._known[key]
+
+    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector | None:
+        """Return the features of the tensors, float64 (N, K), one row for each photo; None as in the taps."""
+        if self.taps is None or self.taps.features is None:
+            return None
+        key = ("features", tuple(map(id, photos)), preprocessing)
+        if key not in self._known:
+            self._known[key] = tensor_features(self.tensors(photos, preprocessing))
         return self._known[key]
 
     def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:

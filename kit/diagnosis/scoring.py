@@ -26,8 +26,10 @@ LIKELIHOOD_WEIGHT = 0.5
 UNEXPLAINED = 0.15
 """Taken from candidates from which no fault of the catalogue leads to the preprocessing in use."""
 
-LEAST_LIKELIHOOD = 1e-6
-"""Probabilities below count as this: one label that is wrong must not outvote all pictures."""
+LEAST_LIKELIHOOD, LEAST_BESIDE = 1e-6, 0.05
+"""Probabilities below count as this: one label that is wrong must not outvote all pictures. The second where
+there are statistics beside the labels: a network that is very sure of a wrong answer says no more than one
+that is just wrong."""
 
 Labels = Sequence[int | None]
 
@@ -69,7 +71,10 @@ def log_distance(laboratory: Laboratory, photos: Sequence[Photo], preprocessing:
     if taps is None:
         raise ValueError("Expected a network whose first layers are tapped, received one without taps")
     moments = laboratory.moments(photos, preprocessing)
-    parts = distances(moments.mean(axis=0), taps) if ordinary is None else ordinary.distances(moments)
+    if ordinary is None:
+        parts = distances(moments.mean(axis=0), taps)
+    else:
+        parts = ordinary.distances(moments, laboratory.features(photos, preprocessing))
     return float(np.log(parts + 1e-12).mean())
 
 
@@ -124,7 +129,8 @@ def by_pictures(
     statistics = laboratory.taps is not None and laboratory.taps.source != ""
     base = log_distance(laboratory, photos, in_use) if statistics else 0.0
     answers = laboratory.answers(photos, in_use)
-    sureness, likelihood = entropies(answers).mean(), _likelihood(answers, labels)
+    least = LEAST_BESIDE if statistics else LEAST_LIKELIHOOD
+    sureness, likelihood = entropies(answers).mean(), _likelihood(answers, labels, least)
     scores = []
     for candidate in candidates:
         answers = laboratory.answers(photos, candidate.preprocessing)
@@ -134,7 +140,7 @@ def by_pictures(
             fall = base - log_distance(laboratory, photos, candidate.preprocessing)
             entropy = float(sureness - entropies(answers).mean())
             gain += fall + ENTROPY_WEIGHT * entropy
-        reached = _likelihood(answers, labels)
+        reached = _likelihood(answers, labels, least)
         if likelihood is not None and reached is not None:
             rise = reached - likelihood
             gain += (LIKELIHOOD_WEIGHT if statistics else 1.0) * rise
@@ -148,13 +154,13 @@ def entropies(answers: Vector) -> Vector:
     return result
 
 
-def _likelihood(answers: Vector, labels: Labels | None) -> float | None:
-    """Mean log-likelihood of the labels that are known."""
+def _likelihood(answers: Vector, labels: Labels | None, least: float) -> float | None:
+    """Mean log-likelihood of the labels that are known, none below the logarithm of `least`."""
     known = [(row, label) for row, label in enumerate(labels or ()) if label is not None]
     if not known:
         return None
     rows, columns = zip(*known, strict=True)
-    return float(np.log(np.maximum(answers[list(rows), list(columns)], LEAST_LIKELIHOOD)).mean())
+    return float(np.log(np.maximum(answers[list(rows), list(columns)], least)).mean())
 
 
 def _ranked(scores: Sequence[Score]) -> tuple[Score, ...]:

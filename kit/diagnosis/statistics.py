@@ -1,15 +1,12 @@
 """Statistics of what the first layers receive, and how far they lie from those of the training pictures.
 
-Moving averages tell mean and variance of each channel. A profile of single training pictures tells which
-values go together as well, and so judges one picture, or a picture on its side, far better.
-
 Two ways lead to the statistics. The taps run the first layers on real tensors. For a change that is affine
 per channel or mixes channels (every scaling, a swap of channels, an inversion), the statistics of the first
 convolution follow in closed form from the mean and covariance of its input patches, which are measured once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -144,87 +141,6 @@ def stem_moments(measured: Patches, stem: Stem, mixing: Vector, offset: Vector) 
     mean = measured.mean @ weights
     square = np.einsum("df,nde,ef->nf", weights, measured.square, weights, optimize=True)
     return np.concatenate([mean + stem.bias, square + 2 * stem.bias * mean + stem.bias**2], axis=-1)
-
-
-LEAST_PROFILED = 10
-"""Training pictures that a profile must have for its values to be taken together."""
-
-_PARTS = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Ordinary:
-    """What is ordinary among the training pictures of a profile.
-
-    Attributes
-    ----------
-    mean, spread
-        float64 (D,), of each statistic that varies at all.
-    precision
-        float64 (D, D): inverse of the shrunk correlation matrix.
-    varied
-        bool, for each statistic of the profile; D are True.
-    limit
-        Largest distance of a training picture from the others, as `distances` gives it.
-    typical, scatter
-        Mean and standard deviation of the logarithm of these distances.
-    """
-
-    mean: Vector
-    spread: Vector
-    precision: Vector
-    varied: npt.NDArray[np.bool_]
-    limit: float = float("inf")
-    typical: float = 0.0
-    scatter: float = float("inf")
-
-    def distances(self, moments: Vector) -> Vector:
-        """Return the squared Mahalanobis distance of each row, over D; float64 (N,).
-
-        Parameters
-        ----------
-        moments
-            float64 (N, 2 * sum(widths)), one row for each picture, as `Taps.compiled` gives them.
-        """
-        away = (moments[:, self.varied] - self.mean) / self.spread
-        squares: Vector = np.einsum("nd,de,ne->n", away, self.precision, away, optimize=True)
-        return squares / len(self.mean)
-
-
-def ordinary(profile: Vector) -> Ordinary:
-    """Learn from a profile what is ordinary.
-
-    There are fewer pictures than statistics, so their correlations are shrunk as Ledoit and Wolf do (A
-    well-conditioned estimator for large-dimensional covariance matrices, 2004). The limit comes from leaving
-    out a fifth of the pictures at a time.
-
-    Parameters
-    ----------
-    profile
-        float64 (pictures, 2 * sum(widths)), `LEAST_PROFILED` pictures at least.
-    """
-    left_out = [
-        _ordinary(np.delete(profile, np.s_[part::_PARTS], axis=0)).distances(profile[part::_PARTS])
-        for part in range(_PARTS)
-    ]
-    distances = np.concatenate(left_out)
-    logs = np.log(distances + 1e-12)
-    return replace(
-        _ordinary(profile),
-        limit=float(distances.max()),
-        typical=float(logs.mean()),
-        scatter=float(logs.std()),
-    )
-
-
-def _ordinary(profile: Vector) -> Ordinary:
-    from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
-
-    spread = profile.std(axis=0)
-    varied = spread > 1e-9 * np.abs(profile).max()
-    mean, spread = profile.mean(axis=0)[varied], spread[varied]
-    covariance, _ = ledoit_wolf((profile[:, varied] - mean) / spread)
-    return Ordinary(mean, spread, np.linalg.inv(covariance), varied)
 
 
 def pooled(moments: Sequence[Vector] | Vector) -> Vector:
