@@ -73,33 +73,19 @@ def _diagnose(given: argparse.Namespace) -> int:
             f"Expected a model that carries its preprocessing, received {Path(given.model).name!r} without; "
             "give --preprocessing FILE.json or --application NAME"
         )
-    labels = None if given.labels is None else _labels(given.labels, classifier.class_names, len(photos))
+    labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)
     shown = json.dumps(diagnosis.to_dict(), indent=2, ensure_ascii=False) if given.json else diagnosis.text()
     sys.stdout.write(f"{shown}\n")
     return {"clean": CLEAN, "named": NAMED, "cannot_tell": CANNOT_TELL}[diagnosis.verdict]
 
 
-def _labels(text: str, class_names: Sequence[str], count: int) -> list[int | None]:
-    from kit.checking import nearest  # noqa: PLC0415
-
+def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:
+    """Read labels; a class may have a number for its name, which then comes first."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) != count:
-        raise ValueError(f"Expected {count} labels, one for each picture, received {len(parts)}")
-    labels: list[int | None] = []
-    for part in parts:
-        if part == "":
-            labels.append(None)
-        elif part in class_names:
-            labels.append(list(class_names).index(part))
-        elif part.isdecimal() and int(part) < len(class_names):
-            labels.append(int(part))
-        else:
-            raise ValueError(
-                f"Expected a class name or an index below {len(class_names)}, received {part!r}"
-                f"{nearest(part, class_names)}"
-            )
-    return labels
+    return [
+        int(part) if part.isdecimal() and part not in class_names else part or None for part in parts
+    ]
 
 
 if __name__ == "__main__":

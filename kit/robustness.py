@@ -14,10 +14,11 @@ from kit import sweep_file, sweep_running, sweep_work
 from kit.checking import number
 from kit.classifier import Classifier
 from kit.images import Source
+from kit.labels import class_indices
 from kit.perturbation import Perturbation
 from kit.sweep_file import Journal
 from kit.sweep_flips import as_flip, brackets, flip, tolerance_of
-from kit.sweep_plan import Block, Grid, Plan, as_pictures, expand, indices, name_of
+from kit.sweep_plan import Block, Grid, Plan, as_pictures, expand, name_of
 from kit.sweep_result import Flip, Sweep
 from kit.sweep_work import Bracket, FlipsTask, RowsTask, Shared
 
@@ -93,7 +94,9 @@ def sweep(
     sweep_running.check_executor(executor)
     pictures = as_pictures(photos)
     axes, listed = expand(perturbations)
-    plan = Plan(pictures, listed, axes, indices(labels, classifier.class_names, len(pictures)))
+    known = class_indices(labels, classifier.class_names, len(pictures))
+    truth = np.array([-1 if label is None else label for label in known], np.int32)
+    plan = Plan(pictures, listed, axes, truth)
     running = _Running(classifier, plan, executor, int(in_flight), progress)
     if path is None:
         return running.finish(None, flips)

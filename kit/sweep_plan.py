@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kit.checking import known, nearest
+from kit.checking import known
 from kit.images import FORMATS, Photo, PhotoError, Source, load_image
 from kit.perturbation import Perturbation
 
@@ -174,37 +174,3 @@ def name_of(picture: Picture, number: int) -> str:
     if isinstance(picture, str):
         return Path(picture).name
     return picture.name if isinstance(picture, Photo) else f"picture {number}"
-
-
-def indices(
-    labels: Sequence[int | str | None] | None, class_names: Sequence[str], count: int
-) -> npt.NDArray[np.int32]:
-    """Return class indices for labels, which are indices, class names or None: int32 (count,), -1 for None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another number of labels, or one that is no class.
-    """
-    if labels is None:
-        return np.full(count, -1, np.int32)
-    if len(labels) != count:
-        raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
-    places = {name: index for index, name in reversed(list(enumerate(class_names)))}
-    return np.array([_index(label, places, len(class_names)) for label in labels], np.int32)
-
-
-def _index(label: Any, places: Mapping[str, int], classes: int) -> int:
-    if label is None:
-        return -1
-    if isinstance(label, str):
-        if label not in places:
-            raise ValueError(
-                f"Expected a label out of {classes} class names, received {label!r}{nearest(label, places)}"
-            )
-        return places[label]
-    if isinstance(label, (bool, np.bool_)) or not isinstance(label, (int, np.integer)):
-        raise TypeError(f"Expected a label as a class index, a class name or None, received {label!r}")
-    if not 0 <= label < classes:
-        raise ValueError(f"Expected a label from 0 to {classes - 1}, received {label}")
-    return int(label)

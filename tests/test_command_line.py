@@ -46,7 +46,7 @@ def test_labels_can_be_names_or_left_open(capsys):
 BAD = [
     (["nothing.jpg"], "which does not exist"),
     ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each picture, received 2"),
-    ([PICTURES[0], "--labels", "no such class"], "Expected a class name or an index below 1000"),
+    ([PICTURES[0], "--labels", "no such class"], "Expected a label out of 1000 class names"),
     ([PICTURES[0], "--application", "ResNet51"], "did you mean"),
     ([MODEL], "Expected an image file"),
 ]

@@ -550,9 +550,7 @@ def test_perturbations_that_are_none_are_refused(clothes, perturbations, error, 
     ("labels", "error", "message"),
     [
         ([1], ValueError, "Expected 2 labels, one for each picture, received 1"),
-        ([1, 10], ValueError, "Expected a label from 0 to 9, received 10"),
         ([1, "Sneeker"], ValueError, "received 'Sneeker'; did you mean 'Sneaker'"),
-        ([1, 2.5], TypeError, "Expected a label as a class index, a class name or None, received 2.5"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(clothes, labels, error, message):

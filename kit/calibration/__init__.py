@@ -12,9 +12,10 @@ from kit.calibration.binning import Bin
 from kit.calibration.metrics import Estimate, Metrics, measure
 from kit.calibration.result import Calibration, Reliability
 from kit.calibration.temperature import HIGHEST, LOWEST, VectorScaling, fit_temperature, fit_vector
-from kit.checking import fraction, known
+from kit.checking import fraction
 from kit.classifier import Classifier
 from kit.images import Source, as_photos
+from kit.labels import Labels, class_indices
 
 __all__ = [
     "Bin",
@@ -80,7 +81,7 @@ def calibrate(
         No preprocessing, fewer than 20 pictures, labels that do not fit, or settings out of range.
     """
     chosen = as_photos(photos)
-    truth = class_indices(labels, classifier.class_names, len(chosen))
+    truth = _truth(labels, classifier.class_names, len(chosen))
     _check_settings(len(chosen), share, bins, resamples)
     rows = _probabilities(classifier, chosen, progress=progress)
     fitting = fitting_part(truth, share, seed)
@@ -171,45 +172,16 @@ def fitting_part(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.
     return chosen
 
 
-def class_indices(
-    labels: Sequence[int | str] | npt.NDArray[np.integer], class_names: Sequence[str], count: int
-) -> npt.NDArray[np.int64]:
-    """Return labels as class indices.
-
-    Parameters
-    ----------
-    labels
-        Index or name of a class for each picture.
-    class_names
-        All classes in order.
-    count
-        Number of pictures.
-
-    Returns
-    -------
-    int64, shape (N,)
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another number of labels, or one that is no class.
-    """
-    if len(labels) != count:
-        raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
-    indices = []
-    for label in labels:
-        if isinstance(label, str):
-            indices.append(class_names.index(known("class name", label, class_names)))
-        elif isinstance(label, Integral) and not isinstance(label, bool):
-            indices.append(int(label))
-        else:
-            raise TypeError(
-                f"Expected every label as a class index or name, received {label!r};"
-                " leave out pictures whose class is not known"
-            )
-        if not 0 <= indices[-1] < len(class_names):
-            raise ValueError(f"Expected class indices from 0 to {len(class_names) - 1}, received {label}")
-    return np.array(indices, np.int64)
+def _truth(labels: Labels, class_names: Sequence[str], count: int) -> npt.NDArray[np.int64]:
+    """Return the class index of each picture, int64 (N,)."""
+    truth = class_indices(labels, class_names, count)
+    if None in truth:
+        place = truth.index(None)
+        raise TypeError(
+            f"Expected a label for every picture, received None for number {place}; leave out pictures whose"
+            " class is not known"
+        )
+    return np.array(truth, np.int64)
 
 
 def _check_settings(count: int, share: float, bins: int, resamples: int) -> None:

@@ -21,6 +21,7 @@ from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
 from kit.diagnosis.verdict import search
 from kit.duplicates.thumbnails import Pictures
 from kit.images import Source, as_photos
+from kit.labels import class_indices
 from kit.novelty_finding import out_of_distribution
 from kit.preprocessing import Preprocessing
 
@@ -77,7 +78,7 @@ def diagnose(
     if used is None or not chosen:
         missing = "a picture" if used is not None else "a classifier with a known preprocessing"
         raise ValueError(f"Expected {missing}, received none")
-    indices = None if labels is None else _indices(classifier, labels, len(chosen))
+    indices = None if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     tell = progress if progress is not None else lambda _: None
     tell("checks")
     found = list(certain_checks(classifier, chosen, indices))
@@ -175,20 +176,3 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
             del by_cause[finding.cause]
         merged.append(finding)
     return [*merged, *by_cause.values()]
-
-
-def _indices(classifier: Classifier, labels: Sequence[int | str | None], count: int) -> list[int | None]:
-    if len(labels) != count:
-        raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
-    names = classifier.class_names
-    result: list[int | None] = []
-    for label in labels:
-        if isinstance(label, str):
-            if label not in names:
-                raise ValueError(f"Expected the name of one of {len(names)} classes, received {label!r}")
-            result.append(names.index(label))
-        elif label is None or 0 <= label < len(names):
-            result.append(None if label is None else int(label))
-        else:
-            raise ValueError(f"Expected a class index from 0 to {len(names) - 1}, received {label}")
-    return result

@@ -8,6 +8,7 @@ from kit import archive
 from kit.classifier import Classifier
 from kit.images import Photo, Source
 from kit.input_statistics import InputStatistics, measured_responses
+from kit.labels import class_indices
 from kit.shifting.asking import Response, layer_distance, respond
 from kit.shifting.attribution import Explanation, explanations
 from kit.shifting.comparison import FEWEST, Difference, differences, domain_auroc
@@ -142,14 +143,8 @@ def _truth(
     classifier: Classifier, labels: Sequence[int | str | None], gathered: Gathered
 ) -> list[int | None]:
     """Return the class index of each kept photo."""
-    if len(labels) != gathered.found:
-        raise ValueError(f"Expected {gathered.found} labels, one for each photo, received {len(labels)}")
-    names = {name: index for index, name in enumerate(classifier.class_names)}
-    chosen = [labels[place] for place in gathered.places[: len(gathered.photos)]]
-    unknown = [one for one in chosen if isinstance(one, str) and one not in names]
-    if unknown:
-        raise ValueError(f"Expected the name of one of {len(names)} classes, received {unknown[0]!r}")
-    return [names[one] if isinstance(one, str) else one for one in chosen]
+    truth = class_indices(labels, classifier.class_names, gathered.found)
+    return [truth[place] for place in gathered.places[: len(gathered.photos)]]
 
 
 def _asked(

@@ -1,0 +1,43 @@
+"""Labels by name or by index stand for class indices; any other is refused in one line."""
+
+import numpy as np
+import pytest
+
+from kit.labels import class_indices
+
+NAMES = ("coat", "dress", "bag", "coat", "7")
+
+
+def test_labels_are_indices_names_or_unknown():
+    assert class_indices([2, "dress", None, np.int32(4)], NAMES, 4) == (2, 1, None, 4)
+    assert class_indices(np.array([0, 3]), NAMES, 2) == (0, 3)
+    assert class_indices(None, NAMES, 2) == (None, None)
+
+
+def test_a_name_that_two_classes_share_stands_for_the_first():
+    assert class_indices(["coat"], NAMES, 1) == (0,)
+
+
+def test_a_name_may_be_a_number():
+    assert class_indices(["7"], NAMES, 1) == (4,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0, 1], ValueError, "Expected 3 labels, one for each picture, received 2"),
+        ([0, 1, 5], ValueError, "Expected a label from 0 to 4, received 5"),
+        ([0, 1, -1], ValueError, "Expected a label from 0 to 4, received -1"),
+        ([0, 1, 1.5], TypeError, "Expected a label as a class index, a class name or None, received 1.5"),
+        ([0, 1, True], TypeError, "received True"),
+        (
+            [0, 1, "dres"],
+            ValueError,
+            "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'",
+        ),
+        ([0, 1, "1"], ValueError, "received '1'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        class_indices(labels, NAMES, 3)
