@@ -244,9 +244,9 @@ def confidences(classifier: Any, photos: Sequence[Photo], in_use: kit.Preprocess
 
 
 def run(  # noqa: C901 (one loop over draws, faults and labels)
-    subject: Bench, counts: Sequence[int], draws: int, seed: int, *, rivals: bool
+    subject: Bench, counts: Sequence[int], draws: int, healthy: int, seed: int, *, rivals: bool
 ) -> dict[str, Any]:
-    """Put every fault into one network; return the tables."""
+    """Put every fault into one network, and leave it healthy in as many draws as asked; return the tables."""
     random = np.random.default_rng(seed)
     right = subject.classifier.preprocessing
     faults = list(harmful(subject))
@@ -267,9 +267,14 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
         best = result.best
         return result.verdict, set() if best is None else {best.cause, *best.equivalent}
 
+    def drawn(count: int) -> list[int]:
+        size = min(count, len(subject.photos))
+        chosen: list[int] = random.choice(len(subject.photos), size, replace=False).tolist()
+        return chosen
+
     for count in counts:
         for _ in range(draws):
-            chosen = random.choice(len(subject.photos), min(count, len(subject.photos)), replace=False)
+            chosen = drawn(count)
             photos = [subject.photos[index] for index in chosen]
             labels = [subject.labels[index] for index in chosen]
             for fault in faults:
@@ -291,15 +296,19 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
                     leads.append((lead, cause in wanted, False))
                     said = reference(broken.apply(photos[0]), right.apply(photos[0]))
                     asserted[said in wanted or (said == "scale" and bool(wanted & SCALING))] += 1
-            for kind, pictures in healthy_kinds(subject).items():
-                some = [pictures[index] for index in chosen]
-                for known in (False, True):
-                    verdict, causes = diagnosed(some, labels if known and kind == "ordinary" else None, right)
-                    cause = min(causes, default="")
-                    table[f"healthy, {kind}, N={count}"]["accused" if cause else verdict] += 1
-                    confusion[f"healthy, {kind}"][cause or verdict] += 1
             if rivals:
                 leads.append((confidences(subject.classifier, photos, right)[0], False, True))
+        for _ in range(healthy):
+            chosen = drawn(count)
+            for kind, pictures in healthy_kinds(subject).items():
+                some = [pictures[index] for index in chosen]
+                labels = [subject.labels[index] for index in chosen]
+                for known in (False, True) if kind == "ordinary" else (False,):
+                    verdict, causes = diagnosed(some, labels if known else None, right)
+                    cause = min(causes, default="")
+                    told = "labels" if known else "no labels"
+                    table[f"healthy, {kind}, {told}, N={count}"]["accused" if cause else verdict] += 1
+                    confusion[f"healthy, {kind}"][cause or verdict] += 1
     shares = {
         key: {name: n / sum(row.values()) for name, n in sorted(row.items())} for key, row in table.items()
     }
@@ -384,6 +393,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--n", default="1,4,16", help="numbers of pictures, with commas")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--healthy", type=int, help="draws without a fault; as many as --draws if not given")
     parser.add_argument("--seed", type=int, default=2026, help="of the draws, so that runs can be added up")
     parser.add_argument("--speed", action="store_true", help="measure the time alone")
     parser.add_argument("--no-rivals", action="store_true")
@@ -396,7 +406,9 @@ def main() -> None:
         given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         return
     for name in given.models:
-        results[name] = run(bench(name), counts, given.draws, given.seed, rivals=not given.no_rivals)
+        healthy = given.draws if given.healthy is None else given.healthy
+        subject, rivals = bench(name), not given.no_rivals
+        results[name] = run(subject, counts, given.draws, healthy, given.seed, rivals=rivals)
         show(name, results[name])
         given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
