@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from kit.archive import NOVELTY
 from kit.classifier import Classifier
@@ -16,11 +17,12 @@ from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.remedies import check_properties
 from kit.diagnosis.report import Diagnosis
+from kit.diagnosis.scoring import Labels
 from kit.diagnosis.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
 from kit.diagnosis.verdict import search
 from kit.duplicates.thumbnails import Pictures
-from kit.images import Source, as_photos
+from kit.images import Photo, Source, as_photos
 from kit.labels import class_indices
 from kit.novelty_finding import out_of_distribution
 from kit.preprocessing import Preprocessing
@@ -80,6 +82,21 @@ def diagnose(
         raise ValueError(f"Expected {missing}, received none")
     indices = None if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     tell = progress if progress is not None else lambda _: None
+    # The matrices are small: more threads would only wait for each other.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _diagnosed(classifier, used, chosen, indices, reference, training, tell)
+
+
+def _diagnosed(
+    classifier: Classifier,
+    used: Preprocessing,
+    chosen: tuple[Photo, ...],
+    indices: Labels | None,
+    reference: npt.NDArray[np.float32] | None,
+    training: Pictures | None,
+    tell: Callable[[str], None],
+) -> Diagnosis:
+    """Check, search, look at the pictures, and gather what was found."""
     tell("checks")
     found = list(certain_checks(classifier, chosen, indices))
     tell("candidates")
