@@ -1,0 +1,103 @@
+"""Pictures, and how many of them are answered rightly."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.costs import Cost
+from kit.plots.canvas import BLUE, ORANGE, blank, image, wrapped
+
+
+def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], columns: int = 4) -> Any:
+    """Lay pictures out in a grid, each under its title.
+
+    Parameters
+    ----------
+    pictures
+        Pairs of a title and uint8 pixels (H, W, 3).
+    columns
+        Pictures in a row.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with the titles as alternative text.
+    """
+    rows = -(-len(pictures) // columns)
+    figure = blank(2.4 * columns, 2.7 * rows)
+    for place, (title, pixels) in enumerate(pictures, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(wrapped(title), fontsize=9)
+        axes.set_axis_off()
+    titles = "; ".join(title for title, _ in pictures)
+    return image(figure, f"{len(pictures)} pictures: {titles}.")
+
+
+def cost_figure(costs: Sequence[Cost]) -> Any:
+    """Draw the share of right answers and the mean confidence under each fault, as horizontal bars.
+
+    Parameters
+    ----------
+    costs
+        As :func:`kit.costs.fault_costs` returns them; the first is the preprocessing as in training.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    figure = blank(8, 0.27 * len(costs) + 1)
+    axes = figure.subplots()
+    places = np.arange(len(costs))[::-1]
+    axes.barh(places + 0.2, [100 * cost.right for cost in costs], 0.4, label="answered rightly", color=BLUE)
+    axes.barh(
+        places - 0.2, [100 * cost.confidence for cost in costs], 0.4, label="mean confidence", color=ORANGE
+    )
+    axes.axvline(100 * costs[0].right, color=BLUE, linewidth=1, linestyle=":")
+    axes.set_yticks(places, [cost.title for cost in costs])
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("pictures answered rightly, and mean confidence in the answer given (%)")
+    axes.set_ylim(-0.6, len(costs) - 0.4)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
+    alt = (
+        f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the "
+        f"pictures are answered rightly; worst are {worst}."
+    )
+    return image(figure, alt)
+
+
+def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
+    """Draw shares of right answers as groups of vertical bars.
+
+    Parameters
+    ----------
+    shares
+        Share of right answers, 0..1, by group (the pictures, say) and by bar (what was done about them). All
+        groups have the same bars.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    bars = list(next(iter(shares.values())))
+    colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
+    places, width = np.arange(len(shares)), 0.8 / len(bars)
+    figure = blank(9, 3.6, layout="constrained")
+    axes = figure.subplots()
+    for number, bar in enumerate(bars):
+        heights = [100 * group[bar] for group in shares.values()]
+        offset = (number - (len(bars) - 1) / 2) * width
+        axes.bar(places + offset, heights, 0.9 * width, label=bar, color=colors[number % len(colors)])
+    axes.set_xticks(places, [wrapped(group) for group in shares])
+    axes.set(ylim=(0, 100), ylabel="answered rightly (%)")
+    figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
+    alt = " ".join(
+        f"{group}: " + ", ".join(f"{bar} {share:.0%}" for bar, share in group_shares.items()) + "."
+        for group, group_shares in shares.items()
+    )
+    return image(figure, f"Bars of the share of pictures answered rightly. {alt}")

@@ -1,0 +1,143 @@
+"""How far a confidence can be trusted, and which pictures no class fits."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.calibration.binning import Bin
+from kit.plots.canvas import BLUE, DARK, ORANGE, RED, blank, image
+
+
+def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.floating]]]]) -> Any:
+    """Draw how often each confidence comes up, for several kinds of pictures beside each other.
+
+    Parameters
+    ----------
+    panels
+        Pairs of a title and confidences, 0..1, shape (N,), by what they belong to.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    figure = blank(4 * len(panels), 3, layout="constrained")
+    for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for (kind, confidences), color in zip(kinds.items(), (BLUE, ORANGE, DARK), strict=False):
+            shares = np.full(len(confidences), 100 / len(confidences))
+            axes.hist(confidences, np.linspace(0, 1, 21), weights=shares, alpha=0.6, color=color, label=kind)
+        axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="pictures (%)")
+        axes.legend(loc="upper left", frameon=False)
+    alt = " ".join(
+        f"{title}: mean confidence "
+        + ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
+        + "."
+        for title, kinds in panels
+    )
+    return image(figure, f"Histograms of confidence. {alt}")
+
+
+def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:
+    """Draw reliability diagrams side by side, each over the number of pictures in its bins.
+
+    Parameters
+    ----------
+    panels
+        Pairs of a title and the bins of `kit.calibration.Reliability`.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text. Points are the share of right answers in a bin with its 95 % interval,
+        at the mean confidence of its pictures; on the dotted line a network is as often right as it says.
+    """
+    figure = blank(4 * len(panels), 4.6, layout="constrained")
+    grid = figure.subplots(
+        2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
+    )
+    for column, (title, bins) in enumerate(panels):
+        axes, below = grid[:, column]
+        confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
+        margins = [[one.accuracy - one.interval[0] for one in bins]]
+        margins.append([one.interval[1] - one.accuracy for one in bins])
+        axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
+        axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
+        axes.errorbar(
+            confidence,
+            accuracy,
+            np.maximum(margins, 0),
+            fmt="o",
+            capsize=3,
+            color=BLUE,
+            label="share, 95 % interval",
+        )
+        axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
+        below.bar(
+            [one.low for one in bins],
+            [one.count for one in bins],
+            [one.high - one.low for one in bins],
+            align="edge",
+            color=BLUE,
+            edgecolor="white",
+            linewidth=0.5,
+        )
+        below.set_xlabel("confidence")
+    grid[0, 0].legend(loc="upper left", frameon=False)
+    grid[0, 0].set_ylabel("share of right answers")
+    grid[1, 0].set_ylabel("pictures")
+    alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
+    return image(figure, alt)
+
+
+def novelty_figure(
+    ordinary: npt.NDArray[np.floating], foreign: Mapping[str, npt.NDArray[np.floating]], threshold: float
+) -> Any:
+    """Draw the scores of ordinary and foreign pictures as boxes, beside the threshold.
+
+    Parameters
+    ----------
+    ordinary
+        Shape (N,): one score, as `Novelty.scores` gives it, of ordinary pictures.
+    foreign
+        Name of each set to the same score of its pictures.
+    threshold
+        Of this score; pictures above it are taken for none of the classes.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    sets = {"ordinary": ordinary, **foreign}
+    figure = blank(8, 0.4 * len(sets) + 1.2)
+    axes = figure.subplots()
+    places = np.arange(len(sets))[::-1]
+    axes.boxplot(
+        list(sets.values()),
+        positions=places,
+        orientation="horizontal",
+        widths=0.6,
+        whis=(5, 95),
+        showfliers=False,
+        medianprops={"color": BLUE},
+    )
+    axes.axvline(threshold, color=RED, linestyle="--", label="threshold")
+    axes.set_yticks(places, list(sets))
+    axes.set_xlabel("score, higher for what is stranger (box: middle half; whiskers: 5 % to 95 %)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    shares = ", ".join(f"{name} {np.mean(values > threshold):.0%}" for name, values in sets.items())
+    return image(figure, f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}.")
+
+
+def _gap(bins: Sequence[Bin]) -> str:
+    """Put the calibration of some bins into words."""
+    pictures = sum(one.count for one in bins)
+    confidence = sum(one.confidence * one.count for one in bins) / pictures
+    accuracy = sum(one.accuracy * one.count for one in bins) / pictures
+    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / pictures
+    return (
+        f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures, calibration"
+        f" error {error:.3f}"
+    )
