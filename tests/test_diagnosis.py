@@ -10,9 +10,9 @@ from PIL import Image
 
 import kit
 from kit import cache
+from kit.diagnosis.basis import Basis
 from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.probes import probes
-from kit.diagnosis.verdict import _Judge
 from tests import networks
 
 STRONG = [
@@ -214,4 +214,5 @@ def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_
     classifier = with_faults("efficientnet_lite0")
     tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
     laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
-    assert _Judge(laboratory, (photo("koala"),), None, classifier.preprocessing).photographic == photographic
+    basis = Basis.of(laboratory, classifier.preprocessing, [photo("koala")], None)
+    assert basis.photographic == photographic

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import kit
+from kit.diagnosis.basis import Basis
 from kit.diagnosis.candidates import candidates
 from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.scoring import by_pictures, entropies
-from kit.diagnosis.verdict import _Judge
 
 NAME = "fashion_mnist_no_batchnorm"
 
@@ -52,7 +52,7 @@ def test_sixteen_pictures_need_a_quarter_of_the_gain_of_one_down_to_a_least(clas
     photos = kit.samples.photos("fashion_mnist")[:400]
     laboratory = Laboratory(classifier, classifier.taps)
     needed = {
-        count: _Judge(laboratory, photos[:count], None, classifier.preprocessing)._needed()
+        count: Basis.of(laboratory, classifier.preprocessing, photos[:count], None).needed
         for count in (1, 4, 400)
     }
     assert needed[1] == pytest.approx(1.2 * laboratory.ordinary.scatter)

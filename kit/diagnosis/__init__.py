@@ -18,9 +18,9 @@ from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.remedies import check_properties
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.scoring import Labels
+from kit.diagnosis.search import search
 from kit.diagnosis.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
-from kit.diagnosis.verdict import search
 from kit.duplicates.thumbnails import Pictures
 from kit.images import Photo, Source, as_photos
 from kit.labels import class_indices

@@ -1,6 +1,8 @@
 """Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,14 @@ class Laboratory:
         if self._ordinary is None:
             self._ordinary = ordinary(taps)
         return self._ordinary
+
+    def by_profile(self) -> "Laboratory":
+        """Return one that shares what is measured and leaves moving averages out, if there is a profile."""
+        if self.taps is None or self.taps.profile is None or self.taps.means is None:
+            return self
+        other = copy(self)
+        other.taps = replace(self.taps, means=None, variances=None)
+        return other
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
