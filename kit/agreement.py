@@ -1,11 +1,12 @@
 """Holding two engines of one network against each other, on inputs that are always the same."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from kit.engine import Engine
+from kit.engine import Engine, Shape
 from kit.heads import probabilities
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -14,6 +15,55 @@ Float32 = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
+
+OPEN_SIDE = 96
+"""Height and width on which a network is tried that leaves them open, in pixels."""
+
+
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """Result of holding the compiled form of a network against Keras.
+
+    Parameters
+    ----------
+    max_difference
+        Largest difference in a probability, 0..1.
+    photos
+        Photographs that were compared, beside the inputs made by formulas.
+    agrees
+        Whether the difference is within 1e-5.
+    """
+
+    max_difference: float
+    photos: int
+    agrees: bool
+
+    def __repr__(self) -> str:
+        # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
+        verdict = "agrees with" if self.agrees else "differs from"
+        return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
+
+
+def verify(
+    reference: Engine,
+    compiled: Engine,
+    head: str,
+    trials: Iterable[Float32],
+    photos: Sequence[Float32] = (),
+) -> Verification:
+    """Hold a compiled network against Keras on trial inputs and on photos.
+
+    Parameters
+    ----------
+    reference, compiled, head
+        As for `largest_difference`.
+    trials
+        What `trial_tensors` gives.
+    photos
+        Prepared photos, float32 (1, H, W, C) each.
+    """
+    difference = largest_difference(reference, compiled, head, (*trials, *photos))
+    return Verification(difference, len(photos), difference <= TOLERANCE)
 
 
 def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
@@ -42,15 +92,13 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
     return largest
 
 
-def trial_tensors(
-    shape: tuple[int, int, int], preprocessing: Preprocessing | None = None
-) -> tuple[Float32, ...]:
+def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> tuple[Float32, ...]:
     """Make inputs to compare engines on: pseudo-random values, and pictures drawn by a formula.
 
     Parameters
     ----------
     shape
-        Input shape of the network without the batch.
+        Input shape of the network without the batch; an open side gets `OPEN_SIDE`.
     preprocessing
         What the network expects; the pictures go through it, and the random values cover its range. Where
         unknown, the usual ranges 0..1, -1..1 and 0..255 are covered.
@@ -60,12 +108,14 @@ def trial_tensors(
     tuple of float32 arrays (N, H, W, C)
         The same values at every call.
     """
+    height, width, channels = (side or OPEN_SIDE for side in shape)
+    sized = (height, width, channels)
     random = np.random.default_rng(20_241)
-    noise = random.random((2, *shape), dtype=np.float32)
+    noise = random.random((2, *sized), dtype=np.float32)
     pictures = _scenes(random)
     if preprocessing is None:
-        side = max(256, *shape)
-        crops = np.stack([_fitted(picture, side, shape) for picture in pictures]) / np.float32(255)
+        side = max(256, *sized)
+        crops = np.stack([_fitted(picture, side, sized) for picture in pictures]) / np.float32(255)
         batch = np.concatenate([noise, crops])
         return batch, batch * np.float32(2) - np.float32(1), batch * np.float32(255)
     tensors = np.concatenate([preprocessing.apply(Photo.from_array(picture)) for picture in pictures])

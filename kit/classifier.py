@@ -1,12 +1,9 @@
 """Classifier: a network together with what it needs to be used rightly, in one ``.keras`` file."""
 
-import hashlib
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -14,48 +11,27 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit import archive, cache
+from kit import agreement, archive
+from kit.agreement import Verification
 from kit.archive import Archive
 from kit.checking import known, number
 from kit.compiled import Compiled
+from kit.contract import contract_of, members_of, preprocessing_in
 from kit.engine import Engine, Lanes, LiteEngine, Shape
 from kit.heads import probabilities, tempered
 from kit.images import Photo, Source, as_photos, load_image
-from kit.input_statistics import InputStatistics
+from kit.labels import checked_class_names
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
-from kit.restoring import restore
+from kit.remarks import remarks
+from kit.restoring import restore, restore_taps, unchanged
 from kit.shapes import check_preprocessing, check_shape, tensor_shape
-from kit.taps import Taps, tap
+from kit.taps import Taps
 
 Float32 = npt.NDArray[np.float32]
 
 _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
-
-
-@dataclass(frozen=True, repr=False)
-class Verification:
-    """Result of holding the compiled form of a network against Keras.
-
-    Parameters
-    ----------
-    max_difference
-        Largest difference in a probability, 0..1.
-    photos
-        Photographs that were compared, beside the inputs made by formulas.
-    agrees
-        Whether the difference is within 1e-5.
-    """
-
-    max_difference: float
-    photos: int
-    agrees: bool
-
-    def __repr__(self) -> str:
-        # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
-        verdict = "agrees with" if self.agrees else "differs from"
-        return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
 
 
 class Classifier:
@@ -89,10 +65,13 @@ class Classifier:
     preprocessing: Preprocessing | None
     class_names: tuple[str, ...]
     input_shape: Shape
-    temperature: float
+    temperature: float = 1.0
     notes: tuple[str, ...]
-    _model: Any
-    _weights: str | None
+    _model: Any = None
+    _weights: str | None = None  # fingerprint of the model when it was compiled
+    _archive: Archive | None = None
+    _taps: Taps | None = None
+    _tapped = False  # whether `_taps` were looked for
 
     def __init__(
         self,
@@ -106,10 +85,9 @@ class Classifier:
         height, width, channels = model.inputs[0].shape[1:]
         check_preprocessing(preprocessing, (height, width, channels))
         compiled = conversion.describe(model, preprocessing)
-        engine = LiteEngine(compiled.data) if compiled.data is not None else None
-        self._fill(str(model.name), compiled, engine, preprocessing, class_names)
+        self._fill(str(model.name), compiled, compiled.engine(), preprocessing, class_names)
         self._model = model
-        self._weights = _fingerprint(model)
+        self._weights = conversion.fingerprint(model)
 
     def _fill(
         self,
@@ -122,26 +100,25 @@ class Classifier:
     ) -> None:
         """Set what every classifier has, however it is made."""
         self._lock = threading.RLock()
-        self._model = None
-        self._weights = None
-        self._archive: Archive | None = None
-        # The preprocessing in whose range the compiled form was compared with Keras.
-        self._compared = preprocessing
         self._compiled = compiled
+        self._compared = preprocessing  # in whose range the compiled form was compared with Keras
         self._engine: Engine | None = engine
-        self._taps: Taps | None = None
-        self._tapped = False
-        self._carried: dict[str, bytes] = {}
         self._lanes: list[Lanes] = []  # none or one, shared by all variants of this classifier
-        self.temperature = 1.0
+        self._carried: dict[str, bytes] = {}
         self.name = name
         self.preprocessing = preprocessing
-        self.class_names = _names(class_names, compiled.class_count, name)
+        self.class_names = checked_class_names(class_names, compiled.class_count, name)
         check_preprocessing(preprocessing, compiled.input_shape)
         self.input_shape = compiled.input_shape
         if None in compiled.input_shape and preprocessing is not None:
             self.input_shape = tensor_shape(preprocessing) or compiled.input_shape
-        self.notes = (*notes, *self._remarks())
+        own = remarks(
+            compiled,
+            runs=engine is not None,
+            preprocessing=preprocessing,
+            class_names=self.class_names,
+        )
+        self.notes = (*notes, *own)
 
     @classmethod
     def load(
@@ -177,14 +154,9 @@ class Classifier:
             No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
         """
         opened = archive.read(path, sha256=sha256)
-        contract: dict[str, Any] = dict(opened.contract or {})
-        stored = None
-        if preprocessing is None and contract.get("preprocessing") is not None:
-            try:
-                stored = Preprocessing.from_dict(contract["preprocessing"])
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"Expected a preprocessing in {opened.path.name!r}: {error}") from error
+        stored = preprocessing_in(opened) if preprocessing is None else None
         compiled, engine, notes = restore(opened)
+        contract = opened.contract or {}
         self = cls.__new__(cls)
         self._fill(
             contract.get("name", opened.path.stem),
@@ -195,9 +167,8 @@ class Classifier:
             notes,
         )
         self._archive = opened
+        self._compared = None if notes else stored
         self.temperature = float(contract.get("temperature", 1.0))
-        if stored is None or notes:
-            self._compared = None
         return self
 
     def save(self, path: str | PathLike[str], training: Source | Iterable[Source] = ()) -> None:
@@ -229,35 +200,19 @@ class Classifier:
         if target.suffix != ".keras":
             raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
         with self._lock, tempfile.TemporaryDirectory() as folder:
-            source = Path(folder) / "network.keras"
-            if self._archive is None:
+            if self._archive is not None:
+                source = unchanged(self._archive).path
+                self._compare_once()
+            else:
+                source = Path(folder) / "network.keras"
                 self._compile_anew_if_trained()
                 self._model.save(source)
-            else:
-                source = self._unchanged().path
-                self._compare_once()
-            data, difference = self._compiled.data, self._compiled.max_difference
-            if data is None and difference is not None:
-                raise ValueError(
-                    "Expected a compiled form equal to Keras to 1e-5, received a difference of"
-                    f" {difference:.1e} in a probability; use float32 weights, and inputs in the range of the"
-                    " preprocessing"
-                )
-            contract = {
-                "name": self.name,
-                "class_names": list(self.class_names),
-                "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
-                "temperature": self.temperature,
-                **self._compiled.to_contract(),
-            }
-            members = {} if data is None else {archive.COMPILED: data}
-            members |= {name: kept for name in archive.CARRIED if (kept := self.carried(name)) is not None}
+            contract = contract_of(
+                self.name, self.class_names, self.preprocessing, self.temperature, self._compiled
+            )
+            carried = {name: kept for name in archive.CARRIED if (kept := self.carried(name)) is not None}
             pictures = as_photos(training)
-            if pictures:
-                members[archive.STATISTICS] = InputStatistics.of(pictures).to_bytes()
-            taps = self._profiled(pictures)
-            if taps is not None:
-                members[archive.TAPS] = taps.to_bytes()
+            members = members_of(self._compiled, carried, pictures, self._profiled(pictures))
             archive.write(source, target, contract, members)
 
     def tensor(
@@ -459,17 +414,11 @@ class Classifier:
         photos
             Photos to compare on, beside the inputs that `save` compares on.
         """
-        from kit import agreement, conversion  # noqa: PLC0415 (not needed to predict)
-        from kit.engine import KerasEngine  # noqa: PLC0415
+        from kit.engine import KerasEngine  # noqa: PLC0415 (not needed to predict)
 
-        chosen = as_photos(photos) if photos is not None else ()
-        height, width, channels = (side or conversion.OPEN_SIDE for side in self.input_shape)
-        trials = agreement.trial_tensors((height, width, channels), self.preprocessing)
-        batches = (*trials, *(self.tensor(photo) for photo in chosen))
-        difference = agreement.largest_difference(
-            KerasEngine(self.model), self.engine, self._compiled.head, batches
-        )
-        return Verification(difference, len(chosen), difference <= agreement.TOLERANCE)
+        trials = agreement.trial_tensors(self.input_shape, self.preprocessing)
+        tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
+        return agreement.verify(KerasEngine(self.model), self.engine, self.head, trials, tensors)
 
     @property
     def engine(self) -> Engine:
@@ -489,8 +438,8 @@ class Classifier:
             from kit import conversion  # noqa: PLC0415 (not needed to predict)
 
             with self._lock:
-                if self._model is None:
-                    self._model = conversion.load_keras(self._unchanged().path)
+                if self._model is None and self._archive is not None:
+                    self._model = conversion.load_keras(unchanged(self._archive).path)
         return self._model
 
     @property
@@ -502,9 +451,9 @@ class Classifier:
         """
         with self._lock:
             if not self._tapped:
-                self._taps = self._stored_taps()
-                if self._taps is None:
-                    self._taps = self._made_taps()
+                height, width, _ = self.input_shape
+                size = None if height is None or width is None else (height, width)
+                self._taps = restore_taps(self._archive, lambda: self.model, self._compiled.input_shape, size)
                 self._tapped = True
             return self._taps
 
@@ -538,49 +487,6 @@ class Classifier:
         path = self._archive.path.resolve()
         return _reopened, (path, self.preprocessing, self.class_names, self.temperature, self._carried)
 
-    def _remarks(self) -> list[str]:
-        compiled, remarks = self._compiled, []
-        if compiled.data is None:
-            remarks.append(f"falls back to Keras because {compiled.reason}")
-        elif self._engine is None:
-            remarks.append("falls back to Keras because ai-edge-litert is not installed")
-        if self.preprocessing is None:
-            remarks.append("preprocessing unknown: nothing says how the training pictures were prepared")
-        repeated = [name for name, count in Counter(self.class_names).items() if count > 1]
-        if repeated:
-            more = f" and {len(repeated) - 3} more" if len(repeated) > 3 else ""
-            remarks.append(f"class names that occur more than once: {', '.join(repeated[:3])}{more}")
-        if compiled.head == "sigmoid" and compiled.output_count > 1:
-            remarks.append("one sigmoid for each class: the outputs are divided by their sum")
-        if compiled.head == "softmax" and compiled.output_count == 1:
-            remarks.append("a softmax over one output is always 1; train with one sigmoid or two outputs")
-        return remarks
-
-    def _stored_taps(self) -> Taps | None:
-        data = None if self._archive is None else self._archive.member(archive.TAPS)
-        if data is None:
-            return None
-        try:
-            return Taps.from_bytes(data)
-        except ValueError:
-            return None
-
-    def _made_taps(self) -> Taps | None:
-        """Return the taps from the user's cache folder, or make them."""
-        height, width, _ = self.input_shape
-        size = None if height is None or width is None else (height, width)
-        if self._archive is None or None in self._compiled.input_shape:
-            return tap(self.model, size)
-        digest = self._archive.digest
-        kept = cache.member(digest, archive.TAPS)
-        if kept is not None:
-            # Nothing in it: a network that cannot be tapped.
-            with suppress(ValueError):
-                return Taps.from_bytes(kept) if kept else None
-        made = tap(self.model, size)
-        cache.put_member(digest, archive.TAPS, b"" if made is None else made.to_bytes())
-        return made
-
     def _profiled(self, training: Sequence[Photo]) -> Taps | None:
         """Return the taps with the profile of these training pictures, if there are any."""
         taps = self.taps
@@ -592,14 +498,11 @@ class Classifier:
     def _compile_anew_if_trained(self) -> None:
         from kit import conversion  # noqa: PLC0415 (loaded already)
 
-        weights = _fingerprint(self._model)
+        weights = conversion.fingerprint(self._model)
         if weights != self._weights:
             self._compiled = conversion.describe(self._model, self.preprocessing)
-            data = self._compiled.data
-            self._engine = LiteEngine(data) if data is not None else None
-            self._lanes = []
-            self._weights = weights
-            self._tapped = False
+            self._engine = self._compiled.engine()
+            self._lanes, self._weights, self._tapped = [], weights, False
 
     def _compare_once(self) -> None:
         """Compare with Keras in the range of this preprocessing, unless the file was saved with it."""
@@ -610,17 +513,6 @@ class Classifier:
             data = self._compiled.data if verification.agrees else None
             self._compiled = replace(self._compiled, data=data, max_difference=verification.max_difference)
             self._compared = self.preprocessing
-
-    def _unchanged(self) -> Archive:
-        """Return the file that this classifier came from, if its network is still the same."""
-        if self._archive is None:
-            raise RuntimeError("Expected a classifier from a file, received one made from a model")
-        if archive.read(self._archive.path).digest != self._archive.digest:
-            raise ValueError(
-                f"Expected the network in {self._archive.path.name!r} as it was loaded, received another;"
-                " load it again"
-            )
-        return self._archive
 
 
 def _reopened(
@@ -634,27 +526,3 @@ def _reopened(
     for name, data in carried.items():
         opened = opened.carrying(name, data)
     return opened
-
-
-def _fingerprint(model: Any) -> str:
-    """Digest of the weights in memory."""
-    total = hashlib.sha256()
-    for array in model.get_weights():
-        total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
-
-
-def _names(class_names: Iterable[str] | None, count: int, name: str) -> tuple[str, ...]:
-    if class_names is None:
-        return tuple(f"class {index}" for index in range(count))
-    if isinstance(class_names, str):
-        raise TypeError(
-            f"Expected class names as a sequence of texts, received one text {class_names[:40]!r}"
-        )
-    names = tuple(str(each) for each in class_names)
-    if len(names) != count:
-        raise ValueError(
-            f"Expected {count} class names, one for each class of {name!r}, received {len(names)};"
-            " give them in the order of the outputs"
-        )
-    return names

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kit.engine import Shape
+from kit.engine import LiteEngine, Shape
 from kit.heads import HEADS
 
 
@@ -39,6 +39,10 @@ class Compiled:
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
         return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
+
+    def engine(self) -> LiteEngine | None:
+        """Return a new engine for the compiled form; None where there is none."""
+        return None if self.data is None else LiteEngine(self.data)
 
     def to_contract(self) -> dict[str, Any]:
         """Return everything but the compiled form, as JSON takes it."""

@@ -4,6 +4,7 @@
 that TensorFlow takes is given back, and its messages do not reach the notebook.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -23,9 +24,6 @@ from kit.engine import KerasEngine, LiteEngine, Shape
 from kit.heads import head_of, measured_head
 from kit.preprocessing import Preprocessing
 from kit.quiet import captured_errors, only_warnings
-
-OPEN_SIDE = 96
-"""Height and width on which a network is tried that leaves them open, in pixels."""
 
 
 class ConversionError(RuntimeError):
@@ -174,8 +172,7 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     check_model(model)
     size = preprocessing.size if preprocessing is not None else None
     shape = _sized(model, size)
-    height, width, channels = (side or OPEN_SIDE for side in shape)
-    batches = trial_tensors((height, width, channels), preprocessing)
+    batches = trial_tensors(shape, preprocessing)
     reference = KerasEngine(model)
     head = head_of(json.loads(model.to_json())) or measured_head(
         np.concatenate([reference.predict(batch) for batch in batches])
@@ -228,6 +225,14 @@ def convert(path: str | PathLike[str]) -> Compiled:
             raise ValueError(found["error"])
         data = Path(folder) / "model.tflite"
         return Compiled.from_contract(found, data.read_bytes() if data.exists() else None)
+
+
+def fingerprint(model: Any) -> str:
+    """Return a digest of the weights that a Keras model has in memory, which training on changes."""
+    total = hashlib.sha256()
+    for array in model.get_weights():
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
 
 
 def _import_keras() -> Any:

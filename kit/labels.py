@@ -1,6 +1,6 @@
-"""Labels as people write them, by name or by index, and the class indices that they stand for."""
+"""Names of classes, and labels as people write them, by name or by index."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,38 @@ import numpy.typing as npt
 from kit.checking import nearest
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
+
+
+def checked_class_names(class_names: Iterable[str] | None, count: int, network: str) -> tuple[str, ...]:
+    """Return the names of a network's classes; "class 0", "class 1", … where none are given.
+
+    Parameters
+    ----------
+    class_names
+        In the order of the outputs.
+    count
+        Classes that there are.
+    network
+        Named in errors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        One text, or another number of names.
+    """
+    if class_names is None:
+        return tuple(f"class {index}" for index in range(count))
+    if isinstance(class_names, str):
+        raise TypeError(
+            f"Expected class names as a sequence of texts, received one text {class_names[:40]!r}"
+        )
+    names = tuple(str(each) for each in class_names)
+    if len(names) != count:
+        raise ValueError(
+            f"Expected {count} class names, one for each class of {network!r}, received {len(names)};"
+            " give them in the order of the outputs"
+        )
+    return names
 
 
 def class_indices(labels: Labels | None, class_names: Sequence[str], count: int) -> tuple[int | None, ...]:

@@ -1,15 +1,19 @@
-"""From a ``.keras`` file to a running engine, by the shortest way that can be trusted.
+"""From a ``.keras`` file to a running engine and its taps, by the shortest way that can be trusted.
 
-The compiled form in the file comes first, then the one in the user's cache folder, then TensorFlow.
+What is compiled in the file comes first, then what is in the user's cache folder, then TensorFlow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kit import archive, cache
 from kit.archive import Archive
 from kit.compiled import Compiled
-from kit.engine import LiteEngine
+from kit.engine import LiteEngine, Shape
+from kit.taps import Taps, tap
+
+_NO_TAPS = b""
+"""Kept in the cache for a network that cannot be tapped."""
 
 
 def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ...]]:
@@ -59,6 +63,65 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
     if shared:
         cache.put(opened.digest, fresh)
     return fresh, *(_running(fresh) or (None,)), notes
+
+
+def restore_taps(
+    opened: Archive | None, model: Callable[[], Any], shape: Shape, size: tuple[int, int] | None
+) -> Taps | None:
+    """Find the taps of a network.
+
+    Parameters
+    ----------
+    opened
+        The file that the network came from; None for one that was made in memory.
+    model
+        Gives the Keras model; called only if the taps have to be made.
+    shape
+        (H, W, C) of the network's input; ``None`` for a side that it leaves open.
+    size
+        Height and width to make them for, where the network leaves these open.
+
+    Returns
+    -------
+    Taps
+        None where the network has none to read.
+    """
+    stored = None if opened is None else _readable(opened.member(archive.TAPS))
+    if stored is not None:
+        return stored
+    if opened is None or None in shape:
+        # The cache goes by the weights, and these taps belong to a size as well.
+        return tap(model(), size)
+    kept = cache.member(opened.digest, archive.TAPS)
+    if kept == _NO_TAPS:
+        return None
+    found = _readable(kept)
+    if found is None:
+        found = tap(model(), size)
+        cache.put_member(opened.digest, archive.TAPS, _NO_TAPS if found is None else found.to_bytes())
+    return found
+
+
+def unchanged(opened: Archive) -> Archive:
+    """Return a file that was opened before, if its network is still the same.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The file is gone, or was replaced by another network.
+    """
+    if archive.read(opened.path).digest != opened.digest:
+        raise ValueError(
+            f"Expected the network in {opened.path.name!r} as it was loaded, received another; load it again"
+        )
+    return opened
+
+
+def _readable(data: bytes | None) -> Taps | None:
+    try:
+        return None if data is None else Taps.from_bytes(data)
+    except ValueError:
+        return None
 
 
 def _running(compiled: Compiled) -> tuple[LiteEngine | None] | None:
