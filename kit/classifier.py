@@ -3,7 +3,6 @@
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -11,21 +10,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit import agreement, archive
+from kit import archive
 from kit.agreement import Verification
 from kit.archive import Archive
 from kit.checking import known, number
-from kit.compiled import Compiled
 from kit.contract import contract_of, members_of, preprocessing_in
-from kit.engine import Engine, Lanes, LiteEngine, Shape
+from kit.engine import Engine, Shape
 from kit.heads import probabilities, tempered
 from kit.images import Photo, Source, as_photos, load_image
 from kit.labels import checked_class_names
+from kit.network import Network
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.remarks import remarks
-from kit.restoring import restore, restore_taps, unchanged
-from kit.shapes import check_preprocessing, check_shape, tensor_shape
+from kit.restoring import restore
+from kit.shapes import check_preprocessing, check_shape, sized
 from kit.taps import Taps
 
 Float32 = npt.NDArray[np.float32]
@@ -67,9 +66,6 @@ class Classifier:
     input_shape: Shape
     temperature: float = 1.0
     notes: tuple[str, ...]
-    _model: Any = None
-    _weights: str | None = None  # fingerprint of the model when it was compiled
-    _archive: Archive | None = None
     _taps: Taps | None = None
     _tapped = False  # whether `_taps` were looked for
 
@@ -79,46 +75,29 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         class_names: Sequence[str] | None = None,
     ) -> None:
-        from kit import conversion  # noqa: PLC0415 (not needed to load a classifier)
-
-        conversion.check_model(model)
-        height, width, channels = model.inputs[0].shape[1:]
-        check_preprocessing(preprocessing, (height, width, channels))
-        compiled = conversion.describe(model, preprocessing)
-        self._fill(str(model.name), compiled, compiled.engine(), preprocessing, class_names)
-        self._model = model
-        self._weights = conversion.fingerprint(model)
+        network = Network.of(model, preprocessing)
+        self._fill(str(model.name), network, preprocessing, class_names)
 
     def _fill(
         self,
         name: str,
-        compiled: Compiled,
-        engine: LiteEngine | None,
+        network: Network,
         preprocessing: Preprocessing | None,
         class_names: Iterable[str] | None,
         notes: Sequence[str] = (),
     ) -> None:
         """Set what every classifier has, however it is made."""
+        compiled = network.compiled
         self._lock = threading.RLock()
-        self._compiled = compiled
-        self._compared = preprocessing  # in whose range the compiled form was compared with Keras
-        self._engine: Engine | None = engine
-        self._lanes: list[Lanes] = []  # none or one, shared by all variants of this classifier
+        self._network = network
         self._carried: dict[str, bytes] = {}
         self.name = name
         self.preprocessing = preprocessing
         self.class_names = checked_class_names(class_names, compiled.class_count, name)
         check_preprocessing(preprocessing, compiled.input_shape)
-        self.input_shape = compiled.input_shape
-        if None in compiled.input_shape and preprocessing is not None:
-            self.input_shape = tensor_shape(preprocessing) or compiled.input_shape
-        own = remarks(
-            compiled,
-            runs=engine is not None,
-            preprocessing=preprocessing,
-            class_names=self.class_names,
-        )
-        self.notes = (*notes, *own)
+        self.input_shape = sized(compiled.input_shape, preprocessing)
+        runs = network.lite is not None
+        self.notes = (*notes, *remarks(compiled, preprocessing, self.class_names, runs=runs))
 
     @classmethod
     def load(
@@ -160,14 +139,11 @@ class Classifier:
         self = cls.__new__(cls)
         self._fill(
             contract.get("name", opened.path.stem),
-            compiled,
-            engine,
+            Network(compiled, engine, source=opened, compared=None if notes else stored),
             preprocessing or stored,
             contract.get("class_names") if class_names is None else class_names,
             notes,
         )
-        self._archive = opened
-        self._compared = None if notes else stored
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
@@ -200,19 +176,17 @@ class Classifier:
         if target.suffix != ".keras":
             raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
         with self._lock, tempfile.TemporaryDirectory() as folder:
-            if self._archive is not None:
-                source = unchanged(self._archive).path
-                self._compare_once()
-            else:
-                source = Path(folder) / "network.keras"
-                self._compile_anew_if_trained()
-                self._model.save(source)
+            source = self._network.keras_file(Path(folder))
+            network = self._network.up_to_date(self.input_shape, self.preprocessing)
+            if network is not self._network and network.source is None:
+                self._tapped = False  # trained since
+            self._network = network
             contract = contract_of(
-                self.name, self.class_names, self.preprocessing, self.temperature, self._compiled
+                self.name, self.class_names, self.preprocessing, self.temperature, network.compiled
             )
             carried = {name: kept for name in archive.CARRIED if (kept := self.carried(name)) is not None}
             pictures = as_photos(training)
-            members = members_of(self._compiled, carried, pictures, self._profiled(pictures))
+            members = members_of(network.compiled, carried, pictures, self._profiled(pictures))
             archive.write(source, target, contract, members)
 
     def tensor(
@@ -271,20 +245,16 @@ class Classifier:
         """
         if tensors.shape[1:] != self.input_shape:
             check_shape(tensors.shape, self.input_shape)
-        return probabilities(self.engine.predict(tensors), self._compiled.head)
+        return self._network.predict(tensors)
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
         """Return a `predict_tensors` for many pictures, and from how many threads it is best called.
 
         It gives the same probabilities. Its networks, one for each core, are made at the first call and kept.
         """
-        data = self._compiled.data
-        if data is None or self._engine is None:
+        lanes, head = self._network.lanes, self.head
+        if lanes is None:
             return self.predict_tensors, 1
-        with self._lock:
-            lanes = self._lanes[0] if self._lanes else Lanes(data)
-            self._lanes[:] = [lanes]
-        head = self._compiled.head
         return lambda tensors: probabilities(lanes.predict(tensors), head), lanes.count
 
     def probabilities(
@@ -346,7 +316,7 @@ class Classifier:
         ValueError
             Its tensors do not fit the network.
         """
-        check_preprocessing(preprocessing, self._compiled.input_shape)
+        check_preprocessing(preprocessing, self._network.compiled.input_shape)
         return self._with(preprocessing=preprocessing)
 
     def tempered(self, temperature: float) -> Self:
@@ -398,7 +368,7 @@ class Classifier:
     def carried(self, name: str) -> bytes | None:
         """Return the member of this name, from `carrying` or else from the file; None where there is none."""
         kept = self._carried.get(name)
-        return kept if kept is not None or self._archive is None else self._archive.member(name)
+        return kept if kept is not None or self.source is None else self.source.member(name)
 
     def _with(self, **changes: Any) -> Self:
         other = object.__new__(type(self))
@@ -414,33 +384,18 @@ class Classifier:
         photos
             Photos to compare on, beside the inputs that `save` compares on.
         """
-        from kit.engine import KerasEngine  # noqa: PLC0415 (not needed to predict)
-
-        trials = agreement.trial_tensors(self.input_shape, self.preprocessing)
         tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
-        return agreement.verify(KerasEngine(self.model), self.engine, self.head, trials, tensors)
+        return self._network.verify(self.input_shape, self.preprocessing, tensors)
 
     @property
     def engine(self) -> Engine:
         """What runs the network; where that is Keras, it is made at the first use."""
-        if self._engine is None:
-            from kit.engine import KerasEngine  # noqa: PLC0415 (rarely needed)
-
-            with self._lock:
-                if self._engine is None:
-                    self._engine = KerasEngine(self.model)
-        return self._engine
+        return self._network.engine
 
     @property
     def model(self) -> Any:
         """The Keras model; of a loaded classifier it is opened at the first use, which imports TensorFlow."""
-        if self._model is None:
-            from kit import conversion  # noqa: PLC0415 (not needed to predict)
-
-            with self._lock:
-                if self._model is None and self._archive is not None:
-                    self._model = conversion.load_keras(unchanged(self._archive).path)
-        return self._model
+        return self._network.model
 
     @property
     def taps(self) -> Taps | None:
@@ -451,40 +406,38 @@ class Classifier:
         """
         with self._lock:
             if not self._tapped:
-                height, width, _ = self.input_shape
-                size = None if height is None or width is None else (height, width)
-                self._taps = restore_taps(self._archive, lambda: self.model, self._compiled.input_shape, size)
+                self._taps = self._network.taps(self.input_shape)
                 self._tapped = True
             return self._taps
 
     @property
     def head(self) -> str:
         """What the last layer puts out, one of `kit.heads.HEADS`."""
-        return self._compiled.head
-
-    def __repr__(self) -> str:
-        sides = "x".join("?" if side is None else str(side) for side in self.input_shape)
-        runner = "Keras" if self._compiled.data is None else "LiteRT"
-        known = "" if self.preprocessing is not None else ", preprocessing unknown"
-        return f"Classifier({self.name!r}, {sides} -> {len(self.class_names)} classes, {runner}{known})"
+        return self._network.compiled.head
 
     @property
     def compiled(self) -> bytes | None:
         """The network in the ``.tflite`` format; None where it runs in Keras alone."""
-        return self._compiled.data
+        return self._network.compiled.data
 
     @property
     def source(self) -> Archive | None:
         """The file that this classifier came from; None of one made from a model."""
-        return self._archive
+        return self._network.source
+
+    def __repr__(self) -> str:
+        sides = "x".join("?" if side is None else str(side) for side in self.input_shape)
+        runner = "Keras" if self.compiled is None else "LiteRT"
+        known = "" if self.preprocessing is not None else ", preprocessing unknown"
+        return f"Classifier({self.name!r}, {sides} -> {len(self.class_names)} classes, {runner}{known})"
 
     def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
-        if self._archive is None:
+        if self.source is None:
             raise TypeError(
                 "Expected a classifier from a file, since another process opens the file for itself,"
                 f" received {self.name!r} made from a model; save it and use Classifier.load"
             )
-        path = self._archive.path.resolve()
+        path = self.source.path.resolve()
         return _reopened, (path, self.preprocessing, self.class_names, self.temperature, self._carried)
 
     def _profiled(self, training: Sequence[Photo]) -> Taps | None:
@@ -494,25 +447,6 @@ class Classifier:
             return taps
         self._taps = taps.with_profile(np.concatenate([self.tensor(photo) for photo in training]))
         return self._taps
-
-    def _compile_anew_if_trained(self) -> None:
-        from kit import conversion  # noqa: PLC0415 (loaded already)
-
-        weights = conversion.fingerprint(self._model)
-        if weights != self._weights:
-            self._compiled = conversion.describe(self._model, self.preprocessing)
-            self._engine = self._compiled.engine()
-            self._lanes, self._weights, self._tapped = [], weights, False
-
-    def _compare_once(self) -> None:
-        """Compare with Keras in the range of this preprocessing, unless the file was saved with it."""
-        if self._compiled.data is not None and (
-            self._compared is None or self._compared != self.preprocessing
-        ):
-            verification = self.verify()
-            data = self._compiled.data if verification.agrees else None
-            self._compiled = replace(self._compiled, data=data, max_difference=verification.max_difference)
-            self._compared = self.preprocessing
 
 
 def _reopened(

@@ -4,7 +4,6 @@
 that TensorFlow takes is given back, and its messages do not reach the notebook.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -225,14 +224,6 @@ def convert(path: str | PathLike[str]) -> Compiled:
             raise ValueError(found["error"])
         data = Path(folder) / "model.tflite"
         return Compiled.from_contract(found, data.read_bytes() if data.exists() else None)
-
-
-def fingerprint(model: Any) -> str:
-    """Return a digest of the weights that a Keras model has in memory, which training on changes."""
-    total = hashlib.sha256()
-    for array in model.get_weights():
-        total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
 
 
 def _import_keras() -> Any:

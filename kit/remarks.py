@@ -10,7 +10,7 @@ _SHOWN = 3
 
 
 def remarks(
-    compiled: Compiled, *, runs: bool, preprocessing: Preprocessing | None, class_names: Sequence[str]
+    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str], *, runs: bool
 ) -> tuple[str, ...]:
     """Return remarks on a classifier; none on an ordinary one.
 
@@ -18,12 +18,12 @@ def remarks(
     ----------
     compiled
         What is known of its network.
-    runs
-        Whether the compiled form runs on this machine.
     preprocessing
         The one in use, if one is known.
     class_names
         In the order of the outputs.
+    runs
+        Whether the compiled form runs on this machine.
     """
     found = []
     if compiled.data is None:

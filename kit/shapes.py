@@ -20,6 +20,13 @@ def tensor_shape(preprocessing: Preprocessing) -> tuple[int, int, int] | None:
     return turned.get(preprocessing.layout, (height, width, channels))
 
 
+def sized(expected: Shape, preprocessing: Preprocessing | None) -> Shape:
+    """Shape of the tensors that a network gets: one that it leaves open is set by the preprocessing."""
+    if None not in expected or preprocessing is None:
+        return expected
+    return tensor_shape(preprocessing) or expected
+
+
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     """Refuse tensors that the network does not take, with the setting that helps."""
     shape = received[1:]

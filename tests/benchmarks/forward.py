@@ -34,7 +34,7 @@ def variants(name: str) -> tuple[dict[str, Callable[[], Any]], str]:
     photo = samples.photos("fashion_mnist" if name == "fashion_mnist" else "imagenet")[0]
     tensor = classifier.tensor(photo)
     engine = classifier.engine
-    bare = Interpreter(model_content=classifier._compiled.data, num_threads=engine.threads)
+    bare = Interpreter(model_content=classifier.compiled, num_threads=engine.threads)
     bare.allocate_tensors()
     entry, result = bare.get_input_details()[0]["index"], bare.get_output_details()[0]["index"]
 
