@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.agreement import largest_difference, trial_tensors
+from kit.agreement import Verification, largest_difference, trial_tensors, verify
 from kit.preprocessing import Preprocessing
 
 
@@ -31,6 +31,12 @@ def test_what_is_no_number_never_agrees():
     assert largest_difference(Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES) == float("inf")
 
 
+def test_a_verdict_counts_photos_apart_from_trials():
+    engines = Fixed(0.5, 0.5), Fixed(0.75, 0.25)
+    assert verify(*engines, "softmax", BATCHES) == Verification(0.25, 0, agrees=False)
+    assert verify(engines[0], engines[0], "softmax", BATCHES, BATCHES[1:]) == Verification(0, 1, agrees=True)
+
+
 def test_trial_inputs_are_the_same_at_every_call():
     for first, second in zip(trial_tensors((8, 9, 3)), trial_tensors((8, 9, 3)), strict=True):
         assert np.array_equal(first, second)
@@ -41,6 +47,10 @@ def test_trial_inputs_fit_any_network(shape):
     for batch in trial_tensors(shape):
         assert batch.shape[1:] == shape
         assert batch.dtype == np.float32
+
+
+def test_open_sides_are_tried_at_96_pixels():
+    assert {batch.shape[1:] for batch in trial_tensors((None, 40, 3))} == {(96, 40, 3)}
 
 
 def test_without_a_preprocessing_the_usual_ranges_are_covered():

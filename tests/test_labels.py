@@ -1,9 +1,9 @@
-"""Labels by name or by index stand for class indices; any other is refused in one line."""
+"""Labels by name or by index stand for class indices; names are one for each class."""
 
 import numpy as np
 import pytest
 
-from kit.labels import class_indices
+from kit.labels import checked_class_names, class_indices
 
 NAMES = ("coat", "dress", "bag", "coat", "7")
 
@@ -41,3 +41,14 @@ def test_a_name_may_be_a_number():
 def test_labels_that_do_not_fit_are_refused(labels, error, message):
     with pytest.raises(error, match=message):
         class_indices(labels, NAMES, 3)
+
+
+def test_names_are_one_for_each_class():
+    assert checked_class_names(["cat", 7], 2, "small") == ("cat", "7")
+    assert checked_class_names(None, 3, "small") == ("class 0", "class 1", "class 2")
+    with pytest.raises(ValueError, match="Expected 3 class names, one for each class of 'small', received 2"):
+        checked_class_names(["cat", "dog"], 3, "small")
+    with pytest.raises(
+        TypeError, match="Expected class names as a sequence of texts, received one text 'cat'"
+    ):
+        checked_class_names("cat", 3, "small")

@@ -4,7 +4,8 @@ import pytest
 
 from kit import archive, cache, conversion
 from kit.compiled import Compiled
-from kit.restoring import restore
+from kit.restoring import restore, restore_taps, unchanged
+from kit.taps import Taps
 from tests import networks
 
 SMALL = Compiled("softmax", (28, 28, 1), 3, b"", 1e-7)
@@ -119,3 +120,67 @@ def test_a_contract_that_is_not_understood_ends_in_one_line(tmp_path, converted)
     path = saved(tmp_path, networks.small_compiled(), head="softmaxx")
     with pytest.raises(ValueError, match=r"in the contract, received 'softmaxx' of 'saved.keras'"):
         restore(archive.read(path))
+
+
+SHAPE = (28, 28, 1)
+
+
+@pytest.fixture
+def asked():
+    """Models that taps were made from."""
+    return []
+
+
+@pytest.fixture
+def model(asked):
+    def give():
+        asked.append(networks.small())
+        return asked[-1]
+
+    return give
+
+
+def test_taps_in_the_file_come_first(tmp_path, folder, model, asked):
+    source = saved(tmp_path, networks.small_compiled())
+    contract = archive.read(source).contract
+    archive.write(source, tmp_path / "tapped.keras", contract, {archive.TAPS: Taps(b"x", (8,)).to_bytes()})
+    assert restore_taps(archive.read(tmp_path / "tapped.keras"), model, SHAPE, (28, 28)).widths == (8,)
+    assert asked == []
+
+
+def test_taps_of_a_plain_file_are_made_once(tmp_path, folder, model, asked):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, SMALL)
+    first, second = (restore_taps(opened, model, SHAPE, (28, 28)) for _ in range(2))
+    assert (first.widths, second.widths, len(asked)) == ((8,), (8,), 1)
+    assert first.compiled == second.compiled
+
+
+def test_a_network_without_taps_is_not_tapped_again(tmp_path, folder, asked):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, SMALL)
+    keras = networks.imported_keras()
+
+    def give():
+        asked.append(keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()]))
+        return asked[-1]
+
+    assert [restore_taps(opened, give, SHAPE, None) for _ in range(2)] == [None, None]
+    assert len(asked) == 1
+
+
+def test_taps_for_one_size_of_an_open_network_are_not_kept(tmp_path, folder, model, asked):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, SMALL)
+    for _ in range(2):
+        restore_taps(opened, model, (None, None, 1), (28, 28))
+    assert len(asked) == 2
+    assert restore_taps(None, model, SHAPE, None).widths == (8,)
+
+
+def test_a_file_that_was_replaced_is_refused(tmp_path):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    assert unchanged(opened) is opened
+    keras_file(tmp_path / "plain.keras", b'{"class_name": "Functional", "config": {}}')
+    with pytest.raises(ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"):
+        unchanged(opened)
