@@ -22,6 +22,7 @@ from kit.archive import NOVELTY
 from kit.checking import integers, known
 from kit.classifier import Classifier
 from kit.images import Photo, as_photos, load_image
+from kit.labels import Labels, class_indices
 from kit.perturbation import PARAMETERS, Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
@@ -58,7 +59,7 @@ class Explorer(anywidget.AnyWidget):
     photos
         One or more photographs, or anything :func:`kit.load_image` opens.
     labels
-        For each photograph the index of the class that it shows, or None where that is not known.
+        For each photograph the class that it shows, by name or index, or None where that is not known.
     ahead
         While no hand moves, the page asks for the answers at up to this many places of the slider under the
         pointer and keeps them, so that moving there shows them in the next frame. 0 turns that off, which
@@ -79,9 +80,9 @@ class Explorer(anywidget.AnyWidget):
     Raises
     ------
     TypeError
-        For an unknown keyword.
+        For an unknown keyword, or a file's name in place of the classifier.
     ValueError
-        For no photographs, or a number of labels that does not fit.
+        For no photographs, another number of labels, or one that is no class.
     """
 
     _esm = Path(__file__).with_suffix(".js")
@@ -95,17 +96,18 @@ class Explorer(anywidget.AnyWidget):
         classifier: Classifier,
         photos: Photo | str | Path | Sequence[Any],
         *,
-        labels: Sequence[int | None] | None = None,
+        labels: Labels | int | str | None = None,
         ahead: int = 320,
     ) -> None:
+        if not isinstance(classifier, Classifier):
+            received = type(classifier).__name__
+            msg = f"Expected a Classifier, received {received}; see kit.Classifier and kit.Classifier.load"
+            raise TypeError(msg)
         opened = as_photos(photos)
         if not opened:
             msg = "Expected at least one photograph, received none; give a path, an array or a list of them"
             raise ValueError(msg)
-        expected = (None,) * len(opened) if labels is None else tuple(labels)
-        if len(expected) != len(opened):
-            msg = f"Expected {len(opened)} labels, one for each photograph, received {len(expected)}"
-            raise ValueError(msg)
+        expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
@@ -164,10 +166,11 @@ class Explorer(anywidget.AnyWidget):
         probabilities.flags.writeable = False
         return probabilities
 
-    def add(self, source: Any, name: str | None = None, label: int | None = None) -> None:
+    def add(self, source: Any, name: str | None = None, label: int | str | None = None) -> None:
         """Open one more picture (whatever :func:`kit.load_image` takes) and show it."""
+        (expected,) = class_indices([label], self.classifier.class_names, 1)
         with self._lock:
-            added = self._add(load_image(source, name=name), label)
+            added = self._add(load_image(source, name=name), expected)
             self._refresh_panel()
             self.settings = self.settings | {"photo": added}
 

@@ -43,14 +43,16 @@ def checked_class_names(class_names: Iterable[str] | None, count: int, network: 
     return names
 
 
-def class_indices(labels: Labels | None, class_names: Sequence[str], count: int) -> tuple[int | None, ...]:
+def class_indices(
+    labels: Labels | int | str | None, class_names: Sequence[str], count: int
+) -> tuple[int | None, ...]:
     """Return the index of the class that each label names.
 
     Parameters
     ----------
     labels
-        Index or name of a class for each picture, None where it is not known; None if none is. A name that
-        several classes share stands for the first.
+        Index or name of a class for each picture, None where it is not known; None if none is. One picture
+        may have its label alone, without a list. A name that several classes share stands for the first.
     class_names
         All classes in order.
     count
@@ -68,6 +70,8 @@ def class_indices(labels: Labels | None, class_names: Sequence[str], count: int)
     """
     if labels is None:
         return (None,) * count
+    if isinstance(labels, (str, int, np.integer)):
+        labels = (labels,)
     if len(labels) != count:
         raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}

@@ -316,6 +316,24 @@ def test_constructor_says_what_is_missing(classifier, photos):
         Explorer(classifier, photos, photo_size=3)
 
 
+def test_constructor_asks_for_a_classifier(photos):
+    with pytest.raises(TypeError, match=r"Expected a Classifier, received str; see .*Classifier\.load"):
+        Explorer("my_model.keras", photos)
+
+
+def test_labels_are_names_or_indices(classifier, photos):
+    by_name = Explorer(classifier, photos, labels=["Egyptian cat", None])
+    by_index = Explorer(classifier, photos[0], labels=classifier.class_names.index("Egyptian cat"))
+    assert by_name._view.label == by_index._view.label == classifier.class_names.index("Egyptian cat")
+    with pytest.raises(ValueError, match="Expected a label from 0 to 999, received 1000"):
+        Explorer(classifier, photos[0], labels=[1000])
+    with pytest.raises(ValueError, match="did you mean 'Egyptian cat'"):
+        Explorer(classifier, photos[0], labels="Egyptian cats")
+    with pytest.raises(ValueError, match="received 1000"):
+        by_name.add(photos[1], label=1000)
+    assert len(by_name.photos) == 2
+
+
 def test_an_unknown_preprocessing_says_what_is_assumed(classifier, photos):
     unknown = classifier.using(classifier.preprocessing)
     unknown.preprocessing = None

@@ -14,6 +14,13 @@ def test_labels_are_indices_names_or_unknown():
     assert class_indices(None, NAMES, 2) == (None, None)
 
 
+@pytest.mark.parametrize("label", [1, np.int64(1), "dress"])
+def test_one_picture_may_have_its_label_alone(label):
+    assert class_indices(label, NAMES, 1) == (1,)
+    with pytest.raises(ValueError, match="Expected 2 labels, one for each picture, received 1"):
+        class_indices(label, NAMES, 2)
+
+
 def test_a_name_that_two_classes_share_stands_for_the_first():
     assert class_indices(["coat"], NAMES, 1) == (0,)
 
