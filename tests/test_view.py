@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from kit import faults, fit_novelty, load_image, samples, view
+from kit import Classifier, faults, fit_novelty, load_image, samples, view
 from kit.outliers import outliers
 from kit.perturbation import PARAMETERS
 from kit.scaling import SCALINGS
+from tests.networks import imported_keras
 
 NAMES = ("cat.jpg", "espresso.jpg")
 ESPRESSO = 967
@@ -165,6 +166,21 @@ def test_an_unknown_preprocessing_starts_from_the_commonest():
     assumed = view.assumed_preprocessing(unknown)
     assert assumed.input_shape == (28, 28, 1)
     assert assumed.scaling == SCALINGS["0..1"]
+
+
+def test_what_is_assumed_follows_from_the_network():
+    keras = imported_keras()
+
+    def assumed(shape, *first):
+        last = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
+        return view.assumed_preprocessing(Classifier(keras.Sequential([keras.Input(shape), *first, *last])))
+
+    inside = assumed((32, 48, 3), keras.layers.Rescaling(1 / 127.5, offset=-1))
+    assert inside.scaling == SCALINGS["0..255"]
+    assert inside.size == (32, 48)
+    assert assumed((None, None, 3)).size == (224, 224)
+    first = assumed((3, 32, 48), keras.layers.Permute((2, 3, 1)))
+    assert (first.layout, first.size, first.channels) == ("channels_first", (32, 48), "rgb")
 
 
 def test_the_verdict_can_be_none_of_these():
