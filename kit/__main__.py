@@ -2,13 +2,22 @@
 
 import argparse
 import json
+import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from kit.classifier import Classifier
+    from kit.preprocessing import Preprocessing
 
 CLEAN, NAMED, CANNOT_TELL, BAD_INPUT = range(4)
 """Exit codes."""
+INTERRUPTED = 130
+"""The one that shells give to a program that was interrupted."""
+PROGRAM = "python -m kit"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -20,18 +29,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code.
 
     0: nothing is wrong. 1: a cause is named. 2: it cannot be told. 3: bad input, told in one line.
+    130: interrupted.
     """
     given = _parser().parse_args(arguments)
     try:
-        return _diagnose(given)
+        code = _diagnose(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has read enough, as head does; what is left would be written once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD_INPUT
     except (OSError, TypeError, ValueError) as error:
         line = " ".join(str(error).split()) or type(error).__name__
-        sys.stderr.write(f"kit diagnose: {line}\n")
+        sys.stderr.write(f"{PROGRAM} diagnose: {line}\n")
         return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{PROGRAM} diagnose: interrupted\n")
+        return INTERRUPTED
+    return code
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="kit", description="Find out why an image classifier gets a picture wrong.")
+    parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     diagnose = commands.add_parser(
         "diagnose",
@@ -43,41 +62,97 @@ def _parser() -> _Parser:
     diagnose.add_argument(
         "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
     )
-    diagnose.add_argument(
-        "--preprocessing", metavar="FILE.json", help="the preprocessing in use, in place of the model's own"
+    in_use = diagnose.add_mutually_exclusive_group()
+    in_use.add_argument(
+        "--preprocessing",
+        metavar="FILE.json",
+        help="the preprocessing in use, in place of the model's own: what Preprocessing.to_json gives, or a "
+        "file of KerasHub, Hugging Face or timm",
     )
-    diagnose.add_argument("--application", metavar="NAME", help="the same, by a name of keras.applications")
+    in_use.add_argument(
+        "--application",
+        metavar="NAME",
+        help="the same, by a name of keras.applications, in the size of the model's input",
+    )
+    in_use.add_argument(
+        "--scaling",
+        metavar="NAME",
+        help="the same, for RGB resized to the model's input, by the name of the scaling: 0..255, 0..1, "
+        "-1..1, imagenet, caffe or lite",
+    )
     diagnose.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
 
 def _diagnose(given: argparse.Namespace) -> int:
-    from kit.classifier import Classifier  # noqa: PLC0415 (--help stays fast)
-    from kit.diagnosis import diagnose  # noqa: PLC0415
+    from kit.diagnosis import diagnose  # noqa: PLC0415 (--help stays fast)
     from kit.images import load_image  # noqa: PLC0415
-    from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
-    preprocessing = None
-    if given.application is not None:
-        preprocessing = Preprocessing.for_application(given.application)
-    if given.preprocessing is not None:
-        text = Path(given.preprocessing).read_text(encoding="utf-8")
-        ours = '"kit.preprocessing"' in text
-        preprocessing = (
-            Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(given.preprocessing))
-        )
     photos = [load_image(path) for path in given.pictures]
-    classifier = Classifier.load(given.model, preprocessing=preprocessing)
-    if classifier.preprocessing is None:
-        raise ValueError(
-            f"Expected a model that carries its preprocessing, received {Path(given.model).name!r} without; "
-            "give --preprocessing FILE.json or --application NAME"
-        )
+    classifier = _classifier(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)
-    shown = json.dumps(diagnosis.to_dict(), indent=2, ensure_ascii=False) if given.json else diagnosis.text()
+    if given.json:
+        shown = json.dumps(_finite(diagnosis.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    else:
+        shown = diagnosis.text()
     sys.stdout.write(f"{shown}\n")
     return {"clean": CLEAN, "named": NAMED, "cannot_tell": CANNOT_TELL}[diagnosis.verdict]
+
+
+def _classifier(given: argparse.Namespace) -> "Classifier":
+    """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
+    from kit import archive  # noqa: PLC0415
+    from kit.classifier import Classifier  # noqa: PLC0415
+    from kit.preprocessing import Preprocessing  # noqa: PLC0415
+    from kit.view import assumed_preprocessing  # noqa: PLC0415
+
+    if given.preprocessing is not None:
+        return Classifier.load(given.model, preprocessing=_preprocessing(given.preprocessing))
+    if given.application is None and given.scaling is None:
+        if (archive.read(given.model).contract or {}).get("preprocessing") is None:
+            name = Path(given.model).name
+            raise ValueError(
+                f"Expected a model that carries its preprocessing, received {name!r} without;"
+                " say how your code prepares a picture: --scaling 0..1, --application MobileNetV2 or "
+                "--preprocessing FILE.json (see --help)"
+            )
+        return Classifier.load(given.model)
+    # Refused before the model is opened, if the name is wrong.
+    if given.application is not None:
+        named = Preprocessing.for_application(given.application)
+    else:
+        named = Preprocessing(scaling=given.scaling)
+    classifier = Classifier.load(given.model)
+    usual = assumed_preprocessing(classifier)
+    size = usual.size or named.size
+    if given.application is not None:
+        return classifier.using(named.replace(size=size, layout=usual.layout))
+    return classifier.using(usual.replace(scaling=named.scaling))
+
+
+def _preprocessing(path: str) -> "Preprocessing":
+    from kit.preprocessing import Preprocessing  # noqa: PLC0415
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text in UTF-8"
+        raise ValueError(
+            f"Expected a preprocessing as a JSON file, received {path!r} ({reason}); write one with "
+            "kit.Preprocessing(…).to_json()"
+        ) from error
+    ours = '"kit.preprocessing"' in text
+    return Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(path))
+
+
+def _finite(value: Any) -> Any:
+    """Put null for what JSON has no number for, in nested dictionaries and lists."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:

@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kit import Preprocessing, samples
 from kit.__main__ import main
+from tests.networks import imported_keras
 
 DATA = Path(__file__).parents[1] / "data"
 MODEL = str(DATA / "models" / "efficientnet_lite0.keras")
@@ -43,7 +46,57 @@ def test_labels_can_be_names_or_left_open(capsys):
     assert main(["diagnose", MODEL, *PICTURES, "--labels", f"{name},,{CLASSES['koala.jpg']},"]) in {0, 2}
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A network for 32 by 32 pixels that scales inside, as Keras alone writes it; compiled once."""
+    keras = imported_keras()
+    layers = keras.layers
+    last = [layers.Rescaling(1 / 255), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    file = tmp_path_factory.mktemp("plain") / "plain.keras"
+    keras.Sequential([keras.Input((32, 32, 3)), *last]).save(file)
+    return str(file)
+
+
+def test_a_model_without_a_preprocessing_is_refused_before_it_is_compiled(tmp_path, plain, capsys):
+    broken = tmp_path / "broken.keras"
+    with zipfile.ZipFile(plain) as whole, zipfile.ZipFile(broken, "w") as part:
+        for name in whole.namelist():
+            content = whole.read(name)
+            part.writestr(name, content[: len(content) // 2] if name.endswith(".h5") else content)
+    assert main(["diagnose", str(broken), PICTURES[0]]) == 3
+    assert "Expected a model that carries its preprocessing" in capsys.readouterr().err
+
+
+def test_the_preprocessing_can_be_told_by_a_scaling_or_a_family_in_the_size_of_the_network(plain, capsys):
+    # The networks that the families are named after take 224 by 224 pixels.
+    for told in (["--scaling", "0..1"], ["--application", "MobileNetV2"]):
+        assert main(["diagnose", plain, PICTURES[0], *told, "--json"]) == 1
+        found = json.loads(capsys.readouterr().out)["findings"][0]
+        assert "expects 0..255" in found["summary"]
+    assert main(["diagnose", plain, PICTURES[0], "--scaling", "0..255", "--json"]) != 1
+    assert json.loads(capsys.readouterr().out)["cause"] is None
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path, capsys):
+    keras = imported_keras()
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    )
+    network.set_weights([np.full(weight.shape, np.nan, np.float32) for weight in network.get_weights()])
+    network.save(tmp_path / "nan.keras")
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    main(["diagnose", str(tmp_path / "nan.keras"), PICTURES[0], "--scaling", "0..1", "--json"])
+    assert json.loads(capsys.readouterr().out, parse_constant=refuse)["photos"] == 1
+
+
 BAD = [
+    ([PICTURES[0], "--preprocessing", "nothing.json"], "received 'nothing.json' (No such file or directory)"),
+    ([PICTURES[0], "--preprocessing", PICTURES[0]], "(no text in UTF-8)"),
+    ([PICTURES[0], "--preprocessing", str(DATA)], "(Is a directory)"),
+    ([PICTURES[0], "--scaling", "0-1"], "did you mean '0..1'"),
     (["nothing.jpg"], "which does not exist"),
     ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each picture, received 2"),
     ([PICTURES[0], "--labels", "no such class"], "Expected a label out of 1000 class names"),
@@ -61,9 +114,22 @@ def test_bad_input_is_told_in_one_line(arguments, message, capsys):
     assert told.out == ""
 
 
-@pytest.mark.parametrize("arguments", [[], ["diagnose"], ["diagnosis", MODEL]])
+TWO = ["diagnose", MODEL, PICTURES[0], "--scaling", "0..1", "--application", "MobileNetV2"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["diagnose"], ["diagnosis", MODEL], TWO])
 def test_a_wrong_command_is_bad_input_too(arguments):
     command = [sys.executable, "-m", "kit", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=DATA.parent)
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("python -m kit")
+
+
+def test_a_reader_that_has_read_enough_gets_no_traceback(twice):
+    command = [sys.executable, "-m", "kit", "diagnose", MODEL, PICTURES[0], "--preprocessing", twice]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=DATA.parent
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
