@@ -75,6 +75,26 @@ def test_glass_moves_pixels_by_the_stated_deviation():
     assert abs(moved.mean()) < 0.1
 
 
+def test_glass_moves_rows_and_columns_by_fields_of_their_own_and_nothing_past_the_border():
+    places = np.indices((200, 200)).astype(np.uint8)
+    down, across = (
+        glass_blur(np.repeat(each[..., None], 3, axis=2), 4.0, 1)[..., 0].astype(float) - each
+        for each in places
+    )
+    inside = slice(20, -20)
+    one, other = (moved[inside, inside].ravel() for moved in (down, across))
+    assert abs(one.std() / other.std() - 1) < 0.05
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
+    # A pixel that would come from outside comes from the border, and not from the opposite one.
+    assert across[:, 0].max() < 5 * 4
+    assert across[:, -1].min() > -5 * 4
+
+
+@pytest.mark.parametrize("blur", [defocus_blur, glass_blur, motion_blur, zoom_blur])
+def test_next_to_no_blur_changes_next_to_nothing(cat, blur):
+    assert np.abs(blur(cat, 0.01).astype(float) - cat).mean() < 0.1
+
+
 def test_zoom_keeps_the_centre_and_spreads_the_border():
     spread = zoom_blur(dot(101), 0.1)
     np.testing.assert_allclose(spread, dot(101), atol=10)

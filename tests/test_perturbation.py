@@ -1,8 +1,10 @@
 """A perturbation is a value: checked, comparable, repeatable, and applied in the order of a camera."""
 
+import inspect
 import io
 import math
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
@@ -141,21 +143,43 @@ def test_a_picture_too_long_for_jpeg_is_refused():
     assert Perturbation(noise=3).apply(long).size == (1, 65_501)
 
 
+CAMERA = {
+    "flip_horizontal": True,
+    "flip_vertical": True,
+    "rotation": 12,
+    "elastic": 1.5,
+    "occlusion": 0.1,
+    "fog": 1,
+    "snow": 1,
+    "frost": 1,
+    "glass_blur": 1,
+    "defocus_blur": 1.5,
+    "blur": 1.5,
+    "zoom_blur": 8,
+    "motion_blur": 5,
+    "brightness": 1.6,
+    "lift": 12,
+    "contrast": 0.7,
+    "fade": 0.2,
+    "shot_noise": 15,
+    "noise": 20,
+    "impulse_noise": 0.05,
+    "white_balance": 0.3,
+    "downscale": 1.5,
+    "pixelate": 2,
+    "jpeg_quality": 35,
+}
+"""Scene, weather, lens, light, sensor, file, in the order in which they happen."""
+SEEDED = {"elastic", "fog", "snow", "frost", "glass_blur", "shot_noise", "noise", "impulse_noise"}
+
+
 def test_the_order_is_that_of_a_camera():
-    everything = Perturbation(
-        brightness=1.6, noise=20, seed=3, contrast=0.7, blur=1.5, jpeg_quality=35, rotation=12
-    )
+    assert list(CAMERA) == [name for name, parameter in PARAMETERS.items() if not parameter.of]
     step_by_step = scene()
-    for single in (
-        Perturbation(rotation=12),
-        Perturbation(blur=1.5),
-        Perturbation(brightness=1.6),
-        Perturbation(contrast=0.7),
-        Perturbation(noise=20, seed=3),
-        Perturbation(jpeg_quality=35),
-    ):
-        step_by_step = single.apply(step_by_step)
-    np.testing.assert_array_equal(everything.apply(scene()).pixels, step_by_step.pixels)
+    for name, value in CAMERA.items():
+        step_by_step = Perturbation(**{name: value}, seed=3).apply(step_by_step)
+    everything = Perturbation(**CAMERA, seed=3).apply(scene())
+    np.testing.assert_array_equal(everything.pixels, step_by_step.pixels)
 
 
 def test_an_identity_gives_the_photo_itself():
@@ -197,7 +221,8 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
 def test_the_repr_tells_what_is_not_neutral():
     assert repr(Perturbation()) == "Perturbation()"
     assert repr(Perturbation(1.4, 20, seed=3)) == "Perturbation(brightness=1.4, noise=20.0, seed=3)"
-    assert repr(Perturbation(brightness=-0.0)) == "Perturbation(brightness=0.0)"
+    for zero in (-0.0, np.float32(-0.0)):
+        assert repr(Perturbation(brightness=zero)) == "Perturbation(brightness=0.0)"
     assert eval(repr(Perturbation(blur=2, jpeg_quality=40))) == Perturbation(blur=2, jpeg_quality=40)  # noqa: S307
 
 
@@ -271,6 +296,14 @@ def test_the_table_of_parameters_describes_the_perturbation():
             assert Perturbation(**{name: bound}).apply(scene(12, 16)).size == (12, 16)
 
 
+def test_bounds_are_those_that_are_documented():
+    entries = re.findall(r"^((?:\w+, )*\w+)\n((?: {4}.*\n)+)", inspect.getdoc(Perturbation), re.MULTILINE)
+    told = {name: text for names, text in entries for name in names.split(", ")}
+    for name, parameter in PARAMETERS.items():
+        if parameter.kind != "switch":
+            assert f"{parameter.low:g}..{parameter.high:g}" in told[name], name
+
+
 def test_a_single_pixel_can_be_perturbed():
     dot = Photo.from_array(np.full((1, 1, 3), 100, np.uint8))
     settings = Perturbation(brightness=1.2, noise=1, contrast=0.5, blur=2, jpeg_quality=90, rotation=30)
@@ -293,6 +326,10 @@ def test_every_parameter_is_seeded_repeatable_and_the_same_on_any_thread(name):
     with ThreadPoolExecutor(4) as pool:
         received = list(pool.map(lambda setting: setting.apply(scene(28, 40)).pixels.tobytes(), settings * 3))
     assert received == expected * 3
+    drawn = {
+        Perturbation(**{name: CAMERA[name]}, seed=seed).apply(scene()).pixels.tobytes() for seed in (0, 1)
+    }
+    assert (len(drawn) == 2) == (name in SEEDED)
     photo = scene(28, 40)
     assert Perturbation(**{name: parameter.neutral}).apply(photo) is photo
     assert any(pixels != photo.pixels.tobytes() for pixels in expected)
@@ -309,5 +346,6 @@ def test_what_only_steers_another_parameter_changes_nothing_alone():
 def test_a_flip_is_true_or_false():
     assert Perturbation(flip_vertical=1.0) == Perturbation(flip_vertical=np.True_)
     assert repr(Perturbation(flip_vertical=1)) == "Perturbation(flip_vertical=True)"
-    with pytest.raises(ValueError, match=r"^Expected flip_vertical as True or False, received 2$"):
-        Perturbation(flip_vertical=2)
+    for other in (2, 0.5):
+        with pytest.raises(ValueError, match=rf"^Expected flip_vertical as True or False, received {other}$"):
+            Perturbation(flip_vertical=other)

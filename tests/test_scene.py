@@ -34,6 +34,30 @@ def test_an_elastic_displacement_has_the_stated_deviation_along_both_axes():
         assert abs(inside.std() - 3) < 0.15
 
 
+def neighbours(moved, axis):
+    """Correlation of the values beside each other along an axis of (pictures, rows, columns)."""
+    one, other = (np.delete(moved, edge, axis).ravel() for edge in (0, -1))
+    return np.corrcoef(one, other)[0, 1]
+
+
+def test_an_elastic_field_is_as_smooth_as_each_side_asks_and_never_rougher_than_a_pixel():
+    # A Gaussian of 1 % of a side s leaves a correlation of exp(-1 / (4 s**2)) between neighbours: 2.5 pixels
+    # on a side of 250, 1 pixel on one of 100 and, since that is the least, on one of 28.
+    for height, width, expected in [
+        (100, 250, (0.78, 0.96)),
+        (250, 100, (0.96, 0.78)),
+        (28, 28, (0.78, 0.78)),
+    ]:
+        columns = np.indices((height, width))[1]
+        pixels = np.repeat(columns.astype(np.uint8)[..., None] * (250 // width), 3, axis=2)
+        moved = np.stack([scene.elastic(pixels, 1.5, seed)[..., 0] for seed in range(8)]) / (250 // width)
+        moved = (moved - columns)[:, 7:-7, 7:-7]
+        assert abs(moved.std() - 1.5) < 0.12
+        rounding = 1 / (12 * (250 // width) ** 2) / moved.var()
+        for axis, correlation in zip((1, 2), expected, strict=True):
+            assert abs(neighbours(moved, axis) / (1 - rounding) - correlation) < 0.03
+
+
 def test_one_field_is_scaled():
     fine = (slope(1, 120) * 2).astype(np.uint8)
     weak, strong = (
