@@ -13,6 +13,7 @@ from kit import cache
 from kit.diagnosis.basis import Basis
 from kit.diagnosis.laboratory import Laboratory
 from kit.diagnosis.probes import probes
+from kit.outliers import outliers
 from tests import networks
 
 STRONG = [
@@ -216,3 +217,11 @@ def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_
     laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
     basis = Basis.of(laboratory, classifier.preprocessing, [photo("koala")], None)
     assert basis.photographic == photographic
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+@pytest.mark.parametrize("foreign", ["photographs", "digits", "noise", "textures"])
+def test_pictures_of_something_else_are_no_fault_of_the_pipeline(name, foreign):
+    pictures = kit.samples.photos(foreign) if foreign == "photographs" else list(outliers(foreign))
+    diagnosis = kit.diagnose(with_faults(name), pictures[:16])
+    assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")

@@ -80,7 +80,7 @@ def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(labo
     known = laboratory.ordinary
     logs = np.log(away(laboratory, clothes))
     assert logs.mean() == pytest.approx(known.typical, abs=3 * known.scatter / np.sqrt(50))
-    assert (np.exp(logs) <= known.limit).mean() > 0.9
+    assert 0.8 < (np.exp(logs) <= known.limit).mean() < 0.98
 
 
 def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(laboratory, clothes):
@@ -104,4 +104,4 @@ def test_a_profile_of_an_earlier_version_knows_no_features(laboratory, clothes):
     earlier = Laboratory(laboratory.classifier, replace(laboratory.taps, features=None))
     assert earlier.features(clothes, laboratory.classifier.preprocessing) is None
     assert len(earlier.ordinary.gaussian.mean) == len(laboratory.ordinary.gaussian.mean) - 16
-    assert (away(earlier, clothes) <= earlier.ordinary.limit).mean() > 0.9
+    assert 0.8 < (away(earlier, clothes) <= earlier.ordinary.limit).mean() < 0.98

@@ -15,6 +15,10 @@ from kit.taps import Taps
 LEAST_PROFILED = 10
 """Training pictures that a profile must have for its values to be taken together."""
 
+SHARE = 0.9
+"""Share of training pictures that lie within `Ordinary.limit`. Of pictures of something else, the largest
+distance lets most pass once they are letterboxed."""
+
 _PARTS = 5
 _LEAST_CONTRAST = 1e-3
 _ROUNDING = 1e-6
@@ -75,7 +79,7 @@ class Ordinary:
     gaussian
         Of what `rows` makes of the profile.
     limit
-        Largest distance of a training picture from the others.
+        Distance from the others within which nine in ten training pictures lie.
     typical, scatter
         Mean and standard deviation of the logarithm of these distances.
     """
@@ -135,7 +139,7 @@ def ordinary(taps: Taps) -> Ordinary:
         taps.widths,
         floors,
         Gaussian.of(rows),
-        limit=float(distances.max()),
+        limit=float(np.quantile(distances, SHARE)),
         typical=float(logs.mean()),
         scatter=float(logs.std()),
     )

@@ -64,5 +64,5 @@ def reach(basis: Basis, best: Score) -> Evidence | None:
     if basis.ordinary is None:
         return None
     away = exp(log_distance(basis.laboratory, basis.photos, best.candidate.preprocessing))
-    text = "distance from the profile when it is changed; up to the largest among training pictures"
+    text = "distance from the profile when it is changed; up to that of nine in ten training pictures"
     return Evidence(text, away, basis.ordinary.limit, supports=away <= basis.ordinary.limit)

@@ -15,8 +15,9 @@ Pictures
 Counted
     ``hit``: the first cause that is named is the fault's, or comes to the very same on this network.
     ``wrong``: another is named. ``silent``: called clean. The rest is ``cannot_tell``. ``accused``: a
-    healthy pipeline for which a cause is named. Faults that leave every tensor of the draw as it was are
-    left out, quiet ones counted apart.
+    healthy pipeline for which a cause is named, also with pictures that are unlike those of the training:
+    on white and grey ones for networks of photographs, photographs for the others. Faults that leave every
+    tensor of the draw as it was are left out, quiet ones counted apart.
 Rivals
     ``confidence``: the candidate with the highest mean confidence, where it leads what is in use by a
     threshold that is chosen on these very draws: at its best. ``reference``: assertions on channels, scale
@@ -189,6 +190,8 @@ def healthy_kinds(subject: Bench) -> dict[str, Sequence[Photo]]:
     if subject.photographic:
         kinds["on white"] = [cut_out(photo) for photo in subject.photos]
         kinds["grey"] = [grey(photo) for photo in subject.photos]
+    else:
+        kinds["photographs"] = kit.samples.photos("photographs")
     return kinds
 
 
@@ -267,14 +270,13 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
         best = result.best
         return result.verdict, set() if best is None else {best.cause, *best.equivalent}
 
-    def drawn(count: int) -> list[int]:
-        size = min(count, len(subject.photos))
-        chosen: list[int] = random.choice(len(subject.photos), size, replace=False).tolist()
+    def drawn(count: int, there: int) -> list[int]:
+        chosen: list[int] = random.choice(there, min(count, there), replace=False).tolist()
         return chosen
 
     for count in counts:
         for _ in range(draws):
-            chosen = drawn(count)
+            chosen = drawn(count, len(subject.photos))
             photos = [subject.photos[index] for index in chosen]
             labels = [subject.labels[index] for index in chosen]
             for fault in faults:
@@ -299,10 +301,10 @@ def run(  # noqa: C901 (one loop over draws, faults and labels)
             if rivals:
                 leads.append((confidences(subject.classifier, photos, right)[0], False, True))
         for _ in range(healthy):
-            chosen = drawn(count)
             for kind, pictures in healthy_kinds(subject).items():
+                chosen = drawn(count, len(pictures))
                 some = [pictures[index] for index in chosen]
-                labels = [subject.labels[index] for index in chosen]
+                labels = [subject.labels[index] for index in chosen] if kind == "ordinary" else None
                 for known in (False, True) if kind == "ordinary" else (False,):
                     verdict, causes = diagnosed(some, labels if known else None, right)
                     cause = min(causes, default="")
