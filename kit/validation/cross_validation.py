@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kit.images import Photo, Source, as_photos
 from kit.validation.balance import balanced_accuracy
+from kit.validation.interruption import keeping
 from kit.validation.splits import folds as split_folds
 
 
@@ -193,14 +194,11 @@ def cross_validate(
     KeyboardInterrupt
         Interrupted within the first fold.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     photos, truth = checked(pictures, labels)
     splits = list(split_folds(truth, folds, groups=groups, seed=seed))
     predicted, number = np.full((2, len(truth)), -1, np.int64)
     finished: list[Fold] = []
-    bar = tqdm(splits, desc="Cross-validation", unit="fold", disable=not progress, leave=False)
-    try:
+    with keeping(finished, splits, "Cross-validation", "fold", progress=progress) as bar:
         for training, validation in bar:
             classifier = train(tuple(photos[place] for place in training), truth[training], seed=seed)
             answers = answered(classifier, [photos[place] for place in validation])
@@ -209,11 +207,6 @@ def cross_validate(
             balanced = balanced_accuracy(truth[validation], answers)
             finished.append(Fold(len(training), len(validation), right, balanced))
             bar.set_postfix(accuracy=f"{finished[-1].accuracy:.1%}")
-    except KeyboardInterrupt:
-        if not finished:
-            raise
-    finally:
-        bar.close()
     predicted.flags.writeable = number.flags.writeable = False
     return CrossValidation(tuple(finished), folds, predicted, number)
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from kit.images import Source
 from kit.validation.cross_validation import Train, answered, checked
+from kit.validation.interruption import keeping
 from kit.validation.intervals import AccuracyInterval, accuracy_interval
 from kit.validation.splits import subset
 
@@ -127,22 +128,12 @@ def learning_curve(
     KeyboardInterrupt
         Interrupted within the first size.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     photos, truth = checked(pictures, labels)
     held_back, answers = checked(validation_pictures, validation_labels)
     ordered = tuple(sorted(set(sizes)))
-    parts = _nested(truth, ordered, seed)
+    parts = list(zip(ordered, _nested(truth, ordered, seed), strict=True))
     points: list[Point] = []
-    bar = tqdm(
-        zip(ordered, parts, strict=True),
-        desc="Learning curve",
-        total=len(ordered),
-        unit="training",
-        disable=not progress,
-        leave=False,
-    )
-    try:
+    with keeping(points, parts, "Learning curve", "training", progress=progress) as bar:
         for size, part in bar:
             classifier = train(tuple(photos[place] for place in part), truth[part], seed=seed)
             known = np.random.default_rng(seed).permutation(part)[: len(held_back)]
@@ -150,11 +141,6 @@ def learning_curve(
             right = answered(classifier, held_back) == answers
             points.append(Point(size, float(trained.mean()), accuracy_interval(right)))
             bar.set_postfix(accuracy=f"{points[-1].validation.accuracy:.1%}")
-    except KeyboardInterrupt:
-        if not points:
-            raise
-    finally:
-        bar.close()
     return LearningCurve(tuple(points), ordered)
 
 
