@@ -16,7 +16,7 @@ from tests.browser.lab import WIDE, jupyter_lab
 from tests.browser.shown import RECORD, Shown
 
 PHOTOGRAPHS = ("cat.jpg", "espresso.jpg")
-EXPLORER, SECOND, FASHION, LOOP, ASSIGN_AND_LOOP = range(5)
+EXPLORER, SECOND, FASHION, LOOP, ASSIGN_AND_LOOP, NOVEL = range(6)
 CELLS = [
     f"""
 import time
@@ -41,6 +41,12 @@ end = time.monotonic() + 15
 while explorer.settings["brightness"] != 2 and time.monotonic() < end:
     time.sleep(0.01)
 print("the slider said", explorer.settings["brightness"])""",
+    """
+network, clothes = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
+training = list(samples.fashion_mnist_arrays("train")[0][:200])
+network = kit.fit_novelty(network, training, clothes[:100]).attached()
+[cat] = [photo for photo in photos if photo.name == "cat.jpg"]
+kit.Explorer(network, [clothes[100], cat])""",
 ]
 # Steps that only some files have show on those.
 FILES = {"exif": "exif.jpg", "alpha": "alpha.webp", "depth": "depth16.png", "fit": "wide.jpg"}
@@ -442,6 +448,28 @@ kit.Explorer(network, kit.samples.photos("fashion_mnist")[:2])"""
         np.testing.assert_allclose(lengths, expected, atol=1e-3)
         assert "calibrated with temperature 2.50" in shown.root.locator(".kit-bars caption").inner_text()
         assert other.troubles == []
+
+
+def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, photos):
+    notebook.run(NOVEL)
+    shown = Shown(notebook.output(NOVEL).locator(".kit-explorer"))
+    shown.root.locator(".kit-bars tbody tr").first.wait_for()
+    network, picture = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[100]
+
+    def told(photo):
+        verdict = shown.assert_shows(network, photo)["verdict"]
+        return verdict, network.top(network.probabilities(photo)[0], 1)[0][0]
+
+    verdict, top = told(picture)
+    assert verdict.startswith(f"{top}, ")
+    shown.put("photo", "cat.jpg")
+    verdict, top = told(photos["cat.jpg"])
+    assert verdict.startswith(f"None of these: unlike the training pictures. Likeliest: {top}, ")
+    # Those who cannot see it are told, too.
+    shown.root.get_by_role("status").get_by_text(verdict, exact=True).wait_for(state="attached")
+    shown.put("photo", picture.name)
+    verdict, top = told(picture)
+    assert verdict.startswith(f"{top}, ")
 
 
 def test_a_photo_arrives_whatever_follows_in_the_same_frame(notebook):
