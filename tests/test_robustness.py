@@ -1,10 +1,12 @@
 """Sweeps: rows against `Classifier.probabilities`, flips against a scan, and what killing one costs."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ import pytest
 from PIL import Image
 
 import kit
-from kit import samples, sweep_work
+from kit import samples, sweep_file, sweep_running, sweep_work
+from kit.images import Decoding
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.robustness import Flip, Sweep, flip
 from kit.sweep_file import Journal
+from kit.sweep_plan import as_pictures
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -170,6 +174,82 @@ def test_a_list_of_perturbations_is_a_curve_over_its_places(clothes):
     assert result.grid("top")[:, 2].tolist() == expected.tolist()
 
 
+def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(clothes):
+    # Two blocks for each of three pictures; then 48 of a hundred pictures in a block, one of them broken.
+    for count, values, broken in [(3, np.linspace(0.2, 2, 120), 1), (100, np.array([0.3, 1.5]), 70)]:
+        photos = list(samples.photos("fashion_mnist")[:count])
+        labels = np.array(samples.labels("fashion_mnist")[:count])
+        result = swept(
+            clothes,
+            [b"none" if place == broken else photo for place, photo in enumerate(photos)],
+            {"brightness": values},
+            labels=labels.tolist(),
+            flips=False,
+        )
+        readable = np.arange(count) != broken
+        for place, value in enumerate(values):
+            answers = clothes.probabilities(photos, Perturbation(brightness=value))[readable]
+            top, confidence, probability = (
+                result.grid(name)[readable, place] for name in ("top", "confidence", "probability")
+            )
+            assert top.tolist() == answers.argmax(axis=1).tolist()
+            assert confidence.tolist() == answers.max(axis=1).tolist()
+            assert probability.tolist() == answers[np.arange(count - 1), labels[readable]].tolist()
+        assert list(result.errors) == list(range(broken * len(values), (broken + 1) * len(values)))
+        assert (result.grid("top")[broken] == -1).all()
+
+
+def test_a_sweep_by_hand():
+    none = np.nan
+    by_hand = Sweep(
+        ("first", "second", "third"),
+        (Perturbation(brightness=0.5), Perturbation(), Perturbation(brightness=2)),
+        {"brightness": (0.5, 1.0, 2.0)},
+        ("boot", "shirt"),
+        np.array([0, 1, -1], np.int32),
+        np.array([0, 1, -1, 1, 0, -1, 0, -1, -1], np.int32),
+        np.array([0.9, 0.8, none, 0.7, 0.6, none, 0.5, none, none], np.float32),
+        np.array([0.9, 0.2, none, 0.7, 0.4, none, none, none, none], np.float32),
+        {2: "dark", 5: "dark", 7: "dark", 8: "dark"},
+        (Flip(0, "brightness", 0.9, 0.8, "boot", "shirt"),),
+    )
+    # Right are two of two, none of two, and nothing was answered.
+    assert by_hand.accuracy().tolist()[:2] == [1, 0]
+    assert by_hand.confidence()[:2] == pytest.approx([(0.9 + 0.7 + 0.5) / 3, 0.7])
+    assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
+    assert by_hand.columns["correct"].tolist() == [True, False, False, True, *[False] * 5]
+    assert by_hand.columns["class"].tolist() == [
+        "boot",
+        "shirt",
+        None,
+        "shirt",
+        "boot",
+        None,
+        "boot",
+        None,
+        None,
+    ]
+    assert [line.split() for line in by_hand.table().splitlines()] == [
+        ["brightness", "accuracy", "confidence"],
+        ["0.5", "100%", "70%"],
+        ["1", "0%", "70%"],
+        ["2", "–", "–"],
+    ]
+    assert repr(by_hand) == "Sweep(3 photos × brightness 3, 1 flip, 4 rows without an answer)"
+    for other in (
+        {"flips": ()},
+        {"errors": {}},
+        {"labels": np.array([0, 1, 0], np.int32)},
+        {"probabilities": np.zeros(9, np.float32)},
+        {"tops": np.zeros(9, np.int32)},
+        {"class_names": ("boot", "coat")},
+    ):
+        assert replace(by_hand, **other) != by_hand
+    assert replace(by_hand, confidences=by_hand.confidences.copy()) == by_hand
+    with pytest.raises(ValueError, match=r"Expected the column out of .*did you mean 'confidence'"):
+        by_hand.grid("confidenc")
+
+
 def test_labels_are_indices_names_or_none(clothes):
     photos = samples.photos("fashion_mnist")[:3]
     result = swept(clothes, photos, Perturbation(), labels=[9, clothes.class_names[2], None])
@@ -200,6 +280,40 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     assert result.accuracy()[0] == expected.mean()
     assert repr(result).startswith("Sweep(12 photos × brightness 2, ")
     assert repr(result).endswith("2 rows without an answer)")
+
+
+def test_a_folder_is_its_files_with_the_endings_of_pictures_in_either_case(tmp_path):
+    for name in ("b.PNG", "a.jpeg", "c.txt"):
+        (tmp_path / name).write_bytes(b"anything")
+    (tmp_path / "d.png").mkdir()
+    assert as_pictures(tmp_path) == (str(tmp_path / "a.jpeg"), str(tmp_path / "b.PNG"))
+
+
+def test_a_path_is_the_same_file_for_workers_in_another_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert as_pictures("00.png") == as_pictures([Path("00.png")]) == (str(folder / "00.png"),)
+
+
+def test_an_array_of_pictures_is_several(clothes):
+    photos = samples.photos("fashion_mnist")[:3]
+    result = swept(clothes, np.stack([photo.pixels for photo in photos]), Perturbation())
+    assert result.photos == ("array 0", "array 1", "array 2")
+    assert result.confidences.tolist() == clothes.probabilities(photos).max(axis=1).tolist()
+
+
+def test_a_picture_is_decoded_as_the_preprocessing_asks(clothes, tmp_path):
+    path = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path, exif=exif)
+    upright, stored = (
+        clothes.using(clothes.preprocessing.replace(decoding=Decoding(exif=each))) for each in (True, False)
+    )
+    expected = [each.probabilities(path)[0].max() for each in (upright, stored)]
+    assert expected[0] != expected[1]
+    for source in (path, path.read_bytes(), kit.load_image(path)):
+        found = [swept(each, source, Perturbation()).confidences[0] for each in (upright, stored)]
+        assert found == expected
 
 
 def test_files_bytes_arrays_and_photos_give_the_same_rows(clothes, folder):
@@ -253,6 +367,16 @@ def test_a_file_that_changed_is_decoded_again(clothes, tmp_path):
     assert results == expected.tolist()
 
 
+def test_files_of_one_size_and_age_are_told_apart_by_their_path(clothes, tmp_path):
+    photos = samples.photos("fashion_mnist")[:2]
+    paths = [tmp_path / "first.bmp", tmp_path / "second.bmp"]
+    for path, photo in zip(paths, photos, strict=True):
+        Image.fromarray(photo.pixels).save(path)
+        os.utime(path, ns=(0, 0))
+    found = swept(clothes, paths, Perturbation()).confidences
+    assert found.tolist() == clothes.probabilities(photos).max(axis=1).tolist()
+
+
 # Flips
 
 
@@ -282,6 +406,35 @@ def test_flip_is_within_the_tolerance_and_where_a_fine_scan_finds_it(classifier,
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
 
 
+def test_flip_holds_every_other_parameter(clothes):
+    photo = samples.photos("fashion_mnist")[6]
+    held = Perturbation(noise=40, seed=3)
+    found = flip(clothes, photo, "brightness", 1, 0.05, perturbation=held)
+    assert found != flip(clothes, photo, "brightness", 1, 0.05)
+    for value, name in ((found.last, found.before), (found.value, found.after)):
+        answer = clothes.probabilities(photo, replace(held, brightness=value))[0]
+        assert clothes.class_names[answer.argmax()] == name
+
+
+def test_flip_ends_where_numbers_do(clothes):
+    found = flip(clothes, samples.photos("fashion_mnist")[4], "brightness", 1, 0.05, 1e-300)
+    assert np.nextafter(found.last, 0) == found.value
+
+
+def test_flip_says_why_a_picture_has_no_answer(clothes):
+    with pytest.raises(ValueError, match="Expected at most 65500 pixels a side for JPEG"):
+        flip(clothes, np.zeros((1, 70_000, 3), np.uint8), "jpeg_quality", 100, 1)
+
+
+def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes):
+    grid = {"jpeg_quality": (1, 40, None, 100), "flip_vertical": (False, True)}
+    result = swept(clothes, samples.photos("fashion_mnist")[:40], grid)
+    assert {each.parameter for each in result.flips} == {"jpeg_quality"}
+    tops = result.grid("top")[:, (3, 1, 0), 0]
+    assert [each.photo for each in result.flips] == np.flatnonzero((tops != tops[:, :1]).any(axis=1)).tolist()
+    assert all(each.last == each.value + 1 for each in result.flips)
+
+
 def test_a_grid_has_the_first_flip_on_either_side_of_each_axis(classifier, photos, labels):
     result = swept(
         classifier, photos, {"brightness": (0.2, 0.6, 1.1, 1.5, 2), "noise": (40, 1, 20)}, labels=labels
@@ -302,6 +455,7 @@ def test_a_grid_has_the_first_flip_on_either_side_of_each_axis(classifier, photo
         assert abs(each.last - each.value) <= PARAMETERS[each.parameter].step / 10
     sides = [(each.photo, each.parameter, each.value > each.last) for each in result.flips]
     assert len(sides) == len(set(sides))
+    assert sides == sorted(sides)
     # Counted on the grid itself.
     tops = result.grid("top")
     expected = {
@@ -366,9 +520,40 @@ def test_no_more_blocks_are_handed_out_than_in_flight(clothes, folder):
     assert max(most) <= 2
 
 
+def test_results_come_as_soon_as_they_are_there():
+    futures = [Future(), Future()]
+
+    class Given:
+        def submit(self, _, task):
+            return futures[task]
+
+    futures[1].set_result("second")
+    running = sweep_running.run(str, [(0, 0), (1, 1)], Given(), in_flight=5)
+    with ThreadPoolExecutor(1) as late:
+        late.submit(lambda: (time.sleep(0.2), futures[0].set_result("first")))
+        assert list(running) == [(1, "second"), (0, "first")]
+
+
+def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
+    futures = []
+
+    class Idle:
+        def submit(self, *_):
+            if len(futures) == 3:
+                raise KeyboardInterrupt
+            futures.append(Future())
+            return futures[-1]
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sweep_running.run(str, enumerate("abcd"), Idle(), in_flight=5))
+    assert [future.cancelled() for future in futures] == [True] * 3
+
+
 def test_what_is_no_executor_is_refused(clothes):
     with pytest.raises(TypeError, match=r"Expected an executor .* received 4; .*client.get_executor"):
         swept(clothes, samples.photos("fashion_mnist")[0], Perturbation(), executor=4)
+    with pytest.raises(ValueError, match="Expected in_flight above 0, received 0"):
+        swept(clothes, samples.photos("fashion_mnist")[0], Perturbation(), in_flight=0)
 
 
 # Files
@@ -397,6 +582,33 @@ def test_other_files_are_refused(tmp_path):
         Sweep.from_parquet(tmp_path / "none.parquet")
 
 
+def test_a_file_of_another_format_or_without_an_identity_is_refused(clothes, tmp_path, monkeypatch):
+    path = tmp_path / "sweep.parquet"
+    photo = samples.photos("fashion_mnist")[0]
+    swept(clothes, photo, {"noise": (0, 60)}).to_parquet(path)
+    with pytest.raises(
+        ValueError, match=r"made with path=, received 'sweep\.parquet', written by to_parquet"
+    ):
+        swept(clothes, photo, {"noise": (0, 60)}, path=path)
+    monkeypatch.setattr(sweep_file, "FORMAT", 2)
+    with pytest.raises(ValueError, match=r"Expected a sweep in format 2, received 1 in 'sweep\.parquet'"):
+        Sweep.from_parquet(path)
+
+
+def test_pictures_are_known_by_what_they_hold(clothes, tmp_path):
+    path = tmp_path / "sweep.parquet"
+    pixels = samples.photos("fashion_mnist")[0].pixels
+    pictures = [tmp_path / "none.png", b"no picture", pixels[:14], kit.Photo.from_array(pixels)]
+    first = swept(clothes, pictures, Perturbation(), path=path)
+    assert swept(clothes, pictures, Perturbation(), path=path) == first
+    for place, other in enumerate(
+        [tmp_path / "no.png", b"nor this", pixels[:14].reshape(28, 14, 3), pixels + 1]
+    ):
+        changed = [*pictures[:place], other, *pictures[place + 1 :]]
+        with pytest.raises(ValueError, match="received one with other photos"):
+            swept(clothes, changed, Perturbation(), path=path)
+
+
 def test_a_finished_sweep_is_read_and_not_repeated(clothes, folder, tmp_path):
     path = tmp_path / "sweep.parquet"
     first = swept(clothes, folder, {"noise": (0, 60)}, path=path)
@@ -414,6 +626,8 @@ def test_a_finished_sweep_is_read_and_not_repeated(clothes, folder, tmp_path):
         ({"classifier": "fashion_mnist_no_batchnorm"}, "classifier"),
         ({"scaling": "-1..1"}, "preprocessing"),
         ({"photo": True}, "photos"),
+        ({"flips": False}, "flips"),
+        ({"names": True}, "class names"),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -429,6 +643,8 @@ def test_another_sweep_is_refused_and_its_file_left_alone(clothes, folder, tmp_p
     other = samples.classifier(change.get("classifier", "fashion_mnist"))
     if "scaling" in change:
         other = other.using(other.preprocessing.replace(scaling=change["scaling"]))
+    if "names" in change:
+        other = other._with(class_names=tuple(reversed(other.class_names)))
     photos = [folder / "00.png"] * 12 if "photo" in change else folder
     with pytest.raises(ValueError, match=rf"received one with other {what}; give another path"):
         swept(
@@ -436,28 +652,44 @@ def test_another_sweep_is_refused_and_its_file_left_alone(clothes, folder, tmp_p
             photos,
             change.get("perturbations", {"noise": (0, 60)}),
             labels=change.get("labels"),
+            flips=change.get("flips", True),
             path=path,
         )
     assert left.read_bytes() == before
 
 
-def test_an_interrupted_sweep_goes_on_with_what_is_missing(clothes, folder, tmp_path):
+@pytest.mark.parametrize("stopped", [7, 12 + 4])
+def test_an_interrupted_sweep_goes_on_with_what_is_missing(clothes, folder, tmp_path, stopped):
     path = tmp_path / "sweep.parquet"
-    grid = {"noise": np.linspace(0, 60, 96)}  # a block for each of the twelve pictures
+    grid = {"noise": np.linspace(0, 60, 96)}  # a block for each of the twelve pictures, then their flips
+    labels = samples.labels("fashion_mnist")[:12]
+    whole = swept(clothes, folder, grid, labels=labels)
+    assert len({each.photo for each in whole.flips}) > 4
 
     class Interrupted(Counting):
         def submit(self, *arguments, **named):
-            if self.submitted == 5:
+            if self.submitted == stopped:
                 raise KeyboardInterrupt
             return super().submit(*arguments, **named)
 
     with Interrupted(1) as executor, pytest.raises(KeyboardInterrupt):
-        swept(clothes, folder, grid, path=path, executor=executor, in_flight=1, flips=False)
+        swept(clothes, folder, grid, labels=labels, path=path, executor=executor, in_flight=1)
     assert [each.name for each in tmp_path.iterdir()] == ["sweep.parquet.partial"]
     with Counting(1) as executor:
-        result = swept(clothes, folder, grid, path=path, executor=executor, flips=False)
-    assert executor.submitted == 12 - 5
-    assert result == swept(clothes, folder, grid, flips=False)
+        result = swept(clothes, folder, grid, labels=labels, path=path, executor=executor)
+    assert executor.submitted == 12 + len({each.photo for each in whole.flips}) - stopped
+    assert result == whole
+    assert Sweep.from_parquet(path) == whole
+
+
+@pytest.mark.parametrize("left", [b"", b"torn before its first line was whole"])
+def test_a_journal_without_a_beginning_is_begun_anew(tmp_path, left):
+    path = tmp_path / "sweep.parquet.partial"
+    path.write_bytes(left)
+    for before in (0, 1, 2):
+        with Journal(path, {"photos": "a digest"}) as journal:
+            assert [record["row"].tolist() for record in journal.records] == [[7, 8]] * before
+            journal.write(row=[7, 8], axis=[-1, -1], top=[1, 2])
 
 
 @pytest.mark.parametrize("torn", [1, 40, 400])
@@ -536,6 +768,7 @@ def test_a_classifier_that_lies_in_no_file_is_refused_only_where_a_file_is_neede
         ({"noise": 3}, TypeError, r"Expected values of noise in a sequence, received 3; write \[3\]"),
         ({"noise": []}, ValueError, "Expected at least one value of noise, received none"),
         ({"noise": [101]}, ValueError, "Expected noise within 0..100, received 101"),
+        ({"noise": np.array([101.0])}, ValueError, "Expected noise within 0..100, received 101"),
         ({}, ValueError, "Expected at least one parameter with values"),
         ([], ValueError, "Expected at least one perturbation, received none"),
         ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
@@ -568,6 +801,18 @@ def test_no_pictures_and_an_unknown_preprocessing_are_refused(clothes, tmp_path)
         swept(unknown, samples.photos("fashion_mnist")[0], Perturbation())
 
 
+def test_axes_hold_values_as_a_perturbation_keeps_them(clothes):
+    grid = {
+        "jpeg_quality": (85.0, None),
+        "brightness": np.array([-0.0, 1], np.float32),
+        "flip_vertical": (1,),
+    }
+    result = swept(clothes, samples.photos("fashion_mnist")[0], grid)
+    assert repr(dict(result.axes)) == (
+        "{'jpeg_quality': (85, None), 'brightness': (0.0, 1.0), 'flip_vertical': (True,)}"
+    )
+
+
 def test_tables_show_whole_percentages(clothes):
     photos, labels = samples.photos("fashion_mnist")[:4], samples.labels("fashion_mnist")[:4]
     curve = swept(clothes, photos, {"brightness": (0, 1)}, labels=labels)
@@ -578,3 +823,7 @@ def test_tables_show_whole_percentages(clothes):
     assert square[0] == "mean confidence, brightness down, noise across"
     assert square[1].split() == ["brightness", "0", "2.5", "50"]
     assert len(square) == 4
+    labelled = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 50)}, labels=labels)
+    lines = labelled.table().splitlines()
+    assert lines[0] == "accuracy, brightness down, noise across"
+    assert lines[3].split() == ["1", *(f"{share:.0%}" for share in labelled.accuracy()[1])]
