@@ -127,6 +127,28 @@ def test_a_healthy_pipeline_is_not_accused(picture):
     assert "channel_order" in {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
 
 
+@pytest.fixture(scope="module")
+def by_profile():
+    """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photographs."""
+    classifier = with_faults("efficientnet_lite0")
+    known = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
+    taps = classifier.taps.with_profile(np.concatenate([classifier.tensor(one) for one in known[::2]]))
+    classifier._taps = replace(taps, means=None, variances=None)
+    return classifier
+
+
+@pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
+def test_a_healthy_network_of_photographs_without_batch_normalization_is_not_accused(by_profile, picture):
+    pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
+    assert kit.diagnose(by_profile, pictures[picture]).verdict == "clean"
+
+
+@pytest.mark.parametrize("fault", ["missing_scaling", "channels_swapped", "inverted", "transposed"])
+def test_its_faults_are_named_from_one_photograph(by_profile, fault):
+    broken = by_profile.using(kit.faults.CATALOGUE[fault].apply(by_profile.preprocessing))
+    assert kit.diagnose(broken, photo("koala")).best.cause == kit.faults.CATALOGUE[fault].cause
+
+
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
 @pytest.mark.parametrize(
     "fault", ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"]

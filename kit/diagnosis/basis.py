@@ -68,9 +68,10 @@ class Basis:
         photos, labels
             The user's pictures, and the index of the class of each where known.
         """
-        photographic = _is_photographic(laboratory, in_use)
+        averaged = laboratory.by_averages()
+        photographic = _is_photographic(averaged, in_use)
         # Moving averages are of augmented pictures; a profile is of what is met in use.
-        used = laboratory if photographic else laboratory.by_profile()
+        used = averaged if photographic else laboratory.by_profile()
         return cls(used, tuple(photos), labels, photographic)
 
     @property

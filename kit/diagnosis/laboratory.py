@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kit.classifier import Classifier
 from kit.diagnosis.ordinary import LEAST_PROFILED, Ordinary, ordinary
-from kit.diagnosis.statistics import Vector
+from kit.diagnosis.statistics import Vector, averages
 from kit.engine import LiteEngine
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -57,12 +57,22 @@ class Laboratory:
             self._ordinary = ordinary(taps)
         return self._ordinary
 
-    def by_profile(self) -> "Laboratory":
-        """Return one that shares what is measured and leaves moving averages out, if there is a profile."""
-        if self.taps is None or self.taps.profile is None or self.taps.means is None:
+    def by_averages(self) -> "Laboratory":
+        """Return one that shares what is measured, with a profile's averages where there are no others."""
+        if self.taps is None or self.ordinary is None:
             return self
+        means, variances = averages(self.taps)
+        return self._with(replace(self.taps, means=means, variances=variances))
+
+    def by_profile(self) -> "Laboratory":
+        """Return one that shares what is measured, without averages where there is a profile."""
+        if self.taps is None or self.taps.profile is None:
+            return self
+        return self._with(replace(self.taps, means=None, variances=None))
+
+    def _with(self, taps: Taps) -> "Laboratory":
         other = copy(self)
-        other.taps = replace(self.taps, means=None, variances=None)
+        other.taps = taps
         return other
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:

@@ -40,7 +40,7 @@ def distances(moments: Vector, taps: Taps) -> Vector:
     ValueError
         Nothing is known of the training pictures.
     """
-    means, variances = _training(taps)
+    means, variances = averages(taps)
     parts = []
     start = 0
     for width in taps.widths:
@@ -149,8 +149,14 @@ def pooled(moments: Sequence[Vector] | Vector) -> Vector:
     return averaged
 
 
-def _training(taps: Taps) -> tuple[Vector, Vector]:
-    """Means and variances of every channel on the training pictures."""
+def averages(taps: Taps) -> tuple[Vector, Vector]:
+    """Return mean and variance of every channel on the training pictures, each float64 (sum(widths),).
+
+    Raises
+    ------
+    ValueError
+        Nothing is known of the training pictures.
+    """
     if taps.means is not None and taps.variances is not None:
         return taps.means, taps.variances
     if taps.profile is None:
