@@ -5,7 +5,12 @@ from kit.preprocessing import Preprocessing
 
 
 def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
-    """Refuse a preprocessing whose tensors the network does not take."""
+    """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
+    if not isinstance(preprocessing, Preprocessing | None):
+        raise TypeError(
+            f"Expected a Preprocessing, received {preprocessing!r}; make one with kit.Preprocessing(…) or"
+            " kit.Preprocessing.for_application('…')"
+        )
     shape = None if preprocessing is None else tensor_shape(preprocessing)
     if shape is not None:
         check_shape((1, *shape), expected)
@@ -32,8 +37,13 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     shape = received[1:]
     if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
         return
+    channels_first = expected[2] not in {1, 3} and expected[0] in {1, 3}
     if len(shape) != 3:
         advice = "give pictures with a batch in front, as Classifier.tensor makes them"
+    elif channels_first and shape[0] == expected[0] and None not in expected:
+        advice = f"set size=({expected[1]}, {expected[2]}) in the preprocessing"
+    elif channels_first:
+        advice = "set layout='channels_first' in the preprocessing"
     elif shape[2] == expected[2] and None not in expected:
         advice = f"set size=({expected[0]}, {expected[1]}) in the preprocessing"
     elif shape[0] == expected[2]:

@@ -298,6 +298,8 @@ def test_a_preprocessing_that_does_not_fit_is_refused_at_once(file):
         Classifier(networks.small(), networks.GREY.replace(size=(32, 32)))
     with pytest.raises(ValueError, match=r"set channels='gray'"):
         Classifier.load(file, preprocessing=networks.GREY.replace(channels="rgb"))
+    with pytest.raises(TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; make one with"):
+        Classifier.load(file, preprocessing="MobileNetV2")
 
 
 def test_class_names_are_one_for_each_output(file):
