@@ -104,6 +104,8 @@ def local_file(path: str | PathLike[str]) -> Path:
         Something else is there; the message says how to convert it.
     """
     file = Path(path)
+    if file.is_dir() and not (file / "saved_model.pb").exists():
+        raise ValueError(f"Expected a .keras file, received the folder {file.name!r}; name a file in it")
     if file.is_dir():
         raise ValueError(
             f"Expected a .keras file, received the folder {file.name!r}; a SavedModel has no Keras layers any"
@@ -115,6 +117,11 @@ def local_file(path: str | PathLike[str]) -> Path:
         )
     with file.open("rb") as stream:
         start = stream.read(8)
+    if file.name.endswith(".weights.h5"):
+        raise ValueError(
+            f"Expected a .keras file, received {file.name!r}, which holds weights without a network; build"
+            " the network in code, call load_weights and then save('….keras')"
+        )
     if file.suffix.lower() in {".h5", ".hdf5"} or start == b"\x89HDF\r\n\x1a\n":
         raise ValueError(
             f"Expected a .keras file, received {file.name!r} in HDF5, a format that can run code when opened;"

@@ -59,9 +59,9 @@ def load_keras(path: str | PathLike[str]) -> Any:
         with SafeModeScope(safe_mode=True):
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
+        reason, advice = _refusal(error)
         raise ValueError(
-            f"Expected a network that Keras opens in safe mode, received {file.name!r}: {_first_line(error)};"
-            " register custom layers before loading, and replace Lambda layers by registered ones"
+            f"Expected a network that Keras opens in safe mode, received {file.name!r}: {reason}; {advice}"
         ) from error
 
 
@@ -100,6 +100,12 @@ def check_model(model: Any) -> None:
         raise ValueError(
             f"Expected a network with one output (N, classes), received {outputs};"
             " make a keras.Model that ends in the class scores"
+        )
+    named = getattr(model, "output", None)
+    if isinstance(named, dict):
+        raise ValueError(  # noqa: TRY004 (as for the other shapes that a network may have)
+            f"Expected a network that returns one array, received one that returns {list(named)} by name;"
+            " use keras.Model(model.inputs, model.outputs[0])"
         )
 
 
@@ -249,6 +255,22 @@ def _unsupported(messages: str) -> str:
             if line.startswith(start):
                 return f"LiteRT has no operation {line.removeprefix(start).strip()}"
     return ""
+
+
+def _refusal(error: BaseException) -> tuple[str, str]:
+    """Say why Keras did not open a file, and what to do about it."""
+    if isinstance(error, OSError):
+        return _first_line(error), "its weights are cut off or damaged, so copy the file anew"
+    # A class that is missing within a network hides behind the network that is not built without it.
+    chain = [error]
+    while chain[-1].__context__ is not None:
+        chain.append(chain[-1].__context__)
+    missing = [each for each in chain if str(each).startswith("Could not locate")]
+    # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
+    reason = _first_line(missing[0] if missing else error).partition(". ")[0]
+    if "Lambda" in reason:
+        return reason, "replace Lambda layers by registered custom ones and save the network anew"
+    return reason, "register custom layers before loading: import the module that defines them"
 
 
 def _first_line(error: BaseException) -> str:

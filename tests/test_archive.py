@@ -138,6 +138,7 @@ def test_the_sha256_of_the_file_is_compared(saved):
     [
         ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: keras.models.load_model"),
         ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
+        ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "holds weights without a network.*load_weights"),
         ("a.zip", b"PK", r"named ….keras, received 'a.zip'"),
         ("a.keras", b"not a zip at all", "damaged or no zip"),
         ("a.keras", b"", "damaged or no zip"),
@@ -151,6 +152,9 @@ def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message)
 
 
 def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"received the folder '.*'; name a file in it"):
+        archive.read(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
     with pytest.raises(ValueError, match="SavedModel"):
         archive.read(tmp_path)
     for path in (tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
