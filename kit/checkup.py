@@ -84,7 +84,8 @@ def check(function: Function, classifier: Classifier, photos: Source | Iterable[
     contract = classifier.preprocessing
     if contract is None:
         raise ValueError(
-            "Expected a classifier with a known preprocessing, received one without; set it first"
+            "Expected a classifier with a known preprocessing, received one without; give it one with"
+            " classifier.using(kit.Preprocessing(…))"
         )
     chosen = as_photos(photos)
     if not chosen:

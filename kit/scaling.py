@@ -100,12 +100,28 @@ SCALINGS: Mapping[str, Scalings] = MappingProxyType(
     }
 )
 
+_OTHER_NAMES = {
+    "none": "0..255",
+    "raw": "0..255",
+    "1/255": "0..1",
+    "/255": "0..1",
+    "1/127.5": "-1..1",
+    "tf": "-1..1",
+    "torch": "imagenet",
+}
+"""What else people call these; the modes of ``keras.applications.imagenet_utils`` are among them."""
+
 
 def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
     """Return a name of `SCALINGS`, one scaling or a sequence of both as a tuple of scalings, in order."""
     if isinstance(value, Scaling):
         return (value,)
     if isinstance(value, str):
+        meant = _OTHER_NAMES.get(value.lower())
+        if meant is not None:
+            raise ValueError(
+                f"Expected the scaling out of {', '.join(SCALINGS)}; received {value!r}; use {meant!r}"
+            )
         return SCALINGS[known("scaling", value, SCALINGS)]
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"Expected a scaling's name, a Scaling or a tuple of them, received {value!r}")
