@@ -48,6 +48,23 @@ def test_factors_are_as_often_below_one_as_above():
     assert (result > 20).mean() == pytest.approx(0.5, abs=0.05)
 
 
+def test_levels_are_drawn_evenly_and_for_each_picture_by_itself():
+    grey = np.full((2000, 1, 1, 1), 100, np.uint8)
+    result = changed(grey, added=(-50, 50)).ravel()
+    assert np.histogram(result, 10, (50, 150))[0] == pytest.approx(200, abs=5 * np.sqrt(200))
+    assert (result.min(), result.max()) == (50, 150)
+
+
+def test_values_are_clipped_once_at_the_end():
+    grey = np.array([100, 200], np.uint8).reshape(1, 1, 2, 1)
+    assert changed(grey, brightness=(2, 2), added=(-200, -200)).ravel().tolist() == [0, 200]
+
+
+def test_noise_of_the_channels_has_nothing_in_common():
+    noisy = changed(np.full((4, 50, 50, 3), 128, np.uint8), noise=30).reshape(-1, 3).astype(float)
+    assert np.abs(np.corrcoef(noisy.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(len(noisy))
+
+
 def test_noise_is_drawn_up_to_its_highest_deviation():
     grey = np.full((400, 20, 20, 1), 128, np.uint8)
     deviations = changed(grey, noise=30).astype(float).std(axis=(1, 2, 3))

@@ -37,6 +37,17 @@ def test_a_picture_of_one_value_is_moved_alone():
     assert set(relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
 
 
+def test_levels_that_coincide_are_moved_and_what_passes_an_end_is_clipped():
+    mostly = np.full((10, 10), 50, np.uint8)
+    mostly[0, :3] = (0, 60, 250)
+    photo = Photo.from_array(mostly, "mostly grey")
+    moved = relevelled(photo, (80, 200))
+    assert moved.pixels[0, :4, 0].tolist() == [30, 90, 255, 80]
+    assert relevelled(photo, (10, 200)).pixels[0, 0, 0] == 0
+    assert (moved.name, moved.decoding) == ("mostly grey", photo.decoding)
+    assert relevelled(moved, (80, 200)).notes == (*photo.notes, "levels corrected", "levels corrected")
+
+
 def test_no_pictures_are_refused():
     with pytest.raises(ValueError, match="Expected at least one picture to measure, received none"):
         usual_levels([])

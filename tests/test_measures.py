@@ -6,9 +6,22 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.fft import dctn
 
 import kit
-from kit.measures import QUANTITIES, Measures, as_row, grid_zeros, jpeg_quality, measure
+from kit.measures import (
+    QUANTITIES,
+    Measures,
+    as_row,
+    block_edges,
+    bright_level,
+    dark_level,
+    grid_zeros,
+    jpeg_quality,
+    level_range,
+    measure,
+    relative_contrast,
+)
 
 PHOTOS = kit.samples.photos("photographs")
 
@@ -118,3 +131,85 @@ def test_a_large_picture_is_measured_in_the_middle():
     pixels[600:1000, 600:1000] = np.random.default_rng(0).integers(0, 256, (400, 400, 3))
     assert measured(pixels).sharpness > 0.5
     assert measured(pixels).brightness == pytest.approx(10 + 117.5 / 16, rel=0.05)  # a 16th of it is noise
+
+
+def test_brightness_is_luma_of_bt_601():
+    colours = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+    found = [measured(flat(*colour)).brightness for colour in colours]
+    assert found == pytest.approx([0.299 * 255, 0.587 * 255, 0.114 * 255], abs=1e-3)
+
+
+def test_white_and_black_are_the_two_last_levels_at_either_end():
+    levels = np.repeat(np.array([0, 1, 2, 128, 253, 254, 255, 255], np.uint8), 8)
+    found = measured(np.repeat(np.tile(levels, (64, 1))[..., None], 3, axis=2))
+    assert (found.shadows, found.highlights) == (2 / 8, 3 / 8)
+
+
+def test_saturation_is_the_spread_of_channels_over_the_largest():
+    assert measured(flat(200, 100, 50)).saturation == pytest.approx(150 / 200)
+    mixed = np.concatenate([flat(200, 100, 50), flat(100, 100, 100)])
+    assert measured(mixed).saturation == pytest.approx(75 / 150)
+
+
+def test_sharpness_is_that_of_few_edges_in_either_direction():
+    band = flat(50, 50, 50, (90, 90))
+    band[:, 30:60] = 200
+    for pixels in (band, np.swapaxes(band, 0, 1)):
+        assert measured(pixels).sharpness == pytest.approx(1)
+        blurred = kit.Perturbation(blur=2).apply(kit.Photo.from_array(pixels))
+        assert measure(blurred).sharpness == pytest.approx(1 / (2.5 * 2), rel=0.1)
+
+
+def test_zeros_on_the_grid_are_those_of_scipys_cosine_transform():
+    photo = kit.Perturbation(jpeg_quality=70).apply(kit.Photo.from_array(PHOTOS[0].pixels[:136, :200]))
+    plane = photo.pixels @ np.array([0.299, 0.587, 0.114])
+
+    def near_zero(part):
+        rows, columns = (side // 8 for side in part.shape)
+        blocks = part[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8)
+        waves = dctn(blocks, axes=(1, 3), norm="ortho")[:, 1:, :, 1:]
+        return (np.abs(waves) < 0.5).mean()
+
+    assert grid_zeros(photo.pixels) == pytest.approx(near_zero(plane) - near_zero(plane[4:, 4:]), abs=1e-3)
+
+
+def test_the_grid_of_jpeg_stays_where_it_is_in_the_middle_of_a_large_picture():
+    random = np.random.default_rng(0).integers(0, 256, (620, 636, 3)).astype(np.uint8)
+    smooth = kit.Perturbation(blur=2, jpeg_quality=50).apply(kit.Photo.from_array(random))
+    assert measure(smooth).blocking == pytest.approx(grid_zeros(smooth.pixels), abs=0.05)
+    assert measure(smooth).blocking > 0.2
+
+
+def test_colour_of_light_is_read_in_both_directions_and_not_from_single_pixels():
+    wall = flat(150, 50, 50, (96, 96))
+    wall[48:] += 80
+    wall[48:, :, 0] += 16
+    for pixels in (wall, np.swapaxes(wall, 0, 1)):
+        assert measured(pixels).warmth == pytest.approx(96 / 80)
+    wall[np.indices((96, 96)).sum(axis=0) % 2 == 0, 0] -= 20
+    assert measured(wall).warmth == pytest.approx(96 / 80)
+
+
+def test_every_quality_is_read_from_a_file():
+    small = kit.Photo.from_array(PHOTOS[0].pixels[:16, :16])
+    found = [jpeg_quality(saved(small, quality)) for quality in range(1, 101)]
+    assert found == list(range(1, 101))
+
+
+def test_levels_are_percentiles_of_the_luma():
+    ramp = np.repeat(np.tile(np.arange(101, dtype=np.uint8), (4, 1))[..., None], 3, axis=2)
+    assert (dark_level(ramp), bright_level(ramp), level_range(ramp)) == pytest.approx((5, 95, 90), abs=0.01)
+    assert relative_contrast(ramp) == pytest.approx(90 / 100, abs=1e-3)
+
+
+def test_edges_of_blocks_are_steps_on_the_grid_over_those_beside_it():
+    rows, columns = np.indices((64, 64))
+    stairs = (rows + columns + 4 * (rows // 8 + columns // 8)).astype(np.uint8)
+    assert block_edges(np.repeat(stairs[..., None], 3, axis=2)) == pytest.approx(5, rel=1e-3)
+    slope = (rows + columns).astype(np.uint8)
+    assert block_edges(np.repeat(slope[..., None], 3, axis=2)) == pytest.approx(1, rel=1e-3)
+
+
+def test_ratios_count_on_a_logarithmic_scale():
+    np.testing.assert_allclose(QUANTITIES["brightness"].scaled(np.array([8.0, 0.0])), [3, np.log2(1e-3)])
+    np.testing.assert_allclose(QUANTITIES["noise"].scaled(np.array([8.0, 0.0])), [8, 0])

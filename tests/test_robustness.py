@@ -186,6 +186,7 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(clot
             labels=labels.tolist(),
             flips=False,
         )
+        assert result.flips == ()
         readable = np.arange(count) != broken
         for place, value in enumerate(values):
             answers = clothes.probabilities(photos, Perturbation(brightness=value))[readable]
@@ -491,6 +492,8 @@ def test_flip_refuses_what_cannot_be_bisected(clothes, arguments, message):
 def test_threads_and_executors_that_answer_in_another_order_give_the_same_rows(clothes, folder):
     grid = {"brightness": (0.5, 1, 2), "noise": np.linspace(0, 60, 30)}  # 90 rows: a block each
     serial = swept(clothes, folder, grid)
+    sides = [(each.photo, each.parameter, each.value > each.last) for each in serial.flips]
+    assert sides == sorted(sides)
     with ThreadPoolExecutor(3) as threads:
         assert swept(clothes, folder, grid, executor=threads) == serial
     assert (
@@ -661,7 +664,8 @@ def test_another_sweep_is_refused_and_its_file_left_alone(clothes, folder, tmp_p
 @pytest.mark.parametrize("stopped", [7, 12 + 4])
 def test_an_interrupted_sweep_goes_on_with_what_is_missing(clothes, folder, tmp_path, stopped):
     path = tmp_path / "sweep.parquet"
-    grid = {"noise": np.linspace(0, 60, 96)}  # a block for each of the twelve pictures, then their flips
+    # A block for each of the twelve pictures, then their flips.
+    grid = {"noise": (0, 100), "seed": range(48)}
     labels = samples.labels("fashion_mnist")[:12]
     whole = swept(clothes, folder, grid, labels=labels)
     assert len({each.photo for each in whole.flips}) > 4

@@ -200,9 +200,10 @@ def test_every_corruption_is_within_the_bounds_of_its_parameter(side):
             assert getattr(chosen, parameter) != PARAMETERS[parameter].neutral
 
 
-def test_the_seed_chooses_the_angle_of_motion_blur():
+def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
     angles = [Perturbation.corruption("motion_blur", 3, seed=seed).motion_angle for seed in range(200)]
     assert -45 <= min(angles) < -43 < 43 < max(angles) <= 45
+    assert Perturbation.corruption("fog", 3, seed=7) == Perturbation(fog=3, seed=7)
     assert Perturbation.corruption("motion_blur", 3, seed=7) == Perturbation.corruption(
         "motion_blur", 3, seed=7
     )

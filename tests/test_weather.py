@@ -141,6 +141,19 @@ def test_snow_falls_within_45_degrees_of_straight_down_as_the_seed_says():
     assert np.ptp(ways) > 45
 
 
+def test_flakes_lie_elsewhere_for_another_seed(monkeypatch):
+    monkeypatch.setattr(weather, "uniform", lambda *_: -90.0)  # all fall straight down
+    one, two = (weather.snow(CASTLE, 3.0, seed).astype(float).mean(axis=-1) for seed in (1, 2))
+    clean = weather.snow(CASTLE, 3.0, 3).astype(float).mean(axis=-1)
+    assert abs(np.corrcoef((one - clean).ravel(), (two - clean).ravel())[0, 1] - 0.5) < 0.1
+
+
+def test_a_layer_has_224_pixels_along_the_shorter_side_and_1024_at_most():
+    shapes = [(448, 896), (56, 28), (100, 1000), (1, 3000)]
+    layers = [weather.layer_size(np.zeros((*shape, 3), np.uint8)) for shape in shapes]
+    assert layers == [(224, 448), (448, 224), (102, 1024), (1, 1024)]
+
+
 @pytest.mark.parametrize("function", WEATHER)
 def test_a_setting_close_to_none_changes_next_to_nothing(function):
     assert np.abs(function(CASTLE, 0.01, 2).astype(float) - CASTLE).mean() < 2
