@@ -316,8 +316,13 @@ class Classifier:
         ValueError
             Its tensors do not fit the network.
         """
-        check_preprocessing(preprocessing, self._network.compiled.input_shape)
-        return self._with(preprocessing=preprocessing)
+        network_shape = self._network.compiled.input_shape
+        check_preprocessing(preprocessing, network_shape)
+        shape = sized(network_shape, preprocessing)
+        if shape == self.input_shape:
+            return self._with(preprocessing=preprocessing)
+        # Taps belong to a size.
+        return self._with(preprocessing=preprocessing, input_shape=shape, _taps=None, _tapped=False)
 
     def tempered(self, temperature: float) -> Self:
         """Return the same network with another temperature; nothing is compiled or copied.

@@ -116,9 +116,14 @@ class Network:
         return probabilities(self.engine.predict(tensors), self.compiled.head)
 
     def taps(self, shape: Shape) -> Taps | None:
-        """Find statistics of the first layers, for tensors (H, W, C); see `kit.restoring.restore_taps`."""
+        """Find statistics of the first layers, for tensors (H, W, C); see `kit.restoring.restore_taps`.
+
+        None where the size is open, since taps belong to one.
+        """
         height, width, _ = shape
-        size = None if height is None or width is None else (height, width)
+        if height is None or width is None:
+            return None
+        size = (height, width)
         return restore_taps(self.source, lambda: self.model, self.compiled.input_shape, size)
 
     def verify(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from kit import archive, cache, conversion, samples
 from kit.classifier import Classifier, Verification
+from kit.diagnosis import diagnose
 from kit.engine import KerasEngine
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -342,6 +343,18 @@ def test_an_open_input_size_comes_from_the_preprocessing():
     assert open_size.input_shape == (None, None, 3)
     for classifier in (sized, open_size):
         assert classifier.probabilities(PHOTO, preprocessing=Preprocessing(size=(20, 30))).shape == (1, 3)
+
+
+def test_an_open_input_size_follows_the_preprocessing_in_use():
+    keras = networks.imported_keras()
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    made = Classifier(keras.Sequential([keras.Input((None, None, 3)), *layers]))
+    assert made.taps is None
+    for side in (20, 30):
+        used = made.using(Preprocessing(size=(side, side)))
+        assert used.input_shape == (side, side, 3)
+        assert diagnose(used, PHOTO).verdict == "cannot_tell"
+    assert diagnose(made.using(Preprocessing()), PHOTO).verdict == "cannot_tell"
 
 
 def test_verify_agrees_on_photos_and_without(loaded):
