@@ -372,6 +372,7 @@ function render({ model, el }) {
       noise = { seed: content.seed, field: new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)), wanted: "" };
       draw();
     } else if (content.kind === "asking") {
+      busy(true);
       tell(`Looking for the cause: ${content.text} …`);
     } else if (content.kind === "because") {
       explain(content);
@@ -380,10 +381,12 @@ function render({ model, el }) {
         Object.assign(ahead, { key: null, asked: null }); // if it matters, it shows when a hand comes there
         return;
       }
-      why.disabled = false;
-      if (because.dataset.busy) tell("");
+      if (because.dataset.busy) {
+        busy(false);
+        tell("");
+      }
       fail(content.text, 0); // until the next answer
-      root.classList.add("kit-stale");
+      if (!content.request.endsWith(".why")) root.classList.add("kit-stale");
       answered(content.request);
     } else if (content.kind === "view") {
       clearTimeout(greeting);
@@ -486,6 +489,7 @@ function render({ model, el }) {
       const line = rows.children[index];
       const [name, text, ghostText, calibratedText, track] = line.children;
       write(name, row.name);
+      if (name.title !== row.name) name.title = row.name; // a long one is cut off
       write(text, row.text);
       write(ghostText, row.ghostText);
       const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""}`;
@@ -500,14 +504,18 @@ function render({ model, el }) {
   };
 
   // -- the cause
+  const busy = (on) => {
+    // Not `disabled`, which would take the focus away from those who work with the keyboard.
+    why.setAttribute("aria-disabled", on);
+    if (on) because.dataset.busy = "1";
+    else delete because.dataset.busy;
+  };
   const tell = (text) => {
-    because.dataset.busy = "1";
     because.hidden = text === "";
     because.replaceChildren(element("p", { role: "status", text }));
   };
   const explain = (content) => {
-    why.disabled = false;
-    delete because.dataset.busy;
+    busy(false);
     because.hidden = false;
     const line = (text) => (text ? element("p", { text }) : null);
     const close = element("button", { type: "button", text: "Close" });
@@ -591,7 +599,8 @@ function render({ model, el }) {
     changed("photo", settings.photo);
   });
   why.addEventListener("click", () => {
-    why.disabled = true;
+    if (because.dataset.busy) return;
+    busy(true);
     tell("Looking for the cause …");
     model.send({ kind: "why", request: `${prefix}.why` });
   });

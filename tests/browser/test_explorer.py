@@ -450,6 +450,20 @@ kit.Explorer(network, kit.samples.photos("fashion_mnist")[:2])"""
         assert other.troubles == []
 
 
+def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(shown, classifier, photos):
+    shown.put("scaling", "missing_scaling")
+    shown.state()
+    why = shown.root.get_by_role("button", name="Why?")
+    why.focus()
+    shown.page.keyboard.press("Enter")
+    shown.root.get_by_role("status").get_by_text("The cause: missing scaling", exact=True).wait_for()
+    assert why.evaluate("(button) => button === document.activeElement")
+    assert why.get_attribute("aria-disabled") == "false"
+    shown.root.get_by_role("button", name="Apply the fix").click()
+    shown.assert_shows(classifier, photos["cat.jpg"])
+    assert shown.root.locator(".kit-because").is_hidden()
+
+
 def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, photos):
     notebook.run(NOVEL)
     shown = Shown(notebook.output(NOVEL).locator(".kit-explorer"))
