@@ -210,7 +210,7 @@ class Explorer(anywidget.AnyWidget):
             "title": self.classifier.name,
             "photos": [name for name in self._photos if name != CAMERA],
             "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
-            "controls": views.controls(self._trained),
+            "controls": views.controls(self._trained, views.usual(self.classifier)),
             "neutral": views.neutral(next(iter(self._photos))),
             "notes": notes,
             "caption": views.caption(self.classifier),

@@ -201,11 +201,11 @@ def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": names[index],
-            "value": round(float(values[index]), 6),
+            "value": _length(values[index]),
             "text": _percent(values[index]),
-            "ghost": round(float(ghosts[index]), 6),
+            "ghost": _length(ghosts[index]),
             "ghostText": _percent(ghosts[index]),
-            "calibrated": None if view.calibrated is None else round(float(view.calibrated[index]), 6),
+            "calibrated": None if view.calibrated is None else _length(view.calibrated[index]),
             "calibratedText": "" if view.calibrated is None else _percent(view.calibrated[index]),
             "top": index == view.top,
             "expected": index == view.label,
@@ -214,9 +214,14 @@ def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
+def usual(classifier: Classifier) -> str:
+    """Say what a preprocessing without a fault is like."""
+    return "as assumed" if classifier.preprocessing is None else "as in training"
+
+
 def caption(classifier: Classifier) -> str:
     """Say below the softmax table what its bars are."""
-    text = "Softmax probabilities; the pale bar is the untouched photograph, prepared as in training"
+    text = f"Softmax probabilities; the pale bar is the untouched photograph, prepared {usual(classifier)}"
     if classifier.temperature == 1:
         return text
     return f"{text}; the thin bar is the probability calibrated with temperature {classifier.temperature:.2f}"
@@ -224,6 +229,8 @@ def caption(classifier: Classifier) -> str:
 
 def verdict(view: View, names: Sequence[str]) -> str:
     """Say in a sentence or two what the answer is, and how it differs from the reference's."""
+    if not np.isfinite(view.probabilities).all():
+        return "No answer: the network's outputs are no numbers (nan). Look for nan in its weights."
     answer = f"{names[view.top]}, {_percent(view.probabilities[view.top])}"
     if view.label is not None:
         answer += " (right)" if view.top == view.label else f" (wrong: it is {names[view.label]})"
@@ -244,8 +251,11 @@ def tensor_table(view: View) -> list[list[str]]:
     return [[name, fed, wanted, "same" if fed == wanted else "differs"] for name, fed, wanted in rows]
 
 
-def controls(trained: Preprocessing) -> list[dict[str, Any]]:
-    """Describe the page's controls: every perturbation, and every preprocessing step with an alternative."""
+def controls(trained: Preprocessing, faultless: str = "as in training") -> list[dict[str, Any]]:
+    """Describe the page's controls: every perturbation, and every preprocessing step with an alternative.
+
+    `faultless` is the word for a step in which `trained` is left as it is.
+    """
     sliders = [
         {
             "key": name,
@@ -266,7 +276,7 @@ def controls(trained: Preprocessing) -> list[dict[str, Any]]:
     for step, label in faults.STEPS.items():
         others = faults.alternatives(trained, step)
         if others:
-            options = [["", "as in training"], *([fault.name, fault.title] for fault in others)]
+            options = [["", faultless], *([fault.name, fault.title] for fault in others)]
             hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
             choices.append(
                 {
@@ -280,6 +290,10 @@ def controls(trained: Preprocessing) -> list[dict[str, Any]]:
                 }
             )
     return [*sliders, *choices]
+
+
+def _length(probability: float) -> float:
+    return round(float(probability), 6) if np.isfinite(probability) else 0.0
 
 
 def _percent(probability: float) -> str:

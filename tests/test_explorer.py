@@ -337,10 +337,15 @@ def test_labels_are_names_or_indices(classifier, photos):
 def test_an_unknown_preprocessing_says_what_is_assumed(classifier, photos):
     unknown = classifier.using(classifier.preprocessing)
     unknown.preprocessing = None
-    assumed = Explorer(unknown, photos)._panel["notes"][-1]
+    panel = Explorer(unknown, photos)._panel
+    assumed = panel["notes"][-1]
     assert assumed.startswith("assumed here: ")
     assert "0..1" in assumed
-    assert not any("assumed" in note for note in Explorer(classifier, photos)._panel["notes"])
+    assert panel["caption"].endswith("prepared as assumed")
+    assert panel["controls"][-1]["options"][0] == ["", "as assumed"]
+    panel = Explorer(classifier, photos)._panel
+    assert not any("assumed" in note for note in panel["notes"])
+    assert panel["caption"].endswith("prepared as in training")
 
 
 def test_it_lies_in_boxes_with_other_widgets(explorer):

@@ -1,5 +1,7 @@
 """What the explorer shows: settings, probabilities, words and numbers, without a widget."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -181,6 +183,14 @@ def test_what_is_assumed_follows_from_the_network():
     assert assumed((None, None, 3)).size == (224, 224)
     first = assumed((3, 32, 48), keras.layers.Permute((2, 3, 1)))
     assert (first.layout, first.size, first.channels) == ("channels_first", (32, 48), "rgb")
+
+
+def test_outputs_that_are_no_numbers_are_told(seen, classifier):
+    nothing = replace(seen.reference, probabilities=np.full(1000, np.nan, np.float32))
+    told = view.verdict(nothing, classifier.class_names)
+    assert told.startswith("No answer: the network's outputs are no numbers")
+    row = view.bars(nothing, classifier.class_names)[0]
+    assert (row["value"], row["text"]) == (0.0, "nan %")
 
 
 def test_the_verdict_can_be_none_of_these():
