@@ -263,6 +263,8 @@ def sharpness(pixels: Pixels) -> float:
     """
     x = luma(pixels)
     steps = np.concatenate([np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)])
+    if not steps.size:
+        return 0.0  # a single pixel has no edges
     return float(np.percentile(steps, 99.5)) / max(level_range(pixels), 8.0)
 
 

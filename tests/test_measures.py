@@ -54,6 +54,13 @@ def test_a_flat_picture_has_its_level_and_nothing_else():
     assert (found.size, found.aspect) == pytest.approx((np.sqrt(64 * 96), 96 / 64))
 
 
+def test_a_single_pixel_can_be_measured():
+    found = measured(flat(100, 100, 100, (1, 1)))
+    assert found.brightness == pytest.approx(100, abs=1e-3)
+    assert (found.contrast, found.sharpness, found.noise, found.colour_noise, found.blocking) == (0,) * 5
+    assert (found.warmth, found.tint, found.size, found.aspect) == (1, 1, 1, 1)
+
+
 def test_half_black_and_half_white_is_known_by_hand():
     found = measured(np.concatenate([flat(0, 0, 0), flat(255, 255, 255)]))
     assert found.brightness == pytest.approx(127.5, abs=1e-3)
