@@ -21,6 +21,7 @@ from kit.perturbation import PARAMETERS, Perturbation
 from kit.robustness import Flip, Sweep, flip
 from kit.sweep_file import Journal
 from kit.sweep_plan import as_pictures
+from kit.sweep_work import Bracket, FlipsTask, Shared
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -161,6 +162,15 @@ def test_steps_that_are_shared_leave_every_answer_as_it_is(clothes, grid):
     result = swept(clothes, photo, grid, flips=False)
     expected = [clothes.probabilities(photo, each)[0].max() for each in result.perturbations]
     assert result.confidences.tolist() == expected
+
+
+def test_what_comes_before_the_last_step_that_differs_is_shared():
+    grid = [Perturbation(brightness=one, noise=other, seed=2) for one in (0.5, 2) for other in (0, 20, 40)]
+    assert sweep_work.halves(grid) == tuple(
+        (Perturbation(brightness=one, seed=2), Perturbation(noise=other, seed=2))
+        for one in (0.5, 2)
+        for other in (0, 20, 40)
+    )
 
 
 def test_a_list_of_perturbations_is_a_curve_over_its_places(clothes):
@@ -331,6 +341,7 @@ def test_a_missing_file_and_broken_bytes_are_rows_with_their_error(clothes, fold
     assert "none.png" in result.errors[0]
     assert "does not exist" in result.errors[0]
     assert result.errors[1].startswith("Expected")
+    assert result.photos == ("none.png", "picture 1", "00.png")
     assert list(result.errors) == [0, 1]
 
 
@@ -425,6 +436,12 @@ def test_flip_ends_where_numbers_do(clothes):
 def test_flip_says_why_a_picture_has_no_answer(clothes):
     with pytest.raises(ValueError, match="Expected at most 65500 pixels a side for JPEG"):
         flip(clothes, np.zeros((1, 70_000, 3), np.uint8), "jpeg_quality", 100, 1)
+
+
+def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):
+    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5)
+    task = FlipsTask(Shared(clothes), str(tmp_path / "gone.png"), (bracket,), (0.01,))
+    assert sweep_work.flips(task) == (bracket,)
 
 
 def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes):
