@@ -229,6 +229,7 @@ def fit_novelty(
     held_back: Iterable[Source],
     *,
     false_positive_rate: float = FALSE_POSITIVES,
+    progress: bool = True,
 ) -> Novelty:
     """Learn what is ordinary for a classifier.
 
@@ -245,6 +246,8 @@ def fit_novelty(
         the thresholds, so measure success on others.
     false_positive_rate
         Share of ordinary pictures that may be taken for novel, above 0 and below 1.
+    progress
+        Whether to show a progress bar where it takes over two seconds.
 
     Returns
     -------
@@ -272,13 +275,13 @@ def fit_novelty(
     if instruments.inner is not None and instruments.inner.widths and len(known_photos) >= FEWEST:
         insides = [
             instruments.inside(_tensors(classifier, part))
-            for part in _portions(known_photos, "training pictures")
+            for part in _portions(known_photos, "training pictures", progress=progress)
         ]
         values = np.concatenate([statistics(inside) for inside in insides])
         features = fit_features(values, np.concatenate([inside.outputs.argmax(axis=1) for inside in insides]))
     parts = [
         instruments.scores(_tensors(classifier, part), features)
-        for part in _portions(others, "held-back pictures")
+        for part in _portions(others, "held-back pictures", progress=progress)
     ]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if "energy" in found and "features" in found:
@@ -302,10 +305,12 @@ def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
     return np.concatenate([classifier.tensor(photo) for photo in photos])
 
 
-def _portions(photos: Sequence[Photo], told: str = "") -> Iterable[Sequence[Photo]]:
+def _portions(
+    photos: Sequence[Photo], told: str = "", *, progress: bool = False
+) -> Iterable[Sequence[Photo]]:
     """Return some photos at a time, since memory is finite; with a bar where it takes over two seconds."""
     portions = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
-    if not told:
+    if not progress:
         return portions
     from tqdm.auto import tqdm  # noqa: PLC0415 (only where something may take long)
 

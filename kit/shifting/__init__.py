@@ -24,6 +24,7 @@ def shift(
     *,
     classifier: Classifier | None = None,
     labels: Sequence[int | str | None] | None = None,
+    progress: bool = True,
 ) -> Shift:
     """Tell in which measured quantities photos differ from the training pictures.
 
@@ -47,6 +48,8 @@ def shift(
     labels
         Right class of each photo, index or name, None where it is not known; for accuracies where the photos
         themselves are altered. In the order of a folder's sorted paths.
+    progress
+        Whether to show progress bars where it takes over two seconds.
 
     Returns
     -------
@@ -59,13 +62,13 @@ def shift(
         that do not fit.
     """
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
-    statistics, examples = _statistics(training)
-    gathered = gather(photos)
+    statistics, examples = _statistics(training, progress=progress)
+    gathered = gather(photos, progress=progress)
     found = findings(statistics, gathered.rows)
     layers = together = None
     if asked is not None and asked.preprocessing is not None and gathered.photos:
         truth = None if labels is None else _truth(asked, labels, gathered)
-        found, together = _asked(found, asked, examples, gathered.photos, truth)
+        found, together = _asked(found, asked, examples, gathered.photos, truth, progress=progress)
         layers = layer_distance(asked, gathered.photos)
     return Shift(
         found,
@@ -119,7 +122,7 @@ def _size(difference: Difference) -> float:
     return abs(difference.delta) if difference.p_value >= 0 else -1.0
 
 
-def _statistics(training: Any) -> tuple[InputStatistics, tuple[Photo, ...]]:
+def _statistics(training: Any, *, progress: bool) -> tuple[InputStatistics, tuple[Photo, ...]]:
     """Return statistics of the training pictures, and some of the pictures where there are any."""
     if isinstance(training, InputStatistics):
         return training, ()
@@ -132,7 +135,7 @@ def _statistics(training: Any) -> tuple[InputStatistics, tuple[Photo, ...]]:
                 " kit.shift(pictures, photos, classifier=classifier)"
             )
         return InputStatistics.from_bytes(data), ()
-    gathered = gather(training, "training pictures")
+    gathered = gather(training, "training pictures", progress=progress)
     if not gathered.photos:
         raise ValueError("Expected training pictures, received none that can be read; give a folder of them")
     responses = measured_responses(gathered.photos)
@@ -153,6 +156,8 @@ def _asked(
     examples: Sequence[Photo],
     photos: Sequence[Photo],
     labels: Sequence[int | None] | None,
+    *,
+    progress: bool,
 ) -> tuple[tuple[Finding, ...], Response | None]:
     """Return the findings with the classifier's response to each, and that to all of them at once."""
     from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
@@ -162,7 +167,12 @@ def _asked(
     responses = []
     # Nothing is shown where it takes less than two seconds.
     for explained in tqdm(
-        [*causes, *everything], desc="asking the classifier", unit="alteration", delay=2, leave=False
+        [*causes, *everything],
+        desc="asking the classifier",
+        unit="alteration",
+        delay=2,
+        disable=not progress,
+        leave=False,
     ):
         # What was done to the training pictures cannot be done to them again.
         training = bool(examples) and not any(one.opposite for one in explained)

@@ -76,7 +76,7 @@ def sources(pictures: Source | Iterable[Source]) -> tuple[Source, ...]:
     return as_photos(pictures)
 
 
-def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathered:
+def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progress: bool = True) -> Gathered:
     """Open and measure pictures, in random order, `MOST` of them at most.
 
     Parameters
@@ -85,6 +85,8 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathere
         A folder, or what `kit.load_image` takes, once or many times.
     what
         In words, for the progress bar.
+    progress
+        Whether to show one where it takes over two seconds.
     """
     listed = sources(pictures)
     order = np.random.default_rng(_SEED).permutation(len(listed))[:MOST].tolist()
@@ -95,7 +97,7 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathere
     pixels = 0
     interrupted = False
     try:
-        for place in _progress(order, what):
+        for place in _progress(order, what, shown=progress):
             try:
                 photo = load_image(listed[place])
             except (OSError, ValueError) as error:
@@ -112,11 +114,11 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos") -> Gathere
     return Gathered(table, tuple(photos), tuple(places), len(listed), tuple(unreadable), interrupted)
 
 
-def _progress(order: list[int], what: str) -> Iterator[int]:
+def _progress(order: list[int], what: str, *, shown: bool) -> Iterator[int]:
     from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
 
     # Nothing is shown where it takes less than two seconds.
-    bar: Any = tqdm(order, desc=f"measuring {what}", unit="picture", delay=2, leave=False)
+    bar: Any = tqdm(order, desc=f"measuring {what}", unit="picture", delay=2, disable=not shown, leave=False)
     yield from bar
 
 
