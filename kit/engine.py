@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -76,6 +77,7 @@ class LiteEngine:
         (result,) = self._interpreter.get_output_details()
         self._input, self._output = entry["index"], result["index"]
         self._dtype = entry["dtype"]
+        self._allocated = not _is_open(entry)
         self._shape: tuple[int, ...] = () if _is_open(entry) else tuple(int(side) for side in entry["shape"])
         height, width, channels = (int(side) if side > 0 else None for side in entry["shape_signature"][1:])
         self.input_shape: Shape = (height, width, channels)
@@ -115,8 +117,10 @@ class LiteEngine:
                 # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1
                 # ms.
                 interpreter.resize_tensor_input(self._input, shape)
-                interpreter.allocate_tensors()
-                self._shape = shape
+                # The first time, LiteRT tells what it runs on.
+                with nullcontext() if self._allocated else captured_errors():
+                    interpreter.allocate_tensors()
+                self._shape, self._allocated = shape, True
             interpreter.set_tensor(self._input, values)
             interpreter.invoke()
             outputs: Tensors = interpreter.get_tensor(self._output)
