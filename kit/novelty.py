@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit import archive
+from kit.agreement import OPEN_SIDE
 from kit.checking import known, number
 from kit.classifier import Classifier
 from kit.images import Photo, Source, as_photos
@@ -23,8 +24,6 @@ FALSE_POSITIVES = 0.05
 """Share of ordinary pictures that is taken for novel, unless another is asked for."""
 
 _PART = 32
-# Where a network leaves the size of its input open.
-_OPEN_SIDE = 96
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,7 +182,7 @@ class Novelty:
                 raise KeyError("scores")  # noqa: TRY301 (one line tells of everything that is wrong)
             restored = cls(classifier, held_back, features, _rate(float(arrays["false_positive_rate"])))
             restored.measure(
-                np.zeros((1, *(side or _OPEN_SIDE for side in classifier.input_shape)), np.float32)
+                np.zeros((1, *(side or OPEN_SIDE for side in classifier.input_shape)), np.float32)
             )
         except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, zipfile.BadZipFile) as error:
             raise ValueError(
@@ -213,7 +212,7 @@ class Novelty:
 
     def _limit(self, name: str, rate: float) -> float:
         held = self.held_back[name]
-        # Rounded, since 0.95 * 20 is a little above 19 in binary.
+        # Rounded, since (1 - 0.45) * 20 is a little above 11 in binary.
         rank = int(np.ceil(round((len(held) + 1) * (1 - rate), 9)))
         return float(held[rank - 1]) if rank <= len(held) else float("inf")
 
@@ -263,7 +262,7 @@ def fit_novelty(
     """
     rate = _rate(false_positive_rate)
     known_photos, others = as_photos(training), as_photos(held_back)
-    # The smallest number whose largest score can be the threshold; rounded, since 1 / 0.05 is not quite 20.
+    # The smallest number whose largest score can be the threshold; rounded, since 1 / (1 / 49) is not quite 49.
     fewest = int(np.ceil(round(1 / rate - 1, 6)))
     if len(others) < fewest:
         raise ValueError(

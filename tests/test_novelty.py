@@ -13,8 +13,9 @@ import kit
 from kit import archive, samples
 from kit.diagnosis.statistics import distances
 from kit.engine import LiteEngine
-from kit.novelty_finding import _judged, out_of_distribution
-from kit.novelty_scores import combined, energy, fit_features
+from kit.inner import Inside
+from kit.novelty_finding import _at_least, _judged, _profile_chances, out_of_distribution
+from kit.novelty_scores import combined, energy, fit_features, statistics
 from kit.outliers import NAMES, outliers
 from tests import networks
 
@@ -93,6 +94,12 @@ def test_probability_and_batchnorm_are_those_of_the_classifier_and_its_taps(clas
     np.testing.assert_allclose(scores["batchnorm"], distances(moments, classifier.taps).mean(axis=1))
 
 
+def test_statistics_are_signed_square_roots_of_means_and_deviations():
+    rows = [np.array([row], np.float32) for row in ([4, -9], [1, 16])]
+    inside = Inside(np.zeros((1, 2), np.float32), None, *rows)
+    np.testing.assert_array_equal(statistics(inside), [[2, -3, 1, 4]])
+
+
 def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
     random = np.random.default_rng(2)
     classes = np.repeat([0, 1], 200)
@@ -120,6 +127,33 @@ def test_with_few_pictures_each_statistic_is_weighed_by_itself():
     assert features.means.shape == (1, 2)
 
 
+def test_a_covariance_needs_ten_pictures_a_statistic_and_a_class_ten_of_its_own():
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    for count, second, whitening, means in [(19, 9, 2, 1), (20, 10, 3, 2), (40, 9, 3, 1), (40, 10, 3, 2)]:
+        features = fit_features(values[:count], (np.arange(count) < second).astype(int))
+        assert (features.whitening.size, len(features.means)) == (whitening, means)
+
+
+def test_each_class_has_a_mean_of_its_own(novelty):
+    assert novelty.features.means.shape == (10, 160)
+    assert len(np.unique(novelty.features.means, axis=0)) == 10
+    for values in novelty.held_back.values():
+        assert (np.diff(values) >= 0).all()
+
+
+def test_the_first_score_that_a_network_allows_decides(classifier):
+    some = np.arange(3, dtype=np.float32)
+    names = ["probability", "batchnorm", "energy", "features", "combined"]
+    for count, name in enumerate(names, start=1):
+        assert kit.Novelty(classifier, dict.fromkeys(names[:count], some)).method == name
+
+
+def test_a_distance_needs_twenty_training_pictures(classifier, clothes):
+    few, enough = (kit.fit_novelty(classifier, clothes[0][:count], clothes[1][:19]) for count in (19, 20))
+    assert (few.method, few.features) == ("energy", None)
+    assert enough.method == "combined"
+
+
 def test_combined_adds_exponentials_of_standardized_scores():
     held = {"energy": np.array([1.0, 3.0]), "features": np.exp([0.0, 2.0])}
     # Means 2 and 1, deviations 1 and 1: the standardized scores are 3 and 4.
@@ -137,6 +171,9 @@ def test_thresholds_are_the_conformal_quantile():
     assert kit.Novelty(network, held).thresholds == {"energy": 95}
     assert kit.Novelty(network, held, false_positive_rate=0.01).thresholds == {"energy": 99}
     assert kit.Novelty(network, held, false_positive_rate=0.005).thresholds == {"energy": float("inf")}
+    # 55 % of 20, which is a little more than 11 in binary.
+    few = {"energy": np.arange(1, 20, dtype=np.float32)}
+    assert kit.Novelty(network, few, false_positive_rate=0.45).thresholds == {"energy": 11}
 
 
 def test_chances_are_shares_of_held_back_pictures():
@@ -164,7 +201,9 @@ def test_a_rate_out_of_range_is_refused(classifier, clothes, rate):
 def test_too_few_held_back_pictures_are_refused(classifier, clothes):
     with pytest.raises(ValueError, match=r"at least 19 held-back pictures for .* 0\.05, received 18"):
         kit.fit_novelty(classifier, clothes[0][:30], clothes[1][:18])
-    assert kit.fit_novelty(classifier, clothes[0][:30], clothes[1][:19]).thresholds["energy"] < np.inf
+    for rate, count in ((0.05, 19), (1 / 49, 48)):
+        fitted = kit.fit_novelty(classifier, clothes[0][:19], clothes[1][:count], false_positive_rate=rate)
+        assert fitted.thresholds["energy"] == fitted.held_back["energy"][-1]
 
 
 def test_an_unknown_score_is_refused(novelty, clothes):
@@ -223,6 +262,19 @@ def test_damaged_bytes_are_none(classifier, novelty):
         assert kit.novelty_of(classifier.carrying(archive.NOVELTY, damaged)) is None
         with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it anew$"):
             kit.Novelty.from_bytes(damaged, classifier)
+
+
+def test_bytes_that_do_not_fit_together_are_refused(classifier):
+    some = np.array([3, 1, 2], np.float32)
+    restored = kit.Novelty.from_bytes(kit.Novelty(classifier, {"energy": some}).to_bytes(), classifier)
+    assert restored.held_back["energy"].tolist() == [1, 2, 3]
+    for wrong in (
+        kit.Novelty(classifier, {"features": some}),
+        kit.Novelty(classifier, {}),
+        kit.Novelty(classifier, {"energy": some}, false_positive_rate=2.0),
+    ):
+        with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it anew$"):
+            kit.Novelty.from_bytes(wrong.to_bytes(), classifier)
 
 
 def test_the_fit_of_another_network_is_refused(novelty):
@@ -295,6 +347,46 @@ def test_the_evidence_counts_pictures_and_says_how_many_chance_allows(novelty):
     assert verdict == "named"
     verdict, _ = _judged(fixed.chances([5, 5, 960, 960]), "told")
     assert verdict == "possible"
+
+
+def test_one_picture_is_judged_by_its_chance():
+    for chance, expected in [
+        (0.01, "named"),
+        (1 / 100 + 1e-12, "named"),
+        (0.011, "possible"),
+        (0.05, "possible"),
+        (0.051, "ruled_out"),
+    ]:
+        verdict, evidence = _judged(np.array([chance]), "told")
+        assert verdict == expected
+        assert [one.supports for one in evidence] == [chance < 0.0501, chance < 0.0101]
+        assert [one.threshold for one in evidence] == [1, 1]
+
+
+def test_as_many_pictures_as_chance_allows_are_no_evidence():
+    for count in (1, 7, 20, 100):
+        for successes in (0, 1, 3, count):
+            expected = binom.sf(successes - 1, count, 0.05)
+            assert _at_least(successes, count, 0.05) == pytest.approx(expected)
+    # Of twenty, three above a threshold for 5 % have a chance of 7.5 %, four have one of 1.6 %.
+    assert _judged(np.repeat([0.04, 0.5], [3, 17]), "told")[0] == "ruled_out"
+    verdict, evidence = _judged(np.repeat([0.04, 0.5], [4, 16]), "told")
+    assert (verdict, evidence[0].value, evidence[0].threshold) == ("possible", 4, 4)
+
+
+def test_chances_by_the_profile_are_shares_of_its_pictures(classifier):
+    held = distances(np.asarray(classifier.taps.profile), classifier.taps).mean(axis=-1)
+    count = len(held)
+    received = _profile_chances(classifier.taps, np.array([0, np.median(held), held.max(), held.max() + 1]))
+    share = (1 + (held >= np.median(held)).sum()) / (1 + count)
+    np.testing.assert_allclose(received, [1, share, 2 / (1 + count), 1 / (1 + count)])
+
+
+def test_a_profile_of_few_pictures_tells_nothing(classifier):
+    for count, told in ((18, False), (19, True)):
+        short = replace(classifier.taps, profile=classifier.taps.profile[:count])
+        finding = out_of_distribution(classifier._with(_taps=short, _tapped=True), outliers("noise")[0])
+        assert bool(finding.evidence) is told
 
 
 def test_the_profile_alone_speaks_for_the_cause_and_never_against(classifier, clothes):
