@@ -262,7 +262,8 @@ def fit_novelty(
     """
     rate = _rate(false_positive_rate)
     known_photos, others = as_photos(training), as_photos(held_back)
-    # The smallest number whose largest score can be the threshold; rounded, since 1 / (1 / 49) is not quite 49.
+    # The smallest number whose largest score can be the threshold; rounded, since 1 / rate may be a little
+    # above a whole number.
     fewest = int(np.ceil(round(1 / rate - 1, 6)))
     if len(others) < fewest:
         raise ValueError(
