@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -548,10 +549,14 @@ def test_results_come_as_soon_as_they_are_there():
             return futures[task]
 
     futures[1].set_result("second")
+    late = threading.Timer(3, futures[0].set_result, ["too late"])
+    late.start()
     running = sweep_running.run(str, [(0, 0), (1, 1)], Given(), in_flight=5)
-    with ThreadPoolExecutor(1) as late:
-        late.submit(lambda: (time.sleep(0.2), futures[0].set_result("first")))
-        assert list(running) == [(1, "second"), (0, "first")]
+    assert next(running) == (1, "second")
+    late.cancel()
+    assert not futures[0].done()
+    futures[0].set_result("first")
+    assert list(running) == [(0, "first")]
 
 
 def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
@@ -642,6 +647,7 @@ def test_a_finished_sweep_is_read_and_not_repeated(clothes, folder, tmp_path):
     ("change", "what"),
     [
         ({"perturbations": {"noise": (0, 50)}}, "perturbations"),
+        ({"perturbations": [Perturbation(noise=0), Perturbation(noise=60)]}, "perturbations"),  # no grid
         ({"labels": [3] * 12}, "labels"),
         ({"classifier": "fashion_mnist_no_batchnorm"}, "classifier"),
         ({"scaling": "-1..1"}, "preprocessing"),
@@ -711,6 +717,11 @@ def test_a_journal_without_a_beginning_is_begun_anew(tmp_path, left):
         with Journal(path, {"photos": "a digest"}) as journal:
             assert [record["row"].tolist() for record in journal.records] == [[7, 8]] * before
             journal.write(row=[7, 8], axis=[-1, -1], top=[1, 2])
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"torn" * 1000)
+    with Journal(path, {"photos": "a digest"}):
+        assert path.stat().st_size == whole
 
 
 @pytest.mark.parametrize("torn", [1, 40, 400])
