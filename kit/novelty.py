@@ -212,7 +212,7 @@ class Novelty:
 
     def _limit(self, name: str, rate: float) -> float:
         held = self.held_back[name]
-        # Rounded, since (1 - 0.45) * 20 is a little above 11 in binary.
+        # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
         rank = int(np.ceil(round((len(held) + 1) * (1 - rate), 9)))
         return float(held[rank - 1]) if rank <= len(held) else float("inf")
 

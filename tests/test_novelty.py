@@ -155,9 +155,9 @@ def test_a_distance_needs_twenty_training_pictures(classifier, clothes):
 
 
 def test_combined_adds_exponentials_of_standardized_scores():
-    held = {"energy": np.array([1.0, 3.0]), "features": np.exp([0.0, 2.0])}
-    # Means 2 and 1, deviations 1 and 1: the standardized scores are 3 and 4.
-    received = combined({"energy": np.array([5.0]), "features": np.exp([5.0])}, held)
+    held = {"energy": np.array([1.0, 5.0]), "features": np.exp([0.0, 6.0])}
+    # Means 3 and 3, deviations 2 and 3: the standardized scores are 3 and 4.
+    received = combined({"energy": np.array([9.0]), "features": np.exp([15.0])}, held)
     np.testing.assert_allclose(received, [np.log(np.exp(3) + np.exp(4))])
 
 
@@ -171,9 +171,9 @@ def test_thresholds_are_the_conformal_quantile():
     assert kit.Novelty(network, held).thresholds == {"energy": 95}
     assert kit.Novelty(network, held, false_positive_rate=0.01).thresholds == {"energy": 99}
     assert kit.Novelty(network, held, false_positive_rate=0.005).thresholds == {"energy": float("inf")}
-    # 55 % of 20, which is a little more than 11 in binary.
-    few = {"energy": np.arange(1, 20, dtype=np.float32)}
-    assert kit.Novelty(network, few, false_positive_rate=0.45).thresholds == {"energy": 11}
+    # 56 % of 25, which is a little more than 14 in binary.
+    few = {"energy": np.arange(1, 25, dtype=np.float32)}
+    assert kit.Novelty(network, few, false_positive_rate=0.44).thresholds == {"energy": 14}
 
 
 def test_chances_are_shares_of_held_back_pictures():
