@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit import adapt, samples
-from kit.adaptation import MOST_VALUES
+from kit.adaptation import MOST_VALUES, _remarks
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -103,6 +103,21 @@ def test_it_harms_on_one_class_and_warns():
 def test_few_pictures_are_warned_of_unless_a_prior_stands_in(grey, photos):
     assert any("4 pictures are few" in note for note in adapt(grey, photos[:4]).notes)
     assert not any("few" in note for note in adapt(grey, photos[:4], prior=12).notes)
+
+
+def test_remarks_count_pictures_classes_and_answers():
+    def told(counts, classes, prior=0):
+        rows = np.eye(classes, dtype=np.float32)[np.repeat(np.arange(len(counts)), counts)]
+        return _remarks(rows, [f"class {place}" for place in range(classes)], prior)
+
+    first = "statistics of BatchNormalization estimated on 16 pictures"
+    assert told([12, 4], 3) == [first]  # three quarters of one answer
+    one = "warning: 13 of 16 pictures were answered class 0 before; if they do show one class"
+    (remark,) = told([13, 3], 3)[1:]
+    assert remark.startswith(one)
+    few = "warning: 16 pictures are few for 20 classes; prior=4 leans on the training statistics as if they"
+    assert told([8, 8], 20) == [first, f"{few} were 20"]
+    assert told([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
 
 
 def test_what_is_adapted_can_be_saved(tmp_path, photos):
