@@ -179,6 +179,46 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
     assert "pass reference= or labels=" in diagnosis.notes[0]
 
 
+@pytest.fixture(scope="module")
+def by_labels():
+    """A network of which nothing is known but its answers."""
+    classifier = with_faults("fashion_mnist_no_batchnorm")
+    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    return classifier
+
+
+def test_one_label_that_is_missed_names_no_cause(by_labels, clothes):
+    for label in range(10):
+        diagnosis = kit.diagnose(by_labels, clothes[0], [label])
+        assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")
+        assert "labels are all there is to judge by" in diagnosis.notes[0]
+
+
+def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, clothes):
+    answers = by_labels.probabilities(clothes).argmax(axis=1).tolist()
+    # One of ten classes is met by guessing in 10 %, two in 1 % of cases.
+    assert kit.diagnose(by_labels, clothes[:1], answers[:1]).verdict == "cannot_tell"
+    assert kit.diagnose(by_labels, clothes[:2], answers[:2]).verdict == "clean"
+
+
+def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, clothes):
+    truth = kit.samples.labels("fashion_mnist")[200:216]
+    broken = by_labels.using(kit.faults.CATALOGUE["inverted"].apply(by_labels.preprocessing))
+    right = broken.probabilities(clothes).argmax(axis=1) == truth
+    regained = [place for place in range(16) if not right[place]][:8]
+    few, more = regained[:5], regained
+    assert kit.diagnose(broken, [clothes[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
+    diagnosis = kit.diagnose(broken, [clothes[i] for i in more], [truth[i] for i in more])
+    assert diagnosis.best.cause == "inverted_polarity"
+    assert "The labels are met when this is changed" in diagnosis.best.summary
+
+
+@pytest.mark.parametrize("given", ["fashion_mnist.keras", None])
+def test_what_is_no_classifier_is_refused_in_one_line(given, clothes):
+    with pytest.raises(TypeError, match=r"Expected a Classifier, received .*; see kit\.Classifier\.load"):
+        kit.diagnose(given, clothes)
+
+
 def test_a_reference_takes_the_place_of_statistics(clothes):
     healthy = with_faults("fashion_mnist_no_batchnorm")
     training = np.concatenate(

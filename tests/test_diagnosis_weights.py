@@ -51,6 +51,17 @@ def test_a_network_that_was_never_trained_is_named(tmp_path):
     assert finding.evidence[1].value == 0
 
 
+def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
+    model = network()
+    kernel, bias = model.layers[-1].get_weights()
+    kernel[0, 0] = np.nan
+    model.layers[-1].set_weights([kernel, bias])
+    (finding,) = check(model, tmp_path)
+    assert (finding.cause, finding.verdict) == ("diverged_training", "named")
+    # One of 64 x 3 values in one of nine arrays.
+    assert finding.evidence[0].value == pytest.approx(1 / 192 / 9)
+
+
 def test_moving_averages_after_three_steps_are_named(tmp_path):
     (finding,) = check(train(network(), 3), tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")

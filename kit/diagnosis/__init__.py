@@ -72,14 +72,22 @@ def diagnose(
 
     Raises
     ------
-    ValueError
-        No preprocessing, no picture, or labels that do not fit.
+    TypeError, ValueError
+        No classifier, no preprocessing, no picture, or labels that do not fit.
     """
+    if not isinstance(classifier, Classifier):
+        raise TypeError(
+            f"Expected a Classifier, received {type(classifier).__name__}; see kit.Classifier.load"
+        )
     chosen = as_photos(photos)
     used = classifier.preprocessing
-    if used is None or not chosen:
-        missing = "a picture" if used is not None else "a classifier with a known preprocessing"
-        raise ValueError(f"Expected {missing}, received none")
+    if used is None:
+        raise ValueError(
+            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
+            " classifier.using(kit.Preprocessing(…))"
+        )
+    if not chosen:
+        raise ValueError("Expected at least one picture, received none")
     indices = None if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     tell = progress if progress is not None else lambda _: None
     # The matrices are small: more threads would only wait for each other.
@@ -99,6 +107,8 @@ def _diagnosed(
     """Check, search, look at the pictures, and gather what was found."""
     tell("checks")
     found = list(certain_checks(classifier, chosen, indices))
+    if any(finding.cause == "diverged_training" for finding in found):
+        return Diagnosis(tuple(found), classifier.name, len(chosen), preprocessing=used)
     tell("candidates")
     taps = classifier.taps
     if reference is not None and taps is not None:

@@ -17,7 +17,7 @@ from kit.diagnosis.ordinary import LEAST_PROFILED, Ordinary, ordinary
 from kit.diagnosis.probes import probes
 from kit.diagnosis.scoring import Labels, Score, by_answers, by_pictures, by_statistics, log_distance
 from kit.diagnosis.sensitivity import same_answers
-from kit.diagnosis.thresholds import ALIKE, FAMILIAR, NAMED, UNUSUAL, needed
+from kit.diagnosis.thresholds import ALIKE, BY_CHANCE, FAMILIAR, NAMED, UNUSUAL, needed
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -118,6 +118,21 @@ class Basis:
         away = log_distance(self.laboratory, self.photos, in_use)
         error = self.ordinary.scatter / sqrt(len(self.photos))
         return away <= self.ordinary.typical + UNUSUAL * error
+
+    def right(self, preprocessing: Preprocessing) -> int:
+        """Return how many of the labelled pictures are answered rightly."""
+        answers = self.laboratory.answers(self.photos, preprocessing).argmax(axis=1)
+        return sum(int(label == answer) for label, answer in zip(self.labels or (), answers, strict=False))
+
+    def convincing(self, in_use: Preprocessing) -> bool:
+        """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
+        if self.statistics:
+            return True
+        from scipy.stats import binom  # noqa: PLC0415 (slow to import)
+
+        classes = self.laboratory.answers(self.photos, in_use).shape[1]
+        chance = binom.sf(self.right(in_use) - 1, self.known_labels, 1 / max(classes, 2))
+        return bool(chance <= BY_CHANCE)
 
     def alike(self, one: Preprocessing, other: Preprocessing) -> float | None:
         """Return the largest difference of a probability; None where the two can be told apart."""

@@ -18,6 +18,10 @@ _UNABLE = (
     "the file holds no statistics of training pictures, and no label is given: save the classifier with"
     " training pictures, or pass reference= or labels="
 )
+_FEW_LABELS = (
+    "labels are all there is to judge by, and as few are met by chance: give more labelled pictures, save the"
+    " classifier with training pictures, or pass reference="
+)
 _UNUSUAL = (
     "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
     " the pictures may be unlike those of the training, by their frame, their background or their light"
@@ -76,11 +80,14 @@ def search(
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     found = (*named, *doubtful)
     told = {cause for one in found for cause in (one.cause, *one.equivalent)}
-    usual = basis.usual(in_use)
+    usual, convincing = basis.usual(in_use), basis.convincing(in_use)
+    notes = () if usual else (_UNUSUAL,)
+    if not basis.statistics and (doubtful or not convincing):
+        notes = (*notes, _FEW_LABELS)
     return Search(
         (*found, *ruled_out(basis, first, told)),
-        decided=bool(named) or (settled(first) and usual),
-        notes=() if usual or named else (_UNUSUAL,),
+        decided=bool(named) or (settled(first) and usual and convincing),
+        notes=() if named else notes,
         photographic=basis.photographic,
         equivalents=_equivalents(basis, current),
     )
@@ -97,7 +104,7 @@ def _one_by_one(
     for _ in range(ROUNDS):
         ranked = [score for score in basis.scores(current) if score.candidate.step not in steps]
         first = first or tuple(ranked)
-        said = verdict(basis, ranked)
+        said = verdict(basis, ranked, current)
         if said is None:
             break
         best = ranked[0]

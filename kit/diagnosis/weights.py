@@ -41,13 +41,38 @@ def check_weights(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ..
     Returns
     -------
     tuple of Finding
-        ``"untrained_weights"`` or ``"batchnorm_mode"``; empty where nothing is found.
+        ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``; empty where nothing is
+        found.
     """
+    diverged = _diverged(weights)
+    if diverged is not None:
+        return (diverged,)
     untrained = _untrained(layers, weights)
     if untrained is not None:
         return (untrained,)
     averages = _averages(layers, weights)
     return () if averages is None else (averages,)
+
+
+def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+    arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
+    share = np.mean([1 - np.isfinite(array).mean() for array in arrays]) if arrays else 0.0
+    if not share:
+        return None
+    return Finding(
+        "diverged_training",
+        "named",
+        "Some of the weights are no numbers, and so are the answers: the training went astray.",
+        (
+            Evidence(
+                "share of nan and infinite values, mean over the arrays of weights", float(share), 0.0, True
+            ),
+        ),
+        fix=Fix(
+            "Train anew with a smaller learning rate, and look for nan in the training pictures.",
+            "assert all(np.isfinite(weight).all() for weight in model.get_weights())",
+        ),
+    )
 
 
 def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:

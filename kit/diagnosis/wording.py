@@ -7,8 +7,13 @@ from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
 from kit.diagnosis.probes import probes
 from kit.diagnosis.scoring import Score
 from kit.diagnosis.thresholds import MARGIN
-from kit.diagnosis.verdict import alike, reach, rival, thresholds
+from kit.diagnosis.verdict import alike, reach, regain, rival, thresholds
 from kit.preprocessing import Preprocessing
+
+_SEES = "The network sees what it was trained on when this is changed: {}."
+_MEETS = "The labels are met when this is changed: {}."
+_SEES_NOT = "Changing this brings the network no nearer to what it was trained on."
+_MEETS_NOT = "The labels are met no better when this is changed."
 
 
 def finding(
@@ -22,14 +27,13 @@ def finding(
         lead = best.gain - other.gain
         text = f"lead over the next cause, {other.candidate.cause}, in nats"
         evidence.append(Evidence(text, lead, MARGIN, supports=lead >= MARGIN))
-    reached = reach(basis, best)
-    if reached is not None:
-        evidence.append(reached)
+    further = (regain(basis, best, in_use), reach(basis, best))
+    evidence += [one for one in further if one is not None]
     changes = "; ".join(difference(in_use, candidate.preprocessing))
     return Finding(
         candidate.cause,
         verdict,
-        f"The network sees what it was trained on when this is changed: {changes}.",
+        (_SEES if basis.statistics else _MEETS).format(changes),
         tuple(evidence),
         cost(basis, in_use, candidate.preprocessing),
         fix(in_use, candidate.preprocessing, candidate.cause),
@@ -42,7 +46,7 @@ def ruled_out(basis: Basis, ranked: Sequence[Score], told: set[str]) -> list[Fin
     best: dict[str, Score] = {}
     for score in ranked:
         best.setdefault(score.candidate.cause, score)
-    summary = "Changing this brings the network no nearer to what it was trained on."
+    summary = _SEES_NOT if basis.statistics else _MEETS_NOT
     return [
         Finding(cause, "ruled_out", summary, tuple(_evidence(basis, score)))
         for cause, score in best.items()
@@ -85,7 +89,8 @@ def _same_causes(basis: Basis, best: Score, ranked: Sequence[Score]) -> tuple[st
 
 def _evidence(basis: Basis, score: Score) -> list[Evidence]:
     named, _ = thresholds(basis, score)
-    photos, seen = f"{len(basis.photos)} pictures", f"{len(probes())} probe photographs"
+    count, seen = len(basis.photos), f"{len(probes())} probe photographs"
+    photos = f"{count} picture{'' if count == 1 else 's'}"
     where = seen if basis.photographic else photos
     if score.spread is not None:
         where = f"{seen} and {photos}"
