@@ -372,6 +372,9 @@ def test_as_many_pictures_as_chance_allows_are_no_evidence():
     assert _judged(np.repeat([0.04, 0.5], [3, 17]), "told")[0] == "ruled_out"
     verdict, evidence = _judged(np.repeat([0.04, 0.5], [4, 16]), "told")
     assert (verdict, evidence[0].value, evidence[0].threshold) == ("possible", 4, 4)
+    # Of a hundred, five above a threshold for 1 % are unusual, whatever the other one says.
+    verdict, evidence = _judged(np.repeat([0.004, 0.5], [5, 95]), "told")
+    assert (verdict, [one.supports for one in evidence]) == ("named", [False, True])
 
 
 def test_chances_by_the_profile_are_shares_of_its_pictures(classifier):
@@ -387,6 +390,10 @@ def test_a_profile_of_few_pictures_tells_nothing(classifier):
         short = replace(classifier.taps, profile=classifier.taps.profile[:count])
         finding = out_of_distribution(classifier._with(_taps=short, _tapped=True), outliers("noise")[0])
         assert bool(finding.evidence) is told
+    # However many there are, light and texture alone name no cause.
+    long = replace(classifier.taps, profile=np.concatenate([classifier.taps.profile] * 10))
+    finding = out_of_distribution(classifier._with(_taps=long, _tapped=True), outliers("noise")[0])
+    assert (finding.verdict, finding.evidence[1].supports) == ("possible", True)
 
 
 def test_the_profile_alone_speaks_for_the_cause_and_never_against(classifier, clothes):
