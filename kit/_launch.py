@@ -134,12 +134,16 @@ def run_lab(python: Path, arguments: Sequence[str]) -> NoReturn:
     raise SystemExit(subprocess.call(command, cwd=ROOT))
 
 
+# A file stays with one worker, as what it makes once does; each that opens TensorFlow takes about a gigabyte.
+WORKERS = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+
+
 def run_tests(python: Path, arguments: Sequence[str]) -> NoReturn:
     """Run every check to its end, then exit with 1 if one failed."""
     checks = {
         "ruff": ["ruff", "check", "."],
         "mypy": ["mypy", "--strict", "kit"],
-        "pytest": ["pytest", *arguments],
+        "pytest": ["pytest", *WORKERS, *arguments],
     }
     failed = []
     for name, command in checks.items():
