@@ -71,6 +71,13 @@ def reference():
                 image, sigma, channel_axis=-1 if multichannel else None, **options
             ),
         )
+        # Impulse noise draws from a generator of its own, anew on every call; here from the global state.
+        drawn = corruptions.sk.util.random_noise
+        patch.setattr(
+            corruptions.sk.util,
+            "random_noise",
+            lambda image, **options: drawn(image, rng=np.random.randint(1 << 31), **options),  # noqa: NPY002
+        )
         yield corrupt
 
 
