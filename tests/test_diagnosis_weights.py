@@ -62,6 +62,11 @@ def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
     assert finding.evidence[0].value == pytest.approx(1 / 192 / 9)
 
 
+def test_arrays_without_values_or_of_other_kinds_are_no_divergence():
+    odd = {"empty": (np.zeros((0, 3), np.float32),), "words": (np.array([b"cat", b"dog"]),)}
+    assert check_weights((), odd) == ()
+
+
 def test_moving_averages_after_three_steps_are_named(tmp_path):
     (finding,) = check(train(network(), 3), tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")

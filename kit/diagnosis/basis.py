@@ -13,7 +13,7 @@ import numpy as np
 
 from kit.diagnosis.candidates import Candidate, candidates
 from kit.diagnosis.laboratory import Laboratory
-from kit.diagnosis.ordinary import LEAST_PROFILED, Ordinary, ordinary
+from kit.diagnosis.ordinary import Ordinary
 from kit.diagnosis.probes import probes
 from kit.diagnosis.scoring import Labels, Score, by_answers, by_pictures, by_statistics, log_distance
 from kit.diagnosis.sensitivity import same_answers
@@ -172,9 +172,8 @@ def _is_photographic(laboratory: Laboratory, in_use: Preprocessing) -> bool:
 
 def _by_profile(laboratory: Laboratory, right: Preprocessing) -> bool:
     """Whether a profile, if there is one, takes photographs for what the network was trained on."""
-    taps = laboratory.taps
-    if taps is None or taps.profile is None or len(taps.profile) < LEAST_PROFILED:
+    known = laboratory.profiled
+    if known is None:
         return True
-    known = ordinary(taps)
     moments, features = laboratory.moments(probes(), right), laboratory.features(probes(), right)
     return bool(np.log(known.distances(moments, features)).mean() <= log(known.limit))

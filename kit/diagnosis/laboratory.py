@@ -43,19 +43,19 @@ class Laboratory:
         self._ordinary: Ordinary | None = None
 
     @property
-    def ordinary(self) -> Ordinary | None:
-        """What is ordinary by the profile; None where moving averages are in use or the profile is short."""
+    def profiled(self) -> Ordinary | None:
+        """What is ordinary by the profile; None without one, or where it is short."""
         taps = self.taps
-        if (
-            taps is None
-            or taps.means is not None
-            or taps.profile is None
-            or len(taps.profile) < LEAST_PROFILED
-        ):
+        if taps is None or taps.profile is None or len(taps.profile) < LEAST_PROFILED:
             return None
         if self._ordinary is None:
             self._ordinary = ordinary(taps)
         return self._ordinary
+
+    @property
+    def ordinary(self) -> Ordinary | None:
+        """The same where pictures are judged by it: None where averages are in use."""
+        return None if self.taps is None or self.taps.means is not None else self.profiled
 
     def by_averages(self) -> "Laboratory":
         """Return one that shares what is measured, with a profile's averages where there are no others."""

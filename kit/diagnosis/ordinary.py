@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kit.diagnosis.statistics import Vector
+from kit.diagnosis.statistics import Vector, split
 from kit.taps import Taps
 
 LEAST_PROFILED = 10
@@ -151,7 +151,7 @@ def _rows(moments: Vector, features: Vector | None, widths: tuple[int, ...], flo
     The logarithm makes a picture without any contrast as unusual as it is: by its variance, it is near the
     mean of all.
     """
-    means, squares = _split(moments, widths)
+    means, squares = split(moments, widths)
     varied = ~np.isnan(floors)
     variances = np.maximum(squares - means**2, 0)[:, varied]
     known = [] if features is None else [features]
@@ -159,14 +159,7 @@ def _rows(moments: Vector, features: Vector | None, widths: tuple[int, ...], flo
 
 
 def _floors(profile: Vector, widths: tuple[int, ...]) -> Vector:
-    means, squares = _split(profile, widths)
+    means, squares = split(profile, widths)
     variance = np.maximum(squares - means**2, 0).mean(axis=0)
     constant = variance <= _ROUNDING * squares.mean(axis=0)
     return np.where(constant, np.nan, _LEAST_CONTRAST * variance)
-
-
-def _split(moments: Vector, widths: tuple[int, ...]) -> tuple[Vector, Vector]:
-    """Return the means and the mean squares of all taps' channels, each float64 (N, sum(widths))."""
-    ends = np.cumsum(np.repeat(widths, 2))[:-1]
-    parts = np.split(moments, ends, axis=1)
-    return np.concatenate(parts[::2], axis=1), np.concatenate(parts[1::2], axis=1)

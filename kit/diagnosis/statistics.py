@@ -163,11 +163,13 @@ def averages(taps: Taps) -> tuple[Vector, Vector]:
         raise ValueError(
             "Expected taps with statistics of training pictures, received none; give a reference"
         )
-    means, squares = [], []
-    start = 0
-    for width in taps.widths:
-        means.append(taps.profile[:, start : start + width].mean(axis=0))
-        squares.append(taps.profile[:, start + width : start + 2 * width].mean(axis=0))
-        start += 2 * width
-    mean = np.concatenate(means)
-    return mean, np.concatenate(squares) - mean**2
+    means, squares = split(taps.profile, taps.widths)
+    mean = means.mean(axis=0)
+    return mean, squares.mean(axis=0) - mean**2
+
+
+def split(moments: Vector, widths: tuple[int, ...]) -> tuple[Vector, Vector]:
+    """Return the means and the mean squares of all taps' channels, each float64 (N, sum(widths))."""
+    ends = np.cumsum(np.repeat(widths, 2))[:-1]
+    parts = np.split(moments, ends, axis=1)
+    return np.concatenate(parts[::2], axis=1), np.concatenate(parts[1::2], axis=1)

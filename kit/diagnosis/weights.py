@@ -55,7 +55,13 @@ def check_weights(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ..
 
 
 def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
-    arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
+    arrays = [
+        array
+        for name, kept in weights.items()
+        if name != "optimizer"
+        for array in kept
+        if array.dtype.kind == "f" and array.size
+    ]
     share = np.mean([1 - np.isfinite(array).mean() for array in arrays]) if arrays else 0.0
     if not share:
         return None
