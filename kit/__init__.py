@@ -7,54 +7,57 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit import exercises, faults, plots, robustness, samples, validation
-    from kit.adaptation import adapt
-    from kit.calibration import calibrate
-    from kit.checkup import check
+    from kit import plots, robustness, samples, validation
     from kit.classifier import Classifier
-    from kit.costs import cost_table, fault_costs
+    from kit.classifier.adaptation import adapt
     from kit.diagnosis import diagnose
-    from kit.duplicates import find_duplicates
-    from kit.explorer import Explorer
+    from kit.diagnosis.own_function import check
+    from kit.explorer.explorer import Explorer
     from kit.images import Photo, load_image
-    from kit.novelty import Novelty, fit_novelty, novelty_of
     from kit.perturbation import Perturbation
-    from kit.preprocessing import Preprocessing
-    from kit.robustness import sweep
-    from kit.scaling import Scaling
-    from kit.shifting import shift
+    from kit.preprocessing import Preprocessing, faults
+    from kit.preprocessing.scaling import Scaling
+    from kit.robustness.costs import cost_table, fault_costs
+    from kit.robustness.reference.novelty import Novelty, fit_novelty, novelty_of
+    from kit.robustness.shifts import shift
+    from kit.robustness.sweeps.running import sweep
     from kit.validation import accuracy_interval, cross_validate, learning_curve
+    from kit.validation.calibration import calibrate
+    from kit.validation.duplicates import find_duplicates
+    from kit.workshop import exercises
 
 _HOMES = {
     "Classifier": "kit.classifier",
     "Explorer": "kit.explorer",
-    "Novelty": "kit.novelty",
+    "Novelty": "kit.robustness.reference.novelty",
     "Perturbation": "kit.perturbation",
     "Photo": "kit.images",
     "Preprocessing": "kit.preprocessing",
-    "Scaling": "kit.scaling",
+    "Scaling": "kit.preprocessing.scaling",
     "accuracy_interval": "kit.validation",
-    "calibrate": "kit.calibration",
-    "adapt": "kit.adaptation",
-    "cost_table": "kit.costs",
+    "calibrate": "kit.validation.calibration",
+    "adapt": "kit.classifier.adaptation",
+    "cost_table": "kit.robustness.costs",
     "cross_validate": "kit.validation",
-    "exercises": "kit",
-    "fault_costs": "kit.costs",
-    "check": "kit.checkup",
+    "exercises": "kit.workshop",
+    "fault_costs": "kit.robustness.costs",
+    "check": "kit.diagnosis.own_function",
     "diagnose": "kit.diagnosis",
-    "faults": "kit",
-    "fit_novelty": "kit.novelty",
-    "find_duplicates": "kit.duplicates",
+    "faults": "kit.preprocessing",
+    "fit_novelty": "kit.robustness.reference.novelty",
+    "find_duplicates": "kit.validation.duplicates",
     "learning_curve": "kit.validation",
     "load_image": "kit.images",
-    "novelty_of": "kit.novelty",
+    "novelty_of": "kit.robustness.reference.novelty",
     "plots": "kit",
     "robustness": "kit",
     "samples": "kit",
-    "shift": "kit.shifting",
+    "shift": "kit.robustness.shifts",
     "sweep": "kit.robustness",
     "validation": "kit",
 }
+
+_MODULES = {"exercises", "faults", "plots", "robustness", "samples", "validation"}
 
 __all__ = [
     "Classifier",
@@ -93,7 +96,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}")
     home = _HOMES[name]
-    value = import_module(f"kit.{name}") if home == "kit" else getattr(import_module(home), name)
+    value = import_module(f"{home}.{name}") if name in _MODULES else getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -102,10 +102,9 @@ def _diagnose(given: argparse.Namespace) -> int:
 
 def _classifier(given: argparse.Namespace) -> "Classifier":
     """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
-    from kit import archive  # noqa: PLC0415
-    from kit.classifier import Classifier  # noqa: PLC0415
+    from kit.classifier import Classifier, archive  # noqa: PLC0415
+    from kit.explorer.view import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
-    from kit.view import assumed_preprocessing  # noqa: PLC0415
 
     if given.preprocessing is not None:
         return Classifier.load(given.model, preprocessing=_preprocessing(given.preprocessing))
@@ -158,9 +157,7 @@ def _finite(value: Any) -> Any:
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:
     """Read labels; a class may have a number for its name, which then comes first."""
     parts = [part.strip() for part in text.split(",")]
-    return [
-        int(part) if part.isdecimal() and part not in class_names else part or None for part in parts
-    ]
+    return [int(part) if part.isdecimal() and part not in class_names else part or None for part in parts]
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from kit.checking import known
+from kit._checking import known
 from kit.classifier import Classifier
-from kit.images import Photo, load_image
+from kit.images import Photo, PhotoError, load_image
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
@@ -20,10 +21,17 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 SPLITS = ("train", "test")
 """Names for `fashion_mnist_arrays`."""
+OUTLIERS = ("digits", "noise", "inverted", "textures", "rotated")
+"""Names for `outliers`."""
 
 # Beside the package, which is therefore installed editable.
 _DATA = Path(__file__).resolve().parents[1] / "data"
 _TILE = 28
+_NOISE_PICTURES = 1000
+_CROPS_EACH = 25
+_OUTLIER_SEED = 11
+
+Grey = npt.NDArray[np.uint8]
 
 
 def classifier(name: str) -> Classifier:
@@ -130,6 +138,64 @@ def fashion_mnist_arrays(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray
 
 
 @cache
+def probes() -> tuple[Photo, ...]:
+    """Load the photographs that are sent through a pipeline in place of the user's; none without ``data/``.
+
+    Faults of scale and colour lie in the pipeline and not in the picture, so any ordinary photographs show
+    them. These are the bundled ones whose class is not known: whatever is tried out or reported on labelled
+    photographs never meets one of them.
+    """
+    try:
+        return tuple(
+            load_image(_path("photographs", entry["file"]))
+            for entry in _entries("photographs")
+            if entry["imagenet_class"] is None
+        )
+    except (FileNotFoundError, PhotoError):
+        return ()
+
+
+def outliers(name: str, clothes: Grey | None = None) -> Grey:
+    """Return one set of pictures that a classifier of clothes should take for foreign.
+
+    Parameters
+    ----------
+    name
+        ``"digits"``: the 1,797 handwritten digits of scikit-learn, enlarged from 8 x 8 by the bicubic filter,
+        bright on black as the clothes are.
+        ``"noise"``: 1,000 pictures of independent uniform values.
+        ``"inverted"``: clothes, dark on white.
+        ``"textures"``: 25 crops out of each bundled photograph, in grey.
+        ``"rotated"``: clothes, turned by 90, 180 and 270 degrees in turn. A bag upside down is still a bag,
+        so these cannot all be told.
+    clothes
+        uint8 (N, 28, 28): what is inverted or rotated; the last 1,000 held-back pictures by default.
+
+    Returns
+    -------
+    uint8, shape (N, 28, 28)
+        A new array, the same on every call.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Another name.
+    """
+    known("set of outliers", name, OUTLIERS)
+    if name == "digits":
+        return _digits()
+    if name == "noise":
+        shape = (_NOISE_PICTURES, _TILE, _TILE)
+        return np.random.default_rng(_OUTLIER_SEED).integers(0, 256, shape, dtype=np.uint8)
+    if name == "textures":
+        return _textures()
+    pictures = fashion_mnist_arrays("test")[0][1000:] if clothes is None else clothes
+    if name == "inverted":
+        return np.asarray(255 - pictures, np.uint8)
+    return np.stack([np.rot90(picture, 1 + number % 3) for number, picture in enumerate(pictures)])
+
+
+@cache
 def _classifier(name: str) -> Classifier:
     return Classifier.load(_path("models", f"{name}.keras"))
 
@@ -176,3 +242,25 @@ def _path(*parts: str) -> Path:
             " work in a checkout and install it editable (pip install -e .)"
         )
     return path
+
+
+def _digits() -> Grey:
+    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
+
+    # Values 0 to 16.
+    small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    size = (_TILE, _TILE)
+    return np.stack(
+        [np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)) for digit in small]
+    )
+
+
+def _textures() -> Grey:
+    random = np.random.default_rng(_OUTLIER_SEED)
+    crops = []
+    for photo in photos("photographs"):
+        grey = np.asarray(Image.fromarray(photo.pixels).convert("L"))
+        for _ in range(_CROPS_EACH):
+            top, left = (int(random.integers(0, side - _TILE + 1)) for side in grey.shape)
+            crops.append(grey[top : top + _TILE, left : left + _TILE])
+    return np.stack(crops)

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from kit.conversion import _import_keras, compile_lite
+from kit.classifier.runtime.conversion import _import_keras, compile_lite
 from kit.preprocessing import Preprocessing
 
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")

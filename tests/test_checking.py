@@ -1,6 +1,6 @@
 import pytest
 
-from kit.checking import flag, fraction, integers, known, nearest, number, refuse_unknown
+from kit._checking import flag, fraction, integers, known, nearest, number, refuse_unknown
 
 
 def test_a_misspelled_name_is_refused_with_all_names_and_the_nearest():

@@ -6,7 +6,7 @@ in an environment with the project; it takes a few minutes on two cores::
     python -m data.build.fashion_mnist
 
 The pictures are the first 10,000 of the training set and the first 2,000 of the test set, in their original
-order. Both networks are the same but for batch normalization. Training is seeded (`kit.training`); another
+order. Both networks are the same but for batch normalization. Training is seeded (`training`); another
 processor or release may round otherwise and end a few pictures apart.
 """
 
@@ -21,8 +21,8 @@ from PIL import Image
 import kit
 from data.build.packing import pack
 from data.build.sources import DATA, read
-from kit.augmentation import Augmentation
-from kit.training import train
+from kit.classifier.training import train
+from kit.perturbation.augmentation import Augmentation
 
 FOLDER = DATA / "fashion_mnist"
 MODELS = DATA / "models"

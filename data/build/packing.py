@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h5py
 
-from kit import archive
+from kit.classifier import archive
 
 WEIGHTS = "model.weights.h5"
 # Smaller arrays are not worth a chunk of their own.

@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from kit.archive import NOVELTY
 from kit.classifier import Classifier
-from kit.diagnosis.certain import certain_checks
+from kit.classifier.archive import NOVELTY
+from kit.classifier.labels import class_indices
+from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.laboratory import Laboratory
-from kit.diagnosis.remedies import check_properties
+from kit.diagnosis.out_of_distribution import out_of_distribution
+from kit.diagnosis.picture_remedies import check_properties
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.scoring import Labels
 from kit.diagnosis.search import search
-from kit.diagnosis.sensitivity import Sensitivity, sensitivities
+from kit.diagnosis.search.evaluator import Laboratory
+from kit.diagnosis.search.scoring import Labels
+from kit.diagnosis.search.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
-from kit.duplicates.thumbnails import Pictures
 from kit.images import Photo, Source, as_photos
-from kit.labels import class_indices
-from kit.novelty_finding import out_of_distribution
 from kit.preprocessing import Preprocessing
+from kit.validation.duplicates.thumbnails import Pictures
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from kit.diagnosis.finding import Evidence, Finding
-from kit.diagnosis.sensitivity import Equivalent, Sensitivity
+from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity
 from kit.preprocessing import Preprocessing
 
 _ALIKE = "Comes to the same on this network (largest difference of a probability):"

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-from kit.duplicates import find_duplicates
-from kit.duplicates.thumbnails import Pictures
 from kit.images import Photo
-from kit.validation.intervals import accuracy_interval
+from kit.validation.accuracy import accuracy_interval
+from kit.validation.duplicates import find_duplicates
+from kit.validation.duplicates.thumbnails import Pictures
 
 WIDE = 0.1
 """Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kit.costs import Cost
 from kit.plots.canvas import BLUE, ORANGE, blank, image, wrapped
+from kit.robustness.costs import Cost
 
 
 def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], columns: int = 4) -> Any:
@@ -42,7 +42,7 @@ def cost_figure(costs: Sequence[Cost]) -> Any:
     Parameters
     ----------
     costs
-        As :func:`kit.costs.fault_costs` returns them; the first is the preprocessing as in training.
+        As :func:`fault_costs` returns them; the first is the preprocessing as in training.
 
     Returns
     -------

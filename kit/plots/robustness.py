@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kit.measures import QUANTITIES
+from kit.images.properties import QUANTITIES
 from kit.perturbation import PARAMETERS
 from kit.plots.canvas import BLUE, GREY, ORANGE, RED, blank, image, wrapped
-from kit.shifting.report import Shift
-from kit.sweep_result import Sweep
+from kit.robustness.shifts.report import Shift
+from kit.robustness.sweeps.result import Sweep
 
 
 def sweep_figure(sweep: Sweep) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kit.calibration.binning import Bin
 from kit.plots.canvas import BLUE, DARK, ORANGE, RED, blank, image
+from kit.validation.calibration.binning import Bin
 
 
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.floating]]]]) -> Any:
@@ -45,7 +45,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:
     Parameters
     ----------
     panels
-        Pairs of a title and the bins of `kit.calibration.Reliability`.
+        Pairs of a title and the bins of `kit.validation.calibration.Reliability`.
 
     Returns
     -------

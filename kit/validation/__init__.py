@@ -1,10 +1,10 @@
 """What a validation accuracy is worth: folds, intervals, learning curves, balance of the classes."""
 
+from kit.validation.accuracy import AccuracyInterval, accuracy_interval, pictures_for_width
+from kit.validation.accuracy_comparison import Comparison, compare_accuracies, pictures_to_compare
 from kit.validation.balance import ClassBalance, balanced_accuracy, class_balance
-from kit.validation.comparison import Comparison, compare_accuracies, pictures_to_compare
 from kit.validation.cross_validation import CrossValidation, Fold, cross_validate
 from kit.validation.curves import LearningCurve, Point, learning_curve
-from kit.validation.intervals import AccuracyInterval, accuracy_interval, pictures_for_width
 from kit.validation.splits import folds, joined, subset
 
 __all__ = [

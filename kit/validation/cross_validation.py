@@ -22,7 +22,7 @@ class Predictor(Protocol):
 
 
 class Train(Protocol):
-    """A training loop; `kit.training.train` with its other arguments filled in by functools.partial."""
+    """A training loop; `train` with its other arguments filled in by functools.partial."""
 
     def __call__(
         self, pictures: tuple[Photo, ...], labels: npt.NDArray[np.int64], /, *, seed: int

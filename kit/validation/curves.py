@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.images import Source
+from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.cross_validation import Train, answered, checked
 from kit.validation.interruption import keeping
-from kit.validation.intervals import AccuracyInterval, accuracy_interval
 from kit.validation.splits import subset
 
 SIZES = (500, 2000, 5000, 10_000)

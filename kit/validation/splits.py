@@ -87,7 +87,7 @@ def joined(*groupings: npt.ArrayLike) -> Indices:
     Parameters
     ----------
     groupings
-        Shape (N,) each, numbers or names: by photographer, by video, `kit.duplicates.Duplicates.groups`.
+        Shape (N,) each, numbers or names: by photographer, by video, `Duplicates.groups`.
 
     Returns
     -------

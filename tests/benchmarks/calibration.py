@@ -29,10 +29,10 @@ from tqdm import tqdm  # noqa: E402
 
 from data.build.sources import read  # noqa: E402
 from kit import samples  # noqa: E402
-from kit.calibration import fitting_part, measure  # noqa: E402
-from kit.calibration.temperature import fit_temperature, fit_vector  # noqa: E402
-from kit.heads import tempered  # noqa: E402
+from kit.classifier.runtime.heads import tempered  # noqa: E402
 from kit.images import Photo  # noqa: E402
+from kit.validation.calibration import fitting_part, measure  # noqa: E402
+from kit.validation.calibration.temperature import fit_temperature, fit_vector  # noqa: E402
 
 HALVINGS = 10
 COLUMNS = (

@@ -43,10 +43,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.diagnosis.candidates import candidates  # noqa: E402
-from kit.diagnosis.laboratory import Laboratory  # noqa: E402
+from kit.diagnosis.search.candidates import candidates  # noqa: E402
+from kit.diagnosis.search.evaluator import Laboratory  # noqa: E402
 from kit.images import Photo  # noqa: E402
-from kit.scaling import SCALINGS  # noqa: E402
+from kit.preprocessing.scaling import SCALINGS  # noqa: E402
 
 BUNDLED = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 MODELS = (

@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.duplicates import Duplicates  # noqa: E402
+from kit.validation.duplicates import Duplicates  # noqa: E402
 
 KINDS = ("crop", "jpeg", "brightness", "flip")
 COPIES = 200

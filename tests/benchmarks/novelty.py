@@ -35,7 +35,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 from kit import Novelty, Photo, fit_novelty, samples  # noqa: E402
-from kit.outliers import NAMES, outliers  # noqa: E402
+from kit.samples import OUTLIERS, outliers  # noqa: E402
 
 Pictures = npt.NDArray[np.uint8]
 SIDE = 28
@@ -167,7 +167,7 @@ def clothes_report() -> dict[str, Any]:
     seconds = time.perf_counter() - before
     chosen_by = compared(novelty, novelty.held_back, development())
     ordinary = novelty.scores(photos[1000:])
-    judged = compared(novelty, ordinary, {name: outliers(name) for name in NAMES})
+    judged = compared(novelty, ordinary, {name: outliers(name) for name in OUTLIERS})
     for degrees in (90, 180, 270):
         turned = np.rot90(samples.fashion_mnist_arrays("test")[0][1000:], degrees // 90, (1, 2))
         judged += compared(novelty, ordinary, {f"rotated by {degrees}": turned})

@@ -9,7 +9,7 @@ Pools
     Measures, thresholds and strengths of the alterations were chosen on training pictures of Fashion-MNIST
     and on crops of the other photographs.
 Alterations
-    `kit.Perturbation` and Pillow, in strengths that `kit.alterations` does not use, one after the other for
+    `kit.Perturbation` and Pillow, in strengths that `alterations` does not use, one after the other for
     two properties; grain is noise that is the same in all channels. Under ``imagecorruptions``, the functions
     of that package (Hendrycks and Dietterich), which the kit has no part in. Saturation of grey pictures is
     left out, since nothing changes.
@@ -35,9 +35,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.alterations import middle, responses  # noqa: E402
-from kit.input_statistics import InputStatistics, measured_rows  # noqa: E402
-from kit.shifting import findings  # noqa: E402
+from kit.classifier.bundle.input_statistics import InputStatistics, measured_rows  # noqa: E402
+from kit.perturbation.alterations import middle, responses  # noqa: E402
+from kit.robustness.shifts import findings  # noqa: E402
 
 REFERENCE, PHOTOS = 200, 100
 SIDE = 160

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Locator
 
-from kit import view
 from kit.classifier import Classifier
+from kit.explorer import view
 from kit.images import Photo
 
 # Every view keeps what it painted, so that a test can tell what it shows from what it has yet to show.

@@ -9,8 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import kit
-from kit import samples, view
-from kit.explorer import CAMERA, CAMERA_SIDE
+from kit import samples
+from kit.explorer import view
+from kit.explorer.explorer import CAMERA, CAMERA_SIDE
 from kit.perturbation import PARAMETERS
 from tests.browser.lab import WIDE, jupyter_lab
 from tests.browser.shown import RECORD, Shown

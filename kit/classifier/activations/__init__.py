@@ -1,0 +1,1 @@
+"""What the first layers receive, and what the stages inside a network put out."""

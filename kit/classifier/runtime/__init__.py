@@ -1,0 +1,1 @@
+"""Running a network: compiled with LiteRT, or with Keras where that cannot be."""

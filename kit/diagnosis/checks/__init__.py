@@ -1,0 +1,99 @@
+"""All checks that need no search, in one call: graph, head, tensor, file, chance, class order and weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kit.classifier import Classifier
+from kit.diagnosis.checks.architecture import Array, layers_of, weights_in
+from kit.diagnosis.checks.class_order import check_class_order
+from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
+from kit.diagnosis.checks.files import check_files
+from kit.diagnosis.checks.head import check_head
+from kit.diagnosis.checks.preprocessing_layers import check_crop_inside, check_graph, read_inside
+from kit.diagnosis.checks.tensor import check_tensors
+from kit.diagnosis.checks.weights import check_weights
+from kit.diagnosis.finding import Finding
+from kit.images import Photo
+
+_PICTURES = 16
+"""Pictures that are looked at where more would only repeat it."""
+
+
+def certain_checks(
+    classifier: Classifier, photos: Sequence[Photo], labels: Sequence[int | None] | None = None
+) -> tuple[Finding, ...]:
+    """Run every certain check.
+
+    Parameters
+    ----------
+    classifier
+        With the preprocessing in use.
+    photos
+        At least one.
+    labels
+        Index of the right class of each, None where it is not known.
+
+    Returns
+    -------
+    tuple of Finding
+        Named ones first, then possible ones, then what was ruled out; among equals in the order of the data:
+        file, tensor, graph, weights, head, class order.
+
+    Raises
+    ------
+    ValueError
+        Without a preprocessing or a picture.
+    """
+    used = classifier.preprocessing
+    if used is None or not photos:
+        missing = "a picture" if used is not None else "a classifier with a known preprocessing"
+        raise ValueError(f"Expected {missing}, received none; there is nothing to check")
+    few = tuple(photos[:_PICTURES])
+    config, weights = _read(classifier)
+    layers = layers_of(config)
+    inside = read_inside(layers, weights)
+    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
+    outputs = classifier.engine.predict(tensors)
+    found = [
+        *check_files(classifier, photos, labels),
+        *check_tensors(few, used),
+        check_graph(inside, used),
+        check_crop_inside(inside, used),
+        *check_determinism(classifier, tensors, layers),
+        check_forced_training(layers),
+        *check_weights(layers, weights),
+        check_head(layers, outputs, config.get("compile_config")),
+    ]
+    if labels is not None:
+        answers = classifier.probabilities(photos)
+        found.append(check_class_order(answers, labels, classifier.class_names))
+    rank = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
+    return tuple(
+        sorted(
+            (finding for finding in found if finding is not None), key=lambda finding: rank[finding.verdict]
+        )
+    )
+
+
+def _read(classifier: Classifier) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
+    """Return architecture and weights: from the file without TensorFlow, or from the model in memory."""
+    opened = classifier.source
+    if opened is not None:
+        return opened.config(), weights_in(opened.path)
+    model = classifier.model
+    kept = {layer.name: tuple(layer.get_weights()) for layer in _flat(model)}
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None:
+        kept["optimizer"] = (np.asarray(optimizer.iterations),)
+    return json.loads(model.to_json()), kept
+
+
+def _flat(model: Any) -> list[Any]:
+    return [
+        leaf
+        for layer in model.layers
+        for leaf in (_flat(layer) if getattr(layer, "layers", None) else [layer])
+    ]

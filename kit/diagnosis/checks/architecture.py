@@ -1,0 +1,150 @@
+"""What the checks read of a network without TensorFlow: its layers, and its weights by layer."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+_NESTED = ("Functional", "Sequential", "Model")
+# Larger tensors than any network for pictures has: a file that declares more is damaged or hostile.
+_MAX_VALUES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of an architecture.
+
+    Attributes
+    ----------
+    name
+        As its author named it.
+    kind
+        Keras class, such as ``"Rescaling"``.
+    settings
+        Its part of ``config.json``.
+    constants
+        Numbers among the arguments it is called with, for operations such as ``x / 255``.
+    training
+        True where it is called with ``training=True``, so that it behaves as in training for ever.
+    """
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    constants: tuple[float, ...] = ()
+    training: bool = False
+
+
+def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these.
+
+    Parameters
+    ----------
+    config
+        Serialised architecture, as in ``config.json`` or ``json.loads(model.to_json())``.
+    """
+    return tuple(_walk(config))
+
+
+def _walk(entry: Mapping[str, Any]) -> Iterator[Layer]:
+    kind, settings = str(entry.get("class_name")), entry.get("config")
+    settings = settings if isinstance(settings, Mapping) else {}
+    inner = settings.get("layers")
+    if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
+        for part in inner:
+            if isinstance(part, Mapping):
+                yield from _walk(part)
+        return
+    name = str(settings.get("name") or entry.get("name") or kind)
+    constants, training = _call(entry.get("inbound_nodes"))
+    yield Layer(name, kind, MappingProxyType(dict(settings)), constants, training)
+
+
+def _call(nodes: Any) -> tuple[tuple[float, ...], bool]:
+    constants: list[float] = []
+    training = False
+    for node in nodes if isinstance(nodes, list) else []:
+        if not isinstance(node, Mapping):
+            continue
+        arguments = node.get("args")
+        constants += [
+            float(value)
+            for value in (arguments if isinstance(arguments, list) else [])
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        keywords = node.get("kwargs")
+        training = training or (isinstance(keywords, Mapping) and keywords.get("training") is True)
+    return tuple(constants), training
+
+
+def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
+    """Return the arrays of every layer of a ``.keras`` file, by the layer's name, in Keras's order.
+
+    The optimizer's are under ``"optimizer"``. Links out of the file and data kept elsewhere are not followed.
+
+    Parameters
+    ----------
+    path
+        A ``.keras`` file that `kit.classifier.archive.read` has checked.
+
+    Returns
+    -------
+    mapping
+        Empty where the weights are not in HDF5.
+    """
+    import h5py  # noqa: PLC0415 (not needed to predict)
+
+    with zipfile.ZipFile(path) as archive:
+        if "model.weights.h5" not in archive.namelist():
+            return {}
+        content = archive.read("model.weights.h5")
+    found: dict[str, tuple[Array, ...]] = {}
+
+    def visit(group: Any, place: str) -> None:
+        for key in group:
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                continue
+            child = group[key]
+            if not isinstance(child, h5py.Group):
+                continue
+            if key == "vars":
+                # The group of the optimizer bears the name of its kind.
+                name = place if place == "optimizer" else child.attrs.get("name", place)
+                found[name if isinstance(name, str) else place] = _arrays(child, h5py)
+            else:
+                visit(child, key)
+
+    with h5py.File(BytesIO(content), "r") as file:
+        visit(file, "")
+    return MappingProxyType({name: arrays for name, arrays in found.items() if arrays})
+
+
+def _arrays(group: Any, h5py: Any) -> tuple[Array, ...]:
+    arrays = []
+    for key in sorted(group, key=lambda text: (len(text), text)):
+        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            continue
+        data = group[key]
+        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
+        if usable and data.size is not None and data.size <= _MAX_VALUES:
+            arrays.append(np.asarray(data))
+    return tuple(arrays)
+
+
+def channel_values(value: Any) -> npt.NDArray[np.float64] | None:
+    """Return numbers as Keras writes them down (a number, nested lists, a wrapped array), flat; else None."""
+    if isinstance(value, Mapping):
+        inner = value.get("config", value)
+        value = inner.get("value") if isinstance(inner, Mapping) else None
+    try:
+        values = np.asarray(value, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        return None
+    return values if values.size and bool(np.isfinite(values).all()) else None

@@ -1,0 +1,113 @@
+"""Whether the network behaves as in training: chance in its answers, or answers that depend on the batch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.classifier import Classifier
+from kit.diagnosis.checks.architecture import Layer
+from kit.diagnosis.finding import Evidence, Finding, Fix
+
+Float32 = npt.NDArray[np.float32]
+
+SAME = 1e-3
+"""Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
+
+_RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+_FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
+_CODE = "probabilities = model(x, training=False)"
+
+
+def check_determinism(
+    classifier: Classifier, tensors: Float32, layers: Sequence[Layer] = ()
+) -> tuple[Finding, ...]:
+    """Ask twice, and with other pictures beside.
+
+    Parameters
+    ----------
+    classifier
+        The network in use.
+    tensors
+        float32, shape (N, H, W, C); one is enough.
+    layers
+        As from `kit.diagnosis.checks.architecture.layers_of`, to say which layer it is.
+
+    Returns
+    -------
+    tuple of Finding
+        ``"training_mode"`` where the same tensor gets different answers, ``"batchnorm_mode"`` where the
+        answer depends on the pictures in the same batch; empty where neither is so.
+    """
+    one = tensors[:1]
+    first = classifier.predict_tensors(one)
+    repeats = np.concatenate([classifier.predict_tensors(one) for _ in range(3)])
+    twice = float(np.abs(repeats - first).max())
+    if twice > SAME:
+        return (_training(twice, layers),)
+    # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
+    mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
+    beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
+    return (_batchnorm(beside),) if beside > SAME else ()
+
+
+def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
+    """Tell of layers that were called with ``training=True`` when the network was built; possible at most.
+
+    ``model.predict`` and the kit overrule that, a bare ``model(x)`` does not.
+
+    Parameters
+    ----------
+    layers
+        As from `kit.diagnosis.checks.architecture.layers_of`.
+    """
+    forced = [layer for layer in layers if layer.training]
+    if not forced:
+        return None
+    norms = any("Normalization" in layer.kind for layer in forced)
+    names = ", ".join(dict.fromkeys(layer.kind for layer in forced))
+    return Finding(
+        "batchnorm_mode" if norms else "training_mode",
+        "possible",
+        f"The network was built with training=True at {names}: called as model(x) it behaves as in training.",
+        (Evidence("layers that are called with training=True", len(forced)),),
+        fix=Fix(_FIX, _CODE),
+    )
+
+
+def _training(difference: float, layers: Sequence[Layer]) -> Finding:
+    kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
+    names = ", ".join(dict.fromkeys(kinds))
+    return Finding(
+        "training_mode",
+        "named",
+        "The same tensor gets different answers: a layer with chance in it is active, as in training"
+        f"{f' ({names})' if names else ''}.",
+        (
+            Evidence(
+                "largest difference in a probability between four calls with one tensor",
+                difference,
+                SAME,
+                supports=True,
+            ),
+        ),
+        fix=Fix(_FIX, _CODE),
+    )
+
+
+def _batchnorm(difference: float) -> Finding:
+    return Finding(
+        "batchnorm_mode",
+        "named",
+        "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
+        "batch normalization does in training.",
+        (
+            Evidence(
+                "largest difference in a probability between a picture alone and beside two others",
+                difference,
+                SAME,
+                supports=True,
+            ),
+        ),
+        fix=Fix(_FIX, _CODE),
+    )

@@ -1,0 +1,155 @@
+"""The head of a network: whether its outputs are the probabilities they are taken for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.diagnosis.checks.architecture import Layer
+from kit.diagnosis.finding import Evidence, Finding, Fix
+
+Float32 = npt.NDArray[np.float32]
+
+SUM_TOLERANCE = 0.02
+"""How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
+
+_LOSSES = ("crossentropy", "cross_entropy")
+
+
+def check_head(
+    layers: Sequence[Layer], outputs: Float32, compiled: Mapping[str, Any] | None = None
+) -> Finding | None:
+    """Check the last layers and what they put out.
+
+    Parameters
+    ----------
+    layers
+        As from `kit.diagnosis.checks.architecture.layers_of`.
+    outputs
+        float32, shape (N, outputs): what the last layer puts out, before any softmax of the kit's.
+    compiled
+        ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
+
+    Returns
+    -------
+    Finding or None
+        Cause ``"softmax_head"``.
+    """
+    activations = [name for layer in layers if (name := _activation(layer)) is not None]
+    last = activations[-1] if activations else None
+    if last == "softmax" and outputs.shape[1] == 1:
+        return _of_one(outputs)
+    if activations[-2:] == ["softmax", "softmax"]:
+        return _twice(outputs)
+    if last == "sigmoid" and outputs.shape[1] > 1:
+        return _sigmoids(outputs)
+    return _trained_otherwise(last, outputs, compiled or {})
+
+
+def _of_one(outputs: Float32) -> Finding:
+    return Finding(
+        "softmax_head",
+        "named",
+        "The last layer is a softmax over one output, which is 1 for every picture whatever the weights are.",
+        (
+            Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
+            Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
+        ),
+        cost=None,
+        fix=Fix(
+            "Use one sigmoid output, or two with a softmax, and train the head again.",
+            'outputs = keras.layers.Dense(1, activation="sigmoid")(features)  # loss="binary_crossentropy"',
+        ),
+    )
+
+
+def _twice(outputs: Float32) -> Finding:
+    count = outputs.shape[1]
+    most = float(np.e / (np.e + count - 1))
+    return Finding(
+        "softmax_head",
+        "named",
+        f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
+        (
+            Evidence("softmax layers at the end", 2, 2, supports=True),
+            Evidence(
+                f"largest output on these pictures; e / (e + {count - 1}) is the most there can be",
+                float(outputs.max()),
+                most,
+                supports=bool(outputs.max() <= most + 1e-4),
+            ),
+        ),
+        fix=Fix(
+            "Take one of them out; the order of the classes stays, the probabilities become right.",
+            "model = keras.Model(model.inputs, model.layers[-2].output)",
+        ),
+    )
+
+
+def _sigmoids(outputs: Float32) -> Finding | None:
+    away = float(np.abs(outputs.sum(axis=1) - 1).max())
+    if away <= SUM_TOLERANCE:
+        return None
+    two = outputs.shape[1] == 2
+    return Finding(
+        "softmax_head",
+        "named" if two else "possible",
+        f"The head has one sigmoid for each of {outputs.shape[1]} outputs: they answer separate questions, "
+        "and are no shares of 100 %.",
+        (
+            Evidence(
+                "largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True
+            ),
+        ),
+        fix=Fix(
+            "If exactly one class is right for each picture, end in a softmax and train the head again; "
+            "else read each output by itself.",
+            f'outputs = keras.layers.Dense({outputs.shape[1]}, activation="softmax")(features)',
+        ),
+    )
+
+
+def _trained_otherwise(last: str | None, outputs: Float32, compiled: Mapping[str, Any]) -> Finding | None:
+    """Whether the loss of the training took the outputs for something else than they are."""
+    name, from_logits = _loss(compiled.get("loss"))
+    if name is None or not any(part in name for part in _LOSSES):
+        return None
+    probable = last in {"softmax", "sigmoid"}
+    if from_logits == probable and (probable or last == "linear"):
+        taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
+        return Finding(
+            "softmax_head",
+            "named",
+            f"The loss of the training ({name}) takes the outputs for {taken}, but they are {are}.",
+            (
+                Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
+                Evidence("smallest output on these pictures", float(outputs.min())),
+                Evidence("largest output on these pictures", float(outputs.max())),
+            ),
+            fix=Fix(
+                "Let the loss and the last layer agree, and train again.",
+                f"model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits={not probable}))",
+            ),
+        )
+    return None
+
+
+def _activation(layer: Layer) -> str | None:
+    if layer.kind in {"Softmax", "Sigmoid"}:
+        return layer.kind.lower()
+    activation = layer.settings.get("activation")
+    if isinstance(activation, Mapping):
+        activation = activation.get("config", activation.get("class_name"))
+    return activation if isinstance(activation, str) else None
+
+
+def _loss(loss: Any) -> tuple[str | None, bool]:
+    if isinstance(loss, str):
+        return loss, False
+    if isinstance(loss, Mapping):
+        settings = loss.get("config")
+        settings = settings if isinstance(settings, Mapping) else {}
+        name = settings.get("name") or loss.get("class_name")
+        return (str(name) if name else None), settings.get("from_logits") is True
+    return None, False

@@ -1,0 +1,245 @@
+"""Preprocessing inside the network, read from its architecture, against the preprocessing in use.
+
+A network that begins with ``Rescaling(1/255)`` takes 0..255; feeding it 0..1 scales twice. Nothing is run for
+this, and no picture is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.diagnosis.checks.architecture import Array, Layer, channel_values
+from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
+
+Vector = npt.NDArray[np.float64]
+
+RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
+"""Ranges that a network with its scaling inside may be fed with."""
+
+LANDING_SPAN = (0.8, 6.0)
+"""Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
+4.5 (ImageNet's mean and standard deviation); read 255 times too wide or too narrow they lie far outside."""
+
+LANDING_SIZE = 4.0
+"""Largest absolute number after the scaling inside; 2.7 with ImageNet's mean and standard deviation."""
+
+SAME_RANGE = 0.03
+"""Share of the span by which two ranges may differ; (x - 127) / 128 differs from x / 127.5 - 1 by 0.004."""
+
+NARROW = 0.3
+"""Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
+standard deviation where 0..255 is expected, 0.004 for 0..1."""
+
+_PASSING = ("InputLayer", "ZeroPadding2D", "Identity", "Activation", "Dropout", "GaussianNoise")
+_CROPS = ("CenterCrop", "Resizing")
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a network does to its input before the first layer with weights.
+
+    Attributes
+    ----------
+    slope, offset
+        The straight line that a value goes through, one number for each channel or one for all.
+    steps
+        The layers that make it up, in words.
+    crops
+        Layers that crop or resize, in words.
+    expected
+        A name of `RANGES`: what the network is to be fed with; None where the architecture does not tell.
+    """
+
+    slope: Vector
+    offset: Vector
+    steps: tuple[str, ...]
+    crops: tuple[str, ...]
+    expected: str | None
+
+
+def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]] | None = None) -> Inside:
+    """Follow the input up to the first layer with weights.
+
+    Parameters
+    ----------
+    layers
+        As from `kit.diagnosis.checks.architecture.layers_of`.
+    weights
+        As from `weights_in`; ``Normalization`` layers that were adapted to data keep
+        their numbers there.
+    """
+    slope, offset = np.ones(1), np.zeros(1)
+    steps: list[str] = []
+    crops: list[str] = []
+    for layer in layers:
+        if layer.kind in _CROPS:
+            crops.append(f"{layer.kind}({layer.settings.get('height')}, {layer.settings.get('width')})")
+        elif layer.kind in _PASSING or layer.kind.startswith("Random"):
+            continue
+        else:
+            line = _line(layer, weights or {})
+            if line is None:
+                # Layers with weights, and a normalisation whose numbers are not known.
+                break
+            slope, offset = slope * line[0], offset * line[0] + line[1]
+            steps.append(_words(layer))
+    expected = _expected(slope, offset) if steps else None
+    return Inside(slope, offset, tuple(steps), tuple(crops), expected)
+
+
+def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
+    """Hold the range that the architecture implies against the range in use.
+
+    Returns
+    -------
+    Finding or None
+        Named where they differ, ruled out where they agree, None where the architecture does not tell.
+    """
+    if inside.expected is None:
+        return None
+    low, high = _range(preprocessing)
+    wanted_low, wanted_high = RANGES[inside.expected]
+    span = wanted_high - wanted_low
+    away = float(max(np.abs(low - wanted_low).max(), np.abs(high - wanted_high).max()) / span)
+    chain = ", then ".join(inside.steps)
+    evidence = (
+        Evidence(
+            f"lowest value in use; the network begins with {chain} and expects {wanted_low:g}", _at(low)
+        ),
+        Evidence(f"highest value in use; expected is {wanted_high:g}", _at(high)),
+        Evidence(
+            "distance of the two ranges, as a share of the expected span", away, SAME_RANGE, away > SAME_RANGE
+        ),
+    )
+    if away <= SAME_RANGE:
+        return Finding(
+            "double_scaling",
+            "ruled_out",
+            f"The network scales inside ({chain}) and is fed with {inside.expected}, as it expects.",
+            evidence,
+        )
+    fixed = preprocessing.replace(scaling=SCALINGS[inside.expected], cast=None)
+    cause, equivalent = _cause(preprocessing, fixed, float((high - low).max()) / span)
+    return Finding(
+        cause,
+        "named",
+        f"The network scales inside ({chain}) and expects {inside.expected}, but is fed with "
+        f"{scaling_words(preprocessing.scaling)}.",
+        evidence,
+        fix=Fix(
+            f"Feed {inside.expected}, and leave the rest to the network.",
+            _code(inside.expected),
+            fixed,
+        ),
+        equivalent=equivalent,
+    )
+
+
+def check_crop_inside(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
+    """Tell of a network that crops or resizes inside while the preprocessing crops, too; possible at most."""
+    cropped = "crop" in preprocessing.fit and preprocessing.crop_fraction < 1
+    if not cropped or not any(step.startswith("CenterCrop") for step in inside.crops):
+        return None
+    return Finding(
+        "resize_fit",
+        "possible",
+        f"The network crops inside ({', '.join(inside.crops)}) and the preprocessing crops before it.",
+        (Evidence("part of each side that the crop outside keeps", preprocessing.crop_fraction),),
+        fix=Fix(
+            "Leave the crop to the network.",
+            "# remove the crop before the network; it has a CenterCrop layer",
+            preprocessing.replace(crop_fraction=1.0),
+        ),
+    )
+
+
+def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Vector, Vector] | None:
+    """Slope and offset of a layer that scales; None for any other layer."""
+    if layer.kind == "Rescaling":
+        scale, shift = (channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset"))
+        return None if scale is None or shift is None else (scale, shift)
+    if layer.kind == "Normalization":
+        return _normalisation(layer, weights.get(layer.name, ()))
+    if len(layer.constants) != 1:
+        return None
+    (constant,) = layer.constants
+    slope, offset = {
+        "Multiply": (constant, 0.0),
+        "Add": (1.0, constant),
+        "Subtract": (1.0, -constant),
+        "TrueDivide": (1 / (constant or np.inf), 0.0),
+        "Divide": (1 / (constant or np.inf), 0.0),
+    }.get(layer.kind, (0.0, 0.0))
+    return None if slope == 0 else (np.array([slope]), np.array([offset]))
+
+
+def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Vector, Vector] | None:
+    adapted = len(kept) >= 2
+    mean = channel_values(kept[0] if adapted else layer.settings.get("mean"))
+    variance = channel_values(kept[1] if adapted else layer.settings.get("variance"))
+    if mean is None or variance is None or layer.settings.get("invert"):
+        return None
+    # As Keras does it: no deviation below its epsilon.
+    deviation = np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
+    return 1 / deviation, -mean / deviation
+
+
+def _expected(slope: Vector, offset: Vector) -> str | None:
+    landed = {}
+    for name, (low, high) in RANGES.items():
+        ends = np.stack([slope * low + offset, slope * high + offset])
+        span, size = float(np.ptp(ends, axis=0).max()), float(np.abs(ends).max())
+        if LANDING_SPAN[0] <= span <= LANDING_SPAN[1] and size <= LANDING_SIZE:
+            landed[name] = min(
+                float(np.abs(ends - np.array([[bottom], [1.0]])).max()) for bottom in (0.0, -1.0)
+            )
+    exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
+    return next(iter(exact or landed), None)
+
+
+def _range(preprocessing: Preprocessing) -> tuple[Vector, Vector]:
+    slope, offset = affine(preprocessing.scaling)
+    ends = np.stack(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)))
+    return ends.min(axis=0), ends.max(axis=0)
+
+
+def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str, tuple[str, ...]]:
+    """Name of the cause, and of others in the catalogue that come to the same."""
+    same = [
+        fault.cause
+        for fault in CATALOGUE.values()
+        if fault.step == "scaling" and same_scaling(fault.apply(fixed).scaling, used.scaling)
+    ]
+    if not used.scaling:
+        cause = "missing_scaling"
+    elif ratio < NARROW:
+        cause = "double_scaling"
+    else:
+        cause = same[0] if same else "wrong_range"
+    return cause, tuple(dict.fromkeys(name for name in same if name != cause))
+
+
+def _words(layer: Layer) -> str:
+    if layer.kind == "Rescaling":
+        scale, offset = layer.settings.get("scale"), layer.settings.get("offset", 0.0)
+        if isinstance(scale, int | float) and isinstance(offset, int | float):
+            shown = f"1/{1 / scale:g}" if 0 < scale < 1 else f"{scale:g}"
+            return f"Rescaling({shown}{f', offset={offset:g}' if offset else ''})"
+    return layer.kind if not layer.constants else f"{layer.kind}({layer.constants[0]:g})"
+
+
+def _code(expected: str) -> str:
+    return {
+        "0..255": 'x = np.asarray(image, dtype="float32")  # 0..255, do not divide',
+        "0..1": 'x = np.asarray(image, dtype="float32") / 255',
+        "-1..1": 'x = np.asarray(image, dtype="float32") / 127.5 - 1',
+    }[expected]
+
+
+def _at(values: Vector) -> float:
+    return float(values[int(np.abs(values).argmax())])

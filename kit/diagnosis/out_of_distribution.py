@@ -1,0 +1,136 @@
+"""Whether the pictures themselves are what is wrong: unlike anything that the network was trained on."""
+
+from collections.abc import Iterable
+from math import comb
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.classifier import Classifier
+from kit.classifier.activations.first_layers import Taps
+from kit.images import Source, as_photos
+from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of
+from kit.robustness.reference.novelty_scores import Instruments
+
+if TYPE_CHECKING:
+    from kit.diagnosis.finding import Evidence, Finding
+
+CAUSE = "out_of_distribution"
+SURE = 0.01
+"""Chance, with ordinary pictures, at which the cause is named."""
+FEWEST = 19
+"""Training pictures whose statistics can set a threshold at a false-positive rate of 5 %."""
+
+Float64 = npt.NDArray[np.float64]
+
+
+def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source]) -> "Finding":
+    """Measure whether photos are unlike the training pictures.
+
+    Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
+
+    Parameters
+    ----------
+    classifier
+        Best with a novelty (`kit.fit_novelty`). Without one, the profile of training pictures in its file
+        gives a weaker answer, which speaks for the cause at most and never against it: the first layers see
+        light and texture, and no shapes.
+    photos
+        One or more of what `load_image` takes.
+
+    Returns
+    -------
+    Finding
+        Cause ``"out_of_distribution"``. ``"named"`` where so many of the photos lie above the threshold for
+        a false-positive rate of 1 % that ordinary photos would do so in 1 % of all cases or less;
+        ``"possible"`` likewise with 5 % for both; else ``"ruled_out"``, or ``"cannot_tell"`` where only the
+        profile could be asked, or nothing.
+
+    Raises
+    ------
+    ValueError
+        No preprocessing, no photo, or photos that cannot be prepared.
+    """
+    from kit.diagnosis.finding import Finding  # noqa: PLC0415 (the diagnosis may ask this module)
+
+    chosen = as_photos(photos)
+    if not chosen:
+        raise ValueError("Expected at least one photo, received none")
+    novelty = novelty_of(classifier)
+    if novelty is not None:
+        name = novelty.method
+        chances = novelty.chances(novelty.scores(chosen)[name])
+        verdict, evidence = _judged(chances, f"whose {_WORDS[name]} is unlike that of held-back pictures")
+        summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
+        return Finding(CAUSE, verdict, summary, evidence)
+    taps = classifier.taps
+    if taps is None or taps.profile is None or len(taps.profile) < FEWEST:
+        return Finding(
+            CAUSE,
+            "cannot_tell",
+            "The classifier does not know how ordinary pictures look to it: fit a novelty (kit.fit_novelty).",
+        )
+    tensors = np.concatenate([classifier.tensor(photo) for photo in chosen])
+    chances = _profile_chances(taps, Instruments(classifier).scores(tensors, None)["batchnorm"])
+    verdict, evidence = _judged(chances, "whose light and texture are unlike those of the profile")
+    if verdict == "ruled_out":
+        summary = "Light and texture are as in training; for shapes, fit a novelty (kit.fit_novelty)."
+        return Finding(CAUSE, "cannot_tell", summary, evidence)
+    summary = "Light or texture are unlike those of the training pictures."
+    return Finding(CAUSE, "possible", summary, evidence)
+
+
+_WORDS = {
+    "combined": "energy or distance in the network's stages",
+    "features": "distance in the network's stages",
+    "energy": "energy",
+    "batchnorm": "light or texture",
+    "probability": "largest probability",
+}
+_SUMMARIES = {
+    "named": "{above:.0f} of {count} pictures are unlike anything in training: none of the classes fits.",
+    "possible": "{above:.0f} of {count} pictures are rather unlike those of training.",
+    "ruled_out": "The pictures are like those of training.",
+}
+
+
+def _judged(
+    chances: Float64, told: str
+) -> tuple[Literal["named", "possible", "ruled_out"], tuple["Evidence", ...]]:
+    """Compare how many pictures lie above a threshold with what chance would give."""
+    from kit.diagnosis.finding import Evidence  # noqa: PLC0415 (the diagnosis may ask this module)
+
+    count = len(chances)
+    # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
+    above = {rate: int((chances <= rate + 1e-9).sum()) for rate in (FALSE_POSITIVES, SURE)}
+    unusual = {rate: _at_least(above[rate], count, rate) <= rate + 1e-9 for rate in above}
+    evidence = [
+        Evidence(
+            f"pictures out of {count} {told}, {rate:.0%} of which score so high",
+            above[rate],
+            float(next(n for n in range(count + 2) if _at_least(n, count, rate) <= rate + 1e-9)),
+            supports=unusual[rate],
+        )
+        for rate in above
+    ]
+    verdict: Literal["named", "possible", "ruled_out"] = "ruled_out"
+    if unusual[SURE]:
+        verdict = "named"
+    elif unusual[FALSE_POSITIVES]:
+        verdict = "possible"
+    return verdict, tuple(evidence)
+
+
+def _at_least(successes: int, trials: int, rate: float) -> float:
+    """Chance of so many successes or more in a binomial distribution."""
+    return sum(comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(successes, trials + 1))
+
+
+def _profile_chances(taps: Taps, distances: Float64) -> Float64:
+    """Return how probable such distances are, by those of the pictures in the profile."""
+    from kit.robustness.reference.activation_distance import distances as measured  # noqa: PLC0415 (as above)
+
+    held = np.sort(measured(np.asarray(taps.profile), taps).mean(axis=-1))
+    lower = np.searchsorted(held, distances, side="left")
+    return np.asarray((1 + len(held) - lower) / (1 + len(held)), np.float64)

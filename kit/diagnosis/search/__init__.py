@@ -1,0 +1,128 @@
+"""The search over candidate preprocessings: what is named, what is only possible, what is ruled out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kit.diagnosis.finding import Finding
+from kit.diagnosis.search.evaluator import Laboratory
+from kit.diagnosis.search.evidence import ROUNDS, Basis
+from kit.diagnosis.search.pairs import together
+from kit.diagnosis.search.scoring import Labels, Score
+from kit.diagnosis.search.sensitivity import Equivalent
+from kit.diagnosis.search.verdict import settled, verdict
+from kit.diagnosis.search.wording import difference, finding, fix, ruled_out
+from kit.images import Photo
+from kit.preprocessing import Preprocessing
+
+_UNABLE = (
+    "the file holds no statistics of training pictures, and no label is given: save the classifier with"
+    " training pictures, or pass reference= or labels="
+)
+_FEW_LABELS = (
+    "labels are all there is to judge by, and as few are met by chance: give more labelled pictures, save the"
+    " classifier with training pictures, or pass reference="
+)
+_UNUSUAL = (
+    "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
+    " the pictures may be unlike those of the training, by their frame, their background or their light"
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the search over candidates came to.
+
+    Attributes
+    ----------
+    findings
+        Named ones first.
+    decided
+        Whether there was evidence to decide by, so that nothing named means nothing wrong.
+    photographic
+        Whether photographs are what the network was trained on, as the probes show.
+    notes
+        What limits the answer, in words.
+    equivalents
+        Preprocessings that come to the same as the best one.
+    """
+
+    findings: tuple[Finding, ...]
+    decided: bool
+    photographic: bool = False
+    notes: tuple[str, ...] = ()
+    equivalents: tuple[Equivalent, ...] = ()
+
+
+def search(
+    laboratory: Laboratory, in_use: Preprocessing, photos: Sequence[Photo], labels: Labels | None = None
+) -> Search:
+    """Try every candidate, put the best right, and look once more.
+
+    Parameters
+    ----------
+    laboratory
+        Of the network.
+    in_use
+        The preprocessing that is suspected.
+    photos, labels
+        The user's pictures, and the index of the class of each where known.
+    """
+    basis = Basis.of(laboratory, in_use, photos, labels)
+    if not basis.statistics and not basis.known_labels:
+        return Search((), decided=False, notes=(_UNABLE,))
+    named, doubtful, first, current = _one_by_one(basis, in_use)
+    if not named:
+        pair = together(basis, in_use, first)
+        if pair is not None:
+            named, current = pair
+            doubtful = []
+    if len(named) > 1:
+        named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
+    found = (*named, *doubtful)
+    told = {cause for one in found for cause in (one.cause, *one.equivalent)}
+    usual, convincing = basis.usual(in_use), basis.convincing(in_use)
+    notes = () if usual else (_UNUSUAL,)
+    if not basis.statistics and (doubtful or not convincing):
+        notes = (*notes, _FEW_LABELS)
+    return Search(
+        (*found, *ruled_out(basis, first, told)),
+        decided=bool(named) or (settled(first) and usual and convincing),
+        notes=() if named else notes,
+        photographic=basis.photographic,
+        equivalents=_equivalents(basis, current),
+    )
+
+
+def _one_by_one(
+    basis: Basis, in_use: Preprocessing
+) -> tuple[list[Finding], list[Finding], tuple[Score, ...], Preprocessing]:
+    """Return what is named, what is doubtful, the first round's scores, and the preprocessing put right."""
+    named: list[Finding] = []
+    first: tuple[Score, ...] = ()
+    steps: set[str] = set()
+    current = in_use
+    for _ in range(ROUNDS):
+        ranked = [score for score in basis.scores(current) if score.candidate.step not in steps]
+        first = first or tuple(ranked)
+        said = verdict(basis, ranked, current)
+        if said is None:
+            break
+        best = ranked[0]
+        one = finding(basis, best, ranked, said, current)
+        if said != "named":
+            return named, [one], first, current
+        named.append(one)
+        steps.add(best.candidate.step)
+        current = best.candidate.preprocessing
+    return named, [], first, current
+
+
+def _equivalents(basis: Basis, right: Preprocessing) -> tuple[Equivalent, ...]:
+    """Return the candidates that neither statistics nor answers tell from `right`."""
+    found = []
+    for candidate in basis.tried(right):
+        largest = basis.alike(right, candidate.preprocessing)
+        if largest is not None:
+            change = "; ".join(difference(right, candidate.preprocessing))
+            found.append(Equivalent(change, candidate.cause, largest))
+    return tuple(found)

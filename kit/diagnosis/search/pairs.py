@@ -1,0 +1,91 @@
+"""Two faults at once of which neither explains anything alone."""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+
+from kit.diagnosis.finding import Evidence, Finding
+from kit.diagnosis.search.evidence import Basis
+from kit.diagnosis.search.scoring import Score, by_statistics
+from kit.diagnosis.search.thresholds import MARGIN, NAMED
+from kit.diagnosis.search.verdict import familiar, settled
+from kit.diagnosis.search.wording import cost, difference, fix
+from kit.preprocessing import Preprocessing
+from kit.samples import probes
+
+FIRSTS = 6
+"""Changes that are combined with others where none explains anything alone."""
+
+Pair = tuple[Score, Score]
+
+
+def together(
+    basis: Basis, in_use: Preprocessing, ranked: Sequence[Score]
+) -> tuple[list[Finding], Preprocessing] | None:
+    """Look for two changes of which neither explains anything alone.
+
+    Returns
+    -------
+    tuple or None
+        A finding for each of the two, and the preprocessing with both.
+    """
+    if not basis.statistics or (not basis.photographic and settled(ranked)):
+        return None
+    pairs = sorted(_pairs(basis, ranked), key=_gain, reverse=True)
+    if not pairs:
+        return None
+    first, second = pair = pairs[0]
+    gain, needed = _gain(pair), NAMED if basis.photographic else 2 * basis.needed
+    lead = gain - max(map(_gain, _others(basis, pair, pairs)), default=-inf)
+    alone = ranked[0].gain
+    if gain < needed or gain - alone < needed or lead < MARGIN or not familiar(basis, second):
+        return None
+    evidence = (
+        Evidence("gain of both changes together, in nats", gain, needed, supports=True),
+        Evidence("gain of the best change alone", alone),
+    )
+    right = second.candidate.preprocessing
+    share = cost(basis, in_use, right)
+    findings = []
+    for score, before in ((first, in_use), (second, first.candidate.preprocessing)):
+        cause = score.candidate.cause
+        changes = "; ".join(difference(before, score.candidate.preprocessing))
+        summary = f"One of two causes, neither of which explains anything alone. Put right by: {changes}."
+        findings.append(Finding(cause, "named", summary, evidence, share, fix(in_use, right, cause)))
+    return findings, right
+
+
+def _pairs(basis: Basis, ranked: Sequence[Score]) -> list[Pair]:
+    """Return pairs of changes; on photographs only those that hide each other, colour and polarity."""
+    if not basis.photographic:
+        return [
+            (first, second)
+            for first in ranked[:FIRSTS]
+            for second in basis.scores(first.candidate.preprocessing)[:FIRSTS]
+            if second.candidate.step != first.candidate.step
+        ]
+    found: list[Pair] = []
+    for first in ranked:
+        if first.candidate.step == "polarity":
+            inverted = first.candidate.preprocessing
+            colours = [one for one in basis.tried(inverted) if one.step == "channels"]
+            seconds = by_statistics(basis.laboratory, inverted, colours, probes())
+            found += [(first, second) for second in seconds]
+    return found
+
+
+def _others(basis: Basis, best: Pair, pairs: Iterable[Pair]) -> list[Pair]:
+    """Return the pairs of other causes that can be told from the best one."""
+    right = best[1].candidate.preprocessing
+    return [
+        pair
+        for pair in pairs
+        if _causes(pair) != _causes(best) and basis.alike(right, pair[1].candidate.preprocessing) is None
+    ]
+
+
+def _gain(pair: Pair) -> float:
+    return pair[0].gain + pair[1].gain
+
+
+def _causes(pair: Pair) -> set[str]:
+    return {score.candidate.cause for score in pair}

@@ -1,0 +1,5 @@
+"""The live widget."""
+
+from kit.explorer.explorer import Explorer
+
+__all__ = ["Explorer"]

@@ -1,0 +1,259 @@
+"""What can happen to a picture between the scene and the file, as a frozen value with a seed.
+
+The order is that of a camera: scene and weather, lens, light, sensor, file.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, Self
+
+from kit._checking import refuse_unknown
+from kit.images import Photo
+from kit.images.decoding import Decoding
+from kit.perturbation import imagenet_c as severities
+from kit.perturbation import lens as optics
+from kit.perturbation import scene, sensor, weather
+from kit.perturbation.parameters import PARAMETERS, Parameter, whole
+from kit.perturbation.pixels import (
+    NOISE_STEPS,
+    Pixels,
+    add_noise,
+    blur,
+    brighten,
+    change_contrast,
+    noise_field,
+    recompress,
+    rotate,
+)
+
+__all__ = ["NOISE_STEPS", "PARAMETERS", "Parameter", "Perturbation", "noise_field"]
+
+
+@dataclass(frozen=True, repr=False)
+class Perturbation:
+    """A perturbation of 8-bit pixels, before any preprocessing.
+
+    Parameters
+    ----------
+    brightness
+        Factor 0..3, bit for bit `PIL.ImageEnhance.Brightness`. 1 changes nothing.
+    noise
+        Standard deviation 0..100 of Gaussian noise in 8-bit levels, independent for each value, clipped to
+        0..255.
+    seed
+        Chooses the noise field; not negative. One seed scales one field, so a slider moves smoothly and
+        sliding back gives the same picture.
+    contrast
+        Factor 0..3, bit for bit `PIL.ImageEnhance.Contrast`.
+    blur
+        Radius (standard deviation) 0..10 in pixels of `PIL.ImageFilter.GaussianBlur`.
+    jpeg_quality
+        Quality 1..100 of a JPEG file in between, with Pillow's default subsampling (4:2:0); ``None`` for
+        no such file.
+    rotation
+        Degrees -180..180, anticlockwise, bilinear, same size, corners filled with black.
+    flip_horizontal, flip_vertical
+        Whether left and right, top and bottom are swapped.
+    elastic
+        Standard deviation 0..10 in pixels of a smooth random displacement.
+    occlusion, occlusion_x, occlusion_y
+        Share 0..1 of the area that a grey rectangle hides, and where it is, 0..1 from the left and the top.
+    fog, snow, frost
+        Severity 0..5 as in ImageNet-C, with its constants for 1 to 5 and interpolated ones in between, for
+        any size of the picture. Frost is drawn, where ImageNet-C lays photographs of it over the picture.
+    glass_blur
+        Standard deviation 0..12 in pixels of a random displacement of every pixel, between two slight blurs.
+    defocus_blur
+        Radius 0..30 in pixels of the disc of a lens out of focus.
+    zoom_blur
+        How far 0..50 in percent the lens is zoomed in during the exposure.
+    motion_blur, motion_angle
+        Length 0..100 in pixels of the way that the camera moves, and its angle -90..90 in degrees,
+        anticlockwise from the horizontal.
+    lift
+        Levels -128..128 that are added to the value of hue, saturation and value: ImageNet-C's brightness.
+    fade
+        Share 0..1 by which every channel is drawn towards its own mean: ImageNet-C's contrast.
+    shot_noise
+        Standard deviation 0..150 in 8-bit levels of Poisson noise at white: ``(255 / shot_noise) ** 2``
+        photons.
+    impulse_noise
+        Share 0..1 of all values that turn into 0 or 255.
+    white_balance
+        Stops -1..1: red times ``2 ** white_balance``, blue divided by it.
+    downscale
+        Factor 1..16 by which the picture is reduced before it is enlarged again, bicubic.
+    pixelate
+        Side 1..32 in pixels of the blocks that are averaged.
+
+    Raises
+    ------
+    TypeError
+        Not a number (a bool is none, but for a flip).
+    ValueError
+        Outside these bounds or not finite.
+    """
+
+    brightness: float = 1.0
+    noise: float = 0.0
+    seed: int = 0
+    contrast: float = 1.0
+    blur: float = 0.0
+    jpeg_quality: int | None = None
+    rotation: float = 0.0
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    elastic: float = 0.0
+    occlusion: float = 0.0
+    occlusion_x: float = 0.5
+    occlusion_y: float = 0.5
+    fog: float = 0.0
+    snow: float = 0.0
+    frost: float = 0.0
+    glass_blur: float = 0.0
+    defocus_blur: float = 0.0
+    zoom_blur: float = 0.0
+    motion_blur: float = 0.0
+    motion_angle: float = 0.0
+    lift: float = 0.0
+    fade: float = 0.0
+    shot_noise: float = 0.0
+    impulse_noise: float = 0.0
+    white_balance: float = 0.0
+    downscale: float = 1.0
+    pixelate: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0, None))
+        for name, parameter in PARAMETERS.items():
+            object.__setattr__(self, name, parameter.checked(getattr(self, name)))
+
+    @classmethod
+    def corruption(cls, name: str, severity: int, *, seed: int = 0, side: float = 224) -> Self:
+        """Make one of the fifteen common corruptions of ImageNet-C.
+
+        Parameters
+        ----------
+        name
+            A name of `kit.perturbation.imagenet_c.CORRUPTIONS`, such as ``"fog"`` or ``"gaussian_noise"``.
+        severity
+            1 (least) to 5. Constants are those of Hendrycks and Dietterich (2019), arXiv 1903.12261.
+        seed
+            Chooses noise, clouds, flakes and the angle of motion blur within -45..45 degrees.
+        side
+            Shorter side in pixels, at most 672, of the pictures that are meant. Lengths scale with it, since
+            the paper's are for 224; weather, noise and zoom are the same at any size.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another name (the message names the nearest), severity, seed or side.
+        """
+        return cls(**severities.settings(name, severity, seed, side))
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether this leaves every picture as it is; the seed alone changes nothing."""
+        return not any(self._changes(name) for name in _STEPS)
+
+    def _changes(self, name: str) -> bool:
+        return bool(getattr(self, name) != PARAMETERS[name].neutral)
+
+    def apply(self, photo: Photo) -> Photo:
+        """Perturb a photo.
+
+        Parameters
+        ----------
+        photo
+            Not changed.
+
+        Returns
+        -------
+        Photo
+            Of the same size; ``photo`` itself for an identity.
+
+        Raises
+        ------
+        TypeError
+            For anything but a `Photo`.
+        ValueError
+            A picture too long for JPEG.
+        """
+        if not isinstance(photo, Photo):
+            raise TypeError(f"Expected a Photo, received {type(photo).__name__}; open it with kit.load_image")
+        if self.is_identity:
+            return photo
+        pixels = photo.pixels
+        for name, (function, steering) in _STEPS.items():
+            if self._changes(name):
+                pixels = function(
+                    pixels, getattr(self, name), self.seed, *(getattr(self, key) for key in steering)
+                )
+        pixels.flags.writeable = False
+        remake = None if photo.remake is None else partial(_remake, photo.remake, self)
+        return Photo(
+            pixels, photo.name, photo.decoding, (*photo.notes, f"perturbed: {self._settings()}"), remake
+        )
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Return all fields as plain numbers (flips as true or false)."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Make a perturbation from `to_dict`'s result; missing fields are neutral.
+
+        Raises
+        ------
+        TypeError
+            An unknown field.
+        """
+        refuse_unknown(settings, [field.name for field in fields(cls)])
+        return cls(**settings)
+
+    def _settings(self) -> str:
+        changed = [field for field in fields(self) if getattr(self, field.name) != field.default]
+        return ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in changed)
+
+    def __repr__(self) -> str:
+        return f"Perturbation({self._settings()})"
+
+
+def _remake(remake: Callable[[Decoding], Photo], perturbation: Perturbation, decoding: Decoding) -> Photo:
+    return perturbation.apply(remake(decoding))
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Pixels]] = {
+    "flip_horizontal": scene.flip_horizontal,
+    "flip_vertical": scene.flip_vertical,
+    "rotation": rotate,
+    "elastic": scene.elastic,
+    "occlusion": scene.occlude,
+    "fog": weather.fog,
+    "snow": weather.snow,
+    "frost": weather.frost,
+    "glass_blur": optics.glass_blur,
+    "defocus_blur": optics.defocus_blur,
+    "blur": blur,
+    "zoom_blur": optics.zoom_blur,
+    "motion_blur": optics.motion_blur,
+    "brightness": brighten,
+    "lift": sensor.lift,
+    "contrast": change_contrast,
+    "fade": sensor.fade,
+    "shot_noise": sensor.shot_noise,
+    "noise": add_noise,
+    "impulse_noise": sensor.impulse_noise,
+    "white_balance": sensor.white_balance,
+    "downscale": sensor.downscale,
+    "pixelate": sensor.pixelate,
+    "jpeg_quality": recompress,
+}
+
+# In the order of the table: what is done, and the parameters that only steer it.
+_STEPS: Mapping[str, tuple[Callable[..., Pixels], tuple[str, ...]]] = {
+    name: (_FUNCTIONS[name], tuple(key for key, each in PARAMETERS.items() if each.of == name))
+    for name, parameter in PARAMETERS.items()
+    if not parameter.of
+}

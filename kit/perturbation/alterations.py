@@ -1,0 +1,236 @@
+"""What a whole folder of pictures may have gone through, as functions of a strength.
+
+Each alteration is tied to the quantity that it is about. Others move with it: noise looks sharp, and light
+that is cut off at white loses contrast. How far each of them moves is what `responses` measures.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageEnhance, ImageFilter
+
+from kit.images import Photo, load_image
+from kit.images.properties import QUANTITIES, as_row, measure
+from kit.perturbation import Perturbation
+
+Vector = npt.NDArray[np.float64]
+
+
+_SIGNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "brightness": ("highlights", "shadows"),
+        "contrast": ("highlights", "shadows"),
+        "noise": ("colour_noise",),
+        "blocking": ("jpeg_quality",),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """One way to alter pictures.
+
+    Attributes
+    ----------
+    name
+        Such as ``"darker"``.
+    quantity
+        Field of `kit.images.properties.Measures` that it is about.
+    strengths
+        Three, from weak to strong.
+    apply
+        From a photo and a strength to a new photo.
+    unit
+        Of the strength, in words.
+    neutral
+        Strength that changes nothing.
+    opposite
+        Name of what would undo it and cannot be done to a picture; empty where another alteration does that.
+    """
+
+    name: str
+    quantity: str
+    strengths: tuple[float, ...]
+    apply: Callable[[Photo, float], Photo]
+    unit: str = "factor"
+    neutral: float = 1
+    opposite: str = ""
+
+    @property
+    def about(self) -> frozenset[str]:
+        """`quantity`, and those that may speak for the alteration where that one hardly moves."""
+        return frozenset({self.quantity, *_SIGNS.get(self.quantity, ())})
+
+
+def _perturbed(field: str) -> Callable[[Photo, float], Photo]:
+    def apply(photo: Photo, strength: float) -> Photo:
+        return Perturbation(**{field: strength}).apply(photo)  # type: ignore[arg-type]
+
+    return apply
+
+
+def _drawn(photo: Photo, image: Image.Image) -> Photo:
+    return Photo(np.asarray(image), photo.name, photo.decoding, photo.notes)
+
+
+def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Callable[[Photo, float], Photo]:
+    def apply(photo: Photo, strength: float) -> Photo:
+        return _drawn(photo, function(Image.fromarray(photo.pixels), strength))
+
+    return apply
+
+
+def _gained(photo: Photo, gains: tuple[float, float, float]) -> Photo:
+    scaled = np.clip(np.rint(photo.pixels * np.array(gains, np.float32)), 0, 255)
+    return Photo(scaled.astype(np.uint8), photo.name, photo.decoding, photo.notes)
+
+
+def _warmed(photo: Photo, gain: float) -> Photo:
+    return _gained(photo, (gain**0.5, 1, gain**-0.5))
+
+
+def _greened(photo: Photo, gain: float) -> Photo:
+    return _gained(photo, (1, gain, 1))
+
+
+def _saved(photo: Photo, quality: float) -> Photo:
+    # Through a file, so that the quality can be read from it again.
+    buffer = io.BytesIO()
+    Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=round(quality))
+    return load_image(buffer.getvalue(), name=photo.name)
+
+
+def _seed(photo: Photo) -> int:
+    # Each picture has a field of its own: in a small one, a single field is not like noise on average.
+    return int(photo.pixels.sum(dtype=np.int64))
+
+
+def _noised(photo: Photo, deviation: float) -> Photo:
+    return Perturbation(noise=deviation, seed=_seed(photo)).apply(photo)
+
+
+def _grained(photo: Photo, deviation: float) -> Photo:
+    # The same in all channels, as in a picture that was made grey.
+    noise = np.random.default_rng(_seed(photo)).normal(0, deviation, (*photo.size, 1))
+    pixels = np.clip(np.rint(photo.pixels + noise), 0, 255).astype(np.uint8)
+    return Photo(pixels, photo.name, photo.decoding, photo.notes)
+
+
+def _resized(image: Image.Image, factor: float) -> Image.Image:
+    size = (max(round(image.width * factor), 1), max(round(image.height * factor), 1))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _squeezed(image: Image.Image, factor: float) -> Image.Image:
+    size = (max(round(image.width * factor**0.5), 1), max(round(image.height * factor**-0.5), 1))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _cut(image: Image.Image, across: float, down: float) -> Image.Image:
+    left, top = image.width * (1 - across) / 2, image.height * (1 - down) / 2
+    return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
+
+
+_coloured = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
+_sharpened = _through_pillow(
+    lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
+)
+_scaled = _through_pillow(_resized)
+_RATIO = "red over blue"
+_GREEN = "green over the rest"
+
+ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
+    {
+        item.name: item
+        for item in (
+            Alteration("darker", "brightness", (0.85, 0.6, 0.3), _perturbed("brightness")),
+            Alteration("brighter", "brightness", (1.15, 1.5, 2.2), _perturbed("brightness")),
+            Alteration("flatter", "contrast", (0.85, 0.6, 0.3), _perturbed("contrast")),
+            Alteration("harder", "contrast", (1.15, 1.5, 2.2), _perturbed("contrast")),
+            Alteration("warmer", "warmth", (1.05, 1.15, 1.4), _warmed, _RATIO),
+            Alteration("cooler", "warmth", (0.95, 0.87, 0.71), _warmed, _RATIO),
+            Alteration("greener", "tint", (1.05, 1.15, 1.4), _greened, _GREEN),
+            Alteration("more magenta", "tint", (0.95, 0.87, 0.71), _greened, _GREEN),
+            Alteration("paler", "saturation", (0.8, 0.4, 0), _coloured),
+            Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _coloured),
+            Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
+            Alteration("sharpened", "sharpness", (50, 120, 300), _sharpened, "% of an unsharp mask", 0),
+            Alteration("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
+            Alteration("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
+            Alteration(
+                "compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"
+            ),
+            Alteration("reduced", "size", (0.8, 0.5, 0.25), _scaled),
+            Alteration("enlarged", "size", (1.25, 2, 4), _scaled),
+            Alteration(
+                "cropped",
+                "size",
+                (0.9, 0.7, 0.5),
+                _through_pillow(lambda image, part: _cut(image, part, part)),
+            ),
+            Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _through_pillow(_squeezed)),
+            Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _through_pillow(_squeezed)),
+            Alteration(
+                "narrower",
+                "aspect",
+                (0.9, 0.75, 0.5),
+                _through_pillow(lambda image, part: _cut(image, part, 1)),
+            ),
+            Alteration(
+                "wider", "aspect", (0.9, 0.75, 0.5), _through_pillow(lambda image, part: _cut(image, 1, part))
+            ),
+        )
+    }
+)
+"""Every alteration by its name."""
+
+
+def responses(photos: Sequence[Photo]) -> Vector:
+    """Measure how far each alteration moves each quantity on some pictures, on average.
+
+    Parameters
+    ----------
+    photos
+        At least one; some dozens are enough.
+
+    Returns
+    -------
+    float64, shape (alterations, strengths, quantities)
+        Mean differences on the scale of `Quantity.scaled`; NaN where a quantity is not measured.
+    """
+    before = scaled_rows([as_row(measure(photo)) for photo in photos])
+    moved = []
+    for alteration in ALTERATIONS.values():
+        for strength in alteration.strengths:
+            after = scaled_rows([as_row(measure(alteration.apply(photo, strength))) for photo in photos])
+            moved.append(mean_known(after - before))
+    return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
+
+
+def middle(photo: Photo, side: int = 256) -> Photo:
+    """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
+    # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
+    top, left = (max(length - side, 0) // 2 // 8 * 8 for length in photo.size)
+    part = photo.pixels[top : top + side, left : left + side]
+    return photo if part.shape == photo.pixels.shape else Photo(part, photo.name, photo.decoding, photo.notes)
+
+
+def scaled_rows(rows: Any) -> Vector:
+    """Return measures, (pictures, quantities), on the scale on which differences count."""
+    table = np.asarray(rows, np.float64).reshape(-1, len(QUANTITIES))
+    return np.stack(
+        [item.scaled(table[:, column]) for column, item in enumerate(QUANTITIES.values())], axis=1
+    )
+
+
+def mean_known(table: Vector) -> Vector:
+    """Return the mean of each column over what is known; NaN for a column of which nothing is."""
+    known = ~np.isnan(table)
+    total = np.where(known, table, 0).sum(axis=0)
+    count = known.sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

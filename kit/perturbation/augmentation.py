@@ -1,0 +1,113 @@
+"""Augmentation: training pictures changed anew in each epoch, as the network will meet them later."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kit._checking import number
+
+UInt8 = npt.NDArray[np.uint8]
+
+__all__ = ["Augmentation"]
+
+
+@dataclass(frozen=True, repr=False)
+class Augmentation:
+    """Random changes of pictures, drawn for each picture by itself; in the order of the parameters.
+
+    Parameters
+    ----------
+    mirror
+        Whether half of the pictures are mirrored, left to right.
+    shift
+        Most pixels by which a picture is moved along either side; the gap is black.
+    brightness
+        Lowest and highest factor on every value, above 0; drawn evenly on a logarithmic scale, so that half
+        and double are as likely.
+    added
+        Lowest and highest number of levels added to every value, -255..255; drawn evenly.
+    noise
+        Highest standard deviation of Gaussian noise, 0..255 levels, independent for each value; drawn evenly
+        from 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No numbers, or outside these bounds.
+    """
+
+    mirror: bool = False
+    shift: int = 0
+    brightness: tuple[float, float] = (1.0, 1.0)
+    added: tuple[float, float] = (0.0, 0.0)
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if number("shift", self.shift) != int(self.shift) or self.shift < 0:
+            raise ValueError(f"Expected shift as whole pixels, not below 0, received {self.shift!r}")
+        if not 0 <= number("noise", self.noise) <= 255:
+            raise ValueError(f"Expected noise within 0..255 levels, received {self.noise!r}")
+        for name, least, most in (("brightness", 1e-3, 1e3), ("added", -255, 255)):
+            given = getattr(self, name)
+            if not isinstance(given, tuple) or len(given) != 2:
+                raise TypeError(f"Expected {name} as (lowest, highest), received {given!r}")
+            low, high = (number(name, value) for value in given)
+            if not least <= low <= high <= most:
+                raise ValueError(
+                    f"Expected {name} as (lowest, highest) within {least:g}..{most:g}, received {given!r}"
+                )
+
+    def __call__(self, pictures: UInt8, rng: np.random.Generator) -> UInt8:
+        """Change pictures.
+
+        Parameters
+        ----------
+        pictures
+            uint8, shape (N, H, W, C), 0..255. Not changed.
+        rng
+            Where the draws come from; it moves on.
+
+        Returns
+        -------
+        uint8, shape (N, H, W, C)
+            A new array; values are rounded and clipped to 0..255 once, at the end.
+        """
+        count = len(pictures)
+        result = pictures
+        if self.mirror:
+            result = np.where(_each(rng.random(count) < 0.5), result[:, :, ::-1], result)
+        if self.shift:
+            result = _moved(result, self.shift, rng)
+        if self.brightness == (1, 1) and self.added == (0, 0) and not self.noise:
+            return result.copy()
+        low, high = np.log(self.brightness)
+        factors = np.exp(rng.uniform(low, high, count)).astype(np.float32)
+        levels = rng.uniform(*self.added, count).astype(np.float32)
+        values = result * _each(factors) + _each(levels)
+        if self.noise:
+            deviations = rng.uniform(0, self.noise, count).astype(np.float32)
+            values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
+        changed: UInt8 = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return changed
+
+    def __repr__(self) -> str:
+        changed = [field for field in fields(self) if getattr(self, field.name) != field.default]
+        return (
+            f"Augmentation({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in changed)})"
+        )
+
+
+def _each(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """One value for a picture, in the shape that goes with (N, H, W, C)."""
+    return values[:, None, None, None]
+
+
+def _moved(pictures: UInt8, most: int, rng: np.random.Generator) -> UInt8:
+    count, height, width, _ = pictures.shape
+    padded = np.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    down, right = rng.integers(0, 2 * most + 1, (2, count))
+    moved: UInt8 = np.moveaxis(windows[np.arange(count), down, right], 1, -1)
+    return moved

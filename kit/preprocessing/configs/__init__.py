@@ -1,0 +1,58 @@
+"""Reading the preprocessing files of KerasHub, Hugging Face and timm.
+
+What a file says and a `Preprocessing` cannot express raises; what it expresses only nearly, or what the
+file leaves open, becomes a note in words.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kit.preprocessing.configs import hugging_face as recipe_hugging_face
+from kit.preprocessing.configs import keras_hub as recipe_keras_hub
+from kit.preprocessing.configs import timm as recipe_timm
+
+Fields = dict[str, Any]
+
+MAX_BYTES = 1 << 20
+
+
+def read(config: str | Path | Mapping[str, Any]) -> Fields:
+    """Return the fields of a `Preprocessing` that a file or its parsed content describes.
+
+    Parameters
+    ----------
+    config
+        Path or content of a KerasHub ``preprocessor.json`` or ``image_converter.json``, a Hugging Face
+        ``preprocessor_config.json``, or a timm ``config.json`` or ``pretrained_cfg``; told apart by content.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
+    """
+    content = config if isinstance(config, Mapping) else _parsed(Path(config))
+    for kind in (recipe_keras_hub, recipe_hugging_face, recipe_timm):
+        if kind.recognises(content):
+            fields: Fields = kind.read(content)
+            return fields
+    keys = ", ".join(map(repr, list(content)[:6])) or "nothing"
+    raise ValueError(
+        "Expected a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config), "
+        f"received an object with {keys}"
+    )
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"Expected a JSON file of at most {MAX_BYTES} bytes, received a larger {path.name}")
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"Expected a JSON file, received {path.name}, which is none ({error})") from error
+    if not isinstance(content, Mapping):
+        raise TypeError(f"Expected a JSON object in {path.name}, received {type(content).__name__}")
+    return content

@@ -1,0 +1,1 @@
+"""What is known of the training pictures, and how far other pictures are from them."""

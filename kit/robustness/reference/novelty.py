@@ -1,0 +1,331 @@
+"""Whether a picture is like the training pictures at all: a classifier that can answer "none of these"."""
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from kit._checking import known, number
+from kit.classifier import Classifier, archive
+from kit.classifier.runtime.equivalence import OPEN_SIDE
+from kit.images import Photo, Source, as_photos
+from kit.robustness.reference.novelty_scores import (
+    FEWEST,
+    METHODS,
+    Features,
+    Instruments,
+    combined,
+    fit_features,
+    statistics,
+)
+
+Float64 = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+
+FALSE_POSITIVES = 0.05
+"""Share of ordinary pictures that is taken for novel, unless another is asked for."""
+
+_PART = 32
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Novelty:
+    """Scores of held-back pictures, which say what is ordinary for a classifier, and how to score others.
+
+    Attributes
+    ----------
+    classifier
+        Whose network and preprocessing are used.
+    held_back
+        Name of a score to float32 (pictures,): its values on pictures that the network was not trained on, in
+        ascending order.
+    features
+        Where the training pictures lie; None where the network or the number of pictures does not allow it.
+    false_positive_rate
+        Share of ordinary pictures that is taken for novel, above 0 and below 1.
+    """
+
+    classifier: Classifier
+    held_back: Mapping[str, Float32]
+    features: Features | None = None
+    false_positive_rate: float = field(default=FALSE_POSITIVES)
+
+    @property
+    def method(self) -> str:
+        """The score that decides: the first of `METHODS` that there is."""
+        return next(name for name in METHODS if name in self.held_back)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """For each score the value above which a picture is novel.
+
+        The smallest held-back value such that a further ordinary picture lies above it with at most the
+        `false_positive_rate` (as in split conformal prediction: the ⌈(n + 1)(1 - rate)⌉-th smallest);
+        infinite where the held-back pictures are too few for so small a rate.
+        """
+        return dict(self._limits)
+
+    def measure(self, tensors: Float32) -> dict[str, Float64]:
+        """Score tensors that are prepared already.
+
+        Parameters
+        ----------
+        tensors
+            float32 (N, H, W, C). Not changed.
+
+        Returns
+        -------
+        dict
+            Name of each score to float64 (N,), higher for what is stranger.
+        """
+        scores = self._instruments.scores(tensors, self.features)
+        return self._with_combined({name: scores[name] for name in scores if name in self.held_back})
+
+    def scores(self, photos: Source | Iterable[Source]) -> dict[str, Float64]:
+        """Score photos, prepared by the classifier's own preprocessing.
+
+        Parameters
+        ----------
+        photos
+            One or several of what `load_image` takes.
+
+        Returns
+        -------
+        dict
+            Name of each score to float64 (N,), higher for what is stranger.
+
+        Raises
+        ------
+        ValueError
+            No preprocessing is known, or it gives tensors that do not fit the network.
+        """
+        chosen = as_photos(photos)
+        parts = [self.measure(_tensors(self.classifier, part)) for part in _portions(chosen)]
+        return {
+            name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in self.held_back
+        }
+
+    def is_novel(self, photos: Source | Iterable[Source], method: str | None = None) -> npt.NDArray[np.bool_]:
+        """Tell which photos are none of the classes: bool (N,), True above the threshold.
+
+        Parameters
+        ----------
+        photos
+            One or several of what `load_image` takes.
+        method
+            One of the scores that there are; `method` of this object by default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another score, or photos that cannot be prepared.
+        """
+        name = self._chosen(method)
+        return np.asarray(self.scores(photos)[name] > self.thresholds[name])
+
+    def is_novel_tensor(self, tensor: Float32) -> bool:
+        """Tell for one prepared tensor, float32 (1, H, W, C), what `is_novel` tells for a photo."""
+        name = self.method
+        return bool(self.measure(tensor)[name][0] > self._limits[name])
+
+    def chances(self, scores: npt.ArrayLike, method: str | None = None) -> Float64:
+        """Return how probable it is that an ordinary picture scores so high or higher.
+
+        Parameters
+        ----------
+        scores
+            Shape (N,): values of one score.
+        method
+            Which score; `method` of this object by default.
+
+        Returns
+        -------
+        float64, shape (N,)
+            (1 + held-back pictures as high or higher) / (1 + held-back pictures): above 0, up to 1.
+        """
+        held = self.held_back[self._chosen(method)]
+        values = np.asarray(scores, np.float32)
+        lower = np.searchsorted(held, values, side="left")
+        return np.asarray((1 + len(held) - lower) / (1 + len(held)), np.float64)
+
+    def attached(self) -> Classifier:
+        """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""
+        return self.classifier.carrying(archive.NOVELTY, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Return everything but the classifier as an ``.npz`` file."""
+        arrays: dict[str, Any] = {"false_positive_rate": np.array(self.false_positive_rate)}
+        arrays |= {f"held_back_{name}": values for name, values in self.held_back.items()}
+        if self.features is not None:
+            arrays |= {"whitening": self.features.whitening, "means": self.features.means}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, classifier: Classifier) -> Self:
+        """Return the value that `to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            Anything else, or what was fitted for another network.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            held_back = {
+                name: np.sort(np.asarray(arrays[f"held_back_{name}"], np.float32).reshape(-1))
+                for name in METHODS
+                if f"held_back_{name}" in arrays
+            }
+            features = Features(arrays["whitening"], arrays["means"]) if "means" in arrays else None
+            if not held_back or ("features" in held_back) != (features is not None):
+                raise KeyError("scores")  # noqa: TRY301 (one line tells of everything that is wrong)
+            restored = cls(classifier, held_back, features, _rate(float(arrays["false_positive_rate"])))
+            restored.measure(
+                np.zeros((1, *(side or OPEN_SIDE for side in classifier.input_shape)), np.float32)
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                "Expected a novelty as kit.fit_novelty makes it for this network, received other bytes"
+                f" ({str(error).splitlines()[0] if str(error) else type(error).__name__}); fit it anew"
+            ) from error
+        return restored
+
+    def __repr__(self) -> str:
+        count = len(self.held_back[self.method])
+        names = ", ".join(name for name in METHODS if name in self.held_back)
+        rate = f"{self.false_positive_rate:.3g}"
+        return (
+            f"Novelty({self.classifier.name!r}, {names}; {count} held-back pictures, {rate} false positives)"
+        )
+
+    @cached_property
+    def _limits(self) -> dict[str, float]:
+        return {name: self._limit(name, self.false_positive_rate) for name in self.held_back}
+
+    @cached_property
+    def _instruments(self) -> Instruments:
+        return Instruments(self.classifier)
+
+    def _chosen(self, method: str | None) -> str:
+        return self.method if method is None else known("score", method, tuple(self.held_back))
+
+    def _limit(self, name: str, rate: float) -> float:
+        held = self.held_back[name]
+        # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
+        rank = int(np.ceil(round((len(held) + 1) * (1 - rate), 9)))
+        return float(held[rank - 1]) if rank <= len(held) else float("inf")
+
+    def _with_combined(self, scores: dict[str, Float64]) -> dict[str, Float64]:
+        if "combined" in self.held_back:
+            scores["combined"] = combined(scores, self.held_back)
+        return scores
+
+
+def fit_novelty(
+    classifier: Classifier,
+    training: Iterable[Source],
+    held_back: Iterable[Source],
+    *,
+    false_positive_rate: float = FALSE_POSITIVES,
+    progress: bool = True,
+) -> Novelty:
+    """Learn what is ordinary for a classifier.
+
+    Parameters
+    ----------
+    classifier
+        With a known preprocessing. Not changed.
+    training
+        Pictures that the network was trained on, the more the better: all classes, ten times as many as
+        there are channel statistics (160 in the bundled network for clothes). With fewer, each statistic is
+        weighed by itself; with fewer than 20, ``"features"`` and ``"combined"`` are left out.
+    held_back
+        Ordinary pictures that it was not trained on, at least 1 / `false_positive_rate` - 1 of them. They set
+        the thresholds, so measure success on others.
+    false_positive_rate
+        Share of ordinary pictures that may be taken for novel, above 0 and below 1.
+    progress
+        Whether to show a progress bar where it takes over two seconds.
+
+    Returns
+    -------
+    Novelty
+        ``"energy"`` is missing for a network that does not end in a softmax, ``"batchnorm"`` without
+        statistics of training in the first layers; a network that runs in Keras has ``"batchnorm"`` and
+        ``"probability"`` at most.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Too few held-back pictures, another rate, or pictures that cannot be prepared.
+    """
+    rate = _rate(false_positive_rate)
+    known_photos, others = as_photos(training), as_photos(held_back)
+    # The smallest number whose largest score can be the threshold; rounded, since 1 / rate may be a little
+    # above a whole number.
+    fewest = int(np.ceil(round(1 / rate - 1, 6)))
+    if len(others) < fewest:
+        raise ValueError(
+            f"Expected at least {fewest} held-back pictures for a false-positive rate of {rate:g}, received"
+            f" {len(others)}; give more or raise the rate"
+        )
+    instruments = Instruments(classifier)
+    features = None
+    if instruments.inner is not None and instruments.inner.widths and len(known_photos) >= FEWEST:
+        insides = [
+            instruments.inside(_tensors(classifier, part))
+            for part in _portions(known_photos, "training pictures", progress=progress)
+        ]
+        values = np.concatenate([statistics(inside) for inside in insides])
+        features = fit_features(values, np.concatenate([inside.outputs.argmax(axis=1) for inside in insides]))
+    parts = [
+        instruments.scores(_tensors(classifier, part), features)
+        for part in _portions(others, "held-back pictures", progress=progress)
+    ]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if "energy" in found and "features" in found:
+        found["combined"] = combined(found, found)
+    ordered = {name: np.sort(found[name].astype(np.float32)) for name in METHODS if name in found}
+    return Novelty(classifier, ordered, features, rate)
+
+
+def novelty_of(classifier: Classifier) -> Novelty | None:
+    """Return what a classifier carries, from its file or `attached`; None if missing or damaged."""
+    data = classifier.carried(archive.NOVELTY)
+    if data is None:
+        return None
+    try:
+        return Novelty.from_bytes(data, classifier)
+    except ValueError:
+        return None
+
+
+def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
+    return np.concatenate([classifier.tensor(photo) for photo in photos])
+
+
+def _portions(
+    photos: Sequence[Photo], told: str = "", *, progress: bool = False
+) -> Iterable[Sequence[Photo]]:
+    """Return some photos at a time, since memory is finite; with a bar where it takes over two seconds."""
+    portions = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
+    if not progress:
+        return portions
+    from tqdm.auto import tqdm  # noqa: PLC0415 (only where something may take long)
+
+    bar: Iterable[Sequence[Photo]] = tqdm(portions, desc=told, delay=2, leave=False)
+    return bar
+
+
+def _rate(value: float) -> float:
+    if not 0 < number("the false-positive rate", value) < 1:
+        raise ValueError(f"Expected a false-positive rate above 0 and below 1, received {value:g}")
+    return float(value)

@@ -1,0 +1,98 @@
+"""Which alteration, or which two of them, come nearest to a movement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kit.robustness.shifts.responses import Path, together
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One alteration, or two, where they come nearest to a movement.
+
+    Attributes
+    ----------
+    paths
+        Of the alterations.
+    places
+        Point on each path, an index to `kit.robustness.shifts.responses.POINTS`.
+    distance
+        Squared distance of Mahalanobis that is left.
+    moved
+        float64 (names,): the movement that goes with them.
+    alone
+        Distance that each of them leaves without the other.
+    """
+
+    paths: tuple[Path, ...]
+    places: tuple[int, ...]
+    distance: float
+    moved: Vector
+    alone: tuple[float, ...]
+
+    @property
+    def size(self) -> Vector:
+        """float64 (names,): how far the alterations move each quantity, whether or not they cancel."""
+        total: Vector = np.sum(
+            [np.abs(path.moved[place]) for path, place in zip(self.paths, self.places, strict=True)], axis=0
+        )
+        return total
+
+
+def distances(misses: Vector, inverse: Vector) -> Vector:
+    """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
+    squared: Vector = ((misses @ inverse) * misses).sum(axis=-1)
+    return squared
+
+
+def nearest_one(tried: Sequence[Path], movement: Vector, inverse: Vector) -> Step | None:
+    """Return the nearest point of all paths; None without paths."""
+    steps = []
+    for path in tried:
+        left = distances(movement - path.moved, inverse)
+        place = int(left.argmin())
+        nearest = float(left[place])
+        steps.append(Step((path,), (place,), nearest, path.moved[place], (nearest,)))
+    return min(steps, key=lambda step: step.distance, default=None)
+
+
+def nearest_two(
+    first: Sequence[Path], second: Sequence[Path], movement: Vector, base: Vector, inverse: Vector
+) -> Step | None:
+    """Return the nearest pair of points on a path of each list, about two quantities; None without any.
+
+    Parameters
+    ----------
+    first, second
+        Paths over the same quantities.
+    movement
+        float64 (names,).
+    base
+        As `kit.robustness.shifts.responses.together` takes it.
+    inverse
+        float64 (names, names): inverse covariance.
+    """
+    best: Step | None = None
+    tried: set[frozenset[int]] = set()
+    for one in first:
+        for other in second:
+            pair = frozenset({id(one), id(other)})
+            # One that the photos went through and one that the training pictures did are no pair.
+            if one.opposite != other.opposite or one.alteration.quantity == other.alteration.quantity:
+                continue
+            if pair in tried:
+                continue
+            tried.add(pair)
+            moved = together(one, other, base)
+            left = distances(movement - moved, inverse)
+            places = divmod(int(left.argmin()), left.shape[1])
+            if best is None or left[places] < best.distance:
+                chosen = (one.moved[places[0]], other.moved[places[1]])
+                alone = tuple(float(distances(movement - each, inverse)) for each in chosen)
+                best = Step((one, other), places, float(left[places]), moved[places], alone)
+    return best

@@ -1,0 +1,1 @@
+"""How answers change while pictures are perturbed, and where they flip."""

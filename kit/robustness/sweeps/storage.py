@@ -1,0 +1,235 @@
+"""A sweep in files: the Parquet file of a finished one, and the journal of one that is under way.
+
+A Parquet file cannot be added to safely. While a sweep runs, its rows therefore go into a journal beside it,
+``….partial``: Arrow's streaming format, one record batch for each block, written in one call. A process that
+is killed leaves at most one torn batch at the end, which is cut off.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kit.classifier import Classifier
+from kit.images import Photo
+from kit.robustness.sweeps.plan import Picture, Plan, name_of
+
+KEY = b"kit.sweep"
+"""Where Arrow's metadata has what the columns do not say, as JSON."""
+FORMAT = 1
+
+
+def identity(classifier: Classifier, plan: Plan, pictures: Iterable[Picture]) -> dict[str, str]:
+    """Return digests of everything that a sweep's rows depend on.
+
+    Parameters
+    ----------
+    classifier, plan
+        What is asked.
+    pictures
+        Those of the plan; an iterable, so that a progress bar can be put around it.
+
+    Raises
+    ------
+    ValueError
+        No classifier from a file, or no preprocessing.
+    """
+    if classifier.source is None:
+        raise ValueError(
+            f"Expected a classifier from a file, since a sweep goes on where another process ended, received"
+            f" {classifier.name!r} made from a model; save it and use Classifier.load"
+        )
+    steps = classifier.preprocessing
+    photographs = hashlib.sha256()
+    for number, picture in enumerate(pictures):
+        photographs.update(f"{name_of(picture, number)}\0{_digest(picture)}\0".encode())
+    return {
+        "classifier": classifier.source.digest,
+        "class names": _hash(list(classifier.class_names)),
+        "preprocessing": _hash(None if steps is None else steps.to_dict()),
+        "photos": photographs.hexdigest(),
+        "labels": _hash(plan.labels.tolist()),
+        "perturbations": _hash([dict(plan.axes), [each.to_dict() for each in plan.perturbations]]),
+    }
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(picture: Picture) -> str:
+    if isinstance(picture, str):
+        try:
+            with open(picture, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return "unreadable"
+    if isinstance(picture, bytes):
+        return hashlib.sha256(picture).hexdigest()
+    if isinstance(picture, Photo):
+        return hashlib.sha256(
+            picture.file or f"{picture.size} {picture.decoding}".encode() + picture.pixels.tobytes()
+        ).hexdigest()
+    return str(picture)
+
+
+def refuse_another(received: Mapping[str, str], stored: Mapping[str, str] | None, path: Path) -> None:
+    """Raise a ValueError if a file belongs to another sweep, and say what differs."""
+    if stored is None:
+        raise ValueError(
+            f"Expected a sweep that was made with path=, received {path.name!r}, written by to_parquet; give"
+            " another path"
+        )
+    different = [name for name, digest in received.items() if stored.get(name) != digest]
+    if different:
+        raise ValueError(
+            f"Expected the sweep that {path.name!r} belongs to, received one with other"
+            f" {', '.join(different)}; give another path, or delete the file to start anew"
+        )
+
+
+class Journal:
+    """The rows and flips of a sweep that is under way; a context manager. One process may write at a time.
+
+    Parameters
+    ----------
+    path
+        The file; made if missing, else what is whole in it is read and the rest cut off.
+    identified
+        From `identity`. A journal of another sweep is refused.
+
+    Attributes
+    ----------
+    records : tuple of mapping
+        What an earlier run left: columns as numpy arrays, one mapping for each `write`.
+
+    Raises
+    ------
+    ValueError
+        A journal of another sweep.
+    """
+
+    def __init__(self, path: Path, identified: Mapping[str, str]) -> None:
+        import pyarrow as pa  # noqa: PLC0415 (only sweeps that are kept need it)
+
+        self._schema = pa.schema(
+            [
+                pa.field("row", pa.int64()),
+                # -1 for a row; otherwise the axis along which the answer flips, seen from the row.
+                pa.field("axis", pa.int8()),
+                pa.field("top", pa.int32()),
+                pa.field("confidence", pa.float32()),
+                pa.field("probability", pa.float32()),
+                pa.field("error", pa.string()),
+                pa.field("last", pa.float64()),
+                pa.field("value", pa.float64()),
+            ],
+            metadata={KEY: json.dumps({"format": FORMAT, "identity": dict(identified)})},
+        )
+        self.records, end = self._read(path, identified) if path.exists() else ((), 0)
+        # Unbuffered: what was written is with the system when the call returns.
+        self._file = path.open("r+b" if end else "wb", buffering=0)
+        if end:
+            self._file.seek(end)
+            self._file.truncate()
+        else:
+            self._file.write(self._schema.serialize())
+
+    def _read(self, path: Path, identified: Mapping[str, str]) -> tuple[tuple[Mapping[str, Any], ...], int]:
+        import pyarrow as pa  # noqa: PLC0415
+
+        records: list[Mapping[str, Any]] = []
+        end = 0
+        with pa.OSFile(str(path)) as stream:
+            try:
+                reader = pa.ipc.open_stream(stream)
+                stored = json.loads((reader.schema.metadata or {}).get(KEY, b"{}")).get("identity", {})
+                refuse_another(identified, stored, path)
+                while True:
+                    end = stream.tell()
+                    batch = reader.read_next_batch()
+                    records.append(
+                        {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
+                    )
+            except (pa.ArrowInvalid, OSError, StopIteration):
+                return tuple(records), end
+
+    def write(self, **columns: Any) -> None:
+        """Add records; columns that are left out are empty."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        count = len(columns["row"])
+        arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in self._schema]
+        self._file.write(pa.record_batch(arrays, schema=self._schema).serialize())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str, Any]) -> None:
+    """Write columns and what they do not say as a Parquet file, in one step."""
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    arrays = {
+        name: pa.array(
+            each.tolist() if each.dtype == object else each, pa.string() if name in _TEXTS else None
+        )
+        for name, each in columns.items()
+    }
+    table = pa.table(arrays).replace_schema_metadata(
+        {KEY: json.dumps({"format": FORMAT, **description}, separators=(",", ":"))}
+    )
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    pq.write_table(table, unfinished)
+    os.replace(unfinished, path)  # noqa: PTH105 (says what it does)
+
+
+_TEXTS = ("name", "class", "error")
+
+
+def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return columns and description that `write_table` wrote.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file, or no sweep in it.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected the Parquet file of a sweep, received {path.name!r}, no file")
+    try:
+        table = pq.read_table(path)
+        description = json.loads((table.schema.metadata or {})[KEY])
+    except (pa.ArrowInvalid, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"Expected the Parquet file of a sweep, received {path.name!r}, which holds none"
+        ) from error
+    if description.get("format") != FORMAT:
+        raise ValueError(
+            f"Expected a sweep in format {FORMAT}, received {description.get('format')!r} in {path.name!r};"
+            " update the kit"
+        )
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    return columns, description
+
+
+def batches(records: Iterable[Mapping[str, Any]], *, flips: bool) -> Iterator[Mapping[str, Any]]:
+    """Return the records of a journal that are flips, or those that are rows."""
+    return (each for each in records if len(each["axis"]) and bool(each["axis"][0] >= 0) is flips)
+
+
+def texts(column: Any) -> dict[int, str]:
+    """Return the places of a column that have a text."""
+    return {place: str(text) for place, text in enumerate(column) if text is not None}

@@ -1,0 +1,209 @@
+"""Calibration: whether a classifier is right as often as its probabilities say, and what mends it."""
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from kit._checking import fraction
+from kit.classifier import Classifier
+from kit.classifier.labels import Labels, class_indices
+from kit.images import Source, as_photos
+from kit.validation.calibration import binning
+from kit.validation.calibration.binning import Bin
+from kit.validation.calibration.metrics import Estimate, Metrics, measure
+from kit.validation.calibration.result import Calibration, Reliability
+from kit.validation.calibration.temperature import HIGHEST, LOWEST, VectorScaling, fit_temperature, fit_vector
+
+__all__ = [
+    "Bin",
+    "Calibration",
+    "Estimate",
+    "Metrics",
+    "Reliability",
+    "VectorScaling",
+    "calibrate",
+    "measure",
+]
+
+FEWEST = 20
+"""Pictures without which nothing is said."""
+PICTURES_FOR_A_NUMBER = 10
+"""Pictures for each parameter of vector scaling; with fewer it is left out."""
+_AT_ONCE = 32
+
+
+def calibrate(
+    classifier: Classifier,
+    photos: Source | Iterable[Source],
+    labels: Sequence[int | str] | npt.NDArray[np.integer],
+    *,
+    share: float = 0.5,
+    bins: int = 15,
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: bool = True,
+) -> Calibration:
+    """Measure how far a classifier's probabilities can be trusted, and fit a temperature that mends them.
+
+    The temperature is fitted on one part of the pictures and judged on the other. Both parts have each class
+    in the same proportion.
+
+    Parameters
+    ----------
+    classifier
+        With a known preprocessing. A temperature that it has is left out of account.
+    photos
+        At least 20 pictures that it was not trained on.
+    labels
+        The right class of each, as index or name.
+    share
+        Share of the pictures that temperature and vector scaling are fitted on, above 0 and below 1.
+    bins
+        Bins of every calibration error and reliability diagram.
+    resamples
+        Bootstrap resamples for the intervals.
+    seed
+        Of the parts and the resamples.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Calibration
+        Its ``classifier`` has the temperature; nothing is compiled or copied.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No preprocessing, fewer than 20 pictures, labels that do not fit, or settings out of range.
+    """
+    chosen = as_photos(photos)
+    truth = _truth(labels, classifier.class_names, len(chosen))
+    _check_settings(len(chosen), share, bins, resamples)
+    rows = _probabilities(classifier, chosen, progress=progress)
+    fitting = fitting_part(truth, share, seed)
+    judging = ~fitting
+    temperature = fit_temperature(rows[fitting], truth[fitting])
+    tempered = classifier.tempered(temperature)
+    parts = {
+        "measured": (rows, truth),
+        "before": (rows[judging], truth[judging]),
+        "after": (tempered.calibrated(rows[judging]), truth[judging]),
+    }
+    found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
+    notes, vector, after_vector = [], None, None
+    if fitting.sum() >= 2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER:
+        vector = fit_vector(rows[fitting], truth[fitting])
+        scaled = vector.apply(rows[judging])
+        after_vector = measure(scaled, truth[judging], bins=bins, resamples=resamples, seed=seed)
+    else:
+        notes.append(
+            f"vector scaling is left out: its {2 * len(classifier.class_names)} numbers need"
+            f" {2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER} pictures to be fitted on"
+        )
+    if not LOWEST * 1.01 < temperature < HIGHEST / 1.01:
+        notes.append(f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}")
+    error, chance = found["before"].ece, found["before"].ece_by_chance
+    if error.low == 0:
+        notes.append(
+            f"chance may explain the ECE of {error.value:.3f} before: on {judging.sum()} pictures it gives"
+            f" {chance:.3f} on average where nothing is wrong"
+        )
+    return Calibration(
+        classifier=tempered,
+        temperature=temperature,
+        fitted=int(fitting.sum()),
+        judged=int(judging.sum()),
+        measured=found["measured"],
+        before=found["before"],
+        after=found["after"],
+        vector=vector,
+        after_vector=after_vector,
+        reliability=MappingProxyType({name: reliability(*part, bins) for name, part in parts.items()}),
+        notes=tuple(notes),
+    )
+
+
+def reliability(rows: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], bins: int = 15) -> Reliability:
+    """Return the bins of a reliability diagram.
+
+    Parameters
+    ----------
+    rows
+        Shape (N, classes), rows summing to 1. Not changed.
+    labels
+        Shape (N,): index of the right class.
+    bins
+        Number of bins, those without a picture included.
+    """
+    values = np.asarray(rows, np.float64)
+    confidences, hits = values.max(axis=1), values.argmax(axis=1) == labels
+    return Reliability(
+        binning.binned(confidences, hits, binning.equal_width(bins)),
+        binning.binned(confidences, hits, binning.equal_mass(confidences, bins)),
+    )
+
+
+def fitting_part(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Choose a share of the pictures at random, the same share of each class to within one picture.
+
+    Parameters
+    ----------
+    labels
+        Shape (N,): class of each picture.
+    share
+        Above 0 and below 1.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    bool, shape (N,)
+    """
+    # Shuffled within each class; then every 1 / share-th in the order of the classes.
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    chosen = np.empty(len(labels), np.bool_)
+    # The sum of many shares is rounded, lest 10 times 0.1 fall short of 1.
+    chosen[order] = np.diff(np.floor(np.round(np.arange(len(labels) + 1) * share, 9))) > 0
+    return chosen
+
+
+def _truth(labels: Labels, class_names: Sequence[str], count: int) -> npt.NDArray[np.int64]:
+    """Return the class index of each picture, int64 (N,)."""
+    truth = class_indices(labels, class_names, count)
+    if None in truth:
+        place = truth.index(None)
+        raise TypeError(
+            f"Expected a label for every picture, received None for number {place}; leave out pictures whose"
+            " class is not known"
+        )
+    return np.array(truth, np.int64)
+
+
+def _check_settings(count: int, share: float, bins: int, resamples: int) -> None:
+    if count < FEWEST:
+        raise ValueError(
+            f"Expected at least {FEWEST} pictures, since a temperature is fitted on one part and judged on"
+            f" the other, received {count}; give more"
+        )
+    if fraction("share", share) * count < 1 or (1 - share) * count < 1:
+        raise ValueError(f"Expected a share that leaves pictures in both parts, received {share:g}; try 0.5")
+    for what, value in (("bins", bins), ("resamples", resamples)):
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise TypeError(f"Expected {what} as a whole number, received {value!r}")
+        if value < 1:
+            raise ValueError(f"Expected {what} of at least 1, received {value}")
+
+
+def _probabilities(
+    classifier: Classifier, photos: Sequence[Source], *, progress: bool
+) -> npt.NDArray[np.float32]:
+    from tqdm.auto import tqdm  # noqa: PLC0415 (half of what importing the kit costs)
+
+    parts = [photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE)]
+    bar = tqdm(parts, desc="Pictures", unit_scale=_AT_ONCE, disable=not progress, leave=False)
+    return np.concatenate([classifier.probabilities(part) for part in bar])

@@ -1,0 +1,1 @@
+"""For workshops: self-checks of the exercises in the notebooks."""

@@ -1,0 +1,121 @@
+"""Taps give what BatchNorm layers receive, on any nesting of a network."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kit.classifier.activations.first_layers import Taps, tap
+from kit.classifier.activations.tensor_features import tensor_features
+from kit.classifier.runtime.engine import LiteEngine
+
+
+def moments(tensor):
+    return np.concatenate([tensor.mean(axis=(1, 2)), (tensor**2).mean(axis=(1, 2))], axis=1)
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(3)
+    inside = keras.Sequential(
+        [
+            keras.Input((12, 10, 3)),
+            layers.Conv2D(5, 3, strides=2, padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(4, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+        ]
+    )
+    model = keras.Sequential(
+        [
+            keras.Input((12, 10, 3)),
+            layers.Rescaling(1 / 255),
+            inside,
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    )
+    random = np.random.default_rng(4)
+    for layer in inside.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            size = layer.moving_mean.shape
+            layer.moving_mean.assign(random.normal(size=size))
+            layer.moving_variance.assign(random.uniform(1, 2, size=size))
+    return model
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(5).integers(0, 256, (3, 12, 10, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def taps(network):
+    return tap(network)
+
+
+def test_taps_measure_what_batch_normalization_receives_in_a_nested_network(network, pictures, taps):
+    rescaling, inside = network.layers[0], network.layers[1]
+    first = inside.layers[0](rescaling(pictures))
+    second = inside.layers[3](inside.layers[2](inside.layers[1](first, training=False)))
+    expected = np.concatenate([moments(np.asarray(first)), moments(np.asarray(second))], axis=1)
+
+    received = LiteEngine(taps.compiled, threads=1).predict(pictures)
+
+    assert taps.widths == (5, 4)
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_taps_carry_the_moving_averages_of_training(network, taps):
+    norms = [layer for layer in network.layers[1].layers if isinstance(layer, layers.BatchNormalization)]
+    assert taps.source == "batchnorm"
+    np.testing.assert_array_equal(taps.means, np.concatenate([np.asarray(n.moving_mean) for n in norms]))
+    np.testing.assert_array_equal(
+        taps.variances, np.concatenate([np.asarray(n.moving_variance) for n in norms])
+    )
+    assert taps.epsilon == pytest.approx(1e-3)
+
+
+def test_tapping_leaves_the_network_as_it_was(network, pictures, taps):
+    assert not any("call" in vars(layer) for layer in network.layers[1].layers)
+    assert network(pictures).shape == (3, 2)
+
+
+def test_taps_come_back_from_bytes_as_they_were(taps, pictures):
+    profiled = taps.with_profile(pictures)
+
+    again = Taps.from_bytes(profiled.to_bytes())
+
+    assert (again.compiled, again.widths, again.source) == (taps.compiled, taps.widths, "batchnorm")
+    np.testing.assert_array_equal(again.profile, profiled.profile)
+    np.testing.assert_array_equal(again.features, tensor_features(pictures))
+    np.testing.assert_array_equal(again.stem.kernel, taps.stem.kernel)
+    assert again.stem.padding == taps.stem.padding == ((0, 1), (0, 1))
+
+
+def test_bytes_that_are_no_taps_are_refused():
+    with pytest.raises(ValueError, match=r"Expected taps as kit\.taps writes them"):
+        Taps.from_bytes(b"PK but no archive")
+
+
+def test_a_network_without_batch_normalization_is_tapped_behind_its_first_layers(
+    pictures,
+):
+    model = keras.Sequential(
+        [
+            keras.Input((12, 10, 3)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3, activation="relu"),
+            layers.Dense(2),
+        ]
+    )
+    taps = tap(model)
+    first = np.asarray(model.layers[0](pictures))
+
+    received = LiteEngine(taps.compiled, threads=1).predict(pictures)
+
+    assert (taps.widths, taps.source) == ((4, 3, 2), "")
+    np.testing.assert_allclose(received[:, :8], moments(first), rtol=1e-4)
+    assert taps.with_profile(pictures).source == "profile"

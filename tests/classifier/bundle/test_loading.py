@@ -1,0 +1,188 @@
+import zipfile
+
+import pytest
+
+from kit.classifier import archive
+from kit.classifier.activations.first_layers import Taps
+from kit.classifier.bundle import cache
+from kit.classifier.bundle.loading import restore, restore_taps, unchanged
+from kit.classifier.runtime import conversion
+from kit.classifier.runtime.compiled import Compiled
+from tests import networks
+
+SMALL = Compiled("softmax", (28, 28, 1), 3, b"", 1e-7)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def converted(folder, monkeypatch):
+    """Files that were compiled through TensorFlow; the real thing is tested elsewhere."""
+    files = []
+
+    def convert(path):
+        files.append(path.name)
+        return Compiled("softmax", (28, 28, 1), 3, networks.small_compiled(), 1e-7)
+
+    monkeypatch.setattr(conversion, "convert", convert)
+    return files
+
+
+def keras_file(path, config=b'{"class_name": "Sequential", "config": {}}'):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", config)
+        file.writestr("model.weights.h5", b"weights")
+    return path
+
+
+def saved(tmp_path, data, **changes):
+    contract = {"name": "small", "class_names": [], "preprocessing": None, **SMALL.to_contract(), **changes}
+    source, target = keras_file(tmp_path / "plain.keras"), tmp_path / "saved.keras"
+    archive.write(source, target, contract, {archive.COMPILED: data} if data else {})
+    return target
+
+
+def test_the_compiled_form_in_the_file_comes_first(tmp_path, converted):
+    compiled, engine, notes = restore(archive.read(saved(tmp_path, networks.small_compiled())))
+    assert compiled.data == networks.small_compiled()
+    assert engine.input_shape == (28, 28, 1)
+    assert (notes, converted) == ((), [])
+
+
+def test_a_plain_file_is_compiled_once(tmp_path, converted):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    first, second = restore(opened), restore(opened)
+    assert converted == ["plain.keras"]
+    assert first[0] == second[0]
+    assert (first[2], second[2]) == ((), ())
+
+
+def test_the_cache_goes_by_content_and_not_by_name(tmp_path, converted):
+    restore(archive.read(keras_file(tmp_path / "plain.keras")))
+    restore(archive.read(keras_file(tmp_path / "copy.keras")))
+    assert converted == ["plain.keras"]
+
+
+def test_what_is_in_the_cache_but_cannot_run_is_made_anew(tmp_path, converted, folder):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, Compiled("softmax", (28, 28, 1), 3, b"nonsense", 1e-7))
+    assert restore(opened)[1] is not None
+    assert converted == ["plain.keras"]
+    assert cache.get(opened.digest).data == networks.small_compiled()
+
+
+def test_a_compiled_form_that_cannot_run_is_made_anew_with_a_note(tmp_path, converted):
+    _, engine, notes = restore(archive.read(saved(tmp_path, b"nonsense")))
+    assert engine is not None
+    assert notes == ("the compiled form in the file is damaged, so the network was compiled anew",)
+
+
+def test_a_compiled_form_of_other_weights_is_refused_with_a_note(tmp_path, converted):
+    source = saved(tmp_path, networks.small_compiled())
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(tmp_path / "other.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"retrained" if name == "model.weights.h5" else old.read(name))
+    _, engine, notes = restore(archive.read(tmp_path / "other.keras"))
+    assert converted == ["other.keras"]
+    assert engine is not None
+    assert notes == (
+        "the compiled form in the file belongs to other weights, so the network was compiled anew",
+    )
+
+
+def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converted):
+    compiled, engine, notes = restore(
+        archive.read(saved(tmp_path, None, reason="LiteRT has no operation Svd"))
+    )
+    assert (engine, notes, converted) == (None, (), [])
+    assert compiled.reason == "LiteRT has no operation Svd"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        '{"module": null, "class_name": "Spectrum", "registered_name": "Mine>Spectrum"}',
+        '{"module": "my_layers", "class_name": "Spectrum", "registered_name": null}',
+    ],
+)
+def test_networks_with_custom_layers_are_not_cached(tmp_path, converted, folder, layer):
+    config = f'{{"class_name": "Sequential", "config": {{"layers": [{layer}]}}}}'.encode()
+    opened = archive.read(keras_file(tmp_path / "plain.keras", config))
+    restore(opened)
+    restore(opened)
+    assert converted == ["plain.keras"] * 2
+    assert not folder.exists()
+
+
+def test_a_contract_that_is_not_understood_ends_in_one_line(tmp_path, converted):
+    path = saved(tmp_path, networks.small_compiled(), head="softmaxx")
+    with pytest.raises(ValueError, match=r"in the contract, received 'softmaxx' of 'saved.keras'"):
+        restore(archive.read(path))
+
+
+SHAPE = (28, 28, 1)
+
+
+@pytest.fixture
+def asked():
+    """Models that taps were made from."""
+    return []
+
+
+@pytest.fixture
+def model(asked):
+    def give():
+        asked.append(networks.small())
+        return asked[-1]
+
+    return give
+
+
+def test_taps_in_the_file_come_first(tmp_path, folder, model, asked):
+    source = saved(tmp_path, networks.small_compiled())
+    contract = archive.read(source).contract
+    archive.write(source, tmp_path / "tapped.keras", contract, {archive.TAPS: Taps(b"x", (8,)).to_bytes()})
+    assert restore_taps(archive.read(tmp_path / "tapped.keras"), model, SHAPE, (28, 28)).widths == (8,)
+    assert asked == []
+
+
+def test_taps_of_a_plain_file_are_made_once(tmp_path, folder, model, asked):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, SMALL)
+    first, second = (restore_taps(opened, model, SHAPE, (28, 28)) for _ in range(2))
+    assert (first.widths, second.widths, len(asked)) == ((8,), (8,), 1)
+    assert first.compiled == second.compiled
+
+
+def test_a_network_without_taps_is_not_tapped_again(tmp_path, folder, asked):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, SMALL)
+    keras = networks.imported_keras()
+
+    def give():
+        asked.append(keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()]))
+        return asked[-1]
+
+    assert [restore_taps(opened, give, SHAPE, None) for _ in range(2)] == [None, None]
+    assert len(asked) == 1
+
+
+def test_taps_for_one_size_of_an_open_network_are_not_kept(tmp_path, folder, model, asked):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    cache.put(opened.digest, SMALL)
+    for _ in range(2):
+        restore_taps(opened, model, (None, None, 1), (28, 28))
+    assert len(asked) == 2
+    assert restore_taps(None, model, SHAPE, None).widths == (8,)
+
+
+def test_a_file_that_was_replaced_is_refused(tmp_path):
+    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    assert unchanged(opened) is opened
+    keras_file(tmp_path / "plain.keras", b'{"class_name": "Functional", "config": {}}')
+    with pytest.raises(ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"):
+        unchanged(opened)

@@ -1,0 +1,229 @@
+import subprocess
+import sys
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+
+from kit.classifier import archive
+from kit.classifier.runtime.conversion import (
+    ConversionError,
+    check_model,
+    compile_lite,
+    convert,
+    describe,
+    load_keras,
+)
+from kit.classifier.runtime.engine import KerasEngine, LiteEngine
+from kit.preprocessing import Preprocessing
+from tests import networks
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return networks.imported_keras()
+
+
+@pytest.fixture(scope="module")
+def saved(keras, tmp_path_factory):
+    path = tmp_path_factory.mktemp("networks") / "small.keras"
+    networks.small().save(path)
+    return path
+
+
+def test_a_compiled_network_keeps_an_open_batch():
+    engine = LiteEngine(networks.small_compiled(), threads=1)
+    assert engine._interpreter.get_input_details()[0]["shape_signature"].tolist() == [-1, 28, 28, 1]
+
+
+def test_compiling_writes_nothing_to_the_notebook(capfd):
+    compile_lite(networks.small())
+    written = capfd.readouterr()
+    assert (written.out, written.err) == ("", "")
+
+
+def test_an_operation_that_litert_lacks_is_named():
+    with pytest.raises(ConversionError, match=r"^LiteRT has no operation ResizeBicubic$"):
+        compile_lite(networks.unconvertible())
+
+
+def test_a_model_is_described_with_the_difference_that_was_found(keras):
+    found = describe(networks.small(), networks.GREY)
+    assert (found.head, found.input_shape, found.output_count) == ("softmax", (28, 28, 1), 3)
+    assert 0 <= found.max_difference < 1e-6
+    batch = networks.tensors(2)
+    expected = KerasEngine(networks.small()).predict(batch)
+    assert LiteEngine(found.data, threads=1).predict(batch) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_that_cannot_be_compiled_is_described_with_the_reason():
+    found = describe(networks.unconvertible())
+    assert found.data is None
+    assert found.reason == "LiteRT has no operation ResizeBicubic"
+    assert (found.head, found.output_count) == ("softmax", 3)
+
+
+def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
+    other = compile_lite(networks.small(seed=8))
+    monkeypatch.setattr("kit.classifier.runtime.conversion.compile_lite", lambda model, size: other)
+    found = describe(networks.small())
+    assert found.data is None
+    assert found.max_difference > 1e-3
+    assert found.reason.startswith("its compiled form differs by ")
+
+
+def test_a_head_that_the_architecture_hides_is_measured(keras):
+    inputs = keras.Input((28, 28, 1))
+    hidden = networks.small(last=None)(inputs)
+    model = keras.Model(inputs, keras.layers.Reshape((3,))(keras.layers.Softmax()(hidden)))
+    assert describe(model).head == "softmax"
+
+
+def test_an_open_input_size_is_fixed_by_the_preprocessing(keras):
+    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
+    assert describe(model).input_shape == (None, None, 3)
+    found = describe(model, Preprocessing(size=(20, 30)))
+    assert found.input_shape == (20, 30, 3)
+    assert LiteEngine(found.data, threads=1).input_shape == (20, 30, 3)
+
+
+def test_channels_first_is_taken(keras):
+    model = keras.Sequential(
+        [keras.Input((3, 8, 8)), keras.layers.Permute((2, 3, 1)), keras.layers.GlobalAveragePooling2D()]
+    )
+    found = describe(model, Preprocessing(size=(8, 8), layout="channels_first"))
+    assert found.input_shape == (3, 8, 8)
+    assert found.data is not None
+
+
+def shaped(keras, shape, *layers):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def test_models_that_are_no_picture_classifiers_are_refused(keras):
+    layers = keras.layers
+    picture, numbers = keras.Input((8, 8, 3)), keras.Input((4,))
+    both = layers.Concatenate()([layers.Flatten()(picture), numbers])
+    flat = layers.Flatten()(picture)
+    cases = [
+        (keras.Model([picture, numbers], both), r"one image input, received 2 inputs"),
+        (
+            keras.Model(picture, [flat, flat]),
+            r"one output \(N, classes\), received \[\(None, 192\), \(None, 192\)\]",
+        ),
+        (
+            shaped(keras, (4,), layers.Dense(2)),
+            r"an input \(N, H, W, 1\) or \(N, H, W, 3\), received \(None, 4\)",
+        ),
+        (shaped(keras, (8, 8, 5), layers.Flatten()), r"received \(None, 8, 8, 5\)"),
+        (shaped(keras, (8, 8, 3), layers.Conv2D(2, 3)), r"one output \(N, classes\)"),
+        (keras.Sequential([layers.Flatten()]), r"Sequential without inputs"),
+        (keras.Model(picture, {"kind": flat}), r"returns one array, received one that returns \['kind'\]"),
+    ]
+    for model, message in cases:
+        with pytest.raises(ValueError, match=message) as caught:
+            check_model(model)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError, match="Expected a Keras model, received str"):
+        check_model("small.keras")
+
+
+def test_a_file_is_opened_with_its_weights(saved):
+    for loaded, made in zip(load_keras(saved).get_weights(), networks.small().get_weights(), strict=True):
+        assert np.array_equal(loaded, made)
+
+
+@pytest.fixture
+def with_code(keras, tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    doubled = keras.layers.Lambda(lambda x: x * 2)(inputs)
+    keras.Model(inputs, keras.layers.Flatten()(doubled)).save(tmp_path / "code.keras")
+    return tmp_path / "code.keras"
+
+
+def test_code_in_a_file_is_not_run(with_code):
+    with pytest.raises(ValueError, match=r"opens in safe mode, received 'code.keras'") as caught:
+        load_keras(with_code)
+    assert "\n" not in str(caught.value)
+    # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
+    assert "safe_mode=False" not in str(caught.value)
+    assert "; replace Lambda layers by registered custom ones" in str(caught.value)
+
+
+def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
+    opened = []
+
+    def user():
+        keras.config.enable_unsafe_deserialization()
+        opened.append(keras.models.load_model(with_code, compile=False))
+        with pytest.raises(ValueError, match="safe mode"):
+            load_keras(with_code)
+        opened.append("refused")
+
+    # Keras keeps the setting by thread: it ends with this one.
+    thread = threading.Thread(target=user)
+    thread.start()
+    thread.join()
+    assert opened[1:] == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("home", "reason"),
+    [
+        (b'"keras.layers"', "Could not deserialize 'keras.layers.Dnse'"),
+        (b"null", "Could not locate class 'Dnse'"),
+    ],
+)
+def test_unknown_layers_end_in_one_line_that_names_them(saved, tmp_path, home, reason):
+    dense, unknown = (
+        b'"module": %s, "class_name": "%s"' % each
+        for each in ((b'"keras.layers"', b"Dense"), (home, b"Dnse"))
+    )
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "other.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(dense, unknown))
+    with pytest.raises(
+        ValueError, match=f"'other.keras': {reason}.*; register custom layers before loading"
+    ) as caught:
+        load_keras(tmp_path / "other.keras")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_weights_that_are_cut_off_are_no_custom_layers(saved, tmp_path):
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "cut.keras", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[: len(content) // 2] if name.endswith(".h5") else content)
+    with pytest.raises(ValueError, match=r"truncated file.*; its weights are cut off or damaged") as caught:
+        load_keras(tmp_path / "cut.keras")
+    assert "register" not in str(caught.value)
+
+
+def test_where_keras_is_loaded_a_file_is_compiled_in_this_process(saved, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", None)
+    assert convert(saved).data is not None
+
+
+def test_where_keras_is_not_loaded_it_stays_so(saved, tmp_path):
+    """In a process of its own, as this one has Keras; that one starts a third, which compiles."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from kit import cache, Classifier\n"
+        "cache.folder = lambda: Path(sys.argv[2])\n"
+        "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
+        "print(first, first.notes == second.notes, 'keras' in sys.modules, 'tensorflow' in sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, saved, tmp_path / "cache"], capture_output=True, text=True, check=False
+    )
+    assert result.stdout == (
+        "Classifier('small', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True False False\n"
+    ), result.stderr
+    assert result.stderr == ""
+    entry = archive.read_members(
+        tmp_path / "cache" / f"{archive.read(saved).digest}.zip", archive.read(saved).digest
+    )
+    assert entry.member(archive.COMPILED)

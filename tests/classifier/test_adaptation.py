@@ -1,0 +1,152 @@
+"""AdaBN, beside a literal version in numpy and on the bundled networks."""
+
+import numpy as np
+import pytest
+
+from kit import adapt, samples
+from kit.classifier import Classifier
+from kit.classifier.adaptation import MOST_VALUES, _remarks
+from kit.images import Photo
+from kit.perturbation import Perturbation
+from tests.networks import GREY, imported_keras, small
+
+TRUTH = np.array(samples.labels("fashion_mnist"))
+
+
+def brighter(photos):
+    return [
+        Photo.from_array(np.minimum(photo.pixels.astype(int) + 80, 255).astype(np.uint8)) for photo in photos
+    ]
+
+
+def right(classifier, photos, truth):
+    return float((classifier.probabilities(photos).argmax(axis=1) == truth).mean())
+
+
+@pytest.fixture(scope="module")
+def grey():
+    return Classifier(small(), GREY)
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return samples.photos("fashion_mnist")[:16]
+
+
+def moments(classifier, photos):
+    """Mean and variance in front of the only BatchNormalization of `small`, as its convolution is defined."""
+    kernel, bias = classifier.model.layers[0].get_weights()
+    tensors = np.concatenate([classifier.tensor(photo) for photo in photos]).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(tensors, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    values = np.einsum("nhwcij,ijco->nhwo", windows, kernel) + bias
+    return values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
+
+
+def test_statistics_become_those_of_the_pictures(grey, photos):
+    adapted = adapt(grey, photos)
+    for kept, measured in zip(adapted.model.layers[1].get_weights()[2:], moments(grey, photos), strict=True):
+        assert np.allclose(kept, measured, rtol=1e-4, atol=1e-6)
+
+
+def test_a_prior_weighs_like_as_many_training_pictures(grey, photos):
+    # 48 of the prior beside 16 pictures: three quarters of the old, a quarter of the new.
+    old = grey.model.layers[1].get_weights()[2:]
+    mixed = adapt(grey, photos, prior=48).model.layers[1].get_weights()[2:]
+    for before, after, measured in zip(old, mixed, moments(grey, photos), strict=True):
+        assert np.allclose(after, 0.75 * before + 0.25 * measured, rtol=1e-4, atol=1e-6)
+
+
+def test_a_deep_network_uses_the_new_statistics_on_the_way(photos):
+    # With its own batch statistics in every layer, which is what Keras does in training mode.
+    classifier = samples.classifier("fashion_mnist")
+    keras = imported_keras()
+    reference = keras.models.clone_model(classifier.model)
+    reference.set_weights(classifier.model.get_weights())
+    for layer in reference.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
+    reference(tensors, training=True)
+    for adapted, expected in zip(
+        adapt(classifier, photos).model.get_weights(), reference.get_weights(), strict=True
+    ):
+        assert np.allclose(adapted, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_given_classifier_stays_as_it_is(grey, photos):
+    weights, rows = grey.model.get_weights(), grey.probabilities(photos)
+    adapted = adapt(grey.tempered(2), photos)
+    assert all(np.array_equal(a, b) for a, b in zip(weights, grey.model.get_weights(), strict=True))
+    assert np.array_equal(grey.probabilities(photos), rows)
+    assert not np.allclose(adapted.probabilities(photos), rows, atol=1e-3)
+    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (2, GREY, grey.class_names)
+
+
+def test_it_repairs_what_happened_to_all_pictures():
+    classifier, pictures = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
+    arrived = brighter(pictures[1000:1500])
+    assert right(classifier, arrived, TRUTH[1000:1500]) < 0.3
+    assert right(adapt(classifier, brighter(pictures[:16])), arrived, TRUTH[1000:1500]) > 0.75
+
+
+def test_it_harms_on_one_class_and_warns():
+    classifier, pictures = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
+    boots = [pictures[place] for place in np.flatnonzero(TRUTH == 9)[:32]]
+    adapted = adapt(classifier, boots)
+    assert right(classifier, boots, 9) > 0.9
+    assert right(adapted, boots, 9) < 0.5
+    assert "32 pictures" in adapted.notes[0]
+    assert adapted.notes[1].startswith("warning: 29 of 32 pictures were answered")
+    assert "Ankle boot" in adapted.notes[1]
+
+
+def test_few_pictures_are_warned_of_unless_a_prior_stands_in(grey, photos):
+    assert any("4 pictures are few" in note for note in adapt(grey, photos[:4]).notes)
+    assert not any("few" in note for note in adapt(grey, photos[:4], prior=12).notes)
+
+
+def test_remarks_count_pictures_classes_and_answers():
+    def told(counts, classes, prior=0):
+        rows = np.eye(classes, dtype=np.float32)[np.repeat(np.arange(len(counts)), counts)]
+        return _remarks(rows, [f"class {place}" for place in range(classes)], prior)
+
+    first = "statistics of BatchNormalization estimated on 16 pictures"
+    assert told([12, 4], 3) == [first]  # three quarters of one answer
+    one = "warning: 13 of 16 pictures were answered class 0 before; if they do show one class"
+    (remark,) = told([13, 3], 3)[1:]
+    assert remark.startswith(one)
+    few = "warning: 16 pictures are few for 20 classes; prior=4 leans on the training statistics as if they"
+    assert told([8, 8], 20) == [first, f"{few} were 20"]
+    assert told([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
+
+
+def test_what_is_adapted_can_be_saved(tmp_path, photos):
+    adapted = adapt(
+        samples.classifier("fashion_mnist"), [Perturbation(brightness=0.2).apply(p) for p in photos]
+    )
+    adapted.save(tmp_path / "adapted.keras")
+    loaded = Classifier.load(tmp_path / "adapted.keras")
+    assert np.allclose(loaded.probabilities(photos), adapted.probabilities(photos), atol=1e-5)
+
+
+def test_normalization_inside_an_inner_model_is_found(photos):
+    keras = imported_keras()
+    inner = small()
+    outside = keras.Input((28, 28, 1))
+    nested = Classifier(keras.Model(outside, inner(outside), name="nested"), GREY)
+    flat = adapt(Classifier(inner, GREY), photos).probabilities(photos)
+    assert np.allclose(adapt(nested, photos).probabilities(photos), flat, atol=1e-5)
+
+
+def test_what_cannot_be_adapted_is_refused(grey, photos):
+    with pytest.raises(
+        ValueError, match="Expected a network with BatchNormalization, received 'fashion_mnist_no"
+    ):
+        adapt(samples.classifier("fashion_mnist_no_batchnorm"), photos)
+    with pytest.raises(ValueError, match="Expected at least one picture"):
+        adapt(grey, [])
+    with pytest.raises(ValueError, match="Expected a prior of 0 or more"):
+        adapt(grey, photos, prior=-1)
+    many = [photos[0]] * (MOST_VALUES // 28**2 + 1)
+    with pytest.raises(ValueError, match="Expected at most 10699 pictures of this size, received 10700"):
+        adapt(grey, many)

@@ -1,0 +1,261 @@
+import hashlib
+import io
+import json
+import os
+import zipfile
+
+import pytest
+
+from kit.classifier import archive
+
+CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
+
+
+def network(path, weights=b"weights" * 40, **others):
+    """Zip with the members of a Keras archive, without Keras."""
+    members = {
+        "metadata.json": b"{}",
+        "config.json": b'{"class_name": "Sequential"}',
+        "model.weights.h5": weights,
+    }
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in (members | others).items():
+            file.writestr(name, content)
+    return path
+
+
+def rewritten(source, target, **changes):
+    """Copy of a zip with some members replaced."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, changes.get(name, old.read(name)))
+    return target
+
+
+@pytest.fixture
+def saved(tmp_path):
+    source = network(tmp_path / "plain.keras")
+    target = tmp_path / "saved.keras"
+    archive.write(source, target, CONTRACT, {archive.COMPILED: bytes(range(256)) * 5 + b"end"})
+    return target
+
+
+def test_a_member_comes_back_byte_for_byte(saved):
+    assert archive.read(saved).member(archive.COMPILED) == bytes(range(256)) * 5 + b"end"
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 1027])
+def test_members_of_any_length_come_back(tmp_path, size):
+    content = os.urandom(size)
+    archive.write(network(tmp_path / "a.keras"), tmp_path / "b.keras", CONTRACT, {"kit/x": content})
+    assert archive.read(tmp_path / "b.keras").member("kit/x") == content
+
+
+def test_the_planes_hold_every_fourth_byte(saved):
+    with zipfile.ZipFile(saved) as file:
+        assert file.read("kit/model.tflite.plane1")[:4] == bytes([1, 5, 9, 13])
+
+
+def test_only_planes_that_shrink_are_deflated(tmp_path):
+    words = b"".join(os.urandom(3) + b"\x3d" for _ in range(5000))
+    archive.write(network(tmp_path / "a.keras"), tmp_path / "b.keras", CONTRACT, {"kit/x": words})
+    with zipfile.ZipFile(tmp_path / "b.keras") as file:
+        methods = [file.getinfo(f"kit/x.plane{index}").compress_type for index in range(4)]
+    assert methods == [zipfile.ZIP_STORED] * 3 + [zipfile.ZIP_DEFLATED]
+
+
+def test_what_the_network_consists_of_is_copied_unchanged(tmp_path, saved):
+    with zipfile.ZipFile(tmp_path / "plain.keras") as old, zipfile.ZipFile(saved) as new:
+        for name in old.namelist():
+            assert new.read(name) == old.read(name)
+
+
+def test_the_same_content_makes_the_same_file(tmp_path, saved):
+    archive.write(
+        tmp_path / "plain.keras",
+        tmp_path / "again.keras",
+        CONTRACT,
+        {archive.COMPILED: bytes(range(256)) * 5 + b"end"},
+    )
+    assert (tmp_path / "again.keras").read_bytes() == saved.read_bytes()
+
+
+def test_writing_anew_drops_the_members_of_before(tmp_path, saved):
+    archive.write(saved, saved, CONTRACT | {"name": "renamed"}, {})
+    opened = archive.read(saved)
+    assert opened.contract["name"] == "renamed"
+    assert opened.member(archive.COMPILED) is None
+    assert not [name for name in zipfile.ZipFile(saved).namelist() if "plane" in name]
+
+
+def test_the_digest_covers_names_sizes_and_contents(tmp_path):
+    total = hashlib.sha256()
+    config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
+    total.update(b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights)
+    assert archive.read(network(tmp_path / "plain.keras")).digest == total.hexdigest()
+
+
+def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
+    other = network(tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'})
+    assert archive.read(other).digest == archive.read(saved).digest
+
+
+def test_the_digest_sees_assets(tmp_path):
+    with_asset = network(tmp_path / "asset.keras", **{"assets/words.txt": b"cat"})
+    assert archive.read(with_asset).digest != archive.read(network(tmp_path / "plain.keras")).digest
+
+
+def test_members_of_other_weights_are_refused(tmp_path, saved):
+    opened = archive.read(rewritten(saved, tmp_path / "other.keras", **{"model.weights.h5": b"other"}))
+    assert not opened.tied
+    assert opened.member(archive.COMPILED) is None
+
+
+def test_a_damaged_member_is_refused(tmp_path, saved):
+    with zipfile.ZipFile(saved) as file:
+        plane = bytearray(file.read("kit/model.tflite.plane2"))
+    plane[7] ^= 1
+    opened = archive.read(rewritten(saved, tmp_path / "o.keras", **{"kit/model.tflite.plane2": bytes(plane)}))
+    assert opened.tied
+    assert opened.member(archive.COMPILED) is None
+
+
+def test_a_member_with_a_missing_or_longer_plane_is_refused(tmp_path, saved):
+    longer = rewritten(saved, tmp_path / "longer.keras", **{"kit/model.tflite.plane0": b"x" * 9999})
+    assert archive.read(longer).member(archive.COMPILED) is None
+    assert archive.read(saved).member("kit/none") is None
+
+
+def test_the_sha256_of_the_file_is_compared(saved):
+    right = hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert archive.read(saved, sha256=right.upper()).tied
+    with pytest.raises(ValueError, match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}"):
+        archive.read(saved, sha256="0000")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: keras.models.load_model"),
+        ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
+        ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "holds weights without a network.*load_weights"),
+        ("a.zip", b"PK", r"named ….keras, received 'a.zip'"),
+        ("a.keras", b"not a zip at all", "damaged or no zip"),
+        ("a.keras", b"", "damaged or no zip"),
+    ],
+)
+def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        archive.read(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"received the folder '.*'; name a file in it"):
+        archive.read(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match="SavedModel"):
+        archive.read(tmp_path)
+    for path in (tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
+        with pytest.raises(FileNotFoundError, match="existing local"):
+            archive.read(path)
+
+
+def test_a_zip_that_is_no_keras_archive_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        file.writestr("readme.txt", "hello")
+    with pytest.raises(ValueError, match=r"received 'a.keras' with readme.txt"):
+        archive.read(tmp_path / "a.keras")
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.999])
+def test_a_truncated_archive_is_refused(tmp_path, saved, part):
+    content = saved.read_bytes()
+    (tmp_path / "cut.keras").write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(ValueError, match="damaged"):
+        archive.read(tmp_path / "cut.keras")
+
+
+def test_a_flipped_bit_in_the_weights_is_found(tmp_path, saved):
+    content = bytearray(saved.read_bytes())
+    content[content.index(b"weightsweights")] ^= 1
+    (tmp_path / "flipped.keras").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged content"):
+        archive.read(tmp_path / "flipped.keras")
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", "{}")
+        file.writestr("model.weights.h5", bytes(200 << 20))
+    (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
+    with pytest.raises(ValueError, match="fills the memory"):
+        archive.read(tmp_path / "bomb.keras")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (b"[1, 2]", "Expected an object in kit/contract.json of 'o.keras', received list"),
+        (b"{not json", "Expected JSON in kit/contract.json"),
+        (b"\xff\xfe", "Expected JSON"),
+        (b"[" * 100_000, "Expected JSON"),
+        ({"format": 99}, "Expected 'format' as 1"),
+        ({"class_names": "cat"}, "Expected 'class_names' as texts"),
+        ({"class_names": [1]}, "Expected 'class_names' as texts"),
+        ({"preprocessing": 3}, "Expected 'preprocessing' as an object or null"),
+        ({"weights_sha256": "abc"}, "Expected 'weights_sha256' as a digest"),
+        (
+            {"members": {"kit/model.tflite": {"size": -1, "sha256": "0" * 64}}},
+            "'members' as sizes and digests",
+        ),
+        ({"name": None}, "Expected 'name' as a text"),
+    ],
+)
+def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
+    if isinstance(change, dict):
+        change = json.dumps(dict(archive.read(saved).contract) | change).encode()
+    with pytest.raises(ValueError, match=message) as caught:
+        archive.read(rewritten(saved, tmp_path / "o.keras", **{archive.CONTRACT: change}))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, saved):
+    before = saved.read_bytes()
+
+    def interrupted():
+        with archive.replacing(saved) as stream:
+            stream.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert saved.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.keras", "saved.keras"]
+
+
+def test_a_link_stays_a_link(tmp_path, saved):
+    link = tmp_path / "link.keras"
+    try:
+        link.symlink_to(saved)
+    except OSError:
+        pytest.skip("this system does not let its users make links")
+    archive.write(saved, link, CONTRACT | {"name": "renamed"}, {})
+    assert link.is_symlink()
+    assert archive.read(saved).contract["name"] == "renamed"
+
+
+def test_members_alone_are_found_by_their_digest(tmp_path):
+    entry, digest = tmp_path / "entry.zip", "a" * 64
+    archive.write_members(entry, digest, CONTRACT, {"kit/x": b"content"})
+    assert archive.read_members(entry, digest).member("kit/x") == b"content"
+    assert archive.read_members(entry, "b" * 64) is None
+    assert archive.read_members(tmp_path / "none.zip", digest) is None
+    entry.write_bytes(entry.read_bytes()[:50])
+    assert archive.read_members(entry, digest) is None
+
+
+def test_repr_is_short_and_without_a_path(saved):
+    assert repr(archive.read(saved)).startswith("Archive('saved.keras', digest='")

@@ -1,0 +1,61 @@
+"""Labels by name or by index stand for class indices; names are one for each class."""
+
+import numpy as np
+import pytest
+
+from kit.classifier.labels import checked_class_names, class_indices
+
+NAMES = ("coat", "dress", "bag", "coat", "7")
+
+
+def test_labels_are_indices_names_or_unknown():
+    assert class_indices([2, "dress", None, np.int32(4)], NAMES, 4) == (2, 1, None, 4)
+    assert class_indices(np.array([0, 3]), NAMES, 2) == (0, 3)
+    assert class_indices(None, NAMES, 2) == (None, None)
+
+
+@pytest.mark.parametrize("label", [1, np.int64(1), "dress"])
+def test_one_picture_may_have_its_label_alone(label):
+    assert class_indices(label, NAMES, 1) == (1,)
+    with pytest.raises(ValueError, match="Expected 2 labels, one for each picture, received 1"):
+        class_indices(label, NAMES, 2)
+
+
+def test_a_name_that_two_classes_share_stands_for_the_first():
+    assert class_indices(["coat"], NAMES, 1) == (0,)
+
+
+def test_a_name_may_be_a_number():
+    assert class_indices(["7"], NAMES, 1) == (4,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0, 1], ValueError, "Expected 3 labels, one for each picture, received 2"),
+        ([0, 1, 5], ValueError, "Expected a label from 0 to 4, received 5"),
+        ([0, 1, -1], ValueError, "Expected a label from 0 to 4, received -1"),
+        ([0, 1, 1.5], TypeError, "Expected a label as a class index, a class name or None, received 1.5"),
+        ([0, 1, True], TypeError, "received True"),
+        (
+            [0, 1, "dres"],
+            ValueError,
+            "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'",
+        ),
+        ([0, 1, "1"], ValueError, "received '1'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        class_indices(labels, NAMES, 3)
+
+
+def test_names_are_one_for_each_class():
+    assert checked_class_names(["cat", 7], 2, "small") == ("cat", "7")
+    assert checked_class_names(None, 3, "small") == ("class 0", "class 1", "class 2")
+    with pytest.raises(ValueError, match="Expected 3 class names, one for each class of 'small', received 2"):
+        checked_class_names(["cat", "dog"], 3, "small")
+    with pytest.raises(
+        TypeError, match="Expected class names as a sequence of texts, received one text 'cat'"
+    ):
+        checked_class_names("cat", 3, "small")

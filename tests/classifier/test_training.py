@@ -1,0 +1,176 @@
+"""Training loops: the same call gives the same network, and what is learned shows on held-back pictures."""
+
+import numpy as np
+import pytest
+
+from kit import samples
+from kit.classifier.training import network, train
+from kit.images import Photo
+from kit.perturbation.augmentation import Augmentation
+from kit.preprocessing import Preprocessing
+from tests.networks import imported_keras, small
+
+GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
+NAMES = samples.classifier("fashion_mnist").class_names
+
+
+def trained(count=64, epochs=1, **settings):
+    pictures, labels = samples.fashion_mnist_arrays("train")
+    return train(
+        pictures[:count], labels[:count], GREY, NAMES, **{"epochs": epochs, "progress": False} | settings
+    )
+
+
+def weights(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+@pytest.fixture(scope="module")
+def once():
+    return trained()
+
+
+def test_the_network_is_that_of_the_bundled_classifiers():
+    for name, normalized in (("fashion_mnist", True), ("fashion_mnist_no_batchnorm", False)):
+        made = network(name, (28, 28, 1), 10, batch_normalization=normalized)
+        bundled = samples.classifier(name).model
+        assert [layer.name for layer in made.layers] == [layer.name for layer in bundled.layers]
+        assert [weight.shape for weight in made.get_weights()] == [
+            weight.shape for weight in bundled.get_weights()
+        ]
+
+
+def test_a_seed_decides_everything_whatever_the_global_state(once):
+    imported_keras().utils.set_random_seed(99)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 (the global state is what is looked at)
+    assert np.array_equal(weights(trained().model), weights(once.model))
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert not np.array_equal(weights(trained(seed=1).model), weights(once.model))
+
+
+def test_photos_count_like_arrays(once):
+    pictures, labels = samples.fashion_mnist_arrays("train")
+    photos = [Photo.from_array(picture) for picture in pictures[:64]]
+    again = train(photos, labels[:64], GREY, NAMES, epochs=1, progress=False)
+    assert np.array_equal(weights(again.model), weights(once.model))
+
+
+def test_a_second_of_training_is_better_than_guessing():
+    classifier = trained(count=1000, epochs=4)
+    truth = np.array(samples.labels("fashion_mnist"))[:500]
+    answers = classifier.probabilities(samples.photos("fashion_mnist")[:500]).argmax(axis=1)
+    assert (answers == truth).mean() > 0.55
+    assert classifier.preprocessing == GREY
+    assert classifier.notes == ()
+
+
+def test_going_on_from_a_network_leaves_it_alone_and_is_seeded():
+    start = samples.classifier("fashion_mnist").model
+    before = weights(start)
+    first, second = (trained(model=start, learning_rate=1e-3) for _ in range(2))
+    assert np.array_equal(weights(start), before)
+    assert np.array_equal(weights(first.model), weights(second.model))
+    assert not np.array_equal(weights(first.model), before)
+
+
+def test_a_step_is_that_of_adam_on_the_cross_entropy():
+    # One step on 64 pictures: Adam's first step moves every weight by the learning rate against its gradient.
+    pictures, labels = samples.fashion_mnist_arrays("train")
+    start = network("plain", (28, 28, 1), 10, batch_normalization=False, seed=0)
+    kernel = start.get_layer("classes").get_weights()[0]
+    after = train(
+        pictures[:64],
+        labels[:64],
+        GREY,
+        NAMES,
+        epochs=1,
+        progress=False,
+        batch_normalization=False,
+        learning_rate=1e-3,
+    )
+    moved = np.abs(after.model.get_layer("classes").get_weights()[0] - kernel)
+    assert np.median(moved) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_checkpoints_are_called_after_each_epoch():
+    seen = []
+    trained(
+        model=small(units=10),
+        epochs=3,
+        checkpoints=lambda done, model: seen.append((done, weights(model)[0])),
+    )
+    assert [done for done, _ in seen] == [1, 2, 3]
+    assert len({value for _, value in seen}) == 3
+
+
+def test_an_interruption_keeps_the_last_whole_epoch_and_says_so():
+    kept = []
+
+    def interrupt(done, model):
+        kept.append(weights(model))
+        if done == 2:
+            # As if part of the third epoch were done.
+            model.set_weights([0 * weight for weight in model.get_weights()])
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="Training was stopped after 2 of 5 epochs"):
+        classifier = trained(model=small(units=10), epochs=5, checkpoints=interrupt)
+    assert np.array_equal(weights(classifier.model), kept[1])
+    assert classifier.notes == ("training was stopped after 2 of 5 epochs",)
+
+
+def test_an_interruption_is_raised_where_nothing_is_done_or_a_loop_asks_for_it():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(model=small(units=10), epochs=2, augment=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        trained(model=small(units=10), epochs=2, checkpoints=interrupt, keep_interrupted=False)
+
+
+def test_augmented_pictures_are_drawn_anew_and_then_prepared():
+    seen = []
+
+    def black(pictures, rng):
+        seen.append((pictures.shape, pictures.dtype, rng.random()))
+        return np.zeros_like(pictures)
+
+    # Black pictures alike: nothing but the share of the classes can be learned.
+    classifier = trained(count=128, model=small(units=10), epochs=2, augment=black)
+    assert [entry[:2] for entry in seen] == [((128, 28, 28, 3), np.uint8)] * 2
+    assert seen[0][2] != seen[1][2]
+    assert np.ptp(classifier.probabilities([np.zeros((28, 28), np.uint8)] * 2), axis=0).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"labels": [0, 1]}, ValueError, "Expected a label for each of 3 pictures"),
+        ({"labels": [0, 1, 10]}, ValueError, r"Expected labels within 0\.\.9"),
+        ({"labels": [0.0, 1.0, 2.0]}, TypeError, "Expected labels as whole numbers"),
+        ({"epochs": 0}, ValueError, "Expected at least 1 epoch"),
+        (
+            {"preprocessing": Preprocessing(size=None, scaling="0..1")},
+            ValueError,
+            "Expected a preprocessing with a size",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(change, error, message):
+    settings = {"labels": [0, 1, 2], "epochs": 1, "preprocessing": GREY} | change
+    with pytest.raises(error, match=message):
+        train(
+            np.zeros((3, 28, 28), np.uint8),
+            settings["labels"],
+            settings["preprocessing"],
+            NAMES,
+            epochs=settings["epochs"],
+            progress=False,
+        )
+
+
+def test_pictures_of_several_sizes_cannot_be_augmented():
+    photos = [Photo.from_array(np.zeros((side, 28), np.uint8)) for side in (28, 30)]
+    with pytest.raises(ValueError, match="Expected pictures of one size to augment, received 2 sizes"):
+        train(photos, [0, 1], GREY, NAMES, epochs=1, progress=False, augment=Augmentation(noise=5))

@@ -1,0 +1,64 @@
+"""All certain checks at once, with the bundled network and every fault of the catalogue."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+from keras import layers
+
+from kit import Classifier, Preprocessing, samples
+from kit.diagnosis.checks import certain_checks
+from kit.preprocessing.faults import CATALOGUE
+
+MODEL = Path(__file__).parents[3] / "data" / "models" / "efficientnet_lite0.keras"
+RIGHT = samples.classifier("efficientnet_lite0").preprocessing
+PHOTOS = samples.photos("imagenet")[:6] + samples.photos("special")
+LABELS = samples.labels("imagenet")[:6] + (None,) * len(samples.photos("special"))
+CERTAIN = {
+    "exif_ignored": "exif_orientation",
+    "alpha_dropped": "alpha_matte",
+    "alpha_black": "alpha_matte",
+    "depth_clipped": "bit_depth",
+    "small_before": "target_size",
+    "double_scaling": "double_scaling",
+    "cast_to_uint8": "dtype_cast",
+    "reshaped": "channel_layout",
+}
+
+
+@pytest.mark.parametrize("name", [None, *CATALOGUE])
+def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
+    used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
+    found = certain_checks(Classifier.load(MODEL, preprocessing=used), PHOTOS, LABELS)
+    wanted = [CERTAIN[name]] if name in CERTAIN else []
+    assert [finding.cause for finding in found if finding.verdict == "named"] == wanted
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_scaling_inside_is_found_in_memory_and_in_a_file(saved, tmp_path):
+    keras.utils.set_random_seed(4)
+    body = [layers.Rescaling(1 / 255), layers.Conv2D(8, 3), layers.GlobalAveragePooling2D(), layers.Dense(4)]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *body, layers.Softmax()])
+    classifier = Classifier(model, Preprocessing(size=(32, 32), scaling="0..1"))
+    if saved:
+        classifier.save(tmp_path / "inside.keras")
+        classifier = Classifier.load(tmp_path / "inside.keras")
+    found = certain_checks(classifier, PHOTOS[:2])
+    assert "double_scaling" in [finding.cause for finding in found if finding.verdict == "named"]
+
+
+def test_a_saved_classifier_is_checked_without_tensorflow():
+    source = (
+        "import sys; from kit import samples; from kit.diagnosis.certain import certain_checks as check; "
+        "check(samples.classifier('efficientnet_lite0'), samples.photos('imagenet')[:1]); "
+        "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_without_a_picture_there_is_nothing_to_check():
+    with pytest.raises(ValueError, match="Expected a picture, received none"):
+        certain_checks(samples.classifier("efficientnet_lite0"), [])

@@ -1,0 +1,71 @@
+"""Networks that behave as in training, run by the engine that the classifier chooses itself."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kit import Classifier, Preprocessing
+from kit.diagnosis.checks.architecture import layers_of
+from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
+
+TENSORS = np.random.default_rng(5).random((2, 12, 12, 3), np.float32)
+
+
+class RandomShift(layers.Layer):
+    """An augmentation that forgets to ask whether it is training."""
+
+    def call(self, x):
+        return x + keras.random.normal((1, 1, 1, 3))
+
+
+class BatchStatistics(layers.Layer):
+    """Batch normalization that uses the statistics of the batch for ever."""
+
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+
+def model_with(layer, **arguments):
+    keras.utils.set_random_seed(2)
+    entry = keras.Input((12, 12, 3))
+    inner = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3)(layer(entry, **arguments)))
+    return keras.Model(entry, layers.Dense(4, activation="softmax")(inner))
+
+
+def check(model):
+    classifier = Classifier(model, Preprocessing(size=(12, 12), scaling="0..1"))
+    return check_determinism(classifier, TENSORS, layers_of(json.loads(model.to_json())))
+
+
+def test_chance_in_the_answers_is_named():
+    (finding,) = check(model_with(RandomShift()))
+    assert (finding.cause, finding.verdict) == ("training_mode", "named")
+    assert "RandomShift" in finding.summary
+    assert finding.evidence[0].value > finding.evidence[0].threshold
+
+
+def test_answers_that_depend_on_the_batch_are_named():
+    (finding,) = check(model_with(BatchStatistics()))
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
+
+
+@pytest.mark.parametrize("layer", [layers.Dropout(0.5), layers.BatchNormalization()])
+def test_layers_in_inference_mode_are_not_accused(layer):
+    model = model_with(layer)
+    assert check(model) == ()
+    assert check_forced_training(layers_of(json.loads(model.to_json()))) is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "cause"),
+    [(layers.Dropout(0.5), "training_mode"), (layers.BatchNormalization(), "batchnorm_mode")],
+)
+def test_a_network_built_for_training_is_possible_trouble(layer, cause):
+    model = model_with(layer, training=True)
+    finding = check_forced_training(layers_of(json.loads(model.to_json())))
+    assert (finding.cause, finding.verdict) == (cause, "possible")
+    # Keras overrules it where it is told what is wanted, as model.predict does.
+    assert check(model) == ()

@@ -1,0 +1,120 @@
+"""Preprocessing inside real Keras architectures, against the preprocessing in use."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kit import Preprocessing
+from kit.diagnosis.checks.architecture import layers_of, weights_in
+from kit.diagnosis.checks.preprocessing_layers import check_crop_inside, check_graph, read_inside
+
+SIDE = (16, 16)
+
+
+def network(*first):
+    body = [layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    return keras.Sequential([keras.Input((*SIDE, 3)), *first, *body])
+
+
+def inside(model, weights=None):
+    return read_inside(layers_of(json.loads(model.to_json())), weights)
+
+
+def check(model, scaling):
+    return check_graph(inside(model), Preprocessing(size=SIDE, scaling=scaling))
+
+
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "variance": [0.0524, 0.0502, 0.0506]}
+EXPECTED = [
+    ([layers.Rescaling(1 / 255)], "0..255"),
+    ([layers.Rescaling(1 / 127.5, offset=-1)], "0..255"),
+    ([layers.Rescaling(2.0, offset=-1.0)], "0..1"),
+    ([layers.Normalization(**IMAGENET)], "0..1"),
+    ([layers.Rescaling(1 / 255), layers.Normalization(**IMAGENET)], "0..255"),
+    ([layers.Normalization(mean=[120.0, 110, 100], variance=[4000.0, 4100, 4200])], "0..255"),
+    ([layers.RandomFlip(), layers.Rescaling(1 / 255), layers.ZeroPadding2D(1)], "0..255"),
+    ([], None),
+    ([layers.CenterCrop(12, 12)], None),
+]
+
+
+@pytest.mark.parametrize(("first", "expected"), EXPECTED)
+def test_the_range_to_feed_is_read_from_the_first_layers(first, expected):
+    assert inside(network(*first)).expected == expected
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0"])
+def test_families_of_keras_applications_with_their_scaling_inside_take_0_to_255(name):
+    model = getattr(keras.applications, name)(weights=None)
+    assert inside(model).expected == "0..255"
+    assert check_graph(inside(model), Preprocessing.for_application(name)).verdict == "ruled_out"
+
+
+def test_arithmetic_in_a_functional_network_counts_as_scaling():
+    entry = keras.Input((*SIDE, 3))
+    scaled = (entry / 255.0 - 0.5) * 2.0
+    outputs = layers.Dense(2)(layers.Flatten()(layers.Conv2D(4, 3)(scaled)))
+    found = inside(keras.Model(entry, outputs))
+    assert (found.slope.item(), found.offset.item()) == (pytest.approx(2 / 255), pytest.approx(-1))
+    assert found.expected == "0..255"
+
+
+def test_a_nested_backbone_is_looked_into():
+    backbone = network(layers.Rescaling(1 / 255))
+    entry = keras.Input((*SIDE, 3))
+    assert inside(keras.Model(entry, layers.Dense(2)(backbone(entry)))).expected == "0..255"
+
+
+def test_numbers_that_a_normalisation_was_adapted_to_come_from_the_weights(tmp_path):
+    layer = layers.Normalization()
+    layer.adapt(np.random.default_rng(0).uniform(0, 255, (8, *SIDE, 3)).astype(np.float32))
+    model = network(layer)
+    model.save(tmp_path / "adapted.keras")
+    weights = weights_in(tmp_path / "adapted.keras")
+    assert inside(model).expected is None
+    assert inside(model, weights).expected == "0..255"
+    kernel = model.layers[1].kernel
+    np.testing.assert_array_equal(weights[model.layers[1].name][0], kernel)
+
+
+CAUSES = [
+    (layers.Rescaling(1 / 255), "0..255", "ruled_out", "double_scaling"),
+    (layers.Rescaling(1 / 255), "0..1", "named", "double_scaling"),
+    (layers.Rescaling(1 / 255), "-1..1", "named", "double_scaling"),
+    (layers.Rescaling(1 / 255), "imagenet", "named", "double_scaling"),
+    (layers.Rescaling(1 / 255), "caffe", "named", "wrong_mean_std"),
+    (layers.Rescaling(2.0, offset=-1.0), "0..255", "named", "missing_scaling"),
+    (layers.Rescaling(2.0, offset=-1.0), "-1..1", "named", "wrong_range"),
+    (layers.Rescaling(2.0, offset=-1.0), "imagenet", "named", "wrong_mean_std"),
+    (layers.Rescaling(2.0, offset=-1.0), ("0..1", "0..1"), "named", "double_scaling"),
+]
+
+
+@pytest.mark.parametrize(("first", "scaling", "verdict", "cause"), CAUSES)
+def test_the_scaling_in_use_is_judged_by_the_one_inside(first, scaling, verdict, cause):
+    finding = check(network(first), scaling)
+    assert (finding.verdict, finding.cause) == (verdict, cause)
+
+
+def test_the_fix_feeds_what_the_network_expects():
+    used = Preprocessing(size=SIDE, scaling="0..1", channels="bgr")
+    finding = check_graph(inside(network(layers.Rescaling(1 / 255))), used)
+    assert finding.fix.preprocessing == used.replace(scaling="0..255")
+    assert finding.equivalent == ("wrong_range",)
+    assert "Rescaling(1/255)" in finding.summary
+    assert [round(part.value, 3) for part in finding.evidence] == [0, 1, 0.996]
+
+
+def test_nothing_is_said_without_scaling_inside():
+    assert check(network(), "0..1") is None
+
+
+def test_cropping_outside_a_network_that_crops_inside_is_possible_trouble():
+    cropping = inside(network(layers.CenterCrop(12, 12)))
+    twice = Preprocessing(size=SIDE, fit="crop", crop_fraction=0.875)
+    assert check_crop_inside(cropping, twice).verdict == "possible"
+    assert check_crop_inside(cropping, Preprocessing(size=SIDE)) is None
+    assert check_crop_inside(inside(network()), twice) is None

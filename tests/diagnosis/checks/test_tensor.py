@@ -1,0 +1,76 @@
+"""Tensors that no network is trained on, made from the bundled photographs."""
+
+import numpy as np
+import pytest
+
+from kit import Photo, Preprocessing, Scaling, samples
+from kit.diagnosis.checks.tensor import check_tensors
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.scaling import SCALINGS
+
+PHOTOS = samples.photos("photographs") + samples.photos("special")
+SCALED = Preprocessing(scaling="0..1", fit="crop")
+
+
+def causes(preprocessing, photos=PHOTOS[:4]):
+    return [(finding.cause, finding.verdict) for finding in check_tensors(photos, preprocessing)]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray", "gray_rgb"])
+def test_no_bundled_photograph_is_accused_in_a_usual_range(scaling, channels):
+    if channels == "gray" and scaling in {"imagenet", "caffe"}:
+        pytest.skip("made for three channels")
+    right = Preprocessing(size=(64, 64), scaling=scaling, channels=channels)
+    assert [photo.name for photo in PHOTOS if causes(right, [photo])] == []
+
+
+@pytest.mark.parametrize("size", [(28, 28), (96, 64), (224, 224)])
+def test_a_reshaped_picture_is_told_by_its_rows_on_every_photograph(size):
+    scrambled = SCALED.replace(size=size, layout="reshaped")
+    assert {tuple(causes(scrambled, [photo])) for photo in PHOTOS} == {(("channel_layout", "named"),)}
+    assert causes(SCALED.replace(size=size, layout="transposed"), PHOTOS) == []
+
+
+@pytest.mark.parametrize("scaling", ["0..1", "-1..1", "imagenet", "lite", "caffe"])
+def test_a_cast_after_scaling_is_named(scaling):
+    used = CATALOGUE["cast_to_uint8"].apply(SCALED.replace(scaling=scaling))
+    (finding,) = check_tensors(PHOTOS[:2], used)
+    assert (finding.cause, finding.verdict) == ("dtype_cast", "named")
+    assert finding.fix.preprocessing == SCALED.replace(scaling=scaling)
+
+
+def test_a_cast_of_0_to_255_is_harmless():
+    assert causes(SCALED.replace(scaling=(), cast="uint8")) == []
+
+
+@pytest.mark.parametrize("scaling", ["0..1", "-1..1", "lite", "imagenet"])
+def test_scaling_twice_is_named(scaling):
+    right = SCALED.replace(scaling=scaling)
+    (finding,) = check_tensors(PHOTOS[:2], CATALOGUE["double_scaling"].apply(right))
+    assert (finding.cause, finding.verdict) == ("double_scaling", "named")
+    assert finding.fix.preprocessing == right
+
+
+def test_a_tensor_with_one_value_is_a_wrong_range():
+    # What a loader makes of a picture that it did not turn into an array: 0 everywhere, scaled to -1.
+    used = SCALED.replace(scaling=Scaling(1e12, mean=1.0))
+    (finding,) = check_tensors(PHOTOS[:2], used)
+    assert (finding.cause, finding.verdict) == ("wrong_range", "named")
+    assert "-1" in finding.summary
+
+
+def test_numbers_beyond_every_contract_are_a_wrong_range():
+    assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [("wrong_range", "named")]
+
+
+def test_values_that_are_no_numbers_are_named():
+    # 1e-39 underflows where the processor flushes small numbers; 1e38 * 255 overflows everywhere.
+    with np.errstate(over="ignore"):
+        (finding,) = check_tensors(PHOTOS[:1], SCALED.replace(scaling=Scaling(1e-37, std=1e-3)))
+    assert "no numbers" in finding.summary
+
+
+def test_a_picture_of_one_colour_says_nothing():
+    flat = Photo.from_array(np.full((40, 40, 3), 128, np.uint8))
+    assert causes(CATALOGUE["double_scaling"].apply(SCALED), [flat]) == []

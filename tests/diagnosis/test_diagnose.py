@@ -1,0 +1,288 @@
+"""`kit.diagnose` on the bundled networks: faults are named, healthy pipelines are not accused."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit.classifier.bundle import cache
+from kit.diagnosis.search.evaluator import Laboratory
+from kit.diagnosis.search.evidence import Basis
+from kit.samples import outliers, probes
+from tests import networks
+
+STRONG = [
+    "small_before",
+    "fit_letterbox",
+    "channels_swapped",
+    "gray_input",
+    "inverted",
+    "missing_scaling",
+    "double_scaling",
+    "range_0_1",
+    "imagenet_mean_std",
+    "caffe_means",
+    "cast_to_uint8",
+    "transposed",
+    "reshaped",
+]
+
+
+def with_faults(name, *faults):
+    """The bundled classifier, used with the faults, which are put in one after the other."""
+    classifier = kit.Classifier.load(kit.samples._DATA / "models" / f"{name}.keras")
+    for fault in faults:
+        classifier.preprocessing = kit.faults.CATALOGUE[fault].apply(classifier.preprocessing)
+    return classifier
+
+
+def photo(name):
+    return next(photo for photo in kit.samples.photos("photographs") if photo.name == f"{name}.jpg")
+
+
+def on_white():
+    """A product shot: an object cut out and put on white."""
+    return next(photo for photo in kit.samples.photos("special") if photo.name == "alpha.webp")
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return kit.samples.photos("fashion_mnist")[200:216]
+
+
+@pytest.mark.parametrize("fault", STRONG)
+def test_a_fault_in_the_pipeline_is_named_from_one_photograph_without_a_label(fault):
+    classifier = with_faults("efficientnet_lite0", fault)
+    diagnosis = kit.diagnose(classifier, photo("koala"))
+    assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
+
+
+def test_the_fix_restores_the_answers_of_the_right_preprocessing():
+    healthy = with_faults("efficientnet_lite0")
+    classifier = with_faults("efficientnet_lite0", "missing_scaling")
+    photos = [photo("koala"), photo("panda")]
+    fixed = kit.diagnose(classifier, photos).fix()
+    np.testing.assert_allclose(
+        classifier.probabilities(photos, preprocessing=fixed), healthy.probabilities(photos), atol=0.02
+    )
+
+
+def named(diagnosis):
+    return {finding.cause for finding in diagnosis.findings if finding.verdict == "named"}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("channels_swapped", "missing_scaling"),
+        ("channels_swapped", "imagenet_mean_std"),
+        ("channels_swapped", "caffe_means"),
+        ("channels_swapped", "transposed"),
+        ("channels_swapped", "double_scaling"),
+        ("inverted", "missing_scaling"),
+        ("inverted", "channels_swapped"),
+        ("gray_input", "missing_scaling"),
+        ("missing_scaling", "transposed"),
+    ],
+    ids="+".join,
+)
+def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix(pair):
+    right = with_faults("efficientnet_lite0").preprocessing
+    diagnosis = kit.diagnose(with_faults("efficientnet_lite0", *pair), photo("koala"))
+    assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
+    # (x - 127) / 128 and x / 127.5 - 1 cannot be told apart.
+    restored = diagnosis.fix().apply(photo("koala"))
+    np.testing.assert_allclose(restored, right.apply(photo("koala")), atol=1 / 64)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("missing_scaling", "inverted"),
+        ("missing_scaling", "transposed"),
+        ("inverted", "transposed"),
+        ("inverted", "double_scaling"),
+        ("small_before", "missing_scaling"),
+    ],
+    ids="+".join,
+)
+def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, clothes):
+    right = with_faults(name).preprocessing
+    diagnosis = kit.diagnose(with_faults(name, *pair), clothes)
+    assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
+    np.testing.assert_allclose(diagnosis.fix().apply(clothes[0]), right.apply(clothes[0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
+def test_a_healthy_pipeline_is_not_accused(picture):
+    pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
+    diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), pictures[picture])
+    assert diagnosis.verdict == "clean"
+    assert "channel_order" in {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
+
+
+@pytest.fixture(scope="module")
+def by_profile():
+    """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photographs."""
+    classifier = with_faults("efficientnet_lite0")
+    known = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
+    taps = classifier.taps.with_profile(np.concatenate([classifier.tensor(one) for one in known[::2]]))
+    classifier._taps = replace(taps, means=None, variances=None)
+    return classifier
+
+
+@pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
+def test_a_healthy_network_of_photographs_without_batch_normalization_is_not_accused(by_profile, picture):
+    pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
+    assert kit.diagnose(by_profile, pictures[picture]).verdict == "clean"
+
+
+@pytest.mark.parametrize("fault", ["missing_scaling", "channels_swapped", "inverted", "transposed"])
+def test_its_faults_are_named_from_one_photograph(by_profile, fault):
+    broken = by_profile.using(kit.faults.CATALOGUE[fault].apply(by_profile.preprocessing))
+    assert kit.diagnose(broken, photo("koala")).best.cause == kit.faults.CATALOGUE[fault].cause
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+@pytest.mark.parametrize(
+    "fault", ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"]
+)
+def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, clothes):
+    diagnosis = kit.diagnose(with_faults(name, fault), clothes)
+    assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+def test_a_healthy_small_network_comes_out_clean(name, clothes):
+    assert kit.diagnose(with_faults(name), clothes).verdict == "clean"
+
+
+def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(clothes):
+    truth = kit.samples.labels("fashion_mnist")[200:216]
+    moved = [(label + 1) % 10 for label in truth]
+    diagnosis = kit.diagnose(with_faults("fashion_mnist"), clothes, moved)
+    assert diagnosis.best.cause == "class_order"
+    assert {one.cause for one in diagnosis.findings if one.verdict == "named"} == {"class_order"}
+
+
+def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
+    classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
+    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    diagnosis = kit.diagnose(classifier, clothes)
+    assert diagnosis.verdict == "cannot_tell"
+    assert "pass reference= or labels=" in diagnosis.notes[0]
+
+
+@pytest.fixture(scope="module")
+def by_labels():
+    """A network of which nothing is known but its answers."""
+    classifier = with_faults("fashion_mnist_no_batchnorm")
+    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    return classifier
+
+
+def test_one_label_that_is_missed_names_no_cause(by_labels, clothes):
+    for label in range(10):
+        diagnosis = kit.diagnose(by_labels, clothes[0], [label])
+        assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")
+        assert "labels are all there is to judge by" in diagnosis.notes[0]
+
+
+def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, clothes):
+    answers = by_labels.probabilities(clothes).argmax(axis=1).tolist()
+    # One of ten classes is met by guessing in 10 %, two in 1 % of cases.
+    assert kit.diagnose(by_labels, clothes[:1], answers[:1]).verdict == "cannot_tell"
+    assert kit.diagnose(by_labels, clothes[:2], answers[:2]).verdict == "clean"
+
+
+def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, clothes):
+    truth = kit.samples.labels("fashion_mnist")[200:216]
+    broken = by_labels.using(kit.faults.CATALOGUE["inverted"].apply(by_labels.preprocessing))
+    right = broken.probabilities(clothes).argmax(axis=1) == truth
+    regained = [place for place in range(16) if not right[place]][:8]
+    few, more = regained[:5], regained
+    assert kit.diagnose(broken, [clothes[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
+    diagnosis = kit.diagnose(broken, [clothes[i] for i in more], [truth[i] for i in more])
+    assert diagnosis.best.cause == "inverted_polarity"
+    assert "The labels are met when this is changed" in diagnosis.best.summary
+
+
+@pytest.mark.parametrize("given", ["fashion_mnist.keras", None])
+def test_what_is_no_classifier_is_refused_in_one_line(given, clothes):
+    with pytest.raises(TypeError, match=r"Expected a Classifier, received .*; see kit\.Classifier\.load"):
+        kit.diagnose(given, clothes)
+
+
+def test_a_reference_takes_the_place_of_statistics(clothes):
+    healthy = with_faults("fashion_mnist_no_batchnorm")
+    training = np.concatenate(
+        [healthy.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[500:540]]
+    )
+    classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
+    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    assert kit.diagnose(classifier, clothes, reference=training).best.cause == "inverted_polarity"
+
+
+def test_the_answer_is_the_same_every_time():
+    classifier = with_faults("efficientnet_lite0", "inverted")
+    one, other = (kit.diagnose(classifier, photo("koala")).text() for _ in range(2))
+    assert one == other
+
+
+def test_probes_are_none_of_the_pictures_with_a_known_class():
+    known = {picture.name for picture in kit.samples.photos("imagenet")}
+    assert len(probes()) == 13
+    assert not known & {probe.name for probe in probes()}
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [1000], ["no such class"]])
+def test_labels_that_do_not_fit_are_refused(labels):
+    with pytest.raises(ValueError, match="Expected"):
+        kit.diagnose(with_faults("efficientnet_lite0"), photo("koala"), labels)
+
+
+def test_labels_may_be_names_of_classes():
+    picture = Image.new("RGB", (64, 64), (200, 30, 30))
+    diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), picture, ["koala"])
+    assert diagnosis.photos == 1
+
+
+def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    networks.small().save(tmp_path / "plain.keras")
+    picture = kit.samples.photos("fashion_mnist")[0]
+    first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
+    source = (
+        "import sys; from pathlib import Path; import kit; from kit import cache; "
+        "from tests import networks; folder = Path(sys.argv[1]); cache.folder = lambda: folder / 'cache'; "
+        "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
+        "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == str(first)
+
+
+@pytest.mark.parametrize(("trained_on", "photographic"), [("photographs", True), ("fashion_mnist", False)])
+def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_on, photographic):
+    classifier = with_faults("efficientnet_lite0")
+    tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
+    laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
+    basis = Basis.of(laboratory, classifier.preprocessing, [photo("koala")], None)
+    assert basis.photographic == photographic
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
+@pytest.mark.parametrize("foreign", ["photographs", "digits", "noise", "textures"])
+def test_pictures_of_something_else_are_no_fault_of_the_pipeline(name, foreign):
+    pictures = kit.samples.photos(foreign) if foreign == "photographs" else list(outliers(foreign))
+    diagnosis = kit.diagnose(with_faults(name), pictures[:16])
+    assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")

@@ -1,0 +1,369 @@
+"""Every conversion from a file to RGB against an independent model, and its report in words."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from kit.images import PhotoError, load_image
+from kit.images.decoding import Decoding, orient
+
+CORNERS = np.array(
+    [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]], np.uint8
+)
+
+
+def file_of(image, image_format="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def png(width, height, depth, color_type, rows, *chunks):
+    """Return a PNG written by hand, for kinds that Pillow does not write."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    body = b"".join(chunk(*each) for each in chunks)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def smooth(height=24, width=32):
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows * 8, columns * 7, 255 - rows * 4 - columns * 3], axis=-1).astype(np.uint8)
+
+
+# What the first stored row and the first stored column are in the upright picture (CIPA DC-008, tag 274).
+EXIF_MEANING = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+def stored_for(upright, orientation):
+    """Return what a camera stores, from the wording of the standard alone."""
+    row, column = EXIF_MEANING[orientation]
+    stored = upright if row in ("top", "bottom") else upright.swapaxes(0, 1)
+    if row in ("bottom", "right"):
+        stored = stored[::-1]
+    if column in ("bottom", "right"):
+        stored = stored[:, ::-1]
+    return np.ascontiguousarray(stored)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_each_exif_orientation_comes_out_upright_or_as_stored(orientation, image_format):
+    upright = smooth()
+    stored = stored_for(upright, orientation)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    photo = load_image(file_of(Image.fromarray(stored), image_format, exif=exif, **options))
+
+    np.testing.assert_array_equal(photo.pixels, upright)
+    assert photo.notes == ((f"EXIF orientation {orientation} applied",) if orientation > 1 else ())
+
+    as_stored = photo.decoded(Decoding(exif=False))
+    np.testing.assert_array_equal(as_stored.pixels, stored)
+    assert as_stored.notes == ((f"EXIF orientation {orientation} ignored",) if orientation > 1 else ())
+
+
+def test_a_pillow_image_is_turned_by_its_exif_orientation_too():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    opened = Image.open(io.BytesIO(file_of(Image.fromarray(CORNERS), exif=exif)))
+    np.testing.assert_array_equal(load_image(opened).pixels, np.rot90(CORNERS, -1))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_an_orientation_outside_1_to_8_or_a_damaged_exif_block_changes_nothing():
+    exif = Image.Exif()
+    exif[0x0112] = 9
+    assert load_image(file_of(Image.fromarray(CORNERS), exif=exif)).notes == ()
+    damaged = load_image(file_of(Image.fromarray(CORNERS), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
+    np.testing.assert_array_equal(damaged.pixels, CORNERS)
+
+
+def test_orient_returns_a_view():
+    assert np.shares_memory(orient(CORNERS, 6), CORNERS)
+
+
+def test_alpha_is_laid_on_the_matte_rounded_to_nearest():
+    colors, alphas = np.meshgrid(np.arange(256), np.arange(256))
+    rgba = np.stack([colors, 255 - colors, colors, alphas], axis=-1).astype(np.uint8)
+    data = file_of(Image.fromarray(rgba))
+    for matte in [(255, 255, 255), (0, 0, 0), (10, 200, 77)]:
+        photo = load_image(data, decoding=Decoding(matte=matte))
+        weight = rgba[..., 3:].astype(np.float64) / 255
+        exact = rgba[..., :3] * weight + np.array(matte) * (1 - weight)
+        np.testing.assert_array_equal(photo.pixels, np.floor(exact + 0.5 + 1e-9))
+        assert photo.notes == (f"alpha laid on {matte}, 99.6 % of the pixels transparent",)
+
+
+def test_without_a_matte_the_color_under_transparent_pixels_shows():
+    rgba = np.dstack([CORNERS, np.array([[0, 128, 255], [255, 255, 255]], np.uint8)])
+    photo = load_image(file_of(Image.fromarray(rgba)), decoding=Decoding(matte=None))
+    np.testing.assert_array_equal(photo.pixels, CORNERS)
+    assert photo.notes == ("alpha dropped, 33.3 % of the pixels transparent",)
+
+
+def test_an_opaque_alpha_channel_is_reported_as_such():
+    photo = load_image(file_of(Image.fromarray(CORNERS).convert("RGBA")))
+    assert photo.notes == ("alpha laid on (255, 255, 255), 0.0 % of the pixels transparent",)
+
+
+def test_a_single_transparent_pixel_among_many_is_not_rounded_away():
+    image = Image.new("RGBA", (100, 100), (1, 2, 3, 255))
+    image.putpixel((5, 5), (0, 0, 0, 0))
+    assert load_image(file_of(image)).notes[0].endswith("<0.1 % of the pixels transparent")
+
+
+def test_grey_with_alpha():
+    image = Image.fromarray(np.array([[[100, 255], [100, 0]]], np.uint8), "LA")
+    photo = load_image(file_of(image))
+    assert photo.pixels.tolist() == [[[100] * 3, [255] * 3]]
+    assert photo.notes[0] == "greyscale converted to RGB"
+
+
+def test_premultiplied_grey_keeps_its_alpha():
+    image = Image.fromarray(np.array([[[100, 255], [0, 0]]], np.uint8), "LA").convert("La")
+    assert load_image(image).pixels.tolist() == [[[100] * 3, [255] * 3]]
+
+
+def test_a_transparent_palette_entry_becomes_the_matte():
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    data = file_of(image, transparency=bytes([255, 0, 51]))
+    photo = load_image(data)
+    assert photo.pixels.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 255]]]
+    assert photo.notes == (
+        "palette converted to RGB",
+        "alpha laid on (255, 255, 255), 66.7 % of the pixels transparent",
+    )
+    dropped = photo.decoded(Decoding(matte=None))
+    assert dropped.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+
+
+def test_a_transparent_color_without_an_alpha_channel_becomes_the_matte():
+    photo = load_image(
+        file_of(Image.fromarray(CORNERS), transparency=(9, 9, 9)), decoding=Decoding(matte=(1, 2, 3))
+    )
+    assert photo.pixels[1, 0].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(photo.pixels[0], CORNERS[0])
+
+
+def test_a_transparent_level_of_16_bit_grey_becomes_the_matte():
+    rows = [struct.pack(">HHH", 0, 4369, 65535)]
+    photo = load_image(png(3, 1, 16, 0, rows, (b"tRNS", struct.pack(">H", 4369))))
+    assert photo.pixels[..., 0].tolist() == [[0, 255, 255]]
+    assert photo.pixels[0, 0].tolist() == [0, 0, 0]
+
+
+SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_16_bit_grey_is_scaled_or_cut(mode):
+    if mode == "I":
+        image = Image.fromarray(SIXTEEN_BITS.astype(np.int32))
+    else:
+        image = Image.frombytes(
+            mode, (8, 1), SIXTEEN_BITS.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
+        )
+    assert image.mode == mode
+    photo = load_image(image)
+    assert photo.pixels[..., 0].tolist() == [[0, 0, 1, 1, 1, 16, 128, 255]]
+    assert photo.notes == ("16-bit greyscale 0..65535 divided by 257",)
+    cut = photo.decoded(Decoding(depth="clip"))
+    assert cut.pixels[..., 1].tolist() == [[0, 128, 129, 255, 255, 255, 255, 255]]
+    assert cut.notes == ("16-bit greyscale 0..65535 cut at 255 (50.0 % of the pixels)",)
+
+
+def test_cutting_16_bits_is_what_pillow_does():
+    data = file_of(Image.fromarray(SIXTEEN_BITS))
+    with Image.open(io.BytesIO(data)) as opened:
+        np.testing.assert_array_equal(
+            load_image(data, decoding=Decoding(depth="clip")).pixels, opened.convert("RGB")
+        )
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
+def test_16_bit_grey_files(image_format):
+    photo = load_image(file_of(Image.fromarray(SIXTEEN_BITS), image_format))
+    assert photo.pixels[..., 2].tolist() == [[0, 0, 1, 1, 1, 16, 128, 255]]
+
+
+def test_every_16_bit_level_is_divided_by_257_and_rounded():
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.array([round(level / 257) for level in range(65536)]).reshape(256, 256)
+    np.testing.assert_array_equal(load_image(Image.fromarray(levels)).pixels[..., 0], expected)
+
+
+def test_16_bit_color_is_reported_as_read_at_8_bits():
+    rows = [struct.pack(">HHHHHH", 0x12FF, 0x8000, 0xFFFF, 0x00FF, 0x0100, 0x7F80)]
+    photo = load_image(png(2, 1, 16, 2, rows))
+    assert photo.pixels.tolist() == [[[0x12, 0x80, 0xFF], [0x00, 0x01, 0x7F]]]
+    assert photo.notes == ("16 bits a channel read as 8, upper byte kept",)
+
+
+def test_whole_numbers_outside_16_bits_are_refused():
+    image = Image.fromarray(np.array([[-5, 70000]], np.int32))
+    with pytest.raises(
+        PhotoError, match=r"^Expected whole numbers 0\.\.65535 .* received 'x' with -5\.\.70000; "
+    ):
+        load_image(image, name="x")
+
+
+def test_float_pictures_are_read_by_their_range():
+    unit = load_image(file_of(Image.fromarray(np.array([[0, 0.5, 1]], np.float32)), "TIFF"))
+    assert unit.pixels[..., 0].tolist() == [[0, 128, 255]]
+    assert unit.notes == ("floating-point greyscale 0..1 taken as 0..1",)
+    levels = load_image(Image.fromarray(np.array([[0, 2.5, 254.9]], np.float32)))
+    assert levels.pixels[..., 0].tolist() == [[0, 2, 255]]
+    assert levels.notes == ("floating-point greyscale 0..254.9 taken as 0..255",)
+
+
+@pytest.mark.parametrize("values", [[-1, 1], [0, 256], [0, np.nan], [0, np.inf]])
+def test_float_pictures_of_another_range_are_refused(values):
+    with pytest.raises(PhotoError, match=r"^Expected floating-point values 0\.\.1 or 0\.\.255, received "):
+        load_image(Image.fromarray(np.array([values], np.float32)))
+
+
+def test_cmyk_follows_ink_on_paper():
+    rng = np.random.default_rng(1)
+    inks = rng.integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    photo = load_image(file_of(Image.fromarray(inks, "CMYK"), "TIFF"))
+    light = (255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255
+    assert np.abs(photo.pixels - light).max() <= 1
+    assert photo.notes == ("CMYK converted to RGB without a colour profile",)
+
+
+def flat_adobe_jpeg(*samples):
+    """Return a JPEG of 8 by 8 pixels, four components and the Adobe marker, written by hand (ITU-T T.81)."""
+
+    def segment(marker, body):
+        return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + bytes(body)
+
+    # Samples 0, 128, 255 as DC differences of category 8, 0, 7; then the end of block.
+    codes = {0: "10011111110", 128: "000", 255: "0111111110"}
+    bits = "".join(codes[sample] for sample in samples)
+    bits += "1" * (-len(bits) % 8)
+    scan = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    components = range(1, 5)
+    return b"".join(
+        [
+            b"\xff\xd8",
+            segment(0xEE, b"Adobe" + struct.pack(">HHHB", 100, 0, 0, 0)),
+            segment(0xDB, [0] + [8] * 64),
+            segment(0xC0, [8, 0, 8, 0, 8, 4, *(byte for number in components for byte in (number, 0x11, 0))]),
+            segment(0xC4, [0x00, 0, 3, *[0] * 14, 0, 7, 8]),
+            segment(0xC4, [0x10, 1, *[0] * 15, 0]),
+            segment(0xDA, [4, *(byte for number in components for byte in (number, 0)), 0, 63, 0]),
+            scan,
+            b"\xff\xd9",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "rgb"),
+    [
+        ((255, 255, 255, 255), (255, 255, 255)),  # no ink
+        ((255, 255, 255, 0), (0, 0, 0)),
+        ((255, 0, 0, 255), (255, 0, 0)),  # magenta and yellow
+        ((0, 255, 255, 255), (0, 255, 255)),
+    ],
+)
+def test_a_cmyk_jpeg_of_adobe_stores_the_absence_of_ink(samples, rgb):
+    photo = load_image(flat_adobe_jpeg(*samples))
+    assert np.unique(photo.pixels.reshape(-1, 3), axis=0).tolist() == [list(rgb)]
+    assert photo.notes == ("CMYK converted to RGB without a colour profile",)
+
+
+def test_grey_and_1_bit():
+    grey = load_image(file_of(Image.fromarray(np.array([[0, 77, 255]], np.uint8))))
+    assert grey.pixels.tolist() == [[[0] * 3, [77] * 3, [255] * 3]]
+    assert grey.notes == ("greyscale converted to RGB",)
+    bits = load_image(file_of(Image.fromarray(np.array([[False, True]]))))
+    assert bits.pixels.tolist() == [[[0] * 3, [255] * 3]]
+    assert bits.notes == ("1 bit converted to RGB",)
+
+
+def test_hsv_and_ycbcr():
+    hsv = load_image(Image.fromarray(np.array([[[85, 255, 255], [0, 0, 128]]], np.uint8), "HSV"))
+    assert hsv.pixels.tolist() == [[[0, 255, 0], [128, 128, 128]]]
+    assert hsv.notes == ("HSV converted to RGB",)
+    ycc = load_image(Image.fromarray(np.array([[[76, 85, 255]]], np.uint8), "YCbCr"))
+    assert np.abs(ycc.pixels.astype(int) - [255, 0, 0]).max() <= 2  # ITU-R 601
+
+
+def test_lab():
+    profile = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+    lab = ImageCms.applyTransform(Image.fromarray(smooth()), ImageCms.buildTransform(*profile, "RGB", "LAB"))
+    lab.info.clear()  # of its colour profile
+    photo = load_image(file_of(lab, "TIFF"))
+    assert np.abs(photo.pixels.astype(int) - smooth()).mean() < 3
+    assert photo.notes == ("LAB converted to RGB",)
+
+
+def test_a_colour_profile_is_reported_and_not_applied():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = load_image(file_of(Image.fromarray(CORNERS), icc_profile=profile))
+    assert photo.notes == ("ICC profile not applied",)
+    np.testing.assert_array_equal(photo.pixels, CORNERS)
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_several_frames_the_first_is_used(image_format):
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    photo = load_image(file_of(frames[0], image_format, save_all=True, append_images=frames[1:], **options))
+    assert (photo.pixels == [255, 0, 0]).all()
+    kind = "several pictures in the file" if image_format == "TIFF" else "animation"
+    assert photo.notes[0] == f"{kind}, number 1 used"
+
+
+def test_the_second_picture_in_a_telephone_file_is_left_alone():
+    frames = [Image.new("RGB", (8, 8), color) for color in ("white", "black")]
+    photo = load_image(file_of(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    assert photo.pixels.min() > 250
+    assert photo.notes == ("several pictures in the file, number 1 used",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"exif": 1}, TypeError),
+        ({"depth": "scaled"}, ValueError),
+        ({"depth": 16}, TypeError),
+        ({"matte": (0, 0)}, TypeError),
+        ({"matte": (0, 0, 256)}, ValueError),
+        ({"matte": (0, 0, 0.5)}, TypeError),
+        ({"matte": "white"}, TypeError),
+        ({"matte": 255}, TypeError),
+    ],
+)
+def test_a_decoding_refuses_other_values(arguments, error):
+    name = next(iter(arguments))
+    with pytest.raises(error, match=rf"^Expected (the )?{name} .*[,;] received "):
+        Decoding(**arguments)
+
+
+def test_a_matte_from_json_or_numpy_is_the_same_value():
+    assert Decoding(matte=[1, 2, 3]) == Decoding(matte=(1, 2, 3))
+    assert (
+        repr(Decoding(matte=tuple(np.arange(1, 4)))) == "Decoding(exif=True, matte=(1, 2, 3), depth='scale')"
+    )

@@ -1,0 +1,114 @@
+"""Files that are no usable picture are refused in one line, from the header where that is possible."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from kit.images import PhotoError, load_image
+from kit.images.opening import MAX_PIXELS
+
+
+def file_of(image, image_format="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def png(width, height, depth, color_type, rows, *chunks):
+    """Return a PNG written by hand, for kinds that Pillow does not write."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    body = b"".join(chunk(*each) for each in chunks)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def smooth(height=24, width=32):
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows * 8, columns * 7, 255 - rows * 4 - columns * 3], axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.95])
+def test_a_truncated_file_is_refused_by_name(image_format, kept):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = file_of(Image.fromarray(noise), image_format)
+    data = data[: int(len(data) * kept)]
+    message = (
+        rf"^Expected a complete image file, received 'cat\.jpg' \({len(data)} bytes\), which is truncated.*$"
+    )
+    with pytest.raises(PhotoError, match=message):
+        load_image(data, name="cat.jpg")
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_a_truncated_file_is_refused_even_where_pillow_was_told_to_accept_it(image_format, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    exif = Image.Exif()
+    exif[0x0201] = 0
+    thumbnail = file_of(Image.new("RGB", (8, 8)), "JPEG")
+    options = {"exif": b"Exif\0\0" + thumbnail} if image_format == "JPEG" else {}
+    data = file_of(Image.fromarray(smooth(200, 200)), image_format, **options)
+    assert load_image(data).size == (200, 200)
+    with pytest.raises(PhotoError, match="its end is missing"):
+        load_image(data[: len(data) * 3 // 4])
+
+
+def test_data_after_the_end_of_a_jpeg_is_no_truncation():
+    data = file_of(Image.fromarray(smooth()), "JPEG")
+    assert load_image(data + b"\xff\xda a film").size == (24, 32)
+
+
+@pytest.mark.parametrize(
+    ("data", "contents"),
+    [
+        (b"%PDF-1.7 ...", "a PDF document"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a PostScript document"),
+        (b"PK\x03\x04............", "a ZIP archive"),
+        (b"\0\0\0\x18ftypheic........", "a HEIC photograph"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b'<?xml version="1.0"?><svg xmlns="x">', "an SVG drawing"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"name,label\ncat,281\n", "plain text"),
+        (b"hi", "plain text"),
+        (b"\x00\x01\x02\x03" * 5, "20 bytes of unknown data"),
+    ],
+)
+def test_what_is_no_image_is_named(data, contents):
+    with pytest.raises(
+        PhotoError, match=rf"^Expected an image file \(JPEG, .*\), received 'x', which is {contents}"
+    ):
+        load_image(data, name="x")
+
+
+def test_an_empty_file_is_refused():
+    with pytest.raises(PhotoError, match="received 'x' with 0 bytes"):
+        load_image(b"", name="x")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(MAX_PIXELS + 1, 1), (10_000, 9_000), (20_000, 20_000)],  # Pillow: silent, warns, refuses
+)
+def test_a_gigantic_picture_is_refused_from_its_header(width, height):
+    data = png(width, height, 8, 2, [b"\0\0\0"])  # with next to no pixels in it
+    with pytest.raises(
+        PhotoError, match=rf"^Expected 1 to 50000000 pixels, received 'x' with {width * height} "
+    ):
+        load_image(data, name="x")
+
+
+def test_a_gigantic_gif_frame_on_a_small_screen_is_refused():
+    data = bytearray(file_of(Image.new("P", (4, 4)), "GIF"))
+    descriptor = data.index(b"\x2c\0\0\0\0\x04\0\x04\0")
+    data[descriptor + 5 : descriptor + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(PhotoError):
+        load_image(bytes(data))

@@ -1,0 +1,222 @@
+"""Measures of pictures: numbers that can be checked by hand, and what real pictures and Pillow say."""
+
+import io
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.fft import dctn
+
+import kit
+from kit.images.properties import (
+    QUANTITIES,
+    Measures,
+    as_row,
+    block_edges,
+    bright_level,
+    dark_level,
+    grid_zeros,
+    jpeg_quality,
+    level_range,
+    measure,
+    relative_contrast,
+)
+
+PHOTOS = kit.samples.photos("photographs")
+
+
+def flat(red, green, blue, size=(64, 96)):
+    return np.broadcast_to(np.array([red, green, blue], np.uint8), (*size, 3)).copy()
+
+
+def measured(pixels):
+    return measure(kit.Photo.from_array(pixels))
+
+
+def saved(photo, quality):
+    buffer = io.BytesIO()
+    Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def test_every_measure_has_a_quantity_in_the_same_order():
+    assert [field.name for field in fields(Measures)] == list(QUANTITIES)
+    assert len(as_row(measure(PHOTOS[0]))) == len(QUANTITIES)
+
+
+def test_a_flat_picture_has_its_level_and_nothing_else():
+    found = measured(flat(100, 100, 100))
+    assert found.brightness == pytest.approx(100, abs=1e-3)
+    assert (found.contrast, found.sharpness, found.noise) == pytest.approx((0, 0, 0), abs=1e-4)
+    assert (found.highlights, found.shadows, found.saturation, found.colour_noise) == (0, 0, 0, 0)
+    assert (found.warmth, found.tint) == (1, 1)
+    assert (found.size, found.aspect) == pytest.approx((np.sqrt(64 * 96), 96 / 64))
+
+
+def test_a_single_pixel_can_be_measured():
+    found = measured(flat(100, 100, 100, (1, 1)))
+    assert found.brightness == pytest.approx(100, abs=1e-3)
+    assert (found.contrast, found.sharpness, found.noise, found.colour_noise, found.blocking) == (0,) * 5
+    assert (found.warmth, found.tint, found.size, found.aspect) == (1, 1, 1, 1)
+
+
+def test_half_black_and_half_white_is_known_by_hand():
+    found = measured(np.concatenate([flat(0, 0, 0), flat(255, 255, 255)]))
+    assert found.brightness == pytest.approx(127.5, abs=1e-3)
+    assert found.contrast == pytest.approx(1, abs=1e-4)  # deviation 127.5 over mean 127.5
+    assert (found.highlights, found.shadows) == (0.5, 0.5)
+
+
+def test_contrast_is_left_alone_by_less_light():
+    photo = PHOTOS[0]
+    assert measure(kit.Perturbation(brightness=0.5).apply(photo)).contrast == pytest.approx(
+        measure(photo).contrast, rel=0.03
+    )
+
+
+def test_colour_is_read_from_edges_and_not_from_what_the_picture_shows():
+    # A red wall (100 everywhere in red) with neutral edges: 80 steps in each channel.
+    wall = flat(150, 50, 50)
+    wall[:, 48:] += 80
+    assert (measured(wall).warmth, measured(wall).tint) == pytest.approx((1, 1))
+    warm = wall.copy()
+    warm[:, 48:, 0] = 150 + 100  # 100 in red, 80 in blue
+    assert measured(warm).warmth == pytest.approx(100 / 80)
+    assert measured(warm).tint == pytest.approx(80 / np.sqrt(100 * 80))
+
+
+@pytest.mark.parametrize("deviation", [5, 15])
+def test_noise_of_the_channels_is_read_in_luma_and_in_colour(deviation):
+    grey = kit.Photo.from_array(flat(128, 128, 128, (256, 256)))
+    found = measure(kit.Perturbation(noise=deviation).apply(grey))
+    assert found.noise == pytest.approx(deviation, rel=0.05)
+    assert found.colour_noise == pytest.approx(deviation, rel=0.05)
+
+
+def test_only_jpeg_leaves_zeros_on_its_grid():
+    random = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    smooth = kit.Perturbation(blur=2).apply(kit.Photo.from_array(random))
+    assert grid_zeros(smooth.pixels) == pytest.approx(0, abs=0.02)
+    assert grid_zeros(kit.Perturbation(jpeg_quality=50).apply(smooth).pixels) > 0.2
+
+
+def test_traces_of_jpeg_are_seen_on_nearly_every_small_picture():
+    photos = kit.samples.photos("fashion_mnist")[:100]
+    plain = np.array([measure(photo).blocking for photo in photos])
+    after = np.array([measure(kit.Perturbation(jpeg_quality=80).apply(photo)).blocking for photo in photos])
+    assert np.mean(after > plain) >= 0.95
+
+
+@pytest.mark.parametrize("quality", [1, 10, 35, 50, 75, 90, 99])
+def test_quality_is_read_from_the_tables_of_a_file(quality):
+    assert jpeg_quality(saved(PHOTOS[0], quality)) == quality
+
+
+def test_quality_is_unknown_where_there_is_no_file():
+    assert np.isnan(measured(flat(1, 2, 3)).jpeg_quality)
+    buffer = io.BytesIO()
+    Image.fromarray(flat(1, 2, 3)).save(buffer, "PNG")
+    assert np.isnan(measure(kit.load_image(buffer.getvalue())).jpeg_quality)
+
+
+def test_a_photo_knows_its_file_until_it_is_changed():
+    data = saved(PHOTOS[0], 80)
+    photo = kit.load_image(data)
+    assert photo.file == data
+    assert kit.Perturbation(noise=1).apply(photo).file is None
+    assert kit.Photo(photo.pixels).file is None
+
+
+def test_a_tag_that_turns_a_picture_is_counted():
+    turned = {photo.name: measure(photo).turned for photo in kit.samples.photos("special")}
+    assert {name for name, value in turned.items() if value} == {"exif.jpg"}
+
+
+def test_a_large_picture_is_measured_in_the_middle():
+    pixels = flat(10, 10, 10, (1600, 1600))
+    pixels[600:1000, 600:1000] = np.random.default_rng(0).integers(0, 256, (400, 400, 3))
+    assert measured(pixels).sharpness > 0.5
+    assert measured(pixels).brightness == pytest.approx(10 + 117.5 / 16, rel=0.05)  # a 16th of it is noise
+
+
+def test_brightness_is_luma_of_bt_601():
+    colours = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+    found = [measured(flat(*colour)).brightness for colour in colours]
+    assert found == pytest.approx([0.299 * 255, 0.587 * 255, 0.114 * 255], abs=1e-3)
+
+
+def test_white_and_black_are_the_two_last_levels_at_either_end():
+    levels = np.repeat(np.array([0, 1, 2, 128, 253, 254, 255, 255], np.uint8), 8)
+    found = measured(np.repeat(np.tile(levels, (64, 1))[..., None], 3, axis=2))
+    assert (found.shadows, found.highlights) == (2 / 8, 3 / 8)
+
+
+def test_saturation_is_the_spread_of_channels_over_the_largest():
+    assert measured(flat(200, 100, 50)).saturation == pytest.approx(150 / 200)
+    mixed = np.concatenate([flat(200, 100, 50), flat(100, 100, 100)])
+    assert measured(mixed).saturation == pytest.approx(75 / 150)
+
+
+def test_sharpness_is_that_of_few_edges_in_either_direction():
+    band = flat(50, 50, 50, (90, 90))
+    band[:, 30:60] = 200
+    for pixels in (band, np.swapaxes(band, 0, 1)):
+        assert measured(pixels).sharpness == pytest.approx(1)
+        blurred = kit.Perturbation(blur=2).apply(kit.Photo.from_array(pixels))
+        assert measure(blurred).sharpness == pytest.approx(1 / (2.5 * 2), rel=0.1)
+
+
+def test_zeros_on_the_grid_are_those_of_scipys_cosine_transform():
+    photo = kit.Perturbation(jpeg_quality=70).apply(kit.Photo.from_array(PHOTOS[0].pixels[:136, :200]))
+    plane = photo.pixels @ np.array([0.299, 0.587, 0.114])
+
+    def near_zero(part):
+        rows, columns = (side // 8 for side in part.shape)
+        blocks = part[: 8 * rows, : 8 * columns].reshape(rows, 8, columns, 8)
+        waves = dctn(blocks, axes=(1, 3), norm="ortho")[:, 1:, :, 1:]
+        return (np.abs(waves) < 0.5).mean()
+
+    assert grid_zeros(photo.pixels) == pytest.approx(near_zero(plane) - near_zero(plane[4:, 4:]), abs=1e-3)
+
+
+def test_the_grid_of_jpeg_stays_where_it_is_in_the_middle_of_a_large_picture():
+    random = np.random.default_rng(0).integers(0, 256, (620, 636, 3)).astype(np.uint8)
+    smooth = kit.Perturbation(blur=2, jpeg_quality=50).apply(kit.Photo.from_array(random))
+    assert measure(smooth).blocking == pytest.approx(grid_zeros(smooth.pixels), abs=0.05)
+    assert measure(smooth).blocking > 0.2
+
+
+def test_colour_of_light_is_read_in_both_directions_and_not_from_single_pixels():
+    wall = flat(150, 50, 50, (96, 96))
+    wall[48:] += 80
+    wall[48:, :, 0] += 16
+    for pixels in (wall, np.swapaxes(wall, 0, 1)):
+        assert measured(pixels).warmth == pytest.approx(96 / 80)
+    wall[np.indices((96, 96)).sum(axis=0) % 2 == 0, 0] -= 20
+    assert measured(wall).warmth == pytest.approx(96 / 80)
+
+
+def test_every_quality_is_read_from_a_file():
+    small = kit.Photo.from_array(PHOTOS[0].pixels[:16, :16])
+    found = [jpeg_quality(saved(small, quality)) for quality in range(1, 101)]
+    assert found == list(range(1, 101))
+
+
+def test_levels_are_percentiles_of_the_luma():
+    ramp = np.repeat(np.tile(np.arange(101, dtype=np.uint8), (4, 1))[..., None], 3, axis=2)
+    assert (dark_level(ramp), bright_level(ramp), level_range(ramp)) == pytest.approx((5, 95, 90), abs=0.01)
+    assert relative_contrast(ramp) == pytest.approx(90 / 100, abs=1e-3)
+
+
+def test_edges_of_blocks_are_steps_on_the_grid_over_those_beside_it():
+    rows, columns = np.indices((64, 64))
+    stairs = (rows + columns + 4 * (rows // 8 + columns // 8)).astype(np.uint8)
+    assert block_edges(np.repeat(stairs[..., None], 3, axis=2)) == pytest.approx(5, rel=1e-3)
+    slope = (rows + columns).astype(np.uint8)
+    assert block_edges(np.repeat(slope[..., None], 3, axis=2)) == pytest.approx(1, rel=1e-3)
+
+
+def test_ratios_count_on_a_logarithmic_scale():
+    np.testing.assert_allclose(QUANTITIES["brightness"].scaled(np.array([8.0, 0.0])), [3, np.log2(1e-3)])
+    np.testing.assert_allclose(QUANTITIES["noise"].scaled(np.array([8.0, 0.0])), [8, 0])

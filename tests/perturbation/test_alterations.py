@@ -1,0 +1,128 @@
+"""Alterations of whole folders, beside what is worked out by hand."""
+
+import numpy as np
+import pytest
+
+import kit
+from kit.images.properties import QUANTITIES, as_row, jpeg_quality, measure
+from kit.perturbation.alterations import ALTERATIONS, mean_known, middle, responses, scaled_rows
+
+PHOTO = kit.samples.photos("photographs")[0]
+
+# Which way each moves the quantity that it is about.
+WAYS = {
+    "darker": -1,
+    "brighter": 1,
+    "flatter": -1,
+    "harder": 1,
+    "warmer": 1,
+    "cooler": -1,
+    "greener": 1,
+    "more magenta": -1,
+    "paler": -1,
+    "more colourful": 1,
+    "blurred": -1,
+    "sharpened": 1,
+    "noisy": 1,
+    "grainy": 1,
+    "compressed": 1,
+    "reduced": -1,
+    "enlarged": 1,
+    "cropped": -1,
+    "squeezed": -1,
+    "stretched": 1,
+    "narrower": -1,
+    "wider": 1,
+}
+
+
+def flat(red, green, blue, size=(40, 60)):
+    return kit.Photo.from_array(np.full((*size, 3), (red, green, blue), np.uint8))
+
+
+def test_every_alteration_moves_what_it_is_about_its_way_and_the_stronger_the_farther():
+    assert list(WAYS) == list(ALTERATIONS)
+    response = responses([middle(PHOTO)])
+    for row, (item, way) in enumerate(zip(ALTERATIONS.values(), WAYS.values(), strict=True)):
+        moved = way * response[row, :, list(QUANTITIES).index(item.quantity)]
+        assert moved[-1] > QUANTITIES[item.quantity].resolution, item.name
+        assert (np.diff(moved) > 0).all(), item.name
+
+
+def test_responses_are_means_of_differences_over_the_pictures():
+    photos = [middle(PHOTO, 64), flat(120, 90, 60)]
+    dark = [kit.Perturbation(brightness=0.6).apply(photo) for photo in photos]
+    before, after = (scaled_rows([as_row(measure(photo)) for photo in each]) for each in (photos, dark))
+    known = np.isfinite(after - before)
+    expected = np.where(known, after - before, 0).sum(axis=0)[known.any(axis=0)] / 2
+    received = responses(photos)[list(ALTERATIONS).index("darker"), 1]
+    np.testing.assert_allclose(received[known.any(axis=0)], expected, atol=1e-9)
+    # Light in stops: of what shows 60 %.
+    assert received[0] == pytest.approx(np.log2(0.6), abs=0.02)
+
+
+def test_a_mean_is_over_what_is_known():
+    table = np.array([[1, np.nan, np.nan], [3, 4, np.nan]])
+    np.testing.assert_array_equal(mean_known(table), [2, 4, np.nan])
+
+
+def test_colours_by_hand():
+    for name, strength, expected in [
+        ("warmer", 1.21, (110, 100, 91)),
+        ("cooler", 0.64, (80, 100, 125)),
+        ("greener", 1.15, (100, 115, 100)),
+        ("more magenta", 0.71, (100, 71, 100)),
+    ]:
+        altered = ALTERATIONS[name].apply(flat(100, 100, 100), strength)
+        assert altered.pixels[0, 0].tolist() == list(expected), name
+    assert ALTERATIONS["greener"].apply(flat(100, 250, 100), 1.4).pixels[0, 0, 1] == 255
+
+
+def test_sizes_by_hand():
+    for name, strength, expected in [
+        ("reduced", 0.5, (20, 30)),
+        ("enlarged", 2, (80, 120)),
+        ("cropped", 0.5, (20, 30)),
+        ("squeezed", 0.64, (50, 48)),
+        ("stretched", 1.5625, (32, 75)),
+        ("narrower", 0.5, (40, 30)),
+        ("wider", 0.5, (20, 60)),
+    ]:
+        assert ALTERATIONS[name].apply(flat(1, 2, 3), strength).size == expected, name
+    columns = kit.Photo.from_array(np.tile(np.arange(60, dtype=np.uint8), (40, 1)))
+    assert ALTERATIONS["narrower"].apply(columns, 0.5).pixels[0, :, 0].tolist() == list(range(15, 45))
+
+
+def test_noise_is_each_pictures_own_and_grain_the_same_in_all_channels():
+    for name in ("noisy", "grainy"):
+        fields = [
+            ALTERATIONS[name].apply(flat(level, level, level), 8).pixels.astype(float) - level
+            for level in (100, 100, 120)
+        ]
+        assert fields[0].std() == pytest.approx(8, rel=0.05)
+        np.testing.assert_array_equal(fields[0], fields[1])
+        assert abs(np.corrcoef(fields[0].ravel(), fields[2].ravel())[0, 1]) < 0.1
+        same = (fields[0] == fields[0][..., :1]).all()
+        assert same == (name == "grainy")
+
+
+def test_compressing_goes_through_a_file_whose_quality_can_be_read():
+    compressed = ALTERATIONS["compressed"].apply(middle(PHOTO, 64), 60.4)
+    assert jpeg_quality(compressed.file) == 60
+    assert compressed.name == PHOTO.name
+
+
+def test_the_middle_keeps_the_grid_of_jpeg():
+    places = np.indices((300, 330)).sum(axis=0).astype(np.uint8)
+    photo = kit.Photo.from_array(places)
+    # 22 and 37 pixels beyond 256 on each side: two and four whole blocks.
+    np.testing.assert_array_equal(middle(photo).pixels[..., 0], places[16:272, 32:288])
+    assert middle(photo, 400) is photo
+
+
+def test_other_measures_speak_for_what_hardly_shows():
+    assert ALTERATIONS["darker"].about == {"brightness", "highlights", "shadows"}
+    assert ALTERATIONS["harder"].about == {"contrast", "highlights", "shadows"}
+    assert ALTERATIONS["grainy"].about == {"noise", "colour_noise"}
+    assert ALTERATIONS["compressed"].about == {"blocking", "jpeg_quality"}
+    assert ALTERATIONS["blurred"].about == {"sharpness"}

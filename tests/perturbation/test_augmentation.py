@@ -1,0 +1,99 @@
+"""Augmentation, beside what is worked out by hand."""
+
+import numpy as np
+import pytest
+
+from kit.perturbation.augmentation import Augmentation
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (200, 6, 7, 3), dtype=np.uint8)
+
+
+def changed(pictures=PICTURES, seed=1, **settings):
+    return Augmentation(**settings)(pictures, np.random.default_rng(seed))
+
+
+def test_nothing_asked_for_changes_nothing_and_copies():
+    result = changed()
+    assert np.array_equal(result, PICTURES)
+    assert not np.shares_memory(result, PICTURES)
+
+
+def test_about_half_are_mirrored_and_the_others_are_left():
+    result = changed(mirror=True)
+    mirrored = (result == PICTURES[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert 70 < mirrored.sum() < 130
+    assert np.array_equal(result[~mirrored], PICTURES[~mirrored])
+
+
+def test_a_shift_moves_by_whole_pixels_and_leaves_black():
+    dot = np.zeros((300, 5, 5, 1), np.uint8)
+    dot[:, 2, 2] = 9
+    result = changed(dot, shift=2)
+    assert {tuple(place) for place in np.argwhere(result)[:, 1:3]} == {
+        (row, column) for row in range(5) for column in range(5)
+    }
+    assert (result.sum(axis=(1, 2, 3)) == 9).all()
+
+
+def test_fixed_bounds_give_a_factor_and_levels_in_that_order():
+    grey = np.array([0, 100, 200], np.uint8).reshape(1, 1, 3, 1)
+    assert changed(grey, brightness=(0.5, 0.5), added=(80, 80)).ravel().tolist() == [80, 130, 180]
+    assert changed(grey, added=(80, 80)).ravel().tolist() == [80, 180, 255]
+
+
+def test_factors_are_as_often_below_one_as_above():
+    grey = np.full((2000, 1, 1, 1), 20, np.uint8)
+    result = changed(grey, brightness=(0.1, 10)).ravel()
+    assert (result.min(), result.max()) == (2, 200)
+    assert (result > 20).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_levels_are_drawn_evenly_and_for_each_picture_by_itself():
+    grey = np.full((2000, 1, 1, 1), 100, np.uint8)
+    result = changed(grey, added=(-50, 50)).ravel()
+    assert np.histogram(result, 10, (50, 150))[0] == pytest.approx(200, abs=5 * np.sqrt(200))
+    assert (result.min(), result.max()) == (50, 150)
+
+
+def test_values_are_clipped_once_at_the_end():
+    grey = np.array([100, 200], np.uint8).reshape(1, 1, 2, 1)
+    assert changed(grey, brightness=(2, 2), added=(-200, -200)).ravel().tolist() == [0, 200]
+
+
+def test_noise_of_the_channels_has_nothing_in_common():
+    noisy = changed(np.full((4, 50, 50, 3), 128, np.uint8), noise=30).reshape(-1, 3).astype(float)
+    assert np.abs(np.corrcoef(noisy.T)[np.triu_indices(3, 1)]).max() < 5 / np.sqrt(len(noisy))
+
+
+def test_noise_is_drawn_up_to_its_highest_deviation():
+    grey = np.full((400, 20, 20, 1), 128, np.uint8)
+    deviations = changed(grey, noise=30).astype(float).std(axis=(1, 2, 3))
+    # Evenly from 0 to 30: mean 15.
+    assert deviations.mean() == pytest.approx(15, abs=1)
+    assert deviations.max() < 33
+
+
+def test_a_seed_decides():
+    settings = {"mirror": True, "shift": 1, "brightness": (0.5, 2), "added": (-9, 9), "noise": 9}
+    assert np.array_equal(changed(**settings), changed(**settings))
+    assert not np.array_equal(changed(**settings), changed(seed=2, **settings))
+
+
+def test_it_prints_what_is_changed():
+    assert repr(Augmentation(shift=2, added=(0, 80))) == "Augmentation(shift=2, added=(0, 80))"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"shift": -1}, ValueError),
+        ({"shift": 0.5}, ValueError),
+        ({"noise": 256}, ValueError),
+        ({"brightness": (0, 1)}, ValueError),
+        ({"added": (5, -5)}, ValueError),
+        ({"added": 5}, TypeError),
+    ],
+)
+def test_other_settings_are_refused(settings, error):
+    with pytest.raises(error, match=r"Expected .*, received "):
+        Augmentation(**settings)

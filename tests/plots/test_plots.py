@@ -1,0 +1,149 @@
+"""Figures are PNG pictures with alternative text, and leave pyplot alone."""
+
+import subprocess
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit import plots, samples
+from kit.robustness.costs import Cost
+from kit.validation import CrossValidation, Fold, LearningCurve, Point, accuracy_interval
+from kit.validation.calibration.binning import Bin
+
+COSTS = (
+    Cost("", "as in training", 0.9, 0.0, 0.8, 0.8, 0.0),
+    Cost("missing_scaling", "Scaling: left out", 0.1, 0.9, 0.1, 0.4, 0.2),
+)
+
+
+def size(figure):
+    return Image.open(BytesIO(figure.data)).size
+
+
+def test_the_costs_are_told_in_words_too():
+    figure = plots.cost_figure(COSTS)
+    assert size(figure)[0] > 300
+    assert figure.alt.startswith("Horizontal bars for 2 preprocessings. As in training 90% of the pictures")
+    assert "Scaling: left out (10%)" in figure.alt
+
+
+def test_pictures_carry_their_titles_as_alternative_text():
+    black = np.zeros((4, 4, 3), np.uint8)
+    figure = plots.picture_figure([("one", black), ("two", black), ("three", black)], columns=2)
+    assert figure.alt == "3 pictures: one; two; three."
+    width, height = size(figure)
+    assert height > width / 2
+
+
+def test_confidences_are_told_in_words_too():
+    kinds = {"good data": np.array([0.9, 1.0]), "bad data": np.array([0.5, 0.7])}
+    figure = plots.confidence_figure([("made up", kinds), ("real", {"good data": np.array([0.8])})])
+    assert figure.alt == (
+        "Histograms of confidence. made up: mean confidence 95% on good data, 60% on bad data."
+        " real: mean confidence 80% on good data."
+    )
+    assert size(figure)[0] > 500
+
+
+def test_reliability_is_told_in_words_too():
+    bins = (Bin(0.4, 0.6, 10, 0.5, 0.2, (0.1, 0.5)), Bin(0.8, 1.0, 30, 0.9, 0.8, (0.6, 0.9)))
+    figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
+    # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
+    assert figure.alt == (
+        "Reliability diagrams. before: 65% right at a mean confidence of 80% on 40 pictures, calibration"
+        " error 0.150. after: 80% right at a mean confidence of 90% on 30 pictures, calibration error 0.100."
+    )
+    width, height = size(figure)
+    assert width > height > 300
+
+
+def test_pyplot_is_not_imported():
+    code = (
+        "import sys, numpy, kit; kit.plots.picture_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))]);"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def clothes_swept(perturbations, **settings):
+    photos = samples.photos("fashion_mnist")[:4]
+    return kit.sweep(samples.classifier("fashion_mnist"), photos, perturbations, progress=False, **settings)
+
+
+def test_a_curve_tells_its_range_and_marks_its_flips():
+    sweep = clothes_swept({"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4])
+    figure = plots.sweep_figure(sweep)
+    low, high = sweep.accuracy().min(), sweep.accuracy().max()
+    assert figure.alt.startswith(f"Curves over noise for 4 pictures: accuracy from {low:.0%} to {high:.0%};")
+    assert figure.alt.endswith(f"{len(sweep.flips)} flips marked.")
+    assert size(figure)[0] > 300
+
+
+def test_absent_values_and_listed_perturbations_are_places_on_a_curve():
+    assert plots.sweep_figure(clothes_swept({"jpeg_quality": (None, 50, 5)})).alt.startswith(
+        "Curves over jpeg_quality"
+    )
+    listed = [kit.Perturbation(), kit.Perturbation(noise=50)]
+    assert plots.sweep_figure(clothes_swept(listed)).alt.startswith(
+        "Curves over 2 perturbations for 4 pictures"
+    )
+
+
+def test_two_axes_are_heat_maps_and_three_are_refused():
+    grid = {"brightness": (0.2, 1, 2), "noise": (0, 50)}
+    one = plots.sweep_figure(clothes_swept(grid))
+    two = plots.sweep_figure(clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4]))
+    assert one.alt.startswith("Heat maps over brightness and noise for 4 pictures: mean confidence from")
+    assert size(two)[0] > 1.5 * size(one)[0]
+    with pytest.raises(ValueError, match="Expected a sweep with at most two axes, received 3"):
+        plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
+
+
+def test_scores_are_boxes_beside_their_threshold():
+    foreign = {"digits": np.array([4.0, 6.0]), "noise": np.array([7.0, 8.0])}
+    figure = plots.novelty_figure(np.array([0.0, 1.0, 2.0, 6.0]), foreign, 5)
+    assert figure.alt == (
+        "Boxes of scores for 3 sets of pictures. Above the threshold: ordinary 25%, digits 50%, noise 100%."
+    )
+    assert size(figure)[0] > 300
+
+
+def test_shares_are_groups_of_bars():
+    figure = plots.accuracy_figure(
+        {"dark": {"before": 0.2, "AdaBN": 0.85}, "noisy": {"before": 0.1, "AdaBN": 0.7}}
+    )
+    assert figure.alt == (
+        "Bars of the share of pictures answered rightly. dark: before 20%, AdaBN 85%."
+        " noisy: before 10%, AdaBN 70%."
+    )
+    assert size(figure)[0] > 600
+
+
+def test_a_learning_curve_tells_its_points_and_their_intervals():
+    points = (Point(500, 0.98, accuracy_interval(9, 10)), Point(10_000, 0.995, accuracy_interval(1880, 2000)))
+    figure = plots.learning_curve_figure(LearningCurve(points, (500, 10_000)))
+    assert figure.alt == (
+        "Learning curve, validation accuracy with 95% confidence."
+        " 500 pictures: 90.0% (59.6% to 98.2%), training 98.0%;"
+        " 10,000 pictures: 94.0% (92.9% to 95.0%), training 99.5%."
+    )
+    assert size(figure)[0] > 300
+
+
+def test_folds_are_told_with_their_mean_and_corrected_interval():
+    def cross_validation(*right):
+        four = tuple(Fold(75, 25, count, count / 25) for count in right)
+        return CrossValidation(four, 4, np.zeros(100, int), np.zeros(100, int))
+
+    figure = plots.folds_figure(cross_validation(20, 21, 22, 23))
+    # 0.86 and 3.182446 (t with 3 degrees of freedom) times 0.0516398 times the root of 1/4 + 25/75.
+    assert figure.alt == (
+        "Accuracy on 4 folds: 80.0%, 84.0%, 88.0%, 92.0%; mean 86.0%,"
+        " 95% confidence 73.4% to 98.6% (Nadeau-Bengio)."
+    )
+    assert size(figure)[0] > 300
+    assert plots.folds_figure(cross_validation(20)).alt == "Accuracy on 1 of 4 folds: 80.0%; mean 80.0%."

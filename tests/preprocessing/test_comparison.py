@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from kit.images import Decoding, Photo
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.comparison import Comparison, held, step_difference
+from kit.preprocessing.scaling import Scaling
+
+PHOTO = Photo.from_array(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8), "noise")
+HERE = Preprocessing((32, 32), scaling="-1..1")
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+# change, what is said, the first step that parts on a photo
+CASES = [
+    ({"scaling": "0..1"}, f"scaling: {MINUS}1..1 here, 0..1 there", "scale"),
+    ({"scaling": ()}, f"scaling: {MINUS}1..1 here, 0..255 there", "scale"),
+    ({"size": (32, 48)}, f"size: 32{TIMES}32 here, 32{TIMES}48 there", "resize"),
+    ({"filter": "nearest"}, "filter: bilinear here, nearest there", "resize"),
+    ({"fit": "crop", "crop_fraction": 0.875}, "fit: squash here, crop of 87.5 % there", "resize"),
+    ({"fit": "letterbox"}, "fit: squash here, letterbox on (0, 0, 0) there", "resize"),
+    ({"thumbnail": (9, 9)}, f"thumbnail: none here, at most 9{TIMES}9 first there", "thumbnail"),
+    ({"channels": "bgr"}, "channels: rgb here, bgr there", "channels"),
+    ({"invert": True}, "polarity: as it is here, inverted there", "invert"),
+    ({"cast": "uint8"}, "cast: none here, to uint8 after scaling there", "cast"),
+    ({"layout": "transposed"}, "layout: channels_last here, transposed there", "layout"),
+    ({"layout": "channels_first"}, "layout: channels_last here, channels_first there", "layout"),
+    ({"decoding": Decoding(exif=False)}, "EXIF orientation: applied here, ignored there", None),
+    ({"decoding": Decoding(matte=None)}, "alpha: laid over (255, 255, 255) here, dropped there", None),
+    ({"decoding": Decoding(depth="clip")}, "16 bit: divided by 257 here, cut at 255 there", None),
+]
+
+
+@pytest.mark.parametrize(("changes", "words", "step"), CASES)
+def test_each_difference_is_named_in_words_and_found_on_a_photo(changes, words, step):
+    comparison = HERE.compare(HERE.replace(**changes), PHOTO)
+    assert comparison.differences == (words,)
+    assert comparison.first_step == step
+    assert not comparison.equal
+
+
+def test_differences_come_in_the_order_of_the_pipeline():
+    other = HERE.replace(layout="transposed", scaling="0..1", filter="box", channels="bgr")
+    names = [text.split(":")[0] for text in HERE.compare(other).differences]
+    assert names == ["filter", "channels", "scaling", "layout"]
+    assert HERE.compare(other).first_step is None
+    assert HERE.compare(other, PHOTO).first_step == "resize"
+
+
+def test_every_step_has_its_figures():
+    grey = Photo.from_array(np.full((8, 8, 3), 51, np.uint8), "grey")
+    comparison = HERE.compare(HERE.replace(scaling="0..1"), grey)
+    steps = {step.name: step for step in comparison.steps}
+    assert list(steps) == ["decode", "thumbnail", "resize", "channels", "invert", "scale", "cast", "layout"]
+    assert steps["resize"].difference == 0
+    assert steps["scale"].difference == pytest.approx(0.8)
+    assert steps["scale"].here == held(
+        np.full((32, 32, 3), np.float32(51) / np.float32(127.5) - np.float32(1))
+    )
+    assert steps["layout"].there.shape == (1, 32, 32, 3)
+
+
+def test_equal_is_said_plainly():
+    comparison = HERE.compare(HERE.replace(), PHOTO)
+    assert comparison.equal
+    assert str(comparison).splitlines()[:2] == [
+        "No difference in the steps.",
+        "On noise, the tensors are equal.",
+    ]
+
+
+def test_a_scaling_written_differently_is_no_difference():
+    other = HERE.replace(scaling=Scaling(255, 0.5, 0.5))
+    comparison = HERE.compare(other, PHOTO)
+    assert comparison.equal
+    assert comparison.notes == ("the scalings are written differently and agree up to rounding",)
+    centred = HERE.replace(scaling=Scaling(255, 0.485, 0.229))
+    rounded = centred.compare(HERE.replace(scaling=Scaling(255 * 0.229, 0.485 / 0.229)), PHOTO)
+    assert "On noise, the tensors agree up to rounding." in str(rounded)
+
+
+def test_what_is_left_out_on_one_side_is_named_once():
+    assert HERE.compare(HERE.replace(size=None, filter="box", fit="crop")).differences == (
+        f"size: 32{TIMES}32 here, as it comes there",
+    )
+    assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
+
+
+def test_tensors_of_different_shapes_part_without_a_figure():
+    step = step_difference("resize", np.zeros((2, 2, 3), np.uint8), np.ones((3, 2, 3), np.uint8))
+    assert step.difference is None
+    assert step.parts
+    assert str(step) == "resize: shapes differ; uint8 (2, 2, 3), 0..0 here, uint8 (3, 2, 3), 1..1 there"
+
+
+def test_values_that_are_no_numbers_part_the_tensors():
+    assert step_difference("scale", np.zeros(3, np.float32), np.float32([0, np.nan, 0])).parts
+
+
+def test_comparisons_print_and_compare_alike_every_time():
+    first, second = (HERE.compare(HERE.replace(scaling="0..1"), PHOTO) for _ in range(2))
+    assert first == second
+    assert (repr(first), str(first)) == (repr(second), str(second))
+    assert repr(Comparison()).startswith("Comparison(")
+
+
+def test_only_preprocessings_and_functions_are_compared():
+    with pytest.raises(TypeError, match="a Preprocessing or a function to compare with, received 'imagenet'"):
+        HERE.compare("imagenet")

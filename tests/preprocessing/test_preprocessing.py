@@ -1,0 +1,313 @@
+import json
+import pickle
+from dataclasses import FrozenInstanceError, fields
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kit.images import Decoding, Photo, load_image
+from kit.preprocessing import ARTICLE, Preprocessing
+from kit.preprocessing.scaling import SCALINGS, Scaling
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+PHOTO = Photo.from_array(PIXELS)
+FANCY = Preprocessing(
+    size=(31, 57),
+    filter="lanczos",
+    fit="letterbox",
+    crop_fraction=0.9,
+    fill=(1, 2, 3),
+    thumbnail=(40, 40),
+    channels="bgr",
+    invert=True,
+    scaling=(Scaling(255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), Scaling(3, 0.1, None)),
+    cast="uint8",
+    layout="channels_first",
+    decoding=Decoding(exif=False, matte=None, depth="clip"),
+    notes=("a note",),
+)
+
+
+# The article's three functions -----------------------------------------------------------------------------
+
+
+def resized(pixels):
+    return np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR))
+
+
+def literal_training(pixels):
+    x = resized(pixels).astype(np.float32) / np.float32(255)
+    mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+    std = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+    x = (x - mean) / std
+    return np.transpose(x, (2, 0, 1))[np.newaxis]
+
+
+def literal_incorrect_inference(pixels):
+    return np.transpose(resized(pixels).astype(np.float32) / np.float32(255), (2, 0, 1))[np.newaxis]
+
+
+def literal_correct_inference(pixels):
+    return literal_training(pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "literal"),
+    [
+        ("training", literal_training),
+        ("inference_incorrect", literal_incorrect_inference),
+        ("inference_correct", literal_correct_inference),
+    ],
+)
+def test_the_three_functions_of_the_article_are_three_values(name, literal):
+    result = ARTICLE[name].apply(PHOTO)
+    assert result.shape == (1, 3, 224, 224)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, literal(PIXELS))
+
+
+def test_the_articles_mistake_is_named_and_its_remedy_is_equal():
+    training = ARTICLE["training"]
+    assert training == ARTICLE["inference_correct"]
+    comparison = training.compare(ARTICLE["inference_incorrect"], PHOTO)
+    assert comparison.first_step == "scale"
+    assert comparison.differences[0].startswith("scaling: imagenet")
+    assert comparison.differences[0].endswith("0..1 there")
+
+
+# Steps -----------------------------------------------------------------------------------------------------
+
+
+def test_steps_run_in_their_order_and_end_in_the_tensor():
+    steps = FANCY.steps(PHOTO)
+    names = [step.name for step in steps]
+    assert names == ["decode", "thumbnail", "resize", "channels", "invert", "scale", "cast", "layout"]
+    shapes = [step.array.shape for step in steps]
+    assert shapes == [(90, 120, 3), (30, 40, 3), *[(31, 57, 3)] * 5, (1, 3, 31, 57)]
+    np.testing.assert_array_equal(steps[-1].array, FANCY.apply(PHOTO))
+
+
+def test_steps_are_read_only_and_print_alike_every_time():
+    step = Preprocessing(size=None).steps(Photo.from_array(np.full((2, 2, 3), 7, np.uint8)))[0]
+    assert repr(step) == "Step('decode', uint8 (2, 2, 3), 7..7)"
+    with pytest.raises(ValueError, match="read-only"):
+        step.array[0] = 0
+
+
+def test_channels_come_before_scaling_so_that_means_are_in_their_order():
+    black = Photo.from_array(np.zeros((1, 1, 3), np.uint8))
+    result = Preprocessing(size=None, channels="bgr", scaling=Scaling(mean=(1, 2, 3))).apply(black)
+    np.testing.assert_array_equal(result.ravel(), [-1, -2, -3])
+    red = Photo.from_array(np.uint8([[[255, 0, 0]]]))
+    result = Preprocessing(size=None, channels="bgr", invert=True, scaling="0..1").apply(red)
+    np.testing.assert_array_equal(result.ravel(), [1, 1, 0])
+
+
+def test_every_step_can_be_left_out():
+    bare = Preprocessing(size=None)
+    np.testing.assert_array_equal(bare.apply(PHOTO), PIXELS[None].astype(np.float32))
+    assert bare.input_shape is None
+
+
+def test_the_tensor_is_new_memory_and_the_photo_stays_as_it_is():
+    result = Preprocessing(size=None).apply(PHOTO)
+    result += 1
+    np.testing.assert_array_equal(PHOTO.pixels, PIXELS)
+    assert Preprocessing().apply(PHOTO).flags.writeable
+
+
+@pytest.mark.parametrize("name", ["bilinear", "tf_bilinear", "tf_bicubic_antialias"])
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray", "gray_rgb"])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first", "transposed", "reshaped"])
+def test_the_tensor_has_the_shape_that_is_promised(layout, channels, name):
+    preprocessing = Preprocessing((20, 30), name, channels=channels, layout=layout)
+    height, width, count = preprocessing.input_shape
+    expected = {"channels_first": (1, count, height, width), "transposed": (1, width, height, count)}
+    result = preprocessing.apply(PHOTO)
+    assert result.shape == expected.get(layout, (1, height, width, count))
+    assert result.dtype == np.float32
+    assert result.flags.c_contiguous
+
+
+def test_a_photo_is_decoded_as_the_preprocessing_says(tmp_path):
+    path = tmp_path / "alpha.png"
+    Image.fromarray(np.uint8([[[200, 100, 50, 0]]]), "RGBA").save(path)
+    shown = Preprocessing(size=None).apply(path).ravel()
+    hidden = Preprocessing(size=None, decoding=Decoding(matte=None)).apply(load_image(path)).ravel()
+    assert (shown.tolist(), hidden.tolist()) == ([255, 255, 255], [200, 100, 50])
+
+
+def test_a_thumbnail_loses_detail():
+    sharp = Preprocessing((64, 64), scaling="0..1").apply(PHOTO)
+    soft = Preprocessing((64, 64), thumbnail=(16, 16), scaling="0..1").apply(PHOTO)
+    assert soft.std() < 0.6 * sharp.std()
+
+
+def test_a_cast_after_scaling_leaves_little():
+    assert set(np.unique(Preprocessing(scaling="0..1", cast="uint8").apply(PHOTO))) <= {0.0, 1.0}
+
+
+# The picture in a tensor -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCALINGS)
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first", "transposed", "reshaped"])
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_picture_undoes_everything_but_resizing(name, layout, invert):
+    for channels in ("rgb", "bgr"):
+        p = Preprocessing(None, scaling=name, layout=layout, channels=channels, invert=invert)
+        np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
+        np.testing.assert_array_equal(p.picture(p.apply(PHOTO)[0]), PIXELS)
+
+
+def test_scalings_are_undone_in_reverse():
+    p = Preprocessing(None, scaling=("0..1", Scaling(mean=0.5, std=2)))
+    np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
+
+
+def test_a_picture_of_one_channel_is_grey():
+    p = Preprocessing(None, channels="gray", scaling="0..1")
+    luma = np.asarray(Image.fromarray(PIXELS).convert("L"))
+    np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), np.stack([luma] * 3, axis=-1))
+
+
+def test_a_missing_scaling_is_seen_as_white():
+    tensor = Preprocessing(size=None).apply(Photo.from_array(np.uint8([[[0, 1, 2]], [[3, 128, 255]]])))
+    seen = Preprocessing(scaling="-1..1").picture(tensor)
+    assert seen.tolist() == [[[128, 255, 255]], [[255, 255, 255]]]
+    assert Preprocessing(scaling="-1..1").picture(np.full((1, 1, 3), np.nan)).tolist() == [[[0, 0, 0]]]
+
+
+def test_a_tensor_of_another_layout_has_no_picture():
+    with pytest.raises(ValueError, match=r"\(1, H, W, 3\) or \(H, W, 3\), received \(1, 3, 8, 8\)"):
+        Preprocessing().picture(np.zeros((1, 3, 8, 8)))
+    with pytest.raises(ValueError, match=r"\(1, 3, H, W\) or \(3, H, W\), received \(2, 3, 8, 8\)"):
+        Preprocessing(layout="channels_first").picture(np.zeros((2, 3, 8, 8)))
+
+
+# The value -------------------------------------------------------------------------------------------------
+
+
+def test_it_is_frozen_comparable_hashable_and_can_be_pickled():
+    with pytest.raises(FrozenInstanceError):
+        FANCY.size = (1, 1)
+    assert pickle.loads(pickle.dumps(FANCY)) == FANCY  # noqa: S301  our own
+    assert len({FANCY, FANCY.replace(), FANCY.replace(invert=False)}) == 2
+    assert FANCY.replace(notes=()) == FANCY
+
+
+def test_scaling_is_frozen_too():
+    with pytest.raises(FrozenInstanceError):
+        FANCY.scaling = ()
+
+
+def test_scaling_may_be_given_in_every_form():
+    named = Preprocessing(scaling="imagenet")
+    assert (
+        named == Preprocessing(scaling=SCALINGS["imagenet"]) == Preprocessing(scaling=SCALINGS["imagenet"][0])
+    )
+    assert named.scaling == SCALINGS["imagenet"]
+
+
+@pytest.mark.parametrize("value", [FANCY, Preprocessing(), *ARTICLE.values()])
+def test_its_repr_can_be_run(value):
+    names = {"Preprocessing": Preprocessing, "Scaling": Scaling, "Decoding": Decoding}
+    assert eval(repr(value), names) == value  # noqa: S307  that is the point
+    assert repr(Preprocessing(scaling="-1..1")) == "Preprocessing(scaling='-1..1')"
+
+
+@pytest.mark.parametrize(
+    "value", [FANCY, Preprocessing(size=None), Preprocessing(scaling=Scaling(1 / 3, 0.1))]
+)
+def test_json_gives_back_the_same_value_and_the_same_bits(value):
+    back = Preprocessing.from_json(value.to_json())
+    assert back == value
+    assert back.notes == value.notes
+    np.testing.assert_array_equal(back.apply(PHOTO), value.apply(PHOTO))
+
+
+def test_json_names_every_field_and_its_version():
+    data = json.loads(Preprocessing().to_json())
+    assert set(data) == {part.name for part in fields(Preprocessing)} | {"format", "version"}
+    assert (data["format"], data["version"]) == ("kit.preprocessing", 1)
+
+
+def test_json_may_leave_fields_out_and_name_scalings():
+    few = {"format": "kit.preprocessing", "version": 1, "scaling": "-1..1", "size": [8, 9]}
+    assert Preprocessing.from_dict(few) == Preprocessing((8, 9), scaling="-1..1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"version": 2}, ValueError, r"version 1, received \('kit.preprocessing', 2\)"),
+        ({"format": None}, ValueError, "Preprocessing.from_config"),
+        ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
+        ({"size": "224"}, TypeError, "size as whole numbers"),
+        ({"size": [224.0, 224]}, TypeError, "size as whole numbers"),
+        ({"invert": 1}, TypeError, "invert as True or False"),
+        ({"crop_fraction": "0.9"}, TypeError, "crop_fraction as a number"),
+        ({"scaling": 255}, TypeError, "scaling"),
+        ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
+        ({"scaling": [{"divisor": 255, "men": 1}]}, TypeError, r"received 'men'; did you mean 'mean'\?"),
+        ({"decoding": {"exiff": True}}, TypeError, r"did you mean 'exif'\?"),
+        ({"decoding": True}, TypeError, "decoding as a JSON object"),
+        ({"notes": "text"}, TypeError, "notes as texts"),
+        ({"cast": True}, TypeError, "the cast as text"),
+    ],
+)
+def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
+    data = {**Preprocessing().to_dict(), **changes}
+    with pytest.raises(error, match=message) as refused:
+        Preprocessing.from_json(json.dumps(data))
+    assert "\n" not in str(refused.value)
+
+
+def test_text_that_is_no_json_is_refused():
+    with pytest.raises(ValueError, match="a preprocessing as JSON"):
+        Preprocessing.from_json("{")
+    with pytest.raises(TypeError, match="as a JSON object, received list"):
+        Preprocessing.from_json("[]")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
+        ({"fit": "corp"}, ValueError, r"did you mean 'crop'\?"),
+        ({"layout": "channel_first"}, ValueError, r"did you mean 'channels_first'\?"),
+        ({"channels": "RGBA"}, ValueError, r"did you mean 'rgb'\?"),
+        ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
+        ({"scaling": "1/255"}, ValueError, r"received '1/255'; use '0..1'"),
+        ({"cast": "int8"}, ValueError, r"did you mean 'uint8'\?"),
+        ({"size": (-1, 224)}, ValueError, r"within 1..16384, received \(-1, 224\)"),
+        ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
+        ({"thumbnail": (0, 1)}, ValueError, "thumbnail within"),
+        ({"fill": (0, 0, 256)}, ValueError, "fill within 0..255"),
+        ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
+        ({"crop_fraction": 1.5}, ValueError, "above 0 and up to 1"),
+        ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
+        ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
+        ({"decoding": None}, TypeError, "kit.images.Decoding"),
+        ({"filtr": "box"}, TypeError, r"received 'filtr'; did you mean 'filter'\?"),
+    ],
+)
+def test_what_cannot_be_applied_is_refused_in_one_line(changes, error, message):
+    with pytest.raises(error, match=message) as refused:
+        Preprocessing().replace(**changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_description_has_a_line_for_every_step_that_does_something():
+    assert len(Preprocessing(size=None).describe()) == 4
+    text = "\n".join(FANCY.describe())
+    for word in (
+        "EXIF orientation ignored",
+        "at most 40",
+        "lanczos",
+        "letterbox on (1, 2, 3)",
+        "bgr",
+        "channels_first",
+    ):
+        assert word in text

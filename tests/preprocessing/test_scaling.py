@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from kit.preprocessing.scaling import (
+    SCALINGS,
+    Scaling,
+    affine,
+    as_scalings,
+    same_scaling,
+    scale_in_place,
+    scaling_name,
+    scaling_words,
+)
+
+IMAGENET = SCALINGS["imagenet"][0]
+
+
+def test_divides_then_subtracts_then_divides_again():
+    x = np.full((1, 1, 3), 100, dtype=np.float32)
+    result = Scaling(50, mean=(1, 2, 3), std=(1, 2, 4)).apply(x)
+    np.testing.assert_array_equal(result, np.float32([[[1.0, 0.0, -0.25]]]))
+
+
+@pytest.mark.parametrize(
+    ("name", "black", "white"),
+    [("0..255", 0, 255), ("0..1", 0, 1), ("-1..1", -1, 1), ("lite", -127 / 128, 1)],
+)
+def test_named_scalings_send_black_and_white_where_their_name_says(name, black, white):
+    x = np.array([0, 255], dtype=np.float32).reshape(1, 2, 1)
+    np.testing.assert_allclose(scale_in_place(x, SCALINGS[name]).ravel(), [black, white], rtol=1e-7)
+
+
+def test_caffe_subtracts_its_means_in_the_order_blue_green_red():
+    scaled = SCALINGS["caffe"][0].apply(np.zeros((1, 1, 3), np.float32))
+    np.testing.assert_array_equal(scaled.ravel(), np.float32([-103.939, -116.779, -123.68]))
+
+
+def test_every_value_is_scaled_in_float32_one_operation_at_a_time():
+    x = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.float32)
+    expected = (x / np.float32(255) - np.float32(IMAGENET.mean)) / np.float32(IMAGENET.std)
+    result = IMAGENET.apply(x)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_apply_leaves_its_argument_alone_and_scale_in_place_does_not():
+    x = np.full((2, 2, 3), 255, np.float32)
+    IMAGENET.apply(x)
+    assert np.all(x == 255)
+    assert scale_in_place(x, SCALINGS["0..1"]) is x
+    assert np.all(x == 1)
+
+
+def test_a_tuple_of_scalings_is_applied_in_order():
+    x = scale_in_place(np.full((1, 1, 3), 255, np.float32), as_scalings(("0..1", Scaling(5))))
+    np.testing.assert_array_equal(x.ravel(), np.float32([0.2] * 3))
+
+
+@pytest.mark.parametrize(
+    "scaling", [*SCALINGS["imagenet"], *SCALINGS["-1..1"], Scaling(3, None, 2), Scaling(1, 5)]
+)
+def test_invert_undoes_apply(scaling):
+    x = np.random.default_rng(1).uniform(0, 255, (4, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(scaling.invert(scaling.apply(x)), x, atol=1e-4)
+
+
+def test_affine_is_the_straight_line_through_black_and_white():
+    slope, offset = affine(as_scalings(("0..1", Scaling(1, 0.5, 0.25))))
+    assert (float(slope), float(offset)) == (pytest.approx(4 / 255), -2)
+
+
+def test_ways_to_write_one_scaling_are_recognised_and_others_are_not():
+    written = (Scaling(255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),)
+    assert same_scaling(written, SCALINGS["-1..1"])
+    assert scaling_name(written) == "-1..1"
+    assert not same_scaling(SCALINGS["lite"], SCALINGS["-1..1"])
+    assert scaling_name((Scaling(256),)) is None
+
+
+def test_scalings_are_described_by_name_or_formula():
+    assert scaling_words(()) == "0..255"
+    assert scaling_words(SCALINGS["-1..1"]) == "\N{MINUS SIGN}1..1"
+    assert scaling_words((Scaling(2, 3, 4),)) == "(x / 2 \N{MINUS SIGN} 3) / 4"
+    assert scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"
+
+
+def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
+    assert Scaling(255, [0.5, 0.25], np.array([1, 2])) == Scaling(255.0, (0.5, 0.25), (1.0, 2.0))
+    assert eval(repr(IMAGENET), {"Scaling": Scaling}) == IMAGENET  # noqa: S307  a repr can be run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"std": 0}, ValueError, "a std other than 0"),
+        ({"std": (1, 0)}, ValueError, "a std other than 0"),
+        ({"divisor": 0}, ValueError, "a divisor other than 0"),
+        ({"divisor": float("inf")}, ValueError, "finite divisor"),
+        ({"mean": (1, 2), "std": (1, 2, 3)}, ValueError, "received 2 and 3 values"),
+        ({"mean": ()}, ValueError, "one mean per channel"),
+        ({"mean": "0.5"}, TypeError, "mean as a number"),
+        ({"std": (True, 1)}, TypeError, "std as a number"),
+    ],
+)
+def test_scalings_that_cannot_scale_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Scaling(**arguments)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one():
+    with pytest.raises(ValueError, match=r"did you mean 'imagenet'\?"):
+        as_scalings("imagnet")
+    with pytest.raises(TypeError, match="a Scaling or a tuple of them, received 255"):
+        as_scalings(255)

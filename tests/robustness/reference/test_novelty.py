@@ -1,0 +1,427 @@
+"""Pictures that are none of the classes are told from ordinary ones, at a stated rate of errors."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import mahalanobis
+from scipy.special import logsumexp
+from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
+
+import kit
+from kit import samples
+from kit.classifier import archive
+from kit.classifier.activations.intermediate import Inside
+from kit.classifier.runtime.engine import LiteEngine
+from kit.diagnosis.out_of_distribution import _at_least, _judged, _profile_chances, out_of_distribution
+from kit.robustness.reference.activation_distance import distances
+from kit.robustness.reference.novelty_scores import combined, energy, fit_features, statistics
+from kit.samples import OUTLIERS, outliers
+from tests import networks
+
+HELD = 1000
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("fashion_mnist")
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    """Held-back pictures for thresholds, and others."""
+    photos = samples.photos("fashion_mnist")
+    return photos[:HELD], photos[HELD:]
+
+
+@pytest.fixture(scope="module")
+def novelty(classifier, clothes):
+    return kit.fit_novelty(classifier, list(samples.fashion_mnist_arrays("train")[0]), clothes[0])
+
+
+@pytest.fixture(scope="module")
+def ordinary(novelty, clothes):
+    return novelty.scores(clothes[1])
+
+
+def area(ordinary, foreign):
+    truth = np.repeat([0, 1], [len(ordinary), len(foreign)])
+    return roc_auc_score(truth, np.concatenate([ordinary, foreign]))
+
+
+# Judged
+
+
+@pytest.mark.parametrize("name", ["digits", "noise", "inverted", "textures"])
+def test_foreign_pictures_are_told_from_clothes(novelty, ordinary, name):
+    scores = novelty.scores(list(outliers(name)))["combined"]
+    assert area(ordinary["combined"], scores) >= 0.97
+    assert (scores > novelty.thresholds["combined"]).mean() >= 0.95
+
+
+def test_rotated_clothes_are_told_less_well(novelty, ordinary):
+    assert 0.9 < area(ordinary["combined"], novelty.scores(list(outliers("rotated")))["combined"]) < 0.95
+
+
+def test_the_largest_probability_takes_textures_for_clothes(novelty, ordinary):
+    assert area(ordinary["probability"], novelty.scores(list(outliers("textures")))["probability"]) < 0.5
+
+
+def test_other_clothes_lie_above_each_threshold_as_often_as_stated(novelty, ordinary):
+    for name, limit in novelty.thresholds.items():
+        # 1,000 pictures for the threshold and as many to judge: 99.9 % of such runs lie within.
+        low, high = 1000 * (0.05 + np.array([-3.3, 3.3]) * np.sqrt(2 * 0.05 * 0.95 / 1000))
+        assert low < (ordinary[name] > limit).sum() < high
+
+
+# Scores
+
+
+def test_energy_is_minus_the_logarithm_of_summed_exponentials():
+    logits = np.array([[0.0, 0.0], [1000.0, 0.0], [-3.0, 2.0]])
+    np.testing.assert_allclose(energy(logits), -logsumexp(logits, axis=1))
+    assert energy(logits)[0] == pytest.approx(-np.log(2))
+
+
+def test_probability_and_batchnorm_are_those_of_the_classifier_and_its_taps(classifier, novelty, clothes):
+    few = clothes[1][:5]
+    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
+    moments = LiteEngine(classifier.taps.compiled, threads=1).predict(tensors).astype(np.float64)
+    scores = novelty.scores(few)
+    np.testing.assert_allclose(
+        scores["probability"], 1 - classifier.probabilities(few).max(axis=1), atol=1e-6
+    )
+    np.testing.assert_allclose(scores["batchnorm"], distances(moments, classifier.taps).mean(axis=1))
+
+
+def test_statistics_are_signed_square_roots_of_means_and_deviations():
+    rows = [np.array([row], np.float32) for row in ([4, -9], [1, 16])]
+    inside = Inside(np.zeros((1, 2), np.float32), None, *rows)
+    np.testing.assert_array_equal(statistics(inside), [[2, -3, 1, 4]])
+
+
+def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
+    random = np.random.default_rng(2)
+    classes = np.repeat([0, 1], 200)
+    values = random.normal(size=(400, 3)) @ random.normal(size=(3, 3)) + 5 * classes[:, None]
+    means = [values[classes == each].mean(axis=0) for each in (0, 1)]
+    around = values - np.array(means)[classes]
+    covariance = around.T @ around / 400
+    # A thousandth of the mean variance is added to every variance.
+    inverse = np.linalg.inv(covariance + 1e-3 * np.trace(covariance) / 3 * np.eye(3))
+    places = random.normal(size=(6, 3))
+
+    received = fit_features(values, classes).distances(places)
+
+    expected = [min(mahalanobis(place, mean, inverse) for mean in means) ** 2 for place in places]
+    np.testing.assert_allclose(received, expected, rtol=1e-5)
+
+
+def test_with_few_pictures_each_statistic_is_weighed_by_itself():
+    values = np.array([[0.0, 0.0], [2.0, 20.0]]).repeat(9, axis=0)
+    features = fit_features(values, np.arange(18) % 2)
+    # Variances 1 and 100; a thousandth of their mean is added to both.
+    expected = 4 / (1 + 0.0505) + 400 / (100 + 0.0505)
+    np.testing.assert_allclose(features.distances(np.array([[3.0, 30.0]])), [expected], rtol=1e-6)
+    assert features.whitening.shape == (2,)
+    assert features.means.shape == (1, 2)
+
+
+def test_a_covariance_needs_ten_pictures_a_statistic_and_a_class_ten_of_its_own():
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    for count, second, whitening, means in [(19, 9, 2, 1), (20, 10, 3, 2), (40, 9, 3, 1), (40, 10, 3, 2)]:
+        features = fit_features(values[:count], (np.arange(count) < second).astype(int))
+        assert (features.whitening.size, len(features.means)) == (whitening, means)
+
+
+def test_each_class_has_a_mean_of_its_own(novelty):
+    assert novelty.features.means.shape == (10, 160)
+    assert len(np.unique(novelty.features.means, axis=0)) == 10
+    for values in novelty.held_back.values():
+        assert (np.diff(values) >= 0).all()
+
+
+def test_the_first_score_that_a_network_allows_decides(classifier):
+    some = np.arange(3, dtype=np.float32)
+    names = ["probability", "batchnorm", "energy", "features", "combined"]
+    for count, name in enumerate(names, start=1):
+        assert kit.Novelty(classifier, dict.fromkeys(names[:count], some)).method == name
+
+
+def test_a_distance_needs_twenty_training_pictures(classifier, clothes):
+    few, enough = (kit.fit_novelty(classifier, clothes[0][:count], clothes[1][:19]) for count in (19, 20))
+    assert (few.method, few.features) == ("energy", None)
+    assert enough.method == "combined"
+
+
+def test_combined_adds_exponentials_of_standardized_scores():
+    held = {"energy": np.array([1.0, 5.0]), "features": np.exp([0.0, 6.0])}
+    # Means 3 and 3, deviations 2 and 3: the standardized scores are 3 and 4.
+    received = combined({"energy": np.array([9.0]), "features": np.exp([15.0])}, held)
+    np.testing.assert_allclose(received, [np.log(np.exp(3) + np.exp(4))])
+
+
+# Thresholds
+
+
+def test_thresholds_are_the_conformal_quantile():
+    network = samples.classifier("fashion_mnist")
+    held = {"energy": np.arange(1, 100, dtype=np.float32)}
+    # The 95th of 99 at 5 %: a hundredth picture is among the five highest of 100 with a chance of 5 %.
+    assert kit.Novelty(network, held).thresholds == {"energy": 95}
+    assert kit.Novelty(network, held, false_positive_rate=0.01).thresholds == {"energy": 99}
+    assert kit.Novelty(network, held, false_positive_rate=0.005).thresholds == {"energy": float("inf")}
+    # 56 % of 25, which is a little more than 14 in binary.
+    few = {"energy": np.arange(1, 25, dtype=np.float32)}
+    assert kit.Novelty(network, few, false_positive_rate=0.44).thresholds == {"energy": 14}
+
+
+def test_chances_are_shares_of_held_back_pictures():
+    novelty = kit.Novelty(samples.classifier("fashion_mnist"), {"energy": np.array([1, 2, 3], np.float32)})
+    np.testing.assert_allclose(novelty.chances([0, 2, 4]), [1, 0.75, 0.25])
+
+
+def test_is_novel_compares_with_the_threshold_of_the_chosen_score(novelty, clothes):
+    few = [*clothes[1][:5], outliers("digits")[0]]
+    scores = novelty.scores(few)
+    for name in (None, "energy", "probability"):
+        wanted = name or "combined"
+        np.testing.assert_array_equal(
+            novelty.is_novel(few, name), scores[wanted] > novelty.thresholds[wanted]
+        )
+    assert novelty.is_novel(few)[-1]
+
+
+@pytest.mark.parametrize("rate", [0, 1, float("nan")])
+def test_a_rate_out_of_range_is_refused(classifier, clothes, rate):
+    with pytest.raises(ValueError, match="Expected a"):
+        kit.fit_novelty(classifier, clothes[0][:30], clothes[1][:30], false_positive_rate=rate)
+
+
+def test_too_few_held_back_pictures_are_refused(classifier, clothes):
+    with pytest.raises(ValueError, match=r"at least 19 held-back pictures for .* 0\.05, received 18"):
+        kit.fit_novelty(classifier, clothes[0][:30], clothes[1][:18])
+    for rate, count in ((0.05, 19), (1 / 49, 48)):
+        fitted = kit.fit_novelty(classifier, clothes[0][:19], clothes[1][:count], false_positive_rate=rate)
+        assert fitted.thresholds["energy"] == fitted.held_back["energy"][-1]
+
+
+def test_an_unknown_score_is_refused(novelty, clothes):
+    with pytest.raises(ValueError, match="did you mean 'energy'"):
+        novelty.is_novel(clothes[0][:1], "energi")
+
+
+# Networks that allow less
+
+
+def test_a_network_in_keras_has_probability_alone(clothes):
+    network = kit.Classifier(networks.unconvertible(), kit.Preprocessing(size=(28, 28), channels="gray"))
+    novelty = kit.fit_novelty(network, clothes[0][:30], clothes[1][:30])
+    assert (network.compiled, novelty.method) == (None, "probability")
+    assert list(novelty.scores(clothes[0][:2])) == ["probability"]
+
+
+def test_a_network_without_softmax_has_no_energy(clothes):
+    network = kit.Classifier(networks.small("sigmoid", 1), networks.GREY)
+    novelty = kit.fit_novelty(network, clothes[0][:30], clothes[1][:30])
+    assert novelty.method == "features"
+    assert "energy" not in novelty.thresholds
+
+
+def test_logits_need_no_softmax_for_energy(clothes):
+    network = kit.Classifier(networks.small(None), networks.GREY)
+    novelty = kit.fit_novelty(network, clothes[0][:30], clothes[1][:30])
+    tensors = network.tensor(clothes[1][0])
+    assert novelty.measure(tensors)["energy"] == pytest.approx(-logsumexp(np.asarray(network.model(tensors))))
+
+
+# Files
+
+
+def test_the_fit_travels_with_the_file(novelty, clothes, tmp_path):
+    target = tmp_path / "with.keras"
+    carrying = novelty.attached()
+    carrying.save(target)
+
+    restored = kit.novelty_of(kit.Classifier.load(target))
+
+    assert restored.false_positive_rate == novelty.false_positive_rate
+    assert restored.thresholds == novelty.thresholds
+    for name, values in novelty.scores(clothes[1][:9]).items():
+        np.testing.assert_array_equal(restored.scores(clothes[1][:9])[name], values)
+    assert len(carrying.carried(archive.NOVELTY)) < 100_000
+
+
+def test_a_classifier_without_one_has_none(classifier):
+    assert kit.novelty_of(classifier) is None
+
+
+def test_damaged_bytes_are_none(classifier, novelty):
+    data = novelty.to_bytes()
+    for damaged in (b"", b"PK", data[:200], data[:5000] + b"\0" * 20 + data[5020:]):
+        assert kit.novelty_of(classifier.carrying(archive.NOVELTY, damaged)) is None
+        with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it anew$"):
+            kit.Novelty.from_bytes(damaged, classifier)
+
+
+def test_bytes_that_do_not_fit_together_are_refused(classifier):
+    some = np.array([3, 1, 2], np.float32)
+    restored = kit.Novelty.from_bytes(kit.Novelty(classifier, {"energy": some}).to_bytes(), classifier)
+    assert restored.held_back["energy"].tolist() == [1, 2, 3]
+    for wrong in (
+        kit.Novelty(classifier, {"features": some}),
+        kit.Novelty(classifier, {}),
+        kit.Novelty(classifier, {"energy": some}, false_positive_rate=2.0),
+    ):
+        with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it anew$"):
+            kit.Novelty.from_bytes(wrong.to_bytes(), classifier)
+
+
+def test_the_fit_of_another_network_is_refused(novelty):
+    photographs = samples.classifier("efficientnet_lite0")
+    assert kit.novelty_of(photographs.carrying(archive.NOVELTY, novelty.to_bytes())) is None
+
+
+def test_a_novelty_says_what_it_knows(novelty):
+    assert repr(novelty) == (
+        "Novelty('fashion_mnist', combined, features, energy, batchnorm, probability;"
+        " 1000 held-back pictures, 0.05 false positives)"
+    )
+
+
+# Sets
+
+
+def test_outliers_are_28_pixels_square_and_the_same_each_time():
+    counts = {name: len(outliers(name)) for name in OUTLIERS}
+    photographs = len(samples.photos("photographs"))
+    assert counts == {
+        "digits": 1797,
+        "noise": 1000,
+        "inverted": 1000,
+        "textures": 25 * photographs,
+        "rotated": 1000,
+    }
+    for name in OUTLIERS:
+        assert outliers(name).shape[1:] == (28, 28)
+        assert outliers(name).dtype == np.uint8
+        np.testing.assert_array_equal(outliers(name), outliers(name))
+
+
+def test_outliers_are_what_they_are_called():
+    picture = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
+    np.testing.assert_array_equal(outliers("inverted", picture)[0, 0, :3], [255, 254, 253])
+    # Counter-clockwise by 90 degrees: the last column becomes the first row.
+    np.testing.assert_array_equal(outliers("rotated", picture)[0, 0], picture[0, :, -1])
+    assert outliers("digits")[:, 0, 0].mean() < 10
+    assert abs(outliers("noise").mean() - 127.5) < 1
+
+
+# The cause
+
+
+def test_foreign_pictures_are_named_as_the_cause(novelty):
+    finding = out_of_distribution(novelty.attached(), outliers("digits")[0])
+    assert (finding.cause, finding.verdict) == ("out_of_distribution", "named")
+    assert finding.evidence[1].value == finding.evidence[1].threshold == 1
+    assert finding.summary == "1 of 1 pictures are unlike anything in training: none of the classes fits."
+
+
+def test_ordinary_pictures_are_seldom_blamed(novelty, clothes):
+    carrying = novelty.attached()
+    verdicts = [out_of_distribution(carrying, photo).verdict for photo in clothes[1][:200]]
+    # 1 % and 5 % are stated.
+    assert verdicts.count("named") <= binom.ppf(0.999, 200, 0.01)
+    assert verdicts.count("possible") <= binom.ppf(0.999, 200, 0.05)
+    assert out_of_distribution(carrying, clothes[1][:100]).verdict == "ruled_out"
+
+
+def test_the_evidence_counts_pictures_and_says_how_many_chance_allows(novelty):
+    held = np.arange(1, 1000, dtype=np.float32)
+    fixed = replace(novelty, held_back={"energy": held}, features=None)
+
+    # Of four, one above a threshold for 1 % has a chance of 1 - 0.99**4 = 3.9 %, two have one of 0.06 %.
+    verdict, evidence = _judged(fixed.chances([5, 5, 5, 2000]), "told")
+    assert (verdict, evidence[1].value, evidence[1].threshold) == ("ruled_out", 1, 2)
+    verdict, _ = _judged(fixed.chances([5, 5, 2000, 2000]), "told")
+    assert verdict == "named"
+    verdict, _ = _judged(fixed.chances([5, 5, 960, 960]), "told")
+    assert verdict == "possible"
+
+
+def test_one_picture_is_judged_by_its_chance():
+    for chance, expected in [
+        (0.01, "named"),
+        (1 / 100 + 1e-12, "named"),
+        (0.011, "possible"),
+        (0.05, "possible"),
+        (0.051, "ruled_out"),
+    ]:
+        verdict, evidence = _judged(np.array([chance]), "told")
+        assert verdict == expected
+        assert [one.supports for one in evidence] == [chance < 0.0501, chance < 0.0101]
+        assert [one.threshold for one in evidence] == [1, 1]
+
+
+def test_as_many_pictures_as_chance_allows_are_no_evidence():
+    for count in (1, 7, 20, 100):
+        for successes in (0, 1, 3, count):
+            expected = binom.sf(successes - 1, count, 0.05)
+            assert _at_least(successes, count, 0.05) == pytest.approx(expected)
+    # Of twenty, three above a threshold for 5 % have a chance of 7.5 %, four have one of 1.6 %.
+    assert _judged(np.repeat([0.04, 0.5], [3, 17]), "told")[0] == "ruled_out"
+    verdict, evidence = _judged(np.repeat([0.04, 0.5], [4, 16]), "told")
+    assert (verdict, evidence[0].value, evidence[0].threshold) == ("possible", 4, 4)
+    # Of a hundred, five above a threshold for 1 % are unusual, whatever the other one says.
+    verdict, evidence = _judged(np.repeat([0.004, 0.5], [5, 95]), "told")
+    assert (verdict, [one.supports for one in evidence]) == ("named", [False, True])
+
+
+def test_chances_by_the_profile_are_shares_of_its_pictures(classifier):
+    held = distances(np.asarray(classifier.taps.profile), classifier.taps).mean(axis=-1)
+    count = len(held)
+    received = _profile_chances(classifier.taps, np.array([0, np.median(held), held.max(), held.max() + 1]))
+    share = (1 + (held >= np.median(held)).sum()) / (1 + count)
+    np.testing.assert_allclose(received, [1, share, 2 / (1 + count), 1 / (1 + count)])
+
+
+def test_a_profile_of_few_pictures_tells_nothing(classifier):
+    for count, told in ((18, False), (19, True)):
+        short = replace(classifier.taps, profile=classifier.taps.profile[:count])
+        finding = out_of_distribution(classifier._with(_taps=short, _tapped=True), outliers("noise")[0])
+        assert bool(finding.evidence) is told
+    # However many there are, light and texture alone name no cause.
+    long = replace(classifier.taps, profile=np.concatenate([classifier.taps.profile] * 10))
+    finding = out_of_distribution(classifier._with(_taps=long, _tapped=True), outliers("noise")[0])
+    assert (finding.verdict, finding.evidence[1].supports) == ("possible", True)
+
+
+def test_the_profile_alone_speaks_for_the_cause_and_never_against(classifier, clothes):
+    assert out_of_distribution(classifier, list(outliers("noise")[:3])).verdict == "possible"
+    finding = out_of_distribution(classifier, clothes[1][:8])
+    assert finding.verdict == "cannot_tell"
+    assert finding.evidence
+
+
+def test_without_any_statistics_nothing_is_told(clothes):
+    network = kit.Classifier(networks.small(), networks.GREY)
+    finding = out_of_distribution(network, clothes[0][0])
+    assert (finding.verdict, finding.evidence) == ("cannot_tell", ())
+    assert "kit.fit_novelty" in finding.summary
+
+
+def test_no_photo_is_refused(novelty):
+    with pytest.raises(ValueError, match="at least one photo"):
+        out_of_distribution(novelty.attached(), [])
+
+
+# The explorer
+
+
+def test_the_explorer_answers_none_of_these_where_the_classifier_carries_a_novelty(classifier, novelty):
+    digit = kit.load_image(outliers("digits")[0], name="digit")
+    carrying = kit.Explorer(novelty.attached(), [digit])
+    assert carrying._shown(carrying._current())[0]["verdict"].startswith("None of these: ")
+    plain = kit.Explorer(classifier, [digit])
+    assert plain._current().novel is None

@@ -1,0 +1,606 @@
+"""`kit.shift`: ranking on real pictures with one thing changed, SciPy's statistics, files and words."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import bootstrap, mannwhitneyu, norm
+
+import kit
+from kit.classifier import archive
+from kit.classifier.bundle.input_statistics import KEPT, InputStatistics, measured_rows
+from kit.images.properties import QUANTITIES, as_row, measure
+from kit.perturbation.alterations import ALTERATIONS, scaled_rows
+from kit.robustness.shifts import Difference, Explanation, Finding, Shift, findings, gathering
+from kit.robustness.shifts.impact import Response, layer_distance, respond
+from kit.robustness.shifts.nearest import nearest_two
+from kit.robustness.shifts.responses import POINTS, Path, paths, together
+from kit.robustness.shifts.two_sample import differences, domain_auroc, holm, interval
+
+CLASSIFIER = kit.samples.classifier("fashion_mnist")
+CLOTHES = kit.samples.photos("fashion_mnist")
+LABELS = kit.samples.labels("fashion_mnist")
+TRAINING = tuple(
+    kit.Photo.from_array(picture) for picture in kit.samples.fashion_mnist_arrays("train")[0][:300]
+)
+STATISTICS = InputStatistics.of(TRAINING)
+
+
+def altered(count=100, start=0, **settings):
+    perturbation = kit.Perturbation(**settings)
+    return [perturbation.apply(photo) for photo in CLOTHES[start : start + count]]
+
+
+def first(shift):
+    return shift.shifted[0].quantity if shift.shifted else None
+
+
+def found_in(photos):
+    return {one.quantity: one for one in findings(STATISTICS, measured_rows(photos))}
+
+
+def ranked(photos):
+    return [name for name, one in found_in(photos).items() if one.verdict == "shifted"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "quantity"),
+    [
+        ({"brightness": 0.6}, "brightness"),
+        ({"brightness": 1.5}, "brightness"),
+        ({"contrast": 0.6}, "contrast"),
+        ({"noise": 10}, "noise"),
+        ({"blur": 0.8}, "sharpness"),
+        ({"jpeg_quality": 60}, "blocking"),
+    ],
+)
+def test_the_one_property_that_was_altered_is_ranked_first(settings, quantity):
+    found = [ranked(altered(start=start, **settings))[0] for start in (0, 100, 200, 300)]
+    assert found == [quantity] * 4
+
+
+def test_other_pictures_of_the_same_kind_are_not_accused():
+    assert [ranked(altered(start=start)) for start in range(0, 1000, 100)] == [[]] * 10
+    assert kit.shift(STATISTICS, altered()).verdict == "unchanged"
+
+
+def test_what_moves_along_follows_and_the_strength_is_found():
+    found = found_in(altered(noise=10))
+    assert found["saturation"].verdict == found["colour_noise"].verdict == "follows"
+    assert found["noise"].explanation.alteration == "noisy"
+    assert found["noise"].explanation.strength == pytest.approx(10, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "quantities"),
+    [
+        ({"brightness": 0.55, "noise": 14}, {"brightness", "noise"}),
+        ({"brightness": 1.5, "noise": 10}, {"brightness", "noise"}),
+        ({"brightness": 0.5, "blur": 1}, {"brightness", "sharpness"}),
+        ({"contrast": 0.6, "noise": 10}, {"contrast", "noise"}),
+        ({"blur": 1, "noise": 10}, {"sharpness", "noise"}),
+        ({"blur": 1, "jpeg_quality": 50}, {"sharpness", "blocking"}),
+        ({"brightness": 0.55, "jpeg_quality": 40}, {"brightness", "blocking"}),
+    ],
+)
+def test_the_two_properties_that_were_altered_and_no_others_are_named(settings, quantities):
+    found = [set(ranked(altered(start=start, **settings))) for start in (0, 100)]
+    assert found == [quantities] * 2
+
+
+def grey(photos):
+    return [kit.Photo.from_array(np.ascontiguousarray(photo.pixels[..., 0])) for photo in photos]
+
+
+def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
+    every = found_in(grey(altered(300, brightness=0.55, noise=14, seed=3)))
+    found = {name: one.explanation for name, one in every.items() if one.verdict == "shifted"}
+    assert {name: one.alteration for name, one in found.items()} == {
+        "noise": "grainy",
+        "brightness": "darker",
+    }
+    assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
+    assert found["noise"].strength == pytest.approx(14, rel=0.2)
+    assert {every[name].verdict for name in ("contrast", "blocking", "shadows", "highlights")} == {"follows"}
+
+
+def test_an_alteration_is_credible_only_where_its_quantity_moved_its_way():
+    names = tuple(QUANTITIES)
+    along = {(path.alteration.name, path.opposite): path for path in paths(STATISTICS.response, names)}
+    # Noise went up, and so did black pixels, as no noise makes them do.
+    movement = np.zeros(len(names))
+    movement[names.index("noise")], movement[names.index("shadows")] = 10, 0.1
+    assert along["noisy", False].credible(movement)
+    assert along["grainy", False].credible(movement)
+    assert not along["noisy", True].credible(movement)
+    assert not along["compressed", False].credible(movement)
+    # Black pixels speak for less light and for more contrast.
+    assert along["darker", False].credible(movement)
+    assert along["harder", False].credible(movement)
+
+
+def test_a_pair_is_found_where_it_was_and_never_made_of_photos_and_training_pictures():
+    names = tuple(QUANTITIES)
+    along = {(path.alteration.name, path.opposite): path for path in paths(STATISTICS.response, names)}
+    darker, noisy, cleaner = along["darker", False], along["noisy", False], along["noisy", True]
+    base = np.nan_to_num(scaled_rows(STATISTICS.rows).mean(axis=0))
+    movement = together(darker, noisy, base)[14, 20]
+    step = nearest_two([darker], [noisy, cleaner], movement, base, np.eye(len(names)))
+    assert (step.paths, step.places) == ((darker, noisy), (14, 20))
+    assert step.distance == pytest.approx(0, abs=1e-9)
+    assert nearest_two([darker], [cleaner, darker], movement, base, np.eye(len(names))) is None
+
+
+def straight(name, moved, names, *, opposite=False):
+    """A path that moves by so much at each strength."""
+    response = np.outer([1, 2, 3], moved)
+    return Path.of(ALTERATIONS[name], response, names, opposite=opposite)
+
+
+def test_a_path_goes_over_its_strengths_and_as_far_again():
+    path = Path.of(ALTERATIONS["noisy"], np.array([[1.0], [4.0], [9.0]]), ("noise",), opposite=False)
+    # At half a step, at the three strengths 2, 8 and 25, and half a step beyond.
+    places = [int(np.abs(POINTS - point).argmin()) for point in (0.5, 1, 2, 3, 3.5)]
+    np.testing.assert_allclose(path.moved[places, 0], [0.5, 1, 4, 9, 11.5])
+    np.testing.assert_allclose(path.strengths[places], [1, 2, 8, 25, 33.5])
+    back = Path.of(ALTERATIONS["noisy"], np.array([[1.0], [4.0], [9.0]]), ("noise",), opposite=True)
+    np.testing.assert_allclose(back.moved, -path.moved)
+    # A factor that falls has an end.
+    darker = Path.of(ALTERATIONS["darker"], np.zeros((3, 1)), ("noise",), opposite=False)
+    np.testing.assert_allclose(darker.strengths[places], [0.925, 0.85, 0.6, 0.3, 0.3])
+
+
+def test_two_movements_at_once_by_hand():
+    names = ("brightness", "saturation", "noise", "highlights", "sharpness")
+    base = np.array([7.0, 0.4, 3.0, 0.2, 0.5])
+    one = straight("paler", [-1, -0.2, 1, -0.1, -0.1], names)
+    other = straight("blurred", [-0.5, -0.2, 2, 0.05, 0.2], names)
+    at = int(np.abs(POINTS - 1).argmin())
+    moved = together(one, other, base)[at, at]
+    np.testing.assert_allclose(
+        moved,
+        [
+            -1.5,  # logarithms add
+            -0.3,  # half of 0.4, and half of that
+            np.sqrt(4**2 + 5**2 - 3**2) - 3,  # noise by squares
+            -0.05 - 0.1 * 0.05 / 0.2,  # half of the white pixels, of those that came as well
+            0.1,  # up and down add
+        ],
+    )
+
+
+def test_noise_on_half_of_the_light_is_twice_the_noise_to_everything_else():
+    names = ("saturation", "noise")
+    darker = straight("darker", [0, 0], names)
+    noisy = Path.of(ALTERATIONS["noisy"], np.array([[1.0, 2], [4, 8], [9, 25]]), names, opposite=False)
+    two, one = (int(np.abs(POINTS - point).argmin()) for point in (2, 1))
+    base = np.zeros(2)
+    # At ×0.6, 2 levels are as 3.33, which is 1.33 / 6 of the way from 2 to 8; noise stays as it is.
+    expected = [1 + 3 * (2 / 0.6 - 2) / 6, 2]
+    np.testing.assert_allclose(together(darker, noisy, base)[two, one], expected)
+    np.testing.assert_allclose(together(noisy, darker, base)[one, two], expected)
+    cleaner = straight("noisy", [0.1, 1], names, opposite=True)
+    np.testing.assert_allclose(together(darker, cleaner, base)[two, one], [-0.1, -1])
+
+
+def test_what_is_left_alone_is_told_of_each_of_two():
+    names = ("brightness", "sharpness")
+    darker, blurred = straight("darker", [-1, 0], names), straight("blurred", [0, -1], names)
+    step = nearest_two([darker], [blurred], np.array([-2.0, -1.0]), np.ones(2), np.diag([1.0, 10.0]))
+    assert step.distance == pytest.approx(0, abs=1e-12)
+    assert step.alone == pytest.approx((10, 4))
+    np.testing.assert_allclose(step.size, [2, 1])
+    same = straight("brighter", [1, 0], names)
+    assert nearest_two([darker], [same], np.array([-2.0, -1.0]), np.ones(2), np.eye(2)) is None
+
+
+def test_a_resized_folder_is_not_also_said_to_be_of_another_texture():
+    for factor in (0.6, 1.6):
+        side = round(28 * factor)
+        photos = [
+            kit.Photo(
+                np.asarray(Image.fromarray(photo.pixels).resize((side, side), Image.Resampling.LANCZOS))
+            )
+            for photo in CLOTHES[:100]
+        ]
+        assert ranked(photos) == ["size"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "settings"),
+    [
+        ("darker", "noisy", {"brightness": 0.6, "noise": 8}),
+        ("flatter", "blurred", {"contrast": 0.6, "blur": 1}),
+        ("blurred", "noisy", {"blur": 1, "noise": 8}),
+    ],
+)
+def test_the_movement_under_two_alterations_is_nearer_than_their_sum(one, other, settings):
+    before, after = (
+        scaled_rows(measured_rows(photos)).mean(axis=0)[:11]
+        for photos in (CLOTHES[:200], altered(200, **settings))
+    )
+    names = tuple(QUANTITIES)[:11]
+    along = {
+        (path.alteration.name, path.opposite): path for path in paths(STATISTICS.response[..., :11], names)
+    }
+    first, second = along[one, False], along[other, False]
+    # The points of the strengths above: the paths go through them.
+    places = [int(np.abs(POINTS - point).argmin()) for point in (2, 2)]
+    moved = together(first, second, before)[tuple(places)]
+    added = first.moved[places[0]] + second.moved[places[1]]
+    noise = np.array([QUANTITIES[name].resolution for name in names])
+    misses = [np.abs((guess - (after - before)) / noise).max() for guess in (moved, added)]
+    assert misses[0] < 0.7 * misses[1]
+
+
+def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
+    shift = kit.shift(altered(24, noise=15), CLOTHES[500:600])
+    assert first(shift) == "noise"
+    assert shift.shifted[0].explanation.opposite
+    assert "cleaner" in shift.text()
+
+
+def test_too_few_pictures_cannot_tell():
+    shift = kit.shift(STATISTICS, altered(19, brightness=0.2))
+    assert shift.verdict == "cannot_tell"
+    assert {one.verdict for one in shift.findings} == {"cannot_tell"}
+    assert "20 on each side" in shift.text()
+
+
+def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
+    ours, theirs = (
+        STATISTICS.rows,
+        np.array([as_row(measure(photo)) for photo in altered(60, brightness=0.8)]),
+    )
+    column = list(QUANTITIES).index("brightness")
+    item = QUANTITIES["brightness"]
+    one, two = (np.rint(np.log2(side[:, column]) / item.resolution) for side in (ours, theirs))
+    found = {entry.quantity: entry for entry in differences(ours, theirs)}["brightness"]
+    assert found.delta == pytest.approx(np.sign(two[:, None] - one[None]).mean())
+    raw = mannwhitneyu(one, two).pvalue
+    assert raw <= found.p_value <= raw * len(QUANTITIES)
+
+
+def test_a_difference_is_neither_chance_nor_negligible():
+    one = Difference("noise", 1, 2, 0.147, 0.1, 0.2, 0.0099)
+    assert one.differs
+    assert replace(one, delta=-0.147).differs
+    assert not replace(one, delta=0.146).differs
+    assert not replace(one, p_value=0.01).differs
+    assert not replace(one, p_value=np.nan).differs
+
+
+def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
+    names = list(QUANTITIES)
+    ours = np.ones((30, len(names)))
+    theirs = ours.copy()
+    ours[:9, names.index("turned")] = 0
+    theirs[:3, names.index("turned")] = 0
+    theirs[:, names.index("noise")] += 0.1  # of 0.25 levels
+    theirs[:, names.index("size")] *= 1.01
+    found = {one.quantity: one for one in differences(ours, theirs)}
+    assert (found["turned"].training, found["turned"].photos) == pytest.approx((0.7, 0.9))
+    # Of 900 pairs the photo has more in 27 * 9 and less in 3 * 21.
+    assert found["turned"].delta == pytest.approx((27 * 9 - 3 * 21) / 900)
+    for name in ("noise", "size", "tint"):
+        assert (found[name].delta, found[name].p_value) == (0, 1)
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls():
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
+
+
+def test_the_interval_has_the_width_of_a_bootstrap():
+    generator = np.random.default_rng(0)
+    one, two = generator.normal(0, 1, 100), generator.normal(0.5, 1, 80)
+
+    def share(one, two, axis=-1):
+        return (two[..., None, :] > one[..., :, None]).mean(axis=(-1, -2))
+
+    drawn = bootstrap((one, two), share, n_resamples=500, method="percentile", rng=0).confidence_interval
+    assert interval(float(share(one, two)), 100, 80) == pytest.approx(tuple(drawn), abs=0.03)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    generator = np.random.default_rng(1)
+    truth = norm.cdf(1 / np.sqrt(2))
+    inside = 0
+    for _ in range(300):
+        one, two = generator.normal(0, 1, 40), generator.normal(1, 1, 30)
+        low, high = interval(float((two[:, None] > one).mean()), 40, 30)
+        inside += low <= truth <= high
+    assert 0.92 <= inside / 300 <= 0.99
+
+
+def test_the_interval_has_a_length_at_its_ends():
+    low, high = interval(1.0, 50, 50)
+    assert 0.9 < low < 1
+    assert high == 1
+    assert interval(0.0, 50, 50) == pytest.approx((1 - high, 1 - low))
+
+
+def test_the_forest_sees_a_spread_that_no_median_shows():
+    photos = altered(100, brightness=0.4) + altered(100, 100, brightness=1.8)
+    rows = measured_rows(photos)
+    area, low, high = domain_auroc(STATISTICS.rows, rows)
+    assert 0.8 < low < area < high <= 1
+    _, low, high = domain_auroc(STATISTICS.rows, measured_rows(CLOTHES[:200]))
+    assert low < 0.5 < high
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """A dark and noisy folder against training pictures, and those of them that are kept for asking."""
+    training = TRAINING[:32]
+    photos = altered(60, brightness=0.5, noise=12)
+    return kit.shift(training, photos, classifier=CLASSIFIER), gathering.gather(training).photos
+
+
+def answers(photos):
+    return CLASSIFIER.probabilities(photos).argmax(axis=1)
+
+
+def test_the_answers_of_the_classifier_are_those_that_it_gives(asked):
+    shift, kept = asked
+    response = {one.quantity: one.response for one in shift.shifted}["brightness"]
+    assert (response.pictures, response.count) == ("training", 32)
+    dimmed = [kit.Perturbation(brightness=response.strengths[-1]).apply(photo) for photo in kept]
+    assert response.changed[-1] == pytest.approx((answers(kept) != answers(dimmed)).mean())
+    assert response.changed[0] == 0
+    assert shift.layers[0] > 5 * layer_distance(CLASSIFIER, CLOTHES[:100])[0]
+
+
+def test_what_is_usual_in_the_first_layers_is_seldom_passed_by_as_many_ordinary_pictures():
+    found = [layer_distance(CLASSIFIER, CLOTHES[start : start + 20]) for start in range(0, 400, 20)]
+    assert 15 <= sum(distance <= usual for distance, usual in found) <= 20
+    assert layer_distance(CLASSIFIER, CLOTHES[:1])[1] > 3 * found[0][1]
+
+
+def test_two_alterations_are_also_done_at_once_light_before_noise(asked):
+    shift, kept = asked
+    strengths = {one.quantity: one.explanation.strength for one in shift.shifted}
+    both = kept
+    for name, quantity in (("darker", "brightness"), ("noisy", "noise")):
+        both = [ALTERATIONS[name].apply(photo, strengths[quantity]) for photo in both]
+    assert shift.together.alteration == "darker and noisy"
+    assert shift.together.strengths == (0, 0.25, 0.5, 0.75, 1)
+    assert shift.together.changed[-1] == pytest.approx((answers(kept) != answers(both)).mean())
+    assert " together: the classifier cares. " in shift.text()
+    assert shift.to_dict()["together"]["count"] == 32
+
+
+def test_what_can_be_undone_only_in_part_is_not_undone_at_once():
+    photos = altered(40, brightness=0.5, noise=12)
+    shift = kit.shift(STATISTICS, photos, classifier=CLASSIFIER)
+    assert {one.response.pictures for one in shift.shifted} == {"undone", "once more"}
+    assert shift.together is None
+    assert "together: the classifier" not in shift.text()
+
+
+def test_with_statistics_alone_the_photos_are_brought_back():
+    shift = kit.shift(STATISTICS, altered(brightness=0.3), classifier=CLASSIFIER, labels=LABELS[:100])
+    response = shift.shifted[0].response
+    assert response.pictures == "undone"
+    assert response.strengths[-1] > 2
+    assert response.accuracy[-1] > response.accuracy[0]
+    assert response.accuracy[0] == pytest.approx(
+        (answers(altered(brightness=0.3)) == np.array(LABELS[:100])).mean()
+    )
+    assert "accuracy" in shift.text()
+
+
+def explained(name, strength, *, opposite=False):
+    return Explanation(name, opposite, strength, 1.0, np.zeros(len(QUANTITIES)))
+
+
+def test_strengths_go_from_nothing_to_that_of_the_shift_or_to_what_undoes_it():
+    photos = CLOTHES[:2]
+    for explanation, training, pictures, strengths in [
+        (explained("darker", 0.6), True, "training", (1, 0.9, 0.8, 0.7, 0.6)),
+        (explained("darker", 0.5), False, "undone", (1, 1.25, 1.5, 1.75, 2)),
+        (explained("darker", 0.1), False, "undone", (1, 1.5, 2, 2.5, 3)),  # no farther
+        (explained("noisy", 8), False, "once more", (0, 2, 4, 6, 8)),
+        (explained("noisy", 8, opposite=True), False, "undone", (0, 2, 4, 6, 8)),
+        (explained("compressed", 60), True, "training", (100, 90, 80, 70, 60)),
+    ]:
+        response = respond(CLASSIFIER, [explanation], photos, training=training)
+        assert response.pictures == pictures
+        assert response.strengths == pytest.approx(strengths)
+        assert response.accuracy is None
+
+
+def test_several_are_undone_in_the_other_order_and_accuracy_is_over_known_labels():
+    photos = CLOTHES[:40]
+    labels = [None if place % 2 else label for place, label in enumerate(LABELS[:40])]
+    response = respond(CLASSIFIER, [explained("darker", 0.4), explained("flatter", 0.5)], photos, labels)
+    back = [
+        kit.Perturbation(brightness=2.5).apply(kit.Perturbation(contrast=2).apply(each)) for each in photos
+    ]
+    assert (response.alteration, response.pictures) == ("flatter and darker", "undone")
+    assert response.changed[-1] == (answers(back) != answers(photos)).mean()
+    assert response.accuracy[-1] == (answers(back)[::2] == np.array(LABELS[:40:2])).mean()
+
+
+def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
+    response = Response("darker", "training", (1, 0.5), (0.0, 0.04), None, 64)
+    assert response.verdict == "indifferent"
+    assert replace(response, changed=(0.0, 0.05)).verdict == "cares"
+    assert replace(response, count=9).verdict == "cannot_tell"
+
+
+def test_statistics_travel_in_the_file(tmp_path):
+    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:22])
+    loaded = kit.Classifier.load(tmp_path / "carrying.keras")
+    data = loaded.carried(archive.STATISTICS)
+    assert len(data) < 30_000
+    np.testing.assert_array_equal(
+        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:22]).rows
+    )
+    shift = kit.shift(loaded, altered(noise=12))
+    assert first(shift) == "noise"
+    assert shift.shifted[0].response is not None
+    loaded.save(tmp_path / "again.keras")
+    assert kit.Classifier.load(tmp_path / "again.keras").carried(archive.STATISTICS) == data
+
+
+def test_a_classifier_without_statistics_says_what_to_do():
+    with pytest.raises(ValueError, match=r"save it with training=pictures, or give the pictures"):
+        kit.shift(CLASSIFIER, CLOTHES[:30])
+
+
+def test_statistics_come_back_and_refuse_other_bytes():
+    again = InputStatistics.from_bytes(STATISTICS.to_bytes())
+    np.testing.assert_array_equal(again.rows, STATISTICS.rows)
+    np.testing.assert_array_equal(again.response, STATISTICS.response)
+    assert repr(again) == "InputStatistics(256 of 300 pictures, 15 quantities)"
+    content = json.loads(STATISTICS.to_bytes())
+    for wrong in (b"", b"[]", json.dumps({**content, "quantities": ["colour"]}).encode()):
+        with pytest.raises(ValueError, match=r"Expected input statistics of this version"):
+            InputStatistics.from_bytes(wrong)
+
+
+def test_of_many_pictures_some_are_kept():
+    assert (len(STATISTICS.rows), STATISTICS.count) == (KEPT, len(TRAINING))
+    with pytest.raises(ValueError, match="at least one picture"):
+        InputStatistics.of(())
+
+
+def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
+    (tmp_path / "inner").mkdir()
+    for number, photo in enumerate(altered(24, jpeg_quality=None)):
+        folder = tmp_path if number % 2 else tmp_path / "inner"
+        Image.fromarray(photo.pixels).save(
+            folder / f"{number:02}.{'JPG' if number % 3 else 'jpg'}", quality=40
+        )
+    (tmp_path / "broken <b>.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("no picture either")
+    shift = kit.shift(STATISTICS, tmp_path)
+    assert shift.photos == 24
+    assert [name for name, _ in shift.unreadable] == ["broken <b>.png"]
+    assert first(shift) == "blocking"
+    quality = next(one for one in shift.findings if one.quantity == "jpeg_quality")
+    assert quality.difference.photos == pytest.approx(40, abs=1)
+    assert "broken &lt;b&gt;.png" in shift.html()
+    assert "<b>" not in shift.html()
+
+
+def test_an_empty_folder_and_wrong_labels_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="a folder with pictures"):
+        kit.shift(STATISTICS, tmp_path)
+    with pytest.raises(ValueError, match="Expected 30 labels"):
+        kit.shift(STATISTICS, altered(30, brightness=0.2), classifier=CLASSIFIER, labels=[0])
+    with pytest.raises(ValueError, match="none that can be read"):
+        kit.shift([b"no picture"], CLOTHES[:30])
+
+
+def test_of_many_photos_some_are_measured_at_random_and_keep_their_place(monkeypatch):
+    monkeypatch.setattr(gathering, "MOST", 30)
+    gathered = gathering.gather([b"no picture", *CLOTHES[:59]])
+    assert gathered.found == 60
+    assert len(gathered.rows) + len(gathered.unreadable) == 30
+    assert max(gathered.places) > 40
+    for place, row, photo in zip(gathered.places, gathered.rows, gathered.photos, strict=True):
+        assert photo.pixels is CLOTHES[place - 1].pixels
+        np.testing.assert_array_equal(row, measured_rows([photo])[0])
+    shift = kit.shift(STATISTICS, CLOTHES[:60])
+    assert shift.notes == ("30 of 60 photos were measured, chosen at random",)
+    few = kit.shift(STATISTICS, [b"no picture", *CLOTHES[:5]])
+    assert few.notes == ("fewer than 20 photos: nothing can be told from so few",)
+    assert few.unreadable[0][0] == "number 1"
+
+
+def test_an_interruption_keeps_what_was_measured(monkeypatch):
+    seen = []
+
+    def stopping(photos):
+        seen.append(photos)
+        if len(seen) > 30:
+            raise KeyboardInterrupt
+        return np.array([as_row(measure(photo)) for photo in photos])
+
+    monkeypatch.setattr(gathering, "measured_rows", stopping)
+    gathered = gathering.gather(CLOTHES[:50])
+    assert len(gathered.rows) == 30
+    assert gathered.interrupted
+    seen.clear()
+    assert kit.shift(STATISTICS, CLOTHES[:50]).notes == ("interrupted after 30 of 50 photos",)
+
+
+def test_a_report_by_hand():
+    darker = Response("darker", "training", (1, 0.5), (0.0, 0.25), None, 32)
+    back = Response("noisy", "undone", (0, 8), (0.0, 0.02), (0.4, 0.9), 60)
+    findings = (
+        Finding(
+            "brightness",
+            "shifted",
+            Difference("brightness", 128, 64, -0.8, -0.9, -0.7, 0.0004),
+            explained("darker", 0.5),
+            darker,
+        ),
+        Finding(
+            "noise",
+            "shifted",
+            Difference("noise", 9, 1, -0.5, -0.6, -0.3, 0.002),
+            explained("noisy", 8, opposite=True),
+            back,
+        ),
+        Finding("saturation", "follows", Difference("saturation", 0.1, 0.2, 0.3, 0.2, 0.4, 0.009)),
+        Finding("tint", "cannot_tell", Difference("tint", 1, np.nan, *[np.nan] * 4)),
+    )
+    names = tuple((f"{name}.png", "why") for name in ("<a>", "b", "c", "d", "e"))
+    shift = Shift(findings, 256, 60, (0.97, 0.95, 0.99), (4.0, 0.5), names, ("<note>",), darker)
+    lines = shift.text().splitlines()
+    assert lines[:2] == [
+        "60 photos against 256 training pictures: shifted in brightness, noise.",
+        "Note: <note>",
+    ]
+    assert [" ".join(line.split()) for line in lines[4:8]] == [
+        "brightness 128 64 -0.80 -0.90 to -0.70 <0.001 shifted: darker (about ×0.5)",
+        "noise 9 1 -0.50 -0.60 to -0.30 0.002 shifted: cleaner (about 8 levels)",
+        "saturation 0.1 0.2 +0.30 +0.20 to +0.40 0.009 follows",
+        "tint 1 cannot tell",
+    ]
+    changed = (
+        "25% of the answers to training pictures change when they are altered in this way (32 pictures)."
+    )
+    undone = "2% of the answers change when this is undone; accuracy 40% becomes 90% (60 pictures)."
+    assert lines[9:] == [
+        f"brightness: the classifier cares. {changed}",
+        f"noise: the classifier hardly cares. {undone}",
+        f"brightness and noise together: the classifier cares. {changed}",
+        "Told apart by all quantities together: AUROC 0.97 (0.95 to 0.99); 0.5 is chance.",
+        "Divergence in the first layers: 4 nats; up to 0.5 is usual.",
+        "Not readable: <a>.png, b.png, c.png and 2 more.",
+    ]
+    assert "<a>" not in shift.html()
+    assert "<note>" not in shift.html()
+    assert "&lt;a&gt;.png, b.png, c.png and 2 more" in shift.html()
+    assert "AUROC" in shift.html()
+    assert replace(shift, findings=findings[2:]).verdict == "unchanged"
+    assert replace(shift, photos=19).verdict == "cannot_tell"
+    assert (
+        replace(shift, findings=findings[2:], photos=19)
+        .text()
+        .startswith("19 photos against 256 training pictures: cannot tell, 20 on each side are needed.")
+    )
+
+
+def test_the_report_is_plain_and_repeatable():
+    shifts = [kit.shift(STATISTICS, altered(brightness=0.5)) for _ in range(2)]
+    assert shifts[0].text() == shifts[1].text()
+    assert repr(shifts[0]) == "Shift(100 photos, 256 training pictures, shifted: brightness)"
+    plain = json.loads(json.dumps(shifts[0].to_dict(), allow_nan=False))
+    assert plain["shifted"] == ["brightness"]
+    assert len(plain["findings"]) == len(QUANTITIES)
+
+
+def test_the_figure_says_in_words_what_is_shifted():
+    shift = kit.shift(STATISTICS, altered(brightness=0.5))
+    figure = kit.plots.shift_figure(shift)
+    delta = shift.shifted[0].difference.delta
+    assert figure.alt == f"Effect sizes of 14 quantities. Shifted: brightness {delta:+.2f}."
+    assert Image.open(io.BytesIO(figure.data)).size[0] > 400

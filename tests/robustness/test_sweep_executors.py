@@ -1,0 +1,105 @@
+"""Sweeps in spawned processes and on a Dask cluster: the same rows as in this thread."""
+
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from PIL import Image
+
+import kit
+from kit import samples
+from kit.robustness.sweeps.work import Shared
+
+GRID = {"brightness": np.linspace(0.4, 2, 5), "noise": np.linspace(0, 50, 30)}  # two blocks a picture
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Clothes as a file, as its contents, as a photo; and a file that is none."""
+    folder = tmp_path_factory.mktemp("clothes")
+    photos = samples.photos("fashion_mnist")
+    path = folder / "first.png"
+    Image.fromarray(photos[0].pixels).save(path)
+    (folder / "broken.png").write_bytes(b"\x89PNG and nothing more")
+    return [path, path.read_bytes(), photos[1], folder / "broken.png"]
+
+
+@pytest.fixture(scope="module")
+def serial(sources):
+    return swept(sources)
+
+
+def swept(sources, executor=None):
+    clothes = samples.classifier("fashion_mnist")
+    return kit.sweep(clothes, sources, GRID, labels=[9, 9, 2, None], executor=executor, progress=False)
+
+
+def photographs(classifier, executor=None):
+    """Photographs, whose forward passes take more than one thread."""
+    photos, labels = samples.photos("imagenet")[3:5], samples.labels("imagenet")[3:5]
+    grid = {"rotation": (-20, 0, 20), "jpeg_quality": (90, 10)}
+    return kit.sweep(classifier, photos, grid, labels=labels, executor=executor, progress=False)
+
+
+def spawning(workers):
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def test_spawned_processes_give_the_same_rows(classifier, sources, serial):
+    assert serial.flips
+    assert serial.errors
+    with spawning(2) as executor:
+        assert swept(sources, executor) == serial
+        assert photographs(classifier, executor) == photographs(classifier)
+
+
+def test_a_dask_cluster_gives_the_same_rows(classifier, sources, serial):
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        assert len(client.scheduler_info()["workers"]) == 2
+        executor = client.get_executor()
+        assert swept(sources, executor) == serial
+        assert photographs(classifier, executor) == photographs(classifier)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs a system that forks")
+def test_a_pool_that_forks_is_refused(sources):
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as executor,
+        pytest.raises(ValueError, match=r"Expected a process pool that spawns, .*get_context\('spawn'\)"),
+    ):
+        swept(sources, executor)
+
+
+def test_another_process_opens_a_classifier_once_for_all_its_tasks():
+    shared = Shared(samples.classifier("fashion_mnist"))
+    first, second = (pickle.loads(pickle.dumps(shared)) for _ in range(2))  # noqa: S301 (made here)
+    assert first.classifier is second.classifier
+    assert first.classifier is not shared.classifier
+    assert first.classifier.source.digest == shared.classifier.source.digest
+
+
+def test_a_classifier_that_lies_in_no_file_is_refused_by_other_processes():
+    import keras  # noqa: PLC0415 (heavy)
+
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    )
+    made = kit.Classifier(model, kit.Preprocessing(size=(4, 4), channels="gray", scaling="0..1"))
+    with (
+        spawning(1) as executor,
+        pytest.raises(TypeError, match=r"Expected a classifier from a file.*save it and use Classifier.load"),
+    ):
+        kit.sweep(made, samples.photos("fashion_mnist")[0], {"noise": (0, 1)}, executor=executor)

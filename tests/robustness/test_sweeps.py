@@ -1,0 +1,864 @@
+"""Sweeps: rows against `Classifier.probabilities`, flips against a scan, and what killing one costs."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import kit
+from kit import samples
+from kit.images import Decoding
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness.sweeps import executor as sweep_running
+from kit.robustness.sweeps import storage as sweep_file
+from kit.robustness.sweeps import work as sweep_work
+from kit.robustness.sweeps.plan import as_pictures
+from kit.robustness.sweeps.running import Flip, Sweep, flip
+from kit.robustness.sweeps.storage import Journal
+from kit.robustness.sweeps.work import Bracket, FlipsTask, Shared
+
+BRIGHTNESS = (0.2, 1.0, 2.5)
+NOISE = (0, 30)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def swept(*arguments, **settings):
+    return kit.sweep(*arguments, progress=False, **settings)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return samples.classifier("fashion_mnist")
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return samples.photos("imagenet")[:3]
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return samples.labels("imagenet")[:3]
+
+
+@pytest.fixture(scope="module")
+def grid(classifier, photos, labels):
+    return swept(classifier, photos, {"brightness": BRIGHTNESS, "noise": NOISE}, labels=labels)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve pictures of clothes as files, and one that is none."""
+    place = tmp_path_factory.mktemp("clothes")
+    for number, photo in enumerate(samples.photos("fashion_mnist")[:12]):
+        Image.fromarray(photo.pixels).save(place / f"{number:02}.png")
+    (place / "05.png").write_bytes(b"no picture at all, but sixteen bytes and more of text")
+    (place / "notes.txt").write_text("not looked at")
+    return place
+
+
+class Counting(ThreadPoolExecutor):
+    """Counts what it is given."""
+
+    submitted = 0
+
+    def submit(self, *arguments, **named):
+        self.submitted += 1
+        return super().submit(*arguments, **named)
+
+
+class Backwards:
+    """An executor of the smallest interface, which answers in threes and in the wrong order."""
+
+    def __init__(self):
+        self.held = []
+
+    def submit(self, function, *arguments):
+        future = Future()
+        self.held.append((future, function, arguments))
+        if len(self.held) == 3:
+            for each, work, given in reversed(self.held):
+                each.set_result(work(*given))
+            self.held = []
+        return future
+
+
+# Rows
+
+
+def test_rows_are_what_the_classifier_says_about_each_picture_and_perturbation(
+    classifier, photos, labels, grid
+):
+    rows = grid.columns
+    assert len(grid) == 3 * 3 * 2
+    for row in range(len(grid)):
+        brightness, noise = BRIGHTNESS[row // 2 % 3], NOISE[row % 2]
+        assert (rows["brightness"][row], rows["noise"][row]) == (brightness, noise)
+        assert rows["photo"][row] == row // 6
+        answer = classifier.probabilities(photos[row // 6], Perturbation(brightness=brightness, noise=noise))[
+            0
+        ]
+        assert rows["top"][row] == answer.argmax()
+        assert rows["class"][row] == classifier.class_names[answer.argmax()]
+        assert rows["confidence"][row] == answer.max()
+        assert rows["label"][row] == labels[row // 6]
+        assert rows["probability"][row] == answer[labels[row // 6]]
+        assert rows["correct"][row] == (answer.argmax() == labels[row // 6])
+    assert rows["name"][0] == photos[0].name
+    assert set(rows["error"]) == {None}
+
+
+def test_accuracy_and_confidence_are_means_over_the_pictures_on_each_axis(grid):
+    assert grid.shape == (3, 2)
+    assert grid.accuracy().shape == grid.confidence().shape == (3, 2)
+    rows = grid.columns
+    for down, brightness in enumerate(BRIGHTNESS):
+        for across, noise in enumerate(NOISE):
+            here = (rows["brightness"] == brightness) & (rows["noise"] == noise)
+            assert grid.accuracy()[down, across] == rows["correct"][here].sum() / 3
+            expected = rows["confidence"][here].astype(float).mean()
+            assert grid.confidence()[down, across] == pytest.approx(expected)
+
+
+def test_any_parameter_of_a_perturbation_can_be_an_axis(clothes):
+    photo = samples.photos("fashion_mnist")[0]
+    for name, parameter in PARAMETERS.items():
+        values = (
+            (bool(parameter.low), bool(parameter.high))
+            if parameter.kind == "switch"
+            else (
+                parameter.neutral,
+                parameter.high,
+            )
+        )
+        result = swept(clothes, photo, {name: values}, flips=False)
+        for row, value in zip(result.tops, values, strict=True):
+            assert row == clothes.probabilities(photo, Perturbation(**{name: value}))[0].argmax()
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"noise": (0, 20), "brightness": (0.5, 1.5)},
+        {"motion_angle": (-45, 45), "motion_blur": (0, 9)},
+        {"motion_blur": (9,), "motion_angle": (-45, 45)},
+        {"seed": (0, 1), "rotation": (10, 20), "noise": (0, 20)},
+        {"occlusion": (0, 0.2), "occlusion_x": (0, 1), "jpeg_quality": (None, 30)},
+    ],
+)
+def test_steps_that_are_shared_leave_every_answer_as_it_is(clothes, grid):
+    photo = samples.photos("fashion_mnist")[3]
+    result = swept(clothes, photo, grid, flips=False)
+    expected = [clothes.probabilities(photo, each)[0].max() for each in result.perturbations]
+    assert result.confidences.tolist() == expected
+
+
+def test_what_comes_before_the_last_step_that_differs_is_shared():
+    grid = [Perturbation(brightness=one, noise=other, seed=2) for one in (0.5, 2) for other in (0, 20, 40)]
+    assert sweep_work.halves(grid) == tuple(
+        (Perturbation(brightness=one, seed=2), Perturbation(noise=other, seed=2))
+        for one in (0.5, 2)
+        for other in (0, 20, 40)
+    )
+
+
+def test_a_list_of_perturbations_is_a_curve_over_its_places(clothes):
+    listed = [Perturbation(), Perturbation(brightness=0.5, seed=3), Perturbation(noise=40)]
+    result = swept(clothes, samples.photos("fashion_mnist")[:40], listed)
+    assert result.shape == (3,)
+    assert result.parameters == ("brightness", "noise", "seed")
+    assert result.columns["seed"].tolist() == [0, 3, 0] * 40
+    assert result.flips == ()
+    expected = clothes.probabilities(samples.photos("fashion_mnist")[:40], listed[2]).argmax(axis=1)
+    assert result.grid("top")[:, 2].tolist() == expected.tolist()
+
+
+def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(clothes):
+    # Two blocks for each of three pictures; then 48 of a hundred pictures in a block, one of them broken.
+    for count, values, broken in [(3, np.linspace(0.2, 2, 120), 1), (100, np.array([0.3, 1.5]), 70)]:
+        photos = list(samples.photos("fashion_mnist")[:count])
+        labels = np.array(samples.labels("fashion_mnist")[:count])
+        result = swept(
+            clothes,
+            [b"none" if place == broken else photo for place, photo in enumerate(photos)],
+            {"brightness": values},
+            labels=labels.tolist(),
+            flips=False,
+        )
+        assert result.flips == ()
+        readable = np.arange(count) != broken
+        for place, value in enumerate(values):
+            answers = clothes.probabilities(photos, Perturbation(brightness=value))[readable]
+            top, confidence, probability = (
+                result.grid(name)[readable, place] for name in ("top", "confidence", "probability")
+            )
+            assert top.tolist() == answers.argmax(axis=1).tolist()
+            assert confidence.tolist() == answers.max(axis=1).tolist()
+            assert probability.tolist() == answers[np.arange(count - 1), labels[readable]].tolist()
+        assert list(result.errors) == list(range(broken * len(values), (broken + 1) * len(values)))
+        assert (result.grid("top")[broken] == -1).all()
+
+
+def test_a_sweep_by_hand():
+    none = np.nan
+    by_hand = Sweep(
+        ("first", "second", "third"),
+        (Perturbation(brightness=0.5), Perturbation(), Perturbation(brightness=2)),
+        {"brightness": (0.5, 1.0, 2.0)},
+        ("boot", "shirt"),
+        np.array([0, 1, -1], np.int32),
+        np.array([0, 1, -1, 1, 0, -1, 0, -1, -1], np.int32),
+        np.array([0.9, 0.8, none, 0.7, 0.6, none, 0.5, none, none], np.float32),
+        np.array([0.9, 0.2, none, 0.7, 0.4, none, none, none, none], np.float32),
+        {2: "dark", 5: "dark", 7: "dark", 8: "dark"},
+        (Flip(0, "brightness", 0.9, 0.8, "boot", "shirt"),),
+    )
+    # Right are two of two, none of two, and nothing was answered.
+    assert by_hand.accuracy().tolist()[:2] == [1, 0]
+    assert by_hand.confidence()[:2] == pytest.approx([(0.9 + 0.7 + 0.5) / 3, 0.7])
+    assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
+    assert by_hand.columns["correct"].tolist() == [True, False, False, True, *[False] * 5]
+    assert by_hand.columns["class"].tolist() == [
+        "boot",
+        "shirt",
+        None,
+        "shirt",
+        "boot",
+        None,
+        "boot",
+        None,
+        None,
+    ]
+    assert [line.split() for line in by_hand.table().splitlines()] == [
+        ["brightness", "accuracy", "confidence"],
+        ["0.5", "100%", "70%"],
+        ["1", "0%", "70%"],
+        ["2", "–", "–"],
+    ]
+    assert repr(by_hand) == "Sweep(3 photos × brightness 3, 1 flip, 4 rows without an answer)"
+    for other in (
+        {"flips": ()},
+        {"errors": {}},
+        {"labels": np.array([0, 1, 0], np.int32)},
+        {"probabilities": np.zeros(9, np.float32)},
+        {"tops": np.zeros(9, np.int32)},
+        {"class_names": ("boot", "coat")},
+    ):
+        assert replace(by_hand, **other) != by_hand
+    assert replace(by_hand, confidences=by_hand.confidences.copy()) == by_hand
+    with pytest.raises(ValueError, match=r"Expected the column out of .*did you mean 'confidence'"):
+        by_hand.grid("confidenc")
+
+
+def test_labels_are_indices_names_or_none(clothes):
+    photos = samples.photos("fashion_mnist")[:3]
+    result = swept(clothes, photos, Perturbation(), labels=[9, clothes.class_names[2], None])
+    assert result.labels.tolist() == [9, 2, -1]
+    assert np.isnan(result.probabilities).tolist() == [False, False, True]
+    answers = result.tops.tolist()
+    assert result.accuracy()[0] == ((answers[0] == 9) + (answers[1] == 2)) / 2
+    assert swept(clothes, photos, Perturbation()).labels.tolist() == [-1, -1, -1]
+    with pytest.raises(ValueError, match="Expected a sweep with labels, received one without"):
+        swept(clothes, photos, Perturbation()).accuracy()
+
+
+# Pictures
+
+
+def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_the_error(clothes, folder):
+    labels = samples.labels("fashion_mnist")[:12]
+    result = swept(clothes, folder, {"brightness": (0.5, 1)}, labels=labels)
+    assert result.photos == tuple(f"{number:02}.png" for number in range(12))
+    assert list(result.errors) == [10, 11]
+    assert "received '05.png'" in result.errors[10]
+    assert result.tops[10:12].tolist() == [-1, -1]
+    assert np.isnan(result.confidences[10:12]).all()
+    assert result.columns["error"][10] == result.errors[10]
+    readable = [photo for number, photo in enumerate(samples.photos("fashion_mnist")[:12]) if number != 5]
+    known = [label for number, label in enumerate(labels) if number != 5]
+    expected = clothes.probabilities(readable, Perturbation(brightness=0.5)).argmax(axis=1) == known
+    assert result.accuracy()[0] == expected.mean()
+    assert repr(result).startswith("Sweep(12 photos × brightness 2, ")
+    assert repr(result).endswith("2 rows without an answer)")
+
+
+def test_a_folder_is_its_files_with_the_endings_of_pictures_in_either_case(tmp_path):
+    for name in ("b.PNG", "a.jpeg", "c.txt"):
+        (tmp_path / name).write_bytes(b"anything")
+    (tmp_path / "d.png").mkdir()
+    assert as_pictures(tmp_path) == (str(tmp_path / "a.jpeg"), str(tmp_path / "b.PNG"))
+
+
+def test_a_path_is_the_same_file_for_workers_in_another_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert as_pictures("00.png") == as_pictures([Path("00.png")]) == (str(folder / "00.png"),)
+
+
+def test_an_array_of_pictures_is_several(clothes):
+    photos = samples.photos("fashion_mnist")[:3]
+    result = swept(clothes, np.stack([photo.pixels for photo in photos]), Perturbation())
+    assert result.photos == ("array 0", "array 1", "array 2")
+    assert result.confidences.tolist() == clothes.probabilities(photos).max(axis=1).tolist()
+
+
+def test_a_picture_is_decoded_as_the_preprocessing_asks(clothes, tmp_path):
+    path = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path, exif=exif)
+    upright, stored = (
+        clothes.using(clothes.preprocessing.replace(decoding=Decoding(exif=each))) for each in (True, False)
+    )
+    expected = [each.probabilities(path)[0].max() for each in (upright, stored)]
+    assert expected[0] != expected[1]
+    for source in (path, path.read_bytes(), kit.load_image(path)):
+        found = [swept(each, source, Perturbation()).confidences[0] for each in (upright, stored)]
+        assert found == expected
+
+
+def test_files_bytes_arrays_and_photos_give_the_same_rows(clothes, folder):
+    path = folder / "00.png"
+    photo = samples.photos("fashion_mnist")[0]
+    sources = [path, str(path), path.read_bytes(), path.open("rb"), photo.pixels, Image.open(path), photo]
+    result = swept(clothes, sources, {"noise": (0, 20)})
+    assert not result.errors
+    assert len({row.tobytes() for row in result.grid("confidence")}) == 1
+
+
+def test_a_missing_file_and_broken_bytes_are_rows_with_their_error(clothes, folder):
+    result = swept(clothes, [folder / "none.png", b"GIF89a", folder / "00.png"], Perturbation())
+    assert "none.png" in result.errors[0]
+    assert "does not exist" in result.errors[0]
+    assert result.errors[1].startswith("Expected")
+    assert result.photos == ("none.png", "picture 1", "00.png")
+    assert list(result.errors) == [0, 1]
+
+
+def test_a_perturbation_that_a_picture_cannot_take_is_a_row_with_its_error(clothes):
+    too_long = np.zeros((1, 70_000, 3), np.uint8)
+    result = swept(clothes, too_long, {"jpeg_quality": (None, 80)})
+    assert list(result.errors) == [1]
+    assert "Expected at most 65500 pixels a side for JPEG" in result.errors[1]
+
+
+def test_a_picture_is_decoded_once_for_all_its_perturbations(clothes, tmp_path, monkeypatch):
+    paths = [tmp_path / "first.png", tmp_path / "second.png"]
+    for path in paths:
+        Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path)
+    opened = []
+    original = sweep_work.load_image
+
+    def watched(source, **settings):
+        opened.append(Path(source).name)
+        return original(source, **settings)
+
+    monkeypatch.setattr(sweep_work, "load_image", watched)
+    values = np.linspace(0.5, 1.5, 250)  # three blocks
+    swept(clothes, paths, {"brightness": values}, flips=False)
+    assert opened == ["first.png", "second.png"]
+
+
+def test_a_file_that_changed_is_decoded_again(clothes, tmp_path):
+    path = tmp_path / "picture.png"
+    results = []
+    for place in (0, 1):
+        Image.fromarray(samples.photos("fashion_mnist")[place].pixels).save(path)
+        results.append(swept(clothes, path, Perturbation()).confidences[0])
+    expected = clothes.probabilities(samples.photos("fashion_mnist")[:2]).max(axis=1)
+    assert results == expected.tolist()
+
+
+def test_files_of_one_size_and_age_are_told_apart_by_their_path(clothes, tmp_path):
+    photos = samples.photos("fashion_mnist")[:2]
+    paths = [tmp_path / "first.bmp", tmp_path / "second.bmp"]
+    for path, photo in zip(paths, photos, strict=True):
+        Image.fromarray(photo.pixels).save(path)
+        os.utime(path, ns=(0, 0))
+    found = swept(clothes, paths, Perturbation()).confidences
+    assert found.tolist() == clothes.probabilities(photos).max(axis=1).tolist()
+
+
+# Flips
+
+
+def test_flip_finds_the_very_whole_number_at_which_the_answer_changes(classifier, photos):
+    found = flip(classifier, photos[0], "jpeg_quality", 100, 1)
+    answers = {
+        quality: classifier.class_names[
+            classifier.probabilities(photos[0], Perturbation(jpeg_quality=quality))[0].argmax()
+        ]
+        for quality in (found.last, found.value)
+    }
+    assert found.last == found.value + 1
+    assert answers == {found.last: found.before, found.value: found.after}
+    assert found.before != found.after
+
+
+def test_flip_is_within_the_tolerance_and_where_a_fine_scan_finds_it(classifier, photos):
+    found = flip(classifier, photos[0], "brightness", 1, 0.3, 0.01)
+    assert 0 < found.last - found.value <= 0.01
+    scan = np.arange(1, 0.3, -0.01)
+    tops = [
+        classifier.probabilities(photos[0], Perturbation(brightness=float(value)))[0].argmax()
+        for value in scan
+    ]
+    changes = [place for place in range(1, len(scan)) if tops[place] != tops[place - 1]]
+    assert any(scan[place] - 0.01 <= found.value <= scan[place - 1] + 0.01 for place in changes)
+    assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
+
+
+def test_flip_holds_every_other_parameter(clothes):
+    photo = samples.photos("fashion_mnist")[6]
+    held = Perturbation(noise=40, seed=3)
+    found = flip(clothes, photo, "brightness", 1, 0.05, perturbation=held)
+    assert found != flip(clothes, photo, "brightness", 1, 0.05)
+    for value, name in ((found.last, found.before), (found.value, found.after)):
+        answer = clothes.probabilities(photo, replace(held, brightness=value))[0]
+        assert clothes.class_names[answer.argmax()] == name
+
+
+def test_flip_ends_where_numbers_do(clothes):
+    found = flip(clothes, samples.photos("fashion_mnist")[4], "brightness", 1, 0.05, 1e-300)
+    assert np.nextafter(found.last, 0) == found.value
+
+
+def test_flip_says_why_a_picture_has_no_answer(clothes):
+    with pytest.raises(ValueError, match="Expected at most 65500 pixels a side for JPEG"):
+        flip(clothes, np.zeros((1, 70_000, 3), np.uint8), "jpeg_quality", 100, 1)
+
+
+def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):
+    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5)
+    task = FlipsTask(Shared(clothes), str(tmp_path / "gone.png"), (bracket,), (0.01,))
+    assert sweep_work.flips(task) == (bracket,)
+
+
+def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes):
+    grid = {"jpeg_quality": (1, 40, None, 100), "flip_vertical": (False, True)}
+    result = swept(clothes, samples.photos("fashion_mnist")[:40], grid)
+    assert {each.parameter for each in result.flips} == {"jpeg_quality"}
+    tops = result.grid("top")[:, (3, 1, 0), 0]
+    assert [each.photo for each in result.flips] == np.flatnonzero((tops != tops[:, :1]).any(axis=1)).tolist()
+    assert all(each.last == each.value + 1 for each in result.flips)
+
+
+def test_a_grid_has_the_first_flip_on_either_side_of_each_axis(classifier, photos, labels):
+    result = swept(
+        classifier, photos, {"brightness": (0.2, 0.6, 1.1, 1.5, 2), "noise": (40, 1, 20)}, labels=labels
+    )
+    assert result.flips
+    for each in result.flips:
+        assert isinstance(each, Flip)
+        photo = photos[each.photo]
+        # The other parameter is at its value nearest to the neutral one.
+        held = {"brightness": {"noise": 1}, "noise": {"brightness": 1.1}}[each.parameter]
+        last, value = (
+            classifier.class_names[
+                classifier.probabilities(photo, Perturbation(**{each.parameter: at}, **held))[0].argmax()
+            ]
+            for at in (each.last, each.value)
+        )
+        assert (last, value) == (each.before, each.after)
+        assert abs(each.last - each.value) <= PARAMETERS[each.parameter].step / 10
+    sides = [(each.photo, each.parameter, each.value > each.last) for each in result.flips]
+    assert len(sides) == len(set(sides))
+    assert sides == sorted(sides)
+    # Counted on the grid itself.
+    tops = result.grid("top")
+    expected = {
+        (photo, name, up)
+        for photo in range(3)
+        for name, line, up in (
+            ("brightness", tops[photo, (2, 1, 0), 1], False),
+            ("brightness", tops[photo, (2, 3, 4), 1], True),
+            ("noise", tops[photo, 2, (1, 2, 0)], True),
+        )
+        if (line != line[0]).any()
+    }
+    assert set(sides) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("brightnes", 0, 1), "Expected the parameter out of .*did you mean 'brightness'"),
+        (("flip_vertical", 0, 1), "Expected the parameter out of"),
+        (("noise", 0, 101), "Expected noise within 0..100, received 101"),
+        (("noise", 0, 50, 0), "Expected a tolerance above 0, received 0"),
+    ],
+)
+def test_flip_refuses_what_cannot_be_bisected(clothes, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        flip(clothes, samples.photos("fashion_mnist")[0], *arguments)
+
+
+# Executors (processes and a cluster: tests/test_robustness_executors.py)
+
+
+def test_threads_and_executors_that_answer_in_another_order_give_the_same_rows(clothes, folder):
+    grid = {"brightness": (0.05, 1, 2), "noise": np.linspace(0, 60, 30)}  # 90 rows: a block each
+    serial = swept(clothes, folder, grid)
+    sides = [(each.photo, each.parameter, each.value > each.last) for each in serial.flips]
+    assert sides == sorted(sides) != sorted(sides, key=lambda side: side[1])  # picture by picture
+    with ThreadPoolExecutor(3) as threads:
+        assert swept(clothes, folder, grid, executor=threads) == serial
+    assert (
+        swept(clothes, folder, grid, executor=Backwards(), flips=False).tops.tolist() == serial.tops.tolist()
+    )
+
+
+def test_no_more_blocks_are_handed_out_than_in_flight(clothes, folder):
+    running, most = 0, []
+
+    class Watched(ThreadPoolExecutor):
+        def submit(self, *arguments, **named):
+            nonlocal running
+            running += 1
+            most.append(running)
+            future = super().submit(*arguments, **named)
+            future.add_done_callback(lambda _: done())
+            return future
+
+    def done():
+        nonlocal running
+        running -= 1
+
+    with Watched(1) as executor:
+        swept(clothes, folder, {"noise": np.linspace(0, 60, 96)}, executor=executor, in_flight=2, flips=False)
+    assert len(most) == 12
+    assert max(most) <= 2
+
+
+def test_results_come_as_soon_as_they_are_there():
+    futures = [Future(), Future()]
+
+    class Given:
+        def submit(self, _, task):
+            return futures[task]
+
+    futures[1].set_result("second")
+    late = threading.Timer(3, futures[0].set_result, ["too late"])
+    late.start()
+    running = sweep_running.run(str, [(0, 0), (1, 1)], Given(), in_flight=5)
+    assert next(running) == (1, "second")
+    late.cancel()
+    assert not futures[0].done()
+    futures[0].set_result("first")
+    assert list(running) == [(0, "first")]
+
+
+def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
+    futures = []
+
+    class Idle:
+        def submit(self, *_):
+            if len(futures) == 3:
+                raise KeyboardInterrupt
+            futures.append(Future())
+            return futures[-1]
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sweep_running.run(str, enumerate("abcd"), Idle(), in_flight=5))
+    assert [future.cancelled() for future in futures] == [True] * 3
+
+
+def test_what_is_no_executor_is_refused(clothes):
+    with pytest.raises(TypeError, match=r"Expected an executor .* received 4; .*client.get_executor"):
+        swept(clothes, samples.photos("fashion_mnist")[0], Perturbation(), executor=4)
+    with pytest.raises(ValueError, match="Expected in_flight above 0, received 0"):
+        swept(clothes, samples.photos("fashion_mnist")[0], Perturbation(), in_flight=0)
+
+
+# Files
+
+
+def test_a_sweep_comes_back_from_its_file_to_the_last_bit(grid, tmp_path):
+    grid.to_parquet(tmp_path / "grid.parquet")
+    assert Sweep.from_parquet(tmp_path / "grid.parquet") == grid
+    table = pq.read_table(tmp_path / "grid.parquet")
+    assert table.column_names[:5] == ["photo", "name", "perturbation", "brightness", "noise"]
+    assert table["top"].to_pylist() == grid.tops.tolist()
+    assert [each.name for each in tmp_path.iterdir()] == ["grid.parquet"]
+
+
+def test_errors_and_absent_values_come_back_from_the_file(clothes, folder, tmp_path):
+    result = swept(clothes, folder, {"jpeg_quality": (None, 40), "flip_vertical": (False, True)})
+    result.to_parquet(tmp_path / "sweep.parquet")
+    assert Sweep.from_parquet(tmp_path / "sweep.parquet") == result
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text.parquet").write_text("none")
+    with pytest.raises(ValueError, match=r"Expected the Parquet file of a sweep, received 'text\.parquet'"):
+        Sweep.from_parquet(tmp_path / "text.parquet")
+    with pytest.raises(FileNotFoundError, match="Expected the Parquet file of a sweep"):
+        Sweep.from_parquet(tmp_path / "none.parquet")
+
+
+def test_a_file_of_another_format_or_without_an_identity_is_refused(clothes, tmp_path, monkeypatch):
+    path = tmp_path / "sweep.parquet"
+    photo = samples.photos("fashion_mnist")[0]
+    swept(clothes, photo, {"noise": (0, 60)}).to_parquet(path)
+    with pytest.raises(
+        ValueError, match=r"made with path=, received 'sweep\.parquet', written by to_parquet"
+    ):
+        swept(clothes, photo, {"noise": (0, 60)}, path=path)
+    monkeypatch.setattr(sweep_file, "FORMAT", 2)
+    with pytest.raises(ValueError, match=r"Expected a sweep in format 2, received 1 in 'sweep\.parquet'"):
+        Sweep.from_parquet(path)
+
+
+def test_pictures_are_known_by_what_they_hold(clothes, tmp_path):
+    path = tmp_path / "sweep.parquet"
+    pixels = samples.photos("fashion_mnist")[0].pixels
+    pictures = [tmp_path / "none.png", b"no picture", pixels[:14], kit.Photo.from_array(pixels)]
+    first = swept(clothes, pictures, Perturbation(), path=path)
+    assert swept(clothes, pictures, Perturbation(), path=path) == first
+    for place, other in enumerate(
+        [tmp_path / "no.png", b"nor this", pixels[:14].reshape(28, 14, 3), pixels + 1]
+    ):
+        changed = [*pictures[:place], other, *pictures[place + 1 :]]
+        with pytest.raises(ValueError, match="received one with other photos"):
+            swept(clothes, changed, Perturbation(), path=path)
+
+
+def test_a_finished_sweep_is_read_and_not_repeated(clothes, folder, tmp_path):
+    path = tmp_path / "sweep.parquet"
+    first = swept(clothes, folder, {"noise": (0, 60)}, path=path)
+    with Counting(1) as executor:
+        assert swept(clothes, folder, {"noise": (0, 60)}, path=path, executor=executor) == first
+    assert executor.submitted == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["sweep.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"perturbations": {"noise": (0, 50)}}, "perturbations"),
+        ({"perturbations": [Perturbation(noise=0), Perturbation(noise=60)]}, "perturbations"),  # no grid
+        ({"labels": [3] * 12}, "labels"),
+        ({"classifier": "fashion_mnist_no_batchnorm"}, "classifier"),
+        ({"scaling": "-1..1"}, "preprocessing"),
+        ({"photo": True}, "photos"),
+        ({"flips": False}, "flips"),
+        ({"names": True}, "class names"),
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_sweep_is_refused_and_its_file_left_alone(clothes, folder, tmp_path, change, what, finished):
+    path = tmp_path / "sweep.parquet"
+    swept(clothes, folder, {"noise": (0, 60)}, path=path)
+    if not finished:
+        metadata = pq.read_schema(path).metadata[b"kit.sweep"]
+        with Journal(tmp_path / "sweep.parquet.partial", json.loads(metadata)["identity"]):
+            path.unlink()
+    left = tmp_path / ("sweep.parquet" if finished else "sweep.parquet.partial")
+    before = left.read_bytes()
+    other = samples.classifier(change.get("classifier", "fashion_mnist"))
+    if "scaling" in change:
+        other = other.using(other.preprocessing.replace(scaling=change["scaling"]))
+    if "names" in change:
+        other = other._with(class_names=tuple(reversed(other.class_names)))
+    photos = [folder / "00.png"] * 12 if "photo" in change else folder
+    with pytest.raises(ValueError, match=rf"received one with other {what}; give another path"):
+        swept(
+            other,
+            photos,
+            change.get("perturbations", {"noise": (0, 60)}),
+            labels=change.get("labels"),
+            flips=change.get("flips", True),
+            path=path,
+        )
+    assert left.read_bytes() == before
+
+
+@pytest.mark.parametrize("stopped", [7, 12 + 4])
+def test_an_interrupted_sweep_goes_on_with_what_is_missing(clothes, folder, tmp_path, stopped):
+    path = tmp_path / "sweep.parquet"
+    # A block for each of the twelve pictures, then their flips.
+    grid = {"noise": (0, 100), "seed": range(48)}
+    labels = samples.labels("fashion_mnist")[:12]
+    whole = swept(clothes, folder, grid, labels=labels)
+    assert len({each.photo for each in whole.flips}) > 4
+
+    class Interrupted(Counting):
+        def submit(self, *arguments, **named):
+            if self.submitted == stopped:
+                raise KeyboardInterrupt
+            return super().submit(*arguments, **named)
+
+    with Interrupted(1) as executor, pytest.raises(KeyboardInterrupt):
+        swept(clothes, folder, grid, labels=labels, path=path, executor=executor, in_flight=1)
+    assert [each.name for each in tmp_path.iterdir()] == ["sweep.parquet.partial"]
+    with Counting(1) as executor:
+        result = swept(clothes, folder, grid, labels=labels, path=path, executor=executor)
+    assert executor.submitted == 12 + len({each.photo for each in whole.flips}) - stopped
+    assert result == whole
+    assert Sweep.from_parquet(path) == whole
+
+
+@pytest.mark.parametrize("left", [b"", b"torn before its first line was whole"])
+def test_a_journal_without_a_beginning_is_begun_anew(tmp_path, left):
+    path = tmp_path / "sweep.parquet.partial"
+    path.write_bytes(left)
+    for before in (0, 1, 2):
+        with Journal(path, {"photos": "a digest"}) as journal:
+            assert [record["row"].tolist() for record in journal.records] == [[7, 8]] * before
+            journal.write(row=[7, 8], axis=[-1, -1], top=[1, 2])
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"torn" * 1000)
+    with Journal(path, {"photos": "a digest"}):
+        assert path.stat().st_size == whole
+
+
+@pytest.mark.parametrize("torn", [1, 40, 400])
+def test_a_torn_end_of_the_journal_is_computed_again(clothes, folder, tmp_path, torn):
+    path = tmp_path / "sweep.parquet"
+    partial = tmp_path / "sweep.parquet.partial"
+    grid = {"noise": np.linspace(0, 60, 96)}
+
+    class Stopped(Counting):
+        def submit(self, *arguments, **named):
+            if self.submitted == 3:
+                raise KeyboardInterrupt
+            return super().submit(*arguments, **named)
+
+    with Stopped(1) as executor, pytest.raises(KeyboardInterrupt):
+        swept(clothes, folder, grid, path=path, executor=executor, in_flight=1, flips=False)
+    whole = partial.read_bytes()
+    partial.write_bytes(whole[:-torn])
+    with Counting(1) as executor:
+        result = swept(clothes, folder, grid, path=path, executor=executor, flips=False)
+    assert executor.submitted == 12 - 2  # of three in the journal, one was torn
+    assert result == swept(clothes, folder, grid, flips=False)
+
+
+def test_a_killed_sweep_ends_in_the_same_table_as_one_that_was_left_alone(clothes, tmp_path):
+    path, partial = tmp_path / "sweep.parquet", tmp_path / "sweep.parquet.partial"
+    script = (
+        "import kit, numpy, sys; from kit import samples\n"
+        "kit.sweep(samples.classifier('fashion_mnist'), samples.photos('fashion_mnist')[:150],"
+        " {'brightness': numpy.linspace(0.2, 2, 8), 'noise': (0, 15, 30, 60)}, path=sys.argv[1],"
+        " labels=samples.labels('fashion_mnist')[:150])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], cwd=ROOT)
+    # Killed once some blocks are there, which leaves most of fifty to do.
+    while not (partial.exists() and partial.stat().st_size > 20_000):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not path.exists()
+    assert partial.exists()
+    arguments = (
+        clothes,
+        samples.photos("fashion_mnist")[:150],
+        {"brightness": np.linspace(0.2, 2, 8), "noise": (0, 15, 30, 60)},
+    )
+    labels = samples.labels("fashion_mnist")[:150]
+    uninterrupted = swept(*arguments, labels=labels, path=tmp_path / "uninterrupted.parquet")
+    with Counting(1) as executor:
+        assert swept(*arguments, labels=labels, path=path, executor=executor) == uninterrupted
+    blocks = -(-150 // (96 // 32))
+    assert executor.submitted < blocks + len({each.photo for each in uninterrupted.flips})
+    tables = [pq.read_table(each) for each in (path, tmp_path / "uninterrupted.parquet")]
+    assert tables[0].equals(tables[1], check_metadata=True)
+
+
+def test_a_classifier_that_lies_in_no_file_is_refused_only_where_a_file_is_needed(folder, tmp_path):
+    import keras  # noqa: PLC0415 (heavy)
+
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    )
+    made = kit.Classifier(model, kit.Preprocessing(size=(4, 4), channels="gray", scaling="0..1"))
+    assert len(swept(made, folder / "00.png", {"noise": (0, 1)})) == 2
+    with pytest.raises(ValueError, match=r"Expected a classifier from a file.*Classifier.load"):
+        swept(made, folder / "00.png", {"noise": (0, 1)}, path=tmp_path / "sweep.parquet")
+
+
+# Arguments and text
+
+
+@pytest.mark.parametrize(
+    ("perturbations", "error", "message"),
+    [
+        ({"nois": [1]}, ValueError, "did you mean 'noise'"),
+        ({"noise": 3}, TypeError, r"Expected values of noise in a sequence, received 3; write \[3\]"),
+        ({"noise": []}, ValueError, "Expected at least one value of noise, received none"),
+        ({"noise": [101]}, ValueError, "Expected noise within 0..100, received 101"),
+        ({"noise": np.array([101.0])}, ValueError, "Expected noise within 0..100, received 101"),
+        ({}, ValueError, "Expected at least one parameter with values"),
+        ([], ValueError, "Expected at least one perturbation, received none"),
+        ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
+    ],
+)
+def test_perturbations_that_are_none_are_refused(clothes, perturbations, error, message):
+    with pytest.raises(error, match=message):
+        swept(clothes, samples.photos("fashion_mnist")[0], perturbations)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([1], ValueError, "Expected 2 labels, one for each picture, received 1"),
+        ([1, "Sneeker"], ValueError, "received 'Sneeker'; did you mean 'Sneaker'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(clothes, labels, error, message):
+    with pytest.raises(error, match=message):
+        swept(clothes, samples.photos("fashion_mnist")[:2], Perturbation(), labels=labels)
+
+
+def test_no_pictures_and_an_unknown_preprocessing_are_refused(clothes, tmp_path):
+    with pytest.raises(ValueError, match="Expected at least one picture, received none"):
+        swept(clothes, [], Perturbation())
+    with pytest.raises(ValueError, match="Expected a folder with pictures"):
+        swept(clothes, tmp_path, Perturbation())
+    unknown = clothes._with(preprocessing=None)
+    with pytest.raises(ValueError, match=r"Expected a classifier with a known preprocessing.*using"):
+        swept(unknown, samples.photos("fashion_mnist")[0], Perturbation())
+
+
+def test_axes_hold_values_as_a_perturbation_keeps_them(clothes):
+    grid = {
+        "jpeg_quality": (85.0, None),
+        "brightness": np.array([-0.0, 1], np.float32),
+        "flip_vertical": (1,),
+    }
+    result = swept(clothes, samples.photos("fashion_mnist")[0], grid)
+    assert repr(dict(result.axes)) == (
+        "{'jpeg_quality': (85, None), 'brightness': (0.0, 1.0), 'flip_vertical': (True,)}"
+    )
+
+
+def test_tables_show_whole_percentages(clothes):
+    photos, labels = samples.photos("fashion_mnist")[:4], samples.labels("fashion_mnist")[:4]
+    curve = swept(clothes, photos, {"brightness": (0, 1)}, labels=labels)
+    lines = curve.table().splitlines()
+    assert lines[0].split() == ["brightness", "accuracy", "confidence"]
+    assert lines[2].split()[:2] == ["1", f"{curve.accuracy()[1]:.0%}"]
+    square = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)}).table().splitlines()
+    assert square[0] == "mean confidence, brightness down, noise across"
+    assert square[1].split() == ["brightness", "0", "2.5", "50"]
+    assert len(square) == 4
+    labelled = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 50)}, labels=labels)
+    lines = labelled.table().splitlines()
+    assert lines[0] == "accuracy, brightness down, noise across"
+    assert lines[3].split() == ["1", *(f"{share:.0%}" for share in labelled.accuracy()[1])]

@@ -1,0 +1,181 @@
+"""`kit.calibrate`: which pictures a temperature is fitted and judged on, and what comes out."""
+
+import numpy as np
+import pytest
+
+import kit
+from kit import samples
+from kit.validation.calibration import fitting_part, measure
+from kit.validation.calibration.temperature import fit_temperature
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    return samples.photos("fashion_mnist")[:600], samples.labels("fashion_mnist")[:600]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("fashion_mnist_500")
+
+
+@pytest.fixture(scope="module")
+def calibration(classifier, clothes):
+    return kit.calibrate(classifier, *clothes, resamples=200, progress=False)
+
+
+def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(classifier, clothes, calibration):
+    photos, labels = clothes
+    rows, truth = classifier.probabilities(photos), np.array(labels)
+    fitting = fitting_part(truth, 0.5, 0)
+    assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
+    temperature = fit_temperature(rows[fitting], truth[fitting])
+    assert calibration.temperature == pytest.approx(temperature)
+    rest = {"resamples": 200}
+    assert calibration.measured == measure(rows, truth, **rest)
+    assert calibration.before == measure(rows[~fitting], truth[~fitting], **rest)
+    after = classifier.tempered(temperature).calibrated(rows[~fitting])
+    assert calibration.after == measure(after, truth[~fitting], **rest)
+    assert calibration.ece == calibration.measured.ece.value
+
+
+def test_an_overconfident_network_is_mended_on_pictures_that_the_temperature_never_saw(calibration):
+    assert calibration.temperature > 1.3
+    assert calibration.after.ece.value < calibration.before.ece.value / 2
+    assert calibration.after.nll.value < calibration.before.nll.value
+    assert calibration.after.sure_errors.value < calibration.before.sure_errors.value
+    assert calibration.after.accuracy == calibration.before.accuracy
+
+
+def test_reliability_diagrams_count_every_picture_once(calibration):
+    expected = {"measured": 600, "before": calibration.judged, "after": calibration.judged}
+    for name, count in expected.items():
+        found = calibration.reliability[name]
+        for bins in (found.equal_width, found.equal_mass):
+            assert sum(one.count for one in bins) == count
+    gaps = [
+        one.count / 600 * abs(one.accuracy - one.confidence)
+        for one in calibration.reliability["measured"].equal_width
+    ]
+    assert calibration.ece == pytest.approx(sum(gaps))
+
+
+def test_the_temperature_travels_in_the_file(calibration, clothes, tmp_path):
+    path = tmp_path / "calibrated.keras"
+    calibration.classifier.save(path)
+    loaded = kit.Classifier.load(path)
+    assert loaded.temperature == calibration.temperature
+    rows = loaded.probabilities(clothes[0][:5])
+    np.testing.assert_array_equal(loaded.calibrated(rows), calibration.classifier.calibrated(rows))
+
+
+def test_the_classifier_itself_is_left_as_it_was(classifier, calibration):
+    assert classifier.temperature == 1
+    assert calibration.classifier.name == classifier.name
+
+
+def test_a_temperature_that_is_there_does_not_count(classifier, clothes, calibration):
+    again = kit.calibrate(classifier.tempered(3), *clothes, resamples=200, progress=False)
+    assert again.temperature == calibration.temperature
+
+
+def test_names_serve_as_labels(classifier, clothes, calibration):
+    photos, labels = clothes
+    names = [classifier.class_names[label] for label in labels]
+    assert repr(kit.calibrate(classifier, photos, names, resamples=200, progress=False)) == repr(calibration)
+
+
+def test_vector_scaling_has_a_number_for_each_class_where_there_are_pictures_enough(calibration, classifier):
+    assert calibration.fitted >= 200
+    assert len(calibration.vector.factors) == len(calibration.vector.biases) == 10
+    assert calibration.after_vector.pictures == calibration.judged
+    few = kit.calibrate(
+        classifier,
+        samples.photos("fashion_mnist")[:60],
+        samples.labels("fashion_mnist")[:60],
+        resamples=50,
+        progress=False,
+    )
+    assert (few.vector, few.after_vector) == (None, None)
+    assert "vector scaling is left out: its 20 numbers need 200 pictures to be fitted on" in few.notes
+
+
+def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(calibration):
+    assert not any("chance" in note for note in calibration.notes)
+    photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
+    sound = kit.calibrate(samples.classifier("fashion_mnist"), photos, labels, resamples=200, progress=False)
+    error, chance = sound.before.ece, sound.before.ece_by_chance
+    (note,) = sound.notes
+    assert note.startswith(
+        f"chance may explain the ECE of {error.value:.3f} before: on 1000 pictures it gives"
+    )
+    assert note.endswith(f" {chance:.3f} on average where nothing is wrong")
+    assert error.low == 0
+
+
+def test_answers_that_are_all_right_determine_no_temperature(classifier):
+    photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
+    top = classifier.probabilities(photos[:200]).argmax(axis=1)
+    right = [index for index in range(200) if top[index] == labels[index]]
+    found = kit.calibrate(
+        classifier,
+        [photos[index] for index in right],
+        [labels[index] for index in right],
+        resamples=20,
+        progress=False,
+    )
+    assert "the pictures determine no temperature between 0.05 and 20" in found.notes
+
+
+def test_text_and_repr_tell_both_sides(calibration):
+    before, after = calibration.before.ece.value, calibration.after.ece.value
+    assert repr(calibration) == (
+        f"Calibration('fashion_mnist_500', temperature {calibration.temperature:.2f}, ECE {before:.3f} ->"
+        f" {after:.3f} on {calibration.judged} pictures that it was not fitted on)"
+    )
+    lines = str(calibration).splitlines()
+    assert lines[0].startswith(f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} ")
+    ece = next(line for line in lines if line.startswith("ECE (equal width)"))
+    assert str(calibration.before.ece) in ece
+    assert str(calibration.after.ece) in ece
+    assert not any(line != line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
+def test_each_class_is_split_in_the_same_proportion(share):
+    labels = np.repeat(np.arange(4), (10, 50, 1, 139))
+    fitting = fitting_part(labels, share, seed=1)
+    assert fitting.sum() == 200 * share
+    for each in range(4):
+        inside = labels == each
+        assert abs(fitting[inside].sum() - share * inside.sum()) <= 1
+    assert not np.array_equal(fitting, fitting_part(labels, share, seed=2))
+
+
+def test_every_picture_needs_a_label(classifier, clothes):
+    photos, labels = clothes
+    with pytest.raises(TypeError, match="received None for number 2; leave out pictures"):
+        kit.calibrate(classifier, photos[:30], [*labels[:2], None, *labels[3:30]], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "error", "message"),
+    [
+        (19, {}, ValueError, "Expected at least 20 pictures, .* received 19; give more"),
+        (30, {"share": 1}, ValueError, "a share that leaves pictures in both parts, received 1"),
+        (30, {"share": 0}, ValueError, "Expected share above 0"),
+        (30, {"bins": 0}, ValueError, "Expected bins of at least 1, received 0"),
+        (30, {"resamples": 2.5}, TypeError, "Expected resamples as a whole number, received 2.5"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_one_line(classifier, clothes, count, settings, error, message):
+    photos, labels = clothes
+    with pytest.raises(error, match=message) as caught:
+        kit.calibrate(classifier, photos[:count], labels[:count], progress=False, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_may_be_an_array(classifier, clothes):
+    photos, labels = clothes
+    found = kit.calibrate(classifier, photos[:40], np.array(labels[:40]), resamples=10, progress=False)
+    assert found.measured.pictures == 40

@@ -1,0 +1,137 @@
+"""Self-checks pass the right answer only, and say why another does not hold."""
+
+import numpy as np
+import pytest
+
+from kit import samples
+from kit.perturbation import Perturbation
+from kit.preprocessing.faults import CATALOGUE
+from kit.workshop.exercises import (
+    Delivery,
+    Mystery,
+    check_brightness,
+    check_installation,
+    check_noise,
+    check_temperature,
+)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def cat():
+    return next(photo for photo in samples.photos("imagenet") if photo.name == "cat.jpg")
+
+
+def answers(classifier, photo):
+    """Class index at each brightness of 0.1, 0.2 … 1."""
+    factors = [k / 10 for k in range(1, 11)]
+    rows = {factor: classifier.probabilities(photo, Perturbation(brightness=factor))[0] for factor in factors}
+    return {factor: row.argmax() for factor, row in rows.items()}
+
+
+def test_the_lowest_brightness_passes(classifier, cat):
+    found = answers(classifier, cat)
+    darker = {factor: found.get(round(factor - 0.1, 1)) for factor in found}
+    flips = [factor for factor in found if factor > 0.1 and found[factor] == found[1.0] != darker[factor]]
+    assert flips
+    for factor in flips:
+        assert check_brightness(classifier, cat, factor).startswith("Passed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "Open"),
+        (0.2, "no longer Egyptian cat; try brighter"),
+        (0.9, "survives a darker picture"),
+        (3, "between 0.1 and 1"),
+    ],
+)
+def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
+    assert reason in check_brightness(classifier, cat, answer)
+
+
+def test_the_noise_before_a_flip_passes(classifier, cat):
+    noises = range(12, 22)
+    rows = [classifier.probabilities(cat, Perturbation(noise=noise))[0] for noise in noises]
+    tops = dict(zip(noises, (int(row.argmax()) for row in rows), strict=True))
+    untouched = int(classifier.probabilities(cat)[0].argmax())
+    [last] = [noise for noise in noises[:-1] if tops[noise] == untouched != tops[noise + 1]]
+    assert check_noise(classifier, cat, last).startswith("Passed: Egyptian cat at")
+    assert "try less" in check_noise(classifier, cat, last + 1)
+    assert "survives" in check_noise(classifier, cat, last - 1)
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(None, "Open"), (100, "0 to 99"), (1.5, "0 to 99")])
+def test_other_noises_get_a_reason(classifier, cat, answer, reason):
+    assert reason in check_noise(classifier, cat, answer)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_each_mystery_has_exactly_one_answer(classifier, cat, number):
+    mystery = Mystery(classifier, number)
+    passed = [name for name in CATALOGUE if mystery.check(name).startswith("Passed")]
+    assert len(passed) == 1
+    assert (mystery.tensor(cat) == CATALOGUE[passed[0]].apply(classifier.preprocessing).apply(cat)).all()
+
+
+def test_a_mystery_tells_open_unknown_and_near_answers_apart(classifier):
+    mystery = Mystery(classifier, 1)
+    assert mystery.check(None).startswith("Open")
+    assert "no fault of the catalogue" in mystery.check("dark")
+    assert "the step is right (scaling)" in mystery.check("missing_scaling")
+    assert "becomes" in mystery.check("channels_swapped")
+
+
+def test_a_mystery_does_not_tell_its_fault_by_itself(classifier):
+    mystery = Mystery(classifier, 1)
+    assert repr(mystery) == "Mystery(1)"
+    with pytest.raises(ValueError, match="from 1 to 3, received 4"):
+        Mystery(classifier, 4)
+
+
+def test_the_installation_is_complete_here():
+    assert check_installation() == "Packages: all as required\nespresso.jpg: espresso"
+
+
+def test_an_old_package_is_named_with_what_is_expected(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1" if name == "keras" else "99")
+    assert "Expected keras >=3.15.1, found 0.1" in check_installation()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (None, "Open: set answer to a temperature with one decimal, such as 1.1."),
+        (0, "Not yet: a temperature is above 0, and 0 is not."),
+        (1.5, "Not yet: the right answers become more probable at a higher temperature than 1.5."),
+        (2.6, "Not yet: the right answers become more probable at a lower temperature than 2.6."),
+        (2.0, "Passed: the least negative log-likelihood is at 2.0."),
+    ],
+)
+def test_the_temperature_is_the_one_that_fits_best(answer, reply):
+    # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
+    rows = np.array([[0.9, 0.1]] * 4, np.float32)
+    assert check_temperature(rows, [0, 0, 0, 1], answer) == reply
+
+
+@pytest.mark.parametrize(("number", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")])
+def test_a_remedy_passes_where_it_gets_most_right(number, wrong, passing):
+    delivery = Delivery(samples.classifier("fashion_mnist"), (0, 213), number)
+    assert delivery.check(None).startswith("Open: set answer to one of leave, correct, adapt")
+    assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
+    assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")
+    assert delivery.check(passing).startswith("Passed: leave ")
+
+
+def test_a_delivery_tells_neither_labels_nor_origin():
+    delivery = Delivery(samples.classifier("fashion_mnist"), (0, 213), 3)
+    assert len(delivery.photos) == 64
+    assert {photo.notes for photo in delivery.photos} == {()}
+    assert repr(delivery) == "Delivery(3)"
+    with pytest.raises(ValueError, match="Expected a delivery from 1 to 3, received 4"):
+        Delivery(samples.classifier("fashion_mnist"), (0, 213), 4)
