@@ -258,7 +258,7 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
     picture = kit.samples.photos("fashion_mnist")[0]
     first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
     source = (
-        "import sys; from pathlib import Path; import kit; from kit import cache; "
+        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import cache; "
         "from tests import networks; folder = Path(sys.argv[1]); cache.folder = lambda: folder / 'cache'; "
         "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
         "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "

@@ -211,7 +211,7 @@ def test_where_keras_is_not_loaded_it_stays_so(saved, tmp_path):
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from kit import cache, Classifier\n"
+        "from kit import Classifier; from kit.classifier.bundle import cache\n"
         "cache.folder = lambda: Path(sys.argv[2])\n"
         "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
         "print(first, first.notes == second.notes, 'keras' in sys.modules, 'tensorflow' in sys.modules)\n"
