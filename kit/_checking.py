@@ -1,6 +1,6 @@
 """Refusing values in one line that says what was expected, what was received and what comes nearest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
@@ -24,6 +24,18 @@ def known(kind: str, received: object, names: Iterable[str]) -> str:
             f"Expected the {kind} out of {listed}; received {received!r}{nearest(received, names)}"
         )
     return received
+
+
+def instance(what: str, value: Any, kind: type, words: str) -> Any:
+    """Return `value` if it is of this type, else raise a TypeError."""
+    if not isinstance(value, kind):
+        raise TypeError(f"Expected {what} as {words}, received {value!r}")
+    return value
+
+
+def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Return the check that lets None pass as well."""
+    return lambda what, value: None if value is None else check(what, value)
 
 
 def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
