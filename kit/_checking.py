@@ -1,10 +1,13 @@
 """Refusing values in one line that says what was expected, what was received and what comes nearest."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
@@ -53,6 +56,22 @@ def number(what: str, value: Any) -> float:
     if not isfinite(value):
         raise ValueError(f"Expected a finite {what}, received {value}")
     return float(value)
+
+
+def whole(name: str, value: Any, low: int, high: int | None) -> int:
+    """Return a whole number within the bounds as an int, else raise a TypeError or a ValueError."""
+    bounds = f"{low}..{high}" if high is not None else "not below 0"
+    expected = f"Expected {name} as a whole number {bounds}, received {value!r}"
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(expected)
+    try:
+        # Sliders hand over 85.0.
+        result = operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
+    except TypeError:
+        raise TypeError(expected) from None
+    if result < low or (high is not None and result > high):
+        raise ValueError(expected)
+    return result
 
 
 def fraction(what: str, value: Any) -> float:
