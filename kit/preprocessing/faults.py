@@ -8,14 +8,16 @@ unchanged, so :meth:`Fault.changes` tells which faults apply. Faults compose by 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.operations import Changes
 from kit.preprocessing.pipeline import PIPELINE
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 _CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
 
-Edit = Callable[[Preprocessing], Preprocessing]
+Edit = Callable[[Preprocessing], Changes]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Fault:
         How it comes about, in one sentence.
     quiet
         True where the fault moves predictions so little that evidence cannot single it out.
+    edit
+        From a preprocessing to the fields that the fault changes; empty where it does not apply.
     """
 
     name: str
@@ -44,11 +48,12 @@ class Fault:
     title: str
     origin: str
     quiet: bool = False
-    edit: Edit = field(default=lambda preprocessing: preprocessing, repr=False, compare=False)
+    edit: Edit = field(default=lambda _: {}, repr=False, compare=False)
 
     def apply(self, preprocessing: Preprocessing) -> Preprocessing:
         """Return `preprocessing` with the fault in it; the very same value where the fault does not apply."""
-        return self.edit(preprocessing)
+        changes = self.edit(preprocessing)
+        return preprocessing.replace(**changes) if changes else preprocessing
 
     def changes(self, preprocessing: Preprocessing) -> bool:
         """Whether the fault makes a difference to `preprocessing`."""
@@ -61,48 +66,38 @@ def _fault(told: tuple[str, str, str, Edit], origin: str, *, quiet: bool = False
     return Fault(name, cause, step, title, origin, quiet, edit)
 
 
-def _set(**changes: object) -> Edit:
-    return lambda preprocessing: preprocessing.replace(**changes)
+def _set(**changes: Any) -> Edit:
+    return lambda _: changes
 
 
-def _decode(**changes: object) -> Edit:
-    return lambda preprocessing: preprocessing.replace(
-        decoding=replace(preprocessing.decoding, **changes)  # type: ignore[arg-type]
-    )
+def _decode(**changes: Any) -> Edit:
+    return lambda preprocessing: {"decoding": replace(preprocessing.decoding, **changes)}
 
 
-def _if_colour(edit: Edit) -> Edit:
-    return lambda preprocessing: preprocessing if preprocessing.channels == "gray" else edit(preprocessing)
+def _if_colour(**changes: Any) -> Edit:
+    return lambda preprocessing: {} if preprocessing.channels == "gray" else changes
 
 
-def _if_square(edit: Edit) -> Edit:
-    def apply(preprocessing: Preprocessing) -> Preprocessing:
-        size = preprocessing.size
-        return edit(preprocessing) if size is not None and size[0] == size[1] else preprocessing
-
-    return apply
+def _if_square(**changes: Any) -> Edit:
+    return lambda preprocessing: changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
 
 
-def _swap_channels(preprocessing: Preprocessing) -> Preprocessing:
-    swapped = {"rgb": "bgr", "bgr": "rgb"}
-    return preprocessing.replace(channels=swapped.get(preprocessing.channels, preprocessing.channels))
+def _swap_channels(preprocessing: Preprocessing) -> Changes:
+    return {"channels": {"rgb": "bgr", "bgr": "rgb"}.get(preprocessing.channels, preprocessing.channels)}
 
 
-def _scale_twice(preprocessing: Preprocessing) -> Preprocessing:
+def _scale_twice(preprocessing: Preprocessing) -> Changes:
     # A network with its scaling inside expects 0..255: dividing by 255 outside scales its pictures twice.
-    return preprocessing.replace(scaling=preprocessing.scaling * 2 or SCALINGS["0..1"])
+    return {"scaling": preprocessing.scaling * 2 or SCALINGS["0..1"]}
 
 
-def _without_mean_std(preprocessing: Preprocessing) -> Preprocessing:
-    divisors = tuple(Scaling(divisor=step.divisor) for step in preprocessing.scaling if step.divisor != 1)
-    return preprocessing.replace(scaling=divisors)
+def _without_mean_std(preprocessing: Preprocessing) -> Changes:
+    return {"scaling": tuple(Scaling(part.divisor) for part in preprocessing.scaling if part.divisor != 1)}
 
 
-def _thumbnail(preprocessing: Preprocessing) -> Preprocessing:
-    if preprocessing.size is None:
-        return preprocessing
-    height, width = preprocessing.size
-    return preprocessing.replace(thumbnail=(max(height // 4, 1), max(width // 4, 1)))
+def _thumbnail(preprocessing: Preprocessing) -> Changes:
+    size = preprocessing.size
+    return {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
 
 
 _FAULTS = (
@@ -170,7 +165,7 @@ _FAULTS = (
         "OpenCV reads BGR and the network wants RGB, or the other way round.",
     ),
     _fault(
-        ("gray_input", "grayscale", "grey, repeated", _if_colour(_set(channels="gray_rgb"))),
+        ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
         "A grey picture, or one made grey, is repeated over the three channels.",
     ),
     _fault(
@@ -178,7 +173,7 @@ _FAULTS = (
             "inverted",
             "inverted_polarity",
             "black and white exchanged",
-            lambda preprocessing: preprocessing.replace(invert=not preprocessing.invert),
+            lambda preprocessing: {"invert": not preprocessing.invert},
         ),
         "Dark on light where the training pictures are light on dark.",
     ),
@@ -191,11 +186,11 @@ _FAULTS = (
         "A loader that scales already, or a Rescaling layer in the network, and the division by hand on top.",
     ),
     _fault(
-        ("range_0_1", "wrong_range", "to 0..1", _set(scaling=SCALINGS["0..1"])),
+        ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
         "The pixels are divided by 255 out of habit.",
     ),
     _fault(
-        ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling=SCALINGS["-1..1"])),
+        ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
         "preprocess_input of another network family.",
     ),
     _fault(
@@ -207,17 +202,12 @@ _FAULTS = (
             "imagenet_mean_std",
             "wrong_mean_std",
             "by ImageNet mean and standard deviation",
-            _if_colour(_set(scaling=SCALINGS["imagenet"])),
+            _if_colour(scaling="imagenet"),
         ),
         "The usual torchvision normalisation on a network that was trained with another.",
     ),
     _fault(
-        (
-            "caffe_means",
-            "wrong_mean_std",
-            "minus Caffe's channel means",
-            _if_colour(_set(scaling=SCALINGS["caffe"])),
-        ),
+        ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
         "preprocess_input of ResNet50 or VGG16 on another network.",
     ),
     _fault(
@@ -225,11 +215,11 @@ _FAULTS = (
         "Scaled values are stored as whole numbers, and nearly all of them become 0.",
     ),
     _fault(
-        ("transposed", "channel_layout", "height and width exchanged", _if_square(_set(layout="transposed"))),
+        ("transposed", "channel_layout", "height and width exchanged", _if_square(layout="transposed")),
         "Column-major data, EMNIST's files, or a wrong axis order in transpose.",
     ),
     _fault(
-        ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(_set(layout="reshaped"))),
+        ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
         "np.reshape to channels first scrambles the picture; only moving the axis is right.",
     ),
 )
