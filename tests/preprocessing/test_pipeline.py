@@ -29,7 +29,7 @@ def test_every_field_is_read_by_one_step():
         {"channels": "bgr", "scaling": "caffe", "invert": True},
         {"channels": "gray_rgb", "layout": "reshaped", "cast": "uint8"},
         {"layout": "channels_first", "scaling": "imagenet", "thumbnail": (10, 10)},
-        {"layout": "transposed", "filter": "tf_bilinear", "fit": "letterbox"},
+        {"layout": "transposed", "filter": "tf_bilinear", "scaling": "0..1"},
     ],
 )
 def test_after_resizing_many_pictures_run_as_one_by_one_and_are_not_changed(changes):
