@@ -7,8 +7,15 @@ import pytest
 from scipy import ndimage
 
 from kit import samples
-from kit.perturbation.lens import convolve, defocus_blur, glass_blur, line_kernel, motion_blur, zoom_blur
-from kit.perturbation.pixels import blur
+from kit.perturbation.lens import (
+    blur,
+    convolve,
+    defocus_blur,
+    glass_blur,
+    line_kernel,
+    motion_blur,
+    zoom_blur,
+)
 
 
 @pytest.fixture(scope="module")

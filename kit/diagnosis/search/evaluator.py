@@ -14,8 +14,8 @@ from kit.classifier.activations.tensor_features import tensor_features
 from kit.classifier.runtime.engine import LiteEngine
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.scaling import scale_in_place
-from kit.preprocessing.steps import arrange, cast_uint8, invert, order_channels
+from kit.preprocessing.operations import run
+from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
 from kit.robustness.reference.activation_distance import Vector, averages
 from kit.robustness.reference.profile import LEAST_PROFILED, Ordinary, ordinary
 
@@ -77,17 +77,14 @@ class Laboratory:
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
-        p = preprocessing
-        pixels = self._pixels(photos, p)
-        pixels = order_channels(pixels, p.channels)
-        if p.invert:
-            pixels = invert(pixels)
-        tensors = scale_in_place(np.array(pixels, np.float32, order="C"), p.scaling)
-        if p.cast is not None:
-            tensors = cast_uint8(tensors)
-        if p.layout == "channels_last":
-            return tensors
-        return np.stack([arrange(tensor, p.layout) for tensor in tensors])
+        resized = [operation.values(preprocessing) for operation in TO_SIZE]
+        key = (tuple(map(id, photos)), *resized)
+        if key not in self._resized:
+            if len(self._resized) >= _KEPT:
+                self._resized.pop(next(iter(self._resized)))
+            self._resized[key] = np.stack([run(TO_SIZE, preprocessing, photo) for photo in photos])
+        tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
+        return tensors
 
     def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
         """Return the statistics of the taps, float64 (N, 2 * sum(widths)), one row for each photo."""
@@ -114,24 +111,3 @@ class Laboratory:
             found = self.classifier.predict_tensors(self.tensors(photos, preprocessing))
             self._known[key] = found.astype(np.float64)
         return self._known[key]
-
-    def _pixels(self, photos: Sequence[Photo], p: Preprocessing) -> npt.NDArray[Any]:
-        """Return the photos as RGB in the network's size, uint8, or float32 from TensorFlow's filters."""
-        key = (
-            tuple(map(id, photos)),
-            p.decoding,
-            p.size,
-            p.filter,
-            p.fit,
-            p.crop_fraction,
-            p.fill,
-            p.thumbnail,
-        )
-        if key not in self._resized:
-            if len(self._resized) >= _KEPT:
-                self._resized.pop(next(iter(self._resized)))
-            plain = p.replace(channels="rgb", invert=False, scaling=(), cast=None, layout="channels_last")
-            pixels = np.concatenate([plain.apply(photo) for photo in photos])
-            whole = pixels.astype(np.uint8)
-            self._resized[key] = whole if np.array_equal(whole, pixels) else pixels
-        return self._resized[key]
