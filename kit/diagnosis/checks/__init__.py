@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kit.classifier import Classifier
+from kit.classifier.trial import Truth
 from kit.diagnosis.checks.architecture import Array, layers_of, weights_in
 from kit.diagnosis.checks.class_order import check_class_order
 from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
@@ -23,7 +24,7 @@ _PICTURES = 16
 
 
 def certain_checks(
-    classifier: Classifier, photos: Sequence[Photo], labels: Sequence[int | None] | None = None
+    classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()
 ) -> tuple[Finding, ...]:
     """Run every certain check.
 
@@ -34,7 +35,7 @@ def certain_checks(
     photos
         At least one.
     labels
-        Index of the right class of each, None where it is not known.
+        Index of the right class of each, None where it is not known; empty where none is.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def certain_checks(
         *check_weights(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
     ]
-    if labels is not None:
+    if labels:
         answers = classifier.probabilities(photos)
         found.append(check_class_order(answers, labels, classifier.class_names))
     rank = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}

@@ -12,6 +12,7 @@ from kit.classifier import Classifier
 from kit.classifier.activations.first_layers import Taps
 from kit.classifier.activations.tensor_features import tensor_features
 from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.trial import Trial, Truth
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import scale_in_place
@@ -23,7 +24,7 @@ Float32 = npt.NDArray[np.float32]
 _KEPT = 24
 
 
-class Laboratory:
+class Evaluator:
     """Runs a network and its taps on pictures under many preprocessings.
 
     Parameters
@@ -57,20 +58,20 @@ class Laboratory:
         """The same where pictures are judged by it: None where averages are in use."""
         return None if self.taps is None or self.taps.means is not None else self.profiled
 
-    def by_averages(self) -> "Laboratory":
+    def by_averages(self) -> "Evaluator":
         """Return one that shares what is measured, with a profile's averages where there are no others."""
         if self.taps is None or self.ordinary is None:
             return self
         means, variances = averages(self.taps)
         return self._with(replace(self.taps, means=means, variances=variances))
 
-    def by_profile(self) -> "Laboratory":
+    def by_profile(self) -> "Evaluator":
         """Return one that shares what is measured, without averages where there is a profile."""
         if self.taps is None or self.taps.profile is None:
             return self
         return self._with(replace(self.taps, means=None, variances=None))
 
-    def _with(self, taps: Taps) -> "Laboratory":
+    def _with(self, taps: Taps) -> "Evaluator":
         other = copy(self)
         other.taps = taps
         return other
@@ -114,6 +115,12 @@ class Laboratory:
             found = self.classifier.predict_tensors(self.tensors(photos, preprocessing))
             self._known[key] = found.astype(np.float64)
         return self._known[key]
+
+    def trial(
+        self, photos: Sequence[Photo], before: Preprocessing, after: Preprocessing, labels: Truth = ()
+    ) -> Trial:
+        """Return the answers under one preprocessing, and under another in its place."""
+        return Trial(self.answers(photos, before), self.answers(photos, after), labels)
 
     def _pixels(self, photos: Sequence[Photo], p: Preprocessing) -> npt.NDArray[Any]:
         """Return the photos as RGB in the network's size, uint8, or float32 from TensorFlow's filters."""

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kit.diagnosis.search.evaluator import Laboratory
+from kit.classifier.trial import Trial
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.reference.activation_distance import Vector
@@ -81,13 +82,13 @@ class Equivalent:
 
 
 def sensitivities(
-    laboratory: Laboratory, preprocessing: Preprocessing, photos: Sequence[Photo]
+    evaluator: Evaluator, preprocessing: Preprocessing, photos: Sequence[Photo]
 ) -> tuple[Sensitivity, ...]:
     """Try every quiet change on the first `PICTURES` pictures.
 
     Parameters
     ----------
-    laboratory
+    evaluator
         Of the network.
     preprocessing
         Around which is varied: the right one, as far as it is known.
@@ -100,39 +101,39 @@ def sensitivities(
         One for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
-    base = laboratory.tensors(chosen, preprocessing)
-    before = laboratory.answers(chosen, preprocessing)
+    base = evaluator.tensors(chosen, preprocessing)
+    before = evaluator.answers(chosen, preprocessing)
     found = []
-    for name, variants in _variants(laboratory, preprocessing, chosen).items():
-        answers: dict[str, Vector] = {}
+    for name, variants in _variants(evaluator, preprocessing, chosen).items():
+        trials: dict[str, Trial] = {}
         for words, prepared in variants:
             tensors = prepared()
             if not np.array_equal(tensors, base):
-                answers[words] = laboratory.classifier.predict_tensors(tensors).astype(np.float64)
-        if answers:
-            found.append(_spread(name, before, answers))
+                after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
+                trials[words] = Trial(before, after)
+        if trials:
+            found.append(_spread(name, before, trials))
     return tuple(found)
 
 
 def same_answers(
-    laboratory: Laboratory, one: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
+    evaluator: Evaluator, one: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
 ) -> float | None:
     """Return the largest difference of a probability; None where the two do not come to the same."""
     if len(photos) < ENOUGH:
         return None
-    first, second = laboratory.answers(photos, one), laboratory.answers(photos, other)
-    difference = float(np.abs(first - second).max())
+    difference = evaluator.trial(photos, one, other).largest
     return difference if difference <= SAME else None
 
 
-def _spread(name: str, before: Vector, answers: Mapping[str, Vector]) -> Sensitivity:
+def _spread(name: str, before: Vector, trials: Mapping[str, Trial]) -> Sensitivity:
     top = before.argmax(axis=1)
     rows = np.arange(len(top))
-    present = np.stack([before[rows, top], *(answer[rows, top] for answer in answers.values())])
+    present = np.stack([before[rows, top], *(trial.after[rows, top] for trial in trials.values())])
     spread = present.max(axis=0) - present.min(axis=0)
     moved = np.abs(present[1:] - present[0]).mean(axis=1)
-    other = np.any([answer.argmax(axis=1) != top for answer in answers.values()], axis=0)
-    names = tuple(answers)
+    other = np.any([trial.changed for trial in trials.values()], axis=0)
+    names = tuple(trials)
     return Sensitivity(
         name,
         names,
@@ -148,10 +149,10 @@ _Prepared = Callable[[], npt.NDArray[np.float32]]
 
 
 def _variants(
-    laboratory: Laboratory, p: Preprocessing, photos: tuple[Photo, ...]
+    evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
 ) -> dict[str, list[tuple[str, _Prepared]]]:
     def edited(**changes: object) -> _Prepared:
-        return lambda: laboratory.tensors(photos, p.replace(**changes))
+        return lambda: evaluator.tensors(photos, p.replace(**changes))
 
     def redone(function: Callable[[Pixels], Pixels]) -> _Prepared:
         return lambda: np.concatenate(

@@ -29,7 +29,7 @@ class Difference:
     Attributes
     ----------
     quantity
-        Field of `kit.images.properties.Measures`.
+        Key of `kit.images.properties.QUANTITIES`.
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
     delta
