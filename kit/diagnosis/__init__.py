@@ -127,15 +127,11 @@ def _preprocessing(case: Investigation) -> Investigation:
     return replace(case, evaluator=evaluator, searched=searched, certain=certain)
 
 
-def _repaired(case: Investigation) -> bool:
-    repaired = corrected(case.certain, case.in_use)
-    decoded = repaired.decoding == case.in_use.decoding
-    return decoded and repaired != case.in_use and not case.searched.named
-
-
 def _search_again(case: Investigation) -> Investigation:
     """Search from where what is certain is put right: it may hide another fault."""
     repaired = corrected(case.certain, case.in_use)
+    if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
+        return case
     searched = search(case.evaluator, repaired, case.photos, case.ordered_labels)
     if not searched.named:
         return case
@@ -151,14 +147,14 @@ def _novelty(case: Investigation) -> Investigation:
     return case.found(out_of_distribution(case.classifier, case.photos))
 
 
+def _leakage(case: Investigation) -> Investigation:
+    return case if case.training is None else case.found(check_leakage(case.photos, case.training))
+
+
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
     doubts = (*case.doubts, _FAILING) if mostly_wrong(answers, case.labels) else case.doubts
     return replace(case.found(*check_trust(answers, case.labels)), doubts=doubts)
-
-
-def _leakage(case: Investigation) -> Investigation:
-    return case if case.training is None else case.found(check_leakage(case.photos, case.training))
 
 
 def _quiet_changes(case: Investigation) -> Investigation:
@@ -169,7 +165,7 @@ def _quiet_changes(case: Investigation) -> Investigation:
 STAGES = (
     Stage(_certain, "checks"),
     Stage(_preprocessing, "candidates"),
-    Stage(_search_again, applies=_repaired),
+    Stage(_search_again),
     # What is ordinary for photographs is not for other pictures.
     Stage(_pictures, "properties", lambda case: case.searched.photographic and not case.named),
     Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.carried(NOVELTY) is not None),

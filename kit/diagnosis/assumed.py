@@ -1,9 +1,7 @@
 """What is taken for the preprocessing of a classifier that comes without one."""
 
-import json
-
 from kit.classifier import Classifier
-from kit.diagnosis.checks.architecture import layers_of, weights_in
+from kit.diagnosis.checks.architecture import architecture_and_weights, layers_of
 from kit.diagnosis.checks.preprocessing_layers import read_inside
 from kit.preprocessing import Preprocessing
 
@@ -33,7 +31,5 @@ def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
 
 def _range_inside(classifier: Classifier) -> str | None:
     """Range that a network with its scaling inside is to be fed with; None where its layers do not tell."""
-    opened = classifier.source
-    if opened is None:
-        return read_inside(layers_of(json.loads(classifier.model.to_json()))).expected
-    return read_inside(layers_of(opened.config()), weights_in(opened.path)).expected
+    config, weights = architecture_and_weights(classifier)
+    return read_inside(layers_of(config), weights).expected

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from kit.classifier import Classifier
 from kit.classifier.trial import Truth
-from kit.diagnosis.finding import Finding, Fix
+from kit.diagnosis.finding import Finding, Fix, ranked
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
 from kit.diagnosis.search.evaluator import Evaluator
@@ -19,7 +19,6 @@ from kit.validation.duplicates.thumbnails import Pictures
 
 # No faults of the network or of the pipeline.
 _MENTIONED = {"grayscale", "small_validation"}
-_RANK = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +68,7 @@ class Investigation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        found = (*_merged(self.certain, self.searched.findings), *self.further)
-        return tuple(sorted(found, key=lambda finding: _RANK[finding.verdict]))
+        return ranked((*_merged(self.certain, self.searched.findings), *self.further))
 
     @property
     def named(self) -> bool:

@@ -79,12 +79,12 @@ def _found(
     measures: Sequence[float],
     open_count: int,
 ) -> Finding:
-    told = f"{len(affected)} of {len(photos)} pictures are"
+    told, word = f"{len(affected)} of {len(photos)} pictures are", item.word or item.name.replace("_", " ")
     level = f"{item.unit}, median of these pictures"
     unusual = Evidence(level, float(np.median(measures)), item.ordinary, supports=True)
     fix = Fix(item.advice, item.code)
     if item.undo is None:
-        summary = f"{told} {item.word}; that cannot be undone."
+        summary = f"{told} {word}; that cannot be undone."
         return Finding(item.name, "possible", summary, (unusual,), fix=fix)
     trial = _undone(classifier, item.undo, photos, labels, affected)
     score, changed = float(np.mean([item.score(one) for one in measures])), float(trial.changed.mean())
@@ -96,7 +96,7 @@ def _found(
     return Finding(
         item.name,
         verdict,
-        f"{told} unusually {item.word}, {_OUTCOMES[verdict]}",
+        f"{told} unusually {word}, {_OUTCOMES[verdict]}",
         (
             unusual,
             Evidence("mean score, 1 ordinary to 0 extreme", score, SEVERE, supports=severe),

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from kit.images import Photo, properties
-from kit.images.measuring import bright_level, dark_level
+from kit.images.levels import relevelled
+from kit.images.measuring import bright_level
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -38,8 +39,6 @@ class Property:
         Key of `kit.images.properties.PROPERTIES`.
     ordinary, extreme
         Measures with score 1 and with score 0; in between the score is linear.
-    word
-        What such pictures are.
     advice, code
         What to change, in words and in the user's own code.
     undo
@@ -48,18 +47,20 @@ class Property:
         Pixels a side that a picture needs for it.
     coloured
         Whether it says something only where the network takes colour.
+    word
+        What such pictures are; the name if left out.
     """
 
     name: str
     measured: str
     ordinary: float
     extreme: float
-    word: str
     advice: str
     code: str = ""
     undo: Callable[[Pixels], Pixels] | None = None
     least_side: int = 0
     coloured: bool = False
+    word: str = ""
 
     @property
     def unit(self) -> str:
@@ -77,11 +78,7 @@ class Property:
 
 
 def _stretched(pixels: Pixels) -> Pixels:
-    low, high = dark_level(pixels), bright_level(pixels)
-    slope = (BRIGHTEST - DARKEST) / max(high - low, 1.0)
-    table = np.clip(np.rint((np.arange(256) - low) * slope + DARKEST), 0, 255).astype(np.uint8)
-    result: Pixels = table[pixels]
-    return result
+    return relevelled(Photo(pixels), (DARKEST, BRIGHTEST)).pixels
 
 
 def _brightened(pixels: Pixels) -> Pixels:
@@ -109,7 +106,6 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
                 "bright_level",
                 105,
                 60,
-                "dark",
                 "Brighten the pictures, or add dark ones to the training pictures.",
                 "image = PIL.ImageEnhance.Brightness(image).enhance(2.0)",
                 _brightened,
@@ -119,7 +115,6 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
                 "dark_level",
                 125,
                 180,
-                "bright",
                 "Spread the levels, or expose less.",
                 "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
                 _stretched,
@@ -129,7 +124,6 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
                 "range",
                 0.22,
                 0.12,
-                "low contrast",
                 "Spread the levels.",
                 "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
                 _stretched,
@@ -139,7 +133,6 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
                 "noise",
                 4,
                 10,
-                "noisy",
                 "Remove the noise, or add noise to the training pictures.",
                 "image = image.filter(PIL.ImageFilter.MedianFilter(3))",
                 _filtered(ImageFilter.MedianFilter(3), ImageFilter.GaussianBlur(0.8)),
@@ -150,7 +143,6 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
                 "sharpness",
                 0.15,
                 0.08,
-                "blurred",
                 "Sharpen, or focus better; detail that is lost stays lost.",
                 "image = image.filter(PIL.ImageFilter.UnsharpMask(radius=3, percent=200))",
                 _filtered(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)),
@@ -161,20 +153,20 @@ PROPERTIES: Mapping[str, Property] = MappingProxyType(
                 "block_edges",
                 1.8,
                 3.0,
-                "compressed",
                 "Save with a higher quality, or add compressed pictures to the training.",
                 'image.save("picture.jpg", quality=95)',
                 _filtered(ImageFilter.GaussianBlur(1.5)),
                 TEXTURED,
+                word="compressed",
             ),
             Property(
                 "grayscale",
                 "colour",
                 2.0,
                 0,
-                "grey, where the network takes colour",
                 "Use the colour originals, or train on grey pictures as well.",
                 coloured=True,
+                word="grey, where the network takes colour",
             ),
         )
     }

@@ -12,24 +12,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from kit.images import Photo
-from kit.images.measuring import (
-    Pixels,
-    Plane,
-    block_edges,
-    bright_level,
-    colour_noise,
-    colourfulness,
-    dark_level,
-    edge_colour,
-    grid_zeros,
-    jpeg_quality,
-    luma,
-    noise_level,
-    relative_contrast,
-    saturation,
-    sharpness,
-)
+from kit.images import Photo, measuring
+from kit.images.measuring import Pixels, Plane
 
 WINDOW = 512
 """Pixels a side of the middle part on which texture is measured in a larger picture."""
@@ -68,7 +52,7 @@ class Sample:
     @cached_property
     def luma(self) -> Plane:
         """Luma of the grid of pixels, float32 (H, W), 0..255."""
-        return luma(self.thin)
+        return measuring.luma(self.thin)
 
     @cached_property
     def mean(self) -> float:
@@ -78,7 +62,7 @@ class Sample:
     @cached_property
     def light(self) -> tuple[float, float, float]:
         """Red, green and blue of the light."""
-        return edge_colour(self.thin)
+        return measuring.edge_colour(self.thin)
 
 
 @dataclass(frozen=True)
@@ -89,8 +73,6 @@ class Quantity:
     ----------
     name
         Of the number.
-    label
-        In words.
     unit
         In words; empty for a plain ratio.
     measure
@@ -101,14 +83,21 @@ class Quantity:
         far away. 0 where sets are not compared by it.
     logarithmic
         Whether ratios count, and not differences.
+    title
+        The name in words, where that is another one.
     """
 
     name: str
-    label: str
     unit: str
     measure: Callable[[Sample], float]
     resolution: float = 0
     logarithmic: bool = False
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name in words."""
+        return self.title or self.name.replace("_", " ")
 
     def scaled(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return values on the scale on which differences count."""
@@ -141,47 +130,38 @@ def _middle(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
 
 
 _DEVIATION = "levels, standard deviation"
+_STEP = "share of a step between two pixels"
 
 PROPERTIES: Mapping[str, Quantity] = MappingProxyType(
     {
         item.name: item
         for item in (
-            Quantity("brightness", "brightness", "levels", lambda sample: sample.mean, 0.05, True),
-            Quantity("contrast", "contrast", "", _contrast, 0.05, True),
-            Quantity("highlights", "white pixels", "share", lambda s: float((s.luma >= 254).mean()), 0.005),
-            Quantity("shadows", "black pixels", "share", lambda s: float((s.luma <= 1).mean()), 0.005),
-            Quantity("warmth", "warmth", "red over blue", lambda s: s.light[0] / s.light[2], 0.02, True),
-            Quantity("tint", "tint", "green over red and blue", _tint, 0.02, True),
-            Quantity("saturation", "saturation", "", _thin(saturation), 0.01),
+            Quantity("brightness", "levels", lambda sample: sample.mean, 0.05, True),
+            Quantity("contrast", "", _contrast, 0.05, True),
             Quantity(
-                "sharpness", "sharpness", "share of a step between two pixels", _middle(sharpness), 0.02
+                "highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"
             ),
-            Quantity("noise", "noise", _DEVIATION, _middle(noise_level), 0.25),
-            Quantity("colour_noise", "colour noise", _DEVIATION, _middle(colour_noise), 0.25),
-            Quantity("blocking", "JPEG blocks", "", _middle(grid_zeros), 0.01),
-            Quantity("jpeg_quality", "JPEG quality", "", lambda s: jpeg_quality(s.photo.file), 2),
-            Quantity("size", "size", "px", lambda s: float(np.sqrt(np.prod(s.photo.size))), 0.05, True),
+            Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
+            Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
+            Quantity("tint", "green over red and blue", _tint, 0.02, True),
+            Quantity("saturation", "", _thin(measuring.saturation), 0.01),
+            Quantity("sharpness", _STEP, _middle(measuring.sharpness), 0.02),
+            Quantity("noise", _DEVIATION, _middle(measuring.noise_level), 0.25),
+            Quantity("colour_noise", _DEVIATION, _middle(measuring.colour_noise), 0.25),
+            Quantity("blocking", "", _middle(measuring.grid_zeros), 0.01, title="JPEG blocks"),
             Quantity(
-                "aspect",
-                "aspect",
-                "width over height",
-                lambda s: s.photo.size[1] / s.photo.size[0],
-                0.05,
-                True,
+                "jpeg_quality", "", lambda s: measuring.jpeg_quality(s.photo.file), 2, title="JPEG quality"
             ),
-            Quantity("turned", "EXIF turn", "share of the pictures", _turned, 0.1),
+            Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
+            Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
+            Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
+            Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(measuring.bright_level)),
+            Quantity("dark_level", "level of the darkest 5 %, 0..255", _thin(measuring.dark_level)),
+            Quantity("range", "range of levels over the sum of its ends", _thin(measuring.relative_contrast)),
             Quantity(
-                "bright_level", "bright level", "level of the brightest 5 %, 0..255", _thin(bright_level)
+                "block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(measuring.block_edges)
             ),
-            Quantity("dark_level", "dark level", "level of the darkest 5 %, 0..255", _thin(dark_level)),
-            Quantity("range", "range", "range of levels over the sum of its ends", _thin(relative_contrast)),
-            Quantity(
-                "block_edges",
-                "block edges",
-                "ratio of steps on the 8 x 8 grid to others",
-                _middle(block_edges),
-            ),
-            Quantity("colour", "colour", "levels between the channels", _thin(colourfulness)),
+            Quantity("colour", "levels between the channels", _thin(measuring.colourfulness)),
         )
     }
 )

@@ -1,6 +1,6 @@
 """Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -94,26 +94,24 @@ class Evaluator:
         """Return the statistics of the taps, float64 (N, 2 * sum(widths)), one row for each photo."""
         if self._first is None:
             raise ValueError("Expected a network whose first layers are tapped, received one without taps")
-        key = ("moments", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            self._known[key] = self._first.predict(self.tensors(photos, preprocessing)).astype(np.float64)
-        return self._known[key]
+        return self._once(self._first.predict, photos, preprocessing)
 
     def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector | None:
         """Return the features of the tensors, float64 (N, K), one row for each photo; None as in the taps."""
         if self.taps is None or self.taps.features is None:
             return None
-        key = ("features", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            self._known[key] = tensor_features(self.tensors(photos, preprocessing))
-        return self._known[key]
+        return self._once(tensor_features, photos, preprocessing)
 
     def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
         """Return the probabilities, float64 (N, classes)."""
-        key = ("answers", tuple(map(id, photos)), preprocessing)
+        return self._once(self.classifier.predict_tensors, photos, preprocessing)
+
+    def _once(
+        self, function: Callable[[Float32], npt.NDArray[Any]], photos: Sequence[Photo], p: Preprocessing
+    ) -> Vector:
+        key = (function, tuple(map(id, photos)), p)
         if key not in self._known:
-            found = self.classifier.predict_tensors(self.tensors(photos, preprocessing))
-            self._known[key] = found.astype(np.float64)
+            self._known[key] = function(self.tensors(photos, p)).astype(np.float64)
         return self._known[key]
 
     def trial(

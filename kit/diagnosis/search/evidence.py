@@ -15,8 +15,7 @@ from kit.classifier.trial import Trial, Truth, hits, known
 from kit.diagnosis.search.candidates import Candidate, candidates
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_statistics, log_distance
-from kit.diagnosis.search.sensitivity import same_answers
-from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, FAMILIAR, NAMED, UNUSUAL, needed
+from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, ENOUGH, FAMILIAR, NAMED, SAME, UNUSUAL, needed
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.reference.profile import Ordinary
@@ -143,7 +142,10 @@ class Grounds:
             distances = [log_distance(self.evaluator, seen, each) for each in (one, other)]
             if abs(distances[0] - distances[1]) > ALIKE:
                 return None
-        return same_answers(self.evaluator, one, other, photos)
+        if len(photos) < ENOUGH:
+            return None
+        difference = self.evaluator.trial(photos, one, other).largest
+        return difference if difference <= SAME else None
 
 
 def _tried(evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo]) -> list[Candidate]:

@@ -18,18 +18,11 @@ from kit.classifier.trial import Trial
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.activation_distance import Vector
 
 Pixels = npt.NDArray[np.uint8]
 
 PICTURES = 4
 """Pictures that are tried, the first ones: a question of seconds."""
-
-SAME = 0.02
-"""Largest difference in a probability up to which two preprocessings come to the same."""
-
-ENOUGH = 4
-"""Pictures on which they must."""
 
 
 @dataclass(frozen=True)
@@ -103,71 +96,44 @@ def sensitivities(
     chosen = tuple(photos[:PICTURES])
     base = evaluator.tensors(chosen, preprocessing)
     before = evaluator.answers(chosen, preprocessing)
-    found = []
-    for name, variants in _variants(evaluator, preprocessing, chosen).items():
-        trials: dict[str, Trial] = {}
-        for words, prepared in variants:
-            tensors = prepared()
-            if not np.array_equal(tensors, base):
-                after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
-                trials[words] = Trial(before, after)
-        if trials:
-            found.append(_spread(name, before, trials))
-    return tuple(found)
+    trials: dict[str, dict[str, Trial]] = {}
+    for name, words, tensors in _varied(evaluator, preprocessing, chosen):
+        if not np.array_equal(tensors, base):
+            after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
+            trials.setdefault(name, {})[words] = Trial(before, after)
+    return tuple(_spread(name, variants) for name, variants in trials.items())
 
 
-def same_answers(
-    evaluator: Evaluator, one: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
-) -> float | None:
-    """Return the largest difference of a probability; None where the two do not come to the same."""
-    if len(photos) < ENOUGH:
-        return None
-    difference = evaluator.trial(photos, one, other).largest
-    return difference if difference <= SAME else None
-
-
-def _spread(name: str, before: Vector, trials: Mapping[str, Trial]) -> Sensitivity:
-    top = before.argmax(axis=1)
-    rows = np.arange(len(top))
+def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
+    before = next(iter(trials.values())).before
+    top, rows = before.argmax(axis=1), np.arange(len(before))
     present = np.stack([before[rows, top], *(trial.after[rows, top] for trial in trials.values())])
     spread = present.max(axis=0) - present.min(axis=0)
     moved = np.abs(present[1:] - present[0]).mean(axis=1)
-    other = np.any([trial.changed for trial in trials.values()], axis=0)
-    names = tuple(trials)
+    changed = np.any([trial.changed for trial in trials.values()], axis=0)
     return Sensitivity(
         name,
-        names,
+        tuple(trials),
         len(top),
-        int(other.sum()),
+        int(changed.sum()),
         float(spread.mean()),
         float(spread.max()),
-        names[int(moved.argmax())],
+        tuple(trials)[int(moved.argmax())],
     )
 
 
-_Prepared = Callable[[], npt.NDArray[np.float32]]
-
-
-def _variants(
+def _varied(
     evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
-) -> dict[str, list[tuple[str, _Prepared]]]:
-    def edited(**changes: object) -> _Prepared:
-        return lambda: evaluator.tensors(photos, p.replace(**changes))
-
-    def redone(function: Callable[[Pixels], Pixels]) -> _Prepared:
-        return lambda: np.concatenate(
-            [
-                p.apply(Photo(function(photo.decoded(p.decoding).pixels), photo.name, p.decoding))
-                for photo in photos
-            ]
-        )
-
-    listed: dict[str, list[tuple[str, _Prepared]]] = {}
-    if p.size is not None:
-        for name, words, changes in _edits(p):
-            listed.setdefault(name, []).append((words, edited(**changes)))
-    listed["decoder"] = [(words, redone(function)) for words, function in _DECODERS.items()]
-    return listed
+) -> Iterator[tuple[str, str, npt.NDArray[np.float32]]]:
+    """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
+    for name, words, changes in _edits(p) if p.size is not None else ():
+        yield name, words, evaluator.tensors(photos, p.replace(**changes))
+    for words, function in _DECODERS.items():
+        pixels = [function(photo.decoded(p.decoding).pixels) for photo in photos]
+        redone = [
+            Photo(changed, photo.name, p.decoding) for changed, photo in zip(pixels, photos, strict=True)
+        ]
+        yield "decoder", words, np.concatenate([p.apply(photo) for photo in redone])
 
 
 def _edits(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:

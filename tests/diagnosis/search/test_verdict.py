@@ -166,9 +166,9 @@ def test_a_cause_is_ruled_out_once_and_only_where_nothing_speaks_for_it(probed, 
     assert ruled_out(probed, scores(found, 0.11), set()) == []
 
 
-def test_a_fix_says_what_is_done_otherwise(classifier, in_use):
-    right = classifier.preprocessing
-    told = fix(in_use, right, "inverted_polarity")
-    assert difference(in_use, right) in told.text
-    assert difference(in_use, right) != difference(right, in_use)
+def test_a_fix_says_what_is_done_otherwise(in_use):
+    right = in_use.replace(scaling="-1..1")
+    told = fix(in_use, right, "wrong_range")
+    assert difference(in_use, right) == "scale: −1..1"
+    assert told.text == "Prepare pictures as in training: scale: −1..1 (wrong_range put right)."
     assert told.code == f"classifier.preprocessing = kit.{right!r}"
