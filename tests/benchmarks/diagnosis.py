@@ -44,7 +44,7 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 
 import kit  # noqa: E402
 from kit.diagnosis.search.candidates import candidates  # noqa: E402
-from kit.diagnosis.search.evaluator import Laboratory  # noqa: E402
+from kit.diagnosis.search.evaluator import Evaluator  # noqa: E402
 from kit.images import Photo  # noqa: E402
 from kit.preprocessing.scaling import SCALINGS  # noqa: E402
 
@@ -370,10 +370,10 @@ def cheapest(candidate_count: int = 30, photo_count: int = 4) -> dict[str, float
         started = time.perf_counter()
         classifier.engine.predict(tensors)
         rows["bare passes"].append(time.perf_counter() - started)
-        laboratory = Laboratory(classifier, classifier.taps)
+        evaluator = Evaluator(classifier, classifier.taps)
         started = time.perf_counter()
         for preprocessing in tried:
-            laboratory.moments(photos, preprocessing)
+            evaluator.moments(photos, preprocessing)
         rows["evidence"].append(time.perf_counter() - started)
         started = time.perf_counter()
         kit.diagnose(classifier, photos)

@@ -10,8 +10,8 @@ from PIL import Image
 
 import kit
 from kit.classifier.bundle import cache
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.evidence import Basis
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import Grounds
 from kit.samples import outliers, probes
 from tests import networks
 
@@ -275,9 +275,9 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
 def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_on, photographic):
     classifier = with_faults("efficientnet_lite0")
     tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
-    laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
-    basis = Basis.of(laboratory, classifier.preprocessing, [photo("koala")], None)
-    assert basis.photographic == photographic
+    evaluator = Evaluator(classifier, classifier.taps.with_profile(tensors))
+    grounds = Grounds.of(evaluator, classifier.preprocessing, [photo("koala")])
+    assert grounds.photographic == photographic
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

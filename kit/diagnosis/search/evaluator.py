@@ -1,6 +1,6 @@
 """Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from kit.classifier import Classifier
 from kit.classifier.activations.first_layers import Taps
 from kit.classifier.activations.tensor_features import tensor_features
 from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.trial import Trial, Truth
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.operations import run
@@ -23,7 +24,7 @@ Float32 = npt.NDArray[np.float32]
 _KEPT = 24
 
 
-class Laboratory:
+class Evaluator:
     """Runs a network and its taps on pictures under many preprocessings.
 
     Parameters
@@ -57,20 +58,20 @@ class Laboratory:
         """The same where pictures are judged by it: None where averages are in use."""
         return None if self.taps is None or self.taps.means is not None else self.profiled
 
-    def by_averages(self) -> "Laboratory":
+    def by_averages(self) -> "Evaluator":
         """Return one that shares what is measured, with a profile's averages where there are no others."""
         if self.taps is None or self.ordinary is None:
             return self
         means, variances = averages(self.taps)
         return self._with(replace(self.taps, means=means, variances=variances))
 
-    def by_profile(self) -> "Laboratory":
+    def by_profile(self) -> "Evaluator":
         """Return one that shares what is measured, without averages where there is a profile."""
         if self.taps is None or self.taps.profile is None:
             return self
         return self._with(replace(self.taps, means=None, variances=None))
 
-    def _with(self, taps: Taps) -> "Laboratory":
+    def _with(self, taps: Taps) -> "Evaluator":
         other = copy(self)
         other.taps = taps
         return other
@@ -90,24 +91,28 @@ class Laboratory:
         """Return the statistics of the taps, float64 (N, 2 * sum(widths)), one row for each photo."""
         if self._first is None:
             raise ValueError("Expected a network whose first layers are tapped, received one without taps")
-        key = ("moments", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            self._known[key] = self._first.predict(self.tensors(photos, preprocessing)).astype(np.float64)
-        return self._known[key]
+        return self._once(self._first.predict, photos, preprocessing)
 
     def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector | None:
         """Return the features of the tensors, float64 (N, K), one row for each photo; None as in the taps."""
         if self.taps is None or self.taps.features is None:
             return None
-        key = ("features", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            self._known[key] = tensor_features(self.tensors(photos, preprocessing))
-        return self._known[key]
+        return self._once(tensor_features, photos, preprocessing)
 
     def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
         """Return the probabilities, float64 (N, classes)."""
-        key = ("answers", tuple(map(id, photos)), preprocessing)
+        return self._once(self.classifier.predict_tensors, photos, preprocessing)
+
+    def _once(
+        self, function: Callable[[Float32], npt.NDArray[Any]], photos: Sequence[Photo], p: Preprocessing
+    ) -> Vector:
+        key = (function, tuple(map(id, photos)), p)
         if key not in self._known:
-            found = self.classifier.predict_tensors(self.tensors(photos, preprocessing))
-            self._known[key] = found.astype(np.float64)
+            self._known[key] = function(self.tensors(photos, p)).astype(np.float64)
         return self._known[key]
+
+    def trial(
+        self, photos: Sequence[Photo], before: Preprocessing, after: Preprocessing, labels: Truth = ()
+    ) -> Trial:
+        """Return the answers under one preprocessing, and under another in its place."""
+        return Trial(self.answers(photos, before), self.answers(photos, after), labels)

@@ -61,6 +61,13 @@ ALIKE = 0.05
 """Nats between two candidates' distances from training up to which the statistics do not tell them apart."""
 
 
+SAME = 0.02
+"""Largest difference in a probability up to which two preprocessings come to the same."""
+
+ENOUGH = 4
+"""Pictures on which they must."""
+
+
 def needed(photos: int, labels: int, ordinary: Ordinary | None, *, statistics: bool) -> float:
     """Return the weighted gain, in nats, that names a cause on the user's pictures.
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from kit.classifier import Classifier
+from kit.classifier.trial import Trial, Truth, known
 from kit.images import Photo
 from kit.perturbation.alterations import ALTERATIONS, Alteration
 from kit.robustness.reference.activation_distance import distances, pooled
@@ -68,7 +69,7 @@ def respond(
     classifier: Classifier,
     explanations: Sequence[Explanation],
     photos: Sequence[Photo],
-    labels: Sequence[int | None] | None = None,
+    labels: Truth = (),
     *,
     training: bool = False,
 ) -> Response | None:
@@ -84,7 +85,7 @@ def respond(
     photos
         At least one.
     labels
-        Index of the right class of each, None where it is not known.
+        Index of the right class of each, None where it is not known; empty where none is.
     training
         Whether these are training pictures; else they are the photos.
 
@@ -110,17 +111,17 @@ def respond(
     answers = [
         classifier.probabilities(
             [_altered(photo, [item for item, _ in steps], chosen) if place else photo for photo in photos]
-        ).argmax(axis=1)
+        )
         for place, chosen in enumerate(strengths)
     ]
-    known = [place for place, label in enumerate(labels or ()) if label is not None]
-    truth = np.array([(labels or ())[place] for place in known])
+    trials = [Trial(answers[0], answer, labels) for answer in answers]
+    labelled = len(known(labels)[0])
     return Response(
         " and ".join(alteration.name for alteration, _ in steps),
         pictures,
         tuple(each[0] for each in strengths) if len(steps) == 1 else _FRACTIONS,
-        tuple(float((answer != answers[0]).mean()) for answer in answers),
-        tuple(float((answer[known] == truth).mean()) for answer in answers) if known else None,
+        tuple(float(trial.changed.mean()) for trial in trials),
+        tuple(trial.right[1] / labelled for trial in trials) if labelled else None,
         len(photos),
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 import kit
 from kit.classifier.activations.first_layers import Taps
-from kit.diagnosis.search.evaluator import Laboratory
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.preprocessing.scaling import SCALINGS, affine
 from kit.robustness.reference.activation_distance import distances, patches, stem_moments
 
@@ -38,9 +38,9 @@ def test_closed_form_equals_the_forward_pass_for_every_scaling_swap_and_inversio
     classifier = kit.samples.classifier(name)
     taps = classifier.taps
     photos = kit.samples.photos("imagenet")[:2]
-    laboratory = Laboratory(classifier, taps)
+    evaluator = Evaluator(classifier, taps)
     plain = classifier.preprocessing.replace(scaling=())
-    measured = patches(laboratory.tensors(photos, plain), taps.stem)
+    measured = patches(evaluator.tensors(photos, plain), taps.stem)
     gray = plain.channels == "gray"
     count = 1 if gray else 3
     for scaling in SCALINGS.values():
@@ -51,7 +51,7 @@ def test_closed_form_equals_the_forward_pass_for_every_scaling_swap_and_inversio
             order = np.eye(count)[:: -1 if channels == "bgr" else 1]
             for invert in (False, True):
                 changed = plain.replace(channels=channels, invert=invert, scaling=scaling)
-                expected = laboratory.moments(photos, changed)[:, : 2 * taps.widths[0]]
+                expected = evaluator.moments(photos, changed)[:, : 2 * taps.widths[0]]
 
                 received = (
                     stem_moments(measured, taps.stem, -order * slope, 255 * slope + offset)
@@ -62,11 +62,11 @@ def test_closed_form_equals_the_forward_pass_for_every_scaling_swap_and_inversio
                 np.testing.assert_allclose(received, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
-def test_laboratory_prepares_pictures_exactly_as_the_preprocessing_does():
+def test_the_evaluator_prepares_pictures_exactly_as_the_preprocessing_does():
     classifier = kit.samples.classifier("efficientnet_lite0")
     photos = kit.samples.photos("imagenet")[:2]
-    laboratory = Laboratory(classifier, None)
+    evaluator = Evaluator(classifier, None)
     for fault in kit.faults.CATALOGUE.values():
         changed = fault.apply(classifier.preprocessing)
         expected = np.concatenate([changed.apply(photo) for photo in photos])
-        np.testing.assert_array_equal(laboratory.tensors(photos, changed), expected, err_msg=fault.name)
+        np.testing.assert_array_equal(evaluator.tensors(photos, changed), expected, err_msg=fault.name)

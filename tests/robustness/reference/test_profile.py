@@ -8,7 +8,7 @@ from scipy.spatial.distance import mahalanobis
 
 import kit
 from kit.classifier.activations.first_layers import Taps
-from kit.diagnosis.search.evaluator import Laboratory
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.profile import Gaussian, ordinary
 
@@ -19,15 +19,15 @@ def clothes():
 
 
 @pytest.fixture(scope="module")
-def laboratory():
+def evaluator():
     classifier = kit.samples.classifier("fashion_mnist_no_batchnorm")
-    return Laboratory(classifier, classifier.taps)
+    return Evaluator(classifier, classifier.taps)
 
 
-def away(laboratory, photos, **changes):
-    preprocessing = laboratory.classifier.preprocessing.replace(**changes)
-    moments = laboratory.moments(photos, preprocessing)
-    return laboratory.ordinary.distances(moments, laboratory.features(photos, preprocessing))
+def away(evaluator, photos, **changes):
+    preprocessing = evaluator.classifier.preprocessing.replace(**changes)
+    moments = evaluator.moments(photos, preprocessing)
+    return evaluator.ordinary.distances(moments, evaluator.features(photos, preprocessing))
 
 
 def moments(mean, deviation):
@@ -76,32 +76,32 @@ def test_a_profile_that_is_too_short_is_refused(pictures):
         ordinary(Taps(b"", (1,), profile=profile))
 
 
-def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(laboratory, clothes):
-    known = laboratory.ordinary
-    logs = np.log(away(laboratory, clothes))
+def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, clothes):
+    known = evaluator.ordinary
+    logs = np.log(away(evaluator, clothes))
     assert logs.mean() == pytest.approx(known.typical, abs=3 * known.scatter / np.sqrt(50))
     assert 0.8 < (np.exp(logs) <= known.limit).mean() < 0.98
 
 
-def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(laboratory, clothes):
-    better = away(laboratory, clothes) < away(laboratory, clothes, layout="transposed")
+def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(evaluator, clothes):
+    better = away(evaluator, clothes) < away(evaluator, clothes, layout="transposed")
     upright, aside = (
-        laboratory.moments(clothes, laboratory.classifier.preprocessing.replace(layout=layout))
+        evaluator.moments(clothes, evaluator.classifier.preprocessing.replace(layout=layout))
         for layout in ("channels_last", "transposed")
     )
-    taps = laboratory.taps
+    taps = evaluator.taps
     alone = distances(upright, taps).mean(axis=1) < distances(aside, taps).mean(axis=1)
     assert better.mean() > 0.85
     assert alone.mean() < 0.7
 
 
-def test_a_picture_that_is_scaled_to_nothing_lies_far_off(laboratory, clothes):
+def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, clothes):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
-    assert away(laboratory, clothes, scaling=scaled_twice).min() > 4 * laboratory.ordinary.limit
+    assert away(evaluator, clothes, scaling=scaled_twice).min() > 4 * evaluator.ordinary.limit
 
 
-def test_a_profile_of_an_earlier_version_knows_no_features(laboratory, clothes):
-    earlier = Laboratory(laboratory.classifier, replace(laboratory.taps, features=None))
-    assert earlier.features(clothes, laboratory.classifier.preprocessing) is None
-    assert len(earlier.ordinary.gaussian.mean) == len(laboratory.ordinary.gaussian.mean) - 16
+def test_a_profile_of_an_earlier_version_knows_no_features(evaluator, clothes):
+    earlier = Evaluator(evaluator.classifier, replace(evaluator.taps, features=None))
+    assert earlier.features(clothes, evaluator.classifier.preprocessing) is None
+    assert len(earlier.ordinary.gaussian.mean) == len(evaluator.ordinary.gaussian.mean) - 16
     assert 0.8 < (away(earlier, clothes) <= earlier.ordinary.limit).mean() < 0.98
