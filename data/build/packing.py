@@ -26,7 +26,7 @@ def pack(path: Path) -> None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
         )
-    kept = {name: saved.member(name) for name in (archive.COMPILED, archive.TAPS)}
+    kept = {name: saved.member(name) for name in (archive.COMPILED, archive.FIRST_LAYERS)}
     members = {name: member for name, member in kept.items() if member is not None}
     contract = {key: value for key, value in saved.contract.items() if key not in FILLED_IN}
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kit._checking import number
 from kit.classifier import Classifier
-from kit.classifier.runtime.conversion import _import_keras
+from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import check_shape
 from kit.images import Photo, Source, as_photos
@@ -119,7 +119,7 @@ def _remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Clone the model with statistics that mix this share of the old ones with those of the batch."""
-    keras = _import_keras()
+    keras = import_keras()
     normalization = _measuring(old)
 
     def cloned(layer: Any) -> Any:
@@ -137,7 +137,7 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
 
 def _measuring(old: float) -> Any:
     """BatchNormalization that sets its statistics by what it receives, then uses them."""
-    keras = _import_keras()
+    keras = import_keras()
 
     class Measuring(keras.layers.BatchNormalization):  # type: ignore[name-defined,misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
@@ -160,4 +160,4 @@ def _layers(model: Any) -> Iterator[Any]:
 
 
 def _is_batch_normalization(layer: Any) -> bool:
-    return isinstance(layer, _import_keras().layers.BatchNormalization)
+    return isinstance(layer, import_keras().layers.BatchNormalization)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from kit.classifier import Classifier
-from kit.classifier.archive import NOVELTY
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
@@ -110,12 +109,12 @@ def _diagnosed(
     if any(finding.cause == "diverged_training" for finding in found):
         return Diagnosis(tuple(found), classifier.name, len(chosen), preprocessing=used)
     tell("candidates")
-    taps = classifier.taps
-    if reference is not None and taps is not None:
-        taps = replace(taps.with_profile(np.asarray(reference, np.float32)), means=None, variances=None)
+    layers = classifier.first_layers
+    if reference is not None and layers is not None:
+        layers = replace(layers.with_profile(np.asarray(reference, np.float32)), means=None, variances=None)
     # Labels in another order speak for whatever makes the network unsure, so they are left out then.
     disordered = any(finding.cause == "class_order" and finding.verdict == "named" for finding in found)
-    laboratory = Laboratory(classifier, taps)
+    laboratory = Laboratory(classifier, layers)
     result = search(laboratory, used, chosen, None if disordered else indices)
     if disordered and _named(result.findings):
         # Answers to wrongly prepared pictures can look like another order.
@@ -133,7 +132,7 @@ def _diagnosed(
     if result.photographic and not _named(found):
         tell("properties")
         found += check_properties(classifier, chosen, indices)
-    if not _named(found) and classifier.carried(NOVELTY) is not None:
+    if not _named(found) and classifier.reference.novelty is not None:
         tell("novelty")
         found.append(out_of_distribution(classifier, chosen))
     notes, failing = result.notes, False

@@ -18,7 +18,7 @@ from kit.diagnosis.search.sensitivity import same_answers
 from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, FAMILIAR, NAMED, UNUSUAL, needed
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.profile import Ordinary
+from kit.robustness.reference.profile import Profile
 from kit.samples import probes
 
 ROUNDS = 2
@@ -77,7 +77,7 @@ class Basis:
     @property
     def statistics(self) -> bool:
         """Whether anything is known of the training pictures."""
-        return self.laboratory.taps is not None and self.laboratory.taps.source != ""
+        return self.laboratory.first_layers is not None and self.laboratory.first_layers.source != ""
 
     @property
     def known_labels(self) -> int:
@@ -85,7 +85,7 @@ class Basis:
         return sum(label is not None for label in self.labels or ())
 
     @property
-    def ordinary(self) -> Ordinary | None:
+    def ordinary(self) -> Profile | None:
         """What is ordinary by the profile, where that is what the pictures are judged by."""
         return None if self.photographic else self.laboratory.ordinary
 
@@ -157,8 +157,8 @@ def _tried(laboratory: Laboratory, in_use: Preprocessing, photos: Sequence[Photo
 
 
 def _is_photographic(laboratory: Laboratory, in_use: Preprocessing) -> bool:
-    taps, size = laboratory.taps, in_use.size
-    if taps is None or taps.means is None or size is None or min(size) < LEAST_SIDE or not probes():
+    layers, size = laboratory.first_layers, in_use.size
+    if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE or not probes():
         return False
     current = in_use
     for _ in range(ROUNDS):

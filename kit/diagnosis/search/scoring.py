@@ -65,14 +65,14 @@ class Score:
 def log_distance(laboratory: Laboratory, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
     """Return the mean logarithm of the distance from training.
 
-    By a profile: over the photos, each by itself. By moving averages: over the taps, the photos pooled.
+    By a profile: over the photos, each by itself. By moving averages: over the layers, the photos pooled.
     """
-    taps, ordinary = laboratory.taps, laboratory.ordinary
-    if taps is None:
-        raise ValueError("Expected a network whose first layers are tapped, received one without taps")
+    layers, ordinary = laboratory.first_layers, laboratory.ordinary
+    if layers is None:
+        raise ValueError("Expected a network whose first layers can be read, received another")
     moments = laboratory.moments(photos, preprocessing)
     if ordinary is None:
-        parts = distances(moments.mean(axis=0), taps)
+        parts = distances(moments.mean(axis=0), layers)
     else:
         parts = ordinary.distances(moments, laboratory.features(photos, preprocessing))
     return float(np.log(parts + 1e-12).mean())
@@ -116,7 +116,7 @@ def by_pictures(
     Parameters
     ----------
     laboratory
-        Its taps may know nothing of training; then labels alone decide.
+        Its first layers may know nothing of training; then labels alone decide.
     in_use
         The preprocessing in use.
     candidates
@@ -126,7 +126,7 @@ def by_pictures(
     labels
         Index of the right class of each picture, None where it is not known.
     """
-    statistics = laboratory.taps is not None and laboratory.taps.source != ""
+    statistics = laboratory.first_layers is not None and laboratory.first_layers.source != ""
     base = log_distance(laboratory, photos, in_use) if statistics else 0.0
     answers = laboratory.answers(photos, in_use)
     least = LEAST_BESIDE if statistics else LEAST_LIKELIHOOD
