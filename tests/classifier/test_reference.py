@@ -88,7 +88,10 @@ def test_first_layers_belong_to_a_size(tmp_path):
     layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     model = keras.Sequential([keras.Input((None, None, 3)), *layers])
     small, large = (Preprocessing(size=(side, side)) for side in (20, 30))
-    Classifier(model, small).save(tmp_path / "open.keras", training=PHOTOS)
+    model.save(tmp_path / "plain.keras")
+    Classifier.load(tmp_path / "plain.keras", preprocessing=small).save(
+        tmp_path / "open.keras", training=PHOTOS
+    )
     opened = Classifier.load(tmp_path / "open.keras")
     assert len(opened.first_layers.profile) == len(PHOTOS)
     for other in (opened.using(large), Classifier.load(tmp_path / "open.keras", preprocessing=large)):
