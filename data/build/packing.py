@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 
 from kit.classifier import archive
+from kit.classifier.archive.layout import PREFIX
 
 WEIGHTS = "model.weights.h5"
 # Smaller arrays are not worth a chunk of their own.
@@ -33,7 +34,7 @@ def pack(path: Path) -> None:
         network = Path(folder) / path.name
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(network, "w") as new:
             for info in old.infolist():
-                if not info.filename.startswith(archive.PREFIX):
+                if not info.filename.startswith(PREFIX):
                     data = old.read(info)
                     packed = filtered(data) if info.filename == WEIGHTS else data
                     new.writestr(zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9)

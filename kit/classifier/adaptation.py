@@ -4,7 +4,7 @@ A network with BatchNormalization keeps the mean and variance that its training 
 such layer. Where the pictures have changed, these no longer hold, and they can be measured again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kit._checking import number
 from kit.classifier import Classifier
+from kit.classifier.activations.from_keras import leaves
 from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import check_shape
@@ -70,7 +71,7 @@ def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: f
     if not chosen:
         raise ValueError("Expected at least one picture to adapt to, received none; some dozens are better")
     model = classifier.model
-    if not any(_is_batch_normalization(layer) for layer in _layers(model)):
+    if not any(_is_batch_normalization(layer) for layer in leaves(model)):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without;"
             " correct the pictures, or train with such ones"
@@ -149,14 +150,6 @@ def _measuring(old: float) -> Any:
             return super().call(inputs, training=False)
 
     return Measuring
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    """Yield the layers of a model and of the models within it."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
 
 
 def _is_batch_normalization(layer: Any) -> bool:

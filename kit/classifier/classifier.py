@@ -184,7 +184,8 @@ class Classifier:
             contract = contract_of(
                 self.name, self.class_names, self.preprocessing, self.temperature, compiled
             )
-            self.reference = self._informed(as_photos(training))
+            known = self.reference.moved(self._network, self.input_shape)
+            self.reference = known.with_pictures(as_photos(training), self.tensor)
             members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
             archive.write(source, target, contract, members | self.reference.members())
 
@@ -421,15 +422,6 @@ class Classifier:
         path = self.source.path.resolve()
         measured = dict(self.reference.measured)
         return _reopened, (path, self.preprocessing, self.class_names, self.temperature, measured)
-
-    def _informed(self, training: Sequence[Photo]) -> Reference:
-        """Return the reference for the network as it is now, with training pictures if there are any."""
-        reference = self.reference.moved(self._network, self.input_shape)
-        if not training:
-            return reference
-        if reference.first_layers is None:
-            return reference.with_pictures(training)
-        return reference.with_pictures(training, np.concatenate([self.tensor(photo) for photo in training]))
 
 
 def _reopened(

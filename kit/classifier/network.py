@@ -13,10 +13,9 @@ import numpy.typing as npt
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.bundle.loading import restore_first_layers, unchanged
-from kit.classifier.runtime import equivalence
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine, Shape
-from kit.classifier.runtime.equivalence import Verification
+from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import probabilities
 from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.classifier.runtime.shapes import check_preprocessing
@@ -137,8 +136,10 @@ class Network:
         self, shape: Shape, preprocessing: Preprocessing | None, photos: Sequence[Float32] = ()
     ) -> Verification:
         """Hold what runs the network against Keras, in the range of a preprocessing and on photos."""
-        trials = equivalence.trial_tensors(shape, preprocessing)
-        return equivalence.verify(KerasEngine(self.model), self.engine, self.compiled.head, trials, photos)
+        batches = (*trial_tensors(shape, preprocessing), *photos)
+        head = self.compiled.head
+        difference = largest_difference(KerasEngine(self.model), self.engine, head, batches)
+        return Verification(difference, len(photos), difference <= TOLERANCE)
 
     def keras_file(self, folder: Path) -> Path:
         """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""

@@ -4,7 +4,7 @@ Three members hold it, and stay apart in the file: the first layers are read whe
 the properties where folders are compared, and the novelty with every prediction, each without the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -18,6 +18,8 @@ from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.classifier.network import Network
 from kit.classifier.runtime.engine import Shape
 from kit.images import Photo
+
+Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,20 +75,23 @@ class Reference:
         """Return the same with other statistics of training pictures in the first layers."""
         return self._with({archive.FIRST_LAYERS: first_layers.to_bytes()})
 
-    def with_pictures(self, photos: Sequence[Photo], tensors: npt.NDArray[np.float32] | None = None) -> Self:
+    def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.
 
         Parameters
         ----------
         photos
-            At least one.
-        tensors
-            float32 (N, H, W, C): the same, prepared as in training; without them there is no new profile.
+            Without any, nothing changes.
+        prepare
+            Makes the tensor of a photo, float32 (1, H, W, C), as in training.
         """
-        found = self._with({archive.PROPERTIES: InputStatistics.of(photos).to_bytes()})
-        if self.first_layers is None or tensors is None:
-            return found
-        return found.with_first_layers(self.first_layers.with_profile(tensors))
+        if not photos:
+            return self
+        found, layers = {}, self.first_layers
+        if layers is not None:
+            tensors = np.concatenate([prepare(photo) for photo in photos])
+            found[archive.FIRST_LAYERS] = layers.with_profile(tensors).to_bytes()
+        return self._with({**found, archive.PROPERTIES: InputStatistics.of(photos).to_bytes()})
 
     def moved(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size; without first layers of another size or of other weights."""

@@ -166,8 +166,8 @@ def train(
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
     if model is None:
-        shape = _checked_shape(preprocessing)
-        model = network(name, shape, len(class_names), batch_normalization=batch_normalization, seed=seed)
+        shape, count = _checked_shape(preprocessing), len(class_names)
+        model = network(name, shape, count, batch_normalization=batch_normalization, seed=seed)
     else:
         model = _copy(model, seed)
     rng = np.random.default_rng(seed)

@@ -45,7 +45,7 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     Classifier.load(file).save(tmp_path / "again.keras")
     assert Classifier.load(tmp_path / "again.keras").reference.members() == reference.members()
     other = Classifier.load(file)
-    other = other.with_reference(other.reference.with_pictures(PHOTOS[:1], other.tensor(PHOTOS[0])))
+    other = other.with_reference(other.reference.with_pictures(PHOTOS[:1], other.tensor))
     received = pickle.loads(pickle.dumps(other)).reference  # noqa: S301 (made here)
     assert (received.properties.count, len(received.first_layers.profile)) == (1, 1)
     assert received.novelty == b"novelty"
@@ -65,7 +65,7 @@ def test_where_nothing_is_known_nothing_is_written():
     reference = Classifier(model, networks.GREY).reference
     assert (reference.first_layers, reference.properties, reference.novelty) == (None, None, None)
     assert reference.members() == {}
-    assert list(reference.with_pictures(PHOTOS).members()) == [archive.PROPERTIES]
+    assert list(reference.with_pictures(PHOTOS, networks.GREY.apply).members()) == [archive.PROPERTIES]
     assert repr(reference) == "Reference(nothing in the file)"
 
 

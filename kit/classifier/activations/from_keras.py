@@ -62,10 +62,11 @@ def _is_norm(layer: Any, received: tuple[int, ...]) -> bool:
     return type(layer).__name__ == "BatchNormalization" and len(received) == 4 and layer.axis in {-1, 3}
 
 
-def _leaves(layer: Any) -> Iterator[Any]:
+def leaves(layer: Any) -> Iterator[Any]:
+    """Yield the layers of a model and of the models within it."""
     for inner in layer.layers:
         if hasattr(inner, "layers"):
-            yield from _leaves(inner)
+            yield from leaves(inner)
         elif type(inner).__name__ != "InputLayer":
             yield inner
 
@@ -103,7 +104,7 @@ def _calls(model: Any, shape: tuple[int, ...]) -> list[tuple[Any, tuple[int, ...
         if hasattr(received, "shape") and hasattr(returned, "shape"):
             found.append((layer, tuple(received.shape), tuple(returned.shape)))
 
-    with _watched(list(_leaves(model)), told):
+    with _watched(list(leaves(model)), told):
         model(np.zeros((1, *shape), np.float32), training=False)
     return found
 

@@ -11,26 +11,21 @@ from kit.classifier.archive.layout import (
     COMPILED,
     CONTRACT,
     FIRST_LAYERS,
-    FORMAT,
     NOVELTY,
-    PREFIX,
     PROPERTIES,
 )
 from kit.classifier.archive.reading import Archive, read, read_members
-from kit.classifier.archive.writing import replacing, write, write_members
+from kit.classifier.archive.writing import write, write_members
 
 __all__ = [
     "COMPILED",
     "CONTRACT",
     "FIRST_LAYERS",
-    "FORMAT",
     "NOVELTY",
-    "PREFIX",
     "PROPERTIES",
     "Archive",
     "read",
     "read_members",
-    "replacing",
     "write",
     "write_members",
 ]

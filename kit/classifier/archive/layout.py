@@ -1,9 +1,12 @@
-"""Where things lie in an archive: names of members, byte planes, and the digest that ties them to weights."""
+"""How an archive is laid out: its members and their byte planes, the digest that ties them, the contract."""
 
 import hashlib
+import json
+import math
+import re
 import zipfile
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,6 +21,8 @@ FORMAT = 1
 
 _PLANES = 4
 _CHUNK = 1 << 20
+# JSON of a large network is a few megabytes.
+_MAX_JSON = 1 << 26
 
 
 def digest_of(archive: zipfile.ZipFile) -> str:
@@ -62,3 +67,65 @@ def joined(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     for index in range(_PLANES):
         padded[:, index] = np.frombuffer(archive.read(f"{name}.plane{index}"), np.uint8)
     return padded.reshape(-1)[:size].tobytes()
+
+
+def json_of(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
+    """Return a JSON object from an archive; `file` is named in errors."""
+    size = archive.getinfo(name).file_size
+    if size > _MAX_JSON:
+        raise ValueError(
+            f"Expected at most {_MAX_JSON} bytes of {name} in {file!r}, received {size}; save it anew"
+        )
+    try:
+        value = json.loads(archive.read(name))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"Expected JSON in {name} of {file!r}, received something else; save the file anew"
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 (the content is wrong, not an argument's type)
+            f"Expected an object in {name} of {file!r}, received {type(value).__name__}; save the file anew"
+        )
+    return value
+
+
+def check_contract(contract: Mapping[str, Any], file: str) -> None:
+    """Check the types of what every reader of a contract relies on."""
+    names, members = contract.get("class_names"), contract.get("members")
+    checks = {
+        "format": (f"{FORMAT}", contract.get("format") == FORMAT),
+        "name": ("a text", isinstance(contract.get("name"), str)),
+        "weights_sha256": ("a digest", _is_digest(contract.get("weights_sha256"))),
+        "class_names": ("texts", isinstance(names, list) and all(isinstance(name, str) for name in names)),
+        "preprocessing": ("an object or null", isinstance(contract.get("preprocessing"), dict | None)),
+        "temperature": ("a number above 0", _is_temperature(contract.get("temperature", 1.0))),
+        "members": (
+            "sizes and digests",
+            isinstance(members, dict) and all(_is_entry(entry) for entry in members.values()),
+        ),
+    }
+    for key, (expected, met) in checks.items():
+        if not met:
+            received = json.dumps(contract.get(key))
+            shown = received if len(received) <= 60 else received[:57] + "…"
+            raise ValueError(
+                f"Expected {key!r} as {expected} in {CONTRACT} of {file!r}, received {shown};"
+                " save the classifier anew"
+            )
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and type(entry.get("size")) is int
+        and entry["size"] >= 0
+        and _is_digest(entry.get("sha256"))
+    )
+
+
+def _is_temperature(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

@@ -1,6 +1,7 @@
 """Opening an archive safely: nothing of it is executed, and no size that it states is believed."""
 
 import hashlib
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kit.classifier.archive.checks import check_contract, json_of, local_file
-from kit.classifier.archive.layout import CONTRACT, digest_of, joined
+from kit.classifier.archive.layout import CONTRACT, check_contract, digest_of, joined, json_of
 
 # Zip bombs: real weights are stored or hardly compressible.
 _MAX_MEMBERS = 10_000
@@ -66,6 +66,48 @@ class Archive:
         )
 
 
+def _local_file(path: str | PathLike[str]) -> Path:
+    """Return ``path`` if it names an existing local ``.keras`` file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing is there.
+    ValueError
+        Something else is there; the message says how to convert it.
+    """
+    file = Path(path)
+    if file.is_dir() and not (file / "saved_model.pb").exists():
+        raise ValueError(f"Expected a .keras file, received the folder {file.name!r}; name a file in it")
+    if file.is_dir():
+        raise ValueError(
+            f"Expected a .keras file, received the folder {file.name!r}; a SavedModel has no Keras layers any"
+            " more: build the network in code, load its weights and use model.save('….keras')"
+        )
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"Expected an existing local .keras file, received {os.fspath(path)!r}; check the path"
+        )
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    if file.name.endswith(".weights.h5"):
+        raise ValueError(
+            f"Expected a .keras file, received {file.name!r}, which holds weights without a network; build"
+            " the network in code, call load_weights and then save('….keras')"
+        )
+    if file.suffix.lower() in {".h5", ".hdf5"} or start == b"\x89HDF\r\n\x1a\n":
+        raise ValueError(
+            f"Expected a .keras file, received {file.name!r} in HDF5, a format that can run code when opened;"
+            " only if you trust it, convert it:"
+            f" keras.models.load_model({file.name!r}, compile=False).save('….keras')"
+        )
+    if file.suffix != ".keras":
+        raise ValueError(
+            f"Expected a file named ….keras, received {file.name!r}; make it with model.save('….keras')"
+        )
+    return file
+
+
 def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
     """Open and check a ``.keras`` file.
 
@@ -87,7 +129,7 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         No ``.keras`` file, another SHA-256, a damaged archive, sizes that no network needs, or a contract
         that is not understood.
     """
-    file = local_file(path)
+    file = _local_file(path)
     if sha256 is not None:
         with file.open("rb") as stream:
             received = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from typing import Any
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
+from kit.classifier.archive.layout import FORMAT
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import LiteEngine, Shape
 
@@ -130,7 +131,7 @@ def cache_folder() -> Path:
     """Return the cache folder, which need not exist."""
     from platformdirs import user_cache_path  # noqa: PLC0415 (only networks from elsewhere need it)
 
-    return user_cache_path("classifier-investigation-kit", appauthor=False) / f"compiled-{archive.FORMAT}"
+    return user_cache_path("classifier-investigation-kit", appauthor=False) / f"compiled-{FORMAT}"
 
 
 def cached(digest: str) -> Compiled | None:

@@ -83,8 +83,11 @@ class Novelty:
         dict
             Name of each score to float64 (N,), higher for what is stranger.
         """
-        scores = self._instruments.scores(tensors, self.features)
-        return self._with_combined({name: scores[name] for name in scores if name in self.held_back})
+        found = self._instruments.scores(tensors, self.features)
+        scores = {name: found[name] for name in found if name in self.held_back}
+        if "combined" in self.held_back:
+            scores["combined"] = combined(scores, self.held_back)
+        return scores
 
     def scores(self, photos: Source | Iterable[Source]) -> dict[str, Float64]:
         """Score photos, prepared by the classifier's own preprocessing.
@@ -208,7 +211,12 @@ class Novelty:
 
     @cached_property
     def _limits(self) -> dict[str, float]:
-        return {name: self._limit(name, self.false_positive_rate) for name in self.held_back}
+        limits = {}
+        for name, held in self.held_back.items():
+            # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
+            rank = int(np.ceil(round((len(held) + 1) * (1 - self.false_positive_rate), 9)))
+            limits[name] = float(held[rank - 1]) if rank <= len(held) else float("inf")
+        return limits
 
     @cached_property
     def _instruments(self) -> Instruments:
@@ -216,17 +224,6 @@ class Novelty:
 
     def _chosen(self, method: str | None) -> str:
         return self.method if method is None else known("score", method, tuple(self.held_back))
-
-    def _limit(self, name: str, rate: float) -> float:
-        held = self.held_back[name]
-        # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
-        rank = int(np.ceil(round((len(held) + 1) * (1 - rate), 9)))
-        return float(held[rank - 1]) if rank <= len(held) else float("inf")
-
-    def _with_combined(self, scores: dict[str, Float64]) -> dict[str, Float64]:
-        if "combined" in self.held_back:
-            scores["combined"] = combined(scores, self.held_back)
-        return scores
 
 
 def fit_novelty(
