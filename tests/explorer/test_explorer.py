@@ -241,7 +241,7 @@ def test_a_bad_upload_is_told_in_one_line_and_the_explorer_lives(explorer, conte
 
 
 def test_an_upload_without_end_is_given_up(explorer, monkeypatch):
-    monkeypatch.setattr("kit.explorer.UPLOAD_BYTES", 10)
+    monkeypatch.setattr("kit.explorer.explorer.UPLOAD_BYTES", 10)
     message, _ = page(explorer, [b"x" * 11], kind="upload", name="huge.png", last=False)
     assert message["kind"] == "error"
     assert "huge.png" in message["text"]

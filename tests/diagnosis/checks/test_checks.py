@@ -51,7 +51,7 @@ def test_scaling_inside_is_found_in_memory_and_in_a_file(saved, tmp_path):
 
 def test_a_saved_classifier_is_checked_without_tensorflow():
     source = (
-        "import sys; from kit import samples; from kit.diagnosis.certain import certain_checks as check; "
+        "import sys; from kit import samples; from kit.diagnosis.checks import certain_checks as check; "
         "check(samples.classifier('efficientnet_lite0'), samples.photos('imagenet')[:1]); "
         "print(*sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
