@@ -12,7 +12,6 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from kit.classifier import Classifier
-from kit.classifier.archive import NOVELTY
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
@@ -112,11 +111,11 @@ def _certain(case: Investigation) -> Investigation:
 
 
 def _preprocessing(case: Investigation) -> Investigation:
-    taps = case.classifier.taps
-    if case.reference is not None and taps is not None:
-        taps = taps.with_profile(np.asarray(case.reference, np.float32))
-        taps = replace(taps, means=None, variances=None)
-    evaluator = Evaluator(case.classifier, taps)
+    layers = case.classifier.first_layers
+    if case.reference is not None and layers is not None:
+        layers = layers.with_profile(np.asarray(case.reference, np.float32))
+        layers = replace(layers, means=None, variances=None)
+    evaluator = Evaluator(case.classifier, layers)
     searched = search(evaluator, case.in_use, case.photos, case.ordered_labels)
     certain = case.certain
     if case.disordered and searched.named:
@@ -168,7 +167,7 @@ STAGES = (
     Stage(_search_again),
     # What is ordinary for photographs is not for other pictures.
     Stage(_pictures, "properties", lambda case: case.searched.photographic and not case.named),
-    Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.carried(NOVELTY) is not None),
+    Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.reference.novelty is not None),
     Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
     Stage(_leakage, "leakage", lambda case: case.training is not None),
     Stage(_quiet_changes, "quiet changes"),

@@ -19,7 +19,6 @@ import traitlets
 
 from kit._checking import integers, known
 from kit.classifier import Classifier
-from kit.classifier.archive import NOVELTY
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import view as views
 from kit.images import Photo, as_photos, load_image
@@ -397,7 +396,7 @@ _KERNEL_ONLY = {
 
 
 def _novelty(classifier: Classifier) -> "Novelty | None":
-    if classifier.carried(NOVELTY) is None:
+    if classifier.reference.novelty is None:
         return None
     from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
 

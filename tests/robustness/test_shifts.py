@@ -435,16 +435,14 @@ def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
 def test_statistics_travel_in_the_file(tmp_path):
     CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:22])
     loaded = kit.Classifier.load(tmp_path / "carrying.keras")
-    data = loaded.carried(archive.STATISTICS)
+    data = loaded.reference.members()[archive.PROPERTIES]
     assert len(data) < 30_000
-    np.testing.assert_array_equal(
-        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:22]).rows
-    )
+    np.testing.assert_array_equal(loaded.reference.properties.rows, InputStatistics.of(TRAINING[:22]).rows)
     shift = kit.shift(loaded, altered(noise=12))
     assert first(shift) == "noise"
     assert shift.shifted[0].response is not None
     loaded.save(tmp_path / "again.keras")
-    assert kit.Classifier.load(tmp_path / "again.keras").carried(archive.STATISTICS) == data
+    assert kit.Classifier.load(tmp_path / "again.keras").reference.members()[archive.PROPERTIES] == data
 
 
 def test_a_classifier_without_statistics_says_what_to_do():

@@ -9,71 +9,70 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.classifier import Classifier
-from kit.classifier.activations.first_layers import Taps
+from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.activations.tensor_features import tensor_features
-from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.trial import Trial, Truth
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.operations import run
 from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
 from kit.robustness.reference.activation_distance import Vector, averages
-from kit.robustness.reference.profile import LEAST_PROFILED, Ordinary, ordinary
+from kit.robustness.reference.profile import LEAST_PROFILED, Profile
 
 Float32 = npt.NDArray[np.float32]
 _KEPT = 24
 
 
 class Evaluator:
-    """Runs a network and its taps on pictures under many preprocessings.
+    """Runs a network and its first layers on pictures under many preprocessings.
 
     Parameters
     ----------
     classifier
         The network.
-    taps
-        Its first layers; None where they cannot be reached.
+    first_layers
+        Of the network; None where they cannot be reached.
     """
 
-    def __init__(self, classifier: Classifier, taps: Taps | None = None) -> None:
+    def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
         self.classifier = classifier
-        self.taps = taps
-        self._first = None if taps is None else LiteEngine(taps.compiled)
+        self.first_layers = first_layers
+        self._first = first_layers
         self._resized: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
         self._known: dict[tuple[Any, ...], Vector] = {}
-        self._ordinary: Ordinary | None = None
+        self._ordinary: Profile | None = None
 
     @property
-    def profiled(self) -> Ordinary | None:
+    def profiled(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
-        taps = self.taps
-        if taps is None or taps.profile is None or len(taps.profile) < LEAST_PROFILED:
+        layers = self.first_layers
+        if layers is None or layers.profile is None or len(layers.profile) < LEAST_PROFILED:
             return None
         if self._ordinary is None:
-            self._ordinary = ordinary(taps)
+            self._ordinary = Profile.of(layers)
         return self._ordinary
 
     @property
-    def ordinary(self) -> Ordinary | None:
+    def ordinary(self) -> Profile | None:
         """The same where pictures are judged by it: None where averages are in use."""
-        return None if self.taps is None or self.taps.means is not None else self.profiled
+        return None if self.first_layers is None or self.first_layers.means is not None else self.profiled
 
     def by_averages(self) -> "Evaluator":
         """Return one that shares what is measured, with a profile's averages where there are no others."""
-        if self.taps is None or self.ordinary is None:
+        if self.first_layers is None or self.ordinary is None:
             return self
-        means, variances = averages(self.taps)
-        return self._with(replace(self.taps, means=means, variances=variances))
+        means, variances = averages(self.first_layers)
+        return self._with(replace(self.first_layers, means=means, variances=variances))
 
     def by_profile(self) -> "Evaluator":
         """Return one that shares what is measured, without averages where there is a profile."""
-        if self.taps is None or self.taps.profile is None:
+        if self.first_layers is None or self.first_layers.profile is None:
             return self
-        return self._with(replace(self.taps, means=None, variances=None))
+        return self._with(replace(self.first_layers, means=None, variances=None))
 
-    def _with(self, taps: Taps) -> "Evaluator":
+    def _with(self, first_layers: FirstLayers) -> "Evaluator":
         other = copy(self)
-        other.taps = taps
+        other.first_layers = first_layers
         return other
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
@@ -88,14 +87,14 @@ class Evaluator:
         return tensors
 
     def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
-        """Return the statistics of the taps, float64 (N, 2 * sum(widths)), one row for each photo."""
+        """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
         if self._first is None:
-            raise ValueError("Expected a network whose first layers are tapped, received one without taps")
-        return self._once(self._first.predict, photos, preprocessing)
+            raise ValueError("Expected a network whose first layers can be read, received another")
+        return self._once(self._first.measure, photos, preprocessing)
 
     def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector | None:
-        """Return the features of the tensors, float64 (N, K), one row for each photo; None as in the taps."""
-        if self.taps is None or self.taps.features is None:
+        """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
+        if self.first_layers is None or self.first_layers.features is None:
             return None
         return self._once(tensor_features, photos, preprocessing)
 

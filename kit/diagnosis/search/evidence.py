@@ -18,7 +18,7 @@ from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_stat
 from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, ENOUGH, FAMILIAR, NAMED, SAME, UNUSUAL, needed
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.profile import Ordinary
+from kit.robustness.reference.profile import Profile
 from kit.samples import probes
 
 ROUNDS = 2
@@ -77,7 +77,7 @@ class Grounds:
     @property
     def statistics(self) -> bool:
         """Whether anything is known of the training pictures."""
-        return self.evaluator.taps is not None and self.evaluator.taps.source != ""
+        return self.evaluator.first_layers is not None and self.evaluator.first_layers.source != ""
 
     @property
     def known_labels(self) -> int:
@@ -85,7 +85,7 @@ class Grounds:
         return len(known(self.labels)[0])
 
     @property
-    def ordinary(self) -> Ordinary | None:
+    def ordinary(self) -> Profile | None:
         """What is ordinary by the profile, where that is what the pictures are judged by."""
         return None if self.photographic else self.evaluator.ordinary
 
@@ -160,8 +160,8 @@ def _tried(evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo])
 
 
 def _is_photographic(evaluator: Evaluator, in_use: Preprocessing) -> bool:
-    taps, size = evaluator.taps, in_use.size
-    if taps is None or taps.means is None or size is None or min(size) < LEAST_SIDE or not probes():
+    layers, size = evaluator.first_layers, in_use.size
+    if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE or not probes():
         return False
     current = in_use
     for _ in range(ROUNDS):

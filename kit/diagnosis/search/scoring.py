@@ -64,14 +64,14 @@ class Score:
 def log_distance(evaluator: Evaluator, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
     """Return the mean logarithm of the distance from training.
 
-    By a profile: over the photos, each by itself. By moving averages: over the taps, the photos pooled.
+    By a profile: over the photos, each by itself. By moving averages: over the layers, the photos pooled.
     """
-    taps, ordinary = evaluator.taps, evaluator.ordinary
-    if taps is None:
-        raise ValueError("Expected a network whose first layers are tapped, received one without taps")
+    layers, ordinary = evaluator.first_layers, evaluator.ordinary
+    if layers is None:
+        raise ValueError("Expected a network whose first layers can be read, received another")
     moments = evaluator.moments(photos, preprocessing)
     if ordinary is None:
-        parts = distances(moments.mean(axis=0), taps)
+        parts = distances(moments.mean(axis=0), layers)
     else:
         parts = ordinary.distances(moments, evaluator.features(photos, preprocessing))
     return float(np.log(parts + 1e-12).mean())
@@ -115,7 +115,7 @@ def by_pictures(
     Parameters
     ----------
     evaluator
-        Its taps may know nothing of training; then labels alone decide.
+        Its first layers may know nothing of training; then labels alone decide.
     in_use
         The preprocessing in use.
     candidates
@@ -125,7 +125,7 @@ def by_pictures(
     labels
         Index of the right class of each picture, None where it is not known; empty where none is.
     """
-    statistics = evaluator.taps is not None and evaluator.taps.source != ""
+    statistics = evaluator.first_layers is not None and evaluator.first_layers.source != ""
     base = log_distance(evaluator, photos, in_use) if statistics else 0.0
     least = LEAST_BESIDE if statistics else LEAST_LIKELIHOOD
     scores = []

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kit.classifier import Classifier, archive
+from kit.classifier import Classifier
 from kit.classifier.bundle.input_statistics import InputStatistics, measured_responses
 from kit.classifier.labels import class_indices
 from kit.classifier.trial import Truth
@@ -127,14 +127,14 @@ def _statistics(training: Any, *, progress: bool) -> tuple[InputStatistics, tupl
     if isinstance(training, InputStatistics):
         return training, ()
     if isinstance(training, Classifier):
-        data = training.carried(archive.STATISTICS)
-        if data is None:
+        statistics = training.reference.properties
+        if statistics is None:
             raise ValueError(
                 f"Expected a classifier that carries statistics of its training pictures, received"
                 f" {training.name!r} without; save it with training=pictures, or give the pictures:"
                 " kit.shift(pictures, photos, classifier=classifier)"
             )
-        return InputStatistics.from_bytes(data), ()
+        return statistics, ()
     gathered = gather(training, "training pictures", progress=progress)
     if not gathered.photos:
         raise ValueError("Expected training pictures, received none that can be read; give a folder of them")

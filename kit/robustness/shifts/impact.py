@@ -10,7 +10,7 @@ from kit.classifier import Classifier
 from kit.classifier.trial import Trial, Truth, known
 from kit.images import Photo
 from kit.perturbation.alterations import ALTERATIONS, Alteration
-from kit.robustness.reference.activation_distance import distances, pooled
+from kit.robustness.reference.activation_distance import distances
 from kit.robustness.shifts.attribution import Explanation
 
 CARES = 0.05
@@ -167,17 +167,14 @@ def layer_distance(classifier: Classifier, photos: Sequence[Photo]) -> tuple[flo
         The 95th percentile of the same for as many pictures drawn from that profile; NaN where the file has
         no profile. None where nothing is known of the training pictures.
     """
-    from kit.classifier.runtime.engine import LiteEngine  # noqa: PLC0415 (not needed to report)
-
-    taps = classifier.taps
-    if taps is None or not taps.source:
+    layers = classifier.first_layers
+    if layers is None or not layers.source:
         return None
     tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
-    moments = LiteEngine(taps.compiled, threads=1).predict(tensors).astype(np.float64)
-    distance = float(distances(pooled(moments), taps).mean())
-    if taps.profile is None:
+    distance = float(distances(layers.measure(tensors).mean(axis=0), layers).mean())
+    if layers.profile is None:
         return distance, float("nan")
     generator = np.random.default_rng(_SEED)
-    draws = generator.integers(len(taps.profile), size=(_DRAWS, len(photos)))
-    usual = [float(distances(pooled(taps.profile[draw]), taps).mean()) for draw in draws]
+    draws = generator.integers(len(layers.profile), size=(_DRAWS, len(photos)))
+    usual = [float(distances(layers.profile[draw].mean(axis=0), layers).mean()) for draw in draws]
     return distance, float(np.quantile(usual, 0.95))

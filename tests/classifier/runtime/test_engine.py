@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kit.classifier.runtime import engine
+from kit.classifier.runtime import interpreter
 from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.engine import KerasEngine, Lanes, LiteEngine
+from kit.classifier.runtime.engine import Lanes, LiteEngine
+from kit.classifier.runtime.keras_engine import KerasEngine
 from tests import networks
 
 
@@ -137,9 +138,9 @@ class Interpreter:
 def test_the_quicker_thread_count_is_taken(monkeypatch, one, two, chosen):
     monkeypatch.setattr(Interpreter, "seconds", {1: one, 2: two}, raising=False)
     monkeypatch.setattr(Interpreter, "passes", [], raising=False)
-    monkeypatch.setattr(engine, "_interpreter_class", lambda: Interpreter)
-    monkeypatch.setattr(engine, "_cores", lambda: 2)
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: Interpreter.now)
+    monkeypatch.setattr(interpreter, "_interpreter_class", lambda: Interpreter)
+    monkeypatch.setattr(interpreter, "cores", lambda: 2)
+    monkeypatch.setattr(interpreter.time, "perf_counter", lambda: Interpreter.now)
     made = LiteEngine(b"any")
     assert made.threads == chosen
     assert made.description == ("LiteRT, 1 thread" if chosen == 1 else "LiteRT, 2 threads")
@@ -148,9 +149,9 @@ def test_the_quicker_thread_count_is_taken(monkeypatch, one, two, chosen):
 def test_a_slow_network_is_run_once_in_the_trial(monkeypatch):
     monkeypatch.setattr(Interpreter, "seconds", {1: 0.2, 2: 0.1}, raising=False)
     monkeypatch.setattr(Interpreter, "passes", [], raising=False)
-    monkeypatch.setattr(engine, "_interpreter_class", lambda: Interpreter)
-    monkeypatch.setattr(engine, "_cores", lambda: 2)
-    monkeypatch.setattr(engine.time, "perf_counter", lambda: Interpreter.now)
+    monkeypatch.setattr(interpreter, "_interpreter_class", lambda: Interpreter)
+    monkeypatch.setattr(interpreter, "cores", lambda: 2)
+    monkeypatch.setattr(interpreter.time, "perf_counter", lambda: Interpreter.now)
     assert LiteEngine(b"any").threads == 2
     assert Interpreter.passes == [2]
 

@@ -23,4 +23,4 @@ def truth():
 
 @pytest.fixture(scope="package")
 def evaluator(classifier):
-    return Evaluator(classifier, classifier.taps)
+    return Evaluator(classifier, classifier.first_layers)

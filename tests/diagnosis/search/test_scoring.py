@@ -67,27 +67,29 @@ def test_pictures_are_scored_by_distance_and_half_of_entropy_and_of_likelihood(
 
 
 def test_without_first_layers_there_is_no_distance(classifier, clothes):
-    with pytest.raises(ValueError, match="received one without taps"):
+    with pytest.raises(ValueError, match="received another"):
         log_distance(Evaluator(classifier), clothes, classifier.preprocessing)
 
 
-def likelihoods(classifier, taps, known):
+def likelihoods(classifier, layers, known):
     photo, label = known
     used = classifier.preprocessing
-    scores = by_pictures(Evaluator(classifier, taps), used, candidates(used), [photo], [label])
+    scores = by_pictures(Evaluator(classifier, layers), used, candidates(used), [photo], [label])
     return [score.likelihood for score in scores]
 
 
 def test_one_label_says_no_more_than_that_it_was_missed_where_statistics_speak(classifier, known):
-    assert min(likelihoods(classifier, classifier.taps, known)) == pytest.approx(np.log(0.05), abs=0.05)
+    assert min(likelihoods(classifier, classifier.first_layers, known)) == pytest.approx(
+        np.log(0.05), abs=0.05
+    )
     # Alone, the label is all there is, and how far it was missed counts in full.
-    bare = replace(classifier.taps, profile=None, features=None)
+    bare = replace(classifier.first_layers, profile=None, features=None)
     assert min(likelihoods(classifier, bare, known)) < -10
 
 
 def test_sixteen_pictures_need_a_quarter_of_the_gain_of_one_down_to_a_least(classifier):
     photos = kit.samples.photos("fashion_mnist")[:400]
-    evaluator = Evaluator(classifier, classifier.taps)
+    evaluator = Evaluator(classifier, classifier.first_layers)
     needed = {
         count: Grounds.of(evaluator, classifier.preprocessing, photos[:count]).needed for count in (1, 4, 400)
     }
