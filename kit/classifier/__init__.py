@@ -23,7 +23,7 @@ from kit.classifier.runtime.engine import Engine, Shape
 from kit.classifier.runtime.equivalence import Verification
 from kit.classifier.runtime.heads import probabilities, tempered
 from kit.classifier.runtime.shapes import check_preprocessing, check_shape, sized
-from kit.images import Photo, Source, as_photos, load_image
+from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
@@ -147,7 +147,7 @@ class Classifier:
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
-    def save(self, path: str | PathLike[str], training: Source | Iterable[Source] = ()) -> None:
+    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
         """Write network, preprocessing, class names, compiled form and taps into one ``.keras`` file.
 
         The compiled form is compared with Keras before, in the range of the preprocessing. Plain
@@ -259,7 +259,7 @@ class Classifier:
 
     def probabilities(
         self,
-        photos: Source | Iterable[Source],
+        photos: Pictures,
         perturbation: Perturbation | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> Float32:
@@ -268,7 +268,7 @@ class Classifier:
         Parameters
         ----------
         photos
-            One or several of what `load_image` takes.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
         perturbation
             Applied to each photo before the preprocessing.
         preprocessing
@@ -381,7 +381,7 @@ class Classifier:
         other.__dict__.update(changes)
         return other
 
-    def verify(self, photos: Source | Iterable[Source] | None = None) -> Verification:
+    def verify(self, photos: Pictures | None = None) -> Verification:
         """Hold the compiled form against Keras once more; imports TensorFlow.
 
         Parameters
@@ -465,3 +465,10 @@ def _reopened(
     for name, data in carried.items():
         opened = opened.carrying(name, data)
     return opened
+
+
+def check_first(value: object, call: str) -> None:
+    """Raise a TypeError that names the order of arguments in a call, unless its first is a classifier."""
+    if not isinstance(value, Classifier):
+        kind = type(value).__name__
+        raise TypeError(f"Expected a Classifier, received {kind}; see kit.Classifier.load, and write {call}")

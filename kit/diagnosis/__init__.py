@@ -3,14 +3,14 @@
 The order is: certain checks, then the search over candidate preprocessings, then properties of the pictures.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first
 from kit.classifier.archive import NOVELTY
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
@@ -23,9 +23,8 @@ from kit.diagnosis.search.evaluator import Laboratory
 from kit.diagnosis.search.scoring import Labels
 from kit.diagnosis.search.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.validation.duplicates.thumbnails import Pictures
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
@@ -40,7 +39,7 @@ _RANK = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
 def diagnose(
     classifier: Classifier,
-    photos: Source | Iterable[Source],
+    photos: Pictures,
     labels: Sequence[int | str | None] | None = None,
     *,
     reference: npt.NDArray[np.float32] | None = None,
@@ -54,14 +53,15 @@ def diagnose(
     classifier
         Its ``preprocessing`` is the one in use, which may be the faulty one.
     photos
-        One or more pictures that it answers wrongly, or any others that it is used on.
+        One or more pictures that it answers wrongly, or any others that it is used on; see
+        `kit.images.sources`.
     labels
         The right class of each, as index or name; None where it is not known.
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training pictures.
     training
-        The training pictures themselves, as a folder or a collection: are some of `photos` among them?
+        The training pictures themselves, named in the same ways: are some of `photos` among them?
     progress
         Called with a few words before each part.
 
@@ -75,19 +75,14 @@ def diagnose(
     TypeError, ValueError
         No classifier, no preprocessing, no picture, or labels that do not fit.
     """
-    if not isinstance(classifier, Classifier):
-        raise TypeError(
-            f"Expected a Classifier, received {type(classifier).__name__}; see kit.Classifier.load"
-        )
-    chosen = as_photos(photos)
+    check_first(classifier, "kit.diagnose(classifier, photos, labels)")
+    chosen = as_photos(photos, allow_empty=False)
     used = classifier.preprocessing
     if used is None:
         raise ValueError(
             f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
             " classifier.using(kit.Preprocessing(…))"
         )
-    if not chosen:
-        raise ValueError("Expected at least one picture, received none")
     indices = None if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     tell = progress if progress is not None else lambda _: None
     # The matrices are small: more threads would only wait for each other.

@@ -1,6 +1,5 @@
 """Whether the pictures themselves are what is wrong: unlike anything that the network was trained on."""
 
-from collections.abc import Iterable
 from math import comb
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 
 from kit.classifier import Classifier
 from kit.classifier.activations.first_layers import Taps
-from kit.images import Source, as_photos
+from kit.images import Pictures, as_photos
 from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of
 from kit.robustness.reference.novelty_scores import Instruments
 
@@ -25,7 +24,7 @@ FEWEST = 19
 Float64 = npt.NDArray[np.float64]
 
 
-def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source]) -> "Finding":
+def out_of_distribution(classifier: Classifier, photos: Pictures) -> "Finding":
     """Measure whether photos are unlike the training pictures.
 
     Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
@@ -37,7 +36,7 @@ def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source
         gives a weaker answer, which speaks for the cause at most and never against it: the first layers see
         light and texture, and no shapes.
     photos
-        One or more of what `load_image` takes.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
     Returns
     -------
@@ -54,9 +53,7 @@ def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source
     """
     from kit.diagnosis.finding import Finding  # noqa: PLC0415 (the diagnosis may ask this module)
 
-    chosen = as_photos(photos)
-    if not chosen:
-        raise ValueError("Expected at least one photo, received none")
+    chosen = as_photos(photos, allow_empty=False)
     novelty = novelty_of(classifier)
     if novelty is not None:
         name = novelty.method

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.classifier import Classifier
-from kit.images import Photo
+from kit.classifier import Classifier, check_first
+from kit.classifier.labels import class_indices
+from kit.images import Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 
@@ -44,8 +45,8 @@ class Cost:
 
 def fault_costs(
     classifier: Classifier,
-    photos: Sequence[Photo],
-    labels: Sequence[int],
+    photos: Pictures,
+    labels: Sequence[int | str],
     faults: Iterable[Fault] | None = None,
     *,
     progress: bool = True,
@@ -57,7 +58,7 @@ def fault_costs(
     classifier
         With a known preprocessing.
     photos, labels
-        Pictures and the index of the class that each shows.
+        Pictures (`kit.images.sources`) and the class that each shows, by index or name.
     faults
         Faults to measure; all of the catalogue if left out.
     progress
@@ -76,14 +77,14 @@ def fault_costs(
     """
     from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
 
+    check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
+    photos = as_photos(photos)
     trained = classifier.preprocessing
     if trained is None:
         raise ValueError(
             "Expected a classifier with a known preprocessing, received one without; set it first"
         )
-    if len(labels) != len(photos):
-        raise ValueError(f"Expected {len(photos)} labels, one for each photograph, received {len(labels)}")
-    truth = np.asarray(labels)
+    truth = np.array(class_indices(labels, classifier.class_names, len(photos)))
     rows = np.arange(len(photos))
     answers = classifier.probabilities(photos)
 
