@@ -472,3 +472,13 @@ def check_first(value: object, call: str) -> None:
     if not isinstance(value, Classifier):
         kind = type(value).__name__
         raise TypeError(f"Expected a Classifier, received {kind}; see kit.Classifier.load, and write {call}")
+
+
+def known_preprocessing(classifier: Classifier) -> Preprocessing:
+    """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
+    if classifier.preprocessing is None:
+        raise ValueError(
+            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
+            " classifier.using(kit.Preprocessing(…))"
+        )
+    return classifier.preprocessing

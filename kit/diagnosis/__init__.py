@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from kit.classifier import Classifier, check_first
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.archive import NOVELTY
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
@@ -77,12 +77,7 @@ def diagnose(
     """
     check_first(classifier, "kit.diagnose(classifier, photos, labels)")
     chosen = as_photos(photos, allow_empty=False)
-    used = classifier.preprocessing
-    if used is None:
-        raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
-        )
+    used = known_preprocessing(classifier)
     indices = None if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     tell = progress if progress is not None else lambda _: None
     # The matrices are small: more threads would only wait for each other.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kit.classifier import Classifier, check_first
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing.comparison import Comparison
 
@@ -87,12 +87,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         raise TypeError(
             f"Expected a function, received {kind}; write kit.check(classifier, photos, function)"
         )
-    contract = classifier.preprocessing
-    if contract is None:
-        raise ValueError(
-            "Expected a classifier with a known preprocessing, received one without; give it one with"
-            " classifier.using(kit.Preprocessing(…))"
-        )
+    contract = known_preprocessing(classifier)
     chosen = as_photos(photos, allow_empty=False)
     comparisons = tuple(contract.compare(function, photo) for photo in chosen)
     return Checkup(comparisons, _changed(function, classifier, chosen))
@@ -102,7 +97,7 @@ def _changed(function: Function, classifier: Classifier, photos: tuple[Photo, ..
     differing = 0
     for photo in photos:
         ours = classifier.tensor(photo)
-        decoded = photo.decoded(classifier.preprocessing.decoding) if classifier.preprocessing else photo
+        decoded = photo.decoded(known_preprocessing(classifier).decoding)
         try:
             theirs = np.asarray(function(decoded.pixels.copy())).astype(np.float32)
             theirs = theirs if theirs.ndim == ours.ndim else theirs[None]

@@ -3,8 +3,8 @@
 - A folder: all pictures in it and in the folders below, sorted by path, without hidden ones. Each is called
   by its path from there, with forward slashes.
 - A glob pattern, such as ``"photos/**/*.png"``: likewise, from the last folder before the first wildcard.
-- An array, uint8: (N, H, W, C) or (N, H, W) is a batch; (H, W), (H, W, 1) or (H, W, 3) is one picture. Channels
-  come last: (3, H, W) is three grey pictures.
+- An array, uint8: (N, H, W, C) or (N, H, W) is a batch; (H, W), (H, W, 1) or (H, W, 3) is one picture.
+  Channels come last: (3, H, W) is three grey pictures.
 - One picture, as `kit.load_image` takes it.
 - An iterable of pictures, folders and patterns. What has no file name is called by its place, "array 3".
 """
@@ -33,7 +33,7 @@ UNREADABLE = (OSError, ValueError)
 """What opening a picture raises where the picture is to blame; a TypeError blames whoever gave it."""
 
 _MOST_CHANNELS = 4
-_Some = TypeVar("_Some")
+_Any = TypeVar("_Any")
 _SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray, Photo, Mapping)
 
 
@@ -67,16 +67,13 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
         A folder without pictures, a pattern that fits none, or an address on the network.
     """
     single = not _is_collection(pictures)
-    if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(Path(pictures)):
-        check_path(path_text(pictures))
+    if single and isinstance(pictures, (str, PathLike)):
+        text = path_text(pictures)
+        if is_url(text) or not _is_pattern(Path(text)):
+            check_path(text)
     given: Any = [pictures] if single else pictures
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
         yield Picture(name or (kind_of(source) if single else f"{kind_of(source)} {place}"), source)
-
-
-def listed(pictures: Pictures) -> tuple[Picture, ...]:
-    """Return the pictures of `each_picture`, at least one, or raise a ValueError."""
-    return _some(tuple(each_picture(pictures)))
 
 
 def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, ...]:
@@ -101,11 +98,12 @@ def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, .
             f"Expected {len(photos) + len(unreadable)} pictures that can be read, received {len(unreadable)}"
             f" that cannot, {names_of(unreadable)}; the first: {unreadable[0][1]}"
         )
-    return tuple(photos) if allow_empty else _some(tuple(photos))
+    return tuple(photos) if allow_empty else at_least_one(photos)
 
 
-def _some(found: tuple[_Some, ...]) -> tuple[_Some, ...]:
-    if not found:
+def at_least_one(pictures: Iterable[_Any]) -> tuple[_Any, ...]:
+    """Return pictures, opened or not, or raise a ValueError where there are none."""
+    if not (found := tuple(pictures)):
         raise ValueError("Expected at least one picture, received none")
     return found
 

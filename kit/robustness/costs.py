@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.classifier import Classifier, check_first
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.images import Pictures, as_photos
 from kit.preprocessing import Preprocessing
@@ -79,11 +79,7 @@ def fault_costs(
 
     check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
     photos = as_photos(photos)
-    trained = classifier.preprocessing
-    if trained is None:
-        raise ValueError(
-            "Expected a classifier with a known preprocessing, received one without; set it first"
-        )
+    trained = known_preprocessing(classifier)
     truth = np.array(class_indices(labels, classifier.class_names, len(photos)))
     rows = np.arange(len(photos))
     answers = classifier.probabilities(photos)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kit.classifier.bundle.input_statistics import measured_rows
 from kit.images import Photo, Pictures
 from kit.images.properties import QUANTITIES
-from kit.images.sources import UNREADABLE, listed
+from kit.images.sources import UNREADABLE, at_least_one, each_picture
 
 Vector = npt.NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: bool = True) -
     progress
         Whether to show one where it takes over two seconds.
     """
-    found = listed(pictures)
+    found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
     rows: list[Vector] = []
     photos: list[Photo] = []

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kit._checking import known
 from kit.images import PhotoError, Picture, Pictures
-from kit.images.sources import listed
+from kit.images.sources import at_least_one, each_picture
 from kit.perturbation import Perturbation
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
@@ -129,7 +129,7 @@ def held(photos: Pictures) -> tuple[Picture, ...]:
     TypeError, ValueError, FileNotFoundError
         As `kit.images.sources.each_picture`; no pictures at all.
     """
-    return tuple(map(_held, listed(photos)))
+    return at_least_one(map(_held, each_picture(photos)))
 
 
 def _held(picture: Picture) -> Picture:

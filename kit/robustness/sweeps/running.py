@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kit._checking import number
-from kit.classifier import Classifier, check_first
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.images import Pictures
 from kit.perturbation import Perturbation
@@ -87,11 +87,7 @@ def sweep(
         Interrupted; with `path`, call again to go on.
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
-    if classifier.preprocessing is None:
-        raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
-        )
+    known_preprocessing(classifier)
     if number("in_flight", in_flight) < 1:
         raise ValueError(f"Expected in_flight above 0, received {in_flight!r}")
     sweep_running.check_executor(executor)

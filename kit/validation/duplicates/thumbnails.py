@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from kit.images import Photo, Pictures
-from kit.images.sources import UNREADABLE, listed
+from kit.images.sources import UNREADABLE, at_least_one, each_picture
 
 SIDE = 28
 """Rows and columns of a thumbnail; pictures of this size stay as they are."""
@@ -49,7 +49,7 @@ def thumbnails(pictures: Pictures, *, progress: bool = True) -> Thumbnails:
     """
     from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
 
-    found = listed(pictures)
+    found = at_least_one(each_picture(pictures))
     pixels = np.zeros((len(found), SIDE, SIDE), np.uint8)
     unreadable = {}
     for place, picture in enumerate(
