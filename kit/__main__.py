@@ -58,7 +58,7 @@ def _parser() -> _Parser:
         description="Name the cause. Exit codes: 0 clean, 1 a cause named, 2 cannot tell, 3 bad input.",
     )
     diagnose.add_argument("model", metavar="MODEL.keras")
-    diagnose.add_argument("pictures", metavar="PICTURE", nargs="+")
+    diagnose.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
     diagnose.add_argument(
         "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
     )
@@ -86,9 +86,9 @@ def _parser() -> _Parser:
 
 def _diagnose(given: argparse.Namespace) -> int:
     from kit.diagnosis import diagnose  # noqa: PLC0415 (--help stays fast)
-    from kit.images import load_image  # noqa: PLC0415
+    from kit.images import as_photos  # noqa: PLC0415
 
-    photos = [load_image(path) for path in given.pictures]
+    photos = as_photos(given.pictures)
     classifier = _classifier(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)

@@ -1,5 +1,5 @@
 """Classifier: a network together with what it needs to be used rightly, in one ``.keras`` file."""
 
-from kit.classifier.classifier import Classifier
+from kit.classifier.classifier import Classifier, check_first, known_preprocessing
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "check_first", "known_preprocessing"]

@@ -4,19 +4,19 @@ A network with BatchNormalization keeps the mean and variance that its training 
 such layer. Where the pictures have changed, these no longer hold, and they can be measured again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kit._checking import number
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first
 from kit.classifier.activations.from_keras import leaves
 from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import check_shape
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 
 Float32 = npt.NDArray[np.float32]
 
@@ -30,7 +30,7 @@ ONE_CLASS = 0.8
 """Share of the pictures with one and the same answer from which on they may well show one class."""
 
 
-def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: float = 0) -> Classifier:
+def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Classifier:
     """Estimate the statistics of BatchNormalization again on pictures of the kind at hand (AdaBN).
 
     Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the new pictures, n of them. Schneider et
@@ -64,12 +64,11 @@ def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: f
         A network without BatchNormalization, no pictures or too many at once, a negative prior, or no known
         preprocessing.
     """
-    chosen = as_photos(photos)
+    check_first(classifier, "kit.adapt(classifier, photos)")
+    chosen = as_photos(photos, allow_empty=False)
     kept = number("prior", prior)
     if kept < 0:
         raise ValueError(f"Expected a prior of 0 or more training pictures, received {prior!r}")
-    if not chosen:
-        raise ValueError("Expected at least one picture to adapt to, received none; some dozens are better")
     model = classifier.model
     if not any(_is_batch_normalization(layer) for layer in leaves(model)):
         raise ValueError(

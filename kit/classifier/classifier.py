@@ -24,7 +24,7 @@ from kit.classifier.runtime.engine import Engine, Shape, sides
 from kit.classifier.runtime.equivalence import Verification
 from kit.classifier.runtime.heads import probabilities, tempered
 from kit.classifier.runtime.shapes import check_preprocessing, check_shape, sized
-from kit.images import Photo, Source, as_photos, load_image
+from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
@@ -149,7 +149,7 @@ class Classifier:
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
-    def save(self, path: str | PathLike[str], training: Source | Iterable[Source] = ()) -> None:
+    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
         """Write network, preprocessing, class names, compiled form and reference into one ``.keras`` file.
 
         The compiled form is compared with Keras before, in the range of the preprocessing. Plain
@@ -259,7 +259,7 @@ class Classifier:
 
     def probabilities(
         self,
-        photos: Source | Iterable[Source],
+        photos: Pictures,
         perturbation: Perturbation | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> Float32:
@@ -268,7 +268,7 @@ class Classifier:
         Parameters
         ----------
         photos
-            One or several of what `load_image` takes.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
         perturbation
             Applied to each photo before the preprocessing.
         preprocessing
@@ -366,7 +366,7 @@ class Classifier:
         other.__dict__.update(changes)
         return other
 
-    def verify(self, photos: Source | Iterable[Source] | None = None) -> Verification:
+    def verify(self, photos: Pictures | None = None) -> Verification:
         """Hold the compiled form against Keras once more; imports TensorFlow.
 
         Parameters
@@ -433,3 +433,20 @@ def _reopened(
 ) -> Classifier:
     opened = Classifier.load(path, preprocessing=preprocessing, class_names=class_names).tempered(temperature)
     return opened.with_reference(replace(opened.reference, measured=measured))
+
+
+def check_first(value: object, call: str) -> None:
+    """Raise a TypeError that names the order of arguments in a call, unless its first is a classifier."""
+    if not isinstance(value, Classifier):
+        kind = type(value).__name__
+        raise TypeError(f"Expected a Classifier, received {kind}; see kit.Classifier.load, and write {call}")
+
+
+def known_preprocessing(classifier: Classifier) -> Preprocessing:
+    """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
+    if classifier.preprocessing is None:
+        raise ValueError(
+            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
+            " classifier.using(kit.Preprocessing(…))"
+        )
+    return classifier.preprocessing

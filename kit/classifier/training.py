@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kit.classifier import Classifier
 from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.shapes import tensor_shape
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
 UInt8 = npt.NDArray[np.uint8]
@@ -93,7 +93,7 @@ def network(
 
 
 def train(
-    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    pictures: Pictures,
     labels: npt.ArrayLike,
     preprocessing: Preprocessing,
     class_names: Sequence[str],
@@ -118,7 +118,7 @@ def train(
     Parameters
     ----------
     pictures
-        uint8, shape (N, H, W) or (N, H, W, 3), 0..255; or photos. Not changed.
+        See `kit.images.sources`; not changed.
     labels
         Shape (N,): the index of the class of each.
     preprocessing
@@ -161,7 +161,7 @@ def train(
     KeyboardInterrupt
         Interrupted within the first epoch, or with ``keep_interrupted=False``.
     """
-    photos = _photos(pictures)
+    photos = as_photos(pictures)
     truth = _checked_labels(labels, len(photos), len(class_names))
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
@@ -276,12 +276,6 @@ def _tensors(
     pictures = np.stack([photo.pixels for photo in decoded])
     while True:
         yield applied(Photo(pixels) for pixels in augment(pictures, rng))
-
-
-def _photos(pictures: npt.NDArray[np.uint8] | Iterable[Source]) -> tuple[Photo, ...]:
-    if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
-        pictures = pictures[..., None]
-    return as_photos(pictures)
 
 
 def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:

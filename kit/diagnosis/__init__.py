@@ -3,7 +3,7 @@
 `STAGES` is the order: what is certain first, then the preprocessing, then the pictures, then the network.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
@@ -23,8 +23,7 @@ from kit.diagnosis.search import search
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
-from kit.images import Source, as_photos
-from kit.validation.duplicates.thumbnails import Pictures
+from kit.images import Pictures, as_photos
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
@@ -36,7 +35,7 @@ _FAILING = (
 
 def diagnose(
     classifier: Classifier,
-    photos: Source | Iterable[Source],
+    photos: Pictures,
     labels: Sequence[int | str | None] | None = None,
     *,
     reference: npt.NDArray[np.float32] | None = None,
@@ -50,14 +49,15 @@ def diagnose(
     classifier
         Its ``preprocessing`` is the one in use, which may be the faulty one.
     photos
-        One or more pictures that it answers wrongly, or any others that it is used on.
+        One or more pictures that it answers wrongly, or any others that it is used on; see
+        `kit.images.sources`.
     labels
         The right class of each, as index or name; None where it is not known.
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training pictures.
     training
-        The training pictures themselves, as a folder or a collection: are some of `photos` among them?
+        The training pictures themselves, named in the same ways: are some of `photos` among them?
     progress
         Called with a few words before each part.
 
@@ -71,19 +71,9 @@ def diagnose(
     TypeError, ValueError
         No classifier, no preprocessing, no picture, or labels that do not fit.
     """
-    if not isinstance(classifier, Classifier):
-        raise TypeError(
-            f"Expected a Classifier, received {type(classifier).__name__}; see kit.Classifier.load"
-        )
-    chosen = as_photos(photos)
-    used = classifier.preprocessing
-    if used is None:
-        raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
-        )
-    if not chosen:
-        raise ValueError("Expected at least one picture, received none")
+    check_first(classifier, "kit.diagnose(classifier, photos, labels)")
+    chosen = as_photos(photos, allow_empty=False)
+    used = known_preprocessing(classifier)
     truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):

@@ -13,9 +13,8 @@ from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.sensitivity import Sensitivity
-from kit.images import Photo
+from kit.images import Photo, Pictures
 from kit.preprocessing import Preprocessing
-from kit.validation.duplicates.thumbnails import Pictures
 
 # No faults of the network or of the pipeline.
 _MENTIONED = {"grayscale", "small_validation"}

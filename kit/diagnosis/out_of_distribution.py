@@ -1,6 +1,5 @@
 """Whether the pictures themselves are what is wrong: unlike anything that the network was trained on."""
 
-from collections.abc import Iterable
 from math import comb
 from typing import Literal
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 
 from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding
-from kit.images import Source, as_photos
+from kit.images import Pictures, as_photos
 from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of, profile_novelty
 
 CAUSE = "out_of_distribution"
@@ -19,7 +18,7 @@ SURE = 0.01
 Float64 = npt.NDArray[np.float64]
 
 
-def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source]) -> Finding:
+def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
     """Measure whether photos are unlike the training pictures.
 
     Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
@@ -31,7 +30,7 @@ def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source
         gives a weaker answer, which speaks for the cause at most and never against it: the first layers see
         light and texture, and no shapes.
     photos
-        One or more of what `load_image` takes.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
     Returns
     -------
@@ -46,9 +45,7 @@ def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source
     ValueError
         No preprocessing, no photo, or photos that cannot be prepared.
     """
-    chosen = as_photos(photos)
-    if not chosen:
-        raise ValueError("Expected at least one photo, received none")
+    chosen = as_photos(photos, allow_empty=False)
     fitted = novelty_of(classifier)
     novelty = fitted or profile_novelty(classifier)
     if novelty is None:

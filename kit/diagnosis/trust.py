@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from kit.classifier.trial import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-from kit.images import Photo
+from kit.images import Photo, Pictures
 from kit.validation.accuracy import accuracy_interval
 from kit.validation.duplicates import find_duplicates
-from kit.validation.duplicates.thumbnails import Pictures
 
 WIDE = 0.1
 """Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
@@ -91,7 +90,7 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
     photos
         Pictures that an accuracy is measured on.
     training
-        A folder, or any collection of pictures.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
     Returns
     -------

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import traitlets
 
 from kit._checking import integers, known
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import view as views
-from kit.images import Photo, as_photos, load_image
+from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import PARAMETERS, Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
@@ -56,7 +56,7 @@ class Explorer(anywidget.AnyWidget):
     classifier
         The model with its preprocessing and class names.
     photos
-        One or more photographs, or anything :func:`kit.load_image` opens.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     labels
         For each photograph the class that it shows, by name or index, or None where that is not known.
     ahead
@@ -93,19 +93,13 @@ class Explorer(anywidget.AnyWidget):
     def __init__(
         self,
         classifier: Classifier,
-        photos: Photo | str | Path | Sequence[Any],
-        *,
+        photos: Pictures,
         labels: Labels | int | str | None = None,
+        *,
         ahead: int = 320,
     ) -> None:
-        if not isinstance(classifier, Classifier):
-            received = type(classifier).__name__
-            msg = f"Expected a Classifier, received {received}; see kit.Classifier and kit.Classifier.load"
-            raise TypeError(msg)
-        opened = as_photos(photos)
-        if not opened:
-            msg = "Expected at least one photograph, received none; give a path, an array or a list of them"
-            raise ValueError(msg)
+        check_first(classifier, "kit.Explorer(classifier, photos, labels)")
+        opened = as_photos(photos, allow_empty=False)
         expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)

@@ -1,17 +1,15 @@
 """Correcting the input: bringing the levels of a picture back to those of the training pictures."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.images.measuring import bright_level, dark_level
 
 Levels = tuple[float, float]
 """Levels below which 5 % and 95 % of a picture's luma lie, 0..255."""
 
 
-def usual_levels(photos: Source | Iterable[Source]) -> Levels:
+def usual_levels(photos: Pictures) -> Levels:
     """Measure the dark and the bright level of pictures: the median of each over all of them.
 
     Raises
@@ -19,9 +17,7 @@ def usual_levels(photos: Source | Iterable[Source]) -> Levels:
     ValueError
         No pictures.
     """
-    chosen = as_photos(photos)
-    if not chosen:
-        raise ValueError("Expected at least one picture to measure, received none; give training pictures")
+    chosen = as_photos(photos, allow_empty=False)
     low, high = (
         float(np.median([measure(photo.pixels) for photo in chosen]))
         for measure in (dark_level, bright_level)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.labels import class_indices
 from kit.classifier.trial import Trial, hits, known
-from kit.images import Photo
+from kit.images import Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 
@@ -43,8 +44,8 @@ class Cost:
 
 def fault_costs(
     classifier: Classifier,
-    photos: Sequence[Photo],
-    labels: Sequence[int],
+    photos: Pictures,
+    labels: Sequence[int | str],
     faults: Iterable[Fault] | None = None,
     *,
     progress: bool = True,
@@ -56,7 +57,7 @@ def fault_costs(
     classifier
         With a known preprocessing.
     photos, labels
-        Pictures and the index of the class that each shows.
+        Pictures (`kit.images.sources`) and the class that each shows, by index or name.
     faults
         Faults to measure; all of the catalogue if left out.
     progress
@@ -75,18 +76,15 @@ def fault_costs(
     """
     from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
 
-    trained = classifier.preprocessing
-    if trained is None:
-        raise ValueError(
-            "Expected a classifier with a known preprocessing, received one without; set it first"
-        )
-    if len(labels) != len(photos):
-        raise ValueError(f"Expected {len(photos)} labels, one for each photograph, received {len(labels)}")
+    check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
+    photos = as_photos(photos)
+    trained = known_preprocessing(classifier)
+    truth = class_indices(labels, classifier.class_names, len(photos))
     answers = classifier.probabilities(photos)
 
     def cost(name: str, title: str, preprocessing: Preprocessing) -> Cost:
         found = classifier.probabilities(photos, preprocessing=preprocessing)
-        return _cost(name, title, Trial(answers, found, labels))
+        return _cost(name, title, Trial(answers, found, truth))
 
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}

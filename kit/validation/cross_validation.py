@@ -1,6 +1,5 @@
 """Cross-validation: every picture is held back once, and the spread over the folds is seen."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan, sqrt
 from typing import Any, Protocol
@@ -8,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.validation.balance import balanced_accuracy
 from kit.validation.interruption import keeping
 from kit.validation.splits import folds as split_folds
@@ -154,7 +153,7 @@ class CrossValidation:
 
 def cross_validate(
     train: Train,
-    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    pictures: Pictures,
     labels: npt.ArrayLike,
     *,
     folds: int = 5,
@@ -170,7 +169,7 @@ def cross_validate(
         Called with photos, labels and a seed, the same in every fold; returns a classifier. Say
         ``partial(kit.training.train, preprocessing=…, class_names=…, epochs=5, keep_interrupted=False)``.
     pictures
-        uint8, shape (N, H, W) or (N, H, W, 3), 0..255; or photos, files and the like.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     labels
         Whole numbers, shape (N,): the class of each.
     folds
@@ -216,12 +215,8 @@ def answered(classifier: Predictor, photos: Any) -> npt.NDArray[np.int64]:
     return np.asarray(classifier.probabilities(photos)).argmax(axis=1).astype(np.int64)
 
 
-def checked(
-    pictures: npt.NDArray[np.uint8] | Iterable[Source], labels: npt.ArrayLike
-) -> tuple[tuple[Photo, ...], npt.NDArray[np.int64]]:
+def checked(pictures: Pictures, labels: npt.ArrayLike) -> tuple[tuple[Photo, ...], npt.NDArray[np.int64]]:
     """Return photos and their labels, or raise a ValueError if these do not fit."""
-    if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
-        pictures = pictures[..., None]
     photos = as_photos(pictures)
     truth = np.asarray(labels)
     if truth.shape != (len(photos),) or truth.dtype.kind not in "iu" or not len(photos):

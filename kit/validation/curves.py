@@ -1,12 +1,12 @@
 """Learning curves, which tell whether more pictures would help."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from kit.images import Source
+from kit.images import Pictures
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.cross_validation import Train, answered, checked
 from kit.validation.interruption import keeping
@@ -87,9 +87,9 @@ class LearningCurve:
 
 def learning_curve(
     train: Train,
-    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    pictures: Pictures,
     labels: npt.ArrayLike,
-    validation_pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    validation_pictures: Pictures,
     validation_labels: npt.ArrayLike,
     *,
     sizes: Sequence[int] = SIZES,
@@ -106,7 +106,7 @@ def learning_curve(
     train
         As for `kit.validation.cross_validate`.
     pictures, labels
-        uint8, shape (N, H, W) or (N, H, W, 3), 0..255, or photos, files and the like; and the class of each.
+        See `kit.images.sources`; and the class of each.
     validation_pictures, validation_labels
         Held back, in the same form.
     sizes

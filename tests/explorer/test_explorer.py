@@ -307,7 +307,7 @@ def test_pictures_of_one_name_are_kept_apart(classifier, photos):
 
 
 def test_constructor_says_what_is_missing(classifier, photos):
-    with pytest.raises(ValueError, match="at least one photograph"):
+    with pytest.raises(ValueError, match="at least one picture"):
         Explorer(classifier, [])
     with pytest.raises(ValueError, match=r"Expected 2 labels.*received 1"):
         Explorer(classifier, photos, labels=[1])

@@ -229,7 +229,7 @@ def test_one_picture_or_many(path):
     ):
         assert len(as_photos(single)) == 1
     photos = as_photos([path, RAMP, one])
-    assert [photo.name for photo in photos] == ["cat.png", "array", "cat.png"]
+    assert [photo.name for photo in photos] == ["cat.png", "array 1", "cat.png"]
     assert photos[2] is one
     assert [photo.name for photo in as_photos(str(path) for _ in range(2))] == ["cat.png", "cat.png"]
     assert as_photos([]) == ()

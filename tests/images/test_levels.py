@@ -49,5 +49,5 @@ def test_levels_that_coincide_are_moved_and_what_passes_an_end_is_clipped():
 
 
 def test_no_pictures_are_refused():
-    with pytest.raises(ValueError, match="Expected at least one picture to measure, received none"):
+    with pytest.raises(ValueError, match="Expected at least one picture, received none"):
         usual_levels([])

@@ -508,7 +508,7 @@ def test_of_many_photos_some_are_measured_at_random_and_keep_their_place(monkeyp
     assert shift.notes == ("30 of 60 photos were measured, chosen at random",)
     few = kit.shift(STATISTICS, [b"no picture", *CLOTHES[:5]])
     assert few.notes == ("fewer than 20 photos: nothing can be told from so few",)
-    assert few.unreadable[0][0] == "number 1"
+    assert few.unreadable[0][0] == "bytes 0"
 
 
 def test_an_interruption_keeps_what_was_measured(monkeypatch):

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._checking import known, number
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first
 from kit.classifier.runtime.equivalence import OPEN_SIDE
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.gaussian import Gaussian
 from kit.robustness.reference.novelty_scores import (
@@ -89,13 +89,13 @@ class Novelty:
             scores["combined"] = combined(scores, self.held_back)
         return scores
 
-    def scores(self, photos: Source | Iterable[Source]) -> dict[str, Float64]:
+    def scores(self, photos: Pictures) -> dict[str, Float64]:
         """Score photos, prepared by the classifier's own preprocessing.
 
         Parameters
         ----------
         photos
-            One or several of what `load_image` takes.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
         Returns
         -------
@@ -113,13 +113,13 @@ class Novelty:
             name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in self.held_back
         }
 
-    def is_novel(self, photos: Source | Iterable[Source], method: str | None = None) -> npt.NDArray[np.bool_]:
+    def is_novel(self, photos: Pictures, method: str | None = None) -> npt.NDArray[np.bool_]:
         """Tell which photos are none of the classes: bool (N,), True above the threshold.
 
         Parameters
         ----------
         photos
-            One or several of what `load_image` takes.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
         method
             One of the scores that there are; `method` of this object by default.
 
@@ -228,8 +228,8 @@ class Novelty:
 
 def fit_novelty(
     classifier: Classifier,
-    training: Iterable[Source],
-    held_back: Iterable[Source],
+    training: Pictures,
+    held_back: Pictures,
     *,
     false_positive_rate: float = FALSE_POSITIVES,
     progress: bool = True,
@@ -264,6 +264,7 @@ def fit_novelty(
     TypeError, ValueError
         Too few held-back pictures, another rate, or pictures that cannot be prepared.
     """
+    check_first(classifier, "kit.fit_novelty(classifier, training, held_back)")
     rate = _rate(false_positive_rate)
     known_photos, others = as_photos(training), as_photos(held_back)
     fewest = _fewest(rate)

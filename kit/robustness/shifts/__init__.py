@@ -1,6 +1,6 @@
 """How a folder of photos differs from the training pictures, and whether this classifier cares."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from kit.classifier import Classifier
 from kit.classifier.bundle.input_statistics import InputStatistics, measured_responses
 from kit.classifier.labels import class_indices
 from kit.classifier.trial import Truth
-from kit.images import Photo, Source
+from kit.images import Photo, Pictures
 from kit.robustness.shifts.attribution import Explanation, explanations
 from kit.robustness.shifts.gathering import Gathered, gather
 from kit.robustness.shifts.impact import Response, layer_distance, respond
@@ -19,8 +19,8 @@ __all__ = ["Difference", "Explanation", "QuantityShift", "Response", "Shift", "f
 
 
 def shift(
-    training: Classifier | InputStatistics | Source | Iterable[Source],
-    photos: Source | Iterable[Source],
+    training: Classifier | InputStatistics | Pictures,
+    photos: Pictures,
     *,
     classifier: Classifier | None = None,
     labels: Sequence[int | str | None] | None = None,
@@ -34,20 +34,23 @@ def shift(
     "follow". Where one alteration leaves much unexplained, two at once are tried, such as less light and
     noise.
 
+    Two collections are compared, as in `kit.find_duplicates`, and no classifier is needed; hence it does not
+    come first, unless it stands for its training pictures: ``kit.shift(classifier, photos)``.
+
     Parameters
     ----------
     training
-        Training pictures: a folder, pictures, their `InputStatistics`, or a classifier whose file carries
-        those (`Classifier.save` with ``training=`` puts them there).
+        Training pictures (`kit.images.sources`), their `InputStatistics`, or a classifier whose file
+        carries those (`Classifier.save` with ``training=`` puts them there).
     photos
-        A folder, whose folders are searched as well, or pictures. At most 1,000 are measured, at random;
-        interrupting keeps what was measured. Those that cannot be read are reported.
+        See `kit.images.sources`. At most 1,000 are measured, at random; interrupting keeps what was
+        measured. Those that cannot be read are reported.
     classifier
         To ask whether it cares about each alteration, and about all of them at once; the one that is given as
         ``training`` by default.
     labels
         Right class of each photo, index or name, None where it is not known; for accuracies where the photos
-        themselves are altered. In the order of a folder's sorted paths.
+        themselves are altered.
     progress
         Whether to show progress bars where it takes over two seconds.
 
@@ -57,10 +60,14 @@ def shift(
 
     Raises
     ------
-    ValueError
-        A classifier without statistics, no readable training picture, a folder without pictures, or labels
-        that do not fit.
+    TypeError, ValueError, FileNotFoundError
+        A classifier in place of the photos, one without statistics, no photo, no readable training picture,
+        no such folder or one without pictures, or labels that do not fit.
     """
+    if isinstance(photos, Classifier):
+        raise TypeError(
+            "Expected photos, received a Classifier; write kit.shift(training, photos, classifier=classifier)"
+        )
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     statistics, examples = _statistics(training, progress=progress)
     gathered = gather(photos, progress=progress)

@@ -1,17 +1,16 @@
 """Pictures from a folder or a collection; what cannot be read is reported and stops nothing."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kit.classifier.bundle.input_statistics import measured_rows
-from kit.images import Photo, Source, as_photos, load_image
+from kit.images import Photo, Pictures
 from kit.images.properties import QUANTITIES
+from kit.images.sources import UNREADABLE, at_least_one, each_picture
 
 Vector = npt.NDArray[np.float64]
 
@@ -23,7 +22,6 @@ KEPT = (64, 256)
 
 _KEPT_PIXELS = 1 << 22
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _SEED = 0
 
 
@@ -42,7 +40,7 @@ class Gathered:
     found
         Pictures that there were.
     unreadable
-        File name, or position, and the reason.
+        Name and reason.
     interrupted
         Whether someone stopped it; the rows are a fair sample nevertheless.
     """
@@ -55,41 +53,20 @@ class Gathered:
     interrupted: bool = False
 
 
-def sources(pictures: Source | Iterable[Source]) -> tuple[Source, ...]:
-    """Return the pictures one by one, not opened; those of a folder and the folders in it, by name.
-
-    Raises
-    ------
-    ValueError
-        A folder without pictures.
-    """
-    if isinstance(pictures, (str, PathLike)) and Path(pictures).is_dir():
-        files = sorted(path for path in Path(pictures).rglob("*") if path.suffix.lower() in _SUFFIXES)
-        if not files:
-            raise ValueError(
-                f"Expected a folder with pictures, received {Path(pictures).name!r} with none;"
-                f" their names end in {', '.join(sorted(_SUFFIXES))}"
-            )
-        return tuple(files)
-    if isinstance(pictures, (list, tuple, Generator)):
-        return tuple(pictures)
-    return as_photos(pictures)
-
-
-def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progress: bool = True) -> Gathered:
+def gather(pictures: Pictures, what: str = "photos", *, progress: bool = True) -> Gathered:
     """Open and measure pictures, in random order, `MOST` of them at most.
 
     Parameters
     ----------
     pictures
-        A folder, or what `kit.load_image` takes, once or many times.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     what
         In words, for the progress bar.
     progress
         Whether to show one where it takes over two seconds.
     """
-    listed = sources(pictures)
-    order = np.random.default_rng(_SEED).permutation(len(listed))[:MOST].tolist()
+    found = at_least_one(each_picture(pictures))
+    order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
     rows: list[Vector] = []
     photos: list[Photo] = []
     places: list[int] = []
@@ -99,9 +76,9 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progres
     try:
         for place in _progress(order, what, shown=progress):
             try:
-                photo = load_image(listed[place])
-            except (OSError, ValueError) as error:
-                unreadable.append((_name(listed[place], place), str(error)))
+                photo = found[place].open()
+            except UNREADABLE as error:
+                unreadable.append((found[place].name, str(error)))
                 continue
             rows.append(measured_rows([photo])[0])
             places.append(place)
@@ -111,7 +88,7 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progres
     except KeyboardInterrupt:
         interrupted = True
     table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
-    return Gathered(table, tuple(photos), tuple(places), len(listed), tuple(unreadable), interrupted)
+    return Gathered(table, tuple(photos), tuple(places), len(found), tuple(unreadable), interrupted)
 
 
 def _progress(order: list[int], what: str, *, shown: bool) -> Iterator[int]:
@@ -120,7 +97,3 @@ def _progress(order: list[int], what: str, *, shown: bool) -> Iterator[int]:
     # Nothing is shown where it takes less than two seconds.
     bar: Any = tqdm(order, desc=f"measuring {what}", unit="picture", delay=2, disable=not shown, leave=False)
     yield from bar
-
-
-def _name(source: Any, place: int) -> str:
-    return Path(source).name if isinstance(source, (str, PathLike)) else f"number {place + 1}"

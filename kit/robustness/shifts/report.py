@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kit.images.properties import QUANTITIES
+from kit.images.sources import names_of
 from kit.perturbation.alterations import ALTERATIONS
 from kit.robustness.shifts.attribution import Explanation
 from kit.robustness.shifts.impact import Response
@@ -177,9 +178,7 @@ class Shift:
             beside = "" if np.isnan(usual) else f"; up to {usual:.2g} is usual"
             lines.append(f"Divergence in the first layers: {distance:.2g} nats{beside}.")
         if self.unreadable:
-            names = ", ".join(name for name, _ in self.unreadable[:3])
-            more = f" and {len(self.unreadable) - 3} more" if len(self.unreadable) > 3 else ""
-            lines.append(f"Not readable: {names}{more}.")
+            lines.append(f"Not readable: {names_of(self.unreadable)}.")
         return lines
 
     def _repr_html_(self) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from kit._checking import known, number
-from kit.classifier import Classifier
-from kit.images import Source, load_image
+from kit.classifier import Classifier, check_first
+from kit.images import Picture, Source, load_image
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.robustness.sweeps import work as sweep_work
 from kit.robustness.sweeps.result import Flip, Sweep
@@ -54,6 +54,7 @@ def flip(
         An unknown parameter, one that is only on or off, values outside its bounds, no tolerance above 0, or
         a picture that cannot be read.
     """
+    check_first(classifier, "flip(classifier, photo, parameter, low, high)")
     known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
     chosen = tolerance_of(parameter) if tolerance is None else number("tolerance", tolerance)
     if chosen <= 0:
@@ -69,7 +70,8 @@ def flip(
     if before == after:
         return None
     bracket = bracket._replace(before=before, after=after)
-    (found,) = sweep_work.flips(FlipsTask(Shared(classifier), opened, (bracket,), (chosen,)))
+    picture = Picture(opened.name, opened)
+    (found,) = sweep_work.flips(FlipsTask(Shared(classifier), picture, (bracket,), (chosen,)))
     return as_flip(0, parameter, found, classifier.class_names)
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from kit._checking import number
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
-from kit.images import Source
+from kit.images import Pictures
 from kit.perturbation import Perturbation
 from kit.robustness.sweeps import executor as sweep_running
 from kit.robustness.sweeps import storage as sweep_file
 from kit.robustness.sweeps import work as sweep_work
 from kit.robustness.sweeps.flips import as_flip, brackets, flip, tolerance_of
-from kit.robustness.sweeps.plan import Block, Grid, Plan, as_pictures, expand, name_of
+from kit.robustness.sweeps.plan import Block, Grid, Plan, expand, held
 from kit.robustness.sweeps.result import Flip, Sweep
 from kit.robustness.sweeps.storage import Journal
 from kit.robustness.sweeps.work import Bracket, FlipsTask, RowsTask, Shared
@@ -32,7 +32,7 @@ IN_FLIGHT = 32
 
 def sweep(
     classifier: Classifier,
-    photos: Source | Iterable[Source],
+    photos: Pictures,
     perturbations: Grid | Perturbation | Iterable[Perturbation],
     *,
     labels: Sequence[int | str | None] | None = None,
@@ -52,8 +52,8 @@ def sweep(
     classifier
         With a known preprocessing. Other processes open it by its path, so it has to come from a file there.
     photos
-        One picture or several of what `kit.load_image` takes, or a folder: the pictures in it, sorted by
-        name. Give paths where there are many pictures: they are opened where they are used, one at a time.
+        See `kit.images.sources`. Name files where there are many pictures: they are opened
+        where they are used, one at a time.
     perturbations
         A grid, ``{"brightness": np.linspace(0.2, 2, 21), "noise": range(0, 51, 5)}``: all combinations of any
         parameters of `Perturbation`, its seed too. Or perturbations in a list.
@@ -86,15 +86,12 @@ def sweep(
     KeyboardInterrupt
         Interrupted; with `path`, call again to go on.
     """
-    if classifier.preprocessing is None:
-        raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
-        )
+    check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
+    known_preprocessing(classifier)
     if number("in_flight", in_flight) < 1:
         raise ValueError(f"Expected in_flight above 0, received {in_flight!r}")
     sweep_running.check_executor(executor)
-    pictures = as_pictures(photos)
+    pictures = held(photos)
     axes, listed = expand(perturbations)
     known = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in known], np.int32)
@@ -141,7 +138,7 @@ class _Running:
     def finish(self, journal: Journal | None, flips: bool) -> Sweep:
         self._fill(journal)
         result = Sweep(
-            tuple(name_of(picture, place) for place, picture in enumerate(self.plan.pictures)),
+            tuple(picture.name for picture in self.plan.pictures),
             self.plan.perturbations,
             self.plan.axes,
             self.classifier.class_names,

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from kit.classifier import Classifier
-from kit.images import Photo
-from kit.robustness.sweeps.plan import Picture, Plan, name_of
+from kit.images import Photo, Picture
+from kit.robustness.sweeps.plan import Plan
 
 KEY = b"kit.sweep"
 """Where Arrow's metadata has what the columns do not say, as JSON."""
@@ -44,8 +44,8 @@ def identity(classifier: Classifier, plan: Plan, pictures: Iterable[Picture]) ->
         )
     steps = classifier.preprocessing
     photographs = hashlib.sha256()
-    for number, picture in enumerate(pictures):
-        photographs.update(f"{name_of(picture, number)}\0{_digest(picture)}\0".encode())
+    for picture in pictures:
+        photographs.update(f"{picture.name}\0{_digest(picture.source)}\0".encode())
     return {
         "classifier": classifier.source.digest,
         "class names": _hash(list(classifier.class_names)),
@@ -60,20 +60,20 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(picture: Picture) -> str:
-    if isinstance(picture, str):
+def _digest(source: Any) -> str:
+    if isinstance(source, str):
         try:
-            with open(picture, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
+            with open(source, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             return "unreadable"
-    if isinstance(picture, bytes):
-        return hashlib.sha256(picture).hexdigest()
-    if isinstance(picture, Photo):
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, Photo):
         return hashlib.sha256(
-            picture.file or f"{picture.size} {picture.decoding}".encode() + picture.pixels.tobytes()
+            source.file or f"{source.size} {source.decoding}".encode() + source.pixels.tobytes()
         ).hexdigest()
-    return str(picture)
+    return str(source)
 
 
 def refuse_another(received: Mapping[str, str], stored: Mapping[str, str] | None, path: Path) -> None:

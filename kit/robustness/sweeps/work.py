@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from kit.classifier import Classifier
 from kit.classifier.runtime.engine import part_size
-from kit.images import Photo, load_image
+from kit.images import Photo, PhotoError, Picture
 from kit.images.decoding import Decoding
+from kit.images.sources import UNREADABLE
 from kit.perturbation import PARAMETERS, Perturbation
-from kit.robustness.sweeps.plan import Picture
 
 Float32 = npt.NDArray[np.float32]
 Opened: TypeAlias = Photo | OSError | ValueError
@@ -245,27 +245,25 @@ def opened(picture: Picture, classifier: Classifier) -> Opened:
     preprocessing = classifier.preprocessing
     decoding = Decoding() if preprocessing is None else preprocessing.decoding
     try:
-        if isinstance(picture, str):
-            return _kept(picture, decoding)
-        if isinstance(picture, Photo):
-            return picture.decoded(decoding)
-        return picture if isinstance(picture, ValueError) else load_image(picture, decoding=decoding)
-    except (OSError, ValueError) as error:
+        if isinstance(picture.source, str):
+            return _kept(picture, picture.source, decoding)
+        return picture.source if isinstance(picture.source, PhotoError) else picture.open(decoding)
+    except UNREADABLE as error:
         return error
 
 
 _kept_by_thread = threading.local()
 
 
-def _kept(path: str, decoding: Decoding) -> Photo:
+def _kept(picture: Picture, path: str, decoding: Decoding) -> Photo:
     """Decode a file, but not twice in a row: the blocks of one picture follow each other."""
     if not (file := Path(path)).exists():
-        return load_image(path)  # which says so in the words of the kit
+        return picture.open()  # which says so in the words of the kit
     state = file.stat()
     key = (path, decoding, state.st_mtime_ns, state.st_size)
     if getattr(_kept_by_thread, "key", None) != key:
         _kept_by_thread.key, _kept_by_thread.photo = None, None
-        _kept_by_thread.photo = load_image(path, decoding=decoding)
+        _kept_by_thread.photo = picture.open(decoding)
         _kept_by_thread.key = key
     photo: Photo = _kept_by_thread.photo
     return photo

@@ -1,6 +1,6 @@
 """Calibration: whether a classifier is right as often as its probabilities say, and what mends it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from types import MappingProxyType
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._checking import fraction
-from kit.classifier import Classifier
+from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.images import Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.validation.calibration import binning
 from kit.validation.calibration.binning import Bin
 from kit.validation.calibration.metrics import Estimate, Metrics, measure
@@ -37,7 +37,7 @@ _AT_ONCE = 32
 
 def calibrate(
     classifier: Classifier,
-    photos: Source | Iterable[Source],
+    photos: Pictures,
     labels: Sequence[int | str] | npt.NDArray[np.integer],
     *,
     share: float = 0.5,
@@ -56,7 +56,7 @@ def calibrate(
     classifier
         With a known preprocessing. A temperature that it has is left out of account.
     photos
-        At least 20 pictures that it was not trained on.
+        At least 20 pictures that it was not trained on; see `kit.images.sources`.
     labels
         The right class of each, as index or name.
     share
@@ -80,6 +80,7 @@ def calibrate(
     TypeError, ValueError
         No preprocessing, fewer than 20 pictures, labels that do not fit, or settings out of range.
     """
+    check_first(classifier, "kit.calibrate(classifier, photos, labels)")
     chosen = as_photos(photos)
     truth = _truth(labels, classifier.class_names, len(chosen))
     _check_settings(len(chosen), share, bins, resamples)
@@ -200,7 +201,7 @@ def _check_settings(count: int, share: float, bins: int, resamples: int) -> None
 
 
 def _probabilities(
-    classifier: Classifier, photos: Sequence[Source], *, progress: bool
+    classifier: Classifier, photos: Sequence[Photo], *, progress: bool
 ) -> npt.NDArray[np.float32]:
     from tqdm.auto import tqdm  # noqa: PLC0415 (half of what importing the kit costs)
 

@@ -4,18 +4,18 @@ A validation picture whose near-duplicate was trained on measures memory. Pairs 
 tree, laid over each other, and kept if what is left between them is small.
 """
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from kit.images import Pictures
 from kit.validation.duplicates.alignment import Float32
 from kit.validation.duplicates.candidates import candidates
 from kit.validation.duplicates.matching import EQUAL, Match, exposed, matches
 from kit.validation.duplicates.result import Duplicate, Duplicates
-from kit.validation.duplicates.thumbnails import Pictures, Thumbnails, thumbnails
+from kit.validation.duplicates.thumbnails import thumbnails
 
 __all__ = ["Duplicate", "Duplicates", "find_duplicates"]
 
@@ -38,8 +38,7 @@ def find_duplicates(
     Parameters
     ----------
     pictures
-        A folder, an array uint8 (N, H, W) or (N, H, W, 3), or any collection of pictures, say the training
-        pictures.
+        See `kit.images.sources`; say the training pictures.
     others
         Another one, say the validation pictures. Then only pairs across are looked for.
     progress
@@ -54,7 +53,7 @@ def find_duplicates(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        No collection of pictures, or no such folder. Files that cannot be read are listed in the result.
+        No pictures, or no such folder. What cannot be read is listed in the result.
     """
     collections = [thumbnails(each, progress=progress) for each in (pictures, others) if each is not None]
     sizes = tuple(len(each.names) for each in collections)
@@ -62,8 +61,9 @@ def find_duplicates(
     names = [name for each in collections for name in each.names]
     in_first = np.arange(len(pixels)) < sizes[0]
     varied = pixels.reshape(len(pixels), -1).std(axis=1) >= PLAIN
-    unreadable = np.zeros(len(pixels), bool)
-    unreadable[[place + sum(sizes[:number]) for number, place, _ in _failures(collections)]] = True
+    unreadable = np.array(
+        [place in each.unreadable for each in collections for place in range(len(each.names))]
+    )
     places = np.flatnonzero(varied & ~unreadable)
     # Equal pictures stand for each other in the search; else a crowd of them would fill a neighbourhood.
     originals = _originals(pixels, places)
@@ -85,19 +85,10 @@ def find_duplicates(
             for (one, two), match in sorted(found.items())
         ),
         sizes,
-        tuple(f"{collections[number].names[place]}: {why}" for number, place, why in _failures(collections)),
+        tuple((each.names[place], why) for each in collections for place, why in each.unreadable.items()),
         tuple(names[place] for place in np.flatnonzero(~varied & ~unreadable)),
         complete,
     )
-
-
-def _failures(collections: Sequence[Thumbnails]) -> list[tuple[int, int, str]]:
-    """Return number of the collection, place in it, and reason."""
-    return [
-        (number, place, reason)
-        for number, each in enumerate(collections)
-        for place, reason in each.unreadable
-    ]
 
 
 def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

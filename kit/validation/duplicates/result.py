@@ -18,7 +18,7 @@ class Duplicate:
     first, second
         Places of the pictures: within one collection the lower one first; in two, one in each.
     first_name, second_name
-        Their file names.
+        Their names.
     similarity
         How much of the detail of one the other explains once they lie over each other, 0..1: 1 minus the
         ratio of root mean squares of what differs and of the detail, both band-passed (Gaussians of 1 and 3
@@ -51,16 +51,16 @@ class Duplicates:
     sizes
         Number of pictures: one for a collection compared within itself, two for two compared with each other.
     unreadable
-        File name and reason, in one line each.
+        Name of each picture that could not be read, and the reason in one line.
     plain
-        File names of pictures with too little contrast to be compared, which were left out.
+        Names of pictures with too little contrast to be compared, which were left out.
     complete
         False if the search was interrupted; the pairs found until then are here.
     """
 
     pairs: tuple[Duplicate, ...]
     sizes: tuple[int, ...]
-    unreadable: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
     plain: tuple[str, ...] = ()
     complete: bool = True
 

@@ -422,7 +422,7 @@ def test_without_any_statistics_nothing_is_told(clothes):
 
 
 def test_no_photo_is_refused(novelty):
-    with pytest.raises(ValueError, match="at least one photo"):
+    with pytest.raises(ValueError, match="at least one picture"):
         out_of_distribution(novelty.attached(), [])
 
 
