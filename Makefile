@@ -1,9 +1,10 @@
 # make lab     opens JupyterLab on the first notebook;  LAB_ARGS="--no-browser --port 8890" passes options on
 # make test    runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options on
+# make test-others  runs mypy and the quick tests on every other supported Python that is here, in .venv-3.x
 # make lock    solves pyproject.toml anew into requirements.lock (needs uv)
-# make clean   removes the environment
+# make clean   removes the environments
 #
-# Both first make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+# The first two make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
 
 LAB_ARGS ?=
 TEST_ARGS ?=
@@ -25,13 +26,20 @@ echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt in
 	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
 endef
 
-.PHONY: lab test environment lock clean
+.PHONY: lab test test-others environment lock clean
 
 lab:
 	$(call launch,lab $(LAB_ARGS))
 
 test:
 	$(call launch,test $(TEST_ARGS))
+
+# Those that are not there are named, so that nobody takes them for tested.
+test-others:
+	@failed=0; for python in python3.13 python3.12 python3.11; do \
+		if "$$python" -c '$(FITS)' 2>/dev/null; then "$$python" -m kit._launch quick $(TEST_ARGS) || failed=1; \
+		else echo "Left out: $$python is not here, or has no venv."; fi; \
+	done; exit $$failed
 
 environment:
 	$(call launch,environment)
@@ -43,4 +51,4 @@ lock:
 		--extra test pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-3.*

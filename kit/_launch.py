@@ -1,4 +1,4 @@
-"""What ``make lab`` and ``make test`` do, with nothing but Python and pip on the machine.
+"""What ``make lab`` and the two ``make test`` do, with nothing but Python and pip on the machine.
 
 Stands outside the rooms of the package: it imports none of them, because it runs before their packages are
 installed.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LOCK = "requirements.lock"
 FIRST_NOTEBOOK = "notebooks/00_explore.ipynb"
 # Kernels and test processes inherit these; TensorFlow reads them once, when it is first imported.
@@ -42,31 +43,33 @@ def fingerprint(root: Path) -> str:
     return hashlib.sha256((root / LOCK).read_bytes() + settings.encode()).hexdigest()
 
 
-def interpreter(root: Path) -> Path:
-    """Return where the environment of `root` has its Python, there or not."""
-    return root / (".venv/Scripts/python.exe" if os.name == "nt" else ".venv/bin/python")
+def interpreter(environment: Path) -> Path:
+    """Return where an environment has its Python, there or not."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def is_current(root: Path) -> bool:
-    """Tell whether the environment of `root` is whole and made from today's lock file."""
-    stamp = root / ".venv" / "complete"
-    return interpreter(root).exists() and stamp.exists() and stamp.read_text() == fingerprint(root)
+def is_current(environment: Path) -> bool:
+    """Tell whether an environment is whole and made from today's lock file, by the Python that runs this."""
+    stamp = environment / "complete"
+    if not (interpreter(environment).exists() and stamp.exists()):
+        return False
+    return stamp.read_text() == fingerprint(environment.parent)
 
 
-def make_environment(root: Path) -> Path:
-    """Make ``.venv`` from the lock file unless it is current, and return its Python.
+def make_environment(environment: Path) -> Path:
+    """Make an environment from the lock file beside it unless it is current, and return its Python.
 
     It is always made from nothing, so that a package that left the lock file does not linger, and the stamp
     is written last, so that an installation that was cut off is made again.
     """
-    python = interpreter(root)
-    if is_current(root):
+    python, root = interpreter(environment), environment.parent
+    if is_current(environment):
         return python
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         raise LaunchError("Expected Apple silicon, received an Intel Mac; TensorFlow has no package for it.")
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    print(f"Making .venv from {LOCK} with Python {version}; once, about 2 GB, some minutes.", flush=True)
-    venv.create(root / ".venv", clear=True, symlinks=os.name != "nt", with_pip=True)
+    made = f"{environment.name} from {LOCK} with Python {VERSION}"
+    print(f"Making {made}; once, about 2 GB, some minutes.", flush=True)
+    venv.create(environment, clear=True, symlinks=os.name != "nt", with_pip=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
     for options in (
         ["--require-hashes", "--only-binary=:all:", "-r", LOCK],
@@ -75,7 +78,7 @@ def make_environment(root: Path) -> Path:
     ):
         if subprocess.call([*pip, *options], cwd=root):
             raise LaunchError("pip failed, see its message above; run this again to retry.")
-    (root / ".venv" / "complete").write_text(fingerprint(root))
+    (environment / "complete").write_text(fingerprint(root))
     return python
 
 
@@ -138,16 +141,26 @@ def run_lab(python: Path, arguments: Sequence[str]) -> NoReturn:
 WORKERS = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
 
 
-def run_tests(python: Path, arguments: Sequence[str]) -> NoReturn:
-    """Run every check to its end, then exit with 1 if one failed."""
+# What another release of Python or numpy breaks first, in a minute: no browser, no notebook, no training.
+QUICK = (
+    *("tests/images", "tests/perturbation", "tests/preprocessing", "tests/plots", "tests/test_checking.py"),
+    *("tests/test_command_line.py", "tests/test_launch.py", "tests/test_samples.py"),
+)
+
+
+def run_tests(python: Path, arguments: Sequence[str], *, quick: bool = False) -> NoReturn:
+    """Run every check to its end, then exit with 1 if one failed; `quick` is types and a few tests."""
     checks = {
         "ruff": ["ruff", "check", "."],
         "mypy": ["mypy", "--strict", "kit"],
-        "pytest": ["pytest", *WORKERS, *arguments],
+        "pytest": ["pytest", *WORKERS, *(QUICK if quick else ()), *arguments],
     }
+    if quick:
+        # It finds the same on every Python.
+        del checks["ruff"]
     failed = []
     for name, command in checks.items():
-        print(f"== {name}", flush=True)
+        print(f"== {name} on Python {VERSION}", flush=True)
         if subprocess.call([python, "-m", *command], cwd=ROOT):
             failed.append(name)
     if failed:
@@ -156,15 +169,24 @@ def run_tests(python: Path, arguments: Sequence[str]) -> NoReturn:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Make the environment, then do what `arguments` ask for: ``lab``, ``test`` or ``environment``."""
+    """Make the environment, then do what `arguments` ask for.
+
+    ``lab``, ``test`` and ``environment`` use ``.venv``. ``quick`` uses an environment of this Python's own,
+    and does nothing where this is the Python of ``.venv``, with which ``test`` runs every check.
+    """
     action, *options = arguments
+    environment = ROOT / ".venv"
+    if action == "quick":
+        if is_current(environment):
+            return
+        environment = ROOT / f".venv-{VERSION}"
     os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
     try:
-        python = make_environment(ROOT)
+        python = make_environment(environment)
         if action == "lab":
             run_lab(python, options)
-        if action == "test":
-            run_tests(python, options)
+        if action in {"test", "quick"}:
+            run_tests(python, options, quick=action == "quick")
     except LaunchError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

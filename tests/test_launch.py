@@ -1,4 +1,4 @@
-"""``make lab`` and ``make test``: which Python, whether the environment is current, which port."""
+"""``make lab`` and both ``make test``: which Python, which environment, whether it is current, which port."""
 
 import os
 import shutil
@@ -24,16 +24,21 @@ line-length = 110
 """
 
 
-@pytest.fixture
-def root(tmp_path):
-    """A project whose environment is complete."""
-    (tmp_path / "pyproject.toml").write_text(PROJECT)
-    (tmp_path / "requirements.lock").write_text("numpy==2.4.6")
-    python = _launch.interpreter(tmp_path)
+def complete(environment):
+    """Make what looks like an environment that was made by this Python."""
+    python = _launch.interpreter(environment)
     python.parent.mkdir(parents=True)
     python.touch()
-    (tmp_path / ".venv" / "complete").write_text(_launch.fingerprint(tmp_path))
-    return tmp_path
+    (environment / "complete").write_text(_launch.fingerprint(environment.parent))
+    return environment
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """The environment of a project, which is complete."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "requirements.lock").write_text("numpy==2.4.6")
+    return complete(tmp_path / ".venv")
 
 
 @pytest.fixture
@@ -42,47 +47,94 @@ def taken_port():
         yield server.getsockname()[1]
 
 
-def test_a_complete_environment_is_used_as_it_is(root):
-    assert _launch.make_environment(root) == _launch.interpreter(root)
+def test_a_complete_environment_is_used_as_it_is(environment):
+    assert _launch.make_environment(environment) == _launch.interpreter(environment)
 
 
-def test_a_changed_lock_makes_the_environment_anew(root):
-    (root / "requirements.lock").write_text("numpy==2.4.7")
-    assert not _launch.is_current(root)
+def test_a_changed_lock_makes_the_environment_anew(environment):
+    (environment.parent / "requirements.lock").write_text("numpy==2.4.7")
+    assert not _launch.is_current(environment)
 
 
-def test_a_changed_dependency_makes_the_environment_anew(root):
-    (root / "pyproject.toml").write_text(PROJECT.replace("numpy>=2", "numpy>=3"))
-    assert not _launch.is_current(root)
+def test_a_changed_dependency_makes_the_environment_anew(environment):
+    (environment.parent / "pyproject.toml").write_text(PROJECT.replace("numpy>=2", "numpy>=3"))
+    assert not _launch.is_current(environment)
 
 
-def test_a_changed_lint_rule_keeps_the_environment(root):
-    (root / "pyproject.toml").write_text(PROJECT.replace("110", "100"))
-    assert _launch.is_current(root)
+def test_a_changed_lint_rule_keeps_the_environment(environment):
+    (environment.parent / "pyproject.toml").write_text(PROJECT.replace("110", "100"))
+    assert _launch.is_current(environment)
 
 
-def test_an_environment_that_was_cut_off_is_made_anew(root):
-    (root / ".venv" / "complete").unlink()
-    assert not _launch.is_current(root)
+def test_an_environment_that_was_cut_off_is_made_anew(environment):
+    (environment / "complete").unlink()
+    assert not _launch.is_current(environment)
 
 
-def test_an_environment_without_its_python_is_made_anew(root):
-    _launch.interpreter(root).unlink()
-    assert not _launch.is_current(root)
+def test_an_environment_without_its_python_is_made_anew(environment):
+    _launch.interpreter(environment).unlink()
+    assert not _launch.is_current(environment)
 
 
-def test_an_environment_is_made_anew_after_a_move(root, tmp_path_factory):
-    moved = shutil.move(root, tmp_path_factory.mktemp("elsewhere") / "project")
-    assert not _launch.is_current(Path(moved))
+def test_an_environment_is_made_anew_after_a_move(environment, tmp_path_factory):
+    moved = shutil.move(environment.parent, tmp_path_factory.mktemp("elsewhere") / "project")
+    assert not _launch.is_current(Path(moved) / ".venv")
 
 
-def test_a_failed_installation_leaves_no_complete_environment(root, monkeypatch):
-    (root / "requirements.lock").write_text("numpy==2.4.7")
+def test_a_failed_installation_leaves_no_complete_environment(environment, monkeypatch):
+    (environment.parent / "requirements.lock").write_text("numpy==2.4.7")
     monkeypatch.setattr(_launch.venv, "create", lambda path, **_: (path / "complete").unlink())
     monkeypatch.setattr(_launch.subprocess, "call", lambda *_, **__: 1)
     with pytest.raises(_launch.LaunchError, match="pip failed"):
-        _launch.make_environment(root)
-    assert not _launch.is_current(root)
+        _launch.make_environment(environment)
+    assert not _launch.is_current(environment)
+
+
+@pytest.fixture
+def called(environment, monkeypatch):
+    """The commands that the launcher runs in the project."""
+    commands = []
+    monkeypatch.setattr(_launch, "ROOT", environment.parent)
+    monkeypatch.setattr(_launch.subprocess, "call", lambda command, **_: commands.append(list(command)))
+    return commands
+
+
+def test_every_check_runs_in_the_environment_of_the_project(called, environment):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        _launch.main(["test", "-k", "brightness"])
+    assert {command[0] for command in called} == {_launch.interpreter(environment)}
+    assert [command[2] for command in called] == ["ruff", "mypy", "pytest"]
+    assert called[-1][-2:] == ["-k", "brightness"]
+    assert not set(_launch.QUICK) & set(called[-1])
+
+
+def test_another_python_runs_types_and_quick_tests_in_an_environment_of_its_own(called, environment):
+    (environment / "complete").write_text("made by another Python")
+    own = complete(environment.with_name(".venv-{}.{}".format(*sys.version_info)))
+    with pytest.raises(SystemExit, match=r"^0$"):
+        _launch.main(["quick", "-x"])
+    assert {command[0] for command in called} == {_launch.interpreter(own)}
+    assert [command[2] for command in called] == ["mypy", "pytest"]
+    assert called[-1][-len(_launch.QUICK) - 1 :] == [*_launch.QUICK, "-x"]
+    assert (environment / "complete").read_text() == "made by another Python"
+
+
+def test_the_python_that_runs_every_check_does_not_run_the_quick_ones_again(called):
+    _launch.main(["quick"])
+    assert called == []
+
+
+def test_a_check_that_fails_is_named_after_all_have_run(called, monkeypatch):
+    monkeypatch.setattr(
+        _launch.subprocess, "call", lambda command, **_: called.append(command) or command[2] == "mypy"
+    )
+    with pytest.raises(SystemExit, match=r"^Failed: mypy$"):
+        _launch.main(["test"])
+    assert len(called) == 3
+
+
+def test_the_quick_tests_are_there():
+    assert [path for path in _launch.QUICK if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("spelling", [["--port", "{}"], ["--port={}"], ["--ServerApp.port={}"]])
@@ -113,13 +165,12 @@ needs_make = pytest.mark.skipif(
 )
 
 
-def pretend(folder, name, version):
+def pretend(folder, name, version, status=0):
     """A Python on the path that takes itself for `version`, and prints what it was to run as a module."""
     program = folder / name
     fake = f"import sys; sys.version_info = {version}; exec(sys.argv.pop(1))"
-    program.write_text(
-        f'#!/bin/sh\n[ "$1" = -m ] && echo {name} "$@" && exit\nexec "{sys.executable}" -c \'{fake}\' "$2"\n'
-    )
+    answer = f'[ "$1" = -m ] && echo {name} "$@" && exit {status}'
+    program.write_text(f'#!/bin/sh\n{answer}\nexec "{sys.executable}" -c \'{fake}\' "$2"\n')
     program.chmod(0o755)
 
 
@@ -168,3 +219,25 @@ def test_the_python_that_is_asked_for_is_taken(tmp_path):
     pretend(tmp_path, "python3.13", (3, 13, 0))
     pretend(tmp_path, "python3.11", (3, 11, 2))
     assert make(tmp_path, "test", "PYTHON=python3.11").stdout.startswith("python3.11 -m kit._launch test")
+
+
+@needs_make
+def test_other_pythons_that_are_here_are_tried_to_the_last_and_the_rest_is_named(tmp_path):
+    pretend(tmp_path, "python3.13", (3, 13, 0), status=1)
+    pretend(tmp_path, "python3.12", (3, 9, 1))
+    pretend(tmp_path, "python3.11", (3, 11, 2))
+    done = make(tmp_path, "test-others", "TEST_ARGS=-k brightness")
+    assert done.stdout.splitlines() == [
+        "python3.13 -m kit._launch quick -k brightness",
+        "Left out: python3.12 is not here, or has no venv.",
+        "python3.11 -m kit._launch quick -k brightness",
+    ]
+    assert done.returncode != 0
+
+
+@needs_make
+def test_one_python_is_enough(tmp_path):
+    for name in ("python3.12", "python3.11"):
+        pretend(tmp_path, name, (3, 9, 1))
+    pretend(tmp_path, "python3.13", (3, 13, 0))
+    assert make(tmp_path, "test-others").returncode == 0

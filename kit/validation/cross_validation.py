@@ -212,7 +212,8 @@ def cross_validate(
 
 def answered(classifier: Predictor, photos: Any) -> npt.NDArray[np.int64]:
     """Return the class with the highest probability for each photo, int64, shape (N,)."""
-    return np.asarray(classifier.probabilities(photos)).argmax(axis=1).astype(np.int64)
+    classes: npt.NDArray[np.intp] = np.asarray(classifier.probabilities(photos)).argmax(axis=1)
+    return classes.astype(np.int64)
 
 
 def checked(pictures: Pictures, labels: npt.ArrayLike) -> tuple[tuple[Photo, ...], npt.NDArray[np.int64]]:

@@ -153,7 +153,8 @@ def _edits(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
 def _one_level(pixels: Pixels) -> Pixels:
     """Move every value by at most one level, as a quicker inverse cosine transform does; seeded."""
     steps = np.random.default_rng(0).integers(-1, 2, pixels.shape[:2], dtype=np.int16)
-    return np.clip(pixels + steps[..., None], 0, 255).astype(np.uint8)
+    moved: npt.NDArray[np.int16] = np.clip(pixels + steps[..., None], 0, 255)
+    return moved.astype(np.uint8)
 
 
 def _plain_chroma(pixels: Pixels) -> Pixels:

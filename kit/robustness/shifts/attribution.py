@@ -101,7 +101,7 @@ def explanations(
     shaped = not _SHAPE.isdisjoint(shifted)
     found: list[Explanation] = []
     while wanted:
-        inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2))
+        inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(np.float64, copy=False)
         before = float(distances(left, inverse))
         # Nothing but a change of shape moves the shape, whatever else that moves.
         first = [path for path in tried if not path.about.isdisjoint(wanted & _SHAPE or wanted)]

@@ -86,7 +86,8 @@ def compare(first: Float32, second: Float32) -> tuple[Float32, Float32]:
 
     def detail(pictures: Float32) -> Float32:
         banded = _BLUR @ pictures @ _BLUR.T - _WIDE_BLUR @ pictures @ _WIDE_BLUR.T
-        return np.sqrt((banded**2).sum((1, 2)))
+        energy: Float32 = np.square(banded).sum((1, 2))
+        return np.sqrt(energy)
 
     similarities = np.clip(1 - detail(rest) / np.maximum(detail(second), 1e-3), 0, 1)
     return similarities.astype(np.float32), differences.astype(np.float32)
