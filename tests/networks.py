@@ -62,8 +62,3 @@ def small_compiled():
 def tensors(count, side=28, channels=1, seed=3):
     """Pseudo-random float32 tensors in 0..1."""
     return np.random.default_rng(seed).random((count, side, side, channels), dtype=np.float32)
-
-
-def picture(seed=5, side=40):
-    """Pseudo-random uint8 picture."""
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)

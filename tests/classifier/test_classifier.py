@@ -20,9 +20,10 @@ from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from tests import networks
+from tests.pictures import picture
 
 NAMES = ("cat", "dog", "horse")
-PHOTO = Photo.from_array(networks.picture())
+PHOTO = Photo.from_array(picture((40, 40), seed=5))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -266,7 +267,7 @@ def test_the_decoding_of_the_preprocessing_in_use_counts(made, tmp_path):
 
 
 def test_photos_come_one_by_one_or_together(made):
-    photos = [Photo.from_array(networks.picture(seed)) for seed in range(40)]
+    photos = [Photo.from_array(picture((40, 40), seed=seed)) for seed in range(40)]
     rows = made.probabilities(photos)
     assert rows.shape == (40, 3)
     assert rows[37:38] == pytest.approx(made.probabilities(photos[37]), abs=1e-6)
@@ -387,7 +388,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(file,
 
 
 def test_threads_share_a_classifier(loaded):
-    photos = [Photo.from_array(networks.picture(seed)) for seed in range(6)]
+    photos = [Photo.from_array(picture((40, 40), seed=seed)) for seed in range(6)]
     rows = [loaded.probabilities(photo) for photo in photos]
     wrong = []
 

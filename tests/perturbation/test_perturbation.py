@@ -17,19 +17,9 @@ from kit.images import Decoding, Photo, load_image
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.perturbation import pixels as corruptions
 from kit.perturbation.pixels import add_noise, brighten
+from tests.pictures import FACTORS, LEVELS, scene
 
-LEVELS = np.arange(256, dtype=np.uint8)
 EVERY_LEVEL = Photo.from_array(np.stack([LEVELS, LEVELS[::-1], LEVELS ^ 0x55], axis=-1).reshape(16, 16, 3))
-FACTORS = [*np.linspace(0, 3, 301), *np.random.default_rng(0).uniform(0, 3, 700), 1e-30, math.nextafter(1, 2)]
-
-
-def scene(height=90, width=120):
-    """Return a picture with edges, slopes, black and white."""
-    rows, columns = np.mgrid[:height, :width]
-    pixels = np.stack([rows * 255 // height, columns * 255 // width, (rows * columns) % 256], axis=-1)
-    pixels[10:30, 20:60] = 255
-    pixels[50:80, 70:100] = [0, 20, 200]
-    return Photo.from_array(pixels.astype(np.uint8), "scene")
 
 
 def through_pillow(photo, function):

@@ -13,6 +13,7 @@ from kit.classifier.runtime.compiled import Compiled
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from tests import networks
+from tests.pictures import picture
 
 COMPILED = Compiled("softmax", (28, 28, 1), 3, b"data", 1e-7)
 
@@ -58,7 +59,7 @@ def test_measures_of_training_pictures_take_the_place_of_carried_ones():
     assert list(kept) == [archive.COMPILED, archive.STATISTICS, archive.NOVELTY, archive.TAPS]
     assert (kept[archive.COMPILED], kept[archive.STATISTICS]) == (b"data", b"old")
     assert Taps.from_bytes(kept[archive.TAPS]).widths == (8,)
-    photos = [Photo.from_array(networks.picture(seed)) for seed in range(3)]
+    photos = [Photo.from_array(picture((40, 40), seed=seed)) for seed in range(3)]
     measured = members_of(COMPILED, carried, photos, None)
     assert measured[archive.STATISTICS] == InputStatistics.of(photos).to_bytes()
     assert (measured[archive.NOVELTY], archive.TAPS in measured) == (b"novelty", False)
