@@ -17,13 +17,8 @@ ESPRESSO = 967
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def espresso():
-    return next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
+def espresso(photos):
+    return next(photo for photo in photos if photo.name == "espresso.jpg")
 
 
 @pytest.fixture(scope="module")

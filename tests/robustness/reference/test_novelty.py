@@ -414,14 +414,3 @@ def test_without_any_statistics_nothing_is_told(clothes):
 def test_no_photo_is_refused(novelty):
     with pytest.raises(ValueError, match="at least one photo"):
         out_of_distribution(novelty.attached(), [])
-
-
-# The explorer
-
-
-def test_the_explorer_answers_none_of_these_where_the_classifier_carries_a_novelty(classifier, novelty):
-    digit = kit.load_image(outliers("digits")[0], name="digit")
-    carrying = kit.Explorer(novelty.attached(), [digit])
-    assert carrying._shown(carrying._current())[0]["verdict"].startswith("None of these: ")
-    plain = kit.Explorer(classifier, [digit])
-    assert plain._current().novel is None
