@@ -41,14 +41,14 @@ def cat(photos):
 
 
 @pytest.fixture(scope="session")
-def clothes_classifier():
+def fashion():
     """The small network for pictures of clothes."""
     return samples.classifier("fashion_mnist")
 
 
 @pytest.fixture(scope="session")
 def clothes():
-    """2,000 pictures that `clothes_classifier` was not trained on; `clothes_labels` has their classes."""
+    """2,000 pictures that `fashion` was not trained on; `clothes_labels` has their classes."""
     return samples.photos("fashion_mnist")
 
 
@@ -58,16 +58,16 @@ def clothes_labels():
 
 
 @pytest.fixture(scope="session")
-def small_classifier():
+def small():
     """`networks.small`, compiled."""
     return Classifier(networks.small(), networks.GREY, networks.NAMES)
 
 
 @pytest.fixture(scope="session")
-def small_file(small_classifier, tmp_path_factory):
-    """`small_classifier` as it is saved."""
+def small_file(small, tmp_path_factory):
+    """`small` as it is saved."""
     path = tmp_path_factory.mktemp("classifiers") / "small.keras"
-    small_classifier.save(path)
+    small.save(path)
     return path
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from kit.classifier.runtime.conversion import _import_keras, compile_lite
 from kit.preprocessing import Preprocessing
 
+NAMES = ("cat", "dog", "horse")
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 """What `small` is made for."""
 
@@ -51,6 +52,22 @@ def unconvertible():
         ],
         name="bicubic",
     )
+
+
+@cache
+def careless_layers():
+    """Two kinds of layers that forget to ask whether they are training: by chance, and by the batch."""
+    keras = imported_keras()
+
+    class RandomShift(keras.layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal((1, 1, 1, 3))
+
+    class BatchStatistics(keras.layers.Layer):
+        def call(self, x):
+            return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+    return RandomShift, BatchStatistics
 
 
 @cache

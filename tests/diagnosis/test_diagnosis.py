@@ -34,9 +34,9 @@ STRONG = [
 
 def with_faults(name, *faults):
     """The bundled classifier, used with the faults, which are put in one after the other."""
-    classifier = kit.Classifier.load(kit.samples._DATA / "models" / f"{name}.keras")
+    classifier = kit.samples.classifier(name)
     for fault in faults:
-        classifier.preprocessing = kit.faults.CATALOGUE[fault].apply(classifier.preprocessing)
+        classifier = classifier.using(kit.faults.CATALOGUE[fault].apply(classifier.preprocessing))
     return classifier
 
 
@@ -50,8 +50,8 @@ def on_white():
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return kit.samples.photos("fashion_mnist")[200:216]
+def clothes(clothes):
+    return clothes[200:216]
 
 
 @pytest.mark.parametrize("fault", STRONG)
@@ -258,7 +258,7 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
     picture = kit.samples.photos("fashion_mnist")[0]
     first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
     source = (
-        "import sys; from pathlib import Path; import kit; from kit import cache; "
+        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import cache; "
         "from tests import networks; folder = Path(sys.argv[1]); cache.folder = lambda: folder / 'cache'; "
         "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
         "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "

@@ -143,8 +143,8 @@ def test_a_bad_frame_is_refused_in_one_line(explorer, height, width, count):
     assert explorer.settings["photo"] == "cat.jpg"
 
 
-def test_small_replies_are_padded(clothes_classifier, clothes):
-    explorer = listen(Explorer(clothes_classifier, clothes[:2]))
+def test_small_replies_are_padded(fashion, clothes):
+    explorer = listen(Explorer(fashion, clothes[:2]))
     content, buffers = ask(explorer, kind="hello", request="")
     assert content["input"] == {"height": 28, "width": 28}
     assert len(buffers[0]) == REPLY_BYTES
@@ -343,12 +343,12 @@ def test_every_word_of_the_page_comes_from_here(explorer):
     assert told["neutral"] == view.neutral("cat.jpg")
 
 
-def test_none_of_these_is_an_answer_where_the_classifier_knows_ordinary_pictures(clothes_classifier, clothes):
+def test_none_of_these_is_an_answer_where_the_classifier_knows_ordinary_pictures(fashion, clothes):
     training = list(samples.fashion_mnist_arrays("train")[0][:200])
-    knowing = kit.fit_novelty(clothes_classifier, training, clothes[:100]).attached()
+    knowing = kit.fit_novelty(fashion, training, clothes[:100]).attached()
     digit = kit.load_image(samples.outliers("digits")[0], name="digit")
     told = [
         ask(listen(Explorer(each, [digit])), kind="hello", request="")[0]["verdict"]
-        for each in (knowing, clothes_classifier)
+        for each in (knowing, fashion)
     ]
     assert [verdict.startswith("None of these: ") for verdict in told] == [True, False]
