@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import _launch as launch
+from kit import _launch
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = """
@@ -29,10 +29,10 @@ def root(tmp_path):
     """A project whose environment is complete."""
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "requirements.lock").write_text("numpy==2.4.6")
-    python = launch.interpreter(tmp_path)
+    python = _launch.interpreter(tmp_path)
     python.parent.mkdir(parents=True)
     python.touch()
-    (tmp_path / ".venv" / "complete").write_text(launch.fingerprint(tmp_path))
+    (tmp_path / ".venv" / "complete").write_text(_launch.fingerprint(tmp_path))
     return tmp_path
 
 
@@ -43,69 +43,69 @@ def taken_port():
 
 
 def test_a_complete_environment_is_used_as_it_is(root):
-    assert launch.make_environment(root) == launch.interpreter(root)
+    assert _launch.make_environment(root) == _launch.interpreter(root)
 
 
 def test_a_changed_lock_makes_the_environment_anew(root):
     (root / "requirements.lock").write_text("numpy==2.4.7")
-    assert not launch.is_current(root)
+    assert not _launch.is_current(root)
 
 
 def test_a_changed_dependency_makes_the_environment_anew(root):
     (root / "pyproject.toml").write_text(PROJECT.replace("numpy>=2", "numpy>=3"))
-    assert not launch.is_current(root)
+    assert not _launch.is_current(root)
 
 
 def test_a_changed_lint_rule_keeps_the_environment(root):
     (root / "pyproject.toml").write_text(PROJECT.replace("110", "100"))
-    assert launch.is_current(root)
+    assert _launch.is_current(root)
 
 
 def test_an_environment_that_was_cut_off_is_made_anew(root):
     (root / ".venv" / "complete").unlink()
-    assert not launch.is_current(root)
+    assert not _launch.is_current(root)
 
 
 def test_an_environment_without_its_python_is_made_anew(root):
-    launch.interpreter(root).unlink()
-    assert not launch.is_current(root)
+    _launch.interpreter(root).unlink()
+    assert not _launch.is_current(root)
 
 
 def test_an_environment_is_made_anew_after_a_move(root, tmp_path_factory):
     moved = shutil.move(root, tmp_path_factory.mktemp("elsewhere") / "project")
-    assert not launch.is_current(Path(moved))
+    assert not _launch.is_current(Path(moved))
 
 
 def test_a_failed_installation_leaves_no_complete_environment(root, monkeypatch):
     (root / "requirements.lock").write_text("numpy==2.4.7")
-    monkeypatch.setattr(launch.venv, "create", lambda path, **_: (path / "complete").unlink())
-    monkeypatch.setattr(launch.subprocess, "call", lambda *_, **__: 1)
-    with pytest.raises(launch.LaunchError, match="pip failed"):
-        launch.make_environment(root)
-    assert not launch.is_current(root)
+    monkeypatch.setattr(_launch.venv, "create", lambda path, **_: (path / "complete").unlink())
+    monkeypatch.setattr(_launch.subprocess, "call", lambda *_, **__: 1)
+    with pytest.raises(_launch.LaunchError, match="pip failed"):
+        _launch.make_environment(root)
+    assert not _launch.is_current(root)
 
 
 @pytest.mark.parametrize("spelling", [["--port", "{}"], ["--port={}"], ["--ServerApp.port={}"]])
 def test_a_taken_port_is_one_line(taken_port, spelling):
-    with pytest.raises(launch.LaunchError, match=f"^Port {taken_port} is taken; .*$"):
-        launch.lab_command(Path("python"), [part.format(taken_port) for part in spelling])
+    with pytest.raises(_launch.LaunchError, match=f"^Port {taken_port} is taken; .*$"):
+        _launch.lab_command(Path("python"), [part.format(taken_port) for part in spelling])
 
 
 def test_a_free_port_is_the_one_that_is_used(taken_port):
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
-    command = launch.lab_command(Path("python"), ["--no-browser", "--port", str(free)])
+    command = _launch.lab_command(Path("python"), ["--no-browser", "--port", str(free)])
     assert command[-3:] == ["--no-browser", "--port", str(free)]
     assert "--ServerApp.port_retries=0" in command
 
 
 def test_jupyterlab_opens_the_first_notebook():
-    command = launch.lab_command(Path("python"), [])
+    command = _launch.lab_command(Path("python"), [])
     assert "--LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb" in command
 
 
 def test_without_a_port_jupyterlab_looks_for_one():
-    assert "--ServerApp.port_retries=0" not in launch.lab_command(Path("python"), ["--no-browser"])
+    assert "--ServerApp.port_retries=0" not in _launch.lab_command(Path("python"), ["--no-browser"])
 
 
 needs_make = pytest.mark.skipif(

@@ -101,11 +101,11 @@ def test_a_seed_fixes_the_field():
 
 
 def test_the_field_of_a_small_picture_begins_that_of_a_large_one():
-    long = noise_field(1234, 200_000).copy()
+    drawn = [noise_field(1234, count).copy() for count in (7, 40_000, 200_000)]  # anew, shorter first
+    long = drawn[-1]
+    for short in drawn:
+        np.testing.assert_array_equal(short, long[: short.size])
     for count in (0, 1, 7, 32_768, 32_769, 199_999):
-        np.testing.assert_array_equal(noise_field(1234, count), long[:count])
-    corruptions._fields.clear()
-    for count in (7, 40_000):  # drawn anew, shorter first
         np.testing.assert_array_equal(noise_field(1234, count), long[:count])
 
 
@@ -119,12 +119,16 @@ def test_the_field_is_shared_and_read_only():
 
 def test_kept_fields_stay_within_their_bound(monkeypatch):
     monkeypatch.setattr(corruptions, "NOISE_CACHE_BYTES", 1000)
-    corruptions._fields.clear()
-    for seed in range(5):
-        noise_field(seed, 200)  # 400 bytes
-    assert list(corruptions._fields) == [3, 4]
-    noise_field(3, 10)
-    noise_field(5, 200)
-    assert list(corruptions._fields) == [3, 5]  # the one used last stays
-    assert noise_field(6, 501).size == 501
-    assert list(corruptions._fields) == [3, 5]  # too large to keep
+    drawn = {seed: noise_field(seed, 200) for seed in range(5)}  # 400 bytes each
+
+    def kept(seed):
+        return np.shares_memory(noise_field(seed, 10), drawn[seed])
+
+    assert kept(4)
+    assert kept(3)
+    drawn[5] = noise_field(5, 200)
+    assert kept(5)
+    assert kept(3)  # it was used last
+    assert not np.shares_memory(noise_field(6, 501), noise_field(6, 501))  # too large to keep
+    assert kept(3)
+    assert not kept(4)
