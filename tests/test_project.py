@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tokenize
 import tomllib
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from itertools import chain
 from pathlib import PurePosixPath
@@ -58,6 +59,7 @@ LONG = {
     "kit.validation.calibration.__init__.calibrate",
 }
 FUNCTION_LINES = 40
+PRIVATE_NAMES = 18
 LAYOUT = {getattr(tokenize, name) for name in ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
 TESTS_OF_NO_MODULE = {
     "diagnosis/test_field_cases.py": "reports of other people, each through the whole of a diagnosis",
@@ -243,6 +245,21 @@ def test_lines_of_code_are_counted_without_docstrings_comments_and_blanks():
     assert list(long_functions(source + ones * 37)) == ["f"]
 
 
+def reached_into(source):
+    """Private names of other objects that a source takes; what an object does with its own is its affair."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                yield node.attr
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("kit"):
+            yield from (each.name for each in node.names if re.match("_[a-z]", each.name))
+
+
+def test_tests_reach_into_private_names_in_few_places():
+    found = [name for path in (ROOT / "tests").rglob("*.py") for name in reached_into(code(path))]
+    assert len(found) <= PRIVATE_NAMES, found
+
+
 def has_module(test):
     """Whether a test file is named after a module or a package, or after the room that it lies in."""
     name = test.stem.removeprefix("test_")
@@ -265,6 +282,16 @@ def test_each_test_file_is_named_after_a_module_and_lies_where_that_does():
 # Imports
 
 
+def is_there(name):
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        import_module(name)
+    except ModuleNotFoundError:
+        home, _, last = name.rpartition(".")
+        return hasattr(import_module(home), last)
+    return True
+
+
 def test_importing_kit_imports_nothing_heavy():
     assert run(f"import sys, kit; print(*sorted(sys.modules.keys() & {set(HEAVY)}))") == ""
 
@@ -272,6 +299,12 @@ def test_importing_kit_imports_nothing_heavy():
 def test_no_module_of_kit_imports_tensorflow_until_it_needs_it():
     source = f"import sys, importlib as i; [i.import_module(name) for name in {sorted(modules())}]"
     assert run(f"{source}; print(*sorted(sys.modules.keys() & {{'keras', 'tensorflow', 'torch'}}))") == ""
+
+
+def test_scripts_that_no_test_runs_import_names_that_are_there():
+    scripts = [*(ROOT / "tests" / "benchmarks").glob("*.py"), *(ROOT / "data" / "build").glob("*.py")]
+    wanted = {name for path in scripts for name in imported(code(path)) if name.startswith("kit.")}
+    assert {name for name in wanted if not is_there(name)} == set()
 
 
 @pytest.mark.parametrize("name", kit.__all__)
