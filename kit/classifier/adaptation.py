@@ -80,7 +80,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
     result = Classifier(adapted, classifier.preprocessing, classifier.class_names)
     result = result.tempered(classifier.temperature)
-    result.notes = (*result.notes, *_remarks(classifier.predict_tensors(batch), result.class_names, kept))
+    result.notes = (*result.notes, *remarks(classifier.predict_tensors(batch), result.class_names, kept))
     return result
 
 
@@ -98,7 +98,8 @@ def _batch(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
     return np.concatenate(tensors)
 
 
-def _remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
+def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
+    """Say on how many pictures the statistics rest, and what is unusual about these."""
     count, classes = before.shape
     mixed = f", mixed with a prior of {prior:g}" if prior else ""
     remarks = [f"statistics of BatchNormalization estimated on {count} pictures{mixed}"]

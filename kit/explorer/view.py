@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from kit import faults
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
-from kit.preprocessing import Preprocessing
+from kit.preprocessing import Preprocessing, faults
 
 if TYPE_CHECKING:
     from kit.robustness.reference.novelty import Novelty

@@ -1,5 +1,6 @@
 """Self-checks for the notebooks: each says whether an answer is right, and if not, why not."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -183,19 +184,22 @@ class Delivery:
             return f"Open: set answer to one of {', '.join(_REMEDIES)}."
         if answer not in _REMEDIES:
             return f"Not yet: {answer!r} is none of {', '.join(_REMEDIES)}."
-        shares = {
-            "leave": self._share(self._classifier, self.photos),
-            "correct": self._share(
-                self._classifier, tuple(relevelled(photo, self._levels) for photo in self.photos)
-            ),
-            "adapt": self._share(adapt(self._classifier, self.photos), self.photos),
-        }
+        shares = self._shares
         if shares[answer] < max(shares.values()) - 0.05:
             return (
                 f"Not yet: {answer} gets {shares[answer]:.0%} of them right, and another remedy more; look at"
                 " what changed, and at how many kinds of clothes there are."
             )
         return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."
+
+    @cached_property
+    def _shares(self) -> dict[str, float]:
+        corrected = tuple(relevelled(photo, self._levels) for photo in self.photos)
+        return {
+            "leave": self._share(self._classifier, self.photos),
+            "correct": self._share(self._classifier, corrected),
+            "adapt": self._share(adapt(self._classifier, self.photos), self.photos),
+        }
 
     def _share(self, classifier: Classifier, photos: tuple[Photo, ...]) -> float:
         return float((classifier.probabilities(photos).argmax(axis=1) == self._truth).mean())

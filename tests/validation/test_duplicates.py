@@ -48,15 +48,15 @@ def found(*collections):
 
 
 @pytest.fixture(scope="module")
-def clothes():
+def copies():
     """Every 15th picture once more under each change, held against all: places 20 c + n and 15 n + c."""
     copies = [changed(CLOTHES[15 * n + c], change) for c, change in enumerate(CHANGES) for n in range(20)]
     return found(CLOTHES, np.stack(copies))
 
 
 @pytest.mark.parametrize(("number", "change"), list(enumerate(CHANGES)))
-def test_copies_of_small_pictures_are_found_and_their_change_is_named(clothes, number, change):
-    pairs = [(pair.first, pair.second, pair.change) for pair in clothes.pairs]
+def test_copies_of_small_pictures_are_found_and_their_change_is_named(copies, number, change):
+    pairs = [(pair.first, pair.second, pair.change) for pair in copies.pairs]
     copies = {(15 * n + number, 20 * number + n, change) for n in range(20)}
     missing = copies - set(pairs)
     # JPEG's squares of 8 x 8 leave little of one among twenty pictures of 28 x 28.

@@ -24,10 +24,8 @@ def softmax(logits):
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return np.concatenate(
-        [samples.classifier("fashion_mnist").tensor(photo) for photo in samples.photos("fashion_mnist")[:16]]
-    )
+def clothes(fashion, clothes):
+    return np.concatenate([fashion.tensor(photo) for photo in clothes[:16]])
 
 
 @pytest.fixture(scope="module")

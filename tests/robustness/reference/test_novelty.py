@@ -13,27 +13,26 @@ import kit
 from kit import samples
 from kit.classifier.activations.intermediate import IntermediateOutputs
 from kit.classifier.runtime.engine import LiteEngine
-from kit.diagnosis.out_of_distribution import _at_least, _judged, out_of_distribution
+from kit.diagnosis.out_of_distribution import out_of_distribution
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.gaussian import Gaussian
 from kit.robustness.reference.novelty import profile_novelty
 from kit.robustness.reference.novelty_scores import combined, energy, statistics
-from kit.samples import OUTLIERS, outliers
+from kit.samples import outliers
 from tests import networks
 
 HELD = 1000
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("fashion_mnist")
+def classifier(fashion):
+    return fashion
 
 
 @pytest.fixture(scope="module")
-def clothes():
+def clothes(clothes):
     """Held-back pictures for thresholds, and others."""
-    photos = samples.photos("fashion_mnist")
-    return photos[:HELD], photos[HELD:]
+    return clothes[:HELD], clothes[HELD:]
 
 
 @pytest.fixture(scope="module")
@@ -295,34 +294,6 @@ def test_a_novelty_says_what_it_knows(novelty):
     )
 
 
-# Sets
-
-
-def test_outliers_are_28_pixels_square_and_the_same_each_time():
-    counts = {name: len(outliers(name)) for name in OUTLIERS}
-    photographs = len(samples.photos("photographs"))
-    assert counts == {
-        "digits": 1797,
-        "noise": 1000,
-        "inverted": 1000,
-        "textures": 25 * photographs,
-        "rotated": 1000,
-    }
-    for name in OUTLIERS:
-        assert outliers(name).shape[1:] == (28, 28)
-        assert outliers(name).dtype == np.uint8
-        np.testing.assert_array_equal(outliers(name), outliers(name))
-
-
-def test_outliers_are_what_they_are_called():
-    picture = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
-    np.testing.assert_array_equal(outliers("inverted", picture)[0, 0, :3], [255, 254, 253])
-    # Counter-clockwise by 90 degrees: the last column becomes the first row.
-    np.testing.assert_array_equal(outliers("rotated", picture)[0, 0], picture[0, :, -1])
-    assert outliers("digits")[:, 0, 0].mean() < 10
-    assert abs(outliers("noise").mean() - 127.5) < 1
-
-
 # The cause
 
 
@@ -342,45 +313,53 @@ def test_ordinary_pictures_are_seldom_blamed(novelty, clothes):
     assert out_of_distribution(carrying, clothes[1][:100]).verdict == "ruled_out"
 
 
-def test_the_evidence_counts_pictures_and_says_how_many_chance_allows(novelty):
-    held = np.arange(1, 1000, dtype=np.float32)
-    fixed = replace(novelty, held_back={"energy": held}, features=None)
+@pytest.fixture(scope="module")
+def found(classifier, clothes):
+    """The finding for so many foreign and ordinary pictures, the foreign ones with this chance in 1000."""
+    digit, shirt = outliers("digits")[0], clothes[1][0]
+    known = kit.Novelty(classifier, {"energy": np.arange(9, dtype=np.float32)})
+    high, low = known.scores([digit, shirt])["energy"]
+    assert high > low + 2
 
+    def find(foreign, ordinary, chance):
+        held = np.repeat([low + 1, high + 1], [1000 - chance, chance - 1]).astype(np.float32)
+        carrying = kit.Novelty(classifier, {"energy": held}).attached()
+        return out_of_distribution(carrying, [digit] * foreign + [shirt] * ordinary)
+
+    return find
+
+
+def test_the_evidence_counts_pictures_and_says_how_many_chance_allows(found):
     # Of four, one above a threshold for 1 % has a chance of 1 - 0.99**4 = 3.9 %, two have one of 0.06 %.
-    verdict, evidence = _judged(fixed.chances([5, 5, 5, 2000]), "told")
-    assert (verdict, evidence[1].value, evidence[1].threshold) == ("ruled_out", 1, 2)
-    verdict, _ = _judged(fixed.chances([5, 5, 2000, 2000]), "told")
-    assert verdict == "named"
-    verdict, _ = _judged(fixed.chances([5, 5, 960, 960]), "told")
-    assert verdict == "possible"
+    finding = found(1, 3, chance=1)
+    assert (finding.verdict, finding.evidence[1].value, finding.evidence[1].threshold) == ("ruled_out", 1, 2)
+    assert found(2, 2, chance=1).verdict == "named"
+    assert found(2, 2, chance=41).verdict == "possible"
 
 
-def test_one_picture_is_judged_by_its_chance():
-    for chance, expected in [
-        (0.01, "named"),
-        (1 / 100 + 1e-12, "named"),
-        (0.011, "possible"),
-        (0.05, "possible"),
-        (0.051, "ruled_out"),
-    ]:
-        verdict, evidence = _judged(np.array([chance]), "told")
-        assert verdict == expected
-        assert [one.supports for one in evidence] == [chance < 0.0501, chance < 0.0101]
-        assert [one.threshold for one in evidence] == [1, 1]
+@pytest.mark.parametrize(
+    ("chance", "verdict"), [(10, "named"), (11, "possible"), (50, "possible"), (51, "ruled_out")]
+)
+def test_one_picture_is_judged_by_its_chance(found, chance, verdict):
+    finding = found(1, 0, chance)
+    assert finding.verdict == verdict
+    assert [one.supports for one in finding.evidence] == [chance <= 50, chance <= 10]
+    assert [one.threshold for one in finding.evidence] == [1, 1]
 
 
-def test_as_many_pictures_as_chance_allows_are_no_evidence():
+def test_as_many_pictures_as_chance_allows_are_no_evidence(found):
     for count in (1, 7, 20, 100):
-        for successes in (0, 1, 3, count):
-            expected = binom.sf(successes - 1, count, 0.05)
-            assert _at_least(successes, count, 0.05) == pytest.approx(expected)
+        allowed = [
+            next(n for n in range(count + 2) if binom.sf(n - 1, count, rate) <= rate) for rate in (0.05, 0.01)
+        ]
+        assert [one.threshold for one in found(0, count, chance=40).evidence] == allowed
     # Of twenty, three above a threshold for 5 % have a chance of 7.5 %, four have one of 1.6 %.
-    assert _judged(np.repeat([0.04, 0.5], [3, 17]), "told")[0] == "ruled_out"
-    verdict, evidence = _judged(np.repeat([0.04, 0.5], [4, 16]), "told")
-    assert (verdict, evidence[0].value, evidence[0].threshold) == ("possible", 4, 4)
+    assert found(3, 17, chance=40).verdict == "ruled_out"
+    finding = found(4, 16, chance=40)
+    assert (finding.verdict, finding.evidence[0].value, finding.evidence[0].threshold) == ("possible", 4, 4)
     # Of a hundred, five above a threshold for 1 % are unusual, whatever the other one says.
-    verdict, evidence = _judged(np.repeat([0.004, 0.5], [5, 95]), "told")
-    assert (verdict, [one.supports for one in evidence]) == ("named", [False, True])
+    finding = found(5, 95, chance=4)
+    assert (finding.verdict, [one.supports for one in finding.evidence]) == ("named", [False, True])
 
 
 def test_chances_by_the_profile_are_shares_of_its_pictures(classifier):
@@ -424,14 +403,3 @@ def test_without_any_statistics_nothing_is_told(clothes):
 def test_no_photo_is_refused(novelty):
     with pytest.raises(ValueError, match="at least one picture"):
         out_of_distribution(novelty.attached(), [])
-
-
-# The explorer
-
-
-def test_the_explorer_answers_none_of_these_where_the_classifier_carries_a_novelty(classifier, novelty):
-    digit = kit.load_image(outliers("digits")[0], name="digit")
-    carrying = kit.Explorer(novelty.attached(), [digit])
-    assert carrying._shown(carrying._current())[0]["verdict"].startswith("None of these: ")
-    plain = kit.Explorer(classifier, [digit])
-    assert plain._current().novel is None

@@ -15,8 +15,8 @@ from kit.robustness.reference.profile import Profile
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return kit.samples.photos("fashion_mnist")[:100]
+def clothes(clothes):
+    return clothes[:100]
 
 
 @pytest.fixture(scope="module")

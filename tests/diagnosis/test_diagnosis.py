@@ -34,9 +34,9 @@ STRONG = [
 
 def with_faults(name, *faults):
     """The bundled classifier, used with the faults, which are put in one after the other."""
-    classifier = kit.Classifier.load(kit.samples._DATA / "models" / f"{name}.keras")
+    classifier = kit.samples.classifier(name)
     for fault in faults:
-        classifier.preprocessing = kit.faults.CATALOGUE[fault].apply(classifier.preprocessing)
+        classifier = classifier.using(kit.faults.CATALOGUE[fault].apply(classifier.preprocessing))
     return classifier
 
 
@@ -50,8 +50,8 @@ def on_white():
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return kit.samples.photos("fashion_mnist")[200:216]
+def clothes(clothes):
+    return clothes[200:216]
 
 
 @pytest.mark.parametrize("fault", STRONG)
