@@ -1,28 +1,15 @@
 """Brightness and noise against the arithmetic of the page's preview."""
 
-import math
 from pathlib import Path
 
 import numpy as np
 
-from kit.images import Photo, load_image
+from kit.images import load_image
 from kit.perturbation import Perturbation
 from kit.perturbation.light import brightness
 from kit.perturbation.pixels import noise_field
 from kit.perturbation.sensor import add_field
-
-LEVELS = np.arange(256, dtype=np.uint8)
-FACTORS = [*np.linspace(0, 3, 301), *np.random.default_rng(0).uniform(0, 3, 700), 1e-30, math.nextafter(1, 2)]
-
-
-def scene(height=90, width=120):
-    """Return a picture with edges, slopes, black and white."""
-    rows, columns = np.mgrid[:height, :width]
-    pixels = np.stack([rows * 255 // height, columns * 255 // width, (rows * columns) % 256], axis=-1)
-    pixels[10:30, 20:60] = 255
-    pixels[50:80, 70:100] = [0, 20, 200]
-    return Photo.from_array(pixels.astype(np.uint8), "scene")
-
+from tests.pictures import FACTORS, LEVELS, scene
 
 # The page's preview, operation by operation: numbers are doubles, Math.fround rounds one to float32, and a
 # Uint8ClampedArray clips and then rounds half to even.
