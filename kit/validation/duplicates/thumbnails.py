@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from kit._reporting import Progress, Steps
 from kit.images import Photo, Source, load_image
 
 SIDE = 28
@@ -43,7 +44,7 @@ class Thumbnails:
         return f"Thumbnails({len(self.names)} pictures, {len(self.unreadable)} of them unreadable)"
 
 
-def thumbnails(pictures: Pictures, *, progress: bool = True) -> Thumbnails:
+def thumbnails(pictures: Pictures, *, progress: Progress = True) -> Thumbnails:
     """Shrink pictures to `SIDE` x `SIDE` in grey (ITU-R BT.601), whatever their shape.
 
     Parameters
@@ -51,7 +52,7 @@ def thumbnails(pictures: Pictures, *, progress: bool = True) -> Thumbnails:
     pictures
         See `Pictures`. The files of a folder come in the order of their paths.
     progress
-        Whether to show a progress bar.
+        As for `kit.find_duplicates`.
 
     Raises
     ------
@@ -59,17 +60,13 @@ def thumbnails(pictures: Pictures, *, progress: bool = True) -> Thumbnails:
         No collection of pictures, none in it, or no such folder. A picture that cannot be read is noted and
         left out.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     named = list(_named(pictures))
     if not named:
         raise ValueError("Expected at least one picture, received none; look for files of a known format")
     pixels = np.zeros((len(named), SIDE, SIDE), np.uint8)
     unreadable = []
     names = []
-    for place, (name, source) in enumerate(
-        tqdm(named, desc="Reading", unit="picture", disable=not progress, leave=False)
-    ):
+    for place, (name, source) in enumerate(Steps(named, "Reading", "picture", progress)):
         try:
             photo = load_image(source)
             pixels[place] = _shrunk(photo)
