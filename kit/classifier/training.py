@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
 from kit.classifier.runtime.conversion import _import_keras
 from kit.classifier.runtime.shapes import tensor_shape
@@ -105,7 +106,7 @@ def train(
     model: Any = None,
     learning_rate: float = 3e-3,
     augment: Augment | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     checkpoints: Callable[[int, Any], None] | None = None,
     keep_interrupted: bool = True,
 ) -> Classifier:
@@ -141,7 +142,7 @@ def train(
         Changes the pictures anew in each epoch, as `Augmentation` does; all must have one
         size.
     progress
-        Whether to show a progress bar over the epochs.
+        True for a bar once two seconds have passed; or a function that is told each epoch in a line.
     checkpoints
         Called after each epoch with the number of epochs done and the Keras model, to measure or to save it.
     keep_interrupted
@@ -161,8 +162,6 @@ def train(
     KeyboardInterrupt
         Interrupted within the first epoch, or with ``keep_interrupted=False``.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     photos = _photos(pictures)
     truth = _checked_labels(labels, len(photos), len(class_names))
     if epochs < 1:
@@ -180,20 +179,15 @@ def train(
     tensors = _tensors(photos, preprocessing, augment, rng)
     learner = _learner(model, learning_rate, epochs * _steps(len(photos)))
     done, kept = 0, model.get_weights()
-    bar = tqdm(range(epochs), desc="Training", unit="epoch", disable=not progress, leave=False)
-    try:
-        for _ in bar:
+    with Steps(range(epochs), "Training", "epoch", progress, keep=keep_interrupted) as passes:
+        for _ in passes:
             loss = _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
             done, kept = done + 1, model.get_weights()
-            bar.set_postfix(loss=f"{loss:.3f}")
+            passes.note("loss", f"{loss:.3f}")
             if checkpoints is not None:
                 checkpoints(done, model)
-    except KeyboardInterrupt:
-        if done == 0 or not keep_interrupted:
-            raise
+    if passes.interrupted:
         model.set_weights(kept)
-    finally:
-        bar.close()
     classifier = Classifier(model, preprocessing, class_names)
     if done < epochs:
         note = f"training was stopped after {done} of {epochs} epochs"

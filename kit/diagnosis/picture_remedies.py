@@ -11,6 +11,7 @@ from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
 from kit.diagnosis.picture_properties import PROPERTIES, Property
 from kit.images import Photo
+from kit.images.levels import denoised
 from kit.images.properties import bright_level, dark_level
 
 Pixels = npt.NDArray[np.uint8]
@@ -77,7 +78,7 @@ REMEDIES: Mapping[str, tuple[Callable[[Pixels], Pixels], str, str]] = MappingPro
             "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
         ),
         "noisy": (
-            lambda pixels: _filtered(pixels, ImageFilter.MedianFilter(3), ImageFilter.GaussianBlur(0.8)),
+            lambda pixels: denoised(Photo(pixels)).pixels,
             "Remove the noise, or add noise to the training pictures.",
             "image = image.filter(PIL.ImageFilter.MedianFilter(3))",
         ),

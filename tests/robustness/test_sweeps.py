@@ -444,8 +444,8 @@ def test_flip_says_why_a_picture_has_no_answer(clothes):
 
 
 def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):
-    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5)
-    task = FlipsTask(Shared(clothes), str(tmp_path / "gone.png"), (bracket,), (0.01,))
+    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5, 0.01)
+    task = FlipsTask(Shared(clothes), str(tmp_path / "gone.png"), (bracket,))
     assert narrowed(task) == (bracket,)
 
 

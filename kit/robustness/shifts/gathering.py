@@ -1,6 +1,6 @@
 """Pictures from a folder or a collection; what cannot be read is reported and stops nothing."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Progress, Steps
 from kit.classifier.bundle.input_statistics import measured_rows
 from kit.images import Photo, Source, as_photos, load_image
 from kit.images.properties import QUANTITIES
@@ -76,7 +77,9 @@ def sources(pictures: Source | Iterable[Source]) -> tuple[Source, ...]:
     return as_photos(pictures)
 
 
-def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progress: bool = True) -> Gathered:
+def gather(
+    pictures: Source | Iterable[Source], what: str = "photos", *, progress: Progress = True
+) -> Gathered:
     """Open and measure pictures, in random order, `MOST` of them at most.
 
     Parameters
@@ -86,7 +89,7 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progres
     what
         In words, for the progress bar.
     progress
-        Whether to show one where it takes over two seconds.
+        As for `kit.shift`.
     """
     listed = sources(pictures)
     order = np.random.default_rng(_SEED).permutation(len(listed))[:MOST].tolist()
@@ -95,9 +98,8 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progres
     places: list[int] = []
     unreadable: list[tuple[str, str]] = []
     pixels = 0
-    interrupted = False
-    try:
-        for place in _progress(order, what, shown=progress):
+    with Steps(order, f"measuring {what}", "picture", progress, keep=True) as measured:
+        for place in measured:
             try:
                 photo = load_image(listed[place])
             except (OSError, ValueError) as error:
@@ -108,18 +110,8 @@ def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progres
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
-    except KeyboardInterrupt:
-        interrupted = True
     table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
-    return Gathered(table, tuple(photos), tuple(places), len(listed), tuple(unreadable), interrupted)
-
-
-def _progress(order: list[int], what: str, *, shown: bool) -> Iterator[int]:
-    from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
-
-    # Nothing is shown where it takes less than two seconds.
-    bar: Any = tqdm(order, desc=f"measuring {what}", unit="picture", delay=2, disable=not shown, leave=False)
-    yield from bar
+    return Gathered(table, tuple(photos), tuple(places), len(listed), tuple(unreadable), measured.interrupted)
 
 
 def _name(source: Any, place: int) -> str:

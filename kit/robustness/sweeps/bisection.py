@@ -48,6 +48,8 @@ class Bracket(NamedTuple):
         Everything else.
     before, after
         Classes at the two ends.
+    tolerance
+        How close the ends are to be brought, in units of the parameter.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Bracket(NamedTuple):
     perturbation: Perturbation
     before: int
     after: int
+    tolerance: float
 
     def at(self, value: float) -> Perturbation:
         """Return the perturbation with this value of the parameter."""
@@ -64,12 +67,11 @@ class Bracket(NamedTuple):
 
 
 class FlipsTask(NamedTuple):
-    """A picture, and the brackets to be narrowed on it until they are no wider than their tolerances."""
+    """A picture, and the brackets to be narrowed on it."""
 
     shared: Shared
     picture: Picture
     brackets: tuple[Bracket, ...]
-    tolerances: tuple[float, ...]
 
 
 def flip(
@@ -117,7 +119,7 @@ def flip(
     if chosen <= 0:
         raise ValueError(f"Expected a tolerance above 0, received {tolerance!r}")
     base = Perturbation() if perturbation is None else perturbation
-    bracket = Bracket(parameter, number("low", low), number("high", high), base, -1, -1)
+    bracket = Bracket(parameter, number("low", low), number("high", high), base, -1, -1, chosen)
     picture = load_image(photo)
     ends = [(picture, bracket.at(value), -1) for value in (bracket.last, bracket.value)]
     answered = answers(classifier, ends, len(ends))
@@ -127,7 +129,7 @@ def flip(
     if before == after:
         return None
     bracket = bracket._replace(before=before, after=after)
-    (found,) = narrowed(FlipsTask(Shared(classifier), picture, (bracket,), (chosen,)))
+    (found,) = narrowed(FlipsTask(Shared(classifier), picture, (bracket,)))
     return as_flip(0, found, classifier.class_names)
 
 
@@ -150,7 +152,7 @@ def narrowed(task: FlipsTask) -> tuple[Bracket, ...]:
     found = list(task.brackets)
     open_ = set(range(len(found)))
     while open_:
-        middles = {place: _middle(found[place], task.tolerances[place]) for place in sorted(open_)}
+        middles = {place: _middle(found[place]) for place in sorted(open_)}
         asked = {place: middle for place, middle in middles.items() if middle is not None}
         cells = [(photo, found[place].at(middle), -1) for place, middle in asked.items()]
         tops = answers(classifier, cells, len(cells)).top
@@ -166,10 +168,10 @@ def narrowed(task: FlipsTask) -> tuple[Bracket, ...]:
     return tuple(found)
 
 
-def _middle(bracket: Bracket, tolerance: float) -> float | None:
+def _middle(bracket: Bracket) -> float | None:
     """Return the value in the middle, None where the ends are close enough."""
     gap = abs(bracket.value - bracket.last)
     if PARAMETERS[bracket.name].kind == "whole":
-        return None if gap <= max(1, tolerance) else (bracket.value + bracket.last) // 2
+        return None if gap <= max(1, bracket.tolerance) else (bracket.value + bracket.last) // 2
     middle = (bracket.value + bracket.last) / 2
-    return None if gap <= tolerance or middle in (bracket.value, bracket.last) else middle
+    return None if gap <= bracket.tolerance or middle in (bracket.value, bracket.last) else middle

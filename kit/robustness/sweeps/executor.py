@@ -33,12 +33,6 @@ class Job:
     in_flight: int
     progress: Progress
 
-    def run(
-        self, function: Callable[[Task], Result], tasks: Iterable[tuple[int, Task]]
-    ) -> Iterator[tuple[int, Result]]:
-        """Run tasks; see `run`."""
-        return run(function, tasks, self.executor, self.in_flight)
-
 
 def run(
     function: Callable[[Task], Result],

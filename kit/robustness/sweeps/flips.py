@@ -8,7 +8,7 @@ import numpy as np
 from kit._reporting import Steps
 from kit.perturbation import PARAMETERS
 from kit.robustness.sweeps.bisection import Bracket, Flip, FlipsTask, as_flip, narrowed, tolerance_of
-from kit.robustness.sweeps.executor import Job
+from kit.robustness.sweeps.executor import Job, run
 from kit.robustness.sweeps.journal import Journal, batches
 from kit.robustness.sweeps.result import Sweep
 
@@ -40,9 +40,12 @@ def flips_of(swept: Sweep, job: Job, journal: Journal | None) -> tuple[Flip, ...
     by_photo: dict[int, list[Key]] = {}
     for key in waiting:
         by_photo.setdefault(key[0] // count, []).append(key)
-    tasks = ((photo, _task(job, photo, [waiting[key] for key in keys])) for photo, keys in by_photo.items())
+    tasks = (
+        (photo, FlipsTask(job.shared, job.plan.pictures[photo], tuple(waiting[key] for key in keys)))
+        for photo, keys in by_photo.items()
+    )
     with Steps[None]((), "Flips", "picture", job.progress, total=len(by_photo)) as steps:
-        for photo, done in job.run(narrowed, tasks):
+        for photo, done in run(narrowed, tasks, job.executor, job.in_flight):
             keys = by_photo[photo]
             found |= zip(keys, done, strict=True)
             if journal is not None:
@@ -50,11 +53,6 @@ def flips_of(swept: Sweep, job: Job, journal: Journal | None) -> tuple[Flip, ...
             steps.advance()
     ordered = sorted(found, key=lambda key: (key[0] // count, key[1], key[2]))
     return tuple(as_flip(key[0] // count, found[key], swept.class_names) for key in ordered)
-
-
-def _task(job: Job, photo: int, some: Sequence[Bracket]) -> FlipsTask:
-    tolerances = tuple(tolerance_of(bracket.name) for bracket in some)
-    return FlipsTask(job.shared, job.plan.pictures[photo], tuple(some), tolerances)
 
 
 def _write(journal: Journal, keys: Sequence[Key], done: Sequence[Bracket]) -> None:
@@ -94,7 +92,11 @@ def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
                 row = int(rows[inner])
                 others = swept.perturbations[row % len(swept.perturbations)]
                 ends = int(tops[0]), int(tops[changed[0]])
-                yield row, axis, Bracket(name, values[inner], values[outer], others, *ends)
+                yield (
+                    row,
+                    axis,
+                    Bracket(name, values[inner], values[outer], others, *ends, tolerance_of(name)),
+                )
 
 
 def _nearest(name: str, values: Sequence[Any]) -> int:

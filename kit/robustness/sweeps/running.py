@@ -15,7 +15,7 @@ from kit.classifier import Classifier
 from kit.classifier.labels import class_indices
 from kit.images import Source
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps.executor import Job, check_executor
+from kit.robustness.sweeps.executor import Job, check_executor, run
 from kit.robustness.sweeps.flips import flips_of
 from kit.robustness.sweeps.journal import Journal, batches
 from kit.robustness.sweeps.plan import Block, Grid, Plan, as_pictures, expand, name_of
@@ -147,7 +147,7 @@ def _answered(job: Job, journal: Journal | None) -> Answers:
     blocks = [block for block in plan.blocks() if not known[plan.rows(block)].all()]
     tasks = ((place, _task(job, block)) for place, block in enumerate(blocks))
     with Steps[None]((), "Sweep", "picture", job.progress, total=len(plan), done=int(known.sum())) as steps:
-        for place, answers in job.run(rows, tasks):
+        for place, answers in run(rows, tasks, job.executor, job.in_flight):
             where = plan.rows(blocks[place])
             found.top[where], found.confidence[where] = answers.top, answers.confidence
             found.probability[where] = answers.probability
