@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from kit.classifier import Classifier
@@ -85,7 +84,8 @@ def _parser() -> _Parser:
 
 
 def _diagnose(given: argparse.Namespace) -> int:
-    from kit.diagnosis import diagnose  # noqa: PLC0415 (--help stays fast)
+    from kit._reporting import plain  # noqa: PLC0415 (--help stays fast)
+    from kit.diagnosis import diagnose  # noqa: PLC0415
     from kit.images import as_photos  # noqa: PLC0415
 
     photos = as_photos(given.pictures)
@@ -93,7 +93,7 @@ def _diagnose(given: argparse.Namespace) -> int:
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)
     if given.json:
-        shown = json.dumps(_finite(diagnosis.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+        shown = json.dumps(plain(diagnosis.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     else:
         shown = diagnosis.text()
     sys.stdout.write(f"{shown}\n")
@@ -143,15 +143,6 @@ def _preprocessing(path: str) -> "Preprocessing":
         ) from error
     ours = '"kit.preprocessing"' in text
     return Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(path))
-
-
-def _finite(value: Any) -> Any:
-    """Put null for what JSON has no number for, in nested dictionaries and lists."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:

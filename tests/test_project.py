@@ -64,7 +64,7 @@ LAYOUT = {getattr(tokenize, name) for name in ("COMMENT", "NL", "NEWLINE", "INDE
 TESTS_OF_NO_MODULE = {
     "diagnosis/test_field_cases.py": "reports of other people, each through the whole of a diagnosis",
     "perturbation/test_page_preview.py": "the arithmetic of the page beside that of light and sensor",
-    "robustness/reference/test_earlier_files.py": "files of earlier versions, through every room that reads them",
+    "robustness/reference/test_earlier_files.py": "files of earlier versions, through every room",
     "robustness/test_sweep_executors.py": "pools of processes and clusters, which take long to start",
     "test_command_line.py": "is kit/__main__.py",
     "test_data.py": "data/ and the scripts that made it",

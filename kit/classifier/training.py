@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
 from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.shapes import tensor_shape
@@ -105,7 +106,7 @@ def train(
     model: Any = None,
     learning_rate: float = 3e-3,
     augment: Augment | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     checkpoints: Callable[[int, Any], None] | None = None,
     keep_interrupted: bool = True,
 ) -> Classifier:
@@ -141,7 +142,7 @@ def train(
         Changes the pictures anew in each epoch, as `Augmentation` does; all must have one
         size.
     progress
-        Whether to show a progress bar over the epochs.
+        True for a bar once two seconds have passed; or a function that is told each epoch in a line.
     checkpoints
         Called after each epoch with the number of epochs done and the Keras model, to measure or to save it.
     keep_interrupted
@@ -192,27 +193,20 @@ def _passes(
     epochs: int,
     checkpoints: Callable[[int, Any], None] | None,
     *,
-    progress: bool,
+    progress: Progress,
     keep_interrupted: bool,
 ) -> int:
     """Train epoch by epoch; return how many are whole: fewer than asked for after an interruption."""
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     done, kept = 0, model.get_weights()
-    bar = tqdm(range(epochs), desc="Training", unit="epoch", disable=not progress, leave=False)
-    try:
-        for _ in bar:
+    with Steps(range(epochs), "Training", "epoch", progress, keep=keep_interrupted) as passes:
+        for _ in passes:
             loss = one_pass()
             done, kept = done + 1, model.get_weights()
-            bar.set_postfix(loss=f"{loss:.3f}")
+            passes.note("loss", f"{loss:.3f}")
             if checkpoints is not None:
                 checkpoints(done, model)
-    except KeyboardInterrupt:
-        if done == 0 or not keep_interrupted:
-            raise
+    if passes.interrupted:
         model.set_weights(kept)
-    finally:
-        bar.close()
     return done
 
 

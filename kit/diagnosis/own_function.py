@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing.comparison import Comparison
@@ -15,7 +16,7 @@ Function = Callable[[npt.NDArray[np.uint8]], Any]
 
 
 @dataclass(frozen=True, repr=False)
-class Checkup:
+class Checkup(Result):
     """How a function agrees with a classifier's preprocessing.
 
     Attributes

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._checking import fraction, known
+from kit._reporting import Result
 
 METHODS = ("wilson", "bootstrap")
 """Names for `accuracy_interval`."""
@@ -15,7 +16,7 @@ _RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class AccuracyInterval:
+class AccuracyInterval(Result):
     """An accuracy and where the accuracy on endlessly many such pictures may lie.
 
     Attributes

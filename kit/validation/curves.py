@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
-from kit.validation.cross_validation import Train, answered, checked
-from kit.validation.interruption import keeping
 from kit.validation.splits import subset
+from kit.validation.training_loop import Train, answered, checked
 
 SIZES = (500, 2000, 5000, 10_000)
 """Numbers of training pictures, if none are named."""
@@ -41,7 +41,7 @@ class Point:
 
 
 @dataclass(frozen=True, repr=False)
-class LearningCurve:
+class LearningCurve(Result):
     """Accuracy by the number of training pictures.
 
     Attributes
@@ -70,14 +70,19 @@ class LearningCurve:
             return float("nan")
         return self.points[-1].validation.accuracy - self.points[-2].validation.accuracy
 
-    def table(self) -> str:
-        """Set the points as text, one line each."""
-        lines = [
-            f"{point.size:8,}  {point.training:8.1%}  {point.validation.accuracy:10.1%}"
-            f"  {point.validation.low:.1%} to {point.validation.high:.1%}"
+    def table(self) -> Table:
+        """Set the points in a table, one row for each."""
+        rows = [
+            (
+                f"{point.size:,}",
+                f"{point.training:.1%}",
+                f"{each.accuracy:.1%}",
+                f"{each.low:.1%} to {each.high:.1%}",
+            )
             for point in self.points
+            for each in [point.validation]
         ]
-        return "\n".join(["pictures  training  validation  95% confidence", *lines])
+        return Table(("pictures", "training", "validation", "95% confidence"), rows, ">>><")
 
     def __repr__(self) -> str:
         steps = ", ".join(f"{point.size:,}: {point.validation.accuracy:.1%}" for point in self.points)
@@ -94,7 +99,7 @@ def learning_curve(
     *,
     sizes: Sequence[int] = SIZES,
     seed: int = 0,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> LearningCurve:
     """Train on more and more of the pictures, and measure each time on the same held-back ones.
 
@@ -114,7 +119,7 @@ def learning_curve(
     seed
         Of the choice and of the training.
     progress
-        Whether to show a progress bar.
+        True for a bar once two seconds have passed; or a function that is told each training in a line.
 
     Returns
     -------
@@ -133,14 +138,14 @@ def learning_curve(
     ordered = tuple(sorted(set(sizes)))
     parts = list(zip(ordered, _nested(truth, ordered, seed), strict=True))
     points: list[Point] = []
-    with keeping(points, parts, "Learning curve", "training", progress=progress) as bar:
-        for size, part in bar:
+    with Steps(parts, "Learning curve", "training", progress, keep=True) as trainings:
+        for size, part in trainings:
             classifier = train(tuple(photos[place] for place in part), truth[part], seed=seed)
             known = np.random.default_rng(seed).permutation(part)[: len(held_back)]
             trained = answered(classifier, [photos[place] for place in known]) == truth[known]
             right = answered(classifier, held_back) == answers
             points.append(Point(size, float(trained.mean()), accuracy_interval(right)))
-            bar.set_postfix(accuracy=f"{points[-1].validation.accuracy:.1%}")
+            trainings.note("accuracy", f"{points[-1].validation.accuracy:.1%}")
     return LearningCurve(tuple(points), ordered)
 
 

@@ -11,6 +11,7 @@ from kit.perturbation.pixels import NOISE_STEPS, derived_seed, noise_field, norm
 
 COUNT = 100_000
 
+
 def test_the_noise_field_is_standard_normal():
     count = 1_000_000
     samples = noise_field(3, count) / NOISE_STEPS

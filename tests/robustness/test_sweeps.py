@@ -19,13 +19,14 @@ import kit
 from kit import samples
 from kit.images import Decoding, Picture
 from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness import Flip, Sweep, flip
 from kit.robustness.sweeps import executor as sweep_running
 from kit.robustness.sweeps import storage as sweep_file
 from kit.robustness.sweeps import work as sweep_work
+from kit.robustness.sweeps.bisection import Bracket, FlipsTask, narrowed
+from kit.robustness.sweeps.journal import Journal
 from kit.robustness.sweeps.plan import held
-from kit.robustness.sweeps.running import Flip, Sweep, flip
-from kit.robustness.sweeps.storage import Journal
-from kit.robustness.sweeps.work import Bracket, FlipsTask, Shared
+from kit.robustness.sweeps.work import Shared
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -421,9 +422,9 @@ def test_flip_says_why_a_picture_has_no_answer(clothes):
 
 
 def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):
-    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5)
-    task = FlipsTask(Shared(clothes), Picture("gone.png", str(tmp_path / "gone.png")), (bracket,), (0.01,))
-    assert sweep_work.flips(task) == (bracket,)
+    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5, 0.01)
+    task = FlipsTask(Shared(clothes), Picture("gone.png", str(tmp_path / "gone.png")), (bracket,))
+    assert narrowed(task) == (bracket,)
 
 
 def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes):

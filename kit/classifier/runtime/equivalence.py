@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Result
 from kit.classifier.runtime.engine import Engine, Shape
 from kit.classifier.runtime.heads import probabilities
 from kit.images import Photo
@@ -21,7 +22,7 @@ OPEN_SIDE = 96
 
 
 @dataclass(frozen=True, repr=False)
-class Verification:
+class Verification(Result):
     """Result of holding the compiled form of a network against Keras.
 
     Parameters

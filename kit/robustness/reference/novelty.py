@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._checking import known, number
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
 from kit.classifier.runtime.equivalence import OPEN_SIDE
 from kit.images import Photo, Pictures, as_photos
@@ -232,7 +233,7 @@ def fit_novelty(
     held_back: Pictures,
     *,
     false_positive_rate: float = FALSE_POSITIVES,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Novelty:
     """Learn what is ordinary for a classifier.
 
@@ -250,7 +251,7 @@ def fit_novelty(
     false_positive_rate
         Share of ordinary pictures that may be taken for novel, above 0 and below 1.
     progress
-        Whether to show a progress bar where it takes over two seconds.
+        True for bars where it takes over two seconds; or a function that is told each step in a line.
 
     Returns
     -------
@@ -324,16 +325,11 @@ def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
 
 
 def _portions(
-    photos: Sequence[Photo], told: str = "", *, progress: bool = False
+    photos: Sequence[Photo], told: str = "", *, progress: Progress = False
 ) -> Iterable[Sequence[Photo]]:
-    """Return some photos at a time, since memory is finite; with a bar where it takes over two seconds."""
+    """Return some photos at a time, since memory is finite."""
     portions = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
-    if not progress:
-        return portions
-    from tqdm.auto import tqdm  # noqa: PLC0415 (only where something may take long)
-
-    bar: Iterable[Sequence[Photo]] = tqdm(portions, desc=told, delay=2, leave=False)
-    return bar
+    return Steps(portions, told, f" times {_PART} pictures", progress)
 
 
 def _fewest(rate: float) -> int:

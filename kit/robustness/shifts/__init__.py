@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
 from kit.classifier.bundle.input_statistics import InputStatistics, measured_responses
 from kit.classifier.labels import class_indices
@@ -24,7 +25,7 @@ def shift(
     *,
     classifier: Classifier | None = None,
     labels: Sequence[int | str | None] | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Shift:
     """Tell in which measured quantities photos differ from the training pictures.
 
@@ -52,7 +53,7 @@ def shift(
         Right class of each photo, index or name, None where it is not known; for accuracies where the photos
         themselves are altered.
     progress
-        Whether to show progress bars where it takes over two seconds.
+        True for bars where it takes over two seconds; or a function that is told each step in a line.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def _size(difference: Difference) -> float:
     return abs(difference.delta) if difference.p_value >= 0 else -1.0
 
 
-def _statistics(training: Any, *, progress: bool) -> tuple[InputStatistics, tuple[Photo, ...]]:
+def _statistics(training: Any, *, progress: Progress) -> tuple[InputStatistics, tuple[Photo, ...]]:
     """Return statistics of the training pictures, and some of the pictures where there are any."""
     if isinstance(training, InputStatistics):
         return training, ()
@@ -164,23 +165,13 @@ def _asked(
     photos: Sequence[Photo],
     labels: Truth,
     *,
-    progress: bool,
+    progress: Progress,
 ) -> tuple[tuple[QuantityShift, ...], Response | None]:
     """Return the findings with the classifier's response to each, and that to all of them at once."""
-    from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
-
     causes = [[one.explanation] for one in found if one.explanation is not None]
     everything = [[cause for each in causes for cause in each]] if len(causes) > 1 else []
     responses = []
-    # Nothing is shown where it takes less than two seconds.
-    for explained in tqdm(
-        [*causes, *everything],
-        desc="asking the classifier",
-        unit="alteration",
-        delay=2,
-        disable=not progress,
-        leave=False,
-    ):
+    for explained in Steps([*causes, *everything], "asking the classifier", "alteration", progress):
         # What was done to the training pictures cannot be done to them again.
         training = bool(examples) and not any(one.opposite for one in explained)
         chosen, truth = (examples, ()) if training else (photos, labels)

@@ -1,12 +1,11 @@
 """Pictures from a folder or a collection; what cannot be read is reported and stops nothing."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Progress, Steps
 from kit.classifier.bundle.input_statistics import measured_rows
 from kit.images import Photo, Pictures
 from kit.images.properties import QUANTITIES
@@ -53,7 +52,7 @@ class Gathered:
     interrupted: bool = False
 
 
-def gather(pictures: Pictures, what: str = "photos", *, progress: bool = True) -> Gathered:
+def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = True) -> Gathered:
     """Open and measure pictures, in random order, `MOST` of them at most.
 
     Parameters
@@ -63,7 +62,7 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: bool = True) -
     what
         In words, for the progress bar.
     progress
-        Whether to show one where it takes over two seconds.
+        As for `kit.shift`.
     """
     found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
@@ -72,9 +71,8 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: bool = True) -
     places: list[int] = []
     unreadable: list[tuple[str, str]] = []
     pixels = 0
-    interrupted = False
-    try:
-        for place in _progress(order, what, shown=progress):
+    with Steps(order, f"measuring {what}", "picture", progress, keep=True) as measured:
+        for place in measured:
             try:
                 photo = found[place].open()
             except UNREADABLE as error:
@@ -85,15 +83,5 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: bool = True) -
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
-    except KeyboardInterrupt:
-        interrupted = True
     table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
-    return Gathered(table, tuple(photos), tuple(places), len(found), tuple(unreadable), interrupted)
-
-
-def _progress(order: list[int], what: str, *, shown: bool) -> Iterator[int]:
-    from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
-
-    # Nothing is shown where it takes less than two seconds.
-    bar: Any = tqdm(order, desc=f"measuring {what}", unit="picture", delay=2, disable=not shown, leave=False)
-    yield from bar
+    return Gathered(table, tuple(photos), tuple(places), len(found), tuple(unreadable), measured.interrupted)

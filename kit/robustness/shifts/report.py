@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kit._reporting import Result, Table, plain
 from kit.images.properties import QUANTITIES
 from kit.images.sources import names_of
 from kit.perturbation.alterations import ALTERATIONS
@@ -15,6 +16,7 @@ from kit.robustness.shifts.two_sample import FEWEST, Difference
 
 Verdict = Literal["shifted", "follows", "unchanged", "cannot_tell"]
 
+_HEAD = ("quantity", "unit", "training", "photos", "delta", "95 %", "p", "verdict")
 _CARES = {
     "cares": "the classifier cares",
     "indifferent": "the classifier hardly cares",
@@ -66,7 +68,7 @@ class QuantityShift:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Shift:
+class Shift(Result):
     """How photos differ from the training pictures.
 
     Attributes
@@ -114,28 +116,21 @@ class Shift:
     def text(self) -> str:
         """Return the report as lines of text."""
         lines = [self._headline(), *(f"Note: {note}" for note in self.notes)]
-        lines += [
-            "",
-            f"{'quantity':16}{'training':>10}{'photos':>10}{'delta':>8}  {'95 %':16}{'p':>8}  verdict",
-        ]
-        lines += [_line(finding) for finding in self.findings]
-        lines += ["", *self._remarks()]
+        lines += ["", self.table(), "", *self._remarks()]
         return "\n".join(lines).rstrip()
+
+    def table(self) -> Table:
+        """Set the findings in a table, one row for each quantity."""
+        rows = [cells[:1] + cells[2:] for cells in map(_cells, self.findings)]
+        return Table(_HEAD[:1] + _HEAD[2:], rows, "<>>><><", widths=(16, 8, 8, 6, 16, 6))
 
     def html(self) -> str:
         """Return the report as HTML; whatever came from a file or a person is escaped."""
-        head = "".join(
-            f"<th>{name}</th>"
-            for name in ("quantity", "unit", "training", "photos", "delta", "95 %", "p", "verdict")
-        )
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(finding)) + "</tr>"
-            for finding in self.findings
-        )
+        table = Table(_HEAD, map(_cells, self.findings), "<" * len(_HEAD))
         notes = "".join(f"<p>{escape(note)}</p>" for note in (*self.notes, *self._remarks()))
         return (
             f'<div class="kit-shift"><p><strong>{escape(self._headline())}</strong></p>'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}</div>"
+            f"{table.html}{notes}</div>"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,8 +140,8 @@ class Shift:
             "shifted": [finding.quantity for finding in self.shifted],
             "training": self.training,
             "photos": self.photos,
-            "auroc": [_plain(value) for value in self.auroc],
-            "layers": None if self.layers is None else [_plain(value) for value in self.layers],
+            "auroc": plain(self.auroc),
+            "layers": plain(self.layers),
             "unreadable": [list(entry) for entry in self.unreadable],
             "notes": list(self.notes),
             "together": None if self.together is None else asdict(self.together),
@@ -219,11 +214,6 @@ def _cells(finding: QuantityShift) -> tuple[str, ...]:
     )
 
 
-def _line(finding: QuantityShift) -> str:
-    label, _, training, photos, delta, bounds, chance, summary = _cells(finding)
-    return f"{label:16}{training:>10}{photos:>10}{delta:>8}  {bounds:16}{chance:>8}  {summary}"
-
-
 def _number(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.3g}"
 
@@ -236,16 +226,12 @@ def _chance(value: float) -> str:
     return "" if np.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
 def _finding(finding: QuantityShift) -> dict[str, Any]:
     explanation = finding.explanation
     return {
         "quantity": finding.quantity,
         "verdict": finding.verdict,
-        "difference": {key: _plain(value) for key, value in asdict(finding.difference).items()},
+        "difference": plain(finding.difference),
         "explanation": None
         if explanation is None
         else {

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Progress, Steps
 from kit.images import Pictures
 from kit.validation.duplicates.alignment import Float32
 from kit.validation.duplicates.candidates import candidates
@@ -26,7 +27,7 @@ _PART = 1000
 
 
 def find_duplicates(
-    pictures: Pictures, others: Pictures | None = None, *, progress: bool = True
+    pictures: Pictures, others: Pictures | None = None, *, progress: Progress = True
 ) -> Duplicates:
     """Find pictures that show the same within one collection, or in one and another.
 
@@ -42,13 +43,13 @@ def find_duplicates(
     others
         Another one, say the validation pictures. Then only pairs across are looked for.
     progress
-        Whether to show progress bars.
+        True for bars where it takes over two seconds; or a function that is told each step in a line.
 
     Returns
     -------
     Duplicates
-        An interruption while pairs are compared returns those that were found before, with
-        ``complete=False``.
+        An interruption once the first thousand pairs are compared returns those that were found before,
+        with ``complete=False``.
 
     Raises
     ------
@@ -101,11 +102,9 @@ def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> 
 
 
 def _pairs(
-    pictures: Float32, in_first: npt.NDArray[np.bool_] | None, progress: bool
+    pictures: Float32, in_first: npt.NDArray[np.bool_] | None, progress: Progress
 ) -> tuple[dict[tuple[int, int], Match], bool]:
     """Return the pairs, lower place first, and whether none is left to be looked at."""
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     pairs: dict[tuple[int, int], Match] = {}
     one_sided = in_first is not None and len(np.unique(in_first)) < 2
     if len(pictures) < 2 or one_sided:
@@ -115,16 +114,11 @@ def _pairs(
     # Two, since numpy lets go of the interpreter; more would only wait for memory.
     pool = ThreadPoolExecutor(2)
     done = pool.map(partial(matches, pictures), parts)
-    bar = tqdm(
-        done, desc="Comparing", total=len(parts), unit=" thousand pairs", disable=not progress, leave=False
-    )
     try:
-        for part in bar:
-            for one, two, match in part:
-                pairs[min(one, two), max(one, two)] = match
-    except KeyboardInterrupt:
-        return pairs, False
+        with Steps(done, "Comparing", " thousand pairs", progress, total=len(parts), keep=True) as compared:
+            for part in compared:
+                for one, two, match in part:
+                    pairs[min(one, two), max(one, two)] = match
     finally:
-        bar.close()
         pool.shutdown(cancel_futures=True)
-    return pairs, True
+    return pairs, not compared.interrupted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Result, Table
 from kit.validation.splits import connected
 
 
@@ -41,7 +42,7 @@ class Duplicate:
 
 
 @dataclass(frozen=True, repr=False)
-class Duplicates:
+class Duplicates(Result):
     """What `find_duplicates` found.
 
     Attributes
@@ -106,20 +107,20 @@ class Duplicates:
         mask[[pair.second for pair in self.pairs]] = True
         return mask
 
-    def table(self, rows: int = 20) -> str:
-        """Set the first pairs as text, one line each."""
-        shown = self.pairs[:rows]
-        width = max([5, *(len(pair.first_name) for pair in shown)])
-        other = max([6, *(len(pair.second_name) for pair in shown)])
-        lines = [f"{'first':<{width}}  {'second':<{other}}  similarity  difference  change"]
-        lines += [
-            f"{pair.first_name:<{width}}  {pair.second_name:<{other}}  {pair.similarity:10.2f}"
-            f"  {pair.difference:10.1f}  {pair.change}"
-            for pair in shown
+    def table(self, rows: int = 20) -> Table:
+        """Set the first pairs in a table, one row for each."""
+        shown = [
+            (
+                pair.first_name,
+                pair.second_name,
+                f"{pair.similarity:.2f}",
+                f"{pair.difference:.1f}",
+                pair.change,
+            )
+            for pair in self.pairs[:rows]
         ]
-        if len(self.pairs) > rows:
-            lines.append(f"and {len(self.pairs) - rows} more")
-        return "\n".join(lines)
+        more = f"and {len(self.pairs) - rows} more" if len(self.pairs) > rows else ""
+        return Table(("first", "second", "similarity", "difference", "change"), shown, "<<>><", note=more)
 
     def __repr__(self) -> str:
         among = " and ".join(f"{size:,}" for size in self.sizes)

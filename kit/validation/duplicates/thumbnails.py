@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from kit._reporting import Progress, Steps
 from kit.images import Photo, Pictures
 from kit.images.sources import UNREADABLE, at_least_one, each_picture
 
@@ -32,7 +33,7 @@ class Thumbnails:
     unreadable: dict[int, str]
 
 
-def thumbnails(pictures: Pictures, *, progress: bool = True) -> Thumbnails:
+def thumbnails(pictures: Pictures, *, progress: Progress = True) -> Thumbnails:
     """Shrink pictures to `SIDE` x `SIDE` in grey (ITU-R BT.601), whatever their shape.
 
     Parameters
@@ -40,21 +41,17 @@ def thumbnails(pictures: Pictures, *, progress: bool = True) -> Thumbnails:
     pictures
         A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     progress
-        Whether to show a progress bar.
+        As for `kit.find_duplicates`.
 
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
         No pictures, or no such folder. A picture that cannot be read is noted and left out.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     found = at_least_one(each_picture(pictures))
     pixels = np.zeros((len(found), SIDE, SIDE), np.uint8)
     unreadable = {}
-    for place, picture in enumerate(
-        tqdm(found, desc="Reading", unit="picture", disable=not progress, leave=False)
-    ):
+    for place, picture in enumerate(Steps(found, "Reading", "picture", progress)):
         try:
             pixels[place] = _shrunk(picture.open())
         except UNREADABLE as error:
