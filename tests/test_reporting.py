@@ -10,6 +10,11 @@ import tqdm.auto
 
 import kit
 from kit._reporting import Result, Steps, Table, plain
+from kit.classifier.runtime.equivalence import Verification
+from kit.diagnosis.own_function import Checkup
+from kit.robustness.costs import Cost, Costs
+from kit.validation import CrossValidation, Fold, LearningCurve, Point, class_balance, compare_accuracies
+from kit.validation.duplicates import Duplicate, Duplicates
 
 
 def test_a_function_is_told_of_every_step():
@@ -148,3 +153,53 @@ def test_plain_values_are_what_json_has():
         "1": [0.5, 2, True, None, "a", None]
     }
     assert plain(slice(1, 2)) == "slice(1, 2, None)"
+
+
+CLOTHES = kit.samples.fashion_mnist_arrays("test")
+
+
+def swept():
+    classifier = kit.samples.classifier("fashion_mnist")
+    return kit.sweep(classifier, list(CLOTHES[0][:2]), {"noise": (0, 50)}, progress=False)
+
+
+def calibrated():
+    classifier = kit.samples.classifier("fashion_mnist")
+    return kit.calibrate(classifier, CLOTHES[0][:40, ..., None], CLOTHES[1][:40], resamples=5, progress=False)
+
+
+RESULTS = {
+    "sweep": swept,
+    "shift": lambda: kit.shift(list(CLOTHES[0][:3]), list(CLOTHES[0][3:5]), progress=False),
+    "calibration": calibrated,
+    "folds": lambda: CrossValidation((Fold(3, 1, 1, 1.0),), 2, np.zeros(4, int), np.zeros(4, int)),
+    "learning curve": lambda: LearningCurve((Point(50, 1.0, kit.accuracy_interval(9, 10)),), (50, 60)),
+    "duplicates": lambda: Duplicates((Duplicate(0, 1, "<a>", "b", 1.0, 0.0, "none"),), (2,)),
+    "balance": lambda: class_balance([0, 0, 1], ["<a>", "b"]),
+    "costs": lambda: Costs([Cost("", "as in training", 1.0, 0.0, 0.9, 0.9, 0.0)]),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_with_rows_are_shown_in_one_way(name):
+    result = RESULTS[name]()
+    assert result.table() in result.text()
+    html = ET.fromstring(result._repr_html_())  # noqa: S314 - made here
+    assert next(one.text or "" for one in html.iter("th")) == result.table().split("  ")[0].strip()
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        kit.accuracy_interval(9, 10),
+        compare_accuracies([True, False], [True, True]),
+        Verification(1e-7, 2, agrees=True),
+        Checkup((), None),
+    ],
+    ids=lambda result: type(result).__name__,
+)
+def test_results_without_rows_too(result):
+    assert result.text() == str(result)
+    assert ET.fromstring(result._repr_html_()).findtext("p") == str(result)  # noqa: S314 - made here
+    json.dumps(result.to_dict(), allow_nan=False)

@@ -106,7 +106,7 @@ def test_both_are_in_text_html_and_json():
     html = diagnosis.html()
     assert "squashed &lt;all&gt;" in html
     assert "scale: &lt;x&gt;" in html
-    assert "<th>moved most by</th>" in html
+    assert '<th scope="col">moved most by</th>' in html
     assert "<all>" not in html
     content = json.loads(json.dumps(diagnosis.to_dict()))
     assert content["sensitivity"][0]["largest"] == 0.25
