@@ -103,7 +103,7 @@ def _diagnose(given: argparse.Namespace) -> int:
 def _classifier(given: argparse.Namespace) -> "Classifier":
     """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
     from kit.classifier import Classifier, archive  # noqa: PLC0415
-    from kit.explorer.view import assumed_preprocessing  # noqa: PLC0415
+    from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     if given.preprocessing is not None:

@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from kit.classifier.runtime.conversion import _import_keras, compile_lite
+from kit.classifier.runtime.conversion import compile_lite
+from kit.classifier.runtime.keras_models import import_keras
 from kit.preprocessing import Preprocessing
 
 NAMES = ("cat", "dog", "horse")
@@ -14,7 +15,7 @@ GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 
 def imported_keras():
     """Keras, without what TensorFlow writes when it is imported."""
-    return _import_keras()
+    return import_keras()
 
 
 def small(last="softmax", units=3, seed=7, side=28, channels=1):

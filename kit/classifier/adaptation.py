@@ -4,7 +4,7 @@ A network with BatchNormalization keeps the mean and variance that its training 
 such layer. Where the pictures have changed, these no longer hold, and they can be measured again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from kit._checking import number
 from kit.classifier import Classifier
-from kit.classifier.runtime.conversion import _import_keras
+from kit.classifier.activations.from_keras import leaves
+from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import check_shape
 from kit.images import Photo, Source, as_photos
@@ -70,7 +71,7 @@ def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: f
     if not chosen:
         raise ValueError("Expected at least one picture to adapt to, received none; some dozens are better")
     model = classifier.model
-    if not any(_is_batch_normalization(layer) for layer in _layers(model)):
+    if not any(_is_batch_normalization(layer) for layer in leaves(model)):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without;"
             " correct the pictures, or train with such ones"
@@ -120,7 +121,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Clone the model with statistics that mix this share of the old ones with those of the batch."""
-    keras = _import_keras()
+    keras = import_keras()
     normalization = _measuring(old)
 
     def cloned(layer: Any) -> Any:
@@ -138,7 +139,7 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
 
 def _measuring(old: float) -> Any:
     """BatchNormalization that sets its statistics by what it receives, then uses them."""
-    keras = _import_keras()
+    keras = import_keras()
 
     class Measuring(keras.layers.BatchNormalization):  # type: ignore[name-defined,misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
@@ -152,13 +153,5 @@ def _measuring(old: float) -> Any:
     return Measuring
 
 
-def _layers(model: Any) -> Iterator[Any]:
-    """Yield the layers of a model and of the models within it."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
-
-
 def _is_batch_normalization(layer: Any) -> bool:
-    return isinstance(layer, _import_keras().layers.BatchNormalization)
+    return isinstance(layer, import_keras().layers.BatchNormalization)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.classifier import Classifier
-from kit.classifier.runtime.conversion import _import_keras
+from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.shapes import tensor_shape
 from kit.images import Photo, Source, as_photos
 from kit.preprocessing import Preprocessing
@@ -61,7 +61,7 @@ def network(
     keras.Model
         From float32 (N, H, W, C) to softmax probabilities (N, classes).
     """
-    keras = _import_keras()
+    keras = import_keras()
     layers, initializers = keras.layers, keras.initializers
     # Initial weights are drawn from the seed alone: two layers of one shape and one seed would be equal.
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
@@ -161,29 +161,48 @@ def train(
     KeyboardInterrupt
         Interrupted within the first epoch, or with ``keep_interrupted=False``.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     photos = _photos(pictures)
     truth = _checked_labels(labels, len(photos), len(class_names))
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
     if model is None:
-        shape = tensor_shape(preprocessing)
-        if shape is None:
-            raise ValueError(
-                "Expected a preprocessing with a size, received one without; set size=(28, 28), say"
-            )
-        model = network(name, shape, len(class_names), batch_normalization=batch_normalization, seed=seed)
+        shape, count = _checked_shape(preprocessing), len(class_names)
+        model = network(name, shape, count, batch_normalization=batch_normalization, seed=seed)
     else:
         model = _copy(model, seed)
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     learner = _learner(model, learning_rate, epochs * _steps(len(photos)))
+
+    def one_pass() -> float:
+        return _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
+
+    done = _passes(model, one_pass, epochs, checkpoints, progress=progress, keep_interrupted=keep_interrupted)
+    classifier = Classifier(model, preprocessing, class_names)
+    if done < epochs:
+        note = f"training was stopped after {done} of {epochs} epochs"
+        warnings.warn(f"{note.capitalize()}; what was learned until then is kept", stacklevel=2)
+        classifier.notes = (*classifier.notes, note)
+    return classifier
+
+
+def _passes(
+    model: Any,
+    one_pass: Callable[[], float],
+    epochs: int,
+    checkpoints: Callable[[int, Any], None] | None,
+    *,
+    progress: bool,
+    keep_interrupted: bool,
+) -> int:
+    """Train epoch by epoch; return how many are whole: fewer than asked for after an interruption."""
+    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
+
     done, kept = 0, model.get_weights()
     bar = tqdm(range(epochs), desc="Training", unit="epoch", disable=not progress, leave=False)
     try:
         for _ in bar:
-            loss = _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
+            loss = one_pass()
             done, kept = done + 1, model.get_weights()
             bar.set_postfix(loss=f"{loss:.3f}")
             if checkpoints is not None:
@@ -194,17 +213,12 @@ def train(
         model.set_weights(kept)
     finally:
         bar.close()
-    classifier = Classifier(model, preprocessing, class_names)
-    if done < epochs:
-        note = f"training was stopped after {done} of {epochs} epochs"
-        warnings.warn(f"{note.capitalize()}; what was learned until then is kept", stacklevel=2)
-        classifier.notes = (*classifier.notes, note)
-    return classifier
+    return done
 
 
 def _copy(model: Any, seed: int) -> Any:
     """Copy a model with its weights, and with seeds where dropout and the like have none."""
-    keras = _import_keras()
+    keras = import_keras()
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + len(model.layers)).tolist())
 
     def seeded(layer: Any) -> Any:
@@ -223,7 +237,7 @@ def _steps(count: int) -> int:
 
 def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     """Compile a second model around the same layers, so that no optimizer clings to the first."""
-    keras = _import_keras()
+    keras = import_keras()
     learner = keras.Model(model.inputs, model.outputs)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     # XLA takes longer to compile such small networks than it saves.
@@ -268,6 +282,13 @@ def _photos(pictures: npt.NDArray[np.uint8] | Iterable[Source]) -> tuple[Photo, 
     if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
         pictures = pictures[..., None]
     return as_photos(pictures)
+
+
+def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    shape = tensor_shape(preprocessing)
+    if shape is None:
+        raise ValueError("Expected a preprocessing with a size, received one without; set size=(28, 28), say")
+    return shape
 
 
 def _checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> npt.NDArray[np.int64]:

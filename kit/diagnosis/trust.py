@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from kit.classifier.trial import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
 from kit.images import Photo
 from kit.validation.accuracy import accuracy_interval
@@ -25,7 +26,7 @@ LEAKED = 0.02
 """Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
 
 
-def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[Finding, ...]:
+def check_trust(probabilities: npt.NDArray[np.float32], labels: Truth) -> tuple[Finding, ...]:
     """Hold answers against the labels that are known.
 
     Parameters
@@ -42,7 +43,8 @@ def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | N
         ``"overconfident"``: possible where the mean confidence lies above that interval. Empty for fewer than
         two labels.
     """
-    right, count = _counted(probabilities, labels)
+    places, _ = known(labels)
+    right, count = int(hits(probabilities, labels).sum()), len(places)
     if count < 2:
         return ()
     interval = accuracy_interval(right, count)
@@ -60,8 +62,7 @@ def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | N
         )
     ]
     if count >= ENOUGH:
-        known = [place for place, label in enumerate(labels) if label is not None]
-        confidence = float(probabilities[known].max(axis=1).mean())
+        confidence = float(probabilities[places].max(axis=1).mean())
         sure: Verdict = "possible" if confidence > high else "ruled_out"
         text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
         found.append(
@@ -117,16 +118,10 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
     )
 
 
-def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> bool:
+def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Truth) -> bool:
     """Whether so few labelled pictures are answered rightly that something must be wrong.
 
     The Wilson interval of the accuracy ends below one half: none of four, or one of eight.
     """
-    right, count = _counted(probabilities, labels)
+    right, count = int(hits(probabilities, labels).sum()), len(known(labels)[0])
     return count > 0 and accuracy_interval(right, count).high < 0.5
-
-
-def _counted(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[int, int]:
-    answers = probabilities.argmax(axis=1)
-    hits = [answer == label for answer, label in zip(answers, labels, strict=True) if label is not None]
-    return int(sum(hits)), len(hits)

@@ -19,7 +19,6 @@ import traitlets
 
 from kit._checking import integers, known
 from kit.classifier import Classifier
-from kit.classifier.archive import NOVELTY
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import view as views
 from kit.images import Photo, as_photos, load_image
@@ -111,7 +110,7 @@ class Explorer(anywidget.AnyWidget):
         self._lock = threading.RLock()
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
-        self._trained = views.assumed_preprocessing(classifier)
+        self._trained = classifier.preprocessing or _assumed(classifier)
         self._novelty = _novelty(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}
         self._references: dict[str, views.View] = {}
@@ -397,11 +396,17 @@ _KERNEL_ONLY = {
 
 
 def _novelty(classifier: Classifier) -> "Novelty | None":
-    if classifier.carried(NOVELTY) is None:
+    if classifier.reference.novelty is None:
         return None
     from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
 
     return novelty_of(classifier)
+
+
+def _assumed(classifier: Classifier) -> Preprocessing:
+    from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415 (only an unknown preprocessing needs it)
+
+    return assumed_preprocessing(classifier)
 
 
 def _reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,6 @@ Settings are one flat dictionary: ``photo`` (a name), every parameter of
 formats included; the page only paints.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -29,42 +28,9 @@ Float = npt.NDArray[np.float32]
 
 BARS = 8
 """Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
-OPEN_SIDE = 224
-"""Height and width assumed where a network leaves them open, in pixels: the size of most that are in use."""
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
 _PERTURBATION = tuple(field.name for field in fields(Perturbation))
-
-
-def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
-    """Return the classifier's own preprocessing, or the commonest guess where it is unknown.
-
-    What the network itself tells counts: the sides and channels of its input, channels that come first, and
-    the range that it expects where it scales inside. Open sides are taken to be `OPEN_SIDE`.
-    """
-    if classifier.preprocessing is not None:
-        return classifier.preprocessing
-    sides, layout = classifier.input_shape, "channels_last"
-    if sides[2] not in {1, 3} and sides[0] in {1, 3}:
-        sides, layout = (sides[1], sides[2], sides[0]), "channels_first"
-    height, width, channels = sides
-    return Preprocessing(
-        size=(height or OPEN_SIDE, width or OPEN_SIDE),
-        channels="gray" if channels == 1 else "rgb",
-        scaling=_range_inside(classifier) or "0..1",
-        layout=layout,
-    )
-
-
-def _range_inside(classifier: Classifier) -> str | None:
-    """Range that a network with its scaling inside is to be fed with; None where its layers do not tell."""
-    from kit.diagnosis.checks.architecture import layers_of, weights_in  # noqa: PLC0415
-    from kit.diagnosis.checks.preprocessing_layers import read_inside  # noqa: PLC0415 (only an unknown preprocessing needs it)
-
-    opened = classifier.source
-    if opened is None:
-        return read_inside(layers_of(json.loads(classifier.model.to_json()))).expected
-    return read_inside(layers_of(opened.config()), weights_in(opened.path)).expected
 
 
 def neutral(photo: str) -> Settings:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from kit.images import Photo, Source, as_photos
-from kit.images.properties import bright_level, dark_level
+from kit.images.measuring import bright_level, dark_level
 
 Levels = tuple[float, float]
 """Levels below which 5 % and 95 % of a picture's luma lie, 0..255."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter
 
 from kit.images import Photo, load_image
-from kit.images.properties import QUANTITIES, as_row, measure
+from kit.images.properties import QUANTITIES, measure
 from kit.perturbation import Perturbation
 
 Vector = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ class Alteration:
     name
         Such as ``"darker"``.
     quantity
-        Field of `kit.images.properties.Measures` that it is about.
+        Key of `kit.images.properties.QUANTITIES` that it is about.
     strengths
         Three, from weak to strong.
     apply
@@ -203,11 +203,12 @@ def responses(photos: Sequence[Photo]) -> Vector:
     float64, shape (alterations, strengths, quantities)
         Mean differences on the scale of `Quantity.scaled`; NaN where a quantity is not measured.
     """
-    before = scaled_rows([as_row(measure(photo)) for photo in photos])
+    before = scaled_rows([list(measure(photo).values()) for photo in photos])
     moved = []
     for alteration in ALTERATIONS.values():
         for strength in alteration.strengths:
-            after = scaled_rows([as_row(measure(alteration.apply(photo, strength))) for photo in photos])
+            altered = (alteration.apply(photo, strength) for photo in photos)
+            after = scaled_rows([list(measure(photo).values()) for photo in altered])
             moved.append(mean_known(after - before))
     return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from kit.classifier import Classifier
+from kit.classifier.trial import Trial, hits, known
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
@@ -83,22 +82,11 @@ def fault_costs(
         )
     if len(labels) != len(photos):
         raise ValueError(f"Expected {len(photos)} labels, one for each photograph, received {len(labels)}")
-    truth = np.asarray(labels)
-    rows = np.arange(len(photos))
     answers = classifier.probabilities(photos)
 
     def cost(name: str, title: str, preprocessing: Preprocessing) -> Cost:
         found = classifier.probabilities(photos, preprocessing=preprocessing)
-        top = found.argmax(axis=1)
-        return Cost(
-            name,
-            title,
-            right=float((top == truth).mean()),
-            changed=float((top != answers.argmax(axis=1)).mean()),
-            probability=float(found[rows, truth].mean()),
-            confidence=float(found.max(axis=1).mean()),
-            wrong_and_sure=float(((top != truth) & (found.max(axis=1) > 0.5)).mean()),
-        )
+        return _cost(name, title, Trial(answers, found, labels))
 
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}
@@ -110,6 +98,19 @@ def fault_costs(
     return (
         cost("", "as in training", trained),
         *sorted(costs, key=lambda item: (item.right, item.probability)),
+    )
+
+
+def _cost(name: str, title: str, trial: Trial) -> Cost:
+    confidence, right = trial.after.max(axis=1), hits(trial.after, trial.labels)
+    return Cost(
+        name,
+        title,
+        right=float(right.mean()),
+        changed=float(trial.changed.mean()),
+        probability=float(trial.after[known(trial.labels)].mean()),
+        confidence=float(confidence.mean()),
+        wrong_and_sure=float((~right & (confidence > 0.5)).mean()),
     )
 
 

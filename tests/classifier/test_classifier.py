@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.classifier import Classifier, Verification, archive
-from kit.classifier.bundle import cache
+from kit.classifier import Classifier, archive
+from kit.classifier.bundle import loading
 from kit.classifier.runtime import conversion
-from kit.classifier.runtime.engine import KerasEngine
+from kit.classifier.runtime.equivalence import Verification
+from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.diagnosis import diagnose
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -29,7 +30,7 @@ PHOTO = Photo.from_array(picture((40, 40), seed=5))
 def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         place = tmp_path_factory.mktemp("cache")
-        patch.setattr(cache, "folder", lambda: place)
+        patch.setattr(loading, "cache_folder", lambda: place)
         yield place
 
 
@@ -333,7 +334,7 @@ def test_an_open_input_size_follows_the_preprocessing_in_use():
     keras = networks.imported_keras()
     layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     made = Classifier(keras.Sequential([keras.Input((None, None, 3)), *layers]))
-    assert made.taps is None
+    assert made.first_layers is None
     for side in (20, 30):
         used = made.using(Preprocessing(size=(side, side)))
         assert used.input_shape == (side, side, 3)
@@ -415,16 +416,18 @@ def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     assert verification.max_difference < 1e-5
 
 
-def test_temperature_and_carried_members_travel_in_the_file(tmp_path):
-    told = samples.classifier("fashion_mnist").tempered(1.5).carrying(archive.STATISTICS, b"{}")
+def test_temperature_and_novelty_travel_in_the_file_and_to_other_processes(tmp_path):
+    plain = samples.classifier("fashion_mnist")
+    told = plain.tempered(1.5).with_reference(plain.reference.with_novelty(b"{}"))
     told.save(tmp_path / "told.keras")
     opened = Classifier.load(tmp_path / "told.keras")
-    assert (opened.temperature, opened.carried(archive.STATISTICS)) == (1.5, b"{}")
+    assert (opened.temperature, opened.reference.novelty) == (1.5, b"{}")
     opened.save(tmp_path / "again.keras")
     again = pickle.loads(pickle.dumps(Classifier.load(tmp_path / "again.keras").tempered(2)))  # noqa: S301
-    assert (again.temperature, again.carried(archive.STATISTICS)) == (2.0, b"{}")
-    assert samples.classifier("fashion_mnist").temperature == 1
-    assert samples.classifier("fashion_mnist").carried(archive.STATISTICS) is None
+    assert (again.temperature, again.reference.novelty) == (2.0, b"{}")
+    other = opened.with_reference(opened.reference.with_novelty(b"[]"))
+    assert pickle.loads(pickle.dumps(other)).reference.novelty == b"[]"  # noqa: S301
+    assert (plain.temperature, plain.reference.novelty) == (1, None)
 
 
 def test_a_temperature_keeps_the_order_of_the_classes():
@@ -439,8 +442,3 @@ def test_a_temperature_keeps_the_order_of_the_classes():
 def test_a_temperature_is_above_zero(temperature):
     with pytest.raises((TypeError, ValueError), match="Expected"):
         samples.classifier("fashion_mnist").tempered(temperature)
-
-
-def test_only_known_members_are_carried():
-    with pytest.raises(ValueError, match="statistics"):
-        samples.classifier("fashion_mnist").carrying("kit/statistic.json", b"")

@@ -8,8 +8,10 @@ import pytest
 from kit.classifier import Classifier, archive
 from kit.classifier.bundle.loading import restore
 from kit.classifier.network import Network
-from kit.classifier.runtime.conversion import compile_lite, load_keras
-from kit.classifier.runtime.engine import KerasEngine, LiteEngine
+from kit.classifier.runtime.conversion import compile_lite
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier.runtime.keras_models import load_keras
 from tests import networks
 
 SHAPE = (28, 28, 1)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.classifier.bundle import cache
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.evidence import Basis
+from kit.classifier.bundle import loading
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import Grounds
 from kit.samples import outliers, probes
 from tests import networks
 
@@ -126,14 +126,22 @@ def test_a_healthy_pipeline_is_not_accused(picture):
     assert "channel_order" in {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
 
 
+def unprofiled(classifier):
+    layers = replace(classifier.first_layers, profile=None)
+    return classifier.with_reference(classifier.reference.with_first_layers(layers))
+
+
 @pytest.fixture(scope="module")
 def by_profile():
     """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photographs."""
     classifier = with_faults("efficientnet_lite0")
     known = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
-    taps = classifier.taps.with_profile(np.concatenate([classifier.tensor(one) for one in known[::2]]))
-    classifier._taps = replace(taps, means=None, variances=None)
-    return classifier
+    layers = classifier.first_layers.with_profile(
+        np.concatenate([classifier.tensor(one) for one in known[::2]])
+    )
+    return classifier.with_reference(
+        classifier.reference.with_first_layers(replace(layers, means=None, variances=None))
+    )
 
 
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
@@ -172,7 +180,7 @@ def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(cloth
 
 def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
-    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    classifier = unprofiled(classifier)
     diagnosis = kit.diagnose(classifier, clothes)
     assert diagnosis.verdict == "cannot_tell"
     assert "pass reference= or labels=" in diagnosis.notes[0]
@@ -182,8 +190,7 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
 def by_labels():
     """A network of which nothing is known but its answers."""
     classifier = with_faults("fashion_mnist_no_batchnorm")
-    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
-    return classifier
+    return unprofiled(classifier)
 
 
 def test_one_label_that_is_missed_names_no_cause(by_labels, clothes):
@@ -224,7 +231,7 @@ def test_a_reference_takes_the_place_of_statistics(clothes):
         [healthy.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[500:540]]
     )
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
-    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
+    classifier = unprofiled(classifier)
     assert kit.diagnose(classifier, clothes, reference=training).best.cause == "inverted_polarity"
 
 
@@ -253,13 +260,14 @@ def test_labels_may_be_names_of_classes():
 
 
 def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     networks.small().save(tmp_path / "plain.keras")
     picture = kit.samples.photos("fashion_mnist")[0]
     first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
     source = (
-        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import cache; "
-        "from tests import networks; folder = Path(sys.argv[1]); cache.folder = lambda: folder / 'cache'; "
+        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import loading; "
+        "from tests import networks; folder = Path(sys.argv[1]); "
+        "loading.cache_folder = lambda: folder / 'cache'; "
         "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
         "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
@@ -275,9 +283,9 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
 def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_on, photographic):
     classifier = with_faults("efficientnet_lite0")
     tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
-    laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
-    basis = Basis.of(laboratory, classifier.preprocessing, [photo("koala")], None)
-    assert basis.photographic == photographic
+    evaluator = Evaluator(classifier, classifier.first_layers.with_profile(tensors))
+    grounds = Grounds.of(evaluator, classifier.preprocessing, [photo("koala")])
+    assert grounds.photographic == photographic
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kit.perturbation.lens import convolve, defocus_blur, glass_blur, line_kernel, motion_blur, zoom_blur
-from kit.perturbation.pixels import blur
+from kit.perturbation.lens import (
+    blur,
+    convolve,
+    defocus_blur,
+    glass_blur,
+    line_kernel,
+    motion_blur,
+    zoom_blur,
+)
 
 
 @pytest.fixture(scope="module")

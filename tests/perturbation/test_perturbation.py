@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from kit import perturbation as module
 from kit.images import Decoding, Photo, load_image
-from kit.perturbation import PARAMETERS, Perturbation
-from kit.perturbation.pixels import add_noise, brighten
+from kit.perturbation import PARAMETERS, Perturbation, light, sensor
 from tests.pictures import FACTORS, LEVELS, scene
 
 EVERY_LEVEL = Photo.from_array(np.stack([LEVELS, LEVELS[::-1], LEVELS ^ 0x55], axis=-1).reshape(16, 16, 3))
@@ -204,7 +202,7 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
     perturbed = pickle.loads(pickle.dumps(settings.apply(photo)))  # noqa: S301  # our own
     np.testing.assert_array_equal(perturbed.decoded(stored).pixels, expected)
     twice = Perturbation(brightness=0.5).apply(perturbed).decoded(stored)
-    np.testing.assert_array_equal(twice.pixels, brighten(expected, 0.5))
+    np.testing.assert_array_equal(twice.pixels, light.brightness(expected, 0.5))
 
 
 def test_the_repr_tells_what_is_not_neutral():
@@ -275,9 +273,8 @@ def test_an_unknown_setting_is_refused_with_the_nearest(key, hint):
 def test_the_table_of_parameters_describes_the_perturbation():
     defaults = {field.name: field.default for field in fields(Perturbation) if field.name != "seed"}
     assert {name: parameter.neutral for name, parameter in PARAMETERS.items()} == defaults
-    steering = [key for _, keys in module._STEPS.values() for key in keys]
-    assert sorted([*module._STEPS, *steering]) == sorted(PARAMETERS)
-    assert set(module._FUNCTIONS) == set(module._STEPS)
+    assert all((parameter.function is None) == bool(parameter.of) for parameter in PARAMETERS.values())
+    assert {parameter.of for parameter in PARAMETERS.values()} <= {"", *PARAMETERS}
     for name, parameter in PARAMETERS.items():
         assert parameter.name == name
         for bound in (parameter.low, parameter.high):
@@ -302,7 +299,7 @@ def test_a_single_pixel_can_be_perturbed():
 def test_an_array_can_be_perturbed_without_a_photo():
     pixels = scene().pixels
     np.testing.assert_array_equal(
-        add_noise(pixels, 9.0, 4), Perturbation(noise=9, seed=4).apply(scene()).pixels
+        sensor.noise(pixels, 9.0, 4), Perturbation(noise=9, seed=4).apply(scene()).pixels
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit.images import Photo
-from kit.images.properties import QUANTITIES, as_row, measure
+from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, middle, responses
 
 Vector = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ class InputStatistics:
     Attributes
     ----------
     rows
-        float64 (pictures, quantities): `Measures` in the order of `QUANTITIES`; NaN
+        float64 (pictures, quantities): measures in the order of `QUANTITIES`; NaN
         where there was nothing to measure. `KEPT` pictures at most. Read-only.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the
@@ -106,7 +106,7 @@ class InputStatistics:
 
 def measured_rows(photos: Sequence[Photo]) -> Vector:
     """Measure pictures: float64 (pictures, quantities), rounded as `InputStatistics` keeps them."""
-    return _rounded([as_row(measure(photo)) for photo in photos]).reshape(-1, len(QUANTITIES))
+    return _rounded([tuple(measure(photo).values()) for photo in photos]).reshape(-1, len(QUANTITIES))
 
 
 def measured_responses(photos: Sequence[Photo]) -> Vector:

@@ -1,6 +1,6 @@
 """Holding two engines of one network against each other, on inputs that are always the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,28 +42,6 @@ class Verification:
         # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
         verdict = "agrees with" if self.agrees else "differs from"
         return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
-
-
-def verify(
-    reference: Engine,
-    compiled: Engine,
-    head: str,
-    trials: Iterable[Float32],
-    photos: Sequence[Float32] = (),
-) -> Verification:
-    """Hold a compiled network against Keras on trial inputs and on photos.
-
-    Parameters
-    ----------
-    reference, compiled, head
-        As for `largest_difference`.
-    trials
-        What `trial_tensors` gives.
-    photos
-        Prepared photos, float32 (1, H, W, C) each.
-    """
-    difference = largest_difference(reference, compiled, head, (*trials, *photos))
-    return Verification(difference, len(photos), difference <= TOLERANCE)
 
 
 def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:

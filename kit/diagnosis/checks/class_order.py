@@ -11,6 +11,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
+from kit.classifier.trial import Truth, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
 
 Float32 = npt.NDArray[np.float32]
@@ -29,9 +30,7 @@ MOVED = 3
 """Classes, each with two pictures, that must have changed places to name an order without a rule."""
 
 
-def check_class_order(
-    probabilities: Float32, labels: Sequence[int | None], class_names: Sequence[str]
-) -> Finding | None:
+def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
     """Look for an order of the classes under which the answers are right.
 
     Parameters
@@ -48,10 +47,10 @@ def check_class_order(
     Finding or None
         Cause ``"class_order"``.
     """
-    places = [place for place, label in enumerate(labels) if label is not None]
+    places, indices = known(labels)
     if not places:
         return None
-    truth = np.array([labels[place] for place in places], dtype=np.intp)
+    truth = np.array(indices, dtype=np.intp)
     answers = probabilities[places].argmax(axis=1)
     right = float((answers == truth).mean())
     if right > 0.5:

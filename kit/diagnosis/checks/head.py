@@ -91,17 +91,13 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     away = float(np.abs(outputs.sum(axis=1) - 1).max())
     if away <= SUM_TOLERANCE:
         return None
-    two = outputs.shape[1] == 2
+    two, distance = outputs.shape[1] == 2, "largest distance of a picture's sum of outputs from 1"
     return Finding(
         "softmax_head",
         "named" if two else "possible",
         f"The head has one sigmoid for each of {outputs.shape[1]} outputs: they answer separate questions, "
         "and are no shares of 100 %.",
-        (
-            Evidence(
-                "largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True
-            ),
-        ),
+        (Evidence(distance, away, SUM_TOLERANCE, supports=True),),
         fix=Fix(
             "If exactly one class is right for each picture, end in a softmax and train the head again; "
             "else read each output by itself.",

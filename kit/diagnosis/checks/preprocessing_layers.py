@@ -21,6 +21,12 @@ Vector = npt.NDArray[np.float64]
 RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
 """Ranges that a network with its scaling inside may be fed with."""
 
+_CODE = {
+    "0..255": 'x = np.asarray(image, dtype="float32")  # 0..255, do not divide',
+    "0..1": 'x = np.asarray(image, dtype="float32") / 255',
+    "-1..1": 'x = np.asarray(image, dtype="float32") / 127.5 - 1',
+}
+
 LANDING_SPAN = (0.8, 6.0)
 """Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
 4.5 (ImageNet's mean and standard deviation); read 255 times too wide or too narrow they lie far outside."""
@@ -131,11 +137,7 @@ def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
         f"The network scales inside ({chain}) and expects {inside.expected}, but is fed with "
         f"{scaling_words(preprocessing.scaling)}.",
         evidence,
-        fix=Fix(
-            f"Feed {inside.expected}, and leave the rest to the network.",
-            _code(inside.expected),
-            fixed,
-        ),
+        fix=Fix(f"Feed {inside.expected}, and leave the rest to the network.", _CODE[inside.expected], fixed),
         equivalent=equivalent,
     )
 
@@ -231,14 +233,6 @@ def _words(layer: Layer) -> str:
             shown = f"1/{1 / scale:g}" if 0 < scale < 1 else f"{scale:g}"
             return f"Rescaling({shown}{f', offset={offset:g}' if offset else ''})"
     return layer.kind if not layer.constants else f"{layer.kind}({layer.constants[0]:g})"
-
-
-def _code(expected: str) -> str:
-    return {
-        "0..255": 'x = np.asarray(image, dtype="float32")  # 0..255, do not divide',
-        "0..1": 'x = np.asarray(image, dtype="float32") / 255',
-        "-1..1": 'x = np.asarray(image, dtype="float32") / 127.5 - 1',
-    }[expected]
 
 
 def _at(values: Vector) -> float:

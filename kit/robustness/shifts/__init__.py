@@ -4,17 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kit.classifier import Classifier, archive
+from kit.classifier import Classifier
 from kit.classifier.bundle.input_statistics import InputStatistics, measured_responses
 from kit.classifier.labels import class_indices
+from kit.classifier.trial import Truth
 from kit.images import Photo, Source
 from kit.robustness.shifts.attribution import Explanation, explanations
 from kit.robustness.shifts.gathering import Gathered, gather
 from kit.robustness.shifts.impact import Response, layer_distance, respond
-from kit.robustness.shifts.report import Finding, Shift
+from kit.robustness.shifts.report import QuantityShift, Shift
 from kit.robustness.shifts.two_sample import FEWEST, Difference, differences, domain_auroc
 
-__all__ = ["Difference", "Explanation", "Finding", "Response", "Shift", "findings", "shift"]
+__all__ = ["Difference", "Explanation", "QuantityShift", "Response", "Shift", "findings", "shift"]
 
 
 def shift(
@@ -66,7 +67,7 @@ def shift(
     found = findings(statistics, gathered.rows)
     layers = together = None
     if asked is not None and asked.preprocessing is not None and gathered.photos:
-        truth = None if labels is None else _truth(asked, labels, gathered)
+        truth = () if labels is None else _truth(asked, labels, gathered)
         found, together = _asked(found, asked, examples, gathered.photos, truth, progress=progress)
         layers = layer_distance(asked, gathered.photos)
     return Shift(
@@ -81,7 +82,7 @@ def shift(
     )
 
 
-def findings(statistics: InputStatistics, rows: Any) -> tuple[Finding, ...]:
+def findings(statistics: InputStatistics, rows: Any) -> tuple[QuantityShift, ...]:
     """Compare measures and rank the quantities; what `shift` does once everything is measured.
 
     Parameters
@@ -101,7 +102,7 @@ def findings(statistics: InputStatistics, rows: Any) -> tuple[Finding, ...]:
         compared, key=lambda name: (name not in unexplained, name not in differing, -_size(compared[name]))
     )
     return tuple(
-        Finding(
+        QuantityShift(
             name,
             "shifted"
             if name in causes or name in unexplained
@@ -126,14 +127,14 @@ def _statistics(training: Any, *, progress: bool) -> tuple[InputStatistics, tupl
     if isinstance(training, InputStatistics):
         return training, ()
     if isinstance(training, Classifier):
-        data = training.carried(archive.STATISTICS)
-        if data is None:
+        statistics = training.reference.properties
+        if statistics is None:
             raise ValueError(
                 f"Expected a classifier that carries statistics of its training pictures, received"
                 f" {training.name!r} without; save it with training=pictures, or give the pictures:"
                 " kit.shift(pictures, photos, classifier=classifier)"
             )
-        return InputStatistics.from_bytes(data), ()
+        return statistics, ()
     gathered = gather(training, "training pictures", progress=progress)
     if not gathered.photos:
         raise ValueError("Expected training pictures, received none that can be read; give a folder of them")
@@ -150,14 +151,14 @@ def _truth(
 
 
 def _asked(
-    found: Sequence[Finding],
+    found: Sequence[QuantityShift],
     classifier: Classifier,
     examples: Sequence[Photo],
     photos: Sequence[Photo],
-    labels: Sequence[int | None] | None,
+    labels: Truth,
     *,
     progress: bool,
-) -> tuple[tuple[Finding, ...], Response | None]:
+) -> tuple[tuple[QuantityShift, ...], Response | None]:
     """Return the findings with the classifier's response to each, and that to all of them at once."""
     from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
 
@@ -175,7 +176,7 @@ def _asked(
     ):
         # What was done to the training pictures cannot be done to them again.
         training = bool(examples) and not any(one.opposite for one in explained)
-        chosen, truth = (examples, None) if training else (photos, labels)
+        chosen, truth = (examples, ()) if training else (photos, labels)
         responses.append(respond(classifier, explained, chosen, truth, training=training))
     each = iter(responses)
     answered = tuple(one if one.explanation is None else replace(one, response=next(each)) for one in found)

@@ -12,7 +12,7 @@ Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Nearest:
     """One alteration, or two, where they come nearest to a movement.
 
     Attributes
@@ -50,20 +50,20 @@ def distances(misses: Vector, inverse: Vector) -> Vector:
     return squared
 
 
-def nearest_one(tried: Sequence[Path], movement: Vector, inverse: Vector) -> Step | None:
+def nearest_one(tried: Sequence[Path], movement: Vector, inverse: Vector) -> Nearest | None:
     """Return the nearest point of all paths; None without paths."""
-    steps = []
+    found = []
     for path in tried:
         left = distances(movement - path.moved, inverse)
         place = int(left.argmin())
         nearest = float(left[place])
-        steps.append(Step((path,), (place,), nearest, path.moved[place], (nearest,)))
-    return min(steps, key=lambda step: step.distance, default=None)
+        found.append(Nearest((path,), (place,), nearest, path.moved[place], (nearest,)))
+    return min(found, key=lambda one: one.distance, default=None)
 
 
 def nearest_two(
     first: Sequence[Path], second: Sequence[Path], movement: Vector, base: Vector, inverse: Vector
-) -> Step | None:
+) -> Nearest | None:
     """Return the nearest pair of points on a path of each list, about two quantities; None without any.
 
     Parameters
@@ -77,7 +77,7 @@ def nearest_two(
     inverse
         float64 (names, names): inverse covariance.
     """
-    best: Step | None = None
+    best: Nearest | None = None
     tried: set[frozenset[int]] = set()
     for one in first:
         for other in second:
@@ -94,5 +94,5 @@ def nearest_two(
             if best is None or left[places] < best.distance:
                 chosen = (one.moved[places[0]], other.moved[places[1]])
                 alone = tuple(float(distances(movement - each, inverse)) for each in chosen)
-                best = Step((one, other), places, float(left[places]), moved[places], alone)
+                best = Nearest((one, other), places, float(left[places]), moved[places], alone)
     return best

@@ -27,13 +27,13 @@ _TREATED = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class QuantityShift:
     """What is said about one quantity.
 
     Attributes
     ----------
     quantity
-        Field of `kit.images.properties.Measures`.
+        Key of `kit.images.properties.QUANTITIES`.
     verdict
         ``"shifted"``, ``"follows"`` (differs, but only as another shift makes it), ``"unchanged"``, or
         ``"cannot_tell"`` (too few pictures in which it can be measured).
@@ -89,7 +89,7 @@ class Shift:
         classifier, and where only some of them can be undone.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[QuantityShift, ...]
     training: int
     photos: int
     auroc: tuple[float, float, float] = (np.nan, np.nan, np.nan)
@@ -99,7 +99,7 @@ class Shift:
     together: Response | None = None
 
     @property
-    def shifted(self) -> tuple[Finding, ...]:
+    def shifted(self) -> tuple[QuantityShift, ...]:
         """The findings with this verdict, the most important first."""
         return tuple(finding for finding in self.findings if finding.verdict == "shifted")
 
@@ -206,7 +206,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
+def _cells(finding: QuantityShift) -> tuple[str, ...]:
     one, quantity = finding.difference, QUANTITIES[finding.quantity]
     return (
         quantity.label,
@@ -220,7 +220,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     )
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: QuantityShift) -> str:
     label, _, training, photos, delta, bounds, chance, summary = _cells(finding)
     return f"{label:16}{training:>10}{photos:>10}{delta:>8}  {bounds:16}{chance:>8}  {summary}"
 
@@ -241,7 +241,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: QuantityShift) -> dict[str, Any]:
     explanation = finding.explanation
     return {
         "quantity": finding.quantity,

@@ -1,6 +1,6 @@
 """Two sets of measures held against each other: test, effect size with interval, domain classifier."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ class Difference:
     Attributes
     ----------
     quantity
-        Field of `kit.images.properties.Measures`.
+        Key of `kit.images.properties.QUANTITIES`.
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
     delta
@@ -78,10 +78,7 @@ def differences(training: Vector, photos: Vector) -> tuple[Difference, ...]:
         numbers = (np.nan,) * 4 if few else _ranked(_steps(name, ours), _steps(name, theirs))
         found.append(Difference(name, first, second, *numbers))
     adjusted = holm([difference.p_value for difference in found])
-    return tuple(
-        Difference(one.quantity, one.training, one.photos, one.delta, one.low, one.high, p_value)
-        for one, p_value in zip(found, adjusted, strict=True)
-    )
+    return tuple(replace(one, p_value=value) for one, value in zip(found, adjusted, strict=True))
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -10,13 +10,13 @@ from ai_edge_litert.interpreter import Interpreter
 from kit.classifier import archive
 from kit.classifier.runtime.conversion import (
     ConversionError,
-    check_model,
     compile_lite,
     convert,
     describe,
-    load_keras,
 )
-from kit.classifier.runtime.engine import KerasEngine, LiteEngine
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier.runtime.keras_models import check_model, load_keras
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -207,8 +207,8 @@ def test_where_keras_is_not_loaded_it_stays_so(plain_file, tmp_path):
         "import sys\n"
         "from pathlib import Path\n"
         "from kit import Classifier\n"
-        "from kit.classifier.bundle import cache\n"
-        "cache.folder = lambda: Path(sys.argv[2])\n"
+        "from kit.classifier.bundle import loading\n"
+        "loading.cache_folder = lambda: Path(sys.argv[2])\n"
         "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
         "print(first, first.notes == second.notes, 'keras' in sys.modules, 'tensorflow' in sys.modules)\n"
     )

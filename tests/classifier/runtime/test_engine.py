@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.engine import KerasEngine, Lanes, LiteEngine
+from kit.classifier.runtime.engine import Lanes, LiteEngine
+from kit.classifier.runtime.keras_engine import KerasEngine
 from tests import networks
 
 

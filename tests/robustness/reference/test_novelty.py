@@ -11,12 +11,13 @@ from sklearn.metrics import roc_auc_score
 
 import kit
 from kit import samples
-from kit.classifier import archive
-from kit.classifier.activations.intermediate import Inside
+from kit.classifier.activations.intermediate import IntermediateOutputs
 from kit.classifier.runtime.engine import LiteEngine
-from kit.diagnosis.out_of_distribution import _profile_chances, out_of_distribution
+from kit.diagnosis.out_of_distribution import out_of_distribution
 from kit.robustness.reference.activation_distance import distances
-from kit.robustness.reference.novelty_scores import combined, energy, fit_features, statistics
+from kit.robustness.reference.gaussian import Gaussian
+from kit.robustness.reference.novelty import profile_novelty
+from kit.robustness.reference.novelty_scores import combined, energy, statistics
 from kit.samples import outliers
 from tests import networks
 
@@ -83,21 +84,21 @@ def test_energy_is_minus_the_logarithm_of_summed_exponentials():
     assert energy(logits)[0] == pytest.approx(-np.log(2))
 
 
-def test_probability_and_batchnorm_are_those_of_the_classifier_and_its_taps(classifier, novelty, clothes):
+def test_probability_and_batchnorm_are_those_of_the_classifier(classifier, novelty, clothes):
     few = clothes[1][:5]
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
-    moments = LiteEngine(classifier.taps.compiled, threads=1).predict(tensors).astype(np.float64)
+    moments = LiteEngine(classifier.first_layers.compiled, threads=1).predict(tensors).astype(np.float64)
     scores = novelty.scores(few)
     np.testing.assert_allclose(
         scores["probability"], 1 - classifier.probabilities(few).max(axis=1), atol=1e-6
     )
-    np.testing.assert_allclose(scores["batchnorm"], distances(moments, classifier.taps).mean(axis=1))
+    np.testing.assert_allclose(scores["batchnorm"], distances(moments, classifier.first_layers).mean(axis=1))
 
 
 def test_statistics_are_signed_square_roots_of_means_and_deviations():
     rows = [np.array([row], np.float32) for row in ([4, -9], [1, 16])]
-    inside = Inside(np.zeros((1, 2), np.float32), None, *rows)
-    np.testing.assert_array_equal(statistics(inside), [[2, -3, 1, 4]])
+    found = IntermediateOutputs(np.zeros((1, 2), np.float32), None, *rows)
+    np.testing.assert_array_equal(statistics(found), [[2, -3, 1, 4]])
 
 
 def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
@@ -111,7 +112,7 @@ def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
     inverse = np.linalg.inv(covariance + 1e-3 * np.trace(covariance) / 3 * np.eye(3))
     places = random.normal(size=(6, 3))
 
-    received = fit_features(values, classes).distances(places)
+    received = Gaussian.of_classes(values, classes).distances(places)
 
     expected = [min(mahalanobis(place, mean, inverse) for mean in means) ** 2 for place in places]
     np.testing.assert_allclose(received, expected, rtol=1e-5)
@@ -119,19 +120,19 @@ def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
 
 def test_with_few_pictures_each_statistic_is_weighed_by_itself():
     values = np.array([[0.0, 0.0], [2.0, 20.0]]).repeat(9, axis=0)
-    features = fit_features(values, np.arange(18) % 2)
+    features = Gaussian.of_classes(values, np.arange(18) % 2)
     # Variances 1 and 100; a thousandth of their mean is added to both.
     expected = 4 / (1 + 0.0505) + 400 / (100 + 0.0505)
     np.testing.assert_allclose(features.distances(np.array([[3.0, 30.0]])), [expected], rtol=1e-6)
-    assert features.whitening.shape == (2,)
+    assert features.packed()["whitening"].shape == (2,)
     assert features.means.shape == (1, 2)
 
 
 def test_a_covariance_needs_ten_pictures_a_statistic_and_a_class_ten_of_its_own():
     values = np.random.default_rng(0).normal(size=(40, 2))
     for count, second, whitening, means in [(19, 9, 2, 1), (20, 10, 3, 2), (40, 9, 3, 1), (40, 10, 3, 2)]:
-        features = fit_features(values[:count], (np.arange(count) < second).astype(int))
-        assert (features.whitening.size, len(features.means)) == (whitening, means)
+        features = Gaussian.of_classes(values[:count], (np.arange(count) < second).astype(int))
+        assert (features.packed()["whitening"].size, len(features.means)) == (whitening, means)
 
 
 def test_each_class_has_a_mean_of_its_own(novelty):
@@ -249,17 +250,21 @@ def test_the_fit_travels_with_the_file(novelty, clothes, tmp_path):
     assert restored.thresholds == novelty.thresholds
     for name, values in novelty.scores(clothes[1][:9]).items():
         np.testing.assert_array_equal(restored.scores(clothes[1][:9])[name], values)
-    assert len(carrying.carried(archive.NOVELTY)) < 100_000
+    assert len(carrying.reference.novelty) < 100_000
 
 
 def test_a_classifier_without_one_has_none(classifier):
     assert kit.novelty_of(classifier) is None
 
 
+def carrying(classifier, data):
+    return classifier.with_reference(classifier.reference.with_novelty(data))
+
+
 def test_damaged_bytes_are_none(classifier, novelty):
     data = novelty.to_bytes()
     for damaged in (b"", b"PK", data[:200], data[:5000] + b"\0" * 20 + data[5020:]):
-        assert kit.novelty_of(classifier.carrying(archive.NOVELTY, damaged)) is None
+        assert kit.novelty_of(carrying(classifier, damaged)) is None
         with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it anew$"):
             kit.Novelty.from_bytes(damaged, classifier)
 
@@ -279,7 +284,7 @@ def test_bytes_that_do_not_fit_together_are_refused(classifier):
 
 def test_the_fit_of_another_network_is_refused(novelty):
     photographs = samples.classifier("efficientnet_lite0")
-    assert kit.novelty_of(photographs.carrying(archive.NOVELTY, novelty.to_bytes())) is None
+    assert kit.novelty_of(carrying(photographs, novelty.to_bytes())) is None
 
 
 def test_a_novelty_says_what_it_knows(novelty):
@@ -358,21 +363,26 @@ def test_as_many_pictures_as_chance_allows_are_no_evidence(found):
 
 
 def test_chances_by_the_profile_are_shares_of_its_pictures(classifier):
-    held = distances(np.asarray(classifier.taps.profile), classifier.taps).mean(axis=-1)
+    layers = classifier.first_layers
+    held = distances(layers.profile, layers).mean(axis=-1).astype(np.float32)
     count = len(held)
-    received = _profile_chances(classifier.taps, np.array([0, np.median(held), held.max(), held.max() + 1]))
-    share = (1 + (held >= np.median(held)).sum()) / (1 + count)
+    middle = np.median(held)
+    received = profile_novelty(classifier).chances([0, middle, held.max(), held.max() + 1])
+    share = (1 + (held >= middle).sum()) / (1 + count)
     np.testing.assert_allclose(received, [1, share, 2 / (1 + count), 1 / (1 + count)])
 
 
 def test_a_profile_of_few_pictures_tells_nothing(classifier):
+    def profiled(profile):
+        layers = replace(classifier.first_layers, profile=profile)
+        return classifier.with_reference(classifier.reference.with_first_layers(layers))
+
+    profile = classifier.first_layers.profile
     for count, told in ((18, False), (19, True)):
-        short = replace(classifier.taps, profile=classifier.taps.profile[:count])
-        finding = out_of_distribution(classifier._with(_taps=short, _tapped=True), outliers("noise")[0])
+        finding = out_of_distribution(profiled(profile[:count]), outliers("noise")[0])
         assert bool(finding.evidence) is told
     # However many there are, light and texture alone name no cause.
-    long = replace(classifier.taps, profile=np.concatenate([classifier.taps.profile] * 10))
-    finding = out_of_distribution(classifier._with(_taps=long, _tapped=True), outliers("noise")[0])
+    finding = out_of_distribution(profiled(np.concatenate([profile] * 10)), outliers("noise")[0])
     assert (finding.verdict, finding.evidence[1].supports) == ("possible", True)
 
 
