@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from kit import Classifier, samples
+from kit import Classifier, fit_novelty, samples
 from kit._launch import VARIABLES
 from tests import networks
 
@@ -55,6 +55,40 @@ def clothes():
 @pytest.fixture(scope="session")
 def clothes_labels():
     return samples.labels("fashion_mnist")
+
+
+@pytest.fixture(scope="session")
+def sixteen(clothes):
+    return clothes[200:216]
+
+
+@pytest.fixture(scope="session")
+def truth(clothes_labels):
+    """The classes of `sixteen`."""
+    return clothes_labels[200:216]
+
+
+@pytest.fixture(scope="session")
+def no_batchnorm():
+    """As `fashion`, without batch normalization: what it knows of its training pictures is a profile."""
+    return samples.classifier("fashion_mnist_no_batchnorm")
+
+
+@pytest.fixture(scope="session")
+def held_back(clothes):
+    """Those of the clothes that set the thresholds of `novelty`; `others` has the rest."""
+    return clothes[:1000]
+
+
+@pytest.fixture(scope="session")
+def others(clothes):
+    return clothes[1000:]
+
+
+@pytest.fixture(scope="session")
+def novelty(fashion, held_back):
+    """What `fashion` knows of ordinary pictures."""
+    return fit_novelty(fashion, list(samples.fashion_mnist_arrays("train")[0]), held_back)
 
 
 @pytest.fixture(scope="session")

@@ -49,11 +49,6 @@ def on_white():
     return next(photo for photo in kit.samples.photos("special") if photo.name == "alpha.webp")
 
 
-@pytest.fixture(scope="module")
-def clothes(clothes):
-    return clothes[200:216]
-
-
 @pytest.mark.parametrize("fault", STRONG)
 def test_a_fault_in_the_pipeline_is_named_from_one_photograph_without_a_label(fault):
     classifier = with_faults("efficientnet_lite0", fault)
@@ -111,11 +106,11 @@ def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix(pair):
     ],
     ids="+".join,
 )
-def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, clothes):
+def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, sixteen):
     right = with_faults(name).preprocessing
-    diagnosis = kit.diagnose(with_faults(name, *pair), clothes)
+    diagnosis = kit.diagnose(with_faults(name, *pair), sixteen)
     assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
-    np.testing.assert_allclose(diagnosis.fix().apply(clothes[0]), right.apply(clothes[0]), atol=1e-6)
+    np.testing.assert_allclose(diagnosis.fix().apply(sixteen[0]), right.apply(sixteen[0]), atol=1e-6)
 
 
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
@@ -160,28 +155,28 @@ def test_its_faults_are_named_from_one_photograph(by_profile, fault):
 @pytest.mark.parametrize(
     "fault", ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"]
 )
-def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, clothes):
-    diagnosis = kit.diagnose(with_faults(name, fault), clothes)
+def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, sixteen):
+    diagnosis = kit.diagnose(with_faults(name, fault), sixteen)
     assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
-def test_a_healthy_small_network_comes_out_clean(name, clothes):
-    assert kit.diagnose(with_faults(name), clothes).verdict == "clean"
+def test_a_healthy_small_network_comes_out_clean(name, sixteen):
+    assert kit.diagnose(with_faults(name), sixteen).verdict == "clean"
 
 
-def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(clothes):
+def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(sixteen):
     truth = kit.samples.labels("fashion_mnist")[200:216]
     moved = [(label + 1) % 10 for label in truth]
-    diagnosis = kit.diagnose(with_faults("fashion_mnist"), clothes, moved)
+    diagnosis = kit.diagnose(with_faults("fashion_mnist"), sixteen, moved)
     assert diagnosis.best.cause == "class_order"
     assert {one.cause for one in diagnosis.findings if one.verdict == "named"} == {"class_order"}
 
 
-def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
+def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
     classifier = unprofiled(classifier)
-    diagnosis = kit.diagnose(classifier, clothes)
+    diagnosis = kit.diagnose(classifier, sixteen)
     assert diagnosis.verdict == "cannot_tell"
     assert "pass reference= or labels=" in diagnosis.notes[0]
 
@@ -193,46 +188,46 @@ def by_labels():
     return unprofiled(classifier)
 
 
-def test_one_label_that_is_missed_names_no_cause(by_labels, clothes):
+def test_one_label_that_is_missed_names_no_cause(by_labels, sixteen):
     for label in range(10):
-        diagnosis = kit.diagnose(by_labels, clothes[0], [label])
+        diagnosis = kit.diagnose(by_labels, sixteen[0], [label])
         assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")
         assert "labels are all there is to judge by" in diagnosis.notes[0]
 
 
-def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, clothes):
-    answers = by_labels.probabilities(clothes).argmax(axis=1).tolist()
+def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, sixteen):
+    answers = by_labels.probabilities(sixteen).argmax(axis=1).tolist()
     # One of ten classes is met by guessing in 10 %, two in 1 % of cases.
-    assert kit.diagnose(by_labels, clothes[:1], answers[:1]).verdict == "cannot_tell"
-    assert kit.diagnose(by_labels, clothes[:2], answers[:2]).verdict == "clean"
+    assert kit.diagnose(by_labels, sixteen[:1], answers[:1]).verdict == "cannot_tell"
+    assert kit.diagnose(by_labels, sixteen[:2], answers[:2]).verdict == "clean"
 
 
-def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, clothes):
+def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, sixteen):
     truth = kit.samples.labels("fashion_mnist")[200:216]
     broken = by_labels.using(kit.faults.CATALOGUE["inverted"].apply(by_labels.preprocessing))
-    right = broken.probabilities(clothes).argmax(axis=1) == truth
+    right = broken.probabilities(sixteen).argmax(axis=1) == truth
     regained = [place for place in range(16) if not right[place]][:8]
     few, more = regained[:5], regained
-    assert kit.diagnose(broken, [clothes[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
-    diagnosis = kit.diagnose(broken, [clothes[i] for i in more], [truth[i] for i in more])
+    assert kit.diagnose(broken, [sixteen[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
+    diagnosis = kit.diagnose(broken, [sixteen[i] for i in more], [truth[i] for i in more])
     assert diagnosis.best.cause == "inverted_polarity"
     assert "The labels are met when this is changed" in diagnosis.best.summary
 
 
 @pytest.mark.parametrize("given", ["fashion_mnist.keras", None])
-def test_what_is_no_classifier_is_refused_in_one_line(given, clothes):
+def test_what_is_no_classifier_is_refused_in_one_line(given, sixteen):
     with pytest.raises(TypeError, match=r"Expected a Classifier, received .*; see kit\.Classifier\.load"):
-        kit.diagnose(given, clothes)
+        kit.diagnose(given, sixteen)
 
 
-def test_a_reference_takes_the_place_of_statistics(clothes):
+def test_a_reference_takes_the_place_of_statistics(sixteen):
     healthy = with_faults("fashion_mnist_no_batchnorm")
     training = np.concatenate(
         [healthy.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[500:540]]
     )
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
     classifier = unprofiled(classifier)
-    assert kit.diagnose(classifier, clothes, reference=training).best.cause == "inverted_polarity"
+    assert kit.diagnose(classifier, sixteen, reference=training).best.cause == "inverted_polarity"
 
 
 def test_the_answer_is_the_same_every_time():

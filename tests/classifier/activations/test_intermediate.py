@@ -24,33 +24,33 @@ def softmax(logits):
 
 
 @pytest.fixture(scope="module")
-def clothes(fashion, clothes):
+def tensors(fashion, clothes):
     return np.concatenate([fashion.tensor(photo) for photo in clothes[:16]])
 
 
 @pytest.fixture(scope="module")
-def inside(clothes):
+def inside(tensors):
     layers = reveal(samples.classifier("fashion_mnist").compiled)
     assert layers.widths == (16, 24, 40)
-    return layers.parts(LiteEngine(layers.compiled, threads=1).predict(clothes))
+    return layers.parts(LiteEngine(layers.compiled, threads=1).predict(tensors))
 
 
-def test_outputs_are_those_of_the_network_as_it_was(inside, clothes):
+def test_outputs_are_those_of_the_network_as_it_was(inside, tensors):
     classifier = samples.classifier("fashion_mnist")
-    np.testing.assert_array_equal(inside.outputs, classifier.predict_tensors(clothes))
+    np.testing.assert_array_equal(inside.outputs, classifier.predict_tensors(tensors))
 
 
-def test_logits_are_those_of_keras(inside, clothes):
+def test_logits_are_those_of_keras(inside, tensors):
     model = samples.classifier("fashion_mnist").model
     kernel, bias = model.get_layer("classes").get_weights()
-    expected = np.asarray(at(model, "average")(clothes)) @ kernel + bias
+    expected = np.asarray(at(model, "average")(tensors)) @ kernel + bias
     assert expected.max() > 5
     np.testing.assert_allclose(inside.logits, expected, rtol=0, atol=TOLERANCE)
 
 
-def test_means_and_deviations_are_those_of_the_last_layer_of_each_stage(inside, clothes):
+def test_means_and_deviations_are_those_of_the_last_layer_of_each_stage(inside, tensors):
     model = samples.classifier("fashion_mnist").model
-    stages = [np.asarray(at(model, name)(clothes)) for name in ("relu0b", "relu1b", "relu2b")]
+    stages = [np.asarray(at(model, name)(tensors)) for name in ("relu0b", "relu1b", "relu2b")]
     means = np.concatenate([stage.mean(axis=(1, 2)) for stage in stages], axis=1)
     deviations = np.concatenate([stage.std(axis=(1, 2)) for stage in stages], axis=1)
     np.testing.assert_allclose(inside.means, means, rtol=0, atol=TOLERANCE)

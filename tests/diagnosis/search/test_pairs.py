@@ -10,19 +10,19 @@ from kit.diagnosis.search.verdict import verdict
 
 
 @pytest.fixture(scope="module")
-def in_use(classifier):
+def in_use(no_batchnorm):
     """Not scaled, and inverted besides."""
     faults = kit.faults.CATALOGUE
-    return faults["inverted"].apply(faults["missing_scaling"].apply(classifier.preprocessing))
+    return faults["inverted"].apply(faults["missing_scaling"].apply(no_batchnorm.preprocessing))
 
 
-def test_what_hides_each_other_is_named_together_with_one_fix(classifier, evaluator, clothes, in_use):
-    grounds = Grounds.of(evaluator, in_use, clothes)
+def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, evaluator, sixteen, in_use):
+    grounds = Grounds.of(evaluator, in_use, sixteen)
     ranked = grounds.scores(in_use)
     assert verdict(grounds, ranked, in_use) == "possible"  # alone, it leaves the pictures outside the profile
     findings, right = together(grounds, in_use, ranked)
     assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
-    assert right == classifier.preprocessing
+    assert right == no_batchnorm.preprocessing
     gain, alone = findings[0].evidence
     assert gain.value >= gain.threshold == 2 * grounds.needed
     assert alone.value == ranked[0].gain
@@ -30,11 +30,11 @@ def test_what_hides_each_other_is_named_together_with_one_fix(classifier, evalua
         assert (one.verdict, one.fix.preprocessing, one.cost) == ("named", right, findings[0].cost)
 
 
-def test_a_healthy_pipeline_has_no_pair(classifier, evaluator, clothes):
-    grounds = Grounds.of(evaluator, classifier.preprocessing, clothes)
-    assert together(grounds, classifier.preprocessing, grounds.scores(classifier.preprocessing)) is None
+def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
+    grounds = Grounds.of(evaluator, no_batchnorm.preprocessing, sixteen)
+    assert together(grounds, no_batchnorm.preprocessing, grounds.scores(no_batchnorm.preprocessing)) is None
 
 
-def test_labels_alone_are_too_little_for_a_pair(classifier, clothes, truth, in_use):
-    grounds = Grounds.of(Evaluator(classifier), in_use, clothes, truth)
+def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
+    grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
     assert together(grounds, in_use, grounds.scores(in_use)) is None

@@ -58,8 +58,8 @@ def test_saving_again_is_what_pillow_saves(table):
 
 
 def test_what_changes_no_tensor_is_no_row():
-    clothes = kit.samples.classifier("fashion_mnist")
-    rows = sensitivities(Evaluator(clothes), clothes.preprocessing, kit.samples.photos("fashion_mnist")[:2])
+    sixteen = kit.samples.classifier("fashion_mnist")
+    rows = sensitivities(Evaluator(sixteen), sixteen.preprocessing, kit.samples.photos("fashion_mnist")[:2])
     # 28 x 28 into 28 x 28: no filter and no fit matters; grey has no colour to halve.
     assert [row.name for row in rows] == ["crop_fraction", "decoder"]
     assert rows[1].variants == ("every value up to one level off", "saved again as JPEG, quality 90, 4:2:0")

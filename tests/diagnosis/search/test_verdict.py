@@ -24,26 +24,26 @@ from kit.diagnosis.search.verdict import (
 
 
 @pytest.fixture(scope="module")
-def in_use(classifier):
+def in_use(no_batchnorm):
     """Inverted by mistake."""
-    return classifier.preprocessing.replace(invert=not classifier.preprocessing.invert)
+    return no_batchnorm.preprocessing.replace(invert=not no_batchnorm.preprocessing.invert)
 
 
 @pytest.fixture(scope="module")
-def probed(evaluator, clothes):
+def probed(evaluator, sixteen):
     """Judged by the probes, where a cause is named from 0.2 nats on and mentioned from 0.1."""
-    return Grounds(evaluator, clothes, (), photographic=True)
+    return Grounds(evaluator, sixteen, (), photographic=True)
 
 
 @pytest.fixture(scope="module")
-def profiled(evaluator, clothes, truth):
-    return Grounds(evaluator, clothes, truth, photographic=False)
+def profiled(evaluator, sixteen, truth):
+    return Grounds(evaluator, sixteen, truth, photographic=False)
 
 
 @pytest.fixture(scope="module")
-def labelled(classifier, clothes, truth):
+def labelled(no_batchnorm, sixteen, truth):
     """Nothing is known but labels."""
-    return Grounds(Evaluator(classifier), clothes, truth, photographic=False)
+    return Grounds(Evaluator(no_batchnorm), sixteen, truth, photographic=False)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +86,12 @@ def test_the_users_pictures_name_a_cause_by_what_their_number_needs(profiled, fo
     assert thresholds(profiled, score) == (profiled.needed, 0.6 * profiled.needed)
 
 
-def test_nothing_is_named_that_leaves_the_pictures_outside_the_profile(profiled, classifier, in_use, found):
+def test_nothing_is_named_that_leaves_the_pictures_outside_the_profile(profiled, no_batchnorm, in_use, found):
     best, worse = (
         Score(found["polarity"], 9.0),
         Score(found["thumbnail"] if "thumbnail" in found else found["scaling"], 9.0),
     )
-    assert found["polarity"].preprocessing == classifier.preprocessing
+    assert found["polarity"].preprocessing == no_batchnorm.preprocessing
     assert within_profile(profiled, best)
     assert verdict(profiled, [best], in_use) == "named"
     assert not within_profile(profiled, worse)
@@ -100,18 +100,18 @@ def test_nothing_is_named_that_leaves_the_pictures_outside_the_profile(profiled,
 
 
 def test_labels_alone_name_a_cause_from_six_more_that_are_met(
-    labelled, classifier, clothes, truth, in_use, found
+    labelled, no_batchnorm, sixteen, truth, in_use, found
 ):
     best = Score(found["polarity"], 9.0)
     answers = [
-        classifier.probabilities(clothes, preprocessing=each).argmax(axis=1)
-        for each in (in_use, classifier.preprocessing)
+        no_batchnorm.probabilities(sixteen, preprocessing=each).argmax(axis=1)
+        for each in (in_use, no_batchnorm.preprocessing)
     ]
     before, after = (int(np.sum(one == np.array(truth))) for one in answers)
     regained = labels_regained(labelled, best, in_use)
     assert (regained.value, regained.threshold, regained.supports) == (after - before, 6, True)
     assert verdict(labelled, [best], in_use) == "named"
-    few = Grounds(labelled.evaluator, clothes[:4], truth[:4], photographic=False)
+    few = Grounds(labelled.evaluator, sixteen[:4], truth[:4], photographic=False)
     assert labels_regained(few, best, in_use).supports is False
     assert verdict(few, [best], in_use) == "possible"
 
@@ -120,14 +120,14 @@ def test_labels_have_no_say_beside_statistics(profiled, in_use, found):
     assert labels_regained(profiled, Score(found["polarity"], 1.0), in_use) is None
 
 
-def test_what_comes_to_the_same_is_no_other_cause(profiled, classifier):
-    used = classifier.preprocessing.replace(scaling="0..255")
+def test_what_comes_to_the_same_is_no_other_cause(profiled, no_batchnorm):
+    used = no_batchnorm.preprocessing.replace(scaling="0..255")
     by_scaling = {
         candidate.preprocessing.scaling: candidate
         for candidate in candidates(used)
         if candidate.step == "scaling"
     }
-    right = by_scaling[classifier.preprocessing.scaling]
+    right = by_scaling[no_batchnorm.preprocessing.scaling]
     polarity = next(candidate for candidate in candidates(used) if candidate.step == "polarity")
     same = Score(right, 0.95)
     best, other = Score(right, 1.0), Score(polarity, 0.5)
@@ -144,15 +144,15 @@ def test_what_is_in_use_explains_as_well_up_to_a_tenth_of_a_nat(found):
     assert not explains_as_well(scores(found, 0.11))
 
 
-def test_a_finding_tells_lead_cost_and_fix(profiled, classifier, clothes, in_use, found):
+def test_a_finding_tells_lead_cost_and_fix(profiled, no_batchnorm, sixteen, in_use, found):
     ranked = scores(found, 2.0, 0.5)
     told = finding(profiled, ranked, "named", in_use)
     assert (told.cause, told.verdict) == ("inverted_polarity", "named")
     lead = next(part for part in told.evidence if part.text.startswith("lead over the next cause"))
     assert (lead.value, lead.threshold, lead.supports) == (1.5, 0.1, True)
-    assert told.fix.preprocessing == classifier.preprocessing
+    assert told.fix.preprocessing == no_batchnorm.preprocessing
     answers = [
-        classifier.probabilities(clothes, preprocessing=p).argmax(axis=1)
+        no_batchnorm.probabilities(sixteen, preprocessing=p).argmax(axis=1)
         for p in (in_use, told.fix.preprocessing)
     ]
     assert told.cost == np.mean(answers[0] != answers[1])

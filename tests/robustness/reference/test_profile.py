@@ -15,7 +15,7 @@ from kit.robustness.reference.profile import Profile
 
 
 @pytest.fixture(scope="module")
-def clothes(clothes):
+def hundred(clothes):
     return clothes[:100]
 
 
@@ -79,17 +79,17 @@ def test_a_profile_that_is_too_short_is_refused(pictures):
         Profile.of(FirstLayers(b"", (1,), profile=profile))
 
 
-def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, clothes):
+def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, hundred):
     known = evaluator.ordinary
-    logs = np.log(away(evaluator, clothes))
+    logs = np.log(away(evaluator, hundred))
     assert logs.mean() == pytest.approx(known.typical, abs=3 * known.scatter / np.sqrt(50))
     assert 0.8 < (np.exp(logs) <= known.limit).mean() < 0.98
 
 
-def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(evaluator, clothes):
-    better = away(evaluator, clothes) < away(evaluator, clothes, layout="transposed")
+def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(evaluator, hundred):
+    better = away(evaluator, hundred) < away(evaluator, hundred, layout="transposed")
     upright, aside = (
-        evaluator.moments(clothes, evaluator.classifier.preprocessing.replace(layout=layout))
+        evaluator.moments(hundred, evaluator.classifier.preprocessing.replace(layout=layout))
         for layout in ("channels_last", "transposed")
     )
     layers = evaluator.first_layers
@@ -98,13 +98,13 @@ def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tel
     assert alone.mean() < 0.7
 
 
-def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, clothes):
+def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
-    assert away(evaluator, clothes, scaling=scaled_twice).min() > 4 * evaluator.ordinary.limit
+    assert away(evaluator, hundred, scaling=scaled_twice).min() > 4 * evaluator.ordinary.limit
 
 
-def test_a_profile_of_an_earlier_version_knows_no_features(evaluator, clothes):
+def test_a_profile_of_an_earlier_version_knows_no_features(evaluator, hundred):
     earlier = Evaluator(evaluator.classifier, replace(evaluator.first_layers, features=None))
-    assert earlier.features(clothes, evaluator.classifier.preprocessing) is None
+    assert earlier.features(hundred, evaluator.classifier.preprocessing) is None
     assert len(earlier.ordinary.gaussian.centre) == len(evaluator.ordinary.gaussian.centre) - 16
-    assert 0.8 < (away(earlier, clothes) <= earlier.ordinary.limit).mean() < 0.98
+    assert 0.8 < (away(earlier, hundred) <= earlier.ordinary.limit).mean() < 0.98
