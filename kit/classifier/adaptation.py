@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit._checking import number
 from kit.classifier import Classifier, check_first
 from kit.classifier.activations.from_keras import leaves
@@ -17,8 +17,6 @@ from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import check_shape
 from kit.images import Photo, Pictures, as_photos
-
-Float32 = npt.NDArray[np.float32]
 
 FEW = 16
 """Pictures, those of the prior included, that the statistics should stand on; or one a class if more."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit._checking import number
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
@@ -27,8 +28,6 @@ from kit.classifier.runtime.shapes import check_preprocessing, check_shape, size
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
@@ -335,7 +334,7 @@ class Classifier:
             raise ValueError(f"Expected a temperature above 0, received {temperature!r}")
         return self._with(temperature=value)
 
-    def calibrated(self, rows: npt.NDArray[np.float32]) -> Float32:
+    def calibrated(self, rows: Float32) -> Float32:
         """Return probabilities with the logits behind them divided by the classifier's temperature.
 
         Parameters

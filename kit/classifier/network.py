@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.bundle.loading import restore_first_layers, unchanged
@@ -20,8 +20,6 @@ from kit.classifier.runtime.heads import probabilities
 from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.classifier.runtime.shapes import check_preprocessing
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 
 class Network:

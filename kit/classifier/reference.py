@@ -10,16 +10,14 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.classifier.network import Network
 from kit.classifier.runtime.engine import Shape
 from kit.images import Photo
-
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Float32, Int64, Pixels
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
 from kit.classifier.runtime.keras_models import import_keras
@@ -18,10 +19,7 @@ from kit.classifier.runtime.shapes import tensor_shape
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
-
-Augment = Callable[[UInt8, np.random.Generator], UInt8]
+Augment = Callable[[Pixels, np.random.Generator], Pixels]
 """As `kit.perturbation.augmentation.Augmentation`: changes uint8 pictures (N, H, W, 3), keeps the shape."""
 
 BATCH = 64
@@ -239,9 +237,7 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     return learner
 
 
-def _pass(
-    learner: Any, tensors: Float32, labels: npt.NDArray[np.int64], order: npt.NDArray[np.int64]
-) -> float:
+def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
     """Train on every whole step of an epoch; return the mean loss."""
     steps = _steps(len(order))
     whole = order[: steps * min(BATCH, len(order))]
@@ -279,7 +275,7 @@ def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
     return shape
 
 
-def _checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> npt.NDArray[np.int64]:
+def _checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> Int64:
     truth = np.asarray(labels)
     if truth.shape != (count,) or count == 0:
         raise ValueError(

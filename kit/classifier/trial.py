@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Rows = npt.NDArray[np.floating]
-Vector = npt.NDArray[np.float64]
+from kit._arrays import Bools, Float64, Floats
 
 Truth = Sequence[int | None]
 """Index of the right class of each picture, None where it is not known; empty where none is."""
@@ -28,14 +26,14 @@ class Trial:
         Index of the right class of each picture, None where it is not known; empty where none is.
     """
 
-    before: Rows
-    after: Rows
+    before: Floats
+    after: Floats
     labels: Truth = ()
 
     @property
-    def changed(self) -> npt.NDArray[np.bool_]:
+    def changed(self) -> Bools:
         """Whether each picture gets another answer; bool (N,)."""
-        differing: npt.NDArray[np.bool_] = self.before.argmax(axis=1) != self.after.argmax(axis=1)
+        differing: Bools = self.before.argmax(axis=1) != self.after.argmax(axis=1)
         return differing
 
     @property
@@ -80,20 +78,20 @@ class Trial:
         )
         return before, after
 
-    def _surprise(self, answers: Rows) -> Vector:
+    def _surprise(self, answers: Floats) -> Float64:
         surprise = entropies(answers).astype(np.float64)
         rows, columns = known(self.labels)
         surprise[rows] = -np.log(np.maximum(answers[rows, columns].astype(np.float64), LEAST))
         return surprise
 
 
-def entropies(answers: Rows) -> Rows:
+def entropies(answers: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
-    result: Rows = -(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1)
+    result: Floats = -(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1)
     return result
 
 
-def hits(answers: Rows, labels: Truth) -> npt.NDArray[np.bool_]:
+def hits(answers: Floats, labels: Truth) -> Bools:
     """Return whether each picture is known to be answered rightly; bool (N,), False without a label."""
     found = np.zeros(len(answers), np.bool_)
     rows, columns = known(labels)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from kit._arrays import Float32
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
@@ -38,7 +38,7 @@ def diagnose(
     photos: Pictures,
     labels: Sequence[int | str | None] | None = None,
     *,
-    reference: npt.NDArray[np.float32] | None = None,
+    reference: Float32 | None = None,
     training: Pictures | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Diagnosis:

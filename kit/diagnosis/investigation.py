@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.trial import Truth
 from kit.diagnosis.finding import Finding, Fix, ranked
@@ -54,7 +52,7 @@ class Investigation:
     in_use: Preprocessing
     photos: tuple[Photo, ...]
     labels: Truth
-    reference: npt.NDArray[np.float32] | None
+    reference: Float32 | None
     training: Pictures | None
     evaluator: Evaluator
     certain: tuple[Finding, ...] = ()

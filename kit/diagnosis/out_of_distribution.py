@@ -3,9 +3,7 @@
 from math import comb
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from kit._arrays import Float64
 from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding
 from kit.images import Pictures, as_photos
@@ -14,8 +12,6 @@ from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of, profil
 CAUSE = "out_of_distribution"
 SURE = 0.01
 """Chance, with ordinary pictures, at which the cause is named."""
-
-Float64 = npt.NDArray[np.float64]
 
 
 def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Pixels
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing.comparison import Comparison
 
-Function = Callable[[npt.NDArray[np.uint8]], Any]
+Function = Callable[[Pixels], Any]
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kit._arrays import Pixels
 from kit.classifier import Classifier
 from kit.classifier.trial import Trial, Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-from kit.diagnosis.picture_properties import PROPERTIES, Pixels, Property
+from kit.diagnosis.picture_properties import PROPERTIES, Property
 from kit.images import Photo
 
 SEVERE = 0.5

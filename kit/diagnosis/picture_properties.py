@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from kit._arrays import Pixels
 from kit.images import Photo, properties
 from kit.images.levels import relevelled
 from kit.images.measuring import bright_level
-
-Pixels = npt.NDArray[np.uint8]
 
 DARKEST, BRIGHTEST = 31, 204
 """Levels below which 5 % and 95 % of a typical bundled photograph lie; light is brought back to these."""

@@ -6,9 +6,7 @@ sample.
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from kit._arrays import Float32
 from kit.classifier.trial import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
 from kit.images import Photo, Pictures
@@ -25,7 +23,7 @@ LEAKED = 0.02
 """Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
 
 
-def check_trust(probabilities: npt.NDArray[np.float32], labels: Truth) -> tuple[Finding, ...]:
+def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
     """Hold answers against the labels that are known.
 
     Parameters
@@ -117,7 +115,7 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
     )
 
 
-def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Truth) -> bool:
+def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:
     """Whether so few labelled pictures are answered rightly that something must be wrong.
 
     The Wilson interval of the accuracy ends below one half: none of four, or one of eight.

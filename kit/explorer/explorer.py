@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
-import numpy.typing as npt
 import traitlets
 
+from kit._arrays import Float32, Pixels
 from kit._checking import integers, known
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
@@ -148,12 +148,12 @@ class Explorer(anywidget.AnyWidget):
         return views.preprocessing_of(self.settings, self._trained)
 
     @property
-    def tensor(self) -> views.Float:
+    def tensor(self) -> Float32:
         """What the network is fed: float32, (1, H, W, C)."""
         return self._current().tensor
 
     @property
-    def probabilities(self) -> views.Float:
+    def probabilities(self) -> Float32:
         """Softmax probabilities for the present settings: float32, (classes,), read-only."""
         probabilities = self._current().probabilities.view()
         probabilities.flags.writeable = False
@@ -290,7 +290,7 @@ class Explorer(anywidget.AnyWidget):
         pixels = b"".join(part for _, part in shown).ljust(REPLY_BYTES, b"\0")
         self.send({"kind": "ahead", "request": self._request, "views": [each for each, _ in shown]}, [pixels])
 
-    def _preview(self, view: views.View) -> tuple[npt.NDArray[np.uint8] | None, dict[str, Any]]:
+    def _preview(self, view: views.View) -> tuple[Pixels | None, dict[str, Any]]:
         """Pixels of the photograph for the page, None where it has them, and what they are."""
         height, width = view.source.size
         bent = any(view.settings[name] != neutral for name, neutral in _KERNEL_ONLY.items())
@@ -403,7 +403,7 @@ def _assumed(classifier: Classifier) -> Preprocessing:
     return assumed_preprocessing(classifier)
 
 
-def _reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _reduced(pixels: Pixels) -> Pixels:
     """Every n-th pixel, so that at most LIVE_PIXELS are left: for looking at, never for predicting."""
     step = 1
     while (pixels.shape[0] // step) * (pixels.shape[1] // step) > LIVE_PIXELS:

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Pixels
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kit.robustness.reference.novelty import Novelty
 
 Settings = dict[str, Any]
-Float = npt.NDArray[np.float32]
 
 BARS = 8
 """Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
@@ -103,12 +102,12 @@ class View:
     settings: Settings
     source: Photo
     photo: Photo
-    tensor: Float
-    probabilities: Float
+    tensor: Float32
+    probabilities: Float32
     trained: Preprocessing
     reference: "View | None" = None
     label: int | None = None
-    calibrated: Float | None = None
+    calibrated: Float32 | None = None
     novel: bool | None = None
 
     @property
@@ -144,7 +143,7 @@ def compute(
     return View(settings, source, perturbed, tensor, rows[0], trained, reference, label, calibrated, novel)
 
 
-def seen(view: View) -> npt.NDArray[np.uint8]:
+def seen(view: View) -> Pixels:
     """Read the tensor back as the network was trained to read it: uint8 (H, W, 3)."""
     return view.trained.picture(view.tensor)
 

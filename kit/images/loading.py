@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from kit._arrays import Array
 from kit.images.decoding import Decoding
 from kit.images.opening import PhotoError, check_pixel_count
 from kit.images.photo import Photo, decode_file, decode_image, describe, file_name
@@ -17,7 +17,7 @@ MAX_BYTES = 1 << 30
 """Largest file that is read, in bytes."""
 
 Source: TypeAlias = (
-    str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | npt.NDArray[Any] | Photo
+    str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | Photo
 )
 """One picture."""
 

@@ -4,11 +4,9 @@ import io
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import JpegImagePlugin
 
-Pixels = npt.NDArray[np.uint8]
-Plane = npt.NDArray[np.float32]
+from kit._arrays import Float32, Int64, Pixels
 
 # The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
 _FLATTEST = 0.78
@@ -26,9 +24,9 @@ _STANDARD = np.array(
 )
 
 
-def luma(pixels: Pixels) -> Plane:
+def luma(pixels: Pixels) -> Float32:
     """Return the ITU-R 601 luma, float32 (H, W), 0..255."""
-    plane: Plane = pixels.astype(np.float32) @ _LUMA
+    plane: Float32 = pixels.astype(np.float32) @ _LUMA
     return plane
 
 
@@ -73,7 +71,7 @@ def colour_noise(pixels: Pixels) -> float:
     return _flattest_noise(difference) / float(np.sqrt(2))
 
 
-def _flattest_noise(x: Plane) -> float:
+def _flattest_noise(x: Float32) -> float:
     if min(x.shape) < 10:
         return 0.0
     rows = x[:-2] - 2 * x[1:-1] + x[2:]
@@ -168,16 +166,16 @@ def jpeg_quality(file: bytes | None) -> float:
 
 
 @cache
-def _table_sums() -> npt.NDArray[np.int64]:
+def _table_sums() -> Int64:
     """Return the sum of the luminance table at each quality 1..100."""
     qualities = np.arange(1, 101)
     percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
     tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
-    sums: npt.NDArray[np.int64] = tables.sum(axis=1)
+    sums: Int64 = tables.sum(axis=1)
     return sums
 
 
-def _near_zero(plane: Plane) -> float:
+def _near_zero(plane: Float32) -> float:
     """Share of the cosine coefficients below half a level, but for the first row and column of a block."""
     height, width = (side // 8 * 8 for side in plane.shape)
     blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
@@ -187,10 +185,10 @@ def _near_zero(plane: Plane) -> float:
 
 
 @cache
-def _cosine() -> Plane:
+def _cosine() -> Float32:
     """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
     place = np.arange(8)
     matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)
     matrix[0] /= np.sqrt(2)
-    transform: Plane = matrix.astype(np.float32)
+    transform: Float32 = matrix.astype(np.float32)
     return transform

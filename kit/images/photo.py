@@ -8,9 +8,9 @@ from io import BytesIO
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from kit._arrays import Array, Pixels
 from kit.images.decoding import Decoding, to_rgb
 from kit.images.opening import check_pixel_count, open_image
 
@@ -42,7 +42,7 @@ class Photo:
         ``pixels`` of another dtype or shape.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     name: str = "array"
     decoding: Decoding = field(default_factory=Decoding)
     notes: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Photo:
             object.__setattr__(self, "pixels", pixels)
 
     @classmethod
-    def from_array(cls, array: npt.NDArray[Any], name: str = "array") -> Self:
+    def from_array(cls, array: Array, name: str = "array") -> Self:
         """Copy an array into a photo.
 
         Parameters

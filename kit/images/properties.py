@@ -10,10 +10,9 @@ from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Float64, Pixels
 from kit.images import Photo, measuring
-from kit.images.measuring import Pixels, Plane
 
 WINDOW = 512
 """Pixels a side of the middle part on which texture is measured in a larger picture."""
@@ -50,7 +49,7 @@ class Sample:
         return self.photo.pixels[top : top + self._window, left : left + self._window]
 
     @cached_property
-    def luma(self) -> Plane:
+    def luma(self) -> Float32:
         """Luma of the grid of pixels, float32 (H, W), 0..255."""
         return measuring.luma(self.thin)
 
@@ -99,11 +98,11 @@ class Quantity:
         """The name in words."""
         return self.title or self.name.replace("_", " ")
 
-    def scaled(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def scaled(self, values: Float64) -> Float64:
         """Return values on the scale on which differences count."""
         if not self.logarithmic:
             return values
-        scaled: npt.NDArray[np.float64] = np.log2(np.maximum(values, 1e-3))
+        scaled: Float64 = np.log2(np.maximum(values, 1e-3))
         return scaled
 
 

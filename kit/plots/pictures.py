@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Pixels
 from kit.plots.canvas import BLUE, ORANGE, blank, image, wrapped
 
 if TYPE_CHECKING:
     from kit.robustness.costs import Cost
 
 
-def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], columns: int = 4) -> Any:
+def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
     """Lay pictures out in a grid, each under its title.
 
     Parameters

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.images.properties import QUANTITIES
 from kit.perturbation import PARAMETERS
 from kit.plots.canvas import BLUE, GREY, ORANGE, RED, blank, image, wrapped
@@ -98,7 +98,7 @@ def shift_figure(shift: "Shift") -> Any:
     return image(figure, alt)
 
 
-def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, npt.NDArray[np.float64]]) -> None:
+def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     name = next(iter(sweep.axes), None)
     values = [] if name is None else list(sweep.axes[name])
     numbers = bool(values) and None not in values
@@ -120,7 +120,7 @@ def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, npt.NDArray[np.floa
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 
-def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, npt.NDArray[np.float64]]) -> None:
+def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     down, across = sweep.axes
     panels = figure.subplots(1, len(figures), squeeze=False)[0]
     for axes, (title, values) in zip(panels, figures.items(), strict=True):

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Floats
 from kit.plots.canvas import BLUE, DARK, ORANGE, RED, blank, image
 
 
-def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.floating]]]]) -> Any:
+def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any:
     """Draw how often each confidence comes up, for several kinds of pictures beside each other.
 
     Parameters
@@ -38,9 +38,7 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.fl
     return image(figure, f"Histograms of confidence. {alt}")
 
 
-def novelty_figure(
-    ordinary: npt.NDArray[np.floating], foreign: Mapping[str, npt.NDArray[np.floating]], threshold: float
-) -> Any:
+def novelty_figure(ordinary: Floats, foreign: Mapping[str, Floats], threshold: float) -> Any:
     """Draw the scores of ordinary and foreign pictures as boxes, beside the threshold.
 
     Parameters

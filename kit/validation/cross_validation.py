@@ -6,6 +6,7 @@ from math import nan, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures
 from kit.validation.balance import balanced_accuracy
@@ -57,8 +58,8 @@ class CrossValidation(Result):
 
     folds: tuple[Fold, ...]
     planned: int
-    predicted: npt.NDArray[np.int64]
-    number: npt.NDArray[np.int64]
+    predicted: Int64
+    number: Int64
 
     @property
     def complete(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
@@ -149,7 +150,7 @@ def learning_curve(
     return LearningCurve(tuple(points), ordered)
 
 
-def _nested(labels: npt.NDArray[np.int64], sizes: Sequence[int], seed: int) -> list[npt.NDArray[np.int64]]:
+def _nested(labels: Int64, sizes: Sequence[int], seed: int) -> list[Int64]:
     """Return places for each size; the smaller are chosen from the larger."""
     if not sizes:
         raise ValueError("Expected at least one number of training pictures, received none")

@@ -12,13 +12,12 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Float64
 from kit.classifier.activations.tensor_features import tensor_features
 from kit.classifier.runtime.engine import LiteEngine, Shape
 
 _OPTIONAL = ("means", "variances", "profile", "features")
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,11 +45,11 @@ class FirstLayers:
 
     compiled: bytes
     widths: tuple[int, ...]
-    means: Vector | None = None
-    variances: Vector | None = None
+    means: Float64 | None = None
+    variances: Float64 | None = None
     epsilon: float = 1e-3
-    profile: Vector | None = None
-    features: Vector | None = None
+    profile: Float64 | None = None
+    features: Float64 | None = None
 
     @property
     def source(self) -> str:
@@ -66,7 +65,7 @@ class FirstLayers:
     def _engine(self) -> LiteEngine:
         return LiteEngine(self.compiled)
 
-    def measure(self, tensors: npt.NDArray[np.float32]) -> Vector:
+    def measure(self, tensors: Float32) -> Float64:
         """Run the first layers on tensors.
 
         Parameters
@@ -81,7 +80,7 @@ class FirstLayers:
         """
         return self._engine.predict(tensors).astype(np.float64)
 
-    def with_profile(self, tensors: npt.NDArray[np.float32]) -> Self:
+    def with_profile(self, tensors: Float32) -> Self:
         """Return the same with the statistics of training pictures.
 
         Parameters

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from kit._arrays import Float32
 
 _IDENTIFIER = b"TFL3"
 """What a file in the ``.tflite`` format is marked by."""

@@ -11,12 +11,11 @@ from queue import SimpleQueue
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier.runtime.interpreter import cores, is_open, quickest, ready
 from kit.classifier.runtime.quiet import captured_errors
 
-Tensors = npt.NDArray[np.float32]
 Shape = tuple[int | None, int | None, int | None]
 
 # A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
@@ -35,7 +34,7 @@ class Engine(Protocol):
     def description(self) -> str:
         """What runs the network, in words."""
 
-    def predict(self, tensors: Tensors) -> Tensors:
+    def predict(self, tensors: Float32) -> Float32:
         """Run the network on float32 tensors (N, H, W, C); returns float32 (N, outputs)."""
 
 
@@ -81,7 +80,7 @@ class LiteEngine:
         """What runs the network, in words."""
         return f"LiteRT, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
-    def predict(self, tensors: Tensors) -> Tensors:
+    def predict(self, tensors: Float32) -> Float32:
         """Run the network.
 
         Parameters
@@ -116,7 +115,7 @@ class LiteEngine:
                 self._shape, self._allocated = shape, True
             interpreter.set_tensor(self._input, values)
             interpreter.invoke()
-            outputs: Tensors = interpreter.get_tensor(self._output)
+            outputs: Float32 = interpreter.get_tensor(self._output)
         return outputs if outputs.dtype == np.float32 else outputs.astype(np.float32)
 
     def __repr__(self) -> str:
@@ -141,7 +140,7 @@ class Lanes:
         for _ in range(self.count):
             self._free.put(LiteEngine(compiled, threads=1))
 
-    def predict(self, tensors: Tensors) -> Tensors:
+    def predict(self, tensors: Float32) -> Float32:
         """Run the network on whatever lane is free; see `LiteEngine.predict`."""
         engine = self._free.get()
         try:

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Pixels
 from kit._reporting import Result
 from kit.classifier.runtime.engine import Engine, Shape
 from kit.classifier.runtime.heads import probabilities
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
@@ -102,7 +100,7 @@ def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> t
     return noise * np.float32(high - low) + np.float32(low), tensors
 
 
-def _scenes(random: np.random.Generator) -> list[npt.NDArray[np.uint8]]:
+def _scenes(random: np.random.Generator) -> list[Pixels]:
     """Three pictures, uint8 (192, 256, 3), with the smooth areas, edges and grain of photographs."""
     down, across = np.mgrid[0 : 1 : 192 * 1j, 0 : 1 : 256 * 1j][..., None]
     scenes = []
@@ -116,7 +114,7 @@ def _scenes(random: np.random.Generator) -> list[npt.NDArray[np.uint8]]:
     return scenes
 
 
-def _fitted(picture: npt.NDArray[np.uint8], side: int, shape: tuple[int, int, int]) -> Float32:
+def _fitted(picture: Pixels, side: int, shape: tuple[int, int, int]) -> Float32:
     """Repeat a picture to the side and cut it to the shape, channels last or first, without resampling."""
     repeats = (-(-side // picture.shape[0]), -(-side // picture.shape[1]), 1)
     large = np.tile(picture, repeats).astype(np.float32)

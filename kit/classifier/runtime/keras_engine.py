@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kit.classifier.runtime.engine import Shape, Tensors, check_tensors, part_size, sides
+from kit._arrays import Float32
+from kit.classifier.runtime.engine import Shape, check_tensors, part_size, sides
 
 
 class KerasEngine:
@@ -33,7 +34,7 @@ class KerasEngine:
         """What runs the network, in words."""
         return "Keras, compiled"
 
-    def predict(self, tensors: Tensors) -> Tensors:
+    def predict(self, tensors: Float32) -> Float32:
         """Run the network; see `LiteEngine.predict`."""
         check_tensors(tensors.shape, self.input_shape)
         part = part_size(tensors.shape)

@@ -10,11 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Float64
 from kit.classifier import Classifier
 
-Array = npt.NDArray[Any]
 _NESTED = ("Functional", "Sequential", "Model")
 # Larger tensors than any network for pictures has: a file that declares more is damaged or hostile.
 _MAX_VALUES = 1 << 28
@@ -141,7 +140,7 @@ def _arrays(group: Any, h5py: Any) -> tuple[Array, ...]:
     return tuple(arrays)
 
 
-def channel_values(value: Any) -> npt.NDArray[np.float64] | None:
+def channel_values(value: Any) -> Float64 | None:
     """Return numbers as Keras writes them down (a number, nested lists, a wrapped array), flat; else None."""
     if isinstance(value, Mapping):
         inner = value.get("config", value)

@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from math import comb
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Indices
 from kit.classifier.trial import Truth, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-
-Float32 = npt.NDArray[np.float32]
-Order = npt.NDArray[np.intp]
 
 NAMED, POSSIBLE = 0.01, 0.1
 """Probability that answers fit an order by chance, up to which it is named, and is possible."""
@@ -63,7 +60,7 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
     return _without_rule(answers, truth, probabilities[places], right)
 
 
-def known_orders(class_names: Sequence[str]) -> Mapping[str, Order]:
+def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     """Return the usual mistakes by name, as the class that each output stands for; without repetitions.
 
     Parameters
@@ -89,7 +86,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Order]:
     return {name: candidates[name] for name in distinct.values() if name}
 
 
-def _chance(answers: Order, truth: Order, order: Order, name: str) -> float:
+def _chance(answers: Indices, truth: Indices, order: Indices, name: str) -> float:
     """Return how probable it is that wrong answers fit an order as well as these do."""
     output = np.argsort(order)[truth]
     telling = output != truth
@@ -101,7 +98,7 @@ def _chance(answers: Order, truth: Order, order: Order, name: str) -> float:
 
 
 def _by_rule(
-    name: str, order: Order, answers: Order, truth: Order, class_names: Sequence[str], chance: float
+    name: str, order: Indices, answers: Indices, truth: Indices, class_names: Sequence[str], chance: float
 ) -> Finding:
     fits = int((order[answers] == truth).sum())
     verdict: Verdict = "named" if chance <= NAMED else "possible"
@@ -133,7 +130,7 @@ def _by_rule(
     )
 
 
-def _without_rule(answers: Order, truth: Order, probabilities: Float32, right: float) -> Finding | None:
+def _without_rule(answers: Indices, truth: Indices, probabilities: Float32, right: float) -> Finding | None:
     """Whether each class is taken for one other class, always the same, and no two for the same one."""
     given: dict[int, list[int]] = defaultdict(list)
     for label, answer in zip(truth.tolist(), answers.tolist(), strict=True):

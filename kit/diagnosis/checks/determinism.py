@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.diagnosis.checks.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
-
-Float32 = npt.NDArray[np.float32]
 
 SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.diagnosis.checks.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
-
-Float32 = npt.NDArray[np.float32]
 
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 SQUEEZED = 0.2
 """Step of the tensor for 255 levels below which a picture was scaled twice; the smallest of all contracts of

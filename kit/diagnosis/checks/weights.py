@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.diagnosis.checks.architecture import Array, Layer
+from kit._arrays import Array, Int64
+from kit.diagnosis.checks.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
 
 LEFT = 0.05
@@ -186,7 +186,7 @@ def _not_converged(verdict: str, what: str, evidence: Sequence[Evidence]) -> Fin
 
 def _steps(weights: Mapping[str, tuple[Array, ...]]) -> int | None:
     """Training steps, which Keras keeps as the optimizer's first variable."""
-    first: npt.NDArray[np.int64] | None = next(iter(weights.get("optimizer", ())), None)
+    first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
     if first is None or first.ndim or first.dtype.kind not in "iu":
         return None
     return int(first)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Float32, Float64
 from kit.classifier import Classifier
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.activations.tensor_features import tensor_features
@@ -16,10 +16,9 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.operations import run
 from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
-from kit.robustness.reference.activation_distance import Vector, averages
+from kit.robustness.reference.activation_distance import averages
 from kit.robustness.reference.profile import LEAST_PROFILED, Profile
 
-Float32 = npt.NDArray[np.float32]
 _KEPT = 24
 
 
@@ -38,8 +37,8 @@ class Evaluator:
         self.classifier = classifier
         self.first_layers = first_layers
         self._first = first_layers
-        self._resized: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
-        self._known: dict[tuple[Any, ...], Vector] = {}
+        self._resized: dict[tuple[Any, ...], Array] = {}
+        self._known: dict[tuple[Any, ...], Float64] = {}
         self._ordinary: Profile | None = None
 
     @property
@@ -86,25 +85,25 @@ class Evaluator:
         tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
         return tensors
 
-    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
+    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
         if self._first is None:
             raise ValueError("Expected a network whose first layers can be read, received another")
         return self._once(self._first.measure, photos, preprocessing)
 
-    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector | None:
+    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
         if self.first_layers is None or self.first_layers.features is None:
             return None
         return self._once(tensor_features, photos, preprocessing)
 
-    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
+    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
         return self._once(self.classifier.predict_tensors, photos, preprocessing)
 
     def _once(
-        self, function: Callable[[Float32], npt.NDArray[Any]], photos: Sequence[Photo], p: Preprocessing
-    ) -> Vector:
+        self, function: Callable[[Float32], Array], photos: Sequence[Photo], p: Preprocessing
+    ) -> Float64:
         key = (function, tuple(map(id, photos)), p)
         if key not in self._known:
             self._known[key] = function(self.tensors(photos, p)).astype(np.float64)

@@ -11,15 +11,13 @@ from io import BytesIO
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from kit._arrays import Float32, Int16, Pixels
 from kit.classifier.trial import Trial
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-
-Pixels = npt.NDArray[np.uint8]
 
 PICTURES = 4
 """Pictures that are tried, the first ones: a question of seconds."""
@@ -124,7 +122,7 @@ def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
 
 def _varied(
     evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
-) -> Iterator[tuple[str, str, npt.NDArray[np.float32]]]:
+) -> Iterator[tuple[str, str, Float32]]:
     """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
     for name, words, changes in _edits(p) if p.size is not None else ():
         yield name, words, evaluator.tensors(photos, p.replace(**changes))
@@ -153,7 +151,7 @@ def _edits(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
 def _one_level(pixels: Pixels) -> Pixels:
     """Move every value by at most one level, as a quicker inverse cosine transform does; seeded."""
     steps = np.random.default_rng(0).integers(-1, 2, pixels.shape[:2], dtype=np.int16)
-    moved: npt.NDArray[np.int16] = np.clip(pixels + steps[..., None], 0, 255)
+    moved: Int16 = np.clip(pixels + steps[..., None], 0, 255)
     return moved.astype(np.uint8)
 
 

@@ -1,14 +1,12 @@
 """How far what the first layers receive lies from what they received in training."""
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.classifier.activations.first_layers import FirstLayers
 
-Vector = npt.NDArray[np.float64]
 
-
-def distances(moments: Vector, first_layers: FirstLayers) -> Vector:
+def distances(moments: Float64, first_layers: FirstLayers) -> Float64:
     """Divergence of the statistics on some pictures from those of training.
 
     The Kullback-Leibler divergence of two normal distributions, from the pictures to training, for each
@@ -47,7 +45,7 @@ def distances(moments: Vector, first_layers: FirstLayers) -> Vector:
     return np.stack(parts, axis=-1)
 
 
-def averages(first_layers: FirstLayers) -> tuple[Vector, Vector]:
+def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
     """Return mean and variance of every channel on the training pictures, each float64 (sum(widths),).
 
     Raises
@@ -66,7 +64,7 @@ def averages(first_layers: FirstLayers) -> tuple[Vector, Vector]:
     return mean, squares.mean(axis=0) - mean**2
 
 
-def split(moments: Vector, widths: tuple[int, ...]) -> tuple[Vector, Vector]:
+def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64]:
     """Return the means and the mean squares of all layers' channels, each float64 (N, sum(widths))."""
     ends = np.cumsum(np.repeat(widths, 2))[:-1]
     parts = np.split(moments, ends, axis=1)

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
+from kit._arrays import Bools, Float32, Float64, Int64
 
 # A covariance needs some times more rows than there are values in one, and the mean of a class some at all.
 _PER_VALUE, _PER_CLASS = 10, 10
@@ -37,7 +35,7 @@ class Gaussian:
     whitening: Float64
     means: Float64
     centre: Float64 | float = 0.0
-    columns: npt.NDArray[np.bool_] | slice = slice(None)
+    columns: Bools | slice = slice(None)
 
     @classmethod
     def of_rows(cls, rows: Float64) -> Self:
@@ -56,7 +54,7 @@ class Gaussian:
         return cls(whitening, np.zeros((1, len(mean))), mean, varied)
 
     @classmethod
-    def of_classes(cls, rows: Float64, classes: npt.NDArray[np.int64]) -> Self:
+    def of_classes(cls, rows: Float64, classes: Int64) -> Self:
         """Learn a distribution for every class, with the covariance around their means.
 
         Parameters

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Bools, Float32, Float64
 from kit._checking import known, number
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
@@ -24,9 +25,6 @@ from kit.robustness.reference.novelty_scores import (
     combined,
     statistics,
 )
-
-Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 
 FALSE_POSITIVES = 0.05
 """Share of ordinary pictures that is taken for novel, unless another is asked for."""
@@ -114,7 +112,7 @@ class Novelty:
             name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in self.held_back
         }
 
-    def is_novel(self, photos: Pictures, method: str | None = None) -> npt.NDArray[np.bool_]:
+    def is_novel(self, photos: Pictures, method: str | None = None) -> Bools:
         """Tell which photos are none of the classes: bool (N,), True above the threshold.
 
         Parameters

@@ -18,17 +18,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Float32, Float64
 from kit.classifier import Classifier
 from kit.classifier.activations.intermediate import IntermediateOutputs, reveal
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.heads import probabilities
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.gaussian import Gaussian
-
-Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 
 METHODS = ("combined", "features", "energy", "batchnorm", "probability")
 """Names of the scores; the first of these that a network allows decides. This order was chosen without any of
@@ -54,7 +51,7 @@ def statistics(found: IntermediateOutputs) -> Float64:
     return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
 
 
-def combined(scores: Mapping[str, Float64], held_back: Mapping[str, npt.NDArray[Any]]) -> Float64:
+def combined(scores: Mapping[str, Float64], held_back: Mapping[str, Array]) -> Float64:
     """Return the combined score (N,) from the others, standardized by those of held-back pictures."""
 
     def standard(name: str, change: Callable[[Float64], Float64]) -> Float64:

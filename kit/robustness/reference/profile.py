@@ -9,8 +9,9 @@ from typing import Self
 
 import numpy as np
 
+from kit._arrays import Float64
 from kit.classifier.activations.first_layers import FirstLayers
-from kit.robustness.reference.activation_distance import Vector, split
+from kit.robustness.reference.activation_distance import split
 from kit.robustness.reference.gaussian import Gaussian
 
 LEAST_PROFILED = 10
@@ -45,7 +46,7 @@ class Profile:
     """
 
     widths: tuple[int, ...]
-    floors: Vector
+    floors: Float64
     gaussian: Gaussian
     limit: float
     typical: float
@@ -85,7 +86,7 @@ class Profile:
         limit = float(np.quantile(distances, SHARE))
         return cls(widths, floors, Gaussian.of_rows(rows), limit, float(logs.mean()), float(logs.std()))
 
-    def distances(self, moments: Vector, features: Vector | None) -> Vector:
+    def distances(self, moments: Float64, features: Float64 | None) -> Float64:
         """Return how far each picture is from the training pictures; float64 (N,), about 1 for one of them.
 
         Parameters
@@ -98,12 +99,12 @@ class Profile:
         return _distances(self.gaussian, _rows(moments, features, self.widths, self.floors))
 
 
-def _distances(gaussian: Gaussian, rows: Vector) -> Vector:
+def _distances(gaussian: Gaussian, rows: Float64) -> Float64:
     """Squared distances of Mahalanobis over the number of values."""
     return gaussian.distances(rows) / len(gaussian.whitening)
 
 
-def _rows(moments: Vector, features: Vector | None, widths: tuple[int, ...], floors: Vector) -> Vector:
+def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
     """Return means, logarithms of standard deviations, and features, one row for each picture.
 
     The logarithm makes a picture without any contrast as unusual as it is: by its variance, it is near the
@@ -116,7 +117,7 @@ def _rows(moments: Vector, features: Vector | None, widths: tuple[int, ...], flo
     return np.concatenate([means, np.log(variances + floors[varied]) / 2, *known], axis=1)
 
 
-def _floors(profile: Vector, widths: tuple[int, ...]) -> Vector:
+def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
     means, squares = split(profile, widths)
     variance = np.maximum(squares - means**2, 0).mean(axis=0)
     constant = variance <= _ROUNDING * squares.mean(axis=0)

@@ -4,15 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64, Indices
 from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, mean_known, scaled_rows
 from kit.robustness.shifts.nearest import Nearest, distances, nearest_one, nearest_two
 from kit.robustness.shifts.responses import paths
-
-Vector = npt.NDArray[np.float64]
 
 _SHAPE = frozenset({"size", "aspect"})
 _TEXTURE = frozenset({"sharpness", "noise", "colour_noise", "blocking"})
@@ -49,7 +47,7 @@ class Explanation:
     opposite: bool
     strength: float
     share: float
-    moved: Vector
+    moved: Float64
 
     @property
     def quantity(self) -> str:
@@ -63,7 +61,7 @@ class Explanation:
 
 
 def explanations(
-    statistics: InputStatistics, photos: Vector, shifted: Collection[str]
+    statistics: InputStatistics, photos: Float64, shifted: Collection[str]
 ) -> tuple[tuple[Explanation, ...], frozenset[str]]:
     """Find alterations that explain a movement, the one that explains most first.
 
@@ -122,7 +120,7 @@ def explanations(
     return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
 
 
-def _unsettled(nearest: Nearest, movement: Vector, limit: Vector, wanted: set[str]) -> set[str]:
+def _unsettled(nearest: Nearest, movement: Float64, limit: Float64, wanted: set[str]) -> set[str]:
     """Return those of the wanted quantities of which the alterations leave more than a limit."""
     names = nearest.paths[0].names
     left = np.abs(movement - nearest.moved) > limit
@@ -130,7 +128,7 @@ def _unsettled(nearest: Nearest, movement: Vector, limit: Vector, wanted: set[st
     return {name for name, far in zip(names, left, strict=True) if far and name in wanted} - about
 
 
-def _explanations(nearest: Nearest, before: float, columns: npt.NDArray[np.intp]) -> list[Explanation]:
+def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Explanation]:
     made = []
     for path, place, alone in sorted(
         zip(nearest.paths, nearest.places, nearest.alone, strict=True), key=lambda one: one[2]
@@ -142,8 +140,8 @@ def _explanations(nearest: Nearest, before: float, columns: npt.NDArray[np.intp]
     return made
 
 
-def _covariance(table: Vector) -> Vector:
+def _covariance(table: Float64) -> Float64:
     """Covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), mean_known(table), table)
-    covariance: Vector = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
+    covariance: Float64 = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
     return covariance

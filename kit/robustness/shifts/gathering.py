@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit._reporting import Progress, Steps
 from kit.classifier.bundle.input_statistics import measured_rows
 from kit.images import Photo, Pictures
 from kit.images.properties import QUANTITIES
 from kit.images.sources import UNREADABLE, at_least_one, each_picture
-
-Vector = npt.NDArray[np.float64]
 
 MOST = 1000
 """Pictures that are measured at most; of more, as many at random."""
@@ -44,7 +42,7 @@ class Gathered:
         Whether someone stopped it; the rows are a fair sample nevertheless.
     """
 
-    rows: Vector
+    rows: Float64
     photos: tuple[Photo, ...]
     places: tuple[int, ...]
     found: int
@@ -66,7 +64,7 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = Tru
     """
     found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
-    rows: list[Vector] = []
+    rows: list[Float64] = []
     photos: list[Photo] = []
     places: list[int] = []
     unreadable: list[tuple[str, str]] = []

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.robustness.shifts.responses import Path, together
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,25 +30,25 @@ class Nearest:
     paths: tuple[Path, ...]
     places: tuple[int, ...]
     distance: float
-    moved: Vector
+    moved: Float64
     alone: tuple[float, ...]
 
     @property
-    def size(self) -> Vector:
+    def size(self) -> Float64:
         """float64 (names,): how far the alterations move each quantity, whether or not they cancel."""
-        total: Vector = np.sum(
+        total: Float64 = np.sum(
             [np.abs(path.moved[place]) for path, place in zip(self.paths, self.places, strict=True)], axis=0
         )
         return total
 
 
-def distances(misses: Vector, inverse: Vector) -> Vector:
+def distances(misses: Float64, inverse: Float64) -> Float64:
     """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
-    squared: Vector = ((misses @ inverse) * misses).sum(axis=-1)
+    squared: Float64 = ((misses @ inverse) * misses).sum(axis=-1)
     return squared
 
 
-def nearest_one(tried: Sequence[Path], movement: Vector, inverse: Vector) -> Nearest | None:
+def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> Nearest | None:
     """Return the nearest point of all paths; None without paths."""
     found = []
     for path in tried:
@@ -62,7 +60,7 @@ def nearest_one(tried: Sequence[Path], movement: Vector, inverse: Vector) -> Nea
 
 
 def nearest_two(
-    first: Sequence[Path], second: Sequence[Path], movement: Vector, base: Vector, inverse: Vector
+    first: Sequence[Path], second: Sequence[Path], movement: Float64, base: Float64, inverse: Float64
 ) -> Nearest | None:
     """Return the nearest pair of points on a path of each list, about two quantities; None without any.
 

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Bools, Float64
 from kit._reporting import Table
 from kit.perturbation import Perturbation
 
-Float64 = npt.NDArray[np.float64]
 Figures = Mapping[str, Float64]
 
 
-def mean(values: npt.NDArray[Any], counted: npt.NDArray[np.bool_]) -> Float64:
+def mean(values: Array, counted: Bools) -> Float64:
     """Return the mean over the first axis of the values that count; NaN where none does."""
     total = np.where(counted, values, 0).sum(axis=0, dtype=np.float64)
     count = counted.sum(axis=0)

@@ -11,12 +11,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Array, Float32, Float64
 from kit._checking import known
 from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
 from kit.robustness.sweeps import storage
 from kit.robustness.sweeps.bisection import Flip
-from kit.robustness.sweeps.figures import Float64, figures_table, mean
+from kit.robustness.sweeps.figures import figures_table, mean
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,8 +55,8 @@ class Sweep(Result):
     class_names: tuple[str, ...]
     labels: npt.NDArray[np.int32]
     tops: npt.NDArray[np.int32]
-    confidences: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
+    confidences: Float32
+    probabilities: Float32
     errors: Mapping[int, str]
     flips: tuple[Flip, ...] = ()
 
@@ -68,7 +69,7 @@ class Sweep(Result):
         return tuple(map(len, self.axes.values())) or (len(self.perturbations),)
 
     @cached_property
-    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
+    def columns(self) -> Mapping[str, Array]:
         """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
 
         ``photo`` and ``perturbation`` int32: places in `photos` and `perturbations`. The parameters that are
@@ -105,7 +106,7 @@ class Sweep(Result):
         settings = [each.to_dict() for each in self.perturbations]
         return tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1)
 
-    def grid(self, column: str) -> npt.NDArray[Any]:
+    def grid(self, column: str) -> Array:
         """Return a column as an array of a picture's place and then that on each axis.
 
         Raises

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.runtime.engine import part_size
 from kit.images import Photo, PhotoError, Picture
@@ -20,7 +21,6 @@ from kit.images.decoding import Decoding
 from kit.images.sources import UNREADABLE
 from kit.perturbation import PARAMETERS, Perturbation
 
-Float32 = npt.NDArray[np.float32]
 Opened: TypeAlias = Photo | OSError | ValueError
 """A decoded picture, or why it cannot be read."""
 

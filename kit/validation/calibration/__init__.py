@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Bools, Float32, Floats, Int64
 from kit._checking import fraction
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
@@ -133,7 +134,7 @@ def _notes(tempered: Classifier, vector: VectorScaling | None, before: Metrics) 
         )
 
 
-def reliability(rows: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], bins: int = 15) -> Reliability:
+def reliability(rows: Floats, labels: Int64, bins: int = 15) -> Reliability:
     """Return the bins of a reliability diagram.
 
     Parameters
@@ -153,7 +154,7 @@ def reliability(rows: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], b
     )
 
 
-def fitting_part(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
     """Choose a share of the pictures at random, the same share of each class to within one picture.
 
     Parameters
@@ -178,7 +179,7 @@ def fitting_part(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.
     return chosen
 
 
-def _truth(labels: Labels, class_names: Sequence[str], count: int) -> npt.NDArray[np.int64]:
+def _truth(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
     """Return the class index of each picture, int64 (N,)."""
     truth = class_indices(labels, class_names, count)
     if None in truth:
@@ -205,9 +206,7 @@ def _check_settings(count: int, share: float, bins: int, resamples: int) -> None
             raise ValueError(f"Expected {what} of at least 1, received {value}")
 
 
-def _probabilities(
-    classifier: Classifier, photos: Sequence[Photo], progress: Progress
-) -> npt.NDArray[np.float32]:
+def _probabilities(classifier: Classifier, photos: Sequence[Photo], progress: Progress) -> Float32:
     parts = [photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE)]
     steps = Steps(parts, "Pictures", f" times {_AT_ONCE} pictures", progress)
     return np.concatenate([classifier.probabilities(part) for part in steps])

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Bools, Float64
 from kit.validation.calibration import binning
-
-Float = npt.NDArray[np.float64]
 
 LEVEL = 0.95
 """Level of the intervals."""
@@ -60,26 +58,26 @@ class Sums:
         From sums of shape (…, C) to values of shape (…).
     """
 
-    columns: Float
-    reduce: Callable[[Float], Float]
+    columns: Float64
+    reduce: Callable[[Float64], Float64]
 
     def total(self) -> float:
         """Return the metric on the pictures as they are."""
         return float(self.reduce(self.columns.sum(axis=0)))
 
 
-def mean(column: Float) -> Sums:
+def mean(column: Float64) -> Sums:
     """Return the mean of a value over the pictures, float64 (N,)."""
     return Sums(column[:, None], lambda sums: np.asarray(sums[..., 0] / len(column)))
 
 
-def share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> Sums:
+def share(part: Bools, whole: Bools) -> Sums:
     """Return the share of some pictures among others, bool (N,) each; 0 where there are no others."""
     columns = np.stack([part, whole], axis=1).astype(np.float64)
     return Sums(columns, lambda sums: np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1)))
 
 
-def calibration_error(gaps: Float, confidences: Float, edges: Float) -> Sums:
+def calibration_error(gaps: Float64, confidences: Float64, edges: Float64) -> Sums:
     """Return the mean distance of truth and probability over bins, the same bins in every resample.
 
     Parameters
@@ -94,7 +92,7 @@ def calibration_error(gaps: Float, confidences: Float, edges: Float) -> Sums:
     return Sums(columns, lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / len(gaps)))
 
 
-def classwise_errors(values: Float, truth: Float, edges: Float) -> Iterator[Sums]:
+def classwise_errors(values: Float64, truth: Float64, edges: Float64) -> Iterator[Sums]:
     """Yield sums over some classes at a time that add up to the classwise error.
 
     The columns of a thousand classes at once would not fit into memory.
@@ -118,7 +116,7 @@ def classwise_errors(values: Float, truth: Float, edges: Float) -> Iterator[Sums
         )
 
 
-def resampled(metrics: Sequence[Sums], count: int, resamples: int, seed: int) -> list[Float]:
+def resampled(metrics: Sequence[Sums], count: int, resamples: int, seed: int) -> list[Float64]:
     """Return each metric of `count` pictures on each resample, float64 (resamples,)."""
     rng = np.random.default_rng(seed)
     parts = []
@@ -129,7 +127,7 @@ def resampled(metrics: Sequence[Sums], count: int, resamples: int, seed: int) ->
     return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 
-def errors_by_chance(confidences: Float, edges: Float, resamples: int, seed: int) -> Float:
+def errors_by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:
     """Return calibration errors with answers that are right as often as the confidences say: (resamples,)."""
     rng = np.random.default_rng(seed)
     count = len(confidences)
@@ -147,13 +145,13 @@ def _portions(count: int, resamples: int) -> Iterator[int]:
         yield min(at_once, resamples - start)
 
 
-def percentile_interval(value: float, drawn: Float) -> Estimate:
+def percentile_interval(value: float, drawn: Float64) -> Estimate:
     """Return a value with the percentiles of its resamples."""
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
 
 
-def basic_interval(value: float, drawn: Float) -> Estimate:
+def basic_interval(value: float, drawn: Float64) -> Estimate:
     """Return a value with mirrored percentiles of its resamples, kept around it and at 0 or above."""
     found = percentile_interval(value, drawn)
     return Estimate(value, max(0.0, min(value, 2 * value - found.high)), max(value, 2 * value - found.low))

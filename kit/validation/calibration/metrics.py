@@ -5,13 +5,10 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Floats, Int64
 from kit.validation.calibration import binning, bootstrap
 from kit.validation.calibration.bootstrap import Estimate
-
-Rows = npt.NDArray[np.floating]
-Labels = npt.NDArray[np.int64]
 
 SURE = 0.9
 """Confidence above which an error counts as a sure one."""
@@ -82,7 +79,7 @@ class Metrics:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name in TITLES}
 
 
-def measure(rows: Rows, labels: Labels, *, bins: int = 15, resamples: int = 1000, seed: int = 0) -> Metrics:
+def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 1000, seed: int = 0) -> Metrics:
     """Measure how far probabilities can be trusted.
 
     Parameters

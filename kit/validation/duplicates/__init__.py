@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Bools, Float32, Int64, Pixels
 from kit._reporting import Progress, Steps
 from kit.images import Pictures
-from kit.validation.duplicates.alignment import Float32
 from kit.validation.duplicates.candidates import candidates
 from kit.validation.duplicates.matching import EQUAL, Match, exposed, matches
 from kit.validation.duplicates.result import Duplicate, Duplicates
@@ -92,7 +91,7 @@ def find_duplicates(
     )
 
 
-def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _originals(pixels: Pixels, places: Int64) -> Int64:
     """Return the first of the places whose pictures are equal, for each place."""
     if not len(places):
         return places
@@ -102,7 +101,7 @@ def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> 
 
 
 def _pairs(
-    pictures: Float32, in_first: npt.NDArray[np.bool_] | None, progress: Progress
+    pictures: Float32, in_first: Bools | None, progress: Progress
 ) -> tuple[dict[tuple[int, int], Match], bool]:
     """Return the pairs, lower place first, and whether none is left to be looked at."""
     pairs: dict[tuple[int, int], Match] = {}

@@ -1,15 +1,13 @@
 """Pairs of pictures that may show the same, by an indexed search in place of a look at all pairs."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Bools, Float32, Int64
 from kit._reporting import Progress, Steps
-from kit.validation.duplicates.alignment import Float32, box, cubic
-
-Indices = npt.NDArray[np.int64]
+from kit.validation.duplicates.alignment import box, cubic
 
 _FREQUENCIES = 6
 """Cosines along each side that describe a picture; finer ones do not survive a shift by half a pixel."""
@@ -38,10 +36,10 @@ class Candidates(NamedTuple):
         bool, shape (P,): whether `first` is mirrored left to right before.
     """
 
-    first: Indices
-    second: Indices
+    first: Int64
+    second: Int64
     boxes: Float32
-    flipped: npt.NDArray[np.bool_]
+    flipped: Bools
 
     def part(self, start: int, stop: int) -> "Candidates":
         """Return the pairs from `start` to before `stop`."""
@@ -61,7 +59,7 @@ def variants(side: int) -> list[tuple[tuple[float, float, float, float], bool]]:
     return [(whole, False), (whole, True), *((crop, False) for crop in crops)]
 
 
-def candidates(pictures: Float32, sides: npt.NDArray[np.bool_] | None, *, progress: Progress) -> Candidates:
+def candidates(pictures: Float32, sides: Bools | None, *, progress: Progress) -> Candidates:
     """Look every picture, its mirror image and crops of it up among the others.
 
     A picture is described by the lowest frequencies of its two-dimensional cosine transform, as a perceptual
@@ -123,8 +121,8 @@ class _Description:
 
 
 def _look_up(
-    pictures: Float32, described: _Description, asking: Indices, asked: Indices, progress: Progress
-) -> Iterator[tuple[npt.NDArray[np.int64], ...]]:
+    pictures: Float32, described: _Description, asking: Int64, asked: Int64, progress: Progress
+) -> Iterator[tuple[Int64, ...]]:
     """Yield first, second, number of the variant and distance."""
     from scipy.spatial import cKDTree  # noqa: PLC0415 (slow to import)
 
@@ -148,7 +146,7 @@ def _look_up(
         )
 
 
-def _ranks(members: Indices, distances: npt.NDArray[Any]) -> Indices:
+def _ranks(members: Int64, distances: Array) -> Int64:
     """How many candidates of the same member are nearer."""
     order = np.lexsort((distances, members))
     ordered = members[order]

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Bools, Int64
 from kit._reporting import Result, Table
 from kit.validation.splits import connected
 
@@ -73,7 +73,7 @@ class Duplicates(Result):
         return len({place for pair in self.pairs for place in (pair.first, pair.second)}) / self.sizes[0]
 
     @property
-    def groups(self) -> npt.NDArray[np.int64]:
+    def groups(self) -> Int64:
         """Group of each picture, int64, shape (N,): pictures joined by a chain of pairs share one.
 
         Numbered from 0 in the order of their first pictures, for `kit.validation.folds`.
@@ -91,7 +91,7 @@ class Duplicates(Result):
         return connected(self.sizes[0], links)
 
     @property
-    def leaked(self) -> npt.NDArray[np.bool_]:
+    def leaked(self) -> Bools:
         """Which pictures of the second collection have a duplicate in the first, bool, shape (N,).
 
         Raises

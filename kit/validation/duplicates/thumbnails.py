@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
 from kit.images import Photo, Pictures
 from kit.images.sources import UNREADABLE, at_least_one, each_picture
@@ -28,7 +28,7 @@ class Thumbnails:
         Place and reason, in one line, of the pictures that could not be read.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     names: tuple[str, ...]
     unreadable: dict[int, str]
 
@@ -59,7 +59,7 @@ def thumbnails(pictures: Pictures, *, progress: Progress = True) -> Thumbnails:
     return Thumbnails(pixels, tuple(picture.name for picture in found), unreadable)
 
 
-def _shrunk(photo: Photo) -> npt.NDArray[np.uint8]:
+def _shrunk(photo: Photo) -> Pixels:
     grey = Image.fromarray(photo.pixels).convert("L")
     # Pillow's bilinear filter averages over the area of a smaller pixel, so that fine patterns do not alias.
     return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
