@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Pixels
+from kit._arrays import Array, Pixels
 from kit._checking import number
 
 __all__ = ["Augmentation"]
@@ -82,7 +82,7 @@ class Augmentation:
         low, high = np.log(self.brightness)
         factors = np.exp(rng.uniform(low, high, count)).astype(np.float32)
         levels = rng.uniform(*self.added, count).astype(np.float32)
-        values: Float32 = result * _each(factors) + _each(levels)
+        values = result.astype(np.float32) * _each(factors) + _each(levels)
         if self.noise:
             deviations = rng.uniform(0, self.noise, count).astype(np.float32)
             values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
