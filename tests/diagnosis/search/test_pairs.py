@@ -3,9 +3,11 @@
 import pytest
 
 import kit
+from kit.diagnosis.search.candidates import candidates
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds
 from kit.diagnosis.search.pairs import together
+from kit.diagnosis.search.scoring import Score
 from kit.diagnosis.search.verdict import verdict
 
 
@@ -35,6 +37,10 @@ def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
     assert together(grounds, no_batchnorm.preprocessing, grounds.scores(no_batchnorm.preprocessing)) is None
 
 
-def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
+def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, evaluator, sixteen, truth, in_use):
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
-    assert together(grounds, in_use, grounds.scores(in_use)) is None
+    best, *others = (candidate for candidate in candidates(in_use) if candidate.step == "scaling")
+    # The first explains next to nothing alone, the second nine nats: by statistics, a pair would be named.
+    ranked = [Score(others[0], 0.2), Score(best, 9.0)]
+    assert together(grounds, in_use, ranked) is None
+    assert together(Grounds.of(evaluator, in_use, sixteen), in_use, ranked) is not None

@@ -31,8 +31,11 @@ def test_distance_falls_by_the_logarithm_and_what_no_fault_explains_pays_for_it(
     for score in scores:
         right = score.candidate.preprocessing
         fall = log_distance(evaluator, sixteen, used) - log_distance(evaluator, sixteen, right)
-        assert score.distance == pytest.approx(fall)
-        assert score.gain == pytest.approx(fall - (0 if score.candidate.faults else 0.15))
+        assert score.gain == score.distance == pytest.approx(fall)
+    unexplained = [replace(candidate, faults=()) for candidate in tried]
+    for score, other in zip(by_statistics(evaluator, used, unexplained, sixteen), scores, strict=True):
+        assert score.distance == other.distance
+        assert score.gain == pytest.approx(other.gain - 0.15)
 
 
 def test_answers_alone_are_scored_by_their_entropy_and_its_error(evaluator, no_batchnorm, sixteen):

@@ -161,7 +161,11 @@ def test_a_finding_tells_lead_cost_and_fix(profiled, no_batchnorm, sixteen, in_u
 def test_a_cause_is_ruled_out_once_and_only_where_nothing_speaks_for_it(probed, found):
     ranked = scores(found, 0.09, 0.05, -1.0)
     causes = [score.candidate.cause for score in ranked]
-    assert [one.cause for one in ruled_out(probed, ranked * 2, set())] == causes
+    worse = [Score(score.candidate, score.gain - 1, distance=score.gain - 1) for score in ranked]
+    told = ruled_out(probed, [*ranked, *worse], set())
+    assert [(one.cause, one.evidence[0].value) for one in told] == list(
+        zip(causes, (0.09, 0.05, -1.0), strict=True)
+    )
     assert [one.cause for one in ruled_out(probed, ranked, {causes[0]})] == causes[1:]
     assert ruled_out(probed, scores(found, 0.11), set()) == []
 
