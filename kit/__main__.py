@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from kit.classifier import Classifier
@@ -58,7 +57,7 @@ def _parser() -> _Parser:
         description="Name the cause. Exit codes: 0 clean, 1 a cause named, 2 cannot tell, 3 bad input.",
     )
     diagnose.add_argument("model", metavar="MODEL.keras")
-    diagnose.add_argument("pictures", metavar="PICTURE", nargs="+")
+    diagnose.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
     diagnose.add_argument(
         "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
     )
@@ -85,15 +84,16 @@ def _parser() -> _Parser:
 
 
 def _diagnose(given: argparse.Namespace) -> int:
-    from kit.diagnosis import diagnose  # noqa: PLC0415 (--help stays fast)
-    from kit.images import load_image  # noqa: PLC0415
+    from kit._reporting import plain  # noqa: PLC0415 (--help stays fast)
+    from kit.diagnosis import diagnose  # noqa: PLC0415
+    from kit.images import as_photos  # noqa: PLC0415
 
-    photos = [load_image(path) for path in given.pictures]
+    photos = as_photos(given.pictures)
     classifier = _classifier(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)
     if given.json:
-        shown = json.dumps(_finite(diagnosis.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+        shown = json.dumps(plain(diagnosis.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     else:
         shown = diagnosis.text()
     sys.stdout.write(f"{shown}\n")
@@ -103,7 +103,7 @@ def _diagnose(given: argparse.Namespace) -> int:
 def _classifier(given: argparse.Namespace) -> "Classifier":
     """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
     from kit.classifier import Classifier, archive  # noqa: PLC0415
-    from kit.explorer.view import assumed_preprocessing  # noqa: PLC0415
+    from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     if given.preprocessing is not None:
@@ -143,15 +143,6 @@ def _preprocessing(path: str) -> "Preprocessing":
         ) from error
     ours = '"kit.preprocessing"' in text
     return Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(path))
-
-
-def _finite(value: Any) -> Any:
-    """Put null for what JSON has no number for, in nested dictionaries and lists."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:

@@ -1,10 +1,13 @@
 """Refusing values in one line that says what was expected, what was received and what comes nearest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
@@ -26,6 +29,18 @@ def known(kind: str, received: object, names: Iterable[str]) -> str:
     return received
 
 
+def instance(what: str, value: Any, kind: type, words: str) -> Any:
+    """Return `value` if it is of this type, else raise a TypeError."""
+    if not isinstance(value, kind):
+        raise TypeError(f"Expected {what} as {words}, received {value!r}")
+    return value
+
+
+def optional(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Return the check that lets None pass as well."""
+    return lambda what, value: None if value is None else check(what, value)
+
+
 def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
     """Raise a TypeError for the first of `received` that is none of `names`."""
     for name in received:
@@ -41,6 +56,22 @@ def number(what: str, value: Any) -> float:
     if not isfinite(value):
         raise ValueError(f"Expected a finite {what}, received {value}")
     return float(value)
+
+
+def whole(name: str, value: Any, low: int, high: int | None) -> int:
+    """Return a whole number within the bounds as an int, else raise a TypeError or a ValueError."""
+    bounds = f"{low}..{high}" if high is not None else "not below 0"
+    expected = f"Expected {name} as a whole number {bounds}, received {value!r}"
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(expected)
+    try:
+        # Sliders hand over 85.0.
+        result = operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
+    except TypeError:
+        raise TypeError(expected) from None
+    if result < low or (high is not None and result > high):
+        raise ValueError(expected)
+    return result
 
 
 def fraction(what: str, value: Any) -> float:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from kit._arrays import Int64, Pixels
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo, PhotoError, load_image
@@ -30,8 +30,6 @@ _TILE = 28
 _NOISE_PICTURES = 1000
 _CROPS_EACH = 25
 _OUTLIER_SEED = 11
-
-Grey = npt.NDArray[np.uint8]
 
 
 def classifier(name: str) -> Classifier:
@@ -112,7 +110,7 @@ def labels(name: str) -> tuple[int | None, ...]:
     return tuple(entry["imagenet_class"] for entry in _entries(name))
 
 
-def fashion_mnist_arrays(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     """Bundled part of Fashion-MNIST as arrays, for training.
 
     Parameters
@@ -155,7 +153,7 @@ def probes() -> tuple[Photo, ...]:
         return ()
 
 
-def outliers(name: str, clothes: Grey | None = None) -> Grey:
+def outliers(name: str, clothes: Pixels | None = None) -> Pixels:
     """Return one set of pictures that a classifier of clothes should take for foreign.
 
     Parameters
@@ -209,7 +207,7 @@ def _photos(name: str) -> tuple[Photo, ...]:
 
 
 @cache
-def _fashion_mnist(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _fashion_mnist(split: str) -> tuple[Pixels, Int64]:
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
     digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
     rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE
@@ -244,7 +242,7 @@ def _path(*parts: str) -> Path:
     return path
 
 
-def _digits() -> Grey:
+def _digits() -> Pixels:
     from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
 
     # Values 0 to 16.
@@ -255,7 +253,7 @@ def _digits() -> Grey:
     )
 
 
-def _textures() -> Grey:
+def _textures() -> Pixels:
     random = np.random.default_rng(_OUTLIER_SEED)
     crops = []
     for photo in photos("photographs"):

@@ -1,11 +1,113 @@
-"""What every test relies on."""
+"""What every test relies on, and the networks and pictures that many of them ask for.
+
+Fixtures of a session are shared: whoever wants another preprocessing in use takes ``classifier.using``.
+"""
 
 import os
 
+import pytest
+
+from kit import Classifier, fit_novelty, samples
 from kit._launch import VARIABLES
+from tests import networks
 
 # Timed runs, started by hand.
 collect_ignore = ["benchmarks"]
 
 # Before anything imports TensorFlow, and inherited by the kernels of the notebooks.
 os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """EfficientNet-Lite0, for photographs."""
+    return samples.classifier("efficientnet_lite0")
+
+
+@pytest.fixture(scope="session")
+def photos():
+    """The photographs that show a class of `classifier`; `labels` has these."""
+    return samples.photos("imagenet")
+
+
+@pytest.fixture(scope="session")
+def labels():
+    return samples.labels("imagenet")
+
+
+@pytest.fixture(scope="session")
+def cat(photos):
+    return next(photo for photo in photos if photo.name == "cat.jpg")
+
+
+@pytest.fixture(scope="session")
+def fashion():
+    """The small network for pictures of clothes."""
+    return samples.classifier("fashion_mnist")
+
+
+@pytest.fixture(scope="session")
+def clothes():
+    """2,000 pictures that `fashion` was not trained on; `clothes_labels` has their classes."""
+    return samples.photos("fashion_mnist")
+
+
+@pytest.fixture(scope="session")
+def clothes_labels():
+    return samples.labels("fashion_mnist")
+
+
+@pytest.fixture(scope="session")
+def sixteen(clothes):
+    return clothes[200:216]
+
+
+@pytest.fixture(scope="session")
+def truth(clothes_labels):
+    """The classes of `sixteen`."""
+    return clothes_labels[200:216]
+
+
+@pytest.fixture(scope="session")
+def no_batchnorm():
+    """As `fashion`, without batch normalization: what it knows of its training pictures is a profile."""
+    return samples.classifier("fashion_mnist_no_batchnorm")
+
+
+@pytest.fixture(scope="session")
+def held_back(clothes):
+    """Those of the clothes that set the thresholds of `novelty`; `others` has the rest."""
+    return clothes[:1000]
+
+
+@pytest.fixture(scope="session")
+def others(clothes):
+    return clothes[1000:]
+
+
+@pytest.fixture(scope="session")
+def novelty(fashion, held_back):
+    """What `fashion` knows of ordinary pictures."""
+    return fit_novelty(fashion, list(samples.fashion_mnist_arrays("train")[0]), held_back)
+
+
+@pytest.fixture(scope="session")
+def small():
+    """`networks.small`, compiled."""
+    return Classifier(networks.small(), networks.GREY, networks.NAMES)
+
+
+@pytest.fixture(scope="session")
+def small_file(small, tmp_path_factory):
+    """`small` as it is saved."""
+    path = tmp_path_factory.mktemp("classifiers") / "small.keras"
+    small.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def plain_file(tmp_path_factory):
+    """`networks.small` as Keras alone saves it."""
+    path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
+    networks.small().save(path)
+    return path

@@ -4,16 +4,18 @@ from functools import cache
 
 import numpy as np
 
-from kit.classifier.runtime.conversion import _import_keras, compile_lite
+from kit.classifier.runtime.conversion import compile_lite
+from kit.classifier.runtime.keras_models import import_keras
 from kit.preprocessing import Preprocessing
 
+NAMES = ("cat", "dog", "horse")
 GREY = Preprocessing(size=(28, 28), channels="gray", scaling="0..1")
 """What `small` is made for."""
 
 
 def imported_keras():
     """Keras, without what TensorFlow writes when it is imported."""
-    return _import_keras()
+    return import_keras()
 
 
 def small(last="softmax", units=3, seed=7, side=28, channels=1):
@@ -54,6 +56,22 @@ def unconvertible():
 
 
 @cache
+def careless_layers():
+    """Two kinds of layers that forget to ask whether they are training: by chance, and by the batch."""
+    keras = imported_keras()
+
+    class RandomShift(keras.layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal((1, 1, 1, 3))
+
+    class BatchStatistics(keras.layers.Layer):
+        def call(self, x):
+            return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+    return RandomShift, BatchStatistics
+
+
+@cache
 def small_compiled():
     """`small` in the ``.tflite`` format."""
     return compile_lite(small())
@@ -62,8 +80,3 @@ def small_compiled():
 def tensors(count, side=28, channels=1, seed=3):
     """Pseudo-random float32 tensors in 0..1."""
     return np.random.default_rng(seed).random((count, side, side, channels), dtype=np.float32)
-
-
-def picture(seed=5, side=40):
-    """Pseudo-random uint8 picture."""
-    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)

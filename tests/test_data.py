@@ -236,4 +236,4 @@ def test_a_compiled_qt_resource_file_is_read_by_path():
     header = b"qres" + b"".join(
         number.to_bytes(4, "big") for number in (1, start, start + len(tree), start + len(tree) + len(data))
     )
-    assert dict(sources._qt_resources(header + tree + data + names)) == {"/a.txt": b"hi"}
+    assert dict(sources.qt_resources(header + tree + data + names)) == {"/a.txt": b"hi"}

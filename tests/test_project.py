@@ -1,14 +1,16 @@
 """The files at the root, the code map, the lock and the imports say the same thing."""
 
 import ast
-import json
+import io
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from itertools import chain
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import pytest
 import yaml
@@ -17,8 +19,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import kit
+from tests.project import ROOT, code, imported, modules, tracked
 
-ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
 EXTRAS = {
@@ -37,67 +39,24 @@ FILES = {
     "pyproject.toml",
     "requirements.lock",
 }
+# Besides the rooms at the top of the package; two more helpers may join them.
+OUTSIDE_THE_ROOMS = {"__init__", "__main__", "_checking", "_launch"}
+FUNCTION_LINES = 40
+# Functions that are longer yet; none may be added.
+LONG = {"kit.robustness.sweeps.running._flips", "kit.validation.calibration.__init__.calibrate"}
+PRIVATE_NAMES = 5
+LAYOUT = {getattr(tokenize, name) for name in ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
+TESTS_OF_NO_MODULE = {
+    "diagnosis/test_field_cases.py": "reports of other people, each through the whole of a diagnosis",
+    "perturbation/test_page_preview.py": "the arithmetic of the page, which is JavaScript",
+    "robustness/reference/test_earlier_files.py": "files of earlier versions, which several modules read",
+    "robustness/test_sweep_executors.py": "pools of processes and clusters, which take long to start",
+    "test_command_line.py": "is kit/__main__.py",
+    "test_data.py": "data/ and the scripts that made it",
+    "test_project.py": "the files at the root, and how the rooms hang together",
+    "test_public_surface.py": "what the whole package offers",
+}
 HEAVY = ("anywidget", "h5py", "keras", "matplotlib", "tensorflow", "torch")
-# Stand outside the rooms: the table of public names, and what runs before anything is installed.
-OUTSIDE = {"kit", "kit._launch"}
-
-
-def dotted(path):
-    """``kit/faults.py`` is ``kit.faults`` and ``kit/__init__.py`` is ``kit``."""
-    return ".".join(Path(path).with_suffix("").parts).removesuffix(".__init__")
-
-
-def rooms():
-    """The modules in the order of the code map, which is the direction of imports."""
-    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    code_map = guide.split("## Code map")[1].split("\n## ")[0]
-    return [dotted(f"kit/{path}") for path in re.findall(r"^- `([\w/]+\.py)`", code_map, re.MULTILINE)]
-
-
-def modules():
-    """Every module of the package, with its file."""
-    return {dotted(path.relative_to(ROOT)): path for path in sorted((ROOT / "kit").rglob("*.py"))}
-
-
-def module_of(name):
-    """The module of the package that a dotted name lies in, or the name of another package."""
-    while name.startswith("kit.") and name not in modules():
-        name = name.rpartition(".")[0]
-    return name
-
-
-def tracked():
-    """Paths that git knows."""
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listing.returncode:
-        pytest.skip("needs a clone made by git")
-    return [path for path in listing.stdout.split("\0") if path and (ROOT / path).exists()]
-
-
-def is_for_types(node):
-    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
-
-
-def imported(source):
-    """The dotted names that a source imports when it runs, anywhere in it; ``from a import b`` is ``a.b``."""
-    waiting = [ast.parse(source)]
-    while waiting:
-        node = waiting.pop()
-        waiting.extend(node.orelse if is_for_types(node) else ast.iter_child_nodes(node))
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"Expected absolute imports, received {ast.unparse(node)}"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def code(path):
-    """The Python of a module, or of the code cells of a notebook without its magics."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".ipynb":
-        return text
-    cells = ("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
-    return re.sub(r"^(\s*)[%!].*$", r"\1pass", "\n".join(cells), flags=re.MULTILINE)
 
 
 def undeclared(paths, requirements):
@@ -148,21 +107,176 @@ def test_no_file_names_a_folder_of_the_machine_it_was_made_on():
     assert found == {}
 
 
-# Code map and imports
+# Rooms
 
 
-def test_the_code_map_lists_every_module_once():
-    assert sorted(rooms()) == sorted(modules().keys() - OUTSIDE)
+def rooms():
+    """The rooms in the order of the code map, which is the direction of imports."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code_map = guide.split("## Code map")[1].split("\n## ")[0]
+    return re.findall(r"^- `(\w+)(?:/|\.py)`", code_map, re.MULTILINE)
+
+
+def top():
+    """The names directly under ``kit/``."""
+    return {name.split(".")[1] for name in modules()}
+
+
+def arrows():
+    """Pairs of modules of which the first imports the second: when it runs, late, or for types."""
+    known = modules()
+    for module, path in known.items():
+        for name in imported(code(path)):
+            home = name
+            while home and home not in known and f"{home}.__init__" not in known:
+                home = home.rpartition(".")[0]
+            if home:
+                yield module, home if home in known else f"{home}.__init__"
+
+
+def reached(start, graph):
+    """All that can be reached from a node."""
+    found, waiting = set(), [start]
+    while waiting:
+        new = graph.get(waiting.pop(), set()) - found
+        found |= new
+        waiting.extend(new)
+    return found
+
+
+def circular(package, pairs):
+    """Those arrows between the direct children of a package that are part of a circle."""
+    depth = package.count(".") + 1
+    graph = {}
+    for pair in pairs:
+        if all(name.startswith(f"{package}.") for name in pair):
+            source, target = (name.split(".")[depth] for name in pair)
+            if source != target:
+                graph.setdefault(source, set()).add(target)
+    return {
+        f"{package}.{source} -> {package}.{target}"
+        for source, targets in graph.items()
+        for target in targets
+        if source in reached(target, graph)
+    }
+
+
+def test_the_code_map_lists_every_room_once():
+    assert sorted(rooms()) == sorted(name for name in top() if not name.startswith("_"))
+
+
+def test_the_package_has_at_most_twelve_rooms_and_two_more_helpers():
+    assert len(rooms()) <= 12
+    helpers = {name for name in top() if name.startswith("_")} - OUTSIDE_THE_ROOMS
+    assert len(helpers) <= 2
 
 
 def test_a_room_imports_only_from_rooms_above_it():
-    order = [name for name in rooms() if name in modules()]
-    upward = []
-    for module in order:
-        above = order[: order.index(module)]
-        names = {module_of(name) for name in imported(code(modules()[module])) if name.startswith("kit.")}
-        upward += [f"{module} imports {name}" for name in names.difference(above)]
-    assert upward == []
+    helpers = sorted(name for name in top() if name.startswith("_") and not name.startswith("__"))
+    order = [*helpers, *rooms(), "__main__", "__init__"]
+    upward = {
+        f"{module} imports {name}"
+        for module, name in arrows()
+        if order.index(module.split(".")[1]) < order.index(name.split(".")[1])
+    }
+    assert upward == set()
+
+
+def test_nothing_imports_in_a_circle():
+    pairs = list(arrows())
+    packages = {name.removesuffix(".__init__") for name in modules() if name.endswith(".__init__")}
+    assert set().union(*(circular(package, pairs) for package in packages)) == set()
+
+
+def test_a_circle_is_found_through_late_imports_and_those_for_types(tmp_path):
+    source = "if TYPE_CHECKING:\n    from kit.plots import a\ndef f():\n    import kit.samples"
+    assert sorted(imported(source)) == ["kit.plots.a", "kit.samples"]
+    pairs = [("kit.a.b", "kit.c.__init__"), ("kit.c.d", "kit.e"), ("kit.e", "kit.a.f"), ("kit.e", "kit.g")]
+    assert circular("kit", pairs) == {"kit.a -> kit.c", "kit.c -> kit.e", "kit.e -> kit.a"}
+
+
+def lines_of_code(source):
+    """The numbers of the lines that are neither blank nor comment nor docstring."""
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in LAYOUT:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        # A string that is a statement documents what it stands in or below.
+        if isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str):
+            lines.difference_update(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
+def long_functions(source):
+    """Names of the functions with more than forty lines of code, from ``def`` to the last line."""
+    lines = lines_of_code(source)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            count = len(lines & set(range(node.lineno, node.end_lineno + 1)))
+            if count > FUNCTION_LINES:
+                yield node.name
+
+
+def test_no_function_has_more_than_forty_lines_of_code():
+    found = {f"{module}.{name}" for module, path in modules().items() for name in long_functions(code(path))}
+    assert found <= LONG
+
+
+def test_lines_of_code_are_counted_without_docstrings_comments_and_blanks():
+    body = "    # why\n\n    x = (\n        1,\n    )\n"
+    source = f'def f():\n    """Words.\n\n    More.\n    """\n{body}'
+    assert len(lines_of_code(source)) == 4
+    ones = "    x = 1\n"
+    assert list(long_functions(source + ones * 36)) == []
+    assert list(long_functions(source + ones * 37)) == ["f"]
+
+
+def reached_into(source):
+    """Private names of other objects that a source takes; what an object does with its own is its affair."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+            if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                yield node.attr
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("kit"):
+            yield from (each.name for each in node.names if re.match("_[a-z]", each.name))
+
+
+def test_tests_reach_into_private_names_in_few_places():
+    found = [name for path in (ROOT / "tests").rglob("*.py") for name in reached_into(code(path))]
+    assert len(found) <= PRIVATE_NAMES, found
+
+
+def has_module(test):
+    """Whether a test file is named after a module or a package, or after the room that it lies in."""
+    name = test.stem.removeprefix("test_")
+    room = ROOT / "kit" / test.parent
+    return name == room.name or any(
+        (room / place).exists() for place in (f"{name}.py", f"_{name}.py", f"{name}/__init__.py")
+    )
+
+
+def test_each_test_file_is_named_after_a_module_and_lies_where_that_does():
+    tests = [
+        PurePosixPath(path.relative_to(ROOT / "tests").as_posix())
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path.parent.name != "browser"
+    ]
+    alone = {str(test) for test in tests if not has_module(test)}
+    assert alone == TESTS_OF_NO_MODULE.keys()
+
+
+# Imports
+
+
+def is_there(name):
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        import_module(name)
+    except ModuleNotFoundError:
+        home, _, last = name.rpartition(".")
+        return hasattr(import_module(home), last)
+    return True
 
 
 def test_importing_kit_imports_nothing_heavy():
@@ -172,6 +286,12 @@ def test_importing_kit_imports_nothing_heavy():
 def test_no_module_of_kit_imports_tensorflow_until_it_needs_it():
     source = f"import sys, importlib as i; [i.import_module(name) for name in {sorted(modules())}]"
     assert run(f"{source}; print(*sorted(sys.modules.keys() & {{'keras', 'tensorflow', 'torch'}}))") == ""
+
+
+def test_scripts_that_no_test_runs_import_names_that_are_there():
+    scripts = [*(ROOT / "tests" / "benchmarks").glob("*.py"), *(ROOT / "data" / "build").glob("*.py")]
+    wanted = {name for path in scripts for name in imported(code(path)) if name.startswith("kit.")}
+    assert {name for name in wanted if not is_there(name)} == set()
 
 
 @pytest.mark.parametrize("name", kit.__all__)

@@ -1,7 +1,10 @@
 """Bundled networks and pictures: what a name gives, and what it does not."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,10 +125,47 @@ def test_unknown_name_is_refused_with_those_that_exist(function, received, expec
         function(received)
 
 
-def test_missing_data_is_reported_with_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(samples, "_DATA", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"data/x\.jpg beside the package kit.*install it editable"):
-        samples._path("x.jpg")
+def test_outliers_are_28_pixels_square_and_the_same_each_time():
+    counts = {name: len(samples.outliers(name)) for name in samples.OUTLIERS}
+    photographs = len(samples.photos("photographs"))
+    assert counts == {
+        "digits": 1797,
+        "noise": 1000,
+        "inverted": 1000,
+        "textures": 25 * photographs,
+        "rotated": 1000,
+    }
+    for name in samples.OUTLIERS:
+        assert samples.outliers(name).shape[1:] == (28, 28)
+        assert samples.outliers(name).dtype == np.uint8
+        np.testing.assert_array_equal(samples.outliers(name), samples.outliers(name))
+
+
+def test_outliers_are_what_they_are_called():
+    picture = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
+    np.testing.assert_array_equal(samples.outliers("inverted", picture)[0, 0, :3], [255, 254, 253])
+    # Counter-clockwise by 90 degrees: the last column becomes the first row.
+    np.testing.assert_array_equal(samples.outliers("rotated", picture)[0, 0], picture[0, :, -1])
+    assert samples.outliers("digits")[:, 0, 0].mean() < 10
+    assert abs(samples.outliers("noise").mean() - 127.5) < 1
+
+
+def test_missing_data_is_reported_with_what_to_do(tmp_path):
+    shutil.copytree(Path(samples.__file__).parent, tmp_path / "kit")
+    script = (
+        "from kit import samples\n"
+        "try:\n"
+        "    samples.classifier('fashion_mnist')\n"
+        "except FileNotFoundError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    expected = "Expected data/models/fashion_mnist.keras beside the package kit, received no such file; "
+    assert done.stdout.startswith(expected), done.stderr
+    assert "install it editable" in done.stdout
 
 
 def test_bundled_classifier_predicts_without_tensorflow():

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 
 from kit.classifier import archive
+from kit.classifier.archive.layout import PREFIX
 
 WEIGHTS = "model.weights.h5"
 # Smaller arrays are not worth a chunk of their own.
@@ -26,14 +27,14 @@ def pack(path: Path) -> None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
         )
-    kept = {name: saved.member(name) for name in (archive.COMPILED, archive.TAPS)}
+    kept = {name: saved.member(name) for name in (archive.COMPILED, archive.FIRST_LAYERS)}
     members = {name: member for name, member in kept.items() if member is not None}
     contract = {key: value for key, value in saved.contract.items() if key not in FILLED_IN}
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / path.name
         with zipfile.ZipFile(path) as old, zipfile.ZipFile(network, "w") as new:
             for info in old.infolist():
-                if not info.filename.startswith(archive.PREFIX):
+                if not info.filename.startswith(PREFIX):
                     data = old.read(info)
                     packed = filtered(data) if info.filename == WEIGHTS else data
                     new.writestr(zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9)

@@ -24,7 +24,7 @@ def read(package: str, path: str) -> bytes:
     folder = _unpacked_deb(name) if kind == "apt" else _unpacked_npm(name)
     outer, _, inner = path.partition("!")
     contents = (folder / outer).read_bytes()
-    return dict(_qt_resources(contents))[inner] if inner else contents
+    return dict(qt_resources(contents))[inner] if inner else contents
 
 
 def _unpacked_deb(name: str) -> Path:
@@ -51,7 +51,7 @@ def _unpacked_npm(name: str) -> Path:
     return folder
 
 
-def _qt_resources(blob: bytes) -> Iterator[tuple[str, bytes]]:
+def qt_resources(blob: bytes) -> Iterator[tuple[str, bytes]]:
     """Paths and contents in a compiled Qt resource file (``rcc --binary``), versions 1 to 3."""
     version, tree, data, names = struct.unpack_from(">4xIIII", blob)
     entry = 14 if version == 1 else 22

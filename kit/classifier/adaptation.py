@@ -4,20 +4,19 @@ A network with BatchNormalization keeps the mean and variance that its training 
 such layer. Where the pictures have changed, these no longer hold, and they can be measured again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit._checking import number
-from kit.classifier import Classifier
-from kit.classifier.runtime.conversion import _import_keras
+from kit.classifier import Classifier, check_first
+from kit.classifier.activations.from_keras import leaves
+from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import check_shape
-from kit.images import Photo, Source, as_photos
-
-Float32 = npt.NDArray[np.float32]
+from kit.images import Photo, Pictures, as_photos
 
 FEW = 16
 """Pictures, those of the prior included, that the statistics should stand on; or one a class if more."""
@@ -29,7 +28,7 @@ ONE_CLASS = 0.8
 """Share of the pictures with one and the same answer from which on they may well show one class."""
 
 
-def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: float = 0) -> Classifier:
+def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Classifier:
     """Estimate the statistics of BatchNormalization again on pictures of the kind at hand (AdaBN).
 
     Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the new pictures, n of them. Schneider et
@@ -63,14 +62,13 @@ def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: f
         A network without BatchNormalization, no pictures or too many at once, a negative prior, or no known
         preprocessing.
     """
-    chosen = as_photos(photos)
+    check_first(classifier, "kit.adapt(classifier, photos)")
+    chosen = as_photos(photos, allow_empty=False)
     kept = number("prior", prior)
     if kept < 0:
         raise ValueError(f"Expected a prior of 0 or more training pictures, received {prior!r}")
-    if not chosen:
-        raise ValueError("Expected at least one picture to adapt to, received none; some dozens are better")
     model = classifier.model
-    if not any(_is_batch_normalization(layer) for layer in _layers(model)):
+    if not any(_is_batch_normalization(layer) for layer in leaves(model)):
         raise ValueError(
             f"Expected a network with BatchNormalization, received {classifier.name!r} without;"
             " correct the pictures, or train with such ones"
@@ -80,7 +78,7 @@ def adapt(classifier: Classifier, photos: Source | Iterable[Source], *, prior: f
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
     result = Classifier(adapted, classifier.preprocessing, classifier.class_names)
     result = result.tempered(classifier.temperature)
-    result.notes = (*result.notes, *_remarks(classifier.predict_tensors(batch), result.class_names, kept))
+    result.notes = (*result.notes, *remarks(classifier.predict_tensors(batch), result.class_names, kept))
     return result
 
 
@@ -98,7 +96,8 @@ def _batch(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
     return np.concatenate(tensors)
 
 
-def _remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
+def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
+    """Say on how many pictures the statistics rest, and what is unusual about these."""
     count, classes = before.shape
     mixed = f", mixed with a prior of {prior:g}" if prior else ""
     remarks = [f"statistics of BatchNormalization estimated on {count} pictures{mixed}"]
@@ -119,7 +118,7 @@ def _remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Clone the model with statistics that mix this share of the old ones with those of the batch."""
-    keras = _import_keras()
+    keras = import_keras()
     normalization = _measuring(old)
 
     def cloned(layer: Any) -> Any:
@@ -137,7 +136,7 @@ def _adapted(model: Any, batch: Any, old: float) -> Any:
 
 def _measuring(old: float) -> Any:
     """BatchNormalization that sets its statistics by what it receives, then uses them."""
-    keras = _import_keras()
+    keras = import_keras()
 
     class Measuring(keras.layers.BatchNormalization):  # type: ignore[name-defined,misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
@@ -151,13 +150,5 @@ def _measuring(old: float) -> Any:
     return Measuring
 
 
-def _layers(model: Any) -> Iterator[Any]:
-    """Yield the layers of a model and of the models within it."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
-
-
 def _is_batch_normalization(layer: Any) -> bool:
-    return isinstance(layer, _import_keras().layers.BatchNormalization)
+    return isinstance(layer, import_keras().layers.BatchNormalization)

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.classifier.activations.first_layers import Taps
+from kit._arrays import Float32
+from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
-from kit.classifier.bundle.loading import restore_taps, unchanged
-from kit.classifier.runtime import equivalence as agreement
+from kit.classifier.bundle.loading import restore_first_layers, unchanged
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import Engine, KerasEngine, Lanes, LiteEngine, Shape
-from kit.classifier.runtime.equivalence import Verification
+from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine, Shape
+from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import probabilities
+from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.classifier.runtime.shapes import check_preprocessing
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 
 class Network:
@@ -60,6 +58,7 @@ class Network:
         self._model = model
         self._keras: KerasEngine | None = None
         self._lanes: Lanes | None = None
+        self._first_layers: dict[Shape, FirstLayers | None] = {}
         self._weights = _fingerprint(model) if source is None else None
         self._compared = compared
 
@@ -73,8 +72,9 @@ class Network:
             No Keras model, one with other shapes, or a preprocessing that does not fit.
         """
         from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed for a network from a file)
+        from kit.classifier.runtime.keras_models import check_model  # noqa: PLC0415 (as above)
 
-        conversion.check_model(model)
+        check_model(model)
         height, width, channels = model.inputs[0].shape[1:]
         check_preprocessing(preprocessing, (height, width, channels))
         compiled = conversion.describe(model, preprocessing)
@@ -94,11 +94,11 @@ class Network:
     def model(self) -> Any:
         """The Keras model; of a network from a file it is opened at the first use."""
         if self._model is None and self.source is not None:
-            from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed to predict)
+            from kit.classifier.runtime.keras_models import load_keras  # noqa: PLC0415 (not needed to predict)
 
             with self._lock:
                 if self._model is None:
-                    self._model = conversion.load_keras(unchanged(self.source).path)
+                    self._model = load_keras(unchanged(self.source).path)
         return self._model
 
     @property
@@ -115,23 +115,29 @@ class Network:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
         return probabilities(self.engine.predict(tensors), self.compiled.head)
 
-    def taps(self, shape: Shape) -> Taps | None:
-        """Find statistics of the first layers, for tensors (H, W, C); see `restore_taps`.
+    def first_layers(self, shape: Shape) -> FirstLayers | None:
+        """Find statistics of the first layers, for tensors (H, W, C), once; see `restore_first_layers`.
 
-        None where the size is open, since taps belong to one.
+        None where the size is open, since they belong to one.
         """
         height, width, _ = shape
         if height is None or width is None:
             return None
-        size = (height, width)
-        return restore_taps(self.source, lambda: self.model, self.compiled.input_shape, size)
+        with self._lock:
+            if shape not in self._first_layers:
+                self._first_layers[shape] = restore_first_layers(
+                    self.source, lambda: self.model, self.compiled.input_shape, (height, width)
+                )
+            return self._first_layers[shape]
 
     def verify(
         self, shape: Shape, preprocessing: Preprocessing | None, photos: Sequence[Float32] = ()
     ) -> Verification:
         """Hold what runs the network against Keras, in the range of a preprocessing and on photos."""
-        trials = agreement.trial_tensors(shape, preprocessing)
-        return agreement.verify(KerasEngine(self.model), self.engine, self.compiled.head, trials, photos)
+        batches = (*trial_tensors(shape, preprocessing), *photos)
+        head = self.compiled.head
+        difference = largest_difference(KerasEngine(self.model), self.engine, head, batches)
+        return Verification(difference, len(photos), difference <= TOLERANCE)
 
     def keras_file(self, folder: Path) -> Path:
         """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""

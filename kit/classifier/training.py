@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Float32, Int64, Pixels
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
-from kit.classifier.runtime.conversion import _import_keras
+from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.shapes import tensor_shape
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
-
-Augment = Callable[[UInt8, np.random.Generator], UInt8]
+Augment = Callable[[Pixels, np.random.Generator], Pixels]
 """As `kit.perturbation.augmentation.Augmentation`: changes uint8 pictures (N, H, W, 3), keeps the shape."""
 
 BATCH = 64
@@ -61,7 +60,7 @@ def network(
     keras.Model
         From float32 (N, H, W, C) to softmax probabilities (N, classes).
     """
-    keras = _import_keras()
+    keras = import_keras()
     layers, initializers = keras.layers, keras.initializers
     # Initial weights are drawn from the seed alone: two layers of one shape and one seed would be equal.
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
@@ -93,7 +92,7 @@ def network(
 
 
 def train(
-    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    pictures: Pictures,
     labels: npt.ArrayLike,
     preprocessing: Preprocessing,
     class_names: Sequence[str],
@@ -105,7 +104,7 @@ def train(
     model: Any = None,
     learning_rate: float = 3e-3,
     augment: Augment | None = None,
-    progress: bool = True,
+    progress: Progress = True,
     checkpoints: Callable[[int, Any], None] | None = None,
     keep_interrupted: bool = True,
 ) -> Classifier:
@@ -118,7 +117,7 @@ def train(
     Parameters
     ----------
     pictures
-        uint8, shape (N, H, W) or (N, H, W, 3), 0..255; or photos. Not changed.
+        See `kit.images.sources`; not changed.
     labels
         Shape (N,): the index of the class of each.
     preprocessing
@@ -141,7 +140,7 @@ def train(
         Changes the pictures anew in each epoch, as `Augmentation` does; all must have one
         size.
     progress
-        Whether to show a progress bar over the epochs.
+        True for a bar once two seconds have passed; or a function that is told each epoch in a line.
     checkpoints
         Called after each epoch with the number of epochs done and the Keras model, to measure or to save it.
     keep_interrupted
@@ -161,39 +160,23 @@ def train(
     KeyboardInterrupt
         Interrupted within the first epoch, or with ``keep_interrupted=False``.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
-    photos = _photos(pictures)
+    photos = as_photos(pictures)
     truth = _checked_labels(labels, len(photos), len(class_names))
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
     if model is None:
-        shape = tensor_shape(preprocessing)
-        if shape is None:
-            raise ValueError(
-                "Expected a preprocessing with a size, received one without; set size=(28, 28), say"
-            )
-        model = network(name, shape, len(class_names), batch_normalization=batch_normalization, seed=seed)
+        shape, count = _checked_shape(preprocessing), len(class_names)
+        model = network(name, shape, count, batch_normalization=batch_normalization, seed=seed)
     else:
         model = _copy(model, seed)
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     learner = _learner(model, learning_rate, epochs * _steps(len(photos)))
-    done, kept = 0, model.get_weights()
-    bar = tqdm(range(epochs), desc="Training", unit="epoch", disable=not progress, leave=False)
-    try:
-        for _ in bar:
-            loss = _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
-            done, kept = done + 1, model.get_weights()
-            bar.set_postfix(loss=f"{loss:.3f}")
-            if checkpoints is not None:
-                checkpoints(done, model)
-    except KeyboardInterrupt:
-        if done == 0 or not keep_interrupted:
-            raise
-        model.set_weights(kept)
-    finally:
-        bar.close()
+
+    def one_pass() -> float:
+        return _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
+
+    done = _passes(model, one_pass, epochs, checkpoints, progress=progress, keep_interrupted=keep_interrupted)
     classifier = Classifier(model, preprocessing, class_names)
     if done < epochs:
         note = f"training was stopped after {done} of {epochs} epochs"
@@ -202,9 +185,32 @@ def train(
     return classifier
 
 
+def _passes(
+    model: Any,
+    one_pass: Callable[[], float],
+    epochs: int,
+    checkpoints: Callable[[int, Any], None] | None,
+    *,
+    progress: Progress,
+    keep_interrupted: bool,
+) -> int:
+    """Train epoch by epoch; return how many are whole: fewer than asked for after an interruption."""
+    done, kept = 0, model.get_weights()
+    with Steps(range(epochs), "Training", "epoch", progress, keep=keep_interrupted) as passes:
+        for _ in passes:
+            loss = one_pass()
+            done, kept = done + 1, model.get_weights()
+            passes.note("loss", f"{loss:.3f}")
+            if checkpoints is not None:
+                checkpoints(done, model)
+    if passes.interrupted:
+        model.set_weights(kept)
+    return done
+
+
 def _copy(model: Any, seed: int) -> Any:
     """Copy a model with its weights, and with seeds where dropout and the like have none."""
-    keras = _import_keras()
+    keras = import_keras()
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + len(model.layers)).tolist())
 
     def seeded(layer: Any) -> Any:
@@ -223,7 +229,7 @@ def _steps(count: int) -> int:
 
 def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     """Compile a second model around the same layers, so that no optimizer clings to the first."""
-    keras = _import_keras()
+    keras = import_keras()
     learner = keras.Model(model.inputs, model.outputs)
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     # XLA takes longer to compile such small networks than it saves.
@@ -231,9 +237,7 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     return learner
 
 
-def _pass(
-    learner: Any, tensors: Float32, labels: npt.NDArray[np.int64], order: npt.NDArray[np.int64]
-) -> float:
+def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
     """Train on every whole step of an epoch; return the mean loss."""
     steps = _steps(len(order))
     whole = order[: steps * min(BATCH, len(order))]
@@ -264,13 +268,14 @@ def _tensors(
         yield applied(Photo(pixels) for pixels in augment(pictures, rng))
 
 
-def _photos(pictures: npt.NDArray[np.uint8] | Iterable[Source]) -> tuple[Photo, ...]:
-    if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
-        pictures = pictures[..., None]
-    return as_photos(pictures)
+def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    shape = tensor_shape(preprocessing)
+    if shape is None:
+        raise ValueError("Expected a preprocessing with a size, received one without; set size=(28, 28), say")
+    return shape
 
 
-def _checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> npt.NDArray[np.int64]:
+def _checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> Int64:
     truth = np.asarray(labels)
     if truth.shape != (count,) or count == 0:
         raise ValueError(

@@ -1,49 +1,44 @@
 """Naming the cause: which step, picture or part of a network is to blame for wrong answers.
 
-The order is: certain checks, then the search over candidate preprocessings, then properties of the pictures.
+`STAGES` is the order: what is certain first, then the preprocessing, then the pictures, then the network.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from kit.classifier import Classifier
-from kit.classifier.archive import NOVELTY
+from kit._arrays import Float32
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.investigation import Investigation, corrected, fixed_together
 from kit.diagnosis.out_of_distribution import out_of_distribution
-from kit.diagnosis.picture_remedies import check_properties
+from kit.diagnosis.picture_checks import check_properties
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import search
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.scoring import Labels
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.sensitivity import Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
-from kit.images import Photo, Source, as_photos
-from kit.preprocessing import Preprocessing
-from kit.validation.duplicates.thumbnails import Pictures
+from kit.images import Pictures, as_photos
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
-# No faults of the network or of the pipeline.
-_MENTIONED = {"grayscale", "small_validation"}
 _FAILING = (
     "most labelled pictures are answered wrongly, and no step of the preprocessing explains it: look at how"
     " the pictures are framed, and at what the network was trained on"
 )
-_RANK = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
 
 def diagnose(
     classifier: Classifier,
-    photos: Source | Iterable[Source],
+    photos: Pictures,
     labels: Sequence[int | str | None] | None = None,
     *,
-    reference: npt.NDArray[np.float32] | None = None,
+    reference: Float32 | None = None,
     training: Pictures | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Diagnosis:
@@ -54,14 +49,15 @@ def diagnose(
     classifier
         Its ``preprocessing`` is the one in use, which may be the faulty one.
     photos
-        One or more pictures that it answers wrongly, or any others that it is used on.
+        One or more pictures that it answers wrongly, or any others that it is used on; see
+        `kit.images.sources`.
     labels
         The right class of each, as index or name; None where it is not known.
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training pictures.
     training
-        The training pictures themselves, as a folder or a collection: are some of `photos` among them?
+        The training pictures themselves, named in the same ways: are some of `photos` among them?
     progress
         Called with a few words before each part.
 
@@ -75,131 +71,95 @@ def diagnose(
     TypeError, ValueError
         No classifier, no preprocessing, no picture, or labels that do not fit.
     """
-    if not isinstance(classifier, Classifier):
-        raise TypeError(
-            f"Expected a Classifier, received {type(classifier).__name__}; see kit.Classifier.load"
-        )
-    chosen = as_photos(photos)
-    used = classifier.preprocessing
-    if used is None:
-        raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
-        )
-    if not chosen:
-        raise ValueError("Expected at least one picture, received none")
-    indices = None if labels is None else class_indices(labels, classifier.class_names, len(chosen))
-    tell = progress if progress is not None else lambda _: None
+    check_first(classifier, "kit.diagnose(classifier, photos, labels)")
+    chosen = as_photos(photos, allow_empty=False)
+    used = known_preprocessing(classifier)
+    truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _diagnosed(classifier, used, chosen, indices, reference, training, tell)
+        case = Investigation(classifier, used, chosen, truth, reference, training, Evaluator(classifier))
+        for stage in STAGES:
+            if not case.closed and stage.applies(case):
+                if progress is not None and stage.words:
+                    progress(stage.words)
+                case = stage.run(case)
+    return case.diagnosis()
 
 
-def _diagnosed(
-    classifier: Classifier,
-    used: Preprocessing,
-    chosen: tuple[Photo, ...],
-    indices: Labels | None,
-    reference: npt.NDArray[np.float32] | None,
-    training: Pictures | None,
-    tell: Callable[[str], None],
-) -> Diagnosis:
-    """Check, search, look at the pictures, and gather what was found."""
-    tell("checks")
-    found = list(certain_checks(classifier, chosen, indices))
-    if any(finding.cause == "diverged_training" for finding in found):
-        return Diagnosis(tuple(found), classifier.name, len(chosen), preprocessing=used)
-    tell("candidates")
-    taps = classifier.taps
-    if reference is not None and taps is not None:
-        taps = replace(taps.with_profile(np.asarray(reference, np.float32)), means=None, variances=None)
-    # Labels in another order speak for whatever makes the network unsure, so they are left out then.
-    disordered = any(finding.cause == "class_order" and finding.verdict == "named" for finding in found)
-    laboratory = Laboratory(classifier, taps)
-    result = search(laboratory, used, chosen, None if disordered else indices)
-    if disordered and _named(result.findings):
+class Stage(NamedTuple):
+    """One part of a diagnosis: what runs, the words that are told before, and where it can say anything."""
+
+    run: Callable[[Investigation], Investigation]
+    words: str = ""
+    applies: Callable[[Investigation], bool] = lambda _: True
+
+
+def _certain(case: Investigation) -> Investigation:
+    certain = certain_checks(case.classifier, case.photos, case.labels)
+    diverged = any(finding.cause == "diverged_training" for finding in certain)
+    return replace(case, certain=certain, closed=diverged)
+
+
+def _preprocessing(case: Investigation) -> Investigation:
+    layers = case.classifier.first_layers
+    if case.reference is not None and layers is not None:
+        layers = layers.with_profile(np.asarray(case.reference, np.float32))
+        layers = replace(layers, means=None, variances=None)
+    evaluator = Evaluator(case.classifier, layers)
+    searched = search(evaluator, case.in_use, case.photos, case.ordered_labels)
+    certain = case.certain
+    if case.disordered and searched.named:
         # Answers to wrongly prepared pictures can look like another order.
-        found = [replace(one, verdict="possible") if one.cause == "class_order" else one for one in found]
-    repaired = _right(found, used)
-    if repaired.decoding == used.decoding and repaired != used and not _named(result.findings):
-        # What is certainly wrong may hide another fault, so the search goes on from where it is put right.
-        after = search(laboratory, repaired, chosen, None if disordered else indices)
-        further = [one for one in after.findings if one.verdict == "named"]
-        if further:
-            found = [_with_fix(one, further[0].fix) for one in found]
-            result = after
-    found = _merged(found, result.findings)
+        certain = tuple(
+            replace(one, verdict="possible") if one.cause == "class_order" else one for one in certain
+        )
+    return replace(case, evaluator=evaluator, searched=searched, certain=certain)
+
+
+def _search_again(case: Investigation) -> Investigation:
+    """Search from where what is certain is put right: it may hide another fault."""
+    repaired = corrected(case.certain, case.in_use)
+    if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
+        return case
+    searched = search(case.evaluator, repaired, case.photos, case.ordered_labels)
+    if not searched.named:
+        return case
+    whole = searched.findings[0].fix
+    return replace(case, certain=tuple(fixed_together(one, whole) for one in case.certain), searched=searched)
+
+
+def _pictures(case: Investigation) -> Investigation:
+    return case.found(*check_properties(case.classifier, case.photos, case.labels))
+
+
+def _novelty(case: Investigation) -> Investigation:
+    return case.found(out_of_distribution(case.classifier, case.photos))
+
+
+def _leakage(case: Investigation) -> Investigation:
+    return case if case.training is None else case.found(check_leakage(case.photos, case.training))
+
+
+def _trust(case: Investigation) -> Investigation:
+    answers = case.classifier.probabilities(case.photos)
+    doubts = (*case.doubts, _FAILING) if mostly_wrong(answers, case.labels) else case.doubts
+    return replace(case.found(*check_trust(answers, case.labels)), doubts=doubts)
+
+
+def _quiet_changes(case: Investigation) -> Investigation:
+    right = corrected(case.findings, case.in_use)
+    return replace(case, sensitivity=sensitivities(case.evaluator, right, case.photos))
+
+
+STAGES = (
+    Stage(_certain, "checks"),
+    Stage(_preprocessing, "candidates"),
+    Stage(_search_again),
     # What is ordinary for photographs is not for other pictures.
-    if result.photographic and not _named(found):
-        tell("properties")
-        found += check_properties(classifier, chosen, indices)
-    if not _named(found) and classifier.carried(NOVELTY) is not None:
-        tell("novelty")
-        found.append(out_of_distribution(classifier, chosen))
-    notes, failing = result.notes, False
-    if not _named(found) and indices is not None:
-        answers = classifier.probabilities(chosen)
-        found += check_trust(answers, indices)
-        failing = mostly_wrong(answers, indices)
-        notes = (*notes, _FAILING) if failing else notes
-    if training is not None:
-        tell("leakage")
-        found.append(check_leakage(chosen, training))
-    found.sort(key=lambda finding: _RANK[finding.verdict])
-    clean = (
-        result.decided
-        and not failing
-        and all(one.verdict == "ruled_out" or one.cause in _MENTIONED for one in found)
-    )
-    tell("quiet changes")
-    return Diagnosis(
-        tuple(found),
-        classifier.name,
-        len(chosen),
-        clean,
-        used,
-        notes,
-        sensitivities(laboratory, _right(found, used), chosen),
-        result.equivalents,
-    )
-
-
-def _named(findings: Sequence[Finding]) -> bool:
-    return any(finding.verdict == "named" for finding in findings)
-
-
-def _with_fix(finding: Finding, whole: Fix | None) -> Finding:
-    """Let a named finding about the preprocessing carry the fix of all faults together."""
-    if (
-        finding.verdict != "named"
-        or finding.fix is None
-        or finding.fix.preprocessing is None
-        or whole is None
-    ):
-        return finding
-    return replace(finding, fix=replace(finding.fix, code=whole.code, preprocessing=whole.preprocessing))
-
-
-def _right(found: Sequence[Finding], used: Preprocessing) -> Preprocessing:
-    """Return the corrected preprocessing of what is named, or else the one in use."""
-    fixes = (one.fix.preprocessing for one in found if one.verdict == "named" and one.fix is not None)
-    return next((right for right in fixes if right is not None), used)
-
-
-def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
-    """Return one finding for each cause; a certain one takes what the search knows of cost and fix."""
-    by_cause = {finding.cause: finding for finding in searched}
-    merged = []
-    for finding in certain:
-        other = by_cause.get(finding.cause)
-        if other is not None and finding.verdict == other.verdict == "named":
-            del by_cause[finding.cause]
-            code = finding.fix.code if finding.fix is not None and other.fix is not None else ""
-            fix = replace(other.fix, code=code or other.fix.code) if other.fix is not None else finding.fix
-            evidence = (*finding.evidence, *other.evidence)
-            merged.append(replace(finding, evidence=evidence, cost=other.cost, fix=fix))
-            continue
-        if other is not None and finding.verdict == "named":
-            del by_cause[finding.cause]
-        merged.append(finding)
-    return [*merged, *by_cause.values()]
+    Stage(_pictures, "properties", lambda case: case.searched.photographic and not case.named),
+    Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.reference.novelty is not None),
+    Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
+    Stage(_leakage, "leakage", lambda case: case.training is not None),
+    Stage(_quiet_changes, "quiet changes"),
+)
+"""The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""

@@ -1,11 +1,15 @@
 """What a diagnosis is made of: findings with their evidence, and the fix."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from kit.preprocessing import Preprocessing
 
 Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
+
+
+_RANK: dict[Verdict, int] = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
 
 @dataclass(frozen=True)
@@ -78,3 +82,8 @@ class Finding:
     cost: float | None = None
     fix: Fix | None = None
     equivalent: tuple[str, ...] = ()
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return named findings first, then possible ones, those that nothing decides, and what is ruled out."""
+    return tuple(sorted(findings, key=lambda finding: _RANK[finding.verdict]))

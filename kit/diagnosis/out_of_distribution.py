@@ -1,31 +1,20 @@
 """Whether the pictures themselves are what is wrong: unlike anything that the network was trained on."""
 
-from collections.abc import Iterable
 from math import comb
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from kit._arrays import Float64
 from kit.classifier import Classifier
-from kit.classifier.activations.first_layers import Taps
-from kit.images import Source, as_photos
-from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of
-from kit.robustness.reference.novelty_scores import Instruments
-
-if TYPE_CHECKING:
-    from kit.diagnosis.finding import Evidence, Finding
+from kit.diagnosis.finding import Evidence, Finding
+from kit.images import Pictures, as_photos
+from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of, profile_novelty
 
 CAUSE = "out_of_distribution"
 SURE = 0.01
 """Chance, with ordinary pictures, at which the cause is named."""
-FEWEST = 19
-"""Training pictures whose statistics can set a threshold at a false-positive rate of 5 %."""
-
-Float64 = npt.NDArray[np.float64]
 
 
-def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source]) -> "Finding":
+def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
     """Measure whether photos are unlike the training pictures.
 
     Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
@@ -37,7 +26,7 @@ def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source
         gives a weaker answer, which speaks for the cause at most and never against it: the first layers see
         light and texture, and no shapes.
     photos
-        One or more of what `load_image` takes.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
     Returns
     -------
@@ -52,33 +41,26 @@ def out_of_distribution(classifier: Classifier, photos: Source | Iterable[Source
     ValueError
         No preprocessing, no photo, or photos that cannot be prepared.
     """
-    from kit.diagnosis.finding import Finding  # noqa: PLC0415 (the diagnosis may ask this module)
-
-    chosen = as_photos(photos)
-    if not chosen:
-        raise ValueError("Expected at least one photo, received none")
-    novelty = novelty_of(classifier)
-    if novelty is not None:
-        name = novelty.method
-        chances = novelty.chances(novelty.scores(chosen)[name])
-        verdict, evidence = _judged(chances, f"whose {_WORDS[name]} is unlike that of held-back pictures")
-        summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
-        return Finding(CAUSE, verdict, summary, evidence)
-    taps = classifier.taps
-    if taps is None or taps.profile is None or len(taps.profile) < FEWEST:
+    chosen = as_photos(photos, allow_empty=False)
+    fitted = novelty_of(classifier)
+    novelty = fitted or profile_novelty(classifier)
+    if novelty is None:
         return Finding(
             CAUSE,
             "cannot_tell",
             "The classifier does not know how ordinary pictures look to it: fit a novelty (kit.fit_novelty).",
         )
-    tensors = np.concatenate([classifier.tensor(photo) for photo in chosen])
-    chances = _profile_chances(taps, Instruments(classifier).scores(tensors, None)["batchnorm"])
+    name = novelty.method
+    chances = novelty.chances(novelty.scores(chosen)[name])
+    if fitted is not None:
+        verdict, evidence = _judged(chances, f"whose {_WORDS[name]} is unlike that of held-back pictures")
+        summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
+        return Finding(CAUSE, verdict, summary, evidence)
     verdict, evidence = _judged(chances, "whose light and texture are unlike those of the profile")
     if verdict == "ruled_out":
         summary = "Light and texture are as in training; for shapes, fit a novelty (kit.fit_novelty)."
         return Finding(CAUSE, "cannot_tell", summary, evidence)
-    summary = "Light or texture are unlike those of the training pictures."
-    return Finding(CAUSE, "possible", summary, evidence)
+    return Finding(CAUSE, "possible", "Light or texture are unlike those of the training pictures.", evidence)
 
 
 _WORDS = {
@@ -97,10 +79,8 @@ _SUMMARIES = {
 
 def _judged(
     chances: Float64, told: str
-) -> tuple[Literal["named", "possible", "ruled_out"], tuple["Evidence", ...]]:
+) -> tuple[Literal["named", "possible", "ruled_out"], tuple[Evidence, ...]]:
     """Compare how many pictures lie above a threshold with what chance would give."""
-    from kit.diagnosis.finding import Evidence  # noqa: PLC0415 (the diagnosis may ask this module)
-
     count = len(chances)
     # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
     above = {rate: int((chances <= rate + 1e-9).sum()) for rate in (FALSE_POSITIVES, SURE)}
@@ -125,12 +105,3 @@ def _judged(
 def _at_least(successes: int, trials: int, rate: float) -> float:
     """Chance of so many successes or more in a binomial distribution."""
     return sum(comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(successes, trials + 1))
-
-
-def _profile_chances(taps: Taps, distances: Float64) -> Float64:
-    """Return how probable such distances are, by those of the pictures in the profile."""
-    from kit.robustness.reference.activation_distance import distances as measured  # noqa: PLC0415 (as above)
-
-    held = np.sort(measured(np.asarray(taps.profile), taps).mean(axis=-1))
-    lower = np.searchsorted(held, distances, side="left")
-    return np.asarray((1 + len(held) - lower) / (1 + len(held)), np.float64)

@@ -1,21 +1,22 @@
 """A person's own preprocessing function, held against what the classifier was trained with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.classifier import Classifier
-from kit.images import Photo, Source, as_photos
+from kit._arrays import Pixels
+from kit._reporting import Result
+from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing.comparison import Comparison
 
-Function = Callable[[npt.NDArray[np.uint8]], Any]
+Function = Callable[[Pixels], Any]
 
 
 @dataclass(frozen=True, repr=False)
-class Checkup:
+class Checkup(Result):
     """How a function agrees with a classifier's preprocessing.
 
     Attributes
@@ -56,18 +57,18 @@ class Checkup:
         return f"Checkup({outcome}, {len(self.comparisons)} photos)"
 
 
-def check(function: Function, classifier: Classifier, photos: Source | Iterable[Source]) -> Checkup:
+def check(classifier: Classifier, photos: Pictures, function: Function) -> Checkup:
     """Hold a person's own preprocessing function against the contract of a classifier.
 
     Parameters
     ----------
-    function
-        From RGB uint8 (H, W, 3) to what is fed to the network, with or without a leading axis of 1; see
-        `kit.preprocessing.black_box.compare_function`.
     classifier
         With a known preprocessing.
     photos
-        One or several of what `kit.load_image` takes.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+    function
+        From RGB uint8 (H, W, 3) to what is fed to the network, with or without a leading axis of 1; see
+        `kit.preprocessing.black_box.compare_function`.
 
     Returns
     -------
@@ -77,19 +78,18 @@ def check(function: Function, classifier: Classifier, photos: Source | Iterable[
     Raises
     ------
     TypeError
-        If `function` cannot be called.
+        If the arguments are in another order, or `function` cannot be called.
     ValueError
         If the preprocessing is unknown, or there is no photo.
     """
-    contract = classifier.preprocessing
-    if contract is None:
-        raise ValueError(
-            "Expected a classifier with a known preprocessing, received one without; give it one with"
-            " classifier.using(kit.Preprocessing(…))"
+    check_first(classifier, "kit.check(classifier, photos, function)")
+    if not callable(function):
+        kind = type(function).__name__
+        raise TypeError(
+            f"Expected a function, received {kind}; write kit.check(classifier, photos, function)"
         )
-    chosen = as_photos(photos)
-    if not chosen:
-        raise ValueError("Expected at least one photo to check on, received none")
+    contract = known_preprocessing(classifier)
+    chosen = as_photos(photos, allow_empty=False)
     comparisons = tuple(contract.compare(function, photo) for photo in chosen)
     return Checkup(comparisons, _changed(function, classifier, chosen))
 
@@ -98,7 +98,7 @@ def _changed(function: Function, classifier: Classifier, photos: tuple[Photo, ..
     differing = 0
     for photo in photos:
         ours = classifier.tensor(photo)
-        decoded = photo.decoded(classifier.preprocessing.decoding) if classifier.preprocessing else photo
+        decoded = photo.decoded(known_preprocessing(classifier).decoding)
         try:
             theirs = np.asarray(function(decoded.pixels.copy())).astype(np.float32)
             theirs = theirs if theirs.ndim == ours.ndim else theirs[None]

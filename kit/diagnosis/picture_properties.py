@@ -1,4 +1,4 @@
-"""Properties of a picture that make it unlike ordinary photographs: measured by `properties`, then scored.
+"""Properties that make a picture unlike ordinary photographs: a row for each, with its remedy.
 
 A score puts a measure between 0 (beyond anything ordinary) and 1 (ordinary). The ordinary limit is where the
 most extreme of the bundled photographs lie that are as they should be; the extreme one where most of them lie
@@ -10,59 +10,162 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from PIL import Image, ImageFilter
 
-from kit.images.properties import (
-    Pixels,
-    block_edges,
-    bright_level,
-    colourfulness,
-    dark_level,
-    noise_level,
-    relative_contrast,
-    sharpness,
-)
+from kit._arrays import Pixels
+from kit.images import Photo, properties
+from kit.images.levels import relevelled
+from kit.images.measuring import bright_level
+
+DARKEST, BRIGHTEST = 31, 204
+"""Levels below which 5 % and 95 % of a typical bundled photograph lie; light is brought back to these."""
+
+TEXTURED = 64
+"""Pixels a side below which a picture is little but texture, so that noise, blur and JPEG blocks cannot be
+told."""
 
 
 @dataclass(frozen=True)
 class Property:
-    """One measurable property.
+    """One property, the limits of what is ordinary, and what to do about it.
 
     Attributes
     ----------
     name
         Cause that it stands for, such as ``"dark"``.
-    unit
-        Of the measure, in words.
+    measured
+        Key of `kit.images.properties.PROPERTIES`.
     ordinary, extreme
         Measures with score 1 and with score 0; in between the score is linear.
-    measure
-        From uint8 (H, W, 3) to the number.
+    advice, code
+        What to change, in words and in the user's own code.
+    undo
+        Takes the property out of uint8 pixels (H, W, 3), roughly; None where that cannot be done.
+    least_side
+        Pixels a side that a picture needs for it.
+    coloured
+        Whether it says something only where the network takes colour.
+    word
+        What such pictures are; the name if left out.
     """
 
     name: str
-    unit: str
+    measured: str
     ordinary: float
     extreme: float
-    measure: Callable[[Pixels], float]
+    advice: str
+    code: str = ""
+    undo: Callable[[Pixels], Pixels] | None = None
+    least_side: int = 0
+    coloured: bool = False
+    word: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Of the measure, in words."""
+        return properties.PROPERTIES[self.measured].unit
+
+    def measure(self, pixels: Pixels) -> float:
+        """Measure uint8 pixels (H, W, 3), every one of them."""
+        sample = properties.Sample(Photo(pixels), window=None)
+        return properties.PROPERTIES[self.measured].measure(sample)
 
     def score(self, value: float) -> float:
         """Return 1 for an ordinary value, 0 for an extreme one, linear in between."""
         return float(np.clip((value - self.extreme) / (self.ordinary - self.extreme), 0, 1))
 
 
+def _stretched(pixels: Pixels) -> Pixels:
+    return relevelled(Photo(pixels), (DARKEST, BRIGHTEST)).pixels
+
+
+def _brightened(pixels: Pixels) -> Pixels:
+    factor = BRIGHTEST / max(bright_level(pixels), 1.0)
+    result: Pixels = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)[pixels]
+    return result
+
+
+def _filtered(*filters: ImageFilter.Filter) -> Callable[[Pixels], Pixels]:
+    def undo(pixels: Pixels) -> Pixels:
+        image = Image.fromarray(pixels)
+        for item in filters:
+            image = image.filter(item)
+        return np.asarray(image)
+
+    return undo
+
+
 PROPERTIES: Mapping[str, Property] = MappingProxyType(
     {
         item.name: item
         for item in (
-            Property("dark", "level of the brightest 5 %, 0..255", 105, 60, bright_level),
-            Property("bright", "level of the darkest 5 %, 0..255", 125, 180, dark_level),
             Property(
-                "low_contrast", "range of levels over the sum of its ends", 0.22, 0.12, relative_contrast
+                "dark",
+                "bright_level",
+                105,
+                60,
+                "Brighten the pictures, or add dark ones to the training pictures.",
+                "image = PIL.ImageEnhance.Brightness(image).enhance(2.0)",
+                _brightened,
             ),
-            Property("noisy", "levels, standard deviation", 4, 10, noise_level),
-            Property("blurred", "share of a step between two pixels", 0.15, 0.08, sharpness),
-            Property("jpeg", "ratio of steps on the 8 x 8 grid to others", 1.8, 3.0, block_edges),
-            Property("grayscale", "levels between the channels", 2, 0, colourfulness),
+            Property(
+                "bright",
+                "dark_level",
+                125,
+                180,
+                "Spread the levels, or expose less.",
+                "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
+                _stretched,
+            ),
+            Property(
+                "low_contrast",
+                "range",
+                0.22,
+                0.12,
+                "Spread the levels.",
+                "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
+                _stretched,
+            ),
+            Property(
+                "noisy",
+                "noise",
+                4,
+                10,
+                "Remove the noise, or add noise to the training pictures.",
+                "image = image.filter(PIL.ImageFilter.MedianFilter(3))",
+                _filtered(ImageFilter.MedianFilter(3), ImageFilter.GaussianBlur(0.8)),
+                TEXTURED,
+            ),
+            Property(
+                "blurred",
+                "sharpness",
+                0.15,
+                0.08,
+                "Sharpen, or focus better; detail that is lost stays lost.",
+                "image = image.filter(PIL.ImageFilter.UnsharpMask(radius=3, percent=200))",
+                _filtered(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)),
+                TEXTURED,
+            ),
+            Property(
+                "jpeg",
+                "block_edges",
+                1.8,
+                3.0,
+                "Save with a higher quality, or add compressed pictures to the training.",
+                'image.save("picture.jpg", quality=95)',
+                _filtered(ImageFilter.GaussianBlur(1.5)),
+                TEXTURED,
+                word="compressed",
+            ),
+            Property(
+                "grayscale",
+                "colour",
+                2.0,
+                0,
+                "Use the colour originals, or train on grey pictures as well.",
+                coloured=True,
+                word="grey, where the network takes colour",
+            ),
         )
     }
 )

@@ -5,6 +5,7 @@ from html import escape
 from io import BytesIO
 from typing import Any
 
+from kit._reporting import Table
 from kit.diagnosis.finding import Evidence, Finding
 from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity
 from kit.preprocessing import Preprocessing
@@ -126,16 +127,10 @@ class Diagnosis:
         parts = [f"<p><strong>{escape(self._headline())}</strong></p>"]
         parts += [f"<p>Note: {escape(note)}</p>" for note in self.notes]
         for finding in self.findings:
-            rows = "".join(
-                f"<tr><td>{_SIGNS[part.supports]}</td><td>{escape(part.text)}</td><td>{_number(part.value)}</td>"
-                f"<td>{'' if part.threshold is None else _number(part.threshold)}</td></tr>"
-                for part in finding.evidence
-            )
-            head = "<tr><th>speaks</th><th>measure</th><th>value</th><th>threshold</th></tr>"
             title = f"<h4>{escape(finding.cause)}: {escape(finding.verdict)}</h4>"
             parts.append(f"<section>{title}<p>{escape(finding.summary)}</p>")
-            if rows:
-                parts.append(f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>")
+            if finding.evidence:
+                parts.append(_evidence_table(finding).html)
             if finding.fix is not None:
                 parts.append(f"<p>Fix: {escape(finding.fix.text)}</p>")
                 parts.append(f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else "")
@@ -148,11 +143,8 @@ class Diagnosis:
             parts.append(f"<section><p>{escape(_ALIKE)}</p><ul>{items}</ul></section>")
         if self.sensitivity:
             titles, *quiet = self._quiet_rows()
-            head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-            body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in quiet)
             told = f"<p>{escape(_QUIET.format(self.sensitivity[0].photos))}</p>"
-            table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            parts.append(f"<section>{told}{table}</section>")
+            parts.append(f"<section>{told}{Table(titles, quiet, '<' * len(titles)).html}</section>")
         return f'<div class="kit-diagnosis">{"".join(parts)}</div>'
 
     def figure(self) -> Any:
@@ -241,6 +233,15 @@ def _plain(finding: Finding) -> dict[str, Any]:
             "preprocessing": None if fix.preprocessing is None else fix.preprocessing.to_dict(),
         },
     }
+
+
+def _evidence_table(finding: Finding) -> Table:
+    rows = [
+        (_SIGNS[part.supports], part.text, *("" if each is None else _number(each) for each in numbers))
+        for part in finding.evidence
+        for numbers in [(part.value, part.threshold)]
+    ]
+    return Table(("speaks", "measure", "value", "threshold"), rows, "<<>>", heading=1)
 
 
 def _sentence(part: Evidence) -> str:

@@ -6,14 +6,12 @@ sample.
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from kit._arrays import Float32
+from kit.classifier.trial import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-from kit.images import Photo
+from kit.images import Photo, Pictures
 from kit.validation.accuracy import accuracy_interval
 from kit.validation.duplicates import find_duplicates
-from kit.validation.duplicates.thumbnails import Pictures
 
 WIDE = 0.1
 """Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
@@ -25,7 +23,7 @@ LEAKED = 0.02
 """Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
 
 
-def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[Finding, ...]:
+def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
     """Hold answers against the labels that are known.
 
     Parameters
@@ -42,7 +40,8 @@ def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | N
         ``"overconfident"``: possible where the mean confidence lies above that interval. Empty for fewer than
         two labels.
     """
-    right, count = _counted(probabilities, labels)
+    places, _ = known(labels)
+    right, count = int(hits(probabilities, labels).sum()), len(places)
     if count < 2:
         return ()
     interval = accuracy_interval(right, count)
@@ -60,8 +59,7 @@ def check_trust(probabilities: npt.NDArray[np.float32], labels: Sequence[int | N
         )
     ]
     if count >= ENOUGH:
-        known = [place for place, label in enumerate(labels) if label is not None]
-        confidence = float(probabilities[known].max(axis=1).mean())
+        confidence = float(probabilities[places].max(axis=1).mean())
         sure: Verdict = "possible" if confidence > high else "ruled_out"
         text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
         found.append(
@@ -90,7 +88,7 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
     photos
         Pictures that an accuracy is measured on.
     training
-        A folder, or any collection of pictures.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
     Returns
     -------
@@ -117,16 +115,10 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
     )
 
 
-def mostly_wrong(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> bool:
+def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:
     """Whether so few labelled pictures are answered rightly that something must be wrong.
 
     The Wilson interval of the accuracy ends below one half: none of four, or one of eight.
     """
-    right, count = _counted(probabilities, labels)
+    right, count = int(hits(probabilities, labels).sum()), len(known(labels)[0])
     return count > 0 and accuracy_interval(right, count).high < 0.5
-
-
-def _counted(probabilities: npt.NDArray[np.float32], labels: Sequence[int | None]) -> tuple[int, int]:
-    answers = probabilities.argmax(axis=1)
-    hits = [answer == label for answer, label in zip(answers, labels, strict=True) if label is not None]
-    return int(sum(hits)), len(hits)

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
-import numpy.typing as npt
 import traitlets
 
+from kit._arrays import Float32, Pixels
 from kit._checking import integers, known
-from kit.classifier import Classifier
-from kit.classifier.archive import NOVELTY
+from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import view as views
-from kit.images import Photo, as_photos, load_image
+from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import PARAMETERS, Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
@@ -57,7 +56,7 @@ class Explorer(anywidget.AnyWidget):
     classifier
         The model with its preprocessing and class names.
     photos
-        One or more photographs, or anything :func:`kit.load_image` opens.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     labels
         For each photograph the class that it shows, by name or index, or None where that is not known.
     ahead
@@ -94,24 +93,18 @@ class Explorer(anywidget.AnyWidget):
     def __init__(
         self,
         classifier: Classifier,
-        photos: Photo | str | Path | Sequence[Any],
-        *,
+        photos: Pictures,
         labels: Labels | int | str | None = None,
+        *,
         ahead: int = 320,
     ) -> None:
-        if not isinstance(classifier, Classifier):
-            received = type(classifier).__name__
-            msg = f"Expected a Classifier, received {received}; see kit.Classifier and kit.Classifier.load"
-            raise TypeError(msg)
-        opened = as_photos(photos)
-        if not opened:
-            msg = "Expected at least one photograph, received none; give a path, an array or a list of them"
-            raise ValueError(msg)
+        check_first(classifier, "kit.Explorer(classifier, photos, labels)")
+        opened = as_photos(photos, allow_empty=False)
         expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
-        self._trained = views.assumed_preprocessing(classifier)
+        self._trained = classifier.preprocessing or _assumed(classifier)
         self._novelty = _novelty(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}
         self._references: dict[str, views.View] = {}
@@ -155,12 +148,12 @@ class Explorer(anywidget.AnyWidget):
         return views.preprocessing_of(self.settings, self._trained)
 
     @property
-    def tensor(self) -> views.Float:
+    def tensor(self) -> Float32:
         """What the network is fed: float32, (1, H, W, C)."""
         return self._current().tensor
 
     @property
-    def probabilities(self) -> views.Float:
+    def probabilities(self) -> Float32:
         """Softmax probabilities for the present settings: float32, (classes,), read-only."""
         probabilities = self._current().probabilities.view()
         probabilities.flags.writeable = False
@@ -297,7 +290,7 @@ class Explorer(anywidget.AnyWidget):
         pixels = b"".join(part for _, part in shown).ljust(REPLY_BYTES, b"\0")
         self.send({"kind": "ahead", "request": self._request, "views": [each for each, _ in shown]}, [pixels])
 
-    def _preview(self, view: views.View) -> tuple[npt.NDArray[np.uint8] | None, dict[str, Any]]:
+    def _preview(self, view: views.View) -> tuple[Pixels | None, dict[str, Any]]:
         """Pixels of the photograph for the page, None where it has them, and what they are."""
         height, width = view.source.size
         bent = any(view.settings[name] != neutral for name, neutral in _KERNEL_ONLY.items())
@@ -397,14 +390,20 @@ _KERNEL_ONLY = {
 
 
 def _novelty(classifier: Classifier) -> "Novelty | None":
-    if classifier.carried(NOVELTY) is None:
+    if classifier.reference.novelty is None:
         return None
     from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
 
     return novelty_of(classifier)
 
 
-def _reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _assumed(classifier: Classifier) -> Preprocessing:
+    from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415 (only an unknown preprocessing needs it)
+
+    return assumed_preprocessing(classifier)
+
+
+def _reduced(pixels: Pixels) -> Pixels:
     """Every n-th pixel, so that at most LIVE_PIXELS are left: for looking at, never for predicting."""
     step = 1
     while (pixels.shape[0] // step) * (pixels.shape[1] // step) > LIVE_PIXELS:

@@ -6,66 +6,30 @@ Settings are one flat dictionary: ``photo`` (a name), every parameter of
 formats included; the page only paints.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from kit import faults
+from kit._arrays import Float32, Pixels
 from kit._checking import known
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
-from kit.preprocessing import Preprocessing
+from kit.preprocessing import Preprocessing, faults
 
 if TYPE_CHECKING:
     from kit.robustness.reference.novelty import Novelty
 
 Settings = dict[str, Any]
-Float = npt.NDArray[np.float32]
 
 BARS = 8
 """Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
-OPEN_SIDE = 224
-"""Height and width assumed where a network leaves them open, in pixels: the size of most that are in use."""
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
 _PERTURBATION = tuple(field.name for field in fields(Perturbation))
-
-
-def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
-    """Return the classifier's own preprocessing, or the commonest guess where it is unknown.
-
-    What the network itself tells counts: the sides and channels of its input, channels that come first, and
-    the range that it expects where it scales inside. Open sides are taken to be `OPEN_SIDE`.
-    """
-    if classifier.preprocessing is not None:
-        return classifier.preprocessing
-    sides, layout = classifier.input_shape, "channels_last"
-    if sides[2] not in {1, 3} and sides[0] in {1, 3}:
-        sides, layout = (sides[1], sides[2], sides[0]), "channels_first"
-    height, width, channels = sides
-    return Preprocessing(
-        size=(height or OPEN_SIDE, width or OPEN_SIDE),
-        channels="gray" if channels == 1 else "rgb",
-        scaling=_range_inside(classifier) or "0..1",
-        layout=layout,
-    )
-
-
-def _range_inside(classifier: Classifier) -> str | None:
-    """Range that a network with its scaling inside is to be fed with; None where its layers do not tell."""
-    from kit.diagnosis.checks.architecture import layers_of, weights_in  # noqa: PLC0415
-    from kit.diagnosis.checks.preprocessing_layers import read_inside  # noqa: PLC0415 (only an unknown preprocessing needs it)
-
-    opened = classifier.source
-    if opened is None:
-        return read_inside(layers_of(json.loads(classifier.model.to_json()))).expected
-    return read_inside(layers_of(opened.config()), weights_in(opened.path)).expected
 
 
 def neutral(photo: str) -> Settings:
@@ -138,12 +102,12 @@ class View:
     settings: Settings
     source: Photo
     photo: Photo
-    tensor: Float
-    probabilities: Float
+    tensor: Float32
+    probabilities: Float32
     trained: Preprocessing
     reference: "View | None" = None
     label: int | None = None
-    calibrated: Float | None = None
+    calibrated: Float32 | None = None
     novel: bool | None = None
 
     @property
@@ -179,7 +143,7 @@ def compute(
     return View(settings, source, perturbed, tensor, rows[0], trained, reference, label, calibrated, novel)
 
 
-def seen(view: View) -> npt.NDArray[np.uint8]:
+def seen(view: View) -> Pixels:
     """Read the tensor back as the network was trained to read it: uint8 (H, W, 3)."""
     return view.trained.picture(view.tensor)
 

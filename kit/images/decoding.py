@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from kit._arrays import Bools, Pixels
 from kit._checking import integers, known
 from kit.images.opening import PhotoError, Stored
-
-Pixels = npt.NDArray[np.uint8]
 
 _NOTHING_STORED = Stored()
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -188,7 +186,7 @@ def _on_matte(pixels: Pixels, alpha: Pixels, matte: tuple[int, int, int] | None,
     return result
 
 
-def _share(mask: npt.NDArray[np.bool_]) -> str:
+def _share(mask: Bools) -> str:
     count = int(np.count_nonzero(mask))
     percent = 100 * count / mask.size
     return "<0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"

@@ -1,367 +1,185 @@
-"""What can be measured on a picture: light, colour, texture, traces of JPEG, shape.
+"""The table of what can be measured on a picture: light, colour, texture, traces of JPEG, shape.
 
-Every measure is one number with a unit. `measure` takes them all; the functions take one each.
+Each row is one number with a unit. Whoever judges pictures, one by one or as a set, reads it from here.
 """
 
-import io
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
-from PIL import JpegImagePlugin
 
-from kit.images import Photo
-
-Pixels = npt.NDArray[np.uint8]
-Plane = npt.NDArray[np.float32]
+from kit._arrays import Float32, Float64, Pixels
+from kit.images import Photo, measuring
 
 WINDOW = 512
 """Pixels a side of the middle part on which texture is measured in a larger picture."""
 
-# The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
-_FLATTEST = 0.78
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+class Sample:
+    """A picture as it is measured, with what several measures share.
 
-# Luminance table of the JPEG standard (ITU-T T.81, table K.1), in rows of 16.
-_STANDARD = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Measures:
-    """Measures of one picture; NaN where there is nothing to measure.
-
-    Attributes
+    Parameters
     ----------
-    brightness
-        Mean luma (ITU-R BT.601), in levels 0..255.
-    contrast
-        Standard deviation of the luma over its mean (root mean square contrast; Peli, Contrast in complex
-        images, 1990), which less light alone does not change.
-    highlights, shadows
-        Share of the pixels with a luma of at least 254, and of at most 1.
-    warmth
-        Red over blue, in the edges: `edge_colour`. 1 in neutral light.
-    tint
-        Green over the geometric mean of red and blue, in the edges. 1 in neutral light.
-    saturation
-        Mean distance of the largest and smallest channel over the mean of the largest, 0..1.
-    sharpness
-        `sharpness`, 0..1.
-    noise
-        `noise_level`, a standard deviation in levels.
-    colour_noise
-        `colour_noise`, a standard deviation in levels.
-    blocking
-        `grid_zeros`: about 0 without traces of JPEG, up to 1.
-    jpeg_quality
-        What the quantization tables of a JPEG file say, 1..100; NaN for anything else.
-    size
-        Square root of height times width, in pixels.
-    aspect
-        Width over height.
-    turned
-        1 where an EXIF tag turns or mirrors the picture, else 0.
+    photo
+        Not changed.
+    window
+        In a picture with more pixels a side, texture is measured in a middle part of this many, and light and
+        colour on a grid of pixels; None for every pixel.
     """
 
-    brightness: float
-    contrast: float
-    highlights: float
-    shadows: float
-    warmth: float
-    tint: float
-    saturation: float
-    sharpness: float
-    noise: float
-    colour_noise: float
-    blocking: float
-    jpeg_quality: float
-    size: float
-    aspect: float
-    turned: float
+    def __init__(self, photo: Photo, window: int | None = WINDOW) -> None:
+        self.photo = photo
+        self._window = window or max(photo.size)
+
+    @cached_property
+    def thin(self) -> Pixels:
+        """A grid of pixels, uint8 (H, W, 3)."""
+        height, width = self.photo.size
+        step = max(1, int(np.sqrt(height * width) // self._window))
+        return self.photo.pixels[::step, ::step]
+
+    @cached_property
+    def middle(self) -> Pixels:
+        """The middle part, uint8 (H, W, 3)."""
+        # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
+        top, left = (max(side - self._window, 0) // 2 // 8 * 8 for side in self.photo.size)
+        return self.photo.pixels[top : top + self._window, left : left + self._window]
+
+    @cached_property
+    def luma(self) -> Float32:
+        """Luma of the grid of pixels, float32 (H, W), 0..255."""
+        return measuring.luma(self.thin)
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean luma."""
+        return float(self.luma.mean())
+
+    @cached_property
+    def light(self) -> tuple[float, float, float]:
+        """Red, green and blue of the light."""
+        return measuring.edge_colour(self.thin)
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """How one field of `Measures` is read.
+    """One number that can be measured on a picture.
 
     Attributes
     ----------
     name
-        Field of `Measures`.
-    label
-        In words.
+        Of the number.
     unit
         In words; empty for a plain ratio.
+    measure
+        Takes it from a `Sample`; NaN where there is nothing to measure.
+    resolution
+        Smallest difference worth speaking of between two sets of pictures, of the logarithm (base 2) where
+        `logarithmic`. It keeps what does not vary at all among the training pictures from looking infinitely
+        far away. 0 where sets are not compared by it.
     logarithmic
         Whether ratios count, and not differences.
-    resolution
-        Smallest difference worth speaking of, of the logarithm (base 2) where `logarithmic`. It keeps what
-        does not vary at all among the training pictures from looking infinitely far away.
+    title
+        The name in words, where that is another one.
     """
 
     name: str
-    label: str
     unit: str
-    logarithmic: bool
-    resolution: float
+    measure: Callable[[Sample], float]
+    resolution: float = 0
+    logarithmic: bool = False
+    title: str = ""
 
-    def scaled(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    @property
+    def label(self) -> str:
+        """The name in words."""
+        return self.title or self.name.replace("_", " ")
+
+    def scaled(self, values: Float64) -> Float64:
         """Return values on the scale on which differences count."""
         if not self.logarithmic:
             return values
-        scaled: npt.NDArray[np.float64] = np.log2(np.maximum(values, 1e-3))
+        scaled: Float64 = np.log2(np.maximum(values, 1e-3))
         return scaled
 
 
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+def _contrast(sample: Sample) -> float:
+    # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
+    return float(sample.luma.std()) / max(sample.mean, 1.0)
+
+
+def _tint(sample: Sample) -> float:
+    red, green, blue = sample.light
+    return green / float(np.sqrt(red * blue))
+
+
+def _turned(sample: Sample) -> float:
+    return float(any(re.match("EXIF orientation", note) for note in sample.photo.notes))
+
+
+def _thin(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
+    return lambda sample: function(sample.thin)
+
+
+def _middle(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
+    return lambda sample: function(sample.middle)
+
+
+_DEVIATION = "levels, standard deviation"
+_STEP = "share of a step between two pixels"
+
+PROPERTIES: Mapping[str, Quantity] = MappingProxyType(
     {
         item.name: item
         for item in (
-            Quantity("brightness", "brightness", "levels", True, 0.05),
-            Quantity("contrast", "contrast", "", True, 0.05),
-            Quantity("highlights", "white pixels", "share", False, 0.005),
-            Quantity("shadows", "black pixels", "share", False, 0.005),
-            Quantity("warmth", "warmth", "red over blue", True, 0.02),
-            Quantity("tint", "tint", "green over red and blue", True, 0.02),
-            Quantity("saturation", "saturation", "", False, 0.01),
-            Quantity("sharpness", "sharpness", "share of a step between two pixels", False, 0.02),
-            Quantity("noise", "noise", "levels", False, 0.25),
-            Quantity("colour_noise", "colour noise", "levels", False, 0.25),
-            Quantity("blocking", "JPEG blocks", "", False, 0.01),
-            Quantity("jpeg_quality", "JPEG quality", "", False, 2),
-            Quantity("size", "size", "px", True, 0.05),
-            Quantity("aspect", "aspect", "width over height", True, 0.05),
-            Quantity("turned", "EXIF turn", "share of the pictures", False, 0.1),
+            Quantity("brightness", "levels", lambda sample: sample.mean, 0.05, True),
+            Quantity("contrast", "", _contrast, 0.05, True),
+            Quantity(
+                "highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"
+            ),
+            Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
+            Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
+            Quantity("tint", "green over red and blue", _tint, 0.02, True),
+            Quantity("saturation", "", _thin(measuring.saturation), 0.01),
+            Quantity("sharpness", _STEP, _middle(measuring.sharpness), 0.02),
+            Quantity("noise", _DEVIATION, _middle(measuring.noise_level), 0.25),
+            Quantity("colour_noise", _DEVIATION, _middle(measuring.colour_noise), 0.25),
+            Quantity("blocking", "", _middle(measuring.grid_zeros), 0.01, title="JPEG blocks"),
+            Quantity(
+                "jpeg_quality", "", lambda s: measuring.jpeg_quality(s.photo.file), 2, title="JPEG quality"
+            ),
+            Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
+            Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
+            Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
+            Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(measuring.bright_level)),
+            Quantity("dark_level", "level of the darkest 5 %, 0..255", _thin(measuring.dark_level)),
+            Quantity("range", "range of levels over the sum of its ends", _thin(measuring.relative_contrast)),
+            Quantity(
+                "block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(measuring.block_edges)
+            ),
+            Quantity("colour", "levels between the channels", _thin(measuring.colourfulness)),
         )
     }
 )
-"""Every field of `Measures` by its name, in order."""
+"""Everything that is measured, by its name."""
+
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {name: item for name, item in PROPERTIES.items() if item.resolution}
+)
+"""What two sets of pictures are compared by, in the order of the statistics that a file carries."""
 
 
-def measure(photo: Photo) -> Measures:
-    """Measure a picture.
+def measure(photo: Photo) -> dict[str, float]:
+    """Measure a picture by all of `QUANTITIES`, in their order.
 
     Parameters
     ----------
     photo
         Not changed. Of one above `WINDOW` pixels a side, texture is measured in the middle, and light and
         colour on a grid of pixels.
-
-    Returns
-    -------
-    Measures
     """
-    pixels = photo.pixels
-    height, width = photo.size
-    step = max(1, int(np.sqrt(height * width) // WINDOW))
-    thin = pixels[::step, ::step]
-    middle = _middle(pixels)
-    plane = luma(thin)
-    brightness = float(plane.mean())
-    red, green, blue = edge_colour(thin)
-    largest = float(thin.max(axis=-1).mean())
-    return Measures(
-        brightness=brightness,
-        contrast=float(plane.std()) / max(brightness, 1.0),
-        highlights=float((plane >= 254).mean()),
-        shadows=float((plane <= 1).mean()),
-        warmth=red / blue,
-        tint=green / float(np.sqrt(red * blue)),
-        saturation=colourfulness(thin) / max(largest, 1.0),
-        sharpness=sharpness(middle),
-        noise=noise_level(middle),
-        colour_noise=colour_noise(middle),
-        blocking=grid_zeros(middle),
-        jpeg_quality=jpeg_quality(photo.file),
-        size=float(np.sqrt(height * width)),
-        aspect=width / height,
-        turned=float(any(re.match("EXIF orientation", note) for note in photo.notes)),
-    )
-
-
-def as_row(measures: Measures) -> tuple[float, ...]:
-    """Return the numbers in the order of `QUANTITIES`."""
-    return tuple(getattr(measures, field.name) for field in fields(measures))
-
-
-def luma(pixels: Pixels) -> Plane:
-    """Return the ITU-R 601 luma, float32 (H, W), 0..255."""
-    plane: Plane = pixels.astype(np.float32) @ _LUMA
-    return plane
-
-
-def bright_level(pixels: Pixels) -> float:
-    """Level below which 95 % of the picture lies, 0..255: low in a dark picture, whatever its subject."""
-    return float(np.percentile(luma(pixels), 95))
-
-
-def dark_level(pixels: Pixels) -> float:
-    """Level below which 5 % of the picture lies, 0..255: high in a picture that is too bright."""
-    return float(np.percentile(luma(pixels), 5))
-
-
-def level_range(pixels: Pixels) -> float:
-    """Levels between the 5th and the 95th percentile, 0..255."""
-    low, high = np.percentile(luma(pixels), (5, 95))
-    return float(high - low)
-
-
-def relative_contrast(pixels: Pixels) -> float:
-    """Range of levels over the sum of its ends (Michelson), 0..1, which less light alone does not lower."""
-    low, high = dark_level(pixels), bright_level(pixels)
-    return (high - low) / max(high + low, 1.0)
-
-
-def noise_level(pixels: Pixels) -> float:
-    """Noise as a standard deviation in levels, from the flattest tenth of the picture.
-
-    The mask of Immerkaer (Fast noise variance estimation, 1996), which a slope passes without a trace, in
-    blocks of 8 x 8; the tenth percentile over the blocks leaves texture out.
-    """
-    # Luma has 0.67 of it where the channels have noise of their own.
-    return _flattest_noise(luma(pixels)) / float(np.linalg.norm(_LUMA))
-
-
-def colour_noise(pixels: Pixels) -> float:
-    """Noise as a standard deviation in levels, where each channel has noise of its own.
-
-    As `noise_level`, in the difference of red and blue, in which the edges of most things cancel.
-    """
-    difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
-    return _flattest_noise(difference) / float(np.sqrt(2))
-
-
-def _flattest_noise(x: Plane) -> float:
-    if min(x.shape) < 10:
-        return 0.0
-    rows = x[:-2] - 2 * x[1:-1] + x[2:]
-    mask = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    height, width = (side // 8 * 8 for side in mask.shape)
-    blocks = mask[:height, :width].reshape(height // 8, 8, width // 8, 8)
-    flattest = float(np.percentile(np.sqrt((blocks**2).mean(axis=(1, 3))), 10))
-    # The mask makes 6 of one standard deviation.
-    return flattest / _FLATTEST / 6
-
-
-def sharpness(pixels: Pixels) -> float:
-    """Share of a step that the sharpest edges make between two neighbouring pixels, 0..1.
-
-    The 99.5th percentile of neighbour differences over the range of levels; about 1 / (2.5 r) after a
-    Gaussian blur of radius r.
-    """
-    x = luma(pixels)
-    steps = np.concatenate([np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)])
-    if not steps.size:
-        return 0.0  # a single pixel has no edges
-    return float(np.percentile(steps, 99.5)) / max(level_range(pixels), 8.0)
-
-
-def block_edges(pixels: Pixels) -> float:
-    """Differences across the 8 x 8 grid of JPEG over those beside it; 1 where no grid is to be seen."""
-    x = luma(pixels)
-    ratios = []
-    for plane in (x, x.T):
-        steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
-        across = steps[7::8]
-        if across.size < 2:
-            return 1.0
-        beside = np.delete(steps, np.s_[7::8])
-        ratios.append(float(np.median(across)) / max(float(np.median(beside)), 0.05))
-    return float(np.mean(ratios))
-
-
-def colourfulness(pixels: Pixels) -> float:
-    """Mean distance between the largest and the smallest channel, in levels."""
-    spread: float = (pixels.max(axis=-1).astype(np.int16) - pixels.min(axis=-1)).mean()
-    return float(spread)
-
-
-def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
-    """Strength of the edges in red, green and blue, in levels: the colour of the light.
-
-    The grey-edge hypothesis (van de Weijer, Gevers and Gijsenij, Edge-based color constancy, 2007): edges are
-    neutral on average, and vary far less from picture to picture than mean colours do. Root mean square of
-    the differences between means of 4 x 4 pixels, since JPEG does not keep the colour of single pixels.
-    """
-    side = 4 if min(pixels.shape[:2]) >= 16 else 1
-    height, width = (length // side for length in pixels.shape[:2])
-    whole = pixels[: height * side, : width * side].astype(np.float32)
-    means = whole.reshape(height, side, width, side, 3).mean(axis=(1, 3))
-    squares = [np.square(np.diff(means, axis=axis)).reshape(-1, 3) for axis in (0, 1)]
-    strength = np.sqrt(np.concatenate(squares).sum(axis=0) / max(means[..., 0].size, 1))
-    red, green, blue = np.maximum(strength, 0.5).tolist()
-    return red, green, blue
-
-
-def grid_zeros(pixels: Pixels) -> float:
-    """Cosine coefficients that are nearly zero on the 8 x 8 grid of JPEG, beyond those off the grid.
-
-    Quantization sets coefficients of the blocks of the grid to zero; blocks that straddle the grid, and any
-    blocks of a picture that only is smooth, show no such surplus (the idea of Fan and de Queiroz,
-    Identification of bitmap compression history, 2003). -1..1, about 0 for a picture without a trace of
-    JPEG.
-    """
-    x = luma(pixels)
-    if min(x.shape) < 16:
-        return 0.0
-    return _near_zero(x) - _near_zero(x[4:, 4:])
-
-
-def jpeg_quality(file: bytes | None) -> float:
-    """Quality 1..100 whose scaled standard table comes nearest to the luminance table of a JPEG file.
-
-    Scaled as by libjpeg's ``jpeg_quality_scaling`` and ``jpeg_add_quant_table``, compared by the sum. NaN for
-    no JPEG.
-    """
-    if file is None or file[:3] != b"\xff\xd8\xff":
-        return float("nan")
-    with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
-        total = sum(image.quantization[0])
-    return 1.0 + float(np.abs(_table_sums() - total).argmin())
-
-
-@cache
-def _table_sums() -> npt.NDArray[np.int64]:
-    """Return the sum of the luminance table at each quality 1..100."""
-    qualities = np.arange(1, 101)
-    percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
-    tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
-    sums: npt.NDArray[np.int64] = tables.sum(axis=1)
-    return sums
-
-
-def _near_zero(plane: Plane) -> float:
-    """Share of the cosine coefficients below half a level, but for the first row and column of a block."""
-    height, width = (side // 8 * 8 for side in plane.shape)
-    blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
-    cosine = _cosine()
-    coefficients = cosine @ blocks @ cosine.T
-    return float((np.abs(coefficients[..., 1:, 1:]) < 0.5).mean())
-
-
-@cache
-def _cosine() -> Plane:
-    """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
-    place = np.arange(8)
-    matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)
-    matrix[0] /= np.sqrt(2)
-    transform: Plane = matrix.astype(np.float32)
-    return transform
-
-
-def _middle(pixels: Pixels) -> Pixels:
-    # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
-    top, left = (max(side - WINDOW, 0) // 2 // 8 * 8 for side in pixels.shape[:2])
-    return pixels[top : top + WINDOW, left : left + WINDOW]
+    sample = Sample(photo)
+    return {name: item.measure(sample) for name, item in QUANTITIES.items()}

@@ -6,26 +6,14 @@ The order is that of a camera: scene and weather, lens, light, sensor, file.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from kit._checking import refuse_unknown
+from kit._checking import refuse_unknown, whole
 from kit.images import Photo
 from kit.images.decoding import Decoding
-from kit.perturbation import imagenet_c as severities
-from kit.perturbation import lens as optics
-from kit.perturbation import scene, sensor, weather
-from kit.perturbation.parameters import PARAMETERS, Parameter, whole
-from kit.perturbation.pixels import (
-    NOISE_STEPS,
-    Pixels,
-    add_noise,
-    blur,
-    brighten,
-    change_contrast,
-    noise_field,
-    recompress,
-    rotate,
-)
+from kit.perturbation import imagenet_c
+from kit.perturbation.parameters import PARAMETERS, Parameter
+from kit.perturbation.pixels import NOISE_STEPS, noise_field
 
 __all__ = ["NOISE_STEPS", "PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 
@@ -124,6 +112,9 @@ class Perturbation:
     downscale: float = 1.0
     pixelate: float = 1.0
 
+    CORRUPTIONS: ClassVar[tuple[str, ...]] = tuple(imagenet_c.CORRUPTIONS)
+    """Names of the fifteen common corruptions of ImageNet-C, for `corruption`."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", whole("seed", self.seed, 0, None))
         for name, parameter in PARAMETERS.items():
@@ -136,7 +127,7 @@ class Perturbation:
         Parameters
         ----------
         name
-            A name of `kit.perturbation.imagenet_c.CORRUPTIONS`, such as ``"fog"`` or ``"gaussian_noise"``.
+            One of `CORRUPTIONS`, such as ``"fog"`` or ``"gaussian_noise"``.
         severity
             1 (least) to 5. Constants are those of Hendrycks and Dietterich (2019), arXiv 1903.12261.
         seed
@@ -150,15 +141,15 @@ class Perturbation:
         TypeError, ValueError
             Another name (the message names the nearest), severity, seed or side.
         """
-        return cls(**severities.settings(name, severity, seed, side))
+        return cls(**imagenet_c.settings(name, severity, seed, side))
 
     @property
     def is_identity(self) -> bool:
         """Whether this leaves every picture as it is; the seed alone changes nothing."""
-        return not any(self._changes(name) for name in _STEPS)
+        return not any(map(self._changes, PARAMETERS.values()))
 
-    def _changes(self, name: str) -> bool:
-        return bool(getattr(self, name) != PARAMETERS[name].neutral)
+    def _changes(self, parameter: Parameter) -> bool:
+        return not parameter.of and getattr(self, parameter.name) != parameter.neutral
 
     def apply(self, photo: Photo) -> Photo:
         """Perturb a photo.
@@ -185,11 +176,10 @@ class Perturbation:
         if self.is_identity:
             return photo
         pixels = photo.pixels
-        for name, (function, steering) in _STEPS.items():
-            if self._changes(name):
-                pixels = function(
-                    pixels, getattr(self, name), self.seed, *(getattr(self, key) for key in steering)
-                )
+        for name, parameter in PARAMETERS.items():
+            if parameter.function is not None and self._changes(parameter):
+                steering = (getattr(self, key) for key, other in PARAMETERS.items() if other.of == name)
+                pixels = parameter.function(pixels, getattr(self, name), self.seed, *steering)
         pixels.flags.writeable = False
         remake = None if photo.remake is None else partial(_remake, photo.remake, self)
         return Photo(
@@ -222,38 +212,3 @@ class Perturbation:
 
 def _remake(remake: Callable[[Decoding], Photo], perturbation: Perturbation, decoding: Decoding) -> Photo:
     return perturbation.apply(remake(decoding))
-
-
-_FUNCTIONS: Mapping[str, Callable[..., Pixels]] = {
-    "flip_horizontal": scene.flip_horizontal,
-    "flip_vertical": scene.flip_vertical,
-    "rotation": rotate,
-    "elastic": scene.elastic,
-    "occlusion": scene.occlude,
-    "fog": weather.fog,
-    "snow": weather.snow,
-    "frost": weather.frost,
-    "glass_blur": optics.glass_blur,
-    "defocus_blur": optics.defocus_blur,
-    "blur": blur,
-    "zoom_blur": optics.zoom_blur,
-    "motion_blur": optics.motion_blur,
-    "brightness": brighten,
-    "lift": sensor.lift,
-    "contrast": change_contrast,
-    "fade": sensor.fade,
-    "shot_noise": sensor.shot_noise,
-    "noise": add_noise,
-    "impulse_noise": sensor.impulse_noise,
-    "white_balance": sensor.white_balance,
-    "downscale": sensor.downscale,
-    "pixelate": sensor.pixelate,
-    "jpeg_quality": recompress,
-}
-
-# In the order of the table: what is done, and the parameters that only steer it.
-_STEPS: Mapping[str, tuple[Callable[..., Pixels], tuple[str, ...]]] = {
-    name: (_FUNCTIONS[name], tuple(key for key, each in PARAMETERS.items() if each.of == name))
-    for name, parameter in PARAMETERS.items()
-    if not parameter.of
-}

@@ -11,15 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter
 
+from kit._arrays import Float64
 from kit.images import Photo, load_image
-from kit.images.properties import QUANTITIES, as_row, measure
+from kit.images.properties import QUANTITIES, measure
 from kit.perturbation import Perturbation
-
-Vector = npt.NDArray[np.float64]
-
 
 _SIGNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -40,7 +37,7 @@ class Alteration:
     name
         Such as ``"darker"``.
     quantity
-        Field of `kit.images.properties.Measures` that it is about.
+        Key of `kit.images.properties.QUANTITIES` that it is about.
     strengths
         Three, from weak to strong.
     apply
@@ -190,7 +187,7 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
 """Every alteration by its name."""
 
 
-def responses(photos: Sequence[Photo]) -> Vector:
+def responses(photos: Sequence[Photo]) -> Float64:
     """Measure how far each alteration moves each quantity on some pictures, on average.
 
     Parameters
@@ -203,11 +200,12 @@ def responses(photos: Sequence[Photo]) -> Vector:
     float64, shape (alterations, strengths, quantities)
         Mean differences on the scale of `Quantity.scaled`; NaN where a quantity is not measured.
     """
-    before = scaled_rows([as_row(measure(photo)) for photo in photos])
+    before = scaled_rows([list(measure(photo).values()) for photo in photos])
     moved = []
     for alteration in ALTERATIONS.values():
         for strength in alteration.strengths:
-            after = scaled_rows([as_row(measure(alteration.apply(photo, strength))) for photo in photos])
+            altered = (alteration.apply(photo, strength) for photo in photos)
+            after = scaled_rows([list(measure(photo).values()) for photo in altered])
             moved.append(mean_known(after - before))
     return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 
@@ -220,7 +218,7 @@ def middle(photo: Photo, side: int = 256) -> Photo:
     return photo if part.shape == photo.pixels.shape else Photo(part, photo.name, photo.decoding, photo.notes)
 
 
-def scaled_rows(rows: Any) -> Vector:
+def scaled_rows(rows: Any) -> Float64:
     """Return measures, (pictures, quantities), on the scale on which differences count."""
     table = np.asarray(rows, np.float64).reshape(-1, len(QUANTITIES))
     return np.stack(
@@ -228,7 +226,7 @@ def scaled_rows(rows: Any) -> Vector:
     )
 
 
-def mean_known(table: Vector) -> Vector:
+def mean_known(table: Float64) -> Float64:
     """Return the mean of each column over what is known; NaN for a column of which nothing is."""
     known = ~np.isnan(table)
     total = np.where(known, table, 0).sum(axis=0)

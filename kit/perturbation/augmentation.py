@@ -1,14 +1,11 @@
 """Augmentation: training pictures changed anew in each epoch, as the network will meet them later."""
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Pixels
 from kit._checking import number
-
-UInt8 = npt.NDArray[np.uint8]
 
 __all__ = ["Augmentation"]
 
@@ -59,7 +56,7 @@ class Augmentation:
                     f"Expected {name} as (lowest, highest) within {least:g}..{most:g}, received {given!r}"
                 )
 
-    def __call__(self, pictures: UInt8, rng: np.random.Generator) -> UInt8:
+    def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
         """Change pictures.
 
         Parameters
@@ -85,11 +82,11 @@ class Augmentation:
         low, high = np.log(self.brightness)
         factors = np.exp(rng.uniform(low, high, count)).astype(np.float32)
         levels = rng.uniform(*self.added, count).astype(np.float32)
-        values = result * _each(factors) + _each(levels)
+        values = result.astype(np.float32) * _each(factors) + _each(levels)
         if self.noise:
             deviations = rng.uniform(0, self.noise, count).astype(np.float32)
             values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
-        changed: UInt8 = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        changed: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
         return changed
 
     def __repr__(self) -> str:
@@ -99,15 +96,15 @@ class Augmentation:
         )
 
 
-def _each(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _each(values: Array) -> Array:
     """One value for a picture, in the shape that goes with (N, H, W, C)."""
     return values[:, None, None, None]
 
 
-def _moved(pictures: UInt8, most: int, rng: np.random.Generator) -> UInt8:
+def _moved(pictures: Pixels, most: int, rng: np.random.Generator) -> Pixels:
     count, height, width, _ = pictures.shape
     padded = np.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     down, right = rng.integers(0, 2 * most + 1, (2, count))
-    moved: UInt8 = np.moveaxis(windows[np.arange(count), down, right], 1, -1)
+    moved: Pixels = np.moveaxis(windows[np.arange(count), down, right], 1, -1)
     return moved

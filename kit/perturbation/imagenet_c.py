@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from kit._checking import known, number
-from kit.perturbation.parameters import PARAMETERS, whole
-from kit.perturbation.random_fields import uniform
+from kit._checking import known, number, whole
+from kit.perturbation.parameters import PARAMETERS
+from kit.perturbation.pixels import uniform
 
 LARGEST_SIDE = 672
 """Side of the largest pictures that lengths are scaled for; beyond it they leave the bounds of sliders."""

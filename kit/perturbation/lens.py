@@ -7,10 +7,10 @@ same shape. Lengths are pixels of the picture; beyond its borders the picture is
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from kit.perturbation.pixels import Pixels, blur
-from kit.perturbation.random_fields import Float, normal, to_pixels
+from kit._arrays import Float32, Pixels
+from kit.perturbation.pixels import normal, through_pillow, to_pixels
 
 _MOST_ZOOMS = 32
 
@@ -24,6 +24,12 @@ def defocus_blur(pixels: Pixels, radius: float, seed: int = 0) -> Pixels:
     return _blurred(pixels, disc)
 
 
+def blur(pixels: Pixels, radius: float, seed: int = 0) -> Pixels:
+    """Blur with `PIL.ImageFilter.GaussianBlur`."""
+    del seed
+    return through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
+
+
 def motion_blur(pixels: Pixels, length: float, seed: int = 0, angle: float = 0.0) -> Pixels:
     """Blur along a straight line of this length in pixels, `angle` degrees anticlockwise from the horizontal.
 
@@ -34,7 +40,7 @@ def motion_blur(pixels: Pixels, length: float, seed: int = 0, angle: float = 0.0
     return _blurred(pixels, line_kernel(places, np.ones_like(places), angle))
 
 
-def line_kernel(places: Float, weights: Float, angle: float) -> Float:
+def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
     """Put `weights` at `places` (pixels from the centre) along a line: float32, square, of an odd side.
 
     `angle` is in degrees anticlockwise from the horizontal. Every weight is shared among the four pixels
@@ -53,7 +59,7 @@ def line_kernel(places: Float, weights: Float, angle: float) -> Float:
     return kernel
 
 
-def convolve(values: Float, kernel: Float) -> Float:
+def convolve(values: Float32, kernel: Float32) -> Float32:
     """Convolve a float32 plane (H, W) with a kernel of odd sides, scaled to the sum 1.
 
     Beyond its borders the plane is mirrored. By a Fourier transform, since discs and lines have hundreds of
@@ -67,11 +73,11 @@ def convolve(values: Float, kernel: Float) -> Float:
     shape = tuple(fft.next_fast_len(side, real=True) for side in padded.shape)
     product = fft.rfft2(padded, shape) * fft.rfft2(kernel / kernel.sum(), shape)
     # The first rows and columns mix both ends; what is left is as large as the plane.
-    whole: Float = fft.irfft2(product, shape)
+    whole: Float32 = fft.irfft2(product, shape)
     return whole[tall - 1 : tall - 1 + height, wide - 1 : wide - 1 + width]
 
 
-def _blurred(pixels: Pixels, kernel: Float) -> Pixels:
+def _blurred(pixels: Pixels, kernel: Float32) -> Pixels:
     out = np.empty(pixels.shape, np.uint8)
     for channel in range(3):
         out[..., channel] = to_pixels(convolve(pixels[..., channel].astype(np.float32), kernel))

@@ -1,19 +1,18 @@
-"""What a perturbation does to pixels: one pure function for each parameter, and the noise field they share.
+"""What all perturbations share: fields of noise that are drawn once, and ways through float32 and Pillow.
 
-Each function takes uint8 pixels of shape (H, W, 3), its setting and a seed, and returns new pixels of the
-same shape.
+One seed gives an independent field for each purpose. A perturbation scales its field and never draws anew, so
+a slider moves smoothly and sliding back gives the same picture.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
-from io import BytesIO
 from threading import Lock
+from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image
 
-Pixels = npt.NDArray[np.uint8]
+from kit._arrays import Float32, Floats, Int16, Pixels
 
 NOISE_STEPS = 4096
 """One standard deviation in a `noise_field`."""
@@ -21,14 +20,13 @@ NOISE_STEPS = 4096
 NOISE_CACHE_BYTES = 64 << 20
 """Upper bound of all noise fields that are kept."""
 
-_JPEG_MAX_SIDE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 # 128 KiB of float32 at a time stay in the processor's second-level cache, which halves the time.
 _CHUNK = 32_768
-_fields: OrderedDict[int, npt.NDArray[np.int16]] = OrderedDict()
+_fields: OrderedDict[int, Int16] = OrderedDict()
 _fields_lock = Lock()
 
 
-def noise_field(seed: int, count: int) -> npt.NDArray[np.int16]:
+def noise_field(seed: int, count: int) -> Int16:
     """Return standard normal samples in steps of 1/4096.
 
     Parameters
@@ -61,7 +59,7 @@ def noise_field(seed: int, count: int) -> npt.NDArray[np.int16]:
     return field
 
 
-def _draw(seed: int, count: int) -> npt.NDArray[np.int16]:
+def _draw(seed: int, count: int) -> Int16:
     generator = np.random.default_rng(seed)
     field = np.empty(count, np.int16)
     for start in range(0, count, _CHUNK):
@@ -75,43 +73,46 @@ def _draw(seed: int, count: int) -> npt.NDArray[np.int16]:
     return field
 
 
-def add_noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
-    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``.
+def derived_seed(seed: int, purpose: str) -> int:
+    """Return a seed that belongs to `seed` and `purpose` alone, by `numpy.random.SeedSequence`."""
+    words = np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(2, np.uint64)
+    return int(words[0])
 
-    One float32 multiplication and one float32 addition a value, rounded half to even, with q from
-    `noise_field` in C order. The page repeats exactly this with ``Math.fround`` and a
-    ``Uint8ClampedArray``, byte for byte.
+
+def steps(seed: int, purpose: str, count: int) -> Int16:
+    """Return `count` standard normal samples as `noise_field` keeps them: steps of 1/4096."""
+    return noise_field(derived_seed(seed, purpose), count)
+
+
+def normal(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
+    """Return standard normal samples: float32 of this shape, a copy."""
+    samples = steps(seed, purpose, int(np.prod(shape))).astype(np.float32)
+    samples /= NOISE_STEPS
+    return samples.reshape(shape)
+
+
+def uniform(seed: int, purpose: str, low: float, high: float) -> float:
+    """Return one number that is equally likely anywhere within `low` and `high`."""
+    return float(np.random.default_rng(derived_seed(seed, purpose)).uniform(low, high))
+
+
+def to_pixels(values: Floats) -> Pixels:
+    """Round half to even and clip to 0..255: uint8 of the same shape. `values` is overwritten."""
+    np.rint(values, out=values)
+    np.clip(values, 0, 255, out=values)
+    return values.astype(np.uint8)
+
+
+def in_parts(pixels: Pixels, part: Callable[[Pixels, Float32, int], None]) -> Pixels:
+    """Compute levels in float32 without filling the memory, clip them to 0..255 and cut off fractions.
+
+    Parameters
+    ----------
+    pixels
+        uint8 of any shape, C-contiguous.
+    part
+        Takes some of the values in their order, an array for the results and how many values came before.
     """
-    return _add_field(pixels, deviation, noise_field(seed, pixels.size))
-
-
-def _add_field(pixels: Pixels, deviation: float, field: npt.NDArray[np.int16]) -> Pixels:
-    scale = np.float32(deviation / NOISE_STEPS)
-
-    def part(values: Pixels, scratch: npt.NDArray[np.float32], start: int) -> None:
-        np.multiply(field[start : start + values.size], scale, out=scratch, dtype=np.float32)
-        np.add(scratch, values, out=scratch)
-        np.rint(scratch, out=scratch)
-
-    return _in_parts(pixels, part)
-
-
-def brighten(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
-    """Multiply in float32, clip, cut off the fraction.
-
-    Bit for bit `PIL.ImageEnhance.Brightness` (libImaging/Blend.c with black), at a third of its time.
-    """
-    del seed
-    scale = np.float32(factor)
-
-    def part(values: Pixels, scratch: npt.NDArray[np.float32], start: int) -> None:
-        del start
-        np.multiply(values, scale, out=scratch, dtype=np.float32)
-
-    return _in_parts(pixels, part)
-
-
-def _in_parts(pixels: Pixels, part: Callable[[Pixels, npt.NDArray[np.float32], int], None]) -> Pixels:
     # Scratch space belongs to the call: callbacks come from several threads.
     values = pixels.reshape(-1)
     out = np.empty(pixels.shape, np.uint8)
@@ -126,40 +127,6 @@ def _in_parts(pixels: Pixels, part: Callable[[Pixels, npt.NDArray[np.float32], i
     return out
 
 
-def change_contrast(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
-    """Scale the distance from the mean grey; `PIL.ImageEnhance.Contrast` itself."""
-    del seed
-    return _through_pillow(pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor))
-
-
-def blur(pixels: Pixels, radius: float, seed: int = 0) -> Pixels:
-    """Blur with `PIL.ImageFilter.GaussianBlur`."""
-    del seed
-    return _through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
-
-
-def rotate(pixels: Pixels, degrees: float, seed: int = 0) -> Pixels:
-    """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
-    del seed
-    return _through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
-
-
-def recompress(pixels: Pixels, quality: int, seed: int = 0) -> Pixels:
-    """Write a JPEG file of this quality in memory and read it back."""
-    del seed
-    if max(pixels.shape) > _JPEG_MAX_SIDE:
-        raise ValueError(
-            f"Expected at most {_JPEG_MAX_SIDE} pixels a side for JPEG, received {pixels.shape}; "
-            "make it smaller first"
-        )
-
-    def through_file(image: Image.Image) -> Image.Image:
-        buffer = BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        return Image.open(buffer, formats=("JPEG",))
-
-    return _through_pillow(pixels, through_file)
-
-
-def _through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image]) -> Pixels:
+def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image]) -> Pixels:
+    """Return what a function on Pillow's images makes of pixels, in new memory."""
     return np.array(function(Image.fromarray(pixels)))

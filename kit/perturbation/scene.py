@@ -1,13 +1,14 @@
-"""What can befall the scene: flips, an elastic deformation, something in front of it.
+"""What can befall the scene: flips, a rotation, an elastic deformation, something in front of it.
 
 Each function takes uint8 pixels of shape (H, W, 3), its setting and a seed, and returns new pixels of the
 same shape.
 """
 
 import numpy as np
+from PIL import Image
 
-from kit.perturbation.pixels import Pixels
-from kit.perturbation.random_fields import Float, normal, to_pixels
+from kit._arrays import Float32, Pixels
+from kit.perturbation.pixels import normal, through_pillow, to_pixels
 
 OCCLUDER = 128
 """Grey level of what hides a part of the picture, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
@@ -26,6 +27,12 @@ def flip_vertical(pixels: Pixels, value: bool, seed: int = 0) -> Pixels:
     """Swap top and bottom where `value` is true."""
     del seed
     return np.ascontiguousarray(pixels[::-1] if value else pixels)
+
+
+def rotation(pixels: Pixels, degrees: float, seed: int = 0) -> Pixels:
+    """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
+    del seed
+    return through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
 
 
 def elastic(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
@@ -55,11 +62,11 @@ def elastic(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
 
 def _gain(sigma: float) -> float:
     reach = int(_ELASTIC_REACH * sigma + 0.5)
-    weights: Float = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2)
+    weights: Float32 = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2)
     return float(np.sqrt((weights**2).sum()) / weights.sum())
 
 
-def occlude(pixels: Pixels, share: float, seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
+def occlusion(pixels: Pixels, share: float, seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
     """Hide `share` of the picture's area behind a grey rectangle of the picture's own proportions.
 
     `x` and `y` place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.

@@ -1,4 +1,4 @@
-"""What light, sensor and file do to single values and to resolution.
+"""Noise, values that are lost, and white balance.
 
 Each function takes uint8 pixels of shape (H, W, 3), its setting and a seed, and returns new pixels of the
 same shape.
@@ -7,49 +7,34 @@ same shape.
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from kit.perturbation.pixels import NOISE_STEPS, Pixels
-from kit.perturbation.random_fields import Float, steps, to_pixels
+from kit._arrays import Float32, Floats, Int16, Pixels
+from kit.perturbation.pixels import NOISE_STEPS, in_parts, noise_field, steps, to_pixels
 
 # Mean count from which the expansion for large means is within 0.05 of the Poisson quantile.
 _MANY = 30.0
 
 
-def lift(pixels: Pixels, levels: float, seed: int = 0) -> Pixels:
-    """Add to the value V of hue, saturation and value; hue and saturation stay.
+def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
+    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``.
 
-    V is the largest of the three channels, so all three are multiplied by ``clip(V + levels) / V``, and black
-    becomes grey. This is what ImageNet-C calls brightness.
+    One float32 multiplication and one float32 addition a value, rounded half to even, with q from
+    `noise_field` in C order. The page repeats exactly this with ``Math.fround`` and a
+    ``Uint8ClampedArray``, byte for byte.
     """
-    del seed
-    largest = pixels.max(axis=-1).astype(np.float32)
-    wanted = np.clip(largest + np.float32(levels), 0, 255)
-    gain = np.divide(wanted, largest, out=np.zeros_like(wanted), where=largest > 0)
-    out = pixels * gain[..., None]
-    out[largest == 0] = wanted[largest == 0][:, None]
-    return to_pixels(out)
+    return add_field(pixels, deviation, noise_field(seed, pixels.size))
 
 
-def white_balance(pixels: Pixels, stops: float, seed: int = 0) -> Pixels:
-    """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the picture turns warmer.
+def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
+    """Add samples that are given, int16 in steps of 1/4096 of the deviation, one for each value."""
+    scale = np.float32(deviation / NOISE_STEPS)
 
-    Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
-    """
-    del seed
-    gains = np.array([2**stops, 1, 2**-stops], np.float32)
-    return to_pixels(pixels.astype(np.float32) * gains)
+    def part(values: Pixels, scratch: Float32, start: int) -> None:
+        np.multiply(field[start : start + values.size], scale, out=scratch, dtype=np.float32)
+        np.add(scratch, values, out=scratch)
+        np.rint(scratch, out=scratch)
 
-
-def fade(pixels: Pixels, share: float, seed: int = 0) -> Pixels:
-    """Draw every channel towards its own mean by `share`; ImageNet-C's contrast, there ``1 - share``.
-
-    `change_contrast` draws towards one grey instead, and so takes the tint away as well.
-    """
-    del seed
-    means = pixels.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
-    return to_pixels((pixels - means) * np.float32(1 - share) + means)
+    return in_parts(pixels, part)
 
 
 def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
@@ -64,9 +49,7 @@ def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
     return to_pixels(counts.reshape(pixels.shape) * np.float32(255 / photons))
 
 
-def poisson(
-    levels: npt.NDArray[np.uint8], means: npt.NDArray[np.floating], field: npt.NDArray[np.int16]
-) -> Float:
+def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     """Return Poisson quantiles: float32, (N,).
 
     Parameters
@@ -84,7 +67,7 @@ def poisson(
     deviation = np.sqrt(mean)
     z = field * np.float32(1 / NOISE_STEPS)
     # Cornish-Fisher: the quantile of a distribution with the cumulants of a Poisson, all equal to the mean.
-    counts: Float = np.rint(mean + deviation * z + (z * z - 1) / 6)
+    counts: Float32 = np.rint(mean + deviation * z + (z * z - 1) / 6)
     order = np.argsort(levels, kind="stable")
     ends = np.searchsorted(levels[order], np.arange(257))
     for level in np.flatnonzero(means < _MANY):
@@ -108,20 +91,11 @@ def impulse_noise(pixels: Pixels, share: float, seed: int = 0) -> Pixels:
     return out
 
 
-def downscale(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
-    """Reduce both sides by `factor` and enlarge to the old size again, both by Pillow's bicubic filter."""
+def white_balance(pixels: Pixels, stops: float, seed: int = 0) -> Pixels:
+    """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the picture turns warmer.
+
+    Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
+    """
     del seed
-    return _resampled(pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC)
-
-
-def pixelate(pixels: Pixels, block: float, seed: int = 0) -> Pixels:
-    """Average blocks of `block` pixels a side and show each as one; ImageNet-C calls it ``1 / block``."""
-    del seed
-    return _resampled(pixels, block, Image.Resampling.BOX, Image.Resampling.NEAREST)
-
-
-def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling) -> Pixels:
-    image = Image.fromarray(pixels)
-    width, height = image.size
-    small = image.resize((max(1, int(width / factor)), max(1, int(height / factor))), down)
-    return np.array(small.resize((width, height), up))
+    gains = np.array([2**stops, 1, 2**-stops], np.float32)
+    return to_pixels(pixels.astype(np.float32) * gains)

@@ -9,12 +9,11 @@ shorter side and stretched, so that flakes and clouds take the same share of a p
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from kit._arrays import Float32, Pixels
 from kit.perturbation.lens import convolve, line_kernel
-from kit.perturbation.pixels import Pixels
-from kit.perturbation.random_fields import Float, normal, to_pixels, uniform
+from kit.perturbation.pixels import normal, to_pixels, uniform
 
 SIDE = 224
 """Shorter side, in pixels, of the picture that ImageNet-C's constants are meant for."""
@@ -55,7 +54,7 @@ def fog(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
     return to_pixels(out)
 
 
-def plasma(seed: int, side: int, decay: float) -> Float:
+def plasma(seed: int, side: int, decay: float) -> Float32:
     """Make a fractal by diamonds and squares: float32, (side, side), 0..1, periodic.
 
     Every halving of the step adds uniform noise that is ``decay ** 2`` times weaker.
@@ -100,7 +99,7 @@ def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
     return to_pixels(mixed)
 
 
-def _snowed(pixels: Pixels, severity: int, seed: int) -> Float:
+def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
     from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     mean, zoom, least, radius, fading, share = _SNOW[severity - 1]
@@ -118,7 +117,7 @@ def _snowed(pixels: Pixels, severity: int, seed: int) -> Float:
     values = pixels * np.float32(1 / 255)
     grey = values @ np.array([0.299, 0.587, 0.114], np.float32)
     white = np.maximum(values, (1.5 * grey + 0.5)[..., None])
-    snowed: Float = np.clip(share * values + (1 - share) * white + layer[..., None], 0, 1)
+    snowed: Float32 = np.clip(share * values + (1 - share) * white + layer[..., None], 0, 1)
     return 255 * snowed
 
 
@@ -135,7 +134,7 @@ def frost(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
 
 
 @lru_cache(maxsize=8)  # a slider only mixes it in
-def crystals(seed: int, shape: tuple[int, int]) -> Float:
+def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     """Draw ice: float32 of this shape, mean 0, standard deviation 1, read-only, shared.
 
     The pane is shared among crystals, each the pixels nearest to its centre. In each, needles run in one
@@ -175,22 +174,22 @@ def _between(rows: tuple[tuple[float, ...], ...], severity: float) -> list[float
     return [float(np.interp(severity, range(len(rows)), column)) for column in zip(*rows, strict=True)]
 
 
-def _stretched(layer: Float, pixels: Pixels) -> Float:
+def _stretched(layer: Float32, pixels: Pixels) -> Float32:
     height, width = pixels.shape[:2]
     image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _uniform_field(seed: int, purpose: str, shape: tuple[int, ...]) -> Float:
+def _uniform_field(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
     from scipy import special  # noqa: PLC0415 (heavy)
 
-    chances: npt.NDArray[np.float32] = special.ndtr(normal(seed, purpose, shape))
+    chances: Float32 = special.ndtr(normal(seed, purpose, shape))
     return 2 * chances - 1
 
 
-def _smooth(seed: int, purpose: str, shape: tuple[int, int], sigma: float) -> Float:
+def _smooth(seed: int, purpose: str, shape: tuple[int, int], sigma: float) -> Float32:
     from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     field = normal(seed, purpose, (2, *shape))
-    smooth: Float = ndimage.gaussian_filter(field, (0, sigma, sigma), mode="reflect")
+    smooth: Float32 = ndimage.gaussian_filter(field, (0, sigma, sigma), mode="reflect")
     return smooth * np.float32(2 * np.pi**0.5 * sigma)

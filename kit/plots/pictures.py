@@ -1,16 +1,18 @@
 """Pictures, and how many of them are answered rightly."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Pixels
 from kit.plots.canvas import BLUE, ORANGE, blank, image, wrapped
-from kit.robustness.costs import Cost
+
+if TYPE_CHECKING:
+    from kit.robustness.costs import Cost
 
 
-def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], columns: int = 4) -> Any:
+def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
     """Lay pictures out in a grid, each under its title.
 
     Parameters
@@ -36,7 +38,7 @@ def picture_figure(pictures: Sequence[tuple[str, npt.NDArray[np.uint8]]], column
     return image(figure, f"{len(pictures)} pictures: {titles}.")
 
 
-def cost_figure(costs: Sequence[Cost]) -> Any:
+def cost_figure(costs: Sequence["Cost"]) -> Any:
     """Draw the share of right answers and the mean confidence under each fault, as horizontal bars.
 
     Parameters

@@ -1,19 +1,21 @@
 """What perturbations and another source do: sweeps and shifts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.images.properties import QUANTITIES
 from kit.perturbation import PARAMETERS
 from kit.plots.canvas import BLUE, GREY, ORANGE, RED, blank, image, wrapped
-from kit.robustness.shifts.report import Shift
-from kit.robustness.sweeps.result import Sweep
+
+if TYPE_CHECKING:
+    from kit.robustness.shifts.report import Shift
+    from kit.robustness.sweeps.result import Sweep
 
 
-def sweep_figure(sweep: Sweep) -> Any:
+def sweep_figure(sweep: "Sweep") -> Any:
     """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
 
     Accuracy, where there are labels, and the mean confidence, in percent. Marks below a curve are the values
@@ -58,7 +60,7 @@ def sweep_figure(sweep: Sweep) -> Any:
     return image(figure, f"Curves over {what} for {many}: {ends}; {len(sweep.flips)} flips marked.")
 
 
-def shift_figure(shift: Shift) -> Any:
+def shift_figure(shift: "Shift") -> Any:
     """Draw Cliff's delta of each quantity with its interval, the ranking from top to bottom.
 
     Parameters
@@ -96,7 +98,7 @@ def shift_figure(shift: Shift) -> Any:
     return image(figure, alt)
 
 
-def _curves(axes: Any, sweep: Sweep, figures: Mapping[str, npt.NDArray[np.float64]]) -> None:
+def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     name = next(iter(sweep.axes), None)
     values = [] if name is None else list(sweep.axes[name])
     numbers = bool(values) and None not in values
@@ -118,7 +120,7 @@ def _curves(axes: Any, sweep: Sweep, figures: Mapping[str, npt.NDArray[np.float6
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 
-def _heat_maps(figure: Any, sweep: Sweep, figures: Mapping[str, npt.NDArray[np.float64]]) -> None:
+def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     down, across = sweep.axes
     panels = figure.subplots(1, len(figures), squeeze=False)[0]
     for axes, (title, values) in zip(panels, figures.items(), strict=True):

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Floats
 from kit.plots.canvas import BLUE, DARK, ORANGE, RED, blank, image
-from kit.validation.calibration.binning import Bin
 
 
-def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.floating]]]]) -> Any:
+def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any:
     """Draw how often each confidence comes up, for several kinds of pictures beside each other.
 
     Parameters
@@ -39,61 +38,7 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, npt.NDArray[np.fl
     return image(figure, f"Histograms of confidence. {alt}")
 
 
-def reliability_figure(panels: Sequence[tuple[str, Sequence[Bin]]]) -> Any:
-    """Draw reliability diagrams side by side, each over the number of pictures in its bins.
-
-    Parameters
-    ----------
-    panels
-        Pairs of a title and the bins of `kit.validation.calibration.Reliability`.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text. Points are the share of right answers in a bin with its 95 % interval,
-        at the mean confidence of its pictures; on the dotted line a network is as often right as it says.
-    """
-    figure = blank(4 * len(panels), 4.6, layout="constrained")
-    grid = figure.subplots(
-        2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
-    )
-    for column, (title, bins) in enumerate(panels):
-        axes, below = grid[:, column]
-        confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
-        margins = [[one.accuracy - one.interval[0] for one in bins]]
-        margins.append([one.interval[1] - one.accuracy for one in bins])
-        axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
-        axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
-        axes.errorbar(
-            confidence,
-            accuracy,
-            np.maximum(margins, 0),
-            fmt="o",
-            capsize=3,
-            color=BLUE,
-            label="share, 95 % interval",
-        )
-        axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
-        below.bar(
-            [one.low for one in bins],
-            [one.count for one in bins],
-            [one.high - one.low for one in bins],
-            align="edge",
-            color=BLUE,
-            edgecolor="white",
-            linewidth=0.5,
-        )
-        below.set_xlabel("confidence")
-    grid[0, 0].legend(loc="upper left", frameon=False)
-    grid[0, 0].set_ylabel("share of right answers")
-    grid[1, 0].set_ylabel("pictures")
-    alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
-    return image(figure, alt)
-
-
-def novelty_figure(
-    ordinary: npt.NDArray[np.floating], foreign: Mapping[str, npt.NDArray[np.floating]], threshold: float
-) -> Any:
+def novelty_figure(ordinary: Floats, foreign: Mapping[str, Floats], threshold: float) -> Any:
     """Draw the scores of ordinary and foreign pictures as boxes, beside the threshold.
 
     Parameters
@@ -129,15 +74,3 @@ def novelty_figure(
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     shares = ", ".join(f"{name} {np.mean(values > threshold):.0%}" for name, values in sets.items())
     return image(figure, f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}.")
-
-
-def _gap(bins: Sequence[Bin]) -> str:
-    """Put the calibration of some bins into words."""
-    pictures = sum(one.count for one in bins)
-    confidence = sum(one.confidence * one.count for one in bins) / pictures
-    accuracy = sum(one.accuracy * one.count for one in bins) / pictures
-    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / pictures
-    return (
-        f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures, calibration"
-        f" error {error:.3f}"
-    )

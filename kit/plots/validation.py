@@ -1,14 +1,16 @@
 """What is known from pictures that were held back: learning curves and folds."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.plots.canvas import BLUE, ORANGE, blank, image
-from kit.validation import CrossValidation, LearningCurve
+
+if TYPE_CHECKING:
+    from kit.validation import CrossValidation, LearningCurve
 
 
-def learning_curve_figure(curve: LearningCurve) -> Any:
+def learning_curve_figure(curve: "LearningCurve") -> Any:
     """Draw accuracy over the number of training pictures, in equal steps for equal factors.
 
     Parameters
@@ -52,7 +54,7 @@ def learning_curve_figure(curve: LearningCurve) -> Any:
     return image(figure, f"Learning curve, validation accuracy with 95% confidence. {points}.")
 
 
-def folds_figure(validation: CrossValidation) -> Any:
+def folds_figure(validation: "CrossValidation") -> Any:
     """Draw the accuracy on each fold, their mean, and the interval that allows for shared training pictures.
 
     Parameters

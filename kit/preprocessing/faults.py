@@ -8,11 +8,16 @@ unchanged, so :meth:`Fault.changes` tells which faults apply. Faults compose by 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.operations import Changes
+from kit.preprocessing.pipeline import PIPELINE
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
-Edit = Callable[[Preprocessing], Preprocessing]
+_CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
+
+Edit = Callable[[Preprocessing], Changes]
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Fault:
         How it comes about, in one sentence.
     quiet
         True where the fault moves predictions so little that evidence cannot single it out.
+    edit
+        From a preprocessing to the fields that the fault changes; empty where it does not apply.
     """
 
     name: str
@@ -41,299 +48,189 @@ class Fault:
     title: str
     origin: str
     quiet: bool = False
-    edit: Edit = field(default=lambda preprocessing: preprocessing, repr=False, compare=False)
+    edit: Edit = field(default=lambda _: {}, repr=False, compare=False)
 
     def apply(self, preprocessing: Preprocessing) -> Preprocessing:
         """Return `preprocessing` with the fault in it; the very same value where the fault does not apply."""
-        return self.edit(preprocessing)
+        changes = self.edit(preprocessing)
+        return preprocessing.replace(**changes) if changes else preprocessing
 
     def changes(self, preprocessing: Preprocessing) -> bool:
         """Whether the fault makes a difference to `preprocessing`."""
         return self.apply(preprocessing) != preprocessing
 
 
-STEPS: Mapping[str, str] = MappingProxyType(
-    {
-        "exif": "Orientation",
-        "alpha": "Transparency",
-        "depth": "16-bit pictures",
-        "thumbnail": "Size before",
-        "filter": "Resize filter",
-        "fit": "Resize fit",
-        "channels": "Channels",
-        "polarity": "Polarity",
-        "scaling": "Scaling",
-        "cast": "Data type",
-        "layout": "Layout",
-    }
-)
-"""Preprocessing steps in the order in which they run, with their labels."""
+def _fault(told: tuple[str, str, str, Edit], origin: str, *, quiet: bool = False) -> Fault:
+    name, cause, title, edit = told
+    step = next(choice.name for choice in _CHOICES if cause in choice.causes)
+    return Fault(name, cause, step, title, origin, quiet, edit)
 
 
-def _set(**changes: object) -> Edit:
-    return lambda preprocessing: preprocessing.replace(**changes)
+def _set(**changes: Any) -> Edit:
+    return lambda _: changes
 
 
-def _decode(**changes: object) -> Edit:
-    return lambda preprocessing: preprocessing.replace(
-        decoding=replace(preprocessing.decoding, **changes)  # type: ignore[arg-type]
-    )
+def _decode(**changes: Any) -> Edit:
+    return lambda preprocessing: {"decoding": replace(preprocessing.decoding, **changes)}
 
 
-def _if_colour(edit: Edit) -> Edit:
-    return lambda preprocessing: preprocessing if preprocessing.channels == "gray" else edit(preprocessing)
+def _if_colour(**changes: Any) -> Edit:
+    return lambda preprocessing: {} if preprocessing.channels == "gray" else changes
 
 
-def _if_square(edit: Edit) -> Edit:
-    def apply(preprocessing: Preprocessing) -> Preprocessing:
-        size = preprocessing.size
-        return edit(preprocessing) if size is not None and size[0] == size[1] else preprocessing
-
-    return apply
+def _if_square(**changes: Any) -> Edit:
+    return lambda preprocessing: changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
 
 
-def _swap_channels(preprocessing: Preprocessing) -> Preprocessing:
-    swapped = {"rgb": "bgr", "bgr": "rgb"}
-    return preprocessing.replace(channels=swapped.get(preprocessing.channels, preprocessing.channels))
+def _swap_channels(preprocessing: Preprocessing) -> Changes:
+    return {"channels": {"rgb": "bgr", "bgr": "rgb"}.get(preprocessing.channels, preprocessing.channels)}
 
 
-def _scale_twice(preprocessing: Preprocessing) -> Preprocessing:
+def _scale_twice(preprocessing: Preprocessing) -> Changes:
     # A network with its scaling inside expects 0..255: dividing by 255 outside scales its pictures twice.
-    return preprocessing.replace(scaling=preprocessing.scaling * 2 or SCALINGS["0..1"])
+    return {"scaling": preprocessing.scaling * 2 or SCALINGS["0..1"]}
 
 
-def _without_mean_std(preprocessing: Preprocessing) -> Preprocessing:
-    divisors = tuple(Scaling(divisor=step.divisor) for step in preprocessing.scaling if step.divisor != 1)
-    return preprocessing.replace(scaling=divisors)
+def _without_mean_std(preprocessing: Preprocessing) -> Changes:
+    return {"scaling": tuple(Scaling(part.divisor) for part in preprocessing.scaling if part.divisor != 1)}
 
 
-def _thumbnail(preprocessing: Preprocessing) -> Preprocessing:
-    if preprocessing.size is None:
-        return preprocessing
-    height, width = preprocessing.size
-    return preprocessing.replace(thumbnail=(max(height // 4, 1), max(width // 4, 1)))
+def _thumbnail(preprocessing: Preprocessing) -> Changes:
+    size = preprocessing.size
+    return {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
 
 
-_ALL = (
-    Fault(
-        "exif_ignored",
-        "exif_orientation",
-        "exif",
-        "EXIF tag ignored",
+_FAULTS = (
+    _fault(
+        ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
         "The loader shows the pixels as the sensor stored them; phones then deliver pictures on their side.",
-        edit=_decode(exif=False),
     ),
-    Fault(
-        "alpha_dropped",
-        "alpha_matte",
-        "alpha",
-        "dropped, hidden colour shows",
+    _fault(
+        ("alpha_dropped", "alpha_matte", "dropped, hidden colour shows", _decode(matte=None)),
         "convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.",
-        edit=_decode(matte=None),
     ),
-    Fault(
-        "alpha_black",
-        "alpha_matte",
-        "alpha",
-        "on black",
+    _fault(
+        ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
         "Transparent pixels are put on black while the training pictures had another background.",
-        edit=_decode(matte=(0, 0, 0)),
     ),
-    Fault(
-        "depth_clipped",
-        "bit_depth",
-        "depth",
-        "cut at 255",
+    _fault(
+        ("depth_clipped", "bit_depth", "cut at 255", _decode(depth="clip")),
         "A 16-bit picture is cut at 255 instead of divided by 257, so nearly all of it turns white.",
-        edit=_decode(depth="clip"),
     ),
-    Fault(
-        "small_before",
-        "target_size",
-        "thumbnail",
-        "made small first",
+    _fault(
+        ("small_before", "target_size", "made small first", _thumbnail),
         "The picture went through a thumbnail a quarter of the network's size and was enlarged again.",
-        edit=_thumbnail,
     ),
-    Fault(
-        "filter_nearest",
-        "resize_filter",
-        "filter",
-        "nearest",
+    _fault(
+        ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
         "Keras's load_img resizes without a filter unless told otherwise.",
         quiet=True,
-        edit=_set(filter="nearest"),
     ),
-    Fault(
-        "filter_bilinear",
-        "resize_filter",
-        "filter",
-        "bilinear, antialiased",
+    _fault(
+        ("filter_bilinear", "resize_filter", "bilinear, antialiased", _set(filter="bilinear")),
         "Pillow's and torchvision's filter where training used another.",
         quiet=True,
-        edit=_set(filter="bilinear"),
     ),
-    Fault(
-        "filter_bicubic",
-        "resize_filter",
-        "filter",
-        "bicubic, antialiased",
+    _fault(
+        ("filter_bicubic", "resize_filter", "bicubic, antialiased", _set(filter="bicubic")),
         "Pillow's default filter where training used another.",
         quiet=True,
-        edit=_set(filter="bicubic"),
     ),
-    Fault(
-        "filter_tf_bilinear",
-        "resize_filter",
-        "filter",
-        "bilinear, not antialiased",
+    _fault(
+        ("filter_tf_bilinear", "resize_filter", "bilinear, not antialiased", _set(filter="tf_bilinear")),
         "tf.image.resize and Keras's dataset loaders do not antialias unless told to.",
         quiet=True,
-        edit=_set(filter="tf_bilinear"),
     ),
-    Fault(
-        "fit_squash",
-        "resize_fit",
-        "fit",
-        "squashed",
+    _fault(
+        ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
         "The picture is resized to a square without regard to its aspect ratio.",
         quiet=True,
-        edit=_set(fit="squash", crop_fraction=1.0),
     ),
-    Fault(
-        "fit_crop_all",
-        "resize_fit",
-        "fit",
-        "largest centred crop",
+    _fault(
+        ("fit_crop_all", "resize_fit", "largest centred crop", _set(fit="crop", crop_fraction=1.0)),
         "The centre is cropped without the margin that training cut away.",
         quiet=True,
-        edit=_set(fit="crop", crop_fraction=1.0),
     ),
-    Fault(
-        "fit_crop_margin",
-        "resize_fit",
-        "fit",
-        "centred crop of 87.5 %",
+    _fault(
+        ("fit_crop_margin", "resize_fit", "centred crop of 87.5 %", _set(fit="crop", crop_fraction=0.875)),
         "An ImageNet evaluation crop is applied to a network that was trained on whole pictures.",
         quiet=True,
-        edit=_set(fit="crop", crop_fraction=0.875),
     ),
-    Fault(
-        "fit_letterbox",
-        "resize_fit",
-        "fit",
-        "letterboxed on black",
+    _fault(
+        ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
         "The picture is padded to a square as object detectors do.",
-        edit=_set(fit="letterbox", crop_fraction=1.0),
     ),
-    Fault(
-        "channels_swapped",
-        "channel_order",
-        "channels",
-        "red and blue swapped",
+    _fault(
+        ("channels_swapped", "channel_order", "red and blue swapped", _swap_channels),
         "OpenCV reads BGR and the network wants RGB, or the other way round.",
-        edit=_swap_channels,
     ),
-    Fault(
-        "gray_input",
-        "grayscale",
-        "channels",
-        "grey, repeated",
+    _fault(
+        ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
         "A grey picture, or one made grey, is repeated over the three channels.",
-        edit=_if_colour(_set(channels="gray_rgb")),
     ),
-    Fault(
-        "inverted",
-        "inverted_polarity",
-        "polarity",
-        "black and white exchanged",
+    _fault(
+        (
+            "inverted",
+            "inverted_polarity",
+            "black and white exchanged",
+            lambda preprocessing: {"invert": not preprocessing.invert},
+        ),
         "Dark on light where the training pictures are light on dark.",
-        edit=lambda preprocessing: preprocessing.replace(invert=not preprocessing.invert),
     ),
-    Fault(
-        "missing_scaling",
-        "missing_scaling",
-        "scaling",
-        "left out",
+    _fault(
+        ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
         "The training loader scaled the pixels; the code that predicts does not.",
-        edit=_set(scaling=()),
     ),
-    Fault(
-        "double_scaling",
-        "double_scaling",
-        "scaling",
-        "done twice",
+    _fault(
+        ("double_scaling", "double_scaling", "done twice", _scale_twice),
         "A loader that scales already, or a Rescaling layer in the network, and the division by hand on top.",
-        edit=_scale_twice,
     ),
-    Fault(
-        "range_0_1",
-        "wrong_range",
-        "scaling",
-        "to 0..1",
+    _fault(
+        ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
         "The pixels are divided by 255 out of habit.",
-        edit=_set(scaling=SCALINGS["0..1"]),
     ),
-    Fault(
-        "range_minus1_1",
-        "wrong_range",
-        "scaling",
-        "to −1..1",
+    _fault(
+        ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
         "preprocess_input of another network family.",
-        edit=_set(scaling=SCALINGS["-1..1"]),
     ),
-    Fault(
-        "missing_mean_std",
-        "wrong_mean_std",
-        "scaling",
-        "without mean and standard deviation",
+    _fault(
+        ("missing_mean_std", "wrong_mean_std", "without mean and standard deviation", _without_mean_std),
         "The division is there and the normalisation is forgotten.",
-        edit=_without_mean_std,
     ),
-    Fault(
-        "imagenet_mean_std",
-        "wrong_mean_std",
-        "scaling",
-        "by ImageNet mean and standard deviation",
+    _fault(
+        (
+            "imagenet_mean_std",
+            "wrong_mean_std",
+            "by ImageNet mean and standard deviation",
+            _if_colour(scaling="imagenet"),
+        ),
         "The usual torchvision normalisation on a network that was trained with another.",
-        edit=_if_colour(_set(scaling=SCALINGS["imagenet"])),
     ),
-    Fault(
-        "caffe_means",
-        "wrong_mean_std",
-        "scaling",
-        "minus Caffe's channel means",
+    _fault(
+        ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
         "preprocess_input of ResNet50 or VGG16 on another network.",
-        edit=_if_colour(_set(scaling=SCALINGS["caffe"])),
     ),
-    Fault(
-        "cast_to_uint8",
-        "dtype_cast",
-        "cast",
-        "cast to uint8 after scaling",
+    _fault(
+        ("cast_to_uint8", "dtype_cast", "cast to uint8 after scaling", _set(cast="uint8")),
         "Scaled values are stored as whole numbers, and nearly all of them become 0.",
-        edit=_set(cast="uint8"),
     ),
-    Fault(
-        "transposed",
-        "channel_layout",
-        "layout",
-        "height and width exchanged",
+    _fault(
+        ("transposed", "channel_layout", "height and width exchanged", _if_square(layout="transposed")),
         "Column-major data, EMNIST's files, or a wrong axis order in transpose.",
-        edit=_if_square(_set(layout="transposed")),
     ),
-    Fault(
-        "reshaped",
-        "channel_layout",
-        "layout",
-        "reshaped instead of transposed",
+    _fault(
+        ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
         "np.reshape to channels first scrambles the picture; only moving the axis is right.",
-        edit=_if_colour(_set(layout="reshaped")),
     ),
 )
 
-CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
+CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _FAULTS})
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
+
+STEPS: Mapping[str, str] = MappingProxyType(
+    {choice.name: choice.label for choice in _CHOICES if any(fault.step == choice.name for fault in _FAULTS)}
+)
+"""Preprocessing steps in the order in which they run, with their labels."""
 
 
 def alternatives(preprocessing: Preprocessing, step: str) -> tuple[Fault, ...]:
@@ -345,8 +242,7 @@ def alternatives(preprocessing: Preprocessing, step: str) -> tuple[Fault, ...]:
         If `step` is no key of :data:`STEPS`.
     """
     if step not in STEPS:
-        msg = f"Expected a preprocessing step of {', '.join(STEPS)}; received {step!r}"
-        raise ValueError(msg)
+        raise ValueError(f"Expected a preprocessing step of {', '.join(STEPS)}; received {step!r}")
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
         if fault.step == step and fault.changes(preprocessing):

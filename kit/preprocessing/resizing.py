@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from kit._arrays import Levels, Pixels
 from kit._checking import known
-from kit.preprocessing.tf_resize import SAMPLERS, Axis, Pixels
-
-__all__ = ["FILTERS", "FITS", "Pixels", "Size", "resize"]
+from kit.preprocessing.tf_resize import SAMPLERS, Axis
 
 FILTERS: Mapping[str, str] = MappingProxyType(
     {
@@ -44,13 +42,13 @@ Size = tuple[int, int]
 
 
 def resize(
-    pixels: NDArray[np.uint8],
+    pixels: Pixels,
     size: Size,
     filter: str = "bilinear",  # noqa: A002  the word of the field
     fit: str = "squash",
     crop_fraction: float = 1.0,
     fill: tuple[int, ...] = (0, 0, 0),
-) -> Pixels:
+) -> Levels:
     """Resize a picture.
 
     Parameters
@@ -83,7 +81,7 @@ def resize(
         pixels = _pad(pixels, size, fill)
     rows, columns = _axes((pixels.shape[0], pixels.shape[1]), size, fit, crop_fraction)
     if sampled is None:
-        part: Pixels = _pillow(pixels, rows, columns, Image.Resampling[filter.upper()])
+        part: Levels = _pillow(pixels, rows, columns, Image.Resampling[filter.upper()])
     else:
         part = sampled(pixels[rows.start : rows.stop, columns.start : columns.stop], rows, columns)
     if (rows.kept, columns.kept) == size:
@@ -92,6 +90,18 @@ def resize(
     result[:] = np.asarray(fill[: pixels.shape[2]], dtype=part.dtype)
     result[rows.before : rows.before + rows.kept, columns.before : columns.before + columns.kept] = part
     return result
+
+
+def sides(size: Size) -> str:
+    """Return ``"224x224"`` with a multiplication sign, height first."""
+    return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
+
+
+def fit_words(fit: str, crop_fraction: float, fill: tuple[int, ...] | None = None) -> str:
+    """Return a fit in words, with what it keeps or, if that is known, fills up with."""
+    if "crop" in fit:
+        return f"{fit} of {100 * crop_fraction:.4g} %"
+    return f"{fit} on {fill}" if fill is not None and fit in {"letterbox", "pad"} else fit
 
 
 def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, Axis]:
@@ -132,7 +142,7 @@ def _inside(length: int, inner: int, target: int) -> Axis:
     return Axis(0, length, inner, 0, inner, round((target - inner) / 2))
 
 
-def _pad(pixels: NDArray[np.uint8], size: Size, fill: tuple[int, ...]) -> NDArray[np.uint8]:
+def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     height, width, channels = pixels.shape
     above = (max(height, width * size[0] // size[1]) - height) // 2
     left = (max(width, height * size[1] // size[0]) - width) // 2
@@ -149,9 +159,7 @@ def _pad(pixels: NDArray[np.uint8], size: Size, fill: tuple[int, ...]) -> NDArra
     return result
 
 
-def _pillow(
-    pixels: NDArray[np.uint8], rows: Axis, columns: Axis, resampling: Image.Resampling
-) -> NDArray[np.uint8]:
+def _pillow(pixels: Pixels, rows: Axis, columns: Axis, resampling: Image.Resampling) -> Pixels:
     (top, bottom), (left, right) = rows.box, columns.box
     box = (left, top, right, bottom)
     if (rows.kept, columns.kept) == pixels.shape[:2] and box == (0, 0, pixels.shape[1], pixels.shape[0]):

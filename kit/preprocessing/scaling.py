@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from kit._arrays import Float32, Float64
 from kit._checking import known, number
 
-Float32 = NDArray[np.float32]
 PerChannel = float | tuple[float, ...]
 MINUS = "\N{MINUS SIGN}"
 
@@ -76,7 +76,7 @@ class Scaling:
 
     def apply(self, x: ArrayLike) -> Float32:
         """Return the scaled copy of `x`, float32 (..., C)."""
-        return scale_in_place(np.array(x, dtype=np.float32, order="C"), (self,))
+        return scale(x, (self,))
 
     def invert(self, x: ArrayLike) -> Float32:
         """Return the copy of `x`, float32 (..., C), that `apply` would turn into `x` (up to rounding)."""
@@ -128,7 +128,17 @@ def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
     return tuple(scaling for part in value for scaling in as_scalings(part))
 
 
-def affine(scalings: Scalings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+class ScalingField:
+    """Lets the field `scaling` be given in every form that `as_scalings` takes, and be read as a tuple."""
+
+    def __get__(self, instance: object, owner: type) -> Scalings:
+        return () if instance is None else instance.__dict__["scaling"]
+
+    def __set__(self, instance: object, value: str | Scaling | Sequence[str | Scaling]) -> None:
+        instance.__dict__["scaling"] = as_scalings(value)
+
+
+def affine(scalings: Scalings) -> tuple[Float64, Float64]:
     """Return (slope, offset), each of shape () or (C,), of the straight line that the scalings make."""
     slope, offset = np.array(1.0), np.array(0.0)
     for scaling in scalings:
@@ -141,10 +151,14 @@ def affine(scalings: Scalings) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 def same_scaling(one: Scalings, other: Scalings) -> bool:
     """Return whether two scalings agree on 0..255 up to what float32 rounds off."""
-    (slope, offset), (other_slope, other_offset) = affine(one), affine(other)
-    rounding = 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset))
-    ends = [x * (slope - other_slope) + offset - other_offset for x in (0, 255)]
-    return all(bool(np.all(np.abs(end) <= rounding)) for end in ends)
+    slope, offset = affine(one)
+    return same_line((slope, offset), affine(other), 1e-6 * np.max(255 * np.abs(slope) + np.abs(offset)))
+
+
+def same_line(one: tuple[Float64, Float64], other: tuple[Float64, Float64], apart: Any) -> bool:
+    """Return whether two lines (slope, offset) are nowhere on 0..255 further apart than `apart`."""
+    ends = [x * (one[0] - other[0]) + one[1] - other[1] for x in (0, 255)]
+    return all(bool(np.all(np.abs(end) <= apart)) for end in ends)
 
 
 def scaling_name(scalings: Scalings) -> str | None:
@@ -167,12 +181,13 @@ def scaling_words(scalings: Scalings) -> str:
     return formula if name is None else f"{name}, {formula}"
 
 
-def scale_in_place(x: Float32, scalings: Scalings) -> Float32:
-    """Apply `scalings` one after the other to `x` itself, C-contiguous float32 (..., W, C), and return it."""
+def scale(x: ArrayLike, scalings: Scalings) -> Float32:
+    """Return the copy of `x`, float32 (..., W, C), to which `scalings` were applied one after the other."""
+    result: Float32 = np.array(x, dtype=np.float32, order="C")
     # Per-channel vectors are repeated along the row: broadcasting over an innermost axis of
     # three is eight times slower, and the arithmetic per value is the same.
-    width = x.shape[-2] if x.ndim > 1 else 1
-    rows = x.reshape(-1, width * x.shape[-1])
+    width = result.shape[-2] if result.ndim > 1 else 1
+    rows = result.reshape(-1, width * result.shape[-1])
     for scaling in scalings:
         if scaling.divisor != 1:
             rows /= np.float32(scaling.divisor)
@@ -180,6 +195,13 @@ def scale_in_place(x: Float32, scalings: Scalings) -> Float32:
             rows -= _row(scaling.mean, width)
         if scaling.std is not None:
             rows /= _row(scaling.std, width)
+    return result
+
+
+def unscale(x: Float32, scalings: Scalings) -> Float32:
+    """Return the copy of `x` that `scale` would turn into `x` (up to rounding)."""
+    for scaling in reversed(scalings):
+        x = scaling.invert(x)
     return x
 
 

@@ -1,18 +1,17 @@
 """The single steps from decoded pixels to a tensor, as pure functions on arrays.
 
-Resizing and scaling have modules of their own.
+Resizing and scaling have modules of their own. All but `shrink` take one picture (H, W, C) or many
+(N, H, W, C).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from kit.preprocessing.resizing import Pixels, Size
-from kit.preprocessing.scaling import Float32
+from kit._arrays import Array, Float32, Levels, Pixels
+from kit.preprocessing.resizing import Size
 
 CHANNELS: Mapping[str, str] = MappingProxyType(
     {
@@ -34,15 +33,15 @@ _LUMA = np.array([19595, 38470, 7471])
 _LUMA.flags.writeable = False
 
 
-def shrink(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+def shrink(pixels: Pixels, size: Size) -> Pixels:
     """Return uint8 (H, W, 3) shrunk in proportion to fit (height, width), as `Image.thumbnail` does."""
     image = Image.fromarray(pixels)
     image.thumbnail(size[::-1], Image.Resampling.BICUBIC, reducing_gap=None)
     return np.asarray(image)
 
 
-def order_channels(pixels: Pixels, channels: str) -> Pixels:
-    """Return RGB (H, W, 3) in one of the orders of `CHANNELS`; `pixels` itself for "rgb"."""
+def order_channels(pixels: Levels, channels: str) -> Levels:
+    """Return RGB (…, 3) in one of the orders of `CHANNELS`; `pixels` itself for "rgb"."""
     if channels == "rgb":
         return pixels
     if channels == "bgr":
@@ -51,15 +50,22 @@ def order_channels(pixels: Pixels, channels: str) -> Pixels:
         for channel in range(3):
             swapped[..., channel] = pixels[..., 2 - channel]
         return swapped
-    copies = 1 if channels == "gray" else 3
+    luma: Array
     if pixels.dtype == np.uint8:
-        levels: NDArray[np.uint8] = ((pixels @ _LUMA + 0x8000) >> 16).astype(np.uint8)
-        return np.repeat(levels[..., None], copies, axis=-1)
-    luma: Float32 = (pixels @ (_LUMA / 0x10000)).astype(np.float32)
-    return np.repeat(luma[..., None], copies, axis=-1)
+        luma = ((pixels @ _LUMA + 0x8000) >> 16).astype(np.uint8)
+    else:
+        luma = (pixels @ (_LUMA / 0x10000)).astype(np.float32)
+    return np.repeat(luma[..., None], 1 if channels == "gray" else 3, axis=-1)
 
 
-def invert(pixels: Pixels) -> Pixels:
+def restore_channels(x: Float32, channels: str) -> Float32:
+    """Return (…, C) in one of the orders of `CHANNELS` as RGB; what was grey stays grey."""
+    if channels == "gray":
+        return np.repeat(x, 3, axis=-1)
+    return x[..., ::-1] if channels == "bgr" else x
+
+
+def invert(pixels: Levels) -> Levels:
     """Return 255 - x, in the same data type."""
     return pixels.dtype.type(255) - pixels
 
@@ -70,24 +76,29 @@ def cast_uint8(x: Float32) -> Float32:
     return x.astype(np.int64).astype(np.uint8).astype(np.float32)
 
 
-def arrange(x: NDArray[Any], layout: str) -> NDArray[Any]:
-    """Return (H, W, C) in one of the `LAYOUTS`, without the leading axis, C-contiguous."""
-    if layout == "channels_first":
-        x = x.transpose(2, 0, 1)
-    elif layout == "transposed":
-        x = x.transpose(1, 0, 2)
-    elif layout == "reshaped":
-        height, width, channels = x.shape
-        x = x.reshape(channels, height, width).transpose(1, 2, 0)
-    return np.ascontiguousarray(x)
+def arrange(x: Array, layout: str) -> Array:
+    """Return (…, H, W, C) in one of the `LAYOUTS`, C-contiguous."""
+    return np.ascontiguousarray(_ARRANGE[layout][0](x))
 
 
-def arrange_back(x: NDArray[Any], layout: str) -> NDArray[Any]:
-    """Return the (H, W, C) that `arrange` turned into `x`."""
-    if layout == "channels_first":
-        x = x.transpose(1, 2, 0)
-    elif layout == "transposed":
-        x = x.transpose(1, 0, 2)
-    elif layout == "reshaped":
-        x = x.transpose(2, 0, 1).reshape(x.shape)
-    return x
+def arrange_back(x: Array, layout: str) -> Array:
+    """Return the (…, H, W, C) that `arrange` turned into `x`."""
+    return _ARRANGE[layout][1](x)
+
+
+def _swapped(x: Array) -> Array:
+    return x.swapaxes(-3, -2)
+
+
+def _scrambled(x: Array) -> Array:
+    *many, height, width, channels = x.shape
+    return np.moveaxis(x.reshape(*many, channels, height, width), -3, -1)
+
+
+# For each of the LAYOUTS the way there and the way back.
+_ARRANGE: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "channels_last": (lambda x: x, lambda x: x),
+    "channels_first": (lambda x: np.moveaxis(x, -1, -3), lambda x: np.moveaxis(x, -3, -1)),
+    "transposed": (_swapped, _swapped),
+    "reshaped": (_scrambled, lambda x: np.moveaxis(x, -1, -3).reshape(x.shape)),
+}

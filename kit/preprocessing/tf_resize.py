@@ -7,11 +7,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8] | NDArray[np.float32]
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
+from kit._arrays import Float32, Float64, Indices, Levels, Pixels
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,11 @@ class Axis:
 class _Taps(NamedTuple):
     """Source indices, intp (taps, kept), and their weights, float32 (taps, kept)."""
 
-    indices: NDArray[np.intp]
-    weights: NDArray[np.float32]
+    indices: Indices
+    weights: Float32
 
 
-def _positions(axis: Axis) -> tuple[NDArray[np.float32], int]:
+def _positions(axis: Axis) -> tuple[Float32, int]:
     """Where the centres of the kept pixels fall in the source window, in pixels, and the window's length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
@@ -81,20 +78,20 @@ def _triangle(distance: Float64) -> Float64:
     return np.maximum(0.0, 1 - distance)
 
 
-def _sample_nearest(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+def _sample_nearest(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
     # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
     return pixels[_nearest_indices(rows)][:, _nearest_indices(columns)].astype(np.float32)
 
 
-def _nearest_indices(axis: Axis) -> NDArray[np.intp]:
+def _nearest_indices(axis: Axis) -> Indices:
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
     kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32) + np.float32(0.5)
-    indices: NDArray[np.intp] = np.minimum(np.floor(kept * scale), length - 1).astype(np.intp)
+    indices: Indices = np.minimum(np.floor(kept * scale), length - 1).astype(np.intp)
     return indices
 
 
-def _sample_bilinear(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
     ((up, down), row_weights), ((left, right), column_weights) = _bilinear_taps(rows), _bilinear_taps(columns)
     # Repeated for speed, as in _sampler.
     across = column_weights[1][:, None].repeat(pixels.shape[2], axis=1)
@@ -110,7 +107,7 @@ def _sample_bilinear(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Fl
 
 
 def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
-    def sample(pixels: NDArray[np.uint8], rows: Axis, columns: Axis) -> Float32:
+    def sample(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
         down, across = taps(rows), taps(columns)
         lines = _weighted([pixels[index] for index in down.indices], down.weights[:, :, None, None])
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
@@ -120,7 +117,7 @@ def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     return sample
 
 
-def _weighted(parts: list[Pixels], weights: Float32) -> Float32:
+def _weighted(parts: list[Levels], weights: Float32) -> Float32:
     # One after the other, as TensorFlow adds; a matrix product would also wait for threads.
     total: Float32 = np.multiply(parts[0], weights[0]).astype(np.float32, copy=False)
     for part, weight in zip(parts[1:], weights[1:], strict=True):

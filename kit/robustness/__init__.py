@@ -1,7 +1,23 @@
-"""Unexpected input: sweeps over perturbations, pictures unlike those of the training, what faults cost."""
+"""Unexpected input: sweeps over perturbations, pictures unlike those of the training, and remedies.
 
-from kit.robustness.sweeps.flips import flip
-from kit.robustness.sweeps.result import Flip, Sweep
+Sweeps and flips measure. Of the remedies, levels and noise are corrected in a picture; augmentation trains on
+pictures that changed.
+"""
+
+from kit.images.levels import denoised, relevelled, usual_levels
+from kit.perturbation.augmentation import Augmentation
+from kit.robustness.sweeps.bisection import Flip, flip
+from kit.robustness.sweeps.result import Sweep
 from kit.robustness.sweeps.running import IN_FLIGHT, sweep
 
-__all__ = ["IN_FLIGHT", "Flip", "Sweep", "flip", "sweep"]
+__all__ = [
+    "IN_FLIGHT",
+    "Augmentation",
+    "Flip",
+    "Sweep",
+    "denoised",
+    "flip",
+    "relevelled",
+    "sweep",
+    "usual_levels",
+]

@@ -1,12 +1,14 @@
 """What each preprocessing fault costs a classifier on pictures whose class is known."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from kit.classifier import Classifier
-from kit.images import Photo
+from kit._reporting import Progress, Result, Steps, Table, plain
+from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.labels import class_indices
+from kit.classifier.trial import Trial, hits, known
+from kit.images import Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 
@@ -42,14 +44,31 @@ class Cost:
     wrong_and_sure: float
 
 
+class Costs(tuple[Cost, ...], Result):
+    """The costs of several faults, in order."""
+
+    __slots__ = ()
+
+    def table(self) -> Table:
+        """Set the costs in a table, as `cost_table`."""
+        return cost_table(self)
+
+    def _report(self) -> Iterator[str]:
+        yield self.table()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the costs as plain numbers and texts, for JSON."""
+        return {"costs": plain(list(self))}
+
+
 def fault_costs(
     classifier: Classifier,
-    photos: Sequence[Photo],
-    labels: Sequence[int],
+    photos: Pictures,
+    labels: Sequence[int | str],
     faults: Iterable[Fault] | None = None,
     *,
-    progress: bool = True,
-) -> tuple[Cost, ...]:
+    progress: Progress = True,
+) -> Costs:
     """Measure every fault that changes the classifier's preprocessing, the most expensive first.
 
     Parameters
@@ -57,15 +76,15 @@ def fault_costs(
     classifier
         With a known preprocessing.
     photos, labels
-        Pictures and the index of the class that each shows.
+        Pictures (`kit.images.sources`) and the class that each shows, by index or name.
     faults
         Faults to measure; all of the catalogue if left out.
     progress
-        Whether to show a progress bar.
+        True for a bar once two seconds have passed; or a function that is told each fault in a line.
 
     Returns
     -------
-    tuple of Cost
+    Costs
         The first is the preprocessing as in training; the others follow, the fewest right answers first, then
         the lowest probability of the right class.
 
@@ -74,52 +93,42 @@ def fault_costs(
     ValueError
         If the preprocessing is unknown, or the labels do not fit the photographs.
     """
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
-    trained = classifier.preprocessing
-    if trained is None:
-        raise ValueError(
-            "Expected a classifier with a known preprocessing, received one without; set it first"
-        )
-    if len(labels) != len(photos):
-        raise ValueError(f"Expected {len(photos)} labels, one for each photograph, received {len(labels)}")
-    truth = np.asarray(labels)
-    rows = np.arange(len(photos))
+    check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
+    photos = as_photos(photos)
+    trained = known_preprocessing(classifier)
+    truth = class_indices(labels, classifier.class_names, len(photos))
     answers = classifier.probabilities(photos)
 
     def cost(name: str, title: str, preprocessing: Preprocessing) -> Cost:
         found = classifier.probabilities(photos, preprocessing=preprocessing)
-        top = found.argmax(axis=1)
-        return Cost(
-            name,
-            title,
-            right=float((top == truth).mean()),
-            changed=float((top != answers.argmax(axis=1)).mean()),
-            probability=float(found[rows, truth].mean()),
-            confidence=float(found.max(axis=1).mean()),
-            wrong_and_sure=float(((top != truth) & (found.max(axis=1) > 0.5)).mean()),
-        )
+        return _cost(name, title, Trial(answers, found, truth))
 
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}
     for fault in faults or CATALOGUE.values():
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)
-    bar = tqdm(distinct.items(), desc="Faults", disable=not progress, leave=False)
-    costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in bar]
-    return (
-        cost("", "as in training", trained),
-        *sorted(costs, key=lambda item: (item.right, item.probability)),
+    steps = Steps(distinct.items(), "Faults", "fault", progress)
+    costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in steps]
+    ordered = sorted(costs, key=lambda item: (item.right, item.probability))
+    return Costs((cost("", "as in training", trained), *ordered))
+
+
+def _cost(name: str, title: str, trial: Trial) -> Cost:
+    confidence, right = trial.after.max(axis=1), hits(trial.after, trial.labels)
+    return Cost(
+        name,
+        title,
+        right=float(right.mean()),
+        changed=float(trial.changed.mean()),
+        probability=float(trial.after[known(trial.labels)].mean()),
+        confidence=float(confidence.mean()),
+        wrong_and_sure=float((~right & (confidence > 0.5)).mean()),
     )
 
 
-def cost_table(costs: Sequence[Cost]) -> str:
-    """Set the costs as text, one line each, with whole percentages."""
-    width = max(len(item.title) for item in costs)
-    head = f"{'preprocessing':<{width}}  right  changed  confidence  wrong and sure"
-    lines = [
-        f"{item.title:<{width}}  {item.right:5.0%}  {item.changed:7.0%}"
-        f"  {item.confidence:10.0%}  {item.wrong_and_sure:14.0%}"
-        for item in costs
-    ]
-    return "\n".join([head, *lines])
+def cost_table(costs: Sequence[Cost]) -> Table:
+    """Set the costs in a table, one row each, with whole percentages."""
+    shares = ("right", "changed", "confidence", "wrong_and_sure")
+    rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in costs]
+    return Table(("preprocessing", "right", "changed", "confidence", "wrong and sure"), rows, "<>>>>")

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Bools
 from kit._checking import fraction, known
+from kit._reporting import Result
 
 METHODS = ("wilson", "bootstrap")
 """Names for `accuracy_interval`."""
@@ -15,7 +17,7 @@ _RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class AccuracyInterval:
+class AccuracyInterval(Result):
     """An accuracy and where the accuracy on endlessly many such pictures may lie.
 
     Attributes
@@ -133,7 +135,7 @@ def pictures_for_width(accuracy: float, half_width: float, *, confidence: float 
     return max(1, ceil(z * z / u - 1e-9))
 
 
-def _counted(right: Any, count: int | None) -> tuple[npt.NDArray[np.bool_], int, int]:
+def _counted(right: Any, count: int | None) -> tuple[Bools, int, int]:
     if count is None:
         answers = bools(right)
         return answers, int(answers.sum()), len(answers)
@@ -147,7 +149,7 @@ def _counted(right: Any, count: int | None) -> tuple[npt.NDArray[np.bool_], int,
     return np.arange(count) < right, int(right), int(count)
 
 
-def bools(right: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def bools(right: npt.ArrayLike) -> Bools:
     """Return right or wrong for each picture, else raise a TypeError or a ValueError."""
     answers = np.asarray(right)
     if answers.ndim != 1 or not len(answers):
@@ -163,7 +165,7 @@ def bools(right: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
 
 def _bootstrapped(
-    answers: npt.NDArray[np.bool_], groups: npt.ArrayLike | None, confidence: float, seed: int
+    answers: Bools, groups: npt.ArrayLike | None, confidence: float, seed: int
 ) -> tuple[float, float]:
     from scipy.stats import bootstrap  # noqa: PLC0415 (slow to import)
 

@@ -5,6 +5,7 @@ from math import ceil, sqrt
 
 import numpy.typing as npt
 
+from kit._reporting import Result
 from kit.validation.accuracy import bools, inner, quantile
 
 
@@ -61,7 +62,7 @@ def pictures_to_compare(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """Two classifiers held against each other.
 
     Attributes

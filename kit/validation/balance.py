@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit._reporting import Result, Table
+
 
 @dataclass(frozen=True)
-class ClassBalance:
+class ClassBalance(Result):
     """Pictures in each class.
 
     Attributes
@@ -41,15 +43,14 @@ class ClassBalance:
         """Pictures of the most frequent class for each of the rarest; infinite if a class has none."""
         return max(self.counts) / min(self.counts) if min(self.counts) else float("inf")
 
-    def table(self) -> str:
-        """Set the counts as text, one line each."""
-        width = max(5, *(len(name) for name in self.class_names))
+    def table(self) -> Table:
+        """Set the counts in a table, one row for each class."""
         total = sum(self.counts)
-        lines = [
-            f"{name:<{width}}  {count:8,}  {count / total:6.1%}"
+        rows = [
+            (name, f"{count:,}", f"{count / total:.1%}")
             for name, count in zip(self.class_names, self.counts, strict=True)
         ]
-        return "\n".join([f"{'class':<{width}}  pictures   share", *lines])
+        return Table(("class", "pictures", "share"), rows, "<>>", widths=(5, 8, 6))
 
     def __repr__(self) -> str:
         return (

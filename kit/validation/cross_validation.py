@@ -1,33 +1,17 @@
 """Cross-validation: every picture is held back once, and the spread over the folds is seen."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan, sqrt
-from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from kit.images import Photo, Source, as_photos
+from kit._arrays import Int64
+from kit._reporting import Progress, Result, Steps, Table
+from kit.images import Pictures
 from kit.validation.balance import balanced_accuracy
-from kit.validation.interruption import keeping
 from kit.validation.splits import folds as split_folds
-
-
-class Predictor(Protocol):
-    """What training returns: a `kit.Classifier`, or anything with its method."""
-
-    def probabilities(self, photos: Any, /) -> npt.NDArray[Any]:
-        """Return one row for each picture and one column for each class."""
-
-
-class Train(Protocol):
-    """A training loop; `train` with its other arguments filled in by functools.partial."""
-
-    def __call__(
-        self, pictures: tuple[Photo, ...], labels: npt.NDArray[np.int64], /, *, seed: int
-    ) -> Predictor:
-        """Train anew on these pictures."""
+from kit.validation.training_loop import Train, answered, checked
 
 
 @dataclass(frozen=True)
@@ -56,7 +40,7 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CrossValidation:
+class CrossValidation(Result):
     """Accuracy on every fold.
 
     Attributes
@@ -74,8 +58,8 @@ class CrossValidation:
 
     folds: tuple[Fold, ...]
     planned: int
-    predicted: npt.NDArray[np.int64]
-    number: npt.NDArray[np.int64]
+    predicted: Int64
+    number: Int64
 
     @property
     def complete(self) -> bool:
@@ -130,15 +114,20 @@ class CrossValidation:
         half = float(t.ppf((1 + confidence) / 2, count - 1)) * self.spread * sqrt(1 / count + ratio)
         return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
 
-    def table(self) -> str:
-        """Set the folds as text, one line each, and the mean."""
-        lines = [
-            f"{number:4}  {fold.training:8,}  {fold.validation:10,}  {fold.accuracy:8.1%}"
-            f"  {fold.balanced_accuracy:8.1%}"
+    def table(self) -> Table:
+        """Set the folds in a table, one row for each, and the mean."""
+        rows = [
+            (
+                str(number),
+                f"{fold.training:,}",
+                f"{fold.validation:,}",
+                f"{fold.accuracy:.1%}",
+                f"{fold.balanced_accuracy:.1%}",
+            )
             for number, fold in enumerate(self.folds, start=1)
         ]
-        head = "fold  training  validation  accuracy  balanced"
-        return "\n".join([head, *lines, f"mean{self.accuracy:32.1%}  {self.balanced_accuracy:8.1%}"])
+        mean = ("mean", "", "", f"{self.accuracy:.1%}", f"{self.balanced_accuracy:.1%}")
+        return Table(("fold", "training", "validation", "accuracy", "balanced"), [*rows, mean], ">" * 5)
 
     def __repr__(self) -> str:
         done = f"{len(self.folds)} folds" if self.complete else f"{len(self.folds)} of {self.planned} folds"
@@ -154,13 +143,13 @@ class CrossValidation:
 
 def cross_validate(
     train: Train,
-    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    pictures: Pictures,
     labels: npt.ArrayLike,
     *,
     folds: int = 5,
     groups: npt.ArrayLike | None = None,
     seed: int = 0,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> CrossValidation:
     """Train once for each fold on all the others, and measure on the fold.
 
@@ -168,9 +157,9 @@ def cross_validate(
     ----------
     train
         Called with photos, labels and a seed, the same in every fold; returns a classifier. Say
-        ``partial(kit.training.train, preprocessing=…, class_names=…, epochs=5, keep_interrupted=False)``.
+        ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5, keep_interrupted=False)``.
     pictures
-        uint8, shape (N, H, W) or (N, H, W, 3), 0..255; or photos, files and the like.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     labels
         Whole numbers, shape (N,): the class of each.
     folds
@@ -180,7 +169,7 @@ def cross_validate(
     seed
         Of the folds and of the training.
     progress
-        Whether to show a progress bar.
+        True for a bar once two seconds have passed; or a function that is told each fold in a line.
 
     Returns
     -------
@@ -198,36 +187,14 @@ def cross_validate(
     splits = list(split_folds(truth, folds, groups=groups, seed=seed))
     predicted, number = np.full((2, len(truth)), -1, np.int64)
     finished: list[Fold] = []
-    with keeping(finished, splits, "Cross-validation", "fold", progress=progress) as bar:
-        for training, validation in bar:
+    with Steps(splits, "Cross-validation", "fold", progress, keep=True) as trainings:
+        for training, validation in trainings:
             classifier = train(tuple(photos[place] for place in training), truth[training], seed=seed)
             answers = answered(classifier, [photos[place] for place in validation])
             predicted[validation], number[validation] = answers, len(finished)
             right = int((answers == truth[validation]).sum())
             balanced = balanced_accuracy(truth[validation], answers)
             finished.append(Fold(len(training), len(validation), right, balanced))
-            bar.set_postfix(accuracy=f"{finished[-1].accuracy:.1%}")
+            trainings.note("accuracy", f"{finished[-1].accuracy:.1%}")
     predicted.flags.writeable = number.flags.writeable = False
     return CrossValidation(tuple(finished), folds, predicted, number)
-
-
-def answered(classifier: Predictor, photos: Any) -> npt.NDArray[np.int64]:
-    """Return the class with the highest probability for each photo, int64, shape (N,)."""
-    classes: npt.NDArray[np.intp] = np.asarray(classifier.probabilities(photos)).argmax(axis=1)
-    return classes.astype(np.int64)
-
-
-def checked(
-    pictures: npt.NDArray[np.uint8] | Iterable[Source], labels: npt.ArrayLike
-) -> tuple[tuple[Photo, ...], npt.NDArray[np.int64]]:
-    """Return photos and their labels, or raise a ValueError if these do not fit."""
-    if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
-        pictures = pictures[..., None]
-    photos = as_photos(pictures)
-    truth = np.asarray(labels)
-    if truth.shape != (len(photos),) or truth.dtype.kind not in "iu" or not len(photos):
-        raise ValueError(
-            f"Expected a whole number for each of {len(photos)} pictures, received {truth.dtype} of shape "
-            f"{truth.shape}"
-        )
-    return photos, truth.astype(np.int64)

@@ -1,16 +1,17 @@
 """Learning curves, which tell whether more pictures would help."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from kit.images import Source
+from kit._arrays import Int64
+from kit._reporting import Progress, Result, Steps, Table
+from kit.images import Pictures
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
-from kit.validation.cross_validation import Train, answered, checked
-from kit.validation.interruption import keeping
 from kit.validation.splits import subset
+from kit.validation.training_loop import Train, answered, checked
 
 SIZES = (500, 2000, 5000, 10_000)
 """Numbers of training pictures, if none are named."""
@@ -41,7 +42,7 @@ class Point:
 
 
 @dataclass(frozen=True, repr=False)
-class LearningCurve:
+class LearningCurve(Result):
     """Accuracy by the number of training pictures.
 
     Attributes
@@ -70,14 +71,19 @@ class LearningCurve:
             return float("nan")
         return self.points[-1].validation.accuracy - self.points[-2].validation.accuracy
 
-    def table(self) -> str:
-        """Set the points as text, one line each."""
-        lines = [
-            f"{point.size:8,}  {point.training:8.1%}  {point.validation.accuracy:10.1%}"
-            f"  {point.validation.low:.1%} to {point.validation.high:.1%}"
+    def table(self) -> Table:
+        """Set the points in a table, one row for each."""
+        rows = [
+            (
+                f"{point.size:,}",
+                f"{point.training:.1%}",
+                f"{each.accuracy:.1%}",
+                f"{each.low:.1%} to {each.high:.1%}",
+            )
             for point in self.points
+            for each in [point.validation]
         ]
-        return "\n".join(["pictures  training  validation  95% confidence", *lines])
+        return Table(("pictures", "training", "validation", "95% confidence"), rows, ">>><")
 
     def __repr__(self) -> str:
         steps = ", ".join(f"{point.size:,}: {point.validation.accuracy:.1%}" for point in self.points)
@@ -87,14 +93,14 @@ class LearningCurve:
 
 def learning_curve(
     train: Train,
-    pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    pictures: Pictures,
     labels: npt.ArrayLike,
-    validation_pictures: npt.NDArray[np.uint8] | Iterable[Source],
+    validation_pictures: Pictures,
     validation_labels: npt.ArrayLike,
     *,
     sizes: Sequence[int] = SIZES,
     seed: int = 0,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> LearningCurve:
     """Train on more and more of the pictures, and measure each time on the same held-back ones.
 
@@ -106,7 +112,7 @@ def learning_curve(
     train
         As for `kit.validation.cross_validate`.
     pictures, labels
-        uint8, shape (N, H, W) or (N, H, W, 3), 0..255, or photos, files and the like; and the class of each.
+        See `kit.images.sources`; and the class of each.
     validation_pictures, validation_labels
         Held back, in the same form.
     sizes
@@ -114,7 +120,7 @@ def learning_curve(
     seed
         Of the choice and of the training.
     progress
-        Whether to show a progress bar.
+        True for a bar once two seconds have passed; or a function that is told each training in a line.
 
     Returns
     -------
@@ -133,18 +139,18 @@ def learning_curve(
     ordered = tuple(sorted(set(sizes)))
     parts = list(zip(ordered, _nested(truth, ordered, seed), strict=True))
     points: list[Point] = []
-    with keeping(points, parts, "Learning curve", "training", progress=progress) as bar:
-        for size, part in bar:
+    with Steps(parts, "Learning curve", "training", progress, keep=True) as trainings:
+        for size, part in trainings:
             classifier = train(tuple(photos[place] for place in part), truth[part], seed=seed)
             known = np.random.default_rng(seed).permutation(part)[: len(held_back)]
             trained = answered(classifier, [photos[place] for place in known]) == truth[known]
             right = answered(classifier, held_back) == answers
             points.append(Point(size, float(trained.mean()), accuracy_interval(right)))
-            bar.set_postfix(accuracy=f"{points[-1].validation.accuracy:.1%}")
+            trainings.note("accuracy", f"{points[-1].validation.accuracy:.1%}")
     return LearningCurve(tuple(points), ordered)
 
 
-def _nested(labels: npt.NDArray[np.int64], sizes: Sequence[int], seed: int) -> list[npt.NDArray[np.int64]]:
+def _nested(labels: Int64, sizes: Sequence[int], seed: int) -> list[Int64]:
     """Return places for each size; the smaller are chosen from the larger."""
     if not sizes:
         raise ValueError("Expected at least one number of training pictures, received none")

@@ -1,17 +1,16 @@
 """Which pictures are trained on and which are held back: by class, and never a source on both sides."""
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Indices: TypeAlias = npt.NDArray[np.int64]
+from kit._arrays import Array, Int64
 
 
 def folds(
     labels: npt.ArrayLike, count: int = 5, *, groups: npt.ArrayLike | None = None, seed: int = 0
-) -> Iterator[tuple[Indices, Indices]]:
+) -> Iterator[tuple[Int64, Int64]]:
     """Yield training and validation places for cross-validation, with the classes in each as in all.
 
     Parameters
@@ -58,7 +57,7 @@ def folds(
     yield from splitter.split(truth, truth, sources)
 
 
-def subset(labels: npt.ArrayLike, size: int, *, seed: int = 0) -> Indices:
+def subset(labels: npt.ArrayLike, size: int, *, seed: int = 0) -> Int64:
     """Return places of some pictures, int64, shape (size,), with the classes as in all.
 
     Raises
@@ -81,7 +80,7 @@ def subset(labels: npt.ArrayLike, size: int, *, seed: int = 0) -> Indices:
     return np.sort(np.asarray(chosen, np.int64))
 
 
-def joined(*groupings: npt.ArrayLike) -> Indices:
+def joined(*groupings: npt.ArrayLike) -> Int64:
     """Join groupings of the same pictures: those that share a group in any of them share one.
 
     Parameters
@@ -104,7 +103,7 @@ def joined(*groupings: npt.ArrayLike) -> Indices:
     return connected(count, np.concatenate(links))
 
 
-def connected(count: int, links: Indices) -> Indices:
+def connected(count: int, links: Int64) -> Int64:
     """Return the group of each of `count` pictures, int64, that chains of links, shape (M, 2), make.
 
     Numbered from 0 in the order of their first pictures.
@@ -118,7 +117,7 @@ def connected(count: int, links: Indices) -> Indices:
     return np.argsort(np.argsort(first))[same].astype(np.int64)
 
 
-def _one_each(values: npt.ArrayLike, what: str, count: int | None) -> npt.NDArray[Any]:
+def _one_each(values: npt.ArrayLike, what: str, count: int | None) -> Array:
     array = np.asarray(values)
     if array.ndim != 1 or not len(array) or count not in (None, len(array)):
         wanted = "picture" if count is None else f"of {count} pictures"

@@ -5,14 +5,19 @@ from typing import Any
 import numpy as np
 
 from kit.classifier import Classifier
-from kit.classifier.adaptation import adapt
 from kit.images import Photo
-from kit.images.levels import Levels, relevelled
 from kit.perturbation import Perturbation
-from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
+from kit.workshop.delivery import Delivery
+from kit.workshop.mystery import Mystery
 
-_REMEDIES = ("leave", "correct", "adapt")
-_MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
+__all__ = [
+    "Delivery",
+    "Mystery",
+    "check_brightness",
+    "check_installation",
+    "check_noise",
+    "check_temperature",
+]
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: float | None, step: float = 0.1) -> str:
@@ -139,122 +144,3 @@ def check_installation() -> str:
     classifier = samples.classifier("efficientnet_lite0")
     name, _ = classifier.top(classifier.probabilities(photo)[0], 1)[0]
     return "\n".join([*(unmet or ["Packages: all as required"]), f"{photo.name}: {name}"])
-
-
-class Delivery:
-    """Pictures from somewhere else, whose labels and origin are not told, and a choice of remedies.
-
-    Parameters
-    ----------
-    classifier
-        A classifier of clothes, as the bundled one for Fashion-MNIST.
-    levels
-        To which ``"correct"`` brings the pictures back; see `kit.images.levels.usual_levels`.
-    number
-        1, 2 or 3.
-    """
-
-    def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
-        if number not in {1, 2, 3}:
-            raise ValueError(f"Expected a delivery from 1 to 3, received {number!r}")
-        from kit import samples  # noqa: PLC0415 - only this exercise needs the pictures
-
-        truth = np.array(samples.labels("fashion_mnist"))
-        one = {1: None, 2: 9, 3: 8}[number]
-        places = np.flatnonzero((truth == one) | (one is None))[:64]
-        photos = [samples.photos("fashion_mnist")[place] for place in places]
-        changes = {
-            1: [Perturbation(noise=80, seed=int(place)) for place in places],
-            2: [Perturbation(brightness=0.15)] * len(places),
-            3: [Perturbation()] * len(places),
-        }[number]
-        self._classifier, self._levels, self._number, self._truth = classifier, levels, number, truth[places]
-        self.photos = tuple(
-            Photo(change.apply(photo).pixels, f"picture_{index:02d}")
-            for index, (photo, change) in enumerate(zip(photos, changes, strict=True))
-        )
-
-    def __repr__(self) -> str:
-        return f"Delivery({self._number})"
-
-    def check(self, answer: str | None) -> str:
-        """Check the choice of a remedy; return one line that says passed, or how many it gets right."""
-        if answer is None:
-            return f"Open: set answer to one of {', '.join(_REMEDIES)}."
-        if answer not in _REMEDIES:
-            return f"Not yet: {answer!r} is none of {', '.join(_REMEDIES)}."
-        shares = {
-            "leave": self._share(self._classifier, self.photos),
-            "correct": self._share(
-                self._classifier, tuple(relevelled(photo, self._levels) for photo in self.photos)
-            ),
-            "adapt": self._share(adapt(self._classifier, self.photos), self.photos),
-        }
-        if shares[answer] < max(shares.values()) - 0.05:
-            return (
-                f"Not yet: {answer} gets {shares[answer]:.0%} of them right, and another remedy more; look at"
-                " what changed, and at how many kinds of clothes there are."
-            )
-        return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."
-
-    def _share(self, classifier: Classifier, photos: tuple[Photo, ...]) -> float:
-        return float((classifier.probabilities(photos).argmax(axis=1) == self._truth).mean())
-
-
-class Mystery:
-    """A preprocessing with one fault in it that is not told.
-
-    Parameters
-    ----------
-    classifier
-        Its preprocessing is taken, and a fault put into it.
-    number
-        1, 2 or 3.
-    """
-
-    def __init__(self, classifier: Classifier, number: int) -> None:
-        if number not in range(1, len(_MYSTERIES) + 1):
-            raise ValueError(f"Expected a mystery from 1 to {len(_MYSTERIES)}, received {number!r}")
-        if classifier.preprocessing is None:
-            raise ValueError("Expected a classifier with a known preprocessing, received one without")
-        self._classifier = classifier
-        self._trained = classifier.preprocessing
-        self._fault = CATALOGUE[_MYSTERIES[number - 1]]
-        self._number = number
-
-    def __repr__(self) -> str:
-        return f"Mystery({self._number})"
-
-    def tensor(self, photo: Photo) -> Any:
-        """Return what the network is fed: float32 (1, H, W, C)."""
-        return self._fault.apply(self._trained).apply(photo)
-
-    def seen(self, photo: Photo) -> Any:
-        """Return what the network takes it for: uint8 (H, W, 3)."""
-        return self._trained.picture(self.tensor(photo))
-
-    def probabilities(self, photo: Photo) -> Any:
-        """Return the softmax probabilities: float32 (classes,)."""
-        return self._classifier.predict_tensors(self.tensor(photo))[0]
-
-    def check(self, answer: str | None) -> str:
-        """Check the name of a fault; return one line that says passed, or what speaks against it."""
-        if answer is None:
-            return "Open: set answer to the name of a fault in kit.faults.CATALOGUE."
-        if answer not in CATALOGUE:
-            return f"Not yet: {answer!r} is no fault of the catalogue: {', '.join(CATALOGUE)}."
-        named: Fault = CATALOGUE[answer]
-        if named.apply(self._trained) == self._fault.apply(self._trained):
-            return f"Passed: {named.title} ({STEPS[named.step].lower()})."
-        if named.step == self._fault.step:
-            return f"Not yet: the step is right ({STEPS[named.step].lower()}), what is done there is not."
-        mystery, theirs = self._spread(self._fault), self._spread(named)
-        return (
-            f"Not yet: a picture that runs from black to white becomes {mystery} here and {theirs} with "
-            f"{answer}; compare what the network sees, too."
-        )
-
-    def _spread(self, fault: Fault) -> str:
-        ramp = np.linspace(0, 255, 64, dtype=np.uint8)
-        tensor = fault.apply(self._trained).apply(Photo.from_array(np.tile(ramp[None, :, None], (64, 1, 3))))
-        return f"{tensor.min():.3g} to {tensor.max():.3g}"

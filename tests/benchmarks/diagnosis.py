@@ -44,7 +44,7 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 
 import kit  # noqa: E402
 from kit.diagnosis.search.candidates import candidates  # noqa: E402
-from kit.diagnosis.search.evaluator import Laboratory  # noqa: E402
+from kit.diagnosis.search.evaluator import Evaluator  # noqa: E402
 from kit.images import Photo  # noqa: E402
 from kit.preprocessing.scaling import SCALINGS  # noqa: E402
 
@@ -116,7 +116,7 @@ def mobilenet() -> Bench:
     plain = keras.models.clone_model(model)
     plain.set_weights(model.get_weights())
     classifier = kit.Classifier(plain, steps, [str(place) for place in range(10)])
-    classifier._profiled(photos[:50])
+    classifier = knowing(classifier, photos[:50])
     held_back, labels = pictures("test", slice(1000, 1400))
     return Bench("mobilenet_v3_small", classifier, held_back, labels, photographic=False)
 
@@ -148,8 +148,13 @@ def digits(name: str) -> Bench:
     plain = keras.models.clone_model(model)
     plain.set_weights(model.get_weights())
     classifier = kit.Classifier(plain, steps, [str(digit) for digit in range(10)])
-    classifier._profiled(photos[:40])
+    classifier = knowing(classifier, photos[:40])
     return Bench(name, classifier, photos[1400:], truth[1400:].tolist(), photographic=False)
+
+
+def knowing(classifier: kit.Classifier, photos: Sequence[Photo]) -> kit.Classifier:
+    """The same network with a profile of these training pictures."""
+    return classifier.with_reference(classifier.reference.with_pictures(photos, classifier.tensor))
 
 
 def bench(name: str) -> Bench:
@@ -169,10 +174,8 @@ def bench(name: str) -> Bench:
     # One photograph is out of focus, so that naming its blur is no false accusation.
     photos, labels = zip(*(pair for pair in pairs if pair[0].name != "clock_blurred.jpg"), strict=True)
     if name.endswith("_profiled"):
-        classifier = classifier.using(classifier.preprocessing)  # the bundled one is shared
-        tensors = np.concatenate([classifier.tensor(photo) for photo in photos[::2]])
-        profiled = classifier.taps.with_profile(tensors)
-        classifier._taps = replace(profiled, means=None, variances=None)
+        profiled = replace(knowing(classifier, photos[::2]).first_layers, means=None, variances=None)
+        classifier = classifier.with_reference(classifier.reference.with_first_layers(profiled))
         photos, labels = photos[1::2], labels[1::2]
     return Bench(name, classifier, photos, labels, photographic=True)
 
@@ -370,10 +373,10 @@ def cheapest(candidate_count: int = 30, photo_count: int = 4) -> dict[str, float
         started = time.perf_counter()
         classifier.engine.predict(tensors)
         rows["bare passes"].append(time.perf_counter() - started)
-        laboratory = Laboratory(classifier, classifier.taps)
+        evaluator = Evaluator(classifier, classifier.first_layers)
         started = time.perf_counter()
         for preprocessing in tried:
-            laboratory.moments(photos, preprocessing)
+            evaluator.moments(photos, preprocessing)
         rows["evidence"].append(time.perf_counter() - started)
         started = time.perf_counter()
         kit.diagnose(classifier, photos)

@@ -87,12 +87,7 @@ def shown(notebook):
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def photos():
+def named():
     return {photo.name: photo for photo in (*samples.photos("photographs"), *samples.photos("special"))}
 
 
@@ -112,12 +107,12 @@ def requests_under_way(page):
 @pytest.mark.parametrize(
     ("key", "fractions", "value"), [("brightness", [0.9, 0.1, 0.6], 1.8), ("noise", [1, 0.3, 0.47], 47)]
 )
-def test_bars_follow_a_slider_and_show_where_it_was_let_go(shown, classifier, photos, key, fractions, value):
+def test_bars_follow_a_slider_and_show_where_it_was_let_go(shown, classifier, named, key, fractions, value):
     before = len(shown.state()["painted"])
     shown.drag(key, fractions)
     reached = float(shown.control(key).input_value())
     assert reached == pytest.approx(value, abs=0.1 if key == "brightness" else 2)
-    state = shown.assert_shows(classifier, photos["cat.jpg"], **{key: reached})
+    state = shown.assert_shows(classifier, named["cat.jpg"], **{key: reached})
     assert len(state["painted"]) - before >= 3, "the bars did not move during the drag"
     assert requests_under_way(shown.page) == 1
 
@@ -131,7 +126,7 @@ def answers_ahead(page, **settings):
     return [view["brightness"] for view in views if settings.items() <= view.items()]
 
 
-def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, classifier, photos):
+def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, classifier, named):
     shown.put("noise", 20)
     shown.state()
     shown.control("brightness").hover()
@@ -144,20 +139,20 @@ def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, c
     assert sorted(set(known)) == places
     for value in (1.45, 0.2, 2.95):
         shown.put("brightness", value)
-        shown.assert_shows(classifier, photos["cat.jpg"], brightness=value, noise=20)
+        shown.assert_shows(classifier, named["cat.jpg"], brightness=value, noise=20)
         assert "known ahead" in shown.root.locator(".kit-latency").inner_text()
         perturbation = kit.Perturbation(brightness=value, noise=20)
-        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(photos["cat.jpg"]).pixels)
-        seen = classifier.preprocessing.picture(classifier.tensor(photos["cat.jpg"], perturbation))
+        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(named["cat.jpg"]).pixels)
+        seen = classifier.preprocessing.picture(classifier.tensor(named["cat.jpg"], perturbation))
         np.testing.assert_array_equal(shown.pixels(1), seen)
         assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
     assert answers_ahead(shown.page, noise=20) == known, "what is known was asked for again"
 
 
-def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, classifier, photos):
+def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, classifier, named):
     groups = [control for control in view.controls(classifier.preprocessing) if control["group"] == "steps"]
     for control in groups:
-        photo = photos[FILES.get(control["key"], "espresso.jpg")]
+        photo = named[FILES.get(control["key"], "espresso.jpg")]
         shown.put("photo", photo.name)
         untouched = shown.assert_shows(classifier, photo)["bars"]
         for name, title in control["options"][1:]:
@@ -169,38 +164,38 @@ def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, class
 
 
 @pytest.mark.parametrize("photo", ["cat.jpg", "exif.jpg", "wide.jpg"])
-def test_pictures_have_the_kernels_bytes(shown, classifier, photos, photo):
+def test_pictures_have_the_kernels_bytes(shown, classifier, named, photo):
     shown.put("photo", photo)
     for brightness, noise in [(1, 0), (0, 0), (0.35, 0), (1, 1), (1.85, 13), (3, 100), (0.6, 57)]:
         shown.put("brightness", brightness)
         shown.put("noise", noise)
-        shown.assert_shows(classifier, photos[photo], brightness=brightness, noise=noise)
+        shown.assert_shows(classifier, named[photo], brightness=brightness, noise=noise)
         perturbation = kit.Perturbation(brightness=brightness, noise=noise)
-        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(photos[photo]).pixels)
-        seen = classifier.preprocessing.picture(classifier.tensor(photos[photo], perturbation))
+        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(named[photo]).pixels)
+        seen = classifier.preprocessing.picture(classifier.tensor(named[photo], perturbation))
         np.testing.assert_array_equal(shown.pixels(1), seen)
 
 
-def test_other_perturbations_come_from_the_kernel(shown, classifier, photos):
+def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
     shown.root.get_by_text("More perturbations").click()
     chosen = {"contrast": 0.4, "jpeg_quality": 5, "rotation": 30, "flip_horizontal": True, "fog": 3}
     for key, value in chosen.items():
         shown.put("noise", 20)
         shown.put(key, value)
-        shown.assert_shows(classifier, photos["cat.jpg"], noise=20, **{key: value})
+        shown.assert_shows(classifier, named["cat.jpg"], noise=20, **{key: value})
         perturbation = kit.Perturbation(noise=20, **{key: value})
-        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(photos["cat.jpg"]).pixels)
+        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(named["cat.jpg"]).pixels)
         shown.reset()
     shown.root.get_by_text("More perturbations").click()
 
 
-def test_reset_keeps_the_photo_and_nothing_else(shown, classifier, photos):
+def test_reset_keeps_the_photo_and_nothing_else(shown, classifier, named):
     shown.put("photo", "espresso.jpg")
     shown.put("brightness", 2)
     shown.put("scaling", "missing_scaling")
-    shown.assert_shows(classifier, photos["espresso.jpg"], brightness=2, scaling="missing_scaling")
+    shown.assert_shows(classifier, named["espresso.jpg"], brightness=2, scaling="missing_scaling")
     shown.reset()
-    shown.assert_shows(classifier, photos["espresso.jpg"])
+    shown.assert_shows(classifier, named["espresso.jpg"])
     assert shown.control("brightness").input_value() == "1"
     assert shown.control("scaling").input_value() == ""
 
@@ -236,7 +231,7 @@ STREAMS = """() => {
 LIGHTS = "() => window.streams.flatMap((stream) => stream.getTracks()).map((track) => track.readyState)"
 
 
-def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, photos):
+def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, named):
     notebook.page.evaluate(STREAMS)
     shown.put("photo", CAMERA)
     shown.page.wait_for_function(
@@ -255,10 +250,10 @@ def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, photos):
     shown.put("brightness", 1)
     shown.put("photo", "cat.jpg")
     assert shown.page.evaluate(LIGHTS) == ["ended"]
-    shown.assert_shows(classifier, photos["cat.jpg"])
+    shown.assert_shows(classifier, named["cat.jpg"])
 
 
-def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown, classifier, photos):
+def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown, classifier, named):
     notebook.page.evaluate(STREAMS)
     notebook.run(SECOND)
     second = Shown(notebook.output(SECOND).locator(".kit-explorer"))
@@ -281,13 +276,13 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     assert shown.control("photo").input_value() == "espresso.jpg"
     shown.page.evaluate("() => { window.refused = false }")
     shown.put("brightness", 1.2)
-    shown.assert_shows(classifier, photos["espresso.jpg"], brightness=1.2)
+    shown.assert_shows(classifier, named["espresso.jpg"], brightness=1.2)
 
 
 @pytest.mark.parametrize(
     ("name", "what"), [("notes.txt", "text"), ("cut.jpg", "half"), ("empty.png", "nothing")]
 )
-def test_a_bad_file_is_one_line_and_the_explorer_lives_on(shown, classifier, photos, name, what):
+def test_a_bad_file_is_one_line_and_the_explorer_lives_on(shown, classifier, named, name, what):
     cat = (Path(samples.__file__).parents[1] / "data" / "photographs" / "cat.jpg").read_bytes()
     content = {"text": b"not a picture\n" * 20, "half": cat[: len(cat) // 2], "nothing": b""}[what]
     shown.root.evaluate(DROP, [base64.b64encode(content).decode(), name, ""])
@@ -300,16 +295,16 @@ def test_a_bad_file_is_one_line_and_the_explorer_lives_on(shown, classifier, pho
     assert "eceived" in text
     assert name not in shown.control("photo").inner_text()
     shown.put("brightness", 1.5)
-    shown.assert_shows(classifier, photos["cat.jpg"], brightness=1.5)
+    shown.assert_shows(classifier, named["cat.jpg"], brightness=1.5)
 
 
-def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, photos):
+def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
     cells = shown.page.locator(".jp-Notebook .jp-Cell")
     count = cells.count()
     shown.control("brightness").focus()
     for key in ["ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft"]:
         shown.page.keyboard.press(key)
-    shown.assert_shows(classifier, photos["cat.jpg"], brightness=1.1)
+    shown.assert_shows(classifier, named["cat.jpg"], brightness=1.1)
     assert shown.control("brightness").get_attribute("aria-valuetext").startswith("1.1")
     for key in ["a", "b", "d", "d", "x", "y", "m", "Shift+M", "0"]:
         shown.page.keyboard.press(key)
@@ -342,23 +337,23 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
     assert {"Add a picture…", "Reset", "More perturbations", "The tensor that is fed"} <= set(visited)
 
 
-def test_the_page_follows_python(notebook, shown, classifier, photos):
+def test_the_page_follows_python(notebook, shown, classifier, named):
     painted = len(shown.state()["painted"])
     notebook.ask("explorer.settings = {'photo': 'espresso.jpg', 'noise': 30, 'channels': 'channels_swapped'}")
     shown.page.wait_for_function(
         "([root, count]) => root.painted.length > count", arg=[shown.root.element_handle(), painted]
     )
-    shown.assert_shows(classifier, photos["espresso.jpg"], noise=30, channels="channels_swapped")
+    shown.assert_shows(classifier, named["espresso.jpg"], noise=30, channels="channels_swapped")
     assert shown.control("photo").input_value() == "espresso.jpg"
     assert shown.control("noise").input_value() == "30"
     assert shown.control("channels").input_value() == "channels_swapped"
     shown.put("noise", 10)
-    shown.assert_shows(classifier, photos["espresso.jpg"], noise=10, channels="channels_swapped")
+    shown.assert_shows(classifier, named["espresso.jpg"], noise=10, channels="channels_swapped")
     assert notebook.ask("print(explorer.settings['noise'] == 10)") == "True\n"
 
 
 @pytest.mark.parametrize("cell", [LOOP, ASSIGN_AND_LOOP], ids=["plain", "after an assignment from Python"])
-def test_sliders_stay_live_while_a_cell_runs(notebook, shown, classifier, photos, cell):
+def test_sliders_stay_live_while_a_cell_runs(notebook, shown, classifier, named, cell):
     notebook.start(cell)
     shown.page.wait_for_function(
         "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
@@ -369,7 +364,7 @@ def test_sliders_stay_live_while_a_cell_runs(notebook, shown, classifier, photos
         )
     for value in (1.2, 1.6, 2):
         shown.put("brightness", value)
-        shown.assert_shows(classifier, photos["cat.jpg"], brightness=value)
+        shown.assert_shows(classifier, named["cat.jpg"], brightness=value)
     notebook.output(cell).get_by_text("the slider said 2").wait_for()
 
 
@@ -383,13 +378,13 @@ def test_bars_are_there_before_a_long_cell_that_follows_has_ended(lab):
         other.output(1).get_by_text("the slider said 2").wait_for()
 
 
-def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, photos):
+def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, named):
     notebook.run(SECOND)
     second = Shown(notebook.output(SECOND).locator(".kit-explorer"))
     second.root.locator(".kit-bars tbody tr").first.wait_for()
     second.put("brightness", 0.7)
-    second.assert_shows(classifier, photos["cat.jpg"], brightness=0.7)
-    shown.assert_shows(classifier, photos["cat.jpg"], brightness=0.7)
+    second.assert_shows(classifier, named["cat.jpg"], brightness=0.7)
+    shown.assert_shows(classifier, named["cat.jpg"], brightness=0.7)
     assert shown.control("brightness").input_value() == "0.7"
     np.testing.assert_array_equal(shown.pixels(0), second.pixels(0))
     gone = second.root.element_handle()
@@ -397,7 +392,7 @@ def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, pho
     second.root.wait_for(state="detached")
     painted = gone.evaluate("(root) => root.painted.length")
     shown.put("noise", 25)
-    shown.assert_shows(classifier, photos["cat.jpg"], brightness=0.7, noise=25)
+    shown.assert_shows(classifier, named["cat.jpg"], brightness=0.7, noise=25)
     assert gone.evaluate("(root) => root.painted.length") == painted, "a view that is gone still listens"
 
 
@@ -451,7 +446,7 @@ kit.Explorer(network, kit.samples.photos("fashion_mnist")[:2])"""
         assert other.troubles == []
 
 
-def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(shown, classifier, photos):
+def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(shown, classifier, named):
     shown.put("scaling", "missing_scaling")
     shown.state()
     why = shown.root.get_by_role("button", name="Why?")
@@ -461,11 +456,11 @@ def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(show
     assert why.evaluate("(button) => button === document.activeElement")
     assert why.get_attribute("aria-disabled") == "false"
     shown.root.get_by_role("button", name="Apply the fix").click()
-    shown.assert_shows(classifier, photos["cat.jpg"])
+    shown.assert_shows(classifier, named["cat.jpg"])
     assert shown.root.locator(".kit-because").is_hidden()
 
 
-def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, photos):
+def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, named):
     notebook.run(NOVEL)
     shown = Shown(notebook.output(NOVEL).locator(".kit-explorer"))
     shown.root.locator(".kit-bars tbody tr").first.wait_for()
@@ -478,7 +473,7 @@ def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, photo
     verdict, top = told(picture)
     assert verdict.startswith(f"{top}, ")
     shown.put("photo", "cat.jpg")
-    verdict, top = told(photos["cat.jpg"])
+    verdict, top = told(named["cat.jpg"])
     assert verdict.startswith(f"None of these: unlike the training pictures. Likeliest: {top}, ")
     # Those who cannot see it are told, too.
     shown.root.get_by_role("status").get_by_text(verdict, exact=True).wait_for(state="attached")
@@ -562,7 +557,7 @@ def test_screenshots(notebook, shown):
     shown.page.set_viewport_size(WIDE)
 
 
-def test_reopening_the_notebook_shows_where_it_was_left(notebook, shown, classifier, photos):
+def test_reopening_the_notebook_shows_where_it_was_left(notebook, shown, classifier, named):
     shown.put("photo", "espresso.jpg")
     shown.put("brightness", 0.55)
     shown.state()
@@ -572,7 +567,7 @@ def test_reopening_the_notebook_shows_where_it_was_left(notebook, shown, classif
     notebook.page.evaluate(RECORD)
     shown.root.locator(".kit-bars tbody tr").first.wait_for()
     shown.put("noise", 8)
-    shown.assert_shows(classifier, photos["espresso.jpg"], brightness=0.55, noise=8)
+    shown.assert_shows(classifier, named["espresso.jpg"], brightness=0.55, noise=8)
 
 
 def test_the_console_stayed_clean(notebook):

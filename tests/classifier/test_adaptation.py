@@ -5,10 +5,11 @@ import pytest
 
 from kit import adapt, samples
 from kit.classifier import Classifier
-from kit.classifier.adaptation import MOST_VALUES, _remarks
+from kit.classifier.adaptation import MOST_VALUES, remarks
 from kit.images import Photo
 from kit.perturbation import Perturbation
-from tests.networks import GREY, imported_keras, small
+from tests import networks
+from tests.networks import GREY, imported_keras
 
 TRUTH = np.array(samples.labels("fashion_mnist"))
 
@@ -24,13 +25,8 @@ def right(classifier, photos, truth):
 
 
 @pytest.fixture(scope="module")
-def grey():
-    return Classifier(small(), GREY)
-
-
-@pytest.fixture(scope="module")
-def photos():
-    return samples.photos("fashion_mnist")[:16]
+def few(clothes):
+    return clothes[:16]
 
 
 def moments(classifier, photos):
@@ -42,21 +38,21 @@ def moments(classifier, photos):
     return values.mean(axis=(0, 1, 2)), values.var(axis=(0, 1, 2))
 
 
-def test_statistics_become_those_of_the_pictures(grey, photos):
-    adapted = adapt(grey, photos)
-    for kept, measured in zip(adapted.model.layers[1].get_weights()[2:], moments(grey, photos), strict=True):
+def test_statistics_become_those_of_the_pictures(small, few):
+    adapted = adapt(small, few)
+    for kept, measured in zip(adapted.model.layers[1].get_weights()[2:], moments(small, few), strict=True):
         assert np.allclose(kept, measured, rtol=1e-4, atol=1e-6)
 
 
-def test_a_prior_weighs_like_as_many_training_pictures(grey, photos):
+def test_a_prior_weighs_like_as_many_training_pictures(small, few):
     # 48 of the prior beside 16 pictures: three quarters of the old, a quarter of the new.
-    old = grey.model.layers[1].get_weights()[2:]
-    mixed = adapt(grey, photos, prior=48).model.layers[1].get_weights()[2:]
-    for before, after, measured in zip(old, mixed, moments(grey, photos), strict=True):
+    old = small.model.layers[1].get_weights()[2:]
+    mixed = adapt(small, few, prior=48).model.layers[1].get_weights()[2:]
+    for before, after, measured in zip(old, mixed, moments(small, few), strict=True):
         assert np.allclose(after, 0.75 * before + 0.25 * measured, rtol=1e-4, atol=1e-6)
 
 
-def test_a_deep_network_uses_the_new_statistics_on_the_way(photos):
+def test_a_deep_network_uses_the_new_statistics_on_the_way(few):
     # With its own batch statistics in every layer, which is what Keras does in training mode.
     classifier = samples.classifier("fashion_mnist")
     keras = imported_keras()
@@ -65,21 +61,25 @@ def test_a_deep_network_uses_the_new_statistics_on_the_way(photos):
     for layer in reference.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
+    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
     reference(tensors, training=True)
     for adapted, expected in zip(
-        adapt(classifier, photos).model.get_weights(), reference.get_weights(), strict=True
+        adapt(classifier, few).model.get_weights(), reference.get_weights(), strict=True
     ):
         assert np.allclose(adapted, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_given_classifier_stays_as_it_is(grey, photos):
-    weights, rows = grey.model.get_weights(), grey.probabilities(photos)
-    adapted = adapt(grey.tempered(2), photos)
-    assert all(np.array_equal(a, b) for a, b in zip(weights, grey.model.get_weights(), strict=True))
-    assert np.array_equal(grey.probabilities(photos), rows)
-    assert not np.allclose(adapted.probabilities(photos), rows, atol=1e-3)
-    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (2, GREY, grey.class_names)
+def test_the_given_classifier_stays_as_it_is(small, few):
+    weights, rows = small.model.get_weights(), small.probabilities(few)
+    adapted = adapt(small.tempered(2), few)
+    assert all(np.array_equal(a, b) for a, b in zip(weights, small.model.get_weights(), strict=True))
+    assert np.array_equal(small.probabilities(few), rows)
+    assert not np.allclose(adapted.probabilities(few), rows, atol=1e-3)
+    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (
+        2,
+        GREY,
+        small.class_names,
+    )
 
 
 def test_it_repairs_what_happened_to_all_pictures():
@@ -100,15 +100,15 @@ def test_it_harms_on_one_class_and_warns():
     assert "Ankle boot" in adapted.notes[1]
 
 
-def test_few_pictures_are_warned_of_unless_a_prior_stands_in(grey, photos):
-    assert any("4 pictures are few" in note for note in adapt(grey, photos[:4]).notes)
-    assert not any("few" in note for note in adapt(grey, photos[:4], prior=12).notes)
+def test_few_pictures_are_warned_of_unless_a_prior_stands_in(small, few):
+    assert any("4 pictures are few" in note for note in adapt(small, few[:4]).notes)
+    assert not any("few" in note for note in adapt(small, few[:4], prior=12).notes)
 
 
 def test_remarks_count_pictures_classes_and_answers():
     def told(counts, classes, prior=0):
         rows = np.eye(classes, dtype=np.float32)[np.repeat(np.arange(len(counts)), counts)]
-        return _remarks(rows, [f"class {place}" for place in range(classes)], prior)
+        return remarks(rows, [f"class {place}" for place in range(classes)], prior)
 
     first = "statistics of BatchNormalization estimated on 16 pictures"
     assert told([12, 4], 3) == [first]  # three quarters of one answer
@@ -120,33 +120,31 @@ def test_remarks_count_pictures_classes_and_answers():
     assert told([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
 
 
-def test_what_is_adapted_can_be_saved(tmp_path, photos):
-    adapted = adapt(
-        samples.classifier("fashion_mnist"), [Perturbation(brightness=0.2).apply(p) for p in photos]
-    )
+def test_what_is_adapted_can_be_saved(tmp_path, few):
+    adapted = adapt(samples.classifier("fashion_mnist"), [Perturbation(brightness=0.2).apply(p) for p in few])
     adapted.save(tmp_path / "adapted.keras")
     loaded = Classifier.load(tmp_path / "adapted.keras")
-    assert np.allclose(loaded.probabilities(photos), adapted.probabilities(photos), atol=1e-5)
+    assert np.allclose(loaded.probabilities(few), adapted.probabilities(few), atol=1e-5)
 
 
-def test_normalization_inside_an_inner_model_is_found(photos):
+def test_normalization_inside_an_inner_model_is_found(few):
     keras = imported_keras()
-    inner = small()
+    inner = networks.small()
     outside = keras.Input((28, 28, 1))
     nested = Classifier(keras.Model(outside, inner(outside), name="nested"), GREY)
-    flat = adapt(Classifier(inner, GREY), photos).probabilities(photos)
-    assert np.allclose(adapt(nested, photos).probabilities(photos), flat, atol=1e-5)
+    flat = adapt(Classifier(inner, GREY), few).probabilities(few)
+    assert np.allclose(adapt(nested, few).probabilities(few), flat, atol=1e-5)
 
 
-def test_what_cannot_be_adapted_is_refused(grey, photos):
+def test_what_cannot_be_adapted_is_refused(small, few):
     with pytest.raises(
         ValueError, match="Expected a network with BatchNormalization, received 'fashion_mnist_no"
     ):
-        adapt(samples.classifier("fashion_mnist_no_batchnorm"), photos)
+        adapt(samples.classifier("fashion_mnist_no_batchnorm"), few)
     with pytest.raises(ValueError, match="Expected at least one picture"):
-        adapt(grey, [])
+        adapt(small, [])
     with pytest.raises(ValueError, match="Expected a prior of 0 or more"):
-        adapt(grey, photos, prior=-1)
-    many = [photos[0]] * (MOST_VALUES // 28**2 + 1)
+        adapt(small, few, prior=-1)
+    many = [few[0]] * (MOST_VALUES // 28**2 + 1)
     with pytest.raises(ValueError, match="Expected at most 10699 pictures of this size, received 10700"):
-        adapt(grey, many)
+        adapt(small, many)

@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from kit.classifier import archive
+from kit.classifier.archive.writing import replacing
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
 
@@ -226,7 +227,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, sav
     before = saved.read_bytes()
 
     def interrupted():
-        with archive.replacing(saved) as stream:
+        with replacing(saved) as stream:
             stream.write(b"half")
             raise KeyboardInterrupt
 

@@ -11,73 +11,55 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.classifier import Classifier, Verification, archive
-from kit.classifier.bundle import cache
+from kit.classifier import Classifier, archive
+from kit.classifier.bundle import loading
 from kit.classifier.runtime import conversion
-from kit.classifier.runtime.engine import KerasEngine
+from kit.classifier.runtime.equivalence import Verification
+from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.diagnosis import diagnose
 from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from tests import networks
+from tests.pictures import picture
 
-NAMES = ("cat", "dog", "horse")
-PHOTO = Photo.from_array(networks.picture())
+PHOTO = Photo.from_array(picture((40, 40), seed=5))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         place = tmp_path_factory.mktemp("cache")
-        patch.setattr(cache, "folder", lambda: place)
+        patch.setattr(loading, "cache_folder", lambda: place)
         yield place
 
 
 @pytest.fixture(scope="module")
-def made():
-    return Classifier(networks.small(), networks.GREY, NAMES)
-
-
-@pytest.fixture(scope="module")
-def file(made, tmp_path_factory):
-    path = tmp_path_factory.mktemp("classifiers") / "small.keras"
-    made.save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
-    networks.small().save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def loaded(file):
-    return Classifier.load(file)
+def loaded(small_file):
+    return Classifier.load(small_file)
 
 
 def expected(photo=PHOTO, preprocessing=networks.GREY):
     return np.asarray(networks.small()(preprocessing.apply(photo), training=False))
 
 
-def test_probabilities_are_those_of_keras(made, loaded):
-    for classifier in (made, loaded):
+def test_probabilities_are_those_of_keras(small, loaded):
+    for classifier in (small, loaded):
         rows = classifier.probabilities(PHOTO)
         assert (rows.shape, rows.dtype) == ((1, 3), np.float32)
         assert rows == pytest.approx(expected(), abs=1e-6)
         assert rows.sum() == pytest.approx(1, abs=1e-6)
 
 
-def test_loading_restores_everything(made, loaded):
+def test_loading_restores_everything(small, loaded):
     assert loaded.preprocessing == networks.GREY
     for name in ("name", "class_names", "input_shape", "head", "notes"):
-        assert getattr(loaded, name) == getattr(made, name)
-    assert (loaded.name, loaded.class_names, loaded.input_shape) == ("small", NAMES, (28, 28, 1))
+        assert getattr(loaded, name) == getattr(small, name)
+    assert (loaded.name, loaded.class_names, loaded.input_shape) == ("small", networks.NAMES, (28, 28, 1))
     assert loaded.notes == ()
 
 
-def test_a_file_is_loaded_and_predicts_without_tensorflow(file):
+def test_a_file_is_loaded_and_predicts_without_tensorflow(small_file):
     script = (
         "import sys, numpy, kit\n"
         "classifier = kit.Classifier.load(sys.argv[1])\n"
@@ -85,45 +67,46 @@ def test_a_file_is_loaded_and_predicts_without_tensorflow(file):
         "heavy = ('tensorflow', 'keras', 'h5py', 'matplotlib')\n"
         "print(rows.shape, [name for name in heavy if name in sys.modules])\n"
     )
-    result = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", script, small_file]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("(1, 3) []\n", "")
 
 
-def test_plain_keras_opens_the_file(file):
-    model = networks.imported_keras().models.load_model(file)
+def test_plain_keras_opens_the_file(small_file):
+    model = networks.imported_keras().models.load_model(small_file)
     assert np.asarray(model(networks.GREY.apply(PHOTO))) == pytest.approx(expected(), abs=1e-6)
 
 
-def test_a_plain_save_of_that_network_drops_what_was_added(file, tmp_path):
-    networks.imported_keras().models.load_model(file).save(tmp_path / "again.keras")
+def test_a_plain_save_of_that_network_drops_what_was_added(small_file, tmp_path):
+    networks.imported_keras().models.load_model(small_file).save(tmp_path / "again.keras")
     again = Classifier.load(tmp_path / "again.keras")
     assert again.preprocessing is None
     assert again.class_names == ("class 0", "class 1", "class 2")
 
 
-def test_saving_a_loaded_classifier_needs_no_tensorflow_and_changes_no_byte(file, tmp_path):
+def test_saving_a_loaded_classifier_needs_no_tensorflow_and_changes_no_byte(small_file, tmp_path):
     script = (
         "import sys, kit; kit.Classifier.load(sys.argv[1]).save(sys.argv[2]); print('keras' in sys.modules)"
     )
     copy = tmp_path / "copy.keras"
     result = subprocess.run(
-        [sys.executable, "-c", script, file, copy], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, small_file, copy], capture_output=True, text=True, check=False
     )
     assert result.stdout == "False\n", result.stderr
-    assert copy.read_bytes() == file.read_bytes()
+    assert copy.read_bytes() == small_file.read_bytes()
 
 
-def test_a_file_may_be_saved_over_itself(file, tmp_path):
+def test_a_file_may_be_saved_over_itself(small_file, tmp_path):
     path = tmp_path / "small.keras"
-    path.write_bytes(file.read_bytes())
+    path.write_bytes(small_file.read_bytes())
     classifier = Classifier.load(path, class_names=["a", "b", "c"])
     classifier.save(path)
     assert Classifier.load(path).class_names == ("a", "b", "c")
     assert classifier.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
 
-def test_saving_records_the_difference_that_was_found(file):
-    contract = archive.read(file).contract
+def test_saving_records_the_difference_that_was_found(small_file):
+    contract = archive.read(small_file).contract
     assert 0 <= contract["max_difference"] < 1e-6
 
 
@@ -138,33 +121,33 @@ def test_a_compiled_form_that_differs_is_not_saved(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_preprocessing_is_proven_before_it_is_saved(file, tmp_path):
+def test_another_preprocessing_is_proven_before_it_is_saved(small_file, tmp_path):
     data = conversion.compile_lite(networks.small(seed=8))
     swapped = tmp_path / "swapped.keras"
-    archive.write(file, swapped, archive.read(file).contract, {archive.COMPILED: data})
+    archive.write(small_file, swapped, archive.read(small_file).contract, {archive.COMPILED: data})
     classifier = Classifier.load(swapped, preprocessing=networks.GREY.replace(scaling="-1..1"))
     with pytest.raises(ValueError, match="equal to Keras to 1e-5, received a difference"):
         classifier.save(tmp_path / "new.keras")
     assert [entry.name for entry in tmp_path.iterdir()] == ["swapped.keras"]
 
 
-def test_an_interrupted_save_leaves_the_old_file(file, tmp_path, monkeypatch):
+def test_an_interrupted_save_leaves_the_old_file(small_file, tmp_path, monkeypatch):
     path = tmp_path / "small.keras"
-    path.write_bytes(file.read_bytes())
+    path.write_bytes(small_file.read_bytes())
 
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive, "_write_members", full)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(OSError, match="No space"):
         Classifier.load(path, class_names=["a", "b", "c"]).save(path)
-    assert path.read_bytes() == file.read_bytes()
+    assert path.read_bytes() == small_file.read_bytes()
     assert [entry.name for entry in tmp_path.iterdir()] == ["small.keras"]
 
 
-def test_another_file_name_is_refused(made, tmp_path):
+def test_another_file_name_is_refused(small, tmp_path):
     with pytest.raises(ValueError, match=r"ends in .keras, received 'small.h5'"):
-        made.save(tmp_path / "small.h5")
+        small.save(tmp_path / "small.h5")
 
 
 def test_training_on_does_not_change_predictions_until_it_is_saved(tmp_path):
@@ -180,8 +163,8 @@ def test_training_on_does_not_change_predictions_until_it_is_saved(tmp_path):
         assert each.probabilities(PHOTO) == pytest.approx(after, abs=1e-6)
 
 
-def test_a_plain_file_loads_with_an_unknown_preprocessing(plain):
-    classifier = Classifier.load(plain)
+def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file):
+    classifier = Classifier.load(plain_file)
     assert (classifier.name, classifier.preprocessing) == ("plain", None)
     assert classifier.notes == (
         "preprocessing unknown: nothing says how the training pictures were prepared",
@@ -192,12 +175,12 @@ def test_a_plain_file_loads_with_an_unknown_preprocessing(plain):
     assert rows == pytest.approx(expected(), abs=1e-6)
 
 
-def test_a_plain_file_gets_what_is_given_and_keeps_it(plain, tmp_path):
-    classifier = Classifier.load(plain, preprocessing=networks.GREY, class_names=NAMES)
+def test_a_plain_file_gets_what_is_given_and_keeps_it(plain_file, tmp_path):
+    classifier = Classifier.load(plain_file, preprocessing=networks.GREY, class_names=networks.NAMES)
     classifier.save(tmp_path / "complete.keras")
     again = Classifier.load(tmp_path / "complete.keras")
-    assert (again.preprocessing, again.class_names, again.notes) == (networks.GREY, NAMES, ())
-    assert archive.read(tmp_path / "complete.keras").digest == archive.read(plain).digest
+    assert (again.preprocessing, again.class_names, again.notes) == (networks.GREY, networks.NAMES, ())
+    assert archive.read(tmp_path / "complete.keras").digest == archive.read(plain_file).digest
 
 
 def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_path):
@@ -214,10 +197,10 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
     assert rows[1:] == pytest.approx(np.asarray(model(networks.GREY.apply(PHOTO))), abs=1e-6)
 
 
-def test_members_of_other_weights_are_not_used(file, tmp_path):
+def test_members_of_other_weights_are_not_used(small_file, tmp_path):
     networks.small(seed=8).save(tmp_path / "retrained.keras")
     with (
-        zipfile.ZipFile(file) as old,
+        zipfile.ZipFile(small_file) as old,
         zipfile.ZipFile(tmp_path / "retrained.keras") as weights,
         zipfile.ZipFile(tmp_path / "mixed.keras", "w") as new,
     ):
@@ -225,23 +208,23 @@ def test_members_of_other_weights_are_not_used(file, tmp_path):
             new.writestr(name, (weights if name == "model.weights.h5" else old).read(name))
     classifier = Classifier.load(tmp_path / "mixed.keras")
     assert classifier.notes == (
-        "the compiled form in the file belongs to other weights, so the network was compiled anew",
+        "the compiled form in the small_file belongs to other weights, so the network was compiled anew",
     )
     after = np.asarray(networks.small(seed=8)(networks.GREY.apply(PHOTO)))
     assert classifier.probabilities(PHOTO) == pytest.approx(after, abs=1e-6)
 
 
-def test_the_sha256_of_the_file_is_compared(file):
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert Classifier.load(file, sha256=digest).name == "small"
+def test_the_sha256_of_the_file_is_compared(small_file):
+    digest = hashlib.sha256(small_file.read_bytes()).hexdigest()
+    assert Classifier.load(small_file, sha256=digest).name == "small"
     with pytest.raises(ValueError, match="SHA-256"):
-        Classifier.load(file, sha256="0" * 64)
+        Classifier.load(small_file, sha256="0" * 64)
 
 
-def test_a_preprocessing_that_is_not_understood_ends_in_one_line(file, tmp_path):
-    contract = dict(archive.read(file).contract)
+def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp_path):
+    contract = dict(archive.read(small_file).contract)
     contract["preprocessing"] = contract["preprocessing"] | {"channels": "hsv"}
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
+    with zipfile.ZipFile(small_file) as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
         for name in old.namelist():
             new.writestr(name, json.dumps(contract) if name == archive.CONTRACT else old.read(name))
     with pytest.raises(ValueError, match=r"Expected a preprocessing in 'odd.keras': .*'hsv'") as caught:
@@ -251,26 +234,26 @@ def test_a_preprocessing_that_is_not_understood_ends_in_one_line(file, tmp_path)
     assert Classifier.load(tmp_path / "odd.keras", preprocessing=networks.GREY).preprocessing == networks.GREY
 
 
-def test_the_path_is_decode_perturb_preprocess(made):
+def test_the_path_is_decode_perturb_preprocess(small):
     perturbation = Perturbation(brightness=0.5, noise=10, seed=3)
-    tensor = made.tensor(PHOTO, perturbation)
+    tensor = small.tensor(PHOTO, perturbation)
     assert np.array_equal(tensor, networks.GREY.apply(perturbation.apply(PHOTO)))
-    assert np.array_equal(made.probabilities(PHOTO, perturbation), made.predict_tensors(tensor))
+    assert np.array_equal(small.probabilities(PHOTO, perturbation), small.predict_tensors(tensor))
 
 
-def test_the_decoding_of_the_preprocessing_in_use_counts(made, tmp_path):
+def test_the_decoding_of_the_preprocessing_in_use_counts(small, tmp_path):
     Image.new("RGBA", (28, 28), (255, 255, 255, 0)).save(tmp_path / "clear.png")
     on_black = networks.GREY.replace(decoding=networks.GREY.decoding.__class__(matte=(0, 0, 0)))
-    assert made.tensor(tmp_path / "clear.png").max() == 1
-    assert made.tensor(tmp_path / "clear.png", preprocessing=on_black).max() == 0
+    assert small.tensor(tmp_path / "clear.png").max() == 1
+    assert small.tensor(tmp_path / "clear.png", preprocessing=on_black).max() == 0
 
 
-def test_photos_come_one_by_one_or_together(made):
-    photos = [Photo.from_array(networks.picture(seed)) for seed in range(40)]
-    rows = made.probabilities(photos)
+def test_photos_come_one_by_one_or_together(small):
+    photos = [Photo.from_array(picture((40, 40), seed=seed)) for seed in range(40)]
+    rows = small.probabilities(photos)
     assert rows.shape == (40, 3)
-    assert rows[37:38] == pytest.approx(made.probabilities(photos[37]), abs=1e-6)
-    assert made.probabilities([]).shape == (0, 3)
+    assert rows[37:38] == pytest.approx(small.probabilities(photos[37]), abs=1e-6)
+    assert small.probabilities([]).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -285,32 +268,32 @@ def test_photos_come_one_by_one_or_together(made):
         ({"size": None}, r"received \(1, 40, 40, 1\); set size=\(28, 28\)"),
     ],
 )
-def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(made, change, message):
+def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(small, change, message):
     with pytest.raises(ValueError, match=message) as caught:
-        made.probabilities([PHOTO, PHOTO], preprocessing=networks.GREY.replace(**change))
+        small.probabilities([PHOTO, PHOTO], preprocessing=networks.GREY.replace(**change))
     assert "\n" not in str(caught.value)
 
 
-def test_tensors_of_another_rank_are_refused(made):
+def test_tensors_of_another_rank_are_refused(small):
     with pytest.raises(ValueError, match=r"Expected a tensor \(N, 28, 28, 1\), received \(28, 28, 1\); give"):
-        made.predict_tensors(np.zeros((28, 28, 1), np.float32))
+        small.predict_tensors(np.zeros((28, 28, 1), np.float32))
 
 
-def test_a_preprocessing_that_does_not_fit_is_refused_at_once(file):
+def test_a_preprocessing_that_does_not_fit_is_refused_at_once(small_file):
     with pytest.raises(ValueError, match=r"set size=\(28, 28\)"):
         Classifier(networks.small(), networks.GREY.replace(size=(32, 32)))
     with pytest.raises(ValueError, match=r"set channels='gray'"):
-        Classifier.load(file, preprocessing=networks.GREY.replace(channels="rgb"))
+        Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
     with pytest.raises(TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; make one with"):
-        Classifier.load(file, preprocessing="MobileNetV2")
+        Classifier.load(small_file, preprocessing="MobileNetV2")
 
 
-def test_class_names_are_one_for_each_output(file):
+def test_class_names_are_one_for_each_output(small_file):
     with pytest.raises(ValueError, match="Expected 3 class names, one for each class of 'small', received 2"):
-        Classifier.load(file, class_names=["a", "b"])
+        Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(TypeError, match="received one text 'abc'"):
-        Classifier.load(file, class_names="abc")
-    repeated = Classifier.load(file, class_names=["crane", "crane", "dog"])
+        Classifier.load(small_file, class_names="abc")
+    repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])
     assert repeated.notes == ("class names that occur more than once: crane",)
 
 
@@ -351,7 +334,7 @@ def test_an_open_input_size_follows_the_preprocessing_in_use():
     keras = networks.imported_keras()
     layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     made = Classifier(keras.Sequential([keras.Input((None, None, 3)), *layers]))
-    assert made.taps is None
+    assert made.first_layers is None
     for side in (20, 30):
         used = made.using(Preprocessing(size=(side, side)))
         assert used.input_shape == (side, side, 3)
@@ -363,23 +346,23 @@ def test_verify_agrees_on_photos_and_without(loaded):
     assert loaded.verify() == Verification(loaded.verify().max_difference, 0, agrees=True)
     assert loaded.verify([PHOTO, PHOTO]).photos == 2
     assert repr(loaded.verify(PHOTO)) == (
-        "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
+        "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs small by formulas)"
     )
 
 
-def test_verify_finds_a_compiled_form_of_other_weights(file, tmp_path):
-    contract = archive.read(file).contract
+def test_verify_finds_a_compiled_form_of_other_weights(small_file, tmp_path):
+    contract = archive.read(small_file).contract
     data = conversion.compile_lite(networks.small(seed=8))
-    archive.write(file, tmp_path / "swapped.keras", contract, {archive.COMPILED: data})
+    archive.write(small_file, tmp_path / "swapped.keras", contract, {archive.COMPILED: data})
     verification = Classifier.load(tmp_path / "swapped.keras").verify(PHOTO)
     assert not verification.agrees
     assert verification.max_difference > 1e-3
     assert repr(verification).startswith("Verification(differs from Keras")
 
 
-def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(file, tmp_path):
+def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(small_file, tmp_path):
     path = tmp_path / "small.keras"
-    path.write_bytes(file.read_bytes())
+    path.write_bytes(small_file.read_bytes())
     classifier = Classifier.load(path)
     networks.small(seed=8).save(path)
     with pytest.raises(ValueError, match=r"Expected the network in 'small.keras' as it was loaded"):
@@ -387,7 +370,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(file,
 
 
 def test_threads_share_a_classifier(loaded):
-    photos = [Photo.from_array(networks.picture(seed)) for seed in range(6)]
+    photos = [Photo.from_array(picture((40, 40), seed=seed)) for seed in range(6)]
     rows = [loaded.probabilities(photo) for photo in photos]
     wrong = []
 
@@ -403,22 +386,22 @@ def test_threads_share_a_classifier(loaded):
     assert wrong == []
 
 
-def test_other_processes_open_the_file_for_themselves(loaded, made):
-    again = pickle.loads(pickle.dumps(loaded))  # noqa: S301 (made here)
+def test_other_processes_open_the_file_for_themselves(loaded, small):
+    again = pickle.loads(pickle.dumps(loaded))  # noqa: S301 (small here)
     assert np.array_equal(again.probabilities(PHOTO), loaded.probabilities(PHOTO))
-    assert again.class_names == NAMES
+    assert again.class_names == networks.NAMES
     with pytest.raises(TypeError, match=r"save it and use Classifier.load"):
-        pickle.dumps(made)
+        pickle.dumps(small)
 
 
-def test_top_names_the_most_probable_classes(made):
-    assert made.top([0.2, 0.5, 0.3], 2) == (("dog", 0.5), ("horse", 0.3))
+def test_top_names_the_most_probable_classes(small):
+    assert small.top([0.2, 0.5, 0.3], 2) == (("dog", 0.5), ("horse", 0.3))
 
 
-def test_repr_is_the_same_on_every_machine(made, plain):
-    assert repr(made) == "Classifier('small', 28x28x1 -> 3 classes, LiteRT)"
+def test_repr_is_the_same_on_every_machine(small, plain_file):
+    assert repr(small) == "Classifier('small', 28x28x1 -> 3 classes, LiteRT)"
     assert (
-        repr(Classifier.load(plain))
+        repr(Classifier.load(plain_file))
         == "Classifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown)"
     )
 
@@ -433,16 +416,18 @@ def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     assert verification.max_difference < 1e-5
 
 
-def test_temperature_and_carried_members_travel_in_the_file(tmp_path):
-    told = samples.classifier("fashion_mnist").tempered(1.5).carrying(archive.STATISTICS, b"{}")
+def test_temperature_and_novelty_travel_in_the_file_and_to_other_processes(tmp_path):
+    plain = samples.classifier("fashion_mnist")
+    told = plain.tempered(1.5).with_reference(plain.reference.with_novelty(b"{}"))
     told.save(tmp_path / "told.keras")
     opened = Classifier.load(tmp_path / "told.keras")
-    assert (opened.temperature, opened.carried(archive.STATISTICS)) == (1.5, b"{}")
+    assert (opened.temperature, opened.reference.novelty) == (1.5, b"{}")
     opened.save(tmp_path / "again.keras")
     again = pickle.loads(pickle.dumps(Classifier.load(tmp_path / "again.keras").tempered(2)))  # noqa: S301
-    assert (again.temperature, again.carried(archive.STATISTICS)) == (2.0, b"{}")
-    assert samples.classifier("fashion_mnist").temperature == 1
-    assert samples.classifier("fashion_mnist").carried(archive.STATISTICS) is None
+    assert (again.temperature, again.reference.novelty) == (2.0, b"{}")
+    other = opened.with_reference(opened.reference.with_novelty(b"[]"))
+    assert pickle.loads(pickle.dumps(other)).reference.novelty == b"[]"  # noqa: S301
+    assert (plain.temperature, plain.reference.novelty) == (1, None)
 
 
 def test_a_temperature_keeps_the_order_of_the_classes():
@@ -457,8 +442,3 @@ def test_a_temperature_keeps_the_order_of_the_classes():
 def test_a_temperature_is_above_zero(temperature):
     with pytest.raises((TypeError, ValueError), match="Expected"):
         samples.classifier("fashion_mnist").tempered(temperature)
-
-
-def test_only_known_members_are_carried():
-    with pytest.raises(ValueError, match="statistics"):
-        samples.classifier("fashion_mnist").carrying("kit/statistic.json", b"")

@@ -8,22 +8,17 @@ import pytest
 from kit.classifier import Classifier, archive
 from kit.classifier.bundle.loading import restore
 from kit.classifier.network import Network
-from kit.classifier.runtime.conversion import compile_lite, load_keras
-from kit.classifier.runtime.engine import KerasEngine, LiteEngine
+from kit.classifier.runtime.conversion import compile_lite
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier.runtime.keras_models import load_keras
 from tests import networks
 
 SHAPE = (28, 28, 1)
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("networks") / "small.keras"
-    Classifier(networks.small(), networks.GREY).save(path)
-    return path
-
-
-def opened(file, **settings):
-    source = archive.read(file)
+def opened(small_file, **settings):
+    source = archive.read(small_file)
     compiled, engine, _ = restore(source)
     return Network(compiled, engine, source=source, **settings)
 
@@ -32,9 +27,9 @@ def keras_rows(tensors, seed=7):
     return np.asarray(networks.small(seed=seed)(tensors, training=False))
 
 
-def test_in_memory_and_from_a_file_it_predicts_as_keras_does(file):
+def test_in_memory_and_from_a_file_it_predicts_as_keras_does(small_file):
     tensors = networks.tensors(5)
-    for network in (Network.of(networks.small(), networks.GREY), opened(file)):
+    for network in (Network.of(networks.small(), networks.GREY), opened(small_file)):
         assert isinstance(network.engine, LiteEngine)
         assert network.predict(tensors) == pytest.approx(keras_rows(tensors), abs=1e-6)
 
@@ -49,16 +44,16 @@ def test_what_cannot_be_compiled_runs_in_keras_through_one_engine():
     assert network.predict(tensors) == pytest.approx(np.asarray(model(tensors)), abs=1e-6)
 
 
-def test_threads_and_variants_share_one_model(file):
-    classifier = Classifier.load(file)
+def test_threads_and_variants_share_one_model(small_file):
+    classifier = Classifier.load(small_file)
     variants = [classifier, classifier.tempered(2), classifier.using(networks.GREY), classifier] * 2
     with ThreadPoolExecutor(8) as pool:
         models = list(pool.map(lambda each: each.model, variants))
     assert len({id(model) for model in models}) == 1
 
 
-def test_lanes_are_made_once_and_give_the_same_rows(file):
-    network = opened(file)
+def test_lanes_are_made_once_and_give_the_same_rows(small_file):
+    network = opened(small_file)
     assert network.lanes is network.lanes
     tensors = networks.tensors(3)
     assert network.lanes.predict(tensors) == pytest.approx(network.predict(tensors), abs=1e-6)
@@ -76,8 +71,8 @@ def test_a_model_that_was_trained_since_makes_another_network():
     assert renewed.up_to_date(SHAPE, networks.GREY) is renewed
 
 
-def test_a_file_is_compared_once_in_the_range_of_a_preprocessing(file):
-    network = opened(file, compared=networks.GREY)
+def test_a_file_is_compared_once_in_the_range_of_a_preprocessing(small_file):
+    network = opened(small_file, compared=networks.GREY)
     assert network.up_to_date(SHAPE, networks.GREY) is network
     signed = networks.GREY.replace(scaling="-1..1")
     compared = network.up_to_date(SHAPE, signed)
@@ -86,16 +81,17 @@ def test_a_file_is_compared_once_in_the_range_of_a_preprocessing(file):
     assert compared.up_to_date(SHAPE, signed) is compared
 
 
-def test_a_compiled_form_that_differs_is_left_out_with_the_difference(file, tmp_path):
+def test_a_compiled_form_that_differs_is_left_out_with_the_difference(small_file, tmp_path):
     other = compile_lite(networks.small(seed=8))
-    archive.write(file, tmp_path / "swapped.keras", archive.read(file).contract, {archive.COMPILED: other})
-    found = opened(tmp_path / "swapped.keras").up_to_date(SHAPE, networks.GREY).compiled
+    swapped = tmp_path / "swapped.keras"
+    archive.write(small_file, swapped, archive.read(small_file).contract, {archive.COMPILED: other})
+    found = opened(swapped).up_to_date(SHAPE, networks.GREY).compiled
     assert found.data is None
     assert found.max_difference > 1e-3
 
 
-def test_a_network_in_memory_is_written_and_one_from_a_file_stays_there(file, tmp_path):
-    assert opened(file).keras_file(tmp_path) == file
+def test_a_network_in_memory_is_written_and_one_from_a_file_stays_there(small_file, tmp_path):
+    assert opened(small_file).keras_file(tmp_path) == small_file
     model = networks.small()
     path = Network.of(model, networks.GREY).keras_file(tmp_path)
     assert path.parent == tmp_path

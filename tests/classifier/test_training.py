@@ -25,11 +25,6 @@ def weights(model):
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
-@pytest.fixture(scope="module")
-def once():
-    return trained()
-
-
 def test_the_network_is_that_of_the_bundled_classifiers():
     for name, normalized in (("fashion_mnist", True), ("fashion_mnist_no_batchnorm", False)):
         made = network(name, (28, 28, 1), 10, batch_normalization=normalized)
@@ -40,7 +35,8 @@ def test_the_network_is_that_of_the_bundled_classifiers():
         ]
 
 
-def test_a_seed_decides_everything_whatever_the_global_state(once):
+def test_a_seed_decides_everything_whatever_the_global_state():
+    once = trained()
     imported_keras().utils.set_random_seed(99)
     before = np.random.get_state()[1].copy()  # noqa: NPY002 (the global state is what is looked at)
     assert np.array_equal(weights(trained().model), weights(once.model))
@@ -48,11 +44,11 @@ def test_a_seed_decides_everything_whatever_the_global_state(once):
     assert not np.array_equal(weights(trained(seed=1).model), weights(once.model))
 
 
-def test_photos_count_like_arrays(once):
+def test_photos_count_like_arrays():
     pictures, labels = samples.fashion_mnist_arrays("train")
     photos = [Photo.from_array(picture) for picture in pictures[:64]]
-    again = train(photos, labels[:64], GREY, NAMES, epochs=1, progress=False)
-    assert np.array_equal(weights(again.model), weights(once.model))
+    again = train(photos, labels[:64], GREY, NAMES, epochs=1, progress=False, model=small(units=10))
+    assert np.array_equal(weights(again.model), weights(trained(model=small(units=10)).model))
 
 
 def test_a_second_of_training_is_better_than_guessing():
@@ -65,7 +61,7 @@ def test_a_second_of_training_is_better_than_guessing():
 
 
 def test_going_on_from_a_network_leaves_it_alone_and_is_seeded():
-    start = samples.classifier("fashion_mnist").model
+    start = small(units=10)
     before = weights(start)
     first, second = (trained(model=start, learning_rate=1e-3) for _ in range(2))
     assert np.array_equal(weights(start), before)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
+from kit.diagnosis.picture_checks import check_properties
 from kit.diagnosis.picture_properties import PROPERTIES
-from kit.diagnosis.picture_remedies import check_properties
-from kit.images.properties import luma, noise_level, relative_contrast, sharpness
+from kit.images.measuring import luma, noise_level, relative_contrast, sharpness
 
 PHOTOS = samples.photos("photographs")
 CLASSIFIER = samples.classifier("efficientnet_lite0")

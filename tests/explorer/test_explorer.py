@@ -12,34 +12,22 @@ from kit import samples
 from kit.explorer import view
 from kit.explorer.explorer import CAMERA, LIVE_PIXELS, REPLY_BYTES, Explorer
 from kit.perturbation import noise_field
+from tests.explorer.page import ask, deliver, listen, panel
+
+GOLDFISH = Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def photos():
-    wanted = ("cat.jpg", "espresso.jpg")
-    return [photo for photo in samples.photos("imagenet") if photo.name in wanted]
+def pair(photos):
+    return [photo for photo in photos if photo.name in {"cat.jpg", "espresso.jpg"}]
 
 
 @pytest.fixture
-def explorer(classifier, photos):
-    made = Explorer(classifier, photos, labels=[282, 967])
-    made.sent = []
-    made.send = lambda content, buffers=None: made.sent.append((content, buffers))
-    return made
+def explorer(classifier, pair):
+    return listen(Explorer(classifier, pair, labels=[282, 967]))
 
 
-def page(explorer, buffers=(), **content):
-    """Deliver a message as the page sends it, and return the last answer."""
-    explorer._on_message(explorer, content, [memoryview(buffer) for buffer in buffers])
-    return explorer.sent[-1]
-
-
-def test_probabilities_are_the_classifiers(explorer, classifier, photos):
+def test_probabilities_are_the_classifiers(explorer, classifier, pair):
     explorer.settings = {
         "photo": "espresso.jpg",
         "brightness": 1.4,
@@ -47,11 +35,9 @@ def test_probabilities_are_the_classifiers(explorer, classifier, photos):
         "channels": "channels_swapped",
     }
     swapped = classifier.preprocessing.replace(channels="bgr")
-    expected = classifier.probabilities(photos[1], kit.Perturbation(brightness=1.4, noise=12), swapped)
+    expected = classifier.probabilities(pair[1], kit.Perturbation(brightness=1.4, noise=12), swapped)
     np.testing.assert_array_equal(explorer.probabilities, expected[0])
-    np.testing.assert_array_equal(
-        explorer.tensor, classifier.tensor(photos[1], explorer.perturbation, swapped)
-    )
+    np.testing.assert_array_equal(explorer.tensor, classifier.tensor(pair[1], explorer.perturbation, swapped))
     assert explorer.preprocessing == swapped
 
 
@@ -60,9 +46,9 @@ def test_probabilities_cannot_be_written(explorer):
         explorer.probabilities[0] = 1
 
 
-def test_repr_is_the_same_for_the_same_state(explorer, classifier, photos):
+def test_repr_is_the_same_for_the_same_state(explorer, classifier, pair):
     explorer.settings = {"brightness": 0.4}
-    other = Explorer(classifier, photos, labels=[282, 967])
+    other = Explorer(classifier, pair, labels=[282, 967])
     other.settings = {"brightness": 0.4}
     assert repr(explorer) == repr(other)
     assert "photo='cat.jpg', brightness=0.4" in repr(explorer)
@@ -72,16 +58,16 @@ def test_repr_is_the_same_for_the_same_state(explorer, classifier, photos):
 def test_settings_can_be_observed(explorer):
     seen = []
     explorer.observe(lambda change: seen.append(change["new"]["noise"]), "settings")
-    page(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
+    ask(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
     assert seen == [7]
 
 
 def test_each_request_gets_one_answer_with_its_number(explorer):
-    content, _ = page(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
+    content, _ = ask(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
     assert (content["kind"], content["request"]) == ("view", "a.1")
     assert content["settings"]["noise"] == 7
     assert len(explorer.sent) == 1
-    page(explorer, kind="settings", request="a.2", settings=explorer.settings)
+    ask(explorer, kind="settings", request="a.2", settings=explorer.settings)
     assert [message["request"] for message, _ in explorer.sent] == ["a.1", "a.2"]
 
 
@@ -90,7 +76,7 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
     places = [0.5, 1.0, 2.0]
     answers, pixels = [], b""
     while places:
-        message, [part] = page(
+        message, [part] = ask(
             explorer, kind="ahead", request="a1", settings=settings, key="brightness", places=places
         )
         assert (message["kind"], message["request"]) == ("ahead", "a1")
@@ -103,33 +89,33 @@ def test_answers_ahead_are_those_that_asking_gives_and_change_nothing(explorer):
     assert explorer.settings["noise"] == 0
     assert explorer.error == ""
     for index, place in enumerate((0.5, 1.0, 2.0)):
-        asked, [model_input, *_] = page(explorer, kind="settings", settings=settings | {"brightness": place})
+        asked, [model_input, *_] = ask(explorer, kind="settings", settings=settings | {"brightness": place})
         assert {key: asked[key] for key in answers[index]} == answers[index]
         size = 3 * 224 * 224
         assert pixels[index * size :][:size] == model_input[:size]
 
 
 def test_only_the_main_sliders_are_answered_ahead(explorer):
-    message, _ = page(
+    message, _ = ask(
         explorer, kind="ahead", request="a1", settings=explorer.settings, key="rotation", places=[5]
     )
     assert (message["kind"], message["request"]) == ("error", "a1")
     assert "brightness, noise" in message["text"]
 
 
-def test_the_page_is_told_how_far_to_look_ahead(classifier, photos):
-    assert Explorer(classifier, photos, ahead=0)._panel["ahead"]["places"] == 0
-    assert Explorer(classifier, photos)._panel["ahead"]["keys"] == ("brightness", "noise")
+def test_the_page_is_told_how_far_to_look_ahead(classifier, pair):
+    assert panel(Explorer(classifier, pair, ahead=0))["ahead"]["places"] == 0
+    assert panel(Explorer(classifier, pair))["ahead"]["keys"] == ("brightness", "noise")
     for ahead in (-1, 1.5, "far"):
         with pytest.raises((TypeError, ValueError), match="Expected ahead"):
-            Explorer(classifier, photos, ahead=ahead)
+            Explorer(classifier, pair, ahead=ahead)
 
 
 def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     frames = [np.full((30, 40, 3), value, np.uint8) for value in (0, 200)]
     for frame in frames:
         settings = explorer.settings | {"brightness": 0.5}
-        message, buffers = page(
+        message, buffers = ask(
             explorer, [frame.tobytes()], kind="frame", request="c1", settings=settings, height=30, width=40
         )
         assert (message["kind"], message["request"]) == ("view", "c1")
@@ -142,14 +128,14 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
         [reference[expected.argmax()]], abs=1e-6
     )
     assert [photo.name for photo in explorer.photos] == ["cat.jpg", "espresso.jpg", CAMERA]
-    assert CAMERA not in explorer._panel["photos"]
+    assert CAMERA not in panel(explorer)["photos"]
 
 
 @pytest.mark.parametrize(
     ("height", "width", "count"), [(2, 2, 11), (0, 4, 0), (4000, 4000, 12), ("2", 2, 12)]
 )
 def test_a_bad_frame_is_refused_in_one_line(explorer, height, width, count):
-    message, _ = page(
+    message, _ = ask(
         explorer, [bytes(count)], kind="frame", request="c1", settings={}, height=height, width=width
     )
     assert (message["kind"], message["request"]) == ("error", "c1")
@@ -157,35 +143,33 @@ def test_a_bad_frame_is_refused_in_one_line(explorer, height, width, count):
     assert explorer.settings["photo"] == "cat.jpg"
 
 
-def test_small_replies_are_padded(photos):
-    explorer = Explorer(samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[:2])
-    explorer.sent = []
-    explorer.send = lambda content, buffers=None: explorer.sent.append((content, buffers))
-    content, buffers = page(explorer, kind="hello", request="")
+def test_small_replies_are_padded(fashion, clothes):
+    explorer = listen(Explorer(fashion, clothes[:2]))
+    content, buffers = ask(explorer, kind="hello", request="")
     assert content["input"] == {"height": 28, "width": 28}
     assert len(buffers[0]) == REPLY_BYTES
 
 
 def test_the_photograph_is_sent_once_and_again_when_it_changes(explorer):
-    _, buffers = page(explorer, kind="hello", request="")
+    _, buffers = ask(explorer, kind="hello", request="")
     assert bytes(buffers[1]) == explorer.photos[0].pixels.tobytes()
-    _, buffers = page(explorer, kind="settings", request="1", settings={"photo": "cat.jpg", "brightness": 2})
+    _, buffers = ask(explorer, kind="settings", request="1", settings={"photo": "cat.jpg", "brightness": 2})
     assert len(buffers) == 1
-    _, buffers = page(explorer, kind="settings", request="2", settings={"photo": "espresso.jpg"})
+    _, buffers = ask(explorer, kind="settings", request="2", settings={"photo": "espresso.jpg"})
     assert bytes(buffers[1]) == explorer.photos[1].pixels.tobytes()
 
 
 def test_a_photograph_that_the_page_did_not_keep_is_sent_again(explorer):
     espresso = {"photo": "espresso.jpg"}
-    page(explorer, kind="settings", settings=espresso, held="cat.jpg")
-    _, kept = page(explorer, kind="settings", settings=espresso | {"noise": 1}, held="espresso.jpg")
+    ask(explorer, kind="settings", settings=espresso, held="cat.jpg")
+    _, kept = ask(explorer, kind="settings", settings=espresso | {"noise": 1}, held="espresso.jpg")
     assert len(kept) == 1
-    _, lost = page(explorer, kind="settings", settings=espresso | {"noise": 2}, held="cat.jpg")
+    _, lost = ask(explorer, kind="settings", settings=espresso | {"noise": 2}, held="cat.jpg")
     assert bytes(lost[1]) == explorer.photos[1].pixels.tobytes()
 
 
 def test_what_the_page_cannot_paint_comes_perturbed_from_the_kernel(explorer):
-    content, buffers = page(explorer, kind="settings", request="1", settings={"blur": 2})
+    content, buffers = ask(explorer, kind="settings", request="1", settings={"blur": 2})
     assert content["source"]["live"] is False
     assert bytes(buffers[1]) == explorer.photo.pixels.tobytes()
 
@@ -193,10 +177,8 @@ def test_what_the_page_cannot_paint_comes_perturbed_from_the_kernel(explorer):
 def test_large_photographs_are_shown_reduced_and_predicted_whole(classifier):
     rng = np.random.default_rng(3)
     large = rng.integers(0, 256, (1500, 1400, 3), dtype=np.uint8)
-    explorer = Explorer(classifier, large)
-    explorer.sent = []
-    explorer.send = lambda content, buffers=None: explorer.sent.append((content, buffers))
-    content, buffers = page(explorer, kind="hello", request="")
+    explorer = listen(Explorer(classifier, large))
+    content, buffers = ask(explorer, kind="hello", request="")
     source = content["source"]
     assert source["height"] * source["width"] <= LIVE_PIXELS
     assert len(buffers[1]) == source["height"] * source["width"] * 3
@@ -204,20 +186,18 @@ def test_large_photographs_are_shown_reduced_and_predicted_whole(classifier):
 
 
 def test_noise_fields_are_the_perturbations(explorer):
-    content, buffers = page(explorer, kind="noise", request="", seed=4, count=30)
+    content, buffers = ask(explorer, kind="noise", request="", seed=4, count=30)
     assert (content["seed"], content["count"]) == (4, 30)
     assert bytes(buffers[0]) == noise_field(4, 30).tobytes()
 
 
 def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
-    content = (Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg").read_bytes()
+    content = GOLDFISH.read_bytes()
     half = len(content) // 2
-    explorer._on_message(
-        explorer, {"kind": "upload", "name": "my.jpg", "last": False}, [memoryview(content[:half])]
-    )
-    message, _ = page(explorer, [content[half:]], kind="upload", name="my.jpg", last=True)
+    deliver(explorer, [content[:half]], kind="upload", name="my.jpg", last=False)
+    message, _ = ask(explorer, [content[half:]], kind="upload", name="my.jpg", last=True)
     assert message["settings"]["photo"] == "my.jpg"
-    assert explorer._panel["photos"] == ["cat.jpg", "espresso.jpg", "my.jpg"]
+    assert panel(explorer)["photos"] == ["cat.jpg", "espresso.jpg", "my.jpg"]
     np.testing.assert_array_equal(explorer.photo.pixels, kit.load_image(content).pixels)
 
 
@@ -230,22 +210,25 @@ def test_uploads_in_pieces_are_put_together_and_shown(explorer, tmp_path):
     ],
 )
 def test_a_bad_upload_is_told_in_one_line_and_the_explorer_lives(explorer, content, text):
-    message, _ = page(explorer, [content], kind="upload", name="bad.jpg", last=True)
+    message, _ = ask(explorer, [content], kind="upload", name="bad.jpg", last=True)
     assert message["kind"] == "error"
     assert message["text"].startswith(text)
     assert "\n" not in message["text"]
     assert explorer.error == message["text"]
-    answer, _ = page(explorer, kind="settings", request="1", settings={"brightness": 0.5})
+    answer, _ = ask(explorer, kind="settings", request="1", settings={"brightness": 0.5})
     assert answer["kind"] == "view"
     assert explorer.error == ""
 
 
 def test_an_upload_without_end_is_given_up(explorer, monkeypatch):
-    monkeypatch.setattr("kit.explorer.explorer.UPLOAD_BYTES", 10)
-    message, _ = page(explorer, [b"x" * 11], kind="upload", name="huge.png", last=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("kit.explorer.explorer.UPLOAD_BYTES", 10)
+        message, _ = ask(explorer, [b"x" * 11], kind="upload", name="huge.png", last=False)
     assert message["kind"] == "error"
     assert "huge.png" in message["text"]
-    assert explorer._pieces == {}
+    # Nothing of it is left to spoil another of the same name.
+    message, _ = ask(explorer, [GOLDFISH.read_bytes()], kind="upload", name="huge.png", last=True)
+    assert message["settings"]["photo"] == "huge.png"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +242,7 @@ def test_an_upload_without_end_is_given_up(explorer, monkeypatch):
 )
 def test_a_bad_message_is_answered_with_its_number_and_changes_nothing(explorer, content):
     before = explorer.settings
-    message, _ = page(explorer, request="a.9", **content)
+    message, _ = ask(explorer, request="a.9", **content)
     assert (message["kind"], message["request"]) == ("error", "a.9")
     assert explorer.settings == before
 
@@ -283,11 +266,11 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer):
         _ = explorer.probabilities
 
 
-def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classifier, photos):
+def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classifier, pair):
     def slide(request, values):
         for value in values:
             settings = {"photo": "cat.jpg", "brightness": value}
-            explorer._on_message(explorer, {"kind": "settings", "request": request, "settings": settings}, [])
+            deliver(explorer, kind="settings", request=request, settings=settings)
 
     values = [round(0.5 + k / 10, 1) for k in range(10)]
     threads = [threading.Thread(target=slide, args=(name, values)) for name in "ab"]
@@ -297,54 +280,56 @@ def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classif
         thread.join()
     assert len(explorer.sent) == 20
     assert {content["kind"] for content, _ in explorer.sent} == {"view"}
-    expected = classifier.probabilities(photos[0], explorer.perturbation)
+    expected = classifier.probabilities(pair[0], explorer.perturbation)
     np.testing.assert_array_equal(explorer.probabilities, expected[0])
 
 
-def test_pictures_of_one_name_are_kept_apart(classifier, photos):
-    explorer = Explorer(classifier, [photos[0], photos[0]])
-    assert explorer._panel["photos"] == ["cat.jpg", "cat.jpg (2)"]
+def test_pictures_of_one_name_are_kept_apart(classifier, pair):
+    explorer = Explorer(classifier, [pair[0], pair[0]])
+    assert panel(explorer)["photos"] == ["cat.jpg", "cat.jpg (2)"]
 
 
-def test_constructor_says_what_is_missing(classifier, photos):
-    with pytest.raises(ValueError, match="at least one photograph"):
+def test_constructor_says_what_is_missing(classifier, pair):
+    with pytest.raises(ValueError, match="at least one picture"):
         Explorer(classifier, [])
     with pytest.raises(ValueError, match=r"Expected 2 labels.*received 1"):
-        Explorer(classifier, photos, labels=[1])
+        Explorer(classifier, pair, labels=[1])
     with pytest.raises(TypeError, match="photo_size"):
-        Explorer(classifier, photos, photo_size=3)
+        Explorer(classifier, pair, photo_size=3)
 
 
-def test_constructor_asks_for_a_classifier(photos):
+def test_constructor_asks_for_a_classifier(pair):
     with pytest.raises(TypeError, match=r"Expected a Classifier, received str; see .*Classifier\.load"):
-        Explorer("my_model.keras", photos)
+        Explorer("my_model.keras", pair)
 
 
-def test_labels_are_names_or_indices(classifier, photos):
-    by_name = Explorer(classifier, photos, labels=["Egyptian cat", None])
-    by_index = Explorer(classifier, photos[0], labels=classifier.class_names.index("Egyptian cat"))
-    assert by_name._view.label == by_index._view.label == classifier.class_names.index("Egyptian cat")
+def test_labels_are_names_or_indices(classifier, pair):
+    by_name = listen(Explorer(classifier, pair, labels=["Egyptian cat", None]))
+    by_index = listen(Explorer(classifier, pair[0], labels=classifier.class_names.index("Egyptian cat")))
+    for explorer in (by_name, by_index):
+        message, _ = ask(explorer, kind="hello", request="")
+        assert [bar["name"] for bar in message["bars"] if bar["expected"]] == ["Egyptian cat"]
     with pytest.raises(ValueError, match="Expected a label from 0 to 999, received 1000"):
-        Explorer(classifier, photos[0], labels=[1000])
+        Explorer(classifier, pair[0], labels=[1000])
     with pytest.raises(ValueError, match="did you mean 'Egyptian cat'"):
-        Explorer(classifier, photos[0], labels="Egyptian cats")
+        Explorer(classifier, pair[0], labels="Egyptian cats")
     with pytest.raises(ValueError, match="received 1000"):
-        by_name.add(photos[1], label=1000)
+        by_name.add(pair[1], label=1000)
     assert len(by_name.photos) == 2
 
 
-def test_an_unknown_preprocessing_says_what_is_assumed(classifier, photos):
+def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):
     unknown = classifier.using(classifier.preprocessing)
     unknown.preprocessing = None
-    panel = Explorer(unknown, photos)._panel
-    assumed = panel["notes"][-1]
+    told = panel(Explorer(unknown, pair))
+    assumed = told["notes"][-1]
     assert assumed.startswith("assumed here: ")
     assert "0..1" in assumed
-    assert panel["caption"].endswith("prepared as assumed")
-    assert panel["controls"][-1]["options"][0] == ["", "as assumed"]
-    panel = Explorer(classifier, photos)._panel
-    assert not any("assumed" in note for note in panel["notes"])
-    assert panel["caption"].endswith("prepared as in training")
+    assert told["caption"].endswith("prepared as assumed")
+    assert told["controls"][-1]["options"][0] == ["", "as assumed"]
+    told = panel(Explorer(classifier, pair))
+    assert not any("assumed" in note for note in told["notes"])
+    assert told["caption"].endswith("prepared as in training")
 
 
 def test_it_lies_in_boxes_with_other_widgets(explorer):
@@ -352,7 +337,18 @@ def test_it_lies_in_boxes_with_other_widgets(explorer):
 
 
 def test_every_word_of_the_page_comes_from_here(explorer):
-    panel = explorer._panel
-    assert panel["photos"] == ["cat.jpg", "espresso.jpg"]
-    assert panel["controls"] == view.controls(explorer.classifier.preprocessing)
-    assert panel["neutral"] == view.neutral("cat.jpg")
+    told = panel(explorer)
+    assert told["photos"] == ["cat.jpg", "espresso.jpg"]
+    assert told["controls"] == view.controls(explorer.classifier.preprocessing)
+    assert told["neutral"] == view.neutral("cat.jpg")
+
+
+def test_none_of_these_is_an_answer_where_the_classifier_knows_ordinary_pictures(fashion, clothes):
+    training = list(samples.fashion_mnist_arrays("train")[0][:200])
+    knowing = kit.fit_novelty(fashion, training, clothes[:100]).attached()
+    digit = kit.load_image(samples.outliers("digits")[0], name="digit")
+    told = [
+        ask(listen(Explorer(each, [digit])), kind="hello", request="")[0]["verdict"]
+        for each in (knowing, fashion)
+    ]
+    assert [verdict.startswith("None of these: ") for verdict in told] == [True, False]

@@ -5,25 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kit import Classifier, faults, fit_novelty, load_image, samples
+from kit import faults, fit_novelty, load_image, samples
 from kit.explorer import view
 from kit.perturbation import PARAMETERS
-from kit.preprocessing.scaling import SCALINGS
 from kit.samples import outliers
-from tests.networks import imported_keras
 
 NAMES = ("cat.jpg", "espresso.jpg")
 ESPRESSO = 967
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def espresso():
-    return next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
+def espresso(photos):
+    return next(photo for photo in photos if photo.name == "espresso.jpg")
 
 
 @pytest.fixture(scope="module")
@@ -162,30 +155,6 @@ def test_controls_offer_every_parameter_and_only_steps_with_an_alternative():
     assert steps["scaling"]["options"][0] == ["", "as in training"]
 
 
-def test_an_unknown_preprocessing_starts_from_the_commonest():
-    known = samples.classifier("fashion_mnist")
-    unknown = known.using(known.preprocessing)
-    unknown.preprocessing = None
-    assumed = view.assumed_preprocessing(unknown)
-    assert assumed.input_shape == (28, 28, 1)
-    assert assumed.scaling == SCALINGS["0..1"]
-
-
-def test_what_is_assumed_follows_from_the_network():
-    keras = imported_keras()
-
-    def assumed(shape, *first):
-        last = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
-        return view.assumed_preprocessing(Classifier(keras.Sequential([keras.Input(shape), *first, *last])))
-
-    inside = assumed((32, 48, 3), keras.layers.Rescaling(1 / 127.5, offset=-1))
-    assert inside.scaling == SCALINGS["0..255"]
-    assert inside.size == (32, 48)
-    assert assumed((None, None, 3)).size == (224, 224)
-    first = assumed((3, 32, 48), keras.layers.Permute((2, 3, 1)))
-    assert (first.layout, first.size, first.channels) == ("channels_first", (32, 48), "rgb")
-
-
 def test_outputs_that_are_no_numbers_are_told(seen, classifier):
     nothing = replace(seen.reference, probabilities=np.full(1000, np.nan, np.float32))
     told = view.verdict(nothing, classifier.class_names)
@@ -197,7 +166,7 @@ def test_outputs_that_are_no_numbers_are_told(seen, classifier):
 def test_the_verdict_can_be_none_of_these():
     classifier = samples.classifier("fashion_mnist")
     photos = samples.photos("fashion_mnist")
-    novelty = fit_novelty(classifier, list(samples.fashion_mnist_arrays("train")[0][:2000]), photos[:100])
+    novelty = fit_novelty(classifier, list(samples.fashion_mnist_arrays("train")[0][:300]), photos[:100])
     names = classifier.class_names
 
     def sentence(photo, novelty):

@@ -2,27 +2,23 @@
 
 import pytest
 
-from kit import samples
 from kit.explorer import view, why
 from kit.explorer.explorer import Explorer
+from tests.explorer.page import deliver, listen
 
 CHOSEN = {"channels": "channels_swapped", "scaling": "range_0_1", "photo": "espresso.jpg"}
 
 
 @pytest.fixture
-def explorer():
-    photos, labels = samples.photos("imagenet"), samples.labels("imagenet")
-    made = Explorer(samples.classifier("efficientnet_lite0"), photos, labels=labels)
-    made.sent = []
-    made.send = lambda content, _buffers=None: made.sent.append(content)
-    return made
+def explorer(classifier, photos, labels):
+    return listen(Explorer(classifier, photos, labels=labels))
 
 
 def ask(explorer, **settings):
     explorer.settings = settings
     explorer.sent.clear()
-    explorer._on_message(explorer, {"kind": "why", "request": "a.1"}, [])
-    return explorer.sent
+    deliver(explorer, kind="why", request="a.1")
+    return [content for content, _ in explorer.sent]
 
 
 def test_two_faults_are_named_and_one_click_puts_both_right(explorer):
@@ -48,20 +44,19 @@ def test_a_dark_picture_is_named_and_has_no_setting_to_apply(explorer):
     assert because["apply"] is None
 
 
-def test_only_the_faults_that_matter_are_put_back():
-    trained = samples.classifier("efficientnet_lite0").preprocessing
+def test_only_the_faults_that_matter_are_put_back(classifier):
+    trained = classifier.preprocessing
     settings = view.neutral("cat.jpg") | {"exif": "exif_ignored", "channels": "channels_swapped", "noise": 4}
     right = trained.replace(decoding=view.preprocessing_of(settings, trained).decoding)
     assert why.remedy(settings, trained, right) == settings | {"channels": ""}
 
 
-def test_a_fix_that_no_setting_gives_is_not_offered():
-    trained = samples.classifier("efficientnet_lite0").preprocessing
+def test_a_fix_that_no_setting_gives_is_not_offered(classifier):
+    trained = classifier.preprocessing
     assert why.remedy(view.neutral("cat.jpg"), trained, trained.replace(scaling="caffe")) is None
 
 
-def test_another_preprocessing_shares_the_network_and_leaves_the_classifier_alone():
-    classifier = samples.classifier("efficientnet_lite0")
+def test_another_preprocessing_shares_the_network_and_leaves_the_classifier_alone(classifier):
     before = classifier.preprocessing
     other = classifier.using(before.replace(channels="bgr"))
     assert other.engine is classifier.engine

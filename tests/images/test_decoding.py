@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -10,33 +9,11 @@ from PIL import Image, ImageCms
 
 from kit.images import PhotoError, load_image
 from kit.images.decoding import Decoding, orient
+from tests.pictures import file_of, png, smooth
 
 CORNERS = np.array(
     [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]], np.uint8
 )
-
-
-def file_of(image, image_format="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def png(width, height, depth, color_type, rows, *chunks):
-    """Return a PNG written by hand, for kinds that Pillow does not write."""
-
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
-    body = b"".join(chunk(*each) for each in chunks)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def smooth(height=24, width=32):
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([rows * 8, columns * 7, 255 - rows * 4 - columns * 3], axis=-1).astype(np.uint8)
 
 
 # What the first stored row and the first stored column are in the upright picture (CIPA DC-008, tag 274).

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from IPython.core.formatters import PNGFormatter
 from PIL import Image
 
 from kit.images import Decoding, Photo, PhotoError, as_photos, load_image
@@ -229,7 +230,7 @@ def test_one_picture_or_many(path):
     ):
         assert len(as_photos(single)) == 1
     photos = as_photos([path, RAMP, one])
-    assert [photo.name for photo in photos] == ["cat.png", "array", "cat.png"]
+    assert [photo.name for photo in photos] == ["cat.png", "array 1", "cat.png"]
     assert photos[2] is one
     assert [photo.name for photo in as_photos(str(path) for _ in range(2))] == ["cat.png", "cat.png"]
     assert as_photos([]) == ()
@@ -247,10 +248,10 @@ def test_a_mapping_is_no_collection_of_pictures(path):
 
 
 def test_a_notebook_shows_a_small_picture():
-    with Image.open(io.BytesIO(Photo.from_array(np.zeros((30, 2000, 3), np.uint8))._repr_png_())) as shown:
+    with Image.open(io.BytesIO(PNGFormatter()(Photo.from_array(np.zeros((30, 2000, 3), np.uint8))))) as shown:
         assert shown.format == "PNG"
         assert max(shown.size) == 512
-    with Image.open(io.BytesIO(Photo.from_array(RAMP)._repr_png_())) as shown:
+    with Image.open(io.BytesIO(PNGFormatter()(Photo.from_array(RAMP)))) as shown:
         np.testing.assert_array_equal(np.asarray(shown), RAMP)
 
 

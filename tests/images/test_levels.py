@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit.images import Photo
-from kit.images.levels import relevelled, usual_levels
+from kit.images.levels import denoised, relevelled, usual_levels
 
 RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
 
@@ -49,5 +49,15 @@ def test_levels_that_coincide_are_moved_and_what_passes_an_end_is_clipped():
 
 
 def test_no_pictures_are_refused():
-    with pytest.raises(ValueError, match="Expected at least one picture to measure, received none"):
+    with pytest.raises(ValueError, match="Expected at least one picture, received none"):
         usual_levels([])
+
+
+def test_noise_is_taken_out_and_a_plain_picture_stays():
+    plain = np.full((9, 9, 3), 120, np.uint8)
+    speck = plain.copy()
+    speck[4, 4] = 255
+    for pixels in (plain, speck):
+        result = denoised(Photo(pixels, "one"))
+        assert np.array_equal(result.pixels, plain)
+        assert (result.name, result.notes[-1]) == ("one", "noise taken out")

@@ -1,38 +1,12 @@
 """Files that are no usable picture are refused in one line, from the header where that is possible."""
 
-import io
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from kit.images import PhotoError, load_image
 from kit.images.opening import MAX_PIXELS
-
-
-def file_of(image, image_format="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def png(width, height, depth, color_type, rows, *chunks):
-    """Return a PNG written by hand, for kinds that Pillow does not write."""
-
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
-    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
-    body = b"".join(chunk(*each) for each in chunks)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def smooth(height=24, width=32):
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([rows * 8, columns * 7, 255 - rows * 4 - columns * 3], axis=-1).astype(np.uint8)
+from tests.pictures import file_of, png, smooth
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])

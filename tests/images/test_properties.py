@@ -1,7 +1,7 @@
 """Measures of pictures: numbers that can be checked by hand, and what real pictures and Pillow say."""
 
 import io
-from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,17 +9,14 @@ from PIL import Image
 from scipy.fft import dctn
 
 import kit
-from kit.images.properties import (
-    QUANTITIES,
-    Measures,
-    as_row,
+from kit.images import properties
+from kit.images.measuring import (
     block_edges,
     bright_level,
     dark_level,
     grid_zeros,
     jpeg_quality,
     level_range,
-    measure,
     relative_contrast,
 )
 
@@ -28,6 +25,10 @@ PHOTOS = kit.samples.photos("photographs")
 
 def flat(red, green, blue, size=(64, 96)):
     return np.broadcast_to(np.array([red, green, blue], np.uint8), (*size, 3)).copy()
+
+
+def measure(photo):
+    return SimpleNamespace(**properties.measure(photo))
 
 
 def measured(pixels):
@@ -40,9 +41,20 @@ def saved(photo, quality):
     return buffer.getvalue()
 
 
-def test_every_measure_has_a_quantity_in_the_same_order():
-    assert [field.name for field in fields(Measures)] == list(QUANTITIES)
-    assert len(as_row(measure(PHOTOS[0]))) == len(QUANTITIES)
+def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
+    assert list(properties.measure(PHOTOS[0])) == list(properties.QUANTITIES)
+    alone = set(properties.PROPERTIES) - set(properties.QUANTITIES)
+    assert alone == {"bright_level", "dark_level", "range", "block_edges", "colour"}
+
+
+def test_a_sample_without_a_window_is_every_pixel_of_a_large_picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (1100, 1200, 3)).astype(np.uint8)
+    photo = kit.Photo.from_array(pixels)
+    whole = properties.Sample(photo, window=None)
+    assert whole.thin.shape == whole.middle.shape == pixels.shape
+    # sqrt(1100 x 1200) = 1149 is two windows of 512.
+    assert properties.Sample(photo).thin.shape == (550, 600, 3)
+    assert properties.Sample(photo).middle.shape == (512, 512, 3)
 
 
 def test_a_flat_picture_has_its_level_and_nothing_else():
@@ -218,5 +230,7 @@ def test_edges_of_blocks_are_steps_on_the_grid_over_those_beside_it():
 
 
 def test_ratios_count_on_a_logarithmic_scale():
-    np.testing.assert_allclose(QUANTITIES["brightness"].scaled(np.array([8.0, 0.0])), [3, np.log2(1e-3)])
-    np.testing.assert_allclose(QUANTITIES["noise"].scaled(np.array([8.0, 0.0])), [8, 0])
+    np.testing.assert_allclose(
+        properties.QUANTITIES["brightness"].scaled(np.array([8.0, 0.0])), [3, np.log2(1e-3)]
+    )
+    np.testing.assert_allclose(properties.QUANTITIES["noise"].scaled(np.array([8.0, 0.0])), [8, 0])

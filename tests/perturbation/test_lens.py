@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kit import samples
-from kit.perturbation.lens import convolve, defocus_blur, glass_blur, line_kernel, motion_blur, zoom_blur
-from kit.perturbation.pixels import blur
+from kit.perturbation.lens import (
+    blur,
+    convolve,
+    defocus_blur,
+    glass_blur,
+    line_kernel,
+    motion_blur,
+    zoom_blur,
+)
 
 
 @pytest.fixture(scope="module")
-def cat():
-    return samples.photos("photographs")[0].pixels[60:200, 100:280].copy()
+def face(cat):
+    return cat.pixels[60:200, 100:280].copy()
 
 
 def dot(side=41):
@@ -91,9 +97,9 @@ def test_glass_moves_rows_and_columns_by_fields_of_their_own_and_nothing_past_th
     assert across[:, -1].min() > -5 * 4
 
 
-def test_glass_that_moves_nothing_blurs_twice(cat):
+def test_glass_that_moves_nothing_blurs_twice(face):
     # A displacement would round to a pixel beyond five deviations only.
-    np.testing.assert_array_equal(glass_blur(cat, 0.1), blur(blur(cat, 0.1), 0.1))
+    np.testing.assert_array_equal(glass_blur(face, 0.1), blur(blur(face, 0.1), 0.1))
     # 0.55 + 0.22 * deviation, a line through ImageNet-C's pairs, once that is the smaller one.
     grey = np.full((60, 60, 3), 7, np.uint8)
     grey[:, 30:] = 207
@@ -104,8 +110,8 @@ def test_glass_that_moves_nothing_blurs_twice(cat):
 
 
 @pytest.mark.parametrize("function", [defocus_blur, glass_blur, motion_blur, zoom_blur])
-def test_next_to_no_blur_changes_next_to_nothing(cat, function):
-    assert np.abs(function(cat, 0.01).astype(float) - cat).mean() < 0.1
+def test_next_to_no_blur_changes_next_to_nothing(face, function):
+    assert np.abs(function(face, 0.01).astype(float) - face).mean() < 0.1
 
 
 def test_zoom_keeps_the_centre_and_spreads_the_border():
@@ -119,26 +125,26 @@ def test_zoom_keeps_the_centre_and_spreads_the_border():
     assert blurred[:89].max() == 0
 
 
-def test_zoom_is_the_mean_over_evenly_spaced_zooms(cat):
-    plane = cat[..., 0].astype(float)
+def test_zoom_is_the_mean_over_evenly_spaced_zooms(face):
+    plane = face[..., 0].astype(float)
     middle = (np.array(plane.shape) - 1) / 2
     zooms = np.linspace(1, 1.2, 100)
     expected = sum(
         ndimage.affine_transform(plane, np.full(2, 1 / zoom), middle - middle / zoom, order=1, mode="nearest")
         for zoom in zooms
     ) / len(zooms)
-    assert np.abs(zoom_blur(cat, 20.0)[..., 0] - expected).mean() < 0.5
+    assert np.abs(zoom_blur(face, 20.0)[..., 0] - expected).mean() < 0.5
 
 
 @pytest.mark.parametrize("function", [defocus_blur, glass_blur, motion_blur, zoom_blur])
-def test_more_is_blurrier_and_a_small_step_is_small(cat, function):
+def test_more_is_blurrier_and_a_small_step_is_small(face, function):
     def roughness(pixels):
         return np.abs(np.diff(pixels.astype(float), axis=1)).mean()
 
     strengths = [1, 2, 4, 8]
-    results = [roughness(function(cat, float(strength))) for strength in strengths]
+    results = [roughness(function(face, float(strength))) for strength in strengths]
     assert sorted(results, reverse=True) == results
     # A twentieth of a pixel (or of a percent) changes no picture by more than a level on average.
     for strength in strengths:
-        step = function(cat, strength + 0.05).astype(float) - function(cat, float(strength))
+        step = function(face, strength + 0.05).astype(float) - function(face, float(strength))
         assert np.abs(step).mean() < 1

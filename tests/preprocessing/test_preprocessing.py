@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kit.images import Decoding, Photo, load_image
-from kit.preprocessing import ARTICLE, Preprocessing
+from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
@@ -52,25 +52,29 @@ def literal_correct_inference(pixels):
     return literal_training(pixels)
 
 
+TRAINING = Preprocessing(scaling="imagenet", layout="channels_first")
+INCORRECT_INFERENCE = TRAINING.replace(scaling="0..1")
+
+
 @pytest.mark.parametrize(
-    ("name", "literal"),
+    ("value", "literal"),
     [
-        ("training", literal_training),
-        ("inference_incorrect", literal_incorrect_inference),
-        ("inference_correct", literal_correct_inference),
+        (TRAINING, literal_training),
+        (INCORRECT_INFERENCE, literal_incorrect_inference),
+        (TRAINING.replace(), literal_correct_inference),
     ],
+    ids=["training", "incorrect inference", "correct inference"],
 )
-def test_the_three_functions_of_the_article_are_three_values(name, literal):
-    result = ARTICLE[name].apply(PHOTO)
+def test_the_three_functions_of_the_article_are_three_values(value, literal):
+    result = value.apply(PHOTO)
     assert result.shape == (1, 3, 224, 224)
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, literal(PIXELS))
 
 
 def test_the_articles_mistake_is_named_and_its_remedy_is_equal():
-    training = ARTICLE["training"]
-    assert training == ARTICLE["inference_correct"]
-    comparison = training.compare(ARTICLE["inference_incorrect"], PHOTO)
+    assert TRAINING.compare(TRAINING.replace(), PHOTO).equal
+    comparison = TRAINING.compare(INCORRECT_INFERENCE, PHOTO)
     assert comparison.first_step == "scale"
     assert comparison.differences[0].startswith("scaling: imagenet")
     assert comparison.differences[0].endswith("0..1 there")
@@ -210,7 +214,7 @@ def test_scaling_may_be_given_in_every_form():
     assert named.scaling == SCALINGS["imagenet"]
 
 
-@pytest.mark.parametrize("value", [FANCY, Preprocessing(), *ARTICLE.values()])
+@pytest.mark.parametrize("value", [FANCY, Preprocessing(), TRAINING, INCORRECT_INFERENCE])
 def test_its_repr_can_be_run(value):
     names = {"Preprocessing": Preprocessing, "Scaling": Scaling, "Decoding": Decoding}
     assert eval(repr(value), names) == value  # noqa: S307  that is the point

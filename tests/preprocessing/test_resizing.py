@@ -5,13 +5,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from kit.preprocessing.resizing import FILTERS, FITS, resize
+from tests.pictures import picture
 
 PILLOW = [name for name in FILTERS if not name.startswith("tf_")]
 SIZES = [((150, 200), (64, 64)), ((37, 53), (90, 101)), ((301, 99), (57, 31)), ((480, 640), (224, 224))]
-
-
-def picture(size, channels=3):
-    return np.random.default_rng(0).integers(0, 256, (*size, channels), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("source", "target"), SIZES)

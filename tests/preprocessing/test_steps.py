@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit.preprocessing.steps import LAYOUTS, arrange, arrange_back, cast_uint8, invert, order_channels, shrink
+from kit.preprocessing.steps import (
+    CHANNELS,
+    LAYOUTS,
+    arrange,
+    arrange_back,
+    cast_uint8,
+    invert,
+    order_channels,
+    shrink,
+)
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -55,3 +64,12 @@ def test_every_layout_can_be_undone_and_is_contiguous(layout):
     arranged = arrange(PICTURE, layout)
     assert arranged.flags.c_contiguous
     np.testing.assert_array_equal(arrange_back(arranged, layout), PICTURE)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_many_pictures_at_once_come_out_as_one_by_one(channels, layout):
+    many = np.stack([PICTURE, PICTURE[::-1], 255 - PICTURE])
+    together = arrange(order_channels(many, channels), layout)
+    np.testing.assert_array_equal(together, [arrange(order_channels(one, channels), layout) for one in many])
+    np.testing.assert_array_equal(arrange_back(together, layout), order_channels(many, channels))

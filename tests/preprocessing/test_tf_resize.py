@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kit.preprocessing.resizing import resize
+from tests.pictures import picture
 
 SIZES = [
     ((150, 200), (64, 64)),
@@ -19,10 +20,6 @@ def tensorflow():
     import tensorflow  # noqa: ICN001, PLC0415  only the tests of this file need it
 
     return tensorflow
-
-
-def picture(size):
-    return np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("source", "target"), [*SIZES, ((512, 512), (224, 224))])

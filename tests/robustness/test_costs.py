@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from kit import samples
 from kit.preprocessing.faults import CATALOGUE
 from kit.robustness.costs import cost_table, fault_costs
 
@@ -11,13 +10,8 @@ CHOSEN = [CATALOGUE[name] for name in ("channels_swapped", "missing_scaling", "m
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return samples.photos("imagenet")[:8], samples.labels("imagenet")[:8]
+def pictures(photos, labels):
+    return photos[:8], labels[:8]
 
 
 @pytest.fixture(scope="module")
@@ -59,5 +53,5 @@ def test_the_table_has_a_line_for_each_and_whole_percentages(costs):
 
 def test_labels_that_do_not_fit_are_refused(classifier, pictures):
     photos, labels = pictures
-    with pytest.raises(ValueError, match="Expected 8 labels, one for each photograph, received 7"):
+    with pytest.raises(ValueError, match="Expected 8 labels, one for each picture, received 7"):
         fault_costs(classifier, photos, labels[:7])

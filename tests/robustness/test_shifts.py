@@ -12,9 +12,9 @@ from scipy.stats import bootstrap, mannwhitneyu, norm
 import kit
 from kit.classifier import archive
 from kit.classifier.bundle.input_statistics import KEPT, InputStatistics, measured_rows
-from kit.images.properties import QUANTITIES, as_row, measure
+from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, scaled_rows
-from kit.robustness.shifts import Difference, Explanation, Finding, Shift, findings, gathering
+from kit.robustness.shifts import Difference, Explanation, QuantityShift, Shift, findings, gathering
 from kit.robustness.shifts.impact import Response, layer_distance, respond
 from kit.robustness.shifts.nearest import nearest_two
 from kit.robustness.shifts.responses import POINTS, Path, paths, together
@@ -253,7 +253,7 @@ def test_too_few_pictures_cannot_tell():
 def test_test_and_effect_size_are_those_of_scipy_and_of_counting():
     ours, theirs = (
         STATISTICS.rows,
-        np.array([as_row(measure(photo)) for photo in altered(60, brightness=0.8)]),
+        np.array([list(measure(photo).values()) for photo in altered(60, brightness=0.8)]),
     )
     column = list(QUANTITIES).index("brightness")
     item = QUANTITIES["brightness"]
@@ -435,16 +435,14 @@ def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
 def test_statistics_travel_in_the_file(tmp_path):
     CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:22])
     loaded = kit.Classifier.load(tmp_path / "carrying.keras")
-    data = loaded.carried(archive.STATISTICS)
+    data = loaded.reference.members()[archive.PROPERTIES]
     assert len(data) < 30_000
-    np.testing.assert_array_equal(
-        InputStatistics.from_bytes(data).rows, InputStatistics.of(TRAINING[:22]).rows
-    )
+    np.testing.assert_array_equal(loaded.reference.properties.rows, InputStatistics.of(TRAINING[:22]).rows)
     shift = kit.shift(loaded, altered(noise=12))
     assert first(shift) == "noise"
     assert shift.shifted[0].response is not None
     loaded.save(tmp_path / "again.keras")
-    assert kit.Classifier.load(tmp_path / "again.keras").carried(archive.STATISTICS) == data
+    assert kit.Classifier.load(tmp_path / "again.keras").reference.members()[archive.PROPERTIES] == data
 
 
 def test_a_classifier_without_statistics_says_what_to_do():
@@ -510,7 +508,7 @@ def test_of_many_photos_some_are_measured_at_random_and_keep_their_place(monkeyp
     assert shift.notes == ("30 of 60 photos were measured, chosen at random",)
     few = kit.shift(STATISTICS, [b"no picture", *CLOTHES[:5]])
     assert few.notes == ("fewer than 20 photos: nothing can be told from so few",)
-    assert few.unreadable[0][0] == "number 1"
+    assert few.unreadable[0][0] == "bytes 0"
 
 
 def test_an_interruption_keeps_what_was_measured(monkeypatch):
@@ -520,7 +518,7 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
         seen.append(photos)
         if len(seen) > 30:
             raise KeyboardInterrupt
-        return np.array([as_row(measure(photo)) for photo in photos])
+        return np.array([list(measure(photo).values()) for photo in photos])
 
     monkeypatch.setattr(gathering, "measured_rows", stopping)
     gathered = gathering.gather(CLOTHES[:50])
@@ -534,22 +532,22 @@ def test_a_report_by_hand():
     darker = Response("darker", "training", (1, 0.5), (0.0, 0.25), None, 32)
     back = Response("noisy", "undone", (0, 8), (0.0, 0.02), (0.4, 0.9), 60)
     findings = (
-        Finding(
+        QuantityShift(
             "brightness",
             "shifted",
             Difference("brightness", 128, 64, -0.8, -0.9, -0.7, 0.0004),
             explained("darker", 0.5),
             darker,
         ),
-        Finding(
+        QuantityShift(
             "noise",
             "shifted",
             Difference("noise", 9, 1, -0.5, -0.6, -0.3, 0.002),
             explained("noisy", 8, opposite=True),
             back,
         ),
-        Finding("saturation", "follows", Difference("saturation", 0.1, 0.2, 0.3, 0.2, 0.4, 0.009)),
-        Finding("tint", "cannot_tell", Difference("tint", 1, np.nan, *[np.nan] * 4)),
+        QuantityShift("saturation", "follows", Difference("saturation", 0.1, 0.2, 0.3, 0.2, 0.4, 0.009)),
+        QuantityShift("tint", "cannot_tell", Difference("tint", 1, np.nan, *[np.nan] * 4)),
     )
     names = tuple((f"{name}.png", "why") for name in ("<a>", "b", "c", "d", "e"))
     shift = Shift(findings, 256, 60, (0.97, 0.95, 0.99), (4.0, 0.5), names, ("<note>",), darker)

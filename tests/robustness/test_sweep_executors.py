@@ -17,11 +17,6 @@ GRID = {"brightness": np.linspace(0.4, 2, 5), "noise": np.linspace(0, 50, 30)}  
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     """Clothes as a file, as its contents, as a photo; and a file that is none."""
     folder = tmp_path_factory.mktemp("clothes")

@@ -17,15 +17,16 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.images import Decoding
+from kit.images import Decoding, Picture
 from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness import Flip, Sweep, flip
 from kit.robustness.sweeps import executor as sweep_running
 from kit.robustness.sweeps import storage as sweep_file
 from kit.robustness.sweeps import work as sweep_work
-from kit.robustness.sweeps.plan import as_pictures
-from kit.robustness.sweeps.running import Flip, Sweep, flip
-from kit.robustness.sweeps.storage import Journal
-from kit.robustness.sweeps.work import Bracket, FlipsTask, Shared
+from kit.robustness.sweeps.bisection import Bracket, FlipsTask, narrowed
+from kit.robustness.sweeps.journal import Journal
+from kit.robustness.sweeps.plan import held
+from kit.robustness.sweeps.work import Shared
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -37,28 +38,13 @@ def swept(*arguments, **settings):
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def clothes():
-    return samples.classifier("fashion_mnist")
-
-
-@pytest.fixture(scope="module")
-def photos():
-    return samples.photos("imagenet")[:3]
-
-
-@pytest.fixture(scope="module")
-def labels():
-    return samples.labels("imagenet")[:3]
+def clothes(fashion):
+    return fashion
 
 
 @pytest.fixture(scope="module")
 def grid(classifier, photos, labels):
-    return swept(classifier, photos, {"brightness": BRIGHTNESS, "noise": NOISE}, labels=labels)
+    return swept(classifier, photos[:3], {"brightness": BRIGHTNESS, "noise": NOISE}, labels=labels[:3])
 
 
 @pytest.fixture(scope="module")
@@ -297,16 +283,9 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     assert repr(result).endswith("2 rows without an answer)")
 
 
-def test_a_folder_is_its_files_with_the_endings_of_pictures_in_either_case(tmp_path):
-    for name in ("b.PNG", "a.jpeg", "c.txt"):
-        (tmp_path / name).write_bytes(b"anything")
-    (tmp_path / "d.png").mkdir()
-    assert as_pictures(tmp_path) == (str(tmp_path / "a.jpeg"), str(tmp_path / "b.PNG"))
-
-
 def test_a_path_is_the_same_file_for_workers_in_another_folder(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    assert as_pictures("00.png") == as_pictures([Path("00.png")]) == (str(folder / "00.png"),)
+    assert held("00.png") == held([Path("00.png")]) == (("00.png", str(folder / "00.png")),)
 
 
 def test_an_array_of_pictures_is_several(clothes):
@@ -345,7 +324,7 @@ def test_a_missing_file_and_broken_bytes_are_rows_with_their_error(clothes, fold
     assert "none.png" in result.errors[0]
     assert "does not exist" in result.errors[0]
     assert result.errors[1].startswith("Expected")
-    assert result.photos == ("none.png", "picture 1", "00.png")
+    assert result.photos == ("none.png", "bytes 1", "00.png")
     assert list(result.errors) == [0, 1]
 
 
@@ -361,13 +340,13 @@ def test_a_picture_is_decoded_once_for_all_its_perturbations(clothes, tmp_path, 
     for path in paths:
         Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path)
     opened = []
-    original = sweep_work.load_image
+    original = Picture.open
 
-    def watched(source, **settings):
-        opened.append(Path(source).name)
-        return original(source, **settings)
+    def watched(picture, decoding):
+        opened.append(picture.name)
+        return original(picture, decoding)
 
-    monkeypatch.setattr(sweep_work, "load_image", watched)
+    monkeypatch.setattr(Picture, "open", watched)
     values = np.linspace(0.5, 1.5, 250)  # three blocks
     swept(clothes, paths, {"brightness": values}, flips=False)
     assert opened == ["first.png", "second.png"]
@@ -443,9 +422,9 @@ def test_flip_says_why_a_picture_has_no_answer(clothes):
 
 
 def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):
-    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5)
-    task = FlipsTask(Shared(clothes), str(tmp_path / "gone.png"), (bracket,), (0.01,))
-    assert sweep_work.flips(task) == (bracket,)
+    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5, 0.01)
+    task = FlipsTask(Shared(clothes), Picture("gone.png", str(tmp_path / "gone.png")), (bracket,))
+    assert narrowed(task) == (bracket,)
 
 
 def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes):
@@ -459,7 +438,10 @@ def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes
 
 def test_a_grid_has_the_first_flip_on_either_side_of_each_axis(classifier, photos, labels):
     result = swept(
-        classifier, photos, {"brightness": (0.2, 0.6, 1.1, 1.5, 2), "noise": (40, 1, 20)}, labels=labels
+        classifier,
+        photos[:3],
+        {"brightness": (0.2, 0.6, 1.1, 1.5, 2), "noise": (40, 1, 20)},
+        labels=labels[:3],
     )
     assert result.flips
     for each in result.flips:
@@ -673,7 +655,7 @@ def test_another_sweep_is_refused_and_its_file_left_alone(clothes, folder, tmp_p
     if "scaling" in change:
         other = other.using(other.preprocessing.replace(scaling=change["scaling"]))
     if "names" in change:
-        other = other._with(class_names=tuple(reversed(other.class_names)))
+        other = kit.Classifier.load(other.source.path, class_names=other.class_names[::-1])
     photos = [folder / "00.png"] * 12 if "photo" in change else folder
     with pytest.raises(ValueError, match=rf"received one with other {what}; give another path"):
         swept(
@@ -826,12 +808,12 @@ def test_labels_that_do_not_fit_are_refused(clothes, labels, error, message):
         swept(clothes, samples.photos("fashion_mnist")[:2], Perturbation(), labels=labels)
 
 
-def test_no_pictures_and_an_unknown_preprocessing_are_refused(clothes, tmp_path):
+def test_no_pictures_and_an_unknown_preprocessing_are_refused(clothes, plain_file, tmp_path):
     with pytest.raises(ValueError, match="Expected at least one picture, received none"):
         swept(clothes, [], Perturbation())
     with pytest.raises(ValueError, match="Expected a folder with pictures"):
         swept(clothes, tmp_path, Perturbation())
-    unknown = clothes._with(preprocessing=None)
+    unknown = kit.Classifier.load(plain_file)
     with pytest.raises(ValueError, match=r"Expected a classifier with a known preprocessing.*using"):
         swept(unknown, samples.photos("fashion_mnist")[0], Perturbation())
 

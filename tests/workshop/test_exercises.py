@@ -16,16 +16,6 @@ from kit.workshop.exercises import (
 )
 
 
-@pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("efficientnet_lite0")
-
-
-@pytest.fixture(scope="module")
-def cat():
-    return next(photo for photo in samples.photos("imagenet") if photo.name == "cat.jpg")
-
-
 def answers(classifier, photo):
     """Class index at each brightness of 0.1, 0.2 … 1."""
     factors = [k / 10 for k in range(1, 11)]

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
+from kit._arrays import Float32
 
 _IDENTIFIER = b"TFL3"
 """What a file in the ``.tflite`` format is marked by."""
 
 
 @dataclass(frozen=True, eq=False)
-class Inside:
+class IntermediateOutputs:
     """Rows that the compiled form of `reveal` puts out, in parts.
 
     Attributes
@@ -40,7 +40,7 @@ class Inside:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Inner:
+class IntermediateLayers:
     """A compiled network that puts out more than its answer.
 
     Attributes
@@ -62,12 +62,12 @@ class Inner:
     has_logits: bool
     widths: tuple[int, ...]
 
-    def parts(self, rows: Float32) -> Inside:
+    def parts(self, rows: Float32) -> IntermediateOutputs:
         """Take rows (N, values) of the compiled form apart."""
         count = self.output_count
         start = 2 * count if self.has_logits else count
         total = sum(self.widths)
-        return Inside(
+        return IntermediateOutputs(
             rows[:, :count],
             rows[:, count:start] if self.has_logits else None,
             rows[:, start : start + total],
@@ -76,10 +76,11 @@ class Inner:
         )
 
     def __repr__(self) -> str:
-        return f"Inner({self.output_count} outputs, logits={self.has_logits}, widths={self.widths})"
+        count, logits = self.output_count, self.has_logits
+        return f"IntermediateLayers({count} outputs, logits={logits}, widths={self.widths})"
 
 
-def reveal(compiled: bytes) -> Inner | None:
+def reveal(compiled: bytes) -> IntermediateLayers | None:
     """Give a compiled network more outputs.
 
     Parameters
@@ -89,7 +90,7 @@ def reveal(compiled: bytes) -> Inner | None:
 
     Returns
     -------
-    Inner
+    IntermediateLayers
         None where the file is not understood, or ``ai-edge-litert``, which describes the format, is missing.
     """
     try:
@@ -104,7 +105,7 @@ def reveal(compiled: bytes) -> Inner | None:
         has_logits, widths = graph.extend()
         builder = schema.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), _IDENTIFIER)
-        return Inner(bytes(builder.Output()), graph.output_count, has_logits, widths)
+        return IntermediateLayers(bytes(builder.Output()), graph.output_count, has_logits, widths)
     # Bytes that only look like the format fail wherever they are read first.
     except (IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, struct.error):
         return None

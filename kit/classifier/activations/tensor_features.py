@@ -5,9 +5,8 @@ on its side. These features do, and they need no network.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Vector = npt.NDArray[np.float64]
+from kit._arrays import Float32, Float64, Indices
 
 GRID = 4
 """Cells to a side. Fewer tell less on pictures of digits and clothes; 8 are too many for 50 pictures."""
@@ -16,7 +15,7 @@ _LEAST_COLOUR = 1e-4
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-def tensor_features(tensors: npt.NDArray[np.float32]) -> Vector:
+def tensor_features(tensors: Float32) -> Float64:
     """Return the features of each tensor.
 
     Parameters
@@ -49,6 +48,6 @@ def tensor_features(tensors: npt.NDArray[np.float32]) -> Vector:
     return np.concatenate([cells, np.log(np.stack(colours, axis=1) + _LEAST_COLOUR) / 2], axis=1)
 
 
-def _starts(side: int) -> npt.NDArray[np.intp]:
+def _starts(side: int) -> Indices:
     cells = min(GRID, side)
     return np.arange(cells) * side // cells

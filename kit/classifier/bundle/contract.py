@@ -1,15 +1,14 @@
-"""What the kit writes into a ``.keras`` file about a classifier: the contract, and the members beside it."""
+"""What is written in a ``.keras`` file about a classifier, and what is unusual about it, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from kit.classifier import archive
-from kit.classifier.activations.first_layers import Taps
 from kit.classifier.archive import Archive
-from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.classifier.runtime.compiled import Compiled
-from kit.images import Photo
 from kit.preprocessing import Preprocessing
+
+_SHOWN = 3
 
 
 def contract_of(
@@ -41,31 +40,6 @@ def contract_of(
     }
 
 
-def members_of(
-    compiled: Compiled, carried: Mapping[str, bytes], training: Sequence[Photo], taps: Taps | None
-) -> dict[str, bytes]:
-    """Return the members of a classifier's file by name.
-
-    Parameters
-    ----------
-    compiled
-        Its compiled form, if there is one, becomes a member.
-    carried
-        Members of other modules, by names of `kit.classifier.archive.CARRIED`.
-    training
-        Training pictures; their measures take the place of carried ones. May be empty.
-    taps
-        None for a network that has none.
-    """
-    members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
-    members |= carried
-    if training:
-        members[archive.STATISTICS] = InputStatistics.of(training).to_bytes()
-    if taps is not None:
-        members[archive.TAPS] = taps.to_bytes()
-    return members
-
-
 def preprocessing_in(opened: Archive) -> Preprocessing | None:
     """Return the preprocessing that a file states; None where it states none.
 
@@ -81,3 +55,37 @@ def preprocessing_in(opened: Archive) -> Preprocessing | None:
         return Preprocessing.from_dict(stated)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected a preprocessing in {opened.path.name!r}: {error}") from error
+
+
+def remarks(
+    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str], *, runs: bool
+) -> tuple[str, ...]:
+    """Return remarks on a classifier; none on an ordinary one.
+
+    Parameters
+    ----------
+    compiled
+        What is known of its network.
+    preprocessing
+        The one in use, if one is known.
+    class_names
+        In the order of the outputs.
+    runs
+        Whether the compiled form runs on this machine.
+    """
+    found = []
+    if compiled.data is None:
+        found.append(f"falls back to Keras because {compiled.reason}")
+    elif not runs:
+        found.append("falls back to Keras because ai-edge-litert is not installed")
+    if preprocessing is None:
+        found.append("preprocessing unknown: nothing says how the training pictures were prepared")
+    repeated = [name for name, count in Counter(class_names).items() if count > 1]
+    if repeated:
+        more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
+        found.append(f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}")
+    if compiled.head == "sigmoid" and compiled.output_count > 1:
+        found.append("one sigmoid for each class: the outputs are divided by their sum")
+    if compiled.head == "softmax" and compiled.output_count == 1:
+        found.append("a softmax over one output is always 1; train with one sigmoid or two outputs")
+    return tuple(found)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.images import Photo
-from kit.images.properties import QUANTITIES, as_row, measure
+from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, middle, responses
-
-Vector = npt.NDArray[np.float64]
 
 KEPT = 256
 """Pictures whose measures are kept; of more, as many at random."""
@@ -34,7 +32,7 @@ class InputStatistics:
     Attributes
     ----------
     rows
-        float64 (pictures, quantities): `Measures` in the order of `QUANTITIES`; NaN
+        float64 (pictures, quantities): measures in the order of `QUANTITIES`; NaN
         where there was nothing to measure. `KEPT` pictures at most. Read-only.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the
@@ -43,8 +41,8 @@ class InputStatistics:
         Pictures that there were.
     """
 
-    rows: Vector
-    response: Vector
+    rows: Float64
+    response: Float64
     count: int
 
     def __post_init__(self) -> None:
@@ -104,19 +102,19 @@ class InputStatistics:
         return f"InputStatistics({len(self.rows)} of {self.count} pictures, {len(QUANTITIES)} quantities)"
 
 
-def measured_rows(photos: Sequence[Photo]) -> Vector:
+def measured_rows(photos: Sequence[Photo]) -> Float64:
     """Measure pictures: float64 (pictures, quantities), rounded as `InputStatistics` keeps them."""
-    return _rounded([as_row(measure(photo)) for photo in photos]).reshape(-1, len(QUANTITIES))
+    return _rounded([tuple(measure(photo).values()) for photo in photos]).reshape(-1, len(QUANTITIES))
 
 
-def measured_responses(photos: Sequence[Photo]) -> Vector:
+def measured_responses(photos: Sequence[Photo]) -> Float64:
     """Measure how the first `TRIED` pictures respond to alterations, as `InputStatistics` keeps it."""
     middles = [middle(photo) for photo in photos[: TRIED[1]]]
     pixels = np.cumsum([photo.pixels[..., 0].size for photo in middles])
     return _rounded(responses(middles[: max(TRIED[0], int((pixels <= _TRIED_PIXELS).sum()))]))
 
 
-def _rounded(values: Any) -> Vector:
+def _rounded(values: Any) -> Float64:
     """Round to `_DIGITS` significant digits, as they are kept, so that a file changes nothing."""
     table = np.asarray(values, np.float64)
     flat = [float(f"{value:.{_DIGITS}g}") for value in table.reshape(-1)]
@@ -134,7 +132,7 @@ def _check(key: str, same: bool) -> None:
         raise ValueError(f"other {key}")
 
 
-def _plain(table: Vector) -> Any:
+def _plain(table: Float64) -> Any:
     """Return nested lists for JSON, which knows no NaN."""
     values = table.astype(object)
     values[np.isnan(table)] = None

@@ -1,20 +1,27 @@
-"""From a ``.keras`` file to a running engine and its taps, by the shortest way that can be trusted.
+"""From a ``.keras`` file to a running engine and its first layers, by the shortest way that can be trusted.
 
-What is compiled in the file comes first, then what is in the user's cache folder, then TensorFlow.
+What is compiled in the file comes first, then what is in the user's cache folder under the digest of the
+weights, then TensorFlow. Nothing depends on that folder: an entry that is missing, damaged or for other
+weights is made anew, and a folder that cannot be written to is left alone.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from kit.classifier import archive
-from kit.classifier.activations.first_layers import Taps, tap
+from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
-from kit.classifier.bundle import cache
+from kit.classifier.archive.layout import FORMAT
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import LiteEngine, Shape
 
-_NO_TAPS = b""
-"""Kept in the cache for a network that cannot be tapped."""
+CACHED = 50
+"""Networks that are kept in the cache folder; the oldest make room."""
+
+_NO_LAYERS = b""
+"""Kept in the cache for a network whose first layers cannot be read."""
 
 
 def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ...]]:
@@ -54,7 +61,7 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
             flaw = "belongs to other weights"
         notes = (f"the compiled form in the file {flaw}, so the network was compiled anew",)
     shared = not _has_custom_layers(opened.config())
-    kept = cache.get(opened.digest) if shared else None
+    kept = cached(opened.digest) if shared else None
     running = None if kept is None else _running(kept)
     if kept is not None and running is not None:
         return kept, *running, notes
@@ -62,21 +69,21 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
 
     fresh = conversion.convert(opened.path)
     if shared:
-        cache.put(opened.digest, fresh)
+        cache(opened.digest, fresh)
     return fresh, *(_running(fresh) or (None,)), notes
 
 
-def restore_taps(
+def restore_first_layers(
     opened: Archive | None, model: Callable[[], Any], shape: Shape, size: tuple[int, int] | None
-) -> Taps | None:
-    """Find the taps of a network.
+) -> FirstLayers | None:
+    """Find the statistics of a network's first layers.
 
     Parameters
     ----------
     opened
         The file that the network came from; None for one that was made in memory.
     model
-        Gives the Keras model; called only if the taps have to be made.
+        Gives the Keras model; called only if they have to be made, which imports TensorFlow.
     shape
         (H, W, C) of the network's input; ``None`` for a side that it leaves open.
     size
@@ -84,22 +91,24 @@ def restore_taps(
 
     Returns
     -------
-    Taps
+    FirstLayers
         None where the network has none to read.
     """
-    stored = None if opened is None else _readable(opened.member(archive.TAPS))
-    if stored is not None:
+    stored = None if opened is None else _readable(opened.member(archive.FIRST_LAYERS))
+    if stored is not None and (None not in shape or stored.input_shape[:2] == size):
         return stored
-    if opened is None or None in shape:
-        # The cache goes by the weights, and these taps belong to a size as well.
-        return tap(model(), size)
-    kept = cache.member(opened.digest, archive.TAPS)
-    if kept == _NO_TAPS:
+    # The cache goes by the weights, and these first layers belong to a size as well.
+    digest = None if opened is None or None in shape else opened.digest
+    kept = None if digest is None else _cached_first_layers(digest)
+    if kept == _NO_LAYERS:
         return None
     found = _readable(kept)
     if found is None:
-        found = tap(model(), size)
-        cache.put_member(opened.digest, archive.TAPS, _NO_TAPS if found is None else found.to_bytes())
+        from kit.classifier.activations.from_keras import first_layers_of  # noqa: PLC0415 (heavy)
+
+        found = first_layers_of(model(), size)
+        if digest is not None:
+            _cache_first_layers(digest, _NO_LAYERS if found is None else found.to_bytes())
     return found
 
 
@@ -118,9 +127,65 @@ def unchanged(opened: Archive) -> Archive:
     return opened
 
 
-def _readable(data: bytes | None) -> Taps | None:
+def cache_folder() -> Path:
+    """Return the cache folder, which need not exist."""
+    from platformdirs import user_cache_path  # noqa: PLC0415 (only networks from elsewhere need it)
+
+    return user_cache_path("classifier-investigation-kit", appauthor=False) / f"compiled-{FORMAT}"
+
+
+def cached(digest: str) -> Compiled | None:
+    """Return what `cache` kept for these weights, or ``None``."""
+    entry = _entry(digest)
+    if entry is None or entry.contract is None:
+        return None
     try:
-        return None if data is None else Taps.from_bytes(data)
+        found = Compiled.from_contract(entry.contract, entry.member(archive.COMPILED))
+    except ValueError:
+        return None
+    return None if found.data is None and found.reason is None else found
+
+
+def cache(digest: str, compiled: Compiled) -> None:
+    """Keep what is known of a network, if the folder can be written to."""
+    contract = {"name": "", "class_names": [], "preprocessing": None, **compiled.to_contract()}
+    members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
+    with suppress(OSError):
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        archive.write_members(_place(digest), digest, contract, members)
+        oldest_first = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
+        for entry in oldest_first[:-CACHED]:
+            entry.unlink()
+
+
+def _place(digest: str) -> Path:
+    return cache_folder() / f"{digest}.zip"
+
+
+def _entry(digest: str) -> Archive | None:
+    return archive.read_members(_place(digest), digest)
+
+
+def _cached_first_layers(digest: str) -> bytes | None:
+    entry = _entry(digest)
+    return None if entry is None else entry.member(archive.FIRST_LAYERS)
+
+
+def _cache_first_layers(digest: str, data: bytes) -> None:
+    """Add to what is kept for these weights, if anything is and the folder can be written to."""
+    entry = _entry(digest)
+    if entry is None or entry.contract is None:
+        return
+    compiled = entry.member(archive.COMPILED)
+    members = {} if compiled is None else {archive.COMPILED: compiled}
+    with suppress(OSError):
+        archive.write_members(_place(digest), digest, entry.contract, {**members, archive.FIRST_LAYERS: data})
+
+
+def _readable(data: bytes | None) -> FirstLayers | None:
+    try:
+        return None if data is None else FirstLayers.from_bytes(data)
     except ValueError:
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kit.classifier.runtime.engine import LiteEngine, Shape
+from kit.classifier.runtime.engine import LiteEngine, Shape, sides
 from kit.classifier.runtime.heads import HEADS
 
 
@@ -92,8 +92,8 @@ class Compiled:
         )
 
     def __repr__(self) -> str:
-        sides = "x".join("?" if side is None else str(side) for side in self.input_shape)
-        return f"Compiled({sides} -> {self.output_count} {self.head}, {self.reason or 'LiteRT'})"
+        shape = sides(self.input_shape)
+        return f"Compiled({shape} -> {self.output_count} {self.head}, {self.reason or 'LiteRT'})"
 
 
 def _shown(value: object) -> str:

@@ -1,17 +1,16 @@
 """Holding two engines of one network against each other, on inputs that are always the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Pixels
+from kit._reporting import Result
 from kit.classifier.runtime.engine import Engine, Shape
 from kit.classifier.runtime.heads import probabilities
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
@@ -21,7 +20,7 @@ OPEN_SIDE = 96
 
 
 @dataclass(frozen=True, repr=False)
-class Verification:
+class Verification(Result):
     """Result of holding the compiled form of a network against Keras.
 
     Parameters
@@ -42,28 +41,6 @@ class Verification:
         # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
         verdict = "agrees with" if self.agrees else "differs from"
         return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
-
-
-def verify(
-    reference: Engine,
-    compiled: Engine,
-    head: str,
-    trials: Iterable[Float32],
-    photos: Sequence[Float32] = (),
-) -> Verification:
-    """Hold a compiled network against Keras on trial inputs and on photos.
-
-    Parameters
-    ----------
-    reference, compiled, head
-        As for `largest_difference`.
-    trials
-        What `trial_tensors` gives.
-    photos
-        Prepared photos, float32 (1, H, W, C) each.
-    """
-    difference = largest_difference(reference, compiled, head, (*trials, *photos))
-    return Verification(difference, len(photos), difference <= TOLERANCE)
 
 
 def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
@@ -123,7 +100,7 @@ def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> t
     return noise * np.float32(high - low) + np.float32(low), tensors
 
 
-def _scenes(random: np.random.Generator) -> list[npt.NDArray[np.uint8]]:
+def _scenes(random: np.random.Generator) -> list[Pixels]:
     """Three pictures, uint8 (192, 256, 3), with the smooth areas, edges and grain of photographs."""
     down, across = np.mgrid[0 : 1 : 192 * 1j, 0 : 1 : 256 * 1j][..., None]
     scenes = []
@@ -137,7 +114,7 @@ def _scenes(random: np.random.Generator) -> list[npt.NDArray[np.uint8]]:
     return scenes
 
 
-def _fitted(picture: npt.NDArray[np.uint8], side: int, shape: tuple[int, int, int]) -> Float32:
+def _fitted(picture: Pixels, side: int, shape: tuple[int, int, int]) -> Float32:
     """Repeat a picture to the side and cut it to the shape, channels last or first, without resampling."""
     repeats = (-(-side // picture.shape[0]), -(-side // picture.shape[1]), 1)
     large = np.tile(picture, repeats).astype(np.float32)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from kit._arrays import Float32
 
 HEADS = ("softmax", "logits", "sigmoid", "binary_logit", "log_softmax")
 """What the last layer puts out: probabilities, logits, a probability a class, one logit, logarithms."""
@@ -37,7 +38,7 @@ def head_of(config: Mapping[str, Any]) -> str | None:
     return activation if activation in HEADS else None
 
 
-def measured_head(outputs: npt.NDArray[np.float32]) -> str:
+def measured_head(outputs: Float32) -> str:
     """Judge by its values what the last layer puts out, for networks whose architecture does not tell.
 
     Parameters
@@ -55,7 +56,7 @@ def measured_head(outputs: npt.NDArray[np.float32]) -> str:
     return "logits"
 
 
-def probabilities(outputs: npt.NDArray[np.float32], head: str) -> npt.NDArray[np.float32]:
+def probabilities(outputs: Float32, head: str) -> Float32:
     """Softmax probabilities from what the last layer puts out.
 
     Parameters
@@ -82,7 +83,7 @@ def probabilities(outputs: npt.NDArray[np.float32], head: str) -> npt.NDArray[np
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 
-def tempered(rows: npt.NDArray[np.float32], temperature: float) -> npt.NDArray[np.float32]:
+def tempered(rows: Float32, temperature: float) -> Float32:
     """Divide the logits behind softmax probabilities by a temperature (Guo et al. 2017, arXiv 1706.04599).
 
     The logits are known up to a constant for each row, which a softmax does not see: the logarithms.
@@ -116,6 +117,6 @@ def _name(layer: Mapping[str, Any]) -> object:
     return layer.get("name") or layer.get("config", {}).get("name")
 
 
-def _sigmoid(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _sigmoid(values: Float32) -> Float32:
     # In the form that cannot overflow.
     return np.asarray((1 + np.tanh(values / 2)) / 2, np.float32)

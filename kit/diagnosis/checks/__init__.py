@@ -1,13 +1,12 @@
 """All checks that need no search, in one call: graph, head, tensor, file, chance, class order and weights."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from kit.classifier import Classifier
-from kit.diagnosis.checks.architecture import Array, layers_of, weights_in
+from kit.classifier.trial import Truth
+from kit.diagnosis.checks.architecture import architecture_and_weights, layers_of
 from kit.diagnosis.checks.class_order import check_class_order
 from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
 from kit.diagnosis.checks.files import check_files
@@ -15,7 +14,7 @@ from kit.diagnosis.checks.head import check_head
 from kit.diagnosis.checks.preprocessing_layers import check_crop_inside, check_graph, read_inside
 from kit.diagnosis.checks.tensor import check_tensors
 from kit.diagnosis.checks.weights import check_weights
-from kit.diagnosis.finding import Finding
+from kit.diagnosis.finding import Finding, ranked
 from kit.images import Photo
 
 _PICTURES = 16
@@ -23,7 +22,7 @@ _PICTURES = 16
 
 
 def certain_checks(
-    classifier: Classifier, photos: Sequence[Photo], labels: Sequence[int | None] | None = None
+    classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()
 ) -> tuple[Finding, ...]:
     """Run every certain check.
 
@@ -34,7 +33,7 @@ def certain_checks(
     photos
         At least one.
     labels
-        Index of the right class of each, None where it is not known.
+        Index of the right class of each, None where it is not known; empty where none is.
 
     Returns
     -------
@@ -52,7 +51,7 @@ def certain_checks(
         missing = "a picture" if used is not None else "a classifier with a known preprocessing"
         raise ValueError(f"Expected {missing}, received none; there is nothing to check")
     few = tuple(photos[:_PICTURES])
-    config, weights = _read(classifier)
+    config, weights = architecture_and_weights(classifier)
     layers = layers_of(config)
     inside = read_inside(layers, weights)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
@@ -67,33 +66,7 @@ def certain_checks(
         *check_weights(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
     ]
-    if labels is not None:
+    if labels:
         answers = classifier.probabilities(photos)
         found.append(check_class_order(answers, labels, classifier.class_names))
-    rank = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
-    return tuple(
-        sorted(
-            (finding for finding in found if finding is not None), key=lambda finding: rank[finding.verdict]
-        )
-    )
-
-
-def _read(classifier: Classifier) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
-    """Return architecture and weights: from the file without TensorFlow, or from the model in memory."""
-    opened = classifier.source
-    if opened is not None:
-        return opened.config(), weights_in(opened.path)
-    model = classifier.model
-    kept = {layer.name: tuple(layer.get_weights()) for layer in _flat(model)}
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None:
-        kept["optimizer"] = (np.asarray(optimizer.iterations),)
-    return json.loads(model.to_json()), kept
-
-
-def _flat(model: Any) -> list[Any]:
-    return [
-        leaf
-        for layer in model.layers
-        for leaf in (_flat(layer) if getattr(layer, "layers", None) else [layer])
-    ]
+    return ranked(finding for finding in found if finding is not None)

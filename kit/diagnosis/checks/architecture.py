@@ -1,5 +1,6 @@
 """What the checks read of a network without TensorFlow: its layers, and its weights by layer."""
 
+import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from kit._arrays import Array, Float64
+from kit.classifier import Classifier
+
 _NESTED = ("Functional", "Sequential", "Model")
 # Larger tensors than any network for pictures has: a file that declares more is damaged or hostile.
 _MAX_VALUES = 1 << 28
@@ -138,7 +140,7 @@ def _arrays(group: Any, h5py: Any) -> tuple[Array, ...]:
     return tuple(arrays)
 
 
-def channel_values(value: Any) -> npt.NDArray[np.float64] | None:
+def channel_values(value: Any) -> Float64 | None:
     """Return numbers as Keras writes them down (a number, nested lists, a wrapped array), flat; else None."""
     if isinstance(value, Mapping):
         inner = value.get("config", value)
@@ -148,3 +150,32 @@ def channel_values(value: Any) -> npt.NDArray[np.float64] | None:
     except (TypeError, ValueError):
         return None
     return values if values.size and bool(np.isfinite(values).all()) else None
+
+
+def architecture_and_weights(
+    classifier: Classifier,
+) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
+    """Return architecture and weights: from the file without TensorFlow, or from the model in memory.
+
+    Returns
+    -------
+    config, weights
+        As `layers_of` takes the one, and as `weights_in` returns the other.
+    """
+    opened = classifier.source
+    if opened is not None:
+        return opened.config(), weights_in(opened.path)
+    model = classifier.model
+    kept = {layer.name: tuple(layer.get_weights()) for layer in _flat(model)}
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None:
+        kept["optimizer"] = (np.asarray(optimizer.iterations),)
+    return json.loads(model.to_json()), kept
+
+
+def _flat(model: Any) -> list[Any]:
+    return [
+        leaf
+        for layer in model.layers
+        for leaf in (_flat(layer) if getattr(layer, "layers", None) else [layer])
+    ]

@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from math import comb
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32, Indices
+from kit.classifier.trial import Truth, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
-
-Float32 = npt.NDArray[np.float32]
-Order = npt.NDArray[np.intp]
 
 NAMED, POSSIBLE = 0.01, 0.1
 """Probability that answers fit an order by chance, up to which it is named, and is possible."""
@@ -29,9 +27,7 @@ MOVED = 3
 """Classes, each with two pictures, that must have changed places to name an order without a rule."""
 
 
-def check_class_order(
-    probabilities: Float32, labels: Sequence[int | None], class_names: Sequence[str]
-) -> Finding | None:
+def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
     """Look for an order of the classes under which the answers are right.
 
     Parameters
@@ -48,10 +44,10 @@ def check_class_order(
     Finding or None
         Cause ``"class_order"``.
     """
-    places = [place for place, label in enumerate(labels) if label is not None]
+    places, indices = known(labels)
     if not places:
         return None
-    truth = np.array([labels[place] for place in places], dtype=np.intp)
+    truth = np.array(indices, dtype=np.intp)
     answers = probabilities[places].argmax(axis=1)
     right = float((answers == truth).mean())
     if right > 0.5:
@@ -64,7 +60,7 @@ def check_class_order(
     return _without_rule(answers, truth, probabilities[places], right)
 
 
-def known_orders(class_names: Sequence[str]) -> Mapping[str, Order]:
+def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     """Return the usual mistakes by name, as the class that each output stands for; without repetitions.
 
     Parameters
@@ -90,7 +86,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Order]:
     return {name: candidates[name] for name in distinct.values() if name}
 
 
-def _chance(answers: Order, truth: Order, order: Order, name: str) -> float:
+def _chance(answers: Indices, truth: Indices, order: Indices, name: str) -> float:
     """Return how probable it is that wrong answers fit an order as well as these do."""
     output = np.argsort(order)[truth]
     telling = output != truth
@@ -102,7 +98,7 @@ def _chance(answers: Order, truth: Order, order: Order, name: str) -> float:
 
 
 def _by_rule(
-    name: str, order: Order, answers: Order, truth: Order, class_names: Sequence[str], chance: float
+    name: str, order: Indices, answers: Indices, truth: Indices, class_names: Sequence[str], chance: float
 ) -> Finding:
     fits = int((order[answers] == truth).sum())
     verdict: Verdict = "named" if chance <= NAMED else "possible"
@@ -134,7 +130,7 @@ def _by_rule(
     )
 
 
-def _without_rule(answers: Order, truth: Order, probabilities: Float32, right: float) -> Finding | None:
+def _without_rule(answers: Indices, truth: Indices, probabilities: Float32, right: float) -> Finding | None:
     """Whether each class is taken for one other class, always the same, and no two for the same one."""
     given: dict[int, list[int]] = defaultdict(list)
     for label, answer in zip(truth.tolist(), answers.tolist(), strict=True):

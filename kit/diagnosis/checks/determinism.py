@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.diagnosis.checks.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
-
-Float32 = npt.NDArray[np.float32]
 
 SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
@@ -78,36 +76,22 @@ def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
 def _training(difference: float, layers: Sequence[Layer]) -> Finding:
     kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
     names = ", ".join(dict.fromkeys(kinds))
-    return Finding(
-        "training_mode",
-        "named",
+    summary = (
         "The same tensor gets different answers: a layer with chance in it is active, as in training"
-        f"{f' ({names})' if names else ''}.",
-        (
-            Evidence(
-                "largest difference in a probability between four calls with one tensor",
-                difference,
-                SAME,
-                supports=True,
-            ),
-        ),
-        fix=Fix(_FIX, _CODE),
+        f"{f' ({names})' if names else ''}."
     )
+    return _named("training_mode", summary, "between four calls with one tensor", difference)
 
 
 def _batchnorm(difference: float) -> Finding:
-    return Finding(
-        "batchnorm_mode",
-        "named",
+    summary = (
         "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
-        "batch normalization does in training.",
-        (
-            Evidence(
-                "largest difference in a probability between a picture alone and beside two others",
-                difference,
-                SAME,
-                supports=True,
-            ),
-        ),
-        fix=Fix(_FIX, _CODE),
+        "batch normalization does in training."
     )
+    return _named("batchnorm_mode", summary, "between a picture alone and beside two others", difference)
+
+
+def _named(cause: str, summary: str, between: str, difference: float) -> Finding:
+    text = f"largest difference in a probability {between}"
+    evidence = (Evidence(text, difference, SAME, supports=True),)
+    return Finding(cause, "named", summary, evidence, fix=Fix(_FIX, _CODE))

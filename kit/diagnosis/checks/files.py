@@ -1,18 +1,16 @@
 """What a file says and the preprocessing in use does not heed: orientation, transparency, depth, size."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from kit.classifier import Classifier
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
+from kit.classifier.trial import Trial, Truth
+from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.images import Photo
 from kit.images.decoding import Decoding
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 GAIN = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
@@ -23,9 +21,39 @@ SMALL = 0.5
 _WHITE = (255, 255, 255)
 
 
-def check_files(
-    classifier: Classifier, photos: Sequence[Photo], labels: Sequence[int | None] | None = None
-) -> tuple[Finding, ...]:
+@dataclass(frozen=True)
+class _Request:
+    """What a file may ask for: what ignoring it is called, how it is heeded, and how in the user's code."""
+
+    cause: str
+    heeded: Callable[[Decoding], Decoding]
+    summary: str
+    code: str
+
+
+_REQUESTS = (
+    _Request(
+        "exif_orientation",
+        lambda decoding: replace(decoding, exif=True),
+        "The EXIF orientation tag is ignored",
+        "image = PIL.ImageOps.exif_transpose(image)",
+    ),
+    _Request(
+        "alpha_matte",
+        lambda decoding: replace(decoding, matte=_WHITE),
+        "Transparent pixels show another colour than white",
+        'white = PIL.Image.new("RGBA", image.size, "white")\nimage = PIL.Image.alpha_composite(white, image)',
+    ),
+    _Request(
+        "bit_depth",
+        lambda decoding: replace(decoding, depth="scale"),
+        "Levels above 255 of 16-bit files are cut",
+        "pixels = np.asarray(image) / 257",
+    ),
+)
+
+
+def check_files(classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()) -> tuple[Finding, ...]:
     """Decode the pictures as their files ask for, and see what that changes.
 
     Parameters
@@ -35,78 +63,46 @@ def check_files(
     photos
         Pictures with their sources; an array has nothing to decode.
     labels
-        Index of the right class of each, where known.
+        Index of the right class of each, None where it is not known; empty where none is.
     """
     used = classifier.preprocessing
     if used is None:
         return ()
-    truth = tuple(labels) if labels is not None else (None,) * len(photos)
-    found = []
-    for cause, better, summary, code in _CHECKS:
-        wanted = better(used.decoding)
-        if wanted != used.decoding:
-            found.append(_check(classifier, used, photos, truth, cause, wanted, summary, code))
-    found.append(_small(used, photos))
-    return tuple(finding for finding in found if finding is not None)
+    found = [_unheeded(classifier, used, photos, labels, request) for request in _REQUESTS]
+    return tuple(finding for finding in (*found, _small(used, photos)) if finding is not None)
 
 
-def _check(
-    classifier: Classifier,
-    used: Preprocessing,
-    photos: Sequence[Photo],
-    truth: Sequence[int | None],
-    cause: str,
-    wanted: Decoding,
-    summary: str,
-    code: str,
+def _unheeded(
+    classifier: Classifier, used: Preprocessing, photos: Sequence[Photo], labels: Truth, request: _Request
 ) -> Finding | None:
+    wanted = request.heeded(used.decoding)
     affected = [
-        (photo, label)
-        for photo, label in zip(photos, truth, strict=True)
-        if not np.array_equal(photo.decoded(used.decoding).pixels, photo.decoded(wanted).pixels)
+        place
+        for place, photo in enumerate(photos)
+        if wanted != used.decoding
+        and not np.array_equal(photo.decoded(used.decoding).pixels, photo.decoded(wanted).pixels)
     ]
     if not affected:
         return None
     fixed = used.replace(decoding=wanted)
-    touched = [photo for photo, _ in affected]
-    before = classifier.probabilities(touched, preprocessing=used)
-    after = classifier.probabilities(touched, preprocessing=fixed)
-    changed = float((before.argmax(axis=1) != after.argmax(axis=1)).mean())
-    gain = _gain(before, after, [label for _, label in affected])
-    verdict: Verdict = "named" if gain > GAIN else "possible"
+    touched = [photos[place] for place in affected]
+    before, after = (classifier.probabilities(touched, preprocessing=each) for each in (used, fixed))
+    trial = Trial(before, after, [labels[place] for place in affected] if labels else ())
+    changed = float(trial.changed.mean())
+    helps = trial.gain > GAIN
+    gain = "mean gain in nats if it is heeded (log-likelihood of the label, else entropy lost)"
     return Finding(
-        cause,
-        verdict,
-        f"{summary} in {len(affected)} of {len(photos)} pictures.",
+        request.cause,
+        "named" if helps else "possible",
+        f"{request.summary} in {len(affected)} of {len(photos)} pictures.",
         (
             Evidence("pictures whose file asks for something else", len(affected), 1, supports=True),
-            Evidence(
-                "mean gain in nats if it is heeded (log-likelihood of the label, else entropy lost)",
-                gain,
-                GAIN,
-                supports=gain > GAIN,
-            ),
+            Evidence(gain, trial.gain, GAIN, supports=helps),
             Evidence("share of these pictures whose answer changes", changed),
         ),
         cost=changed * len(affected) / len(photos),
-        fix=Fix("Decode as the file asks for.", code, fixed),
+        fix=Fix("Decode as the file asks for.", request.code, fixed),
     )
-
-
-def _gain(before: Float32, after: Float32, labels: Sequence[int | None]) -> float:
-    gains = [
-        _log(new[label]) - _log(old[label]) if label is not None else _entropy(old) - _entropy(new)
-        for old, new, label in zip(before, after, labels, strict=True)
-    ]
-    return float(np.mean(gains))
-
-
-def _log(probability: float) -> float:
-    return float(np.log(max(float(probability), 1e-7)))
-
-
-def _entropy(row: Float32) -> float:
-    return float(-(row * np.log(np.maximum(row, 1e-12))).sum())
 
 
 def _small(used: Preprocessing, photos: Sequence[Photo]) -> Finding | None:
@@ -144,25 +140,3 @@ def _small(used: Preprocessing, photos: Sequence[Photo]) -> Finding | None:
         ),
         fix=Fix("Use the original picture instead of a thumbnail of it."),
     )
-
-
-_CHECKS: tuple[tuple[str, Callable[[Decoding], Decoding], str, str], ...] = (
-    (
-        "exif_orientation",
-        lambda decoding: replace(decoding, exif=True),
-        "The EXIF orientation tag is ignored",
-        "image = PIL.ImageOps.exif_transpose(image)",
-    ),
-    (
-        "alpha_matte",
-        lambda decoding: replace(decoding, matte=_WHITE),
-        "Transparent pixels show another colour than white",
-        'white = PIL.Image.new("RGBA", image.size, "white")\nimage = PIL.Image.alpha_composite(white, image)',
-    ),
-    (
-        "bit_depth",
-        lambda decoding: replace(decoding, depth="scale"),
-        "Levels above 255 of 16-bit files are cut",
-        "pixels = np.asarray(image) / 257",
-    ),
-)

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.diagnosis.checks.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
-
-Float32 = npt.NDArray[np.float32]
 
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
@@ -91,17 +89,13 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     away = float(np.abs(outputs.sum(axis=1) - 1).max())
     if away <= SUM_TOLERANCE:
         return None
-    two = outputs.shape[1] == 2
+    two, distance = outputs.shape[1] == 2, "largest distance of a picture's sum of outputs from 1"
     return Finding(
         "softmax_head",
         "named" if two else "possible",
         f"The head has one sigmoid for each of {outputs.shape[1]} outputs: they answer separate questions, "
         "and are no shares of 100 %.",
-        (
-            Evidence(
-                "largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True
-            ),
-        ),
+        (Evidence(distance, away, SUM_TOLERANCE, supports=True),),
         fix=Fix(
             "If exactly one class is right for each picture, end in a softmax and train the head again; "
             "else read each output by itself.",

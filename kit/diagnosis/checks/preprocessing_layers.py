@@ -8,18 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.diagnosis.checks.architecture import Array, Layer, channel_values
+from kit._arrays import Array, Float64
+from kit.diagnosis.checks.architecture import Layer, channel_values
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
 
-Vector = npt.NDArray[np.float64]
-
 RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
 """Ranges that a network with its scaling inside may be fed with."""
+
+_CODE = {
+    "0..255": 'x = np.asarray(image, dtype="float32")  # 0..255, do not divide',
+    "0..1": 'x = np.asarray(image, dtype="float32") / 255',
+    "-1..1": 'x = np.asarray(image, dtype="float32") / 127.5 - 1',
+}
 
 LANDING_SPAN = (0.8, 6.0)
 """Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
@@ -55,8 +59,8 @@ class Inside:
         A name of `RANGES`: what the network is to be fed with; None where the architecture does not tell.
     """
 
-    slope: Vector
-    offset: Vector
+    slope: Float64
+    offset: Float64
     steps: tuple[str, ...]
     crops: tuple[str, ...]
     expected: str | None
@@ -131,11 +135,7 @@ def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
         f"The network scales inside ({chain}) and expects {inside.expected}, but is fed with "
         f"{scaling_words(preprocessing.scaling)}.",
         evidence,
-        fix=Fix(
-            f"Feed {inside.expected}, and leave the rest to the network.",
-            _code(inside.expected),
-            fixed,
-        ),
+        fix=Fix(f"Feed {inside.expected}, and leave the rest to the network.", _CODE[inside.expected], fixed),
         equivalent=equivalent,
     )
 
@@ -158,7 +158,7 @@ def check_crop_inside(inside: Inside, preprocessing: Preprocessing) -> Finding |
     )
 
 
-def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Vector, Vector] | None:
+def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float64, Float64] | None:
     """Slope and offset of a layer that scales; None for any other layer."""
     if layer.kind == "Rescaling":
         scale, shift = (channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset"))
@@ -178,7 +178,7 @@ def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Vecto
     return None if slope == 0 else (np.array([slope]), np.array([offset]))
 
 
-def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Vector, Vector] | None:
+def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Float64, Float64] | None:
     adapted = len(kept) >= 2
     mean = channel_values(kept[0] if adapted else layer.settings.get("mean"))
     variance = channel_values(kept[1] if adapted else layer.settings.get("variance"))
@@ -189,7 +189,7 @@ def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Vector, Vecto
     return 1 / deviation, -mean / deviation
 
 
-def _expected(slope: Vector, offset: Vector) -> str | None:
+def _expected(slope: Float64, offset: Float64) -> str | None:
     landed = {}
     for name, (low, high) in RANGES.items():
         ends = np.stack([slope * low + offset, slope * high + offset])
@@ -202,7 +202,7 @@ def _expected(slope: Vector, offset: Vector) -> str | None:
     return next(iter(exact or landed), None)
 
 
-def _range(preprocessing: Preprocessing) -> tuple[Vector, Vector]:
+def _range(preprocessing: Preprocessing) -> tuple[Float64, Float64]:
     slope, offset = affine(preprocessing.scaling)
     ends = np.stack(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)))
     return ends.min(axis=0), ends.max(axis=0)
@@ -233,13 +233,5 @@ def _words(layer: Layer) -> str:
     return layer.kind if not layer.constants else f"{layer.kind}({layer.constants[0]:g})"
 
 
-def _code(expected: str) -> str:
-    return {
-        "0..255": 'x = np.asarray(image, dtype="float32")  # 0..255, do not divide',
-        "0..1": 'x = np.asarray(image, dtype="float32") / 255',
-        "-1..1": 'x = np.asarray(image, dtype="float32") / 127.5 - 1',
-    }[expected]
-
-
-def _at(values: Vector) -> float:
+def _at(values: Float64) -> float:
     return float(values[int(np.abs(values).argmax())])

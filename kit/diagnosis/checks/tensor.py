@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-
-Float32 = npt.NDArray[np.float32]
 
 SQUEEZED = 0.2
 """Step of the tensor for 255 levels below which a picture was scaled twice; the smallest of all contracts of
@@ -96,15 +94,11 @@ def _cast(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessi
     collapsed = whole and before >= LEVELS_BEFORE and fewest <= after <= LEVELS_LEFT
     if not (collapsed or wrapped):
         return None
+    lost = "nearly all levels are gone" if collapsed else "negative ones wrapped around at 256"
     return Finding(
         "dtype_cast",
         "named",
-        "The scaled numbers were cast to whole ones: "
-        + (
-            "negative ones wrapped around at 256."
-            if wrapped and not collapsed
-            else "nearly all levels are gone."
-        ),
+        f"The scaled numbers were cast to whole ones: {lost}.",
         (
             Evidence("fewest different levels in a picture", before, LEVELS_BEFORE, supports=True),
             Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
@@ -177,19 +171,13 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     ratio = float(np.median([_beyond(tensor, 1) / max(_beyond(tensor, 3), 1e-12) for tensor in rows]))
     if not ratio > ROUGH:
         return None
+    differences = "differences between a row and the next, over those to the third next"
     return Finding(
         "channel_layout",
         "named",
         "A row of the tensor is less like the next than like the third next: the picture was reshaped where "
         "its axes should have been moved.",
-        (
-            Evidence(
-                "differences between a row and the next, over those to the third next",
-                ratio,
-                ROUGH,
-                supports=True,
-            ),
-        ),
+        (Evidence(differences, ratio, ROUGH, supports=True),),
         fix=Fix(
             "Move the axis instead of reshaping.",
             "x = np.moveaxis(x, -1, 0)  # not np.reshape(x, (3, height, width))",

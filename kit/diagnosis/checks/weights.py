@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.diagnosis.checks.architecture import Array, Layer
+from kit._arrays import Array, Int64
+from kit.diagnosis.checks.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
 
 LEFT = 0.05
@@ -96,18 +96,14 @@ def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]
             moved = max(moved, float(np.abs(shift).max()))
     if kernels == 0 or away > INITIAL_SPREAD or moved > 0:
         return None
+    distance = "largest distance of a kernel's spread from its initializer's, as a share of it"
     return Finding(
         "untrained_weights",
         "named",
         f"All {kernels} large kernels still have the spread of their initializer and every bias is 0: "
         "the weights were never trained, or were not loaded.",
         (
-            Evidence(
-                "largest distance of a kernel's spread from its initializer's, as a share of it",
-                away,
-                INITIAL_SPREAD,
-                supports=True,
-            ),
+            Evidence(distance, away, INITIAL_SPREAD, supports=True),
             Evidence("largest absolute bias", moved, 0.0, supports=True),
         ),
         fix=Fix(
@@ -166,14 +162,8 @@ def _averages(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]])
         # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
         # proves that the layer was trained before.
         supports = left > LEFT and smallest >= left * (1 - 1e-4)
-        evidence.append(
-            Evidence(
-                f"share of the initial values left after {steps} training steps",
-                left,
-                LEFT,
-                supports=supports,
-            )
-        )
+        text = f"share of the initial values left after {steps} training steps"
+        evidence.append(Evidence(text, left, LEFT, supports=supports))
         return _not_converged("named", f"had only {steps} training steps", evidence) if supports else None
     if variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
         return _not_converged("possible", "look as after a few training steps", evidence)
@@ -196,7 +186,7 @@ def _not_converged(verdict: str, what: str, evidence: Sequence[Evidence]) -> Fin
 
 def _steps(weights: Mapping[str, tuple[Array, ...]]) -> int | None:
     """Training steps, which Keras keeps as the optimizer's first variable."""
-    first: npt.NDArray[np.int64] | None = next(iter(weights.get("optimizer", ())), None)
+    first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
     if first is None or first.ndim or first.dtype.kind not in "iu":
         return None
     return int(first)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kit.classifier.trial import Truth
 from kit.diagnosis.finding import Finding
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.evidence import ROUNDS, Basis
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import ROUNDS, Grounds
 from kit.diagnosis.search.pairs import together
-from kit.diagnosis.search.scoring import Labels, Score
+from kit.diagnosis.search.scoring import Score
 from kit.diagnosis.search.sensitivity import Equivalent
-from kit.diagnosis.search.verdict import settled, verdict
-from kit.diagnosis.search.wording import difference, finding, fix, ruled_out
+from kit.diagnosis.search.verdict import difference, explains_as_well, finding, fix, ruled_out, verdict
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -52,27 +52,36 @@ class Search:
     notes: tuple[str, ...] = ()
     equivalents: tuple[Equivalent, ...] = ()
 
+    @property
+    def named(self) -> bool:
+        """Whether a cause is named."""
+        return any(finding.verdict == "named" for finding in self.findings)
+
+
+NOTHING = Search((), decided=False)
+"""What is known before a search."""
+
 
 def search(
-    laboratory: Laboratory, in_use: Preprocessing, photos: Sequence[Photo], labels: Labels | None = None
+    evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth = ()
 ) -> Search:
     """Try every candidate, put the best right, and look once more.
 
     Parameters
     ----------
-    laboratory
+    evaluator
         Of the network.
     in_use
         The preprocessing that is suspected.
     photos, labels
         The user's pictures, and the index of the class of each where known.
     """
-    basis = Basis.of(laboratory, in_use, photos, labels)
-    if not basis.statistics and not basis.known_labels:
+    grounds = Grounds.of(evaluator, in_use, photos, labels)
+    if not grounds.statistics and not grounds.known_labels:
         return Search((), decided=False, notes=(_UNABLE,))
-    named, doubtful, first, current = _one_by_one(basis, in_use)
+    named, doubtful, first, current = _one_by_one(grounds, in_use)
     if not named:
-        pair = together(basis, in_use, first)
+        pair = together(grounds, in_use, first)
         if pair is not None:
             named, current = pair
             doubtful = []
@@ -80,21 +89,21 @@ def search(
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     found = (*named, *doubtful)
     told = {cause for one in found for cause in (one.cause, *one.equivalent)}
-    usual, convincing = basis.usual(in_use), basis.convincing(in_use)
+    usual, convincing = grounds.usual(in_use), grounds.convincing(in_use)
     notes = () if usual else (_UNUSUAL,)
-    if not basis.statistics and (doubtful or not convincing):
+    if not grounds.statistics and (doubtful or not convincing):
         notes = (*notes, _FEW_LABELS)
     return Search(
-        (*found, *ruled_out(basis, first, told)),
-        decided=bool(named) or (settled(first) and usual and convincing),
+        (*found, *ruled_out(grounds, first, told)),
+        decided=bool(named) or (explains_as_well(first) and usual and convincing),
         notes=() if named else notes,
-        photographic=basis.photographic,
-        equivalents=_equivalents(basis, current),
+        photographic=grounds.photographic,
+        equivalents=_equivalents(grounds, current),
     )
 
 
 def _one_by_one(
-    basis: Basis, in_use: Preprocessing
+    grounds: Grounds, in_use: Preprocessing
 ) -> tuple[list[Finding], list[Finding], tuple[Score, ...], Preprocessing]:
     """Return what is named, what is doubtful, the first round's scores, and the preprocessing put right."""
     named: list[Finding] = []
@@ -102,27 +111,27 @@ def _one_by_one(
     steps: set[str] = set()
     current = in_use
     for _ in range(ROUNDS):
-        ranked = [score for score in basis.scores(current) if score.candidate.step not in steps]
+        ranked = [score for score in grounds.scores(current) if score.candidate.step not in steps]
         first = first or tuple(ranked)
-        said = verdict(basis, ranked, current)
+        said = verdict(grounds, ranked, current)
         if said is None:
             break
-        best = ranked[0]
-        one = finding(basis, best, ranked, said, current)
+        one = finding(grounds, ranked, said, current)
         if said != "named":
             return named, [one], first, current
         named.append(one)
-        steps.add(best.candidate.step)
-        current = best.candidate.preprocessing
+        best = ranked[0].candidate
+        steps.add(best.step)
+        current = best.preprocessing
     return named, [], first, current
 
 
-def _equivalents(basis: Basis, right: Preprocessing) -> tuple[Equivalent, ...]:
+def _equivalents(grounds: Grounds, right: Preprocessing) -> tuple[Equivalent, ...]:
     """Return the candidates that neither statistics nor answers tell from `right`."""
     found = []
-    for candidate in basis.tried(right):
-        largest = basis.alike(right, candidate.preprocessing)
+    for candidate in grounds.tried(right):
+        largest = grounds.equivalence(right, candidate.preprocessing)
         if largest is not None:
-            change = "; ".join(difference(right, candidate.preprocessing))
+            change = difference(right, candidate.preprocessing)
             found.append(Equivalent(change, candidate.cause, largest))
     return tuple(found)

@@ -1,44 +1,21 @@
-"""Which edits of the preprocessing in use are tried: every fault of the catalogue, undone.
+"""Which preprocessings are tried in place of the one in use: every fault of the catalogue, undone.
 
 A candidate is a preprocessing that may have been the one in training. It differs from the one in use by one
 step, and its cause is the fault that leads from it to the one in use.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.scaling import SCALINGS, Scalings, affine, same_scaling
+from kit.preprocessing.pipeline import PIPELINE
+from kit.preprocessing.scaling import affine, same_scaling
 
-PIPELINE_STEPS = ("thumbnail", "channels", "polarity", "scaling", "cast")
-"""Steps whose faults show in the first statistics of a network, on any photographs."""
-
-PICTURE_STEPS = ("exif", "alpha", "depth")
-"""Steps that matter for pictures with such a file only."""
-
-GEOMETRY_STEPS = ("filter", "fit", "layout")
-"""Steps that move pixels about, to which the statistics of the first layers are nearly blind."""
-
-_FITS = (("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0))
-_FILTERS = ("nearest", "bilinear", "bicubic", "tf_bilinear")
-_MATTES = ((255, 255, 255), (0, 0, 0), None)
-# Where no fault of the catalogue leads from the candidate to the preprocessing in use.
-_CAUSES = MappingProxyType(
-    {
-        "exif": "exif_orientation",
-        "alpha": "alpha_matte",
-        "depth": "bit_depth",
-        "thumbnail": "target_size",
-        "filter": "resize_filter",
-        "fit": "resize_fit",
-        "channels": "grayscale",
-        "polarity": "inverted_polarity",
-        "cast": "dtype_cast",
-        "layout": "channel_layout",
-    }
-)
+# What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
+_CAUSES = {
+    choice.name: choice.causes[0] for operation in PIPELINE for choice in operation.choices if choice.causes
+}
 
 
 @dataclass(frozen=True)
@@ -84,37 +61,11 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-def _edits(p: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
-    yield "exif", p.replace(decoding=replace(p.decoding, exif=True))
-    for matte in _MATTES:
-        yield "alpha", p.replace(decoding=replace(p.decoding, matte=matte))
-    yield "depth", p.replace(decoding=replace(p.decoding, depth="scale"))
-    yield "thumbnail", p.replace(thumbnail=None)
-    if p.size is not None:
-        for name in _FILTERS:
-            yield "filter", p.replace(filter=name)
-        for fit, fraction in _FITS:
-            yield "fit", p.replace(fit=fit, crop_fraction=fraction)
-    if p.channels != "gray":
-        for channels in ("rgb", "bgr", "gray_rgb"):
-            yield "channels", p.replace(channels=channels)
-    yield "polarity", p.replace(invert=not p.invert)
-    for scaling in _scalings(p):
-        yield "scaling", p.replace(scaling=scaling)
-    yield "cast", p.replace(cast=None)
-    # A network that takes scrambled pictures does not exist; exchanged axes come with some data sets.
-    yield "layout", p.replace(layout="channels_last")
-    if p.layout == "channels_last" and p.size is not None and p.size[0] == p.size[1]:
-        yield "layout", p.replace(layout="transposed")
-
-
-def _scalings(p: Preprocessing) -> Iterator[Scalings]:
-    half = len(p.scaling) // 2
-    if half and p.scaling[:half] == p.scaling[half:]:
-        yield p.scaling[:half]
-    for scaling in SCALINGS.values():
-        if p.channels != "gray" or all(part.channels is None for part in scaling):
-            yield scaling
+def _edits(in_use: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
+    for operation in PIPELINE:
+        for choice in operation.choices:
+            for changes in choice.tried(in_use):
+                yield choice.name, in_use.replace(**changes)
 
 
 def _explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:

@@ -1,137 +1,116 @@
 """Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Float32, Float64
 from kit.classifier import Classifier
-from kit.classifier.activations.first_layers import Taps
+from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.activations.tensor_features import tensor_features
-from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.trial import Trial, Truth
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.scaling import scale_in_place
-from kit.preprocessing.steps import arrange, cast_uint8, invert, order_channels
-from kit.robustness.reference.activation_distance import Vector, averages
-from kit.robustness.reference.profile import LEAST_PROFILED, Ordinary, ordinary
+from kit.preprocessing.operations import run
+from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
+from kit.robustness.reference.activation_distance import averages
+from kit.robustness.reference.profile import LEAST_PROFILED, Profile
 
-Float32 = npt.NDArray[np.float32]
 _KEPT = 24
 
 
-class Laboratory:
-    """Runs a network and its taps on pictures under many preprocessings.
+class Evaluator:
+    """Runs a network and its first layers on pictures under many preprocessings.
 
     Parameters
     ----------
     classifier
         The network.
-    taps
-        Its first layers; None where they cannot be reached.
+    first_layers
+        Of the network; None where they cannot be reached.
     """
 
-    def __init__(self, classifier: Classifier, taps: Taps | None = None) -> None:
+    def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
         self.classifier = classifier
-        self.taps = taps
-        self._first = None if taps is None else LiteEngine(taps.compiled)
-        self._resized: dict[tuple[Any, ...], npt.NDArray[Any]] = {}
-        self._known: dict[tuple[Any, ...], Vector] = {}
-        self._ordinary: Ordinary | None = None
+        self.first_layers = first_layers
+        self._first = first_layers
+        self._resized: dict[tuple[Any, ...], Array] = {}
+        self._known: dict[tuple[Any, ...], Float64] = {}
+        self._ordinary: Profile | None = None
 
     @property
-    def profiled(self) -> Ordinary | None:
+    def profiled(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
-        taps = self.taps
-        if taps is None or taps.profile is None or len(taps.profile) < LEAST_PROFILED:
+        layers = self.first_layers
+        if layers is None or layers.profile is None or len(layers.profile) < LEAST_PROFILED:
             return None
         if self._ordinary is None:
-            self._ordinary = ordinary(taps)
+            self._ordinary = Profile.of(layers)
         return self._ordinary
 
     @property
-    def ordinary(self) -> Ordinary | None:
+    def ordinary(self) -> Profile | None:
         """The same where pictures are judged by it: None where averages are in use."""
-        return None if self.taps is None or self.taps.means is not None else self.profiled
+        return None if self.first_layers is None or self.first_layers.means is not None else self.profiled
 
-    def by_averages(self) -> "Laboratory":
+    def by_averages(self) -> "Evaluator":
         """Return one that shares what is measured, with a profile's averages where there are no others."""
-        if self.taps is None or self.ordinary is None:
+        if self.first_layers is None or self.ordinary is None:
             return self
-        means, variances = averages(self.taps)
-        return self._with(replace(self.taps, means=means, variances=variances))
+        means, variances = averages(self.first_layers)
+        return self._with(replace(self.first_layers, means=means, variances=variances))
 
-    def by_profile(self) -> "Laboratory":
+    def by_profile(self) -> "Evaluator":
         """Return one that shares what is measured, without averages where there is a profile."""
-        if self.taps is None or self.taps.profile is None:
+        if self.first_layers is None or self.first_layers.profile is None:
             return self
-        return self._with(replace(self.taps, means=None, variances=None))
+        return self._with(replace(self.first_layers, means=None, variances=None))
 
-    def _with(self, taps: Taps) -> "Laboratory":
+    def _with(self, first_layers: FirstLayers) -> "Evaluator":
         other = copy(self)
-        other.taps = taps
+        other.first_layers = first_layers
         return other
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
-        p = preprocessing
-        pixels = self._pixels(photos, p)
-        pixels = order_channels(pixels, p.channels)
-        if p.invert:
-            pixels = invert(pixels)
-        tensors = scale_in_place(np.array(pixels, np.float32, order="C"), p.scaling)
-        if p.cast is not None:
-            tensors = cast_uint8(tensors)
-        if p.layout == "channels_last":
-            return tensors
-        return np.stack([arrange(tensor, p.layout) for tensor in tensors])
-
-    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
-        """Return the statistics of the taps, float64 (N, 2 * sum(widths)), one row for each photo."""
-        if self._first is None:
-            raise ValueError("Expected a network whose first layers are tapped, received one without taps")
-        key = ("moments", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            self._known[key] = self._first.predict(self.tensors(photos, preprocessing)).astype(np.float64)
-        return self._known[key]
-
-    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector | None:
-        """Return the features of the tensors, float64 (N, K), one row for each photo; None as in the taps."""
-        if self.taps is None or self.taps.features is None:
-            return None
-        key = ("features", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            self._known[key] = tensor_features(self.tensors(photos, preprocessing))
-        return self._known[key]
-
-    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Vector:
-        """Return the probabilities, float64 (N, classes)."""
-        key = ("answers", tuple(map(id, photos)), preprocessing)
-        if key not in self._known:
-            found = self.classifier.predict_tensors(self.tensors(photos, preprocessing))
-            self._known[key] = found.astype(np.float64)
-        return self._known[key]
-
-    def _pixels(self, photos: Sequence[Photo], p: Preprocessing) -> npt.NDArray[Any]:
-        """Return the photos as RGB in the network's size, uint8, or float32 from TensorFlow's filters."""
-        key = (
-            tuple(map(id, photos)),
-            p.decoding,
-            p.size,
-            p.filter,
-            p.fit,
-            p.crop_fraction,
-            p.fill,
-            p.thumbnail,
-        )
+        resized = [operation.values(preprocessing) for operation in TO_SIZE]
+        key = (tuple(map(id, photos)), *resized)
         if key not in self._resized:
             if len(self._resized) >= _KEPT:
                 self._resized.pop(next(iter(self._resized)))
-            plain = p.replace(channels="rgb", invert=False, scaling=(), cast=None, layout="channels_last")
-            pixels = np.concatenate([plain.apply(photo) for photo in photos])
-            whole = pixels.astype(np.uint8)
-            self._resized[key] = whole if np.array_equal(whole, pixels) else pixels
-        return self._resized[key]
+            self._resized[key] = np.stack([run(TO_SIZE, preprocessing, photo) for photo in photos])
+        tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
+        return tensors
+
+    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
+        """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
+        if self._first is None:
+            raise ValueError("Expected a network whose first layers can be read, received another")
+        return self._once(self._first.measure, photos, preprocessing)
+
+    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64 | None:
+        """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
+        if self.first_layers is None or self.first_layers.features is None:
+            return None
+        return self._once(tensor_features, photos, preprocessing)
+
+    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
+        """Return the probabilities, float64 (N, classes)."""
+        return self._once(self.classifier.predict_tensors, photos, preprocessing)
+
+    def _once(
+        self, function: Callable[[Float32], Array], photos: Sequence[Photo], p: Preprocessing
+    ) -> Float64:
+        key = (function, tuple(map(id, photos)), p)
+        if key not in self._known:
+            self._known[key] = function(self.tensors(photos, p)).astype(np.float64)
+        return self._known[key]
+
+    def trial(
+        self, photos: Sequence[Photo], before: Preprocessing, after: Preprocessing, labels: Truth = ()
+    ) -> Trial:
+        """Return the answers under one preprocessing, and under another in its place."""
+        return Trial(self.answers(photos, before), self.answers(photos, after), labels)

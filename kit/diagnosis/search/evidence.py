@@ -11,14 +11,14 @@ from math import log, sqrt
 
 import numpy as np
 
+from kit.classifier.trial import Trial, Truth, hits, known
 from kit.diagnosis.search.candidates import Candidate, candidates
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.scoring import Labels, Score, by_answers, by_pictures, by_statistics, log_distance
-from kit.diagnosis.search.sensitivity import same_answers
-from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, FAMILIAR, NAMED, UNUSUAL, needed
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_statistics, log_distance
+from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, ENOUGH, FAMILIAR, NAMED, SAME, UNUSUAL, needed
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.profile import Ordinary
+from kit.robustness.reference.profile import Profile
 from kit.samples import probes
 
 ROUNDS = 2
@@ -35,12 +35,12 @@ _OF_FILES = {"exif", "alpha", "depth"}
 
 
 @dataclass(frozen=True, eq=False)
-class Basis:
+class Grounds:
     """The evidence that there is for one network and some pictures.
 
     Attributes
     ----------
-    laboratory
+    evaluator
         Of the network.
     photos, labels
         The user's pictures, and the index of the class of each where known.
@@ -48,46 +48,46 @@ class Basis:
         Whether photographs are what the network was trained on, as the probes show.
     """
 
-    laboratory: Laboratory
+    evaluator: Evaluator
     photos: tuple[Photo, ...]
-    labels: Labels | None
+    labels: Truth
     photographic: bool
 
     @classmethod
     def of(
-        cls, laboratory: Laboratory, in_use: Preprocessing, photos: Sequence[Photo], labels: Labels | None
-    ) -> "Basis":
+        cls, evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth = ()
+    ) -> "Grounds":
         """Find out what there is.
 
         Parameters
         ----------
-        laboratory
+        evaluator
             Of the network.
         in_use
             The preprocessing that is suspected.
         photos, labels
             The user's pictures, and the index of the class of each where known.
         """
-        averaged = laboratory.by_averages()
+        averaged = evaluator.by_averages()
         photographic = _is_photographic(averaged, in_use)
         # Moving averages are of augmented pictures; a profile is of what is met in use.
-        used = averaged if photographic else laboratory.by_profile()
+        used = averaged if photographic else evaluator.by_profile()
         return cls(used, tuple(photos), labels, photographic)
 
     @property
     def statistics(self) -> bool:
         """Whether anything is known of the training pictures."""
-        return self.laboratory.taps is not None and self.laboratory.taps.source != ""
+        return self.evaluator.first_layers is not None and self.evaluator.first_layers.source != ""
 
     @property
     def known_labels(self) -> int:
         """How many labels are known."""
-        return sum(label is not None for label in self.labels or ())
+        return len(known(self.labels)[0])
 
     @property
-    def ordinary(self) -> Ordinary | None:
+    def ordinary(self) -> Profile | None:
         """What is ordinary by the profile, where that is what the pictures are judged by."""
-        return None if self.photographic else self.laboratory.ordinary
+        return None if self.photographic else self.evaluator.ordinary
 
     @property
     def needed(self) -> float:
@@ -98,31 +98,30 @@ class Basis:
         """Score every candidate that makes a difference; the best first."""
         tried = self.tried(in_use)
         if not self.photographic:
-            return by_pictures(self.laboratory, in_use, tried, self.photos, self.labels)
-        scores = by_statistics(self.laboratory, in_use, tried, probes())
+            return by_pictures(self.evaluator, in_use, tried, self.photos, self.labels)
+        scores = by_statistics(self.evaluator, in_use, tried, probes())
         if scores and scores[0].gain >= NAMED:
             return scores
         unseen = [candidate for candidate in tried if candidate.step in _GEOMETRY]
-        by_entropy = by_answers(self.laboratory, in_use, unseen, (*probes(), *self.photos))
+        by_entropy = by_answers(self.evaluator, in_use, unseen, (*probes(), *self.photos))
         seen = [score for score in scores if score.candidate.step not in _GEOMETRY]
         return tuple(sorted((*seen, *by_entropy), key=lambda score: -score.gain))
 
     def tried(self, in_use: Preprocessing) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        return _tried(self.laboratory, in_use, probes()[:1] if self.photographic else self.photos[:FEW])
+        return _tried(self.evaluator, in_use, probes()[:1] if self.photographic else self.photos[:FEW])
 
     def usual(self, in_use: Preprocessing) -> bool:
         """Whether the pictures are as usual as those of the profile, as far as that can be told."""
         if self.ordinary is None:
             return True
-        away = log_distance(self.laboratory, self.photos, in_use)
+        away = log_distance(self.evaluator, self.photos, in_use)
         error = self.ordinary.scatter / sqrt(len(self.photos))
         return away <= self.ordinary.typical + UNUSUAL * error
 
-    def right(self, preprocessing: Preprocessing) -> int:
-        """Return how many of the labelled pictures are answered rightly."""
-        answers = self.laboratory.answers(self.photos, preprocessing).argmax(axis=1)
-        return sum(int(label == answer) for label, answer in zip(self.labels or (), answers, strict=False))
+    def trial(self, before: Preprocessing, after: Preprocessing) -> Trial:
+        """Return the answers to the user's pictures under one preprocessing, and under another."""
+        return self.evaluator.trial(self.photos, before, after, self.labels)
 
     def convincing(self, in_use: Preprocessing) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
@@ -130,50 +129,54 @@ class Basis:
             return True
         from scipy.stats import binom  # noqa: PLC0415 (slow to import)
 
-        classes = self.laboratory.answers(self.photos, in_use).shape[1]
-        chance = binom.sf(self.right(in_use) - 1, self.known_labels, 1 / max(classes, 2))
+        answers = self.evaluator.answers(self.photos, in_use)
+        right = hits(answers, self.labels).sum()
+        chance = binom.sf(right - 1, self.known_labels, 1 / max(answers.shape[1], 2))
         return bool(chance <= BY_CHANCE)
 
-    def alike(self, one: Preprocessing, other: Preprocessing) -> float | None:
+    def equivalence(self, one: Preprocessing, other: Preprocessing) -> float | None:
         """Return the largest difference of a probability; None where the two can be told apart."""
         photos = (*probes()[:FEW], *self.photos[:FEW]) if self.photographic else self.photos
         if self.statistics:
             seen = probes() if self.photographic else photos
-            distances = [log_distance(self.laboratory, seen, each) for each in (one, other)]
+            distances = [log_distance(self.evaluator, seen, each) for each in (one, other)]
             if abs(distances[0] - distances[1]) > ALIKE:
                 return None
-        return same_answers(self.laboratory, one, other, photos)
+        if len(photos) < ENOUGH:
+            return None
+        difference = self.evaluator.trial(photos, one, other).largest
+        return difference if difference <= SAME else None
 
 
-def _tried(laboratory: Laboratory, in_use: Preprocessing, photos: Sequence[Photo]) -> list[Candidate]:
-    before = laboratory.tensors(photos, in_use)
+def _tried(evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo]) -> list[Candidate]:
+    before = evaluator.tensors(photos, in_use)
     return [
         candidate
         for candidate in candidates(in_use)
         if not candidate.quiet
         and candidate.step not in _OF_FILES
-        and not np.array_equal(laboratory.tensors(photos, candidate.preprocessing), before)
+        and not np.array_equal(evaluator.tensors(photos, candidate.preprocessing), before)
     ]
 
 
-def _is_photographic(laboratory: Laboratory, in_use: Preprocessing) -> bool:
-    taps, size = laboratory.taps, in_use.size
-    if taps is None or taps.means is None or size is None or min(size) < LEAST_SIDE or not probes():
+def _is_photographic(evaluator: Evaluator, in_use: Preprocessing) -> bool:
+    layers, size = evaluator.first_layers, in_use.size
+    if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE or not probes():
         return False
     current = in_use
     for _ in range(ROUNDS):
-        if log_distance(laboratory, probes(), current) < log(FAMILIAR):
+        if log_distance(evaluator, probes(), current) < log(FAMILIAR):
             break
-        tried = _tried(laboratory, current, probes()[:1])
-        current = by_statistics(laboratory, current, tried, probes())[0].candidate.preprocessing
-    familiar = log_distance(laboratory, probes(), current) < log(FAMILIAR)
-    return familiar and _by_profile(laboratory, current)
+        tried = _tried(evaluator, current, probes()[:1])
+        current = by_statistics(evaluator, current, tried, probes())[0].candidate.preprocessing
+    familiar = log_distance(evaluator, probes(), current) < log(FAMILIAR)
+    return familiar and _by_profile(evaluator, current)
 
 
-def _by_profile(laboratory: Laboratory, right: Preprocessing) -> bool:
+def _by_profile(evaluator: Evaluator, right: Preprocessing) -> bool:
     """Whether a profile, if there is one, takes photographs for what the network was trained on."""
-    known = laboratory.profiled
+    known = evaluator.profiled
     if known is None:
         return True
-    moments, features = laboratory.moments(probes(), right), laboratory.features(probes(), right)
+    moments, features = evaluator.moments(probes(), right), evaluator.features(probes(), right)
     return bool(np.log(known.distances(moments, features)).mean() <= log(known.limit))

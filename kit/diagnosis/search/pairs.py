@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from math import inf
 
 from kit.diagnosis.finding import Evidence, Finding
-from kit.diagnosis.search.evidence import Basis
+from kit.diagnosis.search.evidence import Grounds
 from kit.diagnosis.search.scoring import Score, by_statistics
 from kit.diagnosis.search.thresholds import MARGIN, NAMED
-from kit.diagnosis.search.verdict import familiar, settled
-from kit.diagnosis.search.wording import cost, difference, fix
+from kit.diagnosis.search.verdict import difference, explains_as_well, fix, within_profile
 from kit.preprocessing import Preprocessing
 from kit.samples import probes
 
@@ -19,7 +18,7 @@ Pair = tuple[Score, Score]
 
 
 def together(
-    basis: Basis, in_use: Preprocessing, ranked: Sequence[Score]
+    grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]
 ) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
@@ -28,58 +27,59 @@ def together(
     tuple or None
         A finding for each of the two, and the preprocessing with both.
     """
-    if not basis.statistics or (not basis.photographic and settled(ranked)):
+    if not grounds.statistics or (not grounds.photographic and explains_as_well(ranked)):
         return None
-    pairs = sorted(_pairs(basis, ranked), key=_gain, reverse=True)
+    pairs = sorted(_pairs(grounds, ranked), key=_gain, reverse=True)
     if not pairs:
         return None
     first, second = pair = pairs[0]
-    gain, needed = _gain(pair), NAMED if basis.photographic else 2 * basis.needed
-    lead = gain - max(map(_gain, _others(basis, pair, pairs)), default=-inf)
+    gain, needed = _gain(pair), NAMED if grounds.photographic else 2 * grounds.needed
+    lead = gain - max(map(_gain, _others(grounds, pair, pairs)), default=-inf)
     alone = ranked[0].gain
-    if gain < needed or gain - alone < needed or lead < MARGIN or not familiar(basis, second):
+    if gain < needed or gain - alone < needed or lead < MARGIN or not within_profile(grounds, second):
         return None
     evidence = (
         Evidence("gain of both changes together, in nats", gain, needed, supports=True),
         Evidence("gain of the best change alone", alone),
     )
     right = second.candidate.preprocessing
-    share = cost(basis, in_use, right)
+    share = float(grounds.trial(in_use, right).changed.mean())
     findings = []
     for score, before in ((first, in_use), (second, first.candidate.preprocessing)):
         cause = score.candidate.cause
-        changes = "; ".join(difference(before, score.candidate.preprocessing))
+        changes = difference(before, score.candidate.preprocessing)
         summary = f"One of two causes, neither of which explains anything alone. Put right by: {changes}."
         findings.append(Finding(cause, "named", summary, evidence, share, fix(in_use, right, cause)))
     return findings, right
 
 
-def _pairs(basis: Basis, ranked: Sequence[Score]) -> list[Pair]:
+def _pairs(grounds: Grounds, ranked: Sequence[Score]) -> list[Pair]:
     """Return pairs of changes; on photographs only those that hide each other, colour and polarity."""
-    if not basis.photographic:
+    if not grounds.photographic:
         return [
             (first, second)
             for first in ranked[:FIRSTS]
-            for second in basis.scores(first.candidate.preprocessing)[:FIRSTS]
+            for second in grounds.scores(first.candidate.preprocessing)[:FIRSTS]
             if second.candidate.step != first.candidate.step
         ]
     found: list[Pair] = []
     for first in ranked:
         if first.candidate.step == "polarity":
             inverted = first.candidate.preprocessing
-            colours = [one for one in basis.tried(inverted) if one.step == "channels"]
-            seconds = by_statistics(basis.laboratory, inverted, colours, probes())
+            colours = [one for one in grounds.tried(inverted) if one.step == "channels"]
+            seconds = by_statistics(grounds.evaluator, inverted, colours, probes())
             found += [(first, second) for second in seconds]
     return found
 
 
-def _others(basis: Basis, best: Pair, pairs: Iterable[Pair]) -> list[Pair]:
+def _others(grounds: Grounds, best: Pair, pairs: Iterable[Pair]) -> list[Pair]:
     """Return the pairs of other causes that can be told from the best one."""
     right = best[1].candidate.preprocessing
     return [
         pair
         for pair in pairs
-        if _causes(pair) != _causes(best) and basis.alike(right, pair[1].candidate.preprocessing) is None
+        if _causes(pair) != _causes(best)
+        and grounds.equivalence(right, pair[1].candidate.preprocessing) is None
     ]
 
 

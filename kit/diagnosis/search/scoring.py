@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kit.classifier.trial import Truth, entropies
 from kit.diagnosis.search.candidates import Candidate
-from kit.diagnosis.search.evaluator import Laboratory
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.activation_distance import Vector, distances
+from kit.robustness.reference.activation_distance import distances
 
 ENTROPY_WEIGHT = 0.5
 """Weight of entropy beside distance. Chosen, as all numbers here, on EfficientNet-Lite1 and on networks for
@@ -30,8 +31,6 @@ LEAST_LIKELIHOOD, LEAST_BESIDE = 1e-6, 0.05
 """Probabilities below count as this: one label that is wrong must not outvote all pictures. The second where
 there are statistics beside the labels: a network that is very sure of a wrong answer says no more than one
 that is just wrong."""
-
-Labels = Sequence[int | None]
 
 
 @dataclass(frozen=True)
@@ -62,42 +61,42 @@ class Score:
     spread: float | None = None
 
 
-def log_distance(laboratory: Laboratory, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
+def log_distance(evaluator: Evaluator, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
     """Return the mean logarithm of the distance from training.
 
-    By a profile: over the photos, each by itself. By moving averages: over the taps, the photos pooled.
+    By a profile: over the photos, each by itself. By moving averages: over the layers, the photos pooled.
     """
-    taps, ordinary = laboratory.taps, laboratory.ordinary
-    if taps is None:
-        raise ValueError("Expected a network whose first layers are tapped, received one without taps")
-    moments = laboratory.moments(photos, preprocessing)
+    layers, ordinary = evaluator.first_layers, evaluator.ordinary
+    if layers is None:
+        raise ValueError("Expected a network whose first layers can be read, received another")
+    moments = evaluator.moments(photos, preprocessing)
     if ordinary is None:
-        parts = distances(moments.mean(axis=0), taps)
+        parts = distances(moments.mean(axis=0), layers)
     else:
-        parts = ordinary.distances(moments, laboratory.features(photos, preprocessing))
+        parts = ordinary.distances(moments, evaluator.features(photos, preprocessing))
     return float(np.log(parts + 1e-12).mean())
 
 
 def by_statistics(
-    laboratory: Laboratory, in_use: Preprocessing, candidates: Sequence[Candidate], probes: Sequence[Photo]
+    evaluator: Evaluator, in_use: Preprocessing, candidates: Sequence[Candidate], probes: Sequence[Photo]
 ) -> tuple[Score, ...]:
     """Score candidates by the training statistics alone, on probe photographs; the best first."""
-    base = log_distance(laboratory, probes, in_use)
+    base = log_distance(evaluator, probes, in_use)
     scores = []
     for candidate in candidates:
-        fall = base - log_distance(laboratory, probes, candidate.preprocessing)
+        fall = base - log_distance(evaluator, probes, candidate.preprocessing)
         scores.append(Score(candidate, fall - (0 if candidate.faults else UNEXPLAINED), fall))
     return _ranked(scores)
 
 
 def by_answers(
-    laboratory: Laboratory, in_use: Preprocessing, candidates: Sequence[Candidate], photos: Sequence[Photo]
+    evaluator: Evaluator, in_use: Preprocessing, candidates: Sequence[Candidate], photos: Sequence[Photo]
 ) -> tuple[Score, ...]:
     """Score candidates by the entropy of the answers alone: for changes that the statistics cannot see."""
-    base = entropies(laboratory.answers(photos, in_use))
     scores = []
     for candidate in candidates:
-        falls = base - entropies(laboratory.answers(photos, candidate.preprocessing))
+        trial = evaluator.trial(photos, in_use, candidate.preprocessing)
+        falls = entropies(trial.before) - entropies(trial.after)
         fall = float(falls.mean())
         error = float(falls.std(ddof=1) / np.sqrt(len(falls))) if len(falls) > 1 else float("inf")
         scores.append(Score(candidate, fall, entropy=fall, spread=error))
@@ -105,18 +104,18 @@ def by_answers(
 
 
 def by_pictures(
-    laboratory: Laboratory,
+    evaluator: Evaluator,
     in_use: Preprocessing,
     candidates: Sequence[Candidate],
     photos: Sequence[Photo],
-    labels: Labels | None = None,
+    labels: Truth = (),
 ) -> tuple[Score, ...]:
     """Score candidates by all there is on the user's pictures; the best first.
 
     Parameters
     ----------
-    laboratory
-        Its taps may know nothing of training; then labels alone decide.
+    evaluator
+        Its first layers may know nothing of training; then labels alone decide.
     in_use
         The preprocessing in use.
     candidates
@@ -124,43 +123,26 @@ def by_pictures(
     photos
         The user's pictures.
     labels
-        Index of the right class of each picture, None where it is not known.
+        Index of the right class of each picture, None where it is not known; empty where none is.
     """
-    statistics = laboratory.taps is not None and laboratory.taps.source != ""
-    base = log_distance(laboratory, photos, in_use) if statistics else 0.0
-    answers = laboratory.answers(photos, in_use)
+    statistics = evaluator.first_layers is not None and evaluator.first_layers.source != ""
+    base = log_distance(evaluator, photos, in_use) if statistics else 0.0
     least = LEAST_BESIDE if statistics else LEAST_LIKELIHOOD
-    sureness, likelihood = entropies(answers).mean(), _likelihood(answers, labels, least)
     scores = []
     for candidate in candidates:
-        answers = laboratory.answers(photos, candidate.preprocessing)
+        trial = evaluator.trial(photos, in_use, candidate.preprocessing, labels)
         gain = 0.0 if candidate.faults else -UNEXPLAINED
         fall = rise = entropy = None
         if statistics:
-            fall = base - log_distance(laboratory, photos, candidate.preprocessing)
-            entropy = float(sureness - entropies(answers).mean())
+            fall = base - log_distance(evaluator, photos, candidate.preprocessing)
+            entropy = float(entropies(trial.before).mean() - entropies(trial.after).mean())
             gain += fall + ENTROPY_WEIGHT * entropy
-        reached = _likelihood(answers, labels, least)
-        if likelihood is not None and reached is not None:
-            rise = reached - likelihood
+        likelihoods = trial.likelihoods(least)
+        if likelihoods is not None:
+            rise = likelihoods[1] - likelihoods[0]
             gain += (LIKELIHOOD_WEIGHT if statistics else 1.0) * rise
         scores.append(Score(candidate, gain, fall, entropy, rise))
     return _ranked(scores)
-
-
-def entropies(answers: Vector) -> Vector:
-    """Return the entropy of each row of probabilities, in nats."""
-    result: Vector = -(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1)
-    return result
-
-
-def _likelihood(answers: Vector, labels: Labels | None, least: float) -> float | None:
-    """Mean log-likelihood of the labels that are known, none below the logarithm of `least`."""
-    known = [(row, label) for row, label in enumerate(labels or ()) if label is not None]
-    if not known:
-        return None
-    rows, columns = zip(*known, strict=True)
-    return float(np.log(np.maximum(answers[list(rows), list(columns)], least)).mean())
 
 
 def _ranked(scores: Sequence[Score]) -> tuple[Score, ...]:

@@ -11,24 +11,16 @@ from io import BytesIO
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from kit.diagnosis.search.evaluator import Laboratory
+from kit._arrays import Float32, Int16, Pixels
+from kit.classifier.trial import Trial
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.activation_distance import Vector
-
-Pixels = npt.NDArray[np.uint8]
 
 PICTURES = 4
 """Pictures that are tried, the first ones: a question of seconds."""
-
-SAME = 0.02
-"""Largest difference in a probability up to which two preprocessings come to the same."""
-
-ENOUGH = 4
-"""Pictures on which they must."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +73,13 @@ class Equivalent:
 
 
 def sensitivities(
-    laboratory: Laboratory, preprocessing: Preprocessing, photos: Sequence[Photo]
+    evaluator: Evaluator, preprocessing: Preprocessing, photos: Sequence[Photo]
 ) -> tuple[Sensitivity, ...]:
     """Try every quiet change on the first `PICTURES` pictures.
 
     Parameters
     ----------
-    laboratory
+    evaluator
         Of the network.
     preprocessing
         Around which is varied: the right one, as far as it is known.
@@ -100,73 +92,46 @@ def sensitivities(
         One for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
-    base = laboratory.tensors(chosen, preprocessing)
-    before = laboratory.answers(chosen, preprocessing)
-    found = []
-    for name, variants in _variants(laboratory, preprocessing, chosen).items():
-        answers: dict[str, Vector] = {}
-        for words, prepared in variants:
-            tensors = prepared()
-            if not np.array_equal(tensors, base):
-                answers[words] = laboratory.classifier.predict_tensors(tensors).astype(np.float64)
-        if answers:
-            found.append(_spread(name, before, answers))
-    return tuple(found)
+    base = evaluator.tensors(chosen, preprocessing)
+    before = evaluator.answers(chosen, preprocessing)
+    trials: dict[str, dict[str, Trial]] = {}
+    for name, words, tensors in _varied(evaluator, preprocessing, chosen):
+        if not np.array_equal(tensors, base):
+            after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
+            trials.setdefault(name, {})[words] = Trial(before, after)
+    return tuple(_spread(name, variants) for name, variants in trials.items())
 
 
-def same_answers(
-    laboratory: Laboratory, one: Preprocessing, other: Preprocessing, photos: Sequence[Photo]
-) -> float | None:
-    """Return the largest difference of a probability; None where the two do not come to the same."""
-    if len(photos) < ENOUGH:
-        return None
-    first, second = laboratory.answers(photos, one), laboratory.answers(photos, other)
-    difference = float(np.abs(first - second).max())
-    return difference if difference <= SAME else None
-
-
-def _spread(name: str, before: Vector, answers: Mapping[str, Vector]) -> Sensitivity:
-    top = before.argmax(axis=1)
-    rows = np.arange(len(top))
-    present = np.stack([before[rows, top], *(answer[rows, top] for answer in answers.values())])
+def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
+    before = next(iter(trials.values())).before
+    top, rows = before.argmax(axis=1), np.arange(len(before))
+    present = np.stack([before[rows, top], *(trial.after[rows, top] for trial in trials.values())])
     spread = present.max(axis=0) - present.min(axis=0)
     moved = np.abs(present[1:] - present[0]).mean(axis=1)
-    other = np.any([answer.argmax(axis=1) != top for answer in answers.values()], axis=0)
-    names = tuple(answers)
+    changed = np.any([trial.changed for trial in trials.values()], axis=0)
     return Sensitivity(
         name,
-        names,
+        tuple(trials),
         len(top),
-        int(other.sum()),
+        int(changed.sum()),
         float(spread.mean()),
         float(spread.max()),
-        names[int(moved.argmax())],
+        tuple(trials)[int(moved.argmax())],
     )
 
 
-_Prepared = Callable[[], npt.NDArray[np.float32]]
-
-
-def _variants(
-    laboratory: Laboratory, p: Preprocessing, photos: tuple[Photo, ...]
-) -> dict[str, list[tuple[str, _Prepared]]]:
-    def edited(**changes: object) -> _Prepared:
-        return lambda: laboratory.tensors(photos, p.replace(**changes))
-
-    def redone(function: Callable[[Pixels], Pixels]) -> _Prepared:
-        return lambda: np.concatenate(
-            [
-                p.apply(Photo(function(photo.decoded(p.decoding).pixels), photo.name, p.decoding))
-                for photo in photos
-            ]
-        )
-
-    listed: dict[str, list[tuple[str, _Prepared]]] = {}
-    if p.size is not None:
-        for name, words, changes in _edits(p):
-            listed.setdefault(name, []).append((words, edited(**changes)))
-    listed["decoder"] = [(words, redone(function)) for words, function in _DECODERS.items()]
-    return listed
+def _varied(
+    evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
+) -> Iterator[tuple[str, str, Float32]]:
+    """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
+    for name, words, changes in _edits(p) if p.size is not None else ():
+        yield name, words, evaluator.tensors(photos, p.replace(**changes))
+    for words, function in _DECODERS.items():
+        pixels = [function(photo.decoded(p.decoding).pixels) for photo in photos]
+        redone = [
+            Photo(changed, photo.name, p.decoding) for changed, photo in zip(pixels, photos, strict=True)
+        ]
+        yield "decoder", words, np.concatenate([p.apply(photo) for photo in redone])
 
 
 def _edits(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
@@ -186,7 +151,7 @@ def _edits(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
 def _one_level(pixels: Pixels) -> Pixels:
     """Move every value by at most one level, as a quicker inverse cosine transform does; seeded."""
     steps = np.random.default_rng(0).integers(-1, 2, pixels.shape[:2], dtype=np.int16)
-    moved: npt.NDArray[np.int16] = np.clip(pixels + steps[..., None], 0, 255)
+    moved: Int16 = np.clip(pixels + steps[..., None], 0, 255)
     return moved.astype(np.uint8)
 
 

@@ -6,7 +6,7 @@ trained for this, with other seeds and widths than those that `tests/benchmarks/
 
 from math import log, sqrt
 
-from kit.robustness.reference.profile import Ordinary
+from kit.robustness.reference.profile import Profile
 
 NAMED = 0.2
 """Nats by which a candidate must fall nearer to training on the probes. On Lite1 the smallest of a real fault
@@ -61,7 +61,14 @@ ALIKE = 0.05
 """Nats between two candidates' distances from training up to which the statistics do not tell them apart."""
 
 
-def needed(photos: int, labels: int, ordinary: Ordinary | None, *, statistics: bool) -> float:
+SAME = 0.02
+"""Largest difference in a probability up to which two preprocessings come to the same."""
+
+ENOUGH = 4
+"""Pictures on which they must."""
+
+
+def needed(photos: int, labels: int, ordinary: Profile | None, *, statistics: bool) -> float:
     """Return the weighted gain, in nats, that names a cause on the user's pictures.
 
     Parameters

@@ -10,22 +10,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Bools, Float32, Float64
 from kit._checking import known, number
-from kit.classifier import Classifier, archive
+from kit._reporting import Progress, Steps
+from kit.classifier import Classifier, check_first
 from kit.classifier.runtime.equivalence import OPEN_SIDE
-from kit.images import Photo, Source, as_photos
+from kit.images import Photo, Pictures, as_photos
+from kit.robustness.reference.activation_distance import distances
+from kit.robustness.reference.gaussian import Gaussian
 from kit.robustness.reference.novelty_scores import (
     FEWEST,
     METHODS,
-    Features,
     Instruments,
     combined,
-    fit_features,
     statistics,
 )
-
-Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 
 FALSE_POSITIVES = 0.05
 """Share of ordinary pictures that is taken for novel, unless another is asked for."""
@@ -52,7 +51,7 @@ class Novelty:
 
     classifier: Classifier
     held_back: Mapping[str, Float32]
-    features: Features | None = None
+    features: Gaussian | None = None
     false_positive_rate: float = field(default=FALSE_POSITIVES)
 
     @property
@@ -83,16 +82,19 @@ class Novelty:
         dict
             Name of each score to float64 (N,), higher for what is stranger.
         """
-        scores = self._instruments.scores(tensors, self.features)
-        return self._with_combined({name: scores[name] for name in scores if name in self.held_back})
+        found = self._instruments.scores(tensors, self.features)
+        scores = {name: found[name] for name in found if name in self.held_back}
+        if "combined" in self.held_back:
+            scores["combined"] = combined(scores, self.held_back)
+        return scores
 
-    def scores(self, photos: Source | Iterable[Source]) -> dict[str, Float64]:
+    def scores(self, photos: Pictures) -> dict[str, Float64]:
         """Score photos, prepared by the classifier's own preprocessing.
 
         Parameters
         ----------
         photos
-            One or several of what `load_image` takes.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
 
         Returns
         -------
@@ -110,13 +112,13 @@ class Novelty:
             name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in self.held_back
         }
 
-    def is_novel(self, photos: Source | Iterable[Source], method: str | None = None) -> npt.NDArray[np.bool_]:
+    def is_novel(self, photos: Pictures, method: str | None = None) -> Bools:
         """Tell which photos are none of the classes: bool (N,), True above the threshold.
 
         Parameters
         ----------
         photos
-            One or several of what `load_image` takes.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
         method
             One of the scores that there are; `method` of this object by default.
 
@@ -155,14 +157,14 @@ class Novelty:
 
     def attached(self) -> Classifier:
         """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""
-        return self.classifier.carrying(archive.NOVELTY, self.to_bytes())
+        return self.classifier.with_reference(self.classifier.reference.with_novelty(self.to_bytes()))
 
     def to_bytes(self) -> bytes:
         """Return everything but the classifier as an ``.npz`` file."""
         arrays: dict[str, Any] = {"false_positive_rate": np.array(self.false_positive_rate)}
         arrays |= {f"held_back_{name}": values for name, values in self.held_back.items()}
         if self.features is not None:
-            arrays |= {"whitening": self.features.whitening, "means": self.features.means}
+            arrays |= self.features.packed()
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         return buffer.getvalue()
@@ -184,7 +186,7 @@ class Novelty:
                 for name in METHODS
                 if f"held_back_{name}" in arrays
             }
-            features = Features(arrays["whitening"], arrays["means"]) if "means" in arrays else None
+            features = Gaussian.unpacked(arrays["whitening"], arrays["means"]) if "means" in arrays else None
             if not held_back or ("features" in held_back) != (features is not None):
                 raise KeyError("scores")  # noqa: TRY301 (one line tells of everything that is wrong)
             restored = cls(classifier, held_back, features, _rate(float(arrays["false_positive_rate"])))
@@ -208,7 +210,12 @@ class Novelty:
 
     @cached_property
     def _limits(self) -> dict[str, float]:
-        return {name: self._limit(name, self.false_positive_rate) for name in self.held_back}
+        limits = {}
+        for name, held in self.held_back.items():
+            # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
+            rank = int(np.ceil(round((len(held) + 1) * (1 - self.false_positive_rate), 9)))
+            limits[name] = float(held[rank - 1]) if rank <= len(held) else float("inf")
+        return limits
 
     @cached_property
     def _instruments(self) -> Instruments:
@@ -217,25 +224,14 @@ class Novelty:
     def _chosen(self, method: str | None) -> str:
         return self.method if method is None else known("score", method, tuple(self.held_back))
 
-    def _limit(self, name: str, rate: float) -> float:
-        held = self.held_back[name]
-        # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
-        rank = int(np.ceil(round((len(held) + 1) * (1 - rate), 9)))
-        return float(held[rank - 1]) if rank <= len(held) else float("inf")
-
-    def _with_combined(self, scores: dict[str, Float64]) -> dict[str, Float64]:
-        if "combined" in self.held_back:
-            scores["combined"] = combined(scores, self.held_back)
-        return scores
-
 
 def fit_novelty(
     classifier: Classifier,
-    training: Iterable[Source],
-    held_back: Iterable[Source],
+    training: Pictures,
+    held_back: Pictures,
     *,
     false_positive_rate: float = FALSE_POSITIVES,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Novelty:
     """Learn what is ordinary for a classifier.
 
@@ -253,7 +249,7 @@ def fit_novelty(
     false_positive_rate
         Share of ordinary pictures that may be taken for novel, above 0 and below 1.
     progress
-        Whether to show a progress bar where it takes over two seconds.
+        True for bars where it takes over two seconds; or a function that is told each step in a line.
 
     Returns
     -------
@@ -267,11 +263,10 @@ def fit_novelty(
     TypeError, ValueError
         Too few held-back pictures, another rate, or pictures that cannot be prepared.
     """
+    check_first(classifier, "kit.fit_novelty(classifier, training, held_back)")
     rate = _rate(false_positive_rate)
     known_photos, others = as_photos(training), as_photos(held_back)
-    # The smallest number whose largest score can be the threshold; rounded, since 1 / rate may be a little
-    # above a whole number.
-    fewest = int(np.ceil(round(1 / rate - 1, 6)))
+    fewest = _fewest(rate)
     if len(others) < fewest:
         raise ValueError(
             f"Expected at least {fewest} held-back pictures for a false-positive rate of {rate:g}, received"
@@ -279,27 +274,29 @@ def fit_novelty(
         )
     instruments = Instruments(classifier)
     features = None
-    if instruments.inner is not None and instruments.inner.widths and len(known_photos) >= FEWEST:
-        insides = [
-            instruments.inside(_tensors(classifier, part))
+    layers = instruments.intermediate
+    if layers is not None and layers.widths and len(known_photos) >= FEWEST:
+        found = [
+            instruments.outputs(_tensors(classifier, part))
             for part in _portions(known_photos, "training pictures", progress=progress)
         ]
-        values = np.concatenate([statistics(inside) for inside in insides])
-        features = fit_features(values, np.concatenate([inside.outputs.argmax(axis=1) for inside in insides]))
+        values = np.concatenate([statistics(part) for part in found])
+        classes = np.concatenate([part.outputs.argmax(axis=1) for part in found])
+        features = Gaussian.of_classes(values, classes)
     parts = [
         instruments.scores(_tensors(classifier, part), features)
         for part in _portions(others, "held-back pictures", progress=progress)
     ]
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if "energy" in found and "features" in found:
-        found["combined"] = combined(found, found)
-    ordered = {name: np.sort(found[name].astype(np.float32)) for name in METHODS if name in found}
+    scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if "energy" in scores and "features" in scores:
+        scores["combined"] = combined(scores, scores)
+    ordered = {name: np.sort(scores[name].astype(np.float32)) for name in METHODS if name in scores}
     return Novelty(classifier, ordered, features, rate)
 
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
     """Return what a classifier carries, from its file or `attached`; None if missing or damaged."""
-    data = classifier.carried(archive.NOVELTY)
+    data = classifier.reference.novelty
     if data is None:
         return None
     try:
@@ -308,21 +305,35 @@ def novelty_of(classifier: Classifier) -> Novelty | None:
         return None
 
 
+def profile_novelty(classifier: Classifier) -> Novelty | None:
+    """Return what the profile of training pictures tells: whether light and texture are as in these.
+
+    None without a profile, or with one too short for a threshold at the usual rate.
+    """
+    first_layers = classifier.first_layers
+    profile = None if first_layers is None else first_layers.profile
+    if first_layers is None or profile is None or len(profile) < _fewest(FALSE_POSITIVES):
+        return None
+    held = distances(profile, first_layers).mean(axis=-1)
+    return Novelty(classifier, {"batchnorm": np.sort(held.astype(np.float32))})
+
+
 def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
     return np.concatenate([classifier.tensor(photo) for photo in photos])
 
 
 def _portions(
-    photos: Sequence[Photo], told: str = "", *, progress: bool = False
+    photos: Sequence[Photo], told: str = "", *, progress: Progress = False
 ) -> Iterable[Sequence[Photo]]:
-    """Return some photos at a time, since memory is finite; with a bar where it takes over two seconds."""
+    """Return some photos at a time, since memory is finite."""
     portions = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
-    if not progress:
-        return portions
-    from tqdm.auto import tqdm  # noqa: PLC0415 (only where something may take long)
+    return Steps(portions, told, f" times {_PART} pictures", progress)
 
-    bar: Iterable[Sequence[Photo]] = tqdm(portions, desc=told, delay=2, leave=False)
-    return bar
+
+def _fewest(rate: float) -> int:
+    """Return the smallest number of pictures whose largest score can be the threshold."""
+    # Rounded, since 1 / rate may be a little above a whole number.
+    return int(np.ceil(round(1 / rate - 1, 6)))
 
 
 def _rate(value: float) -> float:

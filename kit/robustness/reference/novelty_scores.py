@@ -15,20 +15,17 @@ the distance, each standardized on held-back pictures: high as soon as one of th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Array, Float32, Float64
 from kit.classifier import Classifier
-from kit.classifier.activations.intermediate import Inside, reveal
+from kit.classifier.activations.intermediate import IntermediateOutputs, reveal
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.heads import probabilities
-
-Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
+from kit.robustness.reference.activation_distance import distances
+from kit.robustness.reference.gaussian import Gaussian
 
 METHODS = ("combined", "features", "energy", "batchnorm", "probability")
 """Names of the scores; the first of these that a network allows decides. This order was chosen without any of
@@ -36,10 +33,6 @@ the pictures that the method is judged by: ``tests/benchmarks/novelty.py`` says 
 FEWEST = 20
 """Training pictures that a distance needs at least."""
 
-# A covariance needs some times more pictures than it has rows, and the mean of a class some at all.
-_PER_FEATURE, _PER_CLASS = 10, 10
-# Share of the mean variance that is added to every variance: channels that hardly move are not divided by 0.
-_SHRINKAGE = 1e-3
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -49,77 +42,16 @@ def energy(logits: Float64) -> Float64:
     return np.asarray(-largest - np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
 
 
-def statistics(inside: Inside) -> Float64:
+def statistics(found: IntermediateOutputs) -> Float64:
     """Return the means and standard deviations of all stages as float64 (N, 2 * sum(widths)).
 
     Square roots of them, with their sign: averages of rectified channels are then nearer to normal.
     """
-    values = np.concatenate([inside.means, inside.deviations], axis=1).astype(np.float64)
+    values = np.concatenate([found.means, found.deviations], axis=1).astype(np.float64)
     return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Where the training pictures lie in the space of channel statistics.
-
-    Attributes
-    ----------
-    whitening
-        float32 (D * (D + 1) / 2,): the lower triangle, row by row, of a matrix L whose L @ L.T is the inverse
-        of the shared covariance; or (D,), its diagonal, where the pictures were too few for a covariance.
-    means
-        float32 (classes, D): mean of each class that enough training pictures belong to, times the whitening.
-    """
-
-    whitening: Float32
-    means: Float32
-
-    @cached_property
-    def _matrix(self) -> Float64:
-        size = self.means.shape[1]
-        if self.whitening.size == size:
-            return self.whitening.astype(np.float64)
-        matrix = np.zeros((size, size))
-        matrix[np.tril_indices(size)] = self.whitening
-        return matrix
-
-    def distances(self, values: Float64) -> Float64:
-        """Squared Mahalanobis distance to the nearest mean: float64 (N, D) to (N,)."""
-        white = values * self._matrix if self._matrix.ndim == 1 else values @ self._matrix
-        means = self.means.astype(np.float64)
-        each = [((white - mean) ** 2).sum(axis=1) for mean in means]
-        nearest: Float64 = np.min(each, axis=0)
-        return nearest
-
-
-def fit_features(values: Float64, classes: npt.NDArray[np.int64]) -> Features:
-    """Fit the mean of every class and the covariance around them.
-
-    Parameters
-    ----------
-    values
-        float64 (N, D): what `statistics` gives for training pictures.
-    classes
-        int64 (N,): their classes. With fewer than 10 * D pictures there is one mean and no covariance.
-    """
-    count, size = values.shape
-    full = count >= _PER_FEATURE * size
-    kept = [each for each in np.unique(classes) if (classes == each).sum() >= _PER_CLASS] if full else []
-    groups = [classes == each for each in kept] or [np.ones(count, bool)]
-    means = np.stack([values[group].mean(axis=0) for group in groups])
-    around = np.concatenate([values[group] - mean for group, mean in zip(groups, means, strict=True)])
-    if not full:
-        variance = (around**2).mean(axis=0)
-        scale = 1 / np.sqrt(variance + _SHRINKAGE * variance.mean() + _TINY)
-        return Features(scale.astype(np.float32), (means * scale).astype(np.float32))
-    covariance = around.T @ around / len(around)
-    covariance += (_SHRINKAGE * np.trace(covariance) / size + _TINY) * np.eye(size)
-    whitening = np.linalg.cholesky(np.linalg.inv(covariance))
-    triangle = whitening[np.tril_indices(size)].astype(np.float32)
-    return Features(triangle, (means @ whitening).astype(np.float32))
-
-
-def combined(scores: Mapping[str, Float64], held_back: Mapping[str, npt.NDArray[Any]]) -> Float64:
+def combined(scores: Mapping[str, Float64], held_back: Mapping[str, Array]) -> Float64:
     """Return the combined score (N,) from the others, standardized by those of held-back pictures."""
 
     def standard(name: str, change: Callable[[Float64], Float64]) -> Float64:
@@ -132,44 +64,40 @@ def combined(scores: Mapping[str, Float64], held_back: Mapping[str, npt.NDArray[
 
 
 class Instruments:
-    """What a classifier's pictures are measured with: its network with more outputs, and its taps."""
+    """What a classifier's pictures are measured with: its network with more outputs, and its first layers."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         engine, compiled = classifier.engine, classifier.compiled
         lite = engine if isinstance(engine, LiteEngine) else None
-        self.inner = None if compiled is None or lite is None else reveal(compiled)
-        if self.inner is not None and lite is not None:
-            self._engine = LiteEngine(self.inner.compiled, threads=lite.threads)
-        taps = classifier.taps
-        self._taps = taps if taps is not None and taps.source else None
-        if self._taps is not None:
-            self._tap_engine = LiteEngine(self._taps.compiled, threads=1)
+        self.intermediate = None if compiled is None or lite is None else reveal(compiled)
+        if self.intermediate is not None and lite is not None:
+            self._engine = LiteEngine(self.intermediate.compiled, threads=lite.threads)
+        first_layers = classifier.first_layers
+        self._first_layers = first_layers if first_layers is not None and first_layers.source else None
 
-    def inside(self, tensors: Float32) -> Inside:
-        """Run the network; only where `inner` is known."""
-        inner: Any = self.inner
-        result: Inside = inner.parts(self._engine.predict(tensors))
+    def outputs(self, tensors: Float32) -> IntermediateOutputs:
+        """Run the network; only where `intermediate` is known."""
+        intermediate: Any = self.intermediate
+        result: IntermediateOutputs = intermediate.parts(self._engine.predict(tensors))
         return result
 
-    def scores(self, tensors: Float32, features: Features | None) -> dict[str, Float64]:
+    def scores(self, tensors: Float32, features: Gaussian | None) -> dict[str, Float64]:
         """Every score but the combined one."""
         scores: dict[str, Float64] = {}
         head = self._classifier.head
-        if self.inner is None:
+        if self.intermediate is None:
             rows = self._classifier.predict_tensors(tensors)
         else:
-            inside = self.inside(tensors)
-            rows = probabilities(inside.outputs, head)
+            found = self.outputs(tensors)
+            rows = probabilities(found.outputs, head)
             if features is not None:
-                scores["features"] = features.distances(statistics(inside))
-            logits = inside.outputs if head == "logits" else inside.logits
+                scores["features"] = features.distances(statistics(found))
+            logits = found.outputs if head == "logits" else found.logits
             if logits is not None and logits.shape[1] > 1:
                 scores["energy"] = energy(logits.astype(np.float64))
-        if self._taps is not None:
-            from kit.robustness.reference.activation_distance import distances  # noqa: PLC0415 (the diagnosis may ask this module)
-
-            moments = self._tap_engine.predict(tensors).astype(np.float64)
-            scores["batchnorm"] = distances(moments, self._taps).mean(axis=-1)
+        if self._first_layers is not None:
+            moments = self._first_layers.measure(tensors)
+            scores["batchnorm"] = distances(moments, self._first_layers).mean(axis=-1)
         scores["probability"] = 1 - rows.max(axis=1).astype(np.float64)
         return scores

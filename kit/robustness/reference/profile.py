@@ -5,18 +5,20 @@ values go together as well, and so judges one picture, or a picture on its side,
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.classifier.activations.first_layers import Taps
-from kit.robustness.reference.activation_distance import Vector, split
+from kit._arrays import Float64
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.robustness.reference.activation_distance import split
+from kit.robustness.reference.gaussian import Gaussian
 
 LEAST_PROFILED = 10
 """Training pictures that a profile must have for its values to be taken together."""
 
 SHARE = 0.9
-"""Share of training pictures that lie within `Ordinary.limit`. Of pictures of something else, the largest
+"""Share of training pictures that lie within `Profile.limit`. Of pictures of something else, the largest
 distance lets most pass once they are letterboxed."""
 
 _PARTS = 5
@@ -25,54 +27,13 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian:
-    """A normal distribution of rows, their correlations shrunk.
-
-    Attributes
-    ----------
-    mean, spread
-        float64 (D,), of each value that varies at all.
-    precision
-        float64 (D, D): inverse of the shrunk correlation matrix.
-    varied
-        bool, for each value of a row; D are True.
-    """
-
-    mean: Vector
-    spread: Vector
-    precision: Vector
-    varied: npt.NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, rows: Vector) -> "Gaussian":
-        """Learn it from rows, float64 (N, values).
-
-        There may be fewer rows than values, so the correlations are shrunk as Ledoit and Wolf do (A
-        well-conditioned estimator for large-dimensional covariance matrices, 2004).
-        """
-        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
-
-        spread = rows.std(axis=0)
-        varied = spread > 1e-9 * np.abs(rows).max(initial=0)
-        mean, spread = rows.mean(axis=0)[varied], spread[varied]
-        covariance, _ = ledoit_wolf((rows[:, varied] - mean) / spread)
-        return cls(mean, spread, np.linalg.inv(covariance), varied)
-
-    def distances(self, rows: Vector) -> Vector:
-        """Return the squared Mahalanobis distance of each row, over D; float64 (N,)."""
-        away = (rows[:, self.varied] - self.mean) / self.spread
-        squares: Vector = np.einsum("nd,de,ne->n", away, self.precision, away, optimize=True)
-        return squares / len(self.mean)
-
-
-@dataclass(frozen=True, eq=False)
-class Ordinary:
+class Profile:
     """What is ordinary among the training pictures of a profile.
 
     Attributes
     ----------
     widths
-        Channels of each tap.
+        Channels of each layer.
     floors
         float64 (sum(widths),): added to the variance of each channel over a picture before its logarithm is
         taken; NaN for channels that are constant over every picture, which have none.
@@ -85,67 +46,65 @@ class Ordinary:
     """
 
     widths: tuple[int, ...]
-    floors: Vector
+    floors: Float64
     gaussian: Gaussian
     limit: float
     typical: float
     scatter: float
 
-    def distances(self, moments: Vector, features: Vector | None) -> Vector:
+    @classmethod
+    def of(cls, first_layers: FirstLayers) -> Self:
+        """Learn from the profile of training pictures what is ordinary.
+
+        The limit comes from leaving out a fifth of the pictures at a time.
+
+        Parameters
+        ----------
+        first_layers
+            With a profile of `LEAST_PROFILED` pictures at least.
+
+        Raises
+        ------
+        ValueError
+            No profile, or a shorter one.
+        """
+        profile, widths = first_layers.profile, first_layers.widths
+        if profile is None or len(profile) < LEAST_PROFILED:
+            count = 0 if profile is None else len(profile)
+            raise ValueError(
+                f"Expected a profile of {LEAST_PROFILED} training pictures or more, received {count};"
+                " save the classifier with training="
+            )
+        floors = _floors(profile, widths)
+        rows = _rows(profile, first_layers.features, widths, floors)
+        left_out = [
+            _distances(Gaussian.of_rows(np.delete(rows, np.s_[part::_PARTS], axis=0)), rows[part::_PARTS])
+            for part in range(_PARTS)
+        ]
+        distances = np.concatenate(left_out)
+        logs = np.log(distances + 1e-12)
+        limit = float(np.quantile(distances, SHARE))
+        return cls(widths, floors, Gaussian.of_rows(rows), limit, float(logs.mean()), float(logs.std()))
+
+    def distances(self, moments: Float64, features: Float64 | None) -> Float64:
         """Return how far each picture is from the training pictures; float64 (N,), about 1 for one of them.
 
         Parameters
         ----------
         moments
-            float64 (N, 2 * sum(widths)), one row for each picture, as `Taps.compiled` gives them.
+            float64 (N, 2 * sum(widths)), one row for each picture, as `FirstLayers.measure` gives them.
         features
-            float64 (N, K), as `tensor_features` gives them; None where the profile has
-            none.
+            float64 (N, K), as `tensor_features` gives them; None where the profile has none.
         """
-        return self.gaussian.distances(_rows(moments, features, self.widths, self.floors))
+        return _distances(self.gaussian, _rows(moments, features, self.widths, self.floors))
 
 
-def ordinary(taps: Taps) -> Ordinary:
-    """Learn from a profile what is ordinary.
-
-    The limit comes from leaving out a fifth of the pictures at a time.
-
-    Parameters
-    ----------
-    taps
-        With a profile of `LEAST_PROFILED` pictures at least.
-
-    Raises
-    ------
-    ValueError
-        No profile, or a shorter one.
-    """
-    profile = taps.profile
-    if profile is None or len(profile) < LEAST_PROFILED:
-        count = 0 if profile is None else len(profile)
-        raise ValueError(
-            f"Expected a profile of {LEAST_PROFILED} training pictures or more, received {count}; save the"
-            " classifier with training="
-        )
-    floors = _floors(profile, taps.widths)
-    rows = _rows(profile, taps.features, taps.widths, floors)
-    left_out = [
-        Gaussian.of(np.delete(rows, np.s_[part::_PARTS], axis=0)).distances(rows[part::_PARTS])
-        for part in range(_PARTS)
-    ]
-    distances = np.concatenate(left_out)
-    logs = np.log(distances + 1e-12)
-    return Ordinary(
-        taps.widths,
-        floors,
-        Gaussian.of(rows),
-        limit=float(np.quantile(distances, SHARE)),
-        typical=float(logs.mean()),
-        scatter=float(logs.std()),
-    )
+def _distances(gaussian: Gaussian, rows: Float64) -> Float64:
+    """Squared distances of Mahalanobis over the number of values."""
+    return gaussian.distances(rows) / len(gaussian.whitening)
 
 
-def _rows(moments: Vector, features: Vector | None, widths: tuple[int, ...], floors: Vector) -> Vector:
+def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
     """Return means, logarithms of standard deviations, and features, one row for each picture.
 
     The logarithm makes a picture without any contrast as unusual as it is: by its variance, it is near the
@@ -158,7 +117,7 @@ def _rows(moments: Vector, features: Vector | None, widths: tuple[int, ...], flo
     return np.concatenate([means, np.log(variances + floors[varied]) / 2, *known], axis=1)
 
 
-def _floors(profile: Vector, widths: tuple[int, ...]) -> Vector:
+def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
     means, squares = split(profile, widths)
     variance = np.maximum(squares - means**2, 0).mean(axis=0)
     constant = variance <= _ROUNDING * squares.mean(axis=0)

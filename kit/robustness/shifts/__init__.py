@@ -1,29 +1,31 @@
 """How a folder of photos differs from the training pictures, and whether this classifier cares."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from kit.classifier import Classifier, archive
+from kit._reporting import Progress, Steps
+from kit.classifier import Classifier
 from kit.classifier.bundle.input_statistics import InputStatistics, measured_responses
 from kit.classifier.labels import class_indices
-from kit.images import Photo, Source
+from kit.classifier.trial import Truth
+from kit.images import Photo, Pictures
 from kit.robustness.shifts.attribution import Explanation, explanations
 from kit.robustness.shifts.gathering import Gathered, gather
 from kit.robustness.shifts.impact import Response, layer_distance, respond
-from kit.robustness.shifts.report import Finding, Shift
+from kit.robustness.shifts.report import QuantityShift, Shift
 from kit.robustness.shifts.two_sample import FEWEST, Difference, differences, domain_auroc
 
-__all__ = ["Difference", "Explanation", "Finding", "Response", "Shift", "findings", "shift"]
+__all__ = ["Difference", "Explanation", "QuantityShift", "Response", "Shift", "findings", "shift"]
 
 
 def shift(
-    training: Classifier | InputStatistics | Source | Iterable[Source],
-    photos: Source | Iterable[Source],
+    training: Classifier | InputStatistics | Pictures,
+    photos: Pictures,
     *,
     classifier: Classifier | None = None,
     labels: Sequence[int | str | None] | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Shift:
     """Tell in which measured quantities photos differ from the training pictures.
 
@@ -33,22 +35,25 @@ def shift(
     "follow". Where one alteration leaves much unexplained, two at once are tried, such as less light and
     noise.
 
+    Two collections are compared, as in `kit.find_duplicates`, and no classifier is needed; hence it does not
+    come first, unless it stands for its training pictures: ``kit.shift(classifier, photos)``.
+
     Parameters
     ----------
     training
-        Training pictures: a folder, pictures, their `InputStatistics`, or a classifier whose file carries
-        those (`Classifier.save` with ``training=`` puts them there).
+        Training pictures (`kit.images.sources`), their `InputStatistics`, or a classifier whose file
+        carries those (`Classifier.save` with ``training=`` puts them there).
     photos
-        A folder, whose folders are searched as well, or pictures. At most 1,000 are measured, at random;
-        interrupting keeps what was measured. Those that cannot be read are reported.
+        See `kit.images.sources`. At most 1,000 are measured, at random; interrupting keeps what was
+        measured. Those that cannot be read are reported.
     classifier
         To ask whether it cares about each alteration, and about all of them at once; the one that is given as
         ``training`` by default.
     labels
         Right class of each photo, index or name, None where it is not known; for accuracies where the photos
-        themselves are altered. In the order of a folder's sorted paths.
+        themselves are altered.
     progress
-        Whether to show progress bars where it takes over two seconds.
+        True for bars where it takes over two seconds; or a function that is told each step in a line.
 
     Returns
     -------
@@ -56,17 +61,21 @@ def shift(
 
     Raises
     ------
-    ValueError
-        A classifier without statistics, no readable training picture, a folder without pictures, or labels
-        that do not fit.
+    TypeError, ValueError, FileNotFoundError
+        A classifier in place of the photos, one without statistics, no photo, no readable training picture,
+        no such folder or one without pictures, or labels that do not fit.
     """
+    if isinstance(photos, Classifier):
+        raise TypeError(
+            "Expected photos, received a Classifier; write kit.shift(training, photos, classifier=classifier)"
+        )
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     statistics, examples = _statistics(training, progress=progress)
     gathered = gather(photos, progress=progress)
     found = findings(statistics, gathered.rows)
     layers = together = None
     if asked is not None and asked.preprocessing is not None and gathered.photos:
-        truth = None if labels is None else _truth(asked, labels, gathered)
+        truth = () if labels is None else _truth(asked, labels, gathered)
         found, together = _asked(found, asked, examples, gathered.photos, truth, progress=progress)
         layers = layer_distance(asked, gathered.photos)
     return Shift(
@@ -81,7 +90,7 @@ def shift(
     )
 
 
-def findings(statistics: InputStatistics, rows: Any) -> tuple[Finding, ...]:
+def findings(statistics: InputStatistics, rows: Any) -> tuple[QuantityShift, ...]:
     """Compare measures and rank the quantities; what `shift` does once everything is measured.
 
     Parameters
@@ -101,7 +110,7 @@ def findings(statistics: InputStatistics, rows: Any) -> tuple[Finding, ...]:
         compared, key=lambda name: (name not in unexplained, name not in differing, -_size(compared[name]))
     )
     return tuple(
-        Finding(
+        QuantityShift(
             name,
             "shifted"
             if name in causes or name in unexplained
@@ -121,19 +130,19 @@ def _size(difference: Difference) -> float:
     return abs(difference.delta) if difference.p_value >= 0 else -1.0
 
 
-def _statistics(training: Any, *, progress: bool) -> tuple[InputStatistics, tuple[Photo, ...]]:
+def _statistics(training: Any, *, progress: Progress) -> tuple[InputStatistics, tuple[Photo, ...]]:
     """Return statistics of the training pictures, and some of the pictures where there are any."""
     if isinstance(training, InputStatistics):
         return training, ()
     if isinstance(training, Classifier):
-        data = training.carried(archive.STATISTICS)
-        if data is None:
+        statistics = training.reference.properties
+        if statistics is None:
             raise ValueError(
                 f"Expected a classifier that carries statistics of its training pictures, received"
                 f" {training.name!r} without; save it with training=pictures, or give the pictures:"
                 " kit.shift(pictures, photos, classifier=classifier)"
             )
-        return InputStatistics.from_bytes(data), ()
+        return statistics, ()
     gathered = gather(training, "training pictures", progress=progress)
     if not gathered.photos:
         raise ValueError("Expected training pictures, received none that can be read; give a folder of them")
@@ -150,32 +159,22 @@ def _truth(
 
 
 def _asked(
-    found: Sequence[Finding],
+    found: Sequence[QuantityShift],
     classifier: Classifier,
     examples: Sequence[Photo],
     photos: Sequence[Photo],
-    labels: Sequence[int | None] | None,
+    labels: Truth,
     *,
-    progress: bool,
-) -> tuple[tuple[Finding, ...], Response | None]:
+    progress: Progress,
+) -> tuple[tuple[QuantityShift, ...], Response | None]:
     """Return the findings with the classifier's response to each, and that to all of them at once."""
-    from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
-
     causes = [[one.explanation] for one in found if one.explanation is not None]
     everything = [[cause for each in causes for cause in each]] if len(causes) > 1 else []
     responses = []
-    # Nothing is shown where it takes less than two seconds.
-    for explained in tqdm(
-        [*causes, *everything],
-        desc="asking the classifier",
-        unit="alteration",
-        delay=2,
-        disable=not progress,
-        leave=False,
-    ):
+    for explained in Steps([*causes, *everything], "asking the classifier", "alteration", progress):
         # What was done to the training pictures cannot be done to them again.
         training = bool(examples) and not any(one.opposite for one in explained)
-        chosen, truth = (examples, None) if training else (photos, labels)
+        chosen, truth = (examples, ()) if training else (photos, labels)
         responses.append(respond(classifier, explained, chosen, truth, training=training))
     each = iter(responses)
     answered = tuple(one if one.explanation is None else replace(one, response=next(each)) for one in found)

@@ -4,15 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64, Indices
 from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, mean_known, scaled_rows
-from kit.robustness.shifts.nearest import Step, distances, nearest_one, nearest_two
+from kit.robustness.shifts.nearest import Nearest, distances, nearest_one, nearest_two
 from kit.robustness.shifts.responses import paths
-
-Vector = npt.NDArray[np.float64]
 
 _SHAPE = frozenset({"size", "aspect"})
 _TEXTURE = frozenset({"sharpness", "noise", "colour_noise", "blocking"})
@@ -49,7 +47,7 @@ class Explanation:
     opposite: bool
     strength: float
     share: float
-    moved: Vector
+    moved: Float64
 
     @property
     def quantity(self) -> str:
@@ -63,7 +61,7 @@ class Explanation:
 
 
 def explanations(
-    statistics: InputStatistics, photos: Vector, shifted: Collection[str]
+    statistics: InputStatistics, photos: Float64, shifted: Collection[str]
 ) -> tuple[tuple[Explanation, ...], frozenset[str]]:
     """Find alterations that explain a movement, the one that explains most first.
 
@@ -105,35 +103,35 @@ def explanations(
         before = float(distances(left, inverse))
         # Nothing but a change of shape moves the shape, whatever else that moves.
         first = [path for path in tried if not path.about.isdisjoint(wanted & _SHAPE or wanted)]
-        step = nearest_one(first, left, inverse)
-        if step is None or step.distance > (_HALF if found else 1) * before:
+        nearest = nearest_one(first, left, inverse)
+        if nearest is None or nearest.distance > (_HALF if found else 1) * before:
             break
-        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
-        if not found and (step.distance > _FAR * len(names) or _unsettled(step, left, limit, wanted)):
+        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + nearest.size))
+        if not found and (nearest.distance > _FAR * len(names) or _unsettled(nearest, left, limit, wanted)):
             second = [path for path in tried if not path.about.isdisjoint(wanted)]
             pair = nearest_two(first, second, left, base, inverse)
-            if pair is not None and pair.distance <= _HALF * step.distance:
-                step = pair
-                limit = np.maximum(limit, _RELATIVE * (size + step.size))
-        wanted = _unsettled(step, left, limit, wanted)
-        found += _explanations(step, before, columns)
-        left, size = left - step.moved, size + step.size
+            if pair is not None and pair.distance <= _HALF * nearest.distance:
+                nearest = pair
+                limit = np.maximum(limit, _RELATIVE * (size + nearest.size))
+        wanted = _unsettled(nearest, left, limit, wanted)
+        found += _explanations(nearest, before, columns)
+        left, size = left - nearest.moved, size + nearest.size
     # Filters that resize differ in what they do to texture.
     return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
 
 
-def _unsettled(step: Step, movement: Vector, limit: Vector, wanted: set[str]) -> set[str]:
-    """Return those of the wanted quantities of which a step leaves more than a limit."""
-    names = step.paths[0].names
-    left = np.abs(movement - step.moved) > limit
-    about = frozenset[str]().union(*(path.about for path in step.paths))
+def _unsettled(nearest: Nearest, movement: Float64, limit: Float64, wanted: set[str]) -> set[str]:
+    """Return those of the wanted quantities of which the alterations leave more than a limit."""
+    names = nearest.paths[0].names
+    left = np.abs(movement - nearest.moved) > limit
+    about = frozenset[str]().union(*(path.about for path in nearest.paths))
     return {name for name, far in zip(names, left, strict=True) if far and name in wanted} - about
 
 
-def _explanations(step: Step, before: float, columns: npt.NDArray[np.intp]) -> list[Explanation]:
+def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Explanation]:
     made = []
     for path, place, alone in sorted(
-        zip(step.paths, step.places, step.alone, strict=True), key=lambda one: one[2]
+        zip(nearest.paths, nearest.places, nearest.alone, strict=True), key=lambda one: one[2]
     ):
         moved = np.full(len(QUANTITIES), np.nan)
         moved[columns] = path.moved[place]
@@ -142,8 +140,8 @@ def _explanations(step: Step, before: float, columns: npt.NDArray[np.intp]) -> l
     return made
 
 
-def _covariance(table: Vector) -> Vector:
+def _covariance(table: Float64) -> Float64:
     """Covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), mean_known(table), table)
-    covariance: Vector = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
+    covariance: Float64 = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
     return covariance

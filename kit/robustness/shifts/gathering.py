@@ -1,19 +1,15 @@
 """Pictures from a folder or a collection; what cannot be read is reported and stops nothing."""
 
-from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
+from kit._reporting import Progress, Steps
 from kit.classifier.bundle.input_statistics import measured_rows
-from kit.images import Photo, Source, as_photos, load_image
+from kit.images import Photo, Pictures
 from kit.images.properties import QUANTITIES
-
-Vector = npt.NDArray[np.float64]
+from kit.images.sources import UNREADABLE, at_least_one, each_picture
 
 MOST = 1000
 """Pictures that are measured at most; of more, as many at random."""
@@ -23,7 +19,6 @@ KEPT = (64, 256)
 
 _KEPT_PIXELS = 1 << 22
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _SEED = 0
 
 
@@ -42,12 +37,12 @@ class Gathered:
     found
         Pictures that there were.
     unreadable
-        File name, or position, and the reason.
+        Name and reason.
     interrupted
         Whether someone stopped it; the rows are a fair sample nevertheless.
     """
 
-    rows: Vector
+    rows: Float64
     photos: tuple[Photo, ...]
     places: tuple[int, ...]
     found: int
@@ -55,72 +50,36 @@ class Gathered:
     interrupted: bool = False
 
 
-def sources(pictures: Source | Iterable[Source]) -> tuple[Source, ...]:
-    """Return the pictures one by one, not opened; those of a folder and the folders in it, by name.
-
-    Raises
-    ------
-    ValueError
-        A folder without pictures.
-    """
-    if isinstance(pictures, (str, PathLike)) and Path(pictures).is_dir():
-        files = sorted(path for path in Path(pictures).rglob("*") if path.suffix.lower() in _SUFFIXES)
-        if not files:
-            raise ValueError(
-                f"Expected a folder with pictures, received {Path(pictures).name!r} with none;"
-                f" their names end in {', '.join(sorted(_SUFFIXES))}"
-            )
-        return tuple(files)
-    if isinstance(pictures, (list, tuple, Generator)):
-        return tuple(pictures)
-    return as_photos(pictures)
-
-
-def gather(pictures: Source | Iterable[Source], what: str = "photos", *, progress: bool = True) -> Gathered:
+def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = True) -> Gathered:
     """Open and measure pictures, in random order, `MOST` of them at most.
 
     Parameters
     ----------
     pictures
-        A folder, or what `kit.load_image` takes, once or many times.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     what
         In words, for the progress bar.
     progress
-        Whether to show one where it takes over two seconds.
+        As for `kit.shift`.
     """
-    listed = sources(pictures)
-    order = np.random.default_rng(_SEED).permutation(len(listed))[:MOST].tolist()
-    rows: list[Vector] = []
+    found = at_least_one(each_picture(pictures))
+    order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
+    rows: list[Float64] = []
     photos: list[Photo] = []
     places: list[int] = []
     unreadable: list[tuple[str, str]] = []
     pixels = 0
-    interrupted = False
-    try:
-        for place in _progress(order, what, shown=progress):
+    with Steps(order, f"measuring {what}", "picture", progress, keep=True) as measured:
+        for place in measured:
             try:
-                photo = load_image(listed[place])
-            except (OSError, ValueError) as error:
-                unreadable.append((_name(listed[place], place), str(error)))
+                photo = found[place].open()
+            except UNREADABLE as error:
+                unreadable.append((found[place].name, str(error)))
                 continue
             rows.append(measured_rows([photo])[0])
             places.append(place)
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
-    except KeyboardInterrupt:
-        interrupted = True
     table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
-    return Gathered(table, tuple(photos), tuple(places), len(listed), tuple(unreadable), interrupted)
-
-
-def _progress(order: list[int], what: str, *, shown: bool) -> Iterator[int]:
-    from tqdm.auto import tqdm  # noqa: PLC0415 (slow to import)
-
-    # Nothing is shown where it takes less than two seconds.
-    bar: Any = tqdm(order, desc=f"measuring {what}", unit="picture", delay=2, disable=not shown, leave=False)
-    yield from bar
-
-
-def _name(source: Any, place: int) -> str:
-    return Path(source).name if isinstance(source, (str, PathLike)) else f"number {place + 1}"
+    return Gathered(table, tuple(photos), tuple(places), len(found), tuple(unreadable), measured.interrupted)

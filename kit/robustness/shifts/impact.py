@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 
 from kit.classifier import Classifier
+from kit.classifier.trial import Trial, Truth, known
 from kit.images import Photo
 from kit.perturbation.alterations import ALTERATIONS, Alteration
-from kit.robustness.reference.activation_distance import distances, pooled
+from kit.robustness.reference.activation_distance import distances
 from kit.robustness.shifts.attribution import Explanation
 
 CARES = 0.05
@@ -68,7 +69,7 @@ def respond(
     classifier: Classifier,
     explanations: Sequence[Explanation],
     photos: Sequence[Photo],
-    labels: Sequence[int | None] | None = None,
+    labels: Truth = (),
     *,
     training: bool = False,
 ) -> Response | None:
@@ -84,7 +85,7 @@ def respond(
     photos
         At least one.
     labels
-        Index of the right class of each, None where it is not known.
+        Index of the right class of each, None where it is not known; empty where none is.
     training
         Whether these are training pictures; else they are the photos.
 
@@ -110,17 +111,17 @@ def respond(
     answers = [
         classifier.probabilities(
             [_altered(photo, [item for item, _ in steps], chosen) if place else photo for photo in photos]
-        ).argmax(axis=1)
+        )
         for place, chosen in enumerate(strengths)
     ]
-    known = [place for place, label in enumerate(labels or ()) if label is not None]
-    truth = np.array([(labels or ())[place] for place in known])
+    trials = [Trial(answers[0], answer, labels) for answer in answers]
+    labelled = len(known(labels)[0])
     return Response(
         " and ".join(alteration.name for alteration, _ in steps),
         pictures,
         tuple(each[0] for each in strengths) if len(steps) == 1 else _FRACTIONS,
-        tuple(float((answer != answers[0]).mean()) for answer in answers),
-        tuple(float((answer[known] == truth).mean()) for answer in answers) if known else None,
+        tuple(float(trial.changed.mean()) for trial in trials),
+        tuple(trial.right[1] / labelled for trial in trials) if labelled else None,
         len(photos),
     )
 
@@ -166,17 +167,14 @@ def layer_distance(classifier: Classifier, photos: Sequence[Photo]) -> tuple[flo
         The 95th percentile of the same for as many pictures drawn from that profile; NaN where the file has
         no profile. None where nothing is known of the training pictures.
     """
-    from kit.classifier.runtime.engine import LiteEngine  # noqa: PLC0415 (not needed to report)
-
-    taps = classifier.taps
-    if taps is None or not taps.source:
+    layers = classifier.first_layers
+    if layers is None or not layers.source:
         return None
     tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
-    moments = LiteEngine(taps.compiled, threads=1).predict(tensors).astype(np.float64)
-    distance = float(distances(pooled(moments), taps).mean())
-    if taps.profile is None:
+    distance = float(distances(layers.measure(tensors).mean(axis=0), layers).mean())
+    if layers.profile is None:
         return distance, float("nan")
     generator = np.random.default_rng(_SEED)
-    draws = generator.integers(len(taps.profile), size=(_DRAWS, len(photos)))
-    usual = [float(distances(pooled(taps.profile[draw]), taps).mean()) for draw in draws]
+    draws = generator.integers(len(layers.profile), size=(_DRAWS, len(photos)))
+    usual = [float(distances(layers.profile[draw].mean(axis=0), layers).mean()) for draw in draws]
     return distance, float(np.quantile(usual, 0.95))

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.robustness.shifts.responses import Path, together
-
-Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Nearest:
     """One alteration, or two, where they come nearest to a movement.
 
     Attributes
@@ -32,38 +30,38 @@ class Step:
     paths: tuple[Path, ...]
     places: tuple[int, ...]
     distance: float
-    moved: Vector
+    moved: Float64
     alone: tuple[float, ...]
 
     @property
-    def size(self) -> Vector:
+    def size(self) -> Float64:
         """float64 (names,): how far the alterations move each quantity, whether or not they cancel."""
-        total: Vector = np.sum(
+        total: Float64 = np.sum(
             [np.abs(path.moved[place]) for path, place in zip(self.paths, self.places, strict=True)], axis=0
         )
         return total
 
 
-def distances(misses: Vector, inverse: Vector) -> Vector:
+def distances(misses: Float64, inverse: Float64) -> Float64:
     """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
-    squared: Vector = ((misses @ inverse) * misses).sum(axis=-1)
+    squared: Float64 = ((misses @ inverse) * misses).sum(axis=-1)
     return squared
 
 
-def nearest_one(tried: Sequence[Path], movement: Vector, inverse: Vector) -> Step | None:
+def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> Nearest | None:
     """Return the nearest point of all paths; None without paths."""
-    steps = []
+    found = []
     for path in tried:
         left = distances(movement - path.moved, inverse)
         place = int(left.argmin())
         nearest = float(left[place])
-        steps.append(Step((path,), (place,), nearest, path.moved[place], (nearest,)))
-    return min(steps, key=lambda step: step.distance, default=None)
+        found.append(Nearest((path,), (place,), nearest, path.moved[place], (nearest,)))
+    return min(found, key=lambda one: one.distance, default=None)
 
 
 def nearest_two(
-    first: Sequence[Path], second: Sequence[Path], movement: Vector, base: Vector, inverse: Vector
-) -> Step | None:
+    first: Sequence[Path], second: Sequence[Path], movement: Float64, base: Float64, inverse: Float64
+) -> Nearest | None:
     """Return the nearest pair of points on a path of each list, about two quantities; None without any.
 
     Parameters
@@ -77,7 +75,7 @@ def nearest_two(
     inverse
         float64 (names, names): inverse covariance.
     """
-    best: Step | None = None
+    best: Nearest | None = None
     tried: set[frozenset[int]] = set()
     for one in first:
         for other in second:
@@ -94,5 +92,5 @@ def nearest_two(
             if best is None or left[places] < best.distance:
                 chosen = (one.moved[places[0]], other.moved[places[1]])
                 alone = tuple(float(distances(movement - each, inverse)) for each in chosen)
-                best = Step((one, other), places, float(left[places]), moved[places], alone)
+                best = Nearest((one, other), places, float(left[places]), moved[places], alone)
     return best

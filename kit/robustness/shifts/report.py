@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kit._reporting import Result, Table, plain
 from kit.images.properties import QUANTITIES
+from kit.images.sources import names_of
 from kit.perturbation.alterations import ALTERATIONS
 from kit.robustness.shifts.attribution import Explanation
 from kit.robustness.shifts.impact import Response
@@ -14,6 +16,7 @@ from kit.robustness.shifts.two_sample import FEWEST, Difference
 
 Verdict = Literal["shifted", "follows", "unchanged", "cannot_tell"]
 
+_HEAD = ("quantity", "unit", "training", "photos", "delta", "95 %", "p", "verdict")
 _CARES = {
     "cares": "the classifier cares",
     "indifferent": "the classifier hardly cares",
@@ -27,13 +30,13 @@ _TREATED = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class QuantityShift:
     """What is said about one quantity.
 
     Attributes
     ----------
     quantity
-        Field of `kit.images.properties.Measures`.
+        Key of `kit.images.properties.QUANTITIES`.
     verdict
         ``"shifted"``, ``"follows"`` (differs, but only as another shift makes it), ``"unchanged"``, or
         ``"cannot_tell"`` (too few pictures in which it can be measured).
@@ -65,7 +68,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Shift:
+class Shift(Result):
     """How photos differ from the training pictures.
 
     Attributes
@@ -89,7 +92,7 @@ class Shift:
         classifier, and where only some of them can be undone.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[QuantityShift, ...]
     training: int
     photos: int
     auroc: tuple[float, float, float] = (np.nan, np.nan, np.nan)
@@ -99,7 +102,7 @@ class Shift:
     together: Response | None = None
 
     @property
-    def shifted(self) -> tuple[Finding, ...]:
+    def shifted(self) -> tuple[QuantityShift, ...]:
         """The findings with this verdict, the most important first."""
         return tuple(finding for finding in self.findings if finding.verdict == "shifted")
 
@@ -113,28 +116,21 @@ class Shift:
     def text(self) -> str:
         """Return the report as lines of text."""
         lines = [self._headline(), *(f"Note: {note}" for note in self.notes)]
-        lines += [
-            "",
-            f"{'quantity':16}{'training':>10}{'photos':>10}{'delta':>8}  {'95 %':16}{'p':>8}  verdict",
-        ]
-        lines += [_line(finding) for finding in self.findings]
-        lines += ["", *self._remarks()]
+        lines += ["", self.table(), "", *self._remarks()]
         return "\n".join(lines).rstrip()
+
+    def table(self) -> Table:
+        """Set the findings in a table, one row for each quantity."""
+        rows = [cells[:1] + cells[2:] for cells in map(_cells, self.findings)]
+        return Table(_HEAD[:1] + _HEAD[2:], rows, "<>>><><", widths=(16, 8, 8, 6, 16, 6))
 
     def html(self) -> str:
         """Return the report as HTML; whatever came from a file or a person is escaped."""
-        head = "".join(
-            f"<th>{name}</th>"
-            for name in ("quantity", "unit", "training", "photos", "delta", "95 %", "p", "verdict")
-        )
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(finding)) + "</tr>"
-            for finding in self.findings
-        )
+        table = Table(_HEAD, map(_cells, self.findings), "<" * len(_HEAD))
         notes = "".join(f"<p>{escape(note)}</p>" for note in (*self.notes, *self._remarks()))
         return (
             f'<div class="kit-shift"><p><strong>{escape(self._headline())}</strong></p>'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}</div>"
+            f"{table.html}{notes}</div>"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,8 +140,8 @@ class Shift:
             "shifted": [finding.quantity for finding in self.shifted],
             "training": self.training,
             "photos": self.photos,
-            "auroc": [_plain(value) for value in self.auroc],
-            "layers": None if self.layers is None else [_plain(value) for value in self.layers],
+            "auroc": plain(self.auroc),
+            "layers": plain(self.layers),
             "unreadable": [list(entry) for entry in self.unreadable],
             "notes": list(self.notes),
             "together": None if self.together is None else asdict(self.together),
@@ -177,9 +173,7 @@ class Shift:
             beside = "" if np.isnan(usual) else f"; up to {usual:.2g} is usual"
             lines.append(f"Divergence in the first layers: {distance:.2g} nats{beside}.")
         if self.unreadable:
-            names = ", ".join(name for name, _ in self.unreadable[:3])
-            more = f" and {len(self.unreadable) - 3} more" if len(self.unreadable) > 3 else ""
-            lines.append(f"Not readable: {names}{more}.")
+            lines.append(f"Not readable: {names_of(self.unreadable)}.")
         return lines
 
     def _repr_html_(self) -> str:
@@ -206,7 +200,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
+def _cells(finding: QuantityShift) -> tuple[str, ...]:
     one, quantity = finding.difference, QUANTITIES[finding.quantity]
     return (
         quantity.label,
@@ -218,11 +212,6 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         _chance(one.p_value),
         finding.summary,
     )
-
-
-def _line(finding: Finding) -> str:
-    label, _, training, photos, delta, bounds, chance, summary = _cells(finding)
-    return f"{label:16}{training:>10}{photos:>10}{delta:>8}  {bounds:16}{chance:>8}  {summary}"
 
 
 def _number(value: float) -> str:
@@ -237,16 +226,12 @@ def _chance(value: float) -> str:
     return "" if np.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: QuantityShift) -> dict[str, Any]:
     explanation = finding.explanation
     return {
         "quantity": finding.quantity,
         "verdict": finding.verdict,
-        "difference": {key: _plain(value) for key, value in asdict(finding.difference).items()},
+        "difference": plain(finding.difference),
         "explanation": None
         if explanation is None
         else {

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, Alteration
-
-Vector = npt.NDArray[np.float64]
 
 POINTS = np.arange(0.1, 3.51, 0.1)
 """Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
@@ -39,11 +37,11 @@ class Path:
     alteration: Alteration
     opposite: bool
     names: tuple[str, ...]
-    corners: Vector
+    corners: Float64
 
     @classmethod
     def of(
-        cls, alteration: Alteration, response: Vector, names: tuple[str, ...], *, opposite: bool
+        cls, alteration: Alteration, response: Float64, names: tuple[str, ...], *, opposite: bool
     ) -> "Path":
         """Make a path from the response (strengths, names) of training pictures; what is unknown stays."""
         known = np.nan_to_num(response) * (-1 if opposite else 1)
@@ -51,14 +49,14 @@ class Path:
         return cls(alteration, opposite, names, np.concatenate([nothing, known, [2 * known[-1] - known[-2]]]))
 
     @property
-    def moved(self) -> Vector:
+    def moved(self) -> Float64:
         """Movement at `POINTS`: float64 (points, names)."""
         return self._at(POINTS)
 
     @property
-    def strengths(self) -> Vector:
+    def strengths(self) -> Float64:
         """Strengths at `POINTS`: float64 (points,)."""
-        strengths: Vector = np.interp(POINTS, np.arange(5), self._strengths())
+        strengths: Float64 = np.interp(POINTS, np.arange(5), self._strengths())
         return strengths
 
     @property
@@ -66,21 +64,21 @@ class Path:
         """Its quantity and those that may speak for it."""
         return self.alteration.about
 
-    def credible(self, movement: Vector) -> bool:
+    def credible(self, movement: Float64) -> bool:
         """Whether its quantity, or one that speaks for it, has moved the way that it does."""
         along = self.corners[-2] * movement
         return any(along[self.names.index(name)] > 0 for name in self.about if name in self.names)
 
-    def _strengths(self) -> Vector:
+    def _strengths(self) -> Float64:
         given = self.alteration.strengths
         # Factors and qualities that fall have an end; those that rise go on.
         return np.array([self.alteration.neutral, *given, max(given[-1], 2 * given[-1] - given[-2])])
 
-    def _at(self, points: Vector) -> Vector:
+    def _at(self, points: Float64) -> Float64:
         columns = [np.interp(points, np.arange(5), corner) for corner in self.corners.T]
         return np.stack(columns, axis=-1)
 
-    def _in_light(self, factors: Vector) -> Vector:
+    def _in_light(self, factors: Float64) -> Float64:
         """Movement by noise on pictures whose light was changed first: (factors, points, names).
 
         Noise on a picture of half the light is to everything in it what noise of twice the deviation is to
@@ -92,7 +90,7 @@ class Path:
         return np.where(absolute, self.moved, moved)
 
 
-def together(one: Path, other: Path, base: Vector) -> Vector:
+def together(one: Path, other: Path, base: Float64) -> Float64:
     """Movement under two alterations at once.
 
     Parameters
@@ -110,8 +108,8 @@ def together(one: Path, other: Path, base: Vector) -> Vector:
         their shares; so are black and white pixels where one of them lowers those. Noise adds by squares to
         what else looks like noise.
     """
-    first: Vector = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
-    second: Vector = np.broadcast_to(other.moved[None], first.shape)
+    first: Float64 = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
+    second: Float64 = np.broadcast_to(other.moved[None], first.shape)
     if one.alteration.name in LIGHT and _adds_noise(other):
         second = other._in_light(one.strengths)  # noqa: SLF001 (of the same class)
     elif other.alteration.name in LIGHT and _adds_noise(one):
@@ -124,7 +122,7 @@ def together(one: Path, other: Path, base: Vector) -> Vector:
     product = np.divide(first * second, base, out=np.zeros_like(first), where=falling)
     squares = np.square(base + first) + np.square(base + second) - np.square(base)
     rising = noise & ((first > 0) | (second > 0))
-    both: Vector = np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product)
+    both: Float64 = np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product)
     return both
 
 
@@ -132,7 +130,7 @@ def _adds_noise(path: Path) -> bool:
     return path.alteration.quantity == "noise" and not path.opposite
 
 
-def paths(response: Vector, names: tuple[str, ...]) -> tuple[Path, ...]:
+def paths(response: Float64, names: tuple[str, ...]) -> tuple[Path, ...]:
     """Return the path of every alteration, and of the opposites that there are.
 
     Parameters

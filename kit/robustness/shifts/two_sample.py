@@ -1,13 +1,11 @@
 """Two sets of measures held against each other: test, effect size with interval, domain classifier."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Float64
 from kit.images.properties import QUANTITIES
-
-Vector = npt.NDArray[np.float64]
 
 FEWEST = 20
 """Pictures on each side from which anything is said."""
@@ -29,7 +27,7 @@ class Difference:
     Attributes
     ----------
     quantity
-        Field of `kit.images.properties.Measures`.
+        Key of `kit.images.properties.QUANTITIES`.
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
     delta
@@ -56,7 +54,7 @@ class Difference:
         return self.p_value < LEVEL and abs(self.delta) >= NEGLIGIBLE
 
 
-def differences(training: Vector, photos: Vector) -> tuple[Difference, ...]:
+def differences(training: Float64, photos: Float64) -> tuple[Difference, ...]:
     """Compare measures quantity by quantity.
 
     Parameters
@@ -78,10 +76,7 @@ def differences(training: Vector, photos: Vector) -> tuple[Difference, ...]:
         numbers = (np.nan,) * 4 if few else _ranked(_steps(name, ours), _steps(name, theirs))
         found.append(Difference(name, first, second, *numbers))
     adjusted = holm([difference.p_value for difference in found])
-    return tuple(
-        Difference(one.quantity, one.training, one.photos, one.delta, one.low, one.high, p_value)
-        for one, p_value in zip(found, adjusted, strict=True)
-    )
+    return tuple(replace(one, p_value=value) for one, value in zip(found, adjusted, strict=True))
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -127,7 +122,7 @@ def interval(share: float, first: int, second: int, confidence: float = 0.95) ->
     return float(low), float(high)
 
 
-def domain_auroc(training: Vector, photos: Vector) -> tuple[float, float, float]:
+def domain_auroc(training: Float64, photos: Float64) -> tuple[float, float, float]:
     """Tell photos from training pictures by all measures together, with a random forest.
 
     Its area under the receiver operating characteristic, on pictures that the trees have not seen (five-fold
@@ -162,17 +157,17 @@ def domain_auroc(training: Vector, photos: Vector) -> tuple[float, float, float]
     return area, *interval(area, len(training), len(photos))
 
 
-def _known(values: Vector) -> Vector:
+def _known(values: Float64) -> Float64:
     return values[~np.isnan(values)]
 
 
-def _steps(name: str, values: Vector) -> Vector:
+def _steps(name: str, values: Float64) -> Float64:
     """Whole steps of a quantity's resolution."""
-    steps: Vector = np.rint(QUANTITIES[name].scaled(values) / QUANTITIES[name].resolution)
+    steps: Float64 = np.rint(QUANTITIES[name].scaled(values) / QUANTITIES[name].resolution)
     return steps
 
 
-def _ranked(training: Vector, photos: Vector) -> tuple[float, float, float, float]:
+def _ranked(training: Float64, photos: Float64) -> tuple[float, float, float, float]:
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 (heavy)
 
     if np.unique(np.concatenate([training, photos])).size == 1:

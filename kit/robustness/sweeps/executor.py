@@ -2,10 +2,36 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from kit._reporting import Progress
+from kit.robustness.sweeps.plan import Plan
+from kit.robustness.sweeps.work import Shared
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a sweep asks, and how that is run.
+
+    Attributes
+    ----------
+    shared, plan
+        The classifier, and what it is asked.
+    executor, in_flight
+        As for `run`.
+    progress
+        Who is shown or told how far it is.
+    """
+
+    shared: Shared
+    plan: Plan
+    executor: Executor | None
+    in_flight: int
+    progress: Progress
 
 
 def run(

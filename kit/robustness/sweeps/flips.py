@@ -1,88 +1,68 @@
-"""Where the answer to a picture flips along one parameter, by bisection."""
+"""Where the answers of a sweep flip along its axes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from kit._checking import known, number
-from kit.classifier import Classifier
-from kit.images import Source, load_image
-from kit.perturbation import PARAMETERS, Perturbation
-from kit.robustness.sweeps import work as sweep_work
-from kit.robustness.sweeps.result import Flip, Sweep
-from kit.robustness.sweeps.work import Bracket, FlipsTask, Shared
+from kit._reporting import Steps
+from kit.perturbation import PARAMETERS
+from kit.robustness.sweeps.bisection import Bracket, Flip, FlipsTask, as_flip, narrowed, tolerance_of
+from kit.robustness.sweeps.executor import Job, run
+from kit.robustness.sweeps.journal import Journal, batches
+from kit.robustness.sweeps.result import Sweep
+
+Key: TypeAlias = tuple[int, int, bool]
+"""The row beside a flip, the axis along which it lies, and whether that goes up."""
 
 
-def flip(
-    classifier: Classifier,
-    photo: Source,
-    parameter: str,
-    low: float,
-    high: float,
-    tolerance: float | None = None,
-    *,
-    perturbation: Perturbation | None = None,
-) -> Flip | None:
-    """Find by bisection where the answer to a picture changes between two values of a parameter.
+def flips_of(swept: Sweep, job: Job, journal: Journal | None) -> tuple[Flip, ...]:
+    """Return the flips beside a sweep's first changes of an answer, picture by picture.
 
     Parameters
     ----------
-    classifier
-        With a known preprocessing.
-    photo
-        A `Photo` or whatever else `kit.load_image` takes.
-    parameter
-        Name of a parameter of `Perturbation`.
-    low, high
-        Values to look between, which may be in either order. The answer is followed from `low`.
-    tolerance
-        How far apart `Flip.last` and `Flip.value` may be, in units of the parameter; by default a tenth of
-        the step of its slider, or 1 where it is a whole number.
-    perturbation
-        Everything else; by default nothing.
-
-    Returns
-    -------
-    Flip or None
-        None where both ends have the same answer. Between different ones there may be more than one flip; it
-        is one of them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        An unknown parameter, one that is only on or off, values outside its bounds, no tolerance above 0, or
-        a picture that cannot be read.
+    swept
+        Its rows.
+    job
+        What it asks and how that is run.
+    journal
+        What is known there is not looked for again; what is found is written into it.
     """
-    known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
-    chosen = tolerance_of(parameter) if tolerance is None else number("tolerance", tolerance)
-    if chosen <= 0:
-        raise ValueError(f"Expected a tolerance above 0, received {tolerance!r}")
-    opened = load_image(photo)
-    base = Perturbation() if perturbation is None else perturbation
-    bracket = Bracket(parameter, number("low", low), number("high", high), base, -1, -1)
-    ends = [(opened, bracket.at(value), -1) for value in (bracket.last, bracket.value)]
-    answers = sweep_work.answers(classifier, ends, len(ends))
-    if answers.errors:
-        raise ValueError(answers.errors[0][1])
-    before, after = answers.top.tolist()
-    if before == after:
-        return None
-    bracket = bracket._replace(before=before, after=after)
-    (found,) = sweep_work.flips(FlipsTask(Shared(classifier), opened, (bracket,), (chosen,)))
-    return as_flip(0, parameter, found, classifier.class_names)
+    found = {(row, axis, bracket.value > bracket.last): bracket for row, axis, bracket in brackets(swept)}
+    waiting = dict(found)
+    for record in batches(journal, flips=True):
+        columns = (record[name].tolist() for name in ("row", "axis", "top", "last", "value"))
+        for row, axis, after, last, value in zip(*columns, strict=True):
+            key = row, axis, value > last
+            found[key] = found[key]._replace(last=last, value=value, after=after)
+            waiting.pop(key, None)
+    count = len(swept.perturbations)
+    by_photo: dict[int, list[Key]] = {}
+    for key in waiting:
+        by_photo.setdefault(key[0] // count, []).append(key)
+    tasks = (
+        (photo, FlipsTask(job.shared, job.plan.pictures[photo], tuple(waiting[key] for key in keys)))
+        for photo, keys in by_photo.items()
+    )
+    with Steps[None]((), "Flips", "picture", job.progress, total=len(by_photo)) as steps:
+        for photo, done in run(narrowed, tasks, job.executor, job.in_flight):
+            keys = by_photo[photo]
+            found |= zip(keys, done, strict=True)
+            if journal is not None:
+                _write(journal, keys, done)
+            steps.advance()
+    ordered = sorted(found, key=lambda key: (key[0] // count, key[1], key[2]))
+    return tuple(as_flip(key[0] // count, found[key], swept.class_names) for key in ordered)
 
 
-def tolerance_of(parameter: str) -> float:
-    """Return how far apart the sides of a flip may be: a tenth of the slider's step, 1 for whole numbers."""
-    chosen = PARAMETERS[parameter]
-    return 1.0 if chosen.kind == "whole" else chosen.step / 10
-
-
-def as_flip(photo: int, parameter: str, bracket: Bracket, class_names: Sequence[str]) -> Flip:
-    """Put a bracket into words."""
-    before, after = class_names[bracket.before], class_names[bracket.after]
-    return Flip(photo, parameter, float(bracket.last), float(bracket.value), before, after)
+def _write(journal: Journal, keys: Sequence[Key], done: Sequence[Bracket]) -> None:
+    journal.write(
+        row=[row for row, _, _ in keys],
+        axis=[axis for _, axis, _ in keys],
+        top=[bracket.after for bracket in done],
+        last=[bracket.last for bracket in done],
+        value=[bracket.value for bracket in done],
+    )
 
 
 def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
@@ -102,27 +82,20 @@ def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
             continue
         start = order.index(middle[axis])
         here: tuple[Any, ...] = (slice(None), *middle[:axis], slice(None), *middle[axis + 1 :])
-        line = places[here]
-        for rows in line:
+        for rows in places[here]:
             for way in (order[start::-1], order[start:]):
                 tops = swept.tops[rows[way]]
                 changed = np.flatnonzero(tops != tops[0])
                 if not len(changed) or tops[0] < 0 or tops[changed[0]] < 0:
                     continue
-                after = int(changed[0])
-                inner, outer = way[after - 1], way[after]
+                inner, outer = way[changed[0] - 1], way[changed[0]]
                 row = int(rows[inner])
+                others = swept.perturbations[row % len(swept.perturbations)]
+                ends = int(tops[0]), int(tops[changed[0]])
                 yield (
                     row,
                     axis,
-                    Bracket(
-                        name,
-                        values[inner],
-                        values[outer],
-                        swept.perturbations[row % len(swept.perturbations)],
-                        int(tops[0]),
-                        int(tops[after]),
-                    ),
+                    Bracket(name, values[inner], values[outer], others, *ends, tolerance_of(name)),
                 )
 
 

@@ -4,21 +4,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from kit._checking import known
-from kit.images import FORMATS, Photo, PhotoError, Source, load_image
+from kit.images import PhotoError, Picture, Pictures
+from kit.images.sources import at_least_one, each_picture
 from kit.perturbation import Perturbation
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
-Picture: TypeAlias = str | bytes | Photo | PhotoError
-"""A path or the contents of a file, which are decoded where they are used; a photo; or why there is none."""
 
 BLOCK_ROWS = 96
 """Rows that are computed, reported and kept together: under a second for a network of usual size."""
@@ -122,55 +119,27 @@ def _values(name: str, values: Any) -> tuple[Any, ...]:
     return listed
 
 
-def as_pictures(photos: Source | Iterable[Source]) -> tuple[Picture, ...]:
-    """Return what to look at, in order: a picture, several, or a folder (its pictures, sorted by name).
+def held(photos: Pictures) -> tuple[Picture, ...]:
+    """Return what to look at as workers can have it: a path, the contents of a file, a photo, or an error.
 
-    Nothing is read that lies in a file, and what cannot be read is kept as its error.
+    Files are opened where they are used, and what cannot be read is kept as its error.
 
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        A source of another kind, a folder without pictures, none at all.
+        As `kit.images.sources.each_picture`; no pictures at all.
     """
-    if isinstance(photos, np.ndarray) and photos.ndim == 4:
-        return tuple(Photo.from_array(each, f"array {number}") for number, each in enumerate(photos))
-    if isinstance(photos, (str, os.PathLike)) and Path(photos).is_dir():
-        return _folder(Path(photos))
-    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray, Photo, Mapping)
-    if isinstance(photos, Iterable) and not isinstance(photos, single) and not hasattr(photos, "read"):
-        chosen = tuple(map(_picture, photos))
-    else:
-        chosen = (_picture(photos),)
-    if not chosen:
-        raise ValueError("Expected at least one picture, received none")
-    return chosen
+    return at_least_one(map(_held, each_picture(photos)))
 
 
-def _picture(source: Any) -> Picture:
+def _held(picture: Picture) -> Picture:
+    source = picture.source
     if isinstance(source, (str, os.PathLike)):
         # Workers may have been started in another folder.
-        return os.path.abspath(source)  # noqa: PTH100 (of ten thousand, texts are smaller than paths)
+        return picture._replace(source=os.path.abspath(source))  # noqa: PTH100 (of ten thousand, texts are smaller)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source)
+        return picture._replace(source=bytes(source))
     try:
-        return load_image(source)
+        return picture._replace(source=picture.open())
     except PhotoError as error:
-        return error
-
-
-def _folder(folder: Path) -> tuple[Picture, ...]:
-    suffixes = {suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS}
-    files = sorted(each for each in folder.iterdir() if each.suffix.lower() in suffixes and each.is_file())
-    if not files:
-        raise ValueError(
-            f"Expected a folder with pictures ({', '.join(FORMATS)}), received {folder.name!r} without any;"
-            " pass a list of paths for other places"
-        )
-    return tuple(map(_picture, files))
-
-
-def name_of(picture: Picture, number: int) -> str:
-    """Return what a picture is called in tables."""
-    if isinstance(picture, str):
-        return Path(picture).name
-    return picture.name if isinstance(picture, Photo) else f"picture {number}"
+        return picture._replace(source=error)

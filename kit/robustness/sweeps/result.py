@@ -1,7 +1,7 @@
 """What comes out of a sweep, as a frozen value: rows, curves, grids and flips."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -11,40 +11,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Array, Float32, Float64
 from kit._checking import known
+from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
-from kit.robustness.sweeps import storage as sweep_file
-
-Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Flip:
-    """Where the answer to a picture changes along one parameter.
-
-    Attributes
-    ----------
-    photo
-        Place of the picture among those of the sweep.
-    parameter
-        Name of the parameter.
-    last, value
-        The answer is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
-        farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
-    before, after
-        Names of classes.
-    """
-
-    photo: int
-    parameter: str
-    last: float
-    value: float
-    before: str
-    after: str
+from kit.robustness.sweeps import storage
+from kit.robustness.sweeps.bisection import Flip
+from kit.robustness.sweeps.figures import figures_table, mean
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep:
+class Sweep(Result):
     """Answers to pictures under perturbations: a row for each pair, picture by picture.
 
     Parameters
@@ -78,8 +55,8 @@ class Sweep:
     class_names: tuple[str, ...]
     labels: npt.NDArray[np.int32]
     tops: npt.NDArray[np.int32]
-    confidences: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
+    confidences: Float32
+    probabilities: Float32
     errors: Mapping[int, str]
     flips: tuple[Flip, ...] = ()
 
@@ -92,7 +69,7 @@ class Sweep:
         return tuple(map(len, self.axes.values())) or (len(self.perturbations),)
 
     @cached_property
-    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
+    def columns(self) -> Mapping[str, Array]:
         """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
 
         ``photo`` and ``perturbation`` int32: places in `photos` and `perturbations`. The parameters that are
@@ -129,7 +106,7 @@ class Sweep:
         settings = [each.to_dict() for each in self.perturbations]
         return tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1)
 
-    def grid(self, column: str) -> npt.NDArray[Any]:
+    def grid(self, column: str) -> Array:
         """Return a column as an array of a picture's place and then that on each axis.
 
         Raises
@@ -152,47 +129,18 @@ class Sweep:
         """
         if not (self.labels >= 0).any():
             raise ValueError("Expected a sweep with labels, received one without; give labels= to kit.sweep")
-        return _mean(self.grid("correct"), (self.grid("label") >= 0) & (self.grid("top") >= 0))
+        return mean(self.grid("correct"), (self.grid("label") >= 0) & (self.grid("top") >= 0))
 
     def confidence(self) -> Float64:
         """Return the mean softmax probability, 0..1, of the answers given: float64 of shape `shape`."""
-        return _mean(self.grid("confidence"), self.grid("top") >= 0)
+        return mean(self.grid("confidence"), self.grid("top") >= 0)
 
-    def table(self) -> str:
-        """Set accuracy and confidence as text, in whole percentages; of a grid, accuracy if there is one."""
-        labelled = bool((self.labels >= 0).any())
-        if len(self.axes) == 2:
-            return self._square("accuracy" if labelled else "mean confidence", labelled=labelled)
-        names = [*self.axes] or ["perturbation"]
-        places = [", ".join(each) for each in self._places()]
-        width = max(map(len, [", ".join(names), *places]))
+    def table(self) -> Table:
+        """Set accuracy and confidence in whole percentages; of a grid, accuracy if there is one."""
         figures = {"confidence": self.confidence()}
-        if labelled:
+        if (self.labels >= 0).any():
             figures = {"accuracy": self.accuracy(), **figures}
-        head = "  ".join([f"{', '.join(names):>{width}}", *(f"{name:>10}" for name in figures)])
-        flat = [values.ravel() for values in figures.values()]
-        lines = [
-            "  ".join([f"{place:>{width}}", *(f"{_percent(values[row]):>10}" for values in flat)])
-            for row, place in enumerate(places)
-        ]
-        return "\n".join([head, *lines])
-
-    def _square(self, title: str, *, labelled: bool) -> str:
-        down, across = self.axes
-        heads = [_shown(value) for value in self.axes[across]]
-        figures = self.accuracy() if labelled else self.confidence()
-        width = max(4, *map(len, heads))
-        side = max(len(down), *(len(_shown(value)) for value in self.axes[down]))
-        lines = [
-            f"{_shown(value):>{side}}  " + " ".join(f"{_percent(each):>{width}}" for each in row)
-            for value, row in zip(self.axes[down], figures, strict=True)
-        ]
-        head = f"{down:>{side}}  " + " ".join(f"{each:>{width}}" for each in heads)
-        return "\n".join([f"{title}, {down} down, {across} across", head, *lines])
-
-    def _places(self) -> Iterator[tuple[str, ...]]:
-        for perturbation in self.perturbations:
-            yield tuple(_shown(getattr(perturbation, name)) for name in self.axes) or (repr(perturbation),)
+        return figures_table(self.axes, self.perturbations, figures)
 
     def _values(self, name: str) -> Float64:
         values = [getattr(perturbation, name) for perturbation in self.perturbations]
@@ -216,7 +164,7 @@ class Sweep:
             "flips": [list(vars(flip).values()) for flip in self.flips],
             "identity": identity,
         }
-        sweep_file.write_table(Path(path), self.columns, description)
+        storage.write_table(Path(path), self.columns, description)
 
     @classmethod
     def from_parquet(cls, path: str | PathLike[str]) -> Self:
@@ -227,7 +175,7 @@ class Sweep:
         FileNotFoundError, ValueError
             No such file, or no sweep in it.
         """
-        return cls.from_table(*sweep_file.read_table(Path(path)))
+        return cls.from_table(*storage.read_table(Path(path)))
 
     @classmethod
     def from_table(cls, columns: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
@@ -242,7 +190,7 @@ class Sweep:
             columns["top"],
             columns["confidence"],
             columns["probability"],
-            MappingProxyType(sweep_file.texts(columns["error"])),
+            MappingProxyType(storage.texts(columns["error"])),
             tuple(Flip(*each) for each in description["flips"]),
         )
 
@@ -250,11 +198,12 @@ class Sweep:
         """Whether everything is the same, to the last bit."""
         if not isinstance(other, Sweep):
             return NotImplemented
-        plain = ("photos", "perturbations", "axes", "class_names", "errors", "flips")
-        arrays = ("labels", "tops", "confidences", "probabilities")
-        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return all(
             np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
-            for one, two in ((getattr(self, name), getattr(other, name)) for name in arrays)
+            if isinstance(one, np.ndarray)
+            else one == two
+            for one, two in pairs
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
@@ -269,17 +218,3 @@ class Sweep:
         missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
         flips = f", {len(self.flips)} flip{'s' if len(self.flips) != 1 else ''}" if self.flips else ""
         return f"Sweep({times.join(parts)}{flips}{missing})"
-
-
-def _mean(values: npt.NDArray[Any], counted: npt.NDArray[np.bool_]) -> Float64:
-    total = np.where(counted, values, 0).sum(axis=0, dtype=np.float64)
-    count = counted.sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), np.float64)
-
-
-def _shown(value: Any) -> str:
-    return str(value) if value is None or isinstance(value, bool) else f"{value:.3g}"
-
-
-def _percent(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.0%}"

@@ -1,21 +1,15 @@
-"""A sweep in files: the Parquet file of a finished one, and the journal of one that is under way.
-
-A Parquet file cannot be added to safely. While a sweep runs, its rows therefore go into a journal beside it,
-``….partial``: Arrow's streaming format, one record batch for each block, written in one call. A process that
-is killed leaves at most one torn batch at the end, which is cut off.
-"""
+"""The Parquet file of a finished sweep, and by what a sweep is known that is asked for again."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kit.classifier import Classifier
-from kit.images import Photo
-from kit.robustness.sweeps.plan import Picture, Plan, name_of
+from kit.images import Photo, Picture
+from kit.robustness.sweeps.plan import Plan
 
 KEY = b"kit.sweep"
 """Where Arrow's metadata has what the columns do not say, as JSON."""
@@ -44,8 +38,8 @@ def identity(classifier: Classifier, plan: Plan, pictures: Iterable[Picture]) ->
         )
     steps = classifier.preprocessing
     photographs = hashlib.sha256()
-    for number, picture in enumerate(pictures):
-        photographs.update(f"{name_of(picture, number)}\0{_digest(picture)}\0".encode())
+    for picture in pictures:
+        photographs.update(f"{picture.name}\0{_digest(picture.source)}\0".encode())
     return {
         "classifier": classifier.source.digest,
         "class names": _hash(list(classifier.class_names)),
@@ -60,20 +54,20 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(picture: Picture) -> str:
-    if isinstance(picture, str):
+def _digest(source: Any) -> str:
+    if isinstance(source, str):
         try:
-            with open(picture, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
+            with open(source, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             return "unreadable"
-    if isinstance(picture, bytes):
-        return hashlib.sha256(picture).hexdigest()
-    if isinstance(picture, Photo):
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, Photo):
         return hashlib.sha256(
-            picture.file or f"{picture.size} {picture.decoding}".encode() + picture.pixels.tobytes()
+            source.file or f"{source.size} {source.decoding}".encode() + source.pixels.tobytes()
         ).hexdigest()
-    return str(picture)
+    return str(source)
 
 
 def refuse_another(received: Mapping[str, str], stored: Mapping[str, str] | None, path: Path) -> None:
@@ -89,89 +83,6 @@ def refuse_another(received: Mapping[str, str], stored: Mapping[str, str] | None
             f"Expected the sweep that {path.name!r} belongs to, received one with other"
             f" {', '.join(different)}; give another path, or delete the file to start anew"
         )
-
-
-class Journal:
-    """The rows and flips of a sweep that is under way; a context manager. One process may write at a time.
-
-    Parameters
-    ----------
-    path
-        The file; made if missing, else what is whole in it is read and the rest cut off.
-    identified
-        From `identity`. A journal of another sweep is refused.
-
-    Attributes
-    ----------
-    records : tuple of mapping
-        What an earlier run left: columns as numpy arrays, one mapping for each `write`.
-
-    Raises
-    ------
-    ValueError
-        A journal of another sweep.
-    """
-
-    def __init__(self, path: Path, identified: Mapping[str, str]) -> None:
-        import pyarrow as pa  # noqa: PLC0415 (only sweeps that are kept need it)
-
-        self._schema = pa.schema(
-            [
-                pa.field("row", pa.int64()),
-                # -1 for a row; otherwise the axis along which the answer flips, seen from the row.
-                pa.field("axis", pa.int8()),
-                pa.field("top", pa.int32()),
-                pa.field("confidence", pa.float32()),
-                pa.field("probability", pa.float32()),
-                pa.field("error", pa.string()),
-                pa.field("last", pa.float64()),
-                pa.field("value", pa.float64()),
-            ],
-            metadata={KEY: json.dumps({"format": FORMAT, "identity": dict(identified)})},
-        )
-        self.records, end = self._read(path, identified) if path.exists() else ((), 0)
-        # Unbuffered: what was written is with the system when the call returns.
-        self._file = path.open("r+b" if end else "wb", buffering=0)
-        if end:
-            self._file.seek(end)
-            self._file.truncate()
-        else:
-            self._file.write(self._schema.serialize())
-
-    def _read(self, path: Path, identified: Mapping[str, str]) -> tuple[tuple[Mapping[str, Any], ...], int]:
-        import pyarrow as pa  # noqa: PLC0415
-
-        records: list[Mapping[str, Any]] = []
-        end = 0
-        with pa.OSFile(str(path)) as stream:
-            try:
-                reader = pa.ipc.open_stream(stream)
-                stored = json.loads((reader.schema.metadata or {}).get(KEY, b"{}")).get("identity", {})
-                refuse_another(identified, stored, path)
-                while True:
-                    end = stream.tell()
-                    batch = reader.read_next_batch()
-                    records.append(
-                        {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
-                    )
-            except (pa.ArrowInvalid, OSError, StopIteration):
-                return tuple(records), end
-
-    def write(self, **columns: Any) -> None:
-        """Add records; columns that are left out are empty."""
-        import pyarrow as pa  # noqa: PLC0415
-
-        count = len(columns["row"])
-        arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in self._schema]
-        self._file.write(pa.record_batch(arrays, schema=self._schema).serialize())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
 
 
 def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str, Any]) -> None:
@@ -223,11 +134,6 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     columns = {name: table[name].to_numpy() for name in table.column_names}
     return columns, description
-
-
-def batches(records: Iterable[Mapping[str, Any]], *, flips: bool) -> Iterator[Mapping[str, Any]]:
-    """Return the records of a journal that are flips, or those that are rows."""
-    return (each for each in records if len(each["axis"]) and bool(each["axis"][0] >= 0) is flips)
 
 
 def texts(column: Any) -> dict[int, str]:

@@ -5,7 +5,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -14,14 +13,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.runtime.engine import part_size
-from kit.images import Photo, load_image
+from kit.images import Photo, PhotoError, Picture
 from kit.images.decoding import Decoding
+from kit.images.sources import UNREADABLE
 from kit.perturbation import PARAMETERS, Perturbation
-from kit.robustness.sweeps.plan import Picture
 
-Float32 = npt.NDArray[np.float32]
 Opened: TypeAlias = Photo | OSError | ValueError
 """A decoded picture, or why it cannot be read."""
 
@@ -52,7 +51,13 @@ class Answers(NamedTuple):
     top: npt.NDArray[np.int32]
     confidence: Float32
     probability: Float32
-    errors: tuple[tuple[int, str], ...]
+    errors: tuple[tuple[int, str], ...] = ()
+
+    @classmethod
+    def none(cls, count: int) -> "Answers":
+        """Return arrays of `count` places without an answer."""
+        missing = np.full((2, count), np.nan, np.float32)
+        return cls(np.full(count, -1, np.int32), *missing)
 
 
 class RowsTask(NamedTuple):
@@ -62,41 +67,6 @@ class RowsTask(NamedTuple):
     pictures: tuple[Picture, ...]
     labels: tuple[int, ...]
     perturbations: tuple[Perturbation, ...]
-
-
-class Bracket(NamedTuple):
-    """Two values of a parameter between which an answer changes.
-
-    Attributes
-    ----------
-    last, value
-        Where the answer is still ``before``, and where it is another; either may be the larger one.
-    perturbation
-        Everything else.
-    before, after
-        Classes at the two ends.
-    """
-
-    name: str
-    last: float
-    value: float
-    perturbation: Perturbation
-    before: int
-    after: int
-
-    def at(self, value: float) -> Perturbation:
-        """Return the perturbation with this value of the parameter."""
-        changes: dict[str, Any] = {self.name: value}
-        return replace(self.perturbation, **changes)
-
-
-class FlipsTask(NamedTuple):
-    """A picture, and the brackets to be narrowed on it until they are no wider than their tolerances."""
-
-    shared: Shared
-    picture: Picture
-    brackets: tuple[Bracket, ...]
-    tolerances: tuple[float, ...]
 
 
 def rows(task: RowsTask) -> Answers:
@@ -136,47 +106,13 @@ def _only(perturbation: Perturbation, names: Iterable[str]) -> Perturbation:
     return Perturbation(seed=perturbation.seed, **{name: getattr(perturbation, name) for name in names})
 
 
-def flips(task: FlipsTask) -> tuple[Bracket, ...]:
-    """Narrow brackets by bisection; a bracket with a value that cannot be answered stays as wide as it is."""
-    classifier = task.shared.classifier
-    photo = opened(task.picture, classifier)
-    found = list(task.brackets)
-    open_ = set(range(len(found)))
-    while open_:
-        middles = {place: _middle(found[place], task.tolerances[place]) for place in sorted(open_)}
-        asked = {place: middle for place, middle in middles.items() if middle is not None}
-        cells = [(photo, found[place].at(middle), -1) for place, middle in asked.items()]
-        tops = answers(classifier, cells, len(cells)).top
-        for (place, middle), top in zip(asked.items(), tops.tolist(), strict=True):
-            bracket = found[place]
-            if top == bracket.before:
-                found[place] = bracket._replace(last=middle)
-            elif top >= 0:
-                found[place] = bracket._replace(value=middle, after=top)
-            else:
-                open_.discard(place)
-        open_ &= asked.keys()
-    return tuple(found)
-
-
-def _middle(bracket: Bracket, tolerance: float) -> float | None:
-    """Return the value in the middle, None where the ends are close enough."""
-    gap = abs(bracket.value - bracket.last)
-    if PARAMETERS[bracket.name].kind == "whole":
-        return None if gap <= max(1, tolerance) else (bracket.value + bracket.last) // 2
-    middle = (bracket.value + bracket.last) / 2
-    return None if gap <= tolerance or middle in (bracket.value, bracket.last) else middle
-
-
 Cell: TypeAlias = tuple[Opened, Perturbation, int]
 """A picture, what is still to be done to it, and its label."""
 
 
 def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answers:
     """Ask about pictures, each with its perturbation and label, prepared and predicted side by side."""
-    top = np.full(count, -1, np.int32)
-    confidence = np.full(count, np.nan, np.float32)
-    probability = np.full(count, np.nan, np.float32)
+    top, confidence, probability, _ = found = Answers.none(count)
     errors: list[tuple[int, str]] = []
     predict, lanes = classifier.side_by_side()
     numbered = enumerate(cells)
@@ -204,7 +140,7 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
                 store(waiting.popleft().result())
         while waiting:
             store(waiting.popleft().result())
-    return Answers(top, confidence, probability, tuple(sorted(errors)))
+    return found._replace(errors=tuple(sorted(errors)))
 
 
 def _batches(
@@ -245,27 +181,25 @@ def opened(picture: Picture, classifier: Classifier) -> Opened:
     preprocessing = classifier.preprocessing
     decoding = Decoding() if preprocessing is None else preprocessing.decoding
     try:
-        if isinstance(picture, str):
-            return _kept(picture, decoding)
-        if isinstance(picture, Photo):
-            return picture.decoded(decoding)
-        return picture if isinstance(picture, ValueError) else load_image(picture, decoding=decoding)
-    except (OSError, ValueError) as error:
+        if isinstance(picture.source, str):
+            return _kept(picture, picture.source, decoding)
+        return picture.source if isinstance(picture.source, PhotoError) else picture.open(decoding)
+    except UNREADABLE as error:
         return error
 
 
 _kept_by_thread = threading.local()
 
 
-def _kept(path: str, decoding: Decoding) -> Photo:
+def _kept(picture: Picture, path: str, decoding: Decoding) -> Photo:
     """Decode a file, but not twice in a row: the blocks of one picture follow each other."""
     if not (file := Path(path)).exists():
-        return load_image(path)  # which says so in the words of the kit
+        return picture.open()  # which says so in the words of the kit
     state = file.stat()
     key = (path, decoding, state.st_mtime_ns, state.st_size)
     if getattr(_kept_by_thread, "key", None) != key:
         _kept_by_thread.key, _kept_by_thread.photo = None, None
-        _kept_by_thread.photo = load_image(path, decoding=decoding)
+        _kept_by_thread.photo = picture.open(decoding)
         _kept_by_thread.key = key
     photo: Photo = _kept_by_thread.photo
     return photo

@@ -1,19 +1,22 @@
 """Calibration: whether a classifier is right as often as its probabilities say, and what mends it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Bools, Float32, Floats, Int64
 from kit._checking import fraction
-from kit.classifier import Classifier
+from kit._reporting import Progress, Steps
+from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.images import Source, as_photos
+from kit.images import Photo, Pictures, as_photos
 from kit.validation.calibration import binning
 from kit.validation.calibration.binning import Bin
-from kit.validation.calibration.metrics import Estimate, Metrics, measure
+from kit.validation.calibration.bootstrap import Estimate
+from kit.validation.calibration.metrics import Metrics, measure
 from kit.validation.calibration.result import Calibration, Reliability
 from kit.validation.calibration.temperature import HIGHEST, LOWEST, VectorScaling, fit_temperature, fit_vector
 
@@ -37,14 +40,14 @@ _AT_ONCE = 32
 
 def calibrate(
     classifier: Classifier,
-    photos: Source | Iterable[Source],
+    photos: Pictures,
     labels: Sequence[int | str] | npt.NDArray[np.integer],
     *,
     share: float = 0.5,
     bins: int = 15,
     resamples: int = 1000,
     seed: int = 0,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> Calibration:
     """Measure how far a classifier's probabilities can be trusted, and fit a temperature that mends them.
 
@@ -56,7 +59,7 @@ def calibrate(
     classifier
         With a known preprocessing. A temperature that it has is left out of account.
     photos
-        At least 20 pictures that it was not trained on.
+        At least 20 pictures that it was not trained on; see `kit.images.sources`.
     labels
         The right class of each, as index or name.
     share
@@ -68,7 +71,7 @@ def calibrate(
     seed
         Of the parts and the resamples.
     progress
-        Whether to show a progress bar.
+        True for a bar once two seconds have passed; or a function that is told each step in a line.
 
     Returns
     -------
@@ -80,54 +83,58 @@ def calibrate(
     TypeError, ValueError
         No preprocessing, fewer than 20 pictures, labels that do not fit, or settings out of range.
     """
+    check_first(classifier, "kit.calibrate(classifier, photos, labels)")
     chosen = as_photos(photos)
     truth = _truth(labels, classifier.class_names, len(chosen))
     _check_settings(len(chosen), share, bins, resamples)
-    rows = _probabilities(classifier, chosen, progress=progress)
+    rows = _probabilities(classifier, chosen, progress)
     fitting = fitting_part(truth, share, seed)
-    judging = ~fitting
     temperature = fit_temperature(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
     parts = {
         "measured": (rows, truth),
-        "before": (rows[judging], truth[judging]),
-        "after": (tempered.calibrated(rows[judging]), truth[judging]),
+        "before": (rows[~fitting], truth[~fitting]),
+        "after": (tempered.calibrated(rows[~fitting]), truth[~fitting]),
     }
+    enough = fitting.sum() >= _pictures_for_vector(classifier)
+    vector = fit_vector(rows[fitting], truth[fitting]) if enough else None
+    if vector is not None:
+        parts["after_vector"] = vector.apply(rows[~fitting]), truth[~fitting]
     found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
-    notes, vector, after_vector = [], None, None
-    if fitting.sum() >= 2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER:
-        vector = fit_vector(rows[fitting], truth[fitting])
-        scaled = vector.apply(rows[judging])
-        after_vector = measure(scaled, truth[judging], bins=bins, resamples=resamples, seed=seed)
-    else:
-        notes.append(
-            f"vector scaling is left out: its {2 * len(classifier.class_names)} numbers need"
-            f" {2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER} pictures to be fitted on"
-        )
-    if not LOWEST * 1.01 < temperature < HIGHEST / 1.01:
-        notes.append(f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}")
-    error, chance = found["before"].ece, found["before"].ece_by_chance
-    if error.low == 0:
-        notes.append(
-            f"chance may explain the ECE of {error.value:.3f} before: on {judging.sum()} pictures it gives"
-            f" {chance:.3f} on average where nothing is wrong"
-        )
+    after_vector = found.pop("after_vector", None)
     return Calibration(
         classifier=tempered,
         temperature=temperature,
         fitted=int(fitting.sum()),
-        judged=int(judging.sum()),
-        measured=found["measured"],
-        before=found["before"],
-        after=found["after"],
+        judged=int((~fitting).sum()),
+        **found,
         vector=vector,
         after_vector=after_vector,
-        reliability=MappingProxyType({name: reliability(*part, bins) for name, part in parts.items()}),
-        notes=tuple(notes),
+        reliability=MappingProxyType({name: reliability(*parts[name], bins) for name in found}),
+        notes=tuple(_notes(tempered, vector, found["before"])),
     )
 
 
-def reliability(rows: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], bins: int = 15) -> Reliability:
+def _pictures_for_vector(classifier: Classifier) -> int:
+    return 2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER
+
+
+def _notes(tempered: Classifier, vector: VectorScaling | None, before: Metrics) -> Iterator[str]:
+    if vector is None:
+        yield (
+            f"vector scaling is left out: its {2 * len(tempered.class_names)} numbers need"
+            f" {_pictures_for_vector(tempered)} pictures to be fitted on"
+        )
+    if not LOWEST * 1.01 < tempered.temperature < HIGHEST / 1.01:
+        yield f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}"
+    if before.ece.low == 0:
+        yield (
+            f"chance may explain the ECE of {before.ece.value:.3f} before: on {before.pictures} pictures it"
+            f" gives {before.ece_by_chance:.3f} on average where nothing is wrong"
+        )
+
+
+def reliability(rows: Floats, labels: Int64, bins: int = 15) -> Reliability:
     """Return the bins of a reliability diagram.
 
     Parameters
@@ -147,7 +154,7 @@ def reliability(rows: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], b
     )
 
 
-def fitting_part(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.NDArray[np.bool_]:
+def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
     """Choose a share of the pictures at random, the same share of each class to within one picture.
 
     Parameters
@@ -172,7 +179,7 @@ def fitting_part(labels: npt.NDArray[np.int64], share: float, seed: int) -> npt.
     return chosen
 
 
-def _truth(labels: Labels, class_names: Sequence[str], count: int) -> npt.NDArray[np.int64]:
+def _truth(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
     """Return the class index of each picture, int64 (N,)."""
     truth = class_indices(labels, class_names, count)
     if None in truth:
@@ -199,11 +206,7 @@ def _check_settings(count: int, share: float, bins: int, resamples: int) -> None
             raise ValueError(f"Expected {what} of at least 1, received {value}")
 
 
-def _probabilities(
-    classifier: Classifier, photos: Sequence[Source], *, progress: bool
-) -> npt.NDArray[np.float32]:
-    from tqdm.auto import tqdm  # noqa: PLC0415 (half of what importing the kit costs)
-
+def _probabilities(classifier: Classifier, photos: Sequence[Photo], progress: Progress) -> Float32:
     parts = [photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE)]
-    bar = tqdm(parts, desc="Pictures", unit_scale=_AT_ONCE, disable=not progress, leave=False)
-    return np.concatenate([classifier.probabilities(part) for part in bar])
+    steps = Steps(parts, "Pictures", f" times {_AT_ONCE} pictures", progress)
+    return np.concatenate([classifier.probabilities(part) for part in steps])

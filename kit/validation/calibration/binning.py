@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
+from kit._arrays import Bools, Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,12 @@ class Bin:
     interval: tuple[float, float]
 
 
-def equal_width(count: int) -> Float:
+def equal_width(count: int) -> Float64:
     """Return the edges of bins of one width: float64, shape (count + 1,), 0 to 1."""
     return np.linspace(0, 1, count + 1)
 
 
-def equal_mass(confidences: Float, count: int) -> Float:
+def equal_mass(confidences: Float64, count: int) -> Float64:
     """Return edges with the same number of pictures in every bin, as far as equal confidences allow.
 
     Parameters
@@ -58,7 +56,7 @@ def equal_mass(confidences: Float, count: int) -> Float:
     return np.quantile(confidences, np.linspace(0, 1, count + 1))
 
 
-def places(confidences: Float, edges: Float) -> npt.NDArray[np.int64]:
+def places(confidences: Float64, edges: Float64) -> Int64:
     """Return the bin of each confidence: int64, same shape, 0 to len(edges) - 2.
 
     A confidence on an edge belongs to the lower bin, as in the definition of the expected calibration error
@@ -67,7 +65,7 @@ def places(confidences: Float, edges: Float) -> npt.NDArray[np.int64]:
     return np.searchsorted(edges[1:-1], confidences)
 
 
-def binned(confidences: Float, hits: Bool, edges: Float) -> tuple[Bin, ...]:
+def binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]:
     """Put pictures into bins; bins without a picture are left out.
 
     Parameters

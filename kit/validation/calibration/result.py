@@ -1,8 +1,9 @@
 """Calibration: what `kit.calibrate` found, as values and as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from kit._reporting import Result, Table
 from kit.classifier import Classifier
 from kit.validation.calibration.binning import Bin
 from kit.validation.calibration.metrics import TITLES, Metrics
@@ -24,7 +25,7 @@ class Reliability:
 
 
 @dataclass(frozen=True, repr=False)
-class Calibration:
+class Calibration(Result):
     """How far a classifier's softmax probabilities can be trusted, and the temperature that mends them.
 
     Attributes
@@ -66,24 +67,26 @@ class Calibration:
         """Expected calibration error of the classifier as it is, on all pictures, 0..1."""
         return self.measured.ece.value
 
-    def text(self) -> str:
-        """Return everything as a table, with notes below."""
+    def table(self) -> Table:
+        """Set the metrics in a table, one row for each, before and after."""
         columns = {"all, as it is": self.measured, "before": self.before, "after": self.after}
         if self.after_vector is not None:
             columns["vector scaling"] = self.after_vector
-        width = max(map(len, TITLES.values()))
-        cells = {
-            title: [str(one.estimates()[name]) for one in columns.values()] for name, title in TITLES.items()
-        }
-        cells["ECE by chance"] = [f"{one.ece_by_chance:.3f}" for one in columns.values()]
-        head = {"": list(columns), "pictures": [f"{one.pictures:,}" for one in columns.values()]}
-        counts = f"fitted on {self.fitted:,} pictures; before and after on {self.judged:,} others"
-        lines = [f"Temperature {self.temperature:.2f}, {counts}"]
-        lines += [
-            f"{title:<{width}}" + "".join(f"  {cell:<19}" for cell in row)
-            for title, row in (head | cells).items()
+        rows = [
+            ("pictures", *(f"{one.pictures:,}" for one in columns.values())),
+            *(
+                (title, *(str(one.estimates()[name]) for one in columns.values()))
+                for name, title in TITLES.items()
+            ),
+            ("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in columns.values())),
         ]
-        return "\n".join([*(line.rstrip() for line in lines), *(f"Note: {note}" for note in self.notes)])
+        return Table(("", *columns), rows, "<" * (1 + len(columns)), widths=(0, *[19] * len(columns)))
+
+    def _report(self) -> Iterator[str]:
+        counts = f"fitted on {self.fitted:,} pictures; before and after on {self.judged:,} others"
+        yield f"Temperature {self.temperature:.2f}, {counts}"
+        yield self.table()
+        yield from (f"Note: {note}" for note in self.notes)
 
     def __str__(self) -> str:
         return self.text()

@@ -9,11 +9,8 @@ see: their logarithms. So nothing here needs the network.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.floating]
-Labels = npt.NDArray[np.int64]
+from kit._arrays import Float32, Float64, Floats, Int64
 
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are looked for; at the ends the pictures do not determine one."""
@@ -32,7 +29,7 @@ class VectorScaling:
     factors: tuple[float, ...]
     biases: tuple[float, ...]
 
-    def apply(self, rows: Rows) -> npt.NDArray[np.float32]:
+    def apply(self, rows: Floats) -> Float32:
         """Return softmax probabilities with the logits scaled.
 
         Unlike a temperature this can change which class comes first.
@@ -51,12 +48,12 @@ class VectorScaling:
         return np.exp(_log_softmax(logarithms)).astype(np.float32)
 
 
-def logits(rows: Rows) -> Float:
+def logits(rows: Floats) -> Float64:
     """Return logits of softmax probabilities: float64, same shape. 0 counts as the smallest float32."""
     return np.log(np.maximum(np.asarray(rows, np.float64), np.finfo(np.float32).tiny))
 
 
-def fit_temperature(rows: Rows, labels: Labels) -> float:
+def fit_temperature(rows: Floats, labels: Int64) -> float:
     """Return the temperature with the least negative log-likelihood, within `LOWEST` to `HIGHEST`.
 
     Parameters
@@ -79,7 +76,7 @@ def fit_temperature(rows: Rows, labels: Labels) -> float:
     return float(np.exp(found.x))
 
 
-def fit_vector(rows: Rows, labels: Labels) -> VectorScaling:
+def fit_vector(rows: Floats, labels: Int64) -> VectorScaling:
     """Return the factors and biases with the least negative log-likelihood.
 
     Parameters
@@ -95,7 +92,7 @@ def fit_vector(rows: Rows, labels: Labels) -> VectorScaling:
     count, classes = scores.shape
     truth = np.eye(classes)[labels]
 
-    def loss(parameters: Float) -> tuple[float, Float]:
+    def loss(parameters: Float64) -> tuple[float, Float64]:
         factors, biases = parameters[:classes], parameters[classes:]
         logarithms = _log_softmax(scores * factors + biases)
         excess = (np.exp(logarithms) - truth) / count
@@ -107,7 +104,7 @@ def fit_vector(rows: Rows, labels: Labels) -> VectorScaling:
     return VectorScaling(tuple(found.x[:classes].tolist()), tuple(found.x[classes:].tolist()))
 
 
-def _log_softmax(scores: Float) -> Float:
+def _log_softmax(scores: Float64) -> Float64:
     from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
 
     return np.asarray(log_softmax(scores, axis=1))

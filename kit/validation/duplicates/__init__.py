@@ -4,18 +4,18 @@ A validation picture whose near-duplicate was trained on measures memory. Pairs 
 tree, laid over each other, and kept if what is left between them is small.
 """
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.validation.duplicates.alignment import Float32
+from kit._arrays import Bools, Float32, Int64, Pixels
+from kit._reporting import Progress, Steps
+from kit.images import Pictures
 from kit.validation.duplicates.candidates import candidates
 from kit.validation.duplicates.matching import EQUAL, Match, exposed, matches
 from kit.validation.duplicates.result import Duplicate, Duplicates
-from kit.validation.duplicates.thumbnails import Pictures, Thumbnails, thumbnails
+from kit.validation.duplicates.thumbnails import thumbnails
 
 __all__ = ["Duplicate", "Duplicates", "find_duplicates"]
 
@@ -26,7 +26,7 @@ _PART = 1000
 
 
 def find_duplicates(
-    pictures: Pictures, others: Pictures | None = None, *, progress: bool = True
+    pictures: Pictures, others: Pictures | None = None, *, progress: Progress = True
 ) -> Duplicates:
     """Find pictures that show the same within one collection, or in one and another.
 
@@ -38,23 +38,22 @@ def find_duplicates(
     Parameters
     ----------
     pictures
-        A folder, an array uint8 (N, H, W) or (N, H, W, 3), or any collection of pictures, say the training
-        pictures.
+        See `kit.images.sources`; say the training pictures.
     others
         Another one, say the validation pictures. Then only pairs across are looked for.
     progress
-        Whether to show progress bars.
+        True for bars where it takes over two seconds; or a function that is told each step in a line.
 
     Returns
     -------
     Duplicates
-        An interruption while pairs are compared returns those that were found before, with
-        ``complete=False``.
+        An interruption once the first thousand pairs are compared returns those that were found before,
+        with ``complete=False``.
 
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        No collection of pictures, or no such folder. Files that cannot be read are listed in the result.
+        No pictures, or no such folder. What cannot be read is listed in the result.
     """
     collections = [thumbnails(each, progress=progress) for each in (pictures, others) if each is not None]
     sizes = tuple(len(each.names) for each in collections)
@@ -62,8 +61,9 @@ def find_duplicates(
     names = [name for each in collections for name in each.names]
     in_first = np.arange(len(pixels)) < sizes[0]
     varied = pixels.reshape(len(pixels), -1).std(axis=1) >= PLAIN
-    unreadable = np.zeros(len(pixels), bool)
-    unreadable[[place + sum(sizes[:number]) for number, place, _ in _failures(collections)]] = True
+    unreadable = np.array(
+        [place in each.unreadable for each in collections for place in range(len(each.names))]
+    )
     places = np.flatnonzero(varied & ~unreadable)
     # Equal pictures stand for each other in the search; else a crowd of them would fill a neighbourhood.
     originals = _originals(pixels, places)
@@ -85,22 +85,13 @@ def find_duplicates(
             for (one, two), match in sorted(found.items())
         ),
         sizes,
-        tuple(f"{collections[number].names[place]}: {why}" for number, place, why in _failures(collections)),
+        tuple((each.names[place], why) for each in collections for place, why in each.unreadable.items()),
         tuple(names[place] for place in np.flatnonzero(~varied & ~unreadable)),
         complete,
     )
 
 
-def _failures(collections: Sequence[Thumbnails]) -> list[tuple[int, int, str]]:
-    """Return number of the collection, place in it, and reason."""
-    return [
-        (number, place, reason)
-        for number, each in enumerate(collections)
-        for place, reason in each.unreadable
-    ]
-
-
-def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _originals(pixels: Pixels, places: Int64) -> Int64:
     """Return the first of the places whose pictures are equal, for each place."""
     if not len(places):
         return places
@@ -110,11 +101,9 @@ def _originals(pixels: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> 
 
 
 def _pairs(
-    pictures: Float32, in_first: npt.NDArray[np.bool_] | None, progress: bool
+    pictures: Float32, in_first: Bools | None, progress: Progress
 ) -> tuple[dict[tuple[int, int], Match], bool]:
     """Return the pairs, lower place first, and whether none is left to be looked at."""
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
-
     pairs: dict[tuple[int, int], Match] = {}
     one_sided = in_first is not None and len(np.unique(in_first)) < 2
     if len(pictures) < 2 or one_sided:
@@ -124,16 +113,11 @@ def _pairs(
     # Two, since numpy lets go of the interpreter; more would only wait for memory.
     pool = ThreadPoolExecutor(2)
     done = pool.map(partial(matches, pictures), parts)
-    bar = tqdm(
-        done, desc="Comparing", total=len(parts), unit=" thousand pairs", disable=not progress, leave=False
-    )
     try:
-        for part in bar:
-            for one, two, match in part:
-                pairs[min(one, two), max(one, two)] = match
-    except KeyboardInterrupt:
-        return pairs, False
+        with Steps(done, "Comparing", " thousand pairs", progress, total=len(parts), keep=True) as compared:
+            for part in compared:
+                for one, two, match in part:
+                    pairs[min(one, two), max(one, two)] = match
     finally:
-        bar.close()
         pool.shutdown(cancel_futures=True)
-    return pairs, True
+    return pairs, not compared.interrupted

@@ -1,11 +1,10 @@
 """Lays many pictures over others at once: the part of one, and its brightness, nearest to the other."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Float32: TypeAlias = npt.NDArray[np.float32]
+from kit._arrays import Float32
 
 SMALLEST = 0.7
 """Smallest part of a side that is taken for a crop."""

@@ -1,14 +1,13 @@
 """Pairs of pictures that may show the same, by an indexed search in place of a look at all pairs."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.validation.duplicates.alignment import Float32, box, cubic
-
-Indices = npt.NDArray[np.int64]
+from kit._arrays import Array, Bools, Float32, Int64
+from kit._reporting import Progress, Steps
+from kit.validation.duplicates.alignment import box, cubic
 
 _FREQUENCIES = 6
 """Cosines along each side that describe a picture; finer ones do not survive a shift by half a pixel."""
@@ -37,10 +36,10 @@ class Candidates(NamedTuple):
         bool, shape (P,): whether `first` is mirrored left to right before.
     """
 
-    first: Indices
-    second: Indices
+    first: Int64
+    second: Int64
     boxes: Float32
-    flipped: npt.NDArray[np.bool_]
+    flipped: Bools
 
     def part(self, start: int, stop: int) -> "Candidates":
         """Return the pairs from `start` to before `stop`."""
@@ -60,7 +59,7 @@ def variants(side: int) -> list[tuple[tuple[float, float, float, float], bool]]:
     return [(whole, False), (whole, True), *((crop, False) for crop in crops)]
 
 
-def candidates(pictures: Float32, sides: npt.NDArray[np.bool_] | None, *, progress: bool) -> Candidates:
+def candidates(pictures: Float32, sides: Bools | None, *, progress: Progress) -> Candidates:
     """Look every picture, its mirror image and crops of it up among the others.
 
     A picture is described by the lowest frequencies of its two-dimensional cosine transform, as a perceptual
@@ -75,7 +74,7 @@ def candidates(pictures: Float32, sides: npt.NDArray[np.bool_] | None, *, progre
     sides
         Shape (N,): to which of two collections each belongs, to compare only across; None to compare all.
     progress
-        Whether to show a progress bar.
+        As for `find_duplicates`.
     """
     described = _Description(pictures)
     everyone = np.arange(len(pictures))
@@ -122,16 +121,15 @@ class _Description:
 
 
 def _look_up(
-    pictures: Float32, described: _Description, asking: Indices, asked: Indices, progress: bool
-) -> Iterator[tuple[npt.NDArray[np.int64], ...]]:
+    pictures: Float32, described: _Description, asking: Int64, asked: Int64, progress: Progress
+) -> Iterator[tuple[Int64, ...]]:
     """Yield first, second, number of the variant and distance."""
     from scipy.spatial import cKDTree  # noqa: PLC0415 (slow to import)
-    from tqdm.auto import tqdm  # noqa: PLC0415 - half of what importing the kit costs
 
     side = pictures.shape[1]
     tree = cKDTree(described(pictures[asked], box(1, 0, 0, side)))
-    bar = tqdm(variants(side), desc="Searching", unit="variant", disable=not progress, leave=False)
-    for number, (part, flipped) in enumerate(bar):
+    looked_up = Steps(variants(side), "Searching", "variant", progress)
+    for number, (part, flipped) in enumerate(looked_up):
         queries = pictures[asking][:, :, ::-1] if flipped else pictures[asking]
         nearest = 1 + (_NEAREST if part[0] == 1 else 1)  # one more, since a picture may find itself
         distances, places = tree.query(
@@ -148,7 +146,7 @@ def _look_up(
         )
 
 
-def _ranks(members: Indices, distances: npt.NDArray[Any]) -> Indices:
+def _ranks(members: Int64, distances: Array) -> Int64:
     """How many candidates of the same member are nearer."""
     order = np.lexsort((distances, members))
     ordered = members[order]

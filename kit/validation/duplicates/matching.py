@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from kit.validation.duplicates.alignment import Alignment, Float32, align
+from kit._arrays import Bools, Float32
+from kit.validation.duplicates.alignment import Alignment, align
 from kit.validation.duplicates.candidates import Candidates
 from kit.validation.duplicates.thumbnails import SIDE
 
@@ -99,7 +99,7 @@ def _explained(alignment: Alignment) -> Float32:
     return share
 
 
-def _changes(alignment: Alignment, flipped: npt.NDArray[np.bool_]) -> list[str]:
+def _changes(alignment: Alignment, flipped: Bools) -> list[str]:
     cropped = alignment.boxes[:, ::2].min(axis=1) < _NO_CROP
     lit = np.abs(alignment.gains - 1) > _NO_GAIN
     rest = np.sqrt(((alignment.targets - alignment.aligned) ** 2).mean((1, 2)))

@@ -4,8 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kit._arrays import Bools, Int64
+from kit._reporting import Result, Table
 from kit.validation.splits import connected
 
 
@@ -18,7 +19,7 @@ class Duplicate:
     first, second
         Places of the pictures: within one collection the lower one first; in two, one in each.
     first_name, second_name
-        Their file names.
+        Their names.
     similarity
         How much of the detail of one the other explains once they lie over each other, 0..1: 1 minus the
         ratio of root mean squares of what differs and of the detail, both band-passed (Gaussians of 1 and 3
@@ -41,7 +42,7 @@ class Duplicate:
 
 
 @dataclass(frozen=True, repr=False)
-class Duplicates:
+class Duplicates(Result):
     """What `find_duplicates` found.
 
     Attributes
@@ -51,16 +52,16 @@ class Duplicates:
     sizes
         Number of pictures: one for a collection compared within itself, two for two compared with each other.
     unreadable
-        File name and reason, in one line each.
+        Name of each picture that could not be read, and the reason in one line.
     plain
-        File names of pictures with too little contrast to be compared, which were left out.
+        Names of pictures with too little contrast to be compared, which were left out.
     complete
         False if the search was interrupted; the pairs found until then are here.
     """
 
     pairs: tuple[Duplicate, ...]
     sizes: tuple[int, ...]
-    unreadable: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
     plain: tuple[str, ...] = ()
     complete: bool = True
 
@@ -72,7 +73,7 @@ class Duplicates:
         return len({place for pair in self.pairs for place in (pair.first, pair.second)}) / self.sizes[0]
 
     @property
-    def groups(self) -> npt.NDArray[np.int64]:
+    def groups(self) -> Int64:
         """Group of each picture, int64, shape (N,): pictures joined by a chain of pairs share one.
 
         Numbered from 0 in the order of their first pictures, for `kit.validation.folds`.
@@ -90,7 +91,7 @@ class Duplicates:
         return connected(self.sizes[0], links)
 
     @property
-    def leaked(self) -> npt.NDArray[np.bool_]:
+    def leaked(self) -> Bools:
         """Which pictures of the second collection have a duplicate in the first, bool, shape (N,).
 
         Raises
@@ -106,20 +107,20 @@ class Duplicates:
         mask[[pair.second for pair in self.pairs]] = True
         return mask
 
-    def table(self, rows: int = 20) -> str:
-        """Set the first pairs as text, one line each."""
-        shown = self.pairs[:rows]
-        width = max([5, *(len(pair.first_name) for pair in shown)])
-        other = max([6, *(len(pair.second_name) for pair in shown)])
-        lines = [f"{'first':<{width}}  {'second':<{other}}  similarity  difference  change"]
-        lines += [
-            f"{pair.first_name:<{width}}  {pair.second_name:<{other}}  {pair.similarity:10.2f}"
-            f"  {pair.difference:10.1f}  {pair.change}"
-            for pair in shown
+    def table(self, rows: int = 20) -> Table:
+        """Set the first pairs in a table, one row for each."""
+        shown = [
+            (
+                pair.first_name,
+                pair.second_name,
+                f"{pair.similarity:.2f}",
+                f"{pair.difference:.1f}",
+                pair.change,
+            )
+            for pair in self.pairs[:rows]
         ]
-        if len(self.pairs) > rows:
-            lines.append(f"and {len(self.pairs) - rows} more")
-        return "\n".join(lines)
+        more = f"and {len(self.pairs) - rows} more" if len(self.pairs) > rows else ""
+        return Table(("first", "second", "similarity", "difference", "change"), shown, "<<>><", note=more)
 
     def __repr__(self) -> str:
         among = " and ".join(f"{size:,}" for size in self.sizes)

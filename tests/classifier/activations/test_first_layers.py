@@ -1,13 +1,13 @@
-"""Taps give what BatchNorm layers receive, on any nesting of a network."""
+"""The first layers give what BatchNorm layers receive, on any nesting of a network."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from kit.classifier.activations.first_layers import Taps, tap
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.classifier.activations.from_keras import first_layers_of
 from kit.classifier.activations.tensor_features import tensor_features
-from kit.classifier.runtime.engine import LiteEngine
 
 
 def moments(tensor):
@@ -51,55 +51,59 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def taps(network):
-    return tap(network)
+def first_layers(network):
+    return first_layers_of(network)
 
 
-def test_taps_measure_what_batch_normalization_receives_in_a_nested_network(network, pictures, taps):
+def test_they_measure_what_batch_normalization_receives_in_a_nested_network(network, pictures, first_layers):
     rescaling, inside = network.layers[0], network.layers[1]
     first = inside.layers[0](rescaling(pictures))
     second = inside.layers[3](inside.layers[2](inside.layers[1](first, training=False)))
     expected = np.concatenate([moments(np.asarray(first)), moments(np.asarray(second))], axis=1)
 
-    received = LiteEngine(taps.compiled, threads=1).predict(pictures)
+    received = first_layers.measure(pictures)
 
-    assert taps.widths == (5, 4)
+    assert first_layers.widths == (5, 4)
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_taps_carry_the_moving_averages_of_training(network, taps):
+def test_they_carry_the_moving_averages_of_training(network, first_layers):
     norms = [layer for layer in network.layers[1].layers if isinstance(layer, layers.BatchNormalization)]
-    assert taps.source == "batchnorm"
-    np.testing.assert_array_equal(taps.means, np.concatenate([np.asarray(n.moving_mean) for n in norms]))
+    assert first_layers.source == "batchnorm"
     np.testing.assert_array_equal(
-        taps.variances, np.concatenate([np.asarray(n.moving_variance) for n in norms])
+        first_layers.means, np.concatenate([np.asarray(n.moving_mean) for n in norms])
     )
-    assert taps.epsilon == pytest.approx(1e-3)
+    np.testing.assert_array_equal(
+        first_layers.variances, np.concatenate([np.asarray(n.moving_variance) for n in norms])
+    )
+    assert first_layers.epsilon == pytest.approx(1e-3)
 
 
-def test_tapping_leaves_the_network_as_it_was(network, pictures, taps):
+def test_compiling_leaves_the_network_as_it_was(network, pictures, first_layers):
     assert not any("call" in vars(layer) for layer in network.layers[1].layers)
     assert network(pictures).shape == (3, 2)
 
 
-def test_taps_come_back_from_bytes_as_they_were(taps, pictures):
-    profiled = taps.with_profile(pictures)
+def test_they_come_back_from_bytes_as_they_were(first_layers, pictures):
+    profiled = first_layers.with_profile(pictures)
 
-    again = Taps.from_bytes(profiled.to_bytes())
+    again = FirstLayers.from_bytes(profiled.to_bytes())
 
-    assert (again.compiled, again.widths, again.source) == (taps.compiled, taps.widths, "batchnorm")
+    assert (again.compiled, again.widths, again.source) == (
+        first_layers.compiled,
+        first_layers.widths,
+        "batchnorm",
+    )
     np.testing.assert_array_equal(again.profile, profiled.profile)
     np.testing.assert_array_equal(again.features, tensor_features(pictures))
-    np.testing.assert_array_equal(again.stem.kernel, taps.stem.kernel)
-    assert again.stem.padding == taps.stem.padding == ((0, 1), (0, 1))
 
 
-def test_bytes_that_are_no_taps_are_refused():
-    with pytest.raises(ValueError, match=r"Expected taps as kit\.taps writes them"):
-        Taps.from_bytes(b"PK but no archive")
+def test_other_bytes_are_refused():
+    with pytest.raises(ValueError, match=r"Expected first layers as FirstLayers\.to_bytes writes them"):
+        FirstLayers.from_bytes(b"PK but no archive")
 
 
-def test_a_network_without_batch_normalization_is_tapped_behind_its_first_layers(
+def test_a_network_without_batch_normalization_is_measured_behind_its_first_layers(
     pictures,
 ):
     model = keras.Sequential(
@@ -111,11 +115,11 @@ def test_a_network_without_batch_normalization_is_tapped_behind_its_first_layers
             layers.Dense(2),
         ]
     )
-    taps = tap(model)
+    first_layers = first_layers_of(model)
     first = np.asarray(model.layers[0](pictures))
 
-    received = LiteEngine(taps.compiled, threads=1).predict(pictures)
+    received = first_layers.measure(pictures)
 
-    assert (taps.widths, taps.source) == ((4, 3, 2), "")
+    assert (first_layers.widths, first_layers.source) == ((4, 3, 2), "")
     np.testing.assert_allclose(received[:, :8], moments(first), rtol=1e-4)
-    assert taps.with_profile(pictures).source == "profile"
+    assert first_layers.with_profile(pictures).source == "profile"

@@ -24,35 +24,33 @@ def softmax(logits):
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return np.concatenate(
-        [samples.classifier("fashion_mnist").tensor(photo) for photo in samples.photos("fashion_mnist")[:16]]
-    )
+def tensors(fashion, clothes):
+    return np.concatenate([fashion.tensor(photo) for photo in clothes[:16]])
 
 
 @pytest.fixture(scope="module")
-def inside(clothes):
-    inner = reveal(samples.classifier("fashion_mnist").compiled)
-    assert inner.widths == (16, 24, 40)
-    return inner.parts(LiteEngine(inner.compiled, threads=1).predict(clothes))
+def inside(tensors):
+    layers = reveal(samples.classifier("fashion_mnist").compiled)
+    assert layers.widths == (16, 24, 40)
+    return layers.parts(LiteEngine(layers.compiled, threads=1).predict(tensors))
 
 
-def test_outputs_are_those_of_the_network_as_it_was(inside, clothes):
+def test_outputs_are_those_of_the_network_as_it_was(inside, tensors):
     classifier = samples.classifier("fashion_mnist")
-    np.testing.assert_array_equal(inside.outputs, classifier.predict_tensors(clothes))
+    np.testing.assert_array_equal(inside.outputs, classifier.predict_tensors(tensors))
 
 
-def test_logits_are_those_of_keras(inside, clothes):
+def test_logits_are_those_of_keras(inside, tensors):
     model = samples.classifier("fashion_mnist").model
     kernel, bias = model.get_layer("classes").get_weights()
-    expected = np.asarray(at(model, "average")(clothes)) @ kernel + bias
+    expected = np.asarray(at(model, "average")(tensors)) @ kernel + bias
     assert expected.max() > 5
     np.testing.assert_allclose(inside.logits, expected, rtol=0, atol=TOLERANCE)
 
 
-def test_means_and_deviations_are_those_of_the_last_layer_of_each_stage(inside, clothes):
+def test_means_and_deviations_are_those_of_the_last_layer_of_each_stage(inside, tensors):
     model = samples.classifier("fashion_mnist").model
-    stages = [np.asarray(at(model, name)(clothes)) for name in ("relu0b", "relu1b", "relu2b")]
+    stages = [np.asarray(at(model, name)(tensors)) for name in ("relu0b", "relu1b", "relu2b")]
     means = np.concatenate([stage.mean(axis=(1, 2)) for stage in stages], axis=1)
     deviations = np.concatenate([stage.std(axis=(1, 2)) for stage in stages], axis=1)
     np.testing.assert_allclose(inside.means, means, rtol=0, atol=TOLERANCE)
@@ -62,14 +60,14 @@ def test_means_and_deviations_are_those_of_the_last_layer_of_each_stage(inside, 
 def test_photographs_of_any_number_give_the_logits_behind_the_probabilities():
     classifier = samples.classifier("efficientnet_lite0")
     tensors = np.concatenate([classifier.tensor(photo) for photo in samples.photos("imagenet")[:3]])
-    inner = reveal(classifier.compiled)
-    engine = LiteEngine(inner.compiled, threads=1)
+    layers = reveal(classifier.compiled)
+    engine = LiteEngine(layers.compiled, threads=1)
 
-    together = inner.parts(engine.predict(tensors))
-    alone = inner.parts(engine.predict(tensors[2:]))
+    together = layers.parts(engine.predict(tensors))
+    alone = layers.parts(engine.predict(tensors[2:]))
 
     # Sizes 112, 56, 28, 14 and 7; the last layer before a smaller one is an expansion.
-    assert inner.widths == (96, 144, 240, 672, 1280)
+    assert layers.widths == (96, 144, 240, 672, 1280)
     np.testing.assert_allclose(softmax(together.logits), classifier.predict_tensors(tensors), atol=TOLERANCE)
     np.testing.assert_allclose(alone.logits, together.logits[2:], atol=TOLERANCE)
     # The average of the last stage is what the dense layer receives.
@@ -85,17 +83,17 @@ def test_the_file_grows_by_some_kilobytes():
 @pytest.mark.parametrize(("last", "units", "count"), [(None, 3, 3), ("sigmoid", 1, 1)])
 def test_a_network_without_softmax_has_no_logits_of_its_own_and_keeps_its_outputs(last, units, count):
     model = networks.small(last, units)
-    inner = reveal(compile_lite(model))
-    parts = inner.parts(LiteEngine(inner.compiled, threads=1).predict(networks.tensors(4)))
-    assert (inner.has_logits, inner.output_count, inner.widths) == (False, count, (8,))
+    layers = reveal(compile_lite(model))
+    parts = layers.parts(LiteEngine(layers.compiled, threads=1).predict(networks.tensors(4)))
+    assert (layers.has_logits, layers.output_count, layers.widths) == (False, count, (8,))
     assert parts.logits is None
     np.testing.assert_allclose(parts.outputs, np.asarray(model(networks.tensors(4))), atol=TOLERANCE)
 
 
 def test_a_constant_picture_has_deviations_of_zero_where_nothing_is_padded():
-    inner = reveal(networks.small_compiled())
-    rows = LiteEngine(inner.compiled, threads=1).predict(np.full((1, 28, 28, 1), 0.7, np.float32))
-    np.testing.assert_allclose(inner.parts(rows).deviations, 0, atol=TOLERANCE)
+    layers = reveal(networks.small_compiled())
+    rows = LiteEngine(layers.compiled, threads=1).predict(np.full((1, 28, 28, 1), 0.7, np.float32))
+    np.testing.assert_allclose(layers.parts(rows).deviations, 0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("data", [b"", b"no network", bytes(200)])
@@ -109,5 +107,6 @@ def test_a_damaged_network_is_not_revealed_or_refused_by_the_engine():
     assert reveal(whole) is not None
 
 
-def test_inner_says_what_it_puts_out():
-    assert repr(reveal(networks.small_compiled())) == "Inner(3 outputs, logits=True, widths=(8,))"
+def test_it_says_what_it_puts_out():
+    layers = reveal(networks.small_compiled())
+    assert repr(layers) == "IntermediateLayers(3 outputs, logits=True, widths=(8,))"

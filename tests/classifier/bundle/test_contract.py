@@ -1,4 +1,4 @@
-"""A contract gives back what was put in, and only a compiled form that equals Keras gets one."""
+"""A contract gives back what was put in, and what is unusual about a classifier is told in a fixed order."""
 
 import json
 import zipfile
@@ -6,15 +6,13 @@ import zipfile
 import pytest
 
 from kit.classifier import archive
-from kit.classifier.activations.first_layers import Taps
-from kit.classifier.bundle.contract import contract_of, members_of, preprocessing_in
-from kit.classifier.bundle.input_statistics import InputStatistics
+from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
 from kit.classifier.runtime.compiled import Compiled
-from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from tests import networks
 
 COMPILED = Compiled("softmax", (28, 28, 1), 3, b"data", 1e-7)
+KNOWN = Preprocessing(size=(28, 28), channels="gray")
 
 
 def written(folder, contract):
@@ -51,18 +49,35 @@ def test_a_compiled_form_that_differs_gets_no_contract():
     assert contract_of("small", ("a", "b", "c"), networks.GREY, 1.0, never_compared)["reason"]
 
 
-def test_measures_of_training_pictures_take_the_place_of_carried_ones():
-    carried = {archive.STATISTICS: b"old", archive.NOVELTY: b"novelty"}
-    taps = Taps(b"compiled", (8,))
-    kept = members_of(COMPILED, carried, (), taps)
-    assert list(kept) == [archive.COMPILED, archive.STATISTICS, archive.NOVELTY, archive.TAPS]
-    assert (kept[archive.COMPILED], kept[archive.STATISTICS]) == (b"data", b"old")
-    assert Taps.from_bytes(kept[archive.TAPS]).widths == (8,)
-    photos = [Photo.from_array(networks.picture(seed)) for seed in range(3)]
-    measured = members_of(COMPILED, carried, photos, None)
-    assert measured[archive.STATISTICS] == InputStatistics.of(photos).to_bytes()
-    assert (measured[archive.NOVELTY], archive.TAPS in measured) == (b"novelty", False)
+# Remarks
 
 
-def test_what_is_not_there_is_no_member():
-    assert members_of(Compiled("softmax", (28, 28, 1), 3, reason="because"), {}, (), None) == {}
+def test_an_ordinary_classifier_has_none():
+    assert remarks(COMPILED, KNOWN, ("cat", "dog", "horse"), runs=True) == ()
+
+
+def test_every_reason_for_keras_is_told():
+    failed = Compiled("softmax", (28, 28, 1), 3, reason="LiteRT has no operation Svd")
+    assert remarks(failed, KNOWN, ("a", "b", "c"), runs=False) == (
+        "falls back to Keras because LiteRT has no operation Svd",
+    )
+    assert remarks(COMPILED, KNOWN, ("a", "b", "c"), runs=False) == (
+        "falls back to Keras because ai-edge-litert is not installed",
+    )
+
+
+def test_of_many_repeated_names_three_are_told():
+    found = remarks(COMPILED, None, tuple("aabbccddef"), runs=True)
+    assert found == (
+        "preprocessing unknown: nothing says how the training pictures were prepared",
+        "class names that occur more than once: a, b, c and 1 more",
+    )
+
+
+def test_heads_that_are_seldom_meant_are_told():
+    sigmoids = Compiled("sigmoid", (28, 28, 1), 3, b"data")
+    alone = Compiled("softmax", (28, 28, 1), 1, b"data")
+    assert "divided by their sum" in remarks(sigmoids, KNOWN, ("a", "b", "c"), runs=True)[0]
+    assert "over one output is always 1" in remarks(alone, KNOWN, ("a",), runs=True)[0]
+    # One sigmoid is how two classes are usually told apart.
+    assert remarks(Compiled("sigmoid", (28, 28, 1), 1, b"data"), KNOWN, ("a", "b"), runs=True) == ()

@@ -1,21 +1,33 @@
+import os
 import zipfile
 
 import pytest
 
 from kit.classifier import archive
-from kit.classifier.activations.first_layers import Taps
-from kit.classifier.bundle import cache
-from kit.classifier.bundle.loading import restore, restore_taps, unchanged
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.classifier.bundle import loading
+from kit.classifier.bundle.loading import (
+    _cache_first_layers,
+    _cached_first_layers,
+    cache,
+    cache_folder,
+    cached,
+    restore,
+    restore_first_layers,
+    unchanged,
+)
 from kit.classifier.runtime import conversion
 from kit.classifier.runtime.compiled import Compiled
 from tests import networks
 
 SMALL = Compiled("softmax", (28, 28, 1), 3, b"", 1e-7)
+DIGEST = "a" * 64
+FOUND = Compiled("softmax", (28, 28, 1), 3, b"compiled form", 1e-7)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -69,10 +81,10 @@ def test_the_cache_goes_by_content_and_not_by_name(tmp_path, converted):
 
 def test_what_is_in_the_cache_but_cannot_run_is_made_anew(tmp_path, converted, folder):
     opened = archive.read(keras_file(tmp_path / "plain.keras"))
-    cache.put(opened.digest, Compiled("softmax", (28, 28, 1), 3, b"nonsense", 1e-7))
+    cache(opened.digest, Compiled("softmax", (28, 28, 1), 3, b"nonsense", 1e-7))
     assert restore(opened)[1] is not None
     assert converted == ["plain.keras"]
-    assert cache.get(opened.digest).data == networks.small_compiled()
+    assert cached(opened.digest).data == networks.small_compiled()
 
 
 def test_a_compiled_form_that_cannot_run_is_made_anew_with_a_note(tmp_path, converted):
@@ -129,7 +141,7 @@ SHAPE = (28, 28, 1)
 
 @pytest.fixture
 def asked():
-    """Models that taps were made from."""
+    """Models whose first layers were compiled."""
     return []
 
 
@@ -142,42 +154,49 @@ def model(asked):
     return give
 
 
-def test_taps_in_the_file_come_first(tmp_path, folder, model, asked):
+def test_first_layers_in_the_file_come_first(tmp_path, folder, model, asked):
     source = saved(tmp_path, networks.small_compiled())
     contract = archive.read(source).contract
-    archive.write(source, tmp_path / "tapped.keras", contract, {archive.TAPS: Taps(b"x", (8,)).to_bytes()})
-    assert restore_taps(archive.read(tmp_path / "tapped.keras"), model, SHAPE, (28, 28)).widths == (8,)
+    archive.write(
+        source,
+        tmp_path / "measured.keras",
+        contract,
+        {archive.FIRST_LAYERS: FirstLayers(b"x", (8,)).to_bytes()},
+    )
+    assert restore_first_layers(archive.read(tmp_path / "measured.keras"), model, SHAPE, (28, 28)).widths == (
+        8,
+    )
     assert asked == []
 
 
-def test_taps_of_a_plain_file_are_made_once(tmp_path, folder, model, asked):
+def test_first_layers_of_a_plain_file_are_made_once(tmp_path, folder, model, asked):
     opened = archive.read(keras_file(tmp_path / "plain.keras"))
-    cache.put(opened.digest, SMALL)
-    first, second = (restore_taps(opened, model, SHAPE, (28, 28)) for _ in range(2))
+    cache(opened.digest, SMALL)
+    first, second = (restore_first_layers(opened, model, SHAPE, (28, 28)) for _ in range(2))
     assert (first.widths, second.widths, len(asked)) == ((8,), (8,), 1)
     assert first.compiled == second.compiled
 
 
-def test_a_network_without_taps_is_not_tapped_again(tmp_path, folder, asked):
+def test_a_network_without_such_layers_is_not_asked_again(tmp_path, folder, asked):
     opened = archive.read(keras_file(tmp_path / "plain.keras"))
-    cache.put(opened.digest, SMALL)
+    cache(opened.digest, SMALL)
     keras = networks.imported_keras()
 
     def give():
         asked.append(keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()]))
         return asked[-1]
 
-    assert [restore_taps(opened, give, SHAPE, None) for _ in range(2)] == [None, None]
+    assert [restore_first_layers(opened, give, SHAPE, None) for _ in range(2)] == [None, None]
     assert len(asked) == 1
 
 
-def test_taps_for_one_size_of_an_open_network_are_not_kept(tmp_path, folder, model, asked):
+def test_first_layers_for_one_size_of_an_open_network_are_not_kept(tmp_path, folder, model, asked):
     opened = archive.read(keras_file(tmp_path / "plain.keras"))
-    cache.put(opened.digest, SMALL)
+    cache(opened.digest, SMALL)
     for _ in range(2):
-        restore_taps(opened, model, (None, None, 1), (28, 28))
+        restore_first_layers(opened, model, (None, None, 1), (28, 28))
     assert len(asked) == 2
-    assert restore_taps(None, model, SHAPE, None).widths == (8,)
+    assert restore_first_layers(None, model, SHAPE, None).widths == (8,)
 
 
 def test_a_file_that_was_replaced_is_refused(tmp_path):
@@ -186,3 +205,82 @@ def test_a_file_that_was_replaced_is_refused(tmp_path):
     keras_file(tmp_path / "plain.keras", b'{"class_name": "Functional", "config": {}}')
     with pytest.raises(ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"):
         unchanged(opened)
+
+
+# The cache
+
+
+def test_the_folder_is_the_users_own():
+    assert cache_folder().parent.name == "classifier-investigation-kit"
+
+
+def test_what_was_put_comes_back(folder):
+    assert cached(DIGEST) is None
+    cache(DIGEST, FOUND)
+    assert cached(DIGEST) == FOUND
+    assert cached("b" * 64) is None
+
+
+def test_a_network_that_cannot_be_compiled_is_remembered(folder):
+    failed = Compiled("softmax", (28, 28, 1), 3, reason="LiteRT has no operation FFT2D")
+    cache(DIGEST, failed)
+    assert cached(DIGEST) == failed
+
+
+@pytest.mark.parametrize("content", [b"", b"foreign", b"PK\x05\x06" + bytes(18)])
+def test_damaged_and_foreign_entries_are_ignored_and_rewritten(folder, content):
+    folder.mkdir()
+    (folder / f"{DIGEST}.zip").write_bytes(content)
+    assert cached(DIGEST) is None
+    cache(DIGEST, FOUND)
+    assert cached(DIGEST) == FOUND
+
+
+def test_an_entry_under_the_wrong_name_is_ignored(folder):
+    cache(DIGEST, FOUND)
+    (folder / f"{DIGEST}.zip").rename(folder / f"{'b' * 64}.zip")
+    assert cached("b" * 64) is None
+
+
+def test_an_entry_without_its_compiled_form_is_ignored(folder):
+    cache(DIGEST, FOUND)
+    entry = folder / f"{DIGEST}.zip"
+    with zipfile.ZipFile(entry) as file:
+        contract = file.read(archive.CONTRACT)
+    with zipfile.ZipFile(entry, "w") as file:
+        file.writestr(archive.CONTRACT, contract)
+    assert cached(DIGEST) is None
+
+
+def test_a_contract_with_wrong_content_is_ignored(folder):
+    folder.mkdir()
+    contract = {"name": "", "class_names": [], "preprocessing": None, **FOUND.to_contract(), "head": "none"}
+    archive.write_members(folder / f"{DIGEST}.zip", DIGEST, contract, {})
+    assert cached(DIGEST) is None
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_failure(folder):
+    # A file in its place: refuses everyone, the administrator too.
+    folder.write_bytes(b"")
+    cache(DIGEST, FOUND)
+    assert cached(DIGEST) is None
+
+
+def test_the_oldest_entries_make_room(folder, monkeypatch):
+    monkeypatch.setattr(loading, "CACHED", 2)
+    for age, letter in enumerate("cba"):
+        cache(letter * 64, FOUND)
+        os.utime(folder / f"{letter * 64}.zip", (1000 + age, 1000 + age))
+    cache("d" * 64, FOUND)
+    assert sorted(entry.name[0] for entry in folder.iterdir()) == ["a", "d"]
+
+
+def test_first_layers_are_added_to_an_entry_and_leave_it_as_it_was(folder):
+    _cache_first_layers(DIGEST, b"layers")
+    assert _cached_first_layers(DIGEST) is None  # no entry to add it to
+    cache(DIGEST, FOUND)
+    _cache_first_layers(DIGEST, b"layers")
+    assert _cached_first_layers(DIGEST) == b"layers"
+    assert cached(DIGEST) == FOUND
+    _cache_first_layers(DIGEST, b"")
+    assert _cached_first_layers(DIGEST) == b""

@@ -5,17 +5,18 @@ import zipfile
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from kit.classifier import archive
 from kit.classifier.runtime.conversion import (
     ConversionError,
-    check_model,
     compile_lite,
     convert,
     describe,
-    load_keras,
 )
-from kit.classifier.runtime.engine import KerasEngine, LiteEngine
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier.runtime.keras_models import check_model, load_keras
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -25,16 +26,9 @@ def keras():
     return networks.imported_keras()
 
 
-@pytest.fixture(scope="module")
-def saved(keras, tmp_path_factory):
-    path = tmp_path_factory.mktemp("networks") / "small.keras"
-    networks.small().save(path)
-    return path
-
-
 def test_a_compiled_network_keeps_an_open_batch():
-    engine = LiteEngine(networks.small_compiled(), threads=1)
-    assert engine._interpreter.get_input_details()[0]["shape_signature"].tolist() == [-1, 28, 28, 1]
+    (entry,) = Interpreter(model_content=networks.small_compiled()).get_input_details()
+    assert entry["shape_signature"].tolist() == [-1, 28, 28, 1]
 
 
 def test_compiling_writes_nothing_to_the_notebook(capfd):
@@ -129,8 +123,9 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
         check_model("small.keras")
 
 
-def test_a_file_is_opened_with_its_weights(saved):
-    for loaded, made in zip(load_keras(saved).get_weights(), networks.small().get_weights(), strict=True):
+def test_a_file_is_opened_with_its_weights(plain_file):
+    weights = load_keras(plain_file).get_weights()
+    for loaded, made in zip(weights, networks.small().get_weights(), strict=True):
         assert np.array_equal(loaded, made)
 
 
@@ -175,12 +170,12 @@ def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
         (b"null", "Could not locate class 'Dnse'"),
     ],
 )
-def test_unknown_layers_end_in_one_line_that_names_them(saved, tmp_path, home, reason):
+def test_unknown_layers_end_in_one_line_that_names_them(plain_file, tmp_path, home, reason):
     dense, unknown = (
         b'"module": %s, "class_name": "%s"' % each
         for each in ((b'"keras.layers"', b"Dense"), (home, b"Dnse"))
     )
-    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "other.keras", "w") as new:
+    with zipfile.ZipFile(plain_file) as old, zipfile.ZipFile(tmp_path / "other.keras", "w") as new:
         for name in old.namelist():
             new.writestr(name, old.read(name).replace(dense, unknown))
     with pytest.raises(
@@ -191,8 +186,8 @@ def test_unknown_layers_end_in_one_line_that_names_them(saved, tmp_path, home, r
     assert len(str(caught.value)) < 300
 
 
-def test_weights_that_are_cut_off_are_no_custom_layers(saved, tmp_path):
-    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "cut.keras", "w") as new:
+def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
+    with zipfile.ZipFile(plain_file) as old, zipfile.ZipFile(tmp_path / "cut.keras", "w") as new:
         for name in old.namelist():
             content = old.read(name)
             new.writestr(name, content[: len(content) // 2] if name.endswith(".h5") else content)
@@ -201,29 +196,29 @@ def test_weights_that_are_cut_off_are_no_custom_layers(saved, tmp_path):
     assert "register" not in str(caught.value)
 
 
-def test_where_keras_is_loaded_a_file_is_compiled_in_this_process(saved, monkeypatch):
+def test_where_keras_is_loaded_a_file_is_compiled_in_this_process(plain_file, monkeypatch):
     monkeypatch.setattr(subprocess, "run", None)
-    assert convert(saved).data is not None
+    assert convert(plain_file).data is not None
 
 
-def test_where_keras_is_not_loaded_it_stays_so(saved, tmp_path):
+def test_where_keras_is_not_loaded_it_stays_so(plain_file, tmp_path):
     """In a process of its own, as this one has Keras; that one starts a third, which compiles."""
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from kit import Classifier; from kit.classifier.bundle import cache\n"
-        "cache.folder = lambda: Path(sys.argv[2])\n"
+        "from kit import Classifier\n"
+        "from kit.classifier.bundle import loading\n"
+        "loading.cache_folder = lambda: Path(sys.argv[2])\n"
         "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
         "print(first, first.notes == second.notes, 'keras' in sys.modules, 'tensorflow' in sys.modules)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script, saved, tmp_path / "cache"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", script, plain_file, tmp_path / "cache"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.stdout == (
         "Classifier('small', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True False False\n"
     ), result.stderr
     assert result.stderr == ""
     entry = archive.read_members(
-        tmp_path / "cache" / f"{archive.read(saved).digest}.zip", archive.read(saved).digest
+        tmp_path / "cache" / f"{archive.read(plain_file).digest}.zip", archive.read(plain_file).digest
     )
     assert entry.member(archive.COMPILED)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.runtime.equivalence import Verification, largest_difference, trial_tensors, verify
+from kit.classifier.runtime.equivalence import largest_difference, trial_tensors
 from kit.preprocessing import Preprocessing
 
 
@@ -29,12 +29,6 @@ def test_the_largest_difference_is_that_of_the_probabilities():
 
 def test_what_is_no_number_never_agrees():
     assert largest_difference(Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES) == float("inf")
-
-
-def test_a_verdict_counts_photos_apart_from_trials():
-    engines = Fixed(0.5, 0.5), Fixed(0.75, 0.25)
-    assert verify(*engines, "softmax", BATCHES) == Verification(0.25, 0, agrees=False)
-    assert verify(engines[0], engines[0], "softmax", BATCHES, BATCHES[1:]) == Verification(0, 1, agrees=True)
 
 
 def test_trial_inputs_are_the_same_at_every_call():

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import pytest
@@ -12,8 +11,8 @@ from kit import Classifier, Preprocessing, samples
 from kit.diagnosis.checks import certain_checks
 from kit.preprocessing.faults import CATALOGUE
 
-MODEL = Path(__file__).parents[3] / "data" / "models" / "efficientnet_lite0.keras"
-RIGHT = samples.classifier("efficientnet_lite0").preprocessing
+LITE = samples.classifier("efficientnet_lite0")
+RIGHT = LITE.preprocessing
 PHOTOS = samples.photos("imagenet")[:6] + samples.photos("special")
 LABELS = samples.labels("imagenet")[:6] + (None,) * len(samples.photos("special"))
 CERTAIN = {
@@ -31,7 +30,7 @@ CERTAIN = {
 @pytest.mark.parametrize("name", [None, *CATALOGUE])
 def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
-    found = certain_checks(Classifier.load(MODEL, preprocessing=used), PHOTOS, LABELS)
+    found = certain_checks(LITE.using(used), PHOTOS, LABELS)
     wanted = [CERTAIN[name]] if name in CERTAIN else []
     assert [finding.cause for finding in found if finding.verdict == "named"] == wanted
 

@@ -10,22 +10,10 @@ from keras import layers
 from kit import Classifier, Preprocessing
 from kit.diagnosis.checks.architecture import layers_of
 from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
+from tests import networks
 
+RandomShift, BatchStatistics = networks.careless_layers()
 TENSORS = np.random.default_rng(5).random((2, 12, 12, 3), np.float32)
-
-
-class RandomShift(layers.Layer):
-    """An augmentation that forgets to ask whether it is training."""
-
-    def call(self, x):
-        return x + keras.random.normal((1, 1, 1, 3))
-
-
-class BatchStatistics(layers.Layer):
-    """Batch normalization that uses the statistics of the batch for ever."""
-
-    def call(self, x):
-        return x - keras.ops.mean(x, axis=0, keepdims=True)
 
 
 def model_with(layer, **arguments):

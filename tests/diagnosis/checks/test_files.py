@@ -1,21 +1,19 @@
 """Files that ask for something that the preprocessing in use does not heed, with the bundled network."""
 
-from pathlib import Path
-
 import pytest
 
-from kit import Classifier, samples
+from kit import samples
 from kit.diagnosis.checks.files import check_files
 from kit.preprocessing.faults import CATALOGUE
 
-MODEL = Path(__file__).parents[3] / "data" / "models" / "efficientnet_lite0.keras"
-RIGHT = samples.classifier("efficientnet_lite0").preprocessing
+LITE = samples.classifier("efficientnet_lite0")
+RIGHT = LITE.preprocessing
 SPECIAL = samples.photos("special")
 ORDINARY = samples.photos("imagenet")[:4]
 
 
 def check(preprocessing, photos, labels=None):
-    return check_files(Classifier.load(MODEL, preprocessing=preprocessing), photos, labels)
+    return check_files(LITE.using(preprocessing), photos, labels)
 
 
 CASES = [

@@ -1,4 +1,4 @@
-"""What a label may weigh beside statistics, and how the number of pictures moves the threshold."""
+"""What distance, entropy and labels weigh, and how the number of pictures moves the threshold."""
 
 from dataclasses import replace
 
@@ -7,54 +7,96 @@ import pytest
 
 import kit
 from kit.diagnosis.search.candidates import candidates
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.evidence import Basis
-from kit.diagnosis.search.scoring import by_pictures, entropies
-
-NAME = "fashion_mnist_no_batchnorm"
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import Grounds
+from kit.diagnosis.search.scoring import by_answers, by_pictures, by_statistics, log_distance
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return kit.samples.classifier(NAME)
-
-
-@pytest.fixture(scope="module")
-def known(classifier):
+def known(no_batchnorm):
     """A picture, and the label that the network gives to it with certainty."""
     photo = kit.samples.photos("fashion_mnist")[0]
-    label = int(classifier.probabilities([photo])[0].argmax())
-    assert classifier.probabilities([photo])[0, label] > 0.95
+    label = int(no_batchnorm.probabilities([photo])[0].argmax())
+    assert no_batchnorm.probabilities([photo])[0, label] > 0.95
     return photo, label
 
 
-def test_entropy_is_that_of_the_textbook():
-    # ln 2 for a coin, 0 for certainty, ln 4 for four equal chances.
-    rows = np.array([[0.5, 0.5, 0, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])
-    np.testing.assert_allclose(entropies(rows), [np.log(2), 0, np.log(4)], atol=1e-9)
+def test_distance_falls_by_the_logarithm_and_what_no_fault_explains_pays_for_it(
+    evaluator, no_batchnorm, sixteen
+):
+    used = no_batchnorm.preprocessing.replace(scaling="0..255")
+    tried = [candidate for candidate in candidates(used) if candidate.step == "scaling"]
+    scores = by_statistics(evaluator, used, tried, sixteen)
+    assert [score.gain for score in scores] == sorted((score.gain for score in scores), reverse=True)
+    for score in scores:
+        right = score.candidate.preprocessing
+        fall = log_distance(evaluator, sixteen, used) - log_distance(evaluator, sixteen, right)
+        assert score.gain == score.distance == pytest.approx(fall)
+    unexplained = [replace(candidate, faults=()) for candidate in tried]
+    for score, other in zip(by_statistics(evaluator, used, unexplained, sixteen), scores, strict=True):
+        assert score.distance == other.distance
+        assert score.gain == pytest.approx(other.gain - 0.15)
 
 
-def likelihoods(classifier, taps, known):
+def test_answers_alone_are_scored_by_their_entropy_and_its_error(evaluator, no_batchnorm, sixteen):
+    used = no_batchnorm.preprocessing
+    tried = [candidate for candidate in candidates(used) if candidate.step == "layout"]
+    (score,) = by_answers(evaluator, used, tried, sixteen)
+    before, after = (
+        -(rows * np.log(np.maximum(rows, 1e-12))).sum(axis=1)
+        for rows in (
+            no_batchnorm.probabilities(sixteen, preprocessing=each).astype(float)
+            for each in (used, score.candidate.preprocessing)
+        )
+    )
+    assert score.gain == score.entropy == pytest.approx((before - after).mean())
+    assert score.spread == pytest.approx((before - after).std(ddof=1) / 4)  # sixteen pictures
+    (alone,) = by_answers(evaluator, used, tried, sixteen[:1])
+    assert alone.spread == np.inf
+
+
+def test_pictures_are_scored_by_distance_and_half_of_entropy_and_of_likelihood(
+    evaluator, no_batchnorm, sixteen, truth
+):
+    used = no_batchnorm.preprocessing.replace(scaling="0..255")
+    for score in by_pictures(evaluator, used, candidates(used), sixteen, truth):
+        paid = 0 if score.candidate.faults else 0.15
+        expected = score.distance + 0.5 * score.entropy + 0.5 * score.likelihood - paid
+        assert score.gain == pytest.approx(expected)
+    bare = Evaluator(no_batchnorm)
+    for score in by_pictures(bare, used, candidates(used), sixteen, truth):
+        assert (score.distance, score.entropy) == (None, None)
+        assert score.gain == pytest.approx(score.likelihood - (0 if score.candidate.faults else 0.15))
+
+
+def test_without_first_layers_there_is_no_distance(no_batchnorm, sixteen):
+    with pytest.raises(ValueError, match="received another"):
+        log_distance(Evaluator(no_batchnorm), sixteen, no_batchnorm.preprocessing)
+
+
+def likelihoods(no_batchnorm, layers, known):
     photo, label = known
-    used = classifier.preprocessing
-    scores = by_pictures(Laboratory(classifier, taps), used, candidates(used), [photo], [label])
+    used = no_batchnorm.preprocessing
+    scores = by_pictures(Evaluator(no_batchnorm, layers), used, candidates(used), [photo], [label])
     return [score.likelihood for score in scores]
 
 
-def test_one_label_says_no_more_than_that_it_was_missed_where_statistics_speak(classifier, known):
-    assert min(likelihoods(classifier, classifier.taps, known)) == pytest.approx(np.log(0.05), abs=0.05)
+def test_one_label_says_no_more_than_that_it_was_missed_where_statistics_speak(no_batchnorm, known):
+    assert min(likelihoods(no_batchnorm, no_batchnorm.first_layers, known)) == pytest.approx(
+        np.log(0.05), abs=0.05
+    )
     # Alone, the label is all there is, and how far it was missed counts in full.
-    bare = replace(classifier.taps, profile=None, features=None)
-    assert min(likelihoods(classifier, bare, known)) < -10
+    bare = replace(no_batchnorm.first_layers, profile=None, features=None)
+    assert min(likelihoods(no_batchnorm, bare, known)) < -10
 
 
-def test_sixteen_pictures_need_a_quarter_of_the_gain_of_one_down_to_a_least(classifier):
+def test_sixteen_pictures_need_a_quarter_of_the_gain_of_one_down_to_a_least(no_batchnorm):
     photos = kit.samples.photos("fashion_mnist")[:400]
-    laboratory = Laboratory(classifier, classifier.taps)
+    evaluator = Evaluator(no_batchnorm, no_batchnorm.first_layers)
     needed = {
-        count: Basis.of(laboratory, classifier.preprocessing, photos[:count], None).needed
+        count: Grounds.of(evaluator, no_batchnorm.preprocessing, photos[:count]).needed
         for count in (1, 4, 400)
     }
-    assert needed[1] == pytest.approx(1.2 * laboratory.ordinary.scatter)
+    assert needed[1] == pytest.approx(1.2 * evaluator.ordinary.scatter)
     assert needed[4] == pytest.approx(needed[1] / 2)
     assert needed[400] == 0.15

@@ -9,8 +9,10 @@ from PIL import Image
 
 import kit
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.sensitivity import ENOUGH, Equivalent, Sensitivity, same_answers, sensitivities
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import Grounds
+from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity, sensitivities
+from kit.diagnosis.search.thresholds import ENOUGH
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 PHOTOS = kit.samples.photos("imagenet")[4:8]
@@ -18,7 +20,7 @@ PHOTOS = kit.samples.photos("imagenet")[4:8]
 
 @pytest.fixture(scope="module")
 def table():
-    return {row.name: row for row in sensitivities(Laboratory(LITE), LITE.preprocessing, PHOTOS)}
+    return {row.name: row for row in sensitivities(Evaluator(LITE), LITE.preprocessing, PHOTOS)}
 
 
 def test_every_kind_of_quiet_change_has_a_row(table):
@@ -56,8 +58,8 @@ def test_saving_again_is_what_pillow_saves(table):
 
 
 def test_what_changes_no_tensor_is_no_row():
-    clothes = kit.samples.classifier("fashion_mnist")
-    rows = sensitivities(Laboratory(clothes), clothes.preprocessing, kit.samples.photos("fashion_mnist")[:2])
+    sixteen = kit.samples.classifier("fashion_mnist")
+    rows = sensitivities(Evaluator(sixteen), sixteen.preprocessing, kit.samples.photos("fashion_mnist")[:2])
     # 28 x 28 into 28 x 28: no filter and no fit matters; grey has no colour to halve.
     assert [row.name for row in rows] == ["crop_fraction", "decoder"]
     assert rows[1].variants == ("every value up to one level off", "saved again as JPEG, quality 90, 4:2:0")
@@ -74,14 +76,17 @@ def test_scalings_that_no_evidence_tells_apart_are_reported_as_such():
     # (x - 127) / 128 in training; x / 127.5 - 1 differs by at most 1 / 128.
     assert equivalent.change == "scale: −1..1"
     assert 0 < equivalent.difference < 0.02
-    laboratory, other = Laboratory(LITE), LITE.preprocessing.replace(scaling="0..1")
-    assert same_answers(laboratory, LITE.preprocessing, other, PHOTOS) is None
+    grounds, other = Grounds(Evaluator(LITE), PHOTOS, (), photographic=False), LITE.preprocessing
+    assert grounds.equivalence(LITE.preprocessing, other.replace(scaling="0..1")) is None
 
 
 def test_few_pictures_do_not_show_that_two_come_to_the_same():
-    laboratory, used = Laboratory(LITE), LITE.preprocessing
-    assert same_answers(laboratory, used, used, PHOTOS[: ENOUGH - 1]) is None
-    assert same_answers(laboratory, used, used, PHOTOS[:ENOUGH]) == 0
+    evaluator, used = Evaluator(LITE), LITE.preprocessing
+    few, enough = (
+        Grounds(evaluator, PHOTOS[:count], (), photographic=False) for count in (ENOUGH - 1, ENOUGH)
+    )
+    assert few.equivalence(used, used) is None
+    assert enough.equivalence(used, used) == 0
 
 
 def test_both_are_in_text_html_and_json():
@@ -101,7 +106,7 @@ def test_both_are_in_text_html_and_json():
     html = diagnosis.html()
     assert "squashed &lt;all&gt;" in html
     assert "scale: &lt;x&gt;" in html
-    assert "<th>moved most by</th>" in html
+    assert '<th scope="col">moved most by</th>' in html
     assert "<all>" not in html
     content = json.loads(json.dumps(diagnosis.to_dict()))
     assert content["sensitivity"][0]["largest"] == 0.25

@@ -11,28 +11,28 @@ from sklearn.metrics import roc_auc_score
 
 import kit
 from kit import samples
-from kit.classifier import archive
-from kit.classifier.activations.intermediate import Inside
+from kit.classifier.activations.intermediate import IntermediateOutputs
 from kit.classifier.runtime.engine import LiteEngine
-from kit.diagnosis.out_of_distribution import _at_least, _judged, _profile_chances, out_of_distribution
+from kit.diagnosis.out_of_distribution import out_of_distribution
 from kit.robustness.reference.activation_distance import distances
-from kit.robustness.reference.novelty_scores import combined, energy, fit_features, statistics
-from kit.samples import OUTLIERS, outliers
+from kit.robustness.reference.gaussian import Gaussian
+from kit.robustness.reference.novelty import profile_novelty
+from kit.robustness.reference.novelty_scores import combined, energy, statistics
+from kit.samples import outliers
 from tests import networks
 
 HELD = 1000
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return samples.classifier("fashion_mnist")
+def classifier(fashion):
+    return fashion
 
 
 @pytest.fixture(scope="module")
-def clothes():
+def clothes(clothes):
     """Held-back pictures for thresholds, and others."""
-    photos = samples.photos("fashion_mnist")
-    return photos[:HELD], photos[HELD:]
+    return clothes[:HELD], clothes[HELD:]
 
 
 @pytest.fixture(scope="module")
@@ -84,21 +84,21 @@ def test_energy_is_minus_the_logarithm_of_summed_exponentials():
     assert energy(logits)[0] == pytest.approx(-np.log(2))
 
 
-def test_probability_and_batchnorm_are_those_of_the_classifier_and_its_taps(classifier, novelty, clothes):
+def test_probability_and_batchnorm_are_those_of_the_classifier(classifier, novelty, clothes):
     few = clothes[1][:5]
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
-    moments = LiteEngine(classifier.taps.compiled, threads=1).predict(tensors).astype(np.float64)
+    moments = LiteEngine(classifier.first_layers.compiled, threads=1).predict(tensors).astype(np.float64)
     scores = novelty.scores(few)
     np.testing.assert_allclose(
         scores["probability"], 1 - classifier.probabilities(few).max(axis=1), atol=1e-6
     )
-    np.testing.assert_allclose(scores["batchnorm"], distances(moments, classifier.taps).mean(axis=1))
+    np.testing.assert_allclose(scores["batchnorm"], distances(moments, classifier.first_layers).mean(axis=1))
 
 
 def test_statistics_are_signed_square_roots_of_means_and_deviations():
     rows = [np.array([row], np.float32) for row in ([4, -9], [1, 16])]
-    inside = Inside(np.zeros((1, 2), np.float32), None, *rows)
-    np.testing.assert_array_equal(statistics(inside), [[2, -3, 1, 4]])
+    found = IntermediateOutputs(np.zeros((1, 2), np.float32), None, *rows)
+    np.testing.assert_array_equal(statistics(found), [[2, -3, 1, 4]])
 
 
 def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
@@ -112,7 +112,7 @@ def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
     inverse = np.linalg.inv(covariance + 1e-3 * np.trace(covariance) / 3 * np.eye(3))
     places = random.normal(size=(6, 3))
 
-    received = fit_features(values, classes).distances(places)
+    received = Gaussian.of_classes(values, classes).distances(places)
 
     expected = [min(mahalanobis(place, mean, inverse) for mean in means) ** 2 for place in places]
     np.testing.assert_allclose(received, expected, rtol=1e-5)
@@ -120,19 +120,19 @@ def test_features_are_the_mahalanobis_distance_to_the_nearest_class():
 
 def test_with_few_pictures_each_statistic_is_weighed_by_itself():
     values = np.array([[0.0, 0.0], [2.0, 20.0]]).repeat(9, axis=0)
-    features = fit_features(values, np.arange(18) % 2)
+    features = Gaussian.of_classes(values, np.arange(18) % 2)
     # Variances 1 and 100; a thousandth of their mean is added to both.
     expected = 4 / (1 + 0.0505) + 400 / (100 + 0.0505)
     np.testing.assert_allclose(features.distances(np.array([[3.0, 30.0]])), [expected], rtol=1e-6)
-    assert features.whitening.shape == (2,)
+    assert features.packed()["whitening"].shape == (2,)
     assert features.means.shape == (1, 2)
 
 
 def test_a_covariance_needs_ten_pictures_a_statistic_and_a_class_ten_of_its_own():
     values = np.random.default_rng(0).normal(size=(40, 2))
     for count, second, whitening, means in [(19, 9, 2, 1), (20, 10, 3, 2), (40, 9, 3, 1), (40, 10, 3, 2)]:
-        features = fit_features(values[:count], (np.arange(count) < second).astype(int))
-        assert (features.whitening.size, len(features.means)) == (whitening, means)
+        features = Gaussian.of_classes(values[:count], (np.arange(count) < second).astype(int))
+        assert (features.packed()["whitening"].size, len(features.means)) == (whitening, means)
 
 
 def test_each_class_has_a_mean_of_its_own(novelty):
@@ -250,17 +250,21 @@ def test_the_fit_travels_with_the_file(novelty, clothes, tmp_path):
     assert restored.thresholds == novelty.thresholds
     for name, values in novelty.scores(clothes[1][:9]).items():
         np.testing.assert_array_equal(restored.scores(clothes[1][:9])[name], values)
-    assert len(carrying.carried(archive.NOVELTY)) < 100_000
+    assert len(carrying.reference.novelty) < 100_000
 
 
 def test_a_classifier_without_one_has_none(classifier):
     assert kit.novelty_of(classifier) is None
 
 
+def carrying(classifier, data):
+    return classifier.with_reference(classifier.reference.with_novelty(data))
+
+
 def test_damaged_bytes_are_none(classifier, novelty):
     data = novelty.to_bytes()
     for damaged in (b"", b"PK", data[:200], data[:5000] + b"\0" * 20 + data[5020:]):
-        assert kit.novelty_of(classifier.carrying(archive.NOVELTY, damaged)) is None
+        assert kit.novelty_of(carrying(classifier, damaged)) is None
         with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it anew$"):
             kit.Novelty.from_bytes(damaged, classifier)
 
@@ -280,7 +284,7 @@ def test_bytes_that_do_not_fit_together_are_refused(classifier):
 
 def test_the_fit_of_another_network_is_refused(novelty):
     photographs = samples.classifier("efficientnet_lite0")
-    assert kit.novelty_of(photographs.carrying(archive.NOVELTY, novelty.to_bytes())) is None
+    assert kit.novelty_of(carrying(photographs, novelty.to_bytes())) is None
 
 
 def test_a_novelty_says_what_it_knows(novelty):
@@ -288,34 +292,6 @@ def test_a_novelty_says_what_it_knows(novelty):
         "Novelty('fashion_mnist', combined, features, energy, batchnorm, probability;"
         " 1000 held-back pictures, 0.05 false positives)"
     )
-
-
-# Sets
-
-
-def test_outliers_are_28_pixels_square_and_the_same_each_time():
-    counts = {name: len(outliers(name)) for name in OUTLIERS}
-    photographs = len(samples.photos("photographs"))
-    assert counts == {
-        "digits": 1797,
-        "noise": 1000,
-        "inverted": 1000,
-        "textures": 25 * photographs,
-        "rotated": 1000,
-    }
-    for name in OUTLIERS:
-        assert outliers(name).shape[1:] == (28, 28)
-        assert outliers(name).dtype == np.uint8
-        np.testing.assert_array_equal(outliers(name), outliers(name))
-
-
-def test_outliers_are_what_they_are_called():
-    picture = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
-    np.testing.assert_array_equal(outliers("inverted", picture)[0, 0, :3], [255, 254, 253])
-    # Counter-clockwise by 90 degrees: the last column becomes the first row.
-    np.testing.assert_array_equal(outliers("rotated", picture)[0, 0], picture[0, :, -1])
-    assert outliers("digits")[:, 0, 0].mean() < 10
-    assert abs(outliers("noise").mean() - 127.5) < 1
 
 
 # The cause
@@ -337,63 +313,76 @@ def test_ordinary_pictures_are_seldom_blamed(novelty, clothes):
     assert out_of_distribution(carrying, clothes[1][:100]).verdict == "ruled_out"
 
 
-def test_the_evidence_counts_pictures_and_says_how_many_chance_allows(novelty):
-    held = np.arange(1, 1000, dtype=np.float32)
-    fixed = replace(novelty, held_back={"energy": held}, features=None)
+@pytest.fixture(scope="module")
+def found(classifier, clothes):
+    """The finding for so many foreign and ordinary pictures, the foreign ones with this chance in 1000."""
+    digit, shirt = outliers("digits")[0], clothes[1][0]
+    known = kit.Novelty(classifier, {"energy": np.arange(9, dtype=np.float32)})
+    high, low = known.scores([digit, shirt])["energy"]
+    assert high > low + 2
 
+    def find(foreign, ordinary, chance):
+        held = np.repeat([low + 1, high + 1], [1000 - chance, chance - 1]).astype(np.float32)
+        carrying = kit.Novelty(classifier, {"energy": held}).attached()
+        return out_of_distribution(carrying, [digit] * foreign + [shirt] * ordinary)
+
+    return find
+
+
+def test_the_evidence_counts_pictures_and_says_how_many_chance_allows(found):
     # Of four, one above a threshold for 1 % has a chance of 1 - 0.99**4 = 3.9 %, two have one of 0.06 %.
-    verdict, evidence = _judged(fixed.chances([5, 5, 5, 2000]), "told")
-    assert (verdict, evidence[1].value, evidence[1].threshold) == ("ruled_out", 1, 2)
-    verdict, _ = _judged(fixed.chances([5, 5, 2000, 2000]), "told")
-    assert verdict == "named"
-    verdict, _ = _judged(fixed.chances([5, 5, 960, 960]), "told")
-    assert verdict == "possible"
+    finding = found(1, 3, chance=1)
+    assert (finding.verdict, finding.evidence[1].value, finding.evidence[1].threshold) == ("ruled_out", 1, 2)
+    assert found(2, 2, chance=1).verdict == "named"
+    assert found(2, 2, chance=41).verdict == "possible"
 
 
-def test_one_picture_is_judged_by_its_chance():
-    for chance, expected in [
-        (0.01, "named"),
-        (1 / 100 + 1e-12, "named"),
-        (0.011, "possible"),
-        (0.05, "possible"),
-        (0.051, "ruled_out"),
-    ]:
-        verdict, evidence = _judged(np.array([chance]), "told")
-        assert verdict == expected
-        assert [one.supports for one in evidence] == [chance < 0.0501, chance < 0.0101]
-        assert [one.threshold for one in evidence] == [1, 1]
+@pytest.mark.parametrize(
+    ("chance", "verdict"), [(10, "named"), (11, "possible"), (50, "possible"), (51, "ruled_out")]
+)
+def test_one_picture_is_judged_by_its_chance(found, chance, verdict):
+    finding = found(1, 0, chance)
+    assert finding.verdict == verdict
+    assert [one.supports for one in finding.evidence] == [chance <= 50, chance <= 10]
+    assert [one.threshold for one in finding.evidence] == [1, 1]
 
 
-def test_as_many_pictures_as_chance_allows_are_no_evidence():
+def test_as_many_pictures_as_chance_allows_are_no_evidence(found):
     for count in (1, 7, 20, 100):
-        for successes in (0, 1, 3, count):
-            expected = binom.sf(successes - 1, count, 0.05)
-            assert _at_least(successes, count, 0.05) == pytest.approx(expected)
+        allowed = [
+            next(n for n in range(count + 2) if binom.sf(n - 1, count, rate) <= rate) for rate in (0.05, 0.01)
+        ]
+        assert [one.threshold for one in found(0, count, chance=40).evidence] == allowed
     # Of twenty, three above a threshold for 5 % have a chance of 7.5 %, four have one of 1.6 %.
-    assert _judged(np.repeat([0.04, 0.5], [3, 17]), "told")[0] == "ruled_out"
-    verdict, evidence = _judged(np.repeat([0.04, 0.5], [4, 16]), "told")
-    assert (verdict, evidence[0].value, evidence[0].threshold) == ("possible", 4, 4)
+    assert found(3, 17, chance=40).verdict == "ruled_out"
+    finding = found(4, 16, chance=40)
+    assert (finding.verdict, finding.evidence[0].value, finding.evidence[0].threshold) == ("possible", 4, 4)
     # Of a hundred, five above a threshold for 1 % are unusual, whatever the other one says.
-    verdict, evidence = _judged(np.repeat([0.004, 0.5], [5, 95]), "told")
-    assert (verdict, [one.supports for one in evidence]) == ("named", [False, True])
+    finding = found(5, 95, chance=4)
+    assert (finding.verdict, [one.supports for one in finding.evidence]) == ("named", [False, True])
 
 
 def test_chances_by_the_profile_are_shares_of_its_pictures(classifier):
-    held = distances(np.asarray(classifier.taps.profile), classifier.taps).mean(axis=-1)
+    layers = classifier.first_layers
+    held = distances(layers.profile, layers).mean(axis=-1).astype(np.float32)
     count = len(held)
-    received = _profile_chances(classifier.taps, np.array([0, np.median(held), held.max(), held.max() + 1]))
-    share = (1 + (held >= np.median(held)).sum()) / (1 + count)
+    middle = np.median(held)
+    received = profile_novelty(classifier).chances([0, middle, held.max(), held.max() + 1])
+    share = (1 + (held >= middle).sum()) / (1 + count)
     np.testing.assert_allclose(received, [1, share, 2 / (1 + count), 1 / (1 + count)])
 
 
 def test_a_profile_of_few_pictures_tells_nothing(classifier):
+    def profiled(profile):
+        layers = replace(classifier.first_layers, profile=profile)
+        return classifier.with_reference(classifier.reference.with_first_layers(layers))
+
+    profile = classifier.first_layers.profile
     for count, told in ((18, False), (19, True)):
-        short = replace(classifier.taps, profile=classifier.taps.profile[:count])
-        finding = out_of_distribution(classifier._with(_taps=short, _tapped=True), outliers("noise")[0])
+        finding = out_of_distribution(profiled(profile[:count]), outliers("noise")[0])
         assert bool(finding.evidence) is told
     # However many there are, light and texture alone name no cause.
-    long = replace(classifier.taps, profile=np.concatenate([classifier.taps.profile] * 10))
-    finding = out_of_distribution(classifier._with(_taps=long, _tapped=True), outliers("noise")[0])
+    finding = out_of_distribution(profiled(np.concatenate([profile] * 10)), outliers("noise")[0])
     assert (finding.verdict, finding.evidence[1].supports) == ("possible", True)
 
 
@@ -412,16 +401,5 @@ def test_without_any_statistics_nothing_is_told(clothes):
 
 
 def test_no_photo_is_refused(novelty):
-    with pytest.raises(ValueError, match="at least one photo"):
+    with pytest.raises(ValueError, match="at least one picture"):
         out_of_distribution(novelty.attached(), [])
-
-
-# The explorer
-
-
-def test_the_explorer_answers_none_of_these_where_the_classifier_carries_a_novelty(classifier, novelty):
-    digit = kit.load_image(outliers("digits")[0], name="digit")
-    carrying = kit.Explorer(novelty.attached(), [digit])
-    assert carrying._shown(carrying._current())[0]["verdict"].startswith("None of these: ")
-    plain = kit.Explorer(classifier, [digit])
-    assert plain._current().novel is None

@@ -7,52 +7,53 @@ import pytest
 from scipy.spatial.distance import mahalanobis
 
 import kit
-from kit.classifier.activations.first_layers import Taps
-from kit.diagnosis.search.evaluator import Laboratory
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.diagnosis.search.evaluator import Evaluator
 from kit.robustness.reference.activation_distance import distances
-from kit.robustness.reference.profile import Gaussian, ordinary
+from kit.robustness.reference.gaussian import Gaussian
+from kit.robustness.reference.profile import Profile
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return kit.samples.photos("fashion_mnist")[:100]
+def hundred(clothes):
+    return clothes[:100]
 
 
 @pytest.fixture(scope="module")
-def laboratory():
+def evaluator():
     classifier = kit.samples.classifier("fashion_mnist_no_batchnorm")
-    return Laboratory(classifier, classifier.taps)
+    return Evaluator(classifier, classifier.first_layers)
 
 
-def away(laboratory, photos, **changes):
-    preprocessing = laboratory.classifier.preprocessing.replace(**changes)
-    moments = laboratory.moments(photos, preprocessing)
-    return laboratory.ordinary.distances(moments, laboratory.features(photos, preprocessing))
+def away(evaluator, photos, **changes):
+    preprocessing = evaluator.classifier.preprocessing.replace(**changes)
+    moments = evaluator.moments(photos, preprocessing)
+    return evaluator.ordinary.distances(moments, evaluator.features(photos, preprocessing))
 
 
 def moments(mean, deviation):
-    """One tap of one channel, as `Taps.compiled` gives it."""
+    """One layer of one channel, as `FirstLayers.measure` gives it."""
     mean, deviation = np.asarray(mean, float), np.asarray(deviation, float)
     return np.stack([mean, mean**2 + deviation**2], axis=1)
 
 
-def test_distance_is_mahalanobis_over_the_number_of_values_that_vary():
+def test_distance_is_mahalanobis_over_the_values_that_vary():
     random = np.random.default_rng(1)
     one = random.normal(3, 2, 400)
     # The second follows the first, the third never varies.
     rows = np.stack([one, one + random.normal(0, 0.1, 400), np.ones(400)], axis=1)
-    found = Gaussian.of(rows)
+    found = Gaussian.of_rows(rows)
     along, across = np.array([[5.0, 5.0, 1.0], [5.0, 1.0, 1.0]])
     expected = mahalanobis(along[:2], rows[:, :2].mean(axis=0), np.linalg.inv(np.cov(rows[:, :2].T))) ** 2
     # Shrinking is slight with 400 pictures: 2 standard deviations along, 28 of the difference across.
-    assert found.distances(along[None])[0] == pytest.approx(expected / 2, rel=0.1)
+    assert found.distances(along[None])[0] == pytest.approx(expected, rel=0.1)
     assert found.distances(across[None])[0] > 100 * found.distances(along[None])[0]
 
 
 def test_contrast_counts_by_its_logarithm():
     random = np.random.default_rng(2)
     deviations = np.exp(random.normal(0, 0.2, 200))
-    known = ordinary(Taps(b"", (1,), profile=moments(random.normal(0, 1, 200), deviations)))
+    known = Profile.of(FirstLayers(b"", (1,), profile=moments(random.normal(0, 1, 200), deviations)))
     # Twice and half the usual contrast lie equally far from it.
     twice, half, usual = known.distances(moments([0, 0, 0], [2, 0.5, 1]), None)
     assert twice == pytest.approx(half, rel=0.15)
@@ -64,8 +65,10 @@ def test_contrast_counts_by_its_logarithm():
 def test_a_value_without_places_has_no_contrast_to_judge():
     # As of a dense layer, measured in float32: what is left of the variance is rounding.
     values = np.random.default_rng(3).normal(5, 1, 50).astype(np.float32)
-    known = ordinary(Taps(b"", (1,), profile=np.stack([values, values**2], axis=1).astype(np.float64)))
-    assert known.gaussian.mean.shape == (1,)
+    known = Profile.of(
+        FirstLayers(b"", (1,), profile=np.stack([values, values**2], axis=1).astype(np.float64))
+    )
+    assert known.gaussian.centre.shape == (1,)
     assert known.distances(moments([5], [0]), None)[0] < 0.1
 
 
@@ -73,35 +76,35 @@ def test_a_value_without_places_has_no_contrast_to_judge():
 def test_a_profile_that_is_too_short_is_refused(pictures):
     profile = moments(np.arange(pictures), np.ones(pictures)) if pictures else None
     with pytest.raises(ValueError, match=f"Expected a profile of 10 .* received {pictures}; save"):
-        ordinary(Taps(b"", (1,), profile=profile))
+        Profile.of(FirstLayers(b"", (1,), profile=profile))
 
 
-def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(laboratory, clothes):
-    known = laboratory.ordinary
-    logs = np.log(away(laboratory, clothes))
+def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, hundred):
+    known = evaluator.ordinary
+    logs = np.log(away(evaluator, hundred))
     assert logs.mean() == pytest.approx(known.typical, abs=3 * known.scatter / np.sqrt(50))
     assert 0.8 < (np.exp(logs) <= known.limit).mean() < 0.98
 
 
-def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(laboratory, clothes):
-    better = away(laboratory, clothes) < away(laboratory, clothes, layout="transposed")
+def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tell(evaluator, hundred):
+    better = away(evaluator, hundred) < away(evaluator, hundred, layout="transposed")
     upright, aside = (
-        laboratory.moments(clothes, laboratory.classifier.preprocessing.replace(layout=layout))
+        evaluator.moments(hundred, evaluator.classifier.preprocessing.replace(layout=layout))
         for layout in ("channels_last", "transposed")
     )
-    taps = laboratory.taps
-    alone = distances(upright, taps).mean(axis=1) < distances(aside, taps).mean(axis=1)
+    layers = evaluator.first_layers
+    alone = distances(upright, layers).mean(axis=1) < distances(aside, layers).mean(axis=1)
     assert better.mean() > 0.85
     assert alone.mean() < 0.7
 
 
-def test_a_picture_that_is_scaled_to_nothing_lies_far_off(laboratory, clothes):
+def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
-    assert away(laboratory, clothes, scaling=scaled_twice).min() > 4 * laboratory.ordinary.limit
+    assert away(evaluator, hundred, scaling=scaled_twice).min() > 4 * evaluator.ordinary.limit
 
 
-def test_a_profile_of_an_earlier_version_knows_no_features(laboratory, clothes):
-    earlier = Laboratory(laboratory.classifier, replace(laboratory.taps, features=None))
-    assert earlier.features(clothes, laboratory.classifier.preprocessing) is None
-    assert len(earlier.ordinary.gaussian.mean) == len(laboratory.ordinary.gaussian.mean) - 16
-    assert 0.8 < (away(earlier, clothes) <= earlier.ordinary.limit).mean() < 0.98
+def test_a_profile_of_an_earlier_version_knows_no_features(evaluator, hundred):
+    earlier = Evaluator(evaluator.classifier, replace(evaluator.first_layers, features=None))
+    assert earlier.features(hundred, evaluator.classifier.preprocessing) is None
+    assert len(earlier.ordinary.gaussian.centre) == len(evaluator.ordinary.gaussian.centre) - 16
+    assert 0.8 < (away(earlier, hundred) <= earlier.ordinary.limit).mean() < 0.98

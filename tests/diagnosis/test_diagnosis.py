@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.classifier.bundle import cache
-from kit.diagnosis.search.evaluator import Laboratory
-from kit.diagnosis.search.evidence import Basis
+from kit.classifier.bundle import loading
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import Grounds
 from kit.samples import outliers, probes
 from tests import networks
 
@@ -34,9 +34,9 @@ STRONG = [
 
 def with_faults(name, *faults):
     """The bundled classifier, used with the faults, which are put in one after the other."""
-    classifier = kit.Classifier.load(kit.samples._DATA / "models" / f"{name}.keras")
+    classifier = kit.samples.classifier(name)
     for fault in faults:
-        classifier.preprocessing = kit.faults.CATALOGUE[fault].apply(classifier.preprocessing)
+        classifier = classifier.using(kit.faults.CATALOGUE[fault].apply(classifier.preprocessing))
     return classifier
 
 
@@ -47,11 +47,6 @@ def photo(name):
 def on_white():
     """A product shot: an object cut out and put on white."""
     return next(photo for photo in kit.samples.photos("special") if photo.name == "alpha.webp")
-
-
-@pytest.fixture(scope="module")
-def clothes():
-    return kit.samples.photos("fashion_mnist")[200:216]
 
 
 @pytest.mark.parametrize("fault", STRONG)
@@ -111,11 +106,11 @@ def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix(pair):
     ],
     ids="+".join,
 )
-def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, clothes):
+def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, sixteen):
     right = with_faults(name).preprocessing
-    diagnosis = kit.diagnose(with_faults(name, *pair), clothes)
+    diagnosis = kit.diagnose(with_faults(name, *pair), sixteen)
     assert named(diagnosis) == {kit.faults.CATALOGUE[fault].cause for fault in pair}
-    np.testing.assert_allclose(diagnosis.fix().apply(clothes[0]), right.apply(clothes[0]), atol=1e-6)
+    np.testing.assert_allclose(diagnosis.fix().apply(sixteen[0]), right.apply(sixteen[0]), atol=1e-6)
 
 
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
@@ -126,14 +121,22 @@ def test_a_healthy_pipeline_is_not_accused(picture):
     assert "channel_order" in {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
 
 
+def unprofiled(classifier):
+    layers = replace(classifier.first_layers, profile=None)
+    return classifier.with_reference(classifier.reference.with_first_layers(layers))
+
+
 @pytest.fixture(scope="module")
 def by_profile():
     """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photographs."""
     classifier = with_faults("efficientnet_lite0")
     known = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
-    taps = classifier.taps.with_profile(np.concatenate([classifier.tensor(one) for one in known[::2]]))
-    classifier._taps = replace(taps, means=None, variances=None)
-    return classifier
+    layers = classifier.first_layers.with_profile(
+        np.concatenate([classifier.tensor(one) for one in known[::2]])
+    )
+    return classifier.with_reference(
+        classifier.reference.with_first_layers(replace(layers, means=None, variances=None))
+    )
 
 
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
@@ -152,28 +155,28 @@ def test_its_faults_are_named_from_one_photograph(by_profile, fault):
 @pytest.mark.parametrize(
     "fault", ["missing_scaling", "double_scaling", "inverted", "small_before", "transposed"]
 )
-def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, clothes):
-    diagnosis = kit.diagnose(with_faults(name, fault), clothes)
+def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, fault, sixteen):
+    diagnosis = kit.diagnose(with_faults(name, fault), sixteen)
     assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
-def test_a_healthy_small_network_comes_out_clean(name, clothes):
-    assert kit.diagnose(with_faults(name), clothes).verdict == "clean"
+def test_a_healthy_small_network_comes_out_clean(name, sixteen):
+    assert kit.diagnose(with_faults(name), sixteen).verdict == "clean"
 
 
-def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(clothes):
+def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(sixteen):
     truth = kit.samples.labels("fashion_mnist")[200:216]
     moved = [(label + 1) % 10 for label in truth]
-    diagnosis = kit.diagnose(with_faults("fashion_mnist"), clothes, moved)
+    diagnosis = kit.diagnose(with_faults("fashion_mnist"), sixteen, moved)
     assert diagnosis.best.cause == "class_order"
     assert {one.cause for one in diagnosis.findings if one.verdict == "named"} == {"class_order"}
 
 
-def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
+def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
-    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
-    diagnosis = kit.diagnose(classifier, clothes)
+    classifier = unprofiled(classifier)
+    diagnosis = kit.diagnose(classifier, sixteen)
     assert diagnosis.verdict == "cannot_tell"
     assert "pass reference= or labels=" in diagnosis.notes[0]
 
@@ -182,50 +185,49 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(clothes):
 def by_labels():
     """A network of which nothing is known but its answers."""
     classifier = with_faults("fashion_mnist_no_batchnorm")
-    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
-    return classifier
+    return unprofiled(classifier)
 
 
-def test_one_label_that_is_missed_names_no_cause(by_labels, clothes):
+def test_one_label_that_is_missed_names_no_cause(by_labels, sixteen):
     for label in range(10):
-        diagnosis = kit.diagnose(by_labels, clothes[0], [label])
+        diagnosis = kit.diagnose(by_labels, sixteen[0], [label])
         assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")
         assert "labels are all there is to judge by" in diagnosis.notes[0]
 
 
-def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, clothes):
-    answers = by_labels.probabilities(clothes).argmax(axis=1).tolist()
+def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, sixteen):
+    answers = by_labels.probabilities(sixteen).argmax(axis=1).tolist()
     # One of ten classes is met by guessing in 10 %, two in 1 % of cases.
-    assert kit.diagnose(by_labels, clothes[:1], answers[:1]).verdict == "cannot_tell"
-    assert kit.diagnose(by_labels, clothes[:2], answers[:2]).verdict == "clean"
+    assert kit.diagnose(by_labels, sixteen[:1], answers[:1]).verdict == "cannot_tell"
+    assert kit.diagnose(by_labels, sixteen[:2], answers[:2]).verdict == "clean"
 
 
-def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, clothes):
+def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, sixteen):
     truth = kit.samples.labels("fashion_mnist")[200:216]
     broken = by_labels.using(kit.faults.CATALOGUE["inverted"].apply(by_labels.preprocessing))
-    right = broken.probabilities(clothes).argmax(axis=1) == truth
+    right = broken.probabilities(sixteen).argmax(axis=1) == truth
     regained = [place for place in range(16) if not right[place]][:8]
     few, more = regained[:5], regained
-    assert kit.diagnose(broken, [clothes[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
-    diagnosis = kit.diagnose(broken, [clothes[i] for i in more], [truth[i] for i in more])
+    assert kit.diagnose(broken, [sixteen[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
+    diagnosis = kit.diagnose(broken, [sixteen[i] for i in more], [truth[i] for i in more])
     assert diagnosis.best.cause == "inverted_polarity"
     assert "The labels are met when this is changed" in diagnosis.best.summary
 
 
 @pytest.mark.parametrize("given", ["fashion_mnist.keras", None])
-def test_what_is_no_classifier_is_refused_in_one_line(given, clothes):
+def test_what_is_no_classifier_is_refused_in_one_line(given, sixteen):
     with pytest.raises(TypeError, match=r"Expected a Classifier, received .*; see kit\.Classifier\.load"):
-        kit.diagnose(given, clothes)
+        kit.diagnose(given, sixteen)
 
 
-def test_a_reference_takes_the_place_of_statistics(clothes):
+def test_a_reference_takes_the_place_of_statistics(sixteen):
     healthy = with_faults("fashion_mnist_no_batchnorm")
     training = np.concatenate(
         [healthy.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[500:540]]
     )
     classifier = with_faults("fashion_mnist_no_batchnorm", "inverted")
-    classifier._taps, classifier._tapped = replace(classifier.taps, profile=None), True
-    assert kit.diagnose(classifier, clothes, reference=training).best.cause == "inverted_polarity"
+    classifier = unprofiled(classifier)
+    assert kit.diagnose(classifier, sixteen, reference=training).best.cause == "inverted_polarity"
 
 
 def test_the_answer_is_the_same_every_time():
@@ -253,13 +255,14 @@ def test_labels_may_be_names_of_classes():
 
 
 def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     networks.small().save(tmp_path / "plain.keras")
     picture = kit.samples.photos("fashion_mnist")[0]
     first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
     source = (
-        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import cache; "
-        "from tests import networks; folder = Path(sys.argv[1]); cache.folder = lambda: folder / 'cache'; "
+        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import loading; "
+        "from tests import networks; folder = Path(sys.argv[1]); "
+        "loading.cache_folder = lambda: folder / 'cache'; "
         "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
         "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
@@ -275,9 +278,9 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
 def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_on, photographic):
     classifier = with_faults("efficientnet_lite0")
     tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
-    laboratory = Laboratory(classifier, classifier.taps.with_profile(tensors))
-    basis = Basis.of(laboratory, classifier.preprocessing, [photo("koala")], None)
-    assert basis.photographic == photographic
+    evaluator = Evaluator(classifier, classifier.first_layers.with_profile(tensors))
+    grounds = Grounds.of(evaluator, classifier.preprocessing, [photo("koala")])
+    assert grounds.photographic == photographic
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

@@ -10,23 +10,23 @@ from kit.validation.calibration.temperature import fit_temperature
 
 
 @pytest.fixture(scope="module")
-def clothes():
-    return samples.photos("fashion_mnist")[:600], samples.labels("fashion_mnist")[:600]
+def pictures(clothes, clothes_labels):
+    return clothes[:600], clothes_labels[:600]
 
 
 @pytest.fixture(scope="module")
-def classifier():
+def overconfident():
     return samples.classifier("fashion_mnist_500")
 
 
 @pytest.fixture(scope="module")
-def calibration(classifier, clothes):
-    return kit.calibrate(classifier, *clothes, resamples=200, progress=False)
+def calibration(overconfident, pictures):
+    return kit.calibrate(overconfident, *pictures, resamples=200, progress=False)
 
 
-def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(classifier, clothes, calibration):
-    photos, labels = clothes
-    rows, truth = classifier.probabilities(photos), np.array(labels)
+def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(overconfident, pictures, calibration):
+    photos, labels = pictures
+    rows, truth = overconfident.probabilities(photos), np.array(labels)
     fitting = fitting_part(truth, 0.5, 0)
     assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
     temperature = fit_temperature(rows[fitting], truth[fitting])
@@ -34,7 +34,7 @@ def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(classifie
     rest = {"resamples": 200}
     assert calibration.measured == measure(rows, truth, **rest)
     assert calibration.before == measure(rows[~fitting], truth[~fitting], **rest)
-    after = classifier.tempered(temperature).calibrated(rows[~fitting])
+    after = overconfident.tempered(temperature).calibrated(rows[~fitting])
     assert calibration.after == measure(after, truth[~fitting], **rest)
     assert calibration.ece == calibration.measured.ece.value
 
@@ -60,37 +60,41 @@ def test_reliability_diagrams_count_every_picture_once(calibration):
     assert calibration.ece == pytest.approx(sum(gaps))
 
 
-def test_the_temperature_travels_in_the_file(calibration, clothes, tmp_path):
+def test_the_temperature_travels_in_the_file(calibration, pictures, tmp_path):
     path = tmp_path / "calibrated.keras"
     calibration.classifier.save(path)
     loaded = kit.Classifier.load(path)
     assert loaded.temperature == calibration.temperature
-    rows = loaded.probabilities(clothes[0][:5])
+    rows = loaded.probabilities(pictures[0][:5])
     np.testing.assert_array_equal(loaded.calibrated(rows), calibration.classifier.calibrated(rows))
 
 
-def test_the_classifier_itself_is_left_as_it_was(classifier, calibration):
-    assert classifier.temperature == 1
-    assert calibration.classifier.name == classifier.name
+def test_the_classifier_itself_is_left_as_it_was(overconfident, calibration):
+    assert overconfident.temperature == 1
+    assert calibration.classifier.name == overconfident.name
 
 
-def test_a_temperature_that_is_there_does_not_count(classifier, clothes, calibration):
-    again = kit.calibrate(classifier.tempered(3), *clothes, resamples=200, progress=False)
+def test_a_temperature_that_is_there_does_not_count(overconfident, pictures, calibration):
+    again = kit.calibrate(overconfident.tempered(3), *pictures, resamples=200, progress=False)
     assert again.temperature == calibration.temperature
 
 
-def test_names_serve_as_labels(classifier, clothes, calibration):
-    photos, labels = clothes
-    names = [classifier.class_names[label] for label in labels]
-    assert repr(kit.calibrate(classifier, photos, names, resamples=200, progress=False)) == repr(calibration)
+def test_names_serve_as_labels(overconfident, pictures, calibration):
+    photos, labels = pictures
+    names = [overconfident.class_names[label] for label in labels]
+    assert repr(kit.calibrate(overconfident, photos, names, resamples=200, progress=False)) == repr(
+        calibration
+    )
 
 
-def test_vector_scaling_has_a_number_for_each_class_where_there_are_pictures_enough(calibration, classifier):
+def test_vector_scaling_has_a_number_for_each_class_where_there_are_pictures_enough(
+    calibration, overconfident
+):
     assert calibration.fitted >= 200
     assert len(calibration.vector.factors) == len(calibration.vector.biases) == 10
     assert calibration.after_vector.pictures == calibration.judged
     few = kit.calibrate(
-        classifier,
+        overconfident,
         samples.photos("fashion_mnist")[:60],
         samples.labels("fashion_mnist")[:60],
         resamples=50,
@@ -113,12 +117,12 @@ def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(cal
     assert error.low == 0
 
 
-def test_answers_that_are_all_right_determine_no_temperature(classifier):
+def test_answers_that_are_all_right_determine_no_temperature(overconfident):
     photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
-    top = classifier.probabilities(photos[:200]).argmax(axis=1)
+    top = overconfident.probabilities(photos[:200]).argmax(axis=1)
     right = [index for index in range(200) if top[index] == labels[index]]
     found = kit.calibrate(
-        classifier,
+        overconfident,
         [photos[index] for index in right],
         [labels[index] for index in right],
         resamples=20,
@@ -152,10 +156,10 @@ def test_each_class_is_split_in_the_same_proportion(share):
     assert not np.array_equal(fitting, fitting_part(labels, share, seed=2))
 
 
-def test_every_picture_needs_a_label(classifier, clothes):
-    photos, labels = clothes
+def test_every_picture_needs_a_label(overconfident, pictures):
+    photos, labels = pictures
     with pytest.raises(TypeError, match="received None for number 2; leave out pictures"):
-        kit.calibrate(classifier, photos[:30], [*labels[:2], None, *labels[3:30]], progress=False)
+        kit.calibrate(overconfident, photos[:30], [*labels[:2], None, *labels[3:30]], progress=False)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +172,16 @@ def test_every_picture_needs_a_label(classifier, clothes):
         (30, {"resamples": 2.5}, TypeError, "Expected resamples as a whole number, received 2.5"),
     ],
 )
-def test_settings_out_of_range_are_refused_in_one_line(classifier, clothes, count, settings, error, message):
-    photos, labels = clothes
+def test_settings_out_of_range_are_refused_in_one_line(
+    overconfident, pictures, count, settings, error, message
+):
+    photos, labels = pictures
     with pytest.raises(error, match=message) as caught:
-        kit.calibrate(classifier, photos[:count], labels[:count], progress=False, **settings)
+        kit.calibrate(overconfident, photos[:count], labels[:count], progress=False, **settings)
     assert "\n" not in str(caught.value)
 
 
-def test_labels_may_be_an_array(classifier, clothes):
-    photos, labels = clothes
-    found = kit.calibrate(classifier, photos[:40], np.array(labels[:40]), resamples=10, progress=False)
+def test_labels_may_be_an_array(overconfident, pictures):
+    photos, labels = pictures
+    found = kit.calibrate(overconfident, photos[:40], np.array(labels[:40]), resamples=10, progress=False)
     assert found.measured.pictures == 40

@@ -1,0 +1,19 @@
+"""The types of arrays, named once; shapes are told where they are used."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Pixels = NDArray[np.uint8]
+"""8-bit levels 0..255."""
+Levels = NDArray[np.uint8] | NDArray[np.float32]
+"""8-bit levels, or in the same range what resizing leaves unrounded."""
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Floats = NDArray[np.floating]
+Int16 = NDArray[np.int16]
+Int64 = NDArray[np.int64]
+Indices = NDArray[np.intp]
+Bools = NDArray[np.bool_]

@@ -1,0 +1,202 @@
+"""What the kit shows while it works, and the forms in which it tells what it found."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import fields, is_dataclass
+from html import escape
+from math import isfinite
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+import numpy as np
+
+Part = TypeVar("Part")
+Progress: TypeAlias = bool | Callable[[str], object]
+"""True shows a bar once two seconds have passed, False nothing; a function is told each step in a line."""
+
+
+class Steps(Generic[Part]):
+    """The parts of something that may take long; a context manager.
+
+    Parameters
+    ----------
+    parts
+        Iterated over, each a step; empty where `advance` is called instead.
+    what, unit
+        What is done, and what one step is called.
+    progress
+        Who is shown or told.
+    total, done
+        Steps that there are, by default as many as parts, and those that were taken before.
+    keep
+        Whether an interruption after the first step ends the block quietly, for what is finished to be used.
+
+    Attributes
+    ----------
+    done : int
+        Steps that were taken.
+    interrupted : bool
+        Whether a person stopped it and `keep` let the block end.
+    """
+
+    def __init__(
+        self,
+        parts: Iterable[Part],
+        what: str,
+        unit: str,
+        progress: Progress,
+        *,
+        total: int | None = None,
+        done: int = 0,
+        keep: bool = False,
+    ) -> None:
+        self._parts, self._what, self._keep = parts, what, keep
+        self._total = len(parts) if total is None and isinstance(parts, Sized) else total
+        self._tell = progress if callable(progress) else None
+        self._note = ""
+        self.done, self.interrupted = done, False
+        self._bar: Any = None
+        if progress and self._tell is None:
+            from tqdm.auto import tqdm  # noqa: PLC0415 (half of what importing the kit costs)
+
+            self._bar = tqdm(total=self._total, initial=done, desc=what, unit=unit, delay=2, leave=False)
+
+    def __iter__(self) -> Iterator[Part]:
+        with self:
+            for part in self._parts:
+                yield part
+                self.advance()
+
+    def advance(self, count: int = 1) -> None:
+        """Say that more steps are taken."""
+        self.done += count
+        if self._bar is not None:
+            self._bar.update(count)
+        if self._tell is not None:
+            self._tell(f"{self._what}: {self.done} of {self._total}{self._note}")
+
+    def note(self, name: str, value: str) -> None:
+        """Add a figure to what is shown with the next step."""
+        self._note = f", {name} {value}"
+        if self._bar is not None:
+            # Without a refresh, which would not wait for the delay.
+            self._bar.set_postfix({name: value}, refresh=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self._bar is not None:
+            self._bar.close()
+        kept = self._keep and self.done > 0 and isinstance(error, KeyboardInterrupt)
+        self.interrupted |= kept
+        return kept
+
+
+class Table(str):
+    """Rows under a head: as a text, aligned columns; in a notebook, a table whose cells are escaped.
+
+    Parameters
+    ----------
+    head
+        Titles of the columns.
+    rows
+        Texts, one for each column.
+    align
+        ``"<"`` or ``">"`` for each column.
+    widths
+        Least widths of the first columns, in characters.
+    gap
+        Spaces between columns.
+    title, note
+        Lines above and below.
+    heading
+        Place of the column that names the row.
+
+    Attributes
+    ----------
+    html : str
+        The table as HTML.
+    """
+
+    __slots__ = ("html",)
+    html: str
+
+    def __new__(
+        cls,
+        head: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        align: str,
+        *,
+        widths: Sequence[int] = (),
+        gap: int = 2,
+        title: str = "",
+        note: str = "",
+        heading: int = 0,
+    ) -> Self:
+        listed = [head, *rows]
+        least = [*widths, *[0] * (len(head) - len(widths))]
+        columns = zip(align, least, zip(*listed, strict=True), strict=True)
+        formats = [f"{side}{max(width, *map(len, cells))}" for side, width, cells in columns]
+        lines = [(" " * gap).join(map(format, row, formats)).rstrip() for row in listed]
+        table = super().__new__(cls, "\n".join([*[title] * bool(title), *lines, *[note] * bool(note)]))
+        caption = f"<caption>{escape(title)}</caption>" if title else ""
+        titles = "".join(f'<th scope="col">{escape(each)}</th>' for each in head)
+        body = "".join(f"<tr>{_cells(row, heading)}</tr>" for row in listed[1:])
+        table.html = f"<table>{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+        if note:
+            table.html += f"<p>{escape(note)}</p>"
+        return table
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def _cells(row: Sequence[str], heading: int) -> str:
+    cells = [f"<td>{escape(text)}</td>" for text in row]
+    cells[heading] = f'<th scope="row">{escape(row[heading])}</th>'
+    return "".join(cells)
+
+
+class Result:
+    """What a person gets back: text for a terminal, HTML for a notebook, plain values for JSON."""
+
+    def _report(self) -> Iterable[str]:
+        """Yield the paragraphs and tables that make up the text and the HTML."""
+        yield str(self)
+        if hasattr(self, "table"):
+            yield self.table()
+
+    def text(self) -> str:
+        """Return the result as lines of text."""
+        return "\n".join(self._report())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+
+    def _repr_html_(self) -> str:
+        parts = (part.html if isinstance(part, Table) else _paragraph(part) for part in self._report())
+        return f'<div class="kit-result">{"".join(parts)}</div>'
+
+
+def _paragraph(text: str) -> str:
+    return f"<pre>{escape(text)}</pre>" if "\n" in text else f"<p>{escape(text)}</p>"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it; None for a number that is none, its `repr` for what has no such form."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or (isinstance(value, float) and not isfinite(value)):
+        return None
+    return value if isinstance(value, bool | int | float | str) else repr(value)

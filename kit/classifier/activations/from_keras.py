@@ -1,0 +1,133 @@
+"""Compile what the first layers of a Keras model receive as outputs of their own; imports TensorFlow."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.classifier.runtime.conversion import ConversionError, compile_lite
+from kit.classifier.runtime.engine import LiteEngine
+
+COUNT = 3
+"""Layers that are measured; later ones were found to add nothing."""
+
+
+def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLayers | None:
+    """Compile the first layers of a Keras model.
+
+    Parameters
+    ----------
+    model
+        From pictures (N, H, W, C). Not changed.
+    size
+        Height and width to fix where the model leaves them open.
+
+    Returns
+    -------
+    FirstLayers
+        At the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at the outputs of
+        the first `COUNT` layers with a kernel. None for a network that has neither, or cannot be compiled.
+    """
+    height, width, channels = model.inputs[0].shape[1:]
+    if channels not in {1, 3}:
+        return None
+    shape = (height or (size or (96, 96))[0], width or (size or (96, 96))[1], channels)
+    calls = _calls(model, shape)
+    norms = [layer for layer, received, _ in calls if _is_norm(layer, received)][:COUNT]
+    kernels = [layer for layer, _, returned in calls if hasattr(layer, "kernel") and len(returned) in {2, 4}]
+    chosen = norms or kernels[:COUNT]
+    if not chosen:
+        return None
+    try:
+        compiled = compile_lite(_measuring(model, chosen, shape, before=bool(norms)))
+        # Refuse what LiteRT does not run.
+        LiteEngine(compiled, threads=1).predict(np.zeros((1, *shape), np.float32))
+    except (ConversionError, ValueError, ImportError):
+        return None
+    if not norms:
+        return FirstLayers(compiled, tuple(returned[-1] for layer, _, returned in calls if layer in chosen))
+    return FirstLayers(
+        compiled,
+        tuple(int(layer.moving_mean.shape[0]) for layer in norms),
+        np.concatenate([np.asarray(layer.moving_mean, np.float64) for layer in norms]),
+        np.concatenate([np.asarray(layer.moving_variance, np.float64) for layer in norms]),
+        epsilon=max(float(layer.epsilon) for layer in norms),
+    )
+
+
+def _is_norm(layer: Any, received: tuple[int, ...]) -> bool:
+    return type(layer).__name__ == "BatchNormalization" and len(received) == 4 and layer.axis in {-1, 3}
+
+
+def leaves(layer: Any) -> Iterator[Any]:
+    """Yield the layers of a model and of the models within it."""
+    for inner in layer.layers:
+        if hasattr(inner, "layers"):
+            yield from leaves(inner)
+        elif type(inner).__name__ != "InputLayer":
+            yield inner
+
+
+@contextmanager
+def _watched(layers: Sequence[Any], told: Callable[[Any, Any, Any], None]) -> Iterator[None]:
+    """Tell what each layer receives and returns while it is called; Keras has no hooks of its own."""
+
+    def watch(layer: Any) -> Callable[..., Any]:
+        call = layer.call
+
+        @wraps(call)
+        def watched(inputs: Any, *args: Any, **options: Any) -> Any:
+            returned = call(inputs, *args, **options)
+            told(layer, inputs, returned)
+            return returned
+
+        return watched
+
+    try:
+        for layer in layers:
+            object.__setattr__(layer, "call", watch(layer))
+        yield
+    finally:
+        for layer in layers:
+            if "call" in vars(layer):
+                object.__delattr__(layer, "call")
+
+
+def _calls(model: Any, shape: tuple[int, ...]) -> list[tuple[Any, tuple[int, ...], tuple[int, ...]]]:
+    """Layers in the order in which they are called, with the shapes that they receive and return."""
+    found: list[tuple[Any, tuple[int, ...], tuple[int, ...]]] = []
+
+    def told(layer: Any, received: Any, returned: Any) -> None:
+        if hasattr(received, "shape") and hasattr(returned, "shape"):
+            found.append((layer, tuple(received.shape), tuple(returned.shape)))
+
+    with _watched(list(leaves(model)), told):
+        model(np.zeros((1, *shape), np.float32), training=False)
+    return found
+
+
+def _measuring(model: Any, chosen: Sequence[Any], shape: tuple[int, ...], *, before: bool) -> Any:
+    """Return a Keras model from pictures to the means and mean squares at the `chosen` layers."""
+    import keras  # noqa: PLC0415 (heavy)
+
+    def moments(tensor: Any) -> list[Any]:
+        axes = tuple(range(1, len(tensor.shape) - 1))
+        squares = keras.ops.square(tensor)
+        return [keras.ops.mean(tensor, axes), keras.ops.mean(squares, axes)] if axes else [tensor, squares]
+
+    class Measuring(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, tensors: Any) -> Any:
+            parts: dict[int, list[Any]] = {}
+
+            def told(layer: Any, received: Any, returned: Any) -> None:
+                parts.setdefault(id(layer), moments(received if before else returned))
+
+            with _watched(chosen, told):
+                model(tensors, training=False)
+            return keras.ops.concatenate([part for layer in chosen for part in parts[id(layer)]], axis=-1)
+
+    entry = keras.Input(shape, dtype=model.inputs[0].dtype)
+    return keras.Model(entry, Measuring()(entry))

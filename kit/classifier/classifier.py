@@ -1,0 +1,451 @@
+"""Classifier: a network together with what it needs to be used rightly, in one ``.keras`` file."""
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from kit._arrays import Float32
+from kit._checking import number
+from kit.classifier import archive
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.classifier.archive import Archive
+from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
+from kit.classifier.bundle.loading import restore
+from kit.classifier.labels import checked_class_names
+from kit.classifier.network import Network
+from kit.classifier.reference import Reference
+from kit.classifier.runtime.engine import Engine, Shape, sides
+from kit.classifier.runtime.equivalence import Verification
+from kit.classifier.runtime.heads import probabilities, tempered
+from kit.classifier.runtime.shapes import check_preprocessing, check_shape, sized
+from kit.images import Photo, Pictures, Source, as_photos, load_image
+from kit.perturbation import Perturbation
+from kit.preprocessing import Preprocessing
+
+_PART = 32
+"""Photos that are prepared together, so that memory does not grow with a folder of them."""
+
+
+class Classifier:
+    """A network for pictures with its preprocessing and class names; safe to use from several threads.
+
+    The network is compiled at once. Training ``model`` further does not change what this classifier predicts;
+    make a new one, or `save` it, which compiles anew.
+
+    Parameters
+    ----------
+    model
+        A Keras model from pictures (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or
+        logits, which get a softmax. One sigmoid output becomes two columns.
+    preprocessing
+        How its training pictures were prepared. ``None`` if unknown; predictions then ask for one.
+    class_names
+        One for each class; "class 0", "class 1", … by default.
+
+    Attributes
+    ----------
+    temperature : float
+        Divides the logits in `calibrated`; 1 changes nothing. `kit.calibrate` finds it.
+    reference : Reference
+        What is known of the training pictures.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No Keras model, one with other shapes, a preprocessing that does not fit, or another number of names.
+    """
+
+    name: str
+    preprocessing: Preprocessing | None
+    class_names: tuple[str, ...]
+    input_shape: Shape
+    temperature: float = 1.0
+    notes: tuple[str, ...]
+    reference: Reference
+
+    def __init__(
+        self,
+        model: Any,
+        preprocessing: Preprocessing | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
+        network = Network.of(model, preprocessing)
+        self._fill(str(model.name), network, preprocessing, class_names)
+
+    def _fill(
+        self,
+        name: str,
+        network: Network,
+        preprocessing: Preprocessing | None,
+        class_names: Iterable[str] | None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Set what every classifier has, however it is made."""
+        compiled = network.compiled
+        self._lock = threading.RLock()
+        self._network = network
+        self.name = name
+        self.preprocessing = preprocessing
+        self.class_names = checked_class_names(class_names, compiled.class_count, name)
+        check_preprocessing(preprocessing, compiled.input_shape)
+        self.input_shape = sized(compiled.input_shape, preprocessing)
+        self.reference = Reference(network, self.input_shape)
+        runs = network.lite is not None
+        self.notes = (*notes, *remarks(compiled, preprocessing, self.class_names, runs=runs))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        sha256: str | None = None,
+        preprocessing: Preprocessing | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Open a ``.keras`` file; without TensorFlow if `save` wrote it.
+
+        A file that plain Keras wrote is opened too: TensorFlow compiles it once, and the result is kept in
+        the user's cache folder. Its preprocessing is then unknown, unless given here.
+
+        Parameters
+        ----------
+        path
+            An existing local ``.keras`` file. Open files only from sources that you trust.
+        sha256
+            SHA-256 of the whole file in hexadecimal digits, compared if given.
+        preprocessing, class_names
+            Take the place of what the file says.
+
+        Returns
+        -------
+        Classifier
+            Its ``notes`` tell what could not be used as it was.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
+        """
+        opened = archive.read(path, sha256=sha256)
+        stored = preprocessing_in(opened) if preprocessing is None else None
+        compiled, engine, notes = restore(opened)
+        contract = opened.contract or {}
+        self = cls.__new__(cls)
+        self._fill(
+            contract.get("name", opened.path.stem),
+            Network(compiled, engine, source=opened, compared=None if notes else stored),
+            preprocessing or stored,
+            contract.get("class_names") if class_names is None else class_names,
+            notes,
+        )
+        self.temperature = float(contract.get("temperature", 1.0))
+        return self
+
+    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
+        """Write network, preprocessing, class names, compiled form and reference into one ``.keras`` file.
+
+        The compiled form is compared with Keras before, in the range of the preprocessing. Plain
+        ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a plain
+        ``model.save`` of a network loaded in that way writes the network alone: preprocessing, class names
+        and compiled form are missing from the new file. Save through a `Classifier` to keep them.
+
+        The file is replaced in one step, so an interruption leaves the old one.
+
+        Parameters
+        ----------
+        path
+            File to write, named ``….keras``.
+        training
+            20 to 50 ordinary training pictures, or more. Their statistics in the first layers are kept as a
+            profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the pictures are
+            not. Networks without BatchNorm, and those for small pictures, are diagnosed by the profile.
+            Without any, a profile and measures that the file has are kept.
+
+        Raises
+        ------
+        ValueError
+            Another file name, or a compiled form that differs from Keras by more than 1e-5 in a probability.
+        """
+        target = Path(path)
+        if target.suffix != ".keras":
+            raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
+        with self._lock, tempfile.TemporaryDirectory() as folder:
+            source = self._network.keras_file(Path(folder))
+            self._network = self._network.up_to_date(self.input_shape, self.preprocessing)
+            compiled = self._network.compiled
+            contract = contract_of(
+                self.name, self.class_names, self.preprocessing, self.temperature, compiled
+            )
+            known = self.reference.moved(self._network, self.input_shape)
+            self.reference = known.with_pictures(as_photos(training), self.tensor)
+            members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
+            archive.write(source, target, contract, members | self.reference.members())
+
+    def tensor(
+        self,
+        photo: Source,
+        perturbation: Perturbation | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> Float32:
+        """Prepare one photo as the network sees it.
+
+        Parameters
+        ----------
+        photo
+            A `Photo` or whatever else `load_image` takes.
+        perturbation
+            Applied to the decoded photo, before the preprocessing.
+        preprocessing
+            In place of the classifier's own.
+
+        Returns
+        -------
+        float32, shape (1, H, W, C)
+
+        Raises
+        ------
+        ValueError
+            No preprocessing is known.
+        """
+        steps = preprocessing if preprocessing is not None else self.preprocessing
+        if steps is None:
+            raise ValueError(
+                f"Expected a preprocessing, since {self.name!r} does not say how its training pictures were"
+                " prepared, received none; give preprocessing=kit.Preprocessing(…) or"
+                " kit.Preprocessing.for_application('…')"
+            )
+        decoded = (photo if isinstance(photo, Photo) else load_image(photo)).decoded(steps.decoding)
+        return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
+
+    def predict_tensors(self, tensors: Float32) -> Float32:
+        """Probabilities for tensors that are prepared already.
+
+        Parameters
+        ----------
+        tensors
+            float32, shape (N, H, W, C). Not changed.
+
+        Returns
+        -------
+        float32, shape (N, classes)
+            A new array; rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            Tensors of another shape.
+        """
+        if tensors.shape[1:] != self.input_shape:
+            check_shape(tensors.shape, self.input_shape)
+        return self._network.predict(tensors)
+
+    def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
+        """Return a `predict_tensors` for many pictures, and from how many threads it is best called.
+
+        It gives the same probabilities. Its networks, one for each core, are made at the first call and kept.
+        """
+        lanes, head = self._network.lanes, self.head
+        if lanes is None:
+            return self.predict_tensors, 1
+        return lambda tensors: probabilities(lanes.predict(tensors), head), lanes.count
+
+    def probabilities(
+        self,
+        photos: Pictures,
+        perturbation: Perturbation | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> Float32:
+        """Softmax probabilities for photos.
+
+        Parameters
+        ----------
+        photos
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+        perturbation
+            Applied to each photo before the preprocessing.
+        preprocessing
+            In place of the classifier's own.
+
+        Returns
+        -------
+        float32, shape (N, classes)
+            Rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            No preprocessing is known, or it gives tensors that do not fit the network.
+        """
+        chosen = as_photos(photos)
+        rows = [np.empty((0, len(self.class_names)), np.float32)]
+        for start in range(0, len(chosen), _PART):
+            part = chosen[start : start + _PART]
+            tensors = [self.tensor(photo, perturbation, preprocessing) for photo in part]
+            for tensor in tensors:
+                check_shape(tensor.shape, self.input_shape)
+            rows.append(self.predict_tensors(np.concatenate(tensors)))
+        return np.concatenate(rows)
+
+    def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
+        """Return names and probabilities of the most probable classes, the most probable first.
+
+        Parameters
+        ----------
+        row
+            Shape (classes,): one row of what `probabilities` returns.
+        count
+            How many.
+        """
+        values = np.asarray(row)
+        order = np.argsort(-values, kind="stable")[:count]
+        return tuple((self.class_names[index], float(values[index])) for index in order)
+
+    def using(self, preprocessing: Preprocessing) -> Self:
+        """Return the same network with another preprocessing in use; nothing is compiled or copied.
+
+        Raises
+        ------
+        ValueError
+            Its tensors do not fit the network.
+        """
+        network_shape = self._network.compiled.input_shape
+        check_preprocessing(preprocessing, network_shape)
+        shape = sized(network_shape, preprocessing)
+        reference = self.reference.moved(self._network, shape)
+        return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
+
+    def tempered(self, temperature: float) -> Self:
+        """Return the same network with another temperature; nothing is compiled or copied.
+
+        Raises
+        ------
+        TypeError, ValueError
+            No finite number above 0.
+        """
+        value = number("temperature", temperature)
+        if value <= 0:
+            raise ValueError(f"Expected a temperature above 0, received {temperature!r}")
+        return self._with(temperature=value)
+
+    def calibrated(self, rows: Float32) -> Float32:
+        """Return probabilities with the logits behind them divided by the classifier's temperature.
+
+        Parameters
+        ----------
+        rows
+            float32, shape (N, classes): what `probabilities` returns. Not changed.
+
+        Returns
+        -------
+        float32, shape (N, classes)
+            A new array; rows sum to 1, and the order of the classes in each row is the same.
+        """
+        return tempered(rows, self.temperature)
+
+    def with_reference(self, reference: Reference) -> Self:
+        """Return the same network with another reference; nothing is compiled or copied.
+
+        Parameters
+        ----------
+        reference
+            Made from this classifier's own; `save` writes it into the file.
+        """
+        return self._with(reference=reference)
+
+    def _with(self, **changes: Any) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.__dict__.update(changes)
+        return other
+
+    def verify(self, photos: Pictures | None = None) -> Verification:
+        """Hold the compiled form against Keras once more; imports TensorFlow.
+
+        Parameters
+        ----------
+        photos
+            Photos to compare on, beside the inputs that `save` compares on.
+        """
+        tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
+        return self._network.verify(self.input_shape, self.preprocessing, tensors)
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the network; where that is Keras, it is made at the first use."""
+        return self._network.engine
+
+    @property
+    def model(self) -> Any:
+        """The Keras model; of a loaded classifier it is opened at the first use, which imports TensorFlow."""
+        return self._network.model
+
+    @property
+    def first_layers(self) -> FirstLayers | None:
+        """What its first layers receive, and received in training; see `Reference.first_layers`."""
+        return self.reference.first_layers
+
+    @property
+    def head(self) -> str:
+        """What the last layer puts out, one of `kit.classifier.runtime.heads.HEADS`."""
+        return self._network.compiled.head
+
+    @property
+    def compiled(self) -> bytes | None:
+        """The network in the ``.tflite`` format; None where it runs in Keras alone."""
+        return self._network.compiled.data
+
+    @property
+    def source(self) -> Archive | None:
+        """The file that this classifier came from; None of one made from a model."""
+        return self._network.source
+
+    def __repr__(self) -> str:
+        shape = sides(self.input_shape)
+        runner = "Keras" if self.compiled is None else "LiteRT"
+        known = "" if self.preprocessing is not None else ", preprocessing unknown"
+        return f"Classifier({self.name!r}, {shape} -> {len(self.class_names)} classes, {runner}{known})"
+
+    def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
+        if self.source is None:
+            raise TypeError(
+                "Expected a classifier from a file, since another process opens the file for itself,"
+                f" received {self.name!r} made from a model; save it and use Classifier.load"
+            )
+        path = self.source.path.resolve()
+        measured = dict(self.reference.measured)
+        return _reopened, (path, self.preprocessing, self.class_names, self.temperature, measured)
+
+
+def _reopened(
+    path: Path,
+    preprocessing: Preprocessing | None,
+    class_names: tuple[str, ...],
+    temperature: float,
+    measured: dict[str, bytes],
+) -> Classifier:
+    opened = Classifier.load(path, preprocessing=preprocessing, class_names=class_names).tempered(temperature)
+    return opened.with_reference(replace(opened.reference, measured=measured))
+
+
+def check_first(value: object, call: str) -> None:
+    """Raise a TypeError that names the order of arguments in a call, unless its first is a classifier."""
+    if not isinstance(value, Classifier):
+        kind = type(value).__name__
+        raise TypeError(f"Expected a Classifier, received {kind}; see kit.Classifier.load, and write {call}")
+
+
+def known_preprocessing(classifier: Classifier) -> Preprocessing:
+    """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
+    if classifier.preprocessing is None:
+        raise ValueError(
+            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
+            " classifier.using(kit.Preprocessing(…))"
+        )
+    return classifier.preprocessing

@@ -1,0 +1,119 @@
+"""What the stages hand on: findings are joined and ranked, and make a diagnosis clean or not."""
+
+from dataclasses import replace
+
+import pytest
+
+import kit
+from kit.diagnosis import STAGES, Stage
+from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.investigation import Investigation, corrected, fixed_together
+from kit.diagnosis.search import Search
+from kit.diagnosis.search.evaluator import Evaluator
+
+CLASSIFIER = kit.samples.classifier("fashion_mnist")
+USED = CLASSIFIER.preprocessing
+PHOTOS = tuple(kit.samples.photos("fashion_mnist")[:2])
+WRONG = USED.replace(invert=True)
+
+
+def investigation(certain=(), searched=(), **known):
+    evaluator = Evaluator(CLASSIFIER)
+    found = Search(tuple(searched), decided=True)
+    return replace(
+        Investigation(CLASSIFIER, WRONG, PHOTOS, (), None, None, evaluator, tuple(certain), found), **known
+    )
+
+
+def named(cause, **more):
+    return Finding(cause, "named", "Told.", **more)
+
+
+def test_a_certain_finding_takes_cost_and_fix_of_the_search_and_keeps_its_own_code():
+    certain = named("wrong_range", evidence=(Evidence("a", 1),), fix=Fix("", "own code", None))
+    searched = named("wrong_range", evidence=(Evidence("b", 2),), cost=0.5, fix=Fix("", "its code", USED))
+    (joined,) = investigation([certain], [searched]).findings
+    assert [part.text for part in joined.evidence] == ["a", "b"]
+    assert (joined.cost, joined.fix) == (0.5, Fix("", "own code", USED))
+
+
+def test_what_is_certain_is_not_ruled_out_by_the_search():
+    (kept,) = investigation([named("wrong_range")], [Finding("wrong_range", "ruled_out", "")]).findings
+    assert kept.verdict == "named"
+
+
+def test_what_is_only_possible_stays_beside_what_the_search_names():
+    found = investigation([Finding("wrong_range", "possible", "")], [named("wrong_range")]).findings
+    assert [one.verdict for one in found] == ["named", "possible"]
+
+
+def test_findings_are_ranked_by_verdict_and_then_by_stage():
+    verdicts = ("ruled_out", "cannot_tell", "possible")
+    certain = [Finding(verdict, verdict, "") for verdict in verdicts]
+    case = investigation(certain, [named("searched")]).found(named("further"))
+    causes = [one.cause for one in case.findings]
+    assert causes == ["searched", "further", "possible", "cannot_tell", "ruled_out"]
+
+
+@pytest.mark.parametrize(
+    ("finding", "clean"),
+    [
+        (Finding("grayscale", "possible", ""), True),
+        (Finding("small_validation", "possible", ""), True),
+        (Finding("dark", "ruled_out", ""), True),
+        (Finding("dark", "possible", ""), False),
+        (Finding("dark", "cannot_tell", ""), False),
+    ],
+)
+def test_clean_is_what_nothing_speaks_against(finding, clean):
+    assert investigation().found(finding).diagnosis().clean == clean
+
+
+def test_a_doubt_is_noted_and_denies_that_all_is_well():
+    case = investigation(doubts=("look at the frame",))
+    assert case.diagnosis().notes == ("look at the frame",)
+    assert not case.diagnosis().clean
+
+
+def test_labels_in_another_order_take_no_part_in_the_search():
+    assert investigation(labels=(1, None)).ordered_labels == (1, None)
+    assert investigation([named("class_order")], labels=(1, None)).ordered_labels == ()
+
+
+def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
+    fixed = named("inverted_polarity", fix=Fix("", "", USED))
+    assert corrected([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG) == USED
+    assert corrected([named("dark")], WRONG) == WRONG
+
+
+def test_one_fix_puts_all_faults_of_the_preprocessing_right():
+    whole = Fix("all", "all code", USED)
+    one = named("inverted_polarity", fix=Fix("one", "one code", WRONG))
+    assert fixed_together(one, whole).fix == Fix("one", "all code", USED)
+    advice = named("dark", fix=Fix("brighten"))
+    assert fixed_together(advice, whole) == advice
+
+
+def test_a_stage_is_a_row_and_is_told_before_it_runs_where_it_applies(monkeypatch):
+    seen = []
+
+    def added(case):
+        seen.append("run")
+        return case.found(Finding("new", "possible", ""))
+
+    rows = (*STAGES, Stage(added, "new"), Stage(added, "never", lambda _: False))
+    monkeypatch.setattr("kit.diagnosis.STAGES", rows)
+    found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
+    assert seen == ["checks", "candidates", "quiet changes", "new", "run"]
+    assert "new" in {one.cause for one in found.findings}
+    seen.clear()
+    kit.diagnose(CLASSIFIER, PHOTOS, training=PHOTOS, progress=seen.append)
+    assert seen[:4] == ["checks", "candidates", "leakage", "quiet changes"]
+
+
+def test_nothing_else_is_asked_of_a_network_that_has_diverged(monkeypatch):
+    diverged = (named("diverged_training"),)
+    monkeypatch.setattr("kit.diagnosis.certain_checks", lambda *_: diverged)
+    seen = []
+    found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
+    assert (seen, found.findings, found.sensitivity) == (["checks"], diverged, ())

@@ -1,0 +1,345 @@
+"""The ways to name pictures: order, names and what cannot be read, the same in every public function."""
+
+import io
+import shutil
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit import samples
+from kit.__main__ import main
+from kit.classifier.bundle.input_statistics import InputStatistics
+from kit.images import Photo, PhotoError, Picture, as_photos, load_image
+from kit.images.sources import at_least_one, each_picture
+from kit.robustness.sweeps.flips import flip
+
+CLOTHES = samples.photos("fashion_mnist")[:20]
+LABELS = samples.labels("fashion_mnist")[:20]
+BATCH = np.stack([photo.pixels for photo in CLOTHES])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures a/1.png, a.png, a/b/2.JPG and c.png, and what is none of them."""
+    place = tmp_path / "photos"
+    names = ("c.png", "a/1.png", "a/b/2.JPG", "a.png")
+    for name, photo in zip((*names, ".hidden.png", ".trash/x.png"), CLOTHES, strict=False):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photo.pixels).save(place / name)
+    (place / "notes.txt").write_text("no picture")
+    (place / "d.png").mkdir()
+    return place
+
+
+IN_FOLDER = ["a/1.png", "a/b/2.JPG", "a.png", "c.png"]
+
+
+def names(pictures):
+    return [picture.name for picture in each_picture(pictures)]
+
+
+# Folders and patterns
+
+
+def test_a_folder_is_all_pictures_below_it_by_path_without_hidden_ones(folder, monkeypatch):
+    assert names(folder) == names(str(folder)) == IN_FOLDER
+    assert [photo.name for photo in as_photos(folder)] == IN_FOLDER
+    monkeypatch.chdir(folder)
+    assert names(".") == IN_FOLDER
+    assert names("a") == ["1.png", "b/2.JPG"]
+
+
+def test_a_folder_that_is_hidden_itself_is_read(folder):
+    assert names(folder / ".trash") == ["x.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.png", ["a.png", "c.png"]),
+        ("*", ["a.png", "c.png"]),
+        ("**/*.png", ["a/1.png", "a.png", "c.png"]),
+        ("**", IN_FOLDER),
+        ("a/**/?.*", ["1.png", "b/2.JPG"]),
+        ("[bc].png", ["c.png"]),
+        ("**/b/**/*.JPG", ["a/b/2.JPG"]),
+    ],
+)
+def test_a_pattern_is_the_pictures_that_fit_it_by_path(folder, monkeypatch, pattern, found):
+    assert names(folder / pattern) == names(f"{folder}/{pattern}") == found
+    monkeypatch.chdir(folder)
+    assert names(pattern) == found
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder):
+    odd = folder / "c[1].png"
+    shutil.copy(folder / "c.png", odd)
+    assert names(odd) == names([odd]) == ["c[1].png"]
+
+
+@pytest.mark.parametrize("given", ["a/b/none", "none.png", "https://example.org/*.png", "*.gif", "empty"])
+def test_what_holds_no_pictures_is_refused_in_one_line(folder, given, monkeypatch):
+    monkeypatch.chdir(folder)
+    Path("empty").mkdir()
+    error = FileNotFoundError if "none" in given else ValueError
+    with pytest.raises(error, match=r"^Expected [^\n]+ received [^\n]+; [^\n]+$") as refusal:
+        names(given)
+    assert type(refusal.value) is error
+
+
+# Everything else
+
+
+def test_an_array_is_one_picture_or_a_batch():
+    assert names(BATCH) == names(BATCH[..., :1]) == names(BATCH[..., 0]) == [f"array {n}" for n in range(20)]
+    assert names(BATCH[0]) == names(BATCH[0, :, :, :1]) == names(BATCH[0, :, :, 0]) == ["array"]
+    assert [photo.pixels.tolist() for photo in as_photos(BATCH[..., 0])] == BATCH.tolist()
+    for wrong in (BATCH[0, :, :, :2], np.zeros((2, 3, 28, 28), np.uint8), BATCH[None]):
+        with pytest.raises(ValueError, match=r"received .*move channels last"):
+            as_photos(wrong)
+    with pytest.raises(TypeError, match="Expected a uint8 array"):
+        as_photos(BATCH / 255)
+
+
+def test_pictures_without_a_name_are_called_by_their_place(folder):
+    data = (folder / "c.png").read_bytes()
+    photo = Photo.from_array(BATCH[0], "mine")
+    given = [folder / "c.png", data, BATCH[0], Image.open(folder / "c.png"), Image.fromarray(BATCH[0])]
+    given += [io.BytesIO(data), bytearray(data), photo]
+    called = ["c.png", "bytes 1", "array 2", "c.png", "Pillow image 4", "file object 5", "bytes 6", "mine"]
+    assert names(given) == [each.name for each in as_photos(given)] == called
+    assert as_photos(given)[-1] is photo
+    assert [names(each)[0] for each in given] == [
+        *("c.png", "bytes", "array", "c.png", "Pillow image", "file object", "bytes", "mine")
+    ]
+
+
+def test_folders_and_patterns_in_an_iterable_are_their_pictures_in_its_order(folder):
+    given = [folder / "c.png", BATCH[0], folder / "a", str(folder / "a*.png"), BATCH[0]]
+    assert names(given) == ["c.png", "array 1", "1.png", "b/2.JPG", "a.png", "array 5"]
+
+
+def test_a_generator_is_taken_one_by_one():
+    taken = []
+
+    def generator():
+        for number, photo in enumerate(CLOTHES):
+            taken.append(number)
+            yield photo
+
+    pictures = each_picture(generator())
+    assert taken == []
+    assert next(pictures) == ("test_0000", CLOTHES[0])
+    assert taken == [0]
+    assert as_photos(generator()) == CLOTHES
+
+
+def test_a_mapping_a_number_and_nothing_are_no_pictures():
+    for wrong in ({"a.png": 1}, 3, None, [["a.png"]]):
+        with pytest.raises(TypeError, match="Expected a path, bytes"):
+            as_photos(wrong)
+    assert as_photos([]) == ()
+    for refuse in (at_least_one, lambda given: as_photos(given, allow_empty=False)):
+        with pytest.raises(ValueError, match="Expected at least one picture, received none"):
+            refuse(iter(()))
+
+
+def test_all_that_cannot_be_read_is_told_at_once(folder):
+    (folder / "a" / "b" / "2.JPG").write_bytes(b"no picture")
+    with pytest.raises(PhotoError, match=r"received 'a/b/2\.JPG', which is plain text"):
+        as_photos(folder)
+    with pytest.raises(FileNotFoundError):
+        as_photos([folder / "c.png", folder / "none.png"])
+    for number in range(3):
+        (folder / f"x{number}.png").write_bytes(b"")
+    with pytest.raises(
+        PhotoError,
+        match=r"^Expected 7 pictures that can be read, received 4 that cannot, a/b/2\.JPG, x0\.png, x1\.png"
+        r" and 1 more; the first: Expected an image file [^\n]+$",
+    ):
+        as_photos(folder)
+
+
+# Every public function
+
+
+def same(pixels):
+    return classifier().preprocessing.apply(Photo.from_array(pixels))
+
+
+def classifier():
+    return samples.classifier("fashion_mnist")
+
+
+@cache
+def novelty():
+    return kit.fit_novelty(classifier(), CLOTHES, CLOTHES, progress=False)
+
+
+@cache
+def statistics():
+    return InputStatistics.of(CLOTHES)
+
+
+CALLS = {
+    "Explorer": lambda photos: kit.Explorer(classifier(), photos),
+    "diagnose": lambda photos: kit.diagnose(classifier(), photos),
+    "diagnose(training=)": lambda photos: kit.diagnose(classifier(), CLOTHES[0], training=photos),
+    "check": lambda photos: kit.check(classifier(), photos, same),
+    "calibrate": lambda photos: kit.calibrate(
+        classifier(), photos, LABELS[: len(names(photos))], resamples=2, progress=False
+    ),
+    # What comes after the pictures takes long.
+    "adapt": lambda photos: kit.adapt(classifier(), photos, prior=-1),
+    "sweep": lambda photos: kit.sweep(classifier(), photos, kit.Perturbation(), progress=False),
+    "shift": lambda photos: kit.shift(statistics(), photos, progress=False),
+    "find_duplicates": lambda photos: kit.find_duplicates(photos, progress=False),
+    "find_duplicates(others)": lambda photos: kit.find_duplicates(CLOTHES[:1], photos, progress=False),
+    "fit_novelty": lambda photos: kit.fit_novelty(classifier(), photos, CLOTHES, progress=False),
+    "fit_novelty(held_back)": lambda photos: kit.fit_novelty(classifier(), CLOTHES, photos, progress=False),
+    "novelty_of": lambda photos: kit.novelty_of(novelty().attached()).scores(photos),
+    "fault_costs": lambda photos: kit.fault_costs(
+        classifier(), photos, LABELS[: len(names(photos))], progress=False
+    ),
+    "probabilities": lambda photos: classifier().probabilities(photos),
+}
+TOO_FEW = {
+    "calibrate": "Expected at least 20 pictures",
+    "fit_novelty(held_back)": "Expected at least 19 held",
+}
+FILES = [f"{place // 10}/{place:02}.png" for place in range(20)]
+
+
+@pytest.fixture(scope="module")
+def twenty(tmp_path_factory):
+    place = tmp_path_factory.mktemp("twenty")
+    for name, photo in zip(FILES, CLOTHES, strict=True):
+        (place / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(photo.pixels).save(place / name)
+    return place
+
+
+def forms(folder):
+    """Every way to name pictures, and what they are called."""
+    paths = [folder / name for name in FILES]
+    return [
+        (folder, FILES),
+        (f"{folder}/**/*.png", FILES),
+        (paths, [path.name for path in paths]),
+        ((path.read_bytes() for path in paths), [f"bytes {place}" for place in range(20)]),
+        (BATCH, [f"array {place}" for place in range(20)]),
+        (paths[0], ["00.png"]),
+    ]
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the pictures that were opened, in order, without those that are held against them."""
+    found = {}
+    original = Picture.open
+
+    def watched(picture, *settings):
+        if not picture.name.startswith("test_"):
+            found[picture.name] = None
+        return original(picture, *settings)
+
+    monkeypatch.setattr(Picture, "open", watched)
+    return found
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_every_public_function_takes_the_same_forms_under_the_same_names(function, twenty, opened):
+    for form, called in forms(twenty):
+        # Labels are counted by what is given, so it is not used up.
+        given = (
+            list(form) if isinstance(form, Generator) and function in {"calibrate", "fault_costs"} else form
+        )
+        opened.clear()
+        refusal = "a prior of 0 or more" if function == "adapt" else TOO_FEW.get(function)
+        if function == "adapt" or (refusal and len(called) == 1):
+            with pytest.raises(ValueError, match=refusal):
+                CALLS[function](given)
+        else:
+            CALLS[function](given)
+        # There it is random, lest an interruption leaves a part that is special.
+        order = sorted if function == "shift" else list
+        assert order(opened) == order(called)
+
+
+def test_the_command_line_takes_files_folders_and_patterns_under_the_same_names(twenty, opened, capsys):
+    model = str(samples._path("models", "fashion_mnist.keras"))
+    for given, called in [
+        ([twenty], FILES),
+        ([f"{twenty}/**/*.png"], FILES),
+        ([twenty / FILES[3], twenty / "1"], ["03.png", *(Path(name).name for name in FILES[10:])]),
+    ]:
+        opened.clear()
+        assert main(["diagnose", model, *map(str, given)]) in {0, 1, 2}
+        assert list(opened) == called
+
+
+def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
+    (folder / "a" / "b" / "2.JPG").write_bytes(b"no picture")
+    name, reason = "a/b/2.JPG", "Expected an image file (JPEG, PNG"
+    swept = kit.sweep(classifier(), folder, kit.Perturbation(), progress=False)
+    assert list(swept.errors) == [1]
+    assert swept.photos[1] == name
+    shifted = kit.shift(statistics(), folder, progress=False)
+    duplicates = kit.find_duplicates(folder, progress=False)
+    assert shifted.unreadable == duplicates.unreadable == ((name, swept.errors[1]),)
+    assert swept.errors[1].startswith(reason)
+    for function in ("Explorer", "diagnose", "check", "calibrate", "adapt", "fit_novelty", "probabilities"):
+        with pytest.raises(PhotoError) as refusal:
+            CALLS[function](folder)
+        assert str(refusal.value) == swept.errors[1]
+
+
+def test_the_classifier_comes_first_and_another_order_is_told(folder):
+    def function(pixels):
+        return pixels
+
+    photos = CLOTHES[:2]
+    wrong = [
+        (kit.Explorer, (photos, classifier()), r"kit\.Explorer\(classifier, photos, labels\)"),
+        (kit.diagnose, (photos, classifier()), r"kit\.diagnose\(classifier, photos, labels\)"),
+        (kit.check, (function, classifier(), photos), r"kit\.check\(classifier, photos, function\)"),
+        (kit.check, (classifier(), function, photos), r"kit\.check\(classifier, photos, function\)"),
+        (kit.calibrate, (photos, LABELS, classifier()), r"kit\.calibrate\(classifier, photos, labels\)"),
+        (kit.adapt, (photos, classifier()), r"kit\.adapt\(classifier, photos\)"),
+        (
+            kit.sweep,
+            (photos, classifier(), kit.Perturbation()),
+            r"kit\.sweep\(classifier, photos, perturbations\)",
+        ),
+        (
+            kit.fit_novelty,
+            (photos, photos, classifier()),
+            r"kit\.fit_novelty\(classifier, training, held_back\)",
+        ),
+        (kit.fault_costs, (photos, LABELS, classifier()), r"kit\.fault_costs\(classifier, photos, labels\)"),
+        (kit.shift, (photos, classifier()), r"kit\.shift\(training, photos, classifier=classifier\)"),
+        (flip, (photos[0], classifier(), "noise", 0, 9), r"flip\(classifier, photo, parameter, low, high\)"),
+    ]
+    for called, arguments, order in wrong:
+        with pytest.raises(
+            TypeError,
+            match=rf"^Expected a [^\n]* write {order}$|^Expected photos, .* write {order}$|"
+            rf"^Expected a function, .* write {order}$",
+        ):
+            called(*arguments)
+
+
+def test_labels_come_third():
+    assert kit.Explorer(classifier(), CLOTHES[:2], LABELS[:2]).classifier is classifier()
+    assert kit.diagnose(classifier(), CLOTHES[:1], LABELS[:1]).best is None
+
+
+def test_one_photo_is_opened_as_load_image_opens_it(folder):
+    (photo,) = as_photos(folder / "c.png")
+    assert photo.pixels.tolist() == load_image(folder / "c.png").pixels.tolist()
+    assert photo.file == (folder / "c.png").read_bytes()

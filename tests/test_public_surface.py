@@ -1,0 +1,211 @@
+"""What `kit` offers stays as it is written down, and notebooks and documents use nothing below it.
+
+``python -m tests.test_public_surface`` writes `public_surface.txt` anew. A line that goes or changes breaks a
+notebook of somebody who uses it, so it belongs into CHANGELOG.md too.
+"""
+
+import ast
+import dataclasses
+import difflib
+import inspect
+import json
+import re
+import typing
+from types import ModuleType
+
+import kit
+from tests.project import ROOT, code, tracked
+
+WRITTEN = ROOT / "tests" / "public_surface.txt"
+UPDATE = "python -m tests.test_public_surface"
+# What notebooks take from below the surface yet; nothing may be added.
+BELOW = {
+    "kit.augmentation",
+    "kit.classifier.training.train",
+    "kit.correction",
+    "kit.diagnosis.picture_properties.PROPERTIES",
+    "kit.images.levels.relevelled",
+    "kit.images.levels.usual_levels",
+    "kit.perturbation.augmentation.Augmentation",
+    "kit.perturbation.imagenet_c.CORRUPTIONS",
+    "kit.plots.reliability",
+    "kit.plots.reliability.diagram",
+    "kit.plots.reliability.slider",
+    "kit.training",
+    "kit.validation.calibration.measure",
+}
+
+
+def offered(module):
+    """The public names of a module: those that it lists, else those that it defines."""
+    if hasattr(module, "__all__"):
+        return set(module.__all__)
+    names = set()
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            names.update(target.id for target in targets if isinstance(target, ast.Name))
+    return {name for name in names if not name.startswith("_")}
+
+
+# Written down
+
+
+def arguments(function):
+    """Names, kinds and defaults, without types, which are spelled differently from one Python to the next."""
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name != "self"
+    ]
+    return re.sub(r"<function .*? at 0x\w+>", "<function>", str(inspect.Signature(parameters)))
+
+
+def ours(hint):
+    """The classes of the package that a type is made of."""
+    if inspect.isclass(hint) and hint.__module__.startswith("kit.") and not hint.__name__.startswith("_"):
+        yield hint
+    for part in typing.get_args(hint):
+        yield from ours(part)
+
+
+def of_class(one):
+    """Lines on a class: how it is made, and its public attributes and methods."""
+    yield f"{one.__name__}{arguments(one)}"
+    own = (base for base in one.__mro__ if base.__module__.startswith("kit."))
+    fields = {field.name for field in dataclasses.fields(one)} if dataclasses.is_dataclass(one) else set()
+    for name in {name for base in own for name in vars(base) if not name.startswith("_")}:
+        value = getattr(one, name)
+        told = arguments(value) if callable(value) and name not in fields else ""
+        yield f"{one.__name__}.{name}{told}"
+
+
+def named():
+    """Everything that has a name: in `kit`, or in one of the modules that it offers."""
+    for name in kit.__all__:
+        value = getattr(kit, name)
+        if isinstance(value, ModuleType):
+            yield from ((f"{name}.{part}", getattr(value, part)) for part in offered(value))
+        else:
+            yield name, value
+
+
+def results(value):
+    """The classes of what a function returns."""
+    function = inspect.unwrap(value)
+    return list(ours(typing.get_type_hints(function).get("return"))) if inspect.isfunction(function) else []
+
+
+def surface():
+    """Lines on all that has a name, on what it returns, and on the fields of that."""
+    lines, seen, waiting = set(), set(), []
+    for name, value in named():
+        if inspect.isclass(value):
+            waiting.append(value)
+        else:
+            returned = "".join(f" -> {result.__name__}" for result in results(value))
+            known = inspect.isfunction(inspect.unwrap(value))
+            lines.add(f"{name}{arguments(value) if known else ''}{returned}")
+            waiting.extend(results(value))
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            lines.update(of_class(one))
+            hints = typing.get_type_hints(one) if dataclasses.is_dataclass(one) else {}
+            waiting.extend(field for hint in hints.values() for field in ours(hint))
+    return sorted(lines)
+
+
+def test_the_public_surface_is_the_one_that_is_written_down():
+    written = WRITTEN.read_text(encoding="utf-8").splitlines()
+    changes = list(difflib.unified_diff(written, surface(), "written down", "in the code", lineterm="", n=0))
+    assert changes == [], f"If all of this is meant: {UPDATE}, and say it in CHANGELOG.md"
+
+
+# Used
+
+
+def public_chain(parts):
+    """Whether ``kit.a.b`` leads nowhere below the surface; what a class offers is its own affair."""
+    place = kit
+    for part in parts[1:]:
+        if not isinstance(place, ModuleType):
+            return not part.startswith("_")
+        if part not in offered(place):
+            return False
+        place = getattr(place, part)
+    return True
+
+
+def chain(node):
+    """``["kit", "plots", "x"]`` for the expression ``kit.plots.x``; nothing for any other."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
+
+
+def used(source):
+    """Dotted names below `kit` that a source imports or reaches, under whatever name it imports them."""
+    tree, names = ast.parse(source), {"kit": ["kit"]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name.split(".") for each in node.names if each.name.startswith("kit."))
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "kit":
+            for each in node.names:
+                names[each.asname or each.name] = [*node.module.split("."), each.name]
+                yield names[each.asname or each.name]
+    for node in ast.walk(tree):
+        parts = chain(node) if isinstance(node, ast.Attribute) else []
+        if parts and parts[0] in names:
+            yield [*names[parts[0]], *parts[1:]]
+
+
+def mentioned(text):
+    """Dotted names below `kit` in prose and in the examples of a document; ``-m kit`` is a command."""
+    for found in re.findall(r"(?<![\w./-])(?<!-m )kit((?:\.[A-Za-z_]\w*)+)(?!\w*/)", text):
+        yield ["kit", *found[1:].split(".")]
+
+
+def below(uses):
+    return {".".join(parts) for parts in uses if not public_chain(parts)}
+
+
+def notebooks():
+    return [ROOT / path for path in tracked() if path.endswith(".ipynb") and path.startswith("notebooks/")]
+
+
+def test_notebooks_use_nothing_below_the_public_surface():
+    assert below(parts for path in notebooks() for parts in used(code(path))) <= BELOW
+
+
+def test_documents_name_nothing_below_the_public_surface():
+    cells = [cell for path in notebooks() for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    texts += [(ROOT / path).read_text(encoding="utf-8") for path in tracked() if path.endswith(".md")]
+    assert below(parts for text in texts for parts in mentioned(text)) <= BELOW
+
+
+def test_a_use_below_the_surface_is_found_however_it_is_spelled():
+    sources = {
+        "import kit.plots.canvas": {"kit.plots.canvas"},
+        "from kit.preprocessing import faults as f\nf.CATALOGUE": {
+            "kit.preprocessing.faults",
+            "kit.preprocessing.faults.CATALOGUE",
+        },
+        "import kit\nkit.severities.CORRUPTIONS": {"kit.severities", "kit.severities.CORRUPTIONS"},
+        "from kit import plots\nplots.canvas.Canvas": {"kit.plots.canvas", "kit.plots.canvas.Canvas"},
+        "from kit import Classifier\nClassifier._fill": {"kit.Classifier._fill"},
+        "import kit\nkit.plots.sweep_figure(kit.Classifier.load('x').head)": set(),
+    }
+    assert {source: below(used(source)) for source in sources} == sources
+    assert below(mentioned("`kit.severities` and kit.shift; python -m kit.x, kit.")) == {"kit.severities"}
+
+
+if __name__ == "__main__":
+    WRITTEN.write_text("\n".join(surface()) + "\n", encoding="utf-8")
