@@ -4,7 +4,7 @@ Its order is the order in which they are applied, that of a camera: scene, weath
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
@@ -98,7 +98,8 @@ def _group(module: ModuleType, *rows: tuple[Any, ...]) -> tuple[Parameter, ...]:
     for row in rows:
         function = getattr(module, row[0], None)
         steered = row[0] if function else steered
-        found.append(Parameter(*row, of="" if function else steered, group=group, function=function))
+        of = "" if function else steered
+        found.append(replace(Parameter(*row), of=of, group=group, function=function))
     return tuple(found)
 
 
