@@ -71,10 +71,7 @@ class Classifier:
     reference: Reference
 
     def __init__(
-        self,
-        model: Any,
-        preprocessing: Preprocessing | None = None,
-        class_names: Sequence[str] | None = None,
+        self, model: Any, preprocessing: Preprocessing | None = None, class_names: Sequence[str] | None = None
     ) -> None:
         network = Network.of(model, preprocessing)
         self._fill(str(model.name), network, preprocessing, class_names)

@@ -30,12 +30,7 @@ FILTERS = (16, 24, 40)
 
 
 def network(
-    name: str,
-    shape: tuple[int, int, int],
-    classes: int,
-    *,
-    batch_normalization: bool = True,
-    seed: int = 0,
+    name: str, shape: tuple[int, int, int], classes: int, *, batch_normalization: bool = True, seed: int = 0
 ) -> Any:
     """Make the small convolutional network of the bundled Fashion-MNIST classifiers, not yet trained.
 
