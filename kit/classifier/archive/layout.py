@@ -104,9 +104,14 @@ def check_contract(contract: Mapping[str, Any], file: str) -> None:
             isinstance(members, dict) and all(_is_entry(entry) for entry in members.values()),
         ),
     }
+    check_fields(contract, checks, file)
+
+
+def check_fields(contract: Mapping[str, Any], checks: Mapping[str, tuple[str, bool]], file: str) -> None:
+    """Refuse a contract by its first key that is not as expected, in words and whether it is met."""
     for key, (expected, met) in checks.items():
         if not met:
-            received = json.dumps(contract.get(key))
+            received = repr(contract.get(key))
             shown = received if len(received) <= 60 else received[:57] + "…"
             raise ValueError(
                 f"Expected {key!r} as {expected} in {CONTRACT} of {file!r}, received {shown};"

@@ -49,10 +49,8 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
     notes: tuple[str, ...] = ()
     if opened.contract is not None:
         if opened.tied:
-            try:
-                stored = Compiled.from_contract(opened.contract, opened.member(archive.COMPILED))
-            except ValueError as error:
-                raise ValueError(f"{error} of {opened.path.name!r}; save the classifier anew") from error
+            data = opened.member(archive.COMPILED)
+            stored = Compiled.from_contract(opened.contract, data, opened.path.name)
             running = _running(stored)
             if running is not None:
                 return stored, *running, ()
