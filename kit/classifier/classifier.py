@@ -182,8 +182,8 @@ class Classifier:
             )
             known = self.reference.moved(self._network, self.input_shape)
             self.reference = known.with_pictures(as_photos(training), self.tensor)
-            members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
-            archive.write(source, target, contract, members | self.reference.members())
+            members = {archive.COMPILED: compiled.data, **self.reference.members()}
+            archive.write(source, target, contract, members)
 
     def tensor(
         self,

@@ -78,7 +78,8 @@ class Network:
         height, width, channels = model.inputs[0].shape[1:]
         check_preprocessing(preprocessing, (height, width, channels))
         compiled = conversion.describe(model, preprocessing)
-        return cls(compiled, compiled.engine(), model=model, compared=preprocessing)
+        lite = None if compiled.data is None else LiteEngine(compiled.data)
+        return cls(compiled, lite, model=model, compared=preprocessing)
 
     @property
     def engine(self) -> Engine:

@@ -120,12 +120,8 @@ def check_fields(contract: Mapping[str, Any], checks: Mapping[str, tuple[str, bo
 
 
 def _is_entry(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and type(entry.get("size")) is int
-        and entry["size"] >= 0
-        and _is_digest(entry.get("sha256"))
-    )
+    size, digest = map(entry.get, ("size", "sha256")) if isinstance(entry, dict) else (None, None)
+    return type(size) is int and size >= 0 and _is_digest(digest)
 
 
 def _is_temperature(value: object) -> bool:

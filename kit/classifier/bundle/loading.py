@@ -147,11 +147,10 @@ def cached(digest: str) -> Compiled | None:
 def cache(digest: str, compiled: Compiled) -> None:
     """Keep what is known of a network, if the folder can be written to."""
     contract = {"name": "", "class_names": [], "preprocessing": None, **compiled.to_contract()}
-    members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
     with suppress(OSError):
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        archive.write_members(_place(digest), digest, contract, members)
+        archive.write_members(_place(digest), digest, contract, {archive.COMPILED: compiled.data})
         oldest_first = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
         for entry in oldest_first[:-CACHED]:
             entry.unlink()
@@ -173,12 +172,10 @@ def _cached_first_layers(digest: str) -> bytes | None:
 def _cache_first_layers(digest: str, data: bytes) -> None:
     """Add to what is kept for these weights, if anything is and the folder can be written to."""
     entry = _entry(digest)
-    if entry is None or entry.contract is None:
-        return
-    compiled = entry.member(archive.COMPILED)
-    members = {} if compiled is None else {archive.COMPILED: compiled}
-    with suppress(OSError):
-        archive.write_members(_place(digest), digest, entry.contract, {**members, archive.FIRST_LAYERS: data})
+    if entry is not None and entry.contract is not None:
+        members = {archive.COMPILED: entry.member(archive.COMPILED), archive.FIRST_LAYERS: data}
+        with suppress(OSError):
+            archive.write_members(_place(digest), digest, entry.contract, members)
 
 
 def _readable(data: bytes | None) -> FirstLayers | None:

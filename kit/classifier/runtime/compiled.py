@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kit.classifier.archive.layout import check_fields
-from kit.classifier.runtime.engine import LiteEngine, Shape, sides
+from kit.classifier.runtime.engine import Shape, sides
 from kit.classifier.runtime.heads import HEADS
 
 
@@ -40,10 +40,6 @@ class Compiled:
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
         return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
-
-    def engine(self) -> LiteEngine | None:
-        """Return a new engine for the compiled form; None where there is none."""
-        return None if self.data is None else LiteEngine(self.data)
 
     def to_contract(self) -> dict[str, Any]:
         """Return everything but the compiled form, as JSON takes it."""
