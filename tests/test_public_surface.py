@@ -96,7 +96,10 @@ def named():
 def results(value):
     """The classes of what a function returns."""
     function = inspect.unwrap(value)
-    return list(ours(typing.get_type_hints(function).get("return"))) if inspect.isfunction(function) else []
+    if not inspect.isfunction(function):
+        return []
+    hint = function.__annotations__.get("return")
+    return list(ours(function.__globals__.get(hint, hint) if isinstance(hint, str) else hint))
 
 
 def surface():

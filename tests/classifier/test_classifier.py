@@ -208,7 +208,7 @@ def test_members_of_other_weights_are_not_used(small_file, tmp_path):
             new.writestr(name, (weights if name == "model.weights.h5" else old).read(name))
     classifier = Classifier.load(tmp_path / "mixed.keras")
     assert classifier.notes == (
-        "the compiled form in the small_file belongs to other weights, so the network was compiled anew",
+        "the compiled form in the file belongs to other weights, so the network was compiled anew",
     )
     after = np.asarray(networks.small(seed=8)(networks.GREY.apply(PHOTO)))
     assert classifier.probabilities(PHOTO) == pytest.approx(after, abs=1e-6)
@@ -346,7 +346,7 @@ def test_verify_agrees_on_photos_and_without(loaded):
     assert loaded.verify() == Verification(loaded.verify().max_difference, 0, agrees=True)
     assert loaded.verify([PHOTO, PHOTO]).photos == 2
     assert repr(loaded.verify(PHOTO)) == (
-        "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs small by formulas)"
+        "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
     )
 
 

@@ -12,8 +12,9 @@ from kit.classifier.network import Network
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from tests import networks
+from tests.pictures import picture
 
-PHOTOS = tuple(Photo.from_array(networks.picture(seed)) for seed in range(3))
+PHOTOS = tuple(Photo.from_array(picture((40, 40), seed=seed)) for seed in range(3))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,7 @@ from kit.__main__ import main
 from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.images import Photo, PhotoError, Picture, as_photos, load_image
 from kit.images.sources import at_least_one, each_picture
-from kit.robustness.sweeps.flips import flip
+from kit.robustness import flip
 
 CLOTHES = samples.photos("fashion_mnist")[:20]
 LABELS = samples.labels("fashion_mnist")[:20]

@@ -433,7 +433,7 @@ def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
 
 
 def test_statistics_travel_in_the_file(tmp_path):
-    CLASSIFIER.save(tmp_path / "carrying.keras", training=TRAINING[:22])
+    CLASSIFIER.using(CLASSIFIER.preprocessing).save(tmp_path / "carrying.keras", training=TRAINING[:22])
     loaded = kit.Classifier.load(tmp_path / "carrying.keras")
     data = loaded.reference.members()[archive.PROPERTIES]
     assert len(data) < 30_000

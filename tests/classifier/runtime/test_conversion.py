@@ -215,7 +215,7 @@ def test_where_keras_is_not_loaded_it_stays_so(plain_file, tmp_path):
     command = [sys.executable, "-c", script, plain_file, tmp_path / "cache"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.stdout == (
-        "Classifier('small', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True False False\n"
+        "Classifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True False False\n"
     ), result.stderr
     assert result.stderr == ""
     entry = archive.read_members(
