@@ -211,13 +211,7 @@ class Classifier:
         ValueError
             No preprocessing is known.
         """
-        steps = preprocessing if preprocessing is not None else self.preprocessing
-        if steps is None:
-            raise ValueError(
-                f"Expected a preprocessing, since {self.name!r} does not say how its training pictures were"
-                " prepared, received none; give preprocessing=kit.Preprocessing(…) or"
-                " kit.Preprocessing.for_application('…')"
-            )
+        steps = preprocessing if preprocessing is not None else known_preprocessing(self)
         decoded = (photo if isinstance(photo, Photo) else load_image(photo)).decoded(steps.decoding)
         return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
 
@@ -417,17 +411,14 @@ class Classifier:
             )
         path = self.source.path.resolve()
         measured = dict(self.reference.measured)
-        return _reopened, (path, self.preprocessing, self.class_names, self.temperature, measured)
+        given = {"preprocessing": self.preprocessing, "class_names": self.class_names}
+        return _reopened, (path, given, self.temperature, measured)
 
 
 def _reopened(
-    path: Path,
-    preprocessing: Preprocessing | None,
-    class_names: tuple[str, ...],
-    temperature: float,
-    measured: dict[str, bytes],
+    path: Path, given: dict[str, Any], temperature: float, measured: dict[str, bytes]
 ) -> Classifier:
-    opened = Classifier.load(path, preprocessing=preprocessing, class_names=class_names).tempered(temperature)
+    opened = Classifier.load(path, **given).tempered(temperature)
     return opened.with_reference(replace(opened.reference, measured=measured))
 
 
@@ -442,7 +433,8 @@ def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
         raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
+            f"Expected a classifier with a known preprocessing, since {classifier.name!r} does not say how"
+            " its training pictures were prepared, received none; give preprocessing=kit.Preprocessing(…) or"
+            " use classifier.using(kit.Preprocessing.for_application('…'))"
         )
     return classifier.preprocessing
