@@ -21,10 +21,10 @@ from kit.classifier.bundle.loading import restore
 from kit.classifier.labels import checked_class_names
 from kit.classifier.network import Network
 from kit.classifier.reference import Reference
-from kit.classifier.runtime.engine import Engine, Shape, sides
+from kit.classifier.runtime.engine import Engine
 from kit.classifier.runtime.equivalence import Verification
 from kit.classifier.runtime.heads import probabilities, tempered
-from kit.classifier.runtime.shapes import check_preprocessing, check_shape, sized
+from kit.classifier.runtime.shapes import Shape, check_preprocessing, check_shape, sides, sized
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing

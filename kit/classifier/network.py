@@ -14,11 +14,11 @@ from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.bundle.loading import restore_first_layers, unchanged
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine, Shape
+from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import probabilities
 from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.shapes import check_preprocessing
+from kit.classifier.runtime.shapes import Shape, check_preprocessing
 from kit.preprocessing import Preprocessing
 
 

@@ -105,7 +105,11 @@ class Explorer(anywidget.AnyWidget):
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
         self._trained = classifier.preprocessing or _assumed(classifier)
-        self._novelty = _novelty(classifier)
+        self._novelty: Novelty | None = None
+        if classifier.reference.novelty is not None:
+            from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
+
+            self._novelty = novelty_of(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}
         self._references: dict[str, views.View] = {}
         self._pieces: dict[str, list[bytes]] = {}
@@ -374,14 +378,6 @@ class Explorer(anywidget.AnyWidget):
             raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
         if content["last"]:
             self.add(b"".join(self._pieces.pop(name)), name=name)
-
-
-def _novelty(classifier: Classifier) -> "Novelty | None":
-    if classifier.reference.novelty is None:
-        return None
-    from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
-
-    return novelty_of(classifier)
 
 
 def _assumed(classifier: Classifier) -> Preprocessing:

@@ -54,9 +54,8 @@ def answer(diagnosis: Diagnosis, view: View) -> dict[str, Any]:
 
 
 def _row(finding: Finding) -> dict[str, Any]:
-    verdict = "named" if finding.verdict == "named" else "possible"
     return {
-        "title": f"{_words(finding.cause)} ({verdict})",
+        "title": f"{_words(finding.cause)} ({finding.verdict})",
         "summary": finding.summary,
         "evidence": [
             [

@@ -15,7 +15,8 @@ from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.archive.layout import FORMAT
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import LiteEngine, Shape
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.shapes import Shape
 
 CACHED = 50
 """Networks that are kept in the cache folder; the oldest make room."""

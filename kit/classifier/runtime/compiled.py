@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kit.classifier.archive.layout import check_fields
-from kit.classifier.runtime.engine import Shape, sides
 from kit.classifier.runtime.heads import HEADS
+from kit.classifier.runtime.shapes import Shape, sides
 
 
 @dataclass(frozen=True, repr=False)
