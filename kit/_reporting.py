@@ -200,3 +200,9 @@ def plain(value: Any) -> Any:
     if value is None or (isinstance(value, float) and not isfinite(value)):
         return None
     return value if isinstance(value, bool | int | float | str) else repr(value)
+
+
+def changed(value: Any) -> str:
+    """Return ``name=value`` of the fields of a dataclass that differ from their defaults."""
+    pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return ", ".join(f"{name}={found!r}" for name, found in pairs if found != getattr(type(value), name))

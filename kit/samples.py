@@ -135,7 +135,6 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
 
 
-@cache
 def probes() -> tuple[Photo, ...]:
     """Load the photographs that are sent through a pipeline in place of the user's; none without ``data/``.
 
@@ -144,11 +143,7 @@ def probes() -> tuple[Photo, ...]:
     photographs never meets one of them.
     """
     try:
-        return tuple(
-            load_image(_path("photographs", entry["file"]))
-            for entry in _entries("photographs")
-            if entry["imagenet_class"] is None
-        )
+        return _photos("probes")
     except (FileNotFoundError, PhotoError):
         return ()
 
@@ -217,19 +212,15 @@ def _fashion_mnist(split: str) -> tuple[Pixels, Int64]:
     return tiles, indices
 
 
-def _entries(name: str) -> tuple[dict[str, Any], ...]:
-    """Entries of the index that belong to a name of `PHOTOS`."""
-    kind = "special" if name == "special" else "photograph"
-    return tuple(
-        entry
-        for entry in _index()
-        if entry["kind"] == kind and not (name == "imagenet" and entry["imagenet_class"] is None)
-    )
-
-
 @cache
-def _index() -> tuple[dict[str, Any], ...]:
-    return tuple(json.loads(_path("photographs", "index.json").read_text(encoding="utf-8")))
+def _entries(name: str) -> tuple[dict[str, Any], ...]:
+    """Entries of the index that belong to a name of `PHOTOS`, or those of the photographs without a class."""
+    index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
+    kind = "special" if name == "special" else "photograph"
+    unwanted = {"imagenet": True, "probes": False}.get(name)
+    return tuple(
+        each for each in index if each["kind"] == kind and (each["imagenet_class"] is None) is not unwanted
+    )
 
 
 def _path(*parts: str) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from kit._arrays import Bools, Pixels
-from kit._checking import integers, known
+from kit._checking import instance, integers, known
 from kit.images.opening import PhotoError, Stored
 
 _NOTHING_STORED = Stored()
@@ -46,8 +46,7 @@ class Decoding:
     depth: Literal["scale", "clip"] = "scale"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.exif, bool):
-            raise TypeError(f"Expected exif as True or False, received {self.exif!r}")
+        instance("exif", self.exif, bool, "True or False")
         known("depth", self.depth, ("scale", "clip"))
         if self.matte is not None:
             matte = integers("matte", self.matte, ("red", "green", "blue"), 0, 255)

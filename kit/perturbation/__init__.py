@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 from kit._checking import refuse_unknown, whole
+from kit._reporting import changed
 from kit.images import Photo
 from kit.images.decoding import Decoding
 from kit.perturbation import imagenet_c
@@ -182,9 +183,8 @@ class Perturbation:
                 pixels = parameter.function(pixels, getattr(self, name), self.seed, *steering)
         pixels.flags.writeable = False
         remake = None if photo.remake is None else partial(_remake, photo.remake, self)
-        return Photo(
-            pixels, photo.name, photo.decoding, (*photo.notes, f"perturbed: {self._settings()}"), remake
-        )
+        notes = *photo.notes, f"perturbed: {changed(self)}"
+        return Photo(pixels, photo.name, photo.decoding, notes, remake)
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return all fields as plain numbers (flips as true or false)."""
@@ -202,12 +202,8 @@ class Perturbation:
         refuse_unknown(settings, [field.name for field in fields(cls)])
         return cls(**settings)
 
-    def _settings(self) -> str:
-        changed = [field for field in fields(self) if getattr(self, field.name) != field.default]
-        return ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in changed)
-
     def __repr__(self) -> str:
-        return f"Perturbation({self._settings()})"
+        return f"Perturbation({changed(self)})"
 
 
 def _remake(remake: Callable[[Decoding], Photo], perturbation: Perturbation, decoding: Decoding) -> Photo:

@@ -1,11 +1,13 @@
 """Augmentation: training pictures changed anew in each epoch, as the network will meet them later."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from kit._arrays import Array, Pixels
 from kit._checking import number
+from kit._reporting import changed
+from kit.perturbation.pixels import to_pixels
 
 __all__ = ["Augmentation"]
 
@@ -86,14 +88,10 @@ class Augmentation:
         if self.noise:
             deviations = rng.uniform(0, self.noise, count).astype(np.float32)
             values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
-        changed: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-        return changed
+        return to_pixels(values)
 
     def __repr__(self) -> str:
-        changed = [field for field in fields(self) if getattr(self, field.name) != field.default]
-        return (
-            f"Augmentation({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in changed)})"
-        )
+        return f"Augmentation({changed(self)})"
 
 
 def _each(values: Array) -> Array:

@@ -48,8 +48,7 @@ def compare_function(here: Pipeline, function: Function, photo: Source | None = 
         theirs = np.asarray(function(opened.pixels.copy()))
         problem = _unusable(theirs)
     except Exception as error:  # noqa: BLE001  whatever a person's function raises is the finding
-        reason = " ".join(str(error).split())[:200]
-        problem = f"raised {type(error).__name__}: {reason}" if reason else f"raised {type(error).__name__}"
+        problem = f"raised {type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
     if problem:
         return Comparison((f"function: {problem}",), "function", (), opened.name)
     ours = run(PIPELINE, here, opened)
@@ -83,10 +82,8 @@ def _findings(here: Pipeline, pixels: Pixels, theirs: Float64, notes: list[str])
         findings.append(("resize", f"size: {sides(size)} here, {sides(best.size)} there"))
     if best.levels > STRANGE_LEVELS:
         nearest = f"{best.layout}, {best.fit} and {best.filter}"
-        return [
-            *findings,
-            ("tensor", f"content: nothing tried explains it; nearest are {nearest}, off by {left}"),
-        ]
+        text = f"content: nothing tried explains it; nearest are {nearest}, off by {left}"
+        return [*findings, ("tensor", text)]
     findings += _resize_findings(here, ours, best)
     if best.order != here.channels:
         findings.append(("channels", f"channels: {here.channels} here, {best.order} there"))
@@ -105,16 +102,13 @@ def _resize_findings(here: Pipeline, ours: View, best: View) -> list[tuple[str, 
     if here.size is None or ours is best or ours.levels <= SAME_LEVELS:
         return []
     exactly = "" if best.levels <= SAME_LEVELS else "something nearest to "
-    found = [
-        ("resize", f"{name}: {mine} here, {exactly}{there} there")
-        for name, mine, there in (
-            ("filter", here.filter, best.filter),
-            ("fit", fit_words(here.fit, here.crop_fraction), fit_words(best.fit, best.crop_fraction)),
-        )
+    apart = f"(the own one is off by {ours.levels:.2f} levels, this one by {best.levels:.2f})"
+    fits = (fit_words(one.fit, one.crop_fraction) for one in (here, best))
+    return [
+        ("resize", f"{name}: {mine} here, {exactly}{there} there {apart}")
+        for name, mine, there in (("filter", here.filter, best.filter), ("fit", *fits))
         if mine != there
     ]
-    apart = f" (the own one is off by {ours.levels:.2f} levels, this one by {best.levels:.2f})"
-    return [(step, text + apart) for step, text in found]
 
 
 def _scaling_findings(here: Pipeline, best: View) -> list[tuple[str, str]]:
@@ -124,7 +118,8 @@ def _scaling_findings(here: Pipeline, best: View) -> list[tuple[str, str]]:
     relation = _relation(slope, offset, best)
     for inverted in (here.invert, not here.invert):
         for scaling in (here.scaling, *_scalings(here.scaling)):
-            if not _agree(_line_of(scaling, inverted), best):
+            expressible = all(part.channels in {None, here.channel_count} for part in scaling)
+            if not expressible or not _agree(_line_of(scaling, inverted), best):
                 continue
             there = here.replace(invert=inverted, scaling=scaling)
             found = differences(here, there)
@@ -217,13 +212,9 @@ def _unusable(theirs: Array) -> str | None:
 def _made_up() -> Photo:
     """Return a picture in which channels, corners and directions differ and there is fine detail."""
     rows, columns = np.mgrid[0:300, 0:400].astype(np.float64)
-    waves = np.stack(
-        [
-            rows / 300 + 0.3 * np.sin(columns / 9),
-            columns / 400 + 0.3 * np.sin(rows / 7 + columns / 31),
-            np.hypot(rows - 60, columns - 310) / 400 + 0.2 * np.sin(columns * rows / 900),
-        ],
-        axis=-1,
-    )
+    red = rows / 300 + 0.3 * np.sin(columns / 9)
+    green = columns / 400 + 0.3 * np.sin(rows / 7 + columns / 31)
+    blue = np.hypot(rows - 60, columns - 310) / 400 + 0.2 * np.sin(columns * rows / 900)
+    waves = np.stack([red, green, blue], axis=-1)
     grain = np.random.default_rng(0).normal(0, 0.05, waves.shape)
     return Photo.from_array((255 * (waves + grain).clip(0, 1)).astype(np.uint8), "a made-up picture")

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from kit._arrays import Float32, Float64
 from kit._checking import known, number
+from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
 MINUS = "\N{MINUS SIGN}"
@@ -64,9 +65,7 @@ class Scaling:
             )
 
     def __repr__(self) -> str:
-        parts = [f"divisor={self.divisor}"] if self.divisor != 1 else []
-        parts += [f"{part}={value}" for part in ("mean", "std") if (value := getattr(self, part)) is not None]
-        return f"Scaling({', '.join(parts)})"
+        return f"Scaling({changed(self)})"
 
     @property
     def channels(self) -> int | None:

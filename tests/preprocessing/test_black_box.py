@@ -212,6 +212,13 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     assert whole.compare(lambda x: resized(x)[None] / 255.0).first_step == "resize"
 
 
+def test_a_grey_network_is_compared_with_a_function_that_scales_by_channel():
+    grey = Preprocessing(size=(64, 64), channels="gray", scaling="0..1")
+    found = grey.compare(lambda x: normalised(resized(x, size=(64, 64)))).differences
+    assert found[0] == "channels: gray here, rgb there"
+    assert found[1].startswith("scaling: 0..1 here, theirs by channel = (")
+
+
 def test_the_result_is_the_same_every_time():
     function = CHANGES["bgr"][0]
     assert HERE.compare(function) == HERE.compare(function)

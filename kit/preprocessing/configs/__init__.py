@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kit.preprocessing.configs import hugging_face as recipe_hugging_face
-from kit.preprocessing.configs import keras_hub as recipe_keras_hub
-from kit.preprocessing.configs import timm as recipe_timm
-
-Fields = dict[str, Any]
+from kit.preprocessing.configs import hugging_face, keras_hub, timm
+from kit.preprocessing.configs.keras_hub import Fields
 
 MAX_BYTES = 1 << 20
 
@@ -33,7 +30,7 @@ def read(config: str | Path | Mapping[str, Any]) -> Fields:
         For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
     """
     content = config if isinstance(config, Mapping) else _parsed(Path(config))
-    for kind in (recipe_keras_hub, recipe_hugging_face, recipe_timm):
+    for kind in (keras_hub, hugging_face, timm):
         if kind.recognises(content):
             fields: Fields = kind.read(content)
             return fields

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kit._checking import flag, integers, number
-from kit.preprocessing.configs.keras_hub import PRODUCT
+from kit.preprocessing.configs.keras_hub import PRODUCT, Fields
 from kit.preprocessing.resizing import LARGEST_SIDE
 from kit.preprocessing.scaling import Scaling, Scalings, simplest
-
-Fields = dict[str, Any]
 
 PILLOW_CODES = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 TORCH = "the layout is PyTorch's; a Keras network takes replace(layout='channels_last')"
@@ -16,10 +14,10 @@ _KNOWN_STEPS = {
     *("do_resize", "do_center_crop", "do_rescale", "do_normalize"),
     *("do_convert_rgb", "do_reduce_labels", "do_flip_channel_order"),
 }
+_CONVNEXT = ("ConvNext", "Convnext")
 # How a bare number as size is meant, by the beginning of the processor's name.
 _SQUARE = ("ViT", "DeiT", "Beit")
-_SHORTEST = ("CLIP", "ConvNext", "Convnext")
-_CONVNEXT = ("ConvNext", "Convnext")
+_SHORTEST = ("CLIP", *_CONVNEXT)
 
 
 def recognises(content: Mapping[str, Any]) -> bool:

@@ -53,10 +53,8 @@ def read(content: Mapping[str, Any]) -> Fields:
 
 
 def _keras_resizing(config: Mapping[str, Any]) -> Fields:
-    antialias, interpolation = (
-        flag(config, "antialias", default=False),
-        config.get("interpolation", "bilinear"),
-    )
+    antialias = flag(config, "antialias", default=False)
+    interpolation = config.get("interpolation", "bilinear")
     if interpolation not in {"nearest", "bilinear", "bicubic"}:
         raise ValueError(
             f"Expected the interpolation nearest, bilinear or bicubic, received {interpolation!r}"
@@ -88,5 +86,6 @@ def _product(config: Mapping[str, Any]) -> Scalings:
 def _levels(value: Any, default: float) -> Any:
     if value is None:
         return np.array(default)
-    parts = [number("a level", part) for part in (value if isinstance(value, (list, tuple)) else [value])]
-    return np.array(parts if isinstance(value, (list, tuple)) else parts[0])
+    if not isinstance(value, (list, tuple)):
+        return np.array(number("a level", value))
+    return np.array([number("a level", part) for part in value])

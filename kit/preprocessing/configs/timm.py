@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kit._checking import number
-from kit.preprocessing.configs.hugging_face import PILLOW_CODES, TORCH, Fields
+from kit._checking import known, number
+from kit.preprocessing.configs.hugging_face import PILLOW_CODES, TORCH
+from kit.preprocessing.configs.keras_hub import Fields
 from kit.preprocessing.scaling import Scaling, simplest
 
 DEFAULTS: Mapping[str, Any] = {
@@ -34,13 +35,10 @@ def read(content: Mapping[str, Any]) -> Fields:
     notes += [f"the file leaves out {', '.join(missing)}: timm's defaults are taken"] if missing else []
     larger = [key for key in ("test_input_size", "test_crop_pct") if config.get(key) is not None]
     notes += [f"{' and '.join(larger)} not used: timm takes them only when asked"] if larger else []
-    if config["interpolation"] not in PILLOW_CODES:
-        known = ", ".join(PILLOW_CODES)
-        raise ValueError(f"Expected the interpolation out of {known}; received {config['interpolation']!r}")
     return {
         "layout": "channels_first",
         "channels": "rgb" if size[0] == 3 else "gray",
-        "filter": config["interpolation"],
+        "filter": known("interpolation", config["interpolation"], PILLOW_CODES),
         "size": (size[1], size[2]),
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
         **_fit(config, square=size[1] == size[2], notes=notes),
