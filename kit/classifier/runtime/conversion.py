@@ -24,7 +24,7 @@ from kit.classifier.runtime.heads import head_of, measured_head
 from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.classifier.runtime.keras_models import check_model, first_line, import_keras, load_keras
 from kit.classifier.runtime.quiet import captured_errors, only_warnings
-from kit.classifier.runtime.shapes import Shape
+from kit.classifier.runtime.shapes import Shape, check_preprocessing
 from kit.preprocessing import Preprocessing
 
 
@@ -95,9 +95,10 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     Raises
     ------
     TypeError, ValueError
-        The model is no classifier of pictures.
+        The model is no classifier of pictures, or takes other tensors than the preprocessing makes.
     """
     check_model(model)
+    check_preprocessing(preprocessing, tuple(model.inputs[0].shape[1:]))
     size = preprocessing.size if preprocessing is not None else None
     shape = _sized(model, size)
     batches = trial_tensors(shape, preprocessing)
