@@ -18,22 +18,6 @@ from tests.project import ROOT, code, tracked
 
 WRITTEN = ROOT / "tests" / "public_surface.txt"
 UPDATE = "python -m tests.test_public_surface"
-# What notebooks take from below the surface yet; nothing may be added.
-BELOW = {
-    "kit.augmentation",
-    "kit.classifier.training.train",
-    "kit.correction",
-    "kit.diagnosis.picture_properties.PROPERTIES",
-    "kit.images.levels.relevelled",
-    "kit.images.levels.usual_levels",
-    "kit.perturbation.augmentation.Augmentation",
-    "kit.perturbation.imagenet_c.CORRUPTIONS",
-    "kit.plots.reliability",
-    "kit.plots.reliability.diagram",
-    "kit.plots.reliability.slider",
-    "kit.training",
-    "kit.validation.calibration.measure",
-}
 
 
 def offered(module):
@@ -184,14 +168,14 @@ def notebooks():
 
 
 def test_notebooks_use_nothing_below_the_public_surface():
-    assert below(parts for path in notebooks() for parts in used(code(path))) <= BELOW
+    assert below(parts for path in notebooks() for parts in used(code(path))) == set()
 
 
 def test_documents_name_nothing_below_the_public_surface():
     cells = [cell for path in notebooks() for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
     texts += [(ROOT / path).read_text(encoding="utf-8") for path in tracked() if path.endswith(".md")]
-    assert below(parts for text in texts for parts in mentioned(text)) <= BELOW
+    assert below(parts for text in texts for parts in mentioned(text)) == set()
 
 
 def test_a_use_below_the_surface_is_found_however_it_is_spelled():
