@@ -62,23 +62,16 @@ def _parser() -> _Parser:
         "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
     )
     in_use = diagnose.add_mutually_exclusive_group()
-    in_use.add_argument(
-        "--preprocessing",
-        metavar="FILE.json",
-        help="the preprocessing in use, in place of the model's own: what Preprocessing.to_json gives, or a "
-        "file of KerasHub, Hugging Face or timm",
-    )
-    in_use.add_argument(
-        "--application",
-        metavar="NAME",
-        help="the same, by a name of keras.applications, in the size of the model's input",
-    )
-    in_use.add_argument(
-        "--scaling",
-        metavar="NAME",
-        help="the same, for RGB resized to the model's input, by the name of the scaling: 0..255, 0..1, "
-        "-1..1, imagenet, caffe or lite",
-    )
+    options = {
+        "--preprocessing FILE.json": "the preprocessing in use, in place of the model's own: what "
+        "Preprocessing.to_json gives, or a file of KerasHub, Hugging Face or timm",
+        "--application NAME": "the same, by a name of keras.applications, in the size of the model's input",
+        "--scaling NAME": "the same, for RGB resized to the model's input, by the name of the scaling: "
+        "0..255, 0..1, -1..1, imagenet, caffe or lite",
+    }
+    for option, told in options.items():
+        flag, metavar = option.split()
+        in_use.add_argument(flag, metavar=metavar, help=told)
     diagnose.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser
 
@@ -124,9 +117,8 @@ def _classifier(given: argparse.Namespace) -> "Classifier":
         named = Preprocessing(scaling=given.scaling)
     classifier = Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)
-    size = usual.size or named.size
     if given.application is not None:
-        return classifier.using(named.replace(size=size, layout=usual.layout))
+        return classifier.using(named.replace(size=usual.size or named.size, layout=usual.layout))
     return classifier.using(usual.replace(scaling=named.scaling))
 
 

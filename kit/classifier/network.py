@@ -18,7 +18,7 @@ from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import probabilities
 from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.shapes import Shape, check_preprocessing
+from kit.classifier.runtime.shapes import Shape
 from kit.preprocessing import Preprocessing
 
 
@@ -72,11 +72,7 @@ class Network:
             No Keras model, one with other shapes, or a preprocessing that does not fit.
         """
         from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed for a network from a file)
-        from kit.classifier.runtime.keras_models import check_model  # noqa: PLC0415 (as above)
 
-        check_model(model)
-        height, width, channels = model.inputs[0].shape[1:]
-        check_preprocessing(preprocessing, (height, width, channels))
         compiled = conversion.describe(model, preprocessing)
         lite = None if compiled.data is None else LiteEngine(compiled.data)
         return cls(compiled, lite, model=model, compared=preprocessing)

@@ -19,6 +19,7 @@ from kit.classifier.runtime.shapes import tensor_shape
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
+Checkpoints = Callable[[int, Any], None]
 Augment = Callable[[Pixels, np.random.Generator], Pixels]
 """As `kit.perturbation.augmentation.Augmentation`: changes uint8 pictures (N, H, W, 3), keeps the shape."""
 
@@ -100,7 +101,7 @@ def train(
     learning_rate: float = 3e-3,
     augment: Augment | None = None,
     progress: Progress = True,
-    checkpoints: Callable[[int, Any], None] | None = None,
+    checkpoints: Checkpoints | None = None,
     keep_interrupted: bool = True,
 ) -> Classifier:
     """Train a small network on pictures; on two cores 10,000 of 28 x 28 take six seconds an epoch.
@@ -171,7 +172,8 @@ def train(
     def one_pass() -> float:
         return _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
 
-    done = _passes(model, one_pass, epochs, checkpoints, progress=progress, keep_interrupted=keep_interrupted)
+    steps = Steps(range(epochs), "Training", "epoch", progress, keep=keep_interrupted)
+    done = _passes(model, one_pass, steps, checkpoints)
     classifier = Classifier(model, preprocessing, class_names)
     if done < epochs:
         note = f"training was stopped after {done} of {epochs} epochs"
@@ -181,24 +183,18 @@ def train(
 
 
 def _passes(
-    model: Any,
-    one_pass: Callable[[], float],
-    epochs: int,
-    checkpoints: Callable[[int, Any], None] | None,
-    *,
-    progress: Progress,
-    keep_interrupted: bool,
+    model: Any, one_pass: Callable[[], float], steps: Steps[int], checkpoints: Checkpoints | None
 ) -> int:
     """Train epoch by epoch; return how many are whole: fewer than asked for after an interruption."""
     done, kept = 0, model.get_weights()
-    with Steps(range(epochs), "Training", "epoch", progress, keep=keep_interrupted) as passes:
-        for _ in passes:
+    with steps:
+        for _ in steps:
             loss = one_pass()
             done, kept = done + 1, model.get_weights()
-            passes.note("loss", f"{loss:.3f}")
+            steps.note("loss", f"{loss:.3f}")
             if checkpoints is not None:
                 checkpoints(done, model)
-    if passes.interrupted:
+    if steps.interrupted:
         model.set_weights(kept)
     return done
 

@@ -318,10 +318,7 @@ class Explorer(anywidget.AnyWidget):
         kind = known("kind of a message", content.get("kind"), kinds)
         if kind == "settings":
             self._note_held(content.get("held"))
-            before = self.settings
-            self.settings = content["settings"]
-            if self.settings == before:
-                self._update()
+            self._move(content["settings"])
         elif kind == "hello":
             self._sent_source = None
             self._update()
@@ -337,6 +334,13 @@ class Explorer(anywidget.AnyWidget):
             self._receive(content, buffers)
         else:
             self._explain()
+
+    def _move(self, settings: views.Settings) -> None:
+        """Take on settings, and answer even where they are those before."""
+        before = self.settings
+        self.settings = settings
+        if self.settings == before:
+            self._update()
 
     def _note_held(self, photo: object) -> None:
         """Send a photograph again that the page did not keep, since a newer answer had overtaken it."""
@@ -362,10 +366,7 @@ class Explorer(anywidget.AnyWidget):
         self._photos[CAMERA] = (Photo.from_array(frame, CAMERA), None)
         self._references.pop(CAMERA, None)
         self._sent_source = (CAMERA, self._trained.decoding)  # the page has its own frames
-        before = self.settings
-        self.settings = {**content["settings"], "photo": CAMERA}
-        if self.settings == before:
-            self._update()
+        self._move({**content["settings"], "photo": CAMERA})
 
     def _receive(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
         """Collect a picture that comes in pieces, since a websocket refuses messages over 10 MiB."""

@@ -36,8 +36,7 @@ def remedy(settings: Settings, trained: Preprocessing, right: Preprocessing) -> 
 
 def answer(diagnosis: Diagnosis, view: View) -> dict[str, Any]:
     """Put a diagnosis into the words and numbers that the page shows."""
-    best = diagnosis.best
-    fix = None if best is None else best.fix
+    fix = diagnosis.best.fix if diagnosis.best else None
     right = None if fix is None else fix.preprocessing
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     named = " and ".join(_words(finding.cause) for finding in shown if finding.verdict == "named")

@@ -9,7 +9,7 @@ import io
 import zipfile
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -93,14 +93,9 @@ class FirstLayers:
 
     def to_bytes(self) -> bytes:
         """Return this value as an ``.npz`` file."""
-        arrays: dict[str, Any] = {
-            "compiled": np.frombuffer(self.compiled, np.uint8),
-            "widths": np.array(self.widths),
-            "epsilon": np.array(self.epsilon),
-        }
-        arrays |= {name: value for name in _OPTIONAL if (value := getattr(self, name)) is not None}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        optional = {name: value for name in _OPTIONAL if (value := getattr(self, name)) is not None}
+        compiled, buffer = np.frombuffer(self.compiled, np.uint8), io.BytesIO()
+        np.savez(buffer, compiled=compiled, widths=self.widths, epsilon=self.epsilon, **optional)
         return buffer.getvalue()
 
     @classmethod

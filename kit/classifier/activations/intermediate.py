@@ -181,24 +181,22 @@ class _Graph:
 
     def _tensor(self, *sides: int) -> int:
         """Add a float32 tensor of shape (N, *sides)."""
-        tensor = self._schema.TensorT()
-        tensor.type = self._schema.TensorType.FLOAT32
-        tensor.shape = np.array([1, *sides], np.int32)
-        tensor.shapeSignature = np.array([-1, *sides], np.int32)
-        return self._added(tensor, 0)
+        return self._added("FLOAT32", (1, *sides), (-1, *sides))
 
     def _constant(self, values: npt.NDArray[np.int32]) -> int:
         buffer = self._schema.BufferT()
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self._model.buffers.append(buffer)
-        tensor = self._schema.TensorT()
-        tensor.type = self._schema.TensorType.INT32
-        tensor.shape = np.array(values.shape, np.int32)
-        return self._added(tensor, len(self._model.buffers) - 1)
+        return self._added("INT32", values.shape, buffer=len(self._model.buffers) - 1)
 
-    def _added(self, tensor: Any, buffer: int) -> int:
-        tensor.buffer = buffer
-        tensor.name = f"kit/{len(self._graph.tensors)}"
+    def _added(
+        self, kind: str, shape: tuple[int, ...], signature: tuple[int, ...] | None = None, buffer: int = 0
+    ) -> int:
+        tensor = self._schema.TensorT()
+        tensor.type = getattr(self._schema.TensorType, kind)
+        tensor.shape = np.array(shape, np.int32)
+        tensor.shapeSignature = None if signature is None else np.array(signature, np.int32)
+        tensor.buffer, tensor.name = buffer, f"kit/{len(self._graph.tensors)}"
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 

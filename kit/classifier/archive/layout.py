@@ -5,8 +5,8 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +19,10 @@ NOVELTY = "kit/novelty.npz"
 FORMAT = 1
 """Version of the contract's layout; a reader refuses a newer one."""
 
+CHUNK = 1 << 20
+"""Bytes that are read at a time."""
+
 _PLANES = 4
-_CHUNK = 1 << 20
 # JSON of a large network is a few megabytes.
 _MAX_JSON = 1 << 26
 
@@ -33,15 +35,9 @@ def digest_of(archive: zipfile.ZipFile) -> str:
             continue
         total.update(f"{info.filename}\0{info.file_size}\0".encode())
         with archive.open(info) as stream:
-            for block in blocks(stream):
+            while block := stream.read(CHUNK):
                 total.update(block)
     return total.hexdigest()
-
-
-def blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is left of a stream, a megabyte at a time."""
-    while block := stream.read(_CHUNK):
-        yield block
 
 
 def split(data: bytes) -> list[bytes]:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from shutil import copyfileobj
 from typing import Any
 
-from kit.classifier.archive.layout import CONTRACT, FORMAT, PREFIX, blocks, digest_of, split
+from kit.classifier.archive.layout import CHUNK, CONTRACT, FORMAT, PREFIX, digest_of, split
 from kit.classifier.archive.reading import opened
 
 Members = Mapping[str, bytes | None]
@@ -72,8 +73,7 @@ def _copy(old: zipfile.ZipFile, info: zipfile.ZipInfo, new: zipfile.ZipFile) -> 
     entry = zipfile.ZipInfo(info.filename, _DATE)
     entry.compress_type = info.compress_type
     with old.open(info) as source, new.open(entry, "w", force_zip64=info.file_size >= 1 << 31) as target:
-        for block in blocks(source):
-            target.write(block)
+        copyfileobj(source, target, CHUNK)
 
 
 def _write_members(new: zipfile.ZipFile, digest: str, contract: Mapping[str, Any], members: Members) -> None:

@@ -52,8 +52,7 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
         if opened.tied:
             data = opened.member(archive.COMPILED)
             stored = Compiled.from_contract(opened.contract, data, opened.path.name)
-            running = _running(stored)
-            if running is not None:
+            if (running := _running(stored)) is not None:
                 return stored, *running, ()
             flaw = "is damaged"
         else:
@@ -61,8 +60,7 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
         notes = (f"the compiled form in the file {flaw}, so the network was compiled anew",)
     shared = not _has_custom_layers(opened.config())
     kept = cached(opened.digest) if shared else None
-    running = None if kept is None else _running(kept)
-    if kept is not None and running is not None:
+    if kept is not None and (running := _running(kept)) is not None:
         return kept, *running, notes
     from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed to load what `Classifier.save` wrote)
 
@@ -98,7 +96,8 @@ def restore_first_layers(
         return stored
     # The cache goes by the weights, and these first layers belong to a size as well.
     digest = None if opened is None or None in shape else opened.digest
-    kept = None if digest is None else _cached_first_layers(digest)
+    entry = None if digest is None else _entry(digest)
+    kept = None if entry is None else entry.member(archive.FIRST_LAYERS)
     if kept == _NO_LAYERS:
         return None
     found = _readable(kept)
@@ -163,11 +162,6 @@ def _place(digest: str) -> Path:
 
 def _entry(digest: str) -> Archive | None:
     return archive.read_members(_place(digest), digest)
-
-
-def _cached_first_layers(digest: str) -> bytes | None:
-    entry = _entry(digest)
-    return None if entry is None else entry.member(archive.FIRST_LAYERS)
 
 
 def _cache_first_layers(digest: str, data: bytes) -> None:

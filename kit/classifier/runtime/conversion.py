@@ -6,6 +6,7 @@ gigabyte of memory that TensorFlow takes is given back, and its messages do not 
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from kit.classifier.runtime.heads import head_of, measured_head
 from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.classifier.runtime.keras_models import check_model, first_line, import_keras, load_keras
 from kit.classifier.runtime.quiet import captured_errors, only_warnings
-from kit.classifier.runtime.shapes import Shape
+from kit.classifier.runtime.shapes import Shape, check_preprocessing
 from kit.preprocessing import Preprocessing
 
 
@@ -94,9 +95,10 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     Raises
     ------
     TypeError, ValueError
-        The model is no classifier of pictures.
+        The model is no classifier of pictures, or takes other tensors than the preprocessing makes.
     """
     check_model(model)
+    check_preprocessing(preprocessing, tuple(model.inputs[0].shape[1:]))
     size = preprocessing.size if preprocessing is not None else None
     shape = _sized(model, size)
     batches = trial_tensors(shape, preprocessing)
@@ -130,13 +132,13 @@ def convert(path: str | PathLike[str]) -> Compiled:
         return describe(load_keras(path))
     file = Path(path).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        search = [os.fspath(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
+        search = filter(None, [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH")])
+        settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
         result = subprocess.run(  # noqa: S603 (this very interpreter with the kit's own module)
             [sys.executable, "-m", "kit.classifier.runtime.conversion", os.fspath(file), folder],
             capture_output=True,
             check=False,
-            env=os.environ
-            | {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(filter(None, search))},
+            env=os.environ | settings,
         )
         answer = Path(folder) / "answer.json"
         if not answer.exists():
@@ -161,11 +163,8 @@ def _sized(model: Any, size: tuple[int, int] | None) -> Shape:
 
 def _unsupported(messages: str) -> str:
     """Name the operations that the converter complained about."""
-    for line in messages.splitlines():
-        for start in ("TF Select ops:", "Custom ops:"):
-            if line.startswith(start):
-                return f"LiteRT has no operation {line.removeprefix(start).strip()}"
-    return ""
+    found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
+    return f"LiteRT has no operation {found[1].strip()}" if found else ""
 
 
 def _main(arguments: Sequence[str]) -> None:

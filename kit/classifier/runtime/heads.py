@@ -24,10 +24,9 @@ def head_of(config: Mapping[str, Any]) -> str | None:
         return None
     layers = inner.get("layers")
     if layers:
-        last = layers[-1]
         outputs = _flat(inner.get("output_layers", []))
         named = [layer for layer in layers if outputs and _name(layer) == outputs[0]]
-        return head_of(named[0] if named else last)
+        return head_of(named[0] if named else layers[-1])
     activation = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}.get(
         str(kind), inner.get("activation")
     )

@@ -26,8 +26,7 @@ class KerasEngine:
         self._lock = threading.Lock()
         self._model = model  # the graph does not keep its weights alive
         self._call = _compiled_call(model)
-        height, width, channels = model.inputs[0].shape[1:]
-        self.input_shape: Shape = (height, width, channels)
+        self.input_shape: Shape = tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
 
     @property

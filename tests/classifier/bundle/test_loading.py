@@ -8,7 +8,7 @@ from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.bundle import loading
 from kit.classifier.bundle.loading import (
     _cache_first_layers,
-    _cached_first_layers,
+    _entry,
     cache,
     cache_folder,
     cached,
@@ -277,10 +277,10 @@ def test_the_oldest_entries_make_room(folder, monkeypatch):
 
 def test_first_layers_are_added_to_an_entry_and_leave_it_as_it_was(folder):
     _cache_first_layers(DIGEST, b"layers")
-    assert _cached_first_layers(DIGEST) is None  # no entry to add it to
+    assert _entry(DIGEST) is None  # no entry to add it to
     cache(DIGEST, FOUND)
     _cache_first_layers(DIGEST, b"layers")
-    assert _cached_first_layers(DIGEST) == b"layers"
+    assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b"layers"
     assert cached(DIGEST) == FOUND
     _cache_first_layers(DIGEST, b"")
-    assert _cached_first_layers(DIGEST) == b""
+    assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b""
