@@ -26,78 +26,42 @@ if TYPE_CHECKING:
     from kit.validation.duplicates import find_duplicates
     from kit.workshop import exercises
 
-_HOMES = {
-    "Classifier": "kit.classifier",
-    "Explorer": "kit.explorer",
-    "Novelty": "kit.robustness.reference.novelty",
-    "Perturbation": "kit.perturbation",
-    "Photo": "kit.images",
-    "Preprocessing": "kit.preprocessing",
-    "Scaling": "kit.preprocessing.scaling",
-    "accuracy_interval": "kit.validation",
-    "calibrate": "kit.validation.calibration",
-    "adapt": "kit.classifier.adaptation",
-    "cost_table": "kit.robustness.costs",
-    "cross_validate": "kit.validation",
-    "exercises": "kit.workshop",
-    "fault_costs": "kit.robustness.costs",
-    "check": "kit.diagnosis.own_function",
-    "diagnose": "kit.diagnosis",
-    "faults": "kit.preprocessing",
-    "fit_novelty": "kit.robustness.reference.novelty",
-    "find_duplicates": "kit.validation.duplicates",
-    "learning_curve": "kit.validation",
-    "load_image": "kit.images",
-    "novelty_of": "kit.robustness.reference.novelty",
-    "plots": "kit",
-    "robustness": "kit",
-    "samples": "kit",
-    "shift": "kit.robustness.shifts",
-    "sweep": "kit.robustness",
-    "validation": "kit",
+__all__ = ["Classifier", "Explorer", "Novelty", "Perturbation", "Photo", "Preprocessing", "Scaling"]
+__all__ += ["accuracy_interval", "adapt", "calibrate", "check", "cost_table", "cross_validate", "diagnose"]
+__all__ += ["fault_costs", "find_duplicates", "fit_novelty", "learning_curve", "load_image", "novelty_of"]
+__all__ += ["shift", "sweep"]
+__all__ += ["exercises", "faults", "plots", "robustness", "samples", "validation"]
+
+_OFFERED = {
+    "classifier": ["Classifier"],
+    "classifier.adaptation": ["adapt"],
+    "diagnosis": ["diagnose"],
+    "diagnosis.own_function": ["check"],
+    "explorer": ["Explorer"],
+    "images": ["Photo", "load_image"],
+    "perturbation": ["Perturbation"],
+    "preprocessing": ["Preprocessing"],
+    "preprocessing.faults": ["faults"],
+    "preprocessing.scaling": ["Scaling"],
+    "robustness": ["sweep"],
+    "robustness.costs": ["cost_table", "fault_costs"],
+    "robustness.reference.novelty": ["Novelty", "fit_novelty", "novelty_of"],
+    "robustness.shifts": ["shift"],
+    "validation": ["accuracy_interval", "cross_validate", "learning_curve"],
+    "validation.calibration": ["calibrate"],
+    "validation.duplicates": ["find_duplicates"],
+    "workshop.exercises": ["exercises"],
 }
-
-_MODULES = {"exercises", "faults", "plots", "robustness", "samples", "validation"}
-
-__all__ = [
-    "Classifier",
-    "Explorer",
-    "Novelty",
-    "Perturbation",
-    "Photo",
-    "Preprocessing",
-    "Scaling",
-    "accuracy_interval",
-    "adapt",
-    "calibrate",
-    "check",
-    "cost_table",
-    "cross_validate",
-    "diagnose",
-    "exercises",
-    "fault_costs",
-    "faults",
-    "find_duplicates",
-    "fit_novelty",
-    "learning_curve",
-    "load_image",
-    "novelty_of",
-    "plots",
-    "robustness",
-    "samples",
-    "shift",
-    "sweep",
-    "validation",
-]
+_HOMES = {name: home for home, names in _OFFERED.items() for name in names}
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    home = _HOMES[name]
-    value = import_module(f"{home}.{name}") if name in _MODULES else getattr(import_module(home), name)
-    globals()[name] = value
+    module = import_module(f"kit.{_HOMES.get(name, name)}")
+    # What has no such attribute is offered itself.
+    value = globals()[name] = getattr(module, name, module)
     return value
 
 

@@ -163,9 +163,7 @@ def run_tests(python: Path, arguments: Sequence[str], *, quick: bool = False) ->
         print(f"== {name} on Python {VERSION}", flush=True)
         if subprocess.call([python, "-m", *command], cwd=ROOT):
             failed.append(name)
-    if failed:
-        raise SystemExit(f"Failed: {', '.join(failed)}")
-    raise SystemExit(0)
+    raise SystemExit(f"Failed: {', '.join(failed)}" if failed else 0)
 
 
 def main(arguments: Sequence[str]) -> None:

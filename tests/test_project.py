@@ -50,6 +50,7 @@ TESTS_OF_NO_MODULE = {
     "diagnosis/test_field_cases.py": "reports of other people, each through the whole of a diagnosis",
     "perturbation/test_page_preview.py": "the arithmetic of the page, which is JavaScript",
     "robustness/reference/test_earlier_files.py": "files of earlier versions, which several modules read",
+    "robustness/test_earlier_sweeps.py": "sweeps of earlier versions, through journal, storage and result",
     "robustness/test_sweep_executors.py": "pools of processes and clusters, which take long to start",
     "test_command_line.py": "is kit/__main__.py",
     "test_data.py": "data/ and the scripts that made it",

@@ -21,10 +21,10 @@ from kit.classifier.bundle.loading import restore
 from kit.classifier.labels import checked_class_names
 from kit.classifier.network import Network
 from kit.classifier.reference import Reference
-from kit.classifier.runtime.engine import Engine, Shape, sides
+from kit.classifier.runtime.engine import Engine
 from kit.classifier.runtime.equivalence import Verification
 from kit.classifier.runtime.heads import probabilities, tempered
-from kit.classifier.runtime.shapes import check_preprocessing, check_shape, sized
+from kit.classifier.runtime.shapes import Shape, check_preprocessing, check_shape, sides, sized
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
@@ -71,10 +71,7 @@ class Classifier:
     reference: Reference
 
     def __init__(
-        self,
-        model: Any,
-        preprocessing: Preprocessing | None = None,
-        class_names: Sequence[str] | None = None,
+        self, model: Any, preprocessing: Preprocessing | None = None, class_names: Sequence[str] | None = None
     ) -> None:
         network = Network.of(model, preprocessing)
         self._fill(str(model.name), network, preprocessing, class_names)
@@ -185,8 +182,8 @@ class Classifier:
             )
             known = self.reference.moved(self._network, self.input_shape)
             self.reference = known.with_pictures(as_photos(training), self.tensor)
-            members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
-            archive.write(source, target, contract, members | self.reference.members())
+            members = {archive.COMPILED: compiled.data, **self.reference.members()}
+            archive.write(source, target, contract, members)
 
     def tensor(
         self,
@@ -214,13 +211,7 @@ class Classifier:
         ValueError
             No preprocessing is known.
         """
-        steps = preprocessing if preprocessing is not None else self.preprocessing
-        if steps is None:
-            raise ValueError(
-                f"Expected a preprocessing, since {self.name!r} does not say how its training pictures were"
-                " prepared, received none; give preprocessing=kit.Preprocessing(…) or"
-                " kit.Preprocessing.for_application('…')"
-            )
+        steps = preprocessing if preprocessing is not None else known_preprocessing(self)
         decoded = (photo if isinstance(photo, Photo) else load_image(photo)).decoded(steps.decoding)
         return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
 
@@ -420,17 +411,14 @@ class Classifier:
             )
         path = self.source.path.resolve()
         measured = dict(self.reference.measured)
-        return _reopened, (path, self.preprocessing, self.class_names, self.temperature, measured)
+        given = {"preprocessing": self.preprocessing, "class_names": self.class_names}
+        return _reopened, (path, given, self.temperature, measured)
 
 
 def _reopened(
-    path: Path,
-    preprocessing: Preprocessing | None,
-    class_names: tuple[str, ...],
-    temperature: float,
-    measured: dict[str, bytes],
+    path: Path, given: dict[str, Any], temperature: float, measured: dict[str, bytes]
 ) -> Classifier:
-    opened = Classifier.load(path, preprocessing=preprocessing, class_names=class_names).tempered(temperature)
+    opened = Classifier.load(path, **given).tempered(temperature)
     return opened.with_reference(replace(opened.reference, measured=measured))
 
 
@@ -445,7 +433,8 @@ def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
         raise ValueError(
-            f"Expected a classifier with a known preprocessing, received {classifier.name!r} without one; use"
-            " classifier.using(kit.Preprocessing(…))"
+            f"Expected a classifier with a known preprocessing, since {classifier.name!r} does not say how"
+            " its training pictures were prepared, received none; give preprocessing=kit.Preprocessing(…) or"
+            " use classifier.using(kit.Preprocessing.for_application('…'))"
         )
     return classifier.preprocessing

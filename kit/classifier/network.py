@@ -14,11 +14,11 @@ from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.bundle.loading import restore_first_layers, unchanged
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine, Shape
+from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import probabilities
 from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.shapes import check_preprocessing
+from kit.classifier.runtime.shapes import Shape, check_preprocessing
 from kit.preprocessing import Preprocessing
 
 
@@ -78,7 +78,8 @@ class Network:
         height, width, channels = model.inputs[0].shape[1:]
         check_preprocessing(preprocessing, (height, width, channels))
         compiled = conversion.describe(model, preprocessing)
-        return cls(compiled, compiled.engine(), model=model, compared=preprocessing)
+        lite = None if compiled.data is None else LiteEngine(compiled.data)
+        return cls(compiled, lite, model=model, compared=preprocessing)
 
     @property
     def engine(self) -> Engine:

@@ -16,7 +16,7 @@ from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.bundle.input_statistics import InputStatistics
 from kit.classifier.network import Network
-from kit.classifier.runtime.engine import Shape
+from kit.classifier.runtime.shapes import Shape
 from kit.images import Photo
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kit._arrays import Float32, Int64, Pixels
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
+from kit.classifier.labels import Labels, class_indices
 from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.shapes import tensor_shape
 from kit.images import Photo, Pictures, as_photos
@@ -30,12 +30,7 @@ FILTERS = (16, 24, 40)
 
 
 def network(
-    name: str,
-    shape: tuple[int, int, int],
-    classes: int,
-    *,
-    batch_normalization: bool = True,
-    seed: int = 0,
+    name: str, shape: tuple[int, int, int], classes: int, *, batch_normalization: bool = True, seed: int = 0
 ) -> Any:
     """Make the small convolutional network of the bundled Fashion-MNIST classifiers, not yet trained.
 
@@ -93,7 +88,7 @@ def network(
 
 def train(
     pictures: Pictures,
-    labels: npt.ArrayLike,
+    labels: Labels,
     preprocessing: Preprocessing,
     class_names: Sequence[str],
     *,
@@ -119,7 +114,7 @@ def train(
     pictures
         See `kit.images.sources`; not changed.
     labels
-        Shape (N,): the index of the class of each.
+        Index or name of the class of each.
     preprocessing
         How they are prepared; it becomes part of the classifier.
     class_names
@@ -160,8 +155,8 @@ def train(
     KeyboardInterrupt
         Interrupted within the first epoch, or with ``keep_interrupted=False``.
     """
-    photos = as_photos(pictures)
-    truth = _checked_labels(labels, len(photos), len(class_names))
+    photos = as_photos(pictures, allow_empty=False)
+    truth = _checked_labels(labels, class_names, len(photos))
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
     if model is None:
@@ -275,17 +270,8 @@ def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
     return shape
 
 
-def _checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> Int64:
-    truth = np.asarray(labels)
-    if truth.shape != (count,) or count == 0:
-        raise ValueError(
-            f"Expected a label for each of {count} pictures, at least one, received shape {truth.shape}"
-        )
-    if truth.dtype.kind not in "iu":
-        raise TypeError(f"Expected labels as whole numbers, received {truth.dtype}; give class indices")
-    if truth.min() < 0 or truth.max() >= classes:
-        raise ValueError(
-            f"Expected labels within 0..{classes - 1}, one for each class name, received"
-            f" {truth.min()}..{truth.max()}"
-        )
-    return truth.astype(np.int64)
+def _checked_labels(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
+    found = class_indices(labels, class_names, count)
+    if None in found:
+        raise ValueError("Expected a label for every picture, received None; leave out what is not known")
+    return np.array(found, np.int64)

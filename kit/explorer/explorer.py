@@ -105,7 +105,11 @@ class Explorer(anywidget.AnyWidget):
         (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
         self.classifier = classifier
         self._trained = classifier.preprocessing or _assumed(classifier)
-        self._novelty = _novelty(classifier)
+        self._novelty: Novelty | None = None
+        if classifier.reference.novelty is not None:
+            from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
+
+            self._novelty = novelty_of(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}
         self._references: dict[str, views.View] = {}
         self._pieces: dict[str, list[bytes]] = {}
@@ -212,21 +216,16 @@ class Explorer(anywidget.AnyWidget):
             "ahead": {"keys": views.MAIN, "places": self._ahead, "bytes": AHEAD_BYTES},
         }
 
-    def _reference(self, name: str) -> views.View:
-        if name not in self._references:
-            photo, label = self._photos[name]
-            settings = views.neutral(name)
-            self._references[name] = views.compute(
-                self.classifier, photo, self._trained, settings, label=label, novelty=self._novelty
-            )
-        return self._references[name]
-
     def _compute(self, settings: views.Settings) -> views.View:
-        reference = self._reference(settings["photo"])
+        name = settings["photo"]
+        photo, label = self._photos[name]
+        path = (self.classifier, photo, self._trained)
+        if name not in self._references:
+            self._references[name] = views.compute(*path, views.neutral(name), None, label, self._novelty)
+        reference = self._references[name]
         if settings == reference.settings:
             return reference
-        photo, label = self._photos[settings["photo"]]
-        return views.compute(self.classifier, photo, self._trained, settings, reference, label, self._novelty)
+        return views.compute(*path, settings, reference, label, self._novelty)
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
@@ -293,7 +292,8 @@ class Explorer(anywidget.AnyWidget):
     def _preview(self, view: views.View) -> tuple[Pixels | None, dict[str, Any]]:
         """Pixels of the photograph for the page, None where it has them, and what they are."""
         height, width = view.source.size
-        bent = any(view.settings[name] != neutral for name, neutral in _KERNEL_ONLY.items())
+        folded = PARAMETERS.keys() - views.MAIN
+        bent = any(view.settings[name] != PARAMETERS[name].neutral for name in folded)
         live = height * width <= LIVE_PIXELS and not bent
         pixels = view.source.pixels if live else _reduced(view.photo.pixels)
         about = {"live": live, "height": pixels.shape[0], "width": pixels.shape[1]}
@@ -314,7 +314,8 @@ class Explorer(anywidget.AnyWidget):
                 self._request = ""
 
     def _answer(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
-        kind = content.get("kind")
+        kinds = ("settings", "hello", "noise", "frame", "ahead", "upload", "why")
+        kind = known("kind of a message", content.get("kind"), kinds)
         if kind == "settings":
             self._note_held(content.get("held"))
             before = self.settings
@@ -334,12 +335,8 @@ class Explorer(anywidget.AnyWidget):
             self._send_ahead(content["settings"], content["key"], content["places"])
         elif kind == "upload":
             self._receive(content, buffers)
-        elif kind == "why":
-            self._explain()
         else:
-            kinds = "settings, hello, noise, frame, ahead, upload or why"
-            msg = f"Expected a message of kind {kinds}, received {kind!r}"
-            raise ValueError(msg)
+            self._explain()
 
     def _note_held(self, photo: object) -> None:
         """Send a photograph again that the page did not keep, since a newer answer had overtaken it."""
@@ -360,8 +357,7 @@ class Explorer(anywidget.AnyWidget):
         """Take a frame of the page's camera, uint8 RGB, for the photograph that is shown."""
         sides = integers("frame", (content["height"], content["width"]), ("height", "width"), 1, CAMERA_SIDE)
         if len(pixels) != 3 * sides[0] * sides[1]:
-            msg = f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}"
-            raise ValueError(msg)
+            raise ValueError(f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}")
         frame = np.frombuffer(pixels, np.uint8).reshape(*sides, 3)
         self._photos[CAMERA] = (Photo.from_array(frame, CAMERA), None)
         self._references.pop(CAMERA, None)
@@ -378,23 +374,10 @@ class Explorer(anywidget.AnyWidget):
         pieces.append(bytes(buffers[0]))
         if sum(map(len, pieces)) > UPLOAD_BYTES:
             del self._pieces[name]
-            msg = f"Expected a picture of at most {UPLOAD_BYTES // 1_000_000} MB, received more: {name}"
-            raise ValueError(msg)
+            most = UPLOAD_BYTES // 1_000_000
+            raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
         if content["last"]:
             self.add(b"".join(self._pieces.pop(name)), name=name)
-
-
-_KERNEL_ONLY = {
-    key: value for key, value in views.neutral("").items() if key in PARAMETERS and key not in views.MAIN
-}
-
-
-def _novelty(classifier: Classifier) -> "Novelty | None":
-    if classifier.reference.novelty is None:
-        return None
-    from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
-
-    return novelty_of(classifier)
 
 
 def _assumed(classifier: Classifier) -> Preprocessing:

@@ -7,7 +7,7 @@ formats included; the page only paints.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,11 @@ BARS = 8
 """Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
-_PERTURBATION = tuple(field.name for field in fields(Perturbation))
 
 
 def neutral(photo: str) -> Settings:
     """Return the settings that show `photo` unperturbed and prepared as in training."""
-    perturbation = Perturbation()
-    untouched: Settings = {name: getattr(perturbation, name) for name in _PERTURBATION}
-    return {"photo": photo, **untouched, **dict.fromkeys(faults.STEPS, "")}
+    return {"photo": photo, **asdict(Perturbation()), **dict.fromkeys(faults.STEPS, "")}
 
 
 def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) -> Settings:
@@ -54,13 +51,12 @@ def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) ->
     for step in faults.STEPS:
         names = [fault.name for fault in faults.CATALOGUE.values() if fault.step == step]
         known(f"fault of the step {step!r}", complete[step], ("", *names))
-    perturbation = perturbation_of(complete)
-    return complete | {name: getattr(perturbation, name) for name in _PERTURBATION}
+    return complete | asdict(perturbation_of(complete))
 
 
 def perturbation_of(settings: Settings) -> Perturbation:
     """Perturbation that the settings describe."""
-    return Perturbation(**{name: settings[name] for name in _PERTURBATION})
+    return Perturbation(**{field.name: settings[field.name] for field in fields(Perturbation)})
 
 
 def preprocessing_of(settings: Settings, trained: Preprocessing) -> Preprocessing:
@@ -120,7 +116,7 @@ class View:
         """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
         tensor = self.tensor
         numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
-        return (str(tensor.dtype), str(tensor.shape), *(_number(float(value)) for value in numbers))
+        return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
 
 
 def compute(
@@ -220,40 +216,21 @@ def controls(trained: Preprocessing, faultless: str = "as in training") -> list[
 
     `faultless` is the word for a step in which `trained` is left as it is.
     """
-    sliders = [
-        {
-            "key": name,
-            "kind": "switch" if parameter.kind == "switch" else "range",
-            "group": "main" if name in MAIN else "more",
-            "section": "" if name in MAIN else parameter.group,
-            "label": parameter.label,
-            "unit": parameter.unit,
-            "low": parameter.low,
-            "high": parameter.high,
-            "step": parameter.step,
-            "neutral": parameter.neutral,
-            "hint": parameter.description,
-        }
-        for name, parameter in PARAMETERS.items()
-    ]
-    choices = []
+    found = []
+    for name, parameter in PARAMETERS.items():
+        kind = "switch" if parameter.kind == "switch" else "range"
+        group, section = ("main", "") if name in MAIN else ("more", parameter.group)
+        told = {key: getattr(parameter, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
+        control = {"key": name, "kind": kind, "group": group, "section": section}
+        found.append(control | told | {"hint": parameter.description})
     for step, label in faults.STEPS.items():
         others = faults.alternatives(trained, step)
         if others:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
             hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
-            choices.append(
-                {
-                    "key": step,
-                    "kind": "choice",
-                    "group": "steps",
-                    "section": "",
-                    "label": label,
-                    "options": options,
-                    "hint": hint,
-                }
-            )
-    return [*sliders, *choices]
+            control = {"key": step, "kind": "choice", "group": "steps", "section": "", "label": label}
+            found.append(control | {"options": options, "hint": hint})
+    return found
 
 
 def _length(probability: float) -> float:
@@ -262,7 +239,3 @@ def _length(probability: float) -> float:
 
 def _percent(probability: float) -> str:
     return f"{100 * float(probability):.1f} %"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"

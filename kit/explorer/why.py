@@ -10,10 +10,7 @@ from kit.explorer.view import Settings, View, preprocessing_of
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 
-HEADLINES = {
-    "clean": "Nothing wrong found",
-    "cannot_tell": "The cause cannot be told from this picture",
-}
+HEADLINES = {"clean": "Nothing wrong found", "cannot_tell": "The cause cannot be told from this picture"}
 """What is said where nothing is named."""
 
 
@@ -57,9 +54,8 @@ def answer(diagnosis: Diagnosis, view: View) -> dict[str, Any]:
 
 
 def _row(finding: Finding) -> dict[str, Any]:
-    verdict = "named" if finding.verdict == "named" else "possible"
     return {
-        "title": f"{_words(finding.cause)} ({verdict})",
+        "title": f"{_words(finding.cause)} ({finding.verdict})",
         "summary": finding.summary,
         "evidence": [
             [

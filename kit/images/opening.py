@@ -4,18 +4,10 @@ import re
 from io import BytesIO
 from typing import NamedTuple
 
-# Importing a plugin registers its format in Image.OPEN.
-from PIL import (
-    BmpImagePlugin,  # noqa: F401
-    ExifTags,
-    GifImagePlugin,  # noqa: F401
-    Image,
-    ImageFile,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
+# Importing a plugin registers its format in Image.OPEN; preinit imports those of the other formats.
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+
+Image.preinit()
 
 MAX_PIXELS = 50_000_000
 """Largest picture that is opened, in pixels; read from the header, before anything is decoded."""

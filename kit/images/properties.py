@@ -131,39 +131,29 @@ def _middle(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
 _DEVIATION = "levels, standard deviation"
 _STEP = "share of a step between two pixels"
 
-PROPERTIES: Mapping[str, Quantity] = MappingProxyType(
-    {
-        item.name: item
-        for item in (
-            Quantity("brightness", "levels", lambda sample: sample.mean, 0.05, True),
-            Quantity("contrast", "", _contrast, 0.05, True),
-            Quantity(
-                "highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"
-            ),
-            Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
-            Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
-            Quantity("tint", "green over red and blue", _tint, 0.02, True),
-            Quantity("saturation", "", _thin(measuring.saturation), 0.01),
-            Quantity("sharpness", _STEP, _middle(measuring.sharpness), 0.02),
-            Quantity("noise", _DEVIATION, _middle(measuring.noise_level), 0.25),
-            Quantity("colour_noise", _DEVIATION, _middle(measuring.colour_noise), 0.25),
-            Quantity("blocking", "", _middle(measuring.grid_zeros), 0.01, title="JPEG blocks"),
-            Quantity(
-                "jpeg_quality", "", lambda s: measuring.jpeg_quality(s.photo.file), 2, title="JPEG quality"
-            ),
-            Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
-            Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
-            Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
-            Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(measuring.bright_level)),
-            Quantity("dark_level", "level of the darkest 5 %, 0..255", _thin(measuring.dark_level)),
-            Quantity("range", "range of levels over the sum of its ends", _thin(measuring.relative_contrast)),
-            Quantity(
-                "block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(measuring.block_edges)
-            ),
-            Quantity("colour", "levels between the channels", _thin(measuring.colourfulness)),
-        )
-    }
+_TABLE = (
+    Quantity("brightness", "levels", lambda sample: sample.mean, 0.05, True),
+    Quantity("contrast", "", _contrast, 0.05, True),
+    Quantity("highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
+    Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
+    Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
+    Quantity("tint", "green over red and blue", _tint, 0.02, True),
+    Quantity("saturation", "", _thin(measuring.saturation), 0.01),
+    Quantity("sharpness", _STEP, _middle(measuring.sharpness), 0.02),
+    Quantity("noise", _DEVIATION, _middle(measuring.noise_level), 0.25),
+    Quantity("colour_noise", _DEVIATION, _middle(measuring.colour_noise), 0.25),
+    Quantity("blocking", "", _middle(measuring.grid_zeros), 0.01, title="JPEG blocks"),
+    Quantity("jpeg_quality", "", lambda s: measuring.jpeg_quality(s.photo.file), 2, title="JPEG quality"),
+    Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
+    Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
+    Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
+    Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(measuring.bright_level)),
+    Quantity("dark_level", "level of the darkest 5 %, 0..255", _thin(measuring.dark_level)),
+    Quantity("range", "range of levels over the sum of its ends", _thin(measuring.relative_contrast)),
+    Quantity("block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(measuring.block_edges)),
+    Quantity("colour", "levels between the channels", _thin(measuring.colourfulness)),
 )
+PROPERTIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE})
 """Everything that is measured, by its name."""
 
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(

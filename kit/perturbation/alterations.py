@@ -13,19 +13,18 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from kit._arrays import Float64
+from kit._arrays import Float64, Pixels
 from kit.images import Photo, load_image
-from kit.images.properties import QUANTITIES, measure
+from kit.images.properties import QUANTITIES, Sample, measure
 from kit.perturbation import Perturbation
+from kit.perturbation.pixels import to_pixels
 
-_SIGNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "brightness": ("highlights", "shadows"),
-        "contrast": ("highlights", "shadows"),
-        "noise": ("colour_noise",),
-        "blocking": ("jpeg_quality",),
-    }
-)
+_SIGNS: Mapping[str, tuple[str, ...]] = {
+    "brightness": ("highlights", "shadows"),
+    "contrast": ("highlights", "shadows"),
+    "noise": ("colour_noise",),
+    "blocking": ("jpeg_quality",),
+}
 
 
 @dataclass(frozen=True)
@@ -71,28 +70,27 @@ def _perturbed(field: str) -> Callable[[Photo, float], Photo]:
     return apply
 
 
-def _drawn(photo: Photo, image: Image.Image) -> Photo:
-    return Photo(np.asarray(image), photo.name, photo.decoding, photo.notes)
+def _altered(photo: Photo, pixels: Pixels) -> Photo:
+    return Photo(pixels, photo.name, photo.decoding, photo.notes)
 
 
 def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Callable[[Photo, float], Photo]:
     def apply(photo: Photo, strength: float) -> Photo:
-        return _drawn(photo, function(Image.fromarray(photo.pixels), strength))
+        return _altered(photo, np.asarray(function(Image.fromarray(photo.pixels), strength)))
 
     return apply
 
 
-def _gained(photo: Photo, gains: tuple[float, float, float]) -> Photo:
-    scaled = np.clip(np.rint(photo.pixels * np.array(gains, np.float32)), 0, 255)
-    return Photo(scaled.astype(np.uint8), photo.name, photo.decoding, photo.notes)
+def _gained(photo: Photo, *gains: float) -> Photo:
+    return _altered(photo, to_pixels(photo.pixels.astype(np.float32) * np.array(gains, np.float32)))
 
 
 def _warmed(photo: Photo, gain: float) -> Photo:
-    return _gained(photo, (gain**0.5, 1, gain**-0.5))
+    return _gained(photo, gain**0.5, 1, gain**-0.5)
 
 
 def _greened(photo: Photo, gain: float) -> Photo:
-    return _gained(photo, (1, gain, 1))
+    return _gained(photo, 1, gain, 1)
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
@@ -114,17 +112,11 @@ def _noised(photo: Photo, deviation: float) -> Photo:
 def _grained(photo: Photo, deviation: float) -> Photo:
     # The same in all channels, as in a picture that was made grey.
     noise = np.random.default_rng(_seed(photo)).normal(0, deviation, (*photo.size, 1))
-    pixels = np.clip(np.rint(photo.pixels + noise), 0, 255).astype(np.uint8)
-    return Photo(pixels, photo.name, photo.decoding, photo.notes)
+    return _altered(photo, to_pixels(photo.pixels + noise))
 
 
-def _resized(image: Image.Image, factor: float) -> Image.Image:
-    size = (max(round(image.width * factor), 1), max(round(image.height * factor), 1))
-    return image.resize(size, Image.Resampling.BICUBIC)
-
-
-def _squeezed(image: Image.Image, factor: float) -> Image.Image:
-    size = (max(round(image.width * factor**0.5), 1), max(round(image.height * factor**-0.5), 1))
+def _resized(image: Image.Image, across: float, down: float) -> Image.Image:
+    size = (max(round(image.width * across), 1), max(round(image.height * down), 1))
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
@@ -137,53 +129,39 @@ _coloured = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enha
 _sharpened = _through_pillow(
     lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
 )
-_scaled = _through_pillow(_resized)
+_scaled = _through_pillow(lambda image, factor: _resized(image, factor, factor))
+_squeezed = _through_pillow(lambda image, factor: _resized(image, factor**0.5, factor**-0.5))
+_cropped = _through_pillow(lambda image, part: _cut(image, part, part))
+_narrowed = _through_pillow(lambda image, part: _cut(image, part, 1))
+_widened = _through_pillow(lambda image, part: _cut(image, 1, part))
 _RATIO = "red over blue"
 _GREEN = "green over the rest"
 
-ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
-    {
-        item.name: item
-        for item in (
-            Alteration("darker", "brightness", (0.85, 0.6, 0.3), _perturbed("brightness")),
-            Alteration("brighter", "brightness", (1.15, 1.5, 2.2), _perturbed("brightness")),
-            Alteration("flatter", "contrast", (0.85, 0.6, 0.3), _perturbed("contrast")),
-            Alteration("harder", "contrast", (1.15, 1.5, 2.2), _perturbed("contrast")),
-            Alteration("warmer", "warmth", (1.05, 1.15, 1.4), _warmed, _RATIO),
-            Alteration("cooler", "warmth", (0.95, 0.87, 0.71), _warmed, _RATIO),
-            Alteration("greener", "tint", (1.05, 1.15, 1.4), _greened, _GREEN),
-            Alteration("more magenta", "tint", (0.95, 0.87, 0.71), _greened, _GREEN),
-            Alteration("paler", "saturation", (0.8, 0.4, 0), _coloured),
-            Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _coloured),
-            Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
-            Alteration("sharpened", "sharpness", (50, 120, 300), _sharpened, "% of an unsharp mask", 0),
-            Alteration("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
-            Alteration("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
-            Alteration(
-                "compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"
-            ),
-            Alteration("reduced", "size", (0.8, 0.5, 0.25), _scaled),
-            Alteration("enlarged", "size", (1.25, 2, 4), _scaled),
-            Alteration(
-                "cropped",
-                "size",
-                (0.9, 0.7, 0.5),
-                _through_pillow(lambda image, part: _cut(image, part, part)),
-            ),
-            Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _through_pillow(_squeezed)),
-            Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _through_pillow(_squeezed)),
-            Alteration(
-                "narrower",
-                "aspect",
-                (0.9, 0.75, 0.5),
-                _through_pillow(lambda image, part: _cut(image, part, 1)),
-            ),
-            Alteration(
-                "wider", "aspect", (0.9, 0.75, 0.5), _through_pillow(lambda image, part: _cut(image, 1, part))
-            ),
-        )
-    }
+_TABLE = (
+    Alteration("darker", "brightness", (0.85, 0.6, 0.3), _perturbed("brightness")),
+    Alteration("brighter", "brightness", (1.15, 1.5, 2.2), _perturbed("brightness")),
+    Alteration("flatter", "contrast", (0.85, 0.6, 0.3), _perturbed("contrast")),
+    Alteration("harder", "contrast", (1.15, 1.5, 2.2), _perturbed("contrast")),
+    Alteration("warmer", "warmth", (1.05, 1.15, 1.4), _warmed, _RATIO),
+    Alteration("cooler", "warmth", (0.95, 0.87, 0.71), _warmed, _RATIO),
+    Alteration("greener", "tint", (1.05, 1.15, 1.4), _greened, _GREEN),
+    Alteration("more magenta", "tint", (0.95, 0.87, 0.71), _greened, _GREEN),
+    Alteration("paler", "saturation", (0.8, 0.4, 0), _coloured),
+    Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _coloured),
+    Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
+    Alteration("sharpened", "sharpness", (50, 120, 300), _sharpened, "% of an unsharp mask", 0),
+    Alteration("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
+    Alteration("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
+    Alteration("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"),
+    Alteration("reduced", "size", (0.8, 0.5, 0.25), _scaled),
+    Alteration("enlarged", "size", (1.25, 2, 4), _scaled),
+    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped),
+    Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _squeezed),
+    Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _squeezed),
+    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _narrowed),
+    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _widened),
 )
+ALTERATIONS: Mapping[str, Alteration] = MappingProxyType({item.name: item for item in _TABLE})
 """Every alteration by its name."""
 
 
@@ -212,10 +190,8 @@ def responses(photos: Sequence[Photo]) -> Float64:
 
 def middle(photo: Photo, side: int = 256) -> Photo:
     """Return the middle of a photo, `side` pixels at most in height and width; itself where it is smaller."""
-    # Whole blocks are left out at the top and left, so that the grid of JPEG stays where it is.
-    top, left = (max(length - side, 0) // 2 // 8 * 8 for length in photo.size)
-    part = photo.pixels[top : top + side, left : left + side]
-    return photo if part.shape == photo.pixels.shape else Photo(part, photo.name, photo.decoding, photo.notes)
+    part = Sample(photo, side).middle
+    return photo if part.shape == photo.pixels.shape else _altered(photo, part)
 
 
 def scaled_rows(rows: Any) -> Float64:
@@ -228,7 +204,6 @@ def scaled_rows(rows: Any) -> Float64:
 
 def mean_known(table: Float64) -> Float64:
     """Return the mean of each column over what is known; NaN for a column of which nothing is."""
-    known = ~np.isnan(table)
-    total = np.where(known, table, 0).sum(axis=0)
-    count = known.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    # Not nanmean, which warns of a column of which nothing is known.
+    mean: Float64 = np.ma.masked_invalid(table).mean(axis=0).filled(np.nan)
+    return mean

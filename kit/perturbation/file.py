@@ -15,15 +15,13 @@ from kit.perturbation.pixels import through_pillow
 _JPEG_MAX_SIDE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 
 
-def downscale(pixels: Pixels, factor: float, seed: int = 0) -> Pixels:
+def downscale(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
     """Reduce both sides by `factor` and enlarge to the old size again, both by Pillow's bicubic filter."""
-    del seed
     return _resampled(pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC)
 
 
-def pixelate(pixels: Pixels, block: float, seed: int = 0) -> Pixels:
+def pixelate(pixels: Pixels, block: float, _seed: int = 0) -> Pixels:
     """Average blocks of `block` pixels a side and show each as one; ImageNet-C calls it ``1 / block``."""
-    del seed
     return _resampled(pixels, block, Image.Resampling.BOX, Image.Resampling.NEAREST)
 
 
@@ -34,9 +32,8 @@ def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.
     return np.array(small.resize((width, height), up))
 
 
-def jpeg_quality(pixels: Pixels, quality: int, seed: int = 0) -> Pixels:
+def jpeg_quality(pixels: Pixels, quality: int, _seed: int = 0) -> Pixels:
     """Write a JPEG file of this quality in memory and read it back."""
-    del seed
     if max(pixels.shape) > _JPEG_MAX_SIDE:
         raise ValueError(
             f"Expected at most {_JPEG_MAX_SIDE} pixels a side for JPEG, received {pixels.shape}; "

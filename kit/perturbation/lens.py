@@ -15,27 +15,24 @@ from kit.perturbation.pixels import normal, through_pillow, to_pixels
 _MOST_ZOOMS = 32
 
 
-def defocus_blur(pixels: Pixels, radius: float, seed: int = 0) -> Pixels:
+def defocus_blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
     """Blur with the disc of a lens out of focus, of this radius in pixels, its edge one pixel soft."""
-    del seed
     reach = math.ceil(radius)
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1).astype(np.float32)
     return _blurred(pixels, disc)
 
 
-def blur(pixels: Pixels, radius: float, seed: int = 0) -> Pixels:
+def blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
     """Blur with `PIL.ImageFilter.GaussianBlur`."""
-    del seed
     return through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
 
 
-def motion_blur(pixels: Pixels, length: float, seed: int = 0, angle: float = 0.0) -> Pixels:
+def motion_blur(pixels: Pixels, length: float, _seed: int = 0, angle: float = 0.0) -> Pixels:
     """Blur along a straight line of this length in pixels, `angle` degrees anticlockwise from the horizontal.
 
     The camera moves evenly while the shutter is open; the middle of the way is where the picture stays.
     """
-    del seed
     places = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32) * np.float32(length)
     return _blurred(pixels, line_kernel(places, np.ones_like(places), angle))
 
@@ -99,9 +96,8 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
     return blur(soft[rows, columns], softness)
 
 
-def zoom_blur(pixels: Pixels, percent: float, seed: int = 0) -> Pixels:
+def zoom_blur(pixels: Pixels, percent: float, _seed: int = 0) -> Pixels:
     """Average the picture over zooms from 1 to ``1 + percent / 100`` about its centre, evenly spaced."""
-    del seed
     height, width = pixels.shape[:2]
     # About a pixel apart at the borders, where neighbours part most.
     count = min(_MOST_ZOOMS, math.ceil(percent / 100 * max(height, width) / 2) + 1)

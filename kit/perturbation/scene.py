@@ -17,21 +17,18 @@ _ELASTIC_SHARE = 0.01
 _ELASTIC_REACH = 3  # standard deviations at which the smoothing ends
 
 
-def flip_horizontal(pixels: Pixels, value: bool, seed: int = 0) -> Pixels:
+def flip_horizontal(pixels: Pixels, value: bool, _seed: int = 0) -> Pixels:
     """Swap left and right where `value` is true."""
-    del seed
     return np.ascontiguousarray(pixels[:, ::-1] if value else pixels)
 
 
-def flip_vertical(pixels: Pixels, value: bool, seed: int = 0) -> Pixels:
+def flip_vertical(pixels: Pixels, value: bool, _seed: int = 0) -> Pixels:
     """Swap top and bottom where `value` is true."""
-    del seed
     return np.ascontiguousarray(pixels[::-1] if value else pixels)
 
 
-def rotation(pixels: Pixels, degrees: float, seed: int = 0) -> Pixels:
+def rotation(pixels: Pixels, degrees: float, _seed: int = 0) -> Pixels:
     """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
-    del seed
     return through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
 
 
@@ -66,12 +63,11 @@ def _gain(sigma: float) -> float:
     return float(np.sqrt((weights**2).sum()) / weights.sum())
 
 
-def occlusion(pixels: Pixels, share: float, seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
+def occlusion(pixels: Pixels, share: float, _seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
     """Hide `share` of the picture's area behind a grey rectangle of the picture's own proportions.
 
     `x` and `y` place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
     """
-    del seed
     out = pixels.copy()
     height, width = pixels.shape[:2]
     tall, wide = (round(side * share**0.5) for side in (height, width))

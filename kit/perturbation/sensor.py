@@ -91,11 +91,10 @@ def impulse_noise(pixels: Pixels, share: float, seed: int = 0) -> Pixels:
     return out
 
 
-def white_balance(pixels: Pixels, stops: float, seed: int = 0) -> Pixels:
+def white_balance(pixels: Pixels, stops: float, _seed: int = 0) -> Pixels:
     """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the picture turns warmer.
 
     Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
     """
-    del seed
     gains = np.array([2**stops, 1, 2**-stops], np.float32)
     return to_pixels(pixels.astype(np.float32) * gains)

@@ -60,10 +60,14 @@ class Fault:
         return self.apply(preprocessing) != preprocessing
 
 
-def _fault(told: tuple[str, str, str, Edit], origin: str, *, quiet: bool = False) -> Fault:
-    name, cause, title, edit = told
-    step = next(choice.name for choice in _CHOICES if cause in choice.causes)
-    return Fault(name, cause, step, title, origin, quiet, edit)
+def _faults(*lines: Any) -> list[Fault]:
+    """Return a fault for every two lines: what it is, and how it comes about."""
+    faults = []
+    for (name, cause, title, edit), origin in zip(lines[::2], lines[1::2], strict=True):
+        step = next(choice.name for choice in _CHOICES if cause in choice.causes)
+        quiet = step == "filter" or (step == "fit" and name != "fit_letterbox")
+        faults.append(Fault(name, cause, step, title, origin, quiet, edit))
+    return faults
 
 
 def _set(**changes: Any) -> Edit:
@@ -100,128 +104,65 @@ def _thumbnail(preprocessing: Preprocessing) -> Changes:
     return {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
 
 
-_FAULTS = (
-    _fault(
-        ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
-        "The loader shows the pixels as the sensor stored them; phones then deliver pictures on their side.",
-    ),
-    _fault(
-        ("alpha_dropped", "alpha_matte", "dropped, hidden colour shows", _decode(matte=None)),
-        "convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.",
-    ),
-    _fault(
-        ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
-        "Transparent pixels are put on black while the training pictures had another background.",
-    ),
-    _fault(
-        ("depth_clipped", "bit_depth", "cut at 255", _decode(depth="clip")),
-        "A 16-bit picture is cut at 255 instead of divided by 257, so nearly all of it turns white.",
-    ),
-    _fault(
-        ("small_before", "target_size", "made small first", _thumbnail),
-        "The picture went through a thumbnail a quarter of the network's size and was enlarged again.",
-    ),
-    _fault(
-        ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
-        "Keras's load_img resizes without a filter unless told otherwise.",
-        quiet=True,
-    ),
-    _fault(
-        ("filter_bilinear", "resize_filter", "bilinear, antialiased", _set(filter="bilinear")),
-        "Pillow's and torchvision's filter where training used another.",
-        quiet=True,
-    ),
-    _fault(
-        ("filter_bicubic", "resize_filter", "bicubic, antialiased", _set(filter="bicubic")),
-        "Pillow's default filter where training used another.",
-        quiet=True,
-    ),
-    _fault(
-        ("filter_tf_bilinear", "resize_filter", "bilinear, not antialiased", _set(filter="tf_bilinear")),
-        "tf.image.resize and Keras's dataset loaders do not antialias unless told to.",
-        quiet=True,
-    ),
-    _fault(
-        ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
-        "The picture is resized to a square without regard to its aspect ratio.",
-        quiet=True,
-    ),
-    _fault(
-        ("fit_crop_all", "resize_fit", "largest centred crop", _set(fit="crop", crop_fraction=1.0)),
-        "The centre is cropped without the margin that training cut away.",
-        quiet=True,
-    ),
-    _fault(
-        ("fit_crop_margin", "resize_fit", "centred crop of 87.5 %", _set(fit="crop", crop_fraction=0.875)),
-        "An ImageNet evaluation crop is applied to a network that was trained on whole pictures.",
-        quiet=True,
-    ),
-    _fault(
-        ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
-        "The picture is padded to a square as object detectors do.",
-    ),
-    _fault(
-        ("channels_swapped", "channel_order", "red and blue swapped", _swap_channels),
-        "OpenCV reads BGR and the network wants RGB, or the other way round.",
-    ),
-    _fault(
-        ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
-        "A grey picture, or one made grey, is repeated over the three channels.",
-    ),
-    _fault(
-        (
-            "inverted",
-            "inverted_polarity",
-            "black and white exchanged",
-            lambda preprocessing: {"invert": not preprocessing.invert},
-        ),
-        "Dark on light where the training pictures are light on dark.",
-    ),
-    _fault(
-        ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
-        "The training loader scaled the pixels; the code that predicts does not.",
-    ),
-    _fault(
-        ("double_scaling", "double_scaling", "done twice", _scale_twice),
-        "A loader that scales already, or a Rescaling layer in the network, and the division by hand on top.",
-    ),
-    _fault(
-        ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
-        "The pixels are divided by 255 out of habit.",
-    ),
-    _fault(
-        ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
-        "preprocess_input of another network family.",
-    ),
-    _fault(
-        ("missing_mean_std", "wrong_mean_std", "without mean and standard deviation", _without_mean_std),
-        "The division is there and the normalisation is forgotten.",
-    ),
-    _fault(
-        (
-            "imagenet_mean_std",
-            "wrong_mean_std",
-            "by ImageNet mean and standard deviation",
-            _if_colour(scaling="imagenet"),
-        ),
-        "The usual torchvision normalisation on a network that was trained with another.",
-    ),
-    _fault(
-        ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
-        "preprocess_input of ResNet50 or VGG16 on another network.",
-    ),
-    _fault(
-        ("cast_to_uint8", "dtype_cast", "cast to uint8 after scaling", _set(cast="uint8")),
-        "Scaled values are stored as whole numbers, and nearly all of them become 0.",
-    ),
-    _fault(
-        ("transposed", "channel_layout", "height and width exchanged", _if_square(layout="transposed")),
-        "Column-major data, EMNIST's files, or a wrong axis order in transpose.",
-    ),
-    _fault(
-        ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
-        "np.reshape to channels first scrambles the picture; only moving the axis is right.",
-    ),
+def _invert(preprocessing: Preprocessing) -> Changes:
+    return {"invert": not preprocessing.invert}
+
+
+_IMAGENET = _if_colour(scaling="imagenet")
+
+_FAULTS = _faults(
+    ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
+    "The loader shows the pixels as the sensor stored them; phones then deliver pictures on their side.",
+    ("alpha_dropped", "alpha_matte", "dropped, hidden colour shows", _decode(matte=None)),
+    "convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.",
+    ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
+    "Transparent pixels are put on black while the training pictures had another background.",
+    ("depth_clipped", "bit_depth", "cut at 255", _decode(depth="clip")),
+    "A 16-bit picture is cut at 255 instead of divided by 257, so nearly all of it turns white.",
+    ("small_before", "target_size", "made small first", _thumbnail),
+    "The picture went through a thumbnail a quarter of the network's size and was enlarged again.",
+    ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
+    "Keras's load_img resizes without a filter unless told otherwise.",
+    ("filter_bilinear", "resize_filter", "bilinear, antialiased", _set(filter="bilinear")),
+    "Pillow's and torchvision's filter where training used another.",
+    ("filter_bicubic", "resize_filter", "bicubic, antialiased", _set(filter="bicubic")),
+    "Pillow's default filter where training used another.",
+    ("filter_tf_bilinear", "resize_filter", "bilinear, not antialiased", _set(filter="tf_bilinear")),
+    "tf.image.resize and Keras's dataset loaders do not antialias unless told to.",
+    ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
+    "The picture is resized to a square without regard to its aspect ratio.",
+    ("fit_crop_all", "resize_fit", "largest centred crop", _set(fit="crop", crop_fraction=1.0)),
+    "The centre is cropped without the margin that training cut away.",
+    ("fit_crop_margin", "resize_fit", "centred crop of 87.5 %", _set(fit="crop", crop_fraction=0.875)),
+    "An ImageNet evaluation crop is applied to a network that was trained on whole pictures.",
+    ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
+    "The picture is padded to a square as object detectors do.",
+    ("channels_swapped", "channel_order", "red and blue swapped", _swap_channels),
+    "OpenCV reads BGR and the network wants RGB, or the other way round.",
+    ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
+    "A grey picture, or one made grey, is repeated over the three channels.",
+    ("inverted", "inverted_polarity", "black and white exchanged", _invert),
+    "Dark on light where the training pictures are light on dark.",
+    ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
+    "The training loader scaled the pixels; the code that predicts does not.",
+    ("double_scaling", "double_scaling", "done twice", _scale_twice),
+    "A loader that scales already, or a Rescaling layer in the network, and the division by hand on top.",
+    ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
+    "The pixels are divided by 255 out of habit.",
+    ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
+    "preprocess_input of another network family.",
+    ("missing_mean_std", "wrong_mean_std", "without mean and standard deviation", _without_mean_std),
+    "The division is there and the normalisation is forgotten.",
+    ("imagenet_mean_std", "wrong_mean_std", "by ImageNet mean and standard deviation", _IMAGENET),
+    "The usual torchvision normalisation on a network that was trained with another.",
+    ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
+    "preprocess_input of ResNet50 or VGG16 on another network.",
+    ("cast_to_uint8", "dtype_cast", "cast to uint8 after scaling", _set(cast="uint8")),
+    "Scaled values are stored as whole numbers, and nearly all of them become 0.",
+    ("transposed", "channel_layout", "height and width exchanged", _if_square(layout="transposed")),
+    "Column-major data, EMNIST's files, or a wrong axis order in transpose.",
+    ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
+    "np.reshape to channels first scrambles the picture; only moving the axis is right.",
 )
 
 CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _FAULTS})

@@ -69,12 +69,36 @@ class Pipeline:
         return replace(self, **changes)
 
 
-def _fit_words(p: Pipeline) -> str:
-    return fit_words(p.fit, p.crop_fraction, p.fill)
+def _exif_words(p: Pipeline) -> str:
+    return "applied" if p.decoding.exif else "ignored"
+
+
+def _alpha_words(p: Pipeline) -> str:
+    return "dropped" if p.decoding.matte is None else f"laid over {p.decoding.matte}"
+
+
+def _depth_words(p: Pipeline) -> str:
+    return "divided by 257" if p.decoding.depth == "scale" else "cut at 255"
 
 
 def _decode_words(p: Pipeline) -> str:
     return "; ".join(f"{choice.title or choice.name} {choice.words(p)}" for choice in PIPELINE[0].choices)
+
+
+def _before_words(p: Pipeline) -> str:
+    return "none" if p.thumbnail is None else f"at most {sides(p.thumbnail)} first"
+
+
+def _fit_words(p: Pipeline) -> str:
+    return fit_words(p.fit, p.crop_fraction, p.fill)
+
+
+def _polarity_words(p: Pipeline) -> str:
+    return "inverted" if p.invert else "as it is"
+
+
+def _cast_words(p: Pipeline) -> str:
+    return "none" if p.cast is None else f"to {p.cast} after scaling"
 
 
 def _values(name: str, *values: Any) -> Tried[Pipeline]:
@@ -87,6 +111,10 @@ def _decodings(name: str, *values: Any) -> Tried[Pipeline]:
 
 def _resized(*changes: Changes) -> Tried[Pipeline]:
     return lambda p: () if p.size is None else changes
+
+
+def _orders(p: Pipeline) -> Iterable[Changes]:
+    return () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p)
 
 
 def _scalings(p: Pipeline) -> Iterable[Changes]:
@@ -112,52 +140,36 @@ _FITS = [
     for fit, part in (("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0))
 ]
 
+_MATTES = (255, 255, 255), (0, 0, 0), None
+_SCALING_CAUSES = ("missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std")
+_EXIF = Choice(
+    "exif", "Orientation", _exif_words, ("exif_orientation",), _decodings("exif", True), "EXIF orientation"
+)
+_ALPHA = Choice("alpha", "Transparency", _alpha_words, ("alpha_matte",), _decodings("matte", *_MATTES))
+_DEPTH = Choice(
+    "depth", "16-bit pictures", _depth_words, ("bit_depth",), _decodings("depth", "scale"), "16 bit"
+)
+_BEFORE = Choice("thumbnail", "Size before", _before_words, ("target_size",), _values("thumbnail", None))
+_TO = Choice[Pipeline]("size", "", lambda p: "as it comes" if p.size is None else sides(p.size))
+_FILTER = Choice("filter", "Resize filter", lambda p: p.filter, ("resize_filter",), _resized(*_FILTERS))
+_FIT = Choice("fit", "Resize fit", _fit_words, ("resize_fit",), _resized(*_FITS))
+_CHANNELS = Choice("channels", "Channels", lambda p: p.channels, ("grayscale", "channel_order"), _orders)
+_POLARITY = Choice(
+    "polarity", "Polarity", _polarity_words, ("inverted_polarity",), _values("invert", True, False)
+)
+_SCALING = Choice("scaling", "Scaling", lambda p: scaling_words(p.scaling), _SCALING_CAUSES, _scalings)
+_CAST = Choice("cast", "Data type", _cast_words, ("dtype_cast",), _values("cast", None))
+_LAYOUT = Choice("layout", "Layout", lambda p: p.layout, ("channel_layout",), _layouts)
+
 PIPELINE: tuple[Operation[Pipeline], ...] = (
     Operation(
         "decode",
         lambda photo, decoding: photo.decoded(decoding).pixels,
         {"decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")},
-        (
-            Choice(
-                "exif",
-                "Orientation",
-                lambda p: "applied" if p.decoding.exif else "ignored",
-                ("exif_orientation",),
-                _decodings("exif", True),
-                "EXIF orientation",
-            ),
-            Choice(
-                "alpha",
-                "Transparency",
-                lambda p: "dropped" if p.decoding.matte is None else f"laid over {p.decoding.matte}",
-                ("alpha_matte",),
-                _decodings("matte", (255, 255, 255), (0, 0, 0), None),
-            ),
-            Choice(
-                "depth",
-                "16-bit pictures",
-                lambda p: "divided by 257" if p.decoding.depth == "scale" else "cut at 255",
-                ("bit_depth",),
-                _decodings("depth", "scale"),
-                "16 bit",
-            ),
-        ),
+        (_EXIF, _ALPHA, _DEPTH),
         line=_decode_words,
     ),
-    Operation(
-        "thumbnail",
-        steps.shrink,
-        {"thumbnail": _SIZE},
-        (
-            Choice(
-                "thumbnail",
-                "Size before",
-                lambda p: "none" if p.thumbnail is None else f"at most {sides(p.thumbnail)} first",
-                ("target_size",),
-                _values("thumbnail", None),
-            ),
-        ),
-    ),
+    Operation("thumbnail", steps.shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
     Operation(
         "resize",
         resize,
@@ -168,26 +180,14 @@ PIPELINE: tuple[Operation[Pipeline], ...] = (
             "crop_fraction": fraction,
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
         },
-        (
-            Choice("size", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
-            Choice("filter", "Resize filter", lambda p: p.filter, ("resize_filter",), _resized(*_FILTERS)),
-            Choice("fit", "Resize fit", _fit_words, ("resize_fit",), _resized(*_FITS)),
-        ),
+        (_TO, _FILTER, _FIT),
         line=lambda p: f"to {sides(p.size or (0, 0))}, filter {p.filter}, {_fit_words(p)} ({FITS[p.fit]})",
     ),
     Operation(
         "channels",
         steps.order_channels,
         {"channels": lambda _, value: known("channel order", value, steps.CHANNELS)},
-        (
-            Choice(
-                "channels",
-                "Channels",
-                lambda p: p.channels,
-                ("grayscale", "channel_order"),
-                lambda p: () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p),
-            ),
-        ),
+        (_CHANNELS,),
         steps.restore_channels,
         lambda p: f"{p.channels} ({steps.CHANNELS[p.channels]})",
     ),
@@ -195,53 +195,19 @@ PIPELINE: tuple[Operation[Pipeline], ...] = (
         "invert",
         lambda x, _: steps.invert(x),
         {"invert": partial(instance, kind=bool, words="True or False")},
-        (
-            Choice(
-                "polarity",
-                "Polarity",
-                lambda p: "inverted" if p.invert else "as it is",
-                ("inverted_polarity",),
-                _values("invert", True, False),
-            ),
-        ),
+        (_POLARITY,),
         lambda x, _: steps.invert(x),
         lambda _: f"255 {MINUS} x",
     ),
-    Operation(
-        "scale",
-        scale,
-        {"scaling": lambda _, value: value},  # checked by ScalingField
-        (
-            Choice(
-                "scaling",
-                "Scaling",
-                lambda p: scaling_words(p.scaling),
-                ("missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"),
-                _scalings,
-            ),
-        ),
-        unscale,
-    ),
-    Operation(
-        "cast",
-        lambda x, _: steps.cast_uint8(x),
-        {"cast": optional(partial(known, names=("uint8",)))},
-        (
-            Choice(
-                "cast",
-                "Data type",
-                lambda p: "none" if p.cast is None else f"to {p.cast} after scaling",
-                ("dtype_cast",),
-                _values("cast", None),
-            ),
-        ),
-    ),
+    # The field is checked by ScalingField.
+    Operation("scale", scale, {"scaling": lambda _, value: value}, (_SCALING,), unscale),
+    Operation("cast", steps.cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
     Operation(
         "layout",
         # The leading axis comes with the layout, if there are not many pictures already.
         lambda x, layout: steps.arrange(x if x.ndim == 4 else x[None], layout),
         {"layout": partial(known, names=steps.LAYOUTS)},
-        (Choice("layout", "Layout", lambda p: p.layout, ("channel_layout",), _layouts),),
+        (_LAYOUT,),
         steps.arrange_back,
         lambda p: f"{p.layout} {steps.LAYOUTS[p.layout]}",
     ),

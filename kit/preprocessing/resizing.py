@@ -114,17 +114,11 @@ def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, 
     if fit == "squash_crop":
         return _centre(height, least[0], rows), _centre(width, least[1], columns)
     if fit == "resize_crop":
-        if height * least[1] <= width * least[0]:
-            resized = least[0], max(int(least[0] * width / height), columns)
-        else:
-            resized = max(int(least[1] * height / width), rows), least[1]
+        # One of the two is the shorter side and keeps its `least`.
+        resized = max(least[0], int(least[1] * height / width)), max(least[1], int(least[0] * width / height))
         return _centre(height, resized[0], rows), _centre(width, resized[1], columns)
     if fit == "letterbox":
-        if width * rows > height * columns:
-            inner = max(1, min(rows, round(height / width * columns))), columns
-        else:
-            inner = rows, max(1, min(columns, round(width / height * rows)))
-        return _inside(height, inner[0], rows), _inside(width, inner[1], columns)
+        return _inside(height, rows, width, columns), _inside(width, columns, height, rows)
     return Axis(0, height, rows, 0, rows), Axis(0, width, columns, 0, columns)
 
 
@@ -138,7 +132,8 @@ def _centre(length: int, resized: int, target: int) -> Axis:
     return Axis(0, length, resized, round((resized - target) / 2), target)
 
 
-def _inside(length: int, inner: int, target: int) -> Axis:
+def _inside(length: int, target: int, other_length: int, other_target: int) -> Axis:
+    inner = max(1, min(target, round(length / other_length * other_target)))
     return Axis(0, length, inner, 0, inner, round((target - inner) / 2))
 
 
@@ -148,11 +143,10 @@ def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     left = (max(width, height * size[1] // size[0]) - width) // 2
     padded = height + 2 * above, width + 2 * left
     if padded[0] * padded[1] > MAX_PADDED_PIXELS:
-        msg = (
+        raise ValueError(
             f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {padded[0]} x {padded[1]} "
             "for a picture this long and thin; use fit='letterbox'"
         )
-        raise ValueError(msg)
     result = np.empty((*padded, channels), dtype=np.uint8)
     result[:] = np.asarray(fill[:channels], dtype=np.uint8)
     result[above : above + height, left : left + width] = pixels

@@ -70,7 +70,7 @@ def invert(pixels: Levels) -> Levels:
     return pixels.dtype.type(255) - pixels
 
 
-def cast_uint8(x: Float32) -> Float32:
+def cast_uint8(x: Float32, _to: str = "uint8") -> Float32:
     """Return `x` without decimals and modulo 256, as a cast to uint8 leaves it, again as float32."""
     # Through int64, because a direct cast of negative numbers differs between processors.
     return x.astype(np.int64).astype(np.uint8).astype(np.float32)

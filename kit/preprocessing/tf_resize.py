@@ -37,12 +37,12 @@ class _Taps(NamedTuple):
     weights: Float32
 
 
-def _positions(axis: Axis) -> tuple[Float32, int]:
-    """Where the centres of the kept pixels fall in the source window, in pixels, and the window's length."""
+def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
+    """Where the kept pixels' centres fall in the source window, counted from `first`; its length."""
     length = axis.stop - axis.start
     scale = np.float32(length) / np.float32(axis.resized)
     kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32)
-    return (kept + np.float32(0.5)) * scale - np.float32(0.5), length
+    return (kept + np.float32(0.5)) * scale - np.float32(first), length
 
 
 @lru_cache(maxsize=32)
@@ -84,10 +84,8 @@ def _sample_nearest(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
 
 
 def _nearest_indices(axis: Axis) -> Indices:
-    length = axis.stop - axis.start
-    scale = np.float32(length) / np.float32(axis.resized)
-    kept = np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float32) + np.float32(0.5)
-    indices: Indices = np.minimum(np.floor(kept * scale), length - 1).astype(np.intp)
+    centres, length = _positions(axis, 0)
+    indices: Indices = np.minimum(np.floor(centres), length - 1).astype(np.intp)
     return indices
 
 

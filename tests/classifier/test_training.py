@@ -142,9 +142,10 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"labels": [0, 1]}, ValueError, "Expected a label for each of 3 pictures"),
-        ({"labels": [0, 1, 10]}, ValueError, r"Expected labels within 0\.\.9"),
-        ({"labels": [0.0, 1.0, 2.0]}, TypeError, "Expected labels as whole numbers"),
+        ({"labels": [0, 1]}, ValueError, "Expected 3 labels, one for each picture, received 2"),
+        ({"labels": [0, 1, 10]}, ValueError, "Expected a label from 0 to 9, received 10"),
+        ({"labels": [0.0, 1.0, 2.0]}, TypeError, "Expected a label as a class index"),
+        ({"labels": [0, 1, None]}, ValueError, "Expected a label for every picture, received None"),
         ({"epochs": 0}, ValueError, "Expected at least 1 epoch"),
         (
             {"preprocessing": Preprocessing(size=None, scaling="0..1")},

@@ -15,7 +15,8 @@ import numpy as np
 
 from kit._arrays import Float32, Float64
 from kit.classifier.activations.tensor_features import tensor_features
-from kit.classifier.runtime.engine import LiteEngine, Shape
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.shapes import Shape
 
 _OPTIONAL = ("means", "variances", "profile", "features")
 

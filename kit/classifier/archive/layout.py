@@ -104,9 +104,14 @@ def check_contract(contract: Mapping[str, Any], file: str) -> None:
             isinstance(members, dict) and all(_is_entry(entry) for entry in members.values()),
         ),
     }
+    check_fields(contract, checks, file)
+
+
+def check_fields(contract: Mapping[str, Any], checks: Mapping[str, tuple[str, bool]], file: str) -> None:
+    """Refuse a contract by its first key that is not as expected, in words and whether it is met."""
     for key, (expected, met) in checks.items():
         if not met:
-            received = json.dumps(contract.get(key))
+            received = repr(contract.get(key))
             shown = received if len(received) <= 60 else received[:57] + "…"
             raise ValueError(
                 f"Expected {key!r} as {expected} in {CONTRACT} of {file!r}, received {shown};"
@@ -115,12 +120,8 @@ def check_contract(contract: Mapping[str, Any], file: str) -> None:
 
 
 def _is_entry(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and type(entry.get("size")) is int
-        and entry["size"] >= 0
-        and _is_digest(entry.get("sha256"))
-    )
+    size, digest = map(entry.get, ("size", "sha256")) if isinstance(entry, dict) else (None, None)
+    return type(size) is int and size >= 0 and _is_digest(digest)
 
 
 def _is_temperature(value: object) -> bool:

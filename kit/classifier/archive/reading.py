@@ -61,9 +61,8 @@ class Archive:
         return data if hashlib.sha256(data).hexdigest() == entry["sha256"] else None
 
     def __repr__(self) -> str:
-        return (
-            f"Archive({self.path.name!r}, digest={self.digest[:12]!r}, contract={self.contract is not None})"
-        )
+        name, digest, stated = self.path.name, self.digest[:12], self.contract is not None
+        return f"Archive({name!r}, {digest=!r}, contract={stated})"
 
 
 def _local_file(path: str | PathLike[str]) -> Path:

@@ -15,13 +15,13 @@ from typing import Any
 from kit.classifier.archive.layout import CONTRACT, FORMAT, PREFIX, blocks, digest_of, split
 from kit.classifier.archive.reading import opened
 
+Members = Mapping[str, bytes | None]
+
 # Fixed, so that the same network makes the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def write(
-    source: Path, target: str | PathLike[str], contract: Mapping[str, Any], members: Mapping[str, bytes]
-) -> str:
+def write(source: Path, target: str | PathLike[str], contract: Mapping[str, Any], members: Members) -> None:
     """Copy the network in ``source`` to ``target`` with a contract and members beside it.
 
     The file is replaced in one step: whoever reads ``target`` sees the old or the new one, and an
@@ -36,12 +36,7 @@ def write(
     contract
         Values for ``kit/contract.json``; ``format``, ``weights_sha256`` and ``members`` are filled in here.
     members
-        Name (``kit/…``) to content.
-
-    Returns
-    -------
-    str
-        The digest of the weights.
+        Name (``kit/…``) to content; None for one that is left out.
     """
     with opened(source) as old, replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
         digest = digest_of(old)
@@ -49,12 +44,9 @@ def write(
             if not info.filename.startswith(PREFIX) and not info.is_dir():
                 _copy(old, info, new)
         _write_members(new, digest, contract, members)
-    return digest
 
 
-def write_members(
-    target: Path, digest: str, contract: Mapping[str, Any], members: Mapping[str, bytes]
-) -> None:
+def write_members(target: Path, digest: str, contract: Mapping[str, Any], members: Members) -> None:
     """Write a contract and members alone, for a cache: the network stays in its own file."""
     with replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
         _write_members(new, digest, contract, members)
@@ -84,17 +76,15 @@ def _copy(old: zipfile.ZipFile, info: zipfile.ZipInfo, new: zipfile.ZipFile) -> 
             target.write(block)
 
 
-def _write_members(
-    new: zipfile.ZipFile, digest: str, contract: Mapping[str, Any], members: Mapping[str, bytes]
-) -> None:
+def _write_members(new: zipfile.ZipFile, digest: str, contract: Mapping[str, Any], members: Members) -> None:
+    there = {name: data for name, data in members.items() if data is not None}
     entries = {
-        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in members.items()
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in there.items()
     }
     complete = {"format": FORMAT, "weights_sha256": digest, **contract, "members": entries}
     text = json.dumps(complete, indent=1, ensure_ascii=False)
     new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED, 9)
-    for name, data in members.items():
+    for name, data in there.items():
         for index, plane in enumerate(split(data)):
             # Deflating what is random costs time at every load and saves nothing.
             packs = len(zlib.compress(plane, 1)) < 0.9 * len(plane)

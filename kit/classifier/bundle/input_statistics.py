@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import Float64
+from kit._reporting import plain
 from kit.images import Photo
 from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, middle, responses
@@ -68,12 +69,7 @@ class InputStatistics:
 
     def to_bytes(self) -> bytes:
         """Return this value as JSON in UTF-8; about 70 bytes for each picture."""
-        content = {
-            **_layout(),
-            "count": self.count,
-            "rows": _plain(self.rows),
-            "response": _plain(self.response),
-        }
+        content = plain(_layout() | {"count": self.count, "rows": self.rows, "response": self.response})
         return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
     @classmethod
@@ -130,10 +126,3 @@ def _layout() -> dict[str, Any]:
 def _check(key: str, same: bool) -> None:
     if not same:
         raise ValueError(f"other {key}")
-
-
-def _plain(table: Float64) -> Any:
-    """Return nested lists for JSON, which knows no NaN."""
-    values = table.astype(object)
-    values[np.isnan(table)] = None
-    return values.tolist()

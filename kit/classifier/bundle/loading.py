@@ -15,7 +15,8 @@ from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.archive.layout import FORMAT
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import LiteEngine, Shape
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.shapes import Shape
 
 CACHED = 50
 """Networks that are kept in the cache folder; the oldest make room."""
@@ -49,10 +50,8 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
     notes: tuple[str, ...] = ()
     if opened.contract is not None:
         if opened.tied:
-            try:
-                stored = Compiled.from_contract(opened.contract, opened.member(archive.COMPILED))
-            except ValueError as error:
-                raise ValueError(f"{error} of {opened.path.name!r}; save the classifier anew") from error
+            data = opened.member(archive.COMPILED)
+            stored = Compiled.from_contract(opened.contract, data, opened.path.name)
             running = _running(stored)
             if running is not None:
                 return stored, *running, ()
@@ -149,11 +148,10 @@ def cached(digest: str) -> Compiled | None:
 def cache(digest: str, compiled: Compiled) -> None:
     """Keep what is known of a network, if the folder can be written to."""
     contract = {"name": "", "class_names": [], "preprocessing": None, **compiled.to_contract()}
-    members = {} if compiled.data is None else {archive.COMPILED: compiled.data}
     with suppress(OSError):
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        archive.write_members(_place(digest), digest, contract, members)
+        archive.write_members(_place(digest), digest, contract, {archive.COMPILED: compiled.data})
         oldest_first = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
         for entry in oldest_first[:-CACHED]:
             entry.unlink()
@@ -175,12 +173,10 @@ def _cached_first_layers(digest: str) -> bytes | None:
 def _cache_first_layers(digest: str, data: bytes) -> None:
     """Add to what is kept for these weights, if anything is and the folder can be written to."""
     entry = _entry(digest)
-    if entry is None or entry.contract is None:
-        return
-    compiled = entry.member(archive.COMPILED)
-    members = {} if compiled is None else {archive.COMPILED: compiled}
-    with suppress(OSError):
-        archive.write_members(_place(digest), digest, entry.contract, {**members, archive.FIRST_LAYERS: data})
+    if entry is not None and entry.contract is not None:
+        members = {archive.COMPILED: entry.member(archive.COMPILED), archive.FIRST_LAYERS: data}
+        with suppress(OSError):
+            archive.write_members(_place(digest), digest, entry.contract, members)
 
 
 def _readable(data: bytes | None) -> FirstLayers | None:

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import LiteEngine, Shape
+from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import head_of, measured_head
 from kit.classifier.runtime.keras_engine import KerasEngine
 from kit.classifier.runtime.keras_models import check_model, first_line, import_keras, load_keras
 from kit.classifier.runtime.quiet import captured_errors, only_warnings
+from kit.classifier.runtime.shapes import Shape
 from kit.preprocessing import Preprocessing
 
 
@@ -134,11 +135,8 @@ def convert(path: str | PathLike[str]) -> Compiled:
             [sys.executable, "-m", "kit.classifier.runtime.conversion", os.fspath(file), folder],
             capture_output=True,
             check=False,
-            env={
-                **os.environ,
-                "KERAS_BACKEND": "tensorflow",
-                "PYTHONPATH": os.pathsep.join(filter(None, search)),
-            },
+            env=os.environ
+            | {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(filter(None, search))},
         )
         answer = Path(folder) / "answer.json"
         if not answer.exists():

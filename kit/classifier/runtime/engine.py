@@ -15,8 +15,7 @@ import numpy as np
 from kit._arrays import Float32
 from kit.classifier.runtime.interpreter import cores, is_open, quickest, ready
 from kit.classifier.runtime.quiet import captured_errors
-
-Shape = tuple[int | None, int | None, int | None]
+from kit.classifier.runtime.shapes import Shape, check_shape, sides
 
 # A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
 # between the layers stay small, and a live prediction waits for one part at most.
@@ -104,7 +103,7 @@ class LiteEngine:
         with self._lock:
             interpreter = self._interpreter
             if shape != self._shape:
-                check_tensors(shape, self.input_shape)
+                check_shape(shape, self.input_shape)
                 self._shape = ()  # in case what follows fails
                 # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1
                 # ms.
@@ -152,16 +151,3 @@ class Lanes:
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
     return max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
-
-
-def check_tensors(shape: tuple[int, ...], expected: Shape) -> None:
-    """Refuse a batch of another shape than (N, H, W, C)."""
-    if len(shape) != 4 or any(
-        side not in (None, received) for side, received in zip(expected, shape[1:], strict=True)
-    ):
-        raise ValueError(f"Expected tensors (N, {sides(expected, ', ')}), received {shape}")
-
-
-def sides(shape: Shape, between: str = "x") -> str:
-    """Write the shape of one tensor, with a question mark for a side that is open."""
-    return between.join("?" if side is None else str(side) for side in shape)

@@ -7,8 +7,9 @@ import numpy as np
 
 from kit._arrays import Float32, Pixels
 from kit._reporting import Result
-from kit.classifier.runtime.engine import Engine, Shape
+from kit.classifier.runtime.engine import Engine
 from kit.classifier.runtime.heads import probabilities
+from kit.classifier.runtime.shapes import Shape
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 

@@ -74,7 +74,8 @@ def probabilities(outputs: Float32, head: str) -> Float32:
     if head == "softmax":
         return outputs
     if head in {"sigmoid", "binary_logit"} and outputs.shape[1] == 1:
-        second = outputs if head == "sigmoid" else _sigmoid(outputs)
+        # The sigmoid in the form that cannot overflow.
+        second = outputs if head == "sigmoid" else np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
         return np.concatenate([1 - second, second], axis=1)
     if head == "sigmoid":
         total = np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
@@ -115,8 +116,3 @@ def _flat(value: object) -> list[str]:
 
 def _name(layer: Mapping[str, Any]) -> object:
     return layer.get("name") or layer.get("config", {}).get("name")
-
-
-def _sigmoid(values: Float32) -> Float32:
-    # In the form that cannot overflow.
-    return np.asarray((1 + np.tanh(values / 2)) / 2, np.float32)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier.runtime.engine import Shape, check_tensors, part_size, sides
+from kit.classifier.runtime.engine import part_size
+from kit.classifier.runtime.shapes import Shape, check_shape, sides
 
 
 class KerasEngine:
@@ -36,7 +37,7 @@ class KerasEngine:
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network; see `LiteEngine.predict`."""
-        check_tensors(tensors.shape, self.input_shape)
+        check_shape(tensors.shape, self.input_shape)
         part = part_size(tensors.shape)
         rows = []
         for start in range(0, len(tensors), part):

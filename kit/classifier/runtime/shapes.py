@@ -1,7 +1,14 @@
 """Whether tensors fit a network, and if not, which setting helps."""
 
-from kit.classifier.runtime.engine import Shape
 from kit.preprocessing import Preprocessing
+
+Shape = tuple[int | None, int | None, int | None]
+"""(H, W, C) of one tensor; None for a side that is open."""
+
+
+def sides(shape: Shape) -> str:
+    """Write the shape of one tensor, with a question mark for a side that is open."""
+    return "x".join("?" if side is None else str(side) for side in shape)
 
 
 def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:

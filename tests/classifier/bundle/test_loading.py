@@ -132,7 +132,7 @@ def test_networks_with_custom_layers_are_not_cached(tmp_path, converted, folder,
 
 def test_a_contract_that_is_not_understood_ends_in_one_line(tmp_path, converted):
     path = saved(tmp_path, networks.small_compiled(), head="softmaxx")
-    with pytest.raises(ValueError, match=r"in the contract, received 'softmaxx' of 'saved.keras'"):
+    with pytest.raises(ValueError, match=r"in kit/contract.json of 'saved.keras', received 'softmaxx'"):
         restore(archive.read(path))
 
 

@@ -17,15 +17,15 @@ def test_the_contract_gives_back_what_was_put_in():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"head": "softmaxx"}, "Expected head as one of softmax, .*received 'softmaxx'"),
-        ({"head": ["softmax"]}, "Expected head as one of"),
-        ({"input_shape": [28, 28]}, "Expected input_shape as three sizes"),
-        ({"input_shape": [28, 28, -1]}, "Expected input_shape as three sizes"),
-        ({"input_shape": [28, 28, True]}, "Expected input_shape as three sizes"),
-        ({"output_count": 0}, "Expected output_count as a whole number above 0 in the contract, received 0"),
-        ({"output_count": "3"}, "Expected output_count"),
-        ({"max_difference": "small"}, "Expected max_difference as a number"),
-        ({"reason": 1}, "Expected reason as a text"),
+        ({"head": "softmaxx"}, "Expected 'head' as one of softmax, .*received 'softmaxx'"),
+        ({"head": ["softmax"]}, "Expected 'head' as one of"),
+        ({"input_shape": [28, 28]}, "Expected 'input_shape' as three sizes"),
+        ({"input_shape": [28, 28, -1]}, "Expected 'input_shape' as three sizes"),
+        ({"input_shape": [28, 28, True]}, "Expected 'input_shape' as three sizes"),
+        ({"output_count": 0}, "Expected 'output_count' as a whole number above 0 in .*, received 0"),
+        ({"output_count": "3"}, "Expected 'output_count'"),
+        ({"max_difference": "small"}, "Expected 'max_difference' as a number"),
+        ({"reason": 1}, "Expected 'reason' as a text"),
     ],
 )
 def test_values_of_another_kind_are_refused(change, message):
