@@ -1,6 +1,7 @@
 """How far rows of numbers lie from normal distributions that were learned from other rows."""
 
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Self
 
 import numpy as np
@@ -29,13 +30,13 @@ class Gaussian:
     centre
         float64 (D,), subtracted before: what is small beside a large mean would be lost.
     columns
-        Values of a row that take part; D of them.
+        Values of a row that take part, D of them; an ellipsis for all.
     """
 
     whitening: Float64
     means: Float64
     centre: Float64 | float = 0.0
-    columns: Bools | slice = slice(None)
+    columns: Bools | EllipsisType = ...
 
     @classmethod
     def of_rows(cls, rows: Float64) -> Self:
