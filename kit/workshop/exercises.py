@@ -10,14 +10,8 @@ from kit.perturbation import Perturbation
 from kit.workshop.delivery import Delivery
 from kit.workshop.mystery import Mystery
 
-__all__ = [
-    "Delivery",
-    "Mystery",
-    "check_brightness",
-    "check_installation",
-    "check_noise",
-    "check_temperature",
-]
+__all__ = ["Delivery", "Mystery"]
+__all__ += ["check_brightness", "check_installation", "check_noise", "check_temperature"]
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: float | None, step: float = 0.1) -> str:

@@ -18,13 +18,7 @@ from kit.classifier.runtime.equivalence import OPEN_SIDE
 from kit.images import Photo, Pictures, as_photos
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.gaussian import Gaussian
-from kit.robustness.reference.novelty_scores import (
-    FEWEST,
-    METHODS,
-    Instruments,
-    combined,
-    statistics,
-)
+from kit.robustness.reference.novelty_scores import FEWEST, METHODS, Instruments, combined, statistics
 
 FALSE_POSITIVES = 0.05
 """Share of ordinary pictures that is taken for novel, unless another is asked for."""

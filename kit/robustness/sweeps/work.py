@@ -144,9 +144,7 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
 
 
 def _batches(
-    classifier: Classifier,
-    cells: Iterable[tuple[int, Cell]],
-    errors: list[tuple[int, str]],
+    classifier: Classifier, cells: Iterable[tuple[int, Cell]], errors: list[tuple[int, str]]
 ) -> Iterator[tuple[list[int], list[int], Float32]]:
     """Prepare pictures in batches as large as an engine takes at a time, each of one shape."""
     places: list[int] = []

@@ -20,16 +20,8 @@ from kit.validation.calibration.metrics import Metrics, measure
 from kit.validation.calibration.result import Calibration, Reliability
 from kit.validation.calibration.temperature import HIGHEST, LOWEST, VectorScaling, fit_temperature, fit_vector
 
-__all__ = [
-    "Bin",
-    "Calibration",
-    "Estimate",
-    "Metrics",
-    "Reliability",
-    "VectorScaling",
-    "calibrate",
-    "measure",
-]
+__all__ = ["Bin", "Calibration", "Estimate", "Metrics", "Reliability", "VectorScaling"]
+__all__ += ["calibrate", "measure"]
 
 FEWEST = 20
 """Pictures without which nothing is said."""

@@ -138,12 +138,7 @@ def _look_up(
         row, column = np.nonzero(np.isfinite(distances))
         first, second = asking[row], asked[places[row, column]]
         other = first != second
-        yield (
-            first[other],
-            second[other],
-            np.full(other.sum(), number),
-            distances[row, column][other],
-        )
+        yield (first[other], second[other], np.full(other.sum(), number), distances[row, column][other])
 
 
 def _ranks(members: Int64, distances: Array) -> Int64:
