@@ -143,5 +143,4 @@ def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Exp
 def _covariance(table: Float64) -> Float64:
     """Covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), mean_known(table), table)
-    covariance: Float64 = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
-    return covariance
+    return np.asarray(np.atleast_2d(np.cov(filled, rowvar=False)) / len(table))

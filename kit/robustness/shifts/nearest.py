@@ -44,8 +44,7 @@ class Nearest:
 
 def distances(misses: Float64, inverse: Float64) -> Float64:
     """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
-    squared: Float64 = ((misses @ inverse) * misses).sum(axis=-1)
-    return squared
+    return np.asarray(((misses @ inverse) * misses).sum(axis=-1))
 
 
 def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> Nearest | None:

@@ -116,8 +116,7 @@ class _Description:
         columns = self._cosines @ cubic(part[3] + part[2] * centres[None] - 0.5, side)[0][0]
         points = (rows @ pictures @ columns.T).reshape(len(pictures), -1)[:, 1:]
         points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-6)
-        projected: Float32 = ((points - self._centre) @ self._components).astype(np.float32)
-        return projected
+        return np.asarray((points - self._centre) @ self._components, np.float32)
 
 
 def _look_up(

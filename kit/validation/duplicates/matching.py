@@ -95,8 +95,7 @@ def compare(first: Float32, second: Float32) -> tuple[Float32, Float32]:
 
 def _explained(alignment: Alignment) -> Float32:
     rest = ((alignment.targets - alignment.aligned) ** 2).sum((1, 2))
-    share: Float32 = 1 - rest / np.maximum(alignment.targets.var((1, 2)) * alignment.targets[0].size, 1e-3)
-    return share
+    return np.asarray(1 - rest / np.maximum(alignment.targets.var((1, 2)) * alignment.targets[0].size, 1e-3))
 
 
 def _changes(alignment: Alignment, flipped: Bools) -> list[str]:
@@ -115,8 +114,7 @@ def _blur(sigma: float) -> Float32:
     """Matrix (SIDE, SIDE) of a Gaussian over rows or columns, whose rows add up to 1."""
     places = np.arange(SIDE)
     weights = np.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
-    blurred: Float32 = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return blurred
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 _FINE_BLUR, _BLUR, _WIDE_BLUR = _blur(0.7), _blur(1.0), _blur(3.0)
