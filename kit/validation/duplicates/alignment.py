@@ -77,11 +77,8 @@ def align(
         error = np.einsum("pij,pij->p", residual, residual)
         better = error < least
         least[better] = error[better]
-        best.boxes[better], best.gains[better], best.aligned[better] = (
-            boxes[better],
-            gains[better],
-            clipped[better],
-        )
+        for kept, found in zip(best[:3], (boxes, gains, clipped), strict=True):
+            kept[better] = found[better]
         if step == steps:
             break
         counted = ((lit <= 255) | (residual < 0)).astype(np.float32)

@@ -1,5 +1,6 @@
 """Decides which pairs of pictures show the same, once they lie over each other."""
 
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -56,15 +57,10 @@ def matches(pictures: Float32, pairs: Candidates) -> list[tuple[int, int, Match]
     fine = align(first[kept], pictures[pairs.second[kept]], coarse.boxes[kept], 4)
     similarities, differences = compare(fine.aligned, fine.targets)
     fitting = (similarities >= LEAST_SIMILARITY) & (differences <= LARGEST_DIFFERENCE)
-    changes = _changes(fine, pairs.flipped[kept])
-    return [
-        (
-            int(pairs.first[kept][place]),
-            int(pairs.second[kept][place]),
-            Match(float(similarities[place]), float(differences[place]), changes[place]),
-        )
-        for place in np.flatnonzero(fitting)
-    ]
+    changes = compress(_changes(fine, pairs.flipped[kept]), fitting)
+    found = map(Match, similarities[fitting].tolist(), differences[fitting].tolist(), changes)
+    places = np.flatnonzero(kept)[fitting]
+    return list(zip(pairs.first[places].tolist(), pairs.second[places].tolist(), found, strict=True))
 
 
 def compare(first: Float32, second: Float32) -> tuple[Float32, Float32]:
