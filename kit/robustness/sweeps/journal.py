@@ -80,7 +80,7 @@ class Journal:
                 return tuple(records), end
 
     def write(self, **columns: Any) -> None:
-        """Add records; columns that are left out are empty."""
+        """Add records; columns that are left out are empty, and others are passed over."""
         import pyarrow as pa  # noqa: PLC0415
 
         count = len(columns["row"])

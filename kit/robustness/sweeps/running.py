@@ -150,7 +150,9 @@ def _answered(job: Job, journal: Journal | None) -> Answers:
             found.probability[where] = answers.probability
             errors |= {where.start + at: text for at, text in answers.errors}
             if journal is not None:
-                _write(journal, where, answers)
+                row = range(where.start, where.stop)
+                error = [errors.get(at) for at in row]
+                journal.write(row=row, axis=[-1] * len(row), error=error, **answers._asdict())
             steps.advance(where.stop - where.start)
     return found._replace(errors=tuple(sorted(errors.items())))
 
@@ -162,16 +164,4 @@ def _task(job: Job, block: Block) -> RowsTask:
         job.plan.pictures[chosen],
         tuple(job.plan.labels[chosen].tolist()),
         job.plan.perturbations[block.perturbations.start : block.perturbations.stop],
-    )
-
-
-def _write(journal: Journal, where: slice, answers: Answers) -> None:
-    count, errors = len(answers.top), dict(answers.errors)
-    journal.write(
-        row=np.arange(where.start, where.stop),
-        axis=np.full(count, -1),
-        top=answers.top,
-        confidence=answers.confidence,
-        probability=answers.probability,
-        error=[errors.get(at) for at in range(count)],
     )
