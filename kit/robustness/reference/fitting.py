@@ -91,11 +91,10 @@ def profile_novelty(classifier: Classifier) -> Novelty | None:
 
     None without a profile, or with one too short for a threshold at the usual rate.
     """
-    first_layers = classifier.first_layers
-    profile = None if first_layers is None else first_layers.profile
-    if first_layers is None or profile is None or len(profile) < _fewest(FALSE_POSITIVES):
+    layers = classifier.first_layers
+    if layers is None or layers.profile is None or len(layers.profile) < _fewest(FALSE_POSITIVES):
         return None
-    held = distances(profile, first_layers).mean(axis=-1)
+    held = distances(layers.profile, layers).mean(axis=-1)
     return Novelty(classifier, {"batchnorm": np.sort(held.astype(np.float32))})
 
 

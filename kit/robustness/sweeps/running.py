@@ -158,10 +158,6 @@ def _answered(job: Job, journal: Journal | None) -> Answers:
 
 
 def _task(job: Job, block: Block) -> RowsTask:
-    chosen = slice(block.pictures.start, block.pictures.stop)
-    return RowsTask(
-        job.shared,
-        job.plan.pictures[chosen],
-        tuple(job.plan.labels[chosen].tolist()),
-        job.plan.perturbations[block.perturbations.start : block.perturbations.stop],
-    )
+    pictures, perturbations = (slice(part.start, part.stop) for part in block)
+    labels = tuple(job.plan.labels[pictures].tolist())
+    return RowsTask(job.shared, job.plan.pictures[pictures], labels, job.plan.perturbations[perturbations])

@@ -127,8 +127,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"Expected a sweep in format {FORMAT}, received {description.get('format')!r} in {path.name!r};"
             " update the kit"
         )
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    return columns, description
+    return {name: table[name].to_numpy() for name in table.column_names}, description
 
 
 def texts(column: Any) -> dict[int, str]:
