@@ -43,8 +43,7 @@ class Candidates(NamedTuple):
 
     def part(self, start: int, stop: int) -> "Candidates":
         """Return the pairs from `start` to before `stop`."""
-        chosen = slice(start, stop)
-        return Candidates(self.first[chosen], self.second[chosen], self.boxes[chosen], self.flipped[chosen])
+        return Candidates._make(each[start:stop] for each in self)
 
 
 def variants(side: int) -> list[tuple[tuple[float, float, float, float], bool]]:
