@@ -103,12 +103,10 @@ def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     if numbers and sweep.flips:
         flips = [flip.value for flip in sweep.flips]
         axes.plot(flips, np.full(len(flips), -3), "|", color=RED, label="an answer flips")
-    if numbers:
-        axes.set_xlabel(_axis_label(str(name)))
-    else:
+    if not numbers:
         shown = values or [repr(each) for each in sweep.perturbations]
         axes.set_xticks(places, [wrapped(str(each)) for each in shown], rotation=30)
-        axes.set_xlabel("perturbation" if name is None else _axis_label(name))
+    axes.set_xlabel("perturbation" if name is None else _axis_label(name))
     axes.set(ylim=(-6, 104), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
