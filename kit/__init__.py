@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kit.preprocessing import Preprocessing, faults
     from kit.preprocessing.scaling import Scaling
     from kit.robustness.costs import cost_table, fault_costs
-    from kit.robustness.reference.novelty import Novelty, fit_novelty, novelty_of
+    from kit.robustness.reference.fitting import fit_novelty, novelty_of
+    from kit.robustness.reference.novelty import Novelty
     from kit.robustness.shifts import shift
     from kit.robustness.sweeps.running import sweep
     from kit.validation import accuracy_interval, cross_validate, learning_curve
@@ -45,7 +46,8 @@ _OFFERED = {
     "preprocessing.scaling": ["Scaling"],
     "robustness": ["sweep"],
     "robustness.costs": ["cost_table", "fault_costs"],
-    "robustness.reference.novelty": ["Novelty", "fit_novelty", "novelty_of"],
+    "robustness.reference.fitting": ["fit_novelty", "novelty_of"],
+    "robustness.reference.novelty": ["Novelty"],
     "robustness.shifts": ["shift"],
     "validation": ["accuracy_interval", "cross_validate", "learning_curve"],
     "validation.calibration": ["calibrate"],

@@ -60,7 +60,7 @@ def number(what: str, value: Any) -> float:
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:
     """Return a whole number within the bounds as an int, else raise a TypeError or a ValueError."""
-    bounds = f"{low}..{high}" if high is not None else "not below 0"
+    bounds = f"{low}..{high}" if high is not None else f"not below {low}"
     expected = f"Expected {name} as a whole number {bounds}, received {value!r}"
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(expected)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from dataclasses import fields, is_dataclass
 from html import escape
 from math import isfinite
-from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -84,9 +83,7 @@ class Steps(Generic[Part]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: object, error: object, trace: object) -> bool:
         if self._bar is not None:
             self._bar.close()
         kept = self._keep and self.done > 0 and isinstance(error, KeyboardInterrupt)

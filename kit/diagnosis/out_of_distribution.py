@@ -7,7 +7,8 @@ from kit._arrays import Float64
 from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding
 from kit.images import Pictures, as_photos
-from kit.robustness.reference.novelty import FALSE_POSITIVES, novelty_of, profile_novelty
+from kit.robustness.reference.fitting import novelty_of, profile_novelty
+from kit.robustness.reference.novelty import FALSE_POSITIVES
 
 CAUSE = "out_of_distribution"
 SURE = 0.01

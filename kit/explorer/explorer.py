@@ -107,7 +107,7 @@ class Explorer(anywidget.AnyWidget):
         self._trained = classifier.preprocessing or _assumed(classifier)
         self._novelty: Novelty | None = None
         if classifier.reference.novelty is not None:
-            from kit.robustness.reference.novelty import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
+            from kit.robustness.reference.fitting import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
 
             self._novelty = novelty_of(classifier)
         self._photos: dict[str, tuple[Photo, int | None]] = {}

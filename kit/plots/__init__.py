@@ -10,16 +10,6 @@ from kit.plots.robustness import shift_figure, sweep_figure
 from kit.plots.trust import confidence_figure, novelty_figure
 from kit.plots.validation import folds_figure, learning_curve_figure
 
-__all__ = [
-    "accuracy_figure",
-    "confidence_figure",
-    "cost_figure",
-    "folds_figure",
-    "learning_curve_figure",
-    "novelty_figure",
-    "picture_figure",
-    "reliability_figure",
-    "reliability_slider",
-    "shift_figure",
-    "sweep_figure",
-]
+__all__ = ["accuracy_figure", "cost_figure", "picture_figure", "reliability_figure", "reliability_slider"]
+__all__ += ["confidence_figure", "novelty_figure", "shift_figure", "sweep_figure"]
+__all__ += ["folds_figure", "learning_curve_figure"]

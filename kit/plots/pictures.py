@@ -51,25 +51,22 @@ def cost_figure(costs: Sequence["Cost"]) -> Any:
     IPython.display.Image
         A PNG with alternative text.
     """
-    figure = blank(8, 0.27 * len(costs) + 1)
-    axes = figure.subplots()
+    axes = blank(8, 0.27 * len(costs) + 1).subplots()
     places = np.arange(len(costs))[::-1]
-    axes.barh(places + 0.2, [100 * cost.right for cost in costs], 0.4, label="answered rightly", color=BLUE)
-    axes.barh(
-        places - 0.2, [100 * cost.confidence for cost in costs], 0.4, label="mean confidence", color=ORANGE
-    )
-    axes.axvline(100 * costs[0].right, color=BLUE, linewidth=1, linestyle=":")
+    right, confidence = 100 * np.array([(cost.right, cost.confidence) for cost in costs]).T
+    axes.barh(places + 0.2, right, 0.4, label="answered rightly", color=BLUE)
+    axes.barh(places - 0.2, confidence, 0.4, label="mean confidence", color=ORANGE)
+    axes.axvline(right[0], color=BLUE, linewidth=1, linestyle=":")
     axes.set_yticks(places, [cost.title for cost in costs])
-    axes.set_xlim(0, 100)
+    axes.set(xlim=(0, 100), ylim=(-0.6, len(costs) - 0.4))
     axes.set_xlabel("pictures answered rightly, and mean confidence in the answer given (%)")
-    axes.set_ylim(-0.6, len(costs) - 0.4)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
-    alt = (
+    return image(
+        axes.figure,
         f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the "
-        f"pictures are answered rightly; worst are {worst}."
+        f"pictures are answered rightly; worst are {worst}.",
     )
-    return image(figure, alt)
 
 
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
@@ -89,17 +86,16 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
     bars = list(next(iter(shares.values())))
     colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
     places, width = np.arange(len(shares)), 0.8 / len(bars)
-    figure = blank(9, 3.6, layout="constrained")
-    axes = figure.subplots()
+    axes = blank(9, 3.6, layout="constrained").subplots()
     for number, bar in enumerate(bars):
         heights = [100 * group[bar] for group in shares.values()]
         offset = (number - (len(bars) - 1) / 2) * width
         axes.bar(places + offset, heights, 0.9 * width, label=bar, color=colors[number % len(colors)])
     axes.set_xticks(places, [wrapped(group) for group in shares])
     axes.set(ylim=(0, 100), ylabel="answered rightly (%)")
-    figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
+    axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
     alt = " ".join(
         f"{group}: " + ", ".join(f"{bar} {share:.0%}" for bar, share in group_shares.items()) + "."
         for group, group_shares in shares.items()
     )
-    return image(figure, f"Bars of the share of pictures answered rightly. {alt}")
+    return image(axes.figure, f"Bars of the share of pictures answered rightly. {alt}")

@@ -34,29 +34,15 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
     for column, (title, bins) in enumerate(panels):
         axes, below = grid[:, column]
         confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
-        margins = [[one.accuracy - one.interval[0] for one in bins]]
-        margins.append([one.interval[1] - one.accuracy for one in bins])
+        margins = np.abs(np.array([one.interval for one in bins]).T - accuracy)
+        low, high, count = np.array([(one.low, one.high, one.count) for one in bins]).T
         axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
         axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
         axes.errorbar(
-            confidence,
-            accuracy,
-            np.maximum(margins, 0),
-            fmt="o",
-            capsize=3,
-            color=BLUE,
-            label="share, 95 % interval",
+            confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label="share, 95 % interval"
         )
         axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
-        below.bar(
-            [one.low for one in bins],
-            [one.count for one in bins],
-            [one.high - one.low for one in bins],
-            align="edge",
-            color=BLUE,
-            edgecolor="white",
-            linewidth=0.5,
-        )
+        below.bar(low, count, high - low, align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
         below.set_xlabel("confidence")
     grid[0, 0].legend(loc="upper left", frameon=False)
     grid[0, 0].set_ylabel("share of right answers")
@@ -86,7 +72,7 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
     ValueError
         No figure.
     """
-    from ipywidgets import HTML, Layout, SelectionSlider, VBox  # noqa: PLC0415 (only notebooks show it)
+    from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink  # noqa: PLC0415 (only notebooks show it)
 
     if not figures:
         raise ValueError("Expected at least one figure, received none")
@@ -97,12 +83,8 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
         style={"description_width": "initial"},
         layout=Layout(width="36em"),
     )
-    picture = HTML(shown[chooser.value])
-
-    def show(change: Mapping[str, Any]) -> None:
-        picture.value = shown[change["new"]]
-
-    chooser.observe(show, "value")
+    picture = HTML()
+    dlink((chooser, "value"), (picture, "value"), shown.get)
     return VBox([chooser, picture])
 
 

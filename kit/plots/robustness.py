@@ -41,9 +41,8 @@ def sweep_figure(sweep: "Sweep") -> Any:
             f"Expected a sweep with at most two axes, received {len(sweep.axes)}; draw a part of it from"
             " sweep.accuracy()"
         )
-    figures = {"mean confidence": sweep.confidence()}
-    if (sweep.labels >= 0).any():
-        figures = {"accuracy": sweep.accuracy(), **figures}
+    figures = {"accuracy": sweep.accuracy()} if (sweep.labels >= 0).any() else {}
+    figures["mean confidence"] = sweep.confidence()
     many = f"{len(sweep.photos)} picture{'s' if len(sweep.photos) != 1 else ''}"
     ends = "; ".join(
         f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"
@@ -74,28 +73,23 @@ def shift_figure(shift: "Shift") -> Any:
         A PNG with alternative text.
     """
     shown = [one for one in shift.findings if one.verdict != "cannot_tell"]
-    figure = blank(7, 0.3 * max(len(shown), 1) + 1)
-    axes = figure.subplots()
-    colours = {"shifted": RED, "follows": ORANGE, "unchanged": GREY}
-    for verdict, colour in colours.items():
-        rows = [(place, one.difference) for place, one in enumerate(shown) if one.verdict == verdict]
-        if rows:
-            deltas = np.array([one.delta for _, one in rows])
-            bounds = np.array([(one.low, one.high) for _, one in rows]).T
-            widths = np.abs(bounds - deltas)
-            axes.errorbar(
-                deltas, [place for place, _ in rows], xerr=widths, fmt="o", color=colour, label=verdict
-            )
+    axes = blank(7, 0.3 * max(len(shown), 1) + 1).subplots()
+    numbers = [(one.difference.delta, one.difference.low, one.difference.high) for one in shown]
+    for verdict, colour in (("shifted", RED), ("follows", ORANGE), ("unchanged", GREY)):
+        places = [place for place, one in enumerate(shown) if one.verdict == verdict]
+        if places:
+            delta, *bounds = np.array(numbers)[places].T
+            widths = np.abs(np.array(bounds) - delta)
+            axes.errorbar(delta, places, xerr=widths, fmt="o", color=colour, label=verdict)
     axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
     axes.set_yticks(range(len(shown)), [QUANTITIES[one.quantity].label for one in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlim(-1.05, 1.05)
+    axes.set(xlim=(-1.05, 1.05), ylim=(len(shown) - 0.5, -0.5))
     axes.set_xlabel("Cliff's delta: pairs in which the photo has more, minus those in which it has less")
     if shown:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     named = [f"{QUANTITIES[one.quantity].label} {one.difference.delta:+.2f}" for one in shift.shifted]
-    alt = f"Effect sizes of {len(shown)} quantities. Shifted: {'; '.join(named) or 'none'}."
-    return image(figure, alt)
+    told = "; ".join(named) or "none"
+    return image(axes.figure, f"Effect sizes of {len(shown)} quantities. Shifted: {told}.")
 
 
 def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
@@ -109,14 +103,11 @@ def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     if numbers and sweep.flips:
         flips = [flip.value for flip in sweep.flips]
         axes.plot(flips, np.full(len(flips), -3), "|", color=RED, label="an answer flips")
-    if numbers:
-        axes.set_xlabel(_axis_label(str(name)))
-    else:
+    if not numbers:
         shown = values or [repr(each) for each in sweep.perturbations]
         axes.set_xticks(places, [wrapped(str(each)) for each in shown], rotation=30)
-        axes.set_xlabel("perturbation" if name is None else _axis_label(name))
-    axes.set_ylim(-6, 104)
-    axes.set_ylabel("%")
+    axes.set_xlabel("perturbation" if name is None else _axis_label(name))
+    axes.set(ylim=(-6, 104), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 
@@ -124,20 +115,12 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
     down, across = sweep.axes
     panels = figure.subplots(1, len(figures), squeeze=False)[0]
     for axes, (title, values) in zip(panels, figures.items(), strict=True):
-        shown = axes.imshow(
-            100 * values,
-            origin="lower",
-            aspect="auto",
-            vmin=0,
-            vmax=100,
-            cmap="viridis",
-            interpolation="nearest",
-        )
+        shown = axes.imshow(100 * values, "viridis", origin="lower", aspect="auto", interpolation="nearest")
+        shown.set_clim(0, 100)
         for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
             places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
             ticks(list(places), [_tick(sweep.axes[name][place]) for place in places])
-        axes.set_xlabel(_axis_label(across))
-        axes.set_ylabel(_axis_label(down))
+        axes.set(xlabel=_axis_label(across), ylabel=_axis_label(down))
         axes.set_title(title, fontsize=10)
         figure.colorbar(shown, ax=axes, label="%")
 

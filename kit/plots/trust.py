@@ -56,21 +56,14 @@ def novelty_figure(ordinary: Floats, foreign: Mapping[str, Floats], threshold: f
         A PNG with alternative text.
     """
     sets = {"ordinary": ordinary, **foreign}
-    figure = blank(8, 0.4 * len(sets) + 1.2)
-    axes = figure.subplots()
+    axes = blank(8, 0.4 * len(sets) + 1.2).subplots()
     places = np.arange(len(sets))[::-1]
-    axes.boxplot(
-        list(sets.values()),
-        positions=places,
-        orientation="horizontal",
-        widths=0.6,
-        whis=(5, 95),
-        showfliers=False,
-        medianprops={"color": BLUE},
-    )
+    boxes = {"widths": 0.6, "whis": (5, 95), "showfliers": False, "medianprops": {"color": BLUE}}
+    axes.boxplot(list(sets.values()), positions=places, orientation="horizontal", **boxes)
     axes.axvline(threshold, color=RED, linestyle="--", label="threshold")
     axes.set_yticks(places, list(sets))
     axes.set_xlabel("score, higher for what is stranger (box: middle half; whiskers: 5 % to 95 %)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     shares = ", ".join(f"{name} {np.mean(values > threshold):.0%}" for name, values in sets.items())
-    return image(figure, f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}.")
+    alt = f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}."
+    return image(axes.figure, alt)

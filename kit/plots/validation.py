@@ -26,32 +26,23 @@ def learning_curve_figure(curve: "LearningCurve") -> Any:
     sizes = [point.size for point in curve.points]
     held_back = [point.validation for point in curve.points]
     accuracy = 100 * np.array([each.accuracy for each in held_back])
-    bounds = 100 * np.array([(each.low, each.high) for each in held_back]).T
-    figure = blank(6, 3.8, layout="constrained")
-    axes = figure.subplots()
+    margins = np.abs(100 * np.array([(each.low, each.high) for each in held_back]).T - accuracy)
+    axes = blank(6, 3.8, layout="constrained").subplots()
     training = [100 * point.training for point in curve.points]
     axes.plot(sizes, training, "o:", color=ORANGE, label="training")
-    axes.errorbar(
-        sizes,
-        accuracy,
-        np.abs(bounds - accuracy),
-        fmt="o-",
-        capsize=3,
-        color=BLUE,
-        label="validation, 95 % interval",
-    )
+    label = "validation, 95 % interval"
+    axes.errorbar(sizes, accuracy, margins, fmt="o-", capsize=3, color=BLUE, label=label)
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("training pictures (logarithmic)")
-    axes.set_ylabel("answered rightly (%)")
-    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    axes.set(xlabel="training pictures (logarithmic)", ylabel="answered rightly (%)")
+    axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
     points = "; ".join(
         f"{point.size:,} pictures: {point.validation.accuracy:.1%} ({point.validation.low:.1%} to"
         f" {point.validation.high:.1%}), training {point.training:.1%}"
         for point in curve.points
     )
-    return image(figure, f"Learning curve, validation accuracy with 95% confidence. {points}.")
+    return image(axes.figure, f"Learning curve, validation accuracy with 95% confidence. {points}.")
 
 
 def folds_figure(validation: "CrossValidation") -> Any:
@@ -67,24 +58,20 @@ def folds_figure(validation: "CrossValidation") -> Any:
     IPython.display.Image
         A PNG with alternative text.
     """
-    figure = blank(6, 3.8, layout="constrained")
-    axes = figure.subplots()
+    axes = blank(6, 3.8, layout="constrained").subplots()
     alt = f"mean {validation.accuracy:.1%}"
     if len(validation.folds) > 1:
         low, high = validation.interval()
-        axes.axhspan(
-            100 * low, 100 * high, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval, corrected"
-        )
+        ends, label = (100 * low, 100 * high), "95 % interval, corrected"
+        axes.axhspan(*ends, color=BLUE, alpha=0.15, linewidth=0, label=label)
         alt += f", 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
     axes.axhline(100 * validation.accuracy, color=BLUE, linestyle="--", label="mean")
     numbers = range(1, len(validation.folds) + 1)
     accuracies = [100 * accuracy for accuracy in validation.accuracies]
     axes.plot(numbers, accuracies, "o", color=ORANGE, label="a fold")
-    axes.set_xlim(0.5, validation.planned + 0.5)
-    axes.set_xticks(range(1, validation.planned + 1))
-    axes.set_xlabel("fold held back")
-    axes.set_ylabel("answered rightly (%)")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    axes.set(xlim=(0.5, validation.planned + 0.5), xticks=range(1, validation.planned + 1))
+    axes.set(xlabel="fold held back", ylabel="answered rightly (%)")
+    axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
     each = ", ".join(f"{accuracy:.1%}" for accuracy in validation.accuracies)
     done = "" if validation.complete else f" of {validation.planned}"
-    return image(figure, f"Accuracy on {len(validation.folds)}{done} folds: {each}; {alt}.")
+    return image(axes.figure, f"Accuracy on {len(validation.folds)}{done} folds: {each}; {alt}.")

@@ -10,14 +10,5 @@ from kit.robustness.sweeps.bisection import Flip, flip
 from kit.robustness.sweeps.result import Sweep
 from kit.robustness.sweeps.running import IN_FLIGHT, sweep
 
-__all__ = [
-    "IN_FLIGHT",
-    "Augmentation",
-    "Flip",
-    "Sweep",
-    "denoised",
-    "flip",
-    "relevelled",
-    "sweep",
-    "usual_levels",
-]
+__all__ = ["IN_FLIGHT", "Augmentation", "Flip", "Sweep", "flip", "sweep"]
+__all__ += ["denoised", "relevelled", "usual_levels"]

@@ -100,8 +100,10 @@ def fault_costs(
     answers = classifier.probabilities(photos)
 
     def cost(name: str, title: str, preprocessing: Preprocessing) -> Cost:
-        found = classifier.probabilities(photos, preprocessing=preprocessing)
-        return _cost(name, title, Trial(answers, found, truth))
+        trial = Trial(answers, classifier.probabilities(photos, preprocessing=preprocessing), truth)
+        confidence, right = trial.after.max(axis=1), hits(trial.after, truth)
+        shares = right, trial.changed, trial.after[known(truth)], confidence, ~right & (confidence > 0.5)
+        return Cost(name, title, *(float(each.mean()) for each in shares))
 
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}
@@ -112,19 +114,6 @@ def fault_costs(
     costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in steps]
     ordered = sorted(costs, key=lambda item: (item.right, item.probability))
     return Costs((cost("", "as in training", trained), *ordered))
-
-
-def _cost(name: str, title: str, trial: Trial) -> Cost:
-    confidence, right = trial.after.max(axis=1), hits(trial.after, trial.labels)
-    return Cost(
-        name,
-        title,
-        right=float(right.mean()),
-        changed=float(trial.changed.mean()),
-        probability=float(trial.after[known(trial.labels)].mean()),
-        confidence=float(confidence.mean()),
-        wrong_and_sure=float((~right & (confidence > 0.5)).mean()),
-    )
 
 
 def cost_table(costs: Sequence[Cost]) -> Table:

@@ -9,25 +9,8 @@ from kit.validation.cross_validation import CrossValidation, Fold, cross_validat
 from kit.validation.curves import LearningCurve, Point, learning_curve
 from kit.validation.splits import folds, joined, subset
 
-__all__ = [
-    "AccuracyInterval",
-    "ClassBalance",
-    "Comparison",
-    "CrossValidation",
-    "Fold",
-    "LearningCurve",
-    "Point",
-    "accuracy_interval",
-    "balanced_accuracy",
-    "class_balance",
-    "compare_accuracies",
-    "cross_validate",
-    "folds",
-    "joined",
-    "learning_curve",
-    "measure",
-    "pictures_for_width",
-    "pictures_to_compare",
-    "subset",
-    "train",
-]
+__all__ = ["AccuracyInterval", "Comparison", "accuracy_interval", "compare_accuracies"]
+__all__ += ["pictures_for_width", "pictures_to_compare"]
+__all__ += ["ClassBalance", "balanced_accuracy", "class_balance", "measure"]
+__all__ += ["CrossValidation", "Fold", "LearningCurve", "Point", "cross_validate", "learning_curve", "train"]
+__all__ += ["folds", "joined", "subset"]

@@ -123,7 +123,6 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike, *, paired: b
     only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
     apart = only_first + only_second
     p_value = float(binomtest(only_first, apart).pvalue) if apart else 1.0
-    needed = None
-    if only_first != only_second:
-        needed = pictures_to_compare(*accuracies, disagreement=apart / len(one))
+    share = apart / len(one)
+    needed = None if only_first == only_second else pictures_to_compare(*accuracies, disagreement=share)
     return Comparison(*accuracies, only_first, only_second, p_value, needed)

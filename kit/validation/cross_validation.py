@@ -116,18 +116,12 @@ class CrossValidation(Result):
 
     def table(self) -> Table:
         """Set the folds in a table, one row for each, and the mean."""
-        rows = [
-            (
-                str(number),
-                f"{fold.training:,}",
-                f"{fold.validation:,}",
-                f"{fold.accuracy:.1%}",
-                f"{fold.balanced_accuracy:.1%}",
-            )
-            for number, fold in enumerate(self.folds, start=1)
-        ]
-        mean = ("mean", "", "", f"{self.accuracy:.1%}", f"{self.balanced_accuracy:.1%}")
-        return Table(("fold", "training", "validation", "accuracy", "balanced"), [*rows, mean], ">" * 5)
+        rows = []
+        for number, fold in enumerate(self.folds, start=1):
+            shares = f"{fold.accuracy:.1%}", f"{fold.balanced_accuracy:.1%}"
+            rows.append((str(number), f"{fold.training:,}", f"{fold.validation:,}", *shares))
+        rows.append(("mean", "", "", f"{self.accuracy:.1%}", f"{self.balanced_accuracy:.1%}"))
+        return Table(("fold", "training", "validation", "accuracy", "balanced"), rows, ">" * 5)
 
     def __repr__(self) -> str:
         done = f"{len(self.folds)} folds" if self.complete else f"{len(self.folds)} of {self.planned} folds"

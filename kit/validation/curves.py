@@ -73,16 +73,11 @@ class LearningCurve(Result):
 
     def table(self) -> Table:
         """Set the points in a table, one row for each."""
-        rows = [
-            (
-                f"{point.size:,}",
-                f"{point.training:.1%}",
-                f"{each.accuracy:.1%}",
-                f"{each.low:.1%} to {each.high:.1%}",
-            )
-            for point in self.points
-            for each in [point.validation]
-        ]
+        rows = []
+        for one in self.points:
+            held = one.validation
+            within = f"{held.low:.1%} to {held.high:.1%}"
+            rows.append((f"{one.size:,}", f"{one.training:.1%}", f"{held.accuracy:.1%}", within))
         return Table(("pictures", "training", "validation", "95% confidence"), rows, ">>><")
 
     def __repr__(self) -> str:

@@ -35,10 +35,7 @@ def folds(
     ValueError
         Labels or groups that do not fit, or a class with fewer pictures than folds.
     """
-    from sklearn.model_selection import (  # noqa: PLC0415 (slow to import)
-        StratifiedGroupKFold,
-        StratifiedKFold,
-    )
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415 (slow)
 
     truth = _one_each(labels, "label", None)
     sources = None if groups is None else _one_each(groups, "group", len(truth))
@@ -48,13 +45,10 @@ def folds(
             f"Expected 2 to {rarest} folds, the pictures in the rarest class, received {count}; "
             "take fewer folds or more pictures"
         )
-    if sources is None:
-        yield from StratifiedKFold(count, shuffle=True, random_state=seed).split(truth, truth)
-        return
-    if (numbers := len(np.unique(sources))) < count:
+    if sources is not None and (numbers := len(np.unique(sources))) < count:
         raise ValueError(f"Expected at least {count} groups for {count} folds, received {numbers}")
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    yield from splitter.split(truth, truth, sources)
+    splitter = StratifiedKFold if sources is None else StratifiedGroupKFold
+    yield from splitter(count, shuffle=True, random_state=seed).split(truth, truth, sources)
 
 
 def subset(labels: npt.ArrayLike, size: int, *, seed: int = 0) -> Int64:

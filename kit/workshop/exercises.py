@@ -10,14 +10,8 @@ from kit.perturbation import Perturbation
 from kit.workshop.delivery import Delivery
 from kit.workshop.mystery import Mystery
 
-__all__ = [
-    "Delivery",
-    "Mystery",
-    "check_brightness",
-    "check_installation",
-    "check_noise",
-    "check_temperature",
-]
+__all__ = ["Delivery", "Mystery"]
+__all__ += ["check_brightness", "check_installation", "check_noise", "check_temperature"]
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: float | None, step: float = 0.1) -> str:
@@ -73,11 +67,9 @@ def check_noise(classifier: Classifier, photo: Photo, answer: float | None) -> s
         return "Open: set answer to a noise in whole levels, such as 12."
     if answer not in range(100):
         return f"Not yet: noise is a whole number of levels from 0 to 99, and {answer} is not."
-    tops = [
-        int(classifier.probabilities(photo, Perturbation(noise=noise))[0].argmax())
-        for noise in (0, answer, answer + 1)
-    ]
-    untouched, survived, lost = (classifier.class_names[top] for top in tops)
+    noises = (0, answer, answer + 1)
+    rows = (classifier.probabilities(photo, Perturbation(noise=noise))[0] for noise in noises)
+    untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
         return f"Not yet: at {answer} levels the answer is {survived}; try less."
     if lost == untouched:

@@ -109,5 +109,4 @@ class Gaussian:
         """Return the squared Mahalanobis distance to the nearest mean: float64 (N, values) to (N,)."""
         away = rows[:, self.columns] - self.centre
         white = away * self.whitening if self.whitening.ndim == 1 else away @ self.whitening
-        nearest: Float64 = np.min([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=0)
-        return nearest
+        return np.asarray(np.min([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=0))

@@ -2,8 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -12,24 +12,14 @@ import numpy.typing as npt
 
 from kit._arrays import Bools, Float32, Float64
 from kit._checking import known, number
-from kit._reporting import Progress, Steps
-from kit.classifier import Classifier, check_first
+from kit.classifier import Classifier
 from kit.classifier.runtime.equivalence import OPEN_SIDE
-from kit.images import Photo, Pictures, as_photos
-from kit.robustness.reference.activation_distance import distances
+from kit.images import Pictures, as_photos
 from kit.robustness.reference.gaussian import Gaussian
-from kit.robustness.reference.novelty_scores import (
-    FEWEST,
-    METHODS,
-    Instruments,
-    combined,
-    statistics,
-)
+from kit.robustness.reference.novelty_scores import METHODS, Instruments, combined
 
 FALSE_POSITIVES = 0.05
 """Share of ordinary pictures that is taken for novel, unless another is asked for."""
-
-_PART = 32
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +42,7 @@ class Novelty:
     classifier: Classifier
     held_back: Mapping[str, Float32]
     features: Gaussian | None = None
-    false_positive_rate: float = field(default=FALSE_POSITIVES)
+    false_positive_rate: float = FALSE_POSITIVES
 
     @property
     def method(self) -> str:
@@ -106,8 +96,7 @@ class Novelty:
         ValueError
             No preprocessing is known, or it gives tensors that do not fit the network.
         """
-        chosen = as_photos(photos)
-        parts = [self.measure(_tensors(self.classifier, part)) for part in _portions(chosen)]
+        parts = [self.measure(part) for part in self._instruments.tensors(as_photos(photos))]
         return {
             name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in self.held_back
         }
@@ -132,8 +121,7 @@ class Novelty:
 
     def is_novel_tensor(self, tensor: Float32) -> bool:
         """Tell for one prepared tensor, float32 (1, H, W, C), what `is_novel` tells for a photo."""
-        name = self.method
-        return bool(self.measure(tensor)[name][0] > self._limits[name])
+        return bool(self.measure(tensor)[self.method][0] > self._limits[self.method])
 
     def chances(self, scores: npt.ArrayLike, method: str | None = None) -> Float64:
         """Return how probable it is that an ordinary picture scores so high or higher.
@@ -189,10 +177,10 @@ class Novelty:
             features = Gaussian.unpacked(arrays["whitening"], arrays["means"]) if "means" in arrays else None
             if not held_back or ("features" in held_back) != (features is not None):
                 raise KeyError("scores")  # noqa: TRY301 (one line tells of everything that is wrong)
-            restored = cls(classifier, held_back, features, _rate(float(arrays["false_positive_rate"])))
-            restored.measure(
-                np.zeros((1, *(side or OPEN_SIDE for side in classifier.input_shape)), np.float32)
-            )
+            rate = checked_rate(float(arrays["false_positive_rate"]))
+            restored = cls(classifier, held_back, features, rate)
+            shape = (side or OPEN_SIDE for side in classifier.input_shape)
+            restored.measure(np.zeros((1, *shape), np.float32))
         except (OSError, ValueError, KeyError, TypeError, EOFError, IndexError, zipfile.BadZipFile) as error:
             raise ValueError(
                 "Expected a novelty as kit.fit_novelty makes it for this network, received other bytes"
@@ -225,118 +213,8 @@ class Novelty:
         return self.method if method is None else known("score", method, tuple(self.held_back))
 
 
-def fit_novelty(
-    classifier: Classifier,
-    training: Pictures,
-    held_back: Pictures,
-    *,
-    false_positive_rate: float = FALSE_POSITIVES,
-    progress: Progress = True,
-) -> Novelty:
-    """Learn what is ordinary for a classifier.
-
-    Parameters
-    ----------
-    classifier
-        With a known preprocessing. Not changed.
-    training
-        Pictures that the network was trained on, the more the better: all classes, ten times as many as
-        there are channel statistics (160 in the bundled network for clothes). With fewer, each statistic is
-        weighed by itself; with fewer than 20, ``"features"`` and ``"combined"`` are left out.
-    held_back
-        Ordinary pictures that it was not trained on, at least 1 / `false_positive_rate` - 1 of them. They set
-        the thresholds, so measure success on others.
-    false_positive_rate
-        Share of ordinary pictures that may be taken for novel, above 0 and below 1.
-    progress
-        True for bars where it takes over two seconds; or a function that is told each step in a line.
-
-    Returns
-    -------
-    Novelty
-        ``"energy"`` is missing for a network that does not end in a softmax, ``"batchnorm"`` without
-        statistics of training in the first layers; a network that runs in Keras has ``"batchnorm"`` and
-        ``"probability"`` at most.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Too few held-back pictures, another rate, or pictures that cannot be prepared.
-    """
-    check_first(classifier, "kit.fit_novelty(classifier, training, held_back)")
-    rate = _rate(false_positive_rate)
-    known_photos, others = as_photos(training), as_photos(held_back)
-    fewest = _fewest(rate)
-    if len(others) < fewest:
-        raise ValueError(
-            f"Expected at least {fewest} held-back pictures for a false-positive rate of {rate:g}, received"
-            f" {len(others)}; give more or raise the rate"
-        )
-    instruments = Instruments(classifier)
-    features = None
-    layers = instruments.intermediate
-    if layers is not None and layers.widths and len(known_photos) >= FEWEST:
-        found = [
-            instruments.outputs(_tensors(classifier, part))
-            for part in _portions(known_photos, "training pictures", progress=progress)
-        ]
-        values = np.concatenate([statistics(part) for part in found])
-        classes = np.concatenate([part.outputs.argmax(axis=1) for part in found])
-        features = Gaussian.of_classes(values, classes)
-    parts = [
-        instruments.scores(_tensors(classifier, part), features)
-        for part in _portions(others, "held-back pictures", progress=progress)
-    ]
-    scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if "energy" in scores and "features" in scores:
-        scores["combined"] = combined(scores, scores)
-    ordered = {name: np.sort(scores[name].astype(np.float32)) for name in METHODS if name in scores}
-    return Novelty(classifier, ordered, features, rate)
-
-
-def novelty_of(classifier: Classifier) -> Novelty | None:
-    """Return what a classifier carries, from its file or `attached`; None if missing or damaged."""
-    data = classifier.reference.novelty
-    if data is None:
-        return None
-    try:
-        return Novelty.from_bytes(data, classifier)
-    except ValueError:
-        return None
-
-
-def profile_novelty(classifier: Classifier) -> Novelty | None:
-    """Return what the profile of training pictures tells: whether light and texture are as in these.
-
-    None without a profile, or with one too short for a threshold at the usual rate.
-    """
-    first_layers = classifier.first_layers
-    profile = None if first_layers is None else first_layers.profile
-    if first_layers is None or profile is None or len(profile) < _fewest(FALSE_POSITIVES):
-        return None
-    held = distances(profile, first_layers).mean(axis=-1)
-    return Novelty(classifier, {"batchnorm": np.sort(held.astype(np.float32))})
-
-
-def _tensors(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
-    return np.concatenate([classifier.tensor(photo) for photo in photos])
-
-
-def _portions(
-    photos: Sequence[Photo], told: str = "", *, progress: Progress = False
-) -> Iterable[Sequence[Photo]]:
-    """Return some photos at a time, since memory is finite."""
-    portions = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
-    return Steps(portions, told, f" times {_PART} pictures", progress)
-
-
-def _fewest(rate: float) -> int:
-    """Return the smallest number of pictures whose largest score can be the threshold."""
-    # Rounded, since 1 / rate may be a little above a whole number.
-    return int(np.ceil(round(1 / rate - 1, 6)))
-
-
-def _rate(value: float) -> float:
+def checked_rate(value: float) -> float:
+    """Return a share above 0 and below 1 as a float, else raise a TypeError or a ValueError."""
     if not 0 < number("the false-positive rate", value) < 1:
         raise ValueError(f"Expected a false-positive rate above 0 and below 1, received {value:g}")
     return float(value)

@@ -14,16 +14,18 @@ acquaintances, each higher for what is stranger:
 the distance, each standardized on held-back pictures: high as soon as one of the two is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kit._arrays import Array, Float32, Float64
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
 from kit.classifier.activations.intermediate import IntermediateOutputs, reveal
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.heads import probabilities
+from kit.images import Photo
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.gaussian import Gaussian
 
@@ -33,6 +35,7 @@ the pictures that the method is judged by: ``tests/benchmarks/novelty.py`` says 
 FEWEST = 20
 """Training pictures that a distance needs at least."""
 
+_PART = 32
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -75,6 +78,14 @@ class Instruments:
             self._engine = LiteEngine(self.intermediate.compiled, threads=lite.threads)
         first_layers = classifier.first_layers
         self._first_layers = first_layers if first_layers is not None and first_layers.source else None
+
+    def tensors(
+        self, photos: Sequence[Photo], told: str = "", progress: Progress = False
+    ) -> Iterator[Float32]:
+        """Prepare some photos at a time, since memory is finite: float32 (N, H, W, C) each."""
+        parts = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
+        for part in Steps(parts, told, f" times {_PART} pictures", progress):
+            yield np.concatenate([self._classifier.tensor(photo) for photo in part])
 
     def outputs(self, tensors: Float32) -> IntermediateOutputs:
         """Run the network; only where `intermediate` is known."""

@@ -13,7 +13,7 @@ from kit.images import Photo, Pictures
 from kit.robustness.shifts.attribution import Explanation, explanations
 from kit.robustness.shifts.gathering import Gathered, gather
 from kit.robustness.shifts.impact import Response, layer_distance, respond
-from kit.robustness.shifts.report import QuantityShift, Shift
+from kit.robustness.shifts.report import QuantityShift, Shift, Verdict
 from kit.robustness.shifts.two_sample import FEWEST, Difference, differences, domain_auroc
 
 __all__ = ["Difference", "Explanation", "QuantityShift", "Response", "Shift", "findings", "shift"]
@@ -75,7 +75,10 @@ def shift(
     found = findings(statistics, gathered.rows)
     layers = together = None
     if asked is not None and asked.preprocessing is not None and gathered.photos:
-        truth = () if labels is None else _truth(asked, labels, gathered)
+        truth: Truth = ()
+        if labels is not None:
+            given = class_indices(labels, asked.class_names, gathered.found)
+            truth = [given[place] for place in gathered.places[: len(gathered.photos)]]
         found, together = _asked(found, asked, examples, gathered.photos, truth, progress=progress)
         layers = layer_distance(asked, gathered.photos)
     return Shift(
@@ -109,21 +112,16 @@ def findings(statistics: InputStatistics, rows: Any) -> tuple[QuantityShift, ...
     order += sorted(
         compared, key=lambda name: (name not in unexplained, name not in differing, -_size(compared[name]))
     )
-    return tuple(
-        QuantityShift(
-            name,
-            "shifted"
-            if name in causes or name in unexplained
-            else "follows"
-            if name in differing
-            else "unchanged"
-            if compared[name].p_value >= 0
-            else "cannot_tell",
-            compared[name],
-            causes.get(name),
-        )
-        for name in dict.fromkeys(order)
-    )
+
+    def verdict(name: str) -> Verdict:
+        if name in causes or name in unexplained:
+            return "shifted"
+        if name in differing:
+            return "follows"
+        return "unchanged" if compared[name].p_value >= 0 else "cannot_tell"
+
+    ranked = dict.fromkeys(order)
+    return tuple(QuantityShift(name, verdict(name), compared[name], causes.get(name)) for name in ranked)
 
 
 def _size(difference: Difference) -> float:
@@ -148,14 +146,6 @@ def _statistics(training: Any, *, progress: Progress) -> tuple[InputStatistics, 
         raise ValueError("Expected training pictures, received none that can be read; give a folder of them")
     responses = measured_responses(gathered.photos)
     return InputStatistics(gathered.rows, responses, gathered.found), gathered.photos
-
-
-def _truth(
-    classifier: Classifier, labels: Sequence[int | str | None], gathered: Gathered
-) -> list[int | None]:
-    """Return the class index of each kept photo."""
-    truth = class_indices(labels, classifier.class_names, gathered.found)
-    return [truth[place] for place in gathered.places[: len(gathered.photos)]]
 
 
 def _asked(

@@ -130,9 +130,8 @@ def _unsettled(nearest: Nearest, movement: Float64, limit: Float64, wanted: set[
 
 def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Explanation]:
     made = []
-    for path, place, alone in sorted(
-        zip(nearest.paths, nearest.places, nearest.alone, strict=True), key=lambda one: one[2]
-    ):
+    parts = zip(nearest.paths, nearest.places, nearest.alone, strict=True)
+    for path, place, alone in sorted(parts, key=lambda one: one[2]):
         moved = np.full(len(QUANTITIES), np.nan)
         moved[columns] = path.moved[place]
         strength, share = float(path.strengths[place]), max(1 - alone / before, 0.0)
@@ -143,5 +142,4 @@ def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Exp
 def _covariance(table: Float64) -> Float64:
     """Covariance of the mean of rows in which some numbers may be missing."""
     filled = np.where(np.isnan(table), mean_known(table), table)
-    covariance: Float64 = np.atleast_2d(np.cov(filled, rowvar=False)) / len(table)
-    return covariance
+    return np.asarray(np.atleast_2d(np.cov(filled, rowvar=False)) / len(table))

@@ -36,16 +36,13 @@ class Nearest:
     @property
     def size(self) -> Float64:
         """float64 (names,): how far the alterations move each quantity, whether or not they cancel."""
-        total: Float64 = np.sum(
-            [np.abs(path.moved[place]) for path, place in zip(self.paths, self.places, strict=True)], axis=0
-        )
-        return total
+        moved = [path.moved[place] for path, place in zip(self.paths, self.places, strict=True)]
+        return np.asarray(np.abs(moved).sum(axis=0))
 
 
 def distances(misses: Float64, inverse: Float64) -> Float64:
     """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
-    squared: Float64 = ((misses @ inverse) * misses).sum(axis=-1)
-    return squared
+    return np.asarray(((misses @ inverse) * misses).sum(axis=-1))
 
 
 def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> Nearest | None:
@@ -80,10 +77,9 @@ def nearest_two(
     for one in first:
         for other in second:
             pair = frozenset({id(one), id(other)})
+            alike = one.alteration.quantity == other.alteration.quantity
             # One that the photos went through and one that the training pictures did are no pair.
-            if one.opposite != other.opposite or one.alteration.quantity == other.alteration.quantity:
-                continue
-            if pair in tried:
+            if alike or one.opposite != other.opposite or pair in tried:
                 continue
             tried.add(pair)
             moved = together(one, other, base)

@@ -1,12 +1,12 @@
 """Shift: what was found, as text, HTML and plain values."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
 import numpy as np
 
-from kit._reporting import Result, Table, plain
+from kit._reporting import Result, Table
 from kit.images.properties import QUANTITIES
 from kit.images.sources import names_of
 from kit.perturbation.alterations import ALTERATIONS
@@ -135,18 +135,13 @@ class Shift(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON; None for what is not known."""
-        return {
-            "verdict": self.verdict,
-            "shifted": [finding.quantity for finding in self.shifted],
-            "training": self.training,
-            "photos": self.photos,
-            "auroc": plain(self.auroc),
-            "layers": plain(self.layers),
-            "unreadable": [list(entry) for entry in self.unreadable],
-            "notes": list(self.notes),
-            "together": None if self.together is None else asdict(self.together),
-            "findings": [_finding(finding) for finding in self.findings],
-        }
+        found = super().to_dict()
+        findings = found.pop("findings")
+        for each in findings:
+            # A number for every quantity: what the share says in one.
+            (each["explanation"] or {}).pop("moved", None)
+        shifted = [finding.quantity for finding in self.shifted]
+        return {"verdict": self.verdict, "shifted": shifted, **found, "findings": findings}
 
     def _headline(self) -> str:
         counts = f"{self.photos} photos against {self.training} training pictures"
@@ -205,40 +200,14 @@ def _cells(finding: QuantityShift) -> tuple[str, ...]:
     return (
         quantity.label,
         quantity.unit,
-        _number(one.training),
-        _number(one.photos),
-        _signed(one.delta),
+        _told(one.training, ".3g"),
+        _told(one.photos, ".3g"),
+        _told(one.delta, "+.2f"),
         "" if np.isnan(one.low) else f"{one.low:+.2f} to {one.high:+.2f}",
-        _chance(one.p_value),
+        "<0.001" if one.p_value < 0.001 else _told(one.p_value, ".3f"),
         finding.summary,
     )
 
 
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3g}"
-
-
-def _signed(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:+.2f}"
-
-
-def _chance(value: float) -> str:
-    return "" if np.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _finding(finding: QuantityShift) -> dict[str, Any]:
-    explanation = finding.explanation
-    return {
-        "quantity": finding.quantity,
-        "verdict": finding.verdict,
-        "difference": plain(finding.difference),
-        "explanation": None
-        if explanation is None
-        else {
-            "alteration": explanation.alteration,
-            "opposite": explanation.opposite,
-            "strength": explanation.strength,
-            "share": explanation.share,
-        },
-        "response": None if finding.response is None else asdict(finding.response),
-    }
+def _told(value: float, form: str) -> str:
+    return "" if np.isnan(value) else format(value, form)

@@ -56,8 +56,7 @@ class Path:
     @property
     def strengths(self) -> Float64:
         """Strengths at `POINTS`: float64 (points,)."""
-        strengths: Float64 = np.interp(POINTS, np.arange(5), self._strengths())
-        return strengths
+        return np.asarray(np.interp(POINTS, np.arange(5), self._strengths()))
 
     @property
     def about(self) -> frozenset[str]:
@@ -122,8 +121,7 @@ def together(one: Path, other: Path, base: Float64) -> Float64:
     product = np.divide(first * second, base, out=np.zeros_like(first), where=falling)
     squares = np.square(base + first) + np.square(base + second) - np.square(base)
     rising = noise & ((first > 0) | (second > 0))
-    both: Float64 = np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product)
-    return both
+    return np.asarray(np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product))
 
 
 def _adds_noise(path: Path) -> bool:

@@ -163,8 +163,7 @@ def _known(values: Float64) -> Float64:
 
 def _steps(name: str, values: Float64) -> Float64:
     """Whole steps of a quantity's resolution."""
-    steps: Float64 = np.rint(QUANTITIES[name].scaled(values) / QUANTITIES[name].resolution)
-    return steps
+    return np.asarray(np.rint(QUANTITIES[name].scaled(values) / QUANTITIES[name].resolution))
 
 
 def _ranked(training: Float64, photos: Float64) -> tuple[float, float, float, float]:

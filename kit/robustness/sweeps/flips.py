@@ -49,20 +49,12 @@ def flips_of(swept: Sweep, job: Job, journal: Journal | None) -> tuple[Flip, ...
             keys = by_photo[photo]
             found |= zip(keys, done, strict=True)
             if journal is not None:
-                _write(journal, keys, done)
+                row, axis, _ = zip(*keys, strict=True)
+                top, last, value = zip(*((each.after, each.last, each.value) for each in done), strict=True)
+                journal.write(row=row, axis=axis, top=top, last=last, value=value)
             steps.advance()
     ordered = sorted(found, key=lambda key: (key[0] // count, key[1], key[2]))
     return tuple(as_flip(key[0] // count, found[key], swept.class_names) for key in ordered)
-
-
-def _write(journal: Journal, keys: Sequence[Key], done: Sequence[Bracket]) -> None:
-    journal.write(
-        row=[row for row, _, _ in keys],
-        axis=[axis for _, axis, _ in keys],
-        top=[bracket.after for bracket in done],
-        last=[bracket.last for bracket in done],
-        value=[bracket.value for bracket in done],
-    )
 
 
 def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
@@ -92,11 +84,8 @@ def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
                 row = int(rows[inner])
                 others = swept.perturbations[row % len(swept.perturbations)]
                 ends = int(tops[0]), int(tops[changed[0]])
-                yield (
-                    row,
-                    axis,
-                    Bracket(name, values[inner], values[outer], others, *ends, tolerance_of(name)),
-                )
+                bracket = Bracket(name, values[inner], values[outer], others, *ends, tolerance_of(name))
+                yield row, axis, bracket
 
 
 def _nearest(name: str, values: Sequence[Any]) -> int:

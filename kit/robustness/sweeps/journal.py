@@ -8,7 +8,6 @@ is killed leaves at most one torn batch at the end, which is cut off.
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from kit.robustness.sweeps.storage import FORMAT, KEY, refuse_another
@@ -81,7 +80,7 @@ class Journal:
                 return tuple(records), end
 
     def write(self, **columns: Any) -> None:
-        """Add records; columns that are left out are empty."""
+        """Add records; columns that are left out are empty, and others are passed over."""
         import pyarrow as pa  # noqa: PLC0415
 
         count = len(columns["row"])
@@ -91,9 +90,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._file.close()
 
 

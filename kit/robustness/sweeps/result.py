@@ -137,9 +137,8 @@ class Sweep(Result):
 
     def table(self) -> Table:
         """Set accuracy and confidence in whole percentages; of a grid, accuracy if there is one."""
-        figures = {"confidence": self.confidence()}
-        if (self.labels >= 0).any():
-            figures = {"accuracy": self.accuracy(), **figures}
+        figures = {"accuracy": self.accuracy()} if (self.labels >= 0).any() else {}
+        figures["confidence"] = self.confidence()
         return figures_table(self.axes, self.perturbations, figures)
 
     def _values(self, name: str) -> Float64:

@@ -150,28 +150,14 @@ def _answered(job: Job, journal: Journal | None) -> Answers:
             found.probability[where] = answers.probability
             errors |= {where.start + at: text for at, text in answers.errors}
             if journal is not None:
-                _write(journal, where, answers)
+                row = range(where.start, where.stop)
+                error = [errors.get(at) for at in row]
+                journal.write(row=row, axis=[-1] * len(row), error=error, **answers._asdict())
             steps.advance(where.stop - where.start)
     return found._replace(errors=tuple(sorted(errors.items())))
 
 
 def _task(job: Job, block: Block) -> RowsTask:
-    chosen = slice(block.pictures.start, block.pictures.stop)
-    return RowsTask(
-        job.shared,
-        job.plan.pictures[chosen],
-        tuple(job.plan.labels[chosen].tolist()),
-        job.plan.perturbations[block.perturbations.start : block.perturbations.stop],
-    )
-
-
-def _write(journal: Journal, where: slice, answers: Answers) -> None:
-    count, errors = len(answers.top), dict(answers.errors)
-    journal.write(
-        row=np.arange(where.start, where.stop),
-        axis=np.full(count, -1),
-        top=answers.top,
-        confidence=answers.confidence,
-        probability=answers.probability,
-        error=[errors.get(at) for at in range(count)],
-    )
+    pictures, perturbations = (slice(part.start, part.stop) for part in block)
+    labels = tuple(job.plan.labels[pictures].tolist())
+    return RowsTask(job.shared, job.plan.pictures[pictures], labels, job.plan.perturbations[perturbations])

@@ -91,9 +91,7 @@ def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     arrays = {
-        name: pa.array(
-            each.tolist() if each.dtype == object else each, pa.string() if name in _TEXTS else None
-        )
+        name: pa.array(each.tolist(), pa.string()) if each.dtype == object else pa.array(each)
         for name, each in columns.items()
     }
     table = pa.table(arrays).replace_schema_metadata(
@@ -102,9 +100,6 @@ def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str
     unfinished = path.with_name(f"{path.name}.unfinished")
     pq.write_table(table, unfinished)
     os.replace(unfinished, path)  # noqa: PTH105 (says what it does)
-
-
-_TEXTS = ("name", "class", "error")
 
 
 def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -132,8 +127,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"Expected a sweep in format {FORMAT}, received {description.get('format')!r} in {path.name!r};"
             " update the kit"
         )
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    return columns, description
+    return {name: table[name].to_numpy() for name in table.column_names}, description
 
 
 def texts(column: Any) -> dict[int, str]:

@@ -127,8 +127,7 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
     def ask(some: Sequence[tuple[int, Cell]]) -> list[tuple[list[int], list[int], Float32]]:
         # Both parts of the work leave Python's lock to others for most of their time.
         return [
-            (places, labels, predict(tensors))
-            for places, labels, tensors in _batches(classifier, some, errors)
+            (places, labels, predict(batch)) for places, labels, batch in _batches(classifier, some, errors)
         ]
 
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
@@ -144,9 +143,7 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
 
 
 def _batches(
-    classifier: Classifier,
-    cells: Iterable[tuple[int, Cell]],
-    errors: list[tuple[int, str]],
+    classifier: Classifier, cells: Iterable[tuple[int, Cell]], errors: list[tuple[int, str]]
 ) -> Iterator[tuple[list[int], list[int], Float32]]:
     """Prepare pictures in batches as large as an engine takes at a time, each of one shape."""
     places: list[int] = []
@@ -167,9 +164,7 @@ def _batches(
         yield places, labels, np.concatenate(tensors)
 
 
-def _tensor(
-    classifier: Classifier, photo: Opened, perturbation: Perturbation
-) -> Float32 | OSError | ValueError:
+def _tensor(classifier: Classifier, photo: Opened, perturbation: Perturbation) -> Float32 | Exception:
     try:
         return classifier.tensor(photo, perturbation) if isinstance(photo, Photo) else photo
     except (OSError, ValueError) as error:

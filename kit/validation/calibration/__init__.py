@@ -1,14 +1,13 @@
 """Calibration: whether a classifier is right as often as its probabilities say, and what mends it."""
 
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools, Float32, Floats, Int64
-from kit._checking import fraction
+from kit._checking import fraction, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
@@ -20,16 +19,8 @@ from kit.validation.calibration.metrics import Metrics, measure
 from kit.validation.calibration.result import Calibration, Reliability
 from kit.validation.calibration.temperature import HIGHEST, LOWEST, VectorScaling, fit_temperature, fit_vector
 
-__all__ = [
-    "Bin",
-    "Calibration",
-    "Estimate",
-    "Metrics",
-    "Reliability",
-    "VectorScaling",
-    "calibrate",
-    "measure",
-]
+__all__ = ["Bin", "Calibration", "Estimate", "Metrics", "Reliability", "VectorScaling"]
+__all__ += ["calibrate", "measure"]
 
 FEWEST = 20
 """Pictures without which nothing is said."""
@@ -86,30 +77,29 @@ def calibrate(
     check_first(classifier, "kit.calibrate(classifier, photos, labels)")
     chosen = as_photos(photos)
     truth = _truth(labels, classifier.class_names, len(chosen))
-    _check_settings(len(chosen), share, bins, resamples)
+    _check_parts(len(chosen), share)
+    bins, resamples = whole("bins", bins, 1, None), whole("resamples", resamples, 1, None)
     rows = _probabilities(classifier, chosen, progress)
     fitting = fitting_part(truth, share, seed)
+    judged = ~fitting
     temperature = fit_temperature(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
-    parts = {
-        "measured": (rows, truth),
-        "before": (rows[~fitting], truth[~fitting]),
-        "after": (tempered.calibrated(rows[~fitting]), truth[~fitting]),
-    }
-    enough = fitting.sum() >= _pictures_for_vector(classifier)
-    vector = fit_vector(rows[fitting], truth[fitting]) if enough else None
-    if vector is not None:
-        parts["after_vector"] = vector.apply(rows[~fitting]), truth[~fitting]
+    parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
+    parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
+    vector = None
+    if fitting.sum() >= _pictures_for_vector(classifier):
+        vector = fit_vector(rows[fitting], truth[fitting])
+        parts["after_vector"] = vector.apply(rows[judged]), truth[judged]
     found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
-    after_vector = found.pop("after_vector", None)
     return Calibration(
         classifier=tempered,
         temperature=temperature,
         fitted=int(fitting.sum()),
-        judged=int((~fitting).sum()),
-        **found,
+        judged=int(judged.sum()),
         vector=vector,
-        after_vector=after_vector,
+        # Taken out before the others are handed over.
+        after_vector=found.pop("after_vector", None),
+        **found,
         reliability=MappingProxyType({name: reliability(*parts[name], bins) for name in found}),
         notes=tuple(_notes(tempered, vector, found["before"])),
     )
@@ -191,7 +181,7 @@ def _truth(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
     return np.array(truth, np.int64)
 
 
-def _check_settings(count: int, share: float, bins: int, resamples: int) -> None:
+def _check_parts(count: int, share: float) -> None:
     if count < FEWEST:
         raise ValueError(
             f"Expected at least {FEWEST} pictures, since a temperature is fitted on one part and judged on"
@@ -199,11 +189,6 @@ def _check_settings(count: int, share: float, bins: int, resamples: int) -> None
         )
     if fraction("share", share) * count < 1 or (1 - share) * count < 1:
         raise ValueError(f"Expected a share that leaves pictures in both parts, received {share:g}; try 0.5")
-    for what, value in (("bins", bins), ("resamples", resamples)):
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            raise TypeError(f"Expected {what} as a whole number, received {value!r}")
-        if value < 1:
-            raise ValueError(f"Expected {what} of at least 1, received {value}")
 
 
 def _probabilities(classifier: Classifier, photos: Sequence[Photo], progress: Progress) -> Float32:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Bools, Float64, Int64
+from kit.validation.accuracy import accuracy_interval
 
 
 @dataclass(frozen=True)
@@ -77,22 +78,11 @@ def binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]
     edges
         float64, shape (bins + 1,), ascending.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)
-
     found = places(confidences, edges)
     bins = []
     for place in np.unique(found).tolist():
         inside = found == place
-        count, right = int(inside.sum()), int(hits[inside].sum())
-        low, high = binomtest(right, count).proportion_ci(method="wilson")
-        bins.append(
-            Bin(
-                low=float(edges[place]),
-                high=float(edges[place + 1]),
-                count=count,
-                confidence=float(confidences[inside].mean()),
-                accuracy=right / count,
-                interval=(float(low), float(high)),
-            )
-        )
+        low, high = edges[place : place + 2].tolist()
+        share, confidence = accuracy_interval(hits[inside]), float(confidences[inside].mean())
+        bins.append(Bin(low, high, share.count, confidence, share.accuracy, (share.low, share.high)))
     return tuple(bins)

@@ -104,16 +104,14 @@ def classwise_errors(values: Float64, truth: Float64, edges: Float64) -> Iterato
     edges
         Of the bins.
     """
-    count, classes = values.shape
+    classes = values.shape[1]
     for start in range(0, classes, _CLASSES_AT_ONCE):
         parts = [
             calibration_error(truth[:, each] - values[:, each], values[:, each], edges).columns
             for each in range(classes)[start : start + _CLASSES_AT_ONCE]
         ]
-        yield Sums(
-            np.concatenate(parts, axis=1),
-            lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / (count * classes)),
-        )
+        columns = np.concatenate(parts, axis=1)
+        yield Sums(columns, lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / values.size))
 
 
 def resampled(metrics: Sequence[Sums], count: int, resamples: int, seed: int) -> list[Float64]:

@@ -73,11 +73,9 @@ def find_duplicates(
     )
     found = {(int(searched[one]), int(searched[two])): match for (one, two), match in pairs.items()}
     if others is None:
-        copies = places[originals != places]
-        found |= {
-            (int(one), int(two)): EQUAL
-            for one, two in zip(originals[originals != places], copies, strict=True)
-        }
+        copied = originals != places
+        equal = zip(originals[copied].tolist(), places[copied].tolist(), strict=True)
+        found |= dict.fromkeys(equal, EQUAL)
     shift = 0 if others is None else sizes[0]
     return Duplicates(
         tuple(

@@ -77,11 +77,8 @@ def align(
         error = np.einsum("pij,pij->p", residual, residual)
         better = error < least
         least[better] = error[better]
-        best.boxes[better], best.gains[better], best.aligned[better] = (
-            boxes[better],
-            gains[better],
-            clipped[better],
-        )
+        for kept, found in zip(best[:3], (boxes, gains, clipped), strict=True):
+            kept[better] = found[better]
         if step == steps:
             break
         counted = ((lit <= 255) | (residual < 0)).astype(np.float32)
@@ -136,15 +133,13 @@ def _part(pictures: Float32, boxes: Float32, lens: Float32 | None) -> tuple[Floa
 
 
 def _seen(pictures: Float32, lens: Float32) -> Float32:
-    seen: Float32 = (lens @ pictures @ lens.T).astype(np.float32, copy=False)
-    return seen
+    return np.asarray(lens @ pictures @ lens.T, np.float32)
 
 
 def _first_gains(part: Float32, targets: Float32) -> Float32:
     open_ = targets < _WHITE
     across, own = (part * targets * open_).sum((1, 2)), (part * part * open_).sum((1, 2))
-    gains: Float32 = np.clip(across / np.maximum(own, 1), *_GAINS).astype(np.float32)
-    return gains
+    return np.asarray(np.clip(across / np.maximum(own, 1), *_GAINS), np.float32)
 
 
 def _solve(jacobian: Float32, residual: Float32) -> Float32:
@@ -152,8 +147,7 @@ def _solve(jacobian: Float32, residual: Float32) -> Float32:
     normal = jacobian @ jacobian.transpose(0, 2, 1)
     diagonal = np.arange(normal.shape[1])
     normal[:, diagonal, diagonal] = 1.001 * normal[:, diagonal, diagonal] + 1e-3
-    solution: Float32 = np.linalg.solve(normal, jacobian @ residual)[..., 0]
-    return solution
+    return np.asarray(np.linalg.solve(normal, jacobian @ residual)[..., 0])
 
 
 def _inside(boxes: Float32, side: int) -> Float32:

@@ -43,8 +43,7 @@ class Candidates(NamedTuple):
 
     def part(self, start: int, stop: int) -> "Candidates":
         """Return the pairs from `start` to before `stop`."""
-        chosen = slice(start, stop)
-        return Candidates(self.first[chosen], self.second[chosen], self.boxes[chosen], self.flipped[chosen])
+        return Candidates._make(each[start:stop] for each in self)
 
 
 def variants(side: int) -> list[tuple[tuple[float, float, float, float], bool]]:
@@ -116,8 +115,7 @@ class _Description:
         columns = self._cosines @ cubic(part[3] + part[2] * centres[None] - 0.5, side)[0][0]
         points = (rows @ pictures @ columns.T).reshape(len(pictures), -1)[:, 1:]
         points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-6)
-        projected: Float32 = ((points - self._centre) @ self._components).astype(np.float32)
-        return projected
+        return np.asarray((points - self._centre) @ self._components, np.float32)
 
 
 def _look_up(
@@ -138,12 +136,7 @@ def _look_up(
         row, column = np.nonzero(np.isfinite(distances))
         first, second = asking[row], asked[places[row, column]]
         other = first != second
-        yield (
-            first[other],
-            second[other],
-            np.full(other.sum(), number),
-            distances[row, column][other],
-        )
+        yield (first[other], second[other], np.full(other.sum(), number), distances[row, column][other])
 
 
 def _ranks(members: Int64, distances: Array) -> Int64:

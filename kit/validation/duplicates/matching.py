@@ -1,5 +1,6 @@
 """Decides which pairs of pictures show the same, once they lie over each other."""
 
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -56,15 +57,10 @@ def matches(pictures: Float32, pairs: Candidates) -> list[tuple[int, int, Match]
     fine = align(first[kept], pictures[pairs.second[kept]], coarse.boxes[kept], 4)
     similarities, differences = compare(fine.aligned, fine.targets)
     fitting = (similarities >= LEAST_SIMILARITY) & (differences <= LARGEST_DIFFERENCE)
-    changes = _changes(fine, pairs.flipped[kept])
-    return [
-        (
-            int(pairs.first[kept][place]),
-            int(pairs.second[kept][place]),
-            Match(float(similarities[place]), float(differences[place]), changes[place]),
-        )
-        for place in np.flatnonzero(fitting)
-    ]
+    changes = compress(_changes(fine, pairs.flipped[kept]), fitting)
+    found = map(Match, similarities[fitting].tolist(), differences[fitting].tolist(), changes)
+    places = np.flatnonzero(kept)[fitting]
+    return list(zip(pairs.first[places].tolist(), pairs.second[places].tolist(), found, strict=True))
 
 
 def compare(first: Float32, second: Float32) -> tuple[Float32, Float32]:
@@ -95,8 +91,7 @@ def compare(first: Float32, second: Float32) -> tuple[Float32, Float32]:
 
 def _explained(alignment: Alignment) -> Float32:
     rest = ((alignment.targets - alignment.aligned) ** 2).sum((1, 2))
-    share: Float32 = 1 - rest / np.maximum(alignment.targets.var((1, 2)) * alignment.targets[0].size, 1e-3)
-    return share
+    return np.asarray(1 - rest / np.maximum(alignment.targets.var((1, 2)) * alignment.targets[0].size, 1e-3))
 
 
 def _changes(alignment: Alignment, flipped: Bools) -> list[str]:
@@ -115,8 +110,7 @@ def _blur(sigma: float) -> Float32:
     """Matrix (SIDE, SIDE) of a Gaussian over rows or columns, whose rows add up to 1."""
     places = np.arange(SIDE)
     weights = np.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
-    blurred: Float32 = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return blurred
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 _FINE_BLUR, _BLUR, _WIDE_BLUR = _blur(0.7), _blur(1.0), _blur(3.0)

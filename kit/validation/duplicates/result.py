@@ -110,14 +110,8 @@ class Duplicates(Result):
     def table(self, rows: int = 20) -> Table:
         """Set the first pairs in a table, one row for each."""
         shown = [
-            (
-                pair.first_name,
-                pair.second_name,
-                f"{pair.similarity:.2f}",
-                f"{pair.difference:.1f}",
-                pair.change,
-            )
-            for pair in self.pairs[:rows]
+            (one.first_name, one.second_name, f"{one.similarity:.2f}", f"{one.difference:.1f}", one.change)
+            for one in self.pairs[:rows]
         ]
         more = f"and {len(self.pairs) - rows} more" if len(self.pairs) > rows else ""
         return Table(("first", "second", "similarity", "difference", "change"), shown, "<<>><", note=more)

@@ -15,8 +15,8 @@ from kit.classifier.activations.intermediate import IntermediateOutputs
 from kit.classifier.runtime.engine import LiteEngine
 from kit.diagnosis.out_of_distribution import out_of_distribution
 from kit.robustness.reference.activation_distance import distances
+from kit.robustness.reference.fitting import profile_novelty
 from kit.robustness.reference.gaussian import Gaussian
-from kit.robustness.reference.novelty import profile_novelty
 from kit.robustness.reference.novelty_scores import combined, energy, statistics
 from kit.samples import outliers
 from tests import networks

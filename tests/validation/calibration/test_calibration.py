@@ -168,8 +168,8 @@ def test_every_picture_needs_a_label(overconfident, pictures):
         (19, {}, ValueError, "Expected at least 20 pictures, .* received 19; give more"),
         (30, {"share": 1}, ValueError, "a share that leaves pictures in both parts, received 1"),
         (30, {"share": 0}, ValueError, "Expected share above 0"),
-        (30, {"bins": 0}, ValueError, "Expected bins of at least 1, received 0"),
-        (30, {"resamples": 2.5}, TypeError, "Expected resamples as a whole number, received 2.5"),
+        (30, {"bins": 0}, ValueError, "Expected bins as a whole number not below 1, received 0"),
+        (30, {"resamples": 2.5}, TypeError, "Expected resamples as a whole number not below 1, received 2.5"),
     ],
 )
 def test_settings_out_of_range_are_refused_in_one_line(
