@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kit.diagnosis import diagnose
     from kit.diagnosis.own_function import check
     from kit.explorer.explorer import Explorer
-    from kit.images import Photo, load_image
+    from kit.images import Decoding, Photo, load_image
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing, faults
     from kit.preprocessing.scaling import Scaling
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Classifier": "kit.classifier",
+    "Decoding": "kit.images",
     "Explorer": "kit.explorer",
     "Novelty": "kit.robustness.reference.novelty",
     "Perturbation": "kit.perturbation",
@@ -61,6 +62,7 @@ _MODULES = {"exercises", "faults", "plots", "robustness", "samples", "validation
 
 __all__ = [
     "Classifier",
+    "Decoding",
     "Explorer",
     "Novelty",
     "Perturbation",

@@ -1,5 +1,6 @@
 """Whether the best candidate's cause is named, mentioned or neither; with its evidence and its fix."""
 
+import re
 from collections.abc import Sequence
 from math import exp
 
@@ -131,19 +132,18 @@ def ruled_out(grounds: Grounds, ranked: Sequence[Score], told: set[str]) -> list
 
 
 def difference(in_use: Preprocessing, right: Preprocessing) -> str:
-    """Return what `right` does otherwise, step by step."""
-    before, after = in_use.describe(), right.describe()
-    changed = [line for line in after if line not in before]
-    return "; ".join(changed or [line for line in before if line not in after])
+    """Return what `right` does otherwise, step by step, and which steps it leaves out."""
+    before, after = (dict(line.split(": ", 1) for line in each.describe()) for each in (in_use, right))
+    changed = [f"{step}: {words}" for step, words in after.items() if before.get(step) != words]
+    left_out = [f"leave out {step} ({words})" for step, words in before.items() if step not in after]
+    return "; ".join([*changed, *left_out])
 
 
 def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
     """Return what to change, in words and as code."""
-    return Fix(
-        f"Prepare pictures as in training: {difference(in_use, right)} ({cause} put right).",
-        f"classifier.preprocessing = kit.{right!r}",
-        right,
-    )
+    text = f"Prepare pictures as in training: {difference(in_use, right)} ({cause} put right)."
+    built = re.sub(r"\b[A-Z]\w*\(", r"kit.\g<0>", repr(right))
+    return Fix(text, f"classifier = classifier.using({built})", right)
 
 
 def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import kit
 from kit.diagnosis.search.candidates import candidates
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds
@@ -175,4 +176,38 @@ def test_a_fix_says_what_is_done_otherwise(in_use):
     told = fix(in_use, right, "wrong_range")
     assert difference(in_use, right) == "scale: −1..1"
     assert told.text == "Prepare pictures as in training: scale: −1..1 (wrong_range put right)."
-    assert told.code == f"classifier.preprocessing = kit.{right!r}"
+    assert told.code == f"classifier = classifier.using(kit.{right!r})"
+
+
+@pytest.mark.parametrize(
+    ("used", "words"),
+    [
+        ({"invert": True}, "leave out invert (255 − x)"),
+        ({"cast": "uint8"}, "leave out cast (to uint8 after scaling)"),
+        ({"invert": True, "scaling": ()}, "scale: 0..1; leave out invert (255 − x)"),
+    ],
+)
+def test_a_fix_says_plainly_which_step_is_to_be_left_out(used, words):
+    right = kit.Preprocessing(scaling="0..1")
+    told = fix(right.replace(**used), right, "cause")
+    assert told.text == f"Prepare pictures as in training: {words} (cause put right)."
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"scaling": "-1..1"},
+        {"scaling": kit.Scaling(64.0, mean=2.0, std=0.5)},
+        {"scaling": (kit.Scaling(255.0), kit.Scaling(1.0, mean=0.5))},
+        {"decoding": kit.Decoding(exif=False, matte=None, depth="clip")},
+        {"scaling": kit.Scaling(2.0), "decoding": kit.Decoding(matte=(0, 0, 0)), "invert": True},
+    ],
+    ids=str,
+)
+def test_the_code_of_a_fix_can_be_run_as_it_is_printed(no_batchnorm, right):
+    used = no_batchnorm.preprocessing
+    wanted = used.replace(**right)
+    scope = {"kit": kit, "classifier": no_batchnorm}
+    exec(fix(used, wanted, "cause").code, scope)  # noqa: S102
+    assert scope["classifier"].preprocessing == wanted
+    assert no_batchnorm.preprocessing == used
