@@ -84,6 +84,13 @@ class Finding:
     equivalent: tuple[str, ...] = ()
 
 
+def at_least(successes: int, trials: int, rate: float) -> float:
+    """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
+    from scipy.stats import binom  # noqa: PLC0415 (slow to import)
+
+    return float(binom.sf(successes - 1, trials, rate))
+
+
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return named findings first, then possible ones, those that nothing decides, and what is ruled out."""
     return tuple(sorted(findings, key=lambda finding: _RANK[finding.verdict]))

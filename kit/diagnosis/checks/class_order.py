@@ -6,13 +6,12 @@ sorting ("1", "10", "2") or a shift by one predicts. How seldom is the number th
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from math import comb
 
 import numpy as np
 
 from kit._arrays import Float32, Indices
 from kit.classifier.trial import Truth, known
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
+from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, at_least
 
 NAMED, POSSIBLE = 0.01, 0.1
 """Probability that answers fit an order by chance, up to which it is named, and is possible."""
@@ -94,7 +93,7 @@ def _chance(answers: Indices, truth: Indices, order: Indices, name: str) -> floa
     if fits == 0 or 2 * fits <= count or (count > 1 and len(set(answers[telling].tolist())) == 1):
         return 1.0
     hit = min(0.5, max(1 / max(len(order) - 1, 1), ADJACENT if name.startswith("one place") else 0.0))
-    return float(sum(comb(count, k) * hit**k * (1 - hit) ** (count - k) for k in range(fits, count + 1)))
+    return at_least(fits, count, hit)
 
 
 def _by_rule(

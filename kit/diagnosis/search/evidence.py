@@ -12,6 +12,7 @@ from math import log, sqrt
 import numpy as np
 
 from kit.classifier.trial import Trial, Truth, hits, known
+from kit.diagnosis.finding import at_least
 from kit.diagnosis.search.candidates import Candidate, candidates
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_statistics, log_distance
@@ -127,12 +128,9 @@ class Grounds:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.statistics:
             return True
-        from scipy.stats import binom  # noqa: PLC0415 (slow to import)
-
         answers = self.evaluator.answers(self.photos, in_use)
-        right = hits(answers, self.labels).sum()
-        chance = binom.sf(right - 1, self.known_labels, 1 / max(answers.shape[1], 2))
-        return bool(chance <= BY_CHANCE)
+        right = int(hits(answers, self.labels).sum())
+        return at_least(right, self.known_labels, 1 / max(answers.shape[1], 2)) <= BY_CHANCE
 
     def equivalence(self, one: Preprocessing, other: Preprocessing) -> float | None:
         """Return the largest difference of a probability; None where the two can be told apart."""
