@@ -12,14 +12,13 @@ from kit.diagnosis.search.verdict import (
     best_of_another_cause,
     difference,
     explains_as_well,
-    finding,
     fix,
     indistinguishable,
+    judged,
     labels_regained,
     profile_distance,
     ruled_out,
     thresholds,
-    verdict,
     within_profile,
 )
 
@@ -51,6 +50,11 @@ def labelled(no_batchnorm, sixteen, truth):
 def found(in_use):
     """A candidate of each kind."""
     return {candidate.step: candidate for candidate in candidates(in_use)}
+
+
+def verdict(grounds, ranked, in_use):
+    told = judged(grounds, ranked, in_use)
+    return None if told is None else told.verdict
 
 
 def scores(found, *gains, spread=None):
@@ -147,7 +151,7 @@ def test_what_is_in_use_explains_as_well_up_to_a_tenth_of_a_nat(found):
 
 def test_a_finding_tells_lead_cost_and_fix(profiled, no_batchnorm, sixteen, in_use, found):
     ranked = scores(found, 2.0, 0.5)
-    told = finding(profiled, ranked, "named", in_use)
+    told = judged(profiled, ranked, in_use)
     assert (told.cause, told.verdict) == ("inverted_polarity", "named")
     lead = next(part for part in told.evidence if part.text.startswith("lead over the next cause"))
     assert (lead.value, lead.threshold, lead.supports) == (1.5, 0.1, True)
