@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
-from kit.diagnosis.checks.architecture import Layer
+from kit.diagnosis.checks.architecture import Layer, mapping
 from kit.diagnosis.finding import Evidence, Finding, conclude
 
 SUM_TOLERANCE = 0.02
@@ -121,8 +121,7 @@ def _activation(layer: Layer) -> str | None:
 
 def _loss(loss: Any) -> tuple[str | None, bool]:
     if isinstance(loss, Mapping):
-        settings = loss.get("config")
-        settings = settings if isinstance(settings, Mapping) else {}
+        settings = mapping(loss.get("config"))
         name = settings.get("name") or loss.get("class_name")
         return (str(name) if name else None), settings.get("from_logits") is True
     return loss if isinstance(loss, str) else None, False

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kit._arrays import Array, Int64
-from kit.diagnosis.checks.architecture import Layer
+from kit.diagnosis.checks.architecture import Layer, mapping
 from kit.diagnosis.finding import Evidence, Finding, Verdict, conclude
 
 LEFT = 0.05
@@ -94,8 +94,7 @@ def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]
 
 def _initial_spread(layer: Layer, kept: tuple[Array, ...]) -> float | None:
     """Return the standard deviation that the initializer gives a kernel; None where that is not known."""
-    initializer = layer.settings.get("kernel_initializer")
-    kind = initializer.get("class_name") if isinstance(initializer, Mapping) else None
+    kind = mapping(layer.settings.get("kernel_initializer")).get("class_name")
     if not kept or not isinstance(kind, str) or kept[0].size < SMALLEST_KERNEL or kept[0].ndim < 2:
         return None
     scale = next((value for name, value in _SCALE.items() if kind.startswith(name)), None)
