@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kit.diagnosis import diagnose
     from kit.diagnosis.own_function import check
     from kit.explorer.explorer import Explorer
-    from kit.images import Photo, load_image
+    from kit.images import Decoding, Photo, load_image
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing, faults
     from kit.preprocessing.scaling import Scaling
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kit.validation.duplicates import find_duplicates
     from kit.workshop import exercises
 
-__all__ = ["Classifier", "Explorer", "Novelty", "Perturbation", "Photo", "Preprocessing", "Scaling"]
+__all__ = ["Classifier", "Decoding", "Explorer", "Novelty", "Perturbation", "Photo", "Preprocessing", "Scaling"]
 __all__ += ["accuracy_interval", "adapt", "calibrate", "check", "cost_table", "cross_validate", "diagnose"]
 __all__ += ["fault_costs", "find_duplicates", "fit_novelty", "learning_curve", "load_image", "novelty_of"]
 __all__ += ["shift", "sweep"]
@@ -39,7 +39,7 @@ _OFFERED = {
     "diagnosis": ["diagnose"],
     "diagnosis.own_function": ["check"],
     "explorer": ["Explorer"],
-    "images": ["Photo", "load_image"],
+    "images": ["Decoding", "Photo", "load_image"],
     "perturbation": ["Perturbation"],
     "preprocessing": ["Preprocessing"],
     "preprocessing.faults": ["faults"],

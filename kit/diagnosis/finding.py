@@ -84,6 +84,27 @@ class Finding:
     equivalent: tuple[str, ...] = ()
 
 
+def conclude(
+    cause: str,
+    verdict: Verdict,
+    summary: str,
+    *evidence: Evidence,
+    advice: str,
+    code: str = "",
+    right: Preprocessing | None = None,
+    cost: float | None = None,
+) -> Finding:
+    """Return a finding whose fix is given by its parts: advice, code and the corrected preprocessing."""
+    return Finding(cause, verdict, summary, evidence, cost, Fix(advice, code, right))
+
+
+def at_least(successes: int, trials: int, rate: float) -> float:
+    """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
+    from scipy.stats import binom  # noqa: PLC0415 (slow to import)
+
+    return float(binom.sf(successes - 1, trials, rate))
+
+
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return named findings first, then possible ones, those that nothing decides, and what is ruled out."""
     return tuple(sorted(findings, key=lambda finding: _RANK[finding.verdict]))

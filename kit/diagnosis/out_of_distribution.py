@@ -1,11 +1,8 @@
 """Whether the pictures themselves are what is wrong: unlike anything that the network was trained on."""
 
-from math import comb
-from typing import Literal
-
 from kit._arrays import Float64
 from kit.classifier import Classifier
-from kit.diagnosis.finding import Evidence, Finding
+from kit.diagnosis.finding import Evidence, Finding, Verdict, at_least
 from kit.images import Pictures, as_photos
 from kit.robustness.reference.fitting import novelty_of, profile_novelty
 from kit.robustness.reference.novelty import FALSE_POSITIVES
@@ -71,38 +68,24 @@ _WORDS = {
     "batchnorm": "light or texture",
     "probability": "largest probability",
 }
-_SUMMARIES = {
+_SUMMARIES: dict[Verdict, str] = {
     "named": "{above:.0f} of {count} pictures are unlike anything in training: none of the classes fits.",
     "possible": "{above:.0f} of {count} pictures are rather unlike those of training.",
     "ruled_out": "The pictures are like those of training.",
 }
 
 
-def _judged(
-    chances: Float64, told: str
-) -> tuple[Literal["named", "possible", "ruled_out"], tuple[Evidence, ...]]:
+def _judged(chances: Float64, told: str) -> tuple[Verdict, tuple[Evidence, ...]]:
     """Compare how many pictures lie above a threshold with what chance would give."""
     count = len(chances)
-    # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
-    above = {rate: int((chances <= rate + 1e-9).sum()) for rate in (FALSE_POSITIVES, SURE)}
-    unusual = {rate: _at_least(above[rate], count, rate) <= rate + 1e-9 for rate in above}
-    evidence = [
-        Evidence(
-            f"pictures out of {count} {told}, {rate:.0%} of which score so high",
-            above[rate],
-            float(next(n for n in range(count + 2) if _at_least(n, count, rate) <= rate + 1e-9)),
-            supports=unusual[rate],
-        )
-        for rate in above
-    ]
-    verdict: Literal["named", "possible", "ruled_out"] = "ruled_out"
-    if unusual[SURE]:
-        verdict = "named"
-    elif unusual[FALSE_POSITIVES]:
-        verdict = "possible"
-    return verdict, tuple(evidence)
-
-
-def _at_least(successes: int, trials: int, rate: float) -> float:
-    """Chance of so many successes or more in a binomial distribution."""
-    return sum(comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(successes, trials + 1))
+    evidence = []
+    for rate in (SURE, FALSE_POSITIVES):
+        # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
+        limit = rate + 1e-9
+        above = int((chances <= limit).sum())
+        needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
+        text = f"pictures out of {count} {told}, {rate:.0%} of which score so high"
+        evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
+    sure, unusual = evidence
+    verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
+    return verdict, (unusual, sure)

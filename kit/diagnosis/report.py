@@ -1,11 +1,12 @@
 """Diagnosis: what was found, as text, HTML, JSON and figure."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from typing import Any
 
-from kit._reporting import Table
+from kit._reporting import Table, plain
 from kit.diagnosis.finding import Evidence, Finding
 from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity
 from kit.preprocessing import Preprocessing
@@ -16,6 +17,7 @@ _QUIET = (
     " (spread of the probability of the present answer):"
 )
 _SIGNS = {True: "for", False: "against", None: "told"}
+_COLOURS = {True: "#b3261e", False: "#1b6ec2", None: "#6b7280"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +51,7 @@ class Diagnosis:
     photos: int
     clean: bool = False
     preprocessing: Preprocessing | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     equivalents: tuple[Equivalent, ...] = ()
 
@@ -90,16 +92,10 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
-        return {
-            "verdict": self.verdict,
-            "cause": None if self.best is None else self.best.cause,
-            "classifier": self.classifier,
-            "photos": self.photos,
-            "notes": list(self.notes),
-            "findings": [_plain(finding) for finding in self.findings],
-            "sensitivity": [asdict(row) for row in self.sensitivity],
-            "equivalents": [asdict(one) for one in self.equivalents],
-        }
+        cause = None if self.best is None else self.best.cause
+        kept = ("classifier", "photos", "notes", "findings", "sensitivity", "equivalents")
+        told = {name: plain(getattr(self, name)) for name in kept}
+        return {"verdict": self.verdict, "cause": cause, **told}
 
     def text(self) -> str:
         """Return the report as lines of text."""
@@ -116,7 +112,7 @@ class Diagnosis:
                 lines += [f"       {line}" for line in finding.fix.code.splitlines()]
         if self.equivalents:
             lines += ["", _ALIKE]
-            lines += [f"   {one.change} ({one.cause}): {one.difference:.3f}" for one in self.equivalents]
+            lines += [f"   {line}" for line in self._alike()]
         if self.sensitivity:
             lines += ["", _QUIET.format(self.sensitivity[0].photos)]
             lines += [f"   {' | '.join(row)}" for row in self._quiet_rows()]
@@ -132,14 +128,11 @@ class Diagnosis:
             if finding.evidence:
                 parts.append(_evidence_table(finding).html)
             if finding.fix is not None:
-                parts.append(f"<p>Fix: {escape(finding.fix.text)}</p>")
-                parts.append(f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else "")
+                code = f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""
+                parts.append(f"<p>Fix: {escape(finding.fix.text)}</p>{code}")
             parts.append("</section>")
         if self.equivalents:
-            items = "".join(
-                f"<li>{escape(one.change)} ({escape(one.cause)}): {one.difference:.3f}</li>"
-                for one in self.equivalents
-            )
+            items = "".join(f"<li>{escape(line)}</li>" for line in self._alike())
             parts.append(f"<section><p>{escape(_ALIKE)}</p><ul>{items}</ul></section>")
         if self.sensitivity:
             titles, *quiet = self._quiet_rows()
@@ -159,95 +152,59 @@ class Diagnosis:
         from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
 
         rows = [
-            (f"{finding.cause}: {part.text}", part)
-            for finding in self.findings
-            for part in finding.evidence
+            (f"{finding.cause}: {part.text}", part.value / part.threshold, _COLOURS[part.supports])
+            for finding in reversed(self.findings)
+            for part in reversed(finding.evidence)
             if part.threshold and part.value > 0
         ]
         figure = Figure(figsize=(9, 0.4 * max(len(rows), 1) + 1))
         axes = figure.subplots()
-        for place, (_, part) in enumerate(reversed(rows)):
-            colour = {True: "#b3261e", False: "#1b6ec2", None: "#6b7280"}[part.supports]
-            axes.plot(part.value / (part.threshold or 1), place, "o", color=colour)
+        for place, (_, ratio, colour) in enumerate(rows):
+            axes.plot(ratio, place, "o", color=colour)
         axes.axvline(1, color="#6b7280", linestyle=":")
         axes.set_xscale("log")
-        axes.set_yticks(
-            range(len(rows)), [label if len(label) <= 80 else f"{label[:79]}…" for label, _ in rows][::-1]
-        )
+        labels = [label if len(label) <= 80 else f"{label[:79]}…" for label, *_ in rows]
+        axes.set_yticks(range(len(rows)), labels)
         axes.set_xlabel("value over threshold (red speaks for the cause, blue against it)")
         png = BytesIO()
         figure.savefig(png, format="png", dpi=100, bbox_inches="tight")
         return Image(data=png.getvalue(), format="png", alt=self.text())  # type: ignore[no-untyped-call]
 
-    def _quiet_rows(self) -> list[tuple[str, ...]]:
-        return [
-            ("change", "answers that change", "mean spread", "largest", "moved most by"),
-            *(
-                (
-                    row.name.replace("_", " "),
-                    f"{row.changed} of {row.photos}",
-                    f"{row.typical:.3f}",
-                    f"{row.largest:.3f}",
-                    row.worst,
-                )
-                for row in self.sensitivity
-            ),
-        ]
+    def _alike(self) -> list[str]:
+        return [f"{one.change} ({one.cause}): {one.difference:.3f}" for one in self.equivalents]
+
+    def _quiet_rows(self) -> Iterator[tuple[str, ...]]:
+        yield "change", "answers that change", "mean spread", "largest", "moved most by"
+        for row in self.sensitivity:
+            spread = f"{row.typical:.3f}", f"{row.largest:.3f}"
+            yield row.name.replace("_", " "), f"{row.changed} of {row.photos}", *spread, row.worst
 
     def _headline(self) -> str:
         pictures = f"{self.photos} picture{'' if self.photos == 1 else 's'}"
-        answer = {
-            "named": f"the cause is {self.best.cause}" if self.best is not None else "",
-            "clean": "nothing is wrong",
-            "cannot_tell": "the cause cannot be told from what is there",
-        }[self.verdict]
+        answer = "nothing is wrong" if self.clean else "the cause cannot be told from what is there"
+        if self.best is not None:
+            answer = f"the cause is {self.best.cause}"
         return f"{self.classifier} on {pictures}: {answer}."
 
-    def _repr_html_(self) -> str:
-        return self.html()
-
-    def __str__(self) -> str:
-        return self.text()
+    _repr_html_, __str__ = html, text
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{finding.cause} {finding.verdict}" for finding in self.findings)
-        return (
-            f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {found or 'no findings'})"
-        )
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    fix = finding.fix
-    return {
-        "cause": finding.cause,
-        "verdict": finding.verdict,
-        "summary": finding.summary,
-        "evidence": [asdict(part) for part in finding.evidence],
-        "cost": finding.cost,
-        "equivalent": list(finding.equivalent),
-        "fix": None
-        if fix is None
-        else {
-            "text": fix.text,
-            "code": fix.code,
-            "preprocessing": None if fix.preprocessing is None else fix.preprocessing.to_dict(),
-        },
-    }
+        told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"
+        return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {told})"
 
 
 def _evidence_table(finding: Finding) -> Table:
     rows = [
-        (_SIGNS[part.supports], part.text, *("" if each is None else _number(each) for each in numbers))
+        (_SIGNS[part.supports], part.text, *map(_number, (part.value, part.threshold)))
         for part in finding.evidence
-        for numbers in [(part.value, part.threshold)]
     ]
     return Table(("speaks", "measure", "value", "threshold"), rows, "<<>>", heading=1)
 
 
 def _sentence(part: Evidence) -> str:
-    limit = "" if part.threshold is None else f" (threshold {_number(part.threshold)})"
-    return f"{part.text}: {_number(part.value)}{limit}"
+    limit = _number(part.threshold)
+    return f"{part.text}: {_number(part.value)}{f' (threshold {limit})' if limit else ''}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -52,38 +52,29 @@ def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     config
         Serialised architecture, as in ``config.json`` or ``json.loads(model.to_json())``.
     """
-    return tuple(_walk(config))
-
-
-def _walk(entry: Mapping[str, Any]) -> Iterator[Layer]:
-    kind, settings = str(entry.get("class_name")), entry.get("config")
-    settings = settings if isinstance(settings, Mapping) else {}
+    kind, settings = str(config.get("class_name")), mapping(config.get("config"))
     inner = settings.get("layers")
     if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
-        for part in inner:
-            if isinstance(part, Mapping):
-                yield from _walk(part)
-        return
-    name = str(settings.get("name") or entry.get("name") or kind)
-    constants, training = _call(entry.get("inbound_nodes"))
-    yield Layer(name, kind, MappingProxyType(dict(settings)), constants, training)
+        return tuple(layer for part in inner if isinstance(part, Mapping) for layer in layers_of(part))
+    name = str(settings.get("name") or config.get("name") or kind)
+    nodes = [mapping(node) for node in _listed(config.get("inbound_nodes"))]
+    constants = tuple(
+        float(value)
+        for node in nodes
+        for value in _listed(node.get("args"))
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    )
+    training = any(mapping(node.get("kwargs")).get("training") is True for node in nodes)
+    return (Layer(name, kind, MappingProxyType(dict(settings)), constants, training),)
 
 
-def _call(nodes: Any) -> tuple[tuple[float, ...], bool]:
-    constants: list[float] = []
-    training = False
-    for node in nodes if isinstance(nodes, list) else []:
-        if not isinstance(node, Mapping):
-            continue
-        arguments = node.get("args")
-        constants += [
-            float(value)
-            for value in (arguments if isinstance(arguments, list) else [])
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        ]
-        keywords = node.get("kwargs")
-        training = training or (isinstance(keywords, Mapping) and keywords.get("training") is True)
-    return tuple(constants), training
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return a part of a configuration; an empty one in place of anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
@@ -107,44 +98,33 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")
-    found: dict[str, tuple[Array, ...]] = {}
+    groups: dict[str, dict[str, Array]] = {}
+    names: dict[str, str] = {}
 
-    def visit(group: Any, place: str) -> None:
-        for key in group:
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                continue
-            child = group[key]
-            if not isinstance(child, h5py.Group):
-                continue
-            if key == "vars":
-                # The group of the optimizer bears the name of its kind.
-                name = place if place == "optimizer" else child.attrs.get("name", place)
-                found[name if isinstance(name, str) else place] = _arrays(child, h5py)
-            else:
-                visit(child, key)
+    def keep(path: str, data: Any) -> None:
+        place, kind, key = f"//{path}".rsplit("/", 3)[-3:]
+        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
+        if kind == "vars" and usable and data.size is not None and data.size <= _MAX_VALUES:
+            name = data.parent.attrs.get("name", place)
+            # The group of the optimizer bears the name of its kind.
+            names[data.parent.name] = name if isinstance(name, str) and place != "optimizer" else place
+            groups.setdefault(data.parent.name, {})[key] = np.asarray(data)
 
     with h5py.File(BytesIO(content), "r") as file:
-        visit(file, "")
-    return MappingProxyType({name: arrays for name, arrays in found.items() if arrays})
-
-
-def _arrays(group: Any, h5py: Any) -> tuple[Array, ...]:
-    arrays = []
-    for key in sorted(group, key=lambda text: (len(text), text)):
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            continue
-        data = group[key]
-        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
-        if usable and data.size is not None and data.size <= _MAX_VALUES:
-            arrays.append(np.asarray(data))
-    return tuple(arrays)
+        # Links are not visited.
+        file.visititems(keep)
+    return MappingProxyType(
+        {
+            names[group]: tuple(arrays[key] for key in sorted(arrays, key=lambda text: (len(text), text)))
+            for group, arrays in groups.items()
+        }
+    )
 
 
 def channel_values(value: Any) -> Float64 | None:
     """Return numbers as Keras writes them down (a number, nested lists, a wrapped array), flat; else None."""
     if isinstance(value, Mapping):
-        inner = value.get("config", value)
-        value = inner.get("value") if isinstance(inner, Mapping) else None
+        value = mapping(value.get("config", value)).get("value")
     try:
         values = np.asarray(value, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError):

@@ -6,13 +6,12 @@ sorting ("1", "10", "2") or a shift by one predicts. How seldom is the number th
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from math import comb
 
 import numpy as np
 
 from kit._arrays import Float32, Indices
 from kit.classifier.trial import Truth, known
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
+from kit.diagnosis.finding import Evidence, Finding, Verdict, at_least, conclude
 
 NAMED, POSSIBLE = 0.01, 0.1
 """Probability that answers fit an order by chance, up to which it is named, and is possible."""
@@ -25,6 +24,16 @@ CONSISTENT = 0.8
 
 MOVED = 3
 """Classes, each with two pictures, that must have changed places to name an order without a rule."""
+
+_CODE = {
+    "sorted as text": "order = sorted(range(len(class_names)), key=str)",
+    "sorted as numbers": "text = sorted(range(len(class_names)), key=str)\n"
+    "order = [text.index(place) for place in sorted(text)]",
+    "sorted by name": "order = sorted(range(len(class_names)), key=lambda place: class_names[place])",
+    "one place too far": "order = [(place - 1) % len(class_names) for place in range(len(class_names))]",
+    "one place too early": "order = [(place + 1) % len(class_names) for place in range(len(class_names))]",
+    "reversed": "order = range(len(class_names))[::-1]",
+}
 
 
 def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
@@ -94,7 +103,7 @@ def _chance(answers: Indices, truth: Indices, order: Indices, name: str) -> floa
     if fits == 0 or 2 * fits <= count or (count > 1 and len(set(answers[telling].tolist())) == 1):
         return 1.0
     hit = min(0.5, max(1 / max(len(order) - 1, 1), ADJACENT if name.startswith("one place") else 0.0))
-    return float(sum(comb(count, k) * hit**k * (1 - hit) ** (count - k) for k in range(fits, count + 1)))
+    return at_least(fits, count, hit)
 
 
 def _by_rule(
@@ -102,31 +111,18 @@ def _by_rule(
 ) -> Finding:
     fits = int((order[answers] == truth).sum())
     verdict: Verdict = "named" if chance <= NAMED else "possible"
-    reordered = "[class_names[place] for place in order]"
-    code = {
-        "sorted as text": "order = sorted(range(len(class_names)), key=str)",
-        "sorted by name": "order = sorted(range(len(class_names)), key=lambda place: class_names[place])",
-        "reversed": "order = range(len(class_names))[::-1]",
-    }.get(name, f"order = {order.tolist()}" if len(order) <= 20 else "order = …  # as the training had it")
-    if name.startswith("one place"):
-        step = "-1" if name.endswith("far") else "+1"
-        code = f"order = [(place {step[0]} 1) % len(class_names) for place in range(len(class_names))]"
-    if name == "sorted as numbers":
-        code = "text = sorted(range(len(class_names)), key=str)\n"
-        code += "order = [text.index(place) for place in sorted(text)]"
     first = int(answers[0])
-    return Finding(
+    return conclude(
         "class_order",
         verdict,
         f"The classes of the network are {name}: output {first} is called {class_names[first]!r}, and "
         f"{class_names[int(order[first])]!r} would be right.",
-        (
-            Evidence("labelled pictures answered rightly in the order in use", int((answers == truth).sum())),
-            Evidence(f"of {len(truth)} labelled pictures, answered rightly if {name}", fits, supports=True),
-            Evidence("probability that wrong answers fit so well by chance", chance, NAMED, chance <= NAMED),
-        ),
+        Evidence("labelled pictures answered rightly in the order in use", int((answers == truth).sum())),
+        Evidence(f"of {len(truth)} labelled pictures, answered rightly if {name}", fits, supports=True),
+        Evidence("probability that wrong answers fit so well by chance", chance, NAMED, chance <= NAMED),
+        advice="Give the class names in the order of the training.",
+        code=f"{_CODE[name]}\nclass_names = [class_names[place] for place in order]",
         cost=fits / len(truth),
-        fix=Fix("Give the class names in the order of the training.", f"{code}\nclass_names = {reordered}"),
     )
 
 
@@ -143,18 +139,14 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32, righ
     sure = float(probabilities.max(axis=1).mean())
     if not (one_to_one and len(moved) >= MOVED - 1 and explained >= CONSISTENT and sure > 0.5):
         return None
-    return Finding(
+    return conclude(
         "class_order",
         "named" if len(moved) >= MOVED else "possible",
         "Each class is taken for one other, always the same: the names are in another order.",
-        (
-            Evidence("share answered rightly in the order in use", right, 0.5, supports=True),
-            Evidence("share that one other order explains", explained, CONSISTENT, supports=True),
-            Evidence("classes with two pictures or more that changed places", len(moved), MOVED),
-        ),
+        Evidence("share answered rightly in the order in use", right, 0.5, supports=True),
+        Evidence("share that one other order explains", explained, CONSISTENT, supports=True),
+        Evidence("classes with two pictures or more that changed places", len(moved), MOVED),
+        advice="Give the class names in the order of the training, such as train_dataset.class_names.",
+        code="\n".join(f"# output {usual[label]} is class {label}" for label in sorted(moved)),
         cost=explained - right,
-        fix=Fix(
-            "Give the class names in the order of the training, such as train_dataset.class_names.",
-            "\n".join(f"# output {usual[label]} is class {label}" for label in sorted(moved)),
-        ),
     )

@@ -13,8 +13,10 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
-_FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
-_CODE = "probabilities = model(x, training=False)"
+_FIX = Fix(
+    "Call the network for inference: training=False, and no layer that was built with training=True.",
+    "probabilities = model(x, training=False)",
+)
 
 
 def check_determinism(
@@ -42,11 +44,20 @@ def check_determinism(
     repeats = np.concatenate([classifier.predict_tensors(one) for _ in range(3)])
     twice = float(np.abs(repeats - first).max())
     if twice > SAME:
-        return (_training(twice, layers),)
+        kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
+        names = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
+        told = "The same tensor gets different answers: a layer with chance in it is active, as in training"
+        return (_named("training_mode", f"{told}{names}.", "between four calls with one tensor", twice),)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
-    return (_batchnorm(beside),) if beside > SAME else ()
+    if not beside > SAME:
+        return ()
+    told = (
+        "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
+        "batch normalization does in training."
+    )
+    return (_named("batchnorm_mode", told, "between a picture alone and beside two others", beside),)
 
 
 def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
@@ -69,29 +80,11 @@ def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
         "possible",
         f"The network was built with training=True at {names}: called as model(x) it behaves as in training.",
         (Evidence("layers that are called with training=True", len(forced)),),
-        fix=Fix(_FIX, _CODE),
+        fix=_FIX,
     )
-
-
-def _training(difference: float, layers: Sequence[Layer]) -> Finding:
-    kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
-    names = ", ".join(dict.fromkeys(kinds))
-    summary = (
-        "The same tensor gets different answers: a layer with chance in it is active, as in training"
-        f"{f' ({names})' if names else ''}."
-    )
-    return _named("training_mode", summary, "between four calls with one tensor", difference)
-
-
-def _batchnorm(difference: float) -> Finding:
-    summary = (
-        "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
-        "batch normalization does in training."
-    )
-    return _named("batchnorm_mode", summary, "between a picture alone and beside two others", difference)
 
 
 def _named(cause: str, summary: str, between: str, difference: float) -> Finding:
     text = f"largest difference in a probability {between}"
     evidence = (Evidence(text, difference, SAME, supports=True),)
-    return Finding(cause, "named", summary, evidence, fix=Fix(_FIX, _CODE))
+    return Finding(cause, "named", summary, evidence, fix=_FIX)

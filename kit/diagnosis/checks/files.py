@@ -1,15 +1,15 @@
 """What a file says and the preprocessing in use does not heed: orientation, transparency, depth, size."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kit.classifier import Classifier
 from kit.classifier.trial import Trial, Truth
-from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.finding import Evidence, Finding, conclude
 from kit.images import Photo
-from kit.images.decoding import Decoding
 from kit.preprocessing import Preprocessing
 
 GAIN = 0.1
@@ -18,15 +18,12 @@ GAIN = 0.1
 SMALL = 0.5
 """Share of the network's side below which a picture is enlarged so much that detail is missing."""
 
-_WHITE = (255, 255, 255)
 
-
-@dataclass(frozen=True)
-class _Request:
+class _Request(NamedTuple):
     """What a file may ask for: what ignoring it is called, how it is heeded, and how in the user's code."""
 
     cause: str
-    heeded: Callable[[Decoding], Decoding]
+    heeded: Mapping[str, Any]
     summary: str
     code: str
 
@@ -34,19 +31,19 @@ class _Request:
 _REQUESTS = (
     _Request(
         "exif_orientation",
-        lambda decoding: replace(decoding, exif=True),
+        {"exif": True},
         "The EXIF orientation tag is ignored",
         "image = PIL.ImageOps.exif_transpose(image)",
     ),
     _Request(
         "alpha_matte",
-        lambda decoding: replace(decoding, matte=_WHITE),
+        {"matte": (255, 255, 255)},
         "Transparent pixels show another colour than white",
         'white = PIL.Image.new("RGBA", image.size, "white")\nimage = PIL.Image.alpha_composite(white, image)',
     ),
     _Request(
         "bit_depth",
-        lambda decoding: replace(decoding, depth="scale"),
+        {"depth": "scale"},
         "Levels above 255 of 16-bit files are cut",
         "pixels = np.asarray(image) / 257",
     ),
@@ -75,7 +72,7 @@ def check_files(classifier: Classifier, photos: Sequence[Photo], labels: Truth =
 def _unheeded(
     classifier: Classifier, used: Preprocessing, photos: Sequence[Photo], labels: Truth, request: _Request
 ) -> Finding | None:
-    wanted = request.heeded(used.decoding)
+    wanted = replace(used.decoding, **request.heeded)
     affected = [
         place
         for place, photo in enumerate(photos)
@@ -88,20 +85,19 @@ def _unheeded(
     touched = [photos[place] for place in affected]
     before, after = (classifier.probabilities(touched, preprocessing=each) for each in (used, fixed))
     trial = Trial(before, after, [labels[place] for place in affected] if labels else ())
-    changed = float(trial.changed.mean())
-    helps = trial.gain > GAIN
+    changed, helps = float(trial.changed.mean()), trial.gain > GAIN
     gain = "mean gain in nats if it is heeded (log-likelihood of the label, else entropy lost)"
-    return Finding(
+    return conclude(
         request.cause,
         "named" if helps else "possible",
         f"{request.summary} in {len(affected)} of {len(photos)} pictures.",
-        (
-            Evidence("pictures whose file asks for something else", len(affected), 1, supports=True),
-            Evidence(gain, trial.gain, GAIN, supports=helps),
-            Evidence("share of these pictures whose answer changes", changed),
-        ),
+        Evidence("pictures whose file asks for something else", len(affected), 1, supports=True),
+        Evidence(gain, trial.gain, GAIN, supports=helps),
+        Evidence("share of these pictures whose answer changes", changed),
+        advice="Decode as the file asks for.",
+        code=request.code,
+        right=fixed,
         cost=changed * len(affected) / len(photos),
-        fix=Fix("Decode as the file asks for.", request.code, fixed),
     )
 
 
@@ -109,34 +105,27 @@ def _small(used: Preprocessing, photos: Sequence[Photo]) -> Finding | None:
     if used.size is None:
         return None
     sides = [min(photo.size[0] / used.size[0], photo.size[1] / used.size[1]) for photo in photos]
-    thumbnail = used.thumbnail
-    step = min(thumbnail[0] / used.size[0], thumbnail[1] / used.size[1]) if thumbnail is not None else 1.0
-    if step < SMALL and float(np.median(sides)) > step:
-        return Finding(
+    smallest, typical = min(sides), float(np.median(sides))
+    thumbnail = used.thumbnail or used.size
+    step = min(thumbnail[0] / used.size[0], thumbnail[1] / used.size[1])
+    if step < SMALL and typical > step:
+        return conclude(
             "target_size",
             "named",
             f"Every picture is made small first ({step:.2g} of the network's side) and enlarged again.",
-            (
-                Evidence("side of the thumbnail as a share of the network's", step, SMALL, supports=True),
-                Evidence("side of a typical picture as a share of the network's", float(np.median(sides))),
-            ),
-            fix=Fix(
-                "Resize once, from the original.",
-                f"image = image.resize({used.size[::-1]})  # no thumbnail before",
-                used.replace(thumbnail=None),
-            ),
+            Evidence("side of the thumbnail as a share of the network's", step, SMALL, supports=True),
+            Evidence("side of a typical picture as a share of the network's", typical),
+            advice="Resize once, from the original.",
+            code=f"image = image.resize({used.size[::-1]})  # no thumbnail before",
+            right=used.replace(thumbnail=None),
         )
-    if min(sides) >= SMALL:
+    if smallest >= SMALL:
         return None
     count = sum(side < SMALL for side in sides)
-    return Finding(
+    return conclude(
         "target_size",
         "possible",
         f"{count} of {len(photos)} pictures are far smaller than the network's input and lack its detail.",
-        (
-            Evidence(
-                "smallest side of a picture as a share of the network's", min(sides), SMALL, supports=True
-            ),
-        ),
-        fix=Fix("Use the original picture instead of a thumbnail of it."),
+        Evidence("smallest side of a picture as a share of the network's", smallest, SMALL, supports=True),
+        advice="Use the original picture instead of a thumbnail of it.",
     )

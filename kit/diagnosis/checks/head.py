@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
-from kit.diagnosis.checks.architecture import Layer
-from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.checks.architecture import Layer, mapping
+from kit.diagnosis.finding import Evidence, Finding, conclude
 
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
@@ -46,42 +46,29 @@ def check_head(
 
 
 def _of_one(outputs: Float32) -> Finding:
-    return Finding(
+    return conclude(
         "softmax_head",
         "named",
         "The last layer is a softmax over one output, which is 1 for every picture whatever the weights are.",
-        (
-            Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
-            Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
-        ),
-        cost=None,
-        fix=Fix(
-            "Use one sigmoid output, or two with a softmax, and train the head again.",
-            'outputs = keras.layers.Dense(1, activation="sigmoid")(features)  # loss="binary_crossentropy"',
-        ),
+        Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
+        Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
+        advice="Use one sigmoid output, or two with a softmax, and train the head again.",
+        code='outputs = keras.layers.Dense(1, activation="sigmoid")(features)  # loss="binary_crossentropy"',
     )
 
 
 def _twice(outputs: Float32) -> Finding:
     count = outputs.shape[1]
     most = float(np.e / (np.e + count - 1))
-    return Finding(
+    limit = f"largest output on these pictures; e / (e + {count - 1}) is the most there can be"
+    return conclude(
         "softmax_head",
         "named",
         f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
-        (
-            Evidence("softmax layers at the end", 2, 2, supports=True),
-            Evidence(
-                f"largest output on these pictures; e / (e + {count - 1}) is the most there can be",
-                float(outputs.max()),
-                most,
-                supports=bool(outputs.max() <= most + 1e-4),
-            ),
-        ),
-        fix=Fix(
-            "Take one of them out; the order of the classes stays, the probabilities become right.",
-            "model = keras.Model(model.inputs, model.layers[-2].output)",
-        ),
+        Evidence("softmax layers at the end", 2, 2, supports=True),
+        Evidence(limit, float(outputs.max()), most, supports=bool(outputs.max() <= most + 1e-4)),
+        advice="Take one of them out; the order of the classes stays, the probabilities become right.",
+        code="model = keras.Model(model.inputs, model.layers[-2].output)",
     )
 
 
@@ -89,18 +76,16 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     away = float(np.abs(outputs.sum(axis=1) - 1).max())
     if away <= SUM_TOLERANCE:
         return None
-    two, distance = outputs.shape[1] == 2, "largest distance of a picture's sum of outputs from 1"
-    return Finding(
+    count = outputs.shape[1]
+    return conclude(
         "softmax_head",
-        "named" if two else "possible",
-        f"The head has one sigmoid for each of {outputs.shape[1]} outputs: they answer separate questions, "
+        "named" if count == 2 else "possible",
+        f"The head has one sigmoid for each of {count} outputs: they answer separate questions, "
         "and are no shares of 100 %.",
-        (Evidence(distance, away, SUM_TOLERANCE, supports=True),),
-        fix=Fix(
-            "If exactly one class is right for each picture, end in a softmax and train the head again; "
-            "else read each output by itself.",
-            f'outputs = keras.layers.Dense({outputs.shape[1]}, activation="softmax")(features)',
-        ),
+        Evidence("largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
+        advice="If exactly one class is right for each picture, end in a softmax and train the head again; "
+        "else read each output by itself.",
+        code=f'outputs = keras.layers.Dense({count}, activation="softmax")(features)',
     )
 
 
@@ -110,23 +95,19 @@ def _trained_otherwise(last: str | None, outputs: Float32, compiled: Mapping[str
     if name is None or not any(part in name for part in _LOSSES):
         return None
     probable = last in {"softmax", "sigmoid"}
-    if from_logits == probable and (probable or last == "linear"):
-        taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
-        return Finding(
-            "softmax_head",
-            "named",
-            f"The loss of the training ({name}) takes the outputs for {taken}, but they are {are}.",
-            (
-                Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
-                Evidence("smallest output on these pictures", float(outputs.min())),
-                Evidence("largest output on these pictures", float(outputs.max())),
-            ),
-            fix=Fix(
-                "Let the loss and the last layer agree, and train again.",
-                f"model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits={not probable}))",
-            ),
-        )
-    return None
+    if from_logits != probable or not (probable or last == "linear"):
+        return None
+    taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
+    return conclude(
+        "softmax_head",
+        "named",
+        f"The loss of the training ({name}) takes the outputs for {taken}, but they are {are}.",
+        Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
+        Evidence("smallest output on these pictures", float(outputs.min())),
+        Evidence("largest output on these pictures", float(outputs.max())),
+        advice="Let the loss and the last layer agree, and train again.",
+        code=f"model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits={not probable}))",
+    )
 
 
 def _activation(layer: Layer) -> str | None:
@@ -139,11 +120,8 @@ def _activation(layer: Layer) -> str | None:
 
 
 def _loss(loss: Any) -> tuple[str | None, bool]:
-    if isinstance(loss, str):
-        return loss, False
     if isinstance(loss, Mapping):
-        settings = loss.get("config")
-        settings = settings if isinstance(settings, Mapping) else {}
+        settings = mapping(loss.get("config"))
         name = settings.get("name") or loss.get("class_name")
         return (str(name) if name else None), settings.get("from_logits") is True
-    return None, False
+    return loss if isinstance(loss, str) else None, False

@@ -11,7 +11,7 @@ import numpy as np
 
 from kit._arrays import Array, Float64
 from kit.diagnosis.checks.architecture import Layer, channel_values
-from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.finding import Evidence, Finding, Fix, conclude
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
@@ -111,22 +111,16 @@ def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
     span = wanted_high - wanted_low
     away = float(max(np.abs(low - wanted_low).max(), np.abs(high - wanted_high).max()) / span)
     chain = ", then ".join(inside.steps)
+    lowest = f"lowest value in use; the network begins with {chain} and expects {wanted_low:g}"
+    distance = "distance of the two ranges, as a share of the expected span"
     evidence = (
-        Evidence(
-            f"lowest value in use; the network begins with {chain} and expects {wanted_low:g}", _at(low)
-        ),
+        Evidence(lowest, _at(low)),
         Evidence(f"highest value in use; expected is {wanted_high:g}", _at(high)),
-        Evidence(
-            "distance of the two ranges, as a share of the expected span", away, SAME_RANGE, away > SAME_RANGE
-        ),
+        Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),
     )
     if away <= SAME_RANGE:
-        return Finding(
-            "double_scaling",
-            "ruled_out",
-            f"The network scales inside ({chain}) and is fed with {inside.expected}, as it expects.",
-            evidence,
-        )
+        told = f"The network scales inside ({chain}) and is fed with {inside.expected}, as it expects."
+        return Finding("double_scaling", "ruled_out", told, evidence)
     fixed = preprocessing.replace(scaling=SCALINGS[inside.expected], cast=None)
     cause, equivalent = _cause(preprocessing, fixed, float((high - low).max()) / span)
     return Finding(
@@ -145,16 +139,14 @@ def check_crop_inside(inside: Inside, preprocessing: Preprocessing) -> Finding |
     cropped = "crop" in preprocessing.fit and preprocessing.crop_fraction < 1
     if not cropped or not any(step.startswith("CenterCrop") for step in inside.crops):
         return None
-    return Finding(
+    return conclude(
         "resize_fit",
         "possible",
         f"The network crops inside ({', '.join(inside.crops)}) and the preprocessing crops before it.",
-        (Evidence("part of each side that the crop outside keeps", preprocessing.crop_fraction),),
-        fix=Fix(
-            "Leave the crop to the network.",
-            "# remove the crop before the network; it has a CenterCrop layer",
-            preprocessing.replace(crop_fraction=1.0),
-        ),
+        Evidence("part of each side that the crop outside keeps", preprocessing.crop_fraction),
+        advice="Leave the crop to the network.",
+        code="# remove the crop before the network; it has a CenterCrop layer",
+        right=preprocessing.replace(crop_fraction=1.0),
     )
 
 
@@ -195,9 +187,8 @@ def _expected(slope: Float64, offset: Float64) -> str | None:
         ends = np.stack([slope * low + offset, slope * high + offset])
         span, size = float(np.ptp(ends, axis=0).max()), float(np.abs(ends).max())
         if LANDING_SPAN[0] <= span <= LANDING_SPAN[1] and size <= LANDING_SIZE:
-            landed[name] = min(
-                float(np.abs(ends - np.array([[bottom], [1.0]])).max()) for bottom in (0.0, -1.0)
-            )
+            usual = (np.array([[bottom], [1.0]]) for bottom in (0.0, -1.0))
+            landed[name] = min(float(np.abs(ends - each).max()) for each in usual)
     exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
     return next(iter(exact or landed), None)
 
@@ -215,12 +206,9 @@ def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str
         for fault in CATALOGUE.values()
         if fault.step == "scaling" and same_scaling(fault.apply(fixed).scaling, used.scaling)
     ]
+    cause = "double_scaling" if ratio < NARROW else next(iter(same), "wrong_range")
     if not used.scaling:
         cause = "missing_scaling"
-    elif ratio < NARROW:
-        cause = "double_scaling"
-    else:
-        cause = same[0] if same else "wrong_range"
     return cause, tuple(dict.fromkeys(name for name in same if name != cause))
 
 

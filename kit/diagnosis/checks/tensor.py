@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kit._arrays import Float32
-from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.finding import Evidence, Finding, conclude
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -70,12 +70,13 @@ def _not_finite(tensors: Sequence[Float32]) -> Finding | None:
     share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
     if share == 0:
         return None
-    return Finding(
+    return conclude(
         "wrong_range",
         "named",
         "The tensor holds values that are no numbers.",
-        (Evidence("share of values that are not finite", share, 0.0, supports=True),),
-        fix=Fix("Find the division by zero before the network.", "assert np.isfinite(x).all()"),
+        Evidence("share of values that are not finite", share, 0.0, supports=True),
+        advice="Find the division by zero before the network.",
+        code="assert np.isfinite(x).all()",
     )
 
 
@@ -95,71 +96,55 @@ def _cast(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessi
     if not (collapsed or wrapped):
         return None
     lost = "nearly all levels are gone" if collapsed else "negative ones wrapped around at 256"
-    return Finding(
+    return conclude(
         "dtype_cast",
         "named",
         f"The scaled numbers were cast to whole ones: {lost}.",
-        (
-            Evidence("fewest different levels in a picture", before, LEVELS_BEFORE, supports=True),
-            Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
-            Evidence("tensors hold whole numbers only (1 is true)", float(whole), None, supports=True),
-        ),
-        fix=Fix(
-            "Keep the tensor in float32 after scaling.",
-            'x = x.astype("float32")  # not uint8',
-            without if used.cast is not None else None,
-        ),
+        Evidence("fewest different levels in a picture", before, LEVELS_BEFORE, supports=True),
+        Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
+        Evidence("tensors hold whole numbers only (1 is true)", float(whole), None, supports=True),
+        advice="Keep the tensor in float32 after scaling.",
+        code='x = x.astype("float32")  # not uint8',
+        right=without if used.cast is not None else None,
     )
 
 
 def _squeezed(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
     span = float(np.mean([np.ptp(photo.pixels) for photo in photos]))
-    gain = _widest(tensors, used) * 255 / span
+    # Channels may lie at different places.
+    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
+    gain = max(float(np.ptp(tensor, axis=axes).max()) for tensor in tensors) * 255 / span
     if gain >= SQUEEZED:
         return None
     constant = max(np.unique(tensor).size for tensor in tensors) == 1
-    cause = "wrong_range" if constant else "double_scaling"
-    what = (
-        f"The tensor has the one value {float(tensors[0].flat[0]):g} everywhere, whatever the picture shows."
-        if constant
-        else f"A whole picture takes up only {gain:.2g} from darkest to brightest: scaled twice."
-    )
-    return Finding(
-        cause,
+    told = f"A whole picture takes up only {gain:.2g} from darkest to brightest: scaled twice."
+    if constant:
+        value = float(tensors[0].flat[0])
+        told = f"The tensor has the one value {value:g} everywhere, whatever the picture shows."
+    return conclude(
+        "wrong_range" if constant else "double_scaling",
         "named",
-        what,
-        (
-            Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=True),
-            Evidence("levels between the darkest and the brightest of the picture", span),
-        ),
-        fix=Fix(
-            "Scale once: use the loader's scaling or your own, not both.",
-            "# remove one of the two divisions",
-            used.replace(scaling=used.scaling[:-1]) if len(used.scaling) > 1 else None,
-        ),
+        told,
+        Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=True),
+        Evidence("levels between the darkest and the brightest of the picture", span),
+        advice="Scale once: use the loader's scaling or your own, not both.",
+        code="# remove one of the two divisions",
+        right=used.replace(scaling=used.scaling[:-1]) if len(used.scaling) > 1 else None,
     )
-
-
-def _widest(tensors: Sequence[Float32], used: Preprocessing) -> float:
-    """Return the widest span of a channel; channels may lie at different places."""
-    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
-    return max(float(np.ptp(tensor, axis=axes).max()) for tensor in tensors)
 
 
 def _too_large(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
     largest = float(max(np.abs(tensor).max() for tensor in tensors))
     if largest <= LARGEST:
         return None
-    return Finding(
+    return conclude(
         "wrong_range",
         "named",
         f"The tensor goes up to {largest:g}; no network is fed with more than 255.",
-        (Evidence("largest absolute value in the tensor", largest, LARGEST, supports=True),),
-        fix=Fix(
-            "Scale to what the network was trained on.",
-            'x = x.astype("float32") / 255',
-            used.replace(scaling=()) if used.scaling else None,
-        ),
+        Evidence("largest absolute value in the tensor", largest, LARGEST, supports=True),
+        advice="Scale to what the network was trained on.",
+        code='x = x.astype("float32") / 255',
+        right=used.replace(scaling=()) if used.scaling else None,
     )
 
 
@@ -172,17 +157,15 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     if not ratio > ROUGH:
         return None
     differences = "differences between a row and the next, over those to the third next"
-    return Finding(
+    return conclude(
         "channel_layout",
         "named",
         "A row of the tensor is less like the next than like the third next: the picture was reshaped where "
         "its axes should have been moved.",
-        (Evidence(differences, ratio, ROUGH, supports=True),),
-        fix=Fix(
-            "Move the axis instead of reshaping.",
-            "x = np.moveaxis(x, -1, 0)  # not np.reshape(x, (3, height, width))",
-            used.replace(layout="channels_last"),
-        ),
+        Evidence(differences, ratio, ROUGH, supports=True),
+        advice="Move the axis instead of reshaping.",
+        code="x = np.moveaxis(x, -1, 0)  # not np.reshape(x, (3, height, width))",
+        right=used.replace(layout="channels_last"),
     )
 
 

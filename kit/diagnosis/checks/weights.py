@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kit._arrays import Array, Int64
-from kit.diagnosis.checks.architecture import Layer
-from kit.diagnosis.finding import Evidence, Finding, Fix
+from kit.diagnosis.checks.architecture import Layer, mapping
+from kit.diagnosis.finding import Evidence, Finding, Verdict, conclude
 
 LEFT = 0.05
 """Share of the initial values in the moving averages from which on they are far from converged: with Keras's
@@ -44,14 +44,8 @@ def check_weights(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ..
         ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``; empty where nothing is
         found.
     """
-    diverged = _diverged(weights)
-    if diverged is not None:
-        return (diverged,)
-    untrained = _untrained(layers, weights)
-    if untrained is not None:
-        return (untrained,)
-    averages = _averages(layers, weights)
-    return () if averages is None else (averages,)
+    found = _diverged(weights) or _untrained(layers, weights) or _averages(layers, weights)
+    return () if found is None else (found,)
 
 
 def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
@@ -62,61 +56,45 @@ def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
         for array in kept
         if array.dtype.kind == "f" and array.size
     ]
-    share = np.mean([1 - np.isfinite(array).mean() for array in arrays]) if arrays else 0.0
+    share = float(np.mean([1 - np.isfinite(array).mean() for array in arrays])) if arrays else 0.0
     if not share:
         return None
-    return Finding(
+    return conclude(
         "diverged_training",
         "named",
         "Some of the weights are no numbers, and so are the answers: the training went astray.",
-        (
-            Evidence(
-                "share of nan and infinite values, mean over the arrays of weights", float(share), 0.0, True
-            ),
-        ),
-        fix=Fix(
-            "Train anew with a smaller learning rate, and look for nan in the training pictures.",
-            "assert all(np.isfinite(weight).all() for weight in model.get_weights())",
-        ),
+        Evidence("share of nan and infinite values, mean over the arrays of weights", share, 0.0, True),
+        advice="Train anew with a smaller learning rate, and look for nan in the training pictures.",
+        code="assert all(np.isfinite(weight).all() for weight in model.get_weights())",
     )
 
 
 def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
-    kernels = 0
-    away = 0.0
-    moved = 0.0
+    away, moved = [], [0.0]
     for layer in layers:
         kept = weights.get(layer.name, ())
-        expected = _initial_spread(layer, kept)
-        if expected is not None:
-            kernels += 1
-            away = max(away, abs(float(np.std(kept[0])) / expected - 1))
-        shift = _shift(layer, kept)
-        if shift is not None:
-            moved = max(moved, float(np.abs(shift).max()))
-    if kernels == 0 or away > INITIAL_SPREAD or moved > 0:
+        if (expected := _initial_spread(layer, kept)) is not None:
+            away.append(abs(float(np.std(kept[0])) / expected - 1))
+        if (shift := _shift(layer, kept)) is not None:
+            moved.append(float(np.abs(shift).max()))
+    if not away or max(away) > INITIAL_SPREAD or max(moved) > 0:
         return None
     distance = "largest distance of a kernel's spread from its initializer's, as a share of it"
-    return Finding(
+    return conclude(
         "untrained_weights",
         "named",
-        f"All {kernels} large kernels still have the spread of their initializer and every bias is 0: "
+        f"All {len(away)} large kernels still have the spread of their initializer and every bias is 0: "
         "the weights were never trained, or were not loaded.",
-        (
-            Evidence(distance, away, INITIAL_SPREAD, supports=True),
-            Evidence("largest absolute bias", moved, 0.0, supports=True),
-        ),
-        fix=Fix(
-            "Load the trained weights into the network before it is saved.",
-            'model.load_weights("trained.weights.h5"); model.save("model.keras")',
-        ),
+        Evidence(distance, max(away), INITIAL_SPREAD, supports=True),
+        Evidence("largest absolute bias", max(moved), 0.0, supports=True),
+        advice="Load the trained weights into the network before it is saved.",
+        code='model.load_weights("trained.weights.h5"); model.save("model.keras")',
     )
 
 
 def _initial_spread(layer: Layer, kept: tuple[Array, ...]) -> float | None:
     """Return the standard deviation that the initializer gives a kernel; None where that is not known."""
-    initializer = layer.settings.get("kernel_initializer")
-    kind = initializer.get("class_name") if isinstance(initializer, Mapping) else None
+    kind = mapping(layer.settings.get("kernel_initializer")).get("class_name")
     if not kept or not isinstance(kind, str) or kept[0].size < SMALLEST_KERNEL or kept[0].ndim < 2:
         return None
     scale = next((value for name, value in _SCALE.items() if kind.startswith(name)), None)
@@ -148,11 +126,11 @@ def _averages(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]])
     means = np.concatenate([kept[-2].reshape(-1) for _, kept in norms])
     momentum = float(norms[0][0].settings.get("momentum", 0.99))
     smallest = float(variances.min())
+    floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
+    largest = float(np.abs(means).max())
     evidence = [
-        Evidence(
-            f"smallest moving variance of {variances.size} channels; it starts at 1", smallest, LIKELY_LEFT
-        ),
-        Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
+        Evidence(floor, smallest, LIKELY_LEFT),
+        Evidence("largest absolute moving mean; it starts at 0", largest),
     ]
     if not means.any() and bool((variances == 1).all()):
         return _not_converged("named", "were never updated", evidence)
@@ -170,17 +148,15 @@ def _averages(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]])
     return None
 
 
-def _not_converged(verdict: str, what: str, evidence: Sequence[Evidence]) -> Finding:
-    return Finding(
+def _not_converged(verdict: Verdict, what: str, evidence: Sequence[Evidence]) -> Finding:
+    return conclude(
         "batchnorm_mode",
-        "named" if verdict == "named" else "possible",
+        verdict,
         f"The moving averages of batch normalization {what}: the network does well in training, with the "
         "statistics of each batch, and badly afterwards.",
-        tuple(evidence),
-        fix=Fix(
-            "Train for more steps, or with a lower momentum, so that the moving averages converge.",
-            "keras.layers.BatchNormalization(momentum=0.9)",
-        ),
+        *evidence,
+        advice="Train for more steps, or with a lower momentum, so that the moving averages converge.",
+        code="keras.layers.BatchNormalization(momentum=0.9)",
     )
 
 

@@ -10,7 +10,7 @@ from kit.diagnosis.search.evidence import ROUNDS, Grounds
 from kit.diagnosis.search.pairs import together
 from kit.diagnosis.search.scoring import Score
 from kit.diagnosis.search.sensitivity import Equivalent
-from kit.diagnosis.search.verdict import difference, explains_as_well, finding, fix, ruled_out, verdict
+from kit.diagnosis.search.verdict import difference, explains_as_well, fix, judged, ruled_out
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -77,7 +77,7 @@ def search(
         The user's pictures, and the index of the class of each where known.
     """
     grounds = Grounds.of(evaluator, in_use, photos, labels)
-    if not grounds.statistics and not grounds.known_labels:
+    if not grounds.evaluator.statistics and not grounds.known_labels:
         return Search((), decided=False, notes=(_UNABLE,))
     named, doubtful, first, current = _one_by_one(grounds, in_use)
     if not named:
@@ -91,7 +91,7 @@ def search(
     told = {cause for one in found for cause in (one.cause, *one.equivalent)}
     usual, convincing = grounds.usual(in_use), grounds.convincing(in_use)
     notes = () if usual else (_UNUSUAL,)
-    if not grounds.statistics and (doubtful or not convincing):
+    if not grounds.evaluator.statistics and (doubtful or not convincing):
         notes = (*notes, _FEW_LABELS)
     return Search(
         (*found, *ruled_out(grounds, first, told)),
@@ -113,12 +113,9 @@ def _one_by_one(
     for _ in range(ROUNDS):
         ranked = [score for score in grounds.scores(current) if score.candidate.step not in steps]
         first = first or tuple(ranked)
-        said = verdict(grounds, ranked, current)
-        if said is None:
-            break
-        one = finding(grounds, ranked, said, current)
-        if said != "named":
-            return named, [one], first, current
+        one = judged(grounds, ranked, current)
+        if one is None or one.verdict != "named":
+            return named, [one] if one else [], first, current
         named.append(one)
         best = ranked[0].candidate
         steps.add(best.step)

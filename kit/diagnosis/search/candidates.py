@@ -45,6 +45,11 @@ class Candidate:
     equivalent: tuple[str, ...] = ()
     quiet: bool = False
 
+    @property
+    def causes(self) -> set[str]:
+        """Everything that it may be called."""
+        return {self.cause, *self.equivalent}
+
 
 def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     """Return what may have been the preprocessing in training, without doubles, in the order of the steps.

@@ -16,7 +16,7 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.operations import run
 from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
-from kit.robustness.reference.activation_distance import averages
+from kit.robustness.reference.activation_distance import averages, distances
 from kit.robustness.reference.profile import LEAST_PROFILED, Profile
 
 _KEPT = 24
@@ -36,10 +36,14 @@ class Evaluator:
     def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
         self.classifier = classifier
         self.first_layers = first_layers
-        self._first = first_layers
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._known: dict[tuple[Any, ...], Float64] = {}
         self._ordinary: Profile | None = None
+
+    @property
+    def statistics(self) -> bool:
+        """Whether anything is known of the training pictures."""
+        return self.first_layers is not None and self.first_layers.source != ""
 
     @property
     def profiled(self) -> Profile | None:
@@ -60,19 +64,24 @@ class Evaluator:
         """Return one that shares what is measured, with a profile's averages where there are no others."""
         if self.first_layers is None or self.ordinary is None:
             return self
-        means, variances = averages(self.first_layers)
-        return self._with(replace(self.first_layers, means=means, variances=variances))
+        return self._with(*averages(self.first_layers))
 
     def by_profile(self) -> "Evaluator":
         """Return one that shares what is measured, without averages where there is a profile."""
         if self.first_layers is None or self.first_layers.profile is None:
             return self
-        return self._with(replace(self.first_layers, means=None, variances=None))
+        return self._with(None, None)
 
-    def _with(self, first_layers: FirstLayers) -> "Evaluator":
+    def _with(self, means: Float64 | None, variances: Float64 | None) -> "Evaluator":
         other = copy(self)
-        other.first_layers = first_layers
+        other.first_layers = replace(self._read, means=means, variances=variances)
         return other
+
+    @property
+    def _read(self) -> FirstLayers:
+        if self.first_layers is None:
+            raise ValueError("Expected a network whose first layers can be read, received another")
+        return self.first_layers
 
     def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
@@ -87,24 +96,34 @@ class Evaluator:
 
     def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
-        if self._first is None:
-            raise ValueError("Expected a network whose first layers can be read, received another")
-        return self._once(self._first.measure, photos, preprocessing)
+        return self._once("moments", self._read.measure, photos, preprocessing)
 
     def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
         if self.first_layers is None or self.first_layers.features is None:
             return None
-        return self._once(tensor_features, photos, preprocessing)
+        return self._once("features", tensor_features, photos, preprocessing)
+
+    def log_distance(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
+        """Return the mean logarithm of the distance from training.
+
+        By a profile: over the photos, each by itself. By moving averages: over the layers, the photos pooled.
+        """
+        moments = self.moments(photos, preprocessing)
+        if self.ordinary is None:
+            parts = distances(moments.mean(axis=0), self._read)
+        else:
+            parts = self.ordinary.distances(moments, self.features(photos, preprocessing))
+        return float(np.log(parts + 1e-12).mean())
 
     def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
-        return self._once(self.classifier.predict_tensors, photos, preprocessing)
+        return self._once("answers", self.classifier.predict_tensors, photos, preprocessing)
 
     def _once(
-        self, function: Callable[[Float32], Array], photos: Sequence[Photo], p: Preprocessing
+        self, what: str, function: Callable[[Float32], Array], photos: Sequence[Photo], p: Preprocessing
     ) -> Float64:
-        key = (function, tuple(map(id, photos)), p)
+        key = (what, tuple(map(id, photos)), p)
         if key not in self._known:
             self._known[key] = function(self.tensors(photos, p)).astype(np.float64)
         return self._known[key]

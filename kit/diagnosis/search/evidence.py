@@ -6,15 +6,16 @@ pictures show. Any other is judged by the user's pictures.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
 
 import numpy as np
 
 from kit.classifier.trial import Trial, Truth, hits, known
+from kit.diagnosis.finding import at_least
 from kit.diagnosis.search.candidates import Candidate, candidates
 from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_statistics, log_distance
+from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_statistics, ranked
 from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, ENOUGH, FAMILIAR, NAMED, SAME, UNUSUAL, needed
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -68,16 +69,11 @@ class Grounds:
         photos, labels
             The user's pictures, and the index of the class of each where known.
         """
-        averaged = evaluator.by_averages()
-        photographic = _is_photographic(averaged, in_use)
+        averaged = cls(evaluator.by_averages(), tuple(photos), labels, photographic=True)
+        if _is_photographic(averaged, in_use):
+            return averaged
         # Moving averages are of augmented pictures; a profile is of what is met in use.
-        used = averaged if photographic else evaluator.by_profile()
-        return cls(used, tuple(photos), labels, photographic)
-
-    @property
-    def statistics(self) -> bool:
-        """Whether anything is known of the training pictures."""
-        return self.evaluator.first_layers is not None and self.evaluator.first_layers.source != ""
+        return replace(averaged, evaluator=evaluator.by_profile(), photographic=False)
 
     @property
     def known_labels(self) -> int:
@@ -92,7 +88,9 @@ class Grounds:
     @property
     def needed(self) -> float:
         """The weighted gain on the user's pictures that names a cause, in nats."""
-        return needed(len(self.photos), self.known_labels, self.ordinary, statistics=self.statistics)
+        return needed(
+            len(self.photos), self.known_labels, self.ordinary, statistics=self.evaluator.statistics
+        )
 
     def scores(self, in_use: Preprocessing) -> tuple[Score, ...]:
         """Score every candidate that makes a difference; the best first."""
@@ -105,17 +103,25 @@ class Grounds:
         unseen = [candidate for candidate in tried if candidate.step in _GEOMETRY]
         by_entropy = by_answers(self.evaluator, in_use, unseen, (*probes(), *self.photos))
         seen = [score for score in scores if score.candidate.step not in _GEOMETRY]
-        return tuple(sorted((*seen, *by_entropy), key=lambda score: -score.gain))
+        return ranked((*seen, *by_entropy))
 
     def tried(self, in_use: Preprocessing) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        return _tried(self.evaluator, in_use, probes()[:1] if self.photographic else self.photos[:FEW])
+        photos = probes()[:1] if self.photographic else self.photos[:FEW]
+        before = self.evaluator.tensors(photos, in_use)
+        return [
+            candidate
+            for candidate in candidates(in_use)
+            if not candidate.quiet
+            and candidate.step not in _OF_FILES
+            and not np.array_equal(self.evaluator.tensors(photos, candidate.preprocessing), before)
+        ]
 
     def usual(self, in_use: Preprocessing) -> bool:
         """Whether the pictures are as usual as those of the profile, as far as that can be told."""
         if self.ordinary is None:
             return True
-        away = log_distance(self.evaluator, self.photos, in_use)
+        away = self.evaluator.log_distance(self.photos, in_use)
         error = self.ordinary.scatter / sqrt(len(self.photos))
         return away <= self.ordinary.typical + UNUSUAL * error
 
@@ -125,22 +131,19 @@ class Grounds:
 
     def convincing(self, in_use: Preprocessing) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
-        if self.statistics:
+        if self.evaluator.statistics:
             return True
-        from scipy.stats import binom  # noqa: PLC0415 (slow to import)
-
         answers = self.evaluator.answers(self.photos, in_use)
-        right = hits(answers, self.labels).sum()
-        chance = binom.sf(right - 1, self.known_labels, 1 / max(answers.shape[1], 2))
-        return bool(chance <= BY_CHANCE)
+        right = int(hits(answers, self.labels).sum())
+        return at_least(right, self.known_labels, 1 / max(answers.shape[1], 2)) <= BY_CHANCE
 
     def equivalence(self, one: Preprocessing, other: Preprocessing) -> float | None:
         """Return the largest difference of a probability; None where the two can be told apart."""
         photos = (*probes()[:FEW], *self.photos[:FEW]) if self.photographic else self.photos
-        if self.statistics:
+        if self.evaluator.statistics:
             seen = probes() if self.photographic else photos
-            distances = [log_distance(self.evaluator, seen, each) for each in (one, other)]
-            if abs(distances[0] - distances[1]) > ALIKE:
+            here, there = (self.evaluator.log_distance(seen, each) for each in (one, other))
+            if abs(here - there) > ALIKE:
                 return None
         if len(photos) < ENOUGH:
             return None
@@ -148,35 +151,20 @@ class Grounds:
         return difference if difference <= SAME else None
 
 
-def _tried(evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo]) -> list[Candidate]:
-    before = evaluator.tensors(photos, in_use)
-    return [
-        candidate
-        for candidate in candidates(in_use)
-        if not candidate.quiet
-        and candidate.step not in _OF_FILES
-        and not np.array_equal(evaluator.tensors(photos, candidate.preprocessing), before)
-    ]
-
-
-def _is_photographic(evaluator: Evaluator, in_use: Preprocessing) -> bool:
+def _is_photographic(averaged: Grounds, in_use: Preprocessing) -> bool:
+    evaluator = averaged.evaluator
     layers, size = evaluator.first_layers, in_use.size
     if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE or not probes():
         return False
-    current = in_use
+    current, profile = in_use, evaluator.profiled
     for _ in range(ROUNDS):
-        if log_distance(evaluator, probes(), current) < log(FAMILIAR):
+        if evaluator.log_distance(probes(), current) < log(FAMILIAR):
             break
-        tried = _tried(evaluator, current, probes()[:1])
-        current = by_statistics(evaluator, current, tried, probes())[0].candidate.preprocessing
-    familiar = log_distance(evaluator, probes(), current) < log(FAMILIAR)
-    return familiar and _by_profile(evaluator, current)
-
-
-def _by_profile(evaluator: Evaluator, right: Preprocessing) -> bool:
-    """Whether a profile, if there is one, takes photographs for what the network was trained on."""
-    known = evaluator.profiled
-    if known is None:
-        return True
-    moments, features = evaluator.moments(probes(), right), evaluator.features(probes(), right)
-    return bool(np.log(known.distances(moments, features)).mean() <= log(known.limit))
+        scores = by_statistics(evaluator, current, averaged.tried(current), probes())
+        current = scores[0].candidate.preprocessing
+    familiar = evaluator.log_distance(probes(), current) < log(FAMILIAR)
+    if not familiar or profile is None:
+        return familiar
+    # A profile, if there is one, must take photographs for what the network was trained on.
+    moments, features = evaluator.moments(probes(), current), evaluator.features(probes(), current)
+    return bool(np.log(profile.distances(moments, features)).mean() <= log(profile.limit))

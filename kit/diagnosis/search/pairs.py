@@ -1,6 +1,6 @@
 """Two faults at once of which neither explains anything alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf
 
 from kit.diagnosis.finding import Evidence, Finding
@@ -27,14 +27,14 @@ def together(
     tuple or None
         A finding for each of the two, and the preprocessing with both.
     """
-    if not grounds.statistics or (not grounds.photographic and explains_as_well(ranked)):
+    if not grounds.evaluator.statistics or (not grounds.photographic and explains_as_well(ranked)):
         return None
     pairs = sorted(_pairs(grounds, ranked), key=_gain, reverse=True)
     if not pairs:
         return None
     first, second = pair = pairs[0]
     gain, needed = _gain(pair), NAMED if grounds.photographic else 2 * grounds.needed
-    lead = gain - max(map(_gain, _others(grounds, pair, pairs)), default=-inf)
+    lead = gain - max((_gain(one) for one in pairs if _differs(grounds, pair, one)), default=-inf)
     alone = ranked[0].gain
     if gain < needed or gain - alone < needed or lead < MARGIN or not within_profile(grounds, second):
         return None
@@ -63,29 +63,20 @@ def _pairs(grounds: Grounds, ranked: Sequence[Score]) -> list[Pair]:
             if second.candidate.step != first.candidate.step
         ]
     found: list[Pair] = []
-    for first in ranked:
-        if first.candidate.step == "polarity":
-            inverted = first.candidate.preprocessing
-            colours = [one for one in grounds.tried(inverted) if one.step == "channels"]
-            seconds = by_statistics(grounds.evaluator, inverted, colours, probes())
-            found += [(first, second) for second in seconds]
+    for first in (one for one in ranked if one.candidate.step == "polarity"):
+        inverted = first.candidate.preprocessing
+        colours = [one for one in grounds.tried(inverted) if one.step == "channels"]
+        seconds = by_statistics(grounds.evaluator, inverted, colours, probes())
+        found += [(first, second) for second in seconds]
     return found
 
 
-def _others(grounds: Grounds, best: Pair, pairs: Iterable[Pair]) -> list[Pair]:
-    """Return the pairs of other causes that can be told from the best one."""
-    right = best[1].candidate.preprocessing
-    return [
-        pair
-        for pair in pairs
-        if _causes(pair) != _causes(best)
-        and grounds.equivalence(right, pair[1].candidate.preprocessing) is None
-    ]
+def _differs(grounds: Grounds, best: Pair, other: Pair) -> bool:
+    """Whether another pair is of other causes, and can be told from the best one."""
+    causes, others = ({score.candidate.cause for score in pair} for pair in (best, other))
+    right, wrong = (second.candidate.preprocessing for _, second in (best, other))
+    return causes != others and grounds.equivalence(right, wrong) is None
 
 
 def _gain(pair: Pair) -> float:
     return pair[0].gain + pair[1].gain
-
-
-def _causes(pair: Pair) -> set[str]:
-    return {score.candidate.cause for score in pair}

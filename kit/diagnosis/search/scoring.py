@@ -5,7 +5,7 @@ statistics falls. *Entropy*: by how much the entropy of the answers falls; where
 log-likelihood takes part. Entropy alone never decides: a wrong scale often makes a network more sure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ from kit.diagnosis.search.candidates import Candidate
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.activation_distance import distances
 
 ENTROPY_WEIGHT = 0.5
 """Weight of entropy beside distance. Chosen, as all numbers here, on EfficientNet-Lite1 and on networks for
@@ -61,32 +60,16 @@ class Score:
     spread: float | None = None
 
 
-def log_distance(evaluator: Evaluator, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
-    """Return the mean logarithm of the distance from training.
-
-    By a profile: over the photos, each by itself. By moving averages: over the layers, the photos pooled.
-    """
-    layers, ordinary = evaluator.first_layers, evaluator.ordinary
-    if layers is None:
-        raise ValueError("Expected a network whose first layers can be read, received another")
-    moments = evaluator.moments(photos, preprocessing)
-    if ordinary is None:
-        parts = distances(moments.mean(axis=0), layers)
-    else:
-        parts = ordinary.distances(moments, evaluator.features(photos, preprocessing))
-    return float(np.log(parts + 1e-12).mean())
-
-
 def by_statistics(
     evaluator: Evaluator, in_use: Preprocessing, candidates: Sequence[Candidate], probes: Sequence[Photo]
 ) -> tuple[Score, ...]:
     """Score candidates by the training statistics alone, on probe photographs; the best first."""
-    base = log_distance(evaluator, probes, in_use)
+    base = evaluator.log_distance(probes, in_use)
     scores = []
     for candidate in candidates:
-        fall = base - log_distance(evaluator, probes, candidate.preprocessing)
+        fall = base - evaluator.log_distance(probes, candidate.preprocessing)
         scores.append(Score(candidate, fall - (0 if candidate.faults else UNEXPLAINED), fall))
-    return _ranked(scores)
+    return ranked(scores)
 
 
 def by_answers(
@@ -100,7 +83,7 @@ def by_answers(
         fall = float(falls.mean())
         error = float(falls.std(ddof=1) / np.sqrt(len(falls))) if len(falls) > 1 else float("inf")
         scores.append(Score(candidate, fall, entropy=fall, spread=error))
-    return _ranked(scores)
+    return ranked(scores)
 
 
 def by_pictures(
@@ -125,8 +108,8 @@ def by_pictures(
     labels
         Index of the right class of each picture, None where it is not known; empty where none is.
     """
-    statistics = evaluator.first_layers is not None and evaluator.first_layers.source != ""
-    base = log_distance(evaluator, photos, in_use) if statistics else 0.0
+    statistics = evaluator.statistics
+    base = evaluator.log_distance(photos, in_use) if statistics else 0.0
     least = LEAST_BESIDE if statistics else LEAST_LIKELIHOOD
     scores = []
     for candidate in candidates:
@@ -134,7 +117,7 @@ def by_pictures(
         gain = 0.0 if candidate.faults else -UNEXPLAINED
         fall = rise = entropy = None
         if statistics:
-            fall = base - log_distance(evaluator, photos, candidate.preprocessing)
+            fall = base - evaluator.log_distance(photos, candidate.preprocessing)
             entropy = float(entropies(trial.before).mean() - entropies(trial.after).mean())
             gain += fall + ENTROPY_WEIGHT * entropy
         likelihoods = trial.likelihoods(least)
@@ -142,8 +125,9 @@ def by_pictures(
             rise = likelihoods[1] - likelihoods[0]
             gain += (LIKELIHOOD_WEIGHT if statistics else 1.0) * rise
         scores.append(Score(candidate, gain, fall, entropy, rise))
-    return _ranked(scores)
+    return ranked(scores)
 
 
-def _ranked(scores: Sequence[Score]) -> tuple[Score, ...]:
+def ranked(scores: Iterable[Score]) -> tuple[Score, ...]:
+    """Return the scores with the largest gain first."""
     return tuple(sorted(scores, key=lambda score: -score.gain))

@@ -58,6 +58,12 @@ def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
     assert four.evidence[2].value == pytest.approx(len(known_orders(names(1001))) * 1e-4)
 
 
+def test_two_thousand_labelled_pictures_are_no_more_than_can_be_counted():
+    labels = [label for label in range(10) for _ in range(200)]
+    finding = check_class_order(answers([(label + 1) % 10 for label in labels], 10), labels, names(10))
+    assert (finding.verdict, finding.evidence[2].value) == ("named", pytest.approx(0))
+
+
 def test_two_classes_that_changed_places_need_both_classes():
     labels = [0, 1] * 5
     assert check_class_order(answers([1, 0] * 5, 2), labels, ["cat", "dog"]).verdict == "named"

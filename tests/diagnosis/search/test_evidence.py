@@ -12,7 +12,7 @@ def grounds_of(no_batchnorm, evaluator, photos, labels=()):
 
 def test_without_first_layers_only_labels_are_known(no_batchnorm, sixteen, truth):
     grounds = grounds_of(no_batchnorm, Evaluator(no_batchnorm), sixteen[:4], (*truth[:3], None))
-    assert (grounds.statistics, grounds.photographic, grounds.ordinary) == (False, False, None)
+    assert (grounds.evaluator.statistics, grounds.photographic, grounds.ordinary) == (False, False, None)
     assert grounds.known_labels == 3
     assert grounds.needed == pytest.approx(3 / 3**0.5)
 
@@ -21,7 +21,7 @@ def test_a_network_for_small_pictures_is_judged_by_its_profile_and_the_users_pic
     no_batchnorm, evaluator, sixteen
 ):
     grounds = grounds_of(no_batchnorm, evaluator, sixteen)
-    assert (grounds.statistics, grounds.photographic) == (True, False)
+    assert (grounds.evaluator.statistics, grounds.photographic) == (True, False)
     assert grounds.ordinary is not None
     assert grounds.usual(no_batchnorm.preprocessing)
     assert not grounds.usual(no_batchnorm.preprocessing.replace(scaling="0..255"))

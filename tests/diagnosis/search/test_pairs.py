@@ -8,7 +8,7 @@ from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds
 from kit.diagnosis.search.pairs import together
 from kit.diagnosis.search.scoring import Score
-from kit.diagnosis.search.verdict import verdict
+from kit.diagnosis.search.verdict import judged
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,9 @@ def in_use(no_batchnorm):
 def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, evaluator, sixteen, in_use):
     grounds = Grounds.of(evaluator, in_use, sixteen)
     ranked = grounds.scores(in_use)
-    assert verdict(grounds, ranked, in_use) == "possible"  # alone, it leaves the pictures outside the profile
+    assert (
+        judged(grounds, ranked, in_use).verdict == "possible"
+    )  # alone, it leaves the pictures outside the profile
     findings, right = together(grounds, in_use, ranked)
     assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
     assert right == no_batchnorm.preprocessing

@@ -9,7 +9,7 @@ import kit
 from kit.diagnosis.search.candidates import candidates
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds
-from kit.diagnosis.search.scoring import by_answers, by_pictures, by_statistics, log_distance
+from kit.diagnosis.search.scoring import by_answers, by_pictures, by_statistics
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_distance_falls_by_the_logarithm_and_what_no_fault_explains_pays_for_it(
     assert [score.gain for score in scores] == sorted((score.gain for score in scores), reverse=True)
     for score in scores:
         right = score.candidate.preprocessing
-        fall = log_distance(evaluator, sixteen, used) - log_distance(evaluator, sixteen, right)
+        fall = evaluator.log_distance(sixteen, used) - evaluator.log_distance(sixteen, right)
         assert score.gain == score.distance == pytest.approx(fall)
     unexplained = [replace(candidate, faults=()) for candidate in tried]
     for score, other in zip(by_statistics(evaluator, used, unexplained, sixteen), scores, strict=True):
@@ -71,7 +71,7 @@ def test_pictures_are_scored_by_distance_and_half_of_entropy_and_of_likelihood(
 
 def test_without_first_layers_there_is_no_distance(no_batchnorm, sixteen):
     with pytest.raises(ValueError, match="received another"):
-        log_distance(Evaluator(no_batchnorm), sixteen, no_batchnorm.preprocessing)
+        Evaluator(no_batchnorm).log_distance(sixteen, no_batchnorm.preprocessing)
 
 
 def likelihoods(no_batchnorm, layers, known):

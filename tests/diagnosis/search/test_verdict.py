@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import kit
 from kit.diagnosis.search.candidates import candidates
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds
@@ -11,14 +12,13 @@ from kit.diagnosis.search.verdict import (
     best_of_another_cause,
     difference,
     explains_as_well,
-    finding,
     fix,
     indistinguishable,
+    judged,
     labels_regained,
     profile_distance,
     ruled_out,
     thresholds,
-    verdict,
     within_profile,
 )
 
@@ -50,6 +50,11 @@ def labelled(no_batchnorm, sixteen, truth):
 def found(in_use):
     """A candidate of each kind."""
     return {candidate.step: candidate for candidate in candidates(in_use)}
+
+
+def verdict(grounds, ranked, in_use):
+    told = judged(grounds, ranked, in_use)
+    return None if told is None else told.verdict
 
 
 def scores(found, *gains, spread=None):
@@ -146,7 +151,7 @@ def test_what_is_in_use_explains_as_well_up_to_a_tenth_of_a_nat(found):
 
 def test_a_finding_tells_lead_cost_and_fix(profiled, no_batchnorm, sixteen, in_use, found):
     ranked = scores(found, 2.0, 0.5)
-    told = finding(profiled, ranked, "named", in_use)
+    told = judged(profiled, ranked, in_use)
     assert (told.cause, told.verdict) == ("inverted_polarity", "named")
     lead = next(part for part in told.evidence if part.text.startswith("lead over the next cause"))
     assert (lead.value, lead.threshold, lead.supports) == (1.5, 0.1, True)
@@ -175,4 +180,38 @@ def test_a_fix_says_what_is_done_otherwise(in_use):
     told = fix(in_use, right, "wrong_range")
     assert difference(in_use, right) == "scale: −1..1"
     assert told.text == "Prepare pictures as in training: scale: −1..1 (wrong_range put right)."
-    assert told.code == f"classifier.preprocessing = kit.{right!r}"
+    assert told.code == f"classifier = classifier.using(kit.{right!r})"
+
+
+@pytest.mark.parametrize(
+    ("used", "words"),
+    [
+        ({"invert": True}, "leave out invert (255 − x)"),
+        ({"cast": "uint8"}, "leave out cast (to uint8 after scaling)"),
+        ({"invert": True, "scaling": ()}, "scale: 0..1; leave out invert (255 − x)"),
+    ],
+)
+def test_a_fix_says_plainly_which_step_is_to_be_left_out(used, words):
+    right = kit.Preprocessing(scaling="0..1")
+    told = fix(right.replace(**used), right, "cause")
+    assert told.text == f"Prepare pictures as in training: {words} (cause put right)."
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"scaling": "-1..1"},
+        {"scaling": kit.Scaling(64.0, mean=2.0, std=0.5)},
+        {"scaling": (kit.Scaling(255.0), kit.Scaling(1.0, mean=0.5))},
+        {"decoding": kit.Decoding(exif=False, matte=None, depth="clip")},
+        {"scaling": kit.Scaling(2.0), "decoding": kit.Decoding(matte=(0, 0, 0)), "invert": True},
+    ],
+    ids=str,
+)
+def test_the_code_of_a_fix_can_be_run_as_it_is_printed(no_batchnorm, right):
+    used = no_batchnorm.preprocessing
+    wanted = used.replace(**right)
+    scope = {"kit": kit, "classifier": no_batchnorm}
+    exec(fix(used, wanted, "cause").code, scope)  # noqa: S102
+    assert scope["classifier"].preprocessing == wanted
+    assert no_batchnorm.preprocessing == used
