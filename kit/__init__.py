@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from kit.validation.duplicates import find_duplicates
     from kit.workshop import exercises
 
-__all__ = ["Classifier", "Decoding", "Explorer", "Novelty", "Perturbation", "Photo", "Preprocessing", "Scaling"]
+__all__ = ["Classifier", "Decoding", "Explorer", "Novelty", "Perturbation", "Photo"]
+__all__ += ["Preprocessing", "Scaling"]
 __all__ += ["accuracy_interval", "adapt", "calibrate", "check", "cost_table", "cross_validate", "diagnose"]
 __all__ += ["fault_costs", "find_duplicates", "fit_novelty", "learning_curve", "load_image", "novelty_of"]
 __all__ += ["shift", "sweep"]
