@@ -21,15 +21,10 @@ def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
     if sides[2] not in {1, 3} and sides[0] in {1, 3}:
         sides, layout = (sides[1], sides[2], sides[0]), "channels_first"
     height, width, channels = sides
+    config, weights = architecture_and_weights(classifier)
     return Preprocessing(
         size=(height or OPEN_SIDE, width or OPEN_SIDE),
         channels="gray" if channels == 1 else "rgb",
-        scaling=_range_inside(classifier) or "0..1",
+        scaling=read_inside(layers_of(config), weights).expected or "0..1",
         layout=layout,
     )
-
-
-def _range_inside(classifier: Classifier) -> str | None:
-    """Range that a network with its scaling inside is to be fed with; None where its layers do not tell."""
-    config, weights = architecture_and_weights(classifier)
-    return read_inside(layers_of(config), weights).expected

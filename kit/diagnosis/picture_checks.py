@@ -1,13 +1,12 @@
 """Which properties of the pictures are out of the ordinary, and whether undoing one helps this network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kit._arrays import Pixels
 from kit.classifier import Classifier
 from kit.classifier.trial import Trial, Truth, hits, known
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
+from kit.diagnosis.finding import Evidence, Finding, Verdict
 from kit.diagnosis.picture_properties import PROPERTIES, Property
 from kit.images import Photo
 
@@ -53,21 +52,23 @@ def check_properties(
     """
     used = classifier.preprocessing
     pictures = [photo if used is None else photo.decoded(used.decoding) for photo in photos]
-    some = bool(known(labels)[0])
-    right = hits(classifier.probabilities(pictures), labels) if some else np.zeros(len(photos), np.bool_)
+    right = np.zeros(len(photos), np.bool_)
+    if known(labels)[0]:
+        right = hits(classifier.probabilities(pictures), labels)
     grey = used is not None and used.channels.startswith("gray")
     found = []
     for item in PROPERTIES.values():
-        measures = [item.measure(photo.pixels) for photo in pictures]
-        affected = [
-            place
+        # Measures of pictures that may be to blame, by their place.
+        unusual = {
+            place: measure
             for place, photo in enumerate(pictures)
-            if item.score(measures[place]) < 1 and not right[place] and min(photo.size) >= item.least_side
-        ]
-        if affected and not (item.coloured and grey):
-            unusual = [measures[place] for place in affected]
-            open_count = int((~right).sum())
-            found.append(_found(classifier, item, pictures, labels, affected, unusual, open_count))
+            if not right[place]
+            and min(photo.size) >= item.least_side
+            and item.score(measure := item.measure(photo.pixels)) < 1
+        }
+        if unusual and not (item.coloured and grey):
+            enough = len(unusual) >= MOST * int((~right).sum())
+            found.append(_found(classifier, item, pictures, labels, unusual, often=enough))
     return tuple(found)
 
 
@@ -76,22 +77,25 @@ def _found(
     item: Property,
     photos: Sequence[Photo],
     labels: Truth,
-    affected: Sequence[int],
-    measures: Sequence[float],
-    open_count: int,
+    measures: Mapping[int, float],
+    *,
+    often: bool,
 ) -> Finding:
-    told, word = f"{len(affected)} of {len(photos)} pictures are", item.word or item.name.replace("_", " ")
+    told, word = f"{len(measures)} of {len(photos)} pictures are", item.word or item.name.replace("_", " ")
     level = f"{item.unit}, median of these pictures"
-    unusual = Evidence(level, float(np.median(measures)), item.ordinary, supports=True)
-    fix = Fix(item.advice, item.code)
+    unusual = Evidence(level, float(np.median(list(measures.values()))), item.ordinary, supports=True)
     if item.undo is None:
         summary = f"{told} {word}; that cannot be undone."
-        return Finding(item.name, "possible", summary, (unusual,), fix=fix)
-    trial = _undone(classifier, item.undo, photos, labels, affected)
-    score, changed = float(np.mean([item.score(one) for one in measures])), float(trial.changed.mean())
+        return Finding(item.name, "possible", summary, (unusual,), fix=item.remedy)
+    chosen = [photos[place] for place in measures]
+    better = [Photo(item.undo(photo.pixels), photo.name, photo.decoding) for photo in chosen]
+    truth = [labels[place] for place in measures] if labels else ()
+    trial = Trial(classifier.probabilities(chosen), classifier.probabilities(better), truth)
+    score = float(np.mean([item.score(one) for one in measures.values()]))
+    changed = float(trial.changed.mean())
     severe, enough = score <= SEVERE, changed >= CHANGED
-    labelled = len(known(trial.labels)[0]) == len(affected)
-    helps = trial.gain > GAIN and len(affected) >= MOST * open_count and (labelled or enough)
+    labelled = len(known(truth)[0]) == len(measures)
+    helps = trial.gain > GAIN and often and (labelled or enough)
     verdict: Verdict = "named" if helps and severe else "possible" if helps or changed > 0 else "ruled_out"
     gain = "mean gain in nats if it is undone (log-likelihood of the label, else entropy lost)"
     return Finding(
@@ -104,19 +108,6 @@ def _found(
             Evidence(gain, trial.gain, GAIN, supports=trial.gain > GAIN),
             Evidence("share of these pictures whose answer changes", changed, CHANGED, supports=enough),
         ),
-        cost=changed * len(affected) / len(photos),
-        fix=fix,
+        cost=changed * len(measures) / len(photos),
+        fix=item.remedy,
     )
-
-
-def _undone(
-    classifier: Classifier,
-    undo: Callable[[Pixels], Pixels],
-    photos: Sequence[Photo],
-    labels: Truth,
-    affected: Sequence[int],
-) -> Trial:
-    chosen = [photos[place] for place in affected]
-    better = [Photo(undo(photo.pixels), photo.name, photo.decoding) for photo in chosen]
-    truth = [labels[place] for place in affected] if labels else ()
-    return Trial(classifier.probabilities(chosen), classifier.probabilities(better), truth)

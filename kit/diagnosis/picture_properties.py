@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from kit._arrays import Pixels
+from kit.diagnosis.finding import Fix
 from kit.images import Photo, properties
-from kit.images.levels import relevelled
+from kit.images.levels import denoised, relevelled
 from kit.images.measuring import bright_level
 
 DARKEST, BRIGHTEST = 31, 204
@@ -37,8 +38,6 @@ class Property:
         Key of `kit.images.properties.PROPERTIES`.
     ordinary, extreme
         Measures with score 1 and with score 0; in between the score is linear.
-    advice, code
-        What to change, in words and in the user's own code.
     undo
         Takes the property out of uint8 pixels (H, W, 3), roughly; None where that cannot be done.
     least_side
@@ -53,12 +52,15 @@ class Property:
     measured: str
     ordinary: float
     extreme: float
-    advice: str
-    code: str = ""
     undo: Callable[[Pixels], Pixels] | None = None
     least_side: int = 0
     coloured: bool = False
     word: str = ""
+
+    @property
+    def remedy(self) -> Fix:
+        """What to change."""
+        return _REMEDIES[self.name]
 
     @property
     def unit(self) -> str:
@@ -85,88 +87,47 @@ def _brightened(pixels: Pixels) -> Pixels:
     return result
 
 
-def _filtered(*filters: ImageFilter.Filter) -> Callable[[Pixels], Pixels]:
-    def undo(pixels: Pixels) -> Pixels:
-        image = Image.fromarray(pixels)
-        for item in filters:
-            image = image.filter(item)
-        return np.asarray(image)
-
-    return undo
+def _denoised(pixels: Pixels) -> Pixels:
+    return denoised(Photo(pixels)).pixels
 
 
-PROPERTIES: Mapping[str, Property] = MappingProxyType(
-    {
-        item.name: item
-        for item in (
-            Property(
-                "dark",
-                "bright_level",
-                105,
-                60,
-                "Brighten the pictures, or add dark ones to the training pictures.",
-                "image = PIL.ImageEnhance.Brightness(image).enhance(2.0)",
-                _brightened,
-            ),
-            Property(
-                "bright",
-                "dark_level",
-                125,
-                180,
-                "Spread the levels, or expose less.",
-                "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
-                _stretched,
-            ),
-            Property(
-                "low_contrast",
-                "range",
-                0.22,
-                0.12,
-                "Spread the levels.",
-                "image = PIL.ImageOps.autocontrast(image, cutoff=1)",
-                _stretched,
-            ),
-            Property(
-                "noisy",
-                "noise",
-                4,
-                10,
-                "Remove the noise, or add noise to the training pictures.",
-                "image = image.filter(PIL.ImageFilter.MedianFilter(3))",
-                _filtered(ImageFilter.MedianFilter(3), ImageFilter.GaussianBlur(0.8)),
-                TEXTURED,
-            ),
-            Property(
-                "blurred",
-                "sharpness",
-                0.15,
-                0.08,
-                "Sharpen, or focus better; detail that is lost stays lost.",
-                "image = image.filter(PIL.ImageFilter.UnsharpMask(radius=3, percent=200))",
-                _filtered(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)),
-                TEXTURED,
-            ),
-            Property(
-                "jpeg",
-                "block_edges",
-                1.8,
-                3.0,
-                "Save with a higher quality, or add compressed pictures to the training.",
-                'image.save("picture.jpg", quality=95)',
-                _filtered(ImageFilter.GaussianBlur(1.5)),
-                TEXTURED,
-                word="compressed",
-            ),
-            Property(
-                "grayscale",
-                "colour",
-                2.0,
-                0,
-                "Use the colour originals, or train on grey pictures as well.",
-                coloured=True,
-                word="grey, where the network takes colour",
-            ),
-        )
-    }
+def _filtered(method: ImageFilter.Filter) -> Callable[[Pixels], Pixels]:
+    return lambda pixels: np.asarray(Image.fromarray(pixels).filter(method))
+
+
+_REMEDIES = {
+    "dark": Fix(
+        "Brighten the pictures, or add dark ones to the training pictures.",
+        "image = PIL.ImageEnhance.Brightness(image).enhance(2.0)",
+    ),
+    "bright": Fix("Spread the levels, or expose less.", "image = PIL.ImageOps.autocontrast(image, cutoff=1)"),
+    "low_contrast": Fix("Spread the levels.", "image = PIL.ImageOps.autocontrast(image, cutoff=1)"),
+    "noisy": Fix(
+        "Remove the noise, or add noise to the training pictures.",
+        "image = image.filter(PIL.ImageFilter.MedianFilter(3))",
+    ),
+    "blurred": Fix(
+        "Sharpen, or focus better; detail that is lost stays lost.",
+        "image = image.filter(PIL.ImageFilter.UnsharpMask(radius=3, percent=200))",
+    ),
+    "jpeg": Fix(
+        "Save with a higher quality, or add compressed pictures to the training.",
+        'image.save("picture.jpg", quality=95)',
+    ),
+    "grayscale": Fix("Use the colour originals, or train on grey pictures as well."),
+}
+_SHARPENED = _filtered(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0))
+_SMOOTHED = _filtered(ImageFilter.GaussianBlur(1.5))
+_GREY = "grey, where the network takes colour"
+
+_ROWS = (
+    Property("dark", "bright_level", 105, 60, _brightened),
+    Property("bright", "dark_level", 125, 180, _stretched),
+    Property("low_contrast", "range", 0.22, 0.12, _stretched),
+    Property("noisy", "noise", 4, 10, _denoised, TEXTURED),
+    Property("blurred", "sharpness", 0.15, 0.08, _SHARPENED, TEXTURED),
+    Property("jpeg", "block_edges", 1.8, 3.0, _SMOOTHED, TEXTURED, word="compressed"),
+    Property("grayscale", "colour", 2.0, 0, coloured=True, word=_GREY),
 )
+PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})
 """Every property by its name."""

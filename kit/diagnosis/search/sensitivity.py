@@ -5,10 +5,9 @@ picture. No evidence singles one of them out, so none is named as the cause: wha
 told instead.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
@@ -127,10 +126,8 @@ def _varied(
     for name, words, changes in _edits(p) if p.size is not None else ():
         yield name, words, evaluator.tensors(photos, p.replace(**changes))
     for words, function in _DECODERS.items():
-        pixels = [function(photo.decoded(p.decoding).pixels) for photo in photos]
-        redone = [
-            Photo(changed, photo.name, p.decoding) for changed, photo in zip(pixels, photos, strict=True)
-        ]
+        pixels = (function(photo.decoded(p.decoding).pixels) for photo in photos)
+        redone = [Photo(changed, decoding=p.decoding) for changed in pixels]
         yield "decoder", words, np.concatenate([p.apply(photo) for photo in redone])
 
 
@@ -172,10 +169,8 @@ def _saved_again(pixels: Pixels) -> Pixels:
     return np.asarray(Image.open(buffer))
 
 
-_DECODERS: Mapping[str, Callable[[Pixels], Pixels]] = MappingProxyType(
-    {
-        "every value up to one level off": _one_level,
-        "colour halved and repeated": _plain_chroma,
-        "saved again as JPEG, quality 90, 4:2:0": _saved_again,
-    }
-)
+_DECODERS = {
+    "every value up to one level off": _one_level,
+    "colour halved and repeated": _plain_chroma,
+    "saved again as JPEG, quality 90, 4:2:0": _saved_again,
+}

@@ -1,8 +1,10 @@
 """Weights that training has hardly touched, in files that Keras itself wrote."""
 
 import json
+import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -100,6 +102,23 @@ def test_without_the_number_of_steps_a_high_floor_is_possible_trouble(tmp_path):
     bare = keras.Sequential([keras.Input((12, 12, 3)), *model.layers])
     (finding,) = check(bare, tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
+
+
+def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["secret"] = np.ones(3)
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        layer = file.create_group("layers/dense/vars")
+        layer["0"] = np.zeros(2)
+        layer["1"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")
+        layer["2"] = h5py.SoftLink("/layers/dense/vars/0")
+        file["layers/elsewhere"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
+        written.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    found = weights_in(tmp_path / "model.keras")
+    assert {name: [array.tolist() for array in arrays] for name, arrays in found.items()} == {
+        "dense": [[0, 0]]
+    }
 
 
 def test_the_bundled_network_is_trained():
