@@ -149,6 +149,15 @@ class Table(str):
     def _repr_html_(self) -> str:
         return self.html
 
+    def __reduce__(self) -> tuple[Callable[..., "Table"], tuple[str, str]]:
+        return _unpickled, (str(self), self.html)
+
+
+def _unpickled(text: str, html: str) -> Table:
+    table = str.__new__(Table, text)
+    table.html = html
+    return table
+
 
 def _cells(row: Sequence[str], heading: int) -> str:
     cells = [f"<td>{escape(text)}</td>" for text in row]

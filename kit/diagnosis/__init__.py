@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kit._arrays import Float32
+from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
@@ -40,7 +41,7 @@ def diagnose(
     *,
     reference: Float32 | None = None,
     training: Pictures | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = False,
 ) -> Diagnosis:
     """Name what is wrong with the preprocessing in use, the pictures or the network; or say that it is fine.
 
@@ -59,7 +60,8 @@ def diagnose(
     training
         The training pictures themselves, named in the same ways: are some of `photos` among them?
     progress
-        Called with a few words before each part.
+        True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
+        part in a few words before it begins.
 
     Returns
     -------
@@ -78,9 +80,9 @@ def diagnose(
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         case = Investigation(classifier, used, chosen, truth, reference, training, Evaluator(classifier))
-        for stage in STAGES:
+        for stage in Steps(STAGES, "Diagnosis", "part", progress is True):
             if not case.closed and stage.applies(case):
-                if progress is not None and stage.words:
+                if callable(progress) and stage.words:
                     progress(stage.words)
                 case = stage.run(case)
     return case.diagnosis()

@@ -128,8 +128,4 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
 
 def _joined(certain: Finding, searched: Finding) -> Finding:
     evidence = (*certain.evidence, *searched.evidence)
-    fix = certain.fix
-    if searched.fix is not None:
-        code = fix.code if fix is not None and fix.code else searched.fix.code
-        fix = replace(searched.fix, code=code)
-    return replace(certain, evidence=evidence, cost=searched.cost, fix=fix)
+    return replace(certain, evidence=evidence, cost=searched.cost, fix=searched.fix or certain.fix)

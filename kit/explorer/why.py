@@ -1,9 +1,9 @@
 """The explorer's question "why?": a diagnosis of what is shown, and the settings that put it right."""
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
+from kit._reporting import Progress
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer.view import Settings, View, preprocessing_of
@@ -14,7 +14,7 @@ HEADLINES = {"clean": "Nothing wrong found", "cannot_tell": "The cause cannot be
 """What is said where nothing is named."""
 
 
-def ask(classifier: Classifier, view: View, progress: Callable[[str], None] | None = None) -> Diagnosis:
+def ask(classifier: Classifier, view: View, progress: Progress = False) -> Diagnosis:
     """Diagnose the picture as it is shown, with the preprocessing in use."""
     in_use = classifier.using(preprocessing_of(view.settings, view.trained))
     labels = None if view.label is None else [view.label]

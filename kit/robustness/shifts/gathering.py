@@ -37,7 +37,7 @@ class Gathered:
     found
         Pictures that there were.
     unreadable
-        Name and reason.
+        Name and reason, in the order in which they were given.
     interrupted
         Whether someone stopped it; the rows are a fair sample nevertheless.
     """
@@ -67,14 +67,14 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = Tru
     rows: list[Float64] = []
     photos: list[Photo] = []
     places: list[int] = []
-    unreadable: list[tuple[str, str]] = []
+    unreadable: dict[int, tuple[str, str]] = {}
     pixels = 0
     with Steps(order, f"measuring {what}", "picture", progress, keep=True) as measured:
         for place in measured:
             try:
                 photo = found[place].open()
             except UNREADABLE as error:
-                unreadable.append((found[place].name, str(error)))
+                unreadable[place] = (found[place].name, str(error))
                 continue
             rows.append(measured_rows([photo])[0])
             places.append(place)
@@ -82,4 +82,5 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = Tru
             if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
     table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
-    return Gathered(table, tuple(photos), tuple(places), len(found), tuple(unreadable), measured.interrupted)
+    told = tuple(unreadable[place] for place in sorted(unreadable))
+    return Gathered(table, tuple(photos), tuple(places), len(found), told, measured.interrupted)
