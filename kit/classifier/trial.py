@@ -57,6 +57,12 @@ class Trial:
         return after - before
 
     @property
+    def turned(self) -> tuple[int, int]:
+        """How many labelled pictures the change puts right, and how many it puts wrong."""
+        before, after = hits(self.before, self.labels), hits(self.after, self.labels)
+        return int((after & ~before).sum()), int((before & ~after).sum())
+
+    @property
     def largest(self) -> float:
         """Largest difference of a probability, 0..1."""
         return float(np.abs(self.before - self.after).max())

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from kit.classifier.trial import Truth
 from kit.diagnosis.finding import Finding
+from kit.diagnosis.search.estimation import estimated
 from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import ROUNDS, Grounds
+from kit.diagnosis.search.evidence import Grounds, Score
 from kit.diagnosis.search.pairs import together
-from kit.diagnosis.search.scoring import Score
 from kit.diagnosis.search.sensitivity import Equivalent
-from kit.diagnosis.search.verdict import difference, explains_as_well, fix, judged, ruled_out
+from kit.diagnosis.search.verdict import difference, fix, judged, settled
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -22,10 +22,18 @@ _FEW_LABELS = (
     "labels are all there is to judge by, and as few are met by chance: give more labelled pictures, save the"
     " classifier with training pictures, or pass reference="
 )
+_REMAINS = (
+    "with that put right, the first layers still receive what is unusual for them: something else may be wrong"
+    " as well"
+)
 _UNUSUAL = (
     "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
     " the pictures may be unlike those of the training, by their frame, their background or their light"
 )
+
+
+ROUNDS = 2
+"""So many faults at once are looked for."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +97,18 @@ def search(
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     found = (*named, *doubtful)
     told = {cause for one in found for cause in (one.cause, *one.equivalent)}
-    usual, convincing = grounds.usual(in_use), grounds.convincing(in_use)
-    notes = () if usual else (_UNUSUAL,)
-    if not grounds.evaluator.statistics and (doubtful or not convincing):
+    named_one, usual = bool(named), grounds.usual(current)
+    open_ones = settled(grounds, first, in_use, told) if not named_one else []
+    clear = not doubtful and all(one.verdict == "ruled_out" for one in open_ones)
+    notes = () if usual else (_REMAINS if named_one else _UNUSUAL,)
+    convincing = grounds.convincing(in_use)
+    if not grounds.evaluator.statistics and not named_one and (doubtful or not convincing):
         notes = (*notes, _FEW_LABELS)
     return Search(
-        (*found, *ruled_out(grounds, first, told)),
-        decided=bool(named) or (explains_as_well(first) and usual and convincing),
-        notes=() if named else notes,
-        photographic=grounds.photographic,
+        (*found, *open_ones),
+        decided=named_one or (clear and usual and convincing),
+        photographic=bool(grounds.probes),
+        notes=notes,
         equivalents=_equivalents(grounds, current),
     )
 
@@ -113,7 +124,12 @@ def _one_by_one(
     for _ in range(ROUNDS):
         ranked = [score for score in grounds.scores(current) if score.candidate.step not in steps]
         first = first or tuple(ranked)
+        better = None if "scaling" in steps else estimated(grounds, current, ranked)
+        if better is not None:
+            ranked = sorted([better.score, *ranked], key=lambda score: -score.gain)
         one = judged(grounds, ranked, current)
+        if one is not None and better is not None and ranked[0] is better.score:
+            one = replace(one, evidence=(*one.evidence, *better.evidence))
         if one is None or one.verdict != "named":
             return named, [one] if one else [], first, current
         named.append(one)
@@ -126,8 +142,9 @@ def _one_by_one(
 def _equivalents(grounds: Grounds, right: Preprocessing) -> tuple[Equivalent, ...]:
     """Return the candidates that neither statistics nor answers tell from `right`."""
     found = []
-    for candidate in grounds.tried(right):
-        largest = grounds.equivalence(right, candidate.preprocessing)
+    for score in grounds.scores(right):
+        candidate = score.candidate
+        largest = grounds.equivalence(right, candidate.preprocessing, score.measured)
         if largest is not None:
             change = difference(right, candidate.preprocessing)
             found.append(Equivalent(change, candidate.cause, largest))

@@ -62,7 +62,7 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     found: list[Candidate] = []
     for step, preprocessing in _edits(in_use):
         if not _same(preprocessing, in_use) and not any(_same(preprocessing, c.preprocessing) for c in found):
-            found.append(_explained(step, preprocessing, in_use))
+            found.append(explained(step, preprocessing, in_use))
     return tuple(found)
 
 
@@ -73,7 +73,8 @@ def _edits(in_use: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
                 yield choice.name, in_use.replace(**changes)
 
 
-def _explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
+def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
+    """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
     faults = [
         fault
         for fault in CATALOGUE.values()

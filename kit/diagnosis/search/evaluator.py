@@ -1,8 +1,6 @@
 """Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
 
 from collections.abc import Callable, Sequence
-from copy import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.operations import run
 from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
-from kit.robustness.reference.activation_distance import averages, distances
+from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.profile import LEAST_PROFILED, Profile
 
 _KEPT = 24
@@ -46,7 +44,7 @@ class Evaluator:
         return self.first_layers is not None and self.first_layers.source != ""
 
     @property
-    def profiled(self) -> Profile | None:
+    def profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
         if layers is None or layers.profile is None or len(layers.profile) < LEAST_PROFILED:
@@ -54,28 +52,6 @@ class Evaluator:
         if self._ordinary is None:
             self._ordinary = Profile.of(layers)
         return self._ordinary
-
-    @property
-    def ordinary(self) -> Profile | None:
-        """The same where pictures are judged by it: None where averages are in use."""
-        return None if self.first_layers is None or self.first_layers.means is not None else self.profiled
-
-    def by_averages(self) -> "Evaluator":
-        """Return one that shares what is measured, with a profile's averages where there are no others."""
-        if self.first_layers is None or self.ordinary is None:
-            return self
-        return self._with(*averages(self.first_layers))
-
-    def by_profile(self) -> "Evaluator":
-        """Return one that shares what is measured, without averages where there is a profile."""
-        if self.first_layers is None or self.first_layers.profile is None:
-            return self
-        return self._with(None, None)
-
-    def _with(self, means: Float64 | None, variances: Float64 | None) -> "Evaluator":
-        other = copy(self)
-        other.first_layers = replace(self._read, means=means, variances=variances)
-        return other
 
     @property
     def _read(self) -> FirstLayers:
@@ -104,17 +80,30 @@ class Evaluator:
             return None
         return self._once("features", tensor_features, photos, preprocessing)
 
-    def log_distance(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> float:
-        """Return the mean logarithm of the distance from training.
+    def distance(
+        self, photos: Sequence[Photo], preprocessing: Preprocessing, weights: Float64 | None = None
+    ) -> float:
+        """Return the distance of the photos, pooled, from the averages of training, in nats.
 
-        By a profile: over the photos, each by itself. By moving averages: over the layers, the photos pooled.
+        The geometric mean over the layers.
+
+        Parameters
+        ----------
+        photos, preprocessing
+            The photos, and how they are prepared.
+        weights
+            float64 (N,) of the photos; the same for each by default.
         """
-        moments = self.moments(photos, preprocessing)
-        if self.ordinary is None:
-            parts = distances(moments.mean(axis=0), self._read)
-        else:
-            parts = self.ordinary.distances(moments, self.features(photos, preprocessing))
-        return float(np.log(parts + 1e-12).mean())
+        moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
+        return float(np.exp(np.log(distances(moments, self._read) + 1e-12).mean()))
+
+    def log_profile_distances(
+        self, photos: Sequence[Photo], preprocessing: Preprocessing, profile: Profile
+    ) -> Float64:
+        """Return the logarithm of the distance of each photo from a profile, float64 (N,)."""
+        moments, features = self.moments(photos, preprocessing), self.features(photos, preprocessing)
+        logs: Float64 = np.log(profile.distances(moments, features) + 1e-12)
+        return logs
 
     def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""

@@ -1,13 +1,17 @@
-"""What a pipeline can be judged by: probe photographs, a profile, the user's pictures and labels.
+"""All that there is to judge one pipeline by, weighed in one currency.
 
-Two kinds of network are told apart by measuring. A *photographic* one finds its training statistics on the
-probe photographs under at least one candidate; its pipeline is judged by the probes, whatever the user's
-pictures show. Any other is judged by the user's pictures.
+1. Each source says in nats how much better a candidate explains it than the preprocessing in use: the user's
+   pictures against the averages or the profile of training pictures, probe photographs where photographs are
+   what the network knows, the answers' entropy, labels; and, before any picture, how rare a step is.
+2. The sum names a cause from `NAMED` on, if it leads every other cause that can be told from it, if some
+   source finds the pictures at home in training under it, and if neither labels nor the user's own pictures
+   forbid it.
+3. Nothing is wrong where no candidate comes near, none that would change an answer is left open, and the
+   pictures are at home as they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import log, sqrt
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,24 +19,80 @@ from kit.classifier.trial import Trial, Truth, hits, known
 from kit.diagnosis.finding import at_least
 from kit.diagnosis.search.candidates import Candidate, candidates
 from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.scoring import Score, by_answers, by_pictures, by_statistics, ranked
-from kit.diagnosis.search.thresholds import ALIKE, BY_CHANCE, ENOUGH, FAMILIAR, NAMED, SAME, UNUSUAL, needed
+from kit.diagnosis.search.sources import Answers, Averages, Labels, Ordinary, Source, Vote, spoken
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.profile import Profile
-from kit.samples import probes
+from kit.samples import typical
 
-ROUNDS = 2
-"""So many faults at once are looked for."""
+FAMILIAR = 0.15
+"""Largest distance, in nats, at which probe photographs count as what the network knows."""
+
+PROBED, LEAST = 0.5, 0.01
+"""Weight of these photographs, and the smallest distance, in nats, that counts as nearer for them."""
 
 LEAST_SIDE = 64
 """Networks for smaller pictures are not judged by photographs."""
 
+CHANCE, ALWAYS = 0.4, 0.05
+"""Distance from training, in nats, that one picture has by chance (a share of it where there are more), and
+that pictures have from small differences of their source."""
+
+AT_HOME = 0.5
+"""Distance from the averages, in nats, up to which pictures count as those of the training."""
+
+BY_CHANCE = 0.05
+"""Chance of as many right answers by guessing up to which labels alone say that nothing is wrong."""
+
+SAME = 0.02
+"""Largest difference in a probability up to which two preprocessings come to the same."""
+
+ALIKE = 0.05
+"""Nats between two candidates' gains up to which the evidence does not tell them apart."""
+
+ENOUGH = 4
+"""Pictures on which they must."""
+
 FEW = 4
 """Probes, and pictures of the user's, on which answers are compared."""
 
-_GEOMETRY = {"layout"}
 _OF_FILES = {"exif", "alpha", "depth"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What speaks for and against one candidate, compared with the preprocessing in use.
+
+    Attributes
+    ----------
+    candidate
+        The candidate.
+    votes
+        One of each source.
+    """
+
+    candidate: Candidate
+    votes: tuple[Vote, ...]
+
+    @property
+    def gain(self) -> float:
+        """Nats of all sources together; above 0 where the candidate explains more."""
+        return sum(vote.gain for vote in self.votes)
+
+    @property
+    def measured(self) -> float:
+        """The same without what is known before any picture."""
+        return sum(vote.gain for vote in self.votes[:-1])
+
+    @property
+    def at_home(self) -> bool:
+        """Whether some source finds its pictures as usual as in training; True where none can tell."""
+        told = [vote.at_home for vote in self.votes if vote.at_home is not None]
+        return any(told) or not told
+
+    @property
+    def vetoed(self) -> bool:
+        """Whether a source forbids it."""
+        return any(vote.veto for vote in self.votes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +105,18 @@ class Grounds:
         Of the network.
     photos, labels
         The user's pictures, and the index of the class of each where known.
-    photographic
-        Whether photographs are what the network was trained on, as the probes show.
+    sources
+        What judges.
+    probes
+        Photographs of the kit that judge the pipeline beside the user's pictures; empty where photographs are
+        not what the network knows.
     """
 
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     labels: Truth
-    photographic: bool
+    sources: tuple[Source, ...]
+    probes: tuple[Photo, ...] = ()
 
     @classmethod
     def of(
@@ -69,45 +133,32 @@ class Grounds:
         photos, labels
             The user's pictures, and the index of the class of each where known.
         """
-        averaged = cls(evaluator.by_averages(), tuple(photos), labels, photographic=True)
-        if _is_photographic(averaged, in_use):
-            return averaged
-        # Moving averages are of augmented pictures; a profile is of what is met in use.
-        return replace(averaged, evaluator=evaluator.by_profile(), photographic=False)
+        seen = tuple(photos)
+        probing = _probing(evaluator, in_use, seen)
+        sources: list[Source] = [*_pictured(evaluator, seen), *probing]
+        probes = probing[0].photos if probing else ()
+        sources.append(Answers(evaluator, seen, probes))
+        if known(labels)[0]:
+            sources.append(Labels(evaluator, seen, labels))
+        return cls(evaluator, seen, labels, tuple(sources), probes)
 
     @property
     def known_labels(self) -> int:
         """How many labels are known."""
         return len(known(self.labels)[0])
 
-    @property
-    def ordinary(self) -> Profile | None:
-        """What is ordinary by the profile, where that is what the pictures are judged by."""
-        return None if self.photographic else self.evaluator.ordinary
-
-    @property
-    def needed(self) -> float:
-        """The weighted gain on the user's pictures that names a cause, in nats."""
-        return needed(
-            len(self.photos), self.known_labels, self.ordinary, statistics=self.evaluator.statistics
-        )
+    def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
+        """Weigh one candidate against the preprocessing in use."""
+        return Score(candidate, spoken(self.sources, in_use, candidate))
 
     def scores(self, in_use: Preprocessing) -> tuple[Score, ...]:
-        """Score every candidate that makes a difference; the best first."""
-        tried = self.tried(in_use)
-        if not self.photographic:
-            return by_pictures(self.evaluator, in_use, tried, self.photos, self.labels)
-        scores = by_statistics(self.evaluator, in_use, tried, probes())
-        if scores and scores[0].gain >= NAMED:
-            return scores
-        unseen = [candidate for candidate in tried if candidate.step in _GEOMETRY]
-        by_entropy = by_answers(self.evaluator, in_use, unseen, (*probes(), *self.photos))
-        seen = [score for score in scores if score.candidate.step not in _GEOMETRY]
-        return ranked((*seen, *by_entropy))
+        """Weigh every candidate that makes a difference; the best first."""
+        found = [self.score(in_use, candidate) for candidate in self.tried(in_use)]
+        return tuple(sorted(found, key=lambda score: -score.gain))
 
     def tried(self, in_use: Preprocessing) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        photos = probes()[:1] if self.photographic else self.photos[:FEW]
+        photos = self.photos[:FEW]
         before = self.evaluator.tensors(photos, in_use)
         return [
             candidate
@@ -118,12 +169,10 @@ class Grounds:
         ]
 
     def usual(self, in_use: Preprocessing) -> bool:
-        """Whether the pictures are as usual as those of the profile, as far as that can be told."""
-        if self.ordinary is None:
-            return True
-        away = self.evaluator.log_distance(self.photos, in_use)
-        error = self.ordinary.scatter / sqrt(len(self.photos))
-        return away <= self.ordinary.typical + UNUSUAL * error
+        """Whether some source finds its pictures as usual as in training; True where none can tell."""
+        judges = (source for source in self.sources if isinstance(source, Averages | Ordinary))
+        told = [home for source in judges if (home := source.at_home(in_use)) is not None]
+        return any(told) or not told
 
     def trial(self, before: Preprocessing, after: Preprocessing) -> Trial:
         """Return the answers to the user's pictures under one preprocessing, and under another."""
@@ -137,34 +186,54 @@ class Grounds:
         right = int(hits(answers, self.labels).sum())
         return at_least(right, self.known_labels, 1 / max(answers.shape[1], 2)) <= BY_CHANCE
 
-    def equivalence(self, one: Preprocessing, other: Preprocessing) -> float | None:
-        """Return the largest difference of a probability; None where the two can be told apart."""
-        photos = (*probes()[:FEW], *self.photos[:FEW]) if self.photographic else self.photos
-        if self.evaluator.statistics:
-            seen = probes() if self.photographic else photos
-            here, there = (self.evaluator.log_distance(seen, each) for each in (one, other))
-            if abs(here - there) > ALIKE:
-                return None
-        if len(photos) < ENOUGH:
+    def equivalence(self, one: Preprocessing, other: Preprocessing, apart: float) -> float | None:
+        """Return the largest difference of a probability; None where the two can be told apart.
+
+        Parameters
+        ----------
+        one, other
+            Two preprocessings.
+        apart
+            How many nats of evidence lie between them.
+        """
+        photos = (*self.probes[:FEW], *self.photos[:FEW]) if self.probes else self.photos
+        if abs(apart) > ALIKE or len(photos) < ENOUGH:
             return None
         difference = self.evaluator.trial(photos, one, other).largest
         return difference if difference <= SAME else None
 
 
-def _is_photographic(averaged: Grounds, in_use: Preprocessing) -> bool:
-    evaluator = averaged.evaluator
+def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
+    """Return what judges the user's own pictures: a profile, if there is one, before averages."""
+    sources: list[Source] = []
+    profile, layers = evaluator.profile, evaluator.first_layers
+    if profile is not None:
+        sources.append(Ordinary(evaluator, profile, photos))
+    if layers is not None and layers.means is not None:
+        count = len(photos)
+        told = f"{count} picture{'' if count == 1 else 's'}"
+        alone = profile is None
+        weight, home = (1.0, AT_HOME) if alone else (0.5, None)
+        chance = CHANCE / count
+        sources.append(
+            Averages(evaluator, photos, told, weight, chance + ALWAYS, home, alone, close=2 * chance)
+        )
+    return sources
+
+
+def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]) -> list[Averages]:
+    """Return photographs as a source, where the network is at home with them under some preprocessing."""
     layers, size = evaluator.first_layers, in_use.size
-    if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE or not probes():
-        return False
-    current, profile = in_use, evaluator.profiled
-    for _ in range(ROUNDS):
-        if evaluator.log_distance(probes(), current) < log(FAMILIAR):
-            break
-        scores = by_statistics(evaluator, current, averaged.tried(current), probes())
-        current = scores[0].candidate.preprocessing
-    familiar = evaluator.log_distance(probes(), current) < log(FAMILIAR)
-    if not familiar or profile is None:
-        return familiar
-    # A profile, if there is one, must take photographs for what the network was trained on.
-    moments, features = evaluator.moments(probes(), current), evaluator.features(probes(), current)
-    return bool(np.log(profile.distances(moments, features)).mean() <= log(profile.limit))
+    if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE:
+        return []
+    photos, weights = typical(without=seen)
+    if not photos:
+        return []
+    loud = (one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES)
+    tried = (in_use, *(one.preprocessing for one in loud))
+    nearest = min(evaluator.distance(photos, each, weights) for each in tried)
+    if nearest > FAMILIAR:
+        return []
+    told = f"{len(photos)} photographs of the kit"
+    floor = max(nearest, LEAST)
+    return [Averages(evaluator, photos, told, PROBED, floor, FAMILIAR, False, weights=weights)]

@@ -2,57 +2,64 @@
 
 import re
 from collections.abc import Sequence
-from math import exp
 
-from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.search.evidence import Grounds
-from kit.diagnosis.search.scoring import Score
-from kit.diagnosis.search.thresholds import (
-    LAYOUT_ERRORS,
-    LAYOUT_GAIN,
-    MARGIN,
-    MENTIONED,
-    NAMED,
-    POSSIBLE,
-    REGAINED,
-)
+from kit.diagnosis.finding import Evidence, Finding, Fix, at_least
+from kit.diagnosis.search.evidence import Grounds, Score
+from kit.diagnosis.search.sources import NAMED
 from kit.preprocessing import Preprocessing
-from kit.samples import probes
+
+POSSIBLE = 0.25
+"""Nats from which on a cause is mentioned."""
+
+NEAR, EXCLUDED = 0.1, -0.2
+"""Nats above which a candidate is never ruled out, and up to which it is, if it changes any answer."""
+
+LEAD, LEAD_WITHIN = 0.2, 0.03
+"""Nats by which a cause must lead the next one of another step, and of the same step."""
+
+BY_CHANCE = 0.02
+"""Chance that a change which does nothing puts so many more labels right, where labels are all there is."""
 
 _SEES = "The network sees what it was trained on when this is changed: {}."
 _MEETS = "The labels are met when this is changed: {}."
 _SEES_NOT = "Changing this brings the network no nearer to what it was trained on."
 _MEETS_NOT = "The labels are met no better when this is changed."
-
-
-def thresholds(grounds: Grounds, score: Score) -> tuple[float, float]:
-    """Return the gains from which on the score names its cause, and from which on it is mentioned."""
-    if not grounds.photographic:
-        return grounds.needed, MENTIONED * grounds.needed
-    return (NAMED, POSSIBLE) if score.spread is None else (LAYOUT_GAIN, LAYOUT_GAIN)
+_OPEN = "Nothing tells whether this is as in training; changing it changes answers."
 
 
 def judged(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks against `in_use`."""
-    if not ranked:
+    if not ranked or ranked[0].gain < POSSIBLE:
         return None
     best = ranked[0]
-    named, possible = thresholds(grounds, best)
-    if best.gain < possible or (best.spread is not None and best.gain < LAYOUT_ERRORS * best.spread):
-        return None
     right, cause = best.candidate.preprocessing, best.candidate.cause
-    further = (_lead(grounds, best, ranked), labels_regained(grounds, best, in_use))
-    conditions = [one for one in (*further, profile_distance(grounds, best)) if one is not None]
-    sure = best.gain >= named and all(one.supports for one in conditions)
+    conditions = [one for one in (_lead(grounds, best, ranked), _beyond_chance(grounds, best, in_use)) if one]
+    sure = best.gain >= NAMED and all(one.supports for one in conditions) and best.at_home and not best.vetoed
     return Finding(
         cause,
         "named" if sure else "possible",
         (_SEES if grounds.evaluator.statistics else _MEETS).format(difference(in_use, right)),
-        (*_evidence(grounds, best), *conditions),
+        (*weighed(best), *conditions),
         float(grounds.trial(in_use, right).changed.mean()),
         fix(in_use, right, cause),
         _same_causes(grounds, best, ranked),
     )
+
+
+def weighed(score: Score) -> tuple[Evidence, ...]:
+    """Return the sum of the votes, then what each of them measured."""
+    whole = Evidence(
+        "all evidence together, in nats; a vote counts as much as is said behind it",
+        score.gain,
+        NAMED,
+        supports=score.gain >= NAMED,
+    )
+    told = [
+        Evidence(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, supports=vote.gain > 0)
+        for vote in score.votes
+        if vote.gain or vote.veto
+    ]
+    return (whole, *told)
 
 
 def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | None:
@@ -60,61 +67,58 @@ def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | 
     if other is None:
         return None
     lead, text = best.gain - other.gain, f"lead over the next cause, {other.candidate.cause}, in nats"
-    return Evidence(text, lead, MARGIN, supports=lead >= MARGIN)
+    needed = LEAD_WITHIN if other.candidate.step == best.candidate.step else LEAD
+    return Evidence(text, lead, needed, supports=lead >= needed)
 
 
 def best_of_another_cause(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Score | None:
-    """Return the first score of a cause that can be told from that of the best at all."""
-    others = (score for score in ranked if not best.candidate.causes & score.candidate.causes)
-    return next((score for score in others if not indistinguishable(grounds, best, score)), None)
+    """Return the score of another cause, told from the best at all, whose lead is the most doubtful."""
+    rivals = [
+        score
+        for score in ranked
+        if not best.candidate.causes & score.candidate.causes and _same(grounds, best, score) is None
+    ]
+    within = [score for score in rivals if score.candidate.step == best.candidate.step]
+    beyond = [score for score in rivals if score.candidate.step != best.candidate.step]
+    close = [score for score in within[:1] if best.gain - score.gain < LEAD_WITHIN]
+    return next(iter((*close, *beyond, *within)), None)
 
 
-def indistinguishable(grounds: Grounds, best: Score, score: Score) -> bool:
-    """Whether no evidence tells the two apart: neither gain nor statistics nor answers."""
-    pair = (best.candidate.preprocessing, score.candidate.preprocessing)
-    return best.gain - score.gain < MARGIN and grounds.equivalence(*pair) is not None
+def _same(grounds: Grounds, one: Score, other: Score) -> float | None:
+    pair = one.candidate.preprocessing, other.candidate.preprocessing
+    return grounds.equivalence(*pair, one.measured - other.measured)
 
 
-def labels_regained(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
-    """Return how many more labels the candidate meets; None where there is other evidence than labels."""
+def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
+    """Return the chance of so many more labels; None where there is other evidence than labels."""
     if grounds.evaluator.statistics:
         return None
-    more = grounds.trial(in_use, best.candidate.preprocessing).regained
-    text = f"more of the {grounds.known_labels} labelled pictures answered rightly when it is changed"
-    return Evidence(text, more, REGAINED, supports=more >= REGAINED)
+    trial = grounds.trial(in_use, best.candidate.preprocessing)
+    gained, lost = trial.turned
+    chance = min(1.0, at_least(gained, gained + lost, 0.5) * len(grounds.tried(in_use)))
+    text = f"chance of {gained} labels more and {lost} less by a change that does nothing, out of all tried"
+    return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
 
 
-def explains_as_well(ranked: Sequence[Score]) -> bool:
-    """Whether the preprocessing in use explains the pictures as well as anything that is tried."""
-    return not ranked or ranked[0].gain < POSSIBLE
+def settled(
+    grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing, told: set[str]
+) -> list[Finding]:
+    """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
 
-
-def within_profile(grounds: Grounds, best: Score) -> bool:
-    """Whether the candidate brings the pictures among what the profile calls ordinary; True without one."""
-    distance = profile_distance(grounds, best)
-    return distance is None or distance.supports is True
-
-
-def profile_distance(grounds: Grounds, best: Score) -> Evidence | None:
-    """Return how far from the profile the candidate leaves the pictures; None without a profile."""
-    if grounds.ordinary is None:
-        return None
-    away = exp(grounds.evaluator.log_distance(grounds.photos, best.candidate.preprocessing))
-    text = "distance from the profile when it is changed; up to that of nine in ten training pictures"
-    return Evidence(text, away, grounds.ordinary.limit, supports=away <= grounds.ordinary.limit)
-
-
-def ruled_out(grounds: Grounds, ranked: Sequence[Score], told: set[str]) -> list[Finding]:
-    """Return each cause not yet told whose best candidate explains no more than the preprocessing in use."""
-    best: dict[str, Score] = {}
+    A candidate is left that comes near to being named, or that changes an answer and is not excluded.
+    """
+    found: dict[str, Finding] = {}
     for score in ranked:
-        best.setdefault(score.candidate.cause, score)
-    summary = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
-    return [
-        Finding(cause, "ruled_out", summary, tuple(_evidence(grounds, score)))
-        for cause, score in best.items()
-        if cause not in told and score.gain < thresholds(grounds, score)[1]
-    ]
+        cause = score.candidate.cause
+        if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
+            continue
+        trial = grounds.trial(in_use, score.candidate.preprocessing)
+        if score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
+            found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
+        else:
+            summary = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
+            found.setdefault(cause, Finding(cause, "ruled_out", summary, weighed(score)))
+    return list(found.values())
 
 
 def difference(in_use: Preprocessing, right: Preprocessing) -> str:
@@ -136,30 +140,7 @@ def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tupl
     """Return other causes that come to the same, by what they do or on this network."""
     causes = dict.fromkeys(best.candidate.equivalent)
     for score in ranked:
-        if score is not best and indistinguishable(grounds, best, score):
+        if score is not best and _same(grounds, best, score) is not None:
             causes.setdefault(score.candidate.cause)
     causes.pop(best.candidate.cause, None)
     return tuple(causes)
-
-
-def _evidence(grounds: Grounds, score: Score) -> list[Evidence]:
-    named, _ = thresholds(grounds, score)
-    count, seen = len(grounds.photos), f"{len(probes())} probe photographs"
-    photos = f"{count} picture{'' if count == 1 else 's'}"
-    where = seen if grounds.photographic else photos
-    if score.spread is not None:
-        where = f"{seen} and {photos}"
-    found = []
-    enough = score.gain >= named
-    if not grounds.photographic:
-        found.append(Evidence(f"weighted gain on {where}, in nats", score.gain, named, supports=enough))
-    parts = (
-        ("fall of the logarithmic distance from the training statistics", score.distance),
-        ("fall of the answers' mean entropy", score.entropy),
-        ("rise of the labels' mean log-likelihood", score.likelihood),
-    )
-    for text, value in parts:
-        if value is not None:
-            limit, supports = (named, enough) if grounds.photographic else (None, value > 0)
-            found.append(Evidence(f"{text} on {where}, in nats", value, limit, supports=supports))
-    return found

@@ -5,6 +5,9 @@ import numpy as np
 from kit._arrays import Float64
 from kit.classifier.activations.first_layers import FirstLayers
 
+CONSTANT = 1e-4
+"""Share of the median variance of a layer's channels up to which one counts as constant."""
+
 
 def distances(moments: Float64, first_layers: FirstLayers) -> Float64:
     """Divergence of the statistics on some pictures from those of training.
@@ -40,7 +43,8 @@ def distances(moments: Float64, first_layers: FirstLayers) -> Float64:
         variance = np.maximum(square - mean**2, 0) + first_layers.epsilon
         spread = spread + first_layers.epsilon
         divergence = (np.log(spread / variance) + (variance + (mean - wanted) ** 2) / spread - 1) / 2
-        parts.append(divergence.mean(axis=-1))
+        varied = variances[start : start + width] > CONSTANT * np.median(variances[start : start + width])
+        parts.append(divergence[..., varied].mean(axis=-1) if varied.any() else divergence.mean(axis=-1))
         start += width
     return np.stack(parts, axis=-1)
 
@@ -61,7 +65,8 @@ def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
         )
     means, squares = split(first_layers.profile, first_layers.widths)
     mean = means.mean(axis=0)
-    return mean, squares.mean(axis=0) - mean**2
+    # Of a channel that hardly varies, rounding may leave less than nothing.
+    return mean, np.maximum(squares.mean(axis=0) - mean**2, 0)
 
 
 def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64]:

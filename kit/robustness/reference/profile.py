@@ -77,9 +77,10 @@ class Profile:
             )
         floors = _floors(profile, widths)
         rows = _rows(profile, first_layers.features, widths, floors)
+        # Neighbours may be copies of one picture: they are left out together.
         left_out = [
-            _distances(Gaussian.of_rows(np.delete(rows, np.s_[part::_PARTS], axis=0)), rows[part::_PARTS])
-            for part in range(_PARTS)
+            _distances(Gaussian.of_rows(np.delete(rows, part, axis=0)), rows[part])
+            for part in np.array_split(np.arange(len(rows)), _PARTS)
         ]
         distances = np.concatenate(left_out)
         logs = np.log(distances + 1e-12)

@@ -1,0 +1,328 @@
+"""Networks of many kinds, trained here in a minute each: ``zoo.py --to FOLDER [--only NAME …]``.
+
+A limit that is chosen on some of them is reported on a kind that was left out. A kind is what the pictures
+show, or how the network came about where that matters more. Each file carries the compiled form and no
+statistics beside those of its BatchNorm layers; `Subject` gives it a profile of 40 training pictures.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
+
+import kit  # noqa: E402
+from kit.images import Photo  # noqa: E402
+from kit.preprocessing.scaling import SCALINGS, Scaling  # noqa: E402
+from tests.benchmarks.zoo_pictures import Missing, shuffled  # noqa: E402
+
+HELD_BACK, PROFILED = 0.3, 40
+"""Share of the pictures that no network is trained on, and training pictures in a profile."""
+
+CIFAR = Scaling(255.0, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
+"""Mean and standard deviation of CIFAR-10, as many tutorials have them."""
+MNIST = Scaling(255.0, 0.1307, 0.3081)
+HALF = Scaling(255.0, 0.5, 0.25)
+WIDE = Scaling(64.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one network is made."""
+
+    name: str
+    kind: str
+    pictures: str
+    side: int
+    channels: str
+    scaling: Any
+    build: str
+    epochs: int = 10
+    most: int = 2000
+    augmented: bool = False
+
+
+ROWS = (
+    Row("digits_bn", "digits", "digits", 28, "gray", "0..1", "norm"),
+    Row("digits_plain", "digits", "digits", 28, "gray", MNIST, "plain"),
+    Row("digits_layernorm", "digits", "digits", 32, "rgb", "0..255", "layernorm"),
+    Row("letters_bn", "letters", "letters", 32, "rgb", "imagenet", "norm"),
+    Row("letters_plain", "letters", "letters", 64, "rgb", CIFAR, "plain"),
+    Row("letters_vit", "letters", "letters", 32, "rgb", "0..1", "vit", 40),
+    Row("clothes_bn", "clothes", "clothes", 28, "gray", "-1..1", "norm", 8),
+    Row("clothes_weak", "clothes", "clothes", 28, "gray", "0..1", "norm", 12, 200),
+    Row("tinted_mobilenet", "clothes", "tinted_clothes", 64, "rgb", "0..255", "mobilenet_inside", 8, 1000),
+    Row("tinted_plain", "clothes", "tinted_clothes", 48, "rgb", HALF, "plain", 8),
+    Row("shapes_bn", "shapes", "shapes", 64, "rgb", "-1..1", "norm"),
+    Row("shapes_plain", "shapes", "shapes", 64, "rgb", "0..255", "plain", 12),
+    Row("shapes_vit", "shapes", "shapes", 48, "rgb", HALF, "vit", 40),
+    Row("textures_bn", "textures", "textures", 64, "gray", "0..1", "norm"),
+    Row("textures_plain", "textures", "textures", 64, "rgb", HALF, "plain"),
+    Row("faces_bn", "faces", "faces", 64, "gray", "0..1", "norm", 15),
+    Row("faces_rgb", "faces", "faces", 64, "rgb", "imagenet", "norm", 15, augmented=True),
+    Row("faces_plain", "faces", "faces", 64, "gray", "-1..1", "plain", 20),
+    Row("crops_bn", "crops", "crops", 64, "rgb", "imagenet", "norm", 12),
+    Row("crops_caffe", "crops", "crops", 80, "rgb", "caffe", "residual", 12, augmented=True),
+    Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", "plain", 14),
+    Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, "layernorm", 14),
+    Row("white_bn", "products on white", "products_on_white", 64, "rgb", "0..1", "norm", 14),
+    Row("white_residual", "products on white", "products_on_white", 96, "rgb", "-1..1", "residual", 14, augmented=True),
+    Row("white_plain", "products on white", "products_on_white", 64, "rgb", "imagenet", "plain", 16),
+    Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, "norm", 14),
+    Row("dark_plain", "products on dark", "products_on_dark", 64, "rgb", "0..1", "plain", 16),
+    Row("emoji_bn", "drawings", "emoji", 64, "rgb", "0..255", "residual", 12),
+    Row("emoji_plain", "drawings", "emoji", 64, "rgb", "-1..1", "plain", 14),
+    Row("icons_bn", "icons", "icons", 48, "rgb", "0..1", "norm", 12),
+    Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", "vit", 40),
+    Row("head_products", "new head", "products_on_white", 224, "rgb", "lite", "head", 30, 400),
+    Row("head_crops", "new head", "crops", 224, "rgb", "lite", "head", 30, 400),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network with pictures that it was not trained on.
+
+    Attributes
+    ----------
+    name, kind
+        Of the network.
+    classifier
+        With the right preprocessing; `profiled` has a profile of training pictures besides.
+    photos, labels
+        Held-back pictures and their classes.
+    others
+        Further pictures that a healthy pipeline must not be accused for, by what is particular about them.
+    training
+        Some of the pictures of the training.
+    """
+
+    name: str
+    kind: str
+    classifier: kit.Classifier
+    photos: tuple[Photo, ...]
+    labels: tuple[int, ...]
+    training: tuple[Photo, ...]
+    others: Mapping[str, tuple[Photo, ...]] = MappingProxyType({})
+
+    @cached_property
+    def profiled(self) -> kit.Classifier:
+        """The same network with a profile of `PROFILED` training pictures."""
+        few = self.training[:PROFILED]
+        return self.classifier.with_reference(
+            self.classifier.reference.with_pictures(few, self.classifier.tensor)
+        )
+
+
+def subject(row: Row, folder: Path) -> Subject:
+    """Open a network that `make` has put into a folder.
+
+    Raises
+    ------
+    Missing
+        A package with pictures is not installed.
+    """
+    trained, held_back = _split(row)
+    classifier = kit.Classifier.load(folder / f"{row.name}.keras")
+    photos = tuple(photo for photo, _ in held_back)
+    return Subject(
+        row.name,
+        row.kind,
+        classifier,
+        photos,
+        tuple(label for _, label in held_back),
+        tuple(photo for photo, _ in trained[: 2 * PROFILED]),
+    )
+
+
+def make(row: Row, folder: Path) -> float:
+    """Train a network and save it; return its accuracy on held-back pictures, 0..1."""
+    import keras  # noqa: PLC0415 (heavy)
+
+    keras.utils.set_random_seed(len(row.name) + row.side)
+    trained, held_back = _split(row)
+    trained = trained[: row.most]
+    steps = kit.Preprocessing(size=(row.side, row.side), channels=row.channels, scaling=row.scaling)
+    tensors = np.concatenate([steps.apply(photo) for photo, _ in trained])
+    truth = np.array([label for _, label in trained])
+    count = int(truth.max()) + 1
+    model = BUILDERS[row.build](tensors.shape[1:], count)
+    if row.build == "head":
+        train_head(model, tensors, truth, row.epochs)
+    else:
+        rate = 5e-4 if row.build == "vit" else 2e-3
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+        batches = _varied(tensors, truth, np.random.default_rng(1)) if row.augmented else None
+        steps_each = max(len(tensors) // 32, 1)
+        if batches is None:
+            model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
+        else:
+            model.fit(batches, epochs=row.epochs, steps_per_epoch=steps_each, verbose=0)
+    plain = keras.models.clone_model(model) if row.build != "head" else model
+    plain.set_weights(model.get_weights())
+    classifier = kit.Classifier(plain, steps, [f"class {place}" for place in range(count)])
+    classifier.save(folder / f"{row.name}.keras")
+    chosen = held_back[:200]
+    answers = classifier.probabilities([photo for photo, _ in chosen]).argmax(axis=1)
+    return float(np.mean(answers == np.array([label for _, label in chosen])))
+
+
+def _split(row: Row) -> tuple[list[tuple[Photo, int]], list[tuple[Photo, int]]]:
+    pictures, labels = shuffled(row.pictures, min(row.side, 128))
+    photos = [Photo.from_array(one, f"{row.pictures}_{place}") for place, one in enumerate(pictures)]
+    pairs = list(zip(photos, labels, strict=True))
+    cut = int(len(pairs) * HELD_BACK) // 4 * 4
+    return pairs[cut:], pairs[:cut]
+
+
+def _varied(tensors: Any, truth: Any, random: np.random.Generator) -> Iterator[tuple[Any, Any]]:
+    """Yield batches of 32, half of the pictures mirrored and all of them in other light."""
+    low, high = float(tensors.min()), float(tensors.max())
+    while True:
+        chosen = random.integers(len(tensors), size=32)
+        batch = tensors[chosen]
+        batch[::2] = batch[::2, :, ::-1]
+        light = random.uniform(0.8, 1.2, (32, 1, 1, 1)).astype(np.float32)
+        yield np.clip((batch - low) * light + low, low, high), truth[chosen]
+
+
+def _stack(shape: Any, count: int, block: Callable[[Any, int], Any], widths: tuple[int, ...]) -> Any:
+    import keras  # noqa: PLC0415 (heavy)
+
+    x = entry = keras.Input(shape)
+    for place, width in enumerate(widths):
+        x = block(x, width)
+        if place < len(widths) - 1:
+            x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(entry, keras.layers.Dense(count, activation="softmax")(x))
+
+
+def norm(shape: Any, count: int) -> Any:
+    """Convolutions with batch normalization."""
+    from keras import layers  # noqa: PLC0415 (heavy)
+
+    def block(x: Any, width: int) -> Any:
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+    return _stack(shape, count, block, (16, 32, 64, 64))
+
+
+def plain(shape: Any, count: int) -> Any:
+    """Convolutions with biases and nothing else."""
+    from keras import layers  # noqa: PLC0415 (heavy)
+
+    def block(x: Any, width: int) -> Any:
+        return layers.Conv2D(width, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+
+    return _stack(shape, count, block, (16, 32, 64, 64))
+
+
+def layernorm(shape: Any, count: int) -> Any:
+    """Patches of 2 x 2, then depthwise convolutions with layer normalization, as in ConvNeXt."""
+    from keras import layers  # noqa: PLC0415 (heavy)
+
+    def block(x: Any, width: int) -> Any:
+        x = layers.Conv2D(width, 2, strides=1, padding="same")(x)
+        y = layers.LayerNormalization()(layers.DepthwiseConv2D(5, padding="same")(x))
+        return layers.Add()([x, layers.Dense(width)(layers.Dense(2 * width, activation="gelu")(y))])
+
+    return _stack(shape, count, block, (16, 32, 48))
+
+
+def residual(shape: Any, count: int) -> Any:
+    """A stem with a stride, then residual blocks with batch normalization."""
+    from keras import layers  # noqa: PLC0415 (heavy)
+
+    def block(x: Any, width: int) -> Any:
+        strides = 2 if width == 24 else 1
+        x = layers.Conv2D(width, 3, strides=strides, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        y = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        return layers.ReLU()(layers.Add()([x, layers.BatchNormalization(momentum=0.9)(y)]))
+
+    return _stack(shape, count, block, (24, 48, 64))
+
+
+def vit(shape: Any, count: int) -> Any:
+    """Patches, positions and two blocks of attention."""
+    import keras  # noqa: PLC0415 (heavy)
+    from keras import layers  # noqa: PLC0415 (heavy)
+
+    side = shape[0] // 8
+    entry = keras.Input(shape)
+    x = layers.Conv2D(48, 8, strides=8)(entry)
+    x = layers.Reshape((side * side, 48))(x)
+    x = layers.Add()([x, layers.Embedding(side * side, 48)(np.arange(side * side)[None])])
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(3, 16)(y, y)])
+        y = layers.Dense(96, activation="gelu")(layers.LayerNormalization()(x))
+        x = layers.Add()([x, layers.Dense(48)(y)])
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+    return keras.Model(entry, layers.Dense(count, activation="softmax")(x))
+
+
+def mobilenet_inside(shape: Any, count: int) -> Any:
+    """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
+    import keras  # noqa: PLC0415 (heavy)
+
+    model = keras.applications.MobileNetV3Small(shape, weights=None, classes=count, include_preprocessing=True)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9  # 0.999 is for millions of pictures
+    return model
+
+
+def head(shape: Any, count: int) -> Any:
+    """A new head on EfficientNet-Lite0, which stays as it is."""
+    import keras  # noqa: PLC0415 (heavy)
+
+    whole = kit.samples.classifier("efficientnet_lite0").model
+    pooled = next(layer for layer in reversed(whole.layers) if "Pooling" in type(layer).__name__)
+    outputs = keras.layers.Dense(count, activation="softmax")(pooled.output)
+    return keras.Model(whole.inputs, outputs)
+
+
+def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
+    """Train the last layer on what the layers before make of the pictures."""
+    import keras  # noqa: PLC0415 (heavy)
+
+    body = keras.Model(model.inputs, model.layers[-1].input)
+    features = body.predict(tensors, batch_size=32, verbose=0)
+    small = keras.Sequential([keras.Input(features.shape[1:]), keras.layers.Dense(model.output_shape[-1], "softmax")])
+    small.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
+    small.fit(features, truth, epochs=epochs, verbose=0)
+    model.layers[-1].set_weights(small.layers[-1].get_weights())
+
+
+BUILDERS = {function.__name__: function for function in (norm, plain, layernorm, residual, vit, mobilenet_inside, head)}
+
+
+def main() -> None:
+    """Train what was asked for, and print the accuracies."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--to", type=Path, required=True, help="folder for the files")
+    parser.add_argument("--only", nargs="+", choices=[row.name for row in ROWS])
+    given = parser.parse_args()
+    given.to.mkdir(parents=True, exist_ok=True)
+    for row in ROWS:
+        if (given.only and row.name not in given.only) or (given.to / f"{row.name}.keras").exists():
+            continue
+        try:
+            print(f"{row.name:20s} {make(row, given.to):.2f}", flush=True)
+        except Missing as missing:
+            print(f"{row.name:20s} left out: install {missing}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
