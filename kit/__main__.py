@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code.
 
-    0: nothing is wrong. 1: a cause is named. 2: it cannot be told. 3: bad input, told in one line.
+    0: no fault is found. 1: a cause is named. 2: it cannot be told. 3: bad input, told in one line.
     130: interrupted.
     """
     given = _parser().parse_args(arguments)

@@ -44,6 +44,8 @@ class Investigation:
         Notes of stages that found no cause, but that something must be wrong.
     sensitivity
         What quiet changes do.
+    undecided
+        Kinds of quiet changes that matter to these pictures, where nothing else is named.
     closed
         Whether no further stage can say anything.
     """
@@ -60,6 +62,7 @@ class Investigation:
     further: tuple[Finding, ...] = ()
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
+    undecided: tuple[str, ...] = ()
     closed: bool = False
 
     @property
@@ -90,15 +93,18 @@ class Investigation:
         """Return what it comes to."""
         findings = self.findings
         blameless = all(one.verdict == "ruled_out" or one.cause in _MENTIONED for one in findings)
+        quiet = self.searched.decided and blameless and not self.doubts and not self.named
         return Diagnosis(
             findings,
             self.classifier.name,
             len(self.photos),
-            self.searched.decided and blameless and not self.doubts,
+            quiet and not self.undecided,
             self.in_use,
             (*self.searched.notes, *self.doubts),
             self.sensitivity,
             self.searched.equivalents,
+            self.undecided if quiet else (),
+            self.searched.judged_by,
         )
 
 

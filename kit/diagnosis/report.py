@@ -33,8 +33,8 @@ class Diagnosis:
     photos
         How many pictures were looked at.
     clean
-        Whether there was enough evidence to say that nothing is wrong. Not clean and nothing named means that
-        the cause cannot be told.
+        Whether there was enough evidence to say that no fault of the preprocessing, the pictures or the head
+        is behind these answers. Not clean and nothing named means that the cause cannot be told.
     preprocessing
         In use.
     notes
@@ -44,6 +44,11 @@ class Diagnosis:
         preprocessing where a cause in it is named, else around the one in use.
     equivalents
         Preprocessings that come to the same on this network, so that nothing chooses among them.
+    undecided
+        Kinds of quiet changes that no evidence singles out and that change answers here, where no loud fault
+        is found.
+    judged_by
+        What decided, in words.
     """
 
     findings: tuple[Finding, ...]
@@ -54,6 +59,8 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     equivalents: tuple[Equivalent, ...] = ()
+    undecided: tuple[str, ...] = ()
+    judged_by: str = ""
 
     @property
     def best(self) -> Finding | None:
@@ -93,13 +100,13 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
         cause = None if self.best is None else self.best.cause
-        kept = ("classifier", "photos", "notes", "findings", "sensitivity", "equivalents")
+        kept = ("classifier", "photos", "judged_by", "notes", "findings", "sensitivity", "equivalents")
         told = {name: plain(getattr(self, name)) for name in kept}
         return {"verdict": self.verdict, "cause": cause, **told}
 
     def text(self) -> str:
         """Return the report as lines of text."""
-        lines = [self._headline(), *(f"Note: {note}" for note in self.notes)]
+        lines = [self._headline(), *self._judged(), *(f"Note: {note}" for note in self.notes)]
         for number, finding in enumerate(self.findings, start=1):
             lines += ["", f"{number}. {finding.cause}: {finding.verdict}", f"   {finding.summary}"]
             lines += [f"   {_SIGNS[part.supports]}: {_sentence(part)}" for part in finding.evidence]
@@ -121,6 +128,7 @@ class Diagnosis:
     def html(self) -> str:
         """Return the report as HTML; whatever came from a file or a person is escaped."""
         parts = [f"<p><strong>{escape(self._headline())}</strong></p>"]
+        parts += [f"<p>{escape(told)}</p>" for told in self._judged()]
         parts += [f"<p>Note: {escape(note)}</p>" for note in self.notes]
         for finding in self.findings:
             title = f"<h4>{escape(finding.cause)}: {escape(finding.verdict)}</h4>"
@@ -181,10 +189,15 @@ class Diagnosis:
 
     def _headline(self) -> str:
         pictures = f"{self.photos} picture{'' if self.photos == 1 else 's'}"
-        answer = "nothing is wrong" if self.clean else "the cause cannot be told from what is there"
+        answer = "no fault is found" if self.clean else "the cause cannot be told from what is there"
+        if self.undecided:
+            answer = f"no loud fault is found; the {' and the '.join(self.undecided)} cannot be judged"
         if self.best is not None:
             answer = f"the cause is {self.best.cause}"
         return f"{self.classifier} on {pictures}: {answer}."
+
+    def _judged(self) -> list[str]:
+        return [self.judged_by] if self.judged_by else []
 
     _repr_html_, __str__ = html, text
 

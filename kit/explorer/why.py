@@ -10,7 +10,7 @@ from kit.explorer.view import Settings, View, preprocessing_of
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 
-HEADLINES = {"clean": "Nothing wrong found", "cannot_tell": "The cause cannot be told from this picture"}
+HEADLINES = {"clean": "No fault found", "cannot_tell": "The cause cannot be told from this picture"}
 """What is said where nothing is named."""
 
 

@@ -1,43 +1,37 @@
-"""How often `kit.diagnose` names the right cause: ``diagnosis.py --json FILE [--models …] [--n 1,4,16]``.
+"""How often `kit.diagnose` is right: ``diagnosis.py --zoo FOLDER --json FILE [--only NAME …]``.
 
-Every fault of the catalogue that makes a difference is put into every network, and random draws of 1, 4 and
-16 pictures are diagnosed, with and without their labels.
+Every fault of the catalogue that makes a difference is put into every network of `zoo.py` (which trains them
+into the folder), into EfficientNet-Lite0 and the bundled network for clothes. Draws of 1, 4 and 16 pictures
+that no network was trained on are diagnosed, with and without labels, with and without a profile of training
+pictures.
 
-Networks
-    The bundled ones; EfficientNet-Lite0 with its scaling inside, which takes 0..255, and as if it had no
-    batch normalization, with a profile of every other photograph, tried on the rest; MobileNetV3Small of
-    keras.applications, which scales inside, trained here on coloured clothes; and networks that are
-    trained here on scikit-learn's digits (if it is installed), in three scalings, with and without batch
-    normalization. Those without it, and all for small pictures, carry a profile of 40 training pictures.
-Pictures
-    Photographs: those with a known class, which are no probes. Clothes: the second half of the held-back
-    ones. Digits: the last 397. Thresholds were chosen on EfficientNet-Lite1, on other networks, and on none
-    of these clothes and digits.
-Counted
-    ``hit``: the first cause that is named is the fault's, or comes to the very same on this network.
-    ``wrong``: another is named. ``silent``: called clean. The rest is ``cannot_tell``. ``accused``: a
-    healthy pipeline for which a cause is named, also with pictures that are unlike those of the training:
-    on white and grey ones for networks of photographs, photographs for the others. Faults that leave every
-    tensor of the draw as it was are left out, quiet ones counted apart.
+Columns
+    ``right``: of all that is named, the share whose cause is the fault's, or comes to the very same.
+    ``accused``: of healthy pipelines (also with pictures from other sources: dim, bright, saved again, nearer,
+    farther) and of faults that change no answer, the share for which a wrong cause is named. ``silent``: of
+    faults that change a quarter of the answers, the share that is called clean. ``N=…``: of these faults,
+    quiet ones left out, the share that is named rightly. All with the ends of Wilson's interval of 95 %.
+Fixes
+    Share of the held-back pictures that are answered rightly before and after the fix that is named, and in
+    the healthy pipeline.
 Rivals
-    ``confidence``: the candidate with the highest mean confidence, where it leads what is in use by a
-    threshold that is chosen on these very draws: at its best. ``reference``: assertions on channels, scale
-    and rotation against the right tensor of the same picture (as ML-EXray describes them), which a user
-    does not have; every cause of scaling counts as right where it finds the scale wrong.
+    ``confidence``: the candidate under which the network is most sure. ``distance``: the candidate that lies
+    nearest to the statistics of training, without anything else. Each names one where it leads what is in use
+    by the threshold that serves it best on these very draws. ``reference``: assertions on channels, axes and
+    scale against the right tensor of the same picture, as ML-EXray describes them.
 """
 
 import argparse
 import json
 import sys
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
@@ -46,384 +40,370 @@ import kit  # noqa: E402
 from kit.diagnosis.search.candidates import candidates  # noqa: E402
 from kit.diagnosis.search.evaluator import Evaluator  # noqa: E402
 from kit.images import Photo  # noqa: E402
-from kit.preprocessing.scaling import SCALINGS  # noqa: E402
+from kit.samples import typical  # noqa: E402
+from kit.validation import accuracy_interval  # noqa: E402
+from tests.benchmarks import zoo  # noqa: E402
+from tests.benchmarks.zoo import Subject  # noqa: E402
+from tests.benchmarks.zoo_pictures import Missing, saved_small  # noqa: E402
 
-BUNDLED = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
-MODELS = (
-    *BUNDLED,
-    "efficientnet_lite0_inside",
-    "efficientnet_lite0_profiled",
-    "mobilenet_v3_small",
-    *(f"digits_{scaling}{kind}" for scaling in ("0..1", "-1..1", "0..255") for kind in ("", "_no_batchnorm")),
-)
+COUNTS = (1, 4, 16)
+OF_FILES = {"exif", "alpha", "depth"}
 SCALING = {"missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"}
-CONFIDENCES = np.linspace(0, 0.5, 51)
+HARM = 0.25
+OTHERS = ("dim", "bright", "saved again", "nearer", "farther")
+PAIRS = tuple(
+    (one, other)
+    for one in ("missing_scaling", "range_0_1", "missing_mean_std")
+    for other in ("channels_swapped", "inverted", "transposed", "small_before")
+)
 
 
-@dataclass
-class Bench:
-    """A network with pictures that it is tried on."""
+class Remembering(Evaluator):
+    """Keeps what it measured from one diagnosis of the same pictures to the next: only the time differs."""
 
-    name: str
-    classifier: Any
-    photos: Sequence[Photo]
-    labels: Sequence[int]
-    photographic: bool
+    measured: dict[Any, Any] = {}
+    resized: dict[Any, Any] = {}
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._known, self._resized = self.measured, self.resized
 
-def inside() -> Any:
-    """EfficientNet-Lite0 with its scaling inside."""
-    import keras  # noqa: PLC0415 (heavy)
-
-    plain = kit.samples.classifier("efficientnet_lite0")
-    entry = keras.Input((224, 224, 3))
-    scaled = keras.layers.Rescaling(1 / 128, -127 / 128)(entry)
-    model = keras.Model(entry, plain.model(scaled), name="efficientnet_lite0_inside")
-    return kit.Classifier(model, plain.preprocessing.replace(scaling="0..255"), plain.class_names)
+    @classmethod
+    def forget(cls) -> None:
+        """Start on other pictures or another network."""
+        cls.measured.clear()
+        cls.resized.clear()
 
 
-def mobilenet() -> Bench:
-    """MobileNetV3Small of keras.applications, its scaling inside, trained on coloured clothes at 64 x 64.
-
-    The pictures of the training are a quarter of the bundled ones, each in a colour of its class, so that the
-    order of the channels matters.
-    """
-    import keras  # noqa: PLC0415 (heavy)
-
-    def pictures(split: str, part: slice) -> tuple[list[Photo], list[int]]:
-        tiles, labels = kit.samples.fashion_mnist_arrays(split)
-        tints = np.random.default_rng(3).uniform(0.2, 1, (10, 3))
-        found = []
-        for tile, label in zip(tiles[part], labels[part], strict=True):
-            large = Image.fromarray(tile).resize((64, 64), Image.Resampling.BILINEAR)
-            found.append(
-                Photo.from_array(np.rint(np.asarray(large)[..., None] * tints[label]).astype(np.uint8))
-            )
-        return found, labels[part].tolist()
-
-    keras.utils.set_random_seed(5)
-    model = keras.applications.MobileNetV3Small(
-        (64, 64, 3), weights=None, classes=10, include_preprocessing=True
-    )
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9  # 0.999 is for millions of pictures
-    steps = kit.Preprocessing(size=(64, 64), scaling="0..255")
-    photos, truth = pictures("train", slice(0, 2500))
-    tensors = np.concatenate([steps.apply(photo) for photo in photos])
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(tensors, np.array(truth), epochs=8, batch_size=50, verbose=0)
-    plain = keras.models.clone_model(model)
-    plain.set_weights(model.get_weights())
-    classifier = kit.Classifier(plain, steps, [str(place) for place in range(10)])
-    classifier = knowing(classifier, photos[:50])
-    held_back, labels = pictures("test", slice(1000, 1400))
-    return Bench("mobilenet_v3_small", classifier, held_back, labels, photographic=False)
-
-
-def digits(name: str) -> Bench:
-    """A network trained on scikit-learn's digits, 8 x 8, grey."""
-    import keras  # noqa: PLC0415 (heavy)
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (not needed otherwise)
-
-    scaling = name.split("_")[1]
-    normalized = not name.endswith("_no_batchnorm")
-    data = load_digits()
-    order = np.random.default_rng(0).permutation(len(data.images))
-    pictures = np.round(data.images[order] * 255 / 16).astype(np.uint8)
-    truth = data.target[order]
-    photos = [Photo.from_array(picture) for picture in pictures]
-    steps = kit.Preprocessing(size=(8, 8), channels="gray", scaling=scaling)
-    tensors = np.concatenate([steps.apply(photo) for photo in photos[:1200]])
-    keras.utils.set_random_seed(11)
-    x = entry = keras.Input((8, 8, 1))
-    for filters in (16, 16, 32):
-        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=not normalized)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x) if normalized else x
-        x = keras.layers.ReLU()(x)
-    x = keras.layers.Flatten()(keras.layers.MaxPooling2D()(x))
-    model = keras.Model(entry, keras.layers.Dense(10, activation="softmax")(x), name="digits")
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
-    model.fit(tensors, truth[:1200], epochs=15, batch_size=64, verbose=0)
-    plain = keras.models.clone_model(model)
-    plain.set_weights(model.get_weights())
-    classifier = kit.Classifier(plain, steps, [str(digit) for digit in range(10)])
-    classifier = knowing(classifier, photos[:40])
-    return Bench(name, classifier, photos[1400:], truth[1400:].tolist(), photographic=False)
-
-
-def knowing(classifier: kit.Classifier, photos: Sequence[Photo]) -> kit.Classifier:
-    """The same network with a profile of these training pictures."""
-    return classifier.with_reference(classifier.reference.with_pictures(photos, classifier.tensor))
-
-
-def bench(name: str) -> Bench:
-    """Make or load one network."""
-    if name.startswith("digits"):
-        return digits(name)
-    if name.startswith("mobilenet"):
-        return mobilenet()
+def bundled(name: str) -> Subject:
+    """EfficientNet-Lite0 with labelled photographs that are no probes, or the network for clothes."""
+    classifier = kit.samples.classifier(name)
     if name.startswith("fashion"):
-        photos, labels = (
-            kit.samples.photos("fashion_mnist")[1000:],
-            kit.samples.labels("fashion_mnist")[1000:],
-        )
-        return Bench(name, kit.samples.classifier(name), photos, labels, photographic=False)
-    classifier = inside() if name.endswith("_inside") else kit.samples.classifier("efficientnet_lite0")
+        photos, labels = kit.samples.photos("fashion_mnist"), kit.samples.labels("fashion_mnist")
+        return Subject(name, "clothes", classifier, photos[1000:], labels[1000:], photos[:80])
+    left_out = {photo.name for photo in typical()[0]} | {"clock_blurred.jpg"}
     pairs = zip(kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True)
-    # One photograph is out of focus, so that naming its blur is no false accusation.
-    photos, labels = zip(*(pair for pair in pairs if pair[0].name != "clock_blurred.jpg"), strict=True)
-    if name.endswith("_profiled"):
-        profiled = replace(knowing(classifier, photos[::2]).first_layers, means=None, variances=None)
-        classifier = classifier.with_reference(classifier.reference.with_first_layers(profiled))
-        photos, labels = photos[1::2], labels[1::2]
-    return Bench(name, classifier, photos, labels, photographic=True)
+    photos, labels = zip(*(pair for pair in pairs if pair[0].name not in left_out), strict=True)
+    return Subject(name, "photographs", classifier, photos, labels, ())
 
 
-def cut_out(photo: Photo) -> Photo:
-    """The middle of a photograph on white, as in a shop."""
+def subjects(folder: Path, only: Sequence[str]) -> Iterator[Subject]:
+    """Open every network that is there."""
+    for name in ("efficientnet_lite0", "fashion_mnist"):
+        if not only or name in only:
+            yield bundled(name)
+    for row in zoo.ROWS:
+        if (not only or row.name in only) and (folder / f"{row.name}.keras").exists():
+            try:
+                yield zoo.subject(row, folder)
+            except Missing as missing:
+                print(f"{row.name} left out: install {missing}")
+
+
+def other(photo: Photo, how: str) -> Photo:
+    """The same picture as another source would have it."""
     height, width = photo.size
-    mask = Image.new("L", (width, height), 0)
-    ImageDraw.Draw(mask).ellipse((width * 0.2, height * 0.2, width * 0.8, height * 0.8), fill=255)
-    white = Image.new("RGB", (width, height), (255, 255, 255))
-    white.paste(Image.fromarray(photo.pixels), mask=mask)
-    return Photo.from_array(np.asarray(white), photo.name)
+    if how in {"dim", "bright"}:
+        return kit.Perturbation(brightness=0.65 if how == "dim" else 1.35).apply(photo)
+    if how == "saved again":
+        return Photo.from_array(saved_small(photo.pixels))
+    if how == "nearer":
+        cut = (height // 10, width // 10)
+        return Photo.from_array(photo.pixels[cut[0] : height - cut[0], cut[1] : width - cut[1]].copy())
+    pad = ((height // 7,) * 2, (width // 7,) * 2, (0, 0))
+    return Photo.from_array(np.pad(photo.pixels, pad, mode="edge"))
 
 
-def grey(photo: Photo) -> Photo:
-    """The same in grey."""
-    return Photo.from_array(np.asarray(Image.fromarray(photo.pixels).convert("L")), photo.name)
-
-
-def healthy_kinds(subject: Bench) -> dict[str, Sequence[Photo]]:
-    """Pictures on which a healthy pipeline must not be accused."""
-    kinds: dict[str, Sequence[Photo]] = {"ordinary": subject.photos}
-    if subject.photographic:
-        kinds["on white"] = [cut_out(photo) for photo in subject.photos]
-        kinds["grey"] = [grey(photo) for photo in subject.photos]
-    else:
-        kinds["photographs"] = kit.samples.photos("photographs")
-    return kinds
-
-
-def harmful(subject: Bench) -> Iterator[kit.faults.Fault]:
+def different(subject: Subject) -> list[kit.faults.Fault]:
     """Faults that change the tensors of the pictures at all, each only once."""
     right = subject.classifier.preprocessing
     first = subject.photos[0]
-    seen = [right.apply(first)]
+    seen, found = [right.apply(first)], []
     for fault in kit.faults.CATALOGUE.values():
         tensor = fault.apply(right).apply(first)
         # Two parts in a hundred of the range: (x - 127) / 128 is no fault where x / 127.5 - 1 is right.
-        if all(np.abs(tensor - other).max() > 0.02 * np.ptp(seen[0]) for other in seen):
+        if fault.step not in OF_FILES and all(
+            np.abs(tensor - one).max() > 0.02 * np.ptp(seen[0]) for one in seen
+        ):
             seen.append(tensor)
-            yield fault
+            found.append(fault)
+    return found
 
 
-def causes_of(fault: kit.faults.Fault, right: kit.Preprocessing) -> set[str]:
-    """The fault's cause, and those of faults that come to the very same."""
-    broken = fault.apply(right)
-    return {other.cause for other in kit.faults.CATALOGUE.values() if other.apply(right) == broken}
+def causes_of(broken: kit.Preprocessing, right: kit.Preprocessing) -> set[str]:
+    """Causes of all faults that come to the very same."""
+    return {one.cause for one in kit.faults.CATALOGUE.values() if one.apply(right) == broken}
 
 
-def reference(broken: np.ndarray, right: np.ndarray) -> str:
-    """Assert channels, rotation and scale against the right tensor."""
-    if np.allclose(broken, right, atol=1e-3 * np.ptp(right)):
-        return ""
+def run(subject: Subject, draws: int, seed: int) -> list[dict[str, Any]]:
+    """Diagnose every case of one network; a row of plain values for each."""
+    random = np.random.default_rng(seed + zlib.crc32(subject.name.encode()))
+    right, rows = subject.classifier.preprocessing, []
+    known = [subject.classifier]
+    if subject.training:
+        known = [subject.profiled]
+        if subject.classifier.first_layers is not None and subject.classifier.first_layers.means is not None:
+            known.append(subject.classifier)
+    faults = different(subject)
+    for count in COUNTS:
+        for _ in range(draws):
+            chosen = random.choice(len(subject.photos), min(count, len(subject.photos)), replace=False)
+            photos = [subject.photos[place] for place in chosen]
+            labels = [subject.labels[place] for place in chosen]
+            how = OTHERS[int(random.integers(len(OTHERS)))]
+            shifted = [other(photo, how) for photo in photos]
+            cases = [("healthy", right, photos), (f"healthy, {how}", right, shifted)]
+            cases += [(fault.name, fault.apply(right), photos) for fault in faults]
+            for classifier in known:
+                Remembering.forget()
+                for case, in_use, pictures in cases:
+                    rows += _diagnosed(subject, classifier, case, in_use, pictures, labels)
+    Remembering.forget()
+    return rows
+
+
+def _diagnosed(  # noqa: PLR0913 (one case)
+    subject: Subject,
+    classifier: kit.Classifier,
+    case: str,
+    in_use: kit.Preprocessing,
+    photos: Sequence[Photo],
+    labels: Sequence[int],
+) -> Iterator[dict[str, Any]]:
+    right, layers = classifier.preprocessing, classifier.first_layers
+    healthy = case.startswith("healthy")
+    wanted = set() if healthy else causes_of(in_use, right)
+    evaluator = Remembering(classifier, layers)
+    before = evaluator.answers(photos, in_use).argmax(axis=1)
+    harm = 0.0 if healthy else float((evaluator.answers(photos, right).argmax(axis=1) != before).mean())
+    rivals = _rivals(evaluator, photos, in_use, right, wanted)
+    for given in (None, list(labels)):
+        started = time.perf_counter()
+        found = kit.diagnose(classifier.using(in_use), list(photos), given)
+        best = found.best
+        causes = set() if best is None else {best.cause, *best.equivalent}
+        fix = None if best is None or best.fix is None else best.fix.preprocessing
+        yield {
+            "network": subject.name,
+            "kind": subject.kind,
+            "statistics": "profile" if layers is not None and layers.profile is not None else "averages",
+            "N": len(photos),
+            "labels": given is not None,
+            "case": case,
+            "quiet": not healthy and kit.faults.CATALOGUE[case].quiet,
+            "harm": harm,
+            "verdict": found.verdict,
+            "cause": "" if best is None else best.cause,
+            "right": bool(causes & wanted) or (not healthy and fix == right),
+            "seconds": round(time.perf_counter() - started, 3),
+            "fixed": None if fix is None else _accuracies(subject, in_use, fix, right),
+            **(rivals if given is None else {}),
+        }
+
+
+def _accuracies(subject: Subject, *all_of_them: kit.Preprocessing) -> list[float]:
+    """Share of up to 60 held-back pictures that are answered rightly under each preprocessing."""
+    photos, labels = subject.photos[:60], np.array(subject.labels[:60])
+    return [
+        float((subject.classifier.probabilities(photos, preprocessing=each).argmax(axis=1) == labels).mean())
+        for each in all_of_them
+    ]
+
+
+def _rivals(
+    evaluator: Evaluator,
+    photos: Sequence[Photo],
+    in_use: kit.Preprocessing,
+    right: kit.Preprocessing,
+    wanted: set[str],
+) -> dict[str, Any]:
+    """By how much each rival's best candidate leads, and whether it is right."""
+    tried = [one for one in candidates(in_use) if not one.quiet and one.step not in OF_FILES]
+
+    def sure(each: kit.Preprocessing) -> float:
+        return float(evaluator.answers(photos, each).max(axis=1).mean())
+
+    def near(each: kit.Preprocessing) -> float:
+        if evaluator.profile is not None:
+            return -float(evaluator.log_profile_distances(photos, each, evaluator.profile).mean())
+        return -float(np.log(evaluator.distance(photos, each)))
+
+    told = {}
+    for name, measure in (("confidence", sure), ("distance", near)):
+        best = max(tried, key=lambda one: measure(one.preprocessing))  # noqa: B023 (called at once)
+        told[name] = [measure(best.preprocessing) - measure(in_use), bool(best.causes & wanted)]
+    said = _asserted(in_use.apply(photos[0]), right.apply(photos[0]))
+    told["reference"] = [float(bool(said)), said in wanted or (said == "scale" and bool(wanted & SCALING))]
+    return told
+
+
+def _asserted(broken: np.ndarray, right: np.ndarray) -> str:
+    """Assert scale, channels and axes against the right tensor."""
 
     def alike(one: np.ndarray, other: np.ndarray) -> bool:
         varied = one.std() > 0 and other.std() > 0
         return bool(varied and np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.999)
 
+    if broken.shape != right.shape or np.allclose(broken, right, atol=1e-3 * np.ptp(right)):
+        return ""
     if alike(broken, right):
         return "scale"
     if right.shape[-1] == 3 and alike(broken[..., ::-1], right):
         return "channel_order"
-    if right.shape[1] == right.shape[2] and alike(broken.swapaxes(1, 2), right):
-        return "channel_layout"
-    return ""
+    return "channel_layout" if alike(broken.swapaxes(1, 2), right) else ""
 
 
-def confidences(classifier: Any, photos: Sequence[Photo], in_use: kit.Preprocessing) -> tuple[float, str]:
-    """Lead in mean confidence of the most confident candidate, and its cause."""
-    base = classifier.probabilities(photos, preprocessing=in_use).max(axis=1).mean()
-    best = max(
-        (
-            float(classifier.probabilities(photos, preprocessing=one.preprocessing).max(axis=1).mean()),
-            one.cause,
-        )
-        for one in candidates(in_use)
-        if not one.quiet and one.step not in {"exif", "alpha", "depth"}
-    )
-    return best[0] - float(base), best[1]
-
-
-def run(  # noqa: C901 (one loop over draws, faults and labels)
-    subject: Bench, counts: Sequence[int], draws: int, healthy: int, seed: int, *, rivals: bool
-) -> dict[str, Any]:
-    """Put every fault into one network, and leave it healthy in as many draws as asked; return the tables."""
+def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Put two faults at once into a network with a profile, and diagnose four pictures."""
     random = np.random.default_rng(seed)
-    right = subject.classifier.preprocessing
-    faults = list(harmful(subject))
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    confusion: dict[str, Counter[str]] = defaultdict(Counter)
-    leads: list[tuple[float, bool, bool]] = []
-    asserted: Counter[bool] = Counter()
-    seconds: list[float] = []
-
-    def diagnosed(
-        photos: Sequence[Photo], labels: Sequence[int] | None, in_use: kit.Preprocessing
-    ) -> tuple[str, set[str]]:
-        subject.classifier.preprocessing = in_use
-        started = time.perf_counter()
-        result = kit.diagnose(subject.classifier, photos, labels)
-        seconds.append(time.perf_counter() - started)
-        subject.classifier.preprocessing = right
-        best = result.best
-        return result.verdict, set() if best is None else {best.cause, *best.equivalent}
-
-    def drawn(count: int, there: int) -> list[int]:
-        chosen: list[int] = random.choice(there, min(count, there), replace=False).tolist()
-        return chosen
-
-    for count in counts:
+    classifier = subject.profiled if subject.training else subject.classifier
+    right = classifier.preprocessing
+    for one, second in PAIRS:
+        first, other_fault = (kit.faults.CATALOGUE[name] for name in (one, second))
+        broken = other_fault.apply(first.apply(right))
+        if not (first.changes(right) and other_fault.changes(first.apply(right))):
+            continue
         for _ in range(draws):
-            chosen = drawn(count, len(subject.photos))
-            photos = [subject.photos[index] for index in chosen]
-            labels = [subject.labels[index] for index in chosen]
-            for fault in faults:
-                if fault.step in {"exif", "alpha", "depth"}:
-                    continue
-                broken = fault.apply(right)
-                wanted = causes_of(fault, right)
-                for known in (False, True):
-                    verdict, causes = diagnosed(photos, labels if known else None, broken)
-                    cause = min(causes & wanted, default=min(causes, default=""))
-                    outcome = "hit" if cause in wanted else "wrong" if cause else verdict
-                    outcome = "silent" if outcome == "clean" else outcome
-                    group = "quiet" if fault.quiet else "loud"
-                    table[f"{group}, {'labels' if known else 'no labels'}, N={count}"][outcome] += 1
-                    table[f"{fault.name}, {'labels' if known else 'no labels'}, N={count}"][outcome] += 1
-                    confusion[fault.name][cause or outcome] += 1
-                if rivals and not fault.quiet:
-                    lead, cause = confidences(subject.classifier, photos, broken)
-                    leads.append((lead, cause in wanted, False))
-                    said = reference(broken.apply(photos[0]), right.apply(photos[0]))
-                    asserted[said in wanted or (said == "scale" and bool(wanted & SCALING))] += 1
-            if rivals:
-                leads.append((confidences(subject.classifier, photos, right)[0], False, True))
-        for _ in range(healthy):
-            for kind, pictures in healthy_kinds(subject).items():
-                chosen = drawn(count, len(pictures))
-                some = [pictures[index] for index in chosen]
-                labels = [subject.labels[index] for index in chosen] if kind == "ordinary" else None
-                for known in (False, True) if kind == "ordinary" else (False,):
-                    verdict, causes = diagnosed(some, labels if known else None, right)
-                    cause = min(causes, default="")
-                    told = "labels" if known else "no labels"
-                    table[f"healthy, {kind}, {told}, N={count}"]["accused" if cause else verdict] += 1
-                    confusion[f"healthy, {kind}"][cause or verdict] += 1
-    shares = {
-        key: {name: n / sum(row.values()) for name, n in sorted(row.items())} for key, row in table.items()
+            chosen = random.choice(len(subject.photos), min(4, len(subject.photos)), replace=False)
+            found = kit.diagnose(classifier.using(broken), [subject.photos[place] for place in chosen])
+            named = {cause for each in found.findings if each.verdict == "named" for cause in (each.cause, *each.equivalent)}
+            wanted = (causes_of(first.apply(right), right), causes_of(other_fault.apply(right), right))
+            met = sum(bool(causes & named) for causes in wanted)
+            told = any("another fault may be left" in note for note in found.notes)
+            yield {
+                "network": subject.name,
+                "pair": f"{one} and {second}",
+                "found": "both" if met == 2 else "one, and told" if met and told else "one" if met else "none",
+            }
+
+
+def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Counts (of, out of) for each column."""
+    harmful = [row for row in rows if row["harm"] >= HARM]
+    loud = [row for row in harmful if not row["quiet"]]
+    fine = [row for row in rows if row["case"].startswith("healthy") or (row["harm"] == 0 and not row["quiet"])]
+    named = [row for row in rows if row["verdict"] == "named"]
+    columns = {
+        "right": (sum(row["right"] for row in named), len(named)),
+        "accused": (sum(row["verdict"] == "named" and not row["right"] for row in fine), len(fine)),
+        "silent": (sum(row["verdict"] == "clean" for row in harmful), len(harmful)),
     }
-    return {
-        "faults": [fault.name for fault in faults],
-        "shares": shares,
-        "draws": {key: sum(row.values()) for key, row in table.items()},
-        "confusion": {key: dict(row) for key, row in confusion.items()},
-        "seconds": {"median": float(np.median(seconds)), "largest": float(np.max(seconds))},
-        "rivals": _rivals(leads, asserted) if rivals else {},
-    }
+    for low, high in ((1, 1), (2, 4), (5, 99)):
+        some = [row for row in loud if low <= row["N"] <= high]
+        columns[f"N={high if high < 99 else 16}"] = (sum(row["right"] for row in some), len(some))
+    return columns
 
 
-def _rivals(leads: Sequence[tuple[float, bool, bool]], asserted: Counter[bool]) -> dict[str, Any]:
-    """Hit rates; confidence with the threshold that serves it best at 2 % accusations or fewer."""
-    best: dict[str, float] = {}
-    for threshold in CONFIDENCES:
-        named = [(hit, healthy) for lead, hit, healthy in leads if lead > threshold]
-        faulty = sum(not healthy for _, _, healthy in leads)
-        accused = sum(healthy for _, healthy in named) / max(sum(healthy for _, _, healthy in leads), 1)
-        hits = sum(hit for hit, _ in named)
-        wrong = sum(not hit and not healthy for hit, healthy in named)
-        row = {
-            "threshold": float(threshold),
-            "hit": hits / faulty,
-            "wrong": wrong / faulty,
-            "accused": accused,
-        }
-        rank = (accused <= 0.02, row["hit"])
-        if not best or rank > (best["accused"] <= 0.02, best["hit"]):
-            best = row
-    return {"confidence": best, "reference": {"hit": asserted[True] / max(asserted.total(), 1)}}
+def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Print one line of the table, and return it."""
+    found, cells = {}, []
+    for name, (part, whole) in told(rows).items():
+        interval = accuracy_interval(part, whole) if whole else None
+        found[name] = [part, whole, interval and interval.low, interval and interval.high]
+        span = "" if interval is None else f"{part / whole:6.1%} {interval.low:3.0%}-{interval.high:4.0%}"
+        cells.append(f"{span:>16s}")
+    print(f"{title:36s}{''.join(cells)}", flush=True)
+    return found
 
 
-def cheapest(candidate_count: int = 30, photo_count: int = 4) -> dict[str, float]:
-    """Seconds for candidates x photographs at 224 x 224 by the cheapest evidence, and for bare passes."""
-    classifier = kit.samples.classifier("efficientnet_lite0")
-    right, photos = classifier.preprocessing, kit.samples.photos("imagenet")[:photo_count]
-    tried = [
-        right.replace(channels=channels, invert=invert, scaling=scaling)
-        for scaling in SCALINGS.values()
-        for channels in ("rgb", "bgr")
-        for invert in (False, True)
-    ]
-    tried = [*tried, *(p.replace(crop_fraction=1.0) for p in tried)][:candidate_count]
-    tensors = np.repeat(np.concatenate([right.apply(photo) for photo in photos]), candidate_count, axis=0)
-    rows: dict[str, list[float]] = {"evidence": [], "bare passes": [], "default call": []}
-    for _ in range(5):
-        started = time.perf_counter()
-        classifier.engine.predict(tensors)
-        rows["bare passes"].append(time.perf_counter() - started)
-        evaluator = Evaluator(classifier, classifier.first_layers)
-        started = time.perf_counter()
-        for preprocessing in tried:
-            evaluator.moments(photos, preprocessing)
-        rows["evidence"].append(time.perf_counter() - started)
-        started = time.perf_counter()
-        kit.diagnose(classifier, photos)
-        rows["default call"].append(time.perf_counter() - started)
-    found = {name: float(np.median(values)) for name, values in rows.items()}
-    ratios = np.array(rows["evidence"]) / np.array(rows["bare passes"])
-    return {**found, "candidates": len(tried), "ratio": float(np.median(ratios))}
+def _best(rows: Sequence[dict[str, Any]], rival: str) -> dict[str, float]:
+    """A rival with the threshold that names most rightly while it accuses at most 2 %, if any does."""
+    rows = [row for row in rows if rival in row]
+    faulty = [row for row in rows if row["harm"] >= HARM and not row["quiet"]]
+    healthy = [row for row in rows if row["case"].startswith("healthy")]
+    found = []
+    for limit in sorted({round(row[rival][0], 2) for row in rows}):
+        accused = sum(row[rival][0] > limit for row in healthy) / max(len(healthy), 1)
+        hit = sum(row[rival][0] > limit and row[rival][1] for row in faulty) / max(len(faulty), 1)
+        wrong = sum(row[rival][0] > limit and not row[rival][1] for row in faulty) / max(len(faulty), 1)
+        found.append({"threshold": limit, "hit": hit, "wrong": wrong, "accused": accused})
+    return max(found, key=lambda one: (one["accused"] <= 0.02, one["hit"]))
 
 
-def show(name: str, result: dict[str, Any]) -> None:
-    """Print the tables of one network."""
-    print(f"\n{name}: {len(result['faults'])} faults, median {result['seconds']['median']:.2f} s")
-    columns = ("hit", "wrong", "cannot_tell", "silent", "accused", "clean")
-    print(f"{'':44s}" + "".join(f"{column:>12s}" for column in columns))
-    for key, row in result["shares"].items():
-        print(f"{key:44s}" + "".join(f"{row.get(column, 0):12.1%}" for column in columns))
-    for key, row in result["confusion"].items():
-        print(f"  {key}: " + ", ".join(f"{cause} {count}" for cause, count in row.items()))
-    for rival, row in result["rivals"].items():
-        print(f"  rival {rival}: " + ", ".join(f"{part} {value:.2f}" for part, value in row.items()))
+def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Print all tables, and return them."""
+    result: dict[str, Any] = {"kinds": {}, "settings": {}, "fixes": {}, "rivals": {}}
+    print(f"{'':36s}" + "".join(f"{name:>16s}" for name in ("right", "accused", "silent", "N=1", "N=4", "N=16")))
+    by_kind = defaultdict(list)
+    for row in rows:
+        by_kind[row["kind"]].append(row)
+    for kind, some in sorted(by_kind.items()):
+        result["kinds"][kind] = shown(kind, some)
+    result["kinds"]["all"] = shown("all", rows)
+    for statistics in ("averages", "profile"):
+        for labels in (False, True):
+            some = [row for row in rows if row["statistics"] == statistics and row["labels"] == labels]
+            title = f"{statistics}, {'with' if labels else 'no'} labels"
+            result["settings"][title] = shown(title, some)
+    for case in ("channels_swapped", "gray_input", "inverted"):
+        some = [row for row in rows if row["case"] == case]
+        result["settings"][case] = shown(case, some)
+    for kind, some in sorted(by_kind.items()):
+        fixes = np.array([row["fixed"] for row in some if row["fixed"] is not None and row["harm"] >= HARM])
+        if len(fixes):
+            before, after, healthy = (float(value) for value in fixes.mean(axis=0))
+            result["fixes"][kind] = {"before": before, "after": after, "healthy": healthy, "fixes": len(fixes)}
+            print(f"fixes, {kind:24s} before {before:.3f} after {after:.3f} healthy {healthy:.3f} ({len(fixes)})")
+    for rival in ("confidence", "distance", "reference"):
+        result["rivals"][rival] = _best(rows, rival)
+        print(f"rival {rival}: " + ", ".join(f"{name} {value:.3f}" for name, value in result["rivals"][rival].items()))
+    result["pairs"] = dict(Counter(row["found"] for row in double))
+    print("two faults at once:", result["pairs"])
+    wrong = Counter(
+        (row["network"], row["case"], row["cause"] or row["verdict"], row["N"], row["statistics"], row["labels"])
+        for row in rows
+        if (row["verdict"] == "named" and not row["right"]) or (row["verdict"] == "clean" and row["harm"] >= HARM)
+    )
+    result["wrong"] = [[*key, count] for key, count in wrong.most_common()]
+    for key, count in wrong.most_common(40):
+        print("  ", count, *key)
+    return result
+
+
+def speed() -> dict[str, float]:
+    """Seconds of the default call with EfficientNet-Lite0, for one and for four photographs."""
+    classifier, photos = kit.samples.classifier("efficientnet_lite0"), kit.samples.photos("imagenet")
+    classifier.first_layers  # noqa: B018 (read once for all)
+    found = {}
+    for count in (1, 4):
+        seconds = []
+        for place in range(7):
+            few = [Photo(photo.pixels.copy()) for photo in photos[place : place + count]]
+            started = time.perf_counter()
+            kit.diagnose(classifier, few)
+            seconds.append(time.perf_counter() - started)
+        found[f"{count} photographs"] = float(np.median(seconds))
+    print(", ".join(f"{name}: {value:.2f} s" for name, value in found.items()))
+    return found
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--zoo", type=Path, help="folder that zoo.py wrote to")
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--n", default="1,4,16", help="numbers of pictures, with commas")
-    parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--healthy", type=int, help="draws without a fault; as many as --draws if not given")
-    parser.add_argument("--seed", type=int, default=2026, help="of the draws, so that runs can be added up")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="networks")
+    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--add", nargs="+", type=Path, default=[], help="JSON files of other runs, to report on all")
     parser.add_argument("--speed", action="store_true", help="measure the time alone")
-    parser.add_argument("--no-rivals", action="store_true")
     given = parser.parse_args()
-    counts = [int(part) for part in given.n.split(",")]
-    results: dict[str, Any] = {}
     if given.speed:
-        results["speed"] = cheapest()
-        print(", ".join(f"{name} {value:.2f}" for name, value in results["speed"].items()))
-        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        given.json.write_text(json.dumps({"speed": speed()}, indent=1) + "\n", encoding="utf-8")
         return
-    for name in given.models:
-        healthy = given.draws if given.healthy is None else given.healthy
-        subject, rivals = bench(name), not given.no_rivals
-        results[name] = run(subject, counts, given.draws, healthy, given.seed, rivals=rivals)
-        show(name, results[name])
-        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    kit.diagnosis.Evaluator = Remembering
+    earlier = [json.loads(path.read_text(encoding="utf-8")) for path in given.add]
+    rows = [row for each in earlier for row in each["rows"]]
+    double = [row for each in earlier for row in each["double"]]
+    if given.zoo is not None:
+        for subject in subjects(given.zoo, given.only):
+            started = time.perf_counter()
+            some = run(subject, given.draws, given.seed)
+            double += pairs(subject, 1, given.seed)
+            rows += some
+            shown(f"{subject.name} ({time.perf_counter() - started:.0f} s)", some)
+    result = report(rows, double)
+    given.json.write_text(json.dumps({**result, "rows": rows, "double": double}) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ _FEW_LABELS = (
     " classifier with training pictures, or pass reference="
 )
 _REMAINS = (
-    "with that put right, the first layers still receive what is unusual for them: something else may be wrong"
-    " as well"
+    "with that put right, the first layers still receive what is unusual for them: another fault may be left,"
+    " in the preprocessing or in the pictures"
 )
 _UNUSUAL = (
     "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
@@ -52,6 +52,8 @@ class Search:
         What limits the answer, in words.
     equivalents
         Preprocessings that come to the same as the best one.
+    judged_by
+        What decided, in words.
     """
 
     findings: tuple[Finding, ...]
@@ -59,6 +61,7 @@ class Search:
     photographic: bool = False
     notes: tuple[str, ...] = ()
     equivalents: tuple[Equivalent, ...] = ()
+    judged_by: str = ""
 
     @property
     def named(self) -> bool:
@@ -97,6 +100,7 @@ def search(
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     found = (*named, *doubtful)
     told = {cause for one in found for cause in (one.cause, *one.equivalent)}
+    deciding = next((score for score in first if named and score.candidate.cause == named[0].cause), None)
     named_one, usual = bool(named), grounds.usual(current)
     open_ones = settled(grounds, first, in_use, told) if not named_one else []
     clear = not doubtful and all(one.verdict == "ruled_out" for one in open_ones)
@@ -110,6 +114,7 @@ def search(
         photographic=bool(grounds.probes),
         notes=notes,
         equivalents=_equivalents(grounds, current),
+        judged_by=grounds.judged_by(deciding),
     )
 
 

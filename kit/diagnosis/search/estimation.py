@@ -22,6 +22,10 @@ FEW = 6
 KNOWN = 0.1
 """Nats that the evidence may fall by within what is told as known."""
 
+LIGHT, LIFTED = (0.55, 1.8), 0.3
+"""Factors on the levels of a picture, and the share of their range by which its middle moves, that its light
+and contrast may have of their own."""
+
 _STEPS = (0.15, 0.3)
 _DIGITS = 3
 
@@ -92,7 +96,7 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]) 
     found = np.asarray(search.x, np.float64)
     candidate = _candidate(in_use, found)
     score = grounds.score(in_use, candidate)
-    if score.gain <= best.gain:
+    if score.gain <= best.gain or _as_light(in_use, candidate.preprocessing):
         return None
     margins = tuple(_margin(worth, found, step) for step in ((0.1, 0.0), (0.0, 0.1)))
     (scaling,) = candidate.preprocessing.scaling
@@ -116,6 +120,14 @@ def _settled(judges: Sequence[Averages | Ordinary], best: Score) -> bool:
         judge.away(right) <= (judge.floor if isinstance(judge, Averages) else judge.profile.typical)
         for judge in judges
     )
+
+
+def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:
+    """Whether other light or contrast of the pictures would do the same as this change of the scaling."""
+    (mean, std), (middle, wanted) = _line(in_use), _line(right)
+    gain = float(np.exp(std - wanted))
+    moved = gain * (0.5 - middle) + mean - 0.5
+    return LIGHT[0] < gain < LIGHT[1] and abs(moved) <= LIFTED
 
 
 def _line(preprocessing: Preprocessing) -> Float64:

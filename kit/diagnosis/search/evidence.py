@@ -147,6 +147,27 @@ class Grounds:
         """How many labels are known."""
         return len(known(self.labels)[0])
 
+    def judged_by(self, score: Score | None) -> str:
+        """Return a sentence that says what there was to judge by, and what decided for a score."""
+        told = " and ".join(source.told for source in self.sources if source.told)
+        if not told:
+            return "Judged by how sure the network is of its answers, which names nothing."
+        sentence = f"Judged by {told}."
+        if score is None:
+            return sentence
+        votes = [
+            (source.told, vote.gain)
+            for source, vote in zip(self.sources, score.votes, strict=False)
+            if source.told
+        ]
+        most, _ = max(votes, key=lambda pair: pair[1])
+        others = " and ".join(name for name, gain in votes if name != most and gain < 0)
+        if len(votes) > 1:
+            sentence = f"{sentence} {most[0].upper()}{most[1:]} decided."
+        return (
+            f"{sentence} Against it, a little: {others}." if others else f"{sentence} Nothing contradicts it."
+        )
+
     def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
         return Score(candidate, spoken(self.sources, in_use, candidate))
@@ -211,7 +232,7 @@ def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
         sources.append(Ordinary(evaluator, profile, photos))
     if layers is not None and layers.means is not None:
         count = len(photos)
-        told = f"{count} picture{'' if count == 1 else 's'}"
+        told = f"your picture{'' if count == 1 else 's'}"
         alone = profile is None
         weight, home = (1.0, AT_HOME) if alone else (0.5, None)
         chance = CHANCE / count

@@ -18,8 +18,12 @@ from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
-PICTURES = 4
+PICTURES = 16
 """Pictures that are tried, the first ones: a question of seconds."""
+
+QUIET = 1 / 8
+"""Share of the pictures whose answer may change under a quiet change before nothing is called clean; half of
+the quarter from which on a change does harm."""
 
 
 @dataclass(frozen=True)

@@ -128,12 +128,13 @@ class Ordinary:
     evaluator: Evaluator
     profile: Profile
     photos: tuple[Photo, ...]
+    told: str = "a profile of training pictures"
 
     ERRORS = 3.0
     """Standard errors of the mean of so many pictures that a name needs, and up to which they are usual."""
 
     BEYOND = 0.7
-    """Nats beyond nine in ten training pictures that are still usual: the user's own are never quite alike."""
+    """Nats beyond nine in ten training pictures that are still usual: no two sources are quite alike."""
 
     @property
     def error(self) -> float:
@@ -196,6 +197,7 @@ class Answers:
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     probes: tuple[Photo, ...]
+    told: str = ""
 
     WEIGHT, OF_LAYOUT = 0.2, 0.5
     """Of a nat of entropy."""
@@ -221,6 +223,7 @@ class Labels:
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     labels: Truth
+    told: str = "your labels"
 
     LEAST = 0.05
     WEIGHT = 0.7
