@@ -10,9 +10,8 @@ from PIL import Image
 import kit
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import Grounds
+from kit.diagnosis.search.evidence import ENOUGH, Grounds
 from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity, sensitivities
-from kit.diagnosis.search.thresholds import ENOUGH
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 PHOTOS = kit.samples.photos("imagenet")[4:8]
@@ -76,17 +75,15 @@ def test_scalings_that_no_evidence_tells_apart_are_reported_as_such():
     # (x - 127) / 128 in training; x / 127.5 - 1 differs by at most 1 / 128.
     assert equivalent.change == "scale: −1..1"
     assert 0 < equivalent.difference < 0.02
-    grounds, other = Grounds(Evaluator(LITE), PHOTOS, (), photographic=False), LITE.preprocessing
-    assert grounds.equivalence(LITE.preprocessing, other.replace(scaling="0..1")) is None
+    grounds, other = Grounds(Evaluator(LITE), PHOTOS, (), ()), LITE.preprocessing
+    assert grounds.equivalence(LITE.preprocessing, other.replace(scaling="0..1"), 0) is None
 
 
 def test_few_pictures_do_not_show_that_two_come_to_the_same():
     evaluator, used = Evaluator(LITE), LITE.preprocessing
-    few, enough = (
-        Grounds(evaluator, PHOTOS[:count], (), photographic=False) for count in (ENOUGH - 1, ENOUGH)
-    )
-    assert few.equivalence(used, used) is None
-    assert enough.equivalence(used, used) == 0
+    few, enough = (Grounds(evaluator, PHOTOS[:count], (), ()) for count in (ENOUGH - 1, ENOUGH))
+    assert few.equivalence(used, used, 0) is None
+    assert enough.equivalence(used, used, 0) == 0
 
 
 def test_both_are_in_text_html_and_json():
