@@ -45,9 +45,9 @@ class Fix:
         One sentence.
     code
         Lines that run as printed where ``kit``, ``classifier``, ``photos`` and ``labels`` are what
-        `kit.diagnose` was given, ``photos`` as a list of `kit.Photo`; they import what else they need. What
-        they put right is assigned to the same names, so that the same question can be asked again. Empty
-        where the sentence has to do.
+        `kit.diagnose` was given, ``photos`` as a list of `kit.Photo` and ``labels`` as a list; they import
+        what else they need. What they put right is assigned to the same names, so that the same question can
+        be asked again. Empty where the sentence has to do.
     preprocessing
         The corrected preprocessing; None where the fix is not one of preprocessing.
     """

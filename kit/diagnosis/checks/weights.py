@@ -1,13 +1,13 @@
 """Whether the weights are those of a trained network: no numbers, or as their initializer left them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kit._arrays import Array
 from kit.diagnosis.checks.architecture import Layer, mapping
-from kit.diagnosis.checks.moving_averages import check_moving_averages
+from kit.diagnosis.checks.moving_averages import Shares, check_moving_averages
 from kit.diagnosis.finding import Evidence, Finding, conclude
 
 SMALLEST_HEAD = 64
@@ -26,7 +26,7 @@ _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 def check_weights(
     layers: Sequence[Layer],
     weights: Mapping[str, tuple[Array, ...]],
-    estimates: Callable[[], tuple[float, float] | None] = lambda: None,
+    shares: Shares = lambda: np.empty(0),
 ) -> tuple[Finding, ...]:
     """Look for weights that training has hardly touched.
 
@@ -34,8 +34,8 @@ def check_weights(
     ----------
     layers, weights
         As from `kit.diagnosis.checks.architecture`.
-    estimates
-        Asks the pictures at hand, where the weights leave it open; see `moving_averages.estimates`.
+    shares
+        Asks the pictures at hand; see `kit.diagnosis.checks.moving_averages.initial_shares`.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def check_weights(
     found = _diverged(weights) or _untrained(layers, weights)
     if found is not None:
         return (found,)
-    both = (_untrained_head(layers, weights), check_moving_averages(layers, weights, estimates))
+    both = (_untrained_head(layers, weights), check_moving_averages(layers, weights, shares))
     return tuple(finding for finding in both if finding is not None)
 
 
