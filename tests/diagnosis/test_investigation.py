@@ -80,6 +80,16 @@ def test_labels_in_another_order_take_no_part_in_the_search():
     assert investigation([named("class_order")], labels=(1, None)).ordered_labels == ()
 
 
+def test_statistics_that_have_not_converged_let_a_search_by_them_name_and_rule_out_nothing():
+    searched = [named("wrong_range"), Finding("inverted_polarity", "ruled_out", "")]
+    case = investigation([named("batchnorm_mode")], searched)
+    assert [(one.cause, one.verdict) for one in case.findings] == [
+        ("batchnorm_mode", "named"),
+        ("wrong_range", "possible"),
+        ("inverted_polarity", "cannot_tell"),
+    ]
+
+
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
     fixed = named("inverted_polarity", fix=Fix("", "", USED))
     assert corrected([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG) == USED

@@ -68,27 +68,33 @@ def check_moving_averages(
     means, variances = (
         np.concatenate([weights[layer.name][place].reshape(-1) for layer in norms]) for place in (-2, -1)
     )
-    smallest = float(variances.min())
     floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
-    largest = float(np.abs(means).max())
-    evidence = [
-        Evidence(floor, smallest, LIKELY_LEFT),
-        Evidence("largest absolute moving mean; it starts at 0", largest),
-    ]
+    evidence = (
+        Evidence(floor, float(variances.min()), LIKELY_LEFT),
+        Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
+    )
     if not means.any() and bool((variances == 1).all()):
         return _not_converged("named", "were never updated", evidence)
-    steps = _steps(weights)
     momentum = float(norms[0].settings.get("momentum", 0.99))
+    return _after(_steps(weights), momentum, variances, shares, evidence)
+
+
+def _after(
+    steps: int | None, momentum: float, variances: Array, shares: Shares, evidence: Sequence[Evidence]
+) -> Finding | None:
+    smallest = float(variances.min())
     left = 1.0 if steps is None else momentum**steps
     if left <= LEFT:
         return None
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    if steps is None or not left * (1 - 1e-4) <= smallest <= 1:
-        return _by_pictures(smallest, shares, evidence) or _by_floor(steps, variances, evidence)
-    text = f"share of the initial values left after {steps} training steps"
-    evidence.append(Evidence(text, left, LEFT, supports=True))
-    return _not_converged("named", f"had only {steps} training steps", evidence)
+    if steps is not None and left * (1 - 1e-4) <= smallest <= 1:
+        told = Evidence(f"share of the initial values left after {steps} training steps", left, LEFT, True)
+        return _not_converged("named", f"had only {steps} training steps", [*evidence, told])
+    found = _by_pictures(smallest, shares, evidence)
+    if found is None and steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
+        return _not_converged("possible", "look as after a few training steps", evidence)
+    return found
 
 
 def _by_pictures(smallest: float, shares: Shares, evidence: Sequence[Evidence]) -> Finding | None:
@@ -108,13 +114,6 @@ def _by_pictures(smallest: float, shares: Shares, evidence: Sequence[Evidence]) 
     told = Evidence(text, share, SHOWN, supports=True)
     alike = Evidence("largest distance of a channel from it", spread, AGREEING, supports=True)
     return _not_converged("named", "saw only a few training steps", [*evidence, told, alike])
-
-
-def _by_floor(steps: int | None, variances: Array, evidence: Sequence[Evidence]) -> Finding | None:
-    """Whether so many variances, all of them large, make it likely; where steps are told these decide."""
-    if steps is not None or variances.size < CHANNELS or not LIKELY_LEFT < float(variances.min()) <= 1:
-        return None
-    return _not_converged("possible", "look as after a few training steps", evidence)
 
 
 def initial_shares(first_layers: FirstLayers | None, tensors: Float32) -> Float64:
