@@ -20,7 +20,7 @@ CHANNELS = 64
 """Batch-normalized channels that are needed for that: among as many, a trained network has a quiet one."""
 
 SHOWN = 0.2
-"""The same, where pictures show it channel by channel: after 160 steps. In networks of clothes that were
+"""Such a share, where pictures show it channel by channel: after 160 steps. In networks of clothes that were
 trained to the end it was up to 0.16, and then not the same in all channels."""
 
 AGREEING = 0.15

@@ -1,5 +1,7 @@
 """The order of the classes, told from few labelled pictures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -125,6 +127,24 @@ def test_folders_that_are_numbers_are_found_in_both_directions(count, trained_on
     assert finding.cost == 0.75
     words = {"text": "sorted as text from 1 on", "numbers": "sorted by the numbers in their names"}
     assert words[trained_on] in finding.summary
+
+
+SHUFFLED = [f"n{place}" for place in (3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5)]
+
+
+@pytest.mark.parametrize("rule", known_orders(SHUFFLED))
+def test_the_code_of_every_rule_gives_its_order_and_moves_the_labels(rule):
+    order = known_orders(SHUFFLED)[rule]
+    outputs = list(range(13)) * 2
+    labels = [int(order[output]) for output in outputs]
+    finding = check_class_order(answers(outputs, 13), labels, SHUFFLED)
+    assert rule in finding.summary
+    made = SimpleNamespace(Classifier=lambda _model, _preprocessing, class_names: class_names)
+    classifier = SimpleNamespace(class_names=tuple(SHUFFLED), model=None, preprocessing=None)
+    scope = {"kit": made, "classifier": classifier, "labels": [None, *labels]}
+    exec(finding.fix.code, scope)  # noqa: S102
+    assert scope["classifier"] == [SHUFFLED[place] for place in order]
+    assert scope["labels"] == [None, *outputs]
 
 
 def test_pictures_of_one_class_count_once():
