@@ -1,6 +1,7 @@
 """Progress, tables and results, which every part of the kit shows in one way."""
 
 import json
+import pickle
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
@@ -49,6 +50,12 @@ def test_only_true_shows_a_bar_and_only_after_two_seconds(monkeypatch, capsys, p
             steps.note("loss", "1")
     assert [(each["total"], each["delay"], each["leave"]) for each in made] == [(3, 2, False)] * bars
     assert "Quick" not in capsys.readouterr().err
+
+
+def test_a_table_stays_a_table_when_it_goes_to_another_process():
+    table = Table(("name", "share"), [("a <b>", "3 %")], "<>", title="Told")
+    again = pickle.loads(pickle.dumps(table))  # noqa: S301 (bytes of its own)
+    assert (again, again.html, type(again)) == (table, table.html, Table)
 
 
 def interrupted_in(place, *, keep):

@@ -1,5 +1,6 @@
 """What a diagnosis is made of: findings with their evidence, and the fix."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -43,7 +44,10 @@ class Fix:
     text
         One sentence.
     code
-        Lines that run in the user's own code.
+        Lines that run as printed where ``kit``, ``classifier``, ``photos`` and ``labels`` are what
+        `kit.diagnose` was given, ``photos`` as a list of `kit.Photo` and ``labels`` as a list; they import
+        what else they need. What they put right is assigned to the same names, so that the same question can
+        be asked again. Empty where the sentence has to do.
     preprocessing
         The corrected preprocessing; None where the fix is not one of preprocessing.
     """
@@ -94,8 +98,15 @@ def conclude(
     right: Preprocessing | None = None,
     cost: float | None = None,
 ) -> Finding:
-    """Return a finding whose fix is given by its parts: advice, code and the corrected preprocessing."""
-    return Finding(cause, verdict, summary, evidence, cost, Fix(advice, code, right))
+    """Return a finding whose fix is given by its parts: advice, and code or the corrected preprocessing."""
+    fix = Fix(advice, code) if right is None else using(advice, right)
+    return Finding(cause, verdict, summary, evidence, cost, fix)
+
+
+def using(text: str, right: Preprocessing) -> Fix:
+    """Return the fix that puts the corrected preprocessing in use, in words and as code."""
+    built = re.sub(r"\b[A-Z]\w*\(", r"kit.\g<0>", repr(right))
+    return Fix(text, f"classifier = classifier.using({built})", right)
 
 
 def at_least(successes: int, trials: int, rate: float) -> float:

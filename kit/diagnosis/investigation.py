@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.trial import Truth
-from kit.diagnosis.finding import Finding, Fix, ranked
+from kit.diagnosis.finding import Finding, Fix, Verdict, ranked
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
 from kit.diagnosis.search.evaluator import Evaluator
@@ -16,6 +16,7 @@ from kit.preprocessing import Preprocessing
 
 # No faults of the network or of the pipeline.
 _MENTIONED = {"grayscale", "small_validation"}
+_DOUBTED: dict[Verdict, Verdict] = {"named": "possible", "ruled_out": "cannot_tell"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,11 @@ class Investigation:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
-        return ranked((*_merged(self.certain, self.searched.findings), *self.further))
+        searched = self.searched.findings
+        if self._certainly("batchnorm_mode"):
+            # The search holds pictures against statistics that are then not those of the training.
+            searched = tuple(replace(one, verdict=_DOUBTED.get(one.verdict, one.verdict)) for one in searched)
+        return ranked((*_merged(self.certain, searched), *self.further))
 
     @property
     def named(self) -> bool:
@@ -78,12 +83,15 @@ class Investigation:
     @property
     def disordered(self) -> bool:
         """Whether another order of the classes is named by the checks."""
-        return any(one.cause == "class_order" and one.verdict == "named" for one in self.certain)
+        return self._certainly("class_order")
 
     @property
     def ordered_labels(self) -> Truth:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
         return () if self.disordered else self.labels
+
+    def _certainly(self, cause: str) -> bool:
+        return any(one.cause == cause and one.verdict == "named" for one in self.certain)
 
     def found(self, *findings: Finding) -> "Investigation":
         """Return this with further findings."""

@@ -6,6 +6,8 @@ sample.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from kit._arrays import Float32
 from kit.classifier.trial import Truth, hits, known
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict
@@ -21,6 +23,12 @@ ENOUGH = 50
 
 LEAKED = 0.02
 """Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
+
+
+_WITHOUT = """copied = {}
+kept = [place for place in range(len(photos)) if place not in copied]
+photos = [photos[place] for place in kept]
+labels = None if labels is None else [labels[place] for place in kept]"""
 
 
 def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
@@ -109,8 +117,9 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
             Evidence("pictures with a copy in training", float(copied), 2.0, supports=copied >= 2),
         ),
         fix=Fix(
-            "Leave these pictures out of the validation, and split by what is joined.",
-            "splits = kit.validation.folds(labels, groups=kit.find_duplicates(pictures).groups)",
+            "Leave these pictures out of the validation, and split by what is joined: see"
+            " kit.find_duplicates and kit.validation.folds.",
+            _WITHOUT.format(np.flatnonzero(found.leaked).tolist()) if 0 < copied < len(photos) else "",
         ),
     )
 

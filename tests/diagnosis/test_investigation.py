@@ -29,12 +29,12 @@ def named(cause, **more):
     return Finding(cause, "named", "Told.", **more)
 
 
-def test_a_certain_finding_takes_cost_and_fix_of_the_search_and_keeps_its_own_code():
+def test_a_certain_finding_takes_cost_and_fix_of_the_search_which_puts_all_right():
     certain = named("wrong_range", evidence=(Evidence("a", 1),), fix=Fix("", "own code", None))
     searched = named("wrong_range", evidence=(Evidence("b", 2),), cost=0.5, fix=Fix("", "its code", USED))
     (joined,) = investigation([certain], [searched]).findings
     assert [part.text for part in joined.evidence] == ["a", "b"]
-    assert (joined.cost, joined.fix) == (0.5, Fix("", "own code", USED))
+    assert (joined.cost, joined.fix) == (0.5, Fix("", "its code", USED))
 
 
 def test_what_is_certain_is_not_ruled_out_by_the_search():
@@ -80,6 +80,16 @@ def test_labels_in_another_order_take_no_part_in_the_search():
     assert investigation([named("class_order")], labels=(1, None)).ordered_labels == ()
 
 
+def test_statistics_that_have_not_converged_let_a_search_by_them_name_and_rule_out_nothing():
+    searched = [named("wrong_range"), Finding("inverted_polarity", "ruled_out", "")]
+    case = investigation([named("batchnorm_mode")], searched)
+    assert [(one.cause, one.verdict) for one in case.findings] == [
+        ("batchnorm_mode", "named"),
+        ("wrong_range", "possible"),
+        ("inverted_polarity", "cannot_tell"),
+    ]
+
+
 def test_the_correction_is_that_of_the_first_named_cause_that_has_one():
     fixed = named("inverted_polarity", fix=Fix("", "", USED))
     assert corrected([replace(fixed, verdict="possible"), named("dark"), fixed], WRONG) == USED
@@ -109,6 +119,11 @@ def test_a_stage_is_a_row_and_is_told_before_it_runs_where_it_applies(monkeypatc
     seen.clear()
     kit.diagnose(CLASSIFIER, PHOTOS, training=PHOTOS, progress=seen.append)
     assert seen[:4] == ["checks", "candidates", "leakage", "quiet changes"]
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_may_be_a_switch(progress):
+    assert kit.diagnose(CLASSIFIER, PHOTOS, progress=progress).photos == 2
 
 
 def test_nothing_else_is_asked_of_a_network_that_has_diverged(monkeypatch):

@@ -511,6 +511,11 @@ def test_of_many_photos_some_are_measured_at_random_and_keep_their_place(monkeyp
     assert few.unreadable[0][0] == "bytes 0"
 
 
+def test_what_cannot_be_read_is_told_in_the_order_in_which_it_was_given():
+    shift = kit.shift(STATISTICS, [*[b"no picture"] * 6, *CLOTHES[:20]])
+    assert [name for name, _ in shift.unreadable] == [f"bytes {place}" for place in range(6)]
+
+
 def test_an_interruption_keeps_what_was_measured(monkeypatch):
     seen = []
 

@@ -11,6 +11,7 @@ from kit.diagnosis.checks.class_order import check_class_order
 from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
 from kit.diagnosis.checks.files import check_files
 from kit.diagnosis.checks.head import check_head
+from kit.diagnosis.checks.moving_averages import initial_shares
 from kit.diagnosis.checks.preprocessing_layers import check_crop_inside, check_graph, read_inside
 from kit.diagnosis.checks.tensor import check_tensors
 from kit.diagnosis.checks.weights import check_weights
@@ -63,7 +64,7 @@ def certain_checks(
         check_crop_inside(inside, used),
         *check_determinism(classifier, tensors, layers),
         check_forced_training(layers),
-        *check_weights(layers, weights),
+        *check_weights(layers, weights, lambda: initial_shares(classifier.first_layers, tensors)),
         check_head(layers, outputs, config.get("compile_config")),
     ]
     if labels:

@@ -13,10 +13,10 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
-_FIX = Fix(
-    "Call the network for inference: training=False, and no layer that was built with training=True.",
-    "probabilities = model(x, training=False)",
-)
+_FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
+_CALLED_FOR_INFERENCE = """import numpy as np
+tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
+probabilities = classifier.model(tensors, training=False)"""
 
 
 def check_determinism(
@@ -80,11 +80,11 @@ def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
         "possible",
         f"The network was built with training=True at {names}: called as model(x) it behaves as in training.",
         (Evidence("layers that are called with training=True", len(forced)),),
-        fix=_FIX,
+        fix=Fix(_FIX, _CALLED_FOR_INFERENCE),
     )
 
 
 def _named(cause: str, summary: str, between: str, difference: float) -> Finding:
     text = f"largest difference in a probability {between}"
     evidence = (Evidence(text, difference, SAME, supports=True),)
-    return Finding(cause, "named", summary, evidence, fix=_FIX)
+    return Finding(cause, "named", summary, evidence, fix=Fix(_FIX))

@@ -20,33 +20,17 @@ SMALL = 0.5
 
 
 class _Request(NamedTuple):
-    """What a file may ask for: what ignoring it is called, how it is heeded, and how in the user's code."""
+    """What a file may ask for: what ignoring it is called, how it is heeded, and what comes of it."""
 
     cause: str
     heeded: Mapping[str, Any]
     summary: str
-    code: str
 
 
 _REQUESTS = (
-    _Request(
-        "exif_orientation",
-        {"exif": True},
-        "The EXIF orientation tag is ignored",
-        "image = PIL.ImageOps.exif_transpose(image)",
-    ),
-    _Request(
-        "alpha_matte",
-        {"matte": (255, 255, 255)},
-        "Transparent pixels show another colour than white",
-        'white = PIL.Image.new("RGBA", image.size, "white")\nimage = PIL.Image.alpha_composite(white, image)',
-    ),
-    _Request(
-        "bit_depth",
-        {"depth": "scale"},
-        "Levels above 255 of 16-bit files are cut",
-        "pixels = np.asarray(image) / 257",
-    ),
+    _Request("exif_orientation", {"exif": True}, "The EXIF orientation tag is ignored"),
+    _Request("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels show another colour than white"),
+    _Request("bit_depth", {"depth": "scale"}, "Levels above 255 of 16-bit files are cut"),
 )
 
 
@@ -95,7 +79,6 @@ def _unheeded(
         Evidence(gain, trial.gain, GAIN, supports=helps),
         Evidence("share of these pictures whose answer changes", changed),
         advice="Decode as the file asks for.",
-        code=request.code,
         right=fixed,
         cost=changed * len(affected) / len(photos),
     )
@@ -116,7 +99,6 @@ def _small(used: Preprocessing, photos: Sequence[Photo]) -> Finding | None:
             Evidence("side of the thumbnail as a share of the network's", step, SMALL, supports=True),
             Evidence("side of a typical picture as a share of the network's", typical),
             advice="Resize once, from the original.",
-            code=f"image = image.resize({used.size[::-1]})  # no thumbnail before",
             right=used.replace(thumbnail=None),
         )
     if smallest >= SMALL:

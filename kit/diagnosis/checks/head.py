@@ -1,5 +1,6 @@
 """The head of a network: whether its outputs are the probabilities they are taken for."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,21 @@ SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
 _LOSSES = ("crossentropy", "cross_entropy")
+_IN_KERAS = re.compile("(SparseCategorical|Categorical|Binary)(Focal)?Crossentropy")
+
+_OTHER_ACTIVATION = """import keras
+trained = classifier.model
+def changed(layer):
+    if layer.name == {name!r}:
+        return {other}
+    return type(layer).from_config(layer.get_config())
+model = keras.models.clone_model(trained, clone_function=changed, recursive=True)
+model.set_weights(trained.get_weights())
+classifier = kit.Classifier(model, classifier.preprocessing{names})"""
+_OTHER_LOSS = """import keras
+model = classifier.model
+model.compile(loss=keras.losses.{loss}(from_logits={from_logits}))
+classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
 
 
 def check_head(
@@ -34,30 +50,41 @@ def check_head(
     Finding or None
         Cause ``"softmax_head"``.
     """
-    activations = [name for layer in layers if (name := _activation(layer)) is not None]
-    last = activations[-1] if activations else None
+    ends = [(name, layer) for layer in layers if (name := _activation(layer)) is not None]
+    if not ends:
+        return None
+    last, layer = ends[-1]
     if last == "softmax" and outputs.shape[1] == 1:
-        return _of_one(outputs)
-    if activations[-2:] == ["softmax", "softmax"]:
-        return _twice(outputs)
+        return _of_one(layer, outputs)
+    # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
+    if [name for name, _ in ends[-2:]] == ["softmax", "softmax"] and layer.kind in {"Softmax", "Activation"}:
+        return _twice(layer, outputs)
     if last == "sigmoid" and outputs.shape[1] > 1:
-        return _sigmoids(outputs)
+        return _sigmoids(layer, outputs)
     return _trained_otherwise(last, outputs, compiled or {})
 
 
-def _of_one(outputs: Float32) -> Finding:
+def _ending_in(activation: str, layer: Layer, names: str = ", classifier.class_names") -> str:
+    """Return code for the same network and weights with another activation at its end."""
+    other = f'type(layer).from_config({{**layer.get_config(), "activation": {activation!r}}})'
+    if "activation" not in layer.settings:
+        other = f"keras.layers.Activation({activation!r})"
+    return _OTHER_ACTIVATION.format(name=layer.name, other=other, names=names)
+
+
+def _of_one(layer: Layer, outputs: Float32) -> Finding:
     return conclude(
         "softmax_head",
         "named",
         "The last layer is a softmax over one output, which is 1 for every picture whatever the weights are.",
         Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
         Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
-        advice="Use one sigmoid output, or two with a softmax, and train the head again.",
-        code='outputs = keras.layers.Dense(1, activation="sigmoid")(features)  # loss="binary_crossentropy"',
+        advice="End in a sigmoid, and train the network again: its loss had no slope before.",
+        code=_ending_in("sigmoid", layer, names=""),
     )
 
 
-def _twice(outputs: Float32) -> Finding:
+def _twice(layer: Layer, outputs: Float32) -> Finding:
     count = outputs.shape[1]
     most = float(np.e / (np.e + count - 1))
     limit = f"largest output on these pictures; e / (e + {count - 1}) is the most there can be"
@@ -68,11 +95,11 @@ def _twice(outputs: Float32) -> Finding:
         Evidence("softmax layers at the end", 2, 2, supports=True),
         Evidence(limit, float(outputs.max()), most, supports=bool(outputs.max() <= most + 1e-4)),
         advice="Take one of them out; the order of the classes stays, the probabilities become right.",
-        code="model = keras.Model(model.inputs, model.layers[-2].output)",
+        code=_ending_in("linear", layer),
     )
 
 
-def _sigmoids(outputs: Float32) -> Finding | None:
+def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
     away = float(np.abs(outputs.sum(axis=1) - 1).max())
     if away <= SUM_TOLERANCE:
         return None
@@ -85,11 +112,11 @@ def _sigmoids(outputs: Float32) -> Finding | None:
         Evidence("largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
         advice="If exactly one class is right for each picture, end in a softmax and train the head again; "
         "else read each output by itself.",
-        code=f'outputs = keras.layers.Dense({count}, activation="softmax")(features)',
+        code=_ending_in("softmax", layer),
     )
 
 
-def _trained_otherwise(last: str | None, outputs: Float32, compiled: Mapping[str, Any]) -> Finding | None:
+def _trained_otherwise(last: str, outputs: Float32, compiled: Mapping[str, Any]) -> Finding | None:
     """Whether the loss of the training took the outputs for something else than they are."""
     name, from_logits = _loss(compiled.get("loss"))
     if name is None or not any(part in name for part in _LOSSES):
@@ -97,6 +124,8 @@ def _trained_otherwise(last: str | None, outputs: Float32, compiled: Mapping[str
     probable = last in {"softmax", "sigmoid"}
     if from_logits != probable or not (probable or last == "linear"):
         return None
+    loss = "".join(part.title() if part.islower() else part for part in name.split("_"))
+    code = _OTHER_LOSS.format(loss=loss, from_logits=not from_logits) if _IN_KERAS.fullmatch(loss) else ""
     taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
     return conclude(
         "softmax_head",
@@ -106,7 +135,7 @@ def _trained_otherwise(last: str | None, outputs: Float32, compiled: Mapping[str
         Evidence("smallest output on these pictures", float(outputs.min())),
         Evidence("largest output on these pictures", float(outputs.max())),
         advice="Let the loss and the last layer agree, and train again.",
-        code=f"model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits={not probable}))",
+        code=code,
     )
 
 

@@ -11,19 +11,13 @@ import numpy as np
 
 from kit._arrays import Array, Float64
 from kit.diagnosis.checks.architecture import Layer, channel_values
-from kit.diagnosis.finding import Evidence, Finding, Fix, conclude
+from kit.diagnosis.finding import Evidence, Finding, conclude, using
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
 
 RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
 """Ranges that a network with its scaling inside may be fed with."""
-
-_CODE = {
-    "0..255": 'x = np.asarray(image, dtype="float32")  # 0..255, do not divide',
-    "0..1": 'x = np.asarray(image, dtype="float32") / 255',
-    "-1..1": 'x = np.asarray(image, dtype="float32") / 127.5 - 1',
-}
 
 LANDING_SPAN = (0.8, 6.0)
 """Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
@@ -129,7 +123,7 @@ def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
         f"The network scales inside ({chain}) and expects {inside.expected}, but is fed with "
         f"{scaling_words(preprocessing.scaling)}.",
         evidence,
-        fix=Fix(f"Feed {inside.expected}, and leave the rest to the network.", _CODE[inside.expected], fixed),
+        fix=using(f"Feed {inside.expected}, and leave the rest to the network.", fixed),
         equivalent=equivalent,
     )
 
@@ -145,7 +139,6 @@ def check_crop_inside(inside: Inside, preprocessing: Preprocessing) -> Finding |
         f"The network crops inside ({', '.join(inside.crops)}) and the preprocessing crops before it.",
         Evidence("part of each side that the crop outside keeps", preprocessing.crop_fraction),
         advice="Leave the crop to the network.",
-        code="# remove the crop before the network; it has a CenterCrop layer",
         right=preprocessing.replace(crop_fraction=1.0),
     )
 

@@ -76,7 +76,6 @@ def _not_finite(tensors: Sequence[Float32]) -> Finding | None:
         "The tensor holds values that are no numbers.",
         Evidence("share of values that are not finite", share, 0.0, supports=True),
         advice="Find the division by zero before the network.",
-        code="assert np.isfinite(x).all()",
     )
 
 
@@ -104,7 +103,6 @@ def _cast(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessi
         Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
         Evidence("tensors hold whole numbers only (1 is true)", float(whole), None, supports=True),
         advice="Keep the tensor in float32 after scaling.",
-        code='x = x.astype("float32")  # not uint8',
         right=without if used.cast is not None else None,
     )
 
@@ -128,7 +126,6 @@ def _squeezed(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preproc
         Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=True),
         Evidence("levels between the darkest and the brightest of the picture", span),
         advice="Scale once: use the loader's scaling or your own, not both.",
-        code="# remove one of the two divisions",
         right=used.replace(scaling=used.scaling[:-1]) if len(used.scaling) > 1 else None,
     )
 
@@ -143,7 +140,6 @@ def _too_large(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
         f"The tensor goes up to {largest:g}; no network is fed with more than 255.",
         Evidence("largest absolute value in the tensor", largest, LARGEST, supports=True),
         advice="Scale to what the network was trained on.",
-        code='x = x.astype("float32") / 255',
         right=used.replace(scaling=()) if used.scaling else None,
     )
 
@@ -164,8 +160,7 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
         "its axes should have been moved.",
         Evidence(differences, ratio, ROUGH, supports=True),
         advice="Move the axis instead of reshaping.",
-        code="x = np.moveaxis(x, -1, 0)  # not np.reshape(x, (3, height, width))",
-        right=used.replace(layout="channels_last"),
+        right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,
     )
 
 

@@ -1,23 +1,17 @@
-"""Whether the weights are those of a trained network: untouched values, moving averages not converged."""
+"""Whether the weights are those of a trained network: no numbers, or as their initializer left them."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kit._arrays import Array, Int64
+from kit._arrays import Array
 from kit.diagnosis.checks.architecture import Layer, mapping
-from kit.diagnosis.finding import Evidence, Finding, Verdict, conclude
+from kit.diagnosis.checks.moving_averages import Shares, check_moving_averages
+from kit.diagnosis.finding import Evidence, Finding, conclude
 
-LEFT = 0.05
-"""Share of the initial values in the moving averages from which on they are far from converged: with Keras's
-momentum of 0.99 it is reached after 300 training steps."""
-
-LIKELY_LEFT = 0.5
-"""The same, where the file does not tell the number of steps and the smallest moving variance has to do."""
-
-CHANNELS = 64
-"""Batch-normalized channels that are needed for that: among as many, a trained network has a quiet one."""
+SMALLEST_HEAD = 64
+"""Weights that the kernel of the last layer must have to be told from a trained one by its bounds."""
 
 INITIAL_SPREAD = 0.03
 """How far the spread of a kernel may lie from its initializer's, as a share of it, to count as untouched.
@@ -26,17 +20,22 @@ Chance alone gives a standard deviation of 1 % for the smallest kernel that is l
 SMALLEST_KERNEL = 2_000
 """Weights that a kernel must have for its spread to say something."""
 
-_UNIFORM = {"GlorotUniform": "avg", "HeUniform": "in", "LecunUniform": "in"}
 _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
 
-def check_weights(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> tuple[Finding, ...]:
+def check_weights(
+    layers: Sequence[Layer],
+    weights: Mapping[str, tuple[Array, ...]],
+    shares: Shares = lambda: np.empty(0),
+) -> tuple[Finding, ...]:
     """Look for weights that training has hardly touched.
 
     Parameters
     ----------
     layers, weights
         As from `kit.diagnosis.checks.architecture`.
+    shares
+        Asks the pictures at hand; see `kit.diagnosis.checks.moving_averages.initial_shares`.
 
     Returns
     -------
@@ -44,8 +43,11 @@ def check_weights(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ..
         ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``; empty where nothing is
         found.
     """
-    found = _diverged(weights) or _untrained(layers, weights) or _averages(layers, weights)
-    return () if found is None else (found,)
+    found = _diverged(weights) or _untrained(layers, weights)
+    if found is not None:
+        return (found,)
+    both = (_untrained_head(layers, weights), check_moving_averages(layers, weights, shares))
+    return tuple(finding for finding in both if finding is not None)
 
 
 def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
@@ -65,7 +67,6 @@ def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
         "Some of the weights are no numbers, and so are the answers: the training went astray.",
         Evidence("share of nan and infinite values, mean over the arrays of weights", share, 0.0, True),
         advice="Train anew with a smaller learning rate, and look for nan in the training pictures.",
-        code="assert all(np.isfinite(weight).all() for weight in model.get_weights())",
     )
 
 
@@ -73,7 +74,7 @@ def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]
     away, moved = [], [0.0]
     for layer in layers:
         kept = weights.get(layer.name, ())
-        if (expected := _initial_spread(layer, kept)) is not None:
+        if (expected := _initial_spread(layer, kept)) is not None and kept[0].size >= SMALLEST_KERNEL:
             away.append(abs(float(np.std(kept[0])) / expected - 1))
         if (shift := _shift(layer, kept)) is not None:
             moved.append(float(np.abs(shift).max()))
@@ -88,14 +89,42 @@ def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]
         Evidence(distance, max(away), INITIAL_SPREAD, supports=True),
         Evidence("largest absolute bias", max(moved), 0.0, supports=True),
         advice="Load the trained weights into the network before it is saved.",
-        code='model.load_weights("trained.weights.h5"); model.save("model.keras")',
+    )
+
+
+def _untrained_head(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+    """Whether the last kernel still keeps to the bounds of its initializer, and its bias to 0."""
+    with_kernel = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]
+    if not with_kernel:
+        return None
+    layer, kept = with_kernel[-1], weights[with_kernel[-1].name]
+    bias, spread = _shift(layer, kept), _initial_spread(layer, kept)
+    fewest = SMALLEST_KERNEL if bias is None else SMALLEST_HEAD
+    if spread is None or kept[0].size < fewest or (bias is not None and bias.any()):
+        return None
+    uniform = str(mapping(layer.settings["kernel_initializer"])["class_name"]).endswith("Uniform")
+    # Truncated at two deviations, the others are widened to have the same variance.
+    bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
+    largest, away = float(np.abs(kept[0]).max()) / bound, abs(float(np.std(kept[0])) / spread - 1)
+    rest = 1 / kept[0].size
+    if largest > 1 + 1e-5 or away > 2 * math.sqrt(rest) or (uniform and largest < 1 - 12 * rest):
+        return None
+    return conclude(
+        "untrained_weights",
+        "named",
+        f"The last layer with weights, {layer.name!r}, is as its initializer left it: the head was never "
+        "trained, or not loaded.",
+        Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
+        Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
+        Evidence("largest absolute bias", 0.0, 0.0, None if bias is None else True),
+        advice="Train the head, or load its trained weights into the network before it is saved.",
     )
 
 
 def _initial_spread(layer: Layer, kept: tuple[Array, ...]) -> float | None:
     """Return the standard deviation that the initializer gives a kernel; None where that is not known."""
     kind = mapping(layer.settings.get("kernel_initializer")).get("class_name")
-    if not kept or not isinstance(kind, str) or kept[0].size < SMALLEST_KERNEL or kept[0].ndim < 2:
+    if not kept or not isinstance(kind, str) or kept[0].ndim < 2:
         return None
     scale = next((value for name, value in _SCALE.items() if kind.startswith(name)), None)
     if scale is None or layer.kind.startswith(("Depthwise", "Separable")):
@@ -112,57 +141,3 @@ def _shift(layer: Layer, kept: tuple[Array, ...]) -> Array | None:
         place = 1 if layer.settings.get("scale", True) else 0
         return kept[place] if layer.settings.get("center", True) and len(kept) > place + 2 else None
     return kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else None
-
-
-def _averages(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
-    norms = [
-        (layer, kept)
-        for layer in layers
-        if layer.kind == "BatchNormalization" and len(kept := weights.get(layer.name, ())) >= 2
-    ]
-    if not norms:
-        return None
-    variances = np.concatenate([kept[-1].reshape(-1) for _, kept in norms])
-    means = np.concatenate([kept[-2].reshape(-1) for _, kept in norms])
-    momentum = float(norms[0][0].settings.get("momentum", 0.99))
-    smallest = float(variances.min())
-    floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
-    largest = float(np.abs(means).max())
-    evidence = [
-        Evidence(floor, smallest, LIKELY_LEFT),
-        Evidence("largest absolute moving mean; it starts at 0", largest),
-    ]
-    if not means.any() and bool((variances == 1).all()):
-        return _not_converged("named", "were never updated", evidence)
-    steps = _steps(weights)
-    if steps is not None:
-        left = momentum**steps
-        # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
-        # proves that the layer was trained before.
-        supports = left > LEFT and smallest >= left * (1 - 1e-4)
-        text = f"share of the initial values left after {steps} training steps"
-        evidence.append(Evidence(text, left, LEFT, supports=supports))
-        return _not_converged("named", f"had only {steps} training steps", evidence) if supports else None
-    if variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
-        return _not_converged("possible", "look as after a few training steps", evidence)
-    return None
-
-
-def _not_converged(verdict: Verdict, what: str, evidence: Sequence[Evidence]) -> Finding:
-    return conclude(
-        "batchnorm_mode",
-        verdict,
-        f"The moving averages of batch normalization {what}: the network does well in training, with the "
-        "statistics of each batch, and badly afterwards.",
-        *evidence,
-        advice="Train for more steps, or with a lower momentum, so that the moving averages converge.",
-        code="keras.layers.BatchNormalization(momentum=0.9)",
-    )
-
-
-def _steps(weights: Mapping[str, tuple[Array, ...]]) -> int | None:
-    """Training steps, which Keras keeps as the optimizer's first variable."""
-    first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
-    if first is None or first.ndim or first.dtype.kind not in "iu":
-        return None
-    return int(first)

@@ -1,9 +1,8 @@
 """Whether the best candidate's cause is named, mentioned or neither; with its evidence and its fix."""
 
-import re
 from collections.abc import Sequence
 
-from kit.diagnosis.finding import Evidence, Finding, Fix, at_least
+from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.search.evidence import Grounds, Score
 from kit.diagnosis.search.sources import NAMED
 from kit.preprocessing import Preprocessing
@@ -132,8 +131,7 @@ def difference(in_use: Preprocessing, right: Preprocessing) -> str:
 def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
     """Return what to change, in words and as code."""
     text = f"Prepare pictures as in training: {difference(in_use, right)} ({cause} put right)."
-    built = re.sub(r"\b[A-Z]\w*\(", r"kit.\g<0>", repr(right))
-    return Fix(text, f"classifier = classifier.using({built})", right)
+    return using(text, right)
 
 
 def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tuple[str, ...]:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kit import Classifier, samples
 from kit.classifier import archive
+from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.checks.architecture import layers_of, weights_in
 from kit.diagnosis.checks.weights import check_weights
+from kit.preprocessing.faults import CATALOGUE
 
 DATA = Path(__file__).parents[3] / "data"
 
@@ -102,6 +105,101 @@ def test_without_the_number_of_steps_a_high_floor_is_possible_trouble(tmp_path):
     bare = keras.Sequential([keras.Input((12, 12, 3)), *model.layers])
     (finding,) = check(bare, tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
+
+
+CLOTHES = samples.classifier("fashion_mnist")
+PICTURES = list(samples.photos("fashion_mnist")[:16])
+
+
+def clothes(steps, momentum=0.99):
+    """A network of clothes after so many steps; without its optimizer it does not tell how many."""
+    keras.utils.set_random_seed(11)
+    pictures, classes = samples.fashion_mnist_arrays("train")
+    blocks = [
+        layer
+        for width in (12, 24)
+        for layer in (
+            layers.Conv2D(width, 3, use_bias=False),
+            layers.BatchNormalization(momentum=momentum),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+        )
+    ]
+    last = layers.Dense(10, activation="softmax", name="last")
+    model = keras.Sequential([keras.Input((28, 28, 1)), *blocks, layers.Flatten(), last])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    for step in range(steps):
+        part = slice(64 * step, 64 * step + 64)
+        model.train_on_batch(pictures[part, ..., None] / np.float32(255), classes[part])
+    return keras.Sequential([keras.Input((28, 28, 1)), *model.layers])
+
+
+def diagnosed(model, photos=PICTURES, fault=None):
+    used = CLOTHES.preprocessing if fault is None else CATALOGUE[fault].apply(CLOTHES.preprocessing)
+    found = certain_checks(Classifier(model, used, CLOTHES.class_names), photos)
+    return [one for one in found if one.verdict in {"named", "possible"}]
+
+
+def test_sixty_steps_are_told_by_the_pictures_where_the_file_does_not_tell_them():
+    model = clothes(60)
+    for photos in (PICTURES, PICTURES[:1]):
+        (finding,) = diagnosed(model, photos)
+        assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
+        assert finding.evidence[2].value == pytest.approx(0.99**60, abs=0.03)
+
+
+def test_converged_averages_are_not_accused_however_the_pictures_are_prepared():
+    # 0.9 ** 60 leaves 0.2 % of the initial values.
+    model = clothes(60, momentum=0.9)
+    for fault in (None, "inverted", "range_minus1_1", "transposed"):
+        assert diagnosed(model, fault=fault) == []
+
+
+def test_frozen_normalization_is_the_same_in_training(tmp_path):
+    model = network()
+    model.layers[1].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert check(train(model, 3), tmp_path) == ()
+
+
+def with_head(**settings):
+    """The body of the bundled network under a new head."""
+    keras.utils.set_random_seed(4)
+    body = CLOTHES.model
+    outputs = layers.Dense(10, activation="softmax", name="new", **settings)(body.layers[-2].output)
+    return keras.Model(body.inputs, outputs)
+
+
+@pytest.mark.parametrize("initializer", ["glorot_uniform", "he_normal", "lecun_uniform"])
+def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
+    model = with_head(kernel_initializer=initializer)
+    (finding,) = diagnosed(model, PICTURES[:1])
+    assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
+    assert "'new'" in finding.summary
+
+
+def test_a_head_is_trained_after_one_step():
+    model = with_head()
+    for layer in model.layers[:-1]:
+        layer.trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    pictures, classes = samples.fashion_mnist_arrays("train")
+    model.train_on_batch(pictures[:64, ..., None] / np.float32(255), classes[:64])
+    assert diagnosed(model) == []
+
+
+def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
+    def made(width):
+        keras.utils.set_random_seed(width)
+        body = [layers.Conv2D(width, 3), layers.GlobalAveragePooling2D(), layers.Dense(10, use_bias=False)]
+        model = keras.Sequential([keras.Input((12, 12, 3)), *body])
+        kernel, bias = model.layers[0].get_weights()
+        model.layers[0].set_weights([kernel * 2, bias + 1])
+        return model
+
+    # 200 x 10 and 100 x 10 weights.
+    assert [one.cause for one in check(made(200), tmp_path)] == ["untrained_weights"]
+    assert check(made(100), tmp_path) == ()
 
 
 def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):

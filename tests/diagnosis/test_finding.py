@@ -1,0 +1,267 @@
+"""The code of a fix runs as it is printed, and asking again shows that it put something right.
+
+It knows four names: `kit`, and the classifier, photos and labels that were asked about.
+"""
+
+import numpy as np
+import pytest
+from keras import layers, losses
+
+import kit
+from kit import Classifier, Photo, Preprocessing, samples
+from kit.classifier.labels import class_indices
+from kit.diagnosis.checks import certain_checks
+from kit.preprocessing.faults import CATALOGUE
+from tests import networks
+
+keras = networks.imported_keras()
+LITE = samples.classifier("efficientnet_lite0")
+CLOTHES = samples.classifier("fashion_mnist")
+SPECIAL = {photo.name: photo for photo in samples.photos("special")}
+PHOTOGRAPHS = list(samples.photos("imagenet")[:2])
+PICTURES, CLASSES = list(samples.photos("fashion_mnist")), samples.labels("fashion_mnist")
+SIXTEEN = PICTURES[200:216]
+SMALL = Preprocessing(size=(32, 32), scaling="0..1")
+
+
+SEARCHED = {"channel_order", "inverted_polarity", "overconfident", "data_leakage"}
+
+
+def found(cause, classifier, photos, labels=None, **more):
+    """What is found about one cause, by the checks alone where it is one of theirs; None for nothing."""
+    if cause in SEARCHED:
+        findings = kit.diagnose(classifier, photos, labels, **more).findings
+    else:
+        truth = class_indices(labels, classifier.class_names, len(photos))
+        findings = certain_checks(classifier, photos, truth)
+    return next((one for one in findings if one.cause == cause), None)
+
+
+def run(code, classifier, photos, labels=None):
+    """Run the code in a namespace of four names; return what they stand for afterwards, and what is new."""
+    scope = {"kit": kit, "classifier": classifier, "photos": photos, "labels": labels}
+    exec(code, scope)  # noqa: S102
+    return scope
+
+
+def right(classifier, photos, labels):
+    return int((classifier.probabilities(photos).argmax(axis=1) == labels).sum())
+
+
+FAULTS = [
+    (LITE, "exif_ignored", "exif_orientation", [SPECIAL["exif.jpg"]]),
+    (LITE, "alpha_dropped", "alpha_matte", [SPECIAL["alpha.webp"]]),
+    (LITE, "depth_clipped", "bit_depth", [SPECIAL["depth16.png"]]),
+    (LITE, "small_before", "target_size", PHOTOGRAPHS),
+    (LITE, "double_scaling", "double_scaling", PHOTOGRAPHS),
+    (LITE, "cast_to_uint8", "dtype_cast", PHOTOGRAPHS),
+    (LITE, "reshaped", "channel_layout", PHOTOGRAPHS),
+    (LITE, "channels_swapped", "channel_order", PHOTOGRAPHS),
+    (CLOTHES, "inverted", "inverted_polarity", SIXTEEN),
+]
+
+
+@pytest.mark.parametrize(("healthy", "fault", "cause", "photos"), FAULTS, ids=[row[1] for row in FAULTS])
+def test_a_preprocessing_is_put_right(healthy, fault, cause, photos):
+    broken = healthy.using(CATALOGUE[fault].apply(healthy.preprocessing))
+    finding = found(cause, broken, photos)
+    assert finding.verdict == "named"
+    fixed = run(finding.fix.code, broken, photos)["classifier"]
+    assert fixed.preprocessing == finding.fix.preprocessing
+    np.testing.assert_allclose(fixed.tensor(photos[0]), healthy.tensor(photos[0]), atol=1 / 64)
+    again = found(cause, fixed, photos)
+    assert again is None or again.verdict != "named"
+
+
+def test_numbers_beyond_every_contract_are_put_right():
+    broken = LITE.using(LITE.preprocessing.replace(scaling=kit.Scaling(1 / 257)))
+    finding = found("wrong_range", broken, PHOTOGRAPHS)
+    fixed = run(finding.fix.code, broken, PHOTOGRAPHS)["classifier"]
+    assert np.abs(fixed.tensor(PHOTOGRAPHS[0])).max() <= 255
+
+
+def network(*first, last, loss=None):
+    keras.utils.set_random_seed(7)
+    body = [layers.Conv2D(8, 3, bias_initializer="random_normal"), layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *first, *body, *last])
+    if loss is not None:
+        model.compile("sgd", loss)
+    return Classifier(model, SMALL)
+
+
+def dense(count=3, activation="softmax"):
+    return layers.Dense(count, activation=activation, bias_initializer="random_normal")
+
+
+INSIDE = [
+    ("double_scaling", "named", layers.Rescaling(1 / 255), {}),
+    ("resize_fit", "possible", layers.CenterCrop(28, 28), {"fit": "crop", "crop_fraction": 0.9}),
+]
+
+
+@pytest.mark.parametrize(("cause", "verdict", "first", "steps"), INSIDE, ids=[row[0] for row in INSIDE])
+def test_what_the_network_does_inside_is_left_to_it(cause, verdict, first, steps):
+    classifier = network(first, last=[dense()]).using(SMALL.replace(**steps))
+    finding = found(cause, classifier, PHOTOGRAPHS)
+    assert finding.verdict == verdict
+    fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
+    again = found(cause, fixed, PHOTOGRAPHS)
+    assert again is None or again.verdict not in {"named", "possible"}
+
+
+def inner(*last):
+    return keras.Sequential([keras.Input((8,)), *last], name="inner")
+
+
+HEADS = {
+    "one output": [dense(1)],
+    "softmax twice": [dense(), layers.Softmax()],
+    "softmax twice, nested": [inner(dense(), layers.Activation("softmax"))],
+    "two sigmoids": [dense(2, "sigmoid")],
+    "ten sigmoids": [dense(10, "sigmoid")],
+}
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
+@pytest.mark.parametrize("last", HEADS.values(), ids=HEADS)
+def test_a_head_is_replaced_and_keeps_its_weights(last):
+    classifier = network(last=last)
+    finding = found("softmax_head", classifier, PHOTOGRAPHS)
+    fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
+    assert found("softmax_head", fixed, PHOTOGRAPHS) is None
+    for one, other in zip(classifier.model.get_weights(), fixed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(fixed.probabilities(PHOTOGRAPHS).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_of_two_softmax_layers_the_answers_of_the_first_are_left():
+    classifier = network(last=[dense(), layers.Softmax()])
+    finding = found("softmax_head", classifier, PHOTOGRAPHS)
+    fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
+    once = keras.Model(classifier.model.inputs, classifier.model.layers[-2].output)
+    tensor = classifier.tensor(PHOTOGRAPHS[0])
+    np.testing.assert_allclose(fixed.predict_tensors(tensor), once(tensor), atol=1e-6)
+
+
+def test_a_softmax_with_weights_behind_another_is_not_called_flat():
+    assert found("softmax_head", network(last=[dense(), dense()]), PHOTOGRAPHS) is None
+
+
+LOSSES = [
+    ("softmax", losses.SparseCategoricalCrossentropy(from_logits=True)),
+    ("softmax", losses.CategoricalCrossentropy(from_logits=True)),
+    (None, "sparse_categorical_crossentropy"),
+]
+
+
+@pytest.mark.parametrize(("activation", "loss"), LOSSES)
+def test_the_loss_is_made_to_agree_with_the_head(activation, loss):
+    classifier = network(last=[dense(3, activation)], loss=loss)
+    finding = found("softmax_head", classifier, PHOTOGRAPHS)
+    fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
+    assert found("softmax_head", fixed, PHOTOGRAPHS) is None
+
+
+def test_a_loss_that_keras_does_not_know_has_no_code():
+    class Crossentropy(losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.mean(y_pred - y_true)
+
+    finding = found(
+        "softmax_head", network(last=[dense(3, None)], loss=Crossentropy(name="my_crossentropy")), PHOTOGRAPHS
+    )
+    assert finding.fix.code == ""
+
+
+def test_a_network_that_is_built_for_training_is_called_for_inference():
+    entry = keras.Input((32, 32, 3))
+    inside = layers.GlobalAveragePooling2D()(layers.Dropout(0.5)(entry, training=True))
+    classifier = Classifier(keras.Model(entry, dense()(inside)), SMALL)
+    finding = found("training_mode", classifier, PHOTOGRAPHS)
+    answers = run(finding.fix.code, classifier, PHOTOGRAPHS)["probabilities"]
+    np.testing.assert_allclose(answers, classifier.probabilities(PHOTOGRAPHS), atol=1e-5)
+
+
+def briefly_trained(steps=60):
+    """Pictures of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
+    keras.utils.set_random_seed(5)
+    pictures, classes = samples.fashion_mnist_arrays("train")
+    blocks = [
+        layer
+        for width in (16, 32)
+        for layer in (
+            layers.Conv2D(width, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+        )
+    ]
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), *blocks, layers.Flatten(), layers.Dense(10, activation="softmax")]
+    )
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    for step in range(steps):
+        part = slice(64 * step, 64 * step + 64)
+        model.train_on_batch(pictures[part, ..., None] / np.float32(255), classes[part])
+    return model
+
+
+def test_moving_averages_are_measured_anew():
+    classifier = Classifier(briefly_trained(), CLOTHES.preprocessing, CLOTHES.class_names)
+    photos = PICTURES[:64]
+    finding = found("batchnorm_mode", classifier, photos)
+    assert finding.verdict == "named"
+    fixed = run(finding.fix.code, classifier, photos)["classifier"]
+    assert found("batchnorm_mode", fixed, photos) is None
+    others = PICTURES[64:264], CLASSES[64:264]
+    assert right(fixed, *others) >= right(classifier, *others) + 20
+
+
+TEN = np.arange(10)
+ORDERS = {
+    "one place too far": (TEN - 1) % 10,
+    "one place too early": (TEN + 1) % 10,
+    "reversed": TEN[::-1],
+    "sorted as text from 1 on": np.array([0, 9, 1, 2, 3, 4, 5, 6, 7, 8]),
+    "always the same": np.array([3, 0, 7, 1, 9, 2, 8, 4, 5, 6]),
+}
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["indices", "names"])
+@pytest.mark.parametrize(("words", "order"), ORDERS.items(), ids=ORDERS)
+def test_classes_are_put_in_order_and_labels_with_them(words, order, by_name):
+    # A person who gives the labels by `order` of the network's outputs.
+    photos = PICTURES[:80]
+    labels = [None, *(int(order[label]) for label in CLASSES[1:80])]
+    if by_name:
+        labels = [None, *(CLOTHES.class_names[label] for label in labels[1:])]
+    finding = found("class_order", CLOTHES, photos, labels)
+    assert (finding.verdict, words in finding.summary) == ("named", True)
+    after = run(finding.fix.code, CLOTHES, photos, labels)
+    assert found("class_order", after["classifier"], after["photos"], after["labels"]) is None
+    assert after["classifier"].class_names == tuple(CLOTHES.class_names[place] for place in order)
+
+
+def test_copies_in_the_training_pictures_are_left_out():
+    photos, labels = PICTURES[:60], list(CLASSES[:60])
+    training = [
+        *(Photo.from_array(each) for each in samples.fashion_mnist_arrays("train")[0][:300]),
+        *photos[10:13],
+    ]
+    finding = found("data_leakage", CLOTHES, photos, labels, training=training)
+    after = run(finding.fix.code, CLOTHES, photos, labels)
+    assert after["photos"] == [*photos[:10], *photos[13:]]
+    assert after["labels"] == [*labels[:10], *labels[13:]]
+    assert (
+        found("data_leakage", CLOTHES, after["photos"], after["labels"], training=training).verdict
+        == "ruled_out"
+    )
+    assert run(finding.fix.code, CLOTHES, photos)["labels"] is None
+
+
+def test_confidence_is_brought_down_to_accuracy():
+    sure = samples.classifier("fashion_mnist_500")
+    photos, labels = PICTURES[:400], list(CLASSES[:400])
+    finding = found("overconfident", sure, photos, labels)
+    assert finding.verdict == "possible"
+    assert run(finding.fix.code, sure, photos, labels)["classifier"].temperature > 1
