@@ -10,8 +10,6 @@ from PIL import Image
 
 import kit
 from kit.classifier.bundle import loading
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import Grounds
 from kit.samples import outliers, probes
 from tests import networks
 
@@ -117,7 +115,7 @@ def test_small_networks_are_diagnosed_with_two_faults_as_well(name, pair, sixtee
 def test_a_healthy_pipeline_is_not_accused(picture):
     pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
     diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), pictures[picture])
-    assert diagnosis.verdict == "clean"
+    assert diagnosis.best is None
     assert "channel_order" in {one.cause for one in diagnosis.findings if one.verdict == "ruled_out"}
 
 
@@ -142,7 +140,7 @@ def by_profile():
 @pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
 def test_a_healthy_network_of_photographs_without_batch_normalization_is_not_accused(by_profile, picture):
     pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
-    assert kit.diagnose(by_profile, pictures[picture]).verdict == "clean"
+    assert kit.diagnose(by_profile, pictures[picture]).best is None
 
 
 @pytest.mark.parametrize("fault", ["missing_scaling", "channels_swapped", "inverted", "transposed"])
@@ -161,8 +159,16 @@ def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, f
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
-def test_a_healthy_small_network_comes_out_clean(name, sixteen):
-    assert kit.diagnose(with_faults(name), sixteen).verdict == "clean"
+def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence_singles_out(name, sixteen):
+    diagnosis = kit.diagnose(with_faults(name), sixteen)
+    assert (diagnosis.best, diagnosis.undecided) == (None, ("crop fraction",))
+    assert "no loud fault is found; the crop fraction cannot be judged" in diagnosis.text()
+    # A picture whose answer no crop moves is clean.
+    (steady,) = (row for row in diagnosis.sensitivity if row.name == "crop_fraction")
+    assert steady.changed > 16 / 8
+    alone = [kit.diagnose(with_faults(name), picture) for picture in sixteen[:6]]
+    assert {each.verdict for each in alone} == {"clean", "cannot_tell"}
+    assert all(each.clean == (not each.undecided) for each in alone)
 
 
 def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(sixteen):
@@ -202,12 +208,13 @@ def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_
     assert kit.diagnose(by_labels, sixteen[:2], answers[:2]).verdict == "clean"
 
 
-def test_a_cause_needs_six_labels_that_are_met_only_when_it_is_put_right(by_labels, sixteen):
+def test_a_cause_needs_more_labels_than_chance_would_turn(by_labels, sixteen):
     truth = kit.samples.labels("fashion_mnist")[200:216]
     broken = by_labels.using(kit.faults.CATALOGUE["inverted"].apply(by_labels.preprocessing))
     right = broken.probabilities(sixteen).argmax(axis=1) == truth
-    regained = [place for place in range(16) if not right[place]][:8]
-    few, more = regained[:5], regained
+    regained = [place for place in range(16) if not right[place]]
+    # A change that does nothing turns eight labels of eight in 0.4 % of cases, and nine are tried.
+    few, more = regained[:8], regained
     assert kit.diagnose(broken, [sixteen[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
     diagnosis = kit.diagnose(broken, [sixteen[i] for i in more], [truth[i] for i in more])
     assert diagnosis.best.cause == "inverted_polarity"
@@ -272,15 +279,6 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
     )
     assert done.stderr == ""
     assert done.stdout.strip() == str(first)
-
-
-@pytest.mark.parametrize(("trained_on", "photographic"), [("photographs", True), ("fashion_mnist", False)])
-def test_a_profile_decides_whether_photographs_are_what_a_network_knows(trained_on, photographic):
-    classifier = with_faults("efficientnet_lite0")
-    tensors = np.concatenate([classifier.tensor(picture) for picture in kit.samples.photos(trained_on)[:24]])
-    evaluator = Evaluator(classifier, classifier.first_layers.with_profile(tensors))
-    grounds = Grounds.of(evaluator, classifier.preprocessing, [photo("koala")])
-    assert grounds.photographic == photographic
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

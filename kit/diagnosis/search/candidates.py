@@ -6,6 +6,7 @@ step, and its cause is the fault that leads from it to the one in use.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
@@ -51,6 +52,7 @@ class Candidate:
         return {self.cause, *self.equivalent}
 
 
+@lru_cache(maxsize=256)
 def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     """Return what may have been the preprocessing in training, without doubles, in the order of the steps.
 

@@ -19,6 +19,9 @@ TRIALS = 48
 FEW = 6
 """Pictures that they are tried on: the question is one of two numbers."""
 
+BETTER = 0.5
+"""Nats by which two numbers that were fitted must explain more than a known scaling."""
+
 KNOWN = 0.1
 """Nats that the evidence may fall by within what is told as known."""
 
@@ -80,12 +83,13 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]) 
     """
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     judges = _judges(grounds)
-    if best is None or not judges or grounds.usual(in_use) or _settled(judges, best):
+    explained_otherwise = bool(ranked) and ranked[0] is not best and ranked[0].at_home
+    if best is None or not judges or explained_otherwise or grounds.usual(in_use) or _settled(judges, best):
         return None
     start = _line(best.candidate.preprocessing)
 
     def worth(point: Float64) -> float:
-        candidate = _candidate(in_use, point)
+        candidate = Candidate(_scaled(in_use, point), "scaling", "")
         return sum(judge.vote(in_use, candidate).gain for judge in judges)
 
     from scipy.optimize import minimize  # noqa: PLC0415 (heavy, and seldom needed)
@@ -94,9 +98,9 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]) 
     options = {"initial_simplex": simplex, "maxfev": TRIALS, "xatol": 0.005, "fatol": 0.01}
     search = minimize(lambda point: -worth(point), start, method="Nelder-Mead", options=options)
     found = np.asarray(search.x, np.float64)
-    candidate = _candidate(in_use, found)
+    candidate = explained("scaling", _scaled(in_use, found), in_use)
     score = grounds.score(in_use, candidate)
-    if score.gain <= best.gain or _as_light(in_use, candidate.preprocessing):
+    if score.gain < best.gain + BETTER or _as_light(in_use, candidate.preprocessing):
         return None
     margins = tuple(_margin(worth, found, step) for step in ((0.1, 0.0), (0.0, 0.1)))
     (scaling,) = candidate.preprocessing.scaling
@@ -136,9 +140,9 @@ def _line(preprocessing: Preprocessing) -> Float64:
     return np.array([-offset / slope / 255, np.log(1 / slope / 255)])
 
 
-def _candidate(in_use: Preprocessing, point: Float64) -> Candidate:
+def _scaled(in_use: Preprocessing, point: Float64) -> Preprocessing:
     mean, std = round(float(point[0]), _DIGITS), max(round(float(np.exp(point[1])), _DIGITS), 10**-_DIGITS)
-    return explained("scaling", in_use.replace(scaling=Scaling(255.0, mean, std), cast=None), in_use)
+    return in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
 
 
 def _margin(worth: Callable[[Float64], float], found: Float64, step: tuple[float, float]) -> float:

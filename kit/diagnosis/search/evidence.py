@@ -27,8 +27,9 @@ from kit.samples import typical
 FAMILIAR = 0.15
 """Largest distance, in nats, at which probe photographs count as what the network knows."""
 
-PROBED, LEAST = 0.5, 0.01
-"""Weight of these photographs, and the smallest distance, in nats, that counts as nearer for them."""
+NATIVE, LEAST = 0.04, 0.01
+"""Distance, in nats, up to which these photographs count in full, half of it beyond, and the smallest that
+counts as nearer for them."""
 
 LEAST_SIDE = 64
 """Networks for smaller pictures are not judged by photographs."""
@@ -256,5 +257,5 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     if nearest > FAMILIAR:
         return []
     told = f"{len(photos)} photographs of the kit"
-    floor = max(nearest, LEAST)
-    return [Averages(evaluator, photos, told, PROBED, floor, FAMILIAR, False, weights=weights)]
+    weight, floor = (1.0 if nearest <= NATIVE else 0.5), max(nearest, LEAST)
+    return [Averages(evaluator, photos, told, weight, floor, FAMILIAR, False, weights=weights)]

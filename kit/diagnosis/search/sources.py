@@ -133,7 +133,7 @@ class Ordinary:
     ERRORS = 3.0
     """Standard errors of the mean of so many pictures that a name needs, and up to which they are usual."""
 
-    BEYOND = 0.7
+    BEYOND = 0.3
     """Nats beyond nine in ten training pictures that are still usual: no two sources are quite alike."""
 
     @property
@@ -273,6 +273,7 @@ def _oddities(preprocessing: Preprocessing) -> float:
         + float(preprocessing.thumbnail is not None)
         + float(preprocessing.cast is not None)
         + 0.6 * float(preprocessing.channels == "gray_rgb")
+        + 0.5 * float(preprocessing.fit == "letterbox")
         + 0.5 * max(len(preprocessing.scaling) - 1, 0)
     )
 

@@ -108,6 +108,7 @@ def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
         ({"layout": "transposed"}, 0.6),
         ({"cast": "uint8"}, 0.6),
         ({"channels": "gray_rgb"}, 0.36),
+        ({"fit": "letterbox"}, 0.3),
         ({"scaling": ("0..1", "0..1")}, 0.3),
     ],
     ids=str,
