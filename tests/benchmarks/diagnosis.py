@@ -7,10 +7,14 @@ pictures.
 
 Columns
     ``right``: of all that is named, the share whose cause is the fault's, or comes to the very same.
-    ``accused``: of healthy pipelines (also with pictures from other sources: dim, bright, saved again, nearer,
-    farther) and of faults that change no answer, the share for which a wrong cause is named. ``silent``: of
-    faults that change a quarter of the answers, the share that is called clean. ``N=…``: of these faults,
-    quiet ones left out, the share that is named rightly. All with the ends of Wilson's interval of 95 %.
+    ``accused``: of healthy pipelines (also with pictures from other sources: dim, bright, saved again,
+    nearer, farther) and of faults that change no answer, the share for which a wrong cause is named.
+    ``silent``: of faults that change a quarter of the answers, the share that is called clean. ``N=…``: of
+    these faults, quiet ones left out, the share that is named rightly. All with the ends of Wilson's interval
+    of 95 %.
+Left out
+    The same for the search over preprocessings alone, each kind judged by limits and weights that were chosen
+    on all other kinds, from a grid around those in use: what to expect on a kind that nobody chose by.
 Fixes
     Share of the held-back pictures that are answered rightly before and after the fix that is named, and in
     the healthy pipeline.
@@ -29,7 +33,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,12 +43,13 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 import kit  # noqa: E402
 from kit.diagnosis.search.candidates import candidates  # noqa: E402
 from kit.diagnosis.search.evaluator import Evaluator  # noqa: E402
+from kit.diagnosis.search.evidence import Grounds  # noqa: E402
 from kit.images import Photo  # noqa: E402
 from kit.samples import typical  # noqa: E402
 from kit.validation import accuracy_interval  # noqa: E402
 from tests.benchmarks import zoo  # noqa: E402
 from tests.benchmarks.zoo import Subject  # noqa: E402
-from tests.benchmarks.zoo_pictures import Missing, saved_small  # noqa: E402
+from tests.benchmarks.zoo_pictures import MissingPackageError, saved_small  # noqa: E402
 
 COUNTS = (1, 4, 16)
 OF_FILES = {"exif", "alpha", "depth"}
@@ -61,8 +66,8 @@ PAIRS = tuple(
 class Remembering(Evaluator):
     """Keeps what it measured from one diagnosis of the same pictures to the next: only the time differs."""
 
-    measured: dict[Any, Any] = {}
-    resized: dict[Any, Any] = {}
+    measured: ClassVar[dict[Any, Any]] = {}
+    resized: ClassVar[dict[Any, Any]] = {}
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -96,7 +101,7 @@ def subjects(folder: Path, only: Sequence[str]) -> Iterator[Subject]:
         if (not only or row.name in only) and (folder / f"{row.name}.keras").exists():
             try:
                 yield zoo.subject(row, folder)
-            except Missing as missing:
+            except MissingPackageError as missing:
                 print(f"{row.name} left out: install {missing}")
 
 
@@ -162,7 +167,7 @@ def run(subject: Subject, draws: int, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _diagnosed(  # noqa: PLR0913 (one case)
+def _diagnosed(
     subject: Subject,
     classifier: kit.Classifier,
     case: str,
@@ -197,8 +202,97 @@ def _diagnosed(  # noqa: PLR0913 (one case)
             "right": bool(causes & wanted) or (not healthy and fix == right),
             "seconds": round(time.perf_counter() - started, 3),
             "fixed": None if fix is None else _accuracies(subject, in_use, fix, right),
+            "scores": _scores(evaluator, in_use, photos, given or (), right, wanted),
             **(rivals if given is None else {}),
         }
+
+
+def _scores(
+    evaluator: Evaluator,
+    in_use: kit.Preprocessing,
+    photos: Sequence[Photo],
+    labels: Sequence[int],
+    right: kit.Preprocessing,
+    wanted: set[str],
+) -> list[list[Any]]:
+    """Of every candidate: whether it is right, cause, step, at home, forbidden, and the gains of the sources."""
+    grounds = Grounds.of(evaluator, in_use, photos, labels)
+    names = [type(source).__name__ for source in grounds.sources] + ["rarity"]
+    return [
+        [
+            score.candidate.preprocessing == right or bool(score.candidate.causes & wanted),
+            score.candidate.cause,
+            score.candidate.step,
+            score.at_home,
+            score.vetoed,
+            [[name, round(vote.gain, 3)] for name, vote in zip(names, score.votes, strict=True)],
+        ]
+        for score in grounds.scores(in_use)
+    ]
+
+
+GRID: dict[str, tuple[float, ...]] = {
+    "named": (0.3, 0.4, 0.5, 0.65, 0.8),
+    "lead": (0.1, 0.2, 0.3),
+    "Averages": (0.7, 1.0, 1.4),
+    "Ordinary": (0.7, 1.0, 1.4),
+    "Answers": (0.0, 0.5, 1.0, 1.5),
+    "Labels": (0.5, 1.0, 1.5),
+    "rarity": (0.5, 1.0, 1.5),
+}
+"""Limits in nats, and factors on the votes as they are."""
+START = {name: values[0] for name, values in GRID.items()}
+
+
+def decided(row: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
+    """The row as it comes out by the scores alone under these limits."""
+    weighed = sorted(
+        ((sum(limits[name] * gain for name, gain in votes), *rest) for *rest, votes in row["scores"]),
+        key=lambda each: -each[0],
+    )
+    if not weighed:
+        return {**row, "verdict": "", "right": False}
+    gain, right, cause, step, home, forbidden = weighed[0]
+    others = [each[0] for each in weighed if each[2] != cause and each[3] != step]
+    sure = gain >= limits["named"] and gain - max(others, default=-9) >= limits["lead"] and home
+    return {**row, "verdict": "named" if sure and not forbidden else "", "right": right}
+
+
+def chosen(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Limits that serve these rows best, every kind counting once; each of `GRID` is gone along twice."""
+    by_kind = defaultdict(list)
+    for row in rows:
+        by_kind[row["kind"]].append(row)
+
+    def cost(limits: dict[str, float]) -> float:
+        total = 0.0
+        for some in by_kind.values():
+            counts = told([decided(row, limits) for row in some])
+            share = {name: part / max(whole, 1) for name, (part, whole) in counts.items()}
+            missed = sum(1 - share[name] for name in ("N=1", "N=4", "N=16"))
+            total += 1 - share["right"] + 2 * share["accused"] + 0.1 * missed
+        return total
+
+    limits = dict(START)
+    for _ in range(2):
+        for name, values in GRID.items():
+            limits[name] = min(values, key=lambda value: cost({**limits, name: value}))
+    return limits
+
+
+def left_out(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Print the table of kinds by limits that were chosen on the others, and return it."""
+    rows = [row for row in rows if "scores" in row]
+    result: dict[str, Any] = {}
+    judged: list[dict[str, Any]] = []
+    print("by limits that were chosen on all other kinds, the search alone:")
+    for kind in sorted({row["kind"] for row in rows}):
+        limits = chosen([row for row in rows if row["kind"] != kind])
+        some = [decided(row, limits) for row in rows if row["kind"] == kind]
+        result[kind] = {"limits": limits, **shown(kind, some)}
+        judged += some
+    result["all"] = shown("all", judged)
+    return result
 
 
 def _accuracies(subject: Subject, *all_of_them: kit.Preprocessing) -> list[float]:
@@ -230,7 +324,7 @@ def _rivals(
 
     told = {}
     for name, measure in (("confidence", sure), ("distance", near)):
-        best = max(tried, key=lambda one: measure(one.preprocessing))  # noqa: B023 (called at once)
+        best = max(tried, key=lambda one: measure(one.preprocessing))
         told[name] = [measure(best.preprocessing) - measure(in_use), bool(best.causes & wanted)]
     said = _asserted(in_use.apply(photos[0]), right.apply(photos[0]))
     told["reference"] = [float(bool(said)), said in wanted or (said == "scale" and bool(wanted & SCALING))]
@@ -266,14 +360,25 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
         for _ in range(draws):
             chosen = random.choice(len(subject.photos), min(4, len(subject.photos)), replace=False)
             found = kit.diagnose(classifier.using(broken), [subject.photos[place] for place in chosen])
-            named = {cause for each in found.findings if each.verdict == "named" for cause in (each.cause, *each.equivalent)}
+            named = {
+                cause
+                for each in found.findings
+                if each.verdict == "named"
+                for cause in (each.cause, *each.equivalent)
+            }
             wanted = (causes_of(first.apply(right), right), causes_of(other_fault.apply(right), right))
             met = sum(bool(causes & named) for causes in wanted)
             told = any("another fault may be left" in note for note in found.notes)
             yield {
                 "network": subject.name,
                 "pair": f"{one} and {second}",
-                "found": "both" if met == 2 else "one, and told" if met and told else "one" if met else "none",
+                "found": "both"
+                if met == 2
+                else "one, and told"
+                if met and told
+                else "one"
+                if met
+                else "none",
             }
 
 
@@ -281,7 +386,9 @@ def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
     """Counts (of, out of) for each column."""
     harmful = [row for row in rows if row["harm"] >= HARM]
     loud = [row for row in harmful if not row["quiet"]]
-    fine = [row for row in rows if row["case"].startswith("healthy") or (row["harm"] == 0 and not row["quiet"])]
+    fine = [
+        row for row in rows if row["case"].startswith("healthy") or (row["harm"] == 0 and not row["quiet"])
+    ]
     named = [row for row in rows if row["verdict"] == "named"]
     columns = {
         "right": (sum(row["right"] for row in named), len(named)),
@@ -323,7 +430,9 @@ def _best(rows: Sequence[dict[str, Any]], rival: str) -> dict[str, float]:
 def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Print all tables, and return them."""
     result: dict[str, Any] = {"kinds": {}, "settings": {}, "fixes": {}, "rivals": {}}
-    print(f"{'':36s}" + "".join(f"{name:>16s}" for name in ("right", "accused", "silent", "N=1", "N=4", "N=16")))
+    print(
+        f"{'':36s}" + "".join(f"{name:>16s}" for name in ("right", "accused", "silent", "N=1", "N=4", "N=16"))
+    )
     by_kind = defaultdict(list)
     for row in rows:
         by_kind[row["kind"]].append(row)
@@ -342,17 +451,36 @@ def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> 
         fixes = np.array([row["fixed"] for row in some if row["fixed"] is not None and row["harm"] >= HARM])
         if len(fixes):
             before, after, healthy = (float(value) for value in fixes.mean(axis=0))
-            result["fixes"][kind] = {"before": before, "after": after, "healthy": healthy, "fixes": len(fixes)}
-            print(f"fixes, {kind:24s} before {before:.3f} after {after:.3f} healthy {healthy:.3f} ({len(fixes)})")
+            result["fixes"][kind] = {
+                "before": before,
+                "after": after,
+                "healthy": healthy,
+                "fixes": len(fixes),
+            }
+            print(
+                f"fixes, {kind:20s} before {before:.3f} after {after:.3f} healthy {healthy:.3f} ({len(fixes)})"
+            )
     for rival in ("confidence", "distance", "reference"):
         result["rivals"][rival] = _best(rows, rival)
-        print(f"rival {rival}: " + ", ".join(f"{name} {value:.3f}" for name, value in result["rivals"][rival].items()))
+        print(
+            f"rival {rival}: "
+            + ", ".join(f"{name} {value:.3f}" for name, value in result["rivals"][rival].items())
+        )
+    result["left out"] = left_out(rows)
     result["pairs"] = dict(Counter(row["found"] for row in double))
     print("two faults at once:", result["pairs"])
     wrong = Counter(
-        (row["network"], row["case"], row["cause"] or row["verdict"], row["N"], row["statistics"], row["labels"])
+        (
+            row["network"],
+            row["case"],
+            row["cause"] or row["verdict"],
+            row["N"],
+            row["statistics"],
+            row["labels"],
+        )
         for row in rows
-        if (row["verdict"] == "named" and not row["right"]) or (row["verdict"] == "clean" and row["harm"] >= HARM)
+        if (row["verdict"] == "named" and not row["right"])
+        or (row["verdict"] == "clean" and row["harm"] >= HARM)
     )
     result["wrong"] = [[*key, count] for key, count in wrong.most_common()]
     for key, count in wrong.most_common(40):
@@ -385,7 +513,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="networks")
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--add", nargs="+", type=Path, default=[], help="JSON files of other runs, to report on all")
+    parser.add_argument(
+        "--add", nargs="+", type=Path, default=[], help="JSON files of other runs, to report on all"
+    )
     parser.add_argument("--speed", action="store_true", help="measure the time alone")
     given = parser.parse_args()
     if given.speed:

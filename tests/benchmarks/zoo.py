@@ -8,7 +8,7 @@ statistics beside those of its BatchNorm layers; `Subject` gives it a profile of
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -21,8 +21,8 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 
 import kit  # noqa: E402
 from kit.images import Photo  # noqa: E402
-from kit.preprocessing.scaling import SCALINGS, Scaling  # noqa: E402
-from tests.benchmarks.zoo_pictures import Missing, shuffled  # noqa: E402
+from kit.preprocessing.scaling import Scaling  # noqa: E402
+from tests.benchmarks.zoo_pictures import MissingPackageError, shuffled  # noqa: E402
 
 HELD_BACK, PROFILED = 0.3, 40
 """Share of the pictures that no network is trained on, and training pictures in a profile."""
@@ -74,7 +74,17 @@ ROWS = (
     Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", "plain", 14),
     Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, "layernorm", 14),
     Row("white_bn", "products on white", "products_on_white", 64, "rgb", "0..1", "norm", 14),
-    Row("white_residual", "products on white", "products_on_white", 96, "rgb", "-1..1", "residual", 14, augmented=True),
+    Row(
+        "white_residual",
+        "products on white",
+        "products_on_white",
+        96,
+        "rgb",
+        "-1..1",
+        "residual",
+        14,
+        augmented=True,
+    ),
     Row("white_plain", "products on white", "products_on_white", 64, "rgb", "imagenet", "plain", 16),
     Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, "norm", 14),
     Row("dark_plain", "products on dark", "products_on_dark", 64, "rgb", "0..1", "plain", 16),
@@ -127,7 +137,7 @@ def subject(row: Row, folder: Path) -> Subject:
 
     Raises
     ------
-    Missing
+    MissingPackageError
         A package with pictures is not installed.
     """
     trained, held_back = _split(row)
@@ -276,7 +286,9 @@ def mobilenet_inside(shape: Any, count: int) -> Any:
     """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
     import keras  # noqa: PLC0415 (heavy)
 
-    model = keras.applications.MobileNetV3Small(shape, weights=None, classes=count, include_preprocessing=True)
+    model = keras.applications.MobileNetV3Small(
+        shape, weights=None, classes=count, include_preprocessing=True
+    )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # 0.999 is for millions of pictures
@@ -299,13 +311,18 @@ def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
 
     body = keras.Model(model.inputs, model.layers[-1].input)
     features = body.predict(tensors, batch_size=32, verbose=0)
-    small = keras.Sequential([keras.Input(features.shape[1:]), keras.layers.Dense(model.output_shape[-1], "softmax")])
+    small = keras.Sequential(
+        [keras.Input(features.shape[1:]), keras.layers.Dense(model.output_shape[-1], "softmax")]
+    )
     small.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
     small.fit(features, truth, epochs=epochs, verbose=0)
     model.layers[-1].set_weights(small.layers[-1].get_weights())
 
 
-BUILDERS = {function.__name__: function for function in (norm, plain, layernorm, residual, vit, mobilenet_inside, head)}
+BUILDERS = {
+    function.__name__: function
+    for function in (norm, plain, layernorm, residual, vit, mobilenet_inside, head)
+}
 
 
 def main() -> None:
@@ -320,7 +337,7 @@ def main() -> None:
             continue
         try:
             print(f"{row.name:20s} {make(row, given.to):.2f}", flush=True)
-        except Missing as missing:
+        except MissingPackageError as missing:
             print(f"{row.name:20s} left out: install {missing}", flush=True)
 
 

@@ -1,7 +1,7 @@
-"""Pictures with classes for the networks of `zoo.py`: small sets of many kinds, from packages and from drawing.
+"""Pictures with classes for the networks of `zoo.py`: small sets of many kinds, from packages or drawn.
 
 Every set is a function from a seed to uint8 pictures (H, W, 3) or (H, W) and class indices, shuffled. Sets
-whose Debian package is not installed raise `Missing`, which names it.
+whose Debian package is not installed raise `MissingPackageError`, which names it.
 """
 
 import re
@@ -22,7 +22,7 @@ EMOJI = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 ICONS = Path("/usr/share/icons/oxygen/base")
 
 
-class Missing(Exception):
+class MissingPackageError(Exception):
     """A Debian package that a set needs is not installed."""
 
 
@@ -77,9 +77,9 @@ def tinted_clothes(side: int) -> Set:
 
 def letters(side: int) -> Set:
     """Ten letters in ten typefaces, dark on light paper, in the colours of ink."""
-    import matplotlib  # noqa: PLC0415 (heavy)
+    import matplotlib as mpl  # noqa: PLC0415 (heavy)
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     names = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono")
     names = (*names, "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmss10")
     random, found, labels = np.random.default_rng(7), [], []
@@ -134,9 +134,15 @@ def products_on_dark(side: int) -> Set:
 def emoji(side: int) -> Set:
     """Noto's coloured emoji on pale ground, by the block of Unicode that they are from."""
     if not EMOJI.exists():
-        raise Missing("fonts-noto-color-emoji")
+        raise MissingPackageError("fonts-noto-color-emoji")
     font = ImageFont.truetype(str(EMOJI), 109)
-    blocks = ((0x1F600, 0x1F640), (0x1F400, 0x1F440), (0x1F345, 0x1F37F), (0x1F680, 0x1F6A8), (0x1F3E0, 0x1F3F0))
+    blocks = (
+        (0x1F600, 0x1F640),
+        (0x1F400, 0x1F440),
+        (0x1F345, 0x1F37F),
+        (0x1F680, 0x1F6A8),
+        (0x1F3E0, 0x1F3F0),
+    )
     random, found, labels = np.random.default_rng(13), [], []
     for label, (first, last) in enumerate(blocks):
         for code in range(first, last):
@@ -151,7 +157,7 @@ def emoji(side: int) -> Set:
 def icons(side: int) -> Set:
     """Oxygen's icons on black, by their folder."""
     if not ICONS.exists():
-        raise Missing("oxygen-icon-theme")
+        raise MissingPackageError("oxygen-icon-theme")
     random, found, labels = np.random.default_rng(17), [], []
     for label, kind in enumerate(("actions", "apps", "mimetypes", "places")):
         for path in sorted((ICONS / "64x64" / kind).glob("*.png"))[:200]:
@@ -161,11 +167,9 @@ def icons(side: int) -> Set:
     return found, labels
 
 
-SETS: Mapping[str, Callable[[int], Set]] = {
-    function.__name__: function
-    for function in (digits, faces, textures, crops, clothes, tinted_clothes, letters, shapes)
-    + (products_on_white, products_on_dark, emoji, icons)
-}
+_SETS = (digits, faces, textures, crops, clothes, tinted_clothes, letters, shapes)
+_SETS = (*_SETS, products_on_white, products_on_dark, emoji, icons)
+SETS: Mapping[str, Callable[[int], Set]] = {function.__name__: function for function in _SETS}
 
 
 def shuffled(name: str, side: int) -> Set:
@@ -179,7 +183,7 @@ def shuffled(name: str, side: int) -> Set:
 
 def _stamps(side: int, ground: tuple[int, int, int]) -> Set:
     if not STAMPS.exists():
-        raise Missing("tuxpaint-stamps-default")
+        raise MissingPackageError("tuxpaint-stamps-default")
     random, found, labels = np.random.default_rng(11), [], []
     for label, paths in enumerate(_stamps_by_kind()):
         for path in paths:
@@ -196,12 +200,16 @@ def _stamps_by_kind() -> Iterator[list[Path]]:
         yield [path for path in paths if not re.search(r"_mirror|_flip|cartoon|drawn", path.stem)][:90]
 
 
-def _placed(image: Image.Image, side: int, ground: tuple[int, int, int], random: np.random.Generator) -> Pixels:
+def _placed(
+    image: Image.Image, side: int, ground: tuple[int, int, int], random: np.random.Generator
+) -> Pixels:
     """Put a picture with transparency somewhere near the middle of a ground, in a size that varies."""
     share = random.uniform(0.65, 0.95) * side / max(image.size)
     small = image.resize([max(round(length * share), 1) for length in image.size], Image.Resampling.BICUBIC)
     under = Image.new("RGB", (side, side), ground)
-    left, top = ((side - length) // 2 + int(random.integers(-side // 16, side // 16 + 1)) for length in small.size)
+    left, top = (
+        (side - length) // 2 + int(random.integers(-side // 16, side // 16 + 1)) for length in small.size
+    )
     under.paste(small, (left, top), small)
     return np.asarray(under)
 
@@ -226,6 +234,8 @@ def saved_small(pixels: Pixels) -> Pixels:
     """The same picture from another source: reduced, saved as JPEG, and enlarged again."""
     image = Image.fromarray(pixels)
     buffer = BytesIO()
-    image.resize([max(length * 3 // 4, 1) for length in image.size]).convert("RGB").save(buffer, "JPEG", quality=70)
+    image.resize([max(length * 3 // 4, 1) for length in image.size]).convert("RGB").save(
+        buffer, "JPEG", quality=70
+    )
     again = Image.open(buffer).resize(image.size, Image.Resampling.BICUBIC)
     return np.asarray(again if pixels.ndim == 3 else again.convert("L"))

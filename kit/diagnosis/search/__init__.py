@@ -10,7 +10,7 @@ from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds, Score
 from kit.diagnosis.search.pairs import together
 from kit.diagnosis.search.sensitivity import Equivalent
-from kit.diagnosis.search.verdict import difference, fix, judged, settled
+from kit.diagnosis.search.verdict import difference, disagreement, fix, judged, settled
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -105,7 +105,10 @@ def search(
     open_ones = settled(grounds, first, in_use, told) if not named_one else []
     clear = not doubtful and all(one.verdict == "ruled_out" for one in open_ones)
     notes = () if usual else (_REMAINS if named_one else _UNUSUAL,)
-    convincing = grounds.convincing(in_use)
+    contradiction = "" if named_one else disagreement(grounds, first, in_use)
+    if contradiction:
+        notes = (*notes, contradiction)
+    convincing = grounds.convincing(in_use) and not contradiction
     if not grounds.evaluator.statistics and not named_one and (doubtful or not convincing):
         notes = (*notes, _FEW_LABELS)
     return Search(

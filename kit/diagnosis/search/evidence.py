@@ -148,6 +148,12 @@ class Grounds:
         """How many labels are known."""
         return len(known(self.labels)[0])
 
+    def vote_of_labels(self, score: Score) -> Vote:
+        """Return what the labels say of a candidate; nothing where there are none."""
+        votes = zip(self.sources, score.votes, strict=False)
+        silent = Vote("no labels", 0.0, 0.0)
+        return next((vote for source, vote in votes if isinstance(source, Labels)), silent)
+
     def judged_by(self, score: Score | None) -> str:
         """Return a sentence that says what there was to judge by, and what decided for a score."""
         told = " and ".join(source.told for source in self.sources if source.told)

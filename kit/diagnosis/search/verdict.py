@@ -92,11 +92,31 @@ def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evid
     """Return the chance of so many more labels; None where there is other evidence than labels."""
     if grounds.evaluator.statistics:
         return None
-    trial = grounds.trial(in_use, best.candidate.preprocessing)
-    gained, lost = trial.turned
-    chance = min(1.0, at_least(gained, gained + lost, 0.5) * len(grounds.tried(in_use)))
+    gained, lost = grounds.trial(in_use, best.candidate.preprocessing).turned
+    chance = _by_chance(grounds, best, in_use)
     text = f"chance of {gained} labels more and {lost} less by a change that does nothing, out of all tried"
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
+
+
+def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
+    """Return the chance that one of all changes that are tried turns as many labels to the good."""
+    gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
+    return min(1.0, at_least(gained, gained + lost, 0.5) * len(grounds.tried(in_use)))
+
+
+def disagreement(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> str:
+    """Say where the labels and the statistics of training speak for different things; empty where not."""
+    if not grounds.known_labels or not grounds.evaluator.statistics:
+        return ""
+    for score in ranked:
+        labels = grounds.vote_of_labels(score)
+        rest = score.gain - labels.gain
+        changes = difference(in_use, score.candidate.preprocessing)
+        if labels.veto and rest >= NAMED:
+            return f"the statistics of training speak for this change, and the labels forbid it: {changes}"
+        if rest <= EXCLUDED and _by_chance(grounds, score, in_use) <= BY_CHANCE:
+            return f"the labels speak for this change, and the statistics of training against it: {changes}"
+    return ""
 
 
 def settled(
@@ -112,7 +132,8 @@ def settled(
         if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
             continue
         trial = grounds.trial(in_use, score.candidate.preprocessing)
-        if score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
+        labelled = bool(grounds.known_labels) and _by_chance(grounds, score, in_use) <= BY_CHANCE
+        if labelled or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
             found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
         else:
             summary = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
