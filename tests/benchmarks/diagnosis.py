@@ -215,7 +215,7 @@ def _scores(
     right: kit.Preprocessing,
     wanted: set[str],
 ) -> list[list[Any]]:
-    """Of every candidate: whether it is right, cause, step, at home, forbidden, and the gains of the sources."""
+    """Of every candidate: whether it is right, cause, step, at home, forbidden, and the sources' gains."""
     grounds = Grounds.of(evaluator, in_use, photos, labels)
     names = [type(source).__name__ for source in grounds.sources] + ["rarity"]
     return [
@@ -458,7 +458,7 @@ def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> 
                 "fixes": len(fixes),
             }
             print(
-                f"fixes, {kind:20s} before {before:.3f} after {after:.3f} healthy {healthy:.3f} ({len(fixes)})"
+                f"fixes, {kind:18s} before {before:.3f} after {after:.3f} healthy {healthy:.3f}, {len(fixes)}"
             )
     for rival in ("confidence", "distance", "reference"):
         result["rivals"][rival] = _best(rows, rival)

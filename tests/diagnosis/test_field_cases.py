@@ -632,4 +632,7 @@ def test_pictures_of_no_class_are_named_where_the_file_knows_ordinary_ones(knowi
 
 
 def test_ordinary_pictures_are_not_called_foreign(knowing):
-    assert kit.diagnose(knowing, FASHION[300:304]).verdict == "clean"
+    diagnosis = kit.diagnose(knowing, FASHION[300:304])
+    assert diagnosis.best is None
+    foreign = {one.verdict for one in diagnosis.findings if one.cause == "out_of_distribution"}
+    assert foreign == {"ruled_out"}

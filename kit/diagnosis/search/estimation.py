@@ -25,7 +25,7 @@ BETTER = 0.5
 KNOWN = 0.1
 """Nats that the evidence may fall by within what is told as known."""
 
-LIGHT, LIFTED = (0.55, 1.8), 0.3
+LIGHT, LIFTED = (0.5, 2.1), 0.4
 """Factors on the levels of a picture, and the share of their range by which its middle moves, that its light
 and contrast may have of their own."""
 

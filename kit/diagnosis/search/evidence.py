@@ -252,7 +252,8 @@ def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
 def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]) -> list[Averages]:
     """Return photographs as a source, where the network is at home with them under some preprocessing."""
     layers, size = evaluator.first_layers, in_use.size
-    if layers is None or layers.means is None or size is None or min(size) < LEAST_SIDE:
+    averaged = layers is not None and (layers.means is not None or evaluator.profile is not None)
+    if not averaged or size is None or min(size) < LEAST_SIDE:
         return []
     photos, weights = typical(without=seen)
     if not photos:

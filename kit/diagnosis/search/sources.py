@@ -133,9 +133,6 @@ class Ordinary:
     ERRORS = 3.0
     """Standard errors of the mean of so many pictures that a name needs, and up to which they are usual."""
 
-    BEYOND = 0.3
-    """Nats beyond nine in ten training pictures that are still usual: no two sources are quite alike."""
-
     @property
     def error(self) -> float:
         """Standard error, in nats, of the mean logarithm of the distance of so many training pictures."""
@@ -151,7 +148,7 @@ class Ordinary:
     def at_home(self, preprocessing: Preprocessing) -> bool:
         """Whether the pictures are as usual as in training."""
         usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self.error)
-        return self.away(preprocessing) <= usual + self.BEYOND
+        return self.away(preprocessing) <= usual
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""

@@ -160,6 +160,6 @@ def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tupl
     causes = dict.fromkeys(best.candidate.equivalent)
     for score in ranked:
         if score is not best and _same(grounds, best, score) is not None:
-            causes.setdefault(score.candidate.cause)
+            causes.update(dict.fromkeys((score.candidate.cause, *score.candidate.equivalent)))
     causes.pop(best.candidate.cause, None)
     return tuple(causes)
