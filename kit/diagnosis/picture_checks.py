@@ -15,17 +15,17 @@ from kit.diagnosis.picture_curves import STARTS, Curve, Good
 from kit.diagnosis.picture_properties import PROPERTIES, Property
 from kit.images import Photo
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT = -0.45, 0.4, 0.65, 0.6, 5.0
+BEFORE, CURVE, UNSURE, RIVAL, EXACT = -0.7, 0.4, 0.6, 0.9, 3.5
 """Log odds that a property has changed an answer: before anything is weighed, and for each nat of what is.
 
 How other answers fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
 exactly.
 """
 
-WRONG = 2.0
+WRONG = 2.5
 """Log odds that are added where the label says that the answer is wrong: something has made it so."""
 
-NAMED, RULED_OUT = 0.7, 0.1
+NAMED, RULED_OUT = 0.6, 0.05
 """Chance that the answer is changed from which on a property is named, and up to which it is ruled out."""
 
 BORNE = 0.9

@@ -105,7 +105,9 @@ def test_the_amounts_of_the_table_bring_probes_to_its_measures(item):
 @pytest.mark.parametrize("item", DONE, ids=lambda item: item.name)
 def test_undoing_brings_the_measure_back_towards_the_ordinary(item):
     photo = PHOTOS[5]
-    amount = {"dark": 0.3, "bright": 2.5, "low_contrast": 0.2, "noisy": 40, "blurred": 4, "jpeg": 8}[item.name]
+    amount = {"dark": 0.3, "bright": 2.5, "low_contrast": 0.2, "noisy": 40, "blurred": 4, "jpeg": 8}[
+        item.name
+    ]
     spoilt = item.done(photo, amount)
     measures = [item.measure(better.pixels) for better in item.undone(spoilt.pixels, amount)]
     assert len(measures) == len(item.undo)
