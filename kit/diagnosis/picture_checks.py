@@ -1,4 +1,4 @@
-"""Which properties of the pictures are out of the ordinary, and whether they change this network's answers."""
+"""Which properties of the pictures are out of the ordinary, and whether they change the answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from kit._arrays import Bools, Float32
 from kit.classifier import Classifier
 from kit.classifier.trial import Truth, hits
 from kit.diagnosis.finding import Evidence, Finding, Verdict
-from kit.diagnosis.picture_curves import STARTS, Curve, Good
+from kit.diagnosis.picture_curves import COUNT, STARTS, Curve, Good
 from kit.diagnosis.picture_properties import PROPERTIES, Property
 from kit.images import Photo
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT = -0.7, 0.4, 0.6, 0.9, 3.5
+BEFORE, CURVE, UNSURE, RIVAL, EXACT = -0.25, 0.6, 0.45, 1.3, 3.8
 """Log odds that a property has changed an answer: before anything is weighed, and for each nat of what is.
 
 How other answers fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
@@ -25,7 +25,7 @@ exactly.
 WRONG = 2.5
 """Log odds that are added where the label says that the answer is wrong: something has made it so."""
 
-NAMED, RULED_OUT = 0.6, 0.05
+NAMED, RULED_OUT = 0.6, 0.03
 """Chance that the answer is changed from which on a property is named, and up to which it is ruled out."""
 
 BORNE = 0.9
@@ -34,13 +34,16 @@ BORNE = 0.9
 MOST = 0.5
 """Share of the pictures, those known to be answered rightly left out, that a named property must affect."""
 
-# Shorter side over that of the network beyond which a picture is reduced: more the network does not see.
+# Shorter side over that of the network, from twice which on pictures are reduced.
 _LARGE = 1.5
 # Probabilities below count as this.
 _LEAST = 1e-3
 # Nats up to which another answer is ahead: further ahead it proves no more.
 _FAR = 1.5
 
+_KEPT = "share of answers to {} other pictures that are kept at as much"
+_CHANGED = "share of these pictures for which another answer is ahead once it is undone"
+_CHANCE = "chance that it changed the answer, median of these pictures"
 _OUTCOMES: dict[Verdict, str] = {
     "named": "it most probably changed the answer",
     "possible": "it may have changed the answer",
@@ -70,7 +73,11 @@ def check_properties(
     """
     used = classifier.preprocessing
     decoded = [photo if used is None else photo.decoded(used.decoding) for photo in photos]
-    pictures = [_reduced(photo, min(classifier.input_shape[:2])) for photo in decoded]
+    # More pixels than these the network does not see.
+    seen = min((side for side in classifier.input_shape[:2] if side is not None), default=0)
+    shorter = min(min(photo.size) for photo in decoded)
+    factor = max(1, int(shorter // (_LARGE * seen))) if seen else 1
+    pictures = [_reduced(photo, factor) for photo in decoded]
     grey = used is not None and used.channels.startswith("gray")
     items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
     unusual = {item.name: _unusual(item, pictures) for item in items}
@@ -81,7 +88,7 @@ def check_properties(
             }
     if not any(unusual.values()):
         return ()
-    case = _Case(classifier, pictures, classifier.probabilities(decoded), labels, unusual)
+    case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual)
     found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: -pair[0])
     blamed = next((finding for _, finding in found if finding.verdict == "named"), None)
     return tuple(
@@ -92,10 +99,11 @@ def check_properties(
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """The pictures as they are measured, the answers to them, and what is unusual: measures by place."""
+    """The pictures, reduced by a factor, the answers to them, and what is unusual: measures by place."""
 
     classifier: Classifier
     pictures: Sequence[Photo]
+    factor: int
     answers: Float32
     labels: Truth
     unusual: Mapping[str, Mapping[int, float]]
@@ -109,7 +117,7 @@ class _Case:
     def good(self) -> Good:
         """Pictures that are answered well: those known to be, and probes."""
         odd = {place for measures in self.unusual.values() for place in measures}
-        own = [self.pictures[place] for place in np.flatnonzero(self.right) if place not in odd]
+        own = [self.pictures[place] for place in np.flatnonzero(self.right).tolist() if place not in odd]
         return Good.of(self.classifier, own, int(np.median([min(photo.size) for photo in self.pictures])))
 
     def suspects(self, item: Property) -> dict[int, float]:
@@ -148,51 +156,52 @@ class _Case:
 def _found(case: _Case, item: Property) -> tuple[float, Finding]:
     """Return log odds that other answers fall by as much of a property, and the finding about it."""
     measures = case.suspects(item)
-    amounts = [item.amount(one, case.pictures[place].pixels) for place, one in measures.items()]
-    middle = float(np.median(list(measures.values())))
-    amount = float(np.median(amounts))
-    curve = Curve.of(case.classifier, case.good, item, middle, amount)
-    repaired = [
-        case.classifier.probabilities(item.undone(case.pictures[place].pixels, each))
-        for place, each in zip(measures, amounts, strict=True)
-    ]
-    odds = [case.log_odds(item, place, curve, rows) for place, rows in zip(measures, repaired, strict=True)]
+    amounts = {place: item.amount(one, case.pictures[place].pixels) for place, one in measures.items()}
+    amount = float(np.median(list(amounts.values())))
+    curve = Curve.of(case.classifier, case.good, item, amount)
+    repaired = {
+        place: case.classifier.probabilities(item.undone(case.pictures[place].pixels, each))
+        for place, each in amounts.items()
+    }
+    odds = [case.log_odds(item, place, curve, rows) for place, rows in repaired.items()]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
-    changed = [
-        len(rows) > 0 and rows.mean(axis=0).argmax() != case.answers[place].argmax()
-        for place, rows in zip(measures, repaired, strict=True)
-    ]
     often = len(measures) >= MOST * int((~case.right).sum())
-    told = bool(item.undo) or any(case.label(place) is not None for place in measures)
-    verdict: Verdict = "named" if chance >= NAMED and often and told else "possible"
+    provable = item.undo is not None or any(case.label(place) is not None for place in measures)
+    verdict: Verdict = "named" if chance >= NAMED and often and provable else "possible"
     if chance <= RULED_OUT:
         verdict = "ruled_out"
-    count = f"{len(measures)} of {len(case.pictures)} pictures are unusually {item.word}"
+    changed = float(
+        np.mean([_ahead(rows, int(case.answers[place].argmax())) > 0 for place, rows in repaired.items()])
+    )
     finding = Finding(
         item.name,
         verdict,
-        f"{count} ({middle:.3g} {item.unit}). {_lies(item, curve)}; {_OUTCOMES[verdict]}.",
+        f"{len(measures)} of {len(case.pictures)} pictures are unusually {item.word}, as of"
+        f" {item.told(amount, case.factor)}. {_lies(item, curve, case.factor)}; {_OUTCOMES[verdict]}.",
         (
-            Evidence(f"{item.unit}, median of these pictures", middle, item.ordinary, supports=True),
-            Evidence(
-                f"share of {len(case.good.photos)} answers to other pictures that are kept at such a measure",
-                curve.kept[-1],
-                STARTS,
-                supports=curve.kept[-1] < STARTS,
-            ),
-            Evidence("share of these pictures that get another answer once it is undone", np.mean(changed)),
-            Evidence("chance that the answer is changed by it", chance, NAMED, supports=chance >= NAMED),
+            _median_measure(item, list(measures.values())),
+            Evidence(_KEPT.format(COUNT), curve.kept[-1], STARTS, supports=curve.kept[-1] < STARTS),
+            Evidence(_CHANGED, changed),
+            Evidence(_CHANCE, chance, NAMED, supports=chance >= NAMED),
         ),
-        cost=float(np.mean(changed)) * len(measures) / len(case.pictures),
-        fix=item.remedy(amount),
+        cost=changed * len(measures) / len(case.pictures),
+        fix=item.remedy(amount, case.factor),
     )
     return curve.fallen, finding
 
 
-def _lies(item: Property, curve: Curve) -> str:
+def _median_measure(item: Property, measures: Sequence[float]) -> Evidence:
+    text = f"{item.unit}, median of these pictures"
+    return Evidence(text, float(np.median(measures)), item.ordinary, supports=True)
+
+
+def _lies(item: Property, curve: Curve, factor: int) -> str:
     if curve.limit is None:
         return "On other pictures this network bears as much"
-    return f"On other pictures this network starts to fail {'below' if item.below else 'above'} {curve.limit:.3g}"
+    if not item.parameter:
+        return f"Of other answers {curve.kept[-1]:.0%} are kept like this"
+    beyond = "above" if curve.amounts[-1] > curve.amounts[0] else "below"
+    return f"On other pictures this network starts to fail {beyond} {item.scaled(curve.limit, factor):.2g}"
 
 
 def _ahead(rows: Float32, present: int) -> float:
@@ -213,8 +222,7 @@ def _unusual(item: Property, pictures: Sequence[Photo]) -> dict[int, float]:
     return {place: measure for place, measure in measures.items() if item.unusual(measure)}
 
 
-def _reduced(photo: Photo, side: int) -> Photo:
-    factor = int(min(photo.size) // (_LARGE * side))
-    if factor < 2:
+def _reduced(photo: Photo, factor: int) -> Photo:
+    if factor == 1:
         return photo
     return Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name, photo.decoding)

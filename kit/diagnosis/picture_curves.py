@@ -36,11 +36,11 @@ class Good:
 
     @classmethod
     def of(cls, classifier: Classifier, own: Sequence[Photo], side: int) -> "Good":
-        """Choose the surest of the probes and of one's own, brought to `side` pixels along the shorter side."""
-        known = [_resized(photo, side) for photo in (*own, *probes())]
+        """Choose the surest of probes and one's own, and bring their shorter side to `side` pixels."""
+        known = (*own, *probes())
         answers = classifier.probabilities(known)
         surest = np.argsort(-answers.max(axis=1), kind="stable")[:COUNT]
-        return cls([known[place] for place in surest], answers[surest])
+        return cls([_resized(known[place], side) for place in surest], answers[surest])
 
     def kept(self, classifier: Classifier, item: Property, amount: float) -> float:
         """Share 0..1 of the answers that are kept once this amount of a property is done to the pictures.
@@ -57,40 +57,42 @@ class Good:
 
 @dataclass(frozen=True)
 class Curve:
-    """Share of the answers that are kept, as a function of a measure.
+    """Share of the answers that are kept, as a function of the amount of a property.
 
     Attributes
     ----------
-    measures
-        From the ordinary limit to the pictures' own.
+    amounts
+        From the last that is ordinary to that of the pictures.
     kept
         Shares 0..1.
     """
 
-    measures: tuple[float, ...]
+    amounts: tuple[float, ...]
     kept: tuple[float, ...]
 
     @classmethod
-    def of(cls, classifier: Classifier, good: Good, item: Property, measure: float, amount: float) -> "Curve":
-        """Do half and all of the amount that brings a picture to this measure."""
-        middle = (item.ordinary + measure) / 2
-        half = item.amount(middle)
-        shares = [good.kept(classifier, item, each) for each in (half, amount)]
-        return cls((item.ordinary, middle, measure), (1.0, *shares))
+    def of(cls, classifier: Classifier, good: Good, item: Property, amount: float) -> "Curve":
+        """Do an amount, and half of it where the network fails by then."""
+        ordinary = item.amount(item.ordinary)
+        kept = good.kept(classifier, item, amount)
+        if kept >= STARTS:
+            return cls((ordinary, amount), (1.0, kept))
+        half = (ordinary + amount) / 2
+        return cls((ordinary, half, amount), (1.0, good.kept(classifier, item, half), kept))
 
     @property
     def fallen(self) -> float:
-        """Log odds that an answer is lost at the last measure."""
+        """Log odds that an answer is lost at the last amount."""
         lost = (1 - self.kept[-1]) * COUNT
         return float(np.log((lost + 1) / (COUNT - lost + 1)))
 
     @property
     def limit(self) -> float | None:
-        """Measure from which on the network starts to fail; None where it does not up to the last one."""
+        """Amount from which on the network starts to fail; None where it does not up to the last one."""
         for place in range(1, len(self.kept)):
             before, after = self.kept[place - 1 : place + 1]
             if after < STARTS <= before:
-                return float(np.interp(-STARTS, (-before, -after), self.measures[place - 1 : place + 1]))
+                return float(np.interp(-STARTS, (-before, -after), self.amounts[place - 1 : place + 1]))
         return None
 
 

@@ -1,4 +1,4 @@
-"""Verdicts about pictures: corrupted ones are named, answers that stand are not blamed, one cause is enough."""
+"""Verdicts about pictures: corrupted ones are named, answers that stand are not, one cause is enough."""
 
 from functools import cache
 
@@ -50,7 +50,7 @@ def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
     (named,) = (one for one in findings if one.verdict == "named")
     assert named.summary.startswith(f"{len(photos)} of {len(photos)} pictures are unusually")
     assert named.fix.code
-    assert all(0 <= part.value for part in named.evidence)
+    assert all(part.value >= 0 for part in named.evidence)
     assert named.cost <= 1
 
 

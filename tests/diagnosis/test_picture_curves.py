@@ -51,9 +51,10 @@ def test_half_of_the_answers_lost_is_even():
     assert Curve((8, 60), (1, 1)).fallen == pytest.approx(-np.log(COUNT + 1))
 
 
-def test_a_curve_ends_at_the_measure_of_the_picture():
-    curve = Curve.of(CLASSIFIER, GOOD, PROPERTIES["noisy"], 49.6, 60)
-    assert curve.measures == (8, 28.8, 49.6)
+def test_a_curve_goes_from_the_ordinary_to_the_amount_of_the_picture():
+    curve = Curve.of(CLASSIFIER, GOOD, PROPERTIES["noisy"], 60)
+    # A measure of 8 is that of noise of 8 levels.
+    assert curve.amounts == (8, 34, 60)
     assert curve.kept[0] == 1 > curve.kept[1] > curve.kept[2]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
-from kit.robustness.restoring import compression_quality, restored
+from kit.robustness.restoring import blur_radius, compression_quality, noise_deviation, restored
 
 PHOTO = samples.photos("imagenet")[5]
 FLAT = Photo.from_array(np.full((50, 70, 3), 120, np.uint8), "flat")
@@ -49,6 +49,27 @@ def test_noise_on_a_plain_picture_goes_nearly_whole():
 @pytest.mark.parametrize("quality", [5, 10, 25])
 def test_the_quality_is_read_from_the_pixels(quality):
     assert compression_quality(Perturbation(jpeg_quality=quality).apply(PHOTO).pixels) == quality
+
+
+@pytest.mark.parametrize("deviation", [20, 40, 90])
+def test_the_deviation_of_noise_is_read_where_much_is_cut_off_as_well(deviation):
+    on_white = PHOTO.pixels.copy()
+    on_white[:, :400] = 255
+    for photo in (PHOTO, Photo.from_array(on_white)):
+        noisy = Perturbation(noise=deviation).apply(photo)
+        assert noise_deviation(noisy.pixels) == pytest.approx(deviation, rel=0.15)
+
+
+@pytest.mark.parametrize("radius", [2, 4, 6])
+@pytest.mark.parametrize("contrast", [1, 0.3])
+def test_the_radius_of_a_blur_is_read_whatever_the_contrast(radius, contrast):
+    soft = Perturbation(blur=radius, contrast=contrast).apply(PHOTO)
+    assert blur_radius(soft.pixels) == pytest.approx(radius, rel=0.15)
+
+
+def test_a_flat_picture_has_neither_noise_nor_edges():
+    assert noise_deviation(FLAT.pixels) == 0
+    assert 0 < blur_radius(FLAT.pixels) <= 10
 
 
 def test_a_picture_of_a_few_pixels_is_restored_as_well():
