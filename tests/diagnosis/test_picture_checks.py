@@ -8,7 +8,7 @@ import pytest
 import kit
 from kit import Perturbation, Photo, samples
 from kit.diagnosis.picture_checks import check_properties
-from kit.diagnosis.picture_properties import PROPERTIES
+from kit.diagnosis.picture_properties import PROPERTIES, Property
 
 PHOTOS = samples.photos("photographs")
 CLASSIFIER = samples.classifier("efficientnet_lite0")
@@ -79,6 +79,18 @@ def test_a_property_of_few_of_the_pictures_is_no_cause_of_all():
     ordinary = [photo for photo, right in zip(LABELLED, RIGHT, strict=True) if right][:3]
     assert verdicts([noisy], [label])["noisy"] == "named"
     assert verdicts([noisy, *ordinary])["noisy"] == "possible"
+
+
+def test_of_many_pictures_some_are_asked_about_and_all_are_counted(monkeypatch):
+    photos, labels = zip(*flipped("noisy")[:3], strict=True)
+    asked = []
+    undone = Property.undone
+    monkeypatch.setattr(Property, "undone", lambda *given: asked.append(given) or undone(*given))
+    monkeypatch.setattr("kit.diagnosis.picture_checks.ASKED", 2)
+    (noisy,) = (one for one in check_properties(CLASSIFIER, photos, labels) if one.cause == "noisy")
+    assert noisy.verdict == "named"
+    assert noisy.summary.startswith("3 of 3 pictures")
+    assert len([item for item, *_ in asked if item.name == "noisy"]) == 2
 
 
 def test_right_pictures_of_ones_own_serve_as_good_ones():
