@@ -25,8 +25,11 @@ exactly. A logistic regression on photographs none of which is bundled.
 WRONG = 2.5
 """Log odds that are added where the label says that the answer is wrong: something has made it so."""
 
-NAMED, RULED_OUT = 0.6, 0.03
-"""Chance that the answer is changed from which on a property is named, and up to which it is ruled out."""
+NAMED, RULED_OUT = 0.6, 0.05
+"""Chance that the answer is changed from which on a property is named, and up to which it is ruled out.
+
+Ruled out is only what is undone exactly, or what other answers bear: no remedy that fails is a proof.
+"""
 
 BORNE = 0.9
 """Share of other answers that are kept, from which on a property is not named."""
@@ -94,10 +97,13 @@ def check_properties(
     case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual)
     found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: -pair[0])
     blamed = next((finding for _, finding in found if finding.verdict == "named"), None)
-    return tuple(
-        replace(one, verdict="possible") if one.verdict == "named" and one is not blamed else one
-        for _, one in found
-    )
+    return tuple(_second(one) if one.verdict == "named" and one is not blamed else one for _, one in found)
+
+
+def _second(finding: Finding) -> Finding:
+    """Return what would be named if another property did not explain the answers better."""
+    summary = finding.summary.replace(_OUTCOMES["named"], _OUTCOMES["possible"])
+    return replace(finding, verdict="possible", summary=summary)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,9 +176,11 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
     odds = [case.log_odds(item, place, curve, rows) for place, rows in repaired.items()]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
     often = len(measures) >= MOST * int((~case.right).sum())
-    provable = item.undo is not None or any(case.label(place) is not None for place in measures)
+    # What cannot be undone needs a wrong answer and others that mostly fall as well.
+    labelled = any(case.label(place) is not None for place in measures)
+    provable = item.undo is not None or (labelled and curve.fallen > 0)
     verdict: Verdict = "named" if chance >= NAMED and often and provable else "possible"
-    if chance <= RULED_OUT:
+    if chance <= RULED_OUT and (item.exact or curve.kept[-1] >= STARTS):
         verdict = "ruled_out"
     changed = float(
         np.mean([_ahead(rows, int(case.answers[place].argmax())) > 0 for place, rows in repaired.items()])

@@ -74,6 +74,22 @@ def test_a_sure_answer_that_stands_whatever_is_undone_rules_a_property_out():
     assert verdicts([dark])["dark"] == "ruled_out"
 
 
+def test_what_other_answers_do_not_bear_is_not_ruled_out_because_a_remedy_changes_nothing():
+    noisy = Perturbation(noise=60).apply(next(one for one in LABELLED if one.name == "panda.jpg"))
+    (finding,) = (one for one in check_properties(CLASSIFIER, [noisy]) if one.cause == "noisy")
+    _, kept, changed, chance = finding.evidence
+    assert kept.value < kept.threshold
+    assert changed.value == 0
+    assert chance.value < 0.05
+    assert finding.verdict == "possible"
+
+
+def test_a_wrong_answer_to_a_soft_picture_is_blamed_on_the_blur():
+    place = next(place for place, one in enumerate(LABELLED) if one.name == "clock_blurred.jpg")
+    assert not RIGHT[place]
+    assert verdicts([LABELLED[place]], [LABELS[place]])["blurred"] == "named"
+
+
 def test_a_property_of_few_of_the_pictures_is_no_cause_of_all():
     (noisy, label), *_ = flipped("noisy")
     ordinary = [photo for photo, right in zip(LABELLED, RIGHT, strict=True) if right][:3]
