@@ -75,7 +75,7 @@ def check_properties(
     -------
     tuple of Finding
         One for each property that is out of the ordinary in some picture that is not known to be answered
-        rightly, the most probable first, which alone may be named.
+        rightly. At most one is named: that by which most other answers fall.
     """
     used = classifier.preprocessing
     decoded = [photo if used is None else photo.decoded(used.decoding) for photo in photos]
