@@ -1,8 +1,7 @@
-"""Properties that make a picture unlike ordinary photographs: a row for each, with its remedy.
+"""Properties that make a picture unlike ordinary photographs: a row for each, how it is done and undone.
 
-A score puts a measure between 0 (beyond anything ordinary) and 1 (ordinary). The ordinary limit is where the
-most extreme of the bundled photographs lie that are as they should be; the extreme one where most of them lie
-at brightness 0.3 or 3, contrast 0.15, noise 12, blur 3 or JPEG quality 10.
+The ordinary limit is where the most extreme of ordinary photographs lie; beyond it the network is asked. The
+amounts are what brings bundled photographs, in the median, to a measure.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,16 +9,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from kit._arrays import Pixels
+from kit.diagnosis import picture_remedies as remedies
 from kit.diagnosis.finding import Fix
 from kit.images import Photo, properties
-from kit.images.levels import denoised, relevelled
-from kit.images.measuring import bright_level
-
-DARKEST, BRIGHTEST = 31, 204
-"""Levels below which 5 % and 95 % of a typical bundled photograph lie; light is brought back to these."""
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness.restoring import blur_radius, compression_quality, noise_deviation
 
 TEXTURED = 64
 """Pixels a side below which a picture is little but texture, so that noise, blur and JPEG blocks cannot be
@@ -28,7 +25,7 @@ told."""
 
 @dataclass(frozen=True)
 class Property:
-    """One property, the limits of what is ordinary, and what to do about it.
+    """One property, the limit of what is ordinary, and how it is done and undone.
 
     Attributes
     ----------
@@ -36,98 +33,130 @@ class Property:
         Cause that it stands for, such as ``"dark"``.
     measured
         Key of `kit.images.properties.PROPERTIES`.
-    ordinary, extreme
-        Measures with score 1 and with score 0; in between the score is linear.
+    ordinary
+        Measure beyond which a picture is out of the ordinary.
+    below
+        Whether that is below this measure, and not above.
+    parameter
+        Of a `Perturbation`, which does it; empty where colour is taken away.
+    amounts
+        Pairs of a measure and the setting of `parameter` that brings photographs to it.
     undo
-        Takes the property out of uint8 pixels (H, W, 3), roughly; None where that cannot be done.
+        Takes it out of a picture, given the setting; None where that cannot be done.
+    read
+        Reads the setting from the pixels, where they tell it better than the measure does.
     least_side
         Pixels a side that a picture needs for it.
+    exact
+        Whether undoing it brings back all but the rounding.
+    brings
+        Properties that come with it and are no causes of their own beside it.
     coloured
         Whether it says something only where the network takes colour.
-    word
-        What such pictures are; the name if left out.
     """
 
     name: str
     measured: str
     ordinary: float
-    extreme: float
-    undo: Callable[[Pixels], Pixels] | None = None
+    below: bool = False
+    parameter: str = ""
+    amounts: tuple[tuple[float, float], ...] = ()
+    undo: Callable[[Pixels, float], list[Pixels]] | None = None
+    read: Callable[[Pixels], float] | None = None
     least_side: int = 0
+    exact: bool = False
+    brings: tuple[str, ...] = ()
     coloured: bool = False
-    word: str = ""
+
+    def remedy(self, amount: float, factor: int = 1) -> Fix:
+        """Return what to change, and code that takes this amount out."""
+        code = "" if self.undo is None else remedies.code(self.parameter, self.scaled(amount, factor))
+        return Fix(remedies.ADVICE[self.name], code)
 
     @property
-    def remedy(self) -> Fix:
-        """What to change."""
-        return _REMEDIES[self.name]
+    def word(self) -> str:
+        """What such pictures are."""
+        return _WORDS.get(self.name, self.name)
 
     @property
     def unit(self) -> str:
         """Of the measure, in words."""
         return properties.PROPERTIES[self.measured].unit
 
+    def scaled(self, amount: float, factor: int) -> float:
+        """Return the amount before a picture was reduced by a factor."""
+        return amount * factor if self.parameter in {"noise", "blur"} else amount
+
+    def told(self, amount: float, factor: int) -> str:
+        """Return the amount before a picture was reduced, in words."""
+        if not self.parameter:
+            return "no colour"
+        parameter = PARAMETERS[self.parameter]
+        label = parameter.name.replace("jpeg_", "JPEG ")
+        return f"{label} {self.scaled(amount, factor):.2g} {parameter.unit}".strip()
+
     def measure(self, pixels: Pixels) -> float:
         """Measure uint8 pixels (H, W, 3), every one of them."""
         sample = properties.Sample(Photo(pixels), window=None)
         return properties.PROPERTIES[self.measured].measure(sample)
 
-    def score(self, value: float) -> float:
-        """Return 1 for an ordinary value, 0 for an extreme one, linear in between."""
-        return float(np.clip((value - self.extreme) / (self.ordinary - self.extreme), 0, 1))
+    def unusual(self, value: float) -> bool:
+        """Return whether a measure is out of the ordinary."""
+        return value < self.ordinary if self.below else value > self.ordinary
+
+    def amount(self, value: float, pixels: Pixels | None = None) -> float:
+        """Return the setting that brings photographs to a measure; that of the pixels where they tell it."""
+        if self.read is not None and pixels is not None:
+            return self.read(pixels)
+        measures, amounts = np.array(self.amounts or ((0, 0),)).T
+        return float(np.interp(value, measures, amounts))
+
+    def undone(self, pixels: Pixels, amount: float) -> list[Photo]:
+        """Return the pictures that come of taking this amount out of uint8 pixels (H, W, 3)."""
+        return [] if self.undo is None else [Photo(each) for each in self.undo(pixels, amount)]
+
+    def done(self, photo: Photo, amount: float) -> Photo:
+        """Return a photo to which this amount is done."""
+        if not self.parameter:
+            grey = Image.fromarray(photo.pixels).convert("L").convert("RGB")
+            return Photo(np.asarray(grey), photo.name)
+        setting = round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
+        return Perturbation.from_dict({self.parameter: setting}).apply(photo)
 
 
-def _stretched(pixels: Pixels) -> Pixels:
-    return relevelled(Photo(pixels), (DARKEST, BRIGHTEST)).pixels
-
-
-def _brightened(pixels: Pixels) -> Pixels:
-    factor = BRIGHTEST / max(bright_level(pixels), 1.0)
-    result: Pixels = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)[pixels]
-    return result
-
-
-def _denoised(pixels: Pixels) -> Pixels:
-    return denoised(Photo(pixels)).pixels
-
-
-def _filtered(method: ImageFilter.Filter) -> Callable[[Pixels], Pixels]:
-    return lambda pixels: np.asarray(Image.fromarray(pixels).filter(method))
-
-
-_REMEDIES = {
-    "dark": Fix(
-        "Brighten the pictures, or add dark ones to the training pictures.",
-        "image = PIL.ImageEnhance.Brightness(image).enhance(2.0)",
-    ),
-    "bright": Fix("Spread the levels, or expose less.", "image = PIL.ImageOps.autocontrast(image, cutoff=1)"),
-    "low_contrast": Fix("Spread the levels.", "image = PIL.ImageOps.autocontrast(image, cutoff=1)"),
-    "noisy": Fix(
-        "Remove the noise, or add noise to the training pictures.",
-        "image = image.filter(PIL.ImageFilter.MedianFilter(3))",
-    ),
-    "blurred": Fix(
-        "Sharpen, or focus better; detail that is lost stays lost.",
-        "image = image.filter(PIL.ImageFilter.UnsharpMask(radius=3, percent=200))",
-    ),
-    "jpeg": Fix(
-        "Save with a higher quality, or add compressed pictures to the training.",
-        'image.save("picture.jpg", quality=95)',
-    ),
-    "grayscale": Fix("Use the colour originals, or train on grey pictures as well."),
+_WORDS = {
+    "low_contrast": "low in contrast",
+    "jpeg": "compressed",
+    "grayscale": "grey, where the network takes colour",
 }
-_SHARPENED = _filtered(ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0))
-_SMOOTHED = _filtered(ImageFilter.GaussianBlur(1.5))
-_GREY = "grey, where the network takes colour"
+_DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))
+_BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5), (0.55, 3))
+_FLAT = ((0.04, 0.05), (0.08, 0.1), (0.16, 0.2), (0.32, 0.4), (0.74, 1))
+_NOISE = ((0, 0), (10, 10), (19.3, 20), (27.6, 30), (39.3, 45), (49.6, 60), (62.4, 80), (73.5, 100))
+_BLUR = ((0.03, 8), (0.05, 5), (0.06, 4), (0.08, 3), (0.11, 2), (0.15, 1.5), (0.2, 1), (0.41, 0))
+_BLOCKS = ((1.2, 60), (2, 30), (2.9, 20), (3.2, 15), (4.3, 10), (5.9, 7), (8, 5), (27, 2))
+
 
 _ROWS = (
-    Property("dark", "bright_level", 105, 60, _brightened),
-    Property("bright", "dark_level", 125, 180, _stretched),
-    Property("low_contrast", "range", 0.22, 0.12, _stretched),
-    Property("noisy", "noise", 4, 10, _denoised, TEXTURED),
-    Property("blurred", "sharpness", 0.15, 0.08, _SHARPENED, TEXTURED),
-    Property("jpeg", "block_edges", 1.8, 3.0, _SMOOTHED, TEXTURED, word="compressed"),
-    Property("grayscale", "colour", 2.0, 0, coloured=True, word=_GREY),
+    Property("dark", "bright_level", 105, True, "brightness", _DARK, remedies.brightened, exact=True),
+    Property(
+        "bright", "clipping", 0.08, False, "brightness", _BRIGHT, remedies.darkened, brings=("low_contrast",)
+    ),
+    Property("low_contrast", "range", 0.25, True, "contrast", _FLAT, remedies.contrasted, exact=True),
+    Property("noisy", "noise", 8, False, "noise", _NOISE, remedies.cleaned, noise_deviation, TEXTURED),
+    Property("blurred", "sharpness", 0.2, True, "blur", _BLUR, remedies.deblurred, blur_radius, TEXTURED),
+    Property(
+        "jpeg",
+        "block_edges",
+        1.6,
+        False,
+        "jpeg_quality",
+        _BLOCKS,
+        remedies.smoothed,
+        compression_quality,
+        TEXTURED,
+    ),
+    Property("grayscale", "colour", 2.0, True, coloured=True),
 )
 PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})
 """Every property by its name."""

@@ -40,6 +40,20 @@ def dark_level(pixels: Pixels) -> float:
     return float(np.percentile(luma(pixels), 5))
 
 
+def clipping(pixels: Pixels) -> float:
+    """Share of the picture in which a channel is cut off at white, 0..1, a white ground left out.
+
+    In means of 4 x 4 pixels, which noise alone does not bring to white. Of those that are white in all
+    channels, the share that the border has of them is left out: all in a picture of something on white, none
+    where a part of the scene is too bright.
+    """
+    cut = _means(pixels) >= 250
+    white = cut.all(axis=-1)
+    border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
+    ground = float(border.mean() * white.sum())
+    return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
+
+
 def level_range(pixels: Pixels) -> float:
     """Levels between the 5th and the 95th percentile, 0..255."""
     low, high = np.percentile(luma(pixels), (5, 95))
@@ -128,14 +142,20 @@ def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
     neutral on average, and vary far less from picture to picture than mean colours do. Root mean square of
     the differences between means of 4 x 4 pixels, since JPEG does not keep the colour of single pixels.
     """
-    side = 4 if min(pixels.shape[:2]) >= 16 else 1
-    height, width = (length // side for length in pixels.shape[:2])
-    whole = pixels[: height * side, : width * side].astype(np.float32)
-    means = whole.reshape(height, side, width, side, 3).mean(axis=(1, 3))
+    means = _means(pixels)
     squares = [np.square(np.diff(means, axis=axis)).reshape(-1, 3) for axis in (0, 1)]
     strength = np.sqrt(np.concatenate(squares).sum(axis=0) / max(means[..., 0].size, 1))
     red, green, blue = np.maximum(strength, 0.5).tolist()
     return red, green, blue
+
+
+def _means(pixels: Pixels) -> Float32:
+    """Means of 4 x 4 pixels, float32 (H / 4, W / 4, 3); in a picture of less than 16 a side the pixels."""
+    side = 4 if min(pixels.shape[:2]) >= 16 else 1
+    height, width = (length // side for length in pixels.shape[:2])
+    whole = pixels[: height * side, : width * side].astype(np.float32)
+    means: Float32 = whole.reshape(height, side, width, side, 3).mean(axis=(1, 3))
+    return means
 
 
 def grid_zeros(pixels: Pixels) -> float:
@@ -179,13 +199,13 @@ def _near_zero(plane: Float32) -> float:
     """Share of the cosine coefficients below half a level, but for the first row and column of a block."""
     height, width = (side // 8 * 8 for side in plane.shape)
     blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
-    cosine = _cosine()
+    cosine = cosine_transform()
     coefficients = cosine @ blocks @ cosine.T
     return float((np.abs(coefficients[..., 1:, 1:]) < 0.5).mean())
 
 
 @cache
-def _cosine() -> Float32:
+def cosine_transform() -> Float32:
     """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
     place = np.arange(8)
     matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)

@@ -148,7 +148,7 @@ _TABLE = (
     Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
     Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
     Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(measuring.bright_level)),
-    Quantity("dark_level", "level of the darkest 5 %, 0..255", _thin(measuring.dark_level)),
+    Quantity("clipping", "share cut off at white", _thin(measuring.clipping)),
     Quantity("range", "range of levels over the sum of its ends", _thin(measuring.relative_contrast)),
     Quantity("block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(measuring.block_edges)),
     Quantity("colour", "levels between the channels", _thin(measuring.colourfulness)),

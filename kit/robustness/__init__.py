@@ -6,9 +6,10 @@ pictures that changed.
 
 from kit.images.levels import denoised, relevelled, usual_levels
 from kit.perturbation.augmentation import Augmentation
+from kit.robustness.restoring import restored
 from kit.robustness.sweeps.bisection import Flip, flip
 from kit.robustness.sweeps.result import Sweep
 from kit.robustness.sweeps.running import IN_FLIGHT, sweep
 
 __all__ = ["IN_FLIGHT", "Augmentation", "Flip", "Sweep", "flip", "sweep"]
-__all__ += ["denoised", "relevelled", "usual_levels"]
+__all__ += ["denoised", "relevelled", "restored", "usual_levels"]

@@ -44,7 +44,7 @@ def saved(photo, quality):
 def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
     assert list(properties.measure(PHOTOS[0])) == list(properties.QUANTITIES)
     alone = set(properties.PROPERTIES) - set(properties.QUANTITIES)
-    assert alone == {"bright_level", "dark_level", "range", "block_edges", "colour"}
+    assert alone == {"bright_level", "clipping", "range", "block_edges", "colour"}
 
 
 def test_a_sample_without_a_window_is_every_pixel_of_a_large_picture():

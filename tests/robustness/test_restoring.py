@@ -1,0 +1,77 @@
+"""What is put into a picture is taken out again as far as it can be, and a plain picture stays."""
+
+import numpy as np
+import pytest
+
+from kit import Perturbation, Photo, samples
+from kit.robustness.restoring import blur_radius, compression_quality, noise_deviation, restored
+
+PHOTO = samples.photos("imagenet")[5]
+FLAT = Photo.from_array(np.full((50, 70, 3), 120, np.uint8), "flat")
+
+
+def error(photo):
+    """Root mean square of what is left, in levels."""
+    return float(np.sqrt(np.mean(np.square(photo.pixels.astype(float) - PHOTO.pixels))))
+
+
+@pytest.mark.parametrize(
+    ("settings", "share"),
+    [
+        ({"noise": 30}, 0.5),
+        ({"noise": 60}, 0.4),
+        ({"blur": 3}, 0.9),
+        ({"blur": 5}, 0.95),
+        ({"jpeg_quality": 10}, 0.96),
+    ],
+)
+def test_the_picture_comes_nearer_to_what_it_was(settings, share):
+    spoilt = Perturbation(**settings).apply(PHOTO)
+    result = restored(spoilt, **settings)
+    assert error(result) < share * error(spoilt)
+    assert result.size == PHOTO.size
+    assert (result.name, result.notes[-1]) == (PHOTO.name, "restored")
+
+
+@pytest.mark.parametrize("settings", [{}, {"noise": 20}, {"blur": 4}, {"jpeg_quality": 30}])
+def test_a_plain_picture_of_any_size_stays(settings):
+    # JPEG stores a level of 120 as 121.
+    np.testing.assert_allclose(restored(FLAT, **settings).pixels, FLAT.pixels, atol=1)
+
+
+def test_noise_on_a_plain_picture_goes_nearly_whole():
+    noisy = Perturbation(noise=20).apply(FLAT)
+    left = restored(noisy, noise=20).pixels.astype(float) - 120
+    # One coefficient of 140 in a block of 64 is beyond 2.7 standard deviations.
+    assert left.std() < 20 / 5
+
+
+@pytest.mark.parametrize("quality", [5, 10, 25])
+def test_the_quality_is_read_from_the_pixels(quality):
+    assert compression_quality(Perturbation(jpeg_quality=quality).apply(PHOTO).pixels) == quality
+
+
+@pytest.mark.parametrize("deviation", [20, 40, 90])
+def test_the_deviation_of_noise_is_read_where_much_is_cut_off_as_well(deviation):
+    on_white = PHOTO.pixels.copy()
+    on_white[:, :400] = 255
+    for photo in (PHOTO, Photo.from_array(on_white)):
+        noisy = Perturbation(noise=deviation).apply(photo)
+        assert noise_deviation(noisy.pixels) == pytest.approx(deviation, rel=0.15)
+
+
+@pytest.mark.parametrize("radius", [2, 4, 6])
+@pytest.mark.parametrize("contrast", [1, 0.3])
+def test_the_radius_of_a_blur_is_read_whatever_the_contrast(radius, contrast):
+    soft = Perturbation(blur=radius, contrast=contrast).apply(PHOTO)
+    assert blur_radius(soft.pixels) == pytest.approx(radius, rel=0.15)
+
+
+def test_a_flat_picture_has_neither_noise_nor_edges():
+    assert noise_deviation(FLAT.pixels) == 0
+    assert 0 < blur_radius(FLAT.pixels) <= 10
+
+
+def test_a_picture_of_a_few_pixels_is_restored_as_well():
+    tiny = Photo.from_array(np.full((3, 5, 3), 90, np.uint8))
+    assert restored(tiny, noise=5, blur=1, jpeg_quality=20).size == (3, 5)
