@@ -532,6 +532,8 @@ def main() -> None:
             double += pairs(subject, 1, given.seed)
             rows += some
             shown(f"{subject.name} ({time.perf_counter() - started:.0f} s)", some)
+            # What is done is kept where somebody stops it: --add takes it up again.
+            given.json.write_text(json.dumps({"rows": rows, "double": double}) + "\n", encoding="utf-8")
     result = report(rows, double)
     given.json.write_text(json.dumps({**result, "rows": rows, "double": double}) + "\n", encoding="utf-8")
 
