@@ -198,3 +198,19 @@ def test_the_code_of_a_fix_can_be_run_as_it_is_printed(no_batchnorm, right):
     exec(fix(used, wanted, "cause").code, scope)  # noqa: S102
     assert scope["classifier"].preprocessing == wanted
     assert no_batchnorm.preprocessing == used
+
+
+def test_it_is_said_where_labels_and_statistics_disagree(no_batchnorm, evaluator, sixteen, in_use):
+    right = no_batchnorm.preprocessing
+    meant = no_batchnorm.probabilities(sixteen, preprocessing=in_use).argmax(axis=1).tolist()
+    # The pictures lie near training, and the labels are those that an inversion would give.
+    diagnosis = kit.diagnose(no_batchnorm, sixteen, meant)
+    assert (diagnosis.best, diagnosis.clean) == (None, False)
+    (told,) = (note for note in diagnosis.notes if "the labels speak for" in note)
+    assert told.endswith("and the statistics of training against it: invert: 255 − x")
+    # The other way round: the statistics speak for the fix, and every label for what is in use.
+    diagnosis = kit.diagnose(no_batchnorm.using(in_use), sixteen, meant)
+    assert (diagnosis.best, diagnosis.clean) == (None, False)
+    assert any("the labels forbid it" in note for note in diagnosis.notes)
+    assert "inverted_polarity" in {one.cause for one in diagnosis.findings if one.verdict == "possible"}
+    assert right == no_batchnorm.preprocessing

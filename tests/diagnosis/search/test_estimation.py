@@ -1,0 +1,70 @@
+"""A scaling that no table has is found as two numbers, and never made up where light would do the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import kit
+from kit.diagnosis.search.estimation import estimated
+from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.search.evidence import Grounds
+
+RIGHT = kit.Scaling(255.0, mean=0.2861, std=0.353)
+"""Mean and standard deviation of Fashion-MNIST, as tutorials have them; no named scaling comes near."""
+
+
+@pytest.fixture(scope="module")
+def trained(no_batchnorm):
+    """A network with a profile of pictures that were scaled in this way."""
+    right = no_batchnorm.using(no_batchnorm.preprocessing.replace(scaling=RIGHT))
+    tensors = np.concatenate([right.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[:60]])
+    layers = no_batchnorm.first_layers.with_profile(tensors)
+    return right.with_reference(right.reference.with_first_layers(layers))
+
+
+def found(classifier, scaling, photos):
+    in_use = classifier.preprocessing.replace(scaling=scaling)
+    grounds = Grounds.of(Evaluator(classifier, classifier.first_layers), in_use, photos)
+    return estimated(grounds, in_use, grounds.scores(in_use))
+
+
+@pytest.mark.parametrize("scaling", ["0..255", "0..1"])
+@pytest.mark.parametrize("count", [1, 16])
+def test_mean_and_deviation_are_found_and_it_is_said_how_well(trained, sixteen, scaling, count):
+    estimate = found(trained, scaling, sixteen[:count])
+    near = 0.15 if count == 1 else 0.08
+    assert estimate.mean == pytest.approx(RIGHT.mean, abs=near)
+    assert estimate.std == pytest.approx(RIGHT.std, rel=2 * near)
+    (scaled,) = estimate.score.candidate.preprocessing.scaling
+    assert scaled == kit.Scaling(255.0, estimate.mean, estimate.std)
+    assert all(0 < margin < 0.5 for margin in estimate.margins)
+    assert [part.value for part in estimate.evidence] == [estimate.mean, estimate.std]
+
+
+def test_the_cause_is_named_and_its_fix_is_the_estimate(trained, sixteen):
+    broken = trained.using(trained.preprocessing.replace(scaling="0..255"))
+    diagnosis = kit.diagnose(broken, sixteen)
+    assert diagnosis.best.cause == "missing_scaling"
+    (scaled,) = diagnosis.fix().scaling
+    assert scaled.mean == pytest.approx(RIGHT.mean, abs=0.08)
+    assert any("estimated mean" in part.text for part in diagnosis.best.evidence)
+
+
+def test_nothing_is_estimated_where_pictures_are_usual_or_a_known_scaling_is_right(
+    trained, no_batchnorm, sixteen
+):
+    assert found(trained, RIGHT, sixteen) is None
+    assert found(no_batchnorm, "0..255", sixteen) is None
+
+
+@pytest.mark.parametrize("light", [{"brightness": 0.6}, {"brightness": 1.4}, {"contrast": 0.6}], ids=str)
+def test_other_light_is_no_other_scaling(trained, sixteen, light):
+    changed = [kit.Perturbation(**light).apply(photo) for photo in sixteen]
+    assert found(trained, RIGHT, changed) is None
+
+
+def test_without_statistics_there_is_nothing_to_estimate_from(no_batchnorm, sixteen):
+    layers = replace(no_batchnorm.first_layers, profile=None, features=None)
+    bare = no_batchnorm.with_reference(no_batchnorm.reference.with_first_layers(layers))
+    assert found(bare, "0..255", sixteen) is None
