@@ -134,7 +134,9 @@ def _one_by_one(
         first = first or tuple(ranked)
         better = None if "scaling" in steps else estimated(grounds, current, ranked)
         if better is not None:
-            ranked = sorted([better.score, *ranked], key=lambda score: -score.gain)
+            # The known scalings only come near to it.
+            others = (score for score in ranked if score.candidate.step != "scaling")
+            ranked = sorted([better.score, *others], key=lambda score: -score.gain)
         one = judged(grounds, ranked, current)
         if one is not None and better is not None and ranked[0] is better.score:
             one = replace(one, evidence=(*one.evidence, *better.evidence))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 
 from kit._arrays import Float64
 from kit.diagnosis.finding import Evidence
-from kit.diagnosis.search.candidates import Candidate, explained
+from kit.diagnosis.search.candidates import explained
 from kit.diagnosis.search.evidence import Grounds, Score
 from kit.diagnosis.search.sources import Averages, Ordinary
 from kit.preprocessing import Preprocessing
@@ -89,8 +90,7 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]) 
     start = _line(best.candidate.preprocessing)
 
     def worth(point: Float64) -> float:
-        candidate = Candidate(_scaled(in_use, point), "scaling", "")
-        return sum(judge.vote(in_use, candidate).gain for judge in judges)
+        return _nearness(judges, _scaled(in_use, point))
 
     from scipy.optimize import minimize  # noqa: PLC0415 (heavy, and seldom needed)
 
@@ -99,9 +99,10 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]) 
     search = minimize(lambda point: -worth(point), start, method="Nelder-Mead", options=options)
     found = np.asarray(search.x, np.float64)
     candidate = explained("scaling", _scaled(in_use, found), in_use)
-    score = grounds.score(in_use, candidate)
-    if score.gain < best.gain + BETTER or _as_light(in_use, candidate.preprocessing):
+    nearer = worth(found) - _nearness(judges, best.candidate.preprocessing)
+    if nearer < BETTER or _as_light(in_use, candidate.preprocessing):
         return None
+    score = grounds.score(in_use, candidate)
     margins = tuple(_margin(worth, found, step) for step in ((0.1, 0.0), (0.0, 0.1)))
     (scaling,) = candidate.preprocessing.scaling
     mean, std = (float(np.mean(value or 0.0)) for value in (scaling.mean, scaling.std))
@@ -115,6 +116,15 @@ def _judges(grounds: Grounds) -> list[Averages | Ordinary]:
         replace(source, photos=source.photos[:FEW]) if source.photos is grounds.photos else source
         for source in found
     ]
+
+
+def _nearness(judges: Sequence[Averages | Ordinary], preprocessing: Preprocessing) -> float:
+    """Return how near to training pictures lie, in nats, counted as for a name but without a floor."""
+    return -sum(
+        judge.weight
+        * (judge.away(preprocessing) if isinstance(judge, Ordinary) else log(judge.away(preprocessing)))
+        for judge in judges
+    )
 
 
 def _settled(judges: Sequence[Averages | Ordinary], best: Score) -> bool:

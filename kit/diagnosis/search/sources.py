@@ -138,6 +138,11 @@ class Ordinary:
         """Standard error, in nats, of the mean logarithm of the distance of so many training pictures."""
         return self.profile.scatter / sqrt(len(self.photos))
 
+    @property
+    def weight(self) -> float:
+        """Of a nat: as many errors of the mean as a name needs are worth one, and a nat no more than itself."""
+        return min(1.0, NAMED / (self.ERRORS * max(self.error, 1e-6)))
+
     def away(self, preprocessing: Preprocessing) -> float:
         """Return the mean logarithm of the distance from the profile."""
         return float(self._each(preprocessing).mean())
@@ -155,8 +160,7 @@ class Ordinary:
         before, after = (
             max(self.away(each), self.profile.typical) for each in (in_use, candidate.preprocessing)
         )
-        weight = min(1.0, NAMED / (self.ERRORS * max(self.error, 1e-6)))
-        gain = max(weight * (before - after), self._paired(in_use, candidate))
+        gain = max(self.weight * (before - after), self._paired(in_use, candidate))
         text = (
             "mean logarithmic distance of these pictures from the profile of training pictures;"
             f" {before:.2f} as it is, {self.profile.typical:.2f} for training pictures"
