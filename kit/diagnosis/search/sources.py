@@ -140,7 +140,7 @@ class Ordinary:
 
     @property
     def weight(self) -> float:
-        """Of a nat: as many errors of the mean as a name needs are worth one, and a nat no more than itself."""
+        """Of a nat: as many errors of the mean as a name needs are worth a name; never more than 1."""
         return min(1.0, NAMED / (self.ERRORS * max(self.error, 1e-6)))
 
     def away(self, preprocessing: Preprocessing) -> float:
