@@ -27,8 +27,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code.
 
-    0: no fault is found. 1: a cause is named. 2: it cannot be told. 3: bad input, told in one line.
-    130: interrupted.
+    0: no fault is found, or none that is loud. 1: a cause is named. 2: it cannot be told. 3: bad input, told
+    in one line. 130: interrupted.
     """
     given = _parser().parse_args(arguments)
     try:
@@ -90,6 +90,8 @@ def _diagnose(given: argparse.Namespace) -> int:
     else:
         shown = diagnosis.text()
     sys.stdout.write(f"{shown}\n")
+    if diagnosis.undecided:
+        return CLEAN
     return {"clean": CLEAN, "named": NAMED, "cannot_tell": CANNOT_TELL}[diagnosis.verdict]
 
 

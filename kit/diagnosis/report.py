@@ -74,6 +74,15 @@ class Diagnosis:
             return "named"
         return "clean" if self.clean else "cannot_tell"
 
+    @property
+    def conclusion(self) -> str:
+        """What it comes to, in a few words."""
+        if self.best is not None:
+            return f"the cause is {self.best.cause}"
+        if self.undecided:
+            return f"no loud fault is found; the {' and the '.join(self.undecided)} cannot be judged"
+        return "no fault is found" if self.clean else "the cause cannot be told from what is there"
+
     def fix(self) -> Preprocessing:
         """Return the corrected preprocessing.
 
@@ -189,12 +198,7 @@ class Diagnosis:
 
     def _headline(self) -> str:
         pictures = f"{self.photos} picture{'' if self.photos == 1 else 's'}"
-        answer = "no fault is found" if self.clean else "the cause cannot be told from what is there"
-        if self.undecided:
-            answer = f"no loud fault is found; the {' and the '.join(self.undecided)} cannot be judged"
-        if self.best is not None:
-            answer = f"the cause is {self.best.cause}"
-        return f"{self.classifier} on {pictures}: {answer}."
+        return f"{self.classifier} on {pictures}: {self.conclusion}."
 
     def _judged(self) -> list[str]:
         return [self.judged_by] if self.judged_by else []

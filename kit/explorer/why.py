@@ -10,9 +10,6 @@ from kit.explorer.view import Settings, View, preprocessing_of
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import STEPS
 
-HEADLINES = {"clean": "No fault found", "cannot_tell": "The cause cannot be told from this picture"}
-"""What is said where nothing is named."""
-
 
 def ask(classifier: Classifier, view: View, progress: Progress = False) -> Diagnosis:
     """Diagnose the picture as it is shown, with the preprocessing in use."""
@@ -40,7 +37,8 @@ def answer(diagnosis: Diagnosis, view: View) -> dict[str, Any]:
     right = None if fix is None else fix.preprocessing
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     named = " and ".join(_words(finding.cause) for finding in shown if finding.verdict == "named")
-    headline = f"The cause: {named}" if named else HEADLINES[diagnosis.verdict]
+    told = diagnosis.conclusion
+    headline = f"The cause: {named}" if named else f"{told[0].upper()}{told[1:]}"
     return {
         "headline": headline,
         "notes": list(diagnosis.notes),

@@ -51,7 +51,6 @@ from tests.benchmarks import zoo  # noqa: E402
 from tests.benchmarks.zoo import Subject  # noqa: E402
 from tests.benchmarks.zoo_pictures import MissingPackageError, saved_small  # noqa: E402
 
-COUNTS = (1, 4, 16)
 OF_FILES = {"exif", "alpha", "depth"}
 SCALING = {"missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"}
 HARM = 0.25
@@ -140,7 +139,7 @@ def causes_of(broken: kit.Preprocessing, right: kit.Preprocessing) -> set[str]:
     return {one.cause for one in kit.faults.CATALOGUE.values() if one.apply(right) == broken}
 
 
-def run(subject: Subject, draws: int, seed: int) -> list[dict[str, Any]]:
+def run(subject: Subject, counts: Sequence[int], draws: int, seed: int) -> list[dict[str, Any]]:
     """Diagnose every case of one network; a row of plain values for each."""
     random = np.random.default_rng(seed + zlib.crc32(subject.name.encode()))
     right, rows = subject.classifier.preprocessing, []
@@ -150,7 +149,7 @@ def run(subject: Subject, draws: int, seed: int) -> list[dict[str, Any]]:
         if subject.classifier.first_layers is not None and subject.classifier.first_layers.means is not None:
             known.append(subject.classifier)
     faults = different(subject)
-    for count in COUNTS:
+    for count in counts:
         for _ in range(draws):
             chosen = random.choice(len(subject.photos), min(count, len(subject.photos)), replace=False)
             photos = [subject.photos[place] for place in chosen]
@@ -511,6 +510,7 @@ def main() -> None:
     parser.add_argument("--zoo", type=Path, help="folder that zoo.py wrote to")
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="networks")
+    parser.add_argument("--n", default="1,4,16", help="numbers of pictures, with commas")
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument(
@@ -528,7 +528,7 @@ def main() -> None:
     if given.zoo is not None:
         for subject in subjects(given.zoo, given.only):
             started = time.perf_counter()
-            some = run(subject, given.draws, given.seed)
+            some = run(subject, [int(part) for part in given.n.split(",")], given.draws, given.seed)
             double += pairs(subject, 1, given.seed)
             rows += some
             shown(f"{subject.name} ({time.perf_counter() - started:.0f} s)", some)

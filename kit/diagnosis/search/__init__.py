@@ -97,6 +97,7 @@ def search(
             named, current = pair
             doubtful = []
     if len(named) > 1:
+        current = _nearest(grounds, current)
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     found = (*named, *doubtful)
     told = {cause for one in found for cause in (one.cause, *one.equivalent)}
@@ -147,6 +148,15 @@ def _one_by_one(
         steps.add(best.step)
         current = best.preprocessing
     return named, [], first, current
+
+
+def _nearest(grounds: Grounds, right: Preprocessing) -> Preprocessing:
+    """Return what comes to the same as `right` and lies nearer to training now that all is put right."""
+    best = next(iter(grounds.scores(right)), None)
+    if best is None or best.gain <= 0:
+        return right
+    nearer = best.candidate.preprocessing
+    return right if grounds.equivalence(right, nearer, best.measured) is None else nearer
 
 
 def _equivalents(grounds: Grounds, right: Preprocessing) -> tuple[Equivalent, ...]:

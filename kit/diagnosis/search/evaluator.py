@@ -17,6 +17,9 @@ from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.profile import LEAST_PROFILED, Profile
 
+CONSTANT = 1e-4
+"""Share of the median variance of a layer's channels up to which one is not looked at."""
+
 _KEPT = 24
 
 
@@ -95,7 +98,7 @@ class Evaluator:
             float64 (N,) of the photos; the same for each by default.
         """
         moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
-        return float(np.exp(np.log(distances(moments, self._read) + 1e-12).mean()))
+        return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
 
     def log_profile_distances(
         self, photos: Sequence[Photo], preprocessing: Preprocessing, profile: Profile

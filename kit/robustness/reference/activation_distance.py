@@ -5,11 +5,8 @@ import numpy as np
 from kit._arrays import Float64
 from kit.classifier.activations.first_layers import FirstLayers
 
-CONSTANT = 1e-4
-"""Share of the median variance of a layer's channels up to which one counts as constant."""
 
-
-def distances(moments: Float64, first_layers: FirstLayers) -> Float64:
+def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:
     """Divergence of the statistics on some pictures from those of training.
 
     The Kullback-Leibler divergence of two normal distributions, from the pictures to training, for each
@@ -22,6 +19,9 @@ def distances(moments: Float64, first_layers: FirstLayers) -> Float64:
         average.
     first_layers
         With the means and variances of training.
+    constant
+        Share of the median variance of a layer's channels up to which one is left out: a channel that was
+        constant in training, as in quantized networks, is at any distance from itself.
 
     Returns
     -------
@@ -43,8 +43,8 @@ def distances(moments: Float64, first_layers: FirstLayers) -> Float64:
         variance = np.maximum(square - mean**2, 0) + first_layers.epsilon
         spread = spread + first_layers.epsilon
         divergence = (np.log(spread / variance) + (variance + (mean - wanted) ** 2) / spread - 1) / 2
-        varied = variances[start : start + width] > CONSTANT * np.median(variances[start : start + width])
-        parts.append(divergence[..., varied].mean(axis=-1) if varied.any() else divergence.mean(axis=-1))
+        varied = variances[start : start + width] >= constant * np.median(variances[start : start + width])
+        parts.append(divergence[..., varied].mean(axis=-1))
         start += width
     return np.stack(parts, axis=-1)
 

@@ -28,7 +28,7 @@ def evaluator():
 def away(evaluator, photos, **changes):
     preprocessing = evaluator.classifier.preprocessing.replace(**changes)
     moments = evaluator.moments(photos, preprocessing)
-    return evaluator.ordinary.distances(moments, evaluator.features(photos, preprocessing))
+    return evaluator.profile.distances(moments, evaluator.features(photos, preprocessing))
 
 
 def moments(mean, deviation):
@@ -80,7 +80,7 @@ def test_a_profile_that_is_too_short_is_refused(pictures):
 
 
 def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, hundred):
-    known = evaluator.ordinary
+    known = evaluator.profile
     logs = np.log(away(evaluator, hundred))
     assert logs.mean() == pytest.approx(known.typical, abs=3 * known.scatter / np.sqrt(50))
     assert 0.8 < (np.exp(logs) <= known.limit).mean() < 0.98
@@ -100,11 +100,11 @@ def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tel
 
 def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
-    assert away(evaluator, hundred, scaling=scaled_twice).min() > 4 * evaluator.ordinary.limit
+    assert away(evaluator, hundred, scaling=scaled_twice).min() > 4 * evaluator.profile.limit
 
 
 def test_a_profile_of_an_earlier_version_knows_no_features(evaluator, hundred):
     earlier = Evaluator(evaluator.classifier, replace(evaluator.first_layers, features=None))
     assert earlier.features(hundred, evaluator.classifier.preprocessing) is None
-    assert len(earlier.ordinary.gaussian.centre) == len(evaluator.ordinary.gaussian.centre) - 16
-    assert 0.8 < (away(earlier, hundred) <= earlier.ordinary.limit).mean() < 0.98
+    assert len(earlier.profile.gaussian.centre) == len(evaluator.profile.gaussian.centre) - 16
+    assert 0.8 < (away(earlier, hundred) <= earlier.profile.limit).mean() < 0.98
