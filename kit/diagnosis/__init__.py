@@ -16,21 +16,26 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.investigation import Investigation, corrected, fixed_together
+from kit.diagnosis.investigation import Investigation, corrected, doubted, fixed_together
 from kit.diagnosis.out_of_distribution import out_of_distribution
 from kit.diagnosis.picture_checks import check_properties
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search import search
+from kit.diagnosis.search import contradicted, search
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.sensitivity import QUIET, Sensitivity, sensitivities
 from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
-from kit.images import Pictures, as_photos
+from kit.images import Photo, Pictures, as_photos
+from kit.preprocessing import Preprocessing
+from kit.robustness.reference.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
+_SAME = 0.02
+"""Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
+
 _FAILING = (
-    "fewer than half of the labelled pictures are answered rightly, and no step of the preprocessing explains"
-    " it: look at how the pictures are framed, and at what the network was trained on"
+    "no more than half of the labelled pictures are answered rightly, and no step of the preprocessing"
+    " explains it: look at how the pictures are framed, and at what the network was trained on"
 )
 
 
@@ -71,11 +76,18 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        No classifier, no preprocessing, no picture, or labels that do not fit.
+        No classifier, no preprocessing, no picture, a reference of fewer than ten tensors, or labels or sizes
+        that do not fit.
     """
     check_first(classifier, "kit.diagnose(classifier, photos, labels)")
     chosen = as_photos(photos, allow_empty=False)
     used = known_preprocessing(classifier)
+    _check_sizes(used, chosen)
+    if reference is not None and len(reference) < LEAST_PROFILED:
+        raise ValueError(
+            f"Expected {LEAST_PROFILED} tensors or more as reference, received {len(reference)};"
+            " fewer do not show what is ordinary"
+        )
     truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -86,6 +98,15 @@ def diagnose(
                     progress(stage.words)
                 case = stage.run(case)
     return case.diagnosis()
+
+
+def _check_sizes(used: Preprocessing, photos: Sequence[Photo]) -> None:
+    sizes = sorted({photo.size for photo in photos})
+    if used.size is None and len(sizes) > 1:
+        raise ValueError(
+            f"Expected pictures of one size, since the preprocessing resizes nothing, received {sizes[0]} and"
+            f" {sizes[-1]}; give a size, or ask about those of one size"
+        )
 
 
 class Stage(NamedTuple):
@@ -109,7 +130,10 @@ def _preprocessing(case: Investigation) -> Investigation:
         layers = replace(layers, means=None, variances=None)
     evaluator = Evaluator(case.classifier, layers)
     searched = search(evaluator, case.in_use, case.photos, case.ordered_labels)
-    certain = case.certain
+    certain = tuple(
+        doubted(one) if contradicted(evaluator, case.in_use, case.photos, case.ordered_labels, one) else one
+        for one in case.certain
+    )
     if case.disordered and searched.named:
         # Answers to wrongly prepared pictures can look like another order.
         certain = tuple(
@@ -127,6 +151,11 @@ def _search_again(case: Investigation) -> Investigation:
     if not searched.named:
         return case
     whole = searched.findings[0].fix
+    if whole is not None and whole.preprocessing is not None and whole.preprocessing.size == case.in_use.size:
+        back, used = (case.evaluator.tensors(case.photos[:1], p) for p in (whole.preprocessing, case.in_use))
+        if back.shape == used.shape and np.abs(back - used).max() <= _SAME * max(float(np.ptp(used)), 1e-6):
+            # What the checks took for a fault is as in training, by all other evidence.
+            return replace(case, certain=tuple(map(doubted, case.certain)))
     return replace(case, certain=tuple(fixed_together(one, whole) for one in case.certain), searched=searched)
 
 
@@ -160,7 +189,11 @@ STAGES = (
     Stage(_preprocessing, "candidates"),
     Stage(_search_again),
     # What is ordinary for photographs is not for other pictures.
-    Stage(_pictures, "properties", lambda case: case.searched.photographic and not case.named),
+    Stage(
+        _pictures,
+        "properties",
+        lambda case: case.searched.photographic and not case.searched.as_in_training and not case.named,
+    ),
     Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.reference.novelty is not None),
     Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
     Stage(_leakage, "leakage", lambda case: case.training is not None),

@@ -122,6 +122,12 @@ def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessi
     return next((right for right in fixes if right is not None), in_use)
 
 
+def doubted(finding: Finding) -> Finding:
+    """Let a named fault of the preprocessing be possible, where other evidence speaks against it."""
+    about = finding.fix is not None and finding.fix.preprocessing is not None
+    return replace(finding, verdict="possible") if about and finding.verdict == "named" else finding
+
+
 def fixed_together(finding: Finding, whole: Fix | None) -> Finding:
     """Let a named finding about the preprocessing carry the fix of all faults together."""
     fix = finding.fix

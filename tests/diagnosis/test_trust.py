@@ -48,9 +48,10 @@ def test_pictures_without_a_label_do_not_count():
 
 
 @pytest.mark.parametrize(
-    ("right", "count", "wrong"), [(0, 1, True), (1, 1, False), (1, 2, False), (1, 3, True), (4, 8, False)]
+    ("right", "count", "wrong"),
+    [(0, 1, True), (1, 1, False), (1, 2, True), (2, 3, False), (4, 8, True), (5, 8, False)],
 )
-def test_something_is_wrong_where_fewer_than_half_of_the_answers_are_right(right, count, wrong):
+def test_something_is_wrong_where_no_more_than_half_of_the_answers_are_right(right, count, wrong):
     assert mostly_wrong(*answers(right, count, 0.9)) == wrong
 
 

@@ -183,7 +183,9 @@ def _expected(slope: Float64, offset: Float64) -> str | None:
             usual = (np.array([[bottom], [1.0]]) for bottom in (0.0, -1.0))
             landed[name] = min(float(np.abs(ends - each).max()) for each in usual)
     exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
-    return next(iter(exact or landed), None)
+    # Of several that would do, none is known.
+    found = exact or (list(landed) if len(landed) == 1 else [])
+    return found[0] if found else None
 
 
 def _range(preprocessing: Preprocessing) -> tuple[Float64, Float64]:

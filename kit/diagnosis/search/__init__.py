@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from kit.classifier.trial import Truth
 from kit.diagnosis.finding import Finding
+from kit.diagnosis.search.candidates import Candidate
 from kit.diagnosis.search.estimation import estimated
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.diagnosis.search.evidence import Grounds, Score
@@ -54,6 +57,8 @@ class Search:
         Preprocessings that come to the same as the best one.
     judged_by
         What decided, in words.
+    as_in_training
+        Whether a profile finds the pictures, as they are, as usual as nine in ten training pictures.
     """
 
     findings: tuple[Finding, ...]
@@ -62,6 +67,7 @@ class Search:
     notes: tuple[str, ...] = ()
     equivalents: tuple[Equivalent, ...] = ()
     judged_by: str = ""
+    as_in_training: bool = False
 
     @property
     def named(self) -> bool:
@@ -119,7 +125,24 @@ def search(
         notes=notes,
         equivalents=_equivalents(grounds, current),
         judged_by=grounds.judged_by(deciding),
+        as_in_training=grounds.as_in_training(in_use),
     )
+
+
+def contradicted(
+    evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth, finding: Finding
+) -> bool:
+    """Whether labels or the user's pictures forbid the fix of a fault that a check has named."""
+    right = None if finding.fix is None else finding.fix.preprocessing
+    if finding.verdict != "named" or right is None:
+        return False
+    shapes = {evaluator.tensors(photos[:1], each).shape for each in (in_use, right)}
+    if len(shapes) > 1 or not all(
+        np.isfinite(evaluator.tensors(photos, each)).all() for each in (in_use, right)
+    ):
+        return False
+    grounds = Grounds.of(evaluator, in_use, photos, labels)
+    return grounds.score(in_use, Candidate(right, "", finding.cause)).vetoed
 
 
 def _one_by_one(

@@ -1,6 +1,7 @@
 """Many preprocessings on the same pictures: decoding and resizing are done once and shared."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Evaluator:
 
     def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
         self.classifier = classifier
-        self.first_layers = first_layers
+        self.first_layers = _learned(first_layers)
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._known: dict[tuple[Any, ...], Float64] = {}
         self._ordinary: Profile | None = None
@@ -44,13 +45,16 @@ class Evaluator:
     @property
     def statistics(self) -> bool:
         """Whether anything is known of the training pictures."""
-        return self.first_layers is not None and self.first_layers.source != ""
+        layers = self.first_layers
+        return layers is not None and (layers.means is not None or self.profile is not None)
 
     @property
     def profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
-        if layers is None or layers.profile is None or len(layers.profile) < LEAST_PROFILED:
+        if layers is None or layers.profile is None:
+            return None
+        if len(np.unique(layers.profile, axis=0)) < LEAST_PROFILED or not np.isfinite(layers.profile).all():
             return None
         if self._ordinary is None:
             self._ordinary = Profile.of(layers)
@@ -125,3 +129,11 @@ class Evaluator:
     ) -> Trial:
         """Return the answers under one preprocessing, and under another in its place."""
         return Trial(self.answers(photos, before), self.answers(photos, after), labels)
+
+
+def _learned(layers: FirstLayers | None) -> FirstLayers | None:
+    """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
+    if layers is None or layers.means is None or layers.variances is None:
+        return layers
+    new = not layers.means.any() and bool((layers.variances == 1).all())
+    return replace(layers, means=None, variances=None) if new else layers

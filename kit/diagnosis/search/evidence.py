@@ -12,6 +12,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -143,6 +144,11 @@ class Grounds:
             sources.append(Labels(evaluator, seen, labels))
         return cls(evaluator, seen, labels, tuple(sources), probes)
 
+    def as_in_training(self, in_use: Preprocessing) -> bool:
+        """Whether a profile finds the pictures as usual as nine in ten training pictures."""
+        judges = [source for source in self.sources if isinstance(source, Ordinary)]
+        return any(judge.away(in_use) <= log(judge.profile.limit) for judge in judges)
+
     @property
     def known_labels(self) -> int:
         """How many labels are known."""
@@ -171,9 +177,7 @@ class Grounds:
         others = " and ".join(name for name, gain in votes if name != most and gain < 0)
         if len(votes) > 1:
             sentence = f"{sentence} {most[0].upper()}{most[1:]} decided."
-        return (
-            f"{sentence} Against it, a little: {others}." if others else f"{sentence} Nothing contradicts it."
-        )
+        return f"{sentence} Against it: {others}." if others else f"{sentence} Nothing contradicts it."
 
     def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
@@ -188,13 +192,13 @@ class Grounds:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
         photos = self.photos[:FEW]
         before = self.evaluator.tensors(photos, in_use)
-        return [
-            candidate
-            for candidate in candidates(in_use)
-            if not candidate.quiet
-            and candidate.step not in _OF_FILES
-            and not np.array_equal(self.evaluator.tensors(photos, candidate.preprocessing), before)
-        ]
+        found = []
+        for candidate in _loud(in_use):
+            tensors = self.evaluator.tensors(photos, candidate.preprocessing)
+            # Another shape would not fit the network.
+            if tensors.shape == before.shape and not np.array_equal(tensors, before):
+                found.append(candidate)
+        return found
 
     def usual(self, in_use: Preprocessing) -> bool:
         """Whether some source finds its pictures as usual as in training; True where none can tell."""
@@ -258,11 +262,17 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     photos, weights = typical(without=seen)
     if not photos:
         return []
-    loud = (one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES)
-    tried = (in_use, *(one.preprocessing for one in loud))
+    tried = [in_use, *(one.preprocessing for one in _loud(in_use))]
+    shape = evaluator.tensors(photos[:1], in_use).shape
+    tried = [each for each in tried if evaluator.tensors(photos[:1], each).shape == shape]
     nearest = min(evaluator.distance(photos, each, weights) for each in tried)
     if nearest > FAMILIAR:
         return []
     told = f"{len(photos)} photographs of the kit"
     weight, floor = (1.0 if nearest <= NATIVE else 0.5), max(nearest, LEAST)
     return [Averages(evaluator, photos, told, weight, floor, FAMILIAR, False, weights=weights)]
+
+
+def _loud(in_use: Preprocessing) -> list[Candidate]:
+    """Return the candidates that evidence can single out."""
+    return [one for one in candidates(in_use) if not one.quiet and one.step not in _OF_FILES]

@@ -7,7 +7,7 @@ kind judged by limits that were chosen on the others.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import inf, log, sqrt
 
 import numpy as np
 
@@ -170,13 +170,13 @@ class Ordinary:
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
         """Return what another order of channels is worth, by how many standard errors pictures lie nearer.
 
-        Only where it makes them wholly usual; 0 for all else, and for fewer pictures than `PAIRED`.
+        Only where it makes them wholly usual; minus infinity for all else, and for fewer than `PAIRED`.
         """
         count = len(self.photos)
         right = candidate.preprocessing
         usual = self.profile.typical + 2 * self.error
         if candidate.step != "channels" or count < self.PAIRED or self.away(right) > usual:
-            return 0.0
+            return -inf
         before, after = (self._each(preprocessing) for preprocessing in (in_use, right))
         nearer = before - after
         error = max(float(nearer.std()) / sqrt(count), 1e-3)

@@ -10,6 +10,9 @@ from kit.preprocessing import Preprocessing
 POSSIBLE = 0.25
 """Nats from which on a cause is mentioned."""
 
+MEASURED = 0.05
+"""Nats that must have been measured: how rare a step is never names it alone."""
+
 NEAR, EXCLUDED = 0.1, -0.2
 """Nats above which a candidate is never ruled out, and up to which it is, if it changes any answer."""
 
@@ -21,6 +24,7 @@ BY_CHANCE = 0.02
 
 _SEES = "The network sees what it was trained on when this is changed: {}."
 _MEETS = "The labels are met when this is changed: {}."
+_MAY = "Changing this brings the network somewhat nearer to what it was trained on: {}."
 _SEES_NOT = "Changing this brings the network no nearer to what it was trained on."
 _MEETS_NOT = "The labels are met no better when this is changed."
 _OPEN = "Nothing tells whether this is as in training; changing it changes answers."
@@ -33,16 +37,23 @@ def judged(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> 
     best = ranked[0]
     right, cause = best.candidate.preprocessing, best.candidate.cause
     conditions = [one for one in (_lead(grounds, best, ranked), _beyond_chance(grounds, best, in_use)) if one]
-    sure = best.gain >= NAMED and all(one.supports for one in conditions) and best.at_home and not best.vetoed
+    seen = best.measured >= MEASURED and best.at_home and not best.vetoed
+    sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     return Finding(
         cause,
         "named" if sure else "possible",
-        (_SEES if grounds.evaluator.statistics else _MEETS).format(difference(in_use, right)),
+        _summary(grounds, sure=sure).format(difference(in_use, right)),
         (*weighed(best), *conditions),
         float(grounds.trial(in_use, right).changed.mean()),
         fix(in_use, right, cause),
         _same_causes(grounds, best, ranked),
     )
+
+
+def _summary(grounds: Grounds, *, sure: bool) -> str:
+    if not grounds.evaluator.statistics:
+        return _MEETS
+    return _SEES if sure else _MAY
 
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
