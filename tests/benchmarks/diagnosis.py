@@ -253,8 +253,9 @@ def decided(row: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
         return {**row, "verdict": "", "right": False}
     gain, right, cause, step, home, forbidden = weighed[0]
     others = [each[0] for each in weighed if each[2] != cause and each[3] != step]
-    sure = gain >= limits["named"] and gain - max(others, default=-9) >= limits["lead"] and home
-    return {**row, "verdict": "named" if sure and not forbidden else "", "right": right}
+    sure = gain >= limits["named"] and gain - max(others, default=-9) >= limits["lead"]
+    named = sure and home and not forbidden
+    return {**row, "verdict": "named" if named else "", "right": named and right}
 
 
 def chosen(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
