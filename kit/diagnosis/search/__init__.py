@@ -111,7 +111,10 @@ def search(
     named_one, usual = bool(named), grounds.usual(current)
     open_ones = settled(grounds, first, in_use, told) if not named_one else []
     clear = not doubtful and all(one.verdict == "ruled_out" for one in open_ones)
-    notes = () if usual else (_REMAINS if named_one else _UNUSUAL,)
+    sure = {cause for one in named for cause in (one.cause, *one.equivalent)}
+    notes = _remaining(grounds, current, sure) if named_one else ()
+    if not usual:
+        notes = (*notes, _REMAINS if named_one else _UNUSUAL)
     contradiction = "" if named_one else disagreement(grounds, first, in_use)
     if contradiction:
         notes = (*notes, contradiction)
@@ -171,6 +174,13 @@ def _one_by_one(
         steps.add(best.step)
         current = best.preprocessing
     return named, [], first, current
+
+
+def _remaining(grounds: Grounds, right: Preprocessing, told: set[str]) -> tuple[str, ...]:
+    """Say which causes are neither named nor ruled out once what is named is put right."""
+    rest = settled(grounds, grounds.scores(right), right, told)
+    left = ", ".join(one.cause for one in rest if one.verdict != "ruled_out")
+    return (f"with that put right, another fault may be left: {left} cannot be told",) if left else ()
 
 
 def _nearest(grounds: Grounds, right: Preprocessing) -> Preprocessing:

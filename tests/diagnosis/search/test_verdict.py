@@ -214,3 +214,22 @@ def test_it_is_said_where_labels_and_statistics_disagree(no_batchnorm, evaluator
     assert any("the labels forbid it" in note for note in diagnosis.notes)
     assert "inverted_polarity" in {one.cause for one in diagnosis.findings if one.verdict == "possible"}
     assert right == no_batchnorm.preprocessing
+
+
+def test_what_may_be_left_after_a_fix_is_said(no_batchnorm, evaluator, sixteen):
+    faults = kit.faults.CATALOGUE
+    one = faults["missing_scaling"].apply(no_batchnorm.preprocessing)
+    clear = kit.diagnose(no_batchnorm.using(one), sixteen)
+    assert not [note for note in clear.notes if "another fault may be left" in note]
+    # From one picture, little tells whether it lies on its side as well.
+    two = faults["transposed"].apply(one)
+    shown = [kit.diagnose(no_batchnorm.using(two), photo) for photo in sixteen[:8]]
+    for diagnosis in shown:
+        named = {finding.cause for finding in diagnosis.findings if finding.verdict == "named"}
+        said = [note for note in diagnosis.notes if "another fault may be left" in note]
+        assert (
+            "channel_layout" in named
+            or any("channel_layout" in note for note in said)
+            or diagnosis.best is None
+        )
+    assert any(diagnosis.best is not None for diagnosis in shown)
