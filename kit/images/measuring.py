@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from PIL import JpegImagePlugin
 
-from kit._arrays import Float32, Int64, Pixels
+from kit._arrays import Bools, Float32, Int64, Pixels
 
 # The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
 _FLATTEST = 0.78
@@ -48,7 +48,7 @@ def clipping(pixels: Pixels) -> float:
     where a part of the scene is too bright.
     """
     cut = _means(pixels) >= 250
-    white = cut.all(axis=-1)
+    white: Bools = cut.all(axis=-1)
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
     ground = float(border.mean() * white.sum())
     return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
