@@ -48,7 +48,7 @@ def clipping(pixels: Pixels) -> float:
     where a part of the scene is too bright.
     """
     cut = _means(pixels) >= 250
-    white: Bools = cut.all(axis=-1)
+    white: Bools = np.asarray(cut.all(axis=-1))
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
     ground = float(border.mean() * white.sum())
     return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
