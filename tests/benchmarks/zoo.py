@@ -48,6 +48,7 @@ class Row:
     epochs: int = 10
     most: int = 2000
     augmented: bool = False
+    finish: str = ""
 
 
 ROWS = (
@@ -94,6 +95,10 @@ ROWS = (
     Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", "vit", 40),
     Row("head_products", "new head", "products_on_white", 224, "rgb", "lite", "head", 30, 400),
     Row("head_crops", "new head", "crops", 224, "rgb", "lite", "head", 30, 400),
+    Row("crops_folded", "folded", "crops", 64, "rgb", "-1..1", "norm", 12, finish="folded"),
+    Row("digits_folded", "folded", "digits", 28, "gray", "0..1", "norm", finish="folded"),
+    Row("crops_quantised", "quantised", "crops", 64, "rgb", "0..1", "norm", 12, finish="quantised"),
+    Row("clothes_quantised", "quantised", "clothes", 28, "gray", MNIST, "norm", 8, finish="quantised"),
 )
 
 
@@ -176,13 +181,53 @@ def make(row: Row, folder: Path) -> float:
             model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
         else:
             model.fit(batches, epochs=row.epochs, steps_per_epoch=steps_each, verbose=0)
-    plain = keras.models.clone_model(model) if row.build != "head" else model
-    plain.set_weights(model.get_weights())
-    classifier = kit.Classifier(plain, steps, [f"class {place}" for place in range(count)])
+    finished = FINISHES[row.finish](model) if row.finish else _copied(model, row.build)
+    classifier = kit.Classifier(finished, steps, [f"class {place}" for place in range(count)])
     classifier.save(folder / f"{row.name}.keras")
     chosen = held_back[:200]
     answers = classifier.probabilities([photo for photo, _ in chosen]).argmax(axis=1)
     return float(np.mean(answers == np.array([label for _, label in chosen])))
+
+
+def _copied(model: Any, build: str) -> Any:
+    """Leave the optimizer and what else the training has left behind."""
+    import keras  # noqa: PLC0415 (heavy)
+
+    if build == "head":
+        return model
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def folded(model: Any) -> Any:
+    """Put the batch normalization of `norm` into its convolutions, as an export for phones does."""
+    weights: list[Any] = []
+    for layer in model.layers:
+        values = layer.get_weights()
+        if type(layer).__name__ == "BatchNormalization":
+            gamma, beta, mean, variance = values
+            factor = gamma / np.sqrt(variance + layer.epsilon)
+            weights[-1:] = [weights[-1] * factor, beta - mean * factor]
+        else:
+            weights += values
+    copy = plain(model.input_shape[1:], model.output_shape[-1])
+    copy.set_weights(weights)
+    return copy
+
+
+def quantised(model: Any) -> Any:
+    """Round each array of weights, the moving statistics among them, to 255 even levels around 0."""
+    copy = _copied(model, "norm")
+    weights = []
+    for values in model.get_weights():
+        step = max(float(np.abs(values).max()) / 127, 1e-12)
+        weights.append(np.round(values / step) * step)
+    copy.set_weights(weights)
+    return copy
+
+
+FINISHES = {function.__name__: function for function in (folded, quantised)}
 
 
 def _split(row: Row) -> tuple[list[tuple[Photo, int]], list[tuple[Photo, int]]]:
