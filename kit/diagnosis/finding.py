@@ -1,6 +1,5 @@
 """What a diagnosis is made of: findings with their evidence, and the fix."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -105,8 +104,7 @@ def conclude(
 
 def using(text: str, right: Preprocessing) -> Fix:
     """Return the fix that puts the corrected preprocessing in use, in words and as code."""
-    built = re.sub(r"\b[A-Z]\w*\(", r"kit.\g<0>", repr(right))
-    return Fix(text, f"classifier = classifier.using({built})", right)
+    return Fix(text, f"classifier = classifier.using({right.to_code()})", right)
 
 
 def at_least(successes: int, trials: int, rate: float) -> float:

@@ -188,7 +188,7 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
     finding = Finding(
         item.name,
         verdict,
-        f"{len(measures)} of {len(case.pictures)} pictures are unusually {item.word}, as of"
+        f"{_which(len(measures), len(case.pictures))} unusually {item.word}, as of"
         f" {item.told(amount, case.factor)}. {_lies(item, curve, case.factor)}; {_OUTCOMES[verdict]}.",
         (
             _median_measure(item, list(measures.values())),
@@ -200,6 +200,10 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
         fix=item.remedy(amount, case.factor),
     )
     return curve.fallen, finding
+
+
+def _which(some: int, of: int) -> str:
+    return "This picture is" if of == 1 else f"{some} of {of} pictures are"
 
 
 def _median_measure(item: Property, measures: Sequence[float]) -> Evidence:

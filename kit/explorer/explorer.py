@@ -1,51 +1,42 @@
 """The live explorer: one widget, one value of settings, one message at a time.
 
 The page sends its newest settings once the reply to the last has come, so a drag cannot build a backlog.
-Each reply carries the softmax rows as JSON and the pixels as raw bytes, because a compressed preview would
-alter the very pixels that a person is looking at.
 """
 
 import threading
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
 import traitlets
+from IPython.display import display
 
-from kit._arrays import Float32, Pixels
+from kit import samples
+from kit._arrays import Float32
 from kit._checking import integers, known
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
+from kit.explorer import page, path, still, words
 from kit.explorer import view as views
+from kit.explorer.ahead import AHEAD_BYTES, Ahead
+from kit.explorer.asking import Asking, StoppedError
+from kit.explorer.changes import changes, headline, told
+from kit.explorer.messages import checked
+from kit.explorer.replies import CAMERA, LIVE_PIXELS, Replies, frozen, shown
+from kit.explorer.shelf import UPLOAD_BYTES, Entry, Shelf, Uploads
 from kit.images import Photo, Pictures, as_photos, load_image
-from kit.perturbation import PARAMETERS, Perturbation, noise_field
+from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
-    from kit.robustness.reference.novelty import Novelty
 
-REPLY_BYTES = 65_536
-"""Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
-for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
-LIVE_PIXELS = 1_048_576
-"""Largest photograph, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
-UPLOAD_BYTES = 64_000_000
-"""Largest picture file that the page accepts."""
-CAMERA = "Camera (live)"
-"""Name of the picture that a camera of the page gives; its frames take each other's place."""
 CAMERA_SIDE = 512
 """Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
 CAMERA_MS = 50
 """Least time between two frames, so that a camera leaves room for other work."""
-AHEAD_SECONDS = 0.008
-"""Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
-AHEAD_BYTES = 50_000_000
-"""Upper bound of the pixels that a page keeps of answers ahead."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -61,8 +52,11 @@ class Explorer(anywidget.AnyWidget):
         For each photograph the class that it shows, by name or index, or None where that is not known.
     ahead
         While no hand moves, the page asks for the answers at up to this many places of the slider under the
-        pointer and keeps them, so that moving there shows them in the next frame. 0 turns that off, which
-        spares a shared machine.
+        pointer and keeps them, so that moving there shows them in the next frame. It pauses while other
+        processes need the cores. 0 turns it off; None takes the number in the environment variable
+        ``KIT_EXPLORER_AHEAD``, or 320.
+    latency
+        Whether the page shows how long each answer took.
 
     Attributes
     ----------
@@ -84,9 +78,10 @@ class Explorer(anywidget.AnyWidget):
         For no photographs, another number of labels, or one that is no class.
     """
 
-    _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
+    _esm = page.joined()
+    _css = page.style()
     _panel = traitlets.Dict().tag(sync=True)
+    _still = traitlets.Dict().tag(sync=True)
     settings = traitlets.Dict()
     error = traitlets.Unicode("")
 
@@ -96,32 +91,28 @@ class Explorer(anywidget.AnyWidget):
         photos: Pictures,
         labels: Labels | int | str | None = None,
         *,
-        ahead: int = 320,
+        ahead: int | None = None,
+        latency: bool = False,
     ) -> None:
         check_first(classifier, "kit.Explorer(classifier, photos, labels)")
         opened = as_photos(photos, allow_empty=False)
         expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()
-        (self._ahead,) = integers("ahead", (ahead,), ("places",), 0, 10_000)
-        self.classifier = classifier
-        self._trained = classifier.preprocessing or _assumed(classifier)
-        self._novelty: Novelty | None = None
-        if classifier.reference.novelty is not None:
-            from kit.robustness.reference.fitting import novelty_of  # noqa: PLC0415 (other classifiers are shown sooner without it)
-
-            self._novelty = novelty_of(classifier)
-        self._photos: dict[str, tuple[Photo, int | None]] = {}
-        self._references: dict[str, views.View] = {}
-        self._pieces: dict[str, list[bytes]] = {}
+        self._ahead = Ahead.of(ahead)
+        self._latency = bool(latency)
+        self._bench = _bench(classifier)
+        self._shelf, self._uploads = Shelf(), Uploads()
+        self._replies = Replies(classifier.class_names)
+        self._asking = Asking()
         self._request = ""
         self.diagnosis: Diagnosis | None = None
-        self._sent_source: object = None
         for photo, label in zip(opened, expected, strict=True):
-            self._add(photo, label)
-        first = next(iter(self._photos))
+            self._shelf.add(photo, label)
+        first = next(iter(self._shelf))
         self._view = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
         self._refresh_panel()
+        self._still = frozen(self._view, classifier.class_names, self._idle(first))
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -132,9 +123,14 @@ class Explorer(anywidget.AnyWidget):
         return f"Explorer({self.classifier.name!r}, {state}: {top!r} {share:.2f})"
 
     @property
+    def classifier(self) -> Classifier:
+        """The classifier that answers."""
+        return self._bench.classifier
+
+    @property
     def photos(self) -> tuple[Photo, ...]:
-        """The photographs on offer, uploaded ones included."""
-        return tuple(photo for photo, _ in self._photos.values())
+        """The photographs on offer, those that were added included."""
+        return tuple(entry.photo for entry in self._shelf.entries.values())
 
     @property
     def photo(self) -> Photo:
@@ -149,7 +145,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def preprocessing(self) -> Preprocessing:
         """The preprocessing of the present settings, its chosen faults included."""
-        return views.preprocessing_of(self.settings, self._trained)
+        return self._bench.preprocessing(self.settings)
 
     @property
     def tensor(self) -> Float32:
@@ -167,14 +163,39 @@ class Explorer(anywidget.AnyWidget):
         """Open one more picture (whatever :func:`kit.load_image` takes) and show it."""
         (expected,) = class_indices([label], self.classifier.class_names, 1)
         with self._lock:
-            added = self._add(load_image(source, name=name), expected)
+            added = self._shelf.add(load_image(source, name=name), expected, added=True)
             self._refresh_panel()
             self.settings = self.settings | {"photo": added}
+
+    def remove(self, name: str) -> None:
+        """Take away a picture that was added; the first one is shown in its place.
+
+        Raises
+        ------
+        ValueError
+            There is none of that name, or it came with the explorer.
+        """
+        with self._lock:
+            self._shelf.remove(name)
+            self._refresh_panel()
+            if self.settings["photo"] == name:
+                self.settings = self.settings | {"photo": next(iter(self._shelf))}
 
     def open(self) -> None:
         """Announce the widget to the page; ipywidgets calls this."""
         super().open()
         self._answer_on_any_shell()
+
+    def _ipython_display_(self, **_options: Any) -> None:
+        with self._lock:
+            view, idle = self._view, self._idle(self.settings["photo"])
+        message, _ = shown(view, self.classifier.class_names, idle)
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        # Where no widget is shown: GitHub, nbviewer, a PDF.
+        data |= {"image/png": still.still(view, message, self.classifier.name)}
+        metadata |= {"image/png": {"alt": still.described(view, message, self.classifier.name)}}
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        display({"text/plain": still.LIVE, "text/html": still.NOTE}, raw=True)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -191,46 +212,47 @@ class Explorer(anywidget.AnyWidget):
                 raise ValueError(self.error)
             return self._view
 
-    def _add(self, photo: Photo, label: int | None) -> str:
-        name, count = photo.name, 1
-        while name in self._photos:
-            count += 1
-            name = f"{photo.name} ({count})"
-        self._photos[name] = (photo, label)
-        return name
+    def _idle(self, name: str) -> tuple[str, ...]:
+        return self._shelf.idle(name, self._bench.trained)
 
     def _refresh_panel(self) -> None:
         notes = list(self.classifier.notes)
+        usual = words.usual(self.classifier)
         if self.classifier.preprocessing is None:
-            notes.append(f"assumed here: {'; '.join(self._trained.describe())}")
+            notes.append(f"assumed here: {'; '.join(self._bench.trained.describe())}")
         self._panel = {
             "title": self.classifier.name,
-            "photos": [name for name in self._photos if name != CAMERA],
+            "photos": [row for row in self._shelf.told() if row["name"] != CAMERA],
             "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
-            "controls": views.controls(self._trained, views.usual(self.classifier)),
-            "neutral": views.neutral(next(iter(self._photos))),
+            "sliders": path.sliders(),
+            "path": path.chips(self._bench.trained, usual),
+            "usual": usual,
+            "neutral": views.neutral(next(iter(self._shelf))),
             "notes": notes,
-            "caption": views.caption(self.classifier),
+            "caption": words.caption(self.classifier),
             "tempered": self.classifier.temperature != 1,
             "uploadBytes": UPLOAD_BYTES,
-            "ahead": {"keys": views.MAIN, "places": self._ahead, "bytes": AHEAD_BYTES},
+            "latency": self._latency,
+            "ahead": {"keys": views.MAIN, "places": self._ahead.places, "bytes": AHEAD_BYTES},
+            "live": still.LIVE,
         }
 
     def _compute(self, settings: views.Settings) -> views.View:
-        name = settings["photo"]
-        photo, label = self._photos[name]
-        path = (self.classifier, photo, self._trained)
-        if name not in self._references:
-            self._references[name] = views.compute(*path, views.neutral(name), None, label, self._novelty)
-        reference = self._references[name]
-        if settings == reference.settings:
-            return reference
-        return views.compute(*path, settings, reference, label, self._novelty)
+        entry = self._shelf[settings["photo"]]
+        untouched = views.neutral(settings["photo"])
+        if entry.reference is None:
+            entry.reference = self._bench.view(entry.photo, untouched, None, entry.label)
+        if settings == untouched:
+            return entry.reference
+        return self._bench.view(entry.photo, settings, entry.reference, entry.label)
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
-        current = self.settings.get("photo", next(iter(self._photos)))
-        return views.checked(proposal["value"], list(self._photos), current)
+        current = self.settings.get("photo", next(iter(self._shelf)))
+        complete = views.checked(proposal["value"], list(self._shelf), current)
+        if complete["fix"] and self._bench.fixed is None:
+            raise ValueError("Expected fix as False before a diagnosis has found one, received True")
+        return complete
 
     @traitlets.observe("settings")
     def _on_settings(self, _change: object) -> None:
@@ -243,153 +265,141 @@ class Explorer(anywidget.AnyWidget):
             self._view = self._compute(self.settings)
             self.error = ""
         except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; the page and `error` show it
-            self._fail(error)
+            self._fail(error, self._request)
             return
-        self._send_view(self._view, started)
+        idle = self._idle(self.settings["photo"])
+        self.send(*self._replies.view(self._view, idle, self._request, started))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, request: str) -> None:
         self.error = " ".join(str(error).split()) or type(error).__name__
         self.traceback = "".join(traceback.format_exception(error))
-        self.send({"kind": "error", "request": self._request, "text": self.error})
+        self.send({"kind": "error", "request": request, "text": self.error})
 
-    def _send_view(self, view: views.View, started: float) -> None:
-        message, model_input = self._shown(view)
-        pixels, source = self._preview(view)
-        buffers = [model_input.ljust(REPLY_BYTES, b"\0")]
-        if pixels is not None:
-            buffers.append(pixels.tobytes())
-        spent = round(1000 * (perf_counter() - started), 1)
-        message |= {"kind": "view", "request": self._request, "source": source, "kernelMs": spent}
-        self.send(message, buffers)
-
-    def _shown(self, view: views.View) -> tuple[dict[str, Any], bytes]:
-        """Return texts and bars of a view as the page shows them, and the pixels that the network sees."""
-        names = self.classifier.class_names
-        model_input = views.seen(view)
-        message = {
-            "settings": view.settings,
-            "bars": views.bars(view, names),
-            "verdict": views.verdict(view, names),
-            "tensor": views.tensor_table(view),
-            "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
-            "input": {"height": model_input.shape[0], "width": model_input.shape[1]},
-        }
-        return message, model_input.tobytes()
-
-    def _send_ahead(self, settings: views.Settings, key: str, places: Sequence[float]) -> None:
-        """Answer for settings that nobody has chosen yet, as many as the time allows; one at least."""
-        known("slider", key, views.MAIN)
-        end = perf_counter() + AHEAD_SECONDS
-        shown = []
-        for place in places:
-            wanted = views.checked({**settings, key: place}, list(self._photos), settings["photo"])
-            shown.append(self._shown(self._compute(wanted)))
-            if perf_counter() > end:
-                break
-        pixels = b"".join(part for _, part in shown).ljust(REPLY_BYTES, b"\0")
-        self.send({"kind": "ahead", "request": self._request, "views": [each for each, _ in shown]}, [pixels])
-
-    def _preview(self, view: views.View) -> tuple[Pixels | None, dict[str, Any]]:
-        """Pixels of the photograph for the page, None where it has them, and what they are."""
-        height, width = view.source.size
-        folded = PARAMETERS.keys() - views.MAIN
-        bent = any(view.settings[name] != PARAMETERS[name].neutral for name in folded)
-        live = height * width <= LIVE_PIXELS and not bent
-        pixels = view.source.pixels if live else _reduced(view.photo.pixels)
-        about = {"live": live, "height": pixels.shape[0], "width": pixels.shape[1]}
-        key = (view.settings["photo"], view.source.decoding) if live else None
-        if live and key == self._sent_source:
-            return None, about
-        self._sent_source = key
-        return pixels, about
-
-    def _on_message(self, _widget: object, content: dict[str, Any], buffers: list[memoryview]) -> None:
+    def _on_message(self, _widget: object, content: Any, buffers: list[memoryview]) -> None:
         with self._lock:
-            self._request = str(content.get("request", ""))
+            self._request = str(content.get("request", "")) if isinstance(content, dict) else ""
             try:
-                self._answer(content, buffers)
+                handler = getattr(self, f"_take_{checked(content, len(buffers))}")
+                handler(content, *buffers[:1])
             except Exception as error:  # noqa: BLE001 - as in _update
-                self._fail(error)
+                self._fail(error, self._request)
             finally:
                 self._request = ""
 
-    def _answer(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
-        kinds = ("settings", "hello", "noise", "frame", "ahead", "upload", "why")
-        kind = known("kind of a message", content.get("kind"), kinds)
-        if kind == "settings":
-            self._note_held(content.get("held"))
-            self._move(content["settings"])
-        elif kind == "hello":
-            self._sent_source = None
-            self._update()
-        elif kind == "noise":
-            count = min(int(content["count"]), 3 * LIVE_PIXELS)
-            field = noise_field(int(content["seed"]), count)
-            self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
-        elif kind == "frame":
-            self._look(content, buffers[0])
-        elif kind == "ahead":
-            self._send_ahead(content["settings"], content["key"], content["places"])
-        elif kind == "upload":
-            self._receive(content, buffers)
-        else:
-            self._explain()
+    # -- what the page asks for, by the kind of its message
 
-    def _move(self, settings: views.Settings) -> None:
+    def _take_settings(self, content: dict[str, Any]) -> None:
         """Take on settings, and answer even where they are those before."""
+        self._replies.note_held(content.get("held"))
         before = self.settings
-        self.settings = settings
+        self.settings = content["settings"]
         if self.settings == before:
             self._update()
 
-    def _note_held(self, photo: object) -> None:
-        """Send a photograph again that the page did not keep, since a newer answer had overtaken it."""
-        sent = self._sent_source
-        if photo is not None and isinstance(sent, tuple) and sent[0] != photo:
-            self._sent_source = None
+    def _take_hello(self, _content: dict[str, Any]) -> None:
+        self._replies.held = None
+        self._update()
 
-    def _explain(self) -> None:
-        from kit.explorer import why  # noqa: PLC0415 (the bars come sooner without it)
+    def _take_noise(self, content: dict[str, Any]) -> None:
+        count = min(content["count"], 3 * LIVE_PIXELS)
+        field = noise_field(content["seed"], count)
+        self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
 
-        view = self._current()
-        self.diagnosis = why.ask(
-            self.classifier, view, lambda text: self.send({"kind": "asking", "text": text})
-        )
-        self.send({"kind": "because", **why.answer(self.diagnosis, view)})
-
-    def _look(self, content: dict[str, Any], pixels: memoryview) -> None:
+    def _take_frame(self, content: dict[str, Any], pixels: memoryview) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photograph that is shown."""
         sides = integers("frame", (content["height"], content["width"]), ("height", "width"), 1, CAMERA_SIDE)
         if len(pixels) != 3 * sides[0] * sides[1]:
             raise ValueError(f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}")
         frame = np.frombuffer(pixels, np.uint8).reshape(*sides, 3)
-        self._photos[CAMERA] = (Photo.from_array(frame, CAMERA), None)
-        self._references.pop(CAMERA, None)
-        self._sent_source = (CAMERA, self._trained.decoding)  # the page has its own frames
-        self._move({**content["settings"], "photo": CAMERA})
+        self._shelf.entries[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
+        self._replies.held = (CAMERA, self._bench.trained.decoding)  # the page has its own frames
+        self._take_settings({"settings": {**content["settings"], "photo": CAMERA}})
 
-    def _receive(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
-        """Collect a picture that comes in pieces, since a websocket refuses messages over 10 MiB."""
-        name = str(content["name"])
-        pieces = self._pieces.setdefault(name, [])
-        pieces.append(bytes(buffers[0]))
-        if sum(map(len, pieces)) > UPLOAD_BYTES:
-            del self._pieces[name]
-            most = UPLOAD_BYTES // 1_000_000
-            raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
-        if content["last"]:
-            self.add(b"".join(self._pieces.pop(name)), name=name)
+    def _take_snap(self, _content: dict[str, Any]) -> None:
+        """Keep the last frame of the camera as a photograph."""
+        known("photo", CAMERA, list(self._shelf))
+        count = sum(name.startswith("Snap ") for name in self._shelf) + 1
+        self.add(self._shelf[CAMERA].photo.pixels, f"Snap {count}")
+
+    def _take_ahead(self, content: dict[str, Any]) -> None:
+        """Answer for settings that nobody has chosen yet, as many as the time allows."""
+        settings, key = content["settings"], known("slider", content["key"], views.MAIN)
+        places = [
+            views.checked({**settings, key: place}, list(self._shelf), "") for place in content["places"]
+        ]
+        answered, pause = self._ahead.answered(places, self._compute)
+        idle = self._idle(answered[0].settings["photo"]) if answered else ()
+        message, pixels = self._replies.ahead(answered, idle, self._request)
+        self.send(message | {"pause": pause}, pixels)
+
+    def _take_upload(self, content: dict[str, Any], piece: memoryview) -> None:
+        name = content["name"]
+        whole = self._uploads.take(content["number"], name, bytes(piece), last=content["last"])
+        if whole is not None:
+            self.add(whole, name=name)
+
+    def _take_remove(self, content: dict[str, Any]) -> None:
+        self.remove(content["name"])
+
+    def _take_sample(self, content: dict[str, Any]) -> None:
+        """Show the photograph of the samples on which a step of reading files acts."""
+        name = path.OF_FILES[known("step", content["step"], path.OF_FILES)][-1]
+        if name in self._shelf:
+            self.settings = self.settings | {"photo": name}
+            return
+        (photo,) = [photo for photo in samples.photos("special") if photo.name == name]
+        added = self._shelf.add(photo, added=True)
+        self._refresh_panel()
+        self.settings = self.settings | {"photo": added}
+
+    def _take_why(self, _content: dict[str, Any]) -> None:
+        """Say at once what each change does, and look for the cause beside the bars."""
+        view, request = self._current(), self._request
+        names = self.classifier.class_names
+        found = changes(view, self._compute)
+        lines = told(found, view, names)
+        first = {"headline": headline(found, view, names), "lines": lines, "settings": view.settings}
+        self.send({"kind": "because", "request": request, "changes": first})
+        self._asking.start(
+            lambda progress: self._explain(view, first, request, progress),
+            lambda text: self.send({"kind": "asking", "request": request, "text": text}),
+        )
+
+    def _explain(self, view: views.View, first: dict[str, Any], request: str, progress: Any) -> None:
+        from kit.explorer import why  # noqa: PLC0415 (the bars come sooner without it)
+
+        try:
+            diagnosis = why.ask(self.classifier, view, progress)
+            right = diagnosis.best.fix.preprocessing if diagnosis.best and diagnosis.best.fix else None
+            answer = why.answer(diagnosis, view, self.classifier.class_names)
+            pictures = [] if right is None else list(why.beside(view, right))
+            progress("")
+        except StoppedError:
+            self.send({"kind": "because", "request": request, "changes": first, "stopped": True})
+            return
+        except Exception as error:  # noqa: BLE001 - as in _update
+            self._fail(error, request)
+            return
+        with self._lock:
+            self.diagnosis = diagnosis
+            if right is not None and not self.settings["fix"]:
+                self._bench = self._bench.fixing(right)
+        sizes = [picture.shape[:2] for picture in pictures]
+        message = {"kind": "because", "request": request, "changes": first, **answer, "pictures": sizes}
+        self.send(message, [picture.tobytes() for picture in pictures])
+
+    def _take_stop(self, _content: dict[str, Any]) -> None:
+        self._asking.stop()
 
 
-def _assumed(classifier: Classifier) -> Preprocessing:
-    from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415 (only an unknown preprocessing needs it)
+def _bench(classifier: Classifier) -> views.Bench:
+    trained, novelty = classifier.preprocessing, None
+    if trained is None:
+        from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415 (only an unknown one needs it)
 
-    return assumed_preprocessing(classifier)
+        trained = assumed_preprocessing(classifier)
+    if classifier.reference.novelty is not None:
+        from kit.robustness.reference.fitting import novelty_of  # noqa: PLC0415 (others are shown sooner without it)
 
-
-def _reduced(pixels: Pixels) -> Pixels:
-    """Every n-th pixel, so that at most LIVE_PIXELS are left: for looking at, never for predicting."""
-    step = 1
-    while (pixels.shape[0] // step) * (pixels.shape[1] // step) > LIVE_PIXELS:
-        step += 1
-    return np.ascontiguousarray(pixels[::step, ::step])
+        novelty = novelty_of(classifier)
+    return views.Bench(classifier, trained, novelty)

@@ -1,17 +1,15 @@
-"""What the explorer shows for one photograph and one set of settings: pure functions from values to values.
+"""What the explorer shows for one photograph and one set of settings, as a value.
 
 Settings are one flat dictionary: ``photo`` (a name), every parameter of
-:class:`~kit.perturbation.Perturbation`, and for every preprocessing step of :data:`kit.faults.STEPS` either
-``""`` (as the model was trained) or the name of a fault. Python decides everything here, words and number
-formats included; the page only paints.
+:class:`~kit.perturbation.Perturbation`, for every preprocessing step of :data:`kit.faults.STEPS` either
+``""`` (as the classifier has it) or the name of a fault, and ``fix``: whether the preprocessing that the last
+diagnosis found takes the place of the classifier's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kit._arrays import Float32, Pixels
 from kit._checking import known
@@ -25,15 +23,22 @@ if TYPE_CHECKING:
 
 Settings = dict[str, Any]
 
-BARS = 8
-"""Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
 
 
 def neutral(photo: str) -> Settings:
     """Return the settings that show `photo` unperturbed and prepared as in training."""
-    return {"photo": photo, **asdict(Perturbation()), **dict.fromkeys(faults.STEPS, "")}
+    return {"photo": photo, **asdict(Perturbation()), **dict.fromkeys(faults.STEPS, ""), "fix": False}
+
+
+def changed_settings(settings: Settings) -> Settings:
+    """Return what is not as it is untouched, without what changes nothing by itself."""
+    plain = neutral(settings["photo"])
+    idle = {name for name, item in PARAMETERS.items() if item.of and settings[item.of] == plain[item.of]}
+    if not any(settings[name] != plain[name] for name in PARAMETERS.keys() - idle):
+        idle.add("seed")
+    return {key: value for key, value in settings.items() if value != plain[key] and key not in idle}
 
 
 def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) -> Settings:
@@ -51,6 +56,8 @@ def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) ->
     for step in faults.STEPS:
         names = [fault.name for fault in faults.CATALOGUE.values() if fault.step == step]
         known(f"fault of the step {step!r}", complete[step], ("", *names))
+    if not isinstance(complete["fix"], bool):
+        raise TypeError(f"Expected fix as True or False, received {complete['fix']!r}")
     return complete | asdict(perturbation_of(complete))
 
 
@@ -59,12 +66,12 @@ def perturbation_of(settings: Settings) -> Perturbation:
     return Perturbation(**{field.name: settings[field.name] for field in fields(Perturbation)})
 
 
-def preprocessing_of(settings: Settings, trained: Preprocessing) -> Preprocessing:
-    """`trained` with the chosen fault of every step in it, in the order of the steps."""
+def preprocessing_of(settings: Settings, base: Preprocessing) -> Preprocessing:
+    """Return `base` with the chosen fault of every step in it, in the order of the steps."""
     for step in faults.STEPS:
         if settings[step]:
-            trained = faults.CATALOGUE[settings[step]].apply(trained)
-    return trained
+            base = faults.CATALOGUE[settings[step]].apply(base)
+    return base
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +86,8 @@ class View:
         The photograph as it came: decoded, unperturbed.
     photo
         The same after the perturbation.
+    preprocessing
+        In use.
     tensor
         float32, (1, H, W, C): what the network is fed.
     probabilities
@@ -86,7 +95,7 @@ class View:
     reference
         The view of the same photograph unperturbed and prepared as in training; None where this is that view.
     trained
-        Preprocessing as in training.
+        Preprocessing where nobody has chosen another.
     label
         Index of the class that the photograph is known to show, where it is known.
     calibrated
@@ -98,6 +107,7 @@ class View:
     settings: Settings
     source: Photo
     photo: Photo
+    preprocessing: Preprocessing
     tensor: Float32
     probabilities: Float32
     trained: Preprocessing
@@ -111,6 +121,16 @@ class View:
         """Index of the most probable class."""
         return int(self.probabilities.argmax())
 
+    @property
+    def untouched(self) -> "View":
+        """The view of the same photograph untouched; this one where it is."""
+        return self.reference or self
+
+    @property
+    def seen(self) -> Pixels:
+        """The tensor read back as the network expects it: uint8 (H, W, 3)."""
+        return self.trained.picture(self.tensor)
+
     @cached_property
     def statistics(self) -> tuple[str, ...]:
         """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
@@ -119,123 +139,56 @@ class View:
         return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
 
 
-def compute(
-    classifier: Classifier,
-    photo: Photo,
-    trained: Preprocessing,
-    settings: Settings,
-    reference: View | None = None,
-    label: int | None = None,
-    novelty: "Novelty | None" = None,
-) -> View:
-    """Take one photograph along the whole path: decode, perturb, preprocess, predict."""
-    preprocessing = preprocessing_of(settings, trained)
-    source = photo.decoded(preprocessing.decoding)
-    perturbed = perturbation_of(settings).apply(source)
-    tensor = preprocessing.apply(perturbed)
-    rows = classifier.predict_tensors(tensor)
-    calibrated = classifier.calibrated(rows)[0] if classifier.temperature != 1 else None
-    novel = None if novelty is None else novelty.is_novel_tensor(tensor)
-    return View(settings, source, perturbed, tensor, rows[0], trained, reference, label, calibrated, novel)
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """Where pictures are looked at.
 
-
-def seen(view: View) -> Pixels:
-    """Read the tensor back as the network was trained to read it: uint8 (H, W, 3)."""
-    return view.trained.picture(view.tensor)
-
-
-def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of the softmax table, with the lengths (0 to 1) and texts of bars and ghost bars.
-
-    Where the classifier has no temperature, the bar of the calibrated probability is None and its text empty.
+    Attributes
+    ----------
+    classifier
+        With its preprocessing.
+    trained
+        The preprocessing in use where nobody has chosen another.
+    novelty
+        Tells pictures of none of the classes; None where the classifier cannot.
+    fixed
+        What the last diagnosis found to be right; None before, and where it names none.
     """
-    values = view.probabilities
-    ghosts = (view.reference or view).probabilities
-    if len(values) <= BARS + 2:
-        shown = list(range(len(values)))
-    else:
-        wanted = {int(ghosts.argmax())} | ({view.label} if view.label is not None else set())
-        ranked = [int(index) for index in np.argsort(-values, kind="stable")[:BARS]]
-        extra = sorted(wanted - set(ranked), key=lambda index: -values[index])
-        shown = ranked[: BARS - len(extra)] + extra
-    return [
-        {
-            "name": names[index],
-            "value": _length(values[index]),
-            "text": _percent(values[index]),
-            "ghost": _length(ghosts[index]),
-            "ghostText": _percent(ghosts[index]),
-            "calibrated": None if view.calibrated is None else _length(view.calibrated[index]),
-            "calibratedText": "" if view.calibrated is None else _percent(view.calibrated[index]),
-            "top": index == view.top,
-            "expected": index == view.label,
-        }
-        for index in shown
-    ]
 
+    classifier: Classifier
+    trained: Preprocessing
+    novelty: "Novelty | None" = None
+    fixed: Preprocessing | None = None
 
-def usual(classifier: Classifier) -> str:
-    """Say what a preprocessing without a fault is like."""
-    return "as assumed" if classifier.preprocessing is None else "as in training"
+    def preprocessing(self, settings: Settings) -> Preprocessing:
+        """Preprocessing that the settings describe."""
+        return preprocessing_of(settings, self.fixed if settings["fix"] and self.fixed else self.trained)
 
+    def view(
+        self, photo: Photo, settings: Settings, reference: View | None = None, label: int | None = None
+    ) -> View:
+        """Take one photograph along the whole path: decode, perturb, preprocess, predict."""
+        preprocessing = self.preprocessing(settings)
+        source = photo.decoded(preprocessing.decoding)
+        perturbed = perturbation_of(settings).apply(source)
+        tensor = preprocessing.apply(perturbed)
+        rows = self.classifier.predict_tensors(tensor)
+        calibrated = self.classifier.calibrated(rows)[0] if self.classifier.temperature != 1 else None
+        novel = None if self.novelty is None else self.novelty.is_novel_tensor(tensor)
+        return View(
+            settings,
+            source,
+            perturbed,
+            preprocessing,
+            tensor,
+            rows[0],
+            self.trained,
+            reference,
+            label,
+            calibrated,
+            novel,
+        )
 
-def caption(classifier: Classifier) -> str:
-    """Say below the softmax table what its bars are."""
-    text = f"Softmax probabilities; the pale bar is the untouched photograph, prepared {usual(classifier)}"
-    if classifier.temperature == 1:
-        return text
-    return f"{text}; the thin bar is the probability calibrated with temperature {classifier.temperature:.2f}"
-
-
-def verdict(view: View, names: Sequence[str]) -> str:
-    """Say in a sentence or two what the answer is, and how it differs from the reference's."""
-    if not np.isfinite(view.probabilities).all():
-        return "No answer: the network's outputs are no numbers (nan). Look for nan in its weights."
-    answer = f"{names[view.top]}, {_percent(view.probabilities[view.top])}"
-    if view.label is not None:
-        answer += " (right)" if view.top == view.label else f" (wrong: it is {names[view.label]})"
-    if view.novel:
-        answer = f"None of these: unlike the training pictures. Likeliest: {answer}"
-    if view.reference is None:
-        return f"{answer}."
-    before = view.reference
-    was = f"{names[before.top]} at {_percent(before.probabilities[before.top])}"
-    return f"{answer}. Untouched: {'the same class, ' if before.top == view.top else ''}{was}."
-
-
-def tensor_table(view: View) -> list[list[str]]:
-    """Rows of (property, fed to the network, expected for this photograph, the same?) as text."""
-    names = ("dtype", "shape", "minimum", "maximum", "mean", "standard deviation")
-    expected = (view.reference or view).statistics
-    rows = zip(names, view.statistics, expected, strict=True)
-    return [[name, fed, wanted, "same" if fed == wanted else "differs"] for name, fed, wanted in rows]
-
-
-def controls(trained: Preprocessing, faultless: str = "as in training") -> list[dict[str, Any]]:
-    """Describe the page's controls: every perturbation, and every preprocessing step with an alternative.
-
-    `faultless` is the word for a step in which `trained` is left as it is.
-    """
-    found = []
-    for name, parameter in PARAMETERS.items():
-        kind = "switch" if parameter.kind == "switch" else "range"
-        group, section = ("main", "") if name in MAIN else ("more", parameter.group)
-        told = {key: getattr(parameter, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
-        control = {"key": name, "kind": kind, "group": group, "section": section}
-        found.append(control | told | {"hint": parameter.description})
-    for step, label in faults.STEPS.items():
-        others = faults.alternatives(trained, step)
-        if others:
-            options = [["", faultless], *([fault.name, fault.title] for fault in others)]
-            hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
-            control = {"key": step, "kind": "choice", "group": "steps", "section": "", "label": label}
-            found.append(control | {"options": options, "hint": hint})
-    return found
-
-
-def _length(probability: float) -> float:
-    return round(float(probability), 6) if np.isfinite(probability) else 0.0
-
-
-def _percent(probability: float) -> str:
-    return f"{100 * float(probability):.1f} %"
+    def fixing(self, right: Preprocessing | None) -> "Bench":
+        """Return the same with another preprocessing that a diagnosis found to be right."""
+        return replace(self, fixed=right)

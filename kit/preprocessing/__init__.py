@@ -1,6 +1,7 @@
 """Preprocessing: how a photograph becomes the tensor that a network sees, as one frozen value."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -221,6 +222,10 @@ class Preprocessing(Pipeline):
     def to_json(self) -> str:
         """Return this value as JSON text; `from_json` gives back an equal value, to the last bit."""
         return json.dumps(self.to_dict(), indent=2)
+
+    def to_code(self) -> str:
+        """Return Python that makes an equal value where ``kit`` is imported."""
+        return re.sub(r"\b[A-Z]\w*\(", r"kit.\g<0>", repr(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
