@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing, faults
     from kit.preprocessing.scaling import Scaling
+    from kit.regression.case import Case, Expected
+    from kit.regression.checking import check_cases
+    from kit.regression.comparing import compare
+    from kit.regression.pin import pin
     from kit.robustness.costs import cost_table, fault_costs
     from kit.robustness.reference.fitting import fit_novelty, novelty_of
     from kit.robustness.reference.novelty import Novelty
@@ -27,11 +31,12 @@ if TYPE_CHECKING:
     from kit.validation.duplicates import find_duplicates
     from kit.workshop import exercises
 
-__all__ = ["Classifier", "Decoding", "Explorer", "Novelty", "Perturbation", "Photo"]
+__all__ = ["Case", "Classifier", "Decoding", "Expected", "Explorer", "Novelty", "Perturbation", "Photo"]
 __all__ += ["Preprocessing", "Scaling"]
-__all__ += ["accuracy_interval", "adapt", "calibrate", "check", "cost_table", "cross_validate", "diagnose"]
+__all__ += ["accuracy_interval", "adapt", "calibrate", "check", "check_cases", "compare", "cost_table"]
+__all__ += ["cross_validate", "diagnose"]
 __all__ += ["fault_costs", "find_duplicates", "fit_novelty", "learning_curve", "load_image", "novelty_of"]
-__all__ += ["shift", "sweep"]
+__all__ += ["pin", "shift", "sweep"]
 __all__ += ["exercises", "faults", "plots", "robustness", "samples", "validation"]
 
 _OFFERED = {
@@ -45,6 +50,10 @@ _OFFERED = {
     "preprocessing": ["Preprocessing"],
     "preprocessing.faults": ["faults"],
     "preprocessing.scaling": ["Scaling"],
+    "regression.case": ["Case", "Expected"],
+    "regression.checking": ["check_cases"],
+    "regression.comparing": ["compare"],
+    "regression.pin": ["pin"],
     "robustness": ["sweep"],
     "robustness.costs": ["cost_table", "fault_costs"],
     "robustness.reference.fitting": ["fit_novelty", "novelty_of"],

@@ -1,12 +1,14 @@
-"""The command line: ``python -m kit diagnose MODEL.keras PICTURE… [--labels …] [--json]``."""
+"""The command line: ``python -m kit diagnose | pin | verify | compare | new-regression``."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+from kit.regression import commands as regression
 
 if TYPE_CHECKING:
     from kit.classifier import Classifier
@@ -27,12 +29,13 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code.
 
-    0: no fault is found, or none that is loud. 1: a cause is named. 2: it cannot be told. 3: bad input, told
-    in one line. 130: interrupted.
+    Of ``diagnose``, 0: no fault is found, or none that is loud. 1: a cause is named. 2: it cannot be told. Of
+    the others, 0: all holds. 1: something moved. Of all, 3: bad input, told in one line. 130: interrupted.
     """
     given = _parser().parse_args(arguments)
+    command = f"{PROGRAM} {given.command}"
     try:
-        code = _diagnose(given)
+        code: int = given.run(given, _classifier)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has read enough, as head does; what is left would be written once more at the end.
@@ -40,17 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except (OSError, TypeError, ValueError) as error:
         line = " ".join(str(error).split()) or type(error).__name__
-        sys.stderr.write(f"{PROGRAM} diagnose: {line}\n")
+        sys.stderr.write(f"{command}: {line}\n")
         return BAD_INPUT
     except KeyboardInterrupt:
-        sys.stderr.write(f"{PROGRAM} diagnose: interrupted\n")
+        sys.stderr.write(f"{command}: interrupted\n")
         return INTERRUPTED
     return code
 
 
 def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
     diagnose = commands.add_parser(
         "diagnose",
         help="name the cause",
@@ -61,7 +64,16 @@ def _parser() -> _Parser:
     diagnose.add_argument(
         "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
     )
-    in_use = diagnose.add_mutually_exclusive_group()
+    _add_in_use(diagnose)
+    diagnose.add_argument("--json", action="store_true", help="print JSON instead of text")
+    diagnose.set_defaults(run=_diagnose)
+    regression.add(commands, _add_in_use)
+    return parser
+
+
+def _add_in_use(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how pictures are prepared."""
+    in_use = command.add_mutually_exclusive_group()
     options = {
         "--preprocessing FILE.json": "the preprocessing in use, in place of the model's own: what "
         "Preprocessing.to_json gives, or a file of KerasHub, Hugging Face or timm",
@@ -72,17 +84,15 @@ def _parser() -> _Parser:
     for option, told in options.items():
         flag, metavar = option.split()
         in_use.add_argument(flag, metavar=metavar, help=told)
-    diagnose.add_argument("--json", action="store_true", help="print JSON instead of text")
-    return parser
 
 
-def _diagnose(given: argparse.Namespace) -> int:
+def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], "Classifier"]) -> int:
     from kit._reporting import plain  # noqa: PLC0415 (--help stays fast)
     from kit.diagnosis import diagnose  # noqa: PLC0415
     from kit.images import as_photos  # noqa: PLC0415
 
     photos = as_photos(given.pictures)
-    classifier = _classifier(given)
+    classifier = opened(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)
     if given.json:

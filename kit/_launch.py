@@ -153,7 +153,8 @@ def run_tests(python: Path, arguments: Sequence[str], *, quick: bool = False) ->
     checks = {
         "ruff": ["ruff", "check", "."],
         "mypy": ["mypy", "--strict", "kit"],
-        "pytest": ["pytest", *WORKERS, *(QUICK if quick else ()), *arguments],
+        # What is left out is named with the reason, so that nobody takes it for tested.
+        "pytest": ["pytest", "-rs", *WORKERS, *(QUICK if quick else ()), *arguments],
     }
     if quick:
         # It finds the same on every Python.

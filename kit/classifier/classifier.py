@@ -17,6 +17,7 @@ from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
+from kit.classifier.bundle.golden import golden_of
 from kit.classifier.bundle.loading import restore
 from kit.classifier.labels import checked_class_names
 from kit.classifier.network import Network
@@ -145,7 +146,7 @@ class Classifier:
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
-    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
+    def save(self, path: str | PathLike[str], training: Pictures = (), *, golden: Pictures = ()) -> None:
         """Write network, preprocessing, class names, compiled form and reference into one ``.keras`` file.
 
         The compiled form is compared with Keras before, in the range of the preprocessing. Plain
@@ -164,11 +165,16 @@ class Classifier:
             profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the pictures are
             not. Networks without BatchNorm, and those for small pictures, are diagnosed by the profile.
             Without any, a profile and measures that the file has are kept.
+        golden
+            Up to three pictures that are kept small in the file, with what each step makes of them and their
+            probabilities: ``python -m kit verify MODEL.keras`` says on any machine whether it does the same.
+            Without any, those that the file has are kept while they fit its weights.
 
         Raises
         ------
         ValueError
-            Another file name, or a compiled form that differs from Keras by more than 1e-5 in a probability.
+            More golden pictures, another file name, or a compiled form that differs from Keras by more than
+            1e-5 in a probability.
         """
         target = Path(path)
         if target.suffix != ".keras":
@@ -182,6 +188,9 @@ class Classifier:
             )
             known = self.reference.moved(self._network, self.input_shape)
             self.reference = known.with_pictures(as_photos(training), self.tensor)
+            kept = as_photos(golden)
+            if kept:
+                self.reference = self.reference.with_golden(golden_of(self, kept))
             members = {archive.COMPILED: compiled.data, **self.reference.members()}
             archive.write(source, target, contract, members)
 

@@ -1,7 +1,8 @@
 """Reference: all that is known of the pictures that a classifier was trained on, and that its file carries.
 
-Three members hold it, and stay apart in the file: the first layers are read where a picture is diagnosed,
-the properties where folders are compared, and the novelty with every prediction, each without the others.
+Its members stay apart in the file: the first layers are read where a picture is diagnosed, the properties
+where folders are compared, the novelty with every prediction, each without the others. Golden pictures with
+their answers travel beside them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,15 @@ class Reference:
         """What `kit.fit_novelty` learned, as `kit.Novelty.to_bytes` writes it; None where it was not."""
         return self._member(archive.NOVELTY)
 
+    @property
+    def golden(self) -> bytes | None:
+        """Pictures and their answers, as `kit.classifier.bundle.golden` writes them; None without any."""
+        return self._member(archive.GOLDEN)
+
+    def with_golden(self, data: bytes) -> Self:
+        """Return the same with other pictures and answers."""
+        return self._with({archive.GOLDEN: data})
+
     def with_novelty(self, data: bytes) -> Self:
         """Return the same with what `kit.Novelty.to_bytes` wrote."""
         return self._with({archive.NOVELTY: data})
@@ -100,12 +110,12 @@ class Reference:
 
     def members(self) -> dict[str, bytes]:
         """Return everything as the members of a file, by name."""
-        found = {name: self._member(name) for name in (archive.PROPERTIES, archive.NOVELTY)}
+        found = {name: self._member(name) for name in (archive.PROPERTIES, archive.NOVELTY, archive.GOLDEN)}
         found[archive.FIRST_LAYERS] = None if self.first_layers is None else self.first_layers.to_bytes()
         return {name: data for name, data in found.items() if data is not None}
 
     def __repr__(self) -> str:
-        names = (archive.FIRST_LAYERS, archive.PROPERTIES, archive.NOVELTY)
+        names = (archive.FIRST_LAYERS, archive.PROPERTIES, archive.NOVELTY, archive.GOLDEN)
         known = [name for name in names if self._member(name) is not None]
         return f"Reference({', '.join(known) or 'nothing in the file'})"
 

@@ -34,8 +34,8 @@ _SAME = 0.02
 """Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
 
 _FAILING = (
-    "no more than half of the labelled pictures are answered rightly, and no step of the preprocessing"
-    " explains it: look at how the pictures are framed, and at what the network was trained on"
+    "{} answered rightly, and no step of the preprocessing explains it: look at how the pictures are framed,"
+    " and at what the network was trained on"
 )
 
 
@@ -97,7 +97,7 @@ def diagnose(
                 if callable(progress) and stage.words:
                     progress(stage.words)
                 case = stage.run(case)
-    return case.diagnosis()
+    return replace(case.diagnosis(), asked=(classifier, chosen, truth))
 
 
 def _check_sizes(used: Preprocessing, photos: Sequence[Photo]) -> None:
@@ -173,7 +173,9 @@ def _leakage(case: Investigation) -> Investigation:
 
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
-    doubts = (*case.doubts, _FAILING) if mostly_wrong(answers, case.labels) else case.doubts
+    which = "this picture is not" if len(answers) == 1 else "no more than half of the labelled pictures are"
+    failing = (_FAILING.format(which),) if mostly_wrong(answers, case.labels) else ()
+    doubts = (*case.doubts, *failing)
     return replace(case.found(*check_trust(answers, case.labels)), doubts=doubts)
 
 

@@ -1,7 +1,7 @@
 """What is taken for the preprocessing of a classifier that comes without one."""
 
 from kit.classifier import Classifier
-from kit.diagnosis.checks.architecture import architecture_and_weights, layers_of
+from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.diagnosis.checks.preprocessing_layers import read_inside
 from kit.preprocessing import Preprocessing
 

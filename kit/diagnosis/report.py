@@ -1,15 +1,20 @@
 """Diagnosis: what was found, as text, HTML, JSON and figure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from kit._reporting import Table, plain
+from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding
 from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity
+from kit.images import Photo
 from kit.preprocessing import Preprocessing
+from kit.regression.pin import pin
 
 _ALIKE = "Comes to the same on this network (largest difference of a probability):"
 _QUIET = (
@@ -49,6 +54,9 @@ class Diagnosis:
         is found.
     judged_by
         What decided, in words.
+    asked
+        Classifier, pictures and the indices of their classes, where known, that were asked about; None after
+        pickling.
     """
 
     findings: tuple[Finding, ...]
@@ -61,6 +69,12 @@ class Diagnosis:
     equivalents: tuple[Equivalent, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
+    asked: tuple[Classifier, Sequence[Photo], Sequence[int | None]] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "asked"}
 
     @property
     def best(self) -> Finding | None:
@@ -100,6 +114,48 @@ class Diagnosis:
             advice = best.fix.text if best.fix is not None else "no fix is known"
             raise ValueError(f"Expected a cause in the preprocessing, received {best.cause!r}: {advice}")
         return best.fix.preprocessing
+
+    def pin(
+        self, folder: str | PathLike[str], expect: str | int | None = None, *, note: str = "", owner: str = ""
+    ) -> tuple[Path, ...]:
+        """Write a case of each picture, for `kit.check_cases` to guard, and return their paths.
+
+        Where a preprocessing is named, the case keeps both: the fix that has to go on working, and the one in
+        use that goes wrong.
+
+        Parameters
+        ----------
+        folder
+            Of cases.
+        expect
+            The class of pictures without a label; by default what is answered with the fix.
+        note, owner
+            See `kit.Case`.
+
+        Raises
+        ------
+        ValueError
+            It was pickled, and knows its pictures no more.
+        """
+        if self.asked is None:
+            raise ValueError("Expected a diagnosis that knows its pictures, received one from a pickle")
+        classifier, photos, labels = self.asked
+        fix = None if self.best is None or self.best.fix is None else self.best.fix.preprocessing
+        known = labels or [None] * len(photos)
+        return tuple(
+            pin(
+                folder,
+                classifier,
+                photo,
+                expect if label is None else label,
+                preprocessing=fix,
+                fault=None if fix is None else self.preprocessing,
+                cause="" if self.best is None else self.best.cause,
+                note=note,
+                owner=owner,
+            )
+            for photo, label in zip(photos, known, strict=True)
+        )
 
     @property
     def fix_code(self) -> str:

@@ -5,6 +5,8 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import threading
 import traceback
+from os import PathLike
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from IPython.display import display
 
 from kit import samples
 from kit._arrays import Float32
-from kit._checking import integers, known
+from kit._checking import integers, known, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import page, path, still, words
@@ -57,6 +59,8 @@ class Explorer(anywidget.AnyWidget):
         ``KIT_EXPLORER_AHEAD``, or 320.
     latency
         Whether the page shows how long each answer took.
+    cases
+        Folder that *Pin* writes cases to, for `kit.check_cases`.
 
     Attributes
     ----------
@@ -93,6 +97,7 @@ class Explorer(anywidget.AnyWidget):
         *,
         ahead: int | None = None,
         latency: bool = False,
+        cases: str | PathLike[str] = "cases",
     ) -> None:
         check_first(classifier, "kit.Explorer(classifier, photos, labels)")
         opened = as_photos(photos, allow_empty=False)
@@ -100,32 +105,48 @@ class Explorer(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._ahead = Ahead.of(ahead)
         self._latency = bool(latency)
+        self._cases = Path(cases)
         self._bench = _bench(classifier)
         self._shelf, self._uploads = Shelf(), Uploads()
         self._replies = Replies(classifier.class_names)
         self._asking = Asking()
         self._request = ""
         self.diagnosis: Diagnosis | None = None
+        self._asked_about: views.Settings = {}
         for photo, label in zip(opened, expected, strict=True):
             self._shelf.add(photo, label)
         first = next(iter(self._shelf))
-        self._view = self._compute(views.neutral(first))
+        self._shown = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
         self._refresh_panel()
-        self._still = frozen(self._view, classifier.class_names, self._idle(first))
+        self._still = frozen(self._shown, classifier.class_names, self._idle(first))
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
-        top = self.classifier.class_names[self._view.top]
+        top = self.classifier.class_names[self._shown.top]
         changes = {key: value for key, value in self.settings.items() if value != views.neutral("")[key]}
         state = ", ".join(f"{key}={value!r}" for key, value in changes.items())
-        share = self._view.probabilities[self._view.top]
+        share = self._shown.probabilities[self._shown.top]
         return f"Explorer({self.classifier.name!r}, {state}: {top!r} {share:.2f})"
 
     @property
     def classifier(self) -> Classifier:
         """The classifier that answers."""
         return self._bench.classifier
+
+    @property
+    def view(self) -> views.View:
+        """Everything that the present settings come to."""
+        return self._current()
+
+    @property
+    def asking(self) -> bool:
+        """Whether a "Why?" is under way."""
+        return self._asking.busy
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the last "Why?" is answered or stopped, at most so long."""
+        self._asking.wait(seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -135,7 +156,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def photo(self) -> Photo:
         """The photograph as perturbed by the present settings."""
-        return self._current().photo
+        return self.view.photo
 
     @property
     def perturbation(self) -> Perturbation:
@@ -150,12 +171,12 @@ class Explorer(anywidget.AnyWidget):
     @property
     def tensor(self) -> Float32:
         """What the network is fed: float32, (1, H, W, C)."""
-        return self._current().tensor
+        return self.view.tensor
 
     @property
     def probabilities(self) -> Float32:
         """Softmax probabilities for the present settings: float32, (classes,), read-only."""
-        probabilities = self._current().probabilities.view()
+        probabilities = self.view.probabilities.view()
         probabilities.flags.writeable = False
         return probabilities
 
@@ -177,6 +198,8 @@ class Explorer(anywidget.AnyWidget):
         """
         with self._lock:
             self._shelf.remove(name)
+            if self._asked_about.get("photo") == name:
+                self.diagnosis, self._asked_about = None, {}
             self._refresh_panel()
             if self.settings["photo"] == name:
                 self.settings = self.settings | {"photo": next(iter(self._shelf))}
@@ -188,7 +211,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _ipython_display_(self, **_options: Any) -> None:
         with self._lock:
-            view, idle = self._view, self._idle(self.settings["photo"])
+            view, idle = self._shown, self._idle(self.settings["photo"])
         message, _ = shown(view, self.classifier.class_names, idle)
         data, metadata = self._repr_mimebundle_() or ({}, {})
         # Where no widget is shown: GitHub, nbviewer, a PDF.
@@ -208,9 +231,9 @@ class Explorer(anywidget.AnyWidget):
 
     def _current(self) -> views.View:
         with self._lock:
-            if self.error and self._view.settings != self.settings:
+            if self.error and self._shown.settings != self.settings:
                 raise ValueError(self.error)
-            return self._view
+            return self._shown
 
     def _idle(self, name: str) -> tuple[str, ...]:
         return self._shelf.idle(name, self._bench.trained)
@@ -248,8 +271,11 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
+        return self._checked(proposal["value"], list(self._shelf))
+
+    def _checked(self, settings: dict[str, Any], photos: list[str]) -> views.Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        complete = views.checked(proposal["value"], list(self._shelf), current)
+        complete = views.checked(settings, photos, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis has found one, received True")
         return complete
@@ -262,13 +288,13 @@ class Explorer(anywidget.AnyWidget):
     def _update(self) -> None:
         started = perf_counter()
         try:
-            self._view = self._compute(self.settings)
+            self._shown = self._compute(self.settings)
             self.error = ""
         except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; the page and `error` show it
             self._fail(error, self._request)
             return
         idle = self._idle(self.settings["photo"])
-        self.send(*self._replies.view(self._view, idle, self._request, started))
+        self.send(*self._replies.view(self._shown, idle, self._request, started))
 
     def _fail(self, error: Exception, request: str) -> None:
         self.error = " ".join(str(error).split()) or type(error).__name__
@@ -301,19 +327,21 @@ class Explorer(anywidget.AnyWidget):
         self._update()
 
     def _take_noise(self, content: dict[str, Any]) -> None:
-        count = min(content["count"], 3 * LIVE_PIXELS)
-        field = noise_field(content["seed"], count)
-        self.send({"kind": "noise", "seed": content["seed"], "count": count}, [field.tobytes()])
+        seed, count = (whole(key, content[key], 0, None) for key in ("seed", "count"))
+        field = noise_field(seed, min(count, 3 * LIVE_PIXELS))
+        self.send({"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()])
 
     def _take_frame(self, content: dict[str, Any], pixels: memoryview) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photograph that is shown."""
         sides = integers("frame", (content["height"], content["width"]), ("height", "width"), 1, CAMERA_SIDE)
         if len(pixels) != 3 * sides[0] * sides[1]:
             raise ValueError(f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}")
+        settings = {**content["settings"], "photo": CAMERA}
+        self._checked(settings, [CAMERA])  # before the last frame is given up
         frame = np.frombuffer(pixels, np.uint8).reshape(*sides, 3)
         self._shelf.entries[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
         self._replies.held = (CAMERA, self._bench.trained.decoding)  # the page has its own frames
-        self._take_settings({"settings": {**content["settings"], "photo": CAMERA}})
+        self._take_settings({"settings": settings})
 
     def _take_snap(self, _content: dict[str, Any]) -> None:
         """Keep the last frame of the camera as a photograph."""
@@ -324,9 +352,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_ahead(self, content: dict[str, Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         settings, key = content["settings"], known("slider", content["key"], views.MAIN)
-        places = [
-            views.checked({**settings, key: place}, list(self._shelf), "") for place in content["places"]
-        ]
+        places = [self._checked({**settings, key: place}, list(self._shelf)) for place in content["places"]]
         answered, pause = self._ahead.answered(places, self._compute)
         idle = self._idle(answered[0].settings["photo"]) if answered else ()
         message, pixels = self._replies.ahead(answered, idle, self._request)
@@ -334,9 +360,9 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_upload(self, content: dict[str, Any], piece: memoryview) -> None:
         name = content["name"]
-        whole = self._uploads.take(content["number"], name, bytes(piece), last=content["last"])
-        if whole is not None:
-            self.add(whole, name=name)
+        file = self._uploads.take(content["number"], name, bytes(piece), last=content["last"])
+        if file is not None:
+            self.add(file, name=name)
 
     def _take_remove(self, content: dict[str, Any]) -> None:
         self.remove(content["name"])
@@ -381,12 +407,36 @@ class Explorer(anywidget.AnyWidget):
             self._fail(error, request)
             return
         with self._lock:
-            self.diagnosis = diagnosis
+            if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
+                self.diagnosis, self._asked_about = diagnosis, view.settings
             if right is not None and not self.settings["fix"]:
                 self._bench = self._bench.fixing(right)
         sizes = [picture.shape[:2] for picture in pictures]
         message = {"kind": "because", "request": request, "changes": first, **answer, "pictures": sizes}
         self.send(message, [picture.tobytes() for picture in pictures])
+
+    def _take_pin(self, _content: dict[str, Any]) -> None:
+        """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
+        from kit.regression.pin import pin  # noqa: PLC0415 (the bars come sooner without it)
+
+        view = self._current()
+        asked = self.diagnosis is not None and self._asked_about == view.settings
+        found = self.diagnosis.best if self.diagnosis is not None and asked else None
+        fix = None if found is None or found.fix is None else found.fix.preprocessing
+        path = pin(
+            self._cases,
+            self.classifier,
+            self._shelf[view.settings["photo"]].photo,
+            view.untouched.top if view.label is None else view.label,
+            perturbation=views.perturbation_of(view.settings),
+            preprocessing=view.preprocessing if fix is None else fix,
+            fault=None if fix is None else view.preprocessing,
+            cause="" if found is None else found.cause,
+        )
+        expected = self.classifier.class_names[view.untouched.top if view.label is None else view.label]
+        self.send(
+            {"kind": "pinned", "request": self._request, "text": f"Pinned: {path}, expected {expected}"}
+        )
 
     def _take_stop(self, _content: dict[str, Any]) -> None:
         self._asking.stop()

@@ -96,6 +96,8 @@ class View:
         The view of the same photograph unperturbed and prepared as in training; None where this is that view.
     trained
         Preprocessing where nobody has chosen another.
+    base
+        `trained`, or the fix in its place: `preprocessing` without the faults that were chosen.
     label
         Index of the class that the photograph is known to show, where it is known.
     calibrated
@@ -111,6 +113,7 @@ class View:
     tensor: Float32
     probabilities: Float32
     trained: Preprocessing
+    base: Preprocessing
     reference: "View | None" = None
     label: int | None = None
     calibrated: Float32 | None = None
@@ -129,7 +132,7 @@ class View:
     @property
     def seen(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
-        return self.trained.picture(self.tensor)
+        return self.base.picture(self.tensor)
 
     @cached_property
     def statistics(self) -> tuple[str, ...]:
@@ -160,9 +163,13 @@ class Bench:
     novelty: "Novelty | None" = None
     fixed: Preprocessing | None = None
 
+    def base(self, settings: Settings) -> Preprocessing:
+        """Preprocessing that the settings start from."""
+        return self.fixed if settings["fix"] and self.fixed is not None else self.trained
+
     def preprocessing(self, settings: Settings) -> Preprocessing:
         """Preprocessing that the settings describe."""
-        return preprocessing_of(settings, self.fixed if settings["fix"] and self.fixed else self.trained)
+        return preprocessing_of(settings, self.base(settings))
 
     def view(
         self, photo: Photo, settings: Settings, reference: View | None = None, label: int | None = None
@@ -183,6 +190,7 @@ class Bench:
             tensor,
             rows[0],
             self.trained,
+            self.base(settings),
             reference,
             label,
             calibrated,

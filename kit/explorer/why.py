@@ -22,17 +22,18 @@ def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> 
     return diagnose(classifier.using(view.preprocessing), [view.photo], labels, progress=progress)
 
 
-def remedy(settings: Settings, trained: Preprocessing, right: Preprocessing) -> Settings:
+def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Settings | None:
     """Return the settings that lead to the preprocessing `right`, and change nothing of the picture.
 
-    Chosen faults are put back, as few as will do; where that does not lead there, the fix is put in use.
+    Chosen faults are taken back from `base`, as few as will do; where that does not lead there, the fix is
+    put in use. None where one is in use already.
     """
     chosen = [step for step in STEPS if settings[step]]
     for keep in sorted(product((True, False), repeat=len(chosen)), key=lambda kept: kept.count(False)):
         back = {step: "" for step, kept in zip(chosen, keep, strict=True) if not kept}
-        if not settings["fix"] and preprocessing_of(settings | back, trained) == right:
+        if preprocessing_of(settings | back, base) == right:
             return settings | back
-    return settings | dict.fromkeys(STEPS, "") | {"fix": True}
+    return None if settings["fix"] else settings | dict.fromkeys(STEPS, "") | {"fix": True}
 
 
 def answer(diagnosis: Diagnosis, view: View, names: Sequence[str]) -> dict[str, Any]:
@@ -43,14 +44,14 @@ def answer(diagnosis: Diagnosis, view: View, names: Sequence[str]) -> dict[str, 
     wrong = (view.label is not None and view.top != view.label) or altered(view)
     return {
         "headline": _headline(diagnosis, view, names),
-        "notes": list(diagnosis.notes),
-        "judged": diagnosis.judged_by,
+        "notes": [plain(note) for note in diagnosis.notes],
+        "judged": plain(diagnosis.judged_by),
         "findings": [_row(finding) for finding in shown],
         # Over an answer that is known to be wrong nothing is dismissed.
         "ruledOut": [] if wrong else [plain(f.cause) for f in diagnosis.findings if f.verdict == "ruled_out"],
         "fix": "" if fix is None else plain(fix.text),
         "code": "" if fix is None else fix.code,
-        "apply": None if right is None else remedy(view.settings, view.trained, right),
+        "apply": None if right is None else remedy(view.settings, view.base, right),
     }
 
 
@@ -85,7 +86,8 @@ def _headline(diagnosis: Diagnosis, view: View, names: Sequence[str]) -> str:
         )
     if altered(view):
         return "Nothing besides what was changed was found"
-    return f"{diagnosis.conclusion[0].upper()}{diagnosis.conclusion[1:]}"
+    conclusion = plain(diagnosis.conclusion)
+    return f"{conclusion[0].upper()}{conclusion[1:]}"
 
 
 def _second(view: View) -> int:

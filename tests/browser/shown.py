@@ -80,6 +80,23 @@ class Shown:
         else:
             control.fill(str(value))
 
+    def chip(self, key: str) -> dict[str, Any]:
+        """Return what the chip of one step says, and whether it is marked as changed or as without effect."""
+        self.state()
+        found: dict[str, Any] = self.root.locator(f"[data-chip={key}]").evaluate(
+            """(chip) => ({
+              value: chip.querySelector('.kit-chip-value').textContent,
+              changed: chip.classList.contains('kit-changed'),
+              idle: chip.classList.contains('kit-idle'),
+              title: chip.querySelector('.kit-chip-value').title,
+            })"""
+        )
+        return found
+
+    def camera(self) -> None:
+        """Press the button of the camera."""
+        self.root.get_by_role("button", name="Camera").click()
+
     def reset(self) -> None:
         """Press Reset and wait for what it does."""
         self.root.get_by_role("button", name="Reset").click()

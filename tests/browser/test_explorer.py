@@ -10,9 +10,10 @@ from axe_playwright_python.sync_playwright import Axe
 
 import kit
 from kit import samples
-from kit.explorer import view
-from kit.explorer.explorer import CAMERA, CAMERA_SIDE
-from kit.perturbation import PARAMETERS
+from kit.explorer import path, view
+from kit.explorer.explorer import CAMERA_SIDE
+from kit.explorer.replies import CAMERA
+from kit.explorer.words import percent
 from tests.browser.lab import WIDE, jupyter_lab
 from tests.browser.shown import RECORD, Shown
 
@@ -23,6 +24,8 @@ CELLS = [
 import time
 import kit
 from kit import samples
+from kit.explorer import ahead
+ahead.BUSY = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("photographs") if photo.name in {PHOTOGRAPHS}]
 explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), [*photos, *samples.photos("special")])
 explorer""",
@@ -150,13 +153,14 @@ def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, c
 
 
 def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, classifier, named):
-    groups = [control for control in view.controls(classifier.preprocessing) if control["group"] == "steps"]
+    groups = [chip for chip in path.chips(classifier.preprocessing, "") if "options" in chip]
     for control in groups:
         photo = named[FILES.get(control["key"], "espresso.jpg")]
         shown.put("photo", photo.name)
         untouched = shown.assert_shows(classifier, photo)["bars"]
         for name, title in control["options"][1:]:
             shown.control(control["key"]).select_option(label=title)
+            assert shown.chip(control["key"])["changed"]
             state = shown.assert_shows(classifier, photo, **{control["key"]: name})
             assert state["bars"] != untouched, f"{name} changed nothing"
         shown.put(control["key"], "")
@@ -206,7 +210,7 @@ def test_pictures_are_added_by_button_and_by_drop(shown, classifier):
     shown.root.locator("input[type=file]").set_input_files(
         {"name": "button.jpg", "mimeType": "image/jpeg", "buffer": content}
     )
-    shown.root.locator("option", has_text="button.jpg").wait_for(state="attached")
+    shown.root.get_by_role("radio", name="button.jpg").wait_for()
     shown.assert_shows(classifier, kit.load_image(content, name="button.jpg"))
     # A name is text, whatever it looks like.
     name = "<img src=x onerror=alert(1)>.jpg"
@@ -216,6 +220,10 @@ def test_pictures_are_added_by_button_and_by_drop(shown, classifier):
     )
     shown.put("brightness", 1.3)
     shown.assert_shows(classifier, kit.load_image(content, name=name), brightness=1.3)
+    for added in (name, "button.jpg"):
+        shown.root.get_by_role("button", name=f"Remove {added}", exact=True).click()
+        shown.root.get_by_role("radio", name=added, exact=True).wait_for(state="detached")
+    assert shown.control("photo").input_value() == "cat.jpg"
 
 
 STREAMS = """() => {
@@ -233,7 +241,7 @@ LIGHTS = "() => window.streams.flatMap((stream) => stream.getTracks()).map((trac
 
 def test_a_camera_is_a_photo_that_moves(notebook, shown, classifier, named):
     notebook.page.evaluate(STREAMS)
-    shown.put("photo", CAMERA)
+    shown.camera()
     shown.page.wait_for_function(
         "([root, name]) => (root.painted ?? []).filter((settings) => settings.photo === name).length >= 5",
         arg=[shown.root.element_handle(), CAMERA],
@@ -258,7 +266,7 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     notebook.run(SECOND)
     second = Shown(notebook.output(SECOND).locator(".kit-explorer"))
     second.root.locator(".kit-bars tbody tr").first.wait_for()
-    second.put("photo", CAMERA)
+    second.camera()
     second.page.wait_for_function(
         "([root, name]) => (root.painted ?? []).some((settings) => settings.photo === name)",
         arg=[second.root.element_handle(), CAMERA],
@@ -269,7 +277,7 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     assert shown.page.evaluate(LIGHTS) == ["ended"]
     shown.put("photo", "espresso.jpg")
     shown.page.evaluate("() => { window.refused = true }")
-    shown.put("photo", CAMERA)
+    shown.camera()
     alert = shown.root.get_by_role("alert")
     alert.wait_for()
     assert "Expected a camera, received Permission denied" in alert.inner_text()
@@ -293,7 +301,8 @@ def test_a_bad_file_is_one_line_and_the_explorer_lives_on(shown, classifier, nam
     assert "\n" not in text.strip()
     assert "xpected" in text
     assert "eceived" in text
-    assert name not in shown.control("photo").inner_text()
+    assert shown.root.get_by_role("radio", name=name).count() == 0
+    assert not shown.state()["stale"], "the bars are the answer to what is shown"
     shown.put("brightness", 1.5)
     shown.assert_shows(classifier, named["cat.jpg"], brightness=1.5)
 
@@ -316,7 +325,8 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
     shown.control("photo").focus()
     focused = """() => {
       const element = document.activeElement;
-      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const outlined = element.closest('.kit-choice, .kit-photo') ?? element;
+      const { outlineStyle, outlineWidth } = getComputedStyle(outlined);
       const name = element.dataset.key ?? element.ariaLabel ?? element.textContent;
       const visible = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2;
       return [name, visible, !!element.closest('.kit-explorer')];
@@ -329,12 +339,11 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
             break
         assert visible, f"no visible focus on {name}"
         visited.append(name)
-    keys = [
-        control["key"] for control in view.controls(samples.classifier("efficientnet_lite0").preprocessing)
-    ]
-    folded = PARAMETERS.keys() - view.MAIN
-    assert [name for name in visited if name in keys] == [key for key in keys if key not in folded]
-    assert {"Add a picture…", "Reset", "More perturbations", "The tensor that is fed"} <= set(visited)
+    chips = path.chips(samples.classifier("efficientnet_lite0").preprocessing, "")
+    keys = [*view.MAIN, *(chip["key"] for chip in chips if "options" in chip)]
+    assert [name for name in visited if name in keys] == keys
+    assert "More perturbations" in visited
+    assert [name for name in visited if name.startswith(("Perturbed", "Tensor"))]
 
 
 def test_the_page_follows_python(notebook, shown, classifier, named):
@@ -436,8 +445,8 @@ kit.Explorer(network, kit.samples.photos("fashion_mnist")[:2])"""
         shown.assert_shows(network, picture, noise=60)
         expected = network.calibrated(network.probabilities(picture, kit.Perturbation(noise=60)))[0]
         assert shown.root.get_by_role("columnheader", name="Calibrated").is_visible()
-        texts = shown.root.locator(".kit-bars tbody td:nth-child(4)").all_inner_texts()
-        assert texts == [f"{100 * value:.1f} %" for value in expected]
+        texts = shown.root.locator(".kit-bars tbody .kit-even").all_inner_texts()
+        assert texts == [percent(value) for value in expected]
         lengths = shown.root.locator(".kit-thin").evaluate_all(
             "(bars) => bars.map((bar) => new DOMMatrix(getComputedStyle(bar).transform).a)"
         )
@@ -452,12 +461,25 @@ def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(show
     why = shown.root.get_by_role("button", name="Why?")
     why.focus()
     shown.page.keyboard.press("Enter")
-    shown.root.get_by_role("status").get_by_text("The cause: missing scaling", exact=True).wait_for()
+    line = shown.root.locator(".kit-because .kit-line").first
+    line.wait_for()
+    assert line.inner_text().startswith("Scaling: left out: without it Egyptian cat")
+    shown.root.get_by_role("heading", name="The cause: missing scaling", exact=True).wait_for()
     assert why.evaluate("(button) => button === document.activeElement")
     assert why.get_attribute("aria-disabled") == "false"
+    shown.put("noise", 3)
+    shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling", noise=3)
+    assert shown.root.locator(".kit-before").is_visible(), "the answer belongs to another state"
+    shown.put("noise", 0)
+    shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling")
+    assert shown.root.locator(".kit-before").is_hidden()
     shown.root.get_by_role("button", name="Apply the fix").click()
     shown.assert_shows(classifier, named["cat.jpg"])
+    shown.root.get_by_role("button", name="Undo").click()
+    shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling")
+    shown.root.get_by_role("button", name="Close").click()
     assert shown.root.locator(".kit-because").is_hidden()
+    assert why.evaluate("(button) => button === document.activeElement")
 
 
 def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, named):
@@ -499,7 +521,7 @@ def test_a_photo_arrives_whatever_follows_in_the_same_frame(notebook):
             control.value = value;
             control.dispatchEvent(new Event(event, { bubbles: true }));
           };
-          set('photo', photo, 'change');
+          root.querySelector(`.kit-photos input[value="${photo}"]`).click();
           set('brightness', 1.2, 'input');
           window.requestAnimationFrame = soon;
         }""",

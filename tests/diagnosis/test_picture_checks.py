@@ -48,7 +48,8 @@ def test_what_turns_right_answers_wrong_is_named_alone_and_first(cause):
     findings = check_properties(CLASSIFIER, photos, labels)
     assert [one.cause for one in findings if one.verdict == "named"] == [cause]
     (named,) = (one for one in findings if one.verdict == "named")
-    assert named.summary.startswith(f"{len(photos)} of {len(photos)} pictures are unusually")
+    which = "This picture is" if len(photos) == 1 else f"{len(photos)} of {len(photos)} pictures are"
+    assert named.summary.startswith(f"{which} unusually {cause}")
     assert named.fix.code
     assert all(part.value >= 0 for part in named.evidence)
     assert named.cost <= 1

@@ -1,12 +1,41 @@
-"""The explorer's "why?": the cause of what is shown, and the settings that put it right."""
+"""The explorer's "why?": what is told of the cause of what is shown, and the settings that put it right."""
 
+import re
+import time
+
+import numpy as np
 import pytest
 
 from kit.explorer import view, why
+from kit.explorer.changes import altered
 from kit.explorer.explorer import Explorer
+from kit.preprocessing.faults import STEPS
+from tests.explorer.page import ask as deliver_and_take
 from tests.explorer.page import deliver, listen
 
 CHOSEN = {"channels": "channels_swapped", "scaling": "range_0_1", "photo": "espresso.jpg"}
+
+WRONG = [
+    ("cat.jpg", {}),
+    ("cat.jpg", {"filter": "filter_nearest"}),
+    ("cat.jpg", {"brightness": 0.1}),
+    ("cat.jpg", {"contrast": 0.1}),
+    ("cat.jpg", {"rotation": 90}),
+    ("cat.jpg", {"channels": "channels_swapped"}),
+    ("clock_blurred.jpg", {}),
+    ("clock_blurred.jpg", {"brightness": 3}),
+    ("volleyball.jpg", {"noise": 60}),
+    ("volleyball.jpg", {"fog": 5}),
+    ("volleyball.jpg", {"occlusion": 0.5}),
+    ("espresso.jpg", {"scaling": "missing_scaling", "noise": 20}),
+    ("espresso.jpg", {"fog": 5}),
+    ("otter.jpg", {"jpeg_quality": 3}),
+    ("otter.jpg", {"occlusion": 0.5, "brightness": 1.2}),
+]
+"""Photographs and settings whose answer is wrong, or another one than without the settings."""
+
+CLEARING = re.compile(r"nothing (is )?wrong|ruled out|no (loud )?fault|is fine|in order", re.IGNORECASE)
+INTERNAL = re.compile(r"\bnats\b|\(named\)|[^\W_]_[^\W_]")
 
 
 @pytest.fixture
@@ -14,18 +43,61 @@ def explorer(classifier, photos, labels):
     return listen(Explorer(classifier, photos, labels=labels))
 
 
+@pytest.fixture
+def wrong(classifier, photos, labels):
+    """An explorer of a classifier that is used with another preprocessing than it was trained with."""
+    code = classifier.preprocessing.replace(channels="bgr", scaling="0..1")
+    return listen(Explorer(classifier.using(code), photos, labels=labels))
+
+
+@pytest.fixture(scope="module")
+def told(look, classifier):
+    """Return view and answer for a photograph with what is changed about it."""
+
+    def told(name, **changed):
+        shown = look(name, **changed)
+        diagnosis = why.ask(classifier, shown, lambda text: None)
+        return shown, why.answer(diagnosis, shown, look.names)
+
+    return told
+
+
 def ask(explorer, **settings):
     explorer.settings = settings
     explorer.sent.clear()
     deliver(explorer, kind="why", request="a.1")
+    explorer.wait()
     return [content for content, _ in explorer.sent]
+
+
+def texts(answer):
+    """Return everything that people read of an answer, but its code."""
+    if isinstance(answer, str):
+        return [answer]
+    if isinstance(answer, dict):
+        kept = (value for key, value in answer.items() if key not in {"code", "apply", "settings"})
+        return [text for value in kept for text in texts(value)]
+    return [text for value in answer for text in texts(value)] if isinstance(answer, list) else []
+
+
+def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
+    first, *progress, last = ask(explorer, photo="volleyball.jpg", noise=60)
+    assert {message["request"] for message in (first, *progress, last)} == {"a.1"}
+    assert set(first) == {"kind", "request", "changes"}
+    assert first["changes"]["lines"][0]["text"].startswith("Noise 60 levels: without it volleyball, ")
+    assert first["changes"]["settings"] == explorer.settings
+    assert [message["kind"] for message in progress] == ["asking"] * len(progress)
+    assert [message["text"] for message in progress[:2]] == ["checks", "candidates"]
+    assert last["changes"] == first["changes"]
+    assert last["headline"] == "The cause: noisy"
+    assert last["findings"][0]["title"] == "noisy"
+    assert explorer.diagnosis.best.cause == "noisy"
 
 
 def test_two_faults_are_named_and_one_click_puts_both_right(explorer):
     *progress, because = ask(explorer, **CHOSEN)
-    assert [message["kind"] for message in progress] == ["asking"] * len(progress)
-    assert progress
     assert because["kind"] == "because"
+    assert len(progress) > 1
     assert "wrong range" in because["headline"]
     assert "channel order" in because["headline"]
     assert because["apply"] == view.neutral("espresso.jpg")
@@ -37,6 +109,7 @@ def test_a_right_pipeline_is_not_accused(explorer):
     assert because["headline"].casefold() == explorer.diagnosis.conclusion
     assert explorer.diagnosis.best is None
     assert because["headline"].startswith(("No fault is found", "No loud fault is found"))
+    assert because["ruledOut"]
     assert because["apply"] is None
 
 
@@ -46,6 +119,92 @@ def test_a_dark_picture_is_named_and_has_no_setting_to_apply(explorer):
     assert because["apply"] is None
 
 
+@pytest.mark.parametrize(("name", "changed"), WRONG)
+def test_a_wrong_or_changed_answer_is_never_cleared_and_told_in_plain_words(told, name, changed):
+    shown, because = told(name, **changed)
+    assert shown.top != shown.label or altered(shown)
+    assert because["ruledOut"] == []
+    assert because["headline"]
+    assert not CLEARING.search(because["headline"])
+    assert not [text for text in texts(because) if INTERNAL.search(text)]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("espresso.jpg", {}),
+        ("espresso.jpg", {"noise": 20, "brightness": 0.9}),
+        ("espresso.jpg", {"jpeg_quality": 3}),
+        ("espresso.jpg", {"channels": "channels_swapped", "scaling": "range_0_1"}),
+        ("koala.jpg", {"scaling": "imagenet_mean_std", "layout": "transposed"}),
+    ],
+)
+def test_every_answer_is_told_in_plain_words(told, name, changed):
+    _, because = told(name, **changed)
+    assert not [text for text in texts(because) if INTERNAL.search(text)]
+
+
+def test_an_untouched_photograph_between_two_classes_is_called_hard_with_both(told):
+    shown, because = told("cat.jpg")
+    top, right = (f"{100 * shown.probabilities[index]:.1f} %" for index in (shown.top, shown.label))
+    assert because["headline"] == (
+        f"A hard picture: to this network Egyptian cat and tiger cat look alike ({top} and {right})"
+    )
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "clock_blurred.jpg"])
+def test_an_untouched_photograph_with_a_wrong_answer_is_called_hard_or_has_a_cause(told, name):
+    shown, because = told(name)
+    assert shown.top != shown.label
+    assert because["headline"].startswith(("A hard picture: ", "The cause: ", "Not certain; perhaps "))
+    if not because["headline"].startswith("A hard picture"):
+        assert because["findings"]
+
+
+def test_a_class_that_is_hardly_seen_is_told_as_such_with_the_runner_up(classifier, look, photos):
+    # The espresso under the label of a goldfish: no step explains that, and no picture either.
+    photo = next(photo for photo in photos if photo.name == "espresso.jpg")
+    shown = look.bench.view(photo, view.neutral("espresso.jpg"), None, 1)
+    because = why.answer(why.ask(classifier, shown, lambda text: None), shown, look.names)
+    second = look.names[int(np.argsort(-shown.probabilities)[1])]
+    assert because["headline"] == (
+        f"A hard picture: this network sees espresso or {second} in it, and hardly goldfish (<0.1 %)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("lead over the next cause, wrong_mean_std, in nats", "lead over the next cause, wrong mean std"),
+        ("gain in nats if it is heeded", "gain if it is heeded"),
+        (
+            "Prepare pictures as in training: x (wrong_range put right).",
+            "Prepare pictures as in training: x.",
+        ),
+        (
+            "another fault may be left: resize_fit cannot be told",
+            "another fault may be left: resize fit cannot be told",
+        ),
+        ("gnats and (x − 127) / 128 stay", "gnats and (x − 127) / 128 stay"),
+    ],
+)
+def test_names_and_units_of_the_kits_own_are_left_out(text, plain):
+    assert why.plain(text) == plain
+
+
+def test_what_is_applied_touches_only_steps_and_the_fix(explorer, wrong):
+    for each, settings in (
+        (explorer, CHOSEN | {"noise": 5, "flip_horizontal": True}),
+        (explorer, {"photo": "koala.jpg", "scaling": "missing_scaling", "brightness": 1.1}),
+        (wrong, {"photo": "espresso.jpg", "noise": 5, "fit": "fit_squash"}),
+    ):
+        because = ask(each, **settings)[-1]
+        applied, before = because["apply"], each.settings
+        differs = {key for key, value in applied.items() if value != before[key]}
+        assert differs
+        assert differs <= {*STEPS, "fix"}
+
+
 def test_only_the_faults_that_matter_are_put_back(classifier):
     trained = classifier.preprocessing
     settings = view.neutral("cat.jpg") | {"exif": "exif_ignored", "channels": "channels_swapped", "noise": 4}
@@ -53,9 +212,124 @@ def test_only_the_faults_that_matter_are_put_back(classifier):
     assert why.remedy(settings, trained, right) == settings | {"channels": ""}
 
 
-def test_a_fix_that_no_setting_gives_is_not_offered(classifier):
+def test_where_no_step_leads_there_the_fix_is_put_in_use_without_faults(classifier):
     trained = classifier.preprocessing
-    assert why.remedy(view.neutral("cat.jpg"), trained, trained.replace(scaling="caffe")) is None
+    caffe = trained.replace(scaling="caffe")
+    neutral = view.neutral("cat.jpg")
+    assert why.remedy(neutral, trained, caffe) == neutral | {"fix": True}
+    chosen = neutral | {"channels": "channels_swapped", "noise": 4}
+    assert why.remedy(chosen, trained, caffe) == neutral | {"noise": 4, "fix": True}
+
+
+def test_faults_on_top_of_a_fix_are_taken_back_and_another_fix_is_not_offered(classifier):
+    fixed = classifier.preprocessing
+    in_use = view.neutral("cat.jpg") | {"fix": True}
+    chosen = in_use | {"channels": "channels_swapped"}
+    assert why.remedy(chosen, fixed, fixed) == in_use
+    assert why.remedy(chosen, fixed, fixed.replace(scaling="caffe")) is None
+
+
+def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(wrong, classifier):
+    in_use = wrong.preprocessing
+    assert in_use == classifier.preprocessing.replace(channels="bgr", scaling="0..1")
+    because = ask(wrong, photo="espresso.jpg")[-1]
+    assert because["headline"] == "The cause: wrong range and channel order"
+    before = wrong.settings
+    assert because["apply"] == before | {"fix": True}
+    message, _ = deliver_and_take(wrong, kind="settings", request="a.2", settings=because["apply"])
+    assert message["kind"] == "view"
+    assert wrong.preprocessing == classifier.preprocessing
+    right = classifier.probabilities(wrong.photo)[0]
+    np.testing.assert_array_equal(wrong.probabilities, right)
+    wrong.settings = before
+    assert wrong.preprocessing == in_use
+    assert (wrong.probabilities != right).any()
+
+
+def test_what_the_network_gets_and_ought_to_see_is_shown_side_by_side(wrong, classifier, espresso):
+    because = ask(wrong, photo="espresso.jpg")[-1]
+    _, buffers = wrong.sent[-1]
+    gets, sees = (
+        np.frombuffer(part, np.uint8).reshape(*size, 3)
+        for part, size in zip(buffers, because["pictures"], strict=True)
+    )
+    resized = {step.name: step.array for step in classifier.preprocessing.steps(espresso)}["resize"]
+    np.testing.assert_array_equal(sees, resized)
+    # A level x / 255 counts as 128 x / 255 + 127 for a network that expects (x - 127) / 128.
+    by_hand = 127 + 128 / 255 * resized[..., ::-1].astype(float)
+    np.testing.assert_allclose(gets, by_hand, atol=0.51)
+
+
+def test_moving_while_a_question_runs_is_answered_at_once(explorer):
+    explorer.settings = {"photo": "espresso.jpg"}
+    explorer.sent.clear()
+    deliver(explorer, kind="why", request="a.1")
+    for number in range(1, 6):
+        settings = {"photo": "espresso.jpg", "noise": number}
+        deliver(explorer, kind="settings", request=f"a.{number + 1}", settings=settings)
+        assert f"a.{number + 1}" in [message["request"] for message, _ in explorer.sent]
+        assert explorer.asking, "it is answered while the question runs"
+    explorer.wait()
+    kinds = [(message["kind"], message["request"]) for message, _ in explorer.sent]
+    assert [request for kind, request in kinds if kind == "view"] == [f"a.{number}" for number in range(2, 7)]
+    assert kinds[-1] == ("because", "a.1")
+    assert explorer.sent[-1][0]["changes"]["settings"]["noise"] == 0
+
+
+def test_stop_ends_a_question_and_keeps_what_the_changes_do(explorer):
+    explorer.settings = {"photo": "volleyball.jpg", "noise": 60}
+    explorer.sent.clear()
+    deliver(explorer, kind="why", request="a.1")
+    deliver(explorer, kind="stop", request="a.2")
+    explorer.wait()
+    last, _ = explorer.sent[-1]
+    assert (last["kind"], last["request"], last["stopped"]) == ("because", "a.1", True)
+    assert last["changes"] == explorer.sent[0][0]["changes"]
+    assert "headline" not in last
+    assert explorer.diagnosis is None
+    assert explorer.error == ""
+    because = ask(explorer, photo="volleyball.jpg", noise=60)[-1]
+    assert because["headline"] == "The cause: noisy"
+
+
+def test_stop_without_a_question_does_nothing(explorer):
+    deliver(explorer, kind="stop", request="a.1")
+    assert (explorer.sent, explorer.error) == ([], "")
+
+
+def test_a_new_question_stops_the_one_before(explorer):
+    explorer.settings = {"photo": "espresso.jpg"}
+    deliver(explorer, kind="why", request="a.1")
+    deliver(explorer, kind="why", request="a.2")
+    explorer.wait()
+    for _ in range(200):
+        ends = {
+            message["request"]: message.get("stopped", False)
+            for message, _ in explorer.sent
+            if message["kind"] == "because" and message.keys() & {"stopped", "headline"}
+        }
+        if len(ends) == 2:
+            break
+        time.sleep(0.1)
+    assert ends == {"a.1": True, "a.2": False}
+
+
+def test_a_question_that_fails_is_told_in_one_line(classifier, monkeypatch):
+    explorer = listen(Explorer(classifier, np.zeros((8, 8, 3), np.uint8)))
+    monkeypatch.setattr(why, "ask", lambda *_: 1 / 0)
+    deliver(explorer, kind="why", request="a.1")
+    explorer.wait()
+    last, _ = explorer.sent[-1]
+    assert (last["kind"], last["request"]) == ("error", "a.1")
+    assert "\n" not in last["text"]
+
+
+def test_the_fix_in_use_is_told_as_a_change_that_can_be_taken_back(wrong):
+    applied = ask(wrong, photo="espresso.jpg")[-1]["apply"]
+    first, *_, last = ask(wrong, **applied)
+    assert [line["text"].split(":")[0] for line in first["changes"]["lines"]] == ["The fix that was found"]
+    assert first["changes"]["lines"][0]["settings"] == view.neutral("espresso.jpg")
+    assert last["apply"] is None
 
 
 def test_another_preprocessing_shares_the_network_and_leaves_the_classifier_alone(classifier):

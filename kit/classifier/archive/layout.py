@@ -16,6 +16,7 @@ COMPILED = "kit/model.tflite"
 FIRST_LAYERS = "kit/taps.npz"
 PROPERTIES = "kit/statistics.json"
 NOVELTY = "kit/novelty.npz"
+GOLDEN = "kit/golden.json"
 FORMAT = 1
 """Version of the contract's layout; a reader refuses a newer one."""
 

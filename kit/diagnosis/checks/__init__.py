@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from kit.classifier import Classifier
+from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.trial import Truth
-from kit.diagnosis.checks.architecture import architecture_and_weights, layers_of
 from kit.diagnosis.checks.class_order import check_class_order
 from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
 from kit.diagnosis.checks.files import check_files

@@ -6,7 +6,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit.classifier import Classifier
-from kit.diagnosis.checks.architecture import Layer
+from kit.classifier.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Fix
 
 SAME = 1e-3
@@ -31,7 +31,7 @@ def check_determinism(
     tensors
         float32, shape (N, H, W, C); one is enough.
     layers
-        As from `kit.diagnosis.checks.architecture.layers_of`, to say which layer it is.
+        As from `kit.classifier.architecture.layers_of`, to say which layer it is.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
     Parameters
     ----------
     layers
-        As from `kit.diagnosis.checks.architecture.layers_of`.
+        As from `kit.classifier.architecture.layers_of`.
     """
     forced = [layer for layer in layers if layer.training]
     if not forced:

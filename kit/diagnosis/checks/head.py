@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
-from kit.diagnosis.checks.architecture import Layer, mapping
+from kit.classifier.architecture import Layer, mapping
 from kit.diagnosis.finding import Evidence, Finding, conclude
 
 SUM_TOLERANCE = 0.02
@@ -39,7 +39,7 @@ def check_head(
     Parameters
     ----------
     layers
-        As from `kit.diagnosis.checks.architecture.layers_of`.
+        As from `kit.classifier.architecture.layers_of`.
     outputs
         float32, shape (N, outputs): what the last layer puts out, before any softmax of the kit's.
     compiled

@@ -6,7 +6,7 @@ import numpy as np
 
 from kit._arrays import Array, Float32, Float64, Int64
 from kit.classifier.activations.first_layers import FirstLayers
-from kit.diagnosis.checks.architecture import Layer
+from kit.classifier.architecture import Layer
 from kit.diagnosis.finding import Evidence, Finding, Verdict, conclude
 
 LEFT = 0.05
@@ -46,7 +46,7 @@ def check_moving_averages(
     Parameters
     ----------
     layers, weights
-        As from `kit.diagnosis.checks.architecture`.
+        As from `kit.classifier.architecture`.
     shares
         Asks the pictures at hand; see `initial_shares`.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Array, Float64
-from kit.diagnosis.checks.architecture import Layer, channel_values
+from kit.classifier.architecture import Layer, channel_values
 from kit.diagnosis.finding import Evidence, Finding, conclude, using
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
@@ -66,7 +66,7 @@ def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]
     Parameters
     ----------
     layers
-        As from `kit.diagnosis.checks.architecture.layers_of`.
+        As from `kit.classifier.architecture.layers_of`.
     weights
         As from `weights_in`; ``Normalization`` layers that were adapted to data keep
         their numbers there.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kit._arrays import Array
-from kit.diagnosis.checks.architecture import Layer, mapping
+from kit.classifier.architecture import Layer, mapping
 from kit.diagnosis.checks.moving_averages import Shares, check_moving_averages
 from kit.diagnosis.finding import Evidence, Finding, conclude
 
@@ -33,7 +33,7 @@ def check_weights(
     Parameters
     ----------
     layers, weights
-        As from `kit.diagnosis.checks.architecture`.
+        As from `kit.classifier.architecture`.
     shares
         Asks the pictures at hand; see `kit.diagnosis.checks.moving_averages.initial_shares`.
 

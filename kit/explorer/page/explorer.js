@@ -83,6 +83,8 @@ class ExplorerView {
     this.snap = button("Snap", "Keep this frame as a photo", () => this.post({ kind: "snap", request: `${prefix}.snap` }), { class: "kit-snap", hidden: true });
     this.cameraButton = button("Camera", "A live picture of your camera", () => (this.camera ? this.stopCamera() : this.startCamera()), { "aria-pressed": "false" });
     this.copy = button("Copy as Python", "Copy the code of this state", () => this.copyCode());
+    this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => this.post({ kind: "pin", request: `${prefix}.pin` }));
+    this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {}, { class: "kit-peek" });
     this.about = element("figcaption", { class: "kit-about" });
     this.more = element("div", { class: "kit-more", hidden: true, role: "group", "aria-label": "More perturbations" });
@@ -106,8 +108,8 @@ class ExplorerView {
     this.body = element("div", { class: "kit-body" },
       element("header", {}, this.title, button("Add a picture…", "Or drop or paste one anywhere here", () => this.file.click()), this.file,
         this.cameraButton, this.snap, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }),
-        this.copy, this.because.ask, this.latency),
-      this.error, this.notes, this.photos.node,
+        this.copy, this.pin, this.because.ask, this.latency),
+      this.done, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.photo.canvas, this.about),
@@ -242,6 +244,7 @@ class ExplorerView {
 
   move(settings) {
     if (this.exchange.lost) return;
+    write(this.done, "");
     this.settings = settings;
     if (this.camera) return; // the next frame takes the settings along
     this.exchange.live = this.mayLookAhead();
@@ -392,6 +395,7 @@ class ExplorerView {
     if (content.kind === "view") this.perform(this.exchange.answered(content, buffers, now));
     else if (content.kind === "ahead") this.perform(this.exchange.foreseen(content, buffers, now));
     else if (content.kind === "noise") this.takeNoise(content, buffers[0]);
+    else if (content.kind === "pinned" && own) this.done.textContent = content.text;
     else if (content.kind === "asking" && own) this.because.progress(content.text);
     else if (content.kind === "because" && own) {
       this.because.explain(content, buffers);

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from kit import Classifier, Preprocessing
-from kit.diagnosis.checks.architecture import layers_of
+from kit.classifier.architecture import layers_of
 from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
 from tests import networks
 

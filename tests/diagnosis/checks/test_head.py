@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kit.diagnosis.checks.architecture import layers_of
+from kit.classifier.architecture import layers_of
 from kit.diagnosis.checks.head import check_head
 
 

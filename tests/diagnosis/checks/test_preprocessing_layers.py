@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from kit import Preprocessing
-from kit.diagnosis.checks.architecture import layers_of, weights_in
+from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis.checks.preprocessing_layers import check_crop_inside, check_graph, read_inside
 
 SIDE = (16, 16)

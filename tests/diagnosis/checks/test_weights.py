@@ -12,8 +12,8 @@ from keras import layers
 
 from kit import Classifier, samples
 from kit.classifier import archive
+from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis.checks import certain_checks
-from kit.diagnosis.checks.architecture import layers_of, weights_in
 from kit.diagnosis.checks.weights import check_weights
 from kit.preprocessing.faults import CATALOGUE
 

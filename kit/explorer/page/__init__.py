@@ -1,0 +1,33 @@
+"""The page of the explorer: ES modules that run as they are, joined into the one that a widget takes."""
+
+import re
+from pathlib import Path
+
+MODULES = (
+    "dom",
+    "pixels",
+    "exchange",
+    "picture",
+    "controls",
+    "camera",
+    "answer",
+    "path",
+    "photos",
+    "because",
+    "explorer",
+)
+"""In the order in which they need each other; their names at the top level are all different."""
+_HERE = Path(__file__).parent
+_IMPORT = re.compile(r"^import .*? from \"\./\w+\.js\";\n", re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
+
+def joined() -> str:
+    """Return all modules as one, without what ties them to each other."""
+    parts = [(_HERE / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
+
+
+def style() -> str:
+    """Return the style sheet."""
+    return (_HERE / "explorer.css").read_text(encoding="utf-8")

@@ -1,0 +1,89 @@
+// @ts-check
+// The answer to be read from the back row, and the bars.
+import { element, write } from "./dom.js";
+
+const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
+const MOTION_MS = 180;
+
+export class AnswerView {
+  constructor() {
+    this.name = element("span", { class: "kit-name" });
+    this.share = element("span", { class: "kit-share" });
+    this.mark = element("span", { class: "kit-mark" });
+    this.note = element("span", { class: "kit-note-line" });
+    this.status = element("p", { class: "kit-status", role: "status" });
+    this.caption = element("caption");
+    this.rows = element("tbody");
+    /** @type {Map<number, any>} */
+    this.lines = new Map();
+    this.settled = 0;
+    const columns = [["", "Class"], ["kit-scale", ""], ["kit-value", "Now"], ["kit-value kit-was", "Untouched"], ["kit-value kit-even", "Calibrated"]];
+    const head = columns.map(([name, text]) => (name === "kit-scale"
+      ? element("td", { class: name, "aria-hidden": "true" }, ...["0", "50", "100 %"].map((mark) => element("span", { text: mark })))
+      : element("th", { scope: "col", class: name || null, text })));
+    this.node = element("div", { class: "kit-answer" },
+      element("div", { class: "kit-verdict", "aria-hidden": "true" },
+        element("div", {}, this.name, this.share, this.mark), this.note), this.status,
+      element("table", { class: "kit-bars" }, this.caption, element("thead", {}, element("tr", {}, ...head)), this.rows));
+  }
+
+  paint({ answer, bars, verdict }) {
+    write(this.name, answer.name);
+    if (this.name.title !== answer.name) this.name.title = answer.name; // a long one is cut off
+    write(this.share, answer.share);
+    write(this.mark, answer.mark);
+    this.mark.className = `kit-mark kit-${answer.state || "unknown"}`;
+    write(this.note, answer.note);
+    this.#paintBars(bars);
+    clearTimeout(this.settled);
+    this.settled = setTimeout(() => { write(this.status, verdict); }, SETTLED_MS);
+  }
+
+  stop() {
+    clearTimeout(this.settled);
+  }
+
+  #paintBars(bars) {
+    const order = bars.map((row) => row.index);
+    const before = [...this.lines.keys()];
+    const same = order.length === before.length && order.every((index, place) => index === before[place]);
+    if (!same) this.#reorder(order);
+    for (const row of bars) {
+      const line = this.lines.get(row.index);
+      const [name, track, text, ghostText, calibratedText] = line.children;
+      write(name, row.name);
+      if (name.title !== row.name) name.title = row.name;
+      write(text, row.text);
+      write(ghostText, row.ghostText);
+      const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""}`;
+      if (line.className !== className) line.className = className;
+      line.dataset.value = row.value;
+      track.children[0].style.transform = `scaleX(${row.ghost})`;
+      track.children[1].style.transform = `scaleX(${row.value})`;
+      if (row.calibrated === null) continue;
+      write(calibratedText, row.calibratedText);
+      track.children[2].style.transform = `scaleX(${row.calibrated})`;
+    }
+  }
+
+  /** Put the lines in this order; those that stay move to their new places, where motion is welcome. */
+  #reorder(order) {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const tops = new Map(still ? [] : [...this.lines].map(([index, line]) => [index, line.offsetTop]));
+    const lines = order.map((index) => [index, this.lines.get(index) ?? emptyLine()]);
+    this.lines = new Map(/** @type {[number, any][]} */ (lines));
+    this.rows.replaceChildren(...this.lines.values());
+    for (const [index, line] of this.lines) {
+      const top = tops.get(index);
+      const moved = top === undefined ? 0 : top - line.offsetTop;
+      if (moved) line.animate([{ transform: `translateY(${moved}px)` }, { transform: "none" }], { duration: MOTION_MS, easing: "ease-out" });
+    }
+  }
+}
+
+function emptyLine() {
+  const parts = ["kit-ghost", "kit-bar", "kit-thin"].map((name) => element("i", { class: name }));
+  const value = (name) => element("td", { class: `kit-value ${name}` });
+  return element("tr", {}, element("th", { scope: "row" }), element("td", { class: "kit-track", "aria-hidden": "true" }, ...parts),
+    value(""), value("kit-was"), value("kit-even"));
+}

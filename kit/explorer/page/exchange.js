@@ -1,0 +1,325 @@
+// @ts-check
+// What the page and the kernel say to each other, without a page: events go in with the time, effects come out.
+//
+// One request is under way at a time and the newest state waits, so a drag never builds a backlog. While no hand
+// moves, the answers along the slider under the pointer are fetched ahead, and a hand that comes there sees them in
+// the next frame. A kernel that is gone or silent is told as lost, and nothing is shown as an answer until it is back.
+
+/**
+ * @typedef {Record<string, any>} Settings
+ * @typedef {{ content: any, buffers: any[] }} Answer
+ * @typedef {{ post: any, buffers?: any[] }} Post a message for the kernel
+ * @typedef {{ show: Answer, since: number }} Show an answer to be painted, and when it was asked for (0: by others)
+ * @typedef {{ adopt: Settings }} Adopt settings that controls have to take on
+ * @typedef {{ fail: string, stale: boolean }} Fail something went wrong, and whether the bars are no answer any more
+ * @typedef {{ lost: string }} Lost why nothing can be asked for the time being
+ * @typedef {{ found: true }} Found the kernel has answered again
+ * @typedef {{ rest: true }} Rest no hand has moved for a while
+ * @typedef {Partial<Post & Show & Adopt & Fail & Lost & Found & Rest>} Effect
+ * @typedef {{ keys: string[], places: number, bytes: number, around: (key: string, value: number, most: number) => number[] }} Ahead
+ */
+
+export const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
+export const RESTING_MS = 150; // silence after which a hand is taken for resting
+export const SYNC_MS = 250; // while the page shows what it knows already, the kernel hears of the settings this often
+export const FIRST_MS = 500; // the greeting is repeated after this time without a reply, then after twice as long, …
+const AHEAD_PLACES = 24; // asked for at a time; the kernel answers as many as it can without keeping a hand waiting
+const GREETINGS = 10;
+const NEVER = Infinity;
+
+export const GONE = "The kernel was restarted or stopped. Run this cell again.";
+export const SILENT = "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
+export const CUT = "The connection to the kernel is broken. This goes on by itself once it is back.";
+
+export class Exchange {
+  /**
+   * @param {string} prefix of the numbers of requests, another one for each view
+   * @param {Ahead} ahead
+   */
+  constructor(prefix, ahead) {
+    this.prefix = prefix;
+    this.ahead = ahead;
+    /** @type {Settings} */
+    this.settings = {};
+    this.lost = "";
+    this.moving = false;
+    this.live = false; // whether the page may look ahead: it paints the photograph itself, and people see it
+    /** @type {{ id: string, change: number, since: number } | null} */
+    this.inFlight = null;
+    this.waiting = false;
+    this.requests = 0;
+    this.changes = 0; // counts what the hand did, so that an answer never takes the place of a newer one
+    this.shown = 0;
+    this.changedAt = 0;
+    this.inputBytes = 1; // size of what the network sees
+    /** @type {{ key: string | null, asked: any, context: string, answers: Map<string, Answer> }} */
+    this.known = { key: null, asked: null, context: "", answers: new Map() };
+    this.at = { reply: NEVER, rest: NEVER, sync: NEVER, greet: NEVER, ahead: NEVER };
+    this.greetings = 0;
+    this.now = 0;
+    /** @type {Effect[]} */
+    this.effects = [];
+  }
+
+  /** Whether what is shown, or will be in the next frame, is the answer to the settings. */
+  get idle() {
+    return !this.inFlight && !this.waiting && this.at.sync === NEVER;
+  }
+
+  /** The next time at which `tick` has something to do. */
+  get due() {
+    return Math.min(...Object.values(this.at));
+  }
+
+  // -- events, each of which returns effects
+
+  opened(now) {
+    return this.#after(now, () => this.#greetUntilHeard());
+  }
+
+  /** A hand has changed the settings. */
+  changed(settings, now) {
+    return this.#after(now, () => {
+      if (this.lost) return;
+      this.#moved(settings);
+      if (this.live) this.#keepKnown(); // else this is a look at another state, to come back from
+      this.moving = true;
+      this.at.rest = now + RESTING_MS;
+      const answer = this.known.answers.get(JSON.stringify(settings));
+      if (!answer) {
+        this.#request();
+        return;
+      }
+      this.waiting = false;
+      if (this.at.sync === NEVER) this.at.sync = now + SYNC_MS;
+      this.#show(answer, this.changes, now);
+    });
+  }
+
+  /** Settings with pixels of their own, which are left out while a request is under way. */
+  framed(settings, content, buffers, now) {
+    return this.#after(now, () => {
+      if (this.lost || this.inFlight) return;
+      this.#moved(settings);
+      this.#forget(); // it was for another frame
+      this.#send(content, buffers);
+    });
+  }
+
+  /** The pointer or the focus is at a slider. */
+  near(key, now) {
+    return this.#after(now, () => {
+      this.known.key = this.ahead.keys.includes(key) ? key : null;
+    });
+  }
+
+  /** An answer has come, to this view or to another. */
+  answered(content, buffers, now) {
+    return this.#after(now, () => {
+      this.#heard();
+      const flight = this.inFlight;
+      if (flight && content.request === flight.id) {
+        // What was known ahead is shown already.
+        if (flight.change > this.shown || buffers.length > 1) this.#show({ content, buffers }, flight.change, flight.since);
+        this.#landed();
+        return;
+      }
+      // What this page has sent, or is about to, is newer and comes back too; but a photograph comes once.
+      if (!this.idle && buffers.length < 2) return;
+      this.#show({ content, buffers }, this.changes, 0);
+      if (!this.idle) {
+        this.shown = this.changes - 1; // the answer to the page's own settings takes its place
+        return;
+      }
+      this.settings = { ...content.settings };
+      this.#keepKnown();
+      this.effects.push({ adopt: this.settings });
+    });
+  }
+
+  /** The kernel could not do what was asked for. */
+  failed(content, now) {
+    return this.#after(now, () => {
+      this.#heardAside();
+      if (content.request === this.known.asked?.id) {
+        this.known.key = null; // if it matters, it shows when a hand comes there
+        this.#forgetAsked();
+        return;
+      }
+      const own = content.request === this.inFlight?.id;
+      this.effects.push({ fail: content.text, stale: own || content.request === "" });
+      if (own) this.#landed();
+    });
+  }
+
+  /** Answers ahead have come. */
+  foreseen(content, [pixels], now) {
+    return this.#after(now, () => {
+      this.#heardAside();
+      const { asked } = this.known;
+      if (content.request !== asked?.id) return;
+      let offset = pixels.byteOffset;
+      content.views.forEach((view, index) => {
+        const length = 3 * view.input.width * view.input.height;
+        const buffers = [new DataView(pixels.buffer, offset, length)];
+        asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
+        offset += length;
+      });
+      if (content.pause) this.at.ahead = now + content.pause; // other processes need the cores
+      else this.#forgetAsked();
+    });
+  }
+
+  /** Time has passed. */
+  tick(now) {
+    return this.#after(now, () => {
+      if (now >= this.at.reply) {
+        this.#lose(SILENT);
+        return;
+      }
+      if (now >= this.at.ahead) this.#forgetAsked();
+      if (now >= this.at.greet) {
+        this.greetings += 1;
+        this.at.greet = this.greetings < GREETINGS ? now + FIRST_MS * 2 ** this.greetings : NEVER;
+        this.#greet();
+      }
+      if (now >= this.at.sync) {
+        this.at.sync = NEVER;
+        this.#request();
+      }
+      if (now >= this.at.rest) {
+        this.at.rest = NEVER;
+        this.moving = false;
+        this.effects.push({ rest: true });
+      }
+    });
+  }
+
+  /** A message could not be sent, or the host says that the kernel is another one or none. */
+  gone(now) {
+    return this.#after(now, () => this.#lose(GONE));
+  }
+
+  /** The host says that the connection is broken, or has come back. */
+  connected(yes, now) {
+    return this.#after(now, () => {
+      if (this.lost === GONE) return;
+      if (!yes) this.#lose(CUT);
+      else if (this.lost) this.#greetUntilHeard();
+    });
+  }
+
+  // -- what they share
+
+  #after(now, event) {
+    this.now = now;
+    event();
+    this.#lookAhead();
+    return this.effects.splice(0);
+  }
+
+  #moved(settings) {
+    this.settings = settings;
+    this.changes += 1;
+    this.changedAt = this.now;
+  }
+
+  #greet() {
+    this.effects.push({ post: { kind: "hello", request: `${this.prefix}.hello` } });
+  }
+
+  #greetUntilHeard() {
+    this.greetings = 0;
+    this.at.greet = this.now + FIRST_MS;
+    this.#greet();
+  }
+
+  #show(answer, change, since) {
+    if (change < this.shown) return;
+    this.shown = change;
+    const { input } = answer.content;
+    this.inputBytes = 3 * input.width * input.height;
+    this.effects.push({ show: answer, since });
+  }
+
+  #request() {
+    if (this.inFlight) this.waiting = true;
+    else this.#send({ kind: "settings" }, []);
+  }
+
+  #send(content, buffers) {
+    this.waiting = false;
+    this.at.sync = NEVER;
+    this.requests += 1;
+    const id = `${this.prefix}.${this.requests}`;
+    this.inFlight = { id, change: this.changes, since: this.changedAt };
+    this.at.reply = this.now + LOST_MS;
+    this.effects.push({ post: { ...content, request: id, settings: this.settings }, buffers });
+  }
+
+  #landed() {
+    this.inFlight = null;
+    this.at.reply = NEVER;
+    if (this.waiting) this.#send({ kind: "settings" }, []);
+  }
+
+  #heard() {
+    this.at.greet = NEVER;
+    if (!this.lost) return;
+    this.lost = "";
+    this.effects.push({ found: true });
+  }
+
+  /** What has come tells nothing of the settings that a kernel has which was lost. */
+  #heardAside() {
+    const { lost } = this;
+    this.#heard();
+    if (lost) this.#greetUntilHeard();
+  }
+
+  #lose(reason) {
+    Object.assign(this, { inFlight: null, waiting: false, moving: false, greetings: 0 });
+    this.#forget();
+    this.known.asked = null;
+    Object.assign(this.at, { reply: NEVER, rest: NEVER, sync: NEVER, ahead: NEVER, greet: NEVER });
+    if (reason === SILENT) this.at.greet = this.now + FIRST_MS; // one that is merely busy answers it in the end
+    this.lost = reason;
+    this.effects.push({ lost: reason });
+  }
+
+  #forgetAsked() {
+    this.known.asked = null;
+    this.at.ahead = NEVER;
+  }
+
+  /** Answers that are still to come end in the map that is left. */
+  #forget() {
+    Object.assign(this.known, { context: "", answers: new Map() });
+  }
+
+  /** Keep what is known as long as only sliders move for which answers are fetched. */
+  #keepKnown() {
+    const context = JSON.stringify({ ...this.settings, ...Object.fromEntries(this.ahead.keys.map((key) => [key, null])) });
+    if (context !== this.known.context) this.#forget();
+    this.known.context = context;
+  }
+
+  #lookAhead() {
+    const { key } = this.known;
+    if (!key || this.known.asked || this.lost || !this.live || this.moving || !this.idle) return;
+    const at = (place) => JSON.stringify({ ...this.settings, [key]: place });
+    this.#keepKnown();
+    const { answers } = this.known;
+    const most = Math.min(this.ahead.places, Math.floor(this.ahead.bytes / this.inputBytes));
+    const around = this.ahead.around(key, this.settings[key], most);
+    const kept = new Set(around.map(at));
+    for (const settings of answers.keys()) if (!kept.has(settings)) answers.delete(settings);
+    const places = around.filter((place) => !answers.has(at(place))).slice(0, AHEAD_PLACES);
+    if (places.length === 0) return;
+    this.requests += 1;
+    const id = `${this.prefix}.${this.requests}`;
+    this.known.asked = { id, settings: places.map(at), answers };
+    this.at.ahead = this.now + LOST_MS;
+    this.effects.push({ post: { kind: "ahead", request: id, settings: this.settings, key, places } });
+  }
+}

@@ -1,0 +1,46 @@
+// @ts-check
+// Brightness and noise of a photograph, in float32 arithmetic that gives the kernel's bytes.
+
+/** Whole numbers in a noise field for one standard deviation: NOISE_STEPS of kit.perturbation. */
+export const NOISE_STEPS = 4096;
+
+/** Pillow's ImageEnhance.Brightness: a blend with black in float32, cut to whole numbers. */
+export function brightnessTable(factor) {
+  const alpha = Math.fround(factor);
+  const table = new Uint8Array(256);
+  for (let v = 0; v < 256; v++) table[v] = Math.min(255, Math.max(0, Math.trunc(Math.fround(alpha * v))));
+  return table;
+}
+
+const IDENTITY = brightnessTable(1);
+
+/**
+ * Write every `stride`-th pixel of every `stride`-th row as RGBA, of which A is left as it is.
+ * @param {Uint8ClampedArray} out
+ * @param {Uint8Array} rgb
+ * @param {number} width of the picture in `rgb`
+ * @param {number} height
+ * @param {{ stride?: number, brightness?: number, noise?: number, field?: Int16Array | null }} how noise in levels
+ */
+export function perturb(out, rgb, width, height, { stride = 1, brightness = 1, noise = 0, field = null } = {}) {
+  const table = brightness === 1 ? IDENTITY : brightnessTable(brightness);
+  const scale = Math.fround(noise / NOISE_STEPS);
+  let o = 0;
+  for (let row = 0; row < height; row += stride) {
+    const end = 3 * width * (row + 1);
+    if (field && noise) {
+      // Fractions are meant: a Uint8ClampedArray rounds half to even, as numpy's rint does.
+      for (let i = 3 * width * row; i < end; i += 3 * stride, o += 4) {
+        out[o] = Math.fround(table[rgb[i]] + Math.fround(scale * field[i]));
+        out[o + 1] = Math.fround(table[rgb[i + 1]] + Math.fround(scale * field[i + 1]));
+        out[o + 2] = Math.fround(table[rgb[i + 2]] + Math.fround(scale * field[i + 2]));
+      }
+    } else {
+      for (let i = 3 * width * row; i < end; i += 3 * stride, o += 4) {
+        out[o] = table[rgb[i]];
+        out[o + 1] = table[rgb[i + 1]];
+        out[o + 2] = table[rgb[i + 2]];
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+"""What each step of a picture's way left behind, small enough to keep, and where two ways part."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from kit._arrays import Array
+from kit._checking import instance
+from kit.images import Photo
+from kit.perturbation import Perturbation
+from kit.preprocessing import Preprocessing
+
+BLOCKS = 4
+"""A picture is kept as means over so many blocks a side."""
+SAME = 1e-4
+"""Share of a step's range by which two means may differ and be the same: machines round otherwise."""
+DECODE, PERTURB = "decode", "perturb"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What one step left behind.
+
+    Attributes
+    ----------
+    step
+        Its name.
+    kind
+        dtype and shape.
+    digest
+        SHA-256 of the bytes, its first 16 digits.
+    means
+        Of the blocks, to six digits.
+    """
+
+    step: str
+    kind: str
+    digest: str
+    means: tuple[float, ...]
+
+    @classmethod
+    def of(cls, step: str, array: Array) -> Self:
+        """Keep what a step left: a picture (H, W, C) or a tensor (1, H, W, C) or (1, C, H, W)."""
+        array = np.ascontiguousarray(array)
+        digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
+        return cls(step, f"{array.dtype} {array.shape}", digest, _means(array))
+
+    def same(self, other: "Left") -> bool:
+        """Whether two left the same; floats need not agree to the last bit."""
+        if self.digest == other.digest and self.kind == other.kind:
+            return True
+        if self.kind != other.kind or self.kind.startswith("uint8"):
+            return False
+        scale = max(max(map(abs, self.means), default=0.0), 1e-6)
+        return bool(np.allclose(self.means, other.means, rtol=0, atol=SAME * scale))
+
+    def distance(self, other: "Left") -> float | None:
+        """Return the largest difference of two means; None where the shapes differ."""
+        if self.kind != other.kind or len(self.means) != len(other.means):
+            return None
+        return float(np.max(np.abs(np.subtract(self.means, other.means)), initial=0.0))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What all steps left behind, in the order in which they run."""
+
+    steps: tuple[Left, ...] = ()
+
+    @classmethod
+    def of(cls, photo: Photo, perturbation: Perturbation, preprocessing: Preprocessing) -> Self:
+        """Take one picture along its way, and keep what each step leaves."""
+        decoded = photo.decoded(preprocessing.decoding)
+        perturbed = perturbation.apply(decoded)
+        steps = [Left.of(DECODE, decoded.pixels), Left.of(PERTURB, perturbed.pixels)]
+        steps += [Left.of(step.name, step.array) for step in preprocessing.steps(perturbed)[1:]]
+        return cls(tuple(steps))
+
+    def parts_at(self, other: "Trace") -> str:
+        """Return the first step whose results differ; empty where all are the same."""
+        for ours, theirs in zip(self.steps, other.steps, strict=False):
+            if ours.step != theirs.step or not ours.same(theirs):
+                return theirs.step
+        return "" if len(self.steps) == len(other.steps) else "steps"
+
+    def slight(self, other: "Trace", levels: float) -> bool:
+        """Whether two differ by no more than so many of 256 levels anywhere."""
+        if [left.step for left in self.steps] != [left.step for left in other.steps]:
+            return False
+        for ours, theirs in zip(self.steps, other.steps, strict=True):
+            distance = ours.distance(theirs)
+            span = 255.0 if ours.kind.startswith("uint8") else max(map(abs, theirs.means), default=1.0)
+            if distance is None or distance > levels / 255 * span:
+                return False
+        return True
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return JSON values; the means are one text, so that a case stays a file that people can read."""
+        return [vars(left) | {"means": " ".join(f"{mean:g}" for mean in left.means)} for left in self.steps]
+
+    @classmethod
+    def from_list(cls, data: Any) -> Self:
+        """Return the trace that `to_list` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Something else.
+        """
+        steps = []
+        for each in instance("trace", data, list, "a list"):
+            keys = ("step", "kind", "digest", "means")
+            values = [instance("a step", each, dict, "an object").get(key) for key in keys]
+            step, kind, digest, means = (instance("a step", value, str, "text") for value in values)
+            steps.append(Left(step, kind, digest, tuple(map(float, means.split()))))
+        return cls(tuple(steps))
+
+
+def _means(array: Array) -> tuple[float, ...]:
+    picture = array[0] if array.ndim == 4 else array
+    rows = np.array_split(np.arange(picture.shape[0]), min(BLOCKS, picture.shape[0]))
+    columns = np.array_split(np.arange(picture.shape[1]), min(BLOCKS, picture.shape[1]))
+    blocks = [
+        picture[row[0] : row[-1] + 1, column[0] : column[-1] + 1].mean(axis=(0, 1), dtype=np.float64)
+        for row in rows
+        for column in columns
+    ]
+    values = np.concatenate([np.atleast_1d(each) for each in blocks])
+    return tuple(float(f"{value:g}") for value in values)

@@ -1,0 +1,292 @@
+"""A case: a picture, how it is prepared, and what a classifier has to make of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+
+from kit._arrays import Float32
+from kit._checking import fraction, instance, nearest, refuse_unknown
+from kit.perturbation import Perturbation
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.trace import Trace
+
+FORMAT = "kit.case/1"
+TOLERANCE = 0.02
+"""By how much a probability may move, unless a case says otherwise."""
+KEPT = 0.001
+"""Probabilities from which on a class is kept by name; the others count as none."""
+
+Bounds = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the answer has to be; all that is given has to hold.
+
+    Attributes
+    ----------
+    classes
+        The most probable class has to be one of these.
+    never
+        The most probable class must be none of these.
+    order
+        Two classes, of which the first has to be more probable.
+    least, most
+        Least and greatest probability, 0..1, by class.
+    novel
+        True where it has to be told as none of the classes, False where it must not; needs a classifier that
+        can tell, see `kit.fit_novelty`.
+    """
+
+    classes: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    least: Bounds = field(default_factory=dict)
+    most: Bounds = field(default_factory=dict)
+    novel: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "never", "order"):
+            object.__setattr__(self, name, _texts(name, getattr(self, name)))
+        if len(self.order) not in {0, 2}:
+            raise ValueError(f"Expected order as two classes, received {list(self.order)!r}")
+        for name in ("least", "most"):
+            bounds = instance(name, getattr(self, name), Mapping, "probabilities by class")
+            checked = {str(key): fraction(f"{name} of {key}", value) for key, value in bounds.items()}
+            object.__setattr__(self, name, checked)
+        if self.novel is not None:
+            instance("novel", self.novel, bool, "True or False")
+        if not self.named and self.novel is None:
+            raise ValueError("Expected something that has to hold, received nothing; give classes, for one")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every class that it speaks of."""
+        return (*self.classes, *self.never, *self.order, *self.least, *self.most)
+
+    def broken(self, row: Float32, names: Sequence[str], *, novel: bool | None = None) -> tuple[str, ...]:
+        """Return what does not hold of an answer, in words; empty where all does.
+
+        Parameters
+        ----------
+        row
+            float32, (classes,): probabilities.
+        names
+            Of the classes.
+        novel
+            Whether the classifier says that it is none of them; None where it cannot tell.
+        """
+        unknown = next((name for name in self.named if name not in names), None)
+        if unknown is not None:
+            return (f"the classifier has no class {unknown!r}{nearest(unknown, names)}",)
+        top = names[int(np.argmax(row))]
+        found = []
+        if self.classes and top not in self.classes:
+            found.append(f"it is {top}, expected {' or '.join(self.classes)}")
+        if top in self.never:
+            found.append(f"it is {top}, which it must not be")
+        share = {
+            name: max(float(row[place]) for place, each in enumerate(names) if each == name)
+            for name in self.named
+        }
+        if self.order and share[self.order[0]] <= share[self.order[1]]:
+            found.append(f"{self.order[0]} is not more probable than {self.order[1]}")
+        found += [f"{name} has less than {low:g}" for name, low in self.least.items() if share[name] < low]
+        found += [f"{name} has more than {high:g}" for name, high in self.most.items() if share[name] > high]
+        if self.novel is not None and novel is None:
+            found.append("the classifier cannot tell what is none of its classes")
+        elif self.novel is not None and novel != self.novel:
+            found.append(f"it is told as {'one' if self.novel else 'none'} of the classes")
+        return tuple(found)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    listed = (value,) if isinstance(value, str) else value
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
+        raise TypeError(f"Expected {name} as names of classes, received {value!r}")
+    return tuple(listed)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a classifier answered.
+
+    Attributes
+    ----------
+    probabilities
+        Index and name of each class with a probability of `KEPT` or more, and that probability, 0..1.
+    trace
+        What each step left behind.
+    engine
+        What ran the network, in words.
+    novel
+        Whether it was told as none of the classes; None where the classifier cannot tell.
+    """
+
+    probabilities: tuple[tuple[int, str, float], ...]
+    trace: Trace
+    engine: str = ""
+    novel: bool | None = None
+
+    @classmethod
+    def of(
+        cls, row: Float32, names: Sequence[str], trace: Trace, *, engine: str = "", novel: bool | None = None
+    ) -> Self:
+        """Keep an answer: float32, (classes,)."""
+        kept = np.flatnonzero(row >= KEPT).tolist()
+        ranked = sorted(kept, key=lambda place: (-row[place], place))
+        told = tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
+        return cls(told, trace, engine, novel)
+
+    @property
+    def top(self) -> tuple[str, float]:
+        """The most probable class and its probability."""
+        if not self.probabilities:
+            return "no class", 0.0
+        _, name, share = self.probabilities[0]
+        return name, share
+
+    def moved(self, row: Float32) -> float:
+        """Return by how much a probability differs at most from those of another answer, 0..1."""
+        before = np.zeros(len(row))
+        for place, _, share in self.probabilities:
+            if place >= len(row):
+                return 1.0
+            before[place] = share
+        told = {place for place, _, _ in self.probabilities}
+        rest = [place not in told for place in range(len(row))]
+        change = np.abs(np.asarray(row, np.float64) - before)
+        change[rest] = np.maximum(change[rest] - KEPT, 0)
+        return float(np.nan_to_num(change, nan=1.0).max(initial=0))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A picture and what a classifier has to make of it.
+
+    Attributes
+    ----------
+    name
+        Of the case, and of its file.
+    picture
+        Path of the picture, from the folder of cases; forward slashes.
+    sha256
+        Of the picture's file, 64 hexadecimal digits.
+    classifier, weights
+        Name of the classifier it was observed on, and digest of its weights; empty where it has none.
+    expected
+        What has to hold.
+    observed
+        What was answered when the case was made.
+    preprocessing
+        How the picture is prepared; None where the classifier's own preprocessing has to do.
+    perturbation
+        Applied before.
+    fault
+        A preprocessing that is known to go wrong on this picture; it is only told whether it still does.
+    tolerance
+        By how much a probability may move, 0..1.
+    cause, note, owner
+        What was found, anything else, and who needs it to hold.
+    platforms
+        Beginnings of `sys.platform` on which it has to hold, such as ``"linux"``; all where empty.
+    """
+
+    name: str
+    picture: str
+    sha256: str
+    classifier: str
+    weights: str
+    expected: Expected
+    observed: Observed
+    preprocessing: Preprocessing | None = None
+    perturbation: Perturbation = field(default_factory=Perturbation)
+    fault: Preprocessing | None = None
+    tolerance: float = TOLERANCE
+    cause: str = ""
+    note: str = ""
+    owner: str = ""
+    platforms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note", "owner"):
+            instance(name, getattr(self, name), str, "text")
+        object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
+        object.__setattr__(self, "platforms", _texts("platforms", self.platforms))
+        if self.picture.startswith(("/", "~")) or ".." in self.picture.split("/") or ":" in self.picture:
+            raise ValueError(f"Expected a picture below the folder of cases, received {self.picture!r}")
+
+    @property
+    def known_to_fail(self) -> bool:
+        """Whether what is expected did not hold when the case was made."""
+        row = np.zeros(1 + max((place for place, _, _ in self.observed.probabilities), default=0), np.float32)
+        names = ["\0"] * len(row)
+        for place, name, share in self.observed.probabilities:
+            row[place], names[place] = share, name
+        # Classes below what is kept count as none.
+        names += [name for name in self.expected.named if name not in names]
+        row = np.append(row, np.zeros(len(names) - len(row), np.float32))
+        return bool(self.expected.broken(row, names, novel=self.observed.novel))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values; `from_dict` gives back an equal case."""
+        data = {part.name: getattr(self, part.name) for part in fields(self)}
+        data["expected"] = asdict(self.expected)
+        data["observed"] = {
+            "probabilities": [list(each) for each in self.observed.probabilities],
+            "trace": self.observed.trace.to_list(),
+            "engine": self.observed.engine,
+            "novel": self.observed.novel,
+        }
+        data["perturbation"] = asdict(self.perturbation)
+        for name in ("preprocessing", "fault"):
+            data[name] = None if data[name] is None else data[name].to_dict()
+        return {"format": FORMAT, **json.loads(json.dumps(data))}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the case that `to_dict` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Another format, or something that is no case.
+        """
+        given = dict(instance("a case", data, Mapping, "a JSON object"))
+        if given.pop("format", None) != FORMAT:
+            raise ValueError(f"Expected a case of the format {FORMAT!r}, received {data.get('format')!r}")
+        refuse_unknown(given, [part.name for part in fields(cls)])
+        try:
+            given["expected"] = Expected(**given["expected"])
+            given["observed"] = _observed(**given["observed"])
+            given["perturbation"] = Perturbation(**given["perturbation"])
+            for name in ("preprocessing", "fault"):
+                given[name] = None if given[name] is None else Preprocessing.from_dict(given[name])
+            return cls(**given)
+        except (KeyError, AttributeError) as error:
+            raise ValueError(f"Expected a whole case, received one without {error}") from error
+
+    def to_json(self) -> str:
+        """Return the case as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the case that `to_json` wrote; raises as `from_dict`, and a ValueError if it is no JSON."""
+        try:
+            data = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"Expected a case as JSON, received text that is not ({error})") from error
+        return cls.from_dict(data)
+
+
+def _observed(probabilities: Any, trace: Any, engine: str, novel: bool | None) -> Observed:
+    rows = []
+    for place, name, share in instance("probabilities", probabilities, list, "a list"):
+        if type(place) is not int or place < 0:
+            raise TypeError(f"Expected the index of a class, received {place!r}")
+        rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
+    return Observed(tuple(rows), Trace.from_list(trace), instance("engine", engine, str, "text"), novel)

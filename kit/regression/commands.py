@@ -1,0 +1,151 @@
+"""The commands ``pin``, ``verify``, ``compare`` and ``new-regression``."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kit._reporting import plain
+
+HOLDS, MOVED = 0, 1
+"""Exit codes; 3 is bad input, as everywhere."""
+NOTEBOOK = "check_cases.ipynb"
+Open = Callable[[argparse.Namespace], Any]
+
+
+def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
+    """Add the commands to a parser; `in_use` adds the options that say how pictures are prepared."""
+    pin = commands.add_parser("pin", help="make a case of a picture, for the cases to guard")
+    pin.add_argument("model", metavar="MODEL.keras")
+    pin.add_argument("picture", metavar="PICTURE")
+    pin.add_argument("--expect", metavar="CLASS", help="what it shows; the present answer without it")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the case is written (cases)")
+    pin.add_argument("--note", default="", help="why it is kept")
+    pin.add_argument("--owner", default="", help="who needs it to hold")
+    in_use(pin)
+    verify = commands.add_parser(
+        "verify",
+        help="run the cases, or the golden pictures in the file",
+        description="Run cases. Exit codes: 0 all hold, 1 something moved, 3 bad input.",
+    )
+    verify.add_argument("model", metavar="MODEL.keras")
+    verify.add_argument("cases", metavar="FOLDER", nargs="?", help="of cases; the golden set without it")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="for pictures of what moved")
+    verify.add_argument("--update", action="store_true", help="accept what moved, after telling it")
+    forms = verify.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print JSON instead of text")
+    forms.add_argument("--junit", metavar="FILE.xml", help="write JUnit XML besides")
+    in_use(verify)
+    compare = commands.add_parser(
+        "compare",
+        help="compare two models on the same pictures",
+        description="Compare two models. Exit codes: 0 no answer changes, 1 some do, 3 bad input.",
+    )
+    compare.add_argument("first", metavar="A.keras")
+    compare.add_argument("second", metavar="B.keras")
+    compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
+    compare.add_argument("--json", action="store_true", help="print JSON instead of text")
+    new = commands.add_parser("new-regression", help="write a notebook that checks a folder of cases")
+    new.add_argument(
+        "folder", metavar="FOLDER", help="made where there is none; its cases lie in FOLDER/cases"
+    )
+    new.add_argument("--model", metavar="MODEL.keras", help="that holds them; else the bundled one they name")
+    pin.set_defaults(run=run_pin)
+    verify.set_defaults(run=run_verify)
+    compare.set_defaults(run=run_compare)
+    new.set_defaults(run=run_new)
+
+
+def run_pin(given: argparse.Namespace, opened: Open) -> int:
+    """Write a case, and say where."""
+    from kit.regression.folder import read  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.pin import pin  # noqa: PLC0415
+
+    classifier = opened(given)
+    expected = given.expect
+    if expected is not None and expected.isdecimal() and expected not in classifier.class_names:
+        expected = int(expected)
+    path = pin(given.cases, classifier, given.picture, expected, note=given.note, owner=given.owner)
+    case = read(path)
+    name, share = case.observed.top
+    state = "which is not what is expected yet" if case.known_to_fail else "as expected"
+    sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
+    return HOLDS
+
+
+def run_verify(given: argparse.Namespace, opened: Open) -> int:
+    """Run the cases, or the golden pictures of the file."""
+    from kit.regression.checking import check_cases  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.golden import verify_golden  # noqa: PLC0415
+
+    classifier = opened(given)
+    if given.cases is None:
+        golden = verify_golden(classifier)
+        _print(vars(golden) if given.json else f"{classifier.name}: {golden.text()}")
+        if not golden.pictures:
+            raise ValueError(f"Expected golden pictures or a folder of cases; {golden.text()}")
+        return HOLDS if golden.holds else MOVED
+    result = check_cases(
+        given.cases, classifier, artefacts=given.artefacts, update=given.update, progress=not given.json
+    )
+    if not result.cases:
+        raise ValueError(f"Expected cases in {given.cases!r}, received none; make one with: pin")
+    if given.junit:
+        Path(given.junit).write_text(result.junit(), encoding="utf-8")
+    _print(result.to_dict() if given.json else result.text())
+    return HOLDS if result.holds else MOVED
+
+
+def run_compare(given: argparse.Namespace, _opened: Open) -> int:
+    """Compare two files on pictures, or on those of a folder of cases with what they expect."""
+    from kit.classifier import Classifier  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.comparing import compare  # noqa: PLC0415
+
+    first, second = Classifier.load(given.first), Classifier.load(given.second)
+    photos, labels = _pictures(given.pictures)
+    result = compare(first, second, photos, labels, progress=not given.json)
+    _print(result.to_dict() if given.json else result.text())
+    return MOVED if result.changed else HOLDS
+
+
+def run_new(given: argparse.Namespace, _opened: Open) -> int:
+    """Write the notebook beside the cases, with what they print now."""
+    from kit.classifier import Classifier  # noqa: PLC0415 (--help stays fast)
+    from kit.regression import folder as folders  # noqa: PLC0415
+    from kit.regression.checking import check_cases  # noqa: PLC0415
+    from kit.regression.notebook import notebook  # noqa: PLC0415
+
+    target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
+    if target.exists():
+        raise ValueError(f"Expected a folder without {NOTEBOOK}, received one that has it; name another")
+    cases.mkdir(parents=True, exist_ok=True)
+    classifier, code = None, "None  # the bundled one that the cases name"
+    if given.model is not None:
+        classifier = Classifier.load(given.model)
+        code = f"kit.Classifier.load({Path(os.path.relpath(given.model, given.folder)).as_posix()!r})"
+    text = check_cases(cases, classifier).text() if folders.paths(cases) else ""
+    target.write_text(notebook(code, text), encoding="utf-8")
+    sys.stdout.write(f"{target}\n")
+    return HOLDS
+
+
+def _pictures(given: list[str]) -> tuple[Any, Any]:
+    """Return pictures and what is known of them: those of a folder of cases, or whatever is named."""
+    from kit.images import as_photos  # noqa: PLC0415 (--help stays fast)
+    from kit.regression import folder as folders  # noqa: PLC0415
+
+    if len(given) == 1 and Path(given[0]).is_dir() and folders.paths(given[0]):
+        cases = [folders.read(path) for path in folders.paths(given[0])]
+        photos = [case.perturbation.apply(folders.photo_of(given[0], case)) for case in cases]
+        named = [case.expected.classes for case in cases]
+        return photos, [classes[0] if len(classes) == 1 else None for classes in named]
+    return as_photos(given), None
+
+
+def _print(shown: Any) -> None:
+    if not isinstance(shown, str):
+        shown = json.dumps(plain(shown), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(f"{shown}\n")

@@ -1,0 +1,41 @@
+"""Photographs under the explorer's settings, without a widget."""
+
+from functools import cache
+
+import pytest
+
+from kit.explorer import view
+
+
+class Look:
+    """Views of the labelled photographs through one bench."""
+
+    def __init__(self, bench, photos, labels):
+        self.bench = bench
+        self.names = bench.classifier.class_names
+        self._known = {photo.name: (photo, label) for photo, label in zip(photos, labels, strict=True)}
+        self.untouched = cache(self.untouched)
+
+    def untouched(self, name):
+        photo, label = self._known[name]
+        return self.bench.view(photo, view.neutral(name), None, label)
+
+    def at(self, settings):
+        """View for complete settings."""
+        photo, label = self._known[settings["photo"]]
+        return self.bench.view(photo, settings, self.untouched(photo.name), label)
+
+    def __call__(self, name="espresso.jpg", **changed):
+        """View of a photograph with what is changed about it."""
+        settings = view.checked(changed, list(self._known), name)
+        return self.at(settings) if settings != view.neutral(name) else self.untouched(name)
+
+
+@pytest.fixture(scope="session")
+def look(classifier, photos, labels):
+    return Look(view.Bench(classifier, classifier.preprocessing), photos, labels)
+
+
+@pytest.fixture(scope="session")
+def espresso(photos):
+    return next(photo for photo in photos if photo.name == "espresso.jpg")

@@ -1,0 +1,80 @@
+"""The page as it is joined, and its own tests, which node runs."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kit.explorer import page
+
+HERE = Path(page.__file__).parent
+TESTS = Path(__file__).parents[1] / "page"
+TOP = re.compile(r"^(?:export )?(?:async )?(?:const|let|var|class|function\*?) (\w+)", re.MULTILINE)
+IMPORTED = re.compile(r"^import \{(.*?)\} from \"\./(\w+)\.js\";$", re.MULTILINE | re.DOTALL)
+
+
+def source(name):
+    return (HERE / f"{name}.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def node():
+    """Node.js, from the release on whose tests are part of it."""
+    program = shutil.which("node")
+    version = "none"
+    if program:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        version = done.stdout.strip()
+        if done.returncode == 0 and int(re.findall(r"\d+", version)[0]) >= 18:
+            return program
+    reason = f"the tests of the explorer's page need node 18 or later, found {version}; install Node.js"
+    if os.environ.get("KIT_REQUIRE_NODE") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def test_the_page_passes_its_own_tests(node):
+    files = sorted(map(str, TESTS.glob("*.test.mjs")))
+    assert len(files) >= 3
+    done = subprocess.run([node, "--test", *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_joined_page_is_one_module(node, tmp_path):
+    joined = tmp_path / "joined.mjs"
+    joined.write_text(page.joined(), encoding="utf-8")
+    done = subprocess.run([node, "--check", joined], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_ties_the_joined_page_to_other_files():
+    assert re.findall(r"^import\b.*|^export (?!default ).*", page.joined(), re.MULTILINE) == []
+    assert page.joined().count("export default") == 1
+
+
+def test_every_module_of_the_page_is_joined_once():
+    assert sorted(page.MODULES) == sorted(path.stem for path in HERE.glob("*.js"))
+
+
+def test_no_name_at_the_top_is_declared_in_two_modules():
+    names = [name for module in page.MODULES for name in TOP.findall(source(module))]
+    assert len(names) > 30
+    assert sorted(names) == sorted(set(names))
+
+
+def test_a_module_needs_only_what_earlier_ones_declare_for_others():
+    declared = {}
+    for module in page.MODULES:
+        for names, other in IMPORTED.findall(source(module)):
+            assert other in declared, f"{module}.js needs {other}.js"
+            wanted = {name.strip() for name in names.split(",") if name.strip()}
+            assert wanted <= declared[other], f"{module}.js needs {wanted - declared[other]} of {other}.js"
+        exported = re.findall(TOP.pattern.replace("(?:export )?", "export ", 1), source(module), re.MULTILINE)
+        declared[module] = set(exported)
+
+
+def test_every_module_of_the_page_is_checked_by_editors():
+    assert [name for name in page.MODULES if not source(name).startswith("// @ts-check\n")] == []

@@ -1,0 +1,24 @@
+"""A folder of cases on real photographs."""
+
+import pytest
+
+import kit
+
+NAMES = ("espresso.jpg", "ladybird.jpg", "hens.jpg", "german_shepherd.jpg")
+
+
+@pytest.fixture(scope="session")
+def four(photos):
+    """Photographs that the network answers rightly, and not by far."""
+    return [photo for photo in photos if photo.name in NAMES]
+
+
+@pytest.fixture
+def cases(tmp_path, classifier, four):
+    """A folder with a case of each, and one that is perturbed."""
+    folder = tmp_path / "cases"
+    for photo in four:
+        kit.pin(folder, classifier, photo)
+    dim = kit.Perturbation(brightness=0.4, noise=10)
+    kit.pin(folder, classifier, four[0], perturbation=dim, name="dim")
+    return folder

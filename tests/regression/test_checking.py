@@ -1,0 +1,228 @@
+"""Which step moved an answer: sixteen ways to break one, each found and named."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+import kit
+from kit import samples
+from kit.regression import folder as folders
+from kit.regression.result import CasesMovedError
+
+
+def moved(folder, classifier, **options):
+    return kit.check_cases(folder, classifier, progress=False, **options)
+
+
+def steps(result):
+    return {one.step for one in result.moved}
+
+
+def test_what_did_not_change_holds_with_the_same_text(cases, classifier):
+    first = moved(cases, classifier)
+    assert first.holds
+    with ThreadPoolExecutor(2) as executor:
+        again = moved(cases, classifier, executor=executor)
+    assert again.text() == first.text()
+    assert "5 cases of efficientnet_lite0: 5 hold." in first.text()
+    assert "espresso, by far" in first.text()
+
+
+CHANGES = {
+    "filter": ({"filter": "nearest"}, "resize"),
+    "aliased": ({"filter": "tf_bilinear"}, "resize"),
+    "fit": ({"fit": "squash", "crop_fraction": 1.0}, "resize"),
+    "crop": ({"crop_fraction": 1.0}, "resize"),
+    "channels": ({"channels": "bgr"}, "channels"),
+    "grey": ({"channels": "gray_rgb"}, "channels"),
+    "inverted": ({"invert": True}, "invert"),
+    "range": ({"scaling": "0..1"}, "scale"),
+    "unscaled": ({"scaling": ()}, "scale"),
+    "cast": ({"cast": "uint8"}, "cast"),
+    "transposed": ({"layout": "transposed"}, "layout"),
+    "thumbnail": ({"thumbnail": (56, 56)}, "thumbnail"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_preprocessing_that_changes_is_red_and_named(cases, classifier, name):
+    changes, step = CHANGES[name]
+    result = moved(cases, classifier.using(classifier.preprocessing.replace(**changes)))
+    assert not result.holds
+    assert steps(result) == {step}
+    assert moved(cases, classifier).holds, "undone, it is green"
+
+
+def test_class_names_that_are_rotated_are_named(cases, classifier):
+    names = list(classifier.class_names)
+    rotated = kit.Classifier.load(classifier.source.path, class_names=names[1:] + names[:1])
+    result = moved(cases, rotated)
+    assert len(result.moved) == 5
+    assert steps(result) == {"class_names"}
+
+
+def test_weights_of_one_layer_scaled_by_five_percent_are_another_network(tmp_path, fashion, clothes):
+    folder = tmp_path / "cases"
+    for photo in clothes[:30]:
+        kit.pin(folder, fashion, photo)
+    model = samples.classifier("fashion_mnist").model
+    layer = next(one for one in model.layers if one.get_weights())
+    weights = layer.get_weights()
+    try:
+        layer.set_weights([1.05 * array for array in weights])
+        kit.Classifier(model, fashion.preprocessing, fashion.class_names).save(tmp_path / "scaled.keras")
+    finally:
+        layer.set_weights(weights)
+    result = moved(folder, kit.Classifier.load(tmp_path / "scaled.keras"))
+    assert steps(result) <= {"weights"}
+    other = moved(folder, samples.classifier("fashion_mnist_5000"))
+    assert steps(other) == {"weights"}
+
+
+def test_pillows_filter_that_changes_is_the_resize(cases, classifier, monkeypatch):
+    resize = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda self, size, *_rest, **named: resize(self, size, Image.Resampling.BOX, box=named.get("box")),
+    )
+    result = moved(cases, classifier)
+    assert not result.holds
+    assert steps(result) == {"resize"}
+
+
+def test_a_decoder_that_changes_is_the_decoding(cases, classifier, monkeypatch):
+    load = ImageFile.ImageFile.load
+
+    def darker(self):
+        loaded = load(self)
+        if self.mode == "RGB" and not getattr(self, "darkened", False):
+            self.darkened = True
+            self.im = self.im.point([value // 2 for _ in range(3) for value in range(256)], None)
+        return loaded
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", darker)
+    result = moved(cases, classifier)
+    assert not result.holds
+    assert steps(result) == {"decode"}
+
+
+def test_the_same_tensor_with_another_answer_is_the_engine(cases, classifier, monkeypatch):
+    predict = type(classifier).predict_tensors
+
+    def blurred(self, tensors):
+        rows = predict(self, tensors)
+        return (0.8 * rows + 0.2 / rows.shape[1]).astype(np.float32)
+
+    monkeypatch.setattr(type(classifier), "predict_tensors", blurred)
+    assert steps(moved(cases, classifier)) == {"engine"}
+
+
+def test_a_perturbation_that_does_something_else_is_named(cases, classifier, monkeypatch):
+    monkeypatch.setattr(
+        kit.Perturbation,
+        "apply",
+        lambda self, photo: replace(photo, pixels=255 - photo.pixels) if self.noise else photo,
+    )
+    result = moved(cases, classifier)
+    assert [(one.name, one.step) for one in result.moved] == [("dim", "perturb")]
+
+
+def test_a_small_move_within_the_tolerance_holds_and_a_label_that_falls_does_not(cases, classifier):
+    bilinear = classifier.using(classifier.preprocessing.replace(filter="bilinear"))
+    path = folders.paths(cases)[0]
+    case = folders.read(path)
+    change = next(one.change for one in moved(cases, bilinear).cases if one.name == case.name)
+    assert change > 0
+    for tolerance, state in ((change * 0.9, "moved"), (min(change * 1.1, 1), "holds")):
+        folders.overwrite(path, replace(case, tolerance=tolerance))
+        assert next(one.state for one in moved(cases, bilinear).cases if one.name == case.name) == state
+    never = replace(
+        case, tolerance=1.0, expected=kit.Expected(least={case.observed.top[0]: case.observed.top[1] - 1e-4})
+    )
+    folders.overwrite(path, never)
+    grey = classifier.using(classifier.preprocessing.replace(channels="gray_rgb"))
+    assert next(one for one in moved(cases, grey).cases if one.name == case.name).broken
+
+
+def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
+    (ladybird,) = [photo for photo in photos if photo.name == "ladybird.jpg"]
+    wrong = classifier.preprocessing.replace(channels="bgr", scaling="0..1")
+    kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=wrong, name="ladybird")
+    result = moved(tmp_path, classifier)
+    assert (
+        result.text().splitlines()[1]
+        == "  ladybird: holds: ladybug, by far; with the fault that is kept it is pinwheel"
+    )
+
+
+def test_what_is_known_to_fail_is_told_and_what_holds_by_now_as_well(tmp_path, classifier, photos):
+    (cat,) = [photo for photo in photos if photo.name == "cat.jpg"]
+    path = kit.pin(tmp_path, classifier, cat, "tiger cat", name="cat")
+    result = moved(tmp_path, classifier)
+    assert (result.holds, result.cases[0].state) == (True, "failing")
+    case = folders.read(path)
+    folders.overwrite(
+        path, replace(case, expected=kit.Expected(classes=("Egyptian cat",)), observed=case.observed)
+    )
+    assert moved(tmp_path, classifier).cases[0].state == "holds"
+
+
+def test_cases_of_other_platforms_are_left_out(tmp_path, classifier, four):
+    kit.pin(tmp_path, classifier, four[0], platforms=("no such system",))
+    result = moved(tmp_path, classifier)
+    assert (result.holds, result.cases[0].state) == (True, "skipped")
+
+
+def test_red_is_one_paragraph(cases, classifier):
+    other = classifier.using(classifier.preprocessing.replace(scaling="0..1"))
+    with pytest.raises(CasesMovedError) as raised:
+        moved(cases, other, raise_on_moved=True)
+    assert "\n" not in str(raised.value)
+    assert "the pixels are scaled otherwise" in str(raised.value)
+    assert all(len(line) <= 100 for line in raised.value._render_traceback_())
+
+
+def test_what_moved_is_kept_as_a_picture(cases, classifier, tmp_path):
+    other = classifier.using(classifier.preprocessing.replace(channels="bgr"))
+    result = moved(cases, other, artefacts=tmp_path / "kept")
+    for one in result.moved:
+        with Image.open(tmp_path / "kept" / f"{one.name}.png") as image:
+            assert image.size == (3 * 224 + 16, 224)
+    assert (tmp_path / "kept").glob("cases-*.json")
+
+
+def test_what_moved_can_be_accepted(cases, classifier):
+    other = classifier.using(classifier.preprocessing.replace(filter="nearest"))
+    result = moved(cases, other, update=True)
+    assert "accepted: " in result.text()
+    assert result.holds
+    assert moved(cases, other).holds
+    assert not moved(cases, classifier).holds
+
+
+def test_the_report_can_be_read_by_machines(cases, classifier):
+    other = classifier.using(classifier.preprocessing.replace(scaling="0..1"))
+    result = moved(cases, other)
+    suite = ET.fromstring(result.junit())  # noqa: S314 - our own
+    assert int(suite.get("tests")) == 5
+    assert int(suite.get("failures")) == len(result.moved) == len(suite.findall("testcase/failure"))
+    told = result.to_dict()
+    assert told["holds"] is False
+    assert {case["step"] for case in told["cases"]} == {"scale"}
+    assert "<td>" in result._repr_html_()
+
+
+def test_the_bundled_classifier_that_cases_name_is_opened(cases):
+    assert kit.check_cases(cases, progress=False).holds
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path, classifier):
+    with pytest.raises(FileNotFoundError, match="Expected a folder of cases"):
+        moved(tmp_path / "nothing", classifier)
+    with pytest.raises(ValueError, match="Expected a classifier, or cases"):
+        kit.check_cases(tmp_path, progress=False)
