@@ -80,7 +80,7 @@ class ExplorerView {
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
     this.file = element("input", { type: "file", accept: "image/*", class: "kit-file", "aria-label": "Add a picture of your own", tabindex: -1 });
-    this.snap = button("Snap", "Keep this frame as a photo", () => this.post({ kind: "snap", request: `${prefix}.snap` }), { class: "kit-snap", hidden: true });
+    this.snap = button("Snap", "Keep this frame as a photo", () => this.takeSnap(), { class: "kit-snap", hidden: true });
     this.cameraButton = button("Camera", "A live picture of your camera", () => (this.camera ? this.stopCamera() : this.startCamera()), { "aria-pressed": "false" });
     this.copy = button("Copy as Python", "Copy the code of this state", () => this.copyCode());
     this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => this.post({ kind: "pin", request: `${prefix}.pin` }));
@@ -324,6 +324,12 @@ class ExplorerView {
     this.camera?.stop();
     this.camera = null;
     this.cameraOn(false);
+  }
+
+  takeSnap() {
+    this.stopCamera(); // its next frame would take the place of what is kept
+    this.post({ kind: "snap", request: `${this.prefix}.snap` });
+    this.cameraButton.focus();
   }
 
   cameraOn(on) {
