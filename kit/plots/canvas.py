@@ -5,7 +5,8 @@ from io import BytesIO
 from typing import Any, Literal
 
 BLUE, ORANGE, RED = "#1b6ec2", "#e0a458", "#b3261e"
-GREY, DARK = "#6b7280", "#555"
+GREY, DARK = "#6b7280", "#787878"
+"""DARK is read on white and on the dark theme's ground alike: a contrast of 4.3 to 1 on both (WCAG 2.2)."""
 
 _DOTS_PER_INCH = 80
 _TITLE_WIDTH = 24
@@ -43,9 +44,25 @@ def image(figure: Any, alt: str) -> Any:
     """
     from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
 
+    _suit_both_themes(figure)
     png = BytesIO()
-    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight")
+    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
     return Image(data=png.getvalue(), format="png", alt=alt)  # type: ignore[no-untyped-call]
+
+
+def _suit_both_themes(figure: Any) -> None:
+    """Draw words, ticks and frames so that they are read on a light page and on a dark one."""
+    from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
+    from matplotlib.text import Text  # noqa: PLC0415
+
+    for text in figure.findobj(Text):
+        text.set_color(DARK)
+    for axes in figure.axes:
+        axes.tick_params(color=DARK)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(DARK)
+    for legend in figure.findobj(Legend):
+        legend.get_frame().set_alpha(0)
 
 
 def wrapped(title: str) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 import kit
 from kit import plots, samples
+from kit.plots import canvas
 from kit.robustness.costs import Cost
 from kit.validation import CrossValidation, Fold, LearningCurve, Point, accuracy_interval
 
@@ -140,3 +141,22 @@ def test_folds_are_told_with_their_mean_and_corrected_interval():
     )
     assert size(figure)[0] > 300
     assert plots.folds_figure(cross_validation(20)).alt == "Accuracy on 1 of 4 folds: 80.0%; mean 80.0%."
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2.2 of a grey, 0..1, from its level."""
+    share = int(colour[1:3], 16) / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+
+def test_figures_have_the_pages_ground_and_words_that_are_read_on_light_and_dark():
+    figure = plots.accuracy_figure({"as it is": {"before": 0.9}, "dim": {"before": 0.5}})
+    with Image.open(BytesIO(figure.data)) as image:
+        assert image.mode == "RGBA"
+        assert image.getpixel((0, 0))[3] == 0
+        colours = {colour for _, colour in image.getcolors(1 << 20)}
+    level = int(canvas.DARK[1:3], 16)
+    assert (level, level, level, 255) in colours
+    words = luminance(canvas.DARK) + 0.05
+    assert (1 + 0.05) / words >= 4.2  # on white
+    assert words / (luminance("#111111") + 0.05) >= 4.2  # the ground of JupyterLab's dark theme
