@@ -130,8 +130,9 @@ def _look_up(
     for number, (part, flipped) in enumerate(looked_up):
         queries = pictures[asking][:, :, ::-1] if flipped else pictures[asking]
         nearest = 1 + (_NEAREST if part[0] == 1 else 1)  # one more, since a picture may find itself
+        # One worker: threads of scipy would go on after an interrupt and write to arrays that are gone.
         distances, places = tree.query(
-            described(queries, part), k=np.arange(1, nearest + 1), distance_upper_bound=_FURTHEST, workers=-1
+            described(queries, part), k=np.arange(1, nearest + 1), distance_upper_bound=_FURTHEST
         )
         row, column = np.nonzero(np.isfinite(distances))
         first, second = asking[row], asked[places[row, column]]
