@@ -65,7 +65,7 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
     from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed to load what `Classifier.save` wrote)
 
     fresh = conversion.convert(opened.path)
-    unchanged(opened)  # a training that saves anew meanwhile would leave the other network's form under this name
+    unchanged(opened)  # by a training that saves anew meanwhile, which would leave its form under this name
     if shared:
         cache(opened.digest, fresh)
     return fresh, *(_running(fresh) or (None,)), notes
