@@ -1,12 +1,13 @@
 """What each thing that somebody has changed does to the answer: it is taken back, and the network asked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 from kit.explorer.view import Settings, View, changed_settings, neutral
-from kit.explorer.words import percent
+from kit.explorer.words import called
 from kit.perturbation import PARAMETERS
 from kit.preprocessing.faults import CATALOGUE, STEPS
 
@@ -23,8 +24,8 @@ class Change:
 
     Attributes
     ----------
-    keys
-        Settings that are taken back.
+    keys, taken
+        Settings that are taken back, without and with those that only steer them.
     words
         What was changed, for people.
     without
@@ -33,13 +34,17 @@ class Change:
         Whether the answer that ought to be there, or that of the untouched photo, comes back without it.
     gain
         By how much the probability of that answer rises without it, -1..1.
+    enough
+        Whether it makes the present answer by itself; None where that was not asked.
     """
 
     keys: tuple[str, ...]
+    taken: tuple[str, ...]
     words: str
     without: View
     regains: bool
     gain: float
+    enough: bool | None = None
 
 
 def wanted(view: View) -> int:
@@ -49,7 +54,7 @@ def wanted(view: View) -> int:
 
 def altered(view: View) -> bool:
     """Whether what was changed has changed the answer."""
-    return view.top != view.untouched.top
+    return view.answer != view.untouched.answer
 
 
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
@@ -62,13 +67,18 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
         the answer.
     """
     changed = [key for key in changed_settings(view.settings) if key != "seed"]
-    found = sorted((_without(view, (key,), compute) for key in changed), key=_weight, reverse=True)
-    if not altered(view) or any(one.regains for one in found) or len(found) < 2:
+    found = sorted(
+        (_without(view, (key,), compute) for key in changed), key=partial(_weight, view), reverse=True
+    )
+    if not altered(view) or len(found) < 2:
         return tuple(found)
+    if found[0].regains:
+        first = replace(found[0], enough=_alone(view, found[0].keys, compute).answer == view.answer)
+        return (first, *found[1:])
     for size in range(2, min(TOGETHER, len(found)) + 1):
         sets = list(combinations(found, size))[:_ASKED]
         tried = [_without(view, tuple(key for one in some for key in one.keys), compute) for some in sets]
-        regained = max((one for one in tried if one.regains), key=_weight, default=None)
+        regained = max((one for one in tried if one.regains), key=partial(_weight, view), default=None)
         if regained is not None:
             return (regained, *found)
     return (_least(view, tuple(changed), compute), *found)
@@ -78,13 +88,14 @@ def told(found: Sequence[Change], view: View, names: Sequence[str]) -> list[dict
     """Return a line for each change, with the settings that take it back."""
     lines = []
     for change in found:
-        without = change.without
-        still = "still " if without.top == view.top else ""
-        share = percent(without.probabilities[without.top])
-        text = f"{change.words}: without it {still}{names[without.top]}, {share}"
+        still = "still " if change.without.answer == view.answer else ""
+        now = f"{still}{called(change.without, names)}"
+        text = f"{change.words}: without it {now}"
         if len(change.keys) > 1:
-            text = f"Only together: {change.words}: without them {still}{names[without.top]}, {share}"
-        lines.append({"text": text, "settings": without.settings, "matters": change.regains})
+            text = f"Only together: {change.words}: without them {now}"
+        back = {key: change.without.settings[key] for key in change.taken}
+        matters = change.regains or (not altered(view) and not still)
+        lines.append({"text": text, "settings": back, "matters": matters})
     return lines
 
 
@@ -93,16 +104,26 @@ def headline(found: Sequence[Change], view: View, names: Sequence[str]) -> str:
     if not found or (len(found) == 1 and altered(view)):
         return ""  # its line says it
     if not altered(view):
-        return f"What was changed leaves the answer: it is {names[view.top]} without it, too."
+        what = "What was changed leaves" if len(found) == 1 else "All changes together leave"
+        known = f"{what} the answer: untouched it is {called(view.untouched, names)}."
+        other = next((one for one in found if one.without.answer != view.answer), None)
+        return (
+            known
+            if other is None
+            else f"{known} Yet without {other.words} it is {called(other.without, names)}."
+        )
     first = found[0]
     alone = [one for one in found if one.regains and len(one.keys) == 1]
     if len(alone) > 1:
-        tops = list(dict.fromkeys(one.without.top for one in alone))
-        again = " again" if tops == [view.untouched.top] else ""
-        was = f"{' or '.join(names[top] for top in tops)}{again}"
-        return f"The changes work together: with any of these {len(alone)} taken back it is {was}."
+        answers = list(dict.fromkeys(one.without.answer for one in alone))
+        again = " again" if answers == [view.untouched.answer] else ""
+        told = " or ".join("none of these" if one is None else names[one] for one in answers)
+        return f"The changes work together: with any of these {len(alone)} taken back it is {told}{again}."
+    if len(first.keys) == 1 and not first.enough:
+        without = called(first.without, names)
+        return f"{first.words} is needed for this answer, with the others: without it {without}."
     them = "them" if len(first.keys) > 1 else "it"
-    return f"{first.words}: this makes the answer. Without {them}: {_name(first, names)}."
+    return f"{first.words}: this makes the answer. Without {them}: {called(first.without, names)}."
 
 
 def words(key: str, settings: Settings) -> str:
@@ -115,20 +136,27 @@ def words(key: str, settings: Settings) -> str:
     return f"{STEPS[key]}: {CATALOGUE[settings[key]].title}"
 
 
-def _name(change: Change, names: Sequence[str]) -> str:
-    top = change.without.top
-    return f"{names[top]}, {percent(change.without.probabilities[top])}"
-
-
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     plain = neutral(view.settings["photo"])
-    # What only steers a change goes with it.
-    steering = [name for name, item in PARAMETERS.items() if item.of in keys]
-    without = compute(view.settings | {key: plain[key] for key in (*keys, *steering)})
+    taken = _with_steering(keys)
+    without = compute(view.settings | {key: plain[key] for key in taken})
     target = wanted(view)
     gain = float(without.probabilities[target] - view.probabilities[target])
-    regains = altered(view) and without.top in {view.untouched.top, target} - {view.top}
-    return Change(keys, " and ".join(words(key, view.settings) for key in keys), without, regains, gain)
+    regains = altered(view) and without.answer in {view.untouched.answer, target} - {view.answer}
+    return Change(
+        keys, taken, " and ".join(words(key, view.settings) for key in keys), without, regains, gain
+    )
+
+
+def _alone(view: View, keys: tuple[str, ...], compute: Compute) -> View:
+    """Return the view with these changes and no others."""
+    kept = {key: view.settings[key] for key in (*_with_steering(keys), "seed")}
+    return compute(neutral(view.settings["photo"]) | kept)
+
+
+def _with_steering(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return settings with those that only steer them."""
+    return (*keys, *(name for name, item in PARAMETERS.items() if item.of in keys))
 
 
 def _least(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
@@ -141,5 +169,5 @@ def _least(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     return least
 
 
-def _weight(change: Change) -> tuple[bool, float]:
-    return change.regains, change.gain
+def _weight(view: View, change: Change) -> tuple[bool, bool, float]:
+    return change.regains, change.without.answer != view.answer, change.gain

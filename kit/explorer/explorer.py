@@ -24,10 +24,10 @@ from kit.explorer import page, path, still, words
 from kit.explorer import view as views
 from kit.explorer.ahead import AHEAD_BYTES, Ahead
 from kit.explorer.asking import Asking, StoppedError
-from kit.explorer.changes import changes, headline, told
+from kit.explorer.changes import altered, changes, headline, told
 from kit.explorer.messages import checked
-from kit.explorer.replies import CAMERA, LIVE_PIXELS, Replies, frozen, shown
-from kit.explorer.shelf import UPLOAD_BYTES, Entry, Shelf, Uploads
+from kit.explorer.replies import LIVE_PIXELS, Replies, frozen, shown
+from kit.explorer.shelf import CAMERA, UPLOAD_BYTES, Entry, Shelf, Uploads
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
@@ -109,7 +109,7 @@ class Explorer(anywidget.AnyWidget):
         self._bench = _bench(classifier)
         self._shelf, self._uploads = Shelf(), Uploads()
         self._replies = Replies(classifier.class_names)
-        self._asking = Asking()
+        self._asking: dict[str, Asking] = {}
         self._request = ""
         self.diagnosis: Diagnosis | None = None
         self._asked_about: views.Settings = {}
@@ -142,11 +142,12 @@ class Explorer(anywidget.AnyWidget):
     @property
     def asking(self) -> bool:
         """Whether a "Why?" is under way."""
-        return self._asking.busy
+        return any(each.busy for each in self._asking.values())
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last "Why?" is answered or stopped, at most so long."""
-        self._asking.wait(seconds)
+        for each in tuple(self._asking.values()):
+            each.wait(seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -378,15 +379,15 @@ class Explorer(anywidget.AnyWidget):
         self._refresh_panel()
         self.settings = self.settings | {"photo": added}
 
-    def _take_why(self, _content: dict[str, Any]) -> None:
+    def _take_why(self, content: dict[str, Any]) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        view, request = self._current(), self._request
+        view, request = self._asked(content), self._request
         names = self.classifier.class_names
         found = changes(view, self._compute)
         lines = told(found, view, names)
         first = {"headline": headline(found, view, names), "lines": lines, "settings": view.settings}
         self.send({"kind": "because", "request": request, "changes": first})
-        self._asking.start(
+        self._asking.setdefault(_page(request), Asking()).start(
             lambda progress: self._explain(view, first, request, progress),
             lambda text: self.send({"kind": "asking", "request": request, "text": text}),
         )
@@ -397,7 +398,8 @@ class Explorer(anywidget.AnyWidget):
         try:
             diagnosis = why.ask(self.classifier, view, progress)
             right = diagnosis.best.fix.preprocessing if diagnosis.best and diagnosis.best.fix else None
-            answer = why.answer(diagnosis, view, self.classifier.class_names)
+            fixed = None if right is None else self._bench.with_preprocessing(view, right)
+            answer = why.answer(diagnosis, view, self.classifier.class_names, fixed)
             pictures = [] if right is None else list(why.beside(view, right))
             progress("")
         except StoppedError:
@@ -415,11 +417,17 @@ class Explorer(anywidget.AnyWidget):
         message = {"kind": "because", "request": request, "changes": first, **answer, "pictures": sizes}
         self.send(message, [picture.tobytes() for picture in pictures])
 
-    def _take_pin(self, _content: dict[str, Any]) -> None:
+    def _asked(self, content: dict[str, Any]) -> views.View:
+        """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""
+        if content["settings"] != self.settings:
+            self.settings = content["settings"]
+        return self._current()
+
+    def _take_pin(self, content: dict[str, Any]) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
         from kit.regression.pin import pin  # noqa: PLC0415 (the bars come sooner without it)
 
-        view = self._current()
+        view = self._asked(content)
         asked = self.diagnosis is not None and self._asked_about == view.settings
         found = self.diagnosis.best if self.diagnosis is not None and asked else None
         fix = None if found is None or found.fix is None else found.fix.preprocessing
@@ -434,12 +442,19 @@ class Explorer(anywidget.AnyWidget):
             cause="" if found is None else found.cause,
         )
         expected = self.classifier.class_names[view.untouched.top if view.label is None else view.label]
-        self.send(
-            {"kind": "pinned", "request": self._request, "text": f"Pinned: {path}, expected {expected}"}
-        )
+        yet = ", which it is not yet" if view.wrong or altered(view) else ""
+        text = f"Pinned: {path}, expected {expected}{yet}"
+        self.send({"kind": "pinned", "request": self._request, "text": text})
 
     def _take_stop(self, _content: dict[str, Any]) -> None:
-        self._asking.stop()
+        asking = self._asking.get(_page(self._request))
+        if asking is not None:
+            asking.stop()
+
+
+def _page(request: str) -> str:
+    """Return which view of the widget a request came from."""
+    return request.rpartition(".")[0]
 
 
 def _bench(classifier: Classifier) -> views.Bench:

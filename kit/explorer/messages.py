@@ -17,9 +17,9 @@ FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType(
         "upload": {"number": (str,), "name": (str,), "last": (bool,)},
         "remove": {"name": (str,)},
         "sample": {"step": (str,)},
-        "why": {},
+        "why": {"settings": (dict,)},
         "stop": {},
-        "pin": {},
+        "pin": {"settings": (dict,)},
     }
 )
 """Fields of each kind of message, with their types."""

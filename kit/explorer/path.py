@@ -69,7 +69,10 @@ def values(view: View, names: Sequence[str], idle: Sequence[str]) -> dict[str, d
         "photograph": (f"{width} × {height}", False),
         "perturbation": (some if perturbed else "none", bool(perturbed)),
         "tensor": ("×".join(map(str, view.tensor.shape[1:])), not alike),
-        "probabilities": (names[view.top], view.top != view.untouched.top),
+        "probabilities": (
+            "none of these" if view.answer is None else names[view.answer],
+            view.answer != view.untouched.answer,
+        ),
     }
     for step in faults.STEPS:
         words = CHOICES[step].words(view.preprocessing)
@@ -113,6 +116,7 @@ def sliders() -> list[dict[str, Any]]:
     for name, item in PARAMETERS.items():
         told = {key: getattr(item, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
         kind = "switch" if item.kind == "switch" else "range"
+        told["whole"] = item.kind == "whole"
         group, section = ("main", "") if name in MAIN else ("more", item.group)
         place = {"key": name, "kind": kind, "group": group, "section": section}
         found.append(place | told | {"hint": item.description})

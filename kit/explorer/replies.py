@@ -21,8 +21,6 @@ REPLY_BYTES = 65_536
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
 """Largest photograph, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
-CAMERA = "Camera (live)"
-"""Name of the picture that a camera of the page gives; its frames take each other's place."""
 
 Message = tuple[dict[str, Any], list[bytes]]
 

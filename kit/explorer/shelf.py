@@ -14,6 +14,8 @@ from kit.explorer.view import View
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
+CAMERA = "Camera (live)"
+"""Name of the picture that a camera of the page gives; its frames take each other's place."""
 THUMBNAIL = 56
 """Longest side of a thumbnail, in pixels."""
 THUMBNAILS = 200
@@ -50,10 +52,12 @@ class Shelf:
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
         """Put a photograph there, and return its name."""
-        name, count = photo.name, 1
-        while name in self.entries:
+        # What no text can hold, such as a name in another encoding, cannot travel to the page.
+        given = photo.name.encode(errors="replace").decode()
+        name, count = given, 1
+        while name in self.entries or name == CAMERA:
             count += 1
-            name = f"{photo.name} ({count})"
+            name = f"{given} ({count})"
         self.entries[name] = Entry(photo, label, added)
         return name
 

@@ -82,8 +82,10 @@ class View:
     ----------
     settings
         Complete settings.
+    original
+        The photograph as it came.
     source
-        The photograph as it came: decoded, unperturbed.
+        The same as it is decoded here: unperturbed.
     photo
         The same after the perturbation.
     preprocessing
@@ -107,6 +109,7 @@ class View:
     """
 
     settings: Settings
+    original: Photo
     source: Photo
     photo: Photo
     preprocessing: Preprocessing
@@ -133,6 +136,16 @@ class View:
     def seen(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
         return self.base.picture(self.tensor)
+
+    @property
+    def answer(self) -> int | None:
+        """Index of the class that is answered; None where it is told as none of the classes."""
+        return None if self.novel else self.top
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the answer is known to be wrong."""
+        return self.label is not None and self.answer != self.label
 
     @cached_property
     def statistics(self) -> tuple[str, ...]:
@@ -184,6 +197,7 @@ class Bench:
         novel = None if self.novelty is None else self.novelty.is_novel_tensor(tensor)
         return View(
             settings,
+            photo,
             source,
             perturbed,
             preprocessing,
@@ -196,6 +210,12 @@ class Bench:
             calibrated,
             novel,
         )
+
+    def with_preprocessing(self, view: View, preprocessing: Preprocessing) -> View:
+        """Return what the picture of a view comes to with another preprocessing."""
+        prepared = replace(self, trained=preprocessing)
+        settings = view.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
+        return prepared.view(view.original, settings, view.untouched, view.label)
 
     def fixing(self, right: Preprocessing | None) -> "Bench":
         """Return the same with another preprocessing that a diagnosis found to be right."""

@@ -54,6 +54,12 @@ def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
+def called(view: View, names: Sequence[str]) -> str:
+    """Return what is answered, with its probability."""
+    name = "none of these" if view.answer is None else names[view.answer]
+    return f"{name}, {percent(view.probabilities[view.top])}"
+
+
 def answer(view: View, names: Sequence[str]) -> dict[str, str]:
     """Return the answer in parts that are read from the back row."""
     if not np.isfinite(view.probabilities).all():
@@ -61,11 +67,12 @@ def answer(view: View, names: Sequence[str]) -> dict[str, str]:
         return {"name": "No answer", "share": "", "mark": "", "state": "", "note": lost}
     mark, state = "", ""
     if view.label is not None:
-        right = view.top == view.label
+        right = not view.wrong
         mark, state = ("✓ right", "right") if right else (f"✕ it is {names[view.label]}", "wrong")
     before = view.untouched
-    was = names[before.top] if before.top != view.top else "the same class"
-    note = "" if view.reference is None else f"Untouched: {was}, {percent(before.probabilities[before.top])}"
+    same = f"the same class, {percent(before.probabilities[before.top])}"
+    was = same if before.answer == view.answer else called(before, names)
+    note = "" if view.reference is None else f"Untouched: {was}"
     name, share = names[view.top], percent(view.probabilities[view.top])
     if view.novel:
         likeliest = f"Unlike the training pictures. Likeliest: {name}, {share}. {note}".strip()
@@ -76,9 +83,9 @@ def answer(view: View, names: Sequence[str]) -> dict[str, str]:
 def verdict(view: View, names: Sequence[str]) -> str:
     """Say in a sentence or two what the answer is, and how it differs from the untouched one."""
     told = answer(view, names)
-    if not told["share"]:
-        return f"{told['name']}: {told['note'][0].lower()}{told['note'][1:]}"
     mark = {"right": " (right)", "wrong": f" (wrong: it is {names[view.label or 0]})", "": ""}[told["state"]]
+    if not told["share"]:
+        return f"{told['name']}{mark}: {told['note'][0].lower()}{told['note'][1:]}"
     return f"{told['name']}, {told['share']}{mark}. {told['note']}".strip()
 
 
@@ -107,10 +114,14 @@ def caption(classifier: Classifier) -> str:
 
 
 def as_code(view: View) -> str:
-    """Return the state as lines of Python, where ``explorer`` is the widget."""
+    """Return the state as lines of Python, where ``kit``, ``classifier`` and ``explorer`` are there."""
     changed = changed_settings(view.settings)
-    lines = [f"explorer.settings = { {'photo': view.settings['photo']} | changed!r}"]
-    perturbation = {key: value for key, value in changed.items() if key in {*PARAMETERS, "seed"}}
+    lines = []
+    if changed.pop("fix", False):
+        lines.append(f"classifier = classifier.using({view.base.to_code()})")
+        lines.append("explorer = kit.Explorer(classifier, explorer.photos)")
+    lines.append(f"explorer.settings = { {'photo': view.settings['photo']} | changed!r}")
+    perturbation = {key: value for key, value in changed.items() if key in PARAMETERS or key == "seed"}
     if perturbation:
         given = ", ".join(f"{key}={value!r}" for key, value in perturbation.items())
         lines.append(f"perturbation = kit.Perturbation({given})")

@@ -22,13 +22,13 @@ _SETTLED = """async (root) => {
   while (root.dataset.inFlight && performance.now() < end) await frame();
   await frame();
   await frame();
-  const alert = root.querySelector('[role=alert]');
+  const alert = root.querySelector('.kit-error');
   return {
     painted: root.painted ?? [],
     answered: !root.dataset.inFlight,
     stale: root.classList.contains('kit-stale'),
     alert: alert.hidden ? '' : alert.textContent,
-    verdict: root.querySelector('.kit-status').textContent,
+    verdict: [...root.querySelectorAll('.kit-verdict span')].map((part) => part.textContent).join(' '),
     bars: [...root.querySelectorAll('.kit-bars tbody tr')].map((row) => ({
       name: row.cells[0].textContent,
       value: Number(row.dataset.value),

@@ -2,8 +2,9 @@
 
 import pytest
 
+from kit import samples
 from kit.explorer.changes import changes, headline, told
-from kit.explorer.view import changed_settings, neutral
+from kit.explorer.view import Bench, changed_settings, neutral
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
 
@@ -25,18 +26,18 @@ def test_noise_that_changes_the_answer_is_told_with_what_it_is_without(explain, 
     assert look.names[shown.top] != "volleyball"
     assert len(lines) == 1
     assert lines[0]["text"] == "Noise 60 levels: without it volleyball, 87.6 %"
-    assert lines[0]["settings"] == neutral("volleyball.jpg")
+    assert changed_settings(shown.settings | lines[0]["settings"]) == {}
     assert lines[0]["matters"]
     assert sentence == "", "the only line says it"
 
 
 def test_a_harmless_change_comes_second_and_stays_when_the_other_is_taken_back(explain):
-    _, found, lines, sentence = explain("volleyball.jpg", brightness=0.9, noise=60)
+    shown, found, lines, sentence = explain("volleyball.jpg", brightness=0.9, noise=60)
     assert [line["text"].split(":")[0] for line in lines] == ["Noise 60 levels", "Brightness 0.9 ×"]
     assert [line["matters"] for line in lines] == [True, False]
     assert "without it still puck, " in lines[1]["text"]
-    assert changed_settings(lines[0]["settings"]) == {"brightness": 0.9}
-    assert changed_settings(lines[1]["settings"]) == {"noise": 60.0}
+    assert changed_settings(shown.settings | lines[0]["settings"]) == {"brightness": 0.9}
+    assert changed_settings(shown.settings | lines[1]["settings"]) == {"noise": 60.0}
     assert sentence.startswith("Noise 60 levels: this makes the answer. Without it: volleyball, ")
     assert found[0].gain > found[1].gain
 
@@ -76,20 +77,20 @@ def test_one_of_two_that_work_together_is_enough_to_take_back(explain, look):
 def test_two_that_each_spoil_the_answer_are_taken_back_only_together(explain, look):
     for alone in ({"noise": 60}, {"brightness": 0.1}):
         assert look("volleyball.jpg", **alone).top != look("volleyball.jpg").top
-    _, found, lines, sentence = explain("volleyball.jpg", noise=60, brightness=0.1)
+    shown, found, lines, sentence = explain("volleyball.jpg", noise=60, brightness=0.1)
     assert lines[0]["text"] == (
         "Only together: Noise 60 levels and Brightness 0.1 ×: without them volleyball, 87.6 %"
     )
-    assert lines[0]["settings"] == neutral("volleyball.jpg")
+    assert changed_settings(shown.settings | lines[0]["settings"]) == {}
     assert [line["matters"] for line in lines] == [True, False, False]
     assert [len(one.keys) for one in found] == [2, 1, 1]
     assert sentence.startswith("Noise 60 levels and Brightness 0.1 ×: this makes the answer. Without them: ")
 
 
 def test_of_three_the_two_are_found_that_have_to_go(explain):
-    _, found, lines, _ = explain("espresso.jpg", noise=60, brightness=0.1, scaling="missing_scaling")
+    shown, found, lines, _ = explain("espresso.jpg", noise=60, brightness=0.1, scaling="missing_scaling")
     assert set(found[0].keys) == {"brightness", "scaling"}
-    assert changed_settings(lines[0]["settings"]) == {"noise": 60.0}
+    assert changed_settings(shown.settings | lines[0]["settings"]) == {"noise": 60.0}
 
 
 def test_what_need_not_be_taken_back_is_left_out_of_many_that_work_only_together(explain, look):
@@ -125,7 +126,7 @@ def test_the_order_is_by_effect(explain, look, name, changed):
 
 def test_changes_that_leave_the_answer_are_said_to_leave_it(explain):
     _, _, lines, sentence = explain("espresso.jpg", brightness=0.9, flip_horizontal=True)
-    assert sentence == "What was changed leaves the answer: it is espresso without it, too."
+    assert sentence == "All changes together leave the answer: untouched it is espresso, 92.5 %."
     assert not [line for line in lines if line["matters"]]
     assert all("without it still espresso, " in line["text"] for line in lines)
 
@@ -153,9 +154,9 @@ def test_no_change_regains_an_answer_that_is_there(explain, look):
 
 
 def test_what_only_steers_a_change_goes_with_it(explain):
-    _, _, lines, _ = explain("panda.jpg", occlusion=0.5, occlusion_x=0.2)
+    shown, _, lines, _ = explain("panda.jpg", occlusion=0.5, occlusion_x=0.2)
     assert lines[0]["text"].startswith("Occlusion 0.5: without it giant panda")
-    assert lines[0]["settings"] == neutral("panda.jpg")
+    assert changed_settings(shown.settings | lines[0]["settings"]) == {}
     assert lines[1]["text"].startswith("Occlusion x 0.2: without it still ")
 
 
@@ -164,3 +165,38 @@ def test_a_chosen_fault_is_told_by_its_step_and_title(explain):
     assert lines[0]["text"].startswith("Scaling: left out: without it espresso, ")
     _, _, lines, _ = explain("espresso.jpg", flip_horizontal=True)
     assert lines[0]["text"].startswith("Mirrored: without it still espresso, ")
+
+
+def test_a_change_that_needs_the_others_is_not_said_to_make_the_answer():
+    network, clothes = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
+    settings = neutral(clothes[7].name) | {
+        "noise": 12.0,
+        "cast": "cast_to_uint8",
+        "scaling": "missing_scaling",
+    }
+    bench = Bench(network, network.preprocessing)
+    untouched = bench.view(clothes[7], neutral(clothes[7].name))
+
+    def compute(settings):
+        return bench.view(clothes[7], settings, untouched)
+
+    shown = compute(settings)
+    found = changes(shown, compute)
+    alone = compute(neutral(clothes[7].name) | {"noise": 12.0})
+    assert alone.top != shown.top
+    sentence = headline(found, shown, network.class_names)
+    assert sentence.startswith(
+        "Noise 12 levels is needed for this answer, with the others: without it Shirt, "
+    )
+
+
+def test_changes_that_matter_one_by_one_are_told_where_all_together_leave_the_answer(explain, look):
+    changed = {"impulse_noise": 0.06, "flip_horizontal": True, "rotation": 123, "layout": "transposed"}
+    shown, found, lines, sentence = explain("tripod.jpg", **changed)
+    if shown.top != shown.untouched.top:
+        pytest.fail("choose other changes: these no longer leave the answer")
+    others = [one for one in found if one.without.top != shown.top]
+    assert others
+    assert found[: len(others)] == tuple(others), "they come first"
+    assert f"Yet without {others[0].words} it is {look.names[others[0].without.top]}, " in sentence
+    assert [line["matters"] for line in lines] == [one in others for one in found]

@@ -12,7 +12,8 @@ import kit
 from kit import samples
 from kit.explorer import path, view
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
+from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
+from kit.explorer.shelf import CAMERA
 from kit.perturbation import noise_field
 from tests.explorer.page import ask, deliver, listen, panel
 

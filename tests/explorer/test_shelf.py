@@ -82,7 +82,7 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     explorer.add(GOLDFISH, name="mine.jpg")
     for changed in ({"noise": 20}, {"exif": "exif_ignored", "blur": 2}, {}):
         deliver(explorer, kind="settings", settings={"photo": "mine.jpg", **changed})
-    deliver(explorer, kind="why")
+    deliver(explorer, kind="why", settings=explorer.settings)
     explorer.wait()
     kept = [weakref.ref(explorer.photos[-1]), weakref.ref(explorer.photos[-1].pixels)]
     kept += [weakref.ref(explorer.view)]

@@ -1,6 +1,6 @@
 // @ts-check
 // The question "why?" and its answer: first what was changed, then what was measured.
-import { button, element } from "./dom.js";
+import { button, element, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
 export class BecauseView {
@@ -9,7 +9,7 @@ export class BecauseView {
    */
   constructor(events) {
     this.events = events;
-    this.busy = false;
+    this.busy = this.open = false;
     this.settings = "";
     this.undo = null;
     this.ask = button("Why?", "Look for the cause of this answer", () => this.#ask(), { class: "kit-why" });
@@ -17,7 +17,10 @@ export class BecauseView {
     this.before = element("p", { class: "kit-before", hidden: true, text: "This was found before the last change. Ask again for what is shown now." });
     this.changes = element("div");
     this.found = element("div");
-    this.stopButton = button("Stop", "End the search", events.stop);
+    this.stopButton = button("Stop", "End the search", () => {
+      write(this.status, "Stopping …");
+      events.stop();
+    });
     this.node = element("section", { class: "kit-because", "aria-label": "Why", hidden: true }, this.before, this.changes,
       element("div", { class: "kit-line" }, this.status, this.stopButton), this.found,
       element("div", { class: "kit-line" }, button("Close", "Close this answer", () => this.close())));
@@ -35,7 +38,7 @@ export class BecauseView {
   explain(content, pixels) {
     const { changes } = content;
     this.settings = JSON.stringify(changes.settings);
-    this.node.hidden = false;
+    this.node.hidden = !this.open;
     this.#paintChanges(changes);
     if (content.stopped) this.#busy(false, "Stopped.");
     else if (content.headline !== undefined) {
@@ -51,6 +54,7 @@ export class BecauseView {
 
   close() {
     this.events.stop();
+    this.open = false;
     this.node.hidden = true;
     this.events.closed();
     this.ask.focus();
@@ -58,6 +62,7 @@ export class BecauseView {
 
   #ask() {
     if (this.busy) return;
+    this.open = true;
     this.node.hidden = false;
     this.changes.replaceChildren();
     this.found.replaceChildren();

@@ -22,7 +22,8 @@ function rangeControl(spec, id, changed, near) {
   const change = (text) => {
     const number = Number(text);
     const empty = text === "" || (off && number > spec.high);
-    const value = empty ? spec.neutral : Math.min(spec.high, Math.max(spec.low, number));
+    const inside = Math.min(spec.high, Math.max(spec.low, number));
+    const value = empty ? spec.neutral : spec.whole ? Math.round(inside) : inside;
     show(value);
     changed(spec.key, value);
     return value;

@@ -42,7 +42,7 @@ class ExplorerView {
       removed: (name) => this.post({ kind: "remove", request: `${prefix}.remove`, name }),
     });
     this.because = new BecauseView({
-      ask: () => this.post({ kind: "why", request: `${prefix}.why` }),
+      ask: () => this.post({ kind: "why", request: `${prefix}.why`, settings: this.settings }),
       stop: () => this.post({ kind: "stop", request: `${prefix}.stop` }),
       take: (settings) => this.take(settings),
       closed: () => {},
@@ -79,11 +79,11 @@ class ExplorerView {
     this.still = element("p", { class: "kit-lost", hidden: true, text: panel.live });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
-    this.file = element("input", { type: "file", accept: "image/*", class: "kit-file", "aria-label": "Add a picture of your own", tabindex: -1 });
+    this.file = element("input", { type: "file", accept: "image/*", class: "kit-file", multiple: true, "aria-label": "Add pictures of your own", tabindex: -1 });
     this.snap = button("Snap", "Keep this frame as a photo", () => this.takeSnap(), { class: "kit-snap", hidden: true });
     this.cameraButton = button("Camera", "A live picture of your camera", () => (this.camera ? this.stopCamera() : this.startCamera()), { "aria-pressed": "false" });
     this.copy = button("Copy as Python", "Copy the code of this state", () => this.copyCode());
-    this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => this.post({ kind: "pin", request: `${prefix}.pin` }));
+    this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings }));
     this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {}, { class: "kit-peek" });
     this.about = element("figcaption", { class: "kit-about" });
@@ -125,6 +125,7 @@ class ExplorerView {
   }
 
   refresh() {
+    this.error.hidden = true; // of a picture before the one that has come
     this.photos.build(this.model.get("_panel").photos, this.settings.photo);
   }
 
@@ -197,21 +198,21 @@ class ExplorerView {
   }
 
   listen() {
-    this.file.addEventListener("change", () => { this.sendFile(this.file.files[0]); this.file.value = ""; });
+    this.file.addEventListener("change", () => { this.sendFiles(this.file.files); this.file.value = ""; });
     this.root.addEventListener("dragover", (event) => { event.preventDefault(); this.root.classList.add("kit-drop"); });
     this.root.addEventListener("dragleave", () => this.root.classList.remove("kit-drop"));
     this.root.addEventListener("drop", (event) => {
       event.preventDefault();
       event.stopPropagation();
       this.root.classList.remove("kit-drop");
-      this.sendFile(event.dataTransfer.files[0]);
+      this.sendFiles(event.dataTransfer.files);
     });
     this.root.addEventListener("paste", (event) => {
-      const [picture] = event.clipboardData.files;
-      if (!picture) return;
+      const pictures = event.clipboardData.files;
+      if (pictures.length === 0) return;
       event.preventDefault();
       event.stopPropagation();
-      this.sendFile(picture);
+      this.sendFiles(pictures);
     });
     this.peek.addEventListener("pointerdown", () => this.hold(true));
     for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"]) this.peek.addEventListener(event, () => this.hold(false));
@@ -231,7 +232,7 @@ class ExplorerView {
     } else if (down && event.key === "Enter" && event.target.matches(".kit-choice select")) {
       event.preventDefault();
       event.target.showPicker?.();
-    } else if (down && event.key === "Escape" && !this.because.node.hidden && this.because.node.contains(event.target)) {
+    } else if (down && event.key === "Escape" && !this.because.node.hidden) {
       this.because.close();
     }
   }
@@ -246,12 +247,12 @@ class ExplorerView {
     if (this.exchange.lost) return;
     write(this.done, "");
     this.settings = settings;
+    this.because.moved(settings);
     if (this.camera) return; // the next frame takes the settings along
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.changed(settings, performance.now()));
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
     else this.draw();
-    this.because.moved(settings);
   }
 
   near(key) {
@@ -259,10 +260,11 @@ class ExplorerView {
     this.perform(this.exchange.near(key, performance.now()));
   }
 
-  /** Take on settings, but for the photo; return those before. */
-  take(settings) {
-    const before = this.settings;
-    this.adopt({ ...settings, photo: this.settings.photo });
+  /** Change some settings, but not the photo; return what they were before. */
+  take(some) {
+    const { photo, ...changed } = some;
+    const before = Object.fromEntries(Object.keys(changed).map((key) => [key, this.settings[key]]));
+    this.adopt({ ...this.settings, ...changed });
     this.move(this.settings);
     return before;
   }
@@ -279,8 +281,12 @@ class ExplorerView {
     this.take(on ? this.model.get("_panel").neutral : back);
   }
 
+  /** One after the other: the kernel takes few at a time. */
+  async sendFiles(pictures) {
+    for (const picture of [...pictures]) await this.sendFile(picture);
+  }
+
   async sendFile(picture) {
-    if (!picture) return;
     const limit = this.model.get("_panel").uploadBytes;
     if (picture.size > limit) {
       this.fail(`Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
@@ -335,6 +341,7 @@ class ExplorerView {
   cameraOn(on) {
     this.cameraButton.setAttribute("aria-pressed", String(on));
     this.snap.hidden = !on;
+    this.peek.disabled = on; // a frame has no untouched state to come back to
   }
 
   look() {
