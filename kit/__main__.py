@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Of ``diagnose``, 0: no fault is found, or none that is loud. 1: a cause is named. 2: it cannot be told. Of
     the others, 0: all holds. 1: something moved. Of all, 3: bad input, told in one line. 130: interrupted.
     """
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     command = f"{PROGRAM} {given.command}"
     try:
         code: int = given.run(given, _classifier)
@@ -49,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{command}: interrupted\n")
         return INTERRUPTED
     return code
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Write the name of a scaling behind its option: -1..1 by itself would be taken for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--scaling":
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _parser() -> _Parser:

@@ -102,10 +102,12 @@ class Reference:
         return self._with({**found, archive.PROPERTIES: InputStatistics.of(photos).to_bytes()})
 
     def moved(self, network: Network, shape: Shape) -> Self:
-        """Return this for tensors of a size; without first layers of another size or of other weights."""
-        if shape == self.shape and (network is self.network or network.source is not None):
+        """Return this for tensors of a size; without what belongs to another size or to other weights."""
+        trained = network is not self.network and network.source is None
+        if shape == self.shape and not trained:
             return self
-        kept = {name: data for name, data in self.measured.items() if name != archive.FIRST_LAYERS}
+        stale = {archive.FIRST_LAYERS, *([archive.GOLDEN] if trained else [])}
+        kept = {name: data for name, data in self.measured.items() if name not in stale}
         return type(self)(network, shape, kept)
 
     def members(self) -> dict[str, bytes]:

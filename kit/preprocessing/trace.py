@@ -89,10 +89,15 @@ class Trace:
         """Whether two differ by no more than so many of 256 levels anywhere."""
         if [left.step for left in self.steps] != [left.step for left in other.steps]:
             return False
+        level, seen = 1.0, 0.0
         for ours, theirs in zip(self.steps, other.steps, strict=True):
-            distance = ours.distance(theirs)
-            span = 255.0 if ours.kind.startswith("uint8") else max(map(abs, theirs.means), default=1.0)
-            if distance is None or distance > levels / 255 * span:
+            distance, spread = ours.distance(theirs), _spread(theirs.means)
+            if theirs.kind.startswith("uint8"):
+                level, seen = 1.0, spread
+            elif seen and spread:
+                # What a level has become, whatever the range: the picture tells.
+                level = spread / seen
+            if distance is None or distance > levels * level:
                 return False
         return True
 
@@ -116,6 +121,10 @@ class Trace:
             step, kind, digest, means = (instance("a step", value, str, "text") for value in values)
             steps.append(Left(step, kind, digest, tuple(map(float, means.split()))))
         return cls(tuple(steps))
+
+
+def _spread(means: tuple[float, ...]) -> float:
+    return max(means, default=0.0) - min(means, default=0.0)
 
 
 def _means(array: Array) -> tuple[float, ...]:

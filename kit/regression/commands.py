@@ -84,9 +84,9 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
     classifier = opened(given)
     if given.cases is None:
         golden = verify_golden(classifier)
-        _print(vars(golden) if given.json else f"{classifier.name}: {golden.text()}")
-        if not golden.pictures:
+        if not golden.pictures and golden.holds:
             raise ValueError(f"Expected golden pictures or a folder of cases; {golden.text()}")
+        _print(golden.to_dict() if given.json else f"{classifier.name}: {golden.text()}")
         return HOLDS if golden.holds else MOVED
     result = check_cases(
         given.cases, classifier, artefacts=given.artefacts, update=given.update, progress=not given.json
@@ -121,11 +121,11 @@ def run_new(given: argparse.Namespace, _opened: Open) -> int:
     target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
     if target.exists():
         raise ValueError(f"Expected a folder without {NOTEBOOK}, received one that has it; name another")
-    cases.mkdir(parents=True, exist_ok=True)
     classifier, code = None, "None  # the bundled one that the cases name"
     if given.model is not None:
         classifier = Classifier.load(given.model)
         code = f"kit.Classifier.load({Path(os.path.relpath(given.model, given.folder)).as_posix()!r})"
+    cases.mkdir(parents=True, exist_ok=True)
     text = check_cases(cases, classifier).text() if folders.paths(cases) else ""
     target.write_text(notebook(code, text), encoding="utf-8")
     sys.stdout.write(f"{target}\n")

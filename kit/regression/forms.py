@@ -35,11 +35,13 @@ CAUSES = {
     "layout": "the second expects height and width the other way round",
     "class_order": "the second has its classes in another order",
     "quantisation": "the second has weights that are rounded so far that answers change",
-    "other_network": "the second is another network",
+    "other_network": "the second is another network, or its weights are rounded beyond recognition",
     "cannot_tell": "the pictures are too few, or answered too much alike, to tell",
 }
 """What can differ, in words; the first two are sound."""
 SOUND = ("same", "rounding")
+UNDONE = ("inference_mode", "softmax_head", "range", "channel_order", "layout", "class_order")
+"""Those that are seen in the answers alone, or undone: two networks that are trained apart show none."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def compare_forms(
     """
     rows = first(tensors)
     others = second(tensors)
-    if not _is_distribution(others):
+    if not is_distribution(others):
         return Forms("softmax_head", 1.0)
     if not _steady(second, tensors, others):
         return Forms("inference_mode", _apart(rows, others))
@@ -183,7 +185,8 @@ def _correlation(rows: Float32, others: Float32) -> float:
     return float(np.corrcoef(ours, theirs)[0, 1])
 
 
-def _is_distribution(rows: Float32) -> bool:
+def is_distribution(rows: Float32) -> bool:
+    """Whether rows are probabilities: within 0..1, and 1 together."""
     inside = bool(np.isfinite(rows).all() and (rows >= -EQUAL).all() and (rows <= 1 + EQUAL).all())
     return inside and bool(np.allclose(rows.sum(axis=1), 1, atol=1e-2))
 

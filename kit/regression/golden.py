@@ -1,10 +1,11 @@
 """Whether a classifier does on this machine what it did where its file was written."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from kit.classifier import Classifier
+from kit.classifier import Classifier, archive
 from kit.classifier.bundle.golden import golden_in
 from kit.perturbation import Perturbation
 from kit.preprocessing.trace import Trace
@@ -21,7 +22,7 @@ class Verified:
     Attributes
     ----------
     pictures
-        How many there are.
+        How many there are that belong to the weights of the file.
     difference
         Largest difference of a probability, 0..1.
     step
@@ -37,8 +38,16 @@ class Verified:
         """Whether all is equal within `EQUAL`."""
         return self.step == ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {**vars(self), "holds": self.holds, "told": self.text()}
+
     def text(self) -> str:
         """Return one sentence."""
+        if not self.pictures and not self.holds:
+            return (
+                f"golden pictures of other weights: {STEPS[self.step]}; write the file with classifier.save"
+            )
         if not self.pictures:
             return "no golden pictures in the file: write it with classifier.save(path, golden=photos)"
         some = f"{self.pictures} golden picture{'s' * (self.pictures != 1)}"
@@ -55,7 +64,14 @@ def verify_golden(classifier: Classifier) -> Verified:
     ValueError
         They cannot be read.
     """
-    kept = golden_in(classifier.reference.golden)
+    data, source = classifier.reference.golden, classifier.source
+    if data is None and source is not None and archive.GOLDEN in (source.contract or {}).get("members", {}):
+        if not source.tied:
+            return Verified(0, step="weights")
+        raise ValueError(
+            f"Expected golden pictures in {source.path.name!r}, received damaged ones; save it anew"
+        )
+    kept = golden_in(data)
     largest, step = 0.0, ""
     for golden in kept:
         row = classifier.probabilities(golden.photo)[0]

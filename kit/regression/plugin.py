@@ -31,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--kit") or config.getoption("--kit-update"):
         folder = Path(config.rootpath, config.getoption("--kit-artefacts")).resolve()
         folder.mkdir(parents=True, exist_ok=True)
+        if config.getoption("dist", "no") == "load":
+            # The cells of a notebook belong together; xdist would deal them out one by one.
+            config.option.dist = "loadfile"
         config.pluginmanager.register(Cases(folder, update=config.getoption("--kit-update")), NAME)
 
 
@@ -58,11 +61,13 @@ class Cases:
         os.environ[ARTEFACTS] = str(self._folder)
         if self._update:
             os.environ[UPDATE] = "1"
-        yield
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Any:

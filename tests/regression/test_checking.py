@@ -12,6 +12,7 @@ import kit
 from kit import samples
 from kit.regression import folder as folders
 from kit.regression.result import CasesMovedError
+from tests.forms import copy_of
 
 
 def moved(folder, classifier, **options):
@@ -69,14 +70,10 @@ def test_weights_of_one_layer_scaled_by_five_percent_are_another_network(tmp_pat
     folder = tmp_path / "cases"
     for photo in clothes[:30]:
         kit.pin(folder, fashion, photo)
-    model = samples.classifier("fashion_mnist").model
+    model = copy_of(fashion)
     layer = next(one for one in model.layers if one.get_weights())
-    weights = layer.get_weights()
-    try:
-        layer.set_weights([1.05 * array for array in weights])
-        kit.Classifier(model, fashion.preprocessing, fashion.class_names).save(tmp_path / "scaled.keras")
-    finally:
-        layer.set_weights(weights)
+    layer.set_weights([1.05 * array for array in layer.get_weights()])
+    kit.Classifier(model, fashion.preprocessing, fashion.class_names).save(tmp_path / "scaled.keras")
     result = moved(folder, kit.Classifier.load(tmp_path / "scaled.keras"))
     assert steps(result) <= {"weights"}
     other = moved(folder, samples.classifier("fashion_mnist_5000"))

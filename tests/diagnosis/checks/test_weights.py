@@ -165,7 +165,8 @@ def test_frozen_normalization_is_the_same_in_training(tmp_path):
 def with_head(**settings):
     """The body of the bundled network under a new head."""
     keras.utils.set_random_seed(4)
-    body = CLOTHES.model
+    body = keras.models.clone_model(CLOTHES.model)  # which other tests rely on
+    body.set_weights(CLOTHES.model.get_weights())
     outputs = layers.Dense(10, activation="softmax", name="new", **settings)(body.layers[-2].output)
     return keras.Model(body.inputs, outputs)
 

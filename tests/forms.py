@@ -1,0 +1,279 @@
+"""Other forms of real networks: sixty that are wrong in a known way, and sixty that are sound."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+import kit
+from kit import samples
+from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.preprocessing.scaling import SCALINGS, scale, unscale
+from kit.regression.forms import Function
+from tests.networks import imported_keras
+
+GREY = ("fashion_mnist", "fashion_mnist_500", "fashion_mnist_2000", "fashion_mnist_5000")
+NETWORKS = ("efficientnet_lite0", *GREY, "scenes")
+CHOSEN_ON = ("fashion_mnist_500", "fashion_mnist_5000", "scenes")
+"""The networks on which limits may be chosen; what is reported of the others is held out."""
+PHOTOS = 24
+SIDE, SCENES = 32, 6
+SPOILT = 0.1
+"""Share of the answers to other pictures that change where weights count as rounded too far."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of a network, what was done to it, and the cause that has to be named; "sound" for none."""
+
+    network: str
+    kind: str
+    cause: str
+    make: Callable[[], Function]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with the pictures that its forms are asked about, and others that judge a rounding."""
+
+    classifier: kit.Classifier
+    photos: tuple[kit.Photo, ...]
+    others: tuple[kit.Photo, ...]
+
+    @property
+    def tensors(self) -> np.ndarray:
+        return np.concatenate([self.classifier.tensor(photo) for photo in self.photos])
+
+
+@cache
+def subject(name: str) -> Subject:
+    """Return a network and its pictures."""
+    if name == "scenes":
+        return Subject(scenes(), crops(PHOTOS, 11), crops(200, 13))
+    classifier = samples.classifier(name)
+    if name == "efficientnet_lite0":
+        labelled = samples.photos("imagenet")
+        rest = [photo for photo in samples.photos("photographs") if photo not in labelled]
+        return Subject(classifier, labelled[:PHOTOS], (*labelled[PHOTOS:], *rest))
+    clothes = samples.photos("fashion_mnist")
+    start = 100 * GREY.index(name)
+    return Subject(classifier, clothes[start : start + PHOTOS], clothes[1000:1400])
+
+
+@cache
+def scenes() -> kit.Classifier:
+    """Return a small colour network that tells six photographs apart by crops of them."""
+    keras = imported_keras()
+    layers = keras.layers
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            layers.Conv2D(16, 3, strides=2),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(32, 3, strides=2),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.3),
+            layers.Dense(SCENES, activation="softmax"),
+        ],
+        name="scenes",
+    )
+    preprocessing = kit.Preprocessing(size=(SIDE, SIDE), scaling="-1..1")
+    tensors = np.concatenate([preprocessing.apply(photo) for photo in crops(600, 7)])
+    labels = np.arange(len(tensors)) % SCENES
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(tensors, labels, epochs=12, batch_size=30, verbose=0)
+    names = ("pier", "garden", "beach", "street", "alp", "lake")
+    return kit.Classifier(model, preprocessing, names)
+
+
+def crops(count: int, seed: int) -> tuple[kit.Photo, ...]:
+    """Return crops of six photographs in turn."""
+    random = np.random.default_rng(seed)
+    pictures = [photo.pixels for photo in samples.photos("photographs")[:SCENES]]
+    found = []
+    for number in range(count):
+        pixels = pictures[number % SCENES]
+        top, left = (int(random.integers(0, side - 120)) for side in pixels.shape[:2])
+        found.append(kit.Photo.from_array(pixels[top : top + 120, left : left + 120], f"crop_{number:03d}"))
+    return tuple(found)
+
+
+def faults(name: str) -> Iterator[Form]:
+    """Yield ten forms of a network that are wrong."""
+    one = subject(name).classifier
+    for other in others_of(name):
+        yield Form(name, f"expects {other}", "range", lambda other=other: expecting(one, other))
+    predict = one.predict_tensors
+    if one.input_shape[-1] == 3:
+        yield Form(
+            name, "red and blue", "channel_order", lambda: lambda tensors: predict(tensors[..., ::-1].copy())
+        )
+    turned = (0, 2, 1, 3)
+    yield Form(
+        name, "height and width", "layout", lambda: lambda tensors: predict(tensors.transpose(turned).copy())
+    )
+    for kind, order in orders(one.class_names).items():
+        yield Form(
+            name, kind, "class_order", lambda order=order: lambda tensors: predict(tensors)[:, order].copy()
+        )
+    yield Form(name, "rounded too far", "quantisation", lambda: spoilt(name))
+    yield Form(name, "in training mode", "inference_mode", lambda: training(one))
+    yield Form(
+        name, "logits", "softmax_head", lambda: lambda tensors: np.log(np.maximum(predict(tensors), 1e-12))
+    )
+
+
+def others_of(name: str) -> tuple[str, ...]:
+    """Return ranges that a network may be exported for by mistake, so that each has ten faults."""
+    return {
+        "efficientnet_lite0": ("0..1", "imagenet", "0..255"),
+        "scenes": ("0..1", "0..255", "caffe"),
+        "fashion_mnist": ("0..255", "-1..1", "lite"),
+        "fashion_mnist_500": ("0..255", "-1..1", "lite"),
+        "fashion_mnist_2000": ("0..255", "-1..1", "lite"),
+        "fashion_mnist_5000": ("0..255", "-1..1", "lite"),
+    }[name]
+
+
+def orders(names: tuple[str, ...]) -> dict[str, list[int]]:
+    """Return orders in which classes may come: three for ten or fewer, two for many."""
+    count = len(names)
+    found = {
+        "classes reversed": list(range(count))[::-1],
+        "classes rotated": [*range(1, count), 0],
+        "classes sorted": sorted(range(count), key=names.__getitem__),
+        "classes permuted": np.random.default_rng(count).permutation(count).tolist(),
+    }
+    if names[0] in {"T-shirt/top", "T-shirt"}:
+        return {kind: found[kind] for kind in ("classes reversed", "classes rotated", "classes sorted")}
+    return {kind: found[kind] for kind in ("classes sorted", "classes permuted")}
+
+
+def expecting(classifier: kit.Classifier, other: str) -> Function:
+    """Return a form that takes what it is fed for tensors in another range."""
+    own = classifier.preprocessing.scaling
+    return lambda tensors: classifier.predict_tensors(scale(unscale(tensors, SCALINGS[other]), own))
+
+
+def training(classifier: kit.Classifier) -> Function:
+    """Return the network as it answers while it is trained."""
+    model = copy_of(classifier)
+    return lambda tensors: np.asarray(model(tensors, training=True), np.float32)
+
+
+@cache
+def spoilt(name: str) -> Function:
+    """Return the network with weights of the most bits, 4 to 2, that change a tenth of other answers."""
+    one = subject(name)
+    tensors = np.concatenate([one.classifier.tensor(photo) for photo in one.others])
+    before = one.classifier.predict_tensors(tensors).argmax(axis=1)
+    for bits in (4, 3, 2):
+        found = KerasEngine(rounded(one.classifier, bits)).predict
+        changed = float(np.mean(found(tensors).argmax(axis=1) != before))
+        if changed >= SPOILT:
+            print(f"  {name}: {bits} bits change {changed:.0%} of the answers to other pictures")
+            return found
+    raise AssertionError(f"{name} survives weights of 2 bits")
+
+
+def sound(name: str) -> Iterator[Form]:
+    """Yield ten conversions of a network that leave it as it is."""
+    one = subject(name).classifier
+    makers: dict[str, Callable[[], Function]] = {
+        "Keras": lambda: KerasEngine(copy_of(one)).predict,
+        "float16 weights": lambda: KerasEngine(halved(one)).predict,
+        "8 bits a channel": lambda: KerasEngine(rounded(one, 8, by_channel=True)).predict,
+        "one by one": lambda: lambda tensors: np.concatenate([one.predict_tensors(x[None]) for x in tensors]),
+        "one thread": lambda: one_thread(one),
+        "tf.function": lambda: graph(one),
+        "saved anew": lambda: saved_anew(one),
+        "renormalised": lambda: lambda tensors: renormalised(one.predict_tensors(tensors)),
+        "noise of 1e-5": lambda: noisy(one),
+        "float16 answers": lambda: (
+            lambda tensors: one.predict_tensors(tensors).astype(np.float16).astype(np.float32)
+        ),
+    }
+    for kind, make in makers.items():
+        yield Form(name, kind, "sound", make)
+
+
+def copy_of(classifier: kit.Classifier) -> object:
+    """Return a Keras model of one's own with the same weights."""
+    model = imported_keras().models.clone_model(classifier.model)
+    model.set_weights(classifier.model.get_weights())
+    return model
+
+
+def rounded(classifier: kit.Classifier, bits: int, *, by_channel: bool = False) -> object:
+    """Return the Keras model with kernels of so many bits, symmetric around 0."""
+    model = copy_of(classifier)
+    for layer in model.layers:
+        arrays = layer.get_weights()
+        last = 2 if "Depthwise" in type(layer).__name__ else -1
+        if arrays and arrays[0].ndim > 1:
+            axes = tuple(np.delete(np.arange(arrays[0].ndim), last)) if by_channel else None
+            step = np.maximum(np.abs(arrays[0]).max(axis=axes, keepdims=True), 1e-9) / (2 ** (bits - 1) - 1)
+            layer.set_weights([np.rint(arrays[0] / step) * step, *arrays[1:]])
+    return model
+
+
+def halved(classifier: kit.Classifier) -> object:
+    """Return the Keras model with weights as float16 holds them."""
+    model = copy_of(classifier)
+    model.set_weights([array.astype(np.float16).astype(np.float32) for array in model.get_weights()])
+    return model
+
+
+def one_thread(classifier: kit.Classifier) -> Function:
+    """Return LiteRT by itself, with one thread."""
+    bare = Interpreter(model_content=classifier.compiled, num_threads=1)
+    bare.allocate_tensors()
+    entry, result = bare.get_input_details()[0]["index"], bare.get_output_details()[0]["index"]
+
+    def answer(one: np.ndarray) -> np.ndarray:
+        bare.set_tensor(entry, one[None])
+        bare.invoke()
+        return bare.get_tensor(result).copy()
+
+    return lambda tensors: np.concatenate([answer(one) for one in np.ascontiguousarray(tensors)])
+
+
+def graph(classifier: kit.Classifier) -> Function:
+    """Return the Keras model in a tf.function, as a SavedModel serves it."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    model = copy_of(classifier)
+    call = tf.function(lambda tensors: model(tensors, training=False), reduce_retracing=True)
+    return lambda tensors: call(tf.constant(tensors)).numpy()
+
+
+def saved_anew(classifier: kit.Classifier) -> Function:
+    """Return the classifier out of a file that was written and opened."""
+    import tempfile  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "again.keras")
+        classifier.save(path)
+        return kit.Classifier.load(path).predict_tensors
+
+
+def renormalised(rows: np.ndarray) -> np.ndarray:
+    rows = np.clip(rows, 1e-7, 1 - 1e-7)
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def noisy(classifier: kit.Classifier) -> Function:
+    random = np.random.default_rng(3)
+
+    def answer(tensors: np.ndarray) -> np.ndarray:
+        rows = classifier.predict_tensors(tensors)
+        return (rows + random.uniform(-1e-5, 1e-5, rows.shape)).astype(np.float32)
+
+    return answer

@@ -1,0 +1,127 @@
+"""What each step of a picture's way leaves behind, and where two ways part."""
+
+import json
+
+import numpy as np
+import pytest
+
+import kit
+from kit.preprocessing.trace import Left, Trace
+
+NONE = kit.Perturbation()
+
+
+def of(photo, preprocessing, perturbation=NONE):
+    return Trace.of(photo, perturbation, preprocessing)
+
+
+def test_the_means_of_blocks_are_those_of_sixteen_parts():
+    picture = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
+    left = Left.of("decode", picture)
+    by_hand = [
+        picture[2 * row : 2 * row + 2, 3 * column : 3 * column + 3, channel].mean()
+        for row in range(4)
+        for column in range(4)
+        for channel in range(3)
+    ]
+    assert len(left.means) == 48
+    np.testing.assert_allclose(left.means, by_hand, rtol=1e-5)
+    assert left.kind == "uint8 (8, 12, 3)"
+
+
+def test_a_side_that_is_no_multiple_of_four_or_shorter_than_four_has_all_pixels_in_blocks():
+    odd = np.arange(5 * 3, dtype=np.float32).reshape(5, 3, 1)
+    # Rows 0 and 1 together, then one each; three columns.
+    assert Left.of("x", odd).means == (1.5, 2.5, 3.5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
+    assert Left.of("x", odd[None]).means == Left.of("x", odd).means
+
+
+def test_every_step_is_kept_in_the_order_in_which_it_runs(cat, classifier):
+    kept = of(cat, classifier.preprocessing)
+    ran = [step.name for step in classifier.preprocessing.steps(cat)][1:]
+    assert [left.step for left in kept.steps] == ["decode", "perturb", *ran]
+    assert kept.steps[-1].kind == "float32 (1, 224, 224, 3)"
+    np.testing.assert_allclose(
+        np.mean(kept.steps[0].means), cat.pixels.mean(), atol=1, err_msg="blocks of nearly the same size"
+    )
+
+
+DIFFERENT = {
+    "thumbnail": {"thumbnail": (100, 100)},
+    "resize": {"filter": "nearest"},
+    "channels": {"channels": "bgr"},
+    "invert": {"invert": True},
+    "scale": {"scaling": "0..1"},
+    "cast": {"cast": "uint8"},
+    "layout": {"layout": "transposed"},
+}
+
+
+@pytest.mark.parametrize("step", DIFFERENT)
+def test_the_first_step_that_differs_is_named(cat, classifier, step):
+    right = of(cat, classifier.preprocessing)
+    other = classifier.preprocessing.replace(**DIFFERENT[step])
+    assert of(cat, other).parts_at(right) == step
+    later = "scale" if step in {"cast", "layout"} else step
+    assert of(cat, other.replace(scaling="imagenet")).parts_at(right) == later
+    assert of(cat, classifier.preprocessing).parts_at(right) == ""
+
+
+def test_another_picture_parts_where_it_is_decoded_and_another_perturbation_after_it(cat, photos, classifier):
+    other = next(photo for photo in photos if photo.name != cat.name)
+    right = classifier.preprocessing
+    assert of(other, right).parts_at(of(cat, right)) == "decode"
+    assert of(cat, right, kit.Perturbation(brightness=0.9)).parts_at(of(cat, right)) == "perturb"
+
+
+def test_a_step_that_is_missing_is_told(cat, classifier):
+    whole = of(cat, classifier.preprocessing)
+    assert Trace(whole.steps[:-1]).parts_at(whole) == "steps"
+    assert whole.parts_at(Trace(whole.steps[:-1])) == "steps"
+
+
+def test_what_rounding_leaves_of_floats_is_the_same_and_one_level_of_uint8_is_not(cat, classifier):
+    tensor = classifier.tensor(cat)
+    random = np.random.default_rng(3)
+    rounded = (tensor + random.uniform(-1e-6, 1e-6, tensor.shape)).astype(np.float32)
+    kept, now = Left.of("scale", tensor), Left.of("scale", rounded)
+    assert kept.digest != now.digest
+    assert now.same(kept)
+    assert not Left.of("scale", tensor + np.float32(0.01)).same(kept)
+    pixels = cat.pixels.copy()
+    pixels[5, 5, 0] ^= 1
+    assert not Left.of("decode", pixels).same(Left.of("decode", cat.pixels))
+    assert Left.of("decode", cat.pixels.copy()).same(Left.of("decode", cat.pixels))
+
+
+def test_another_shape_or_type_is_not_the_same_whatever_the_values():
+    ones = np.ones((1, 8, 8, 3), np.float32)
+    kept = Left.of("layout", ones)
+    assert not Left.of("layout", ones.reshape(1, 8, 3, 8)).same(kept)
+    assert not Left.of("layout", ones.astype(np.float64)).same(kept)
+    assert kept.distance(Left.of("layout", ones.reshape(1, 8, 3, 8))) is None
+    assert kept.distance(Left.of("layout", 1.5 * ones)) == 0.5
+
+
+@pytest.mark.parametrize("scaling", ["0..1", "-1..1", "imagenet", "0..255"])
+def test_what_is_slight_is_told_from_what_is_not_in_any_range(cat, classifier, scaling):
+    right = classifier.preprocessing.replace(scaling=scaling)
+    darker = kit.Photo(np.where(cat.pixels > 0, cat.pixels - 1, 0).astype(np.uint8))
+    kept = of(cat, right)
+    assert of(darker, right).slight(kept, 1.5)
+    assert not of(darker, right).slight(kept, 0.5)
+    assert not of(cat, right.replace(channels="bgr")).slight(kept, 1.5)
+    assert not Trace(kept.steps[1:]).slight(kept, 1.5)
+
+
+def test_json_gives_back_an_equal_trace(cat, classifier):
+    kept = of(cat, classifier.preprocessing)
+    assert Trace.from_list(json.loads(json.dumps(kept.to_list()))) == kept
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, [1], [{}], [{"step": "x", "kind": "x", "digest": "x", "means": "1 two"}]]
+)
+def test_what_is_no_trace_is_refused(wrong):
+    with pytest.raises((TypeError, ValueError)):
+        Trace.from_list(wrong)
