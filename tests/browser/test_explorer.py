@@ -535,22 +535,147 @@ def test_a_photo_arrives_whatever_follows_in_the_same_frame(notebook):
     np.testing.assert_array_equal(small.pixels(0), kit.Perturbation(brightness=1.2).apply(picture).pixels)
 
 
+LAYOUT = """(root) => {
+  const box = (node) => {
+    const { top, bottom, width, height } = node.getBoundingClientRect();
+    return { top, bottom, width, height };
+  };
+  const find = (wanted) => [...root.querySelectorAll(wanted)].map(box);
+  return {
+    root: box(root), canvas: find('canvas'), bars: find('.kit-bars tbody tr'),
+    sliders: find('[data-key=brightness], [data-key=noise]'), name: find('.kit-name'),
+  };
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 640)])
+@pytest.mark.parametrize("cell", [EXPLORER, FASHION], ids=["1000 classes", "10 classes"])
+def test_all_that_moves_together_is_on_one_screen(notebook, shown, width, height, cell):
+    if notebook.output(cell).locator(".kit-explorer").count() == 0:
+        notebook.run(cell)
+    page = shown.page
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("() => jupyterapp.commands.execute('filebrowser:activate')")
+    root = notebook.output(cell).locator(".kit-explorer")
+    root.locator(".kit-bars tbody tr").first.wait_for()
+    root.evaluate("(root) => root.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(300)
+    found = root.evaluate(LAYOUT)
+    assert found["root"]["height"] <= 520
+    view = page.locator(".jp-WindowedPanel-outer, .jp-Notebook").first.bounding_box()
+    low, high = view["y"], view["y"] + view["height"]
+    parts = [*found["canvas"][:2], *found["bars"], *found["sliders"], *found["name"]]
+    assert len(found["bars"]) == {EXPLORER: 8, FASHION: 10}[cell]
+    assert all(low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts), (view, found)
+    assert all(part["width"] >= 180 for part in found["sliders"])
+    root.get_by_role("button", name="More perturbations").click()
+    opened = root.evaluate(LAYOUT)
+    more = root.locator(".kit-more").bounding_box()
+    bars = root.locator(".kit-bars").bounding_box()
+    assert more["y"] < bars["y"] + bars["height"], "they lie beside the bars"
+    assert more["x"] + more["width"] <= bars["x"] + 1
+    assert opened["root"]["height"] <= 560
+    root.get_by_role("button", name="More perturbations").click()
+    page.set_viewport_size(WIDE)
+
+
+def test_a_narrow_page_stacks_without_overflowing(notebook, shown):
+    shown.page.set_viewport_size({"width": 760, "height": 900})
+    shown.page.wait_for_timeout(300)
+    width = shown.root.evaluate("(root) => [root.clientWidth, root.scrollWidth]")
+    assert width[0] < 480
+    assert width[1] <= width[0]
+    pictures, bars = (shown.root.locator(each).bounding_box() for each in (".kit-pictures", ".kit-bars"))
+    assert pictures["y"] + pictures["height"] <= bars["y"]
+    shown.page.set_viewport_size(WIDE)
+
+
+def test_the_untouched_state_is_seen_while_a_button_is_held(shown, classifier, named):
+    shown.put("noise", 60)
+    shown.assert_shows(classifier, named["cat.jpg"], noise=60)
+    button = shown.root.get_by_role("button", name="Untouched")
+    button.focus()
+    for held, let_go in (
+        (lambda: shown.page.keyboard.down(" "), lambda: shown.page.keyboard.up(" ")),
+        (lambda: button.hover() or shown.page.mouse.down(), shown.page.mouse.up),
+    ):
+        held()
+        shown.assert_shows(classifier, named["cat.jpg"])
+        let_go()
+        shown.assert_shows(classifier, named["cat.jpg"], noise=60)
+
+
+PASTE = """(root, text) => {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], 'pasted.jpg', { type: 'image/jpeg' }));
+  root.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_a_picture_is_pasted_pinned_and_taken_away(notebook, shown, classifier):
+    content = (Path(samples.__file__).parents[1] / "data" / "photographs" / "toucan.jpg").read_bytes()
+    shown.root.evaluate(PASTE, base64.b64encode(content).decode())
+    shown.root.get_by_role("radio", name="pasted.jpg").wait_for()
+    shown.put("noise", 20)
+    shown.assert_shows(classifier, kit.load_image(content, name="pasted.jpg"), noise=20)
+    shown.root.get_by_role("button", name="Pin").click()
+    shown.root.locator(".kit-done").get_by_text("Pinned: ").wait_for()
+    asked = "print(kit.check_cases('cases', explorer.classifier, progress=False).holds)"
+    assert notebook.ask(asked) == "True\n"
+    shown.root.get_by_role("button", name="Remove pasted.jpg").click()
+    shown.root.get_by_role("radio", name="pasted.jpg").wait_for(state="detached")
+
+
+def test_a_step_that_cannot_act_says_why_and_shows_a_photo_on_which_it_does(shown):
+    assert shown.chip("exif") == {
+        "value": "no tag",
+        "changed": False,
+        "idle": True,
+        "title": "This file has no orientation tag, or none that turns it.",
+    }
+    shown.control("exif").select_option(label="Show exif.jpg")
+    shown.page.wait_for_function(
+        "(root) => root.painted.at(-1).photo === 'exif.jpg'", arg=shown.root.element_handle()
+    )
+    assert not shown.chip("exif")["idle"]
+
+
+def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):
+    # Some hosts hand no buffers to widgets.
+    notebook.ask(
+        "send = type(explorer).send\n"
+        "type(explorer).send = lambda self, content, buffers=None: send(self, content)"
+    )
+    shown.put("noise", 33)
+    banner = shown.root.locator(".kit-lost[role=alert]")
+    banner.get_by_text("hands no binary data to widgets").wait_for()
+    notebook.ask("type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}")
+    banner.wait_for(state="hidden")
+    shown.assert_shows(classifier, named["cat.jpg"], noise=12)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     shown.put("noise", 40)
     shown.put("channels", "channels_swapped")
     shown.state()
     notebook.theme(theme)
+    shown.root.get_by_role("button", name="More perturbations").click()
+    shown.root.locator("[data-chip=tensor]").click()
+    shown.root.get_by_role("button", name="Why?").click()
+    shown.root.get_by_text("Judged by").wait_for()
     for details in shown.root.locator("details").all():
         details.evaluate("(details) => { details.open = true }")
     found = Axe().run(shown.page, context=".kit-explorer").response["violations"]
     notebook.theme("light")
-    for details in shown.root.locator("details").all():
-        details.evaluate("(details) => { details.open = false }")
+    shown.root.get_by_role("button", name="More perturbations").click()
+    shown.root.locator("[data-chip=tensor]").click()
+    shown.root.get_by_role("button", name="Close").click()
     problems = [
         f"{each['id']}: {each['help']}: {node['html'][:120]}"
         for each in found
-        if each["impact"] in ("serious", "critical")
+        if each["id"] != "landmark-unique"  # two views of one explorer are named alike
         for node in each["nodes"]
     ]
     assert not problems, "\n".join(problems)

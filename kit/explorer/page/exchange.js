@@ -29,6 +29,7 @@ const NEVER = Infinity;
 
 export const GONE = "The kernel was restarted or stopped. Run this cell again.";
 export const SILENT = "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
+export const BARE = "This page hands no binary data to widgets, and pictures are such data: open the notebook in JupyterLab, Notebook or VS Code.";
 export const CUT = "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
@@ -198,6 +199,11 @@ export class Exchange {
   /** A message could not be sent, or the host says that the kernel is another one or none. */
   gone(now) {
     return this.#after(now, () => this.#lose(GONE));
+  }
+
+  /** An answer has come without what it is about: some hosts leave pixels out. */
+  maimed(now) {
+    return this.#after(now, () => this.#lose(BARE));
   }
 
   /** The host says that the connection is broken, or has come back. */

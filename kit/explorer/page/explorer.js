@@ -15,6 +15,8 @@ const STILL_MS = 3_000; // a first answer that takes longer lets the page say th
 const KEPT_MS = 1_000; // silence after which what is shown is kept in the notebook's own state
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
 
+const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
+
 let views = 0;
 
 function render({ model, el }) {
@@ -405,7 +407,9 @@ class ExplorerView {
     const now = performance.now();
     const own = String(content.request ?? "").startsWith(`${this.prefix}.`);
     this.exchange.live = this.mayLookAhead();
-    if (content.kind === "view") this.perform(this.exchange.answered(content, buffers, now));
+    if (NEED_BYTES.includes(content.kind) && !buffers?.length) {
+      this.perform(this.exchange.maimed(now));
+    } else if (content.kind === "view") this.perform(this.exchange.answered(content, buffers, now));
     else if (content.kind === "ahead") this.perform(this.exchange.foreseen(content, buffers, now));
     else if (content.kind === "noise") this.takeNoise(content, buffers[0]);
     else if (content.kind === "pinned" && own) this.done.textContent = content.text;
