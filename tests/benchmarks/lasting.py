@@ -112,12 +112,13 @@ def lost(lab, count):
     """Return for each restart and death the seconds to the banner, and whether anything was shown after."""
     rows = []
     for what in ("restart", "death"):
-        with lab.open([CELL]) as notebook:
-            notebook.page.evaluate(RECORD)
-            for _ in range(count):
-                rows.append({"what": what, **ended(notebook, opened(notebook), what)})
-                notebook.wait()
-            opened(notebook)
+        while len([row for row in rows if row["what"] == what]) < count:
+            with lab.open([CELL]) as notebook:
+                notebook.page.evaluate(RECORD)
+                for _ in range(2):  # Jupyter gives a kernel up that dies more often
+                    rows.append({"what": what, **ended(notebook, opened(notebook), what)})
+                    notebook.wait()
+                opened(notebook)
         some = [row for row in rows if row["what"] == what]
         slowest, wrong = max(row["seconds"] for row in some), sum(row["shown"] > 0 for row in some)
         told = f"banner after {slowest} s at most, shown as valid after: {wrong}"
