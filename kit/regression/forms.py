@@ -169,7 +169,8 @@ def _order(rows: Float32, others: Float32) -> tuple[int, ...] | None:
 
 def _costs(rows: Float32, others: Float32) -> Float32:
     """Return the squared distances of classes, float32 (classes, classes)."""
-    return (rows**2).sum(axis=0)[:, None] + (others**2).sum(axis=0)[None] - 2 * rows.T @ others
+    squares: Float32 = (rows**2).sum(axis=0)[:, None] + (others**2).sum(axis=0)[None]
+    return np.asarray(squares - 2 * rows.T @ others, np.float32)
 
 
 def _apart(rows: Float32, others: Float32) -> float:
