@@ -25,7 +25,7 @@ import time
 import kit
 from kit import samples
 from kit.explorer import ahead
-ahead.BUSY = 2  # whatever other tests do meanwhile
+ahead.WAITED = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("photographs") if photo.name in {PHOTOGRAPHS}]
 explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), [*photos, *samples.photos("special")])
 explorer""",

@@ -15,7 +15,7 @@ import time
 import kit
 from kit import samples
 from kit.explorer import ahead
-ahead.BUSY = 2  # whatever other tests do meanwhile
+ahead.WAITED = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
 explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), photos)
 explorer""",

@@ -243,6 +243,7 @@ class ExplorerView {
 
   changed(key, value) {
     this.move({ ...this.settings, [key]: value });
+    this.near(key);
   }
 
   move(settings) {
