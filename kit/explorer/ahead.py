@@ -16,11 +16,10 @@ SECONDS = 0.008
 """Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
 AHEAD_BYTES = 50_000_000
 """Upper bound of the pixels that a page keeps of answers ahead."""
-WAITED = 0.35
+WAITED = 0.75
 """Share of the time that this thread waits for a core, from which on the page pauses.
 
-On two cores it is 0.02 at most where they are free, 0.2 to 0.5 beside one process that computes all the time,
-0.4 to 0.6 beside two.
+On two cores it is 0.3 to 0.65 beside the browser that paints what is answered, and 0.9 where ten compute.
 """
 PAUSE_MS = 1000
 """How long the page then waits before it asks again."""

@@ -16,10 +16,10 @@ SPIN = "print('on', flush=True)\nwhile True: pass"
 
 @pytest.fixture
 def busy():
-    """A process that keeps a core busy, for each core."""
+    """Eight processes for each core that compute all the time."""
     processes = [
         subprocess.Popen([sys.executable, "-c", SPIN], stdout=subprocess.PIPE)
-        for _ in range(os.cpu_count() or 1)
+        for _ in range(8 * (os.cpu_count() or 1))
     ]
     for process in processes:
         assert process.stdout.readline().strip() == b"on"
