@@ -54,8 +54,8 @@ class Explorer(anywidget.AnyWidget):
         For each photograph the class that it shows, by name or index, or None where that is not known.
     ahead
         While no hand moves, the page asks for the answers at up to this many places of the slider under the
-        pointer and keeps them, so that moving there shows them in the next frame. It pauses while other
-        processes need the cores. 0 turns it off; None takes the number in the environment variable
+        pointer and keeps them, so that moving there shows them in the next frame. It pauses where many
+        processes compute. 0 turns it off; None takes the number in the environment variable
         ``KIT_EXPLORER_AHEAD``, or 320.
     latency
         Whether the page shows how long each answer took.

@@ -546,7 +546,7 @@ class ExplorerView {
     this.tensorLines = content.tensor;
     this.paintTensor();
     const named = `The photograph ${content.settings.photo}, ${content.about}`;
-    this.photo.canvas.setAttribute("aria-label", named);
+    if (this.photo.canvas.ariaLabel !== named) this.photo.canvas.setAttribute("aria-label", named);
   }
 
   /** Painted only while people can see it. */

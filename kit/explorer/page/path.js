@@ -17,8 +17,13 @@ export class PathView {
   }
 
   paint(values) {
-    for (const [key, { node, value, select, sample }] of this.chips) {
+    for (const [key, chip] of this.chips) {
+      const { node, value, select, sample } = chip;
       const told = values[key];
+      // Most stay as they are while a slider moves.
+      const state = JSON.stringify([told, select?.value]);
+      if (state === chip.state) continue;
+      chip.state = state;
       write(value, told.value);
       const title = told.idle || told.value;
       if (value.title !== title) value.title = title;
@@ -43,7 +48,7 @@ function chip(spec, prefix, events) {
     const opens = { perturbation: "more", tensor: "tensor" }[spec.key];
     const node = element(opens ? "button" : "div", { class: "kit-chip", type: opens && "button", "data-chip": spec.key }, label, value);
     if (opens) node.addEventListener("click", () => events.open(opens));
-    return { node, value, select: null, sample: null };
+    return { node, value, select: null, sample: null, state: "" };
   }
   const id = `${prefix}-${spec.key}`;
   const select = element("select", { id, title: spec.hint, "data-key": spec.key, "aria-label": spec.name });
@@ -59,5 +64,5 @@ function chip(spec, prefix, events) {
     return events.sample(spec.key);
   });
   const node = element("div", { class: "kit-chip kit-choice", "data-chip": spec.key }, label, value, select);
-  return { node, value, select, sample };
+  return { node, value, select, sample, state: "" };
 }
