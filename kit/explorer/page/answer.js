@@ -4,6 +4,7 @@ import { element, write } from "./dom.js";
 
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
 const MOTION_MS = 180;
+const APART_MS = 400; // answers that follow each other faster are a drag: no eye follows the rows then, and each frame costs
 
 export class AnswerView {
   constructor() {
@@ -17,6 +18,7 @@ export class AnswerView {
     /** @type {Map<number, any>} */
     this.lines = new Map();
     this.settled = 0;
+    this.paintedAt = -Infinity;
     const columns = [["", "Class"], ["kit-scale", ""], ["kit-value", "Now"], ["kit-value kit-was", "Untouched"], ["kit-value kit-even", "Calibrated"]];
     const head = columns.map(([name, text]) => (name === "kit-scale"
       ? element("td", { class: name, "aria-hidden": "true" }, ...["0", "50", "100 %"].map((mark) => element("span", { text: mark })))
@@ -34,7 +36,9 @@ export class AnswerView {
     write(this.mark, answer.mark);
     this.mark.className = `kit-mark kit-${answer.state || "unknown"}`;
     write(this.note, answer.note);
-    this.#paintBars(bars);
+    const now = performance.now();
+    this.#paintBars(bars, now - this.paintedAt > APART_MS);
+    this.paintedAt = now;
     clearTimeout(this.settled);
     this.settled = setTimeout(() => { write(this.status, verdict); }, SETTLED_MS);
   }
@@ -43,11 +47,11 @@ export class AnswerView {
     clearTimeout(this.settled);
   }
 
-  #paintBars(bars) {
+  #paintBars(bars, alone) {
     const order = bars.map((row) => row.index);
     const before = [...this.lines.keys()];
     const same = order.length === before.length && order.every((index, place) => index === before[place]);
-    if (!same) this.#reorder(order);
+    if (!same) this.#reorder(order, alone);
     for (const row of bars) {
       const line = this.lines.get(row.index);
       const [name, track, text, ghostText, calibratedText] = line.children;
@@ -66,13 +70,14 @@ export class AnswerView {
     }
   }
 
-  /** Put the lines in this order; those that stay move to their new places, where motion is welcome. */
-  #reorder(order) {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  /** Put the lines in this order; those that stay move to their new places, where motion is welcome and can be followed. */
+  #reorder(order, alone) {
+    const still = !alone || matchMedia("(prefers-reduced-motion: reduce)").matches;
     const tops = new Map(still ? [] : [...this.lines].map(([index, line]) => [index, line.offsetTop]));
     const lines = order.map((index) => [index, this.lines.get(index) ?? emptyLine()]);
     this.lines = new Map(/** @type {[number, any][]} */ (lines));
     this.rows.replaceChildren(...this.lines.values());
+    if (still) return;
     for (const [index, line] of this.lines) {
       const top = tops.get(index);
       const moved = top === undefined ? 0 : top - line.offsetTop;
