@@ -215,11 +215,9 @@ class Explorer(anywidget.AnyWidget):
             view, idle = self._shown, self._idle(self.settings["photo"])
         message, _ = shown(view, self.classifier.class_names, idle)
         data, metadata = self._repr_mimebundle_() or ({}, {})
-        # Where no widget is shown: GitHub, nbviewer, a PDF.
-        data |= {"image/png": still.still(view, message, self.classifier.name)}
-        metadata |= {"image/png": {"alt": still.described(view, message, self.classifier.name)}}
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        display({"text/plain": still.LIVE, "text/html": still.NOTE}, raw=True)  # type: ignore[no-untyped-call]
+        # Where no widget is shown: GitHub, nbviewer, a page without a network, a PDF.
+        display(still.note(view, message, self.classifier.name), raw=True)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)

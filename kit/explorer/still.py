@@ -8,17 +8,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kit._arrays import Pixels
 from kit.explorer.view import View
+from kit.plots.canvas import tag
 
 SIDE = 200
 """Longest side of the two pictures in a still, in pixels."""
 WIDTH, ROW, GAP = 820, 22, 12
 LIVE = "Run this cell to make the explorer live."
-NOTE = (
-    "<style>@keyframes kit-note { from { visibility: hidden } }"
-    " .kit-note { animation: 3s step-end kit-note }</style>"
-    f'<p class="kit-note">{LIVE}</p>'
+_LATER = (
+    "<style>@keyframes kit-note { from { visibility: hidden; max-height: 0 } }"
+    " .kit-note { animation: 3s step-end kit-note; overflow: hidden }</style>"
 )
-"""The same below the widget, which hides it once it is live; shown only after three seconds."""
 _TEXT, _SOFT, _BAR, _GHOST, _TRACK = "#1f1f1f", "#5a5a5a", "#1b6ec2", "#c5d9ee", "#ececec"
 
 
@@ -69,6 +68,13 @@ def still(view: View, message: dict[str, Any], title: str) -> bytes:
     # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
     image.quantize(256, Image.Quantize.FASTOCTREE).save(file, "PNG")
     return file.getvalue()
+
+
+def note(view: View, message: dict[str, Any], title: str) -> dict[str, Any]:
+    """Return what stands below the widget, which takes it away once it is live; shown after three seconds."""
+    png = still(view, message, title)
+    html = f'{_LATER}<div class="kit-note">{tag(png, described(view, message, title))}<p>{LIVE}</p></div>'
+    return {"text/plain": LIVE, "text/html": html, "image/png": png}
 
 
 def described(view: View, message: dict[str, Any], title: str) -> str:

@@ -16,6 +16,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Formats that are opened. TIFF is among them because 16-bit, float and LAB pictures come as TIFF; formats
 that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
+_HEIC = "save or send it as JPEG; iPhones take JPEG with Camera, Formats, Most Compatible in the settings"
 _SIGNATURES = (
     (rb"%PDF", "a PDF document"),
     (rb"%!PS", "a PostScript document"),
@@ -24,7 +25,7 @@ _SIGNATURES = (
     (rb"\x89HDF", "an HDF5 file"),
     (rb"\x93NUMPY", "a NumPy array file"),
     (rb"8BPS", "a Photoshop document"),
-    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", "a HEIC photograph"),
+    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photograph ({_HEIC})"),
     (rb"(?s)....ftypavi[fs]", "an AVIF picture"),
     (rb"(?s)....ftyp", "a video"),
     (rb"(?s)\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),

@@ -1,6 +1,9 @@
 """What all figures share: a canvas outside pyplot, colours, and the way to a PNG with alternative text."""
 
 import textwrap
+from base64 import b64encode
+from functools import cache
+from html import escape
 from io import BytesIO
 from typing import Any, Literal
 
@@ -40,14 +43,34 @@ def image(figure: Any, alt: str) -> Any:
     Returns
     -------
     IPython.display.Image
-        A PNG.
+        A PNG, and the same as HTML.
     """
-    from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
-
     _suit_both_themes(figure)
     png = BytesIO()
     figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
-    return Image(data=png.getvalue(), format="png", alt=alt)  # type: ignore[no-untyped-call]
+    return _told_image()(data=png.getvalue(), format="png", alt=alt)
+
+
+def tag(png: bytes, alt: str) -> str:
+    """Return a PNG as an HTML element with its alternative text."""
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(png).decode()}">'
+
+
+@cache
+def _told_image() -> Any:
+    from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
+
+    class ToldImage(Image):
+        """JupyterLab leaves the alternative text of a PNG out; that of an element it reads."""
+
+        def __repr__(self) -> str:
+            return "<figure with alternative text>"
+
+        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+            data, metadata = super()._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
+            return {**data, "text/html": tag(self.data, self.alt)}, metadata
+
+    return ToldImage
 
 
 def _suit_both_themes(figure: Any) -> None:

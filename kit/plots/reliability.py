@@ -1,13 +1,11 @@
 """The reliability diagram, and a slider that moves through several of them."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.plots.canvas import BLUE, DARK, ORANGE, blank, image
+from kit.plots.canvas import BLUE, DARK, ORANGE, blank, image, tag
 
 if TYPE_CHECKING:
     from kit.validation.calibration.binning import Bin
@@ -76,7 +74,7 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
 
     if not figures:
         raise ValueError("Expected at least one figure, received none")
-    shown = {number: _inline(figure) for number, figure in figures.items()}
+    shown = {number: tag(figure.data, figure.alt) for number, figure in figures.items()}
     chooser = SelectionSlider(
         options=[(f"{number:,}", number) for number in figures],
         description=description,
@@ -86,11 +84,6 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
     picture = HTML()
     dlink((chooser, "value"), (picture, "value"), shown.get)
     return VBox([chooser, picture])
-
-
-def _inline(figure: Any) -> str:
-    png = b64encode(figure.data).decode()
-    return f'<img alt="{escape(figure.alt)}" src="data:image/png;base64,{png}">'
 
 
 def _gap(bins: Sequence["Bin"]) -> str:

@@ -1,6 +1,7 @@
 """For pytest with nbval: notebooks that check cases report by case, and what they did is kept.
 
-Off unless ``--kit`` is given. ``--kit-artefacts FOLDER`` (kit-artefacts) gets the executed notebooks and a
+Pictures in HTML are left out of the comparison, as nbval leaves out those that stand alone. All else is off
+unless ``--kit`` is given. ``--kit-artefacts FOLDER`` (kit-artefacts) gets the executed notebooks and a
 picture of each case that moved; ``--kit-update`` accepts what moved, after telling it.
 """
 
@@ -16,6 +17,7 @@ import pytest
 from kit.regression.environment import ARTEFACTS, UPDATE, reports
 
 NAME = "kit-cases"
+PICTURE = r'<img [^>]*src="data:image/[^>]*>'
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
             # The cells of a notebook belong together; xdist would deal them out one by one.
             config.option.dist = "loadfile"
         config.pluginmanager.register(Cases(folder, update=config.getoption("--kit-update")), NAME)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave pictures out of what nbval compares."""
+    patterns = getattr(item.parent, "sanitize_patterns", None)
+    if patterns is not None:
+        patterns.setdefault(PICTURE, "<img>")
 
 
 class Cases:

@@ -26,7 +26,7 @@ WIDE = {"width": 1400, "height": 1000}
 START_SECONDS = 60
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
-_TOKEN = "not-a-secret-on-loopback"  # noqa: S105
+TOKEN = "not-a-secret-on-loopback"  # noqa: S105
 _CURRENT = "const panel = jupyterapp.shell.currentWidget;"
 _RUN = """async (index) => {
   const panel = jupyterapp.shell.currentWidget;
@@ -79,7 +79,7 @@ class JupyterLab:
         if wire:
             context.add_init_script(path=Path(__file__).with_name("wire.js"))
         return Notebook(
-            context.new_page(), f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={_TOKEN}"
+            context.new_page(), f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={TOKEN}"
         )
 
 
@@ -172,15 +172,23 @@ class Notebook:
 @contextlib.contextmanager
 def jupyter_lab(browser: Browser) -> Iterator[JupyterLab]:
     """Start a server; leaving ends it with all its kernels and removes its folder."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with _server(folder) as url:
-            yield JupyterLab(browser, folder, url)
+    with served("jupyterlab") as (folder, url):
+        yield JupyterLab(browser, folder, url)
 
 
 @contextlib.contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    """Start a JupyterLab server on a free port and yield its address."""
+def served(module: str) -> Iterator[tuple[Path, str]]:
+    """Start a server of JupyterLab, or of another host of notebooks; yield its folder and address."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        _server(Path(name), module) as url,
+    ):
+        yield Path(name), url
+
+
+@contextlib.contextmanager
+def _server(folder: Path, module: str) -> Iterator[str]:
+    """Start a server on a free port and yield its address."""
     places = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -209,10 +217,10 @@ def _server(folder: Path) -> Iterator[str]:
         "--ServerApp.port=0",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder / 'work'}",
-        f"--IdentityProvider.token={_TOKEN}",
+        f"--IdentityProvider.token={TOKEN}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     )
-    command = [sys.executable, "-m", "jupyterlab", *options]
+    command = [sys.executable, "-m", module, *options]
     with (
         (folder / "server.log").open("wb") as log,
         subprocess.Popen(
@@ -236,7 +244,7 @@ def _address(folder: Path, process: "subprocess.Popen[bytes]") -> str:
         with contextlib.suppress(OSError, ValueError):
             info = next((folder / "runtime").glob("jpserver-*.json"), folder / "not-yet").read_text()
             url = f"http://127.0.0.1:{json.loads(info)['port']}"
-            with urllib.request.urlopen(f"{url}/api/status?token={_TOKEN}"):  # noqa: S310 - loopback
+            with urllib.request.urlopen(f"{url}/api/status?token={TOKEN}"):  # noqa: S310 - loopback
                 return url
         time.sleep(0.1)
     log = (folder / "server.log").read_text(errors="replace")[-2000:]

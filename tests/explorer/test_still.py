@@ -1,5 +1,6 @@
 """What is seen of the explorer where no kernel is."""
 
+from html.parser import HTMLParser
 from io import BytesIO
 
 import numpy as np
@@ -49,6 +50,16 @@ def opened(file, kind="PNG"):
     return image.convert("RGB")
 
 
+def told(data):
+    """Return the alternative text of a picture in HTML, as a page reads it."""
+    texts = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tag == "img" and texts.append(dict(attributes)["alt"])
+    parser.feed(data["text/html"])
+    (text,) = texts
+    return text
+
+
 def kept(explorer):
     """Return content and pictures that a widget's state keeps for pages without a kernel."""
     state = explorer.get_state()["_still"]
@@ -57,12 +68,12 @@ def kept(explorer):
 
 def test_beside_the_widget_a_picture_is_published_whose_text_tells_photo_and_answer(explorer, published):
     explorer.settings = {"photo": "espresso.jpg", "noise": 5}
-    (data, metadata), _ = published(explorer)
-    assert "application/vnd.jupyter.widget-view+json" in data
+    (widget, _), (data, _) = published(explorer)
+    assert "application/vnd.jupyter.widget-view+json" in widget
     image = opened(data["image/png"])
     assert image.width == still.WIDTH
     assert min(image.getpixel((0, 0))) > 250, "white, for pages in the dark"
-    alt = metadata["image/png"]["alt"]
+    alt = told(data)
     top = words.percent(explorer.probabilities.max())
     assert alt.startswith(
         f"Explorer of efficientnet_lite0: the photograph espresso.jpg. espresso, {top} (right)"
@@ -78,10 +89,10 @@ def test_below_the_widget_stands_how_it_becomes_live(explorer, published):
 
 
 def test_the_picture_is_that_of_the_present_settings(explorer, published):
-    first = published(explorer)[0][0]["image/png"]
-    assert published(explorer)[0][0]["image/png"] == first
+    first = published(explorer)[1][0]["image/png"]
+    assert published(explorer)[1][0]["image/png"] == first
     explorer.settings = {"noise": 90}
-    assert published(explorer)[0][0]["image/png"] != first
+    assert published(explorer)[1][0]["image/png"] != first
 
 
 def test_the_state_holds_the_first_view_with_two_pictures(classifier, photos, labels):
@@ -105,7 +116,7 @@ def test_small_pictures_are_enlarged_without_inventing_pixels(fashion, clothes, 
     assert photograph.size == seen.size == (9 * 28, 9 * 28)
     centres = np.asarray(photograph, float)[4::9, 4::9]
     assert np.abs(centres - clothes[0].pixels).max() < 30  # of 255 levels, as a JPEG
-    opened(published(explorer)[0][0]["image/png"])
+    opened(published(explorer)[1][0]["image/png"])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (3000, 2000)])
@@ -114,7 +125,7 @@ def test_pictures_of_any_shape_fit(fashion, size, published):
     explorer.settings = {"brightness": 0.5}
     _, photograph, seen = kept(explorer)
     assert max(*photograph.size, *seen.size) <= 256
-    opened(published(explorer)[0][0]["image/png"])
+    opened(published(explorer)[1][0]["image/png"])
 
 
 def test_the_bars_are_as_long_as_the_probabilities(explorer, classifier):
@@ -136,6 +147,14 @@ def test_a_very_long_name_does_not_break_the_picture(classifier, published):
     photo = samples.photos("imagenet")[0]
     explorer = Explorer(classifier, photo)
     explorer.add(photo.pixels, name="n" * 500 + ".jpg")
-    (data, metadata), _ = published(explorer)
+    _, (data, _) = published(explorer)
     opened(data["image/png"])
-    assert "n" * 500 in metadata["image/png"]["alt"]
+    assert "n" * 500 in told(data)
+
+
+def test_names_reach_the_page_as_text_alone(fashion, clothes, published):
+    explorer = Explorer(fashion, clothes[:1])
+    explorer.add(clothes[0].pixels, name='"><script>alert(1).png')
+    _, (data, _) = published(explorer)
+    assert "<script>" not in data["text/html"]
+    assert '"><script>alert(1).png' in told(data)

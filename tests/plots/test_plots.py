@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from base64 import b64encode
 from io import BytesIO
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 import kit
@@ -37,6 +39,16 @@ def test_pictures_carry_their_titles_as_alternative_text():
     assert figure.alt == "3 pictures: one; two; three."
     width, height = size(figure)
     assert height > width / 2
+
+
+def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
+    black = np.zeros((4, 4, 3), np.uint8)
+    figure = plots.picture_figure([('a "cat" <b>', black)])
+    data, _ = DisplayFormatter().format(figure)
+    encoded = b64encode(figure.data).decode()
+    assert "a &quot;cat&quot; &lt;b&gt;" in data["text/html"]
+    assert data["text/html"].endswith(f'" src="data:image/png;base64,{encoded}">')
+    assert data["image/png"].replace("\n", "") == encoded
 
 
 def test_confidences_are_told_in_words_too():

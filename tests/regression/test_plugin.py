@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import pytest
 from PIL import Image
 
@@ -102,6 +103,17 @@ def test_what_moved_is_accepted_and_the_next_run_is_green(broken):
     assert "accepted" in told
     code, told = run(broken, "--kit")
     assert code == 0, told
+
+
+def test_pictures_in_html_are_not_compared_but_the_words_beside_them_are(tmp_path):
+    html = '<img alt="a cat" src="data:image/png;base64,AAAA"><p>beside it</p>'
+    cell = nbformat.v4.new_code_cell(execution_count=1)
+    for stored, code in ((html.replace("AAAA", "BBBB"), 0), (html.replace("beside", "below"), 1)):
+        cell.source = f"from IPython.display import HTML\nHTML({html!r})"
+        text = "<IPython.core.display.HTML object>"
+        cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": text, "text/html": stored})]
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "check_cases.ipynb")
+        assert run(tmp_path)[0] == code
 
 
 def test_on_two_processes_a_notebook_stays_whole_and_the_summary_is_there_once(broken):

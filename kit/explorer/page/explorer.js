@@ -120,7 +120,7 @@ class ExplorerView {
       element("div", { class: "kit-sliders" }, main, this.moreButton),
       this.path.node, this.tensorBox, this.because.node);
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
-    this.root = element("section", { class: "kit-explorer", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
+    this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
       this.banner, this.still, this.body);
     this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
@@ -185,7 +185,7 @@ class ExplorerView {
     if (!kept?.content) return;
     this.paintContent(kept.content);
     [this.photo, this.input].forEach((picture, index) => picture.paintFile(kept.pictures[index]).catch(() => {}));
-    this.stilled = setTimeout(() => { this.still.hidden = false; }, STILL_MS);
+    this.stilled = setTimeout(() => { this.still.hidden = false; hideNote(this.root); }, STILL_MS);
   }
 
   /** Keep what is shown in the notebook's own state; the kernel is not told. */
@@ -577,7 +577,7 @@ function bytesOf(view) {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-/** Take away the line below the cell that says how to make the explorer live. */
+/** Take away the picture below the cell, and the line that says how to make the explorer live. */
 function hideNote(root) {
   const area = root.closest(".jp-OutputArea, .output_area, .cell-output-container, body");
   for (const note of area?.querySelectorAll?.(".kit-note") ?? []) {

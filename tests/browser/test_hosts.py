@@ -1,0 +1,128 @@
+"""The explorer in other hosts than JupyterLab's own window, and on a page that no kernel stands behind."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+
+from kit import samples
+from kit.explorer.still import LIVE
+from tests.browser.lab import START_SECONDS, TOKEN, jupyter_lab, served
+from tests.browser.shown import RECORD, Shown
+
+CELL = """import kit
+photos = [photo for photo in kit.samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
+kit.Explorer(kit.samples.classifier("efficientnet_lite0"), photos)"""
+LAPTOP = {"width": 1280, "height": 800}
+GONE = "The kernel was restarted or stopped. Run this cell again."
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport=LAPTOP)
+    yield context.new_page()
+    context.close()
+
+
+def written(folder):
+    """Write a notebook with one explorer."""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, folder / "book.ipynb")
+
+
+def live(page):
+    """Return the explorer that a page shows, once it has its answer."""
+    root = page.locator(".kit-explorer")
+    root.wait_for(timeout=1000 * START_SECONDS)
+    page.evaluate(RECORD)
+    page.locator(".kit-note").wait_for(state="hidden")
+    return Shown(root)
+
+
+def assert_follows(shown):
+    """Hold the bars of the cat against the network, wherever the slider is."""
+    classifier = samples.classifier("efficientnet_lite0")
+    cat = next(photo for photo in samples.photos("imagenet") if photo.name == "cat.jpg")
+    for brightness in (0.3, 1.6):
+        shown.put("brightness", brightness)
+        shown.assert_shows(classifier, cat, brightness=brightness)
+
+
+def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(page):
+    with served("notebook") as (folder, url):
+        written(folder / "work")
+        page.goto(f"{url}/notebooks/book.ipynb?token={TOKEN}")
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
+        page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        shown = live(page)
+        assert_follows(shown)
+        slider = shown.control("brightness")
+        slider.focus()
+        before = float(slider.input_value())
+        page.keyboard.press("ArrowRight")
+        assert float(slider.input_value()) > before
+        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()")
+        page.get_by_text(GONE).wait_for(timeout=3000)
+
+
+def test_voila_answers_without_a_cell_to_run(page, tmp_path):
+    written(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = (sys.executable, "-m", "voila", "--no-browser", f"--port={port}", "book.ipynb")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=tmp_path, **quiet) as server:
+        try:
+            reached(f"http://127.0.0.1:{port}/voila/static/")
+            page.goto(f"http://127.0.0.1:{port}")
+            assert_follows(live(page))
+        finally:
+            server.terminate()
+
+
+def reached(url):
+    """Wait until a server answers, whatever it says."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(urllib.error.HTTPError):
+            try:
+                urllib.request.urlopen(url, timeout=5)  # noqa: S310 - loopback
+            except (urllib.error.URLError, ConnectionError) as error:
+                if not isinstance(error, urllib.error.HTTPError):
+                    time.sleep(0.2)
+                    continue
+        return
+
+
+def test_simple_mode_of_jupyterlab_is_no_different(browser):
+    with jupyter_lab(browser) as lab, lab.open([CELL]) as notebook:
+        notebook.page.set_viewport_size(LAPTOP)
+        notebook.page.evaluate("() => jupyterapp.commands.execute('application:toggle-mode')")
+        notebook.run(0)
+        assert_follows(live(notebook.page))
+
+
+def test_an_exported_page_without_a_network_shows_the_last_picture_and_how_to_go_on(browser, page, tmp_path):
+    with jupyter_lab(browser) as lab, lab.open([CELL]) as notebook:
+        notebook.run(0)
+        live(notebook.page)
+        notebook.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
+        (saved,) = (lab.folder / "work").glob("*.ipynb")
+        html, _ = HTMLExporter().from_filename(saved)
+    (tmp_path / "book.html").write_text(html, encoding="utf-8")
+    page.route("http**", lambda route: route.abort())
+    page.goto((tmp_path / "book.html").as_uri())
+    still = page.get_by_alt_text("Explorer of efficientnet_lite0: the photograph cat.jpg. Egyptian cat")
+    still.wait_for()
+    assert still.evaluate("(image) => image.complete && image.naturalWidth") == 820
+    page.get_by_text(LIVE).wait_for()
