@@ -20,25 +20,22 @@ from kit._arrays import Float32
 from kit._checking import integers, known, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.explorer import page, path, still, words
+from kit.explorer import page, path, still
 from kit.explorer import view as views
-from kit.explorer.ahead import AHEAD_BYTES, Ahead
-from kit.explorer.asking import Asking, StoppedError
-from kit.explorer.changes import altered, changes, headline, told
+from kit.explorer.ahead import Ahead
+from kit.explorer.asking import Questions
+from kit.explorer.bench import Bench
+from kit.explorer.changes import altered
 from kit.explorer.messages import checked
+from kit.explorer.panel import CAMERA_SIDE, panel
 from kit.explorer.replies import LIVE_PIXELS, Replies, frozen, shown
-from kit.explorer.shelf import CAMERA, UPLOAD_BYTES, Entry, Shelf, Uploads
+from kit.explorer.shelf import CAMERA, Entry, Shelf, Uploads
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
-
-CAMERA_SIDE = 512
-"""Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
-CAMERA_MS = 50
-"""Least time between two frames, so that a camera leaves room for other work."""
 
 
 class Explorer(anywidget.AnyWidget):
@@ -106,10 +103,12 @@ class Explorer(anywidget.AnyWidget):
         self._ahead = Ahead.of(ahead)
         self._latency = bool(latency)
         self._cases = Path(cases)
-        self._bench = _bench(classifier)
+        self._bench = Bench.of(classifier)
         self._shelf, self._uploads = Shelf(), Uploads()
         self._replies = Replies(classifier.class_names)
-        self._asking: dict[str, Asking] = {}
+        # Looked up for each message: whoever listens in puts another `send` in its place.
+        tell = lambda *message: self.send(*message)  # noqa: E731, PLW0108
+        self._questions = Questions(tell, self._fail, self._note_found)
         self._request = ""
         self.diagnosis: Diagnosis | None = None
         self._asked_about: views.Settings = {}
@@ -142,12 +141,11 @@ class Explorer(anywidget.AnyWidget):
     @property
     def asking(self) -> bool:
         """Whether a "Why?" is under way."""
-        return any(each.busy for each in self._asking.values())
+        return self._questions.busy
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last "Why?" is answered or stopped, at most so long."""
-        for each in tuple(self._asking.values()):
-            each.wait(seconds)
+        self._questions.wait(seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -238,26 +236,7 @@ class Explorer(anywidget.AnyWidget):
         return self._shelf.idle(name, self._bench.trained)
 
     def _refresh_panel(self) -> None:
-        notes = list(self.classifier.notes)
-        usual = words.usual(self.classifier)
-        if self.classifier.preprocessing is None:
-            notes.append(f"assumed here: {'; '.join(self._bench.trained.describe())}")
-        self._panel = {
-            "title": self.classifier.name,
-            "photos": [row for row in self._shelf.told() if row["name"] != CAMERA],
-            "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
-            "sliders": path.sliders(),
-            "path": path.chips(self._bench.trained, usual),
-            "usual": usual,
-            "neutral": views.neutral(next(iter(self._shelf))),
-            "notes": notes,
-            "caption": words.caption(self.classifier),
-            "tempered": self.classifier.temperature != 1,
-            "uploadBytes": UPLOAD_BYTES,
-            "latency": self._latency,
-            "ahead": {"keys": views.MAIN, "places": self._ahead.places, "bytes": AHEAD_BYTES},
-            "live": still.LIVE,
-        }
+        self._panel = panel(self._bench, self._shelf, self._ahead, latency=self._latency)
 
     def _compute(self, settings: views.Settings) -> views.View:
         entry = self._shelf[settings["photo"]]
@@ -379,41 +358,17 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_why(self, content: dict[str, Any]) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        view, request = self._asked(content), self._request
-        names = self.classifier.class_names
-        found = changes(view, self._compute)
-        lines = told(found, view, names)
-        first = {"headline": headline(found, view, names), "lines": lines, "settings": view.settings}
-        self.send({"kind": "because", "request": request, "changes": first})
-        self._asking.setdefault(_page(request), Asking()).start(
-            lambda progress: self._explain(view, first, request, progress),
-            lambda text: self.send({"kind": "asking", "request": request, "text": text}),
-        )
+        self._questions.ask(self._asked(content), self._bench, self._compute, self._request)
 
-    def _explain(self, view: views.View, first: dict[str, Any], request: str, progress: Any) -> None:
-        from kit.explorer import why  # noqa: PLC0415 (the bars come sooner without it)
+    def _take_stop(self, _content: dict[str, Any]) -> None:
+        self._questions.stop(self._request)
 
-        try:
-            diagnosis = why.ask(self.classifier, view, progress)
-            right = diagnosis.best.fix.preprocessing if diagnosis.best and diagnosis.best.fix else None
-            fixed = None if right is None else self._bench.with_preprocessing(view, right)
-            answer = why.answer(diagnosis, view, self.classifier.class_names, fixed)
-            pictures = [] if right is None else list(why.beside(view, right))
-            progress("")
-        except StoppedError:
-            self.send({"kind": "because", "request": request, "changes": first, "stopped": True})
-            return
-        except Exception as error:  # noqa: BLE001 - as in _update
-            self._fail(error, request)
-            return
+    def _note_found(self, diagnosis: "Diagnosis", view: views.View, right: Preprocessing | None) -> None:
         with self._lock:
             if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
                 self.diagnosis, self._asked_about = diagnosis, view.settings
             if right is not None and not self.settings["fix"]:
                 self._bench = self._bench.fixing(right)
-        sizes = [picture.shape[:2] for picture in pictures]
-        message = {"kind": "because", "request": request, "changes": first, **answer, "pictures": sizes}
-        self.send(message, [picture.tobytes() for picture in pictures])
 
     def _asked(self, content: dict[str, Any]) -> views.View:
         """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""
@@ -443,26 +398,3 @@ class Explorer(anywidget.AnyWidget):
         yet = ", which it is not yet" if view.wrong or altered(view) else ""
         text = f"Pinned: {path}, expected {expected}{yet}"
         self.send({"kind": "pinned", "request": self._request, "text": text})
-
-    def _take_stop(self, _content: dict[str, Any]) -> None:
-        asking = self._asking.get(_page(self._request))
-        if asking is not None:
-            asking.stop()
-
-
-def _page(request: str) -> str:
-    """Return which view of the widget a request came from."""
-    return request.rpartition(".")[0]
-
-
-def _bench(classifier: Classifier) -> views.Bench:
-    trained, novelty = classifier.preprocessing, None
-    if trained is None:
-        from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415 (only an unknown one needs it)
-
-        trained = assumed_preprocessing(classifier)
-    if classifier.reference.novelty is not None:
-        from kit.robustness.reference.fitting import novelty_of  # noqa: PLC0415 (others are shown sooner without it)
-
-        novelty = novelty_of(classifier)
-    return views.Bench(classifier, trained, novelty)

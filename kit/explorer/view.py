@@ -7,19 +7,15 @@ diagnosis found takes the place of the classifier's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kit._arrays import Float32, Pixels
 from kit._checking import known
-from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing, faults
-
-if TYPE_CHECKING:
-    from kit.robustness.reference.novelty import Novelty
 
 Settings = dict[str, Any]
 
@@ -153,70 +149,3 @@ class View:
         tensor = self.tensor
         numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
         return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """Where pictures are looked at.
-
-    Attributes
-    ----------
-    classifier
-        With its preprocessing.
-    trained
-        The preprocessing in use where nobody has chosen another.
-    novelty
-        Tells pictures of none of the classes; None where the classifier cannot.
-    fixed
-        What the last diagnosis found to be right; None before, and where it names none.
-    """
-
-    classifier: Classifier
-    trained: Preprocessing
-    novelty: "Novelty | None" = None
-    fixed: Preprocessing | None = None
-
-    def base(self, settings: Settings) -> Preprocessing:
-        """Preprocessing that the settings start from."""
-        return self.fixed if settings["fix"] and self.fixed is not None else self.trained
-
-    def preprocessing(self, settings: Settings) -> Preprocessing:
-        """Preprocessing that the settings describe."""
-        return preprocessing_of(settings, self.base(settings))
-
-    def view(
-        self, photo: Photo, settings: Settings, reference: View | None = None, label: int | None = None
-    ) -> View:
-        """Take one photograph along the whole path: decode, perturb, preprocess, predict."""
-        preprocessing = self.preprocessing(settings)
-        source = photo.decoded(preprocessing.decoding)
-        perturbed = perturbation_of(settings).apply(source)
-        tensor = preprocessing.apply(perturbed)
-        rows = self.classifier.predict_tensors(tensor)
-        calibrated = self.classifier.calibrated(rows)[0] if self.classifier.temperature != 1 else None
-        novel = None if self.novelty is None else self.novelty.is_novel_tensor(tensor)
-        return View(
-            settings,
-            photo,
-            source,
-            perturbed,
-            preprocessing,
-            tensor,
-            rows[0],
-            self.trained,
-            self.base(settings),
-            reference,
-            label,
-            calibrated,
-            novel,
-        )
-
-    def with_preprocessing(self, view: View, preprocessing: Preprocessing) -> View:
-        """Return what the picture of a view comes to with another preprocessing."""
-        prepared = replace(self, trained=preprocessing)
-        settings = view.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
-        return prepared.view(view.original, settings, view.untouched, view.label)
-
-    def fixing(self, right: Preprocessing | None) -> "Bench":
-        """Return the same with another preprocessing that a diagnosis found to be right."""
-        return replace(self, fixed=right)

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 import kit
 from kit import samples
 from kit.explorer import path, view
-from kit.explorer.explorer import CAMERA_SIDE
+from kit.explorer.panel import CAMERA_SIDE
 from kit.explorer.shelf import CAMERA
 from kit.explorer.words import percent
 from tests.browser.lab import WIDE, jupyter_lab
@@ -62,6 +62,9 @@ DROP = """(root, [text, name, type]) => {
     root.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
   }
 }"""
+
+
+PAINTED = "([root, photo]) => root.painted.at(-1).photo === photo"
 
 
 @pytest.fixture(scope="module")
@@ -210,14 +213,12 @@ def test_pictures_are_added_by_button_and_by_drop(shown, classifier):
     shown.root.locator("input[type=file]").set_input_files(
         {"name": "button.jpg", "mimeType": "image/jpeg", "buffer": content}
     )
-    shown.root.get_by_role("radio", name="button.jpg").wait_for()
+    shown.page.wait_for_function(PAINTED, arg=[shown.root.element_handle(), "button.jpg"])
     shown.assert_shows(classifier, kit.load_image(content, name="button.jpg"))
     # A name is text, whatever it looks like.
     name = "<img src=x onerror=alert(1)>.jpg"
     shown.root.evaluate(DROP, [base64.b64encode(content).decode(), name, "image/jpeg"])
-    shown.page.wait_for_function(
-        "(root) => root.painted.at(-1).photo.startsWith('<img')", arg=shown.root.element_handle()
-    )
+    shown.page.wait_for_function(PAINTED, arg=[shown.root.element_handle(), name])
     shown.put("brightness", 1.3)
     shown.assert_shows(classifier, kit.load_image(content, name=name), brightness=1.3)
     for added in (name, "button.jpg"):

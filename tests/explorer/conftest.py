@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 
 from kit.explorer import view
+from kit.explorer.bench import Bench
 
 
 class Look:
@@ -33,7 +34,7 @@ class Look:
 
 @pytest.fixture(scope="session")
 def look(classifier, photos, labels):
-    return Look(view.Bench(classifier, classifier.preprocessing), photos, labels)
+    return Look(Bench(classifier, classifier.preprocessing), photos, labels)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,9 @@ import pytest
 
 from kit import faults, samples
 from kit.explorer import path
+from kit.explorer.bench import Bench
 from kit.explorer.explorer import Explorer
-from kit.explorer.view import MAIN, Bench, neutral
+from kit.explorer.view import MAIN, neutral
 from kit.perturbation import PARAMETERS
 from tests.explorer.page import ask, deliver, listen, panel
 

@@ -7,6 +7,7 @@ import pytest
 
 from kit import faults, load_image, samples
 from kit.explorer import view
+from kit.explorer.bench import Bench
 from kit.perturbation import PARAMETERS
 
 NAMES = ("cat.jpg", "espresso.jpg")
@@ -68,7 +69,7 @@ def test_the_path_is_the_classifiers_own(look, classifier, espresso):
 def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(classifier):
     right = classifier.preprocessing
     wrong = right.replace(scaling="0..1")
-    bench = view.Bench(classifier, wrong).fixing(right)
+    bench = Bench(classifier, wrong).fixing(right)
     neutral = view.neutral("cat.jpg")
     assert bench.preprocessing(neutral) == wrong
     assert bench.preprocessing(neutral | {"fix": True}) == right
@@ -103,9 +104,9 @@ def test_without_a_temperature_there_is_nothing_calibrated(look, classifier):
 def test_novelty_is_told_where_the_classifier_knows_ordinary_pictures(fashion, clothes, novelty):
     photo = clothes[1000]
     neutral = view.neutral(photo.name)
-    knowing = view.Bench(fashion, fashion.preprocessing, novelty).view(photo, neutral)
+    knowing = Bench(fashion, fashion.preprocessing, novelty).view(photo, neutral)
     assert knowing.novel is False
-    assert view.Bench(fashion, fashion.preprocessing).view(photo, neutral).novel is None
+    assert Bench(fashion, fashion.preprocessing).view(photo, neutral).novel is None
     noise = load_image(samples.outliers("noise")[0], name="noise")
-    foreign = view.Bench(fashion, fashion.preprocessing, novelty).view(noise, view.neutral("noise"))
+    foreign = Bench(fashion, fashion.preprocessing, novelty).view(noise, view.neutral("noise"))
     assert foreign.novel is True

@@ -9,8 +9,9 @@ import pytest
 import kit
 from kit import fit_novelty, load_image, samples
 from kit.explorer import words
+from kit.explorer.bench import Bench
 from kit.explorer.explorer import Explorer
-from kit.explorer.view import Bench, neutral
+from kit.explorer.view import neutral
 from kit.samples import outliers
 
 ESPRESSO = 967

@@ -1,6 +1,6 @@
 // @ts-check
 // A camera of the page: each frame is a photograph.
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 
 export class Camera {
   constructor() {
@@ -46,5 +46,71 @@ export class Camera {
       pixels[o + 2] = data[i + 2];
     }
     return { pixels, width, height };
+  }
+}
+
+/** The buttons of a camera, and its frames as long as it is on. */
+export class CameraButtons {
+  /**
+   * @param {() => { name: string, side: number, pause: number }} panel
+   * @param {{ ready: () => boolean, framed: (frame: any) => void, switched: (on: boolean) => void, snapped: () => void, fail: (text: string) => void }} events
+   */
+  constructor(panel, events) {
+    this.panel = panel;
+    this.events = events;
+    /** @type {Camera | null} */
+    this.camera = null;
+    /** @type {any} */
+    this.frame = null; // the last one, as the photograph that it is
+    this.button = button("Camera", "A live picture of your camera", () => (this.camera ? this.stop() : this.start()), { "aria-pressed": "false" });
+    this.snap = button("Snap", "Keep this frame as a photo", () => {
+      this.stop(); // its next frame would take the place of what is kept
+      events.snapped();
+      this.button.focus();
+    }, { class: "kit-snap", hidden: true });
+  }
+
+  get on() {
+    return this.camera !== null;
+  }
+
+  async start() {
+    this.stop();
+    const camera = this.camera = new Camera();
+    try {
+      if (await camera.start()) this.#look();
+    } catch (trouble) {
+      if (this.camera === camera) {
+        this.events.fail(`Expected a camera, received ${trouble.message}; allow it, or choose a photo`);
+        this.stop();
+      }
+    }
+    this.#switched();
+  }
+
+  stop() {
+    this.camera?.stop();
+    this.camera = null;
+    this.#switched();
+  }
+
+  #switched() {
+    this.button.setAttribute("aria-pressed", String(this.on));
+    this.snap.hidden = !this.on;
+    this.events.switched(this.on);
+  }
+
+  /** Each frame is a photograph, and the next one is sent when the kernel has answered. */
+  #look() {
+    const { camera } = this;
+    if (!camera?.wanted) return;
+    requestAnimationFrame(() => this.#look());
+    const { name, side, pause } = this.panel();
+    if (!this.events.ready() || performance.now() < camera.sentAt + pause) return;
+    const taken = camera.frame(side);
+    if (!taken) return;
+    camera.sentAt = performance.now();
+    this.frame = { photo: name, ...taken };
+    this.events.framed(this.frame);
   }
 }

@@ -2,17 +2,17 @@
 // The widget: paints what the kernel decides, and tells it what people do.
 import { AnswerView } from "./answer.js";
 import { BecauseView } from "./because.js";
-import { Camera } from "./camera.js";
+import { CameraButtons } from "./camera.js";
 import { CONTROLS } from "./controls.js";
 import { button, element, write } from "./dom.js";
 import { Exchange } from "./exchange.js";
+import { Files } from "./files.js";
 import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
+import { Preview, bytesOf } from "./preview.js";
+import { Still } from "./still.js";
 
-const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
-const STILL_MS = 3_000; // a first answer that takes longer lets the page say that it is not live
-const KEPT_MS = 1_000; // silence after which what is shown is kept in the notebook's own state
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
 
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
@@ -31,8 +31,14 @@ class ExplorerView {
     const panel = model.get("_panel");
     this.model = model;
     this.prefix = prefix;
-    this.photo = new Picture("The photograph");
+    this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
     this.input = new Picture("What the network sees");
+    this.still = new Still(model, [this.preview.picture, this.input]);
+    this.files = new Files(prefix, {
+      limit: () => model.get("_panel").uploadBytes,
+      post: (content, buffers) => this.post(content, buffers),
+      fail: (text) => this.fail(text),
+    });
     this.answer = new AnswerView();
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
@@ -40,8 +46,15 @@ class ExplorerView {
       open: (key) => this.toggle(key),
     });
     this.photos = new PhotoStrip(prefix, {
-      chosen: (name) => { this.stopCamera(); this.changed("photo", name); },
+      chosen: (name) => { this.camera.stop(); this.changed("photo", name); },
       removed: (name) => this.post({ kind: "remove", request: `${prefix}.remove`, name }),
+    });
+    this.camera = new CameraButtons(() => model.get("_panel").camera, {
+      ready: () => !this.exchange.inFlight,
+      framed: (frame) => this.framed(frame),
+      switched: (on) => { this.peek.disabled = on; }, // a frame has no untouched state to come back to
+      snapped: () => this.post({ kind: "snap", request: `${prefix}.snap` }),
+      fail: (text) => this.fail(text),
     });
     this.because = new BecauseView({
       ask: () => this.post({ kind: "why", request: `${prefix}.why`, settings: this.settings }),
@@ -55,16 +68,9 @@ class ExplorerView {
     const around = (key, value, most) => this.controls.find((control) => control.key === key).around(value, most);
     this.exchange = new Exchange(prefix, { ...panel.ahead, around });
     this.settings = { ...panel.neutral };
-    /** @type {any} */
-    this.base = null; // unperturbed pixels of the photograph, where the page paints the perturbation itself
-    this.noise = { seed: null, field: new Int16Array(0), wanted: "" };
-    /** @type {any[]} */
-    this.painted = []; // what the photograph was last painted from: painting it anew for each reply would double the work
     this.message = null; // the newest answer, painted in the next frame
     this.tensorLines = [];
-    this.frame = this.timer = this.stilled = this.kept = 0;
-    /** @type {Camera | null} */
-    this.camera = null;
+    this.frame = this.timer = 0;
     this.held = null; // the settings to come back to from the untouched state
     this.code = "";
     this.failedAt = -1; // the change that the error belongs to
@@ -78,12 +84,8 @@ class ExplorerView {
     this.title = element("h3", { text: panel.title });
     this.latency = element("span", { class: "kit-latency", hidden: !panel.latency });
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
-    this.still = element("p", { class: "kit-lost", hidden: true, text: panel.live });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
-    this.file = element("input", { type: "file", accept: "image/*", class: "kit-file", multiple: true, "aria-label": "Add pictures of your own", tabindex: -1 });
-    this.snap = button("Snap", "Keep this frame as a photo", () => this.takeSnap(), { class: "kit-snap", hidden: true });
-    this.cameraButton = button("Camera", "A live picture of your camera", () => (this.camera ? this.stopCamera() : this.startCamera()), { "aria-pressed": "false" });
     this.copy = button("Copy as Python", "Copy the code of this state", () => this.copyCode());
     this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings }));
     this.done = element("p", { class: "kit-done", role: "status" });
@@ -108,20 +110,20 @@ class ExplorerView {
     }
     this.answer.caption.textContent = panel.caption;
     this.body = element("div", { class: "kit-body" },
-      element("header", {}, this.title, button("Add a picture…", "Or drop or paste one anywhere here", () => this.file.click()), this.file,
-        this.cameraButton, this.snap, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }),
+      element("header", {}, this.title, button("Add a picture…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node,
+        this.camera.button, this.camera.snap, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }),
         this.copy, this.pin, this.because.ask, this.latency),
       this.done, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
-          element("figure", {}, this.photo.canvas, this.about),
+          element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, element("figcaption", { text: "What the network sees" }))),
         this.more, this.answer.node),
       element("div", { class: "kit-sliders" }, main, this.moreButton),
       this.path.node, this.tensorBox, this.because.node);
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
     this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
-      this.banner, this.still, this.body);
+      this.banner, this.still.node, this.body);
     this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
   }
@@ -150,7 +152,9 @@ class ExplorerView {
     this.model.on("comm_live_update", this.onLive);
     this.watchKernel();
     this.listen();
-    this.showStill();
+    this.files.listen(this.root);
+    const kept = this.still.show();
+    if (kept) this.paintContent(kept);
     this.perform(this.exchange.opened(performance.now()));
   }
 
@@ -162,11 +166,12 @@ class ExplorerView {
     this.kernel?.connectionStatusChanged?.disconnect(this.onConnection);
     window.removeEventListener("keydown", this.onKey, true);
     window.removeEventListener("keyup", this.onKey, true);
-    this.stopCamera();
+    this.camera.stop();
     this.photos.stop();
     this.answer.stop();
+    this.still.stop();
     cancelAnimationFrame(this.frame);
-    for (const timer of [this.timer, this.stilled, this.kept]) clearTimeout(timer);
+    clearTimeout(this.timer);
     this.stopped = true;
   }
 
@@ -179,43 +184,7 @@ class ExplorerView {
     this.kernel?.connectionStatusChanged?.connect(this.onConnection);
   }
 
-  /** Show what was kept in the notebook, until the kernel answers. */
-  showStill() {
-    const kept = this.model.get("_still");
-    if (!kept?.content) return;
-    this.paintContent(kept.content);
-    [this.photo, this.input].forEach((picture, index) => picture.paintFile(kept.pictures[index]).catch(() => {}));
-    this.stilled = setTimeout(() => { this.still.hidden = false; hideNote(this.root); }, STILL_MS);
-  }
-
-  /** Keep what is shown in the notebook's own state; the kernel is not told. */
-  keepStill(content) {
-    clearTimeout(this.kept);
-    this.kept = setTimeout(async () => {
-      const blobs = [this.photo, this.input].map(({ canvas }) => new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.85); }));
-      const files = await Promise.all((await Promise.all(blobs)).map((blob) => blob?.arrayBuffer()));
-      if (this.stopped || files.some((file) => !file)) return;
-      this.model.set("_still", { content, pictures: files.map((file) => new DataView(file)) });
-    }, KEPT_MS);
-  }
-
   listen() {
-    this.file.addEventListener("change", () => { this.sendFiles(this.file.files); this.file.value = ""; });
-    this.root.addEventListener("dragover", (event) => { event.preventDefault(); this.root.classList.add("kit-drop"); });
-    this.root.addEventListener("dragleave", () => this.root.classList.remove("kit-drop"));
-    this.root.addEventListener("drop", (event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      this.root.classList.remove("kit-drop");
-      this.sendFiles(event.dataTransfer.files);
-    });
-    this.root.addEventListener("paste", (event) => {
-      const pictures = event.clipboardData.files;
-      if (pictures.length === 0) return;
-      event.preventDefault();
-      event.stopPropagation();
-      this.sendFiles(pictures);
-    });
     this.peek.addEventListener("pointerdown", () => this.hold(true));
     for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"]) this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
@@ -251,7 +220,7 @@ class ExplorerView {
     write(this.done, "");
     this.settings = settings;
     this.because.moved(settings);
-    if (this.camera) return; // the next frame takes the settings along
+    if (this.camera.on) return; // the next frame takes the settings along
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.changed(settings, performance.now()));
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
@@ -277,31 +246,11 @@ class ExplorerView {
   }
 
   hold(on) {
-    if (on === (this.held !== null) || this.camera) return;
+    if (on === (this.held !== null) || this.camera.on) return;
     this.peek.setAttribute("aria-pressed", String(on));
     const back = this.held;
     this.held = on ? this.settings : null;
     this.take(on ? this.model.get("_panel").neutral : back);
-  }
-
-  /** One after the other: the kernel takes few at a time. */
-  async sendFiles(pictures) {
-    for (const picture of [...pictures]) await this.sendFile(picture);
-  }
-
-  async sendFile(picture) {
-    const limit = this.model.get("_panel").uploadBytes;
-    if (picture.size > limit) {
-      this.fail(`Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
-      return;
-    }
-    const content = await picture.arrayBuffer();
-    const number = `${this.prefix}.${Date.now()}.${picture.name}`;
-    for (let start = 0; start === 0 || start < content.byteLength; start += PIECE_BYTES) {
-      const end = Math.min(start + PIECE_BYTES, content.byteLength);
-      const last = end === content.byteLength;
-      this.post({ kind: "upload", request: `${this.prefix}.upload`, number, name: picture.name, last }, [content.slice(start, end)]);
-    }
   }
 
   async copyCode() {
@@ -315,53 +264,12 @@ class ExplorerView {
     setTimeout(() => { this.copy.textContent = label; }, 1500);
   }
 
-  // -- a camera: each frame is a photograph, and the next one is sent when the kernel has answered
-
-  async startCamera() {
-    this.stopCamera();
-    const camera = this.camera = new Camera();
-    try {
-      if (await camera.start()) this.look();
-    } catch (trouble) {
-      if (this.camera === camera) this.fail(`Expected a camera, received ${trouble.message}; allow it, or choose a photo`);
-      if (this.camera === camera) this.stopCamera();
-    }
-    this.cameraOn(this.camera === camera);
-  }
-
-  stopCamera() {
-    this.camera?.stop();
-    this.camera = null;
-    this.cameraOn(false);
-  }
-
-  takeSnap() {
-    this.stopCamera(); // its next frame would take the place of what is kept
-    this.post({ kind: "snap", request: `${this.prefix}.snap` });
-    this.cameraButton.focus();
-  }
-
-  cameraOn(on) {
-    this.cameraButton.setAttribute("aria-pressed", String(on));
-    this.snap.hidden = !on;
-    this.peek.disabled = on; // a frame has no untouched state to come back to
-  }
-
-  look() {
-    const { camera } = this;
-    if (!camera?.wanted) return;
-    requestAnimationFrame(() => this.look());
-    const { name, side, pause } = this.model.get("_panel").camera;
-    if (this.exchange.inFlight || performance.now() < camera.sentAt + pause) return;
-    const taken = camera.frame(side);
-    if (!taken) return;
-    camera.sentAt = performance.now();
-    this.settings = { ...this.settings, photo: name };
-    this.cameraBase = { photo: name, ...taken };
-    if (this.base) this.base = this.cameraBase;
-    this.photos.show(name);
-    const { pixels, width, height } = taken;
-    this.perform(this.exchange.framed(this.settings, { kind: "frame", width, height }, [pixels.buffer], camera.sentAt));
+  /** A camera's frame takes the place of the photograph, with what the hand has set. */
+  framed({ photo, pixels, width, height }) {
+    this.settings = { ...this.settings, photo };
+    if (this.preview.base) this.preview.base = this.camera.frame;
+    this.photos.show(photo);
+    this.perform(this.exchange.framed(this.settings, { kind: "frame", width, height }, [pixels.buffer], performance.now()));
     this.draw();
   }
 
@@ -369,7 +277,7 @@ class ExplorerView {
 
   post(content, buffers = []) {
     try {
-      const held = content.kind === "settings" ? { held: this.base?.photo ?? null } : {};
+      const held = content.kind === "settings" ? { held: this.preview.base?.photo ?? null } : {};
       this.model.send({ ...content, ...held }, undefined, buffers);
     } catch {
       this.perform(this.exchange.gone(performance.now()));
@@ -400,7 +308,7 @@ class ExplorerView {
   }
 
   mayLookAhead() {
-    return this.base !== null && !this.camera && !document.hidden && this.held === null;
+    return this.preview.base !== null && !this.camera.on && !document.hidden && this.held === null;
   }
 
   heard(content, buffers) {
@@ -412,7 +320,10 @@ class ExplorerView {
       this.perform(this.exchange.maimed(now));
     } else if (content.kind === "view") this.perform(this.exchange.answered(content, buffers, now));
     else if (content.kind === "ahead") this.perform(this.exchange.foreseen(content, buffers, now));
-    else if (content.kind === "noise") this.takeNoise(content, buffers[0]);
+    else if (content.kind === "noise") {
+      this.preview.takeNoise(content, buffers[0]);
+      this.draw();
+    }
     else if (content.kind === "pinned" && own) this.done.textContent = content.text;
     else if (content.kind === "asking" && own) this.because.progress(content.text);
     else if (content.kind === "because" && own) {
@@ -430,7 +341,7 @@ class ExplorerView {
     this.body.inert = true;
     this.root.classList.add("kit-stale");
     this.because.end("Ended: the kernel does not answer.");
-    this.stopCamera();
+    this.camera.stop();
   }
 
   find() {
@@ -461,7 +372,7 @@ class ExplorerView {
   }
 
   adopted(settings) {
-    if (this.camera && settings.photo !== this.model.get("_panel").camera.name) this.stopCamera();
+    if (this.camera.on && settings.photo !== this.model.get("_panel").camera.name) this.camera.stop();
     this.adopt(settings);
     this.because.moved(settings);
   }
@@ -477,54 +388,19 @@ class ExplorerView {
     this.frame = 0;
     const taken = this.message;
     this.message = null;
-    if (taken) this.takeSource(taken);
-    this.paintPhoto();
+    if (taken) {
+      this.preview.take(taken.content, taken.buffers, this.camera.on ? this.camera.frame : null);
+      this.preview.wantNoise(this.settings);
+    }
+    this.preview.paint(this.settings, this.exchange.moving);
+    this.root.dataset.sharp = String(this.preview.sharp);
     if (taken) this.paintAnswer(taken);
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.tick(performance.now()));
   }
 
-  takeSource({ content, buffers }) {
-    const { source } = content;
-    if (buffers.length > 1) {
-      const pixels = bytesOf(buffers[1]);
-      this.base = source.live ? { photo: content.settings.photo, pixels, width: source.width, height: source.height } : null;
-      this.painted = [];
-      if (!source.live) {
-        this.photo.paint(pixels, source.width, source.height);
-        this.root.dataset.sharp = "true";
-      }
-      this.root.dataset.live = source.live;
-    } else if (this.camera && source) {
-      this.base = source.live ? this.cameraBase : null;
-      this.root.dataset.live = source.live;
-    } else if (this.base && this.base.photo !== content.settings.photo) {
-      this.base = null; // a frame of a camera that another view has
-      this.photo.paint(new Uint8Array(3), 1, 1);
-    }
-    this.wantNoise();
-  }
-
-  paintPhoto() {
-    const { base, settings, noise } = this;
-    if (!base) return;
-    const ready = settings.noise === 0 || (noise.seed === settings.seed && noise.field.length >= base.width * base.height * 3);
-    // While a hand moves, as many of the picture's own pixels as the page shows; all of them once it rests.
-    const shown = this.photo.canvas.clientWidth * devicePixelRatio;
-    const stride = this.exchange.moving && shown ? Math.max(1, Math.floor(base.width / shown)) : 1;
-    const wanted = [base, settings.brightness, settings.noise, settings.noise && noise, stride];
-    if (!ready || wanted.every((part, index) => part === this.painted[index])) return;
-    this.painted = wanted;
-    this.photo.paint(base.pixels, base.width, base.height, {
-      stride, brightness: settings.brightness, noise: settings.noise, field: noise.field,
-    });
-    this.root.dataset.sharp = String(stride === 1);
-  }
-
   paintAnswer({ content, since, buffers }) {
-    clearTimeout(this.stilled);
-    this.still.hidden = true;
-    hideNote(this.root);
+    this.still.end();
     this.input.paint(bytesOf(buffers[0]), content.input.width, content.input.height);
     this.paintContent(content);
     // What is refused beside the bars, such as a file, stays until a hand moves.
@@ -532,7 +408,7 @@ class ExplorerView {
     if (!this.exchange.lost) this.root.classList.remove("kit-stale");
     const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
     if (since) write(this.latency, `${Math.round(performance.now() - since)} ms, ${kernel}`);
-    this.keepStill(content);
+    this.still.keep(content);
     const detail = { settings: content.settings, kernelMs: content.kernelMs };
     this.root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail }));
   }
@@ -546,7 +422,7 @@ class ExplorerView {
     this.tensorLines = content.tensor;
     this.paintTensor();
     const named = `The photograph ${content.settings.photo}, ${content.about}`;
-    if (this.photo.canvas.ariaLabel !== named) this.photo.canvas.setAttribute("aria-label", named);
+    if (this.preview.picture.canvas.ariaLabel !== named) this.preview.picture.canvas.setAttribute("aria-label", named);
   }
 
   /** Painted only while people can see it. */
@@ -554,34 +430,6 @@ class ExplorerView {
     if (this.tensorBox.hidden) return;
     this.tensor.replaceChildren(...this.tensorLines.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
       element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
-  }
-
-  wantNoise() {
-    const { base, noise, settings } = this;
-    if (!base) return;
-    const count = base.width * base.height * 3;
-    const key = `${settings.seed}/${count}`;
-    if ((noise.seed === settings.seed && noise.field.length >= count) || noise.wanted === key) return;
-    noise.wanted = key;
-    this.post({ kind: "noise", request: `${this.prefix}.noise`, seed: settings.seed, count });
-  }
-
-  takeNoise({ seed }, view) {
-    const field = new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-    this.noise = { seed, field, wanted: "" };
-    this.draw();
-  }
-}
-
-function bytesOf(view) {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-/** Take away the picture below the cell, and the line that says how to make the explorer live. */
-function hideNote(root) {
-  const area = root.closest(".jp-OutputArea, .output_area, .cell-output-container, body");
-  for (const note of area?.querySelectorAll?.(".kit-note") ?? []) {
-    (note.closest(".jp-OutputArea-child") ?? note).style.display = "none";
   }
 }
 

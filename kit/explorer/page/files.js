@@ -1,0 +1,57 @@
+// @ts-check
+// Pictures of one's own: chosen, dropped or pasted, they go to the kernel in pieces.
+import { element } from "./dom.js";
+
+const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
+
+export class Files {
+  /**
+   * @param {string} prefix
+   * @param {{ limit: () => number, post: (content: any, buffers: any[]) => void, fail: (text: string) => void }} events
+   */
+  constructor(prefix, events) {
+    this.prefix = prefix;
+    this.events = events;
+    this.node = element("input", { type: "file", accept: "image/*", class: "kit-file", multiple: true, "aria-label": "Add pictures of your own", tabindex: -1 });
+    this.node.addEventListener("change", () => { this.send(this.node.files); this.node.value = ""; });
+  }
+
+  /** @param {any} root on which pictures may be dropped or pasted */
+  listen(root) {
+    root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
+    root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));
+    root.addEventListener("drop", (event) => {
+      root.classList.remove("kit-drop");
+      this.#take(event, event.dataTransfer.files);
+    });
+    root.addEventListener("paste", (event) => {
+      if (event.clipboardData.files.length > 0) this.#take(event, event.clipboardData.files);
+    });
+  }
+
+  /** One after the other: the kernel takes few at a time. */
+  async send(pictures) {
+    for (const picture of [...pictures]) await this.#sendOne(picture);
+  }
+
+  #take(event, pictures) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.send(pictures);
+  }
+
+  async #sendOne(picture) {
+    const limit = this.events.limit();
+    if (picture.size > limit) {
+      this.events.fail(`Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
+      return;
+    }
+    const content = await picture.arrayBuffer();
+    const number = `${this.prefix}.${Date.now()}.${picture.name}`;
+    for (let start = 0; start === 0 || start < content.byteLength; start += PIECE_BYTES) {
+      const end = Math.min(start + PIECE_BYTES, content.byteLength);
+      const last = end === content.byteLength;
+      this.events.post({ kind: "upload", request: `${this.prefix}.upload`, number, name: picture.name, last }, [content.slice(start, end)]);
+    }
+  }
+}

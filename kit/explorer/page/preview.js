@@ -1,0 +1,78 @@
+// @ts-check
+// The photograph, which the page perturbs by itself where it can: ahead of the kernel, and with its bytes.
+import { Picture } from "./picture.js";
+
+export class Preview {
+  /** @param {(content: any) => void} ask asks for the field of noise of a seed */
+  constructor(ask) {
+    this.ask = ask;
+    this.picture = new Picture("The photograph");
+    /** @type {any} */
+    this.base = null; // unperturbed pixels, where the page paints the perturbation itself
+    this.noise = { seed: null, field: new Int16Array(0), wanted: "" };
+    /** @type {any[]} */
+    this.painted = []; // what it was last painted from: painting it anew for each reply would double the work
+    this.sharp = true; // whether all of the picture's own pixels are shown
+  }
+
+  /**
+   * Take the photograph that an answer brings along, or is about.
+   * @param {any} content
+   * @param {any[]} buffers
+   * @param {any} frame of this page's camera; null where it is off
+   */
+  take({ settings, source }, buffers, frame) {
+    if (buffers.length > 1) {
+      const pixels = bytesOf(buffers[1]);
+      this.base = source.live ? { photo: settings.photo, pixels, width: source.width, height: source.height } : null;
+      this.painted = [];
+      if (!source.live) this.#show(pixels, source.width, source.height);
+    } else if (frame && source) {
+      this.base = source.live ? frame : null;
+    } else if (this.base && this.base.photo !== settings.photo) {
+      this.base = null; // a frame of a camera that another view has
+      this.#show(new Uint8Array(3), 1, 1);
+    }
+  }
+
+  /** Ask for the noise of these settings where it is not there. */
+  wantNoise({ seed }) {
+    const { base, noise } = this;
+    if (!base) return;
+    const count = base.width * base.height * 3;
+    const key = `${seed}/${count}`;
+    if ((noise.seed === seed && noise.field.length >= count) || noise.wanted === key) return;
+    noise.wanted = key;
+    this.ask({ kind: "noise", seed, count });
+  }
+
+  takeNoise({ seed }, view) {
+    const field = new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+    this.noise = { seed, field, wanted: "" };
+  }
+
+  /** Paint the photograph where that changes it; while a hand moves, in as many pixels as the page shows. */
+  paint({ brightness, noise, seed }, moving) {
+    const { base } = this;
+    if (!base) return;
+    const { field } = this.noise;
+    const ready = noise === 0 || (this.noise.seed === seed && field.length >= base.width * base.height * 3);
+    const shown = this.picture.canvas.clientWidth * devicePixelRatio;
+    const stride = moving && shown ? Math.max(1, Math.floor(base.width / shown)) : 1;
+    const wanted = [base, brightness, noise, noise && field, stride];
+    if (!ready || wanted.every((part, index) => part === this.painted[index])) return;
+    this.painted = wanted;
+    this.picture.paint(base.pixels, base.width, base.height, { stride, brightness, noise, field });
+    this.sharp = stride === 1;
+  }
+
+  #show(pixels, width, height) {
+    this.picture.paint(pixels, width, height);
+    this.sharp = true;
+  }
+}
+
+/** @param {DataView} view */
+export function bytesOf(view) {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}

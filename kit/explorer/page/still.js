@@ -1,0 +1,61 @@
+// @ts-check
+// What was shown last, kept in the notebook's own state for pages without a kernel.
+import { element } from "./dom.js";
+
+const STILL_MS = 3_000; // a first answer that takes longer lets the page say that it is not live
+const KEPT_MS = 1_000; // silence after which what is shown is kept
+
+export class Still {
+  /**
+   * @param {any} model
+   * @param {any[]} pictures two of them, `Picture`
+   */
+  constructor(model, pictures) {
+    this.model = model;
+    this.pictures = pictures;
+    this.node = element("p", { class: "kit-lost", hidden: true, text: model.get("_panel").live });
+    this.waited = this.kept = 0;
+    this.stopped = false;
+  }
+
+  /** Show what was kept, until the kernel answers; return it, or null where nothing was. */
+  show() {
+    const kept = this.model.get("_still");
+    if (!kept?.content) return null;
+    this.pictures.forEach((picture, index) => picture.paintFile(kept.pictures[index]).catch(() => {}));
+    this.waited = setTimeout(() => { this.node.hidden = false; hideNote(this.node); }, STILL_MS);
+    return kept.content;
+  }
+
+  /** The kernel has answered. */
+  end() {
+    clearTimeout(this.waited);
+    this.node.hidden = true;
+    hideNote(this.node);
+  }
+
+  /** Keep what is shown; the kernel is not told. */
+  keep(content) {
+    clearTimeout(this.kept);
+    this.kept = setTimeout(async () => {
+      const blobs = this.pictures.map(({ canvas }) => new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.85); }));
+      const files = await Promise.all((await Promise.all(blobs)).map((blob) => blob?.arrayBuffer()));
+      if (this.stopped || files.some((file) => !file)) return;
+      this.model.set("_still", { content, pictures: files.map((file) => new DataView(file)) });
+    }, KEPT_MS);
+  }
+
+  stop() {
+    this.stopped = true;
+    clearTimeout(this.waited);
+    clearTimeout(this.kept);
+  }
+}
+
+/** Take away the picture below the cell, and the line that says how to make the explorer live. */
+function hideNote(node) {
+  const area = node.closest(".jp-OutputArea, .output_area, .cell-output-container, body");
+  for (const note of area?.querySelectorAll?.(".kit-note") ?? []) {
+    (note.closest(".jp-OutputArea-child") ?? note).style.display = "none";
+  }
+}
