@@ -54,6 +54,7 @@ TESTS_OF_NO_MODULE = {
     "robustness/test_sweep_executors.py": "pools of processes and clusters, which take long to start",
     "test_command_line.py": "is kit/__main__.py",
     "test_data.py": "data/ and the scripts that made it",
+    "test_installed.py": "what travels in a wheel, and does the same there",
     "test_project.py": "the files at the root, and how the rooms hang together",
     "test_public_surface.py": "what the whole package offers",
 }
