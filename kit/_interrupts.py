@@ -1,0 +1,39 @@
+"""What an interrupt must not leave behind: imports that were cut in two, and threads that go on."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold an interrupt (SIGINT) back until the block ends, where it is raised as ever.
+
+    Imports of compiled packages are such blocks: numpy, TensorFlow and others cannot be imported once more in
+    a process in which their first import was cut off, and only a new kernel would help.
+    """
+    # Elsewhere no interrupt arrives; and what was not set from Python cannot be put back from it.
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def cancelling_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Open a pool of threads that is empty when the block ends: what has not begun by then is cancelled."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
