@@ -58,6 +58,7 @@ TESTS_OF_NO_MODULE = {
     "test_command_line.py": "is kit/__main__.py",
     "test_data.py": "data/ and the scripts that made it",
     "test_installed.py": "what travels in a wheel, and does the same there",
+    "test_licences.py": "LICENCES.md",
     "test_project.py": "the files at the root, and how the rooms hang together",
     "test_public_surface.py": "what the whole package offers",
 }
@@ -110,6 +111,14 @@ def test_no_file_names_a_folder_of_the_machine_it_was_made_on():
         if b"\0" not in content and (match := place.search(content)):
             found[path] = match.group()
     assert found == {}
+
+
+def test_every_test_that_holds_a_promise_of_security_is_there():
+    cited = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(cited) > 20
+    assert [
+        pair for pair in cited if f"def {pair[1]}(" not in (ROOT / pair[0]).read_text(encoding="utf-8")
+    ] == []
 
 
 # Rooms
