@@ -8,6 +8,7 @@ in a real kernel, as Jupyter's stop button does.
 
 import argparse
 import json
+import math
 import os
 import random
 import select
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -129,11 +131,12 @@ class Target:
     """One call in this process, to be interrupted again and again."""
 
     def __init__(self, name):
-        self.call, self.came = prepared(name), []
+        self.call, self.came, self.place = prepared(name), [], []
         signal.signal(signal.SIGINT, self._interrupted)
 
     def _interrupted(self, number, frame):
         self.came.append(time.monotonic())
+        self.place = [f"{each.filename}:{each.lineno}" for each in traceback.extract_stack(frame)[-12:]]
         signal.default_int_handler(number, frame)
 
     def quietly(self):
@@ -145,7 +148,7 @@ class Target:
     def once(self, begin):
         """Call, and say how an interrupt ended it; `begin` is called just before."""
         del self.came[:]
-        outcome, ended = "", None
+        outcome, ended, found = "", None, None
         try:
             begin()
             found = self.call()
@@ -156,11 +159,13 @@ class Target:
             while not self.came:
                 time.sleep(0.005)
         except KeyboardInterrupt:
+            outcome = outcome or ("KeyboardInterrupt" if ended is None else "finished")
             ended = ended or time.monotonic()
-            outcome = outcome or "KeyboardInterrupt"
         except BaseException as error:  # noqa: BLE001 (whatever it is, it is reported)
             ended, outcome = time.monotonic(), f"{type(error).__name__}: {str(error)[:200]}"
-        return {"outcome": outcome, "ended": ended}
+        if outcome not in {"KeyboardInterrupt", "partial", "finished"}:
+            self.place += [told(found)[1][-200:]]
+        return {"outcome": outcome, "ended": ended, "place": self.place}
 
 
 def _stray(before, seconds=3.0):
@@ -258,6 +263,7 @@ class Row:
     """What became of the interrupts of one call."""
 
     name: str
+    most: float = math.inf
     lasted: list = field(default_factory=list)
     outcomes: Counter = field(default_factory=Counter)
     died: list = field(default_factory=list)
@@ -267,9 +273,12 @@ class Row:
     gone: list = field(default_factory=list)
     native: list = field(default_factory=list)
     noise: list = field(default_factory=list)
+    odd: list = field(default_factory=list)
 
     def add(self, delay, result, expected):
         self.outcomes[result["outcome"]] += 1
+        if result["outcome"] not in {"KeyboardInterrupt", "partial", "finished"}:
+            self.odd.append((delay, result["outcome"], result.get("place")))
         self.took.append(max(result["took"], 0.0))
         self.gone.append(result["gone"])
         self.native.append(result["native"])
@@ -315,16 +324,17 @@ def moments(count, row, seed=0):
     On a machine with other work a call takes now longer and now shorter, so ask its latest runs.
     """
     chance = random.Random(seed)  # noqa: S311 (no secret)
+    began = time.monotonic()
     for number in range(3 * count):
-        if row.met >= count:
+        if row.met >= count or time.monotonic() - began > row.most:
             return
         usual = statistics.median(row.lasted[-5:])
         yield chance.uniform(0, 0.02) if number % 4 == 0 else chance.uniform(0, usual)
 
 
-def warm(name, count, seed=0):
+def warm(name, count, seed=0, most=math.inf):
     """Interrupt one process again and again; a new one takes the place of one that died."""
-    row, process = Row(name), Process(name)
+    row, process = Row(name, most), Process(name)
     row.lasted, expected = [process.ready["seconds"]], process.ready["text"]
     for delay in moments(count, row, seed):
         try:
@@ -338,9 +348,9 @@ def warm(name, count, seed=0):
     return row
 
 
-def cold(name, count, seed=0):
+def cold(name, count, seed=0, most=math.inf):
     """Interrupt the first call of new processes, while it imports what it needs."""
-    row, process = Row(f"{name}, cold"), Process(name, cold=True)
+    row, process = Row(f"{name}, cold", most), Process(name, cold=True)
     process.say("usual")
     usual = process.hear(300)
     process.close()
@@ -380,9 +390,9 @@ def kernel():
         manager.shutdown_kernel(now=True)
 
 
-def in_kernel(name, count, seed=0):
+def in_kernel(name, count, seed=0, most=math.inf):
     """Interrupt a cell, as Jupyter's stop button does."""
-    row = Row(f"{name}, kernel")
+    row = Row(f"{name}, kernel", most)
     with kernel() as (manager, client):
 
         def run(code, seconds=300):
@@ -440,6 +450,7 @@ def main():
     parser.add_argument("--kernel", action="store_true")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="longest time for each call")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -450,7 +461,7 @@ def main():
     print(HEAD, flush=True)
     rows = []
     for name in given.only:
-        rows.append(way(name, given.count, given.seed))
+        rows.append(way(name, given.count, given.seed, given.seconds))
         print(rows[-1].line(), flush=True)
         if given.json:
             given.json.write_text(json.dumps([vars(row) for row in rows], indent=1), encoding="utf-8")
