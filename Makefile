@@ -2,6 +2,7 @@
 # make test    runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options on
 # make test-others  runs mypy and the quick tests on every other supported Python that is here, in .venv-3.x
 # make lock    solves pyproject.toml anew into requirements.lock (needs uv)
+# make audit   asks for known vulnerabilities of what the lock names, before a release (needs uv and a network)
 # make clean   removes the environments
 #
 # The first two make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
@@ -26,7 +27,7 @@ echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt in
 	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
 endef
 
-.PHONY: lab test test-others environment lock clean
+.PHONY: lab test test-others environment lock audit clean
 
 lab:
 	$(call launch,lab $(LAB_ARGS))
@@ -49,6 +50,10 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 		--annotation-style line --custom-compile-command "make lock" \
 		--extra test pyproject.toml --output-file requirements.lock
+
+# Strict, so that a package that could not be looked up is no clean one.
+audit:
+	uvx pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
 
 clean:
 	rm -rf .venv .venv-3.*

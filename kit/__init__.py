@@ -71,7 +71,10 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    module = import_module(f"kit.{_HOMES.get(name, name)}")
+    from kit._interrupts import held  # noqa: PLC0415 (importing kit stays fast)
+
+    with held():
+        module = import_module(f"kit.{_HOMES.get(name, name)}")
     # What has no such attribute is offered itself.
     value = globals()[name] = getattr(module, name, module)
     return value

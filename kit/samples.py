@@ -11,8 +11,9 @@ from PIL import Image
 
 from kit._arrays import Float64, Int64, Pixels
 from kit._checking import known
+from kit._interrupts import held
 from kit.classifier import Classifier
-from kit.images import Photo, PhotoError, load_image
+from kit.images import Photo, load_image
 
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
@@ -40,8 +41,9 @@ _TYPICAL = {
     "astronaut.jpg": 0.11,
     "alp.jpg": 0.08,
 }
-# Beside the package, which is therefore installed editable.
-_DATA = Path(__file__).resolve().parents[1] / "data"
+_HERE = Path(__file__).resolve().parent
+# A wheel carries the photographs in the package; in a checkout all of it lies beside the package, once.
+_DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
 _TILE = 28
 _NOISE_PICTURES = 1000
 _CROPS_EACH = 25
@@ -70,7 +72,7 @@ def classifier(name: str) -> Classifier:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        ``data/`` does not lie beside ``kit/``.
+        Not in this installation: a wheel has the photographs alone.
     """
     return _classifier(known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values())))
 
@@ -96,7 +98,7 @@ def photos(name: str) -> tuple[Photo, ...]:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        ``data/`` does not lie beside ``kit/``.
+        Not in this installation: a wheel has the photographs alone.
     """
     return _photos(known("name of bundled photos", name, PHOTOS))
 
@@ -119,7 +121,7 @@ def labels(name: str) -> tuple[int | None, ...]:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        ``data/`` does not lie beside ``kit/``.
+        Not in this installation: a wheel has the photographs alone.
     """
     if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":
         return tuple(_fashion_mnist("test")[1].tolist())
@@ -146,29 +148,31 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        ``data/`` does not lie beside ``kit/``.
+        Not in this installation: a wheel has the photographs alone.
     """
     return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
 
 
 def probes() -> tuple[Photo, ...]:
-    """Load the photographs that are sent through a pipeline in place of the user's; none without ``data/``.
+    """Load the photographs that are sent through a pipeline in place of the user's; a wheel has them too.
 
     Faults of scale and colour lie in the pipeline and not in the picture, so any ordinary photographs show
     them. These are the bundled ones whose class is not known: whatever is tried out or reported on labelled
     photographs never meets one of them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        The package is not whole. Without them a diagnosis would come out otherwise, and nobody would know.
     """
-    try:
-        return _photos("probes")
-    except (FileNotFoundError, PhotoError):
-        return ()
+    return _photos("probes")
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     """Load photographs that together have the colours of ImageNet's, as networks of photographs expect them.
 
     Faults of scale and colour lie in the pipeline and not in the picture, so any photographs show them, best
-    those whose average is that of the training. None without ``data/``.
+    those whose average is that of the training. A wheel has them too.
 
     Parameters
     ----------
@@ -183,11 +187,13 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
         float64 (photos,), their sum is 1. Mean and standard deviation of all pixels together, weighted, are
         those of ImageNet as torchvision and Tiny ImageNet have them, (0.485, 0.456, 0.406) and
         (0.277, 0.269, 0.282), up to 0.01.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `probes` does.
     """
-    try:
-        found = {name: _photograph(name) for name in _TYPICAL}
-    except (FileNotFoundError, PhotoError):
-        return (), np.zeros(0)
+    found = {name: _photograph(name) for name in _TYPICAL}
     asked = {photo.pixels.tobytes() for photo in without}
     kept = {name: found[name] for name in _TYPICAL if found[name].pixels.tobytes() not in asked}
     weights = np.array([_TYPICAL[name] for name in kept])
@@ -278,14 +284,15 @@ def _path(*parts: str) -> Path:
     path = _DATA.joinpath(*parts)
     if not path.is_file():
         raise FileNotFoundError(
-            f"Expected {'/'.join(('data', *parts))} beside the package kit, received no such file;"
-            " work in a checkout and install it editable (pip install -e .)"
+            f"Expected {'/'.join(('data', *parts))} beside the package kit, received no such file; a wheel"
+            " has photographs alone, so work in a checkout and install it editable (pip install -e .)"
         )
     return path
 
 
 def _digits() -> Pixels:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
+    with held():
+        from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
 
     # Values 0 to 16.
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)

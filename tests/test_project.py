@@ -32,15 +32,17 @@ FILES = {
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "LICENCES.md",
     "LICENSE",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "environment.yml",
     "pyproject.toml",
     "requirements.lock",
 }
 # Besides the rooms at the top of the package; two more helpers may join them.
-OUTSIDE_THE_ROOMS = {"__init__", "__main__", "_checking", "_launch"}
+OUTSIDE_THE_ROOMS = {"__init__", "__main__", "_checking", "_interrupts", "_launch"}
 FUNCTION_LINES = 40
 # Functions that are longer yet; none may be added.
 LONG = {"kit.robustness.sweeps.running._flips", "kit.validation.calibration.__init__.calibrate"}
@@ -52,8 +54,11 @@ TESTS_OF_NO_MODULE = {
     "robustness/reference/test_earlier_files.py": "files of earlier versions, which several modules read",
     "robustness/test_earlier_sweeps.py": "sweeps of earlier versions, through journal, storage and result",
     "robustness/test_sweep_executors.py": "pools of processes and clusters, which take long to start",
+    "hostile/test_interrupts.py": "a stop at any moment, in every function that takes long",
     "test_command_line.py": "is kit/__main__.py",
     "test_data.py": "data/ and the scripts that made it",
+    "test_installed.py": "what travels in a wheel, and does the same there",
+    "test_licences.py": "LICENCES.md",
     "test_project.py": "the files at the root, and how the rooms hang together",
     "test_public_surface.py": "what the whole package offers",
 }
@@ -106,6 +111,14 @@ def test_no_file_names_a_folder_of_the_machine_it_was_made_on():
         if b"\0" not in content and (match := place.search(content)):
             found[path] = match.group()
     assert found == {}
+
+
+def test_every_test_that_holds_a_promise_of_security_is_there():
+    cited = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(cited) > 20
+    assert [
+        pair for pair in cited if f"def {pair[1]}(" not in (ROOT / pair[0]).read_text(encoding="utf-8")
+    ] == []
 
 
 # Rooms
@@ -287,6 +300,26 @@ def test_importing_kit_imports_nothing_heavy():
 def test_no_module_of_kit_imports_tensorflow_until_it_needs_it():
     source = f"import sys, importlib as i; [i.import_module(name) for name in {sorted(modules())}]"
     assert run(f"{source}; print(*sorted(sys.modules.keys() & {{'keras', 'tensorflow', 'torch'}}))") == ""
+
+
+COMPILED = {"h5py", "matplotlib", "pyarrow", "scipy", "sklearn"}
+
+
+def interruptible(tree, *, held=False):
+    """Compiled packages that a source imports late, and not within ``with held()``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and not held:
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
+            yield from COMPILED & {name.split(".")[0] for name in names}
+        within = isinstance(node, ast.With) and any(ast.unparse(item) == "held()" for item in node.items)
+        yield from interruptible(node, held=held or within)
+
+
+def test_no_interrupt_cuts_the_late_import_of_a_compiled_package_in_two():
+    trees = {name: ast.parse(code(path)) for name, path in modules().items()}
+    assert {name: found for name, tree in trees.items() if (found := set(interruptible(tree)))} == {}
+    source = "def f():\n    import scipy.fft\n    with held():\n        import h5py"
+    assert list(interruptible(ast.parse(source))) == ["scipy"]
 
 
 def test_scripts_that_no_test_runs_import_names_that_are_there():

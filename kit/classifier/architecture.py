@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Array, Float64
+from kit._interrupts import held
 from kit.classifier import Classifier
 
 _NESTED = ("Functional", "Sequential", "Model")
@@ -92,7 +93,8 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
     mapping
         Empty where the weights are not in HDF5.
     """
-    import h5py  # noqa: PLC0415 (not needed to predict)
+    with held():
+        import h5py  # noqa: PLC0415 (not needed to predict)
 
     with zipfile.ZipFile(path) as archive:
         if "model.weights.h5" not in archive.namelist():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32, Int64, Pixels
+from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
 from kit.classifier.labels import Labels, class_indices
@@ -228,6 +229,7 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     return learner
 
 
+@held(back=False)
 def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
     """Train on every whole step of an epoch; return the mean loss."""
     steps = _steps(len(order))

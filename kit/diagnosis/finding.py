@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from kit._interrupts import held
 from kit.preprocessing import Preprocessing
 
 Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
@@ -109,7 +110,8 @@ def using(text: str, right: Preprocessing) -> Fix:
 
 def at_least(successes: int, trials: int, rate: float) -> float:
     """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
-    from scipy.stats import binom  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.stats import binom  # noqa: PLC0415 (slow to import)
 
     return float(binom.sf(successes - 1, trials, rate))
 

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from kit._interrupts import held
 from kit._reporting import Table, plain
 from kit.classifier import Classifier
 from kit.diagnosis.finding import Evidence, Finding
@@ -222,7 +223,9 @@ class Diagnosis:
             A PNG with alternative text.
         """
         from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
-        from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+
+        with held():
+            from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
 
         rows = [
             (f"{finding.cause}: {part.text}", part.value / part.threshold, _COLOURS[part.supports])

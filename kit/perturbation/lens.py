@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from kit._arrays import Float32, Pixels
+from kit._interrupts import held
 from kit.perturbation.pixels import normal, through_pillow, to_pixels
 
 _MOST_ZOOMS = 32
@@ -62,7 +63,8 @@ def convolve(values: Float32, kernel: Float32) -> Float32:
     Beyond its borders the plane is mirrored. By a Fourier transform, since discs and lines have hundreds of
     weights.
     """
-    from scipy import fft  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy import fft  # noqa: PLC0415 (heavy)
 
     height, width = values.shape
     tall, wide = kernel.shape

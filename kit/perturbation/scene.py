@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32, Pixels
+from kit._interrupts import held
 from kit.perturbation.pixels import normal, through_pillow, to_pixels
 
 OCCLUDER = 128
@@ -39,7 +40,8 @@ def elastic(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
     standard deviation of 1 % of each side (here never less than a pixel). `deviation` is the standard
     deviation of the displacement along each axis in pixels, whatever the smoothing.
     """
-    from scipy import ndimage  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     height, width = pixels.shape[:2]
     widths = [max(1.0, _ELASTIC_SHARE * side) for side in (height, width)]

@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from kit._arrays import Float32, Floats, Int16, Pixels
+from kit._interrupts import held
 from kit.perturbation.pixels import NOISE_STEPS, in_parts, noise_field, steps, to_pixels
 
 # Mean count from which the expansion for large means is within 0.05 of the Poisson quantile.
@@ -61,7 +62,8 @@ def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     field
         int16, (N,): standard normal samples in steps of 1/4096; the quantile is that of their rank.
     """
-    from scipy import special  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy import special  # noqa: PLC0415 (heavy)
 
     mean = means.astype(np.float32)[levels]
     deviation = np.sqrt(mean)

@@ -7,6 +7,8 @@ from html import escape
 from io import BytesIO
 from typing import Any, Literal
 
+from kit._interrupts import held
+
 BLUE, ORANGE, RED = "#1b6ec2", "#e0a458", "#b3261e"
 GREY, DARK = "#6b7280", "#787878"
 """DARK is read on white and on the dark theme's ground alike: a contrast of 4.3 to 1 on both (WCAG 2.2)."""
@@ -25,7 +27,8 @@ def blank(width: float, height: float, layout: Literal["constrained"] | None = N
     layout
         "constrained" makes room for what lies beside the axes.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+    with held():
+        from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
 
     return Figure(figsize=(width, height), layout=layout)
 
@@ -75,8 +78,9 @@ def _told_image() -> Any:
 
 def _suit_both_themes(figure: Any) -> None:
     """Draw words, ticks and frames so that they are read on a light page and on a dark one."""
-    from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
-    from matplotlib.text import Text  # noqa: PLC0415
+    with held():
+        from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
+        from matplotlib.text import Text  # noqa: PLC0415
 
     for text in figure.findobj(Text):
         text.set_color(DARK)

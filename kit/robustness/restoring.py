@@ -7,6 +7,7 @@ function takes uint8 pixels (H, W, 3) and the amount, and returns new pixels of 
 import numpy as np
 
 from kit._arrays import Float32, Pixels
+from kit._interrupts import held
 from kit.images import Photo
 from kit.images.measuring import cosine_transform, luma
 from kit.perturbation.file import jpeg_quality
@@ -109,7 +110,8 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     radius
         Standard deviation of the blur in pixels.
     """
-    from scipy import fft  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy import fft  # noqa: PLC0415 (heavy)
 
     height, width = pixels.shape[:2]
     edge = int(4 * radius) + 1
@@ -168,7 +170,8 @@ def blur_radius(pixels: Pixels) -> float:
     By how much an edge loses when it is blurred once more (Zhuo and Sim, Defocus map estimation from a single
     image, 2011), which does not depend on its contrast.
     """
-    from scipy import ndimage  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     light = luma(pixels)
     before, after = (

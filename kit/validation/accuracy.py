@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kit._arrays import Bools
 from kit._checking import fraction, known
+from kit._interrupts import held
 from kit._reporting import Result
 
 METHODS = ("wilson", "bootstrap")
@@ -97,7 +98,8 @@ def accuracy_interval(
     if method == "wilson":
         if groups is not None:
             raise ValueError("Expected groups with method='bootstrap', received them with 'wilson'; set it")
-        from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)
+        with held():
+            from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)
 
         ends = binomtest(rightly, total).proportion_ci(confidence, method="wilson")
         low, high = float(ends.low), float(ends.high)
@@ -167,7 +169,8 @@ def bools(right: npt.ArrayLike) -> Bools:
 def _bootstrapped(
     answers: Bools, groups: npt.ArrayLike | None, confidence: float, seed: int
 ) -> tuple[float, float]:
-    from scipy.stats import bootstrap  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.stats import bootstrap  # noqa: PLC0415 (slow to import)
 
     if groups is None:
         sums, sizes = answers.astype(float), np.ones(len(answers))
@@ -201,6 +204,7 @@ def inner(value: float) -> float:
 
 def quantile(probability: float) -> float:
     """Return the quantile of the standard normal distribution."""
-    from scipy.stats import norm  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.stats import norm  # noqa: PLC0415 (slow to import)
 
     return float(norm.ppf(probability))

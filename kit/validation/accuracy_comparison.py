@@ -5,6 +5,7 @@ from math import ceil, sqrt
 
 import numpy.typing as npt
 
+from kit._interrupts import held
 from kit._reporting import Result
 from kit.validation.accuracy import bools, inner, quantile
 
@@ -106,7 +107,8 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike, *, paired: b
     TypeError, ValueError
         No bools, no pictures, or another number of them for a paired test.
     """
-    from scipy.stats import binomtest, chi2_contingency  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.stats import binomtest, chi2_contingency  # noqa: PLC0415 (slow to import)
 
     one, two = bools(first), bools(second)
     accuracies = float(one.mean()), float(two.mean())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kit._interrupts import held
 from kit._reporting import Result, Table
 
 
@@ -95,7 +96,8 @@ def balanced_accuracy(labels: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     labels, predicted
         Whole numbers, shape (N,): the class, and the class answered. Classes without pictures do not count.
     """
-    from sklearn.metrics import recall_score  # noqa: PLC0415 (slow to import)
+    with held():
+        from sklearn.metrics import recall_score  # noqa: PLC0415 (slow to import)
 
     present = np.unique(np.asarray(labels))
     recall = recall_score(labels, predicted, labels=present, average="macro", zero_division=0)

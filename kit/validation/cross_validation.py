@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Int64
+from kit._interrupts import held
 from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures
 from kit.validation.balance import balanced_accuracy
@@ -105,7 +106,8 @@ class CrossValidation(Result):
         ValueError
             Fewer than two finished folds.
         """
-        from scipy.stats import t  # noqa: PLC0415 (slow to import)
+        with held():
+            from scipy.stats import t  # noqa: PLC0415 (slow to import)
 
         count = len(self.folds)
         if count < 2:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Array, Int64
+from kit._interrupts import held
 
 
 def folds(
@@ -35,7 +36,8 @@ def folds(
     ValueError
         Labels or groups that do not fit, or a class with fewer pictures than folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415 (slow)
+    with held():
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415 (slow)
 
     truth = _one_each(labels, "label", None)
     sources = None if groups is None else _one_each(groups, "group", len(truth))
@@ -59,7 +61,8 @@ def subset(labels: npt.ArrayLike, size: int, *, seed: int = 0) -> Int64:
     ValueError
         More pictures than there are, or fewer than classes.
     """
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415 (slow to import)
+    with held():
+        from sklearn.model_selection import train_test_split  # noqa: PLC0415 (slow to import)
 
     truth = _one_each(labels, "label", None)
     places = np.arange(len(truth))
@@ -102,8 +105,9 @@ def connected(count: int, links: Int64) -> Int64:
 
     Numbered from 0 in the order of their first pictures.
     """
-    from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
+        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
 
     graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(count, count))
     labels = connected_components(graph, directed=False)[1]

@@ -55,6 +55,13 @@ def test_nothing_ties_the_joined_page_to_other_files():
     assert page.joined().count("export default") == 1
 
 
+def test_the_page_asks_nothing_of_a_network_and_makes_no_html_of_texts():
+    told = page.joined() + page.style()
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\("
+    network = r"fetch\(|XMLHttpRequest|WebSocket|https?:"
+    assert re.findall(f"{markup}|{network}", told) == []
+
+
 def test_every_module_of_the_page_is_joined_once():
     assert sorted(page.MODULES) == sorted(path.stem for path in HERE.glob("*.js"))
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kit._interrupts import held
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, largest_difference, trial_tensors
@@ -76,6 +77,7 @@ def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
         return target.read_bytes()
 
 
+@held(back=False)
 def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled:
     """Compile a Keras model and hold the result against it.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kit._interrupts import held
 from kit.classifier.runtime.quiet import captured_errors
 
 TRIAL_SECONDS = 0.06
@@ -22,6 +23,11 @@ def is_open(entry: Any) -> bool:
 
 
 def _interpreter_class() -> Any:
+    with held():
+        return _imported()
+
+
+def _imported() -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
     except ImportError:

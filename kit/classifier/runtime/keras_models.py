@@ -4,6 +4,7 @@ import os
 from os import PathLike
 from typing import Any
 
+from kit._interrupts import held
 from kit.classifier import archive
 from kit.classifier.runtime.quiet import captured_errors
 
@@ -12,7 +13,7 @@ def import_keras() -> Any:
     """Import Keras, which takes seconds the first time; what TensorFlow's libraries write is kept out."""
     # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with captured_errors():
+    with held(), captured_errors():
         import keras  # noqa: PLC0415 (heavy)
     return keras
 

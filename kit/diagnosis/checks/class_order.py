@@ -12,6 +12,7 @@ from math import comb, prod
 import numpy as np
 
 from kit._arrays import Float32, Indices, Int64
+from kit._interrupts import held
 from kit.classifier.trial import Truth, known
 from kit.diagnosis.finding import Evidence, Finding, at_least, conclude
 
@@ -165,7 +166,8 @@ def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
 
 def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
 
     classes = probabilities.shape[1]
     labels = np.unique(truth)

@@ -7,6 +7,7 @@ from math import log
 import numpy as np
 
 from kit._arrays import Float64
+from kit._interrupts import held
 from kit.diagnosis.finding import Evidence
 from kit.diagnosis.search.candidates import explained
 from kit.diagnosis.search.evidence import Grounds, Score
@@ -92,7 +93,8 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]) 
     def worth(point: Float64) -> float:
         return _nearness(judges, _scaled(in_use, point))
 
-    from scipy.optimize import minimize  # noqa: PLC0415 (heavy, and seldom needed)
+    with held():
+        from scipy.optimize import minimize  # noqa: PLC0415 (heavy, and seldom needed)
 
     simplex = start + np.array([(0, 0), (_STEPS[0], 0), (0, _STEPS[1])])
     options = {"initial_simplex": simplex, "maxfev": TRIALS, "xatol": 0.005, "fatol": 0.01}

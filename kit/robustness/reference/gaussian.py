@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from kit._arrays import Bools, Float32, Float64, Int64
+from kit._interrupts import held
 
 # A covariance needs some times more rows than there are values in one, and the mean of a class some at all.
 _PER_VALUE, _PER_CLASS = 10, 10
@@ -45,7 +46,8 @@ class Gaussian:
         Its correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
         covariance matrices, 2004). Values that never vary take no part.
         """
-        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
+        with held():
+            from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
 
         spread = rows.std(axis=0)
         varied = spread > _CONSTANT * np.abs(rows).max(initial=0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kit._arrays import Float64
+from kit._interrupts import held
 from kit.images.properties import QUANTITIES
 
 FEWEST = 20
@@ -105,8 +106,9 @@ def interval(share: float, first: int, second: int, confidence: float = 0.95) ->
     confidence
         0..1.
     """
-    from scipy.optimize import brentq  # noqa: PLC0415 (heavy)
-    from scipy.stats import norm  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy.optimize import brentq  # noqa: PLC0415 (heavy)
+        from scipy.stats import norm  # noqa: PLC0415 (heavy)
 
     z = float(norm.ppf((1 + confidence) / 2))
     many = (first + second) / 2 - 1
@@ -140,9 +142,10 @@ def domain_auroc(training: Float64, photos: Float64) -> tuple[float, float, floa
     """
     if min(len(training), len(photos)) < FEWEST:
         return np.nan, np.nan, np.nan
-    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 (heavy)
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
+    with held():
+        from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 (heavy)
+        from sklearn.metrics import roc_auc_score  # noqa: PLC0415
+        from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
 
     # What is in files alone says where pictures are kept and not what is in them.
     known = ~np.isnan(training).any(axis=0) & ~np.isnan(photos).any(axis=0)
@@ -167,7 +170,8 @@ def _steps(name: str, values: Float64) -> Float64:
 
 
 def _ranked(training: Float64, photos: Float64) -> tuple[float, float, float, float]:
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 (heavy)
+    with held():
+        from scipy.stats import mannwhitneyu  # noqa: PLC0415 (heavy)
 
     if np.unique(np.concatenate([training, photos])).size == 1:
         share, p_value = 0.5, 1.0

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from kit._interrupts import held
 from kit.robustness.sweeps.storage import FORMAT, KEY, refuse_another
 
 
@@ -35,7 +36,8 @@ class Journal:
     """
 
     def __init__(self, path: Path, identified: Mapping[str, str]) -> None:
-        import pyarrow as pa  # noqa: PLC0415 (only sweeps that are kept need it)
+        with held():
+            import pyarrow as pa  # noqa: PLC0415 (only sweeps that are kept need it)
 
         self._schema = pa.schema(
             [
@@ -61,7 +63,8 @@ class Journal:
             self._file.write(self._schema.serialize())
 
     def _read(self, path: Path, identified: Mapping[str, str]) -> tuple[tuple[Mapping[str, Any], ...], int]:
-        import pyarrow as pa  # noqa: PLC0415
+        with held():
+            import pyarrow as pa  # noqa: PLC0415
 
         records: list[Mapping[str, Any]] = []
         end = 0
@@ -81,7 +84,8 @@ class Journal:
 
     def write(self, **columns: Any) -> None:
         """Add records; columns that are left out are empty, and others are passed over."""
-        import pyarrow as pa  # noqa: PLC0415
+        with held():
+            import pyarrow as pa  # noqa: PLC0415
 
         count = len(columns["row"])
         arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in self._schema]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kit._interrupts import held
 from kit.classifier import Classifier
 from kit.images import Photo, Picture
 from kit.robustness.sweeps.plan import Plan
@@ -87,8 +88,9 @@ def refuse_another(received: Mapping[str, str], stored: Mapping[str, str] | None
 
 def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str, Any]) -> None:
     """Write columns and what they do not say as a Parquet file, in one step."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    with held():
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
 
     arrays = {
         name: pa.array(each.tolist(), pa.string()) if each.dtype == object else pa.array(each)
@@ -110,8 +112,9 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     FileNotFoundError, ValueError
         No such file, or no sweep in it.
     """
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    with held():
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415
 
     if not path.is_file():
         raise FileNotFoundError(f"Expected the Parquet file of a sweep, received {path.name!r}, no file")

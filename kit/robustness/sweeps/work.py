@@ -4,22 +4,25 @@ import pickle
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
+from kit._interrupts import cancelling_threads
 from kit.classifier import Classifier
 from kit.classifier.runtime.engine import part_size
 from kit.images import Photo, PhotoError, Picture
 from kit.images.decoding import Decoding
 from kit.images.sources import UNREADABLE
 from kit.perturbation import PARAMETERS, Perturbation
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Opened: TypeAlias = Photo | OSError | ValueError
 """A decoded picture, or why it cannot be read."""
@@ -131,7 +134,7 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
         ]
 
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
-    with ThreadPoolExecutor(lanes) as pool:
+    with cancelling_threads(lanes) as pool:
         waiting: deque[Future[list[tuple[list[int], list[int], Float32]]]] = deque()
         while some := list(islice(numbered, size)):
             waiting.append(pool.submit(ask, some))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Float32, Float64, Floats, Int64
+from kit._interrupts import held
 
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are looked for; at the ends the pictures do not determine one."""
@@ -63,7 +64,8 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     labels
         Shape (N,): index of the right class.
     """
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
 
     scores, picture = logits(rows), np.arange(len(rows))
 
@@ -86,7 +88,8 @@ def fit_vector(rows: Floats, labels: Int64) -> VectorScaling:
     labels
         Shape (N,): index of the right class.
     """
-    from scipy.optimize import minimize  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.optimize import minimize  # noqa: PLC0415 (slow to import)
 
     scores = logits(rows)
     count, classes = scores.shape
@@ -105,6 +108,7 @@ def fit_vector(rows: Floats, labels: Int64) -> VectorScaling:
 
 
 def _log_softmax(scores: Float64) -> Float64:
-    from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
+    with held():
+        from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
 
     return np.asarray(log_softmax(scores, axis=1))

@@ -4,12 +4,12 @@ A validation picture whose near-duplicate was trained on measures memory. Pairs 
 tree, laid over each other, and kept if what is left between them is small.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 
 from kit._arrays import Bools, Float32, Int64, Pixels
+from kit._interrupts import cancelling_threads
 from kit._reporting import Progress, Steps
 from kit.images import Pictures
 from kit.validation.duplicates.candidates import candidates
@@ -109,13 +109,10 @@ def _pairs(
     waiting = exposed(candidates(pictures, in_first, progress=progress), pictures)
     parts = [waiting.part(start, start + _PART) for start in range(0, len(waiting.first), _PART)]
     # Two, since numpy lets go of the interpreter; more would only wait for memory.
-    pool = ThreadPoolExecutor(2)
-    done = pool.map(partial(matches, pictures), parts)
-    try:
+    with cancelling_threads(2) as pool:
+        done = pool.map(partial(matches, pictures), parts)
         with Steps(done, "Comparing", " thousand pairs", progress, total=len(parts), keep=True) as compared:
             for part in compared:
                 for one, two, match in part:
                     pairs[min(one, two), max(one, two)] = match
-    finally:
-        pool.shutdown(cancel_futures=True)
     return pairs, not compared.interrupted

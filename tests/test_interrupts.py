@@ -1,0 +1,145 @@
+"""Imports that no interrupt cuts in two, and threads that do not outlive what asked for them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from kit._interrupts import cancelling_threads, held
+from tests.project import ROOT
+
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="there os.kill ends a process in place of interrupting it"
+)
+
+# An interrupt arrives while a module of a package is looked for that is imported late.
+FIRST_USE = """
+import importlib, os, signal, sys, threading, time
+import kit
+cut = {cut!r}
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == cut:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+def call():
+    {call}
+try:
+    call()
+except KeyboardInterrupt:
+    print("interrupted", cut in sys.modules)
+call()
+print("done")
+"""
+LATE = {
+    "numpy": ("numpy.linalg", "kit.Perturbation"),
+    "LiteRT": ("ai_edge_litert.metrics_interface", "kit.samples.classifier('fashion_mnist')"),
+    "scipy": ("scipy.spatial._kdtree", "kit.find_duplicates(kit.samples.photos('fashion_mnist')[:40])"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_an_import_is_not_cut_in_two(name):
+    cut, call = LATE[name]
+    script = FIRST_USE.format(cut=cut, call=call)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split("\n")[:2] == ["interrupted True", "done"], done.stderr
+
+
+def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block():
+    reached = False
+
+    def block():
+        nonlocal reached
+        with held(), held():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached = True
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Deaf:
+    """Is interrupted where Python ignores it."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def ignored():
+    Deaf()
+
+
+def changed_into_another_error():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt as error:
+        raise SystemError("bad argument to internal function") from error
+
+
+@pytest.mark.parametrize("block", [ignored, changed_into_another_error])
+def test_an_interrupt_that_a_library_lost_is_raised_at_the_end_of_the_block(block, monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        held(back=False)(block)()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_is_not_held_back_is_raised_at_once():
+    def block():
+        with held(back=False):
+            os.kill(os.getpid(), signal.SIGINT)
+            pytest.fail("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+
+
+def test_an_error_in_a_block_is_raised_as_it_is():
+    with pytest.raises(ZeroDivisionError), held():
+        1 / 0  # noqa: B018
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_nothing_is_held_where_no_interrupt_arrives():
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work():
+        with held():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_threads_that_were_not_waited_for_are_gone_when_the_block_ends():
+    started, release, ran = threading.Event(), threading.Event(), []
+
+    def work(number):
+        ran.append(number)
+        started.set()
+        release.wait(10)
+
+    def stopped():
+        with cancelling_threads(1) as pool:
+            for number in range(5):
+                pool.submit(work, number)
+            started.wait(10)
+            threading.Timer(0.05, release.set).start()
+            raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert ran == [0]
+    assert {each for each in threading.enumerate() if not isinstance(each, threading.Timer)} <= before
