@@ -349,3 +349,17 @@ def test_a_seed_draws_what_it_drew_in_an_earlier_version(kept):
     left = Left.of("perturb", Perturbation(**kept["settings"], seed=3).apply(scene(60, 80)).pixels)
     # Means of sixteen blocks to a tenth of a level, since machines round single pixels otherwise.
     np.testing.assert_allclose(left.means, [float(mean) for mean in kept["means"].split()], atol=0.15)
+
+
+def test_sliders_move_by_steps_that_can_just_be_told():
+    sizes = {
+        0.01: "occlusion fade impulse_noise",
+        0.05: "occlusion_x occlusion_y brightness contrast white_balance",
+        0.1: "elastic fog snow frost glass_blur blur downscale pixelate",
+        0.5: "defocus_blur",
+        1: "flip_horizontal flip_vertical rotation zoom_blur motion_blur lift shot_noise noise jpeg_quality",
+        5: "motion_angle",
+    }
+    assert {name: step for step, names in sizes.items() for name in names.split()} == {
+        name: parameter.step for name, parameter in PARAMETERS.items()
+    }
