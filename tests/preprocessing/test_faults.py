@@ -90,7 +90,7 @@ def test_an_unknown_step_is_refused_with_the_known_ones():
 def columns_fed(fault: str, size=(8, 16), picture=(80, 160)) -> list[int]:
     """First and last column of a picture whose levels count its columns, as a fault feeds them unscaled."""
     levels = np.broadcast_to(np.arange(picture[1], dtype=np.uint8)[None, :, None], (*picture, 3))
-    inside = Preprocessing(size=size, filter="nearest", fit="crop", crop_fraction=0.5, scaling="0..255")
+    inside = Preprocessing(size=size, filter="nearest", fit="resize_crop", crop_fraction=0.5, scaling="0..255")
     row = CATALOGUE[fault].apply(inside).apply(Photo.from_array(levels.copy()))[0, size[0] // 2, :, 0]
     return row[[0, -1]].tolist()
 

@@ -47,6 +47,7 @@ def test_defaults_and_larger_test_sizes_are_noted():
     assert "leaves out interpolation, crop_pct, mean, std" in notes
     assert "test_input_size not used" in notes
     assert (preprocessing.filter, preprocessing.crop_fraction) == ("bicubic", 0.875)
+    assert preprocessing.scaling == SCALINGS["imagenet"]
 
 
 def test_one_channel_is_grey():
