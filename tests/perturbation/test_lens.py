@@ -157,5 +157,7 @@ def test_a_strong_zoom_is_the_mean_of_32_pictures():
     for zoom in np.linspace(1, 1.5, 32):
         left, top = 150 - 150 / zoom, 2 - 2 / zoom
         box = (left, top, 300 - left, 4 - top)
-        zoomed.append(np.asarray(Image.fromarray(pixels).resize((300, 4), Image.Resampling.BILINEAR, box=box)))
+        zoomed.append(
+            np.asarray(Image.fromarray(pixels).resize((300, 4), Image.Resampling.BILINEAR, box=box))
+        )
     assert np.abs(zoom_blur(pixels, 50.0) - np.mean(zoomed, axis=0)).max() <= 0.51

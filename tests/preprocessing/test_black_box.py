@@ -244,7 +244,9 @@ def test_a_line_that_is_off_by_half_a_level_is_another_scaling(levels, told):
 )
 def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast, few):
     comparison = HERE.compare(lambda x: cast(first(normalised(resized(x)))))
-    assert comparison.differences == (f"cast: none here, to whole numbers after scaling there; only {few} are left",)
+    assert comparison.differences == (
+        f"cast: none here, to whole numbers after scaling there; only {few} are left",
+    )
     # After another scaling that is told as well.
     other = KERAS.compare(lambda x: cast(resized(x) / np.float32(255))[None])
     assert other.first_step == "scale"
@@ -279,8 +281,12 @@ def test_a_resize_that_is_only_nearest_to_another_is_told_as_such():
     blurred = lambda x: resized(np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1))))  # noqa: E731
     told = KERAS.compare(lambda x: (blurred(x) / 127.5 - 1)[None], PHOTOS[1]).differences
     assert told[-1].endswith("levels (root mean square) are left over, so something else happens there too")
-    exact = KERAS.compare(lambda x: (resized(x, Image.Resampling.BOX) / 127.5 - 1)[None], PHOTOS[1]).differences
-    own, best = (float(number) for number in re.findall(r"off by ([\d.]+) levels, this one by ([\d.]+)", exact[0])[0])
+    exact = KERAS.compare(
+        lambda x: (resized(x, Image.Resampling.BOX) / 127.5 - 1)[None], PHOTOS[1]
+    ).differences
+    own, best = (
+        float(number) for number in re.findall(r"off by ([\d.]+) levels, this one by ([\d.]+)", exact[0])[0]
+    )
     assert (best, own > 0.6, "something nearest" in exact[0]) == (0, True, False)
 
 
@@ -289,6 +295,8 @@ def test_pictures_of_one_or_three_channels_are_taken_with_or_without_a_leading_a
     assert "no picture" not in str(KERAS.compare(lambda _: np.ones(shape)))
 
 
-@pytest.mark.parametrize("shape", [(0, 224), (224, 0), (224, 224, 2), (2, 224, 224), (0, 224, 3), (1, 1, 224, 224, 3)])
+@pytest.mark.parametrize(
+    "shape", [(0, 224), (224, 0), (224, 224, 2), (2, 224, 224), (0, 224, 3), (1, 1, 224, 224, 3)]
+)
 def test_other_shapes_are_no_pictures(shape):
     assert "which is no picture of 1 or 3 channels" in KERAS.compare(lambda _: np.ones(shape)).differences[0]

@@ -90,7 +90,9 @@ def test_an_unknown_step_is_refused_with_the_known_ones():
 def columns_fed(fault: str, size=(8, 16), picture=(80, 160)) -> list[int]:
     """First and last column of a picture whose levels count its columns, as a fault feeds them unscaled."""
     levels = np.broadcast_to(np.arange(picture[1], dtype=np.uint8)[None, :, None], (*picture, 3))
-    inside = Preprocessing(size=size, filter="nearest", fit="resize_crop", crop_fraction=0.5, scaling="0..255")
+    inside = Preprocessing(
+        size=size, filter="nearest", fit="resize_crop", crop_fraction=0.5, scaling="0..255"
+    )
     row = CATALOGUE[fault].apply(inside).apply(Photo.from_array(levels.copy()))[0, size[0] // 2, :, 0]
     return row[[0, -1]].tolist()
 
@@ -102,7 +104,9 @@ def test_faults_of_the_fit_show_the_part_of_the_picture_that_their_titles_say():
     assert columns_fed("fit_crop_margin") == [14, 145]  # 140 in the middle, of which each shows 8.75
     assert columns_fed("fit_crop_all", size=(8, 8)) == [45, 115]
     assert columns_fed("fit_letterbox", size=(16, 16)) == [5, 155]
-    boxed = CATALOGUE["fit_letterbox"].apply(Preprocessing((16, 16), fit="crop", crop_fraction=0.5, fill=(0, 0, 0)))
+    boxed = CATALOGUE["fit_letterbox"].apply(
+        Preprocessing((16, 16), fit="crop", crop_fraction=0.5, fill=(0, 0, 0))
+    )
     white = boxed.apply(Photo.from_array(np.full((80, 160, 3), 255, np.uint8)))[0, :, 0, 0]
     assert white.tolist() == [0] * 4 + [255] * 8 + [0] * 4
 
@@ -140,7 +144,8 @@ TRANSPARENT = np.uint8([[[200, 100, 50, 0]]])
 
 
 @pytest.mark.parametrize(
-    ("fault", "level"), [("alpha_dropped", [200, 100, 50]), ("alpha_black", [0, 0, 0]), ("inverted", [0, 0, 0])]
+    ("fault", "level"),
+    [("alpha_dropped", [200, 100, 50]), ("alpha_black", [0, 0, 0]), ("inverted", [0, 0, 0])],
 )
 def test_faults_of_a_transparent_picture_feed_what_lies_under_it_or_black(fault, level, tmp_path):
     Image.fromarray(TRANSPARENT, "RGBA").save(tmp_path / "a.png")
@@ -152,7 +157,10 @@ def test_a_16_bit_picture_cut_at_255_turns_white(tmp_path):
     Image.fromarray(np.uint16([[255 * 64, 100]])).save(tmp_path / "deep.png")
     whole = Preprocessing(size=None)
     assert whole.apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [64, 0]
-    assert CATALOGUE["depth_clipped"].apply(whole).apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [255, 100]
+    assert CATALOGUE["depth_clipped"].apply(whole).apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [
+        255,
+        100,
+    ]
 
 
 def test_a_picture_on_its_side_stays_so_where_the_tag_is_ignored(tmp_path):

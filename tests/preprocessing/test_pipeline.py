@@ -61,13 +61,20 @@ def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
         assert tried("scaling", scaling=scaling) == named
     # A grey network takes none that is made for three channels.
     of_three = {"imagenet", "caffe"}
-    assert tried("scaling", channels="gray") == [{"scaling": SCALINGS[name]} for name in SCALINGS if name not in of_three]
+    assert tried("scaling", channels="gray") == [
+        {"scaling": SCALINGS[name]} for name in SCALINGS if name not in of_three
+    ]
 
 
 def test_only_what_the_network_could_take_is_tried():
     axes = [{"layout": "channels_last"}, {"layout": "transposed"}]
     assert tried("layout") == axes
-    assert tried("layout", size=(8, 9)) == tried("layout", size=None) == tried("layout", layout="transposed") == axes[:1]
+    assert (
+        tried("layout", size=(8, 9))
+        == tried("layout", size=None)
+        == tried("layout", layout="transposed")
+        == axes[:1]
+    )
     assert tried("channels", channels="gray") == []
     assert tried("channels") == [{"channels": name} for name in ("rgb", "bgr", "gray_rgb")]
     assert tried("filter", size=None) == tried("fit", size=None) == []
@@ -85,7 +92,9 @@ def test_only_what_the_network_could_take_is_tried():
 
 def test_every_step_says_in_words_what_it_does():
     told = Preprocessing((8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True).describe()
-    assert told[0] == "decode: EXIF orientation applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    assert (
+        told[0] == "decode: EXIF orientation applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    )
     assert told[1].startswith("resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % (")
     assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "invert: 255 \N{MINUS SIGN} x")
     assert told[4:] == ("scale: 0..255", "layout: channels_last (1, H, W, C)")

@@ -127,7 +127,12 @@ def test_the_memory_of_a_picture_may_lie_in_any_order():
 
 @pytest.mark.parametrize(
     ("scaling", "count"),
-    [(Scaling(2, 3, 4), None), (Scaling(std=(1, 2, 3)), 3), (Scaling(1, (1, 2), 4), 2), (Scaling(1, 5, (1, 2)), 2)],
+    [
+        (Scaling(2, 3, 4), None),
+        (Scaling(std=(1, 2, 3)), 3),
+        (Scaling(1, (1, 2), 4), 2),
+        (Scaling(1, 5, (1, 2)), 2),
+    ],
 )
 def test_a_scaling_knows_how_many_channels_it_is_made_for(scaling, count):
     assert scaling.channels == count
@@ -169,7 +174,14 @@ def test_a_formula_leaves_out_what_does_nothing(scaling, words):
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("none", "0..255"), ("RAW", "0..255"), ("/255", "0..1"), ("tf", "-1..1"), ("1/127.5", "-1..1"), ("torch", "imagenet")],
+    [
+        ("none", "0..255"),
+        ("RAW", "0..255"),
+        ("/255", "0..1"),
+        ("tf", "-1..1"),
+        ("1/127.5", "-1..1"),
+        ("torch", "imagenet"),
+    ],
 )
 def test_what_other_people_call_a_scaling_is_answered_with_its_name(name, meant):
     with pytest.raises(ValueError, match=rf"received '{name}'; use '{meant}'"):

@@ -150,7 +150,12 @@ def test_a_distance_is_that_of_the_means_that_part_most():
 
 def test_a_level_is_as_large_as_the_picture_is_spread_at_each_step():
     def way(*spreads, move=0.0, kinds=("uint8", "float32", "uint8", "float32")):
-        return Trace(tuple(left(0.0, spread + move * spread, kind=kind) for spread, kind in zip(spreads, kinds, strict=False)))
+        return Trace(
+            tuple(
+                left(0.0, spread + move * spread, kind=kind)
+                for spread, kind in zip(spreads, kinds, strict=False)
+            )
+        )
 
     # 200 levels become 2.0, so that a level is 0.01; then they are 100 levels again, which become 4.
     kept = way(200.0, 2.0, 100.0, 4.0)

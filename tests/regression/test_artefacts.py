@@ -23,7 +23,9 @@ def parts(path):
     """Pictures of 28 columns, and what lies between them."""
     pixels = np.asarray(Image.open(path)).astype(int)
     places = range(0, pixels.shape[1], 36)
-    return [pixels[:, place : place + 28] for place in places], [pixels[:, place + 28 : place + 36] for place in places]
+    return [pixels[:, place : place + 28] for place in places], [
+        pixels[:, place + 28 : place + 36] for place in places
+    ]
 
 
 def test_then_now_and_four_times_the_difference_lie_side_by_side(pinned, fashion, tmp_path):
@@ -66,7 +68,9 @@ def test_a_case_that_cannot_be_read_or_has_lost_its_picture_has_none(pinned, fas
 def test_a_case_is_seen_with_its_own_preprocessing_and_perturbation(pinned, fashion):
     cases, one = pinned
     plain = seen_now(one.case, cases, fashion)
-    inverted = replace(one.case, preprocessing=fashion.preprocessing.replace(channels="gray", filter="nearest"))
+    inverted = replace(
+        one.case, preprocessing=fashion.preprocessing.replace(channels="gray", filter="nearest")
+    )
     np.testing.assert_array_equal(seen_now(inverted, cases, fashion), plain)
     dark = replace(one.case, perturbation=kit.Perturbation(brightness=0))
     assert np.ptp(seen_now(dark, cases, fashion)) == 0

@@ -230,7 +230,10 @@ def test_a_fault_that_no_longer_goes_wrong_is_told(tmp_path, classifier, photos)
     (ladybird,) = [photo for photo in photos if photo.name == "ladybird.jpg"]
     mild = classifier.preprocessing.replace(filter="bilinear")
     kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=mild, name="ladybird")
-    assert moved(tmp_path, classifier).cases[0].told == "with the fault that is kept it is ladybug: no longer wrong"
+    assert (
+        moved(tmp_path, classifier).cases[0].told
+        == "with the fault that is kept it is ladybug: no longer wrong"
+    )
 
 
 def test_what_holds_by_now_is_accepted_as_it_is_and_what_fails_is_left(tmp_path, fashion, clothes):
@@ -243,14 +246,22 @@ def test_what_holds_by_now_is_accepted_as_it_is_and_what_fails_is_left(tmp_path,
     assert before.known_to_fail
     # Since then it is prepared rightly, and within what a probability may move.
     folders.overwrite(path, replace(before, preprocessing=right, tolerance=1.0))
-    assert {one.name: one.state for one in moved(tmp_path, fashion).cases} == {"mended": "fixed", "failing": "failing"}
+    assert {one.name: one.state for one in moved(tmp_path, fashion).cases} == {
+        "mended": "fixed",
+        "failing": "failing",
+    }
     result = moved(tmp_path, fashion, update=True)
     assert [(one.name, one.accepted) for one in result.cases] == [("failing", False), ("mended", True)]
-    assert {one.name: one.state for one in moved(tmp_path, fashion).cases} == {"mended": "holds", "failing": "failing"}
+    assert {one.name: one.state for one in moved(tmp_path, fashion).cases} == {
+        "mended": "holds",
+        "failing": "failing",
+    }
     assert folders.read(path).observed.top[0] == answer
 
 
-def test_the_report_of_a_run_is_kept_with_a_picture_of_each_that_moved(cases, classifier, tmp_path, monkeypatch):
+def test_the_report_of_a_run_is_kept_with_a_picture_of_each_that_moved(
+    cases, classifier, tmp_path, monkeypatch
+):
     monkeypatch.setenv("KIT_ARTEFACTS", str(tmp_path / "kept"))
     assert moved(cases, classifier).holds
     (report,) = (tmp_path / "kept").iterdir()

@@ -230,18 +230,27 @@ def test_help_says_what_each_command_and_each_option_is_for():
     commands = parser.add_subparsers()
     add(commands, lambda _: None)
     told = {name: " ".join(one.format_help().split()) for name, one in commands.choices.items()}
-    usage = {name: text.partition(" MODEL.keras")[0].removeprefix("usage: kit ") for name, text in told.items()}
+    usage = {
+        name: text.partition(" MODEL.keras")[0].removeprefix("usage: kit ") for name, text in told.items()
+    }
     assert usage["pin"] == "pin [-h] [--expect CLASS] [--cases FOLDER] [--note NOTE] [--owner OWNER]"
     assert usage["verify"] == "verify [-h] [--artefacts FOLDER] [--update] [--json | --junit FILE.xml]"
-    assert "verify [-h] [--artefacts FOLDER] [--update] [--json | --junit FILE.xml] MODEL.keras [FOLDER]" in told["verify"]
-    assert told["compare"].startswith("usage: kit compare [-h] [--json] A.keras B.keras PICTURES [PICTURES ...]")
+    assert (
+        "verify [-h] [--artefacts FOLDER] [--update] [--json | --junit FILE.xml] MODEL.keras [FOLDER]"
+        in told["verify"]
+    )
+    assert told["compare"].startswith(
+        "usage: kit compare [-h] [--json] A.keras B.keras PICTURES [PICTURES ...]"
+    )
     assert told["new-regression"].startswith("usage: kit new-regression [-h] [--model MODEL.keras] FOLDER")
     assert told["pin"].count("MODEL.keras PICTURE") == 2
     for command, words in {
         "pin": ["what it shows", "where the case is written", "why it is kept", "who needs it to hold"],
-        "verify": ["Exit codes: 0 all hold, 1 something moved, 3 bad input", "of cases; the golden set without it",
-                   "pictures of what moved", "accept what moved", "JSON instead of text", "write JUnit XML"],
-        "compare": ["Exit codes: 0 no answer changes, 1 some do, 3 bad input", "files, folders", "JSON instead of text"],
+        "verify": ["Exit codes: 0 all hold, 1 something moved, 3 bad input",
+                   "of cases; the golden set without it", "pictures of what moved", "accept what moved",
+                   "JSON instead of text", "write JUnit XML"],
+        "compare": ["Exit codes: 0 no answer changes, 1 some do, 3 bad input", "files, folders",
+                    "JSON instead of text"],
         "new-regression": ["made where there is none", "else the bundled one"],
     }.items():  # fmt: skip
         assert [each for each in words if each not in told[command]] == []

@@ -13,7 +13,9 @@ OTHER = Mover("b.jpg", ("cat", 0.6), ("cat", 0.4), 0.2)
 
 
 def made(**changes):
-    return Compared("first", "second", 20, 3, 0.1, (ONE, OTHER), (("cat", "dog", 2), ("dog", "cat", 1)), **changes)
+    return Compared(
+        "first", "second", 20, 3, 0.1, (ONE, OTHER), (("cat", "dog", 2), ("dog", "cat", 1)), **changes
+    )
 
 
 def test_the_text_has_a_line_for_each_pair_and_each_picture():
@@ -30,8 +32,8 @@ def test_the_first_sentence_says_what_differs_a_step_before_a_form():
     forms = Forms("range", 0.25, 0.001, "scaling as '0..1'")
     told = made(forms=forms).headline()
     assert told == (
-        "3 of 20 answers change from first to second; the second expects another range of values (a probability"
-        " differs by 0.250 on average; undone by scaling as '0..1', 0.001 is left)."
+        "3 of 20 answers change from first to second; the second expects another range of values"
+        " (a probability differs by 0.250 on average; undone by scaling as '0..1', 0.001 is left)."
     )
     assert made(forms=forms, step="resize").headline().endswith("second; the picture is resized otherwise.")
 
@@ -40,8 +42,11 @@ def test_accuracy_and_calibration_are_told_in_a_line_each():
     hits = [True] * 15 + [False] * 5, [True] * 10 + [False] * 6 + [True] * 4
     told = made(accuracy=compare_accuracies(*hits), calibration=(0.0123, 0.2))
     right, error = told.text().splitlines()[1:3]
-    # Five are right only before, four only after: of nine, chance alone gives as uneven a split or one more so always.
-    assert right == "  right: 75.0% before, 70.0% after; only before 5, only after 4; by chance alone in 1 (McNemar)"
+    # Five are right only before, four only after: no split of nine is more even.
+    assert (
+        right
+        == "  right: 75.0% before, 70.0% after; only before 5, only after 4; by chance alone in 1 (McNemar)"
+    )
     assert error == "  expected calibration error: 0.012 before, 0.200 after"
     assert isinstance(told.accuracy, Comparison)
     read = json.loads(json.dumps(told.to_dict()))
@@ -49,7 +54,11 @@ def test_accuracy_and_calibration_are_told_in_a_line_each():
     assert read["movers"][0] == {
         "photo": "a.jpg", "before": ["cat", 0.912], "after": ["dog", 0.5], "change": 0.75, "label": "cat"
     }  # fmt: skip
-    assert (read["classes"], read["forms"], read["step"]) == ([["cat", "dog", 2], ["dog", "cat", 1]], None, "")
+    assert (read["classes"], read["forms"], read["step"]) == (
+        [["cat", "dog", 2], ["dog", "cat", 1]],
+        None,
+        "",
+    )
 
 
 def test_no_more_than_ten_pairs_are_told():
@@ -63,4 +72,6 @@ def test_no_more_than_ten_pairs_are_told():
 @pytest.mark.parametrize("forms", [None, Forms("same", 0.0)])
 def test_machines_read_forms_where_there_are_some(forms):
     read = json.loads(json.dumps(made(forms=forms).to_dict()))["forms"]
-    assert read == (None if forms is None else {"cause": "same", "difference": 0, "left": None, "undone": "", "order": []})
+    assert read == (
+        None if forms is None else {"cause": "same", "difference": 0, "left": None, "undone": "", "order": []}
+    )

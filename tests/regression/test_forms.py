@@ -122,7 +122,7 @@ def test_answers_that_are_no_probabilities_of_these_classes_are_not_sound(wrong)
 
 
 def toy(tensors):
-    """A network of four classes: three colours of the upper left pixel, and red of its neighbour, each speak for one."""
+    """Four classes: the colours of the upper left pixel, and red of its neighbour, each speak for one."""
     logits = np.stack([*tensors[:, 0, 0].T, tensors[:, 0, 1, 0]], axis=1) * 5
     powers = np.exp(logits)
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -193,7 +193,9 @@ def test_from_fewer_than_four_pictures_another_network_is_not_told(count, found)
     assert cause(alike, np.full((8, 4), 0.25, np.float32)) == "cannot_tell"
 
 
-@pytest.mark.parametrize(("low", "high", "found"), [(0, 1.02, "softmax_head"), (0, 1.005, "same"), (-0.002, 1, "softmax_head")])
+@pytest.mark.parametrize(
+    ("low", "high", "found"), [(0, 1.02, "softmax_head"), (0, 1.005, "same"), (-0.002, 1, "softmax_head")]
+)
 def test_probabilities_lie_within_0_and_1_and_are_1_together(low, high, found):
     rows = np.float32([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     others = rows * (high - low) + low if found == "softmax_head" else rows * np.float32(1.0005)

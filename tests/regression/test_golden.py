@@ -167,9 +167,9 @@ def test_one_picture_is_told_as_one_and_the_difference_to_two_digits(fashion):
     told = Verified(1, 0.01234, "engine").text()
     assert told == f"1 golden picture: {MEANT['engine']}; a probability differs by 0.012"
     assert Verified(1).text() == "1 golden picture: equal within 1e-05"
-    assert Verified(2, 0.5, "scale").to_dict() == {
-        "pictures": 2, "difference": 0.5, "step": "scale", "holds": False, "told": Verified(2, 0.5, "scale").text()
-    }  # fmt: skip
+    two = Verified(2, 0.5, "scale")
+    told = {"pictures": 2, "difference": 0.5, "step": "scale", "holds": False, "told": two.text()}
+    assert two.to_dict() == told
 
 
 def test_the_largest_difference_and_the_first_step_of_all_pictures_are_told(clothes_file, monkeypatch):
@@ -178,10 +178,14 @@ def test_the_largest_difference_and_the_first_step_of_all_pictures_are_told(clot
     for factors, expected in (((0.9, 0.99), 0.1), ((0.99, 0.9), 0.1)):
         shares = iter(factors)
         monkeypatch.setattr(
-            type(opened), "predict_tensors", lambda self, x, each=shares: predict(self, x) * np.float32(next(each))
+            type(opened),
+            "predict_tensors",
+            lambda self, x, each=shares: predict(self, x) * np.float32(next(each)),
         )
         kept = golden_in(opened.reference.golden)
         tops = [float(one.probabilities.max()) for one in kept]
         found = verify_golden(opened)
-        assert found.difference == pytest.approx(max(top * (1 - f) for top, f in zip(tops, factors, strict=True)), abs=1e-4)
+        assert found.difference == pytest.approx(
+            max(top * (1 - f) for top, f in zip(tops, factors, strict=True)), abs=1e-4
+        )
         assert found.difference == pytest.approx(expected, rel=0.2)

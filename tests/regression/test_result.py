@@ -90,7 +90,11 @@ def test_a_paragraph_tells_five_and_counts_the_rest():
 
 def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     strange = 'a"<b>\x07&'
-    given = (moved(strange, told=strange), Checked("held", "skipped", case(1.0)), Checked("c", "holds", case(1.0)))
+    given = (
+        moved(strange, told=strange),
+        Checked("held", "skipped", case(1.0)),
+        Checked("c", "holds", case(1.0)),
+    )
     suite = ET.fromstring(CheckedCases(strange, given).junit())  # noqa: S314 - our own
     assert suite.get("name") == 'a"<b> &'
     assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["3", "1", "1"]

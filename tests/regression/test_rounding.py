@@ -14,7 +14,7 @@ def first():
 
 
 def changed(change):
-    """`small` with its kernels changed: a convolution (3, 3, 1, 8), too small to tell, and a dense one (1352, 3)."""
+    """`small` with its kernels changed: (3, 3, 1, 8), which is too small to tell, and (1352, 3)."""
     model = small()
     for layer in model.layers:
         if hasattr(layer, "kernel"):

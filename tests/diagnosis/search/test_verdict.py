@@ -110,7 +110,10 @@ def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
         told = judged(grounds, [score], in_use)
         assert told.verdict == said
         assert told.evidence[0].value == pytest.approx(0.6 + measured)
-        assert [one.text for one in told.evidence[1:]] == [f"told (counts +{measured})", "rare (counts +0.60)"]
+        assert [one.text for one in told.evidence[1:]] == [
+            f"told (counts +{measured})",
+            "rare (counts +0.60)",
+        ]
 
 
 def test_a_vote_that_counts_nothing_is_told_only_where_it_forbids(grounds, in_use, found):
@@ -222,12 +225,19 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in
     assert verdicts(truth[:2]) == ["ruled_out"]
 
 
-def test_labels_and_statistics_disagree_from_known_numbers_on(evaluator, no_batchnorm, in_use, found, sixteen, truth):
+def test_labels_and_statistics_disagree_from_known_numbers_on(
+    evaluator, no_batchnorm, in_use, found, sixteen, truth
+):
     judges = Grounds.of(evaluator, in_use, sixteen, truth)
 
     def said(rest, of_labels=0.0, *, veto=False, judge=judges):
         silent = [Vote("nothing", 0.0, 0.0)] * (len(judge.sources) - 2)
-        votes = (Vote("told", rest, rest), *silent, Vote("labels", of_labels, 0.0, veto=veto), Vote("rare", 0.0, 0.0))
+        votes = (
+            Vote("told", rest, rest),
+            *silent,
+            Vote("labels", of_labels, 0.0, veto=veto),
+            Vote("rare", 0.0, 0.0),
+        )
         return disagreement(judge, [Score(found["polarity"], votes)], in_use).partition(",")[0]
 
     assert said(0.5, -2.0, veto=True) == "the statistics of training speak for this change"

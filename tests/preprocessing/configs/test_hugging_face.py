@@ -172,13 +172,15 @@ SQUARE = {"height": 256, "width": 256}
     ("changes", "expected"),
     [
         ({"size": SQUARE, "crop_size": 256}, {"size": (256, 256), "fit": "squash"}),
-        ({"size": SQUARE, "crop_size": 224}, {"size": (224, 224), "fit": "squash_crop", "crop_fraction": 0.875}),
+        ({"size": SQUARE, "crop_size": 224},
+         {"size": (224, 224), "fit": "squash_crop", "crop_fraction": 0.875}),
         ({"size": {"height": 128, "width": 256}, "crop_size": [64, 128]},
          {"size": (64, 128), "fit": "squash_crop", "crop_fraction": 0.5}),
         ({"size": {"shortest_edge": 224}}, {"size": (224, 224), "fit": "resize_crop", "crop_fraction": 1.0}),
         ({"size": 224, "do_center_crop": False, "image_processor_type": "ViTImageProcessor"},
          {"size": (224, 224), "fit": "squash"}),
-        ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"}, {"size": (224, 224), "fit": "squash"}),
+        ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"},
+         {"size": (224, 224), "fit": "squash"}),
         ({"size": 256, "image_processor_type": "BeitImageProcessor"},
          {"size": (224, 224), "fit": "squash_crop", "crop_fraction": 0.875}),
     ],
@@ -202,7 +204,7 @@ def test_size_and_crop_together_make_a_fit(changes, expected):
     ],
 )
 def test_a_crop_or_a_code_that_makes_no_sense_is_refused(changes):
-    with pytest.raises(ValueError, match="^Expected"):
+    with pytest.raises(ValueError, match=r"^Expected"):
         Preprocessing.from_config({**CLIP, **changes})
 
 
@@ -219,7 +221,10 @@ def test_convnext_below_384_cuts_by_its_own_fraction():
         ({"rescale_factor": 0.3, "do_normalize": False}, Scaling(1 / 0.3)),
         ({"rescale_factor": -1.0, "do_normalize": False}, Scaling(-1.0)),
         ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
-        ({"rescale_offset": True, "image_mean": MEAN, "image_std": STD}, (Scaling(255, 1.0), Scaling(1, MEAN, STD))),
+        (
+            {"rescale_offset": True, "image_mean": MEAN, "image_std": STD},
+            (Scaling(255, 1.0), Scaling(1, MEAN, STD)),
+        ),
         ({"do_normalize": None, "do_rescale": None}, "-1..1"),
         ({"do_normalize": None, "do_rescale": None, "image_mean": None}, ()),
     ],
@@ -231,4 +236,6 @@ def test_every_switch_of_the_scaling_by_hand(changes, scaling):
 
 def test_a_file_that_says_all_has_no_note_of_what_is_assumed():
     assert "assumed" not in " ".join(Preprocessing.from_config(VIT).notes)
-    assert Preprocessing.from_config({"do_normalize": True, "image_mean": MEAN, "image_std": STD}).size is None
+    assert (
+        Preprocessing.from_config({"do_normalize": True, "image_mean": MEAN, "image_std": STD}).size is None
+    )

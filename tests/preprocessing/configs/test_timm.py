@@ -78,11 +78,19 @@ def test_what_cannot_be_expressed_raises(changes, message):
     [
         ({"crop_mode": "squash"}, {"fit": "squash_crop", "crop_fraction": 0.95}),
         ({"crop_mode": None}, {"fit": "resize_crop", "crop_fraction": 0.95}),
-        ({"crop_mode": "squash", "crop_pct": 1, "input_size": [3, 20, 30]}, {"fit": "squash", "size": (20, 30)}),
+        (
+            {"crop_mode": "squash", "crop_pct": 1, "input_size": [3, 20, 30]},
+            {"fit": "squash", "size": (20, 30)},
+        ),
     ],
 )
 def test_each_mode_of_cropping_has_its_fit(changes, expected):
-    wanted = {"size": (224, 224), "filter": "bicubic", "scaling": "imagenet", "layout": "channels_first"} | expected
+    wanted = {
+        "size": (224, 224),
+        "filter": "bicubic",
+        "scaling": "imagenet",
+        "layout": "channels_first",
+    } | expected
     assert Preprocessing.from_config({**CONFIG, **changes}) == Preprocessing(**wanted)
 
 
