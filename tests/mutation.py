@@ -11,10 +11,10 @@ import os
 import random
 import runpy
 import shutil
-import signal
 import sys
 import tempfile
 from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,7 @@ PAIRS = "Lt LtE, Gt GtE, Eq NotEq, In NotIn, Is IsNot, Add Sub, Mult Div, BitAnd
 OTHER = {getattr(ast, one): getattr(ast, two) for one, two in (pair.split() for pair in PAIRS.split(", "))}
 OTHER |= {two: one for one, two in OTHER.items()} | dict.fromkeys((ast.FloorDiv, ast.Mod, ast.Pow), ast.Mult)
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
-HUNG = 900
-"""Seconds after which a test run counts as one that fails."""
+HUNG = 900  # seconds after which a test run counts as one that fails
 
 
 def changes(node):  # noqa: C901 (a table)
@@ -85,21 +84,27 @@ def mutated(text, place):
     node, field, value = list(sites(tree))[place]
     line, before = getattr(node, "lineno", 0) or node.target.lineno, ast.unparse(node).splitlines()[0]
     setattr(node, field, value)
-    after = ast.unparse(ast.fix_missing_locations(node)).splitlines()[0]
-    return ast.unparse(tree), f"{line}: {before}  ->  {after}"
+    return ast.unparse(tree), f"{line}: {before}  ->  {ast.unparse(node).splitlines()[0]}"
+
+
+def run(tree, tests):
+    """Run tests in a copy of the project, quietly, and end the process with pytest's exit code."""
+    os.chdir(tree)
+    os.environ |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.path[0], sys.dont_write_bytecode = str(tree), True
+    for stream in (1, 2):
+        os.dup2(os.open(tree / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    sys.exit(int(pytest.main(["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", *tests])))
 
 
 def killed(tree, tests):
-    """Whether tests fail, or take too long, in a copy of the project."""
-    if not (process := os.fork()):
-        signal.alarm(HUNG)
-        os.chdir(tree)
-        os.environ |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        sys.path[0], sys.dont_write_bytecode = str(tree), True
-        for stream in (1, 2):
-            os.dup2(os.open(tree / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-        os._exit(bool(pytest.main(["-x", "-q", "-o", "addopts=", "-p", "no:cacheprovider", *tests])))
-    return os.waitpid(process, 0)[1] != 0
+    """Whether tests fail, or take too long, in a fork of this process."""
+    process = get_context("fork").Process(target=run, args=(tree, tests))
+    process.start()
+    process.join(HUNG)
+    process.kill()
+    process.join()
+    return process.exitcode != 0
 
 
 def copied(folder):
@@ -139,7 +144,6 @@ if __name__ == "__main__":
     for slow in SLOW.split():
         import_module(slow)
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--each", type=int, default=5, help="at most so many changes of each module")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", metavar="WORD", help="modules whose path has this in it")
+    for name, default in (("--each", 5), ("--seed", 0), ("--only", "")):
+        parser.add_argument(name, type=type(default), default=default)
     main(parser.parse_args())

@@ -127,6 +127,18 @@ def test_a_vote_that_counts_nothing_is_told_only_where_it_forbids(grounds, in_us
     ]
 
 
+def test_labels_alone_name_a_cause_from_a_chance_of_one_in_fifty_on(
+    labelled, no_batchnorm, sixteen, truth, in_use, found
+):
+    chances = []
+    for count in range(5, 17):
+        some = Grounds.of(labelled.evaluator, in_use, sixteen[:count], truth[:count])
+        told = judged(some, scores(found, 9.0), in_use)
+        chances.append(told.evidence[-1].value)
+        assert (told.verdict == "named") == (chances[-1] <= 0.02), count
+    assert any(0.02 < chance < 0.04 for chance in chances)
+
+
 def test_the_chance_of_labels_is_never_more_than_certain(labelled, sixteen, in_use, found):
     # Under the labels of the answers in use nothing is gained.
     answers = labelled.evaluator.answers(sixteen, in_use).argmax(axis=1).tolist()
@@ -174,6 +186,8 @@ def test_what_comes_to_the_same_is_no_other_cause(no_batchnorm, grounds):
     best, same = (Score(one, (Vote("a", 1.0, 1.0), rare)) for one in (right, renamed))
     told = judged(grounds, [best, same], used)
     assert (told.verdict, told.equivalent) == ("named", ("another",))
+    twin = Score(replace(right, equivalent=("a third",)), (Vote("a", 1.0, 1.0), rare))
+    assert judged(grounds, [best, twin], used).equivalent == ("a third",)
     other = Score(renamed, (Vote("a", 0.9, 0.9), rare))
     assert judged(grounds, [best, other], used).equivalent == ()
 
@@ -220,6 +234,15 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in
         judges = Grounds.of(evaluator, in_use, sixteen, labels)
         return [one.verdict for one in settled(judges, scores(found, -9.0), in_use, set())]
 
+    (by_statistics,) = settled(grounds, scores(found, -9.0), in_use, set())
+    assert by_statistics.summary.startswith("Changing this brings the network no nearer")
+    (by_labels,) = settled(
+        Grounds.of(Evaluator(evaluator.classifier), in_use, sixteen, truth[:2]),
+        scores(found, -9.0),
+        in_use,
+        set(),
+    )
+    assert by_labels.summary.startswith("The labels are met no better")
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more
     assert verdicts(truth[:2]) == ["ruled_out"]
@@ -243,7 +266,7 @@ def test_labels_and_statistics_disagree_from_known_numbers_on(
     assert said(0.5, -2.0, veto=True) == "the statistics of training speak for this change"
     assert said(0.49, -2.0, veto=True) == ""
     assert said(0.5, -2.0) == ""
-    assert said(-0.2, 3.0) == "the labels speak for this change"
+    assert said(-0.2) == said(-0.3, 3.0) == "the labels speak for this change"
     assert said(-0.19, 3.0) == ""
     few = Grounds.of(evaluator, in_use, sixteen, truth[:2])
     assert said(-0.2, 3.0, judge=few) == ""
