@@ -131,6 +131,8 @@ def test_a_picture_too_long_for_jpeg_is_refused():
     ):
         Perturbation(jpeg_quality=90).apply(long)
     assert Perturbation(noise=3).apply(long).size == (1, 65_501)
+    longest = Photo.from_array(np.zeros((1, 65_500, 3), np.uint8))
+    assert Perturbation(jpeg_quality=90).apply(longest).size == (1, 65_500)
 
 
 CAMERA = {
