@@ -28,6 +28,13 @@ def test_the_text_has_a_line_for_each_pair_and_each_picture():
     ]
 
 
+def test_the_table_has_a_row_for_each_picture_under_the_first_sentence():
+    shown = str(made().table())
+    assert shown.startswith("3 of 20 answers change from first to second.")
+    assert "a.jpg    cat 0.91  dog 0.50     0.750  cat" in shown
+    assert made()._repr_html_().count("3 of 20 answers change") == 1
+
+
 def test_the_first_sentence_says_what_differs_a_step_before_a_form():
     forms = Forms("range", 0.25, 0.001, "scaling as '0..1'")
     told = made(forms=forms).headline()
