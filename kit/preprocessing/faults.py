@@ -48,7 +48,7 @@ class Fault:
     title: str
     origin: str
     quiet: bool = False
-    edit: Edit = field(default=lambda _: {}, repr=False, compare=False)
+    edit: Edit = field(default=lambda _: {}, repr=False)
 
     def apply(self, preprocessing: Preprocessing) -> Preprocessing:
         """Return `preprocessing` with the fault in it; the very same value where the fault does not apply."""

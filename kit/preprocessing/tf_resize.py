@@ -46,11 +46,12 @@ def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
 
 
 @lru_cache(maxsize=32)
-def _bilinear_taps(axis: Axis) -> _Taps:
+def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
+    """Source indices, intp (2, kept), and the weight of the second, float32 (kept,)."""
     where, length = _positions(axis)
     below = np.floor(where)
     indices = np.stack([np.maximum(below, 0), np.minimum(np.ceil(where), length - 1)])
-    return _Taps(indices.astype(np.intp), np.stack([1 - (where - below), where - below]))
+    return indices.astype(np.intp), where - below
 
 
 @lru_cache(maxsize=32)
@@ -92,7 +93,7 @@ def _nearest_indices(axis: Axis) -> Indices:
 def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
     ((up, down), row_weights), ((left, right), column_weights) = _bilinear_taps(rows), _bilinear_taps(columns)
     # Repeated for speed, as in _sampler.
-    across = column_weights[1][:, None].repeat(pixels.shape[2], axis=1)
+    across = column_weights[:, None].repeat(pixels.shape[2], axis=1)
     # np.take is twice as fast as indexing.
     upper, lower = pixels[up], pixels[down]
     above: Float32 = upper.take(left, axis=1).astype(np.float32)
@@ -100,7 +101,7 @@ def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
     # In this order the results are bit for bit TensorFlow's; so they are in _sampler.
     above += (upper.take(right, axis=1) - above) * across
     below += (lower.take(right, axis=1) - below) * across
-    above += (below - above) * row_weights[1][:, None, None]
+    above += (below - above) * row_weights[:, None, None]
     return above
 
 

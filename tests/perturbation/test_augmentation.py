@@ -29,6 +29,7 @@ def test_a_shift_moves_by_whole_pixels_and_leaves_black():
     dot = np.zeros((300, 5, 5, 1), np.uint8)
     dot[:, 2, 2] = 9
     result = changed(dot, shift=2)
+    assert result.shape == dot.shape
     assert {tuple(place) for place in np.argwhere(result)[:, 1:3]} == {
         (row, column) for row in range(5) for column in range(5)
     }

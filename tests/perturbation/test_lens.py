@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from kit.perturbation.lens import (
@@ -148,3 +149,15 @@ def test_more_is_blurrier_and_a_small_step_is_small(face, function):
     for strength in strengths:
         step = function(face, strength + 0.05).astype(float) - function(face, float(strength))
         assert np.abs(step).mean() < 1
+
+
+def test_a_strong_zoom_is_the_mean_of_32_pictures():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 300, 3), dtype=np.uint8)
+    zoomed = []
+    for zoom in np.linspace(1, 1.5, 32):
+        left, top = 150 - 150 / zoom, 2 - 2 / zoom
+        box = (left, top, 300 - left, 4 - top)
+        zoomed.append(
+            np.asarray(Image.fromarray(pixels).resize((300, 4), Image.Resampling.BILINEAR, box=box))
+        )
+    assert np.abs(zoom_blur(pixels, 50.0) - np.mean(zoomed, axis=0)).max() <= 0.51

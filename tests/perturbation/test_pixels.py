@@ -69,6 +69,18 @@ def test_kept_fields_stay_within_their_bound(monkeypatch):
     assert not kept(909)
 
 
+def test_a_field_that_is_drawn_longer_takes_the_place_of_the_short_one_and_is_the_newest(monkeypatch):
+    monkeypatch.setattr(pixels, "NOISE_CACHE_BYTES", 1000)
+    noise_field(920, 100)
+    second, longer = noise_field(921, 200), noise_field(920, 200)  # 400 bytes each
+    noise_field(922, 200)
+    assert np.shares_memory(noise_field(920, 10), longer)
+    assert not np.shares_memory(noise_field(921, 10), second)
+    # Of exactly as many bytes as there may be, it is kept alone.
+    whole = noise_field(923, 500)
+    assert np.shares_memory(noise_field(923, 500), whole)
+
+
 def test_a_seed_belongs_to_its_purpose_and_is_numpys():
     expected = np.random.SeedSequence((3, crc32(b"snow"))).generate_state(2, np.uint64)[0]
     assert derived_seed(3, "snow") == expected

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from kit.images import Photo, load_image
 from kit.preprocessing import Preprocessing
@@ -222,3 +222,81 @@ def test_a_grey_network_is_compared_with_a_function_that_scales_by_channel():
 def test_the_result_is_the_same_every_time():
     function = CHANGES["bgr"][0]
     assert HERE.compare(function) == HERE.compare(function)
+
+
+@pytest.mark.parametrize(("levels", "told"), [(0.4, False), (-0.4, False), (0.6, True), (-0.6, True)])
+def test_a_line_that_is_off_by_half_a_level_is_another_scaling(levels, told):
+    comparison = KERAS.compare(lambda x: ((resized(x) + levels) / 127.5 - 1)[None])
+    assert bool(comparison.differences) == told
+    if told:
+        sign = "+" if levels > 0 else MINUS
+        assert comparison.differences[0].endswith(f"theirs = ours {sign} 0.004706")
+    else:
+        assert comparison.notes[-1].startswith("this preprocessing rebuilds their result to 0.")
+
+
+@pytest.mark.parametrize(
+    ("cast", "few"),
+    [
+        (lambda x: x.astype(np.int64).astype(np.uint8), "0, 1, 2, 254, 255"),
+        (lambda x: x.astype(np.int8), f"{MINUS}2, {MINUS}1, 0, 1, 2"),
+    ],
+)
+def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast, few):
+    comparison = HERE.compare(lambda x: cast(first(normalised(resized(x)))))
+    assert comparison.differences == (
+        f"cast: none here, to whole numbers after scaling there; only {few} are left",
+    )
+    # After another scaling that is told as well.
+    other = KERAS.compare(lambda x: cast(resized(x) / np.float32(255))[None])
+    assert other.first_step == "scale"
+    assert other.differences[0] == f"scaling: {MINUS}1..1 here, 0..1 there"
+    assert other.differences[1].endswith("only 0, 1 are left")
+    # Where the cast is known, it is no difference.
+    known = Preprocessing(scaling="0..1", cast="uint8")
+    assert known.compare(lambda x: (resized(x) / np.float32(255)).astype(np.uint8)[None]).equal
+
+
+@pytest.mark.parametrize(
+    ("function", "relation"),
+    [
+        (lambda x: x / 255 * [1, 2, 4], "theirs by channel = (ours, 2·ours, 4·ours)"),
+        (lambda x: x / 255 + [0, 0.25, -0.5], f"theirs by channel = (ours, ours + 0.25, ours {MINUS} 0.5)"),
+        (lambda x: x / 255 / 3, "theirs = ours / 3"),
+        (lambda x: x / 255 * 1.003, "theirs = 1.003·ours"),
+        (lambda x: x / 255 * 0.995, "theirs = 0.995·ours"),
+        (lambda x: x / 255 * 2.5, "theirs = 2.5·ours"),
+        (lambda x: x / 255 / 2.5, "theirs = 0.4·ours"),
+        (lambda x: x / 255 * -3, f"theirs = {MINUS}3·ours"),
+    ],
+)
+def test_a_line_is_put_into_the_plainest_words(function, relation):
+    told = Preprocessing(scaling="0..1").compare(lambda x: function(resized(x))[None]).differences
+    assert len(told) == 1
+    assert told[0].endswith(relation)
+
+
+def test_a_resize_that_is_only_nearest_to_another_is_told_as_such():
+    # Blurred before it is resized: nearer to a filter that blurs more, and not the same.
+    blurred = lambda x: resized(np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1))))  # noqa: E731
+    told = KERAS.compare(lambda x: (blurred(x) / 127.5 - 1)[None], PHOTOS[1]).differences
+    assert told[-1].endswith("levels (root mean square) are left over, so something else happens there too")
+    exact = KERAS.compare(
+        lambda x: (resized(x, Image.Resampling.BOX) / 127.5 - 1)[None], PHOTOS[1]
+    ).differences
+    own, best = (
+        float(number) for number in re.findall(r"off by ([\d.]+) levels, this one by ([\d.]+)", exact[0])[0]
+    )
+    assert (best, own > 0.6, "something nearest" in exact[0]) == (0, True, False)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (1, 224, 224), (224, 224, 1), (3, 224, 224), (1, 224, 224, 3)])
+def test_pictures_of_one_or_three_channels_are_taken_with_or_without_a_leading_axis(shape):
+    assert "no picture" not in str(KERAS.compare(lambda _: np.ones(shape)))
+
+
+@pytest.mark.parametrize(
+    "shape", [(0, 224), (224, 0), (224, 224, 2), (2, 224, 224), (0, 224, 3), (1, 1, 224, 224, 3)]
+)
+def test_other_shapes_are_no_pictures(shape):
+    assert "which is no picture of 1 or 3 channels" in KERAS.compare(lambda _: np.ones(shape)).differences[0]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kit import Photo, Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, alternatives
@@ -84,3 +85,88 @@ def test_alternatives_are_distinct_and_differ_from_training():
 def test_an_unknown_step_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"scaling.*received 'scale'"):
         alternatives(LITE, "scale")
+
+
+def columns_fed(fault: str, size=(8, 16), picture=(80, 160)) -> list[int]:
+    """First and last column of a picture whose levels count its columns, as a fault feeds them unscaled."""
+    levels = np.broadcast_to(np.arange(picture[1], dtype=np.uint8)[None, :, None], (*picture, 3))
+    inside = Preprocessing(
+        size=size, filter="nearest", fit="resize_crop", crop_fraction=0.5, scaling="0..255"
+    )
+    row = CATALOGUE[fault].apply(inside).apply(Photo.from_array(levels.copy()))[0, size[0] // 2, :, 0]
+    return row[[0, -1]].tolist()
+
+
+def test_faults_of_the_fit_show_the_part_of_the_picture_that_their_titles_say():
+    # Sixteen columns of 160: each shows the middle of ten, or of so many hundredths of ten.
+    assert columns_fed("fit_squash") == [5, 155]
+    assert columns_fed("fit_crop_all") == [5, 155]
+    assert columns_fed("fit_crop_margin") == [14, 145]  # 140 in the middle, of which each shows 8.75
+    assert columns_fed("fit_crop_all", size=(8, 8)) == [45, 115]
+    assert columns_fed("fit_letterbox", size=(16, 16)) == [5, 155]
+    boxed = CATALOGUE["fit_letterbox"].apply(
+        Preprocessing((16, 16), fit="crop", crop_fraction=0.5, fill=(0, 0, 0))
+    )
+    white = boxed.apply(Photo.from_array(np.full((80, 160, 3), 255, np.uint8)))[0, :, 0, 0]
+    assert white.tolist() == [0] * 4 + [255] * 8 + [0] * 4
+
+
+def test_made_small_first_is_a_quarter_of_the_networks_side_and_a_pixel_at_least():
+    small = CATALOGUE["small_before"]
+    assert small.apply(Preprocessing((224, 160))).thumbnail == (56, 40)
+    assert small.apply(Preprocessing((7, 3))).thumbnail == (1, 1)
+    assert not small.changes(TINY)
+
+
+def test_axes_are_exchanged_only_where_the_network_would_take_them():
+    transposed = CATALOGUE["transposed"]
+    assert transposed.apply(LITE).layout == "transposed"
+    assert not transposed.changes(Preprocessing((20, 30)))
+    assert not transposed.changes(TINY)
+
+
+def test_what_evidence_cannot_single_out_is_quiet():
+    quiet = {fault.name for fault in CATALOGUE.values() if fault.quiet}
+    filters = {fault.name for fault in CATALOGUE.values() if fault.name.startswith("filter_")}
+    assert quiet == {*filters, "fit_squash", "fit_crop_all", "fit_crop_margin"}
+    assert len(filters) == 4
+
+
+def test_without_mean_and_deviation_only_divisions_are_left():
+    without = CATALOGUE["missing_mean_std"]
+    assert without.apply(Preprocessing(scaling="caffe")).scaling == ()
+    twice = Preprocessing(scaling=("0..1", "lite", "-1..1"))
+    assert [part.divisor for part in without.apply(twice).scaling] == [255, 127.5]
+    assert CATALOGUE["double_scaling"].apply(Preprocessing(scaling="lite")).scaling == SCALINGS["lite"] * 2
+
+
+TRANSPARENT = np.uint8([[[200, 100, 50, 0]]])
+
+
+@pytest.mark.parametrize(
+    ("fault", "level"),
+    [("alpha_dropped", [200, 100, 50]), ("alpha_black", [0, 0, 0]), ("inverted", [0, 0, 0])],
+)
+def test_faults_of_a_transparent_picture_feed_what_lies_under_it_or_black(fault, level, tmp_path):
+    Image.fromarray(TRANSPARENT, "RGBA").save(tmp_path / "a.png")
+    feeding = CATALOGUE[fault].apply(Preprocessing(size=None))
+    assert feeding.apply(tmp_path / "a.png").ravel().tolist() == level
+
+
+def test_a_16_bit_picture_cut_at_255_turns_white(tmp_path):
+    Image.fromarray(np.uint16([[255 * 64, 100]])).save(tmp_path / "deep.png")
+    whole = Preprocessing(size=None)
+    assert whole.apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [64, 0]
+    assert CATALOGUE["depth_clipped"].apply(whole).apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [
+        255,
+        100,
+    ]
+
+
+def test_a_picture_on_its_side_stays_so_where_the_tag_is_ignored(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((2, 5, 3), np.uint8)).save(tmp_path / "side.jpg", exif=exif)
+    whole = Preprocessing(size=None)
+    assert whole.apply(tmp_path / "side.jpg").shape == (1, 5, 2, 3)
+    assert CATALOGUE["exif_ignored"].apply(whole).apply(tmp_path / "side.jpg").shape == (1, 2, 5, 3)

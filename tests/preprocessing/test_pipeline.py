@@ -5,10 +5,11 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from kit.images import Photo
+from kit.images import Decoding, Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.operations import run
 from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR
+from kit.preprocessing.scaling import SCALINGS
 
 PHOTOS = [
     Photo.from_array(np.random.default_rng(seed).integers(0, 256, (30 + seed, 40, 3), dtype=np.uint8))
@@ -44,3 +45,56 @@ def test_after_resizing_many_pictures_run_as_one_by_one_and_are_not_changed(chan
 def test_a_cause_belongs_to_one_step():
     causes = [cause for operation in PIPELINE for choice in operation.choices for cause in choice.causes]
     assert len(set(causes)) == len(causes)
+
+
+def tried(name, **settings):
+    """What a diagnosis tries in place of the choice of this name, where settings are in use."""
+    (choice,) = (choice for operation in PIPELINE for choice in operation.choices if choice.name == name)
+    return [dict(changes) for changes in choice.tried(Preprocessing(**settings))]
+
+
+def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
+    once, twice = Preprocessing(scaling="lite").scaling, Preprocessing(scaling=("lite", "lite")).scaling
+    assert tried("scaling", scaling=twice)[0] == {"scaling": once}
+    named = [{"scaling": scaling} for scaling in SCALINGS.values()]
+    for scaling in (once, (), ("lite", "0..1"), ("lite", "0..1", "lite")):
+        assert tried("scaling", scaling=scaling) == named
+    # A grey network takes none that is made for three channels.
+    of_three = {"imagenet", "caffe"}
+    assert tried("scaling", channels="gray") == [
+        {"scaling": SCALINGS[name]} for name in SCALINGS if name not in of_three
+    ]
+
+
+def test_only_what_the_network_could_take_is_tried():
+    axes = [{"layout": "channels_last"}, {"layout": "transposed"}]
+    assert tried("layout") == axes
+    assert (
+        tried("layout", size=(8, 9))
+        == tried("layout", size=None)
+        == tried("layout", layout="transposed")
+        == axes[:1]
+    )
+    assert tried("channels", channels="gray") == []
+    assert tried("channels") == [{"channels": name} for name in ("rgb", "bgr", "gray_rgb")]
+    assert tried("filter", size=None) == tried("fit", size=None) == []
+    assert tried("fit")[2] == {"fit": "crop", "crop_fraction": 0.875}
+    assert [changes["crop_fraction"] for changes in tried("fit")] == [1, 1, 0.875, 1]
+    assert tried("polarity") == [{"invert": True}, {"invert": False}]
+    assert tried("cast", cast="uint8") == [{"cast": None}]
+    assert tried("thumbnail", thumbnail=(5, 5)) == [{"thumbnail": None}]
+    in_use = Decoding(exif=False, matte=None)
+    mattes = [changes["decoding"] for changes in tried("alpha", decoding=in_use)]
+    assert [each.matte for each in mattes] == [(255, 255, 255), (0, 0, 0), None]
+    assert {each.exif for each in mattes} == {False}
+    assert [changes["decoding"].exif for changes in tried("exif", decoding=in_use)] == [True]
+
+
+def test_every_step_says_in_words_what_it_does():
+    told = Preprocessing((8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True).describe()
+    assert (
+        told[0] == "decode: EXIF orientation applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    )
+    assert told[1].startswith("resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % (")
+    assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "invert: 255 \N{MINUS SIGN} x")
+    assert told[4:] == ("scale: 0..255", "layout: channels_last (1, H, W, C)")

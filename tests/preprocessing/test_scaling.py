@@ -10,6 +10,8 @@ from kit.preprocessing.scaling import (
     scale,
     scaling_name,
     scaling_words,
+    simplest,
+    unscale,
 )
 
 IMAGENET = SCALINGS["imagenet"][0]
@@ -112,3 +114,75 @@ def test_an_unknown_name_is_refused_with_the_nearest_one():
         as_scalings("imagnet")
     with pytest.raises(TypeError, match="a Scaling or a tuple of them, received 255"):
         as_scalings(255)
+
+
+def test_the_memory_of_a_picture_may_lie_in_any_order():
+    x = np.arange(24, dtype=np.float32).reshape(3, 2, 4)
+    turned = x.transpose(2, 1, 0)  # (4, 2, 3), columns first
+    expected = turned - np.float32([1, 2, 3])
+    np.testing.assert_array_equal(scale(turned, (Scaling(mean=(1, 2, 3)),)), expected)
+    np.testing.assert_array_equal(unscale(expected, (Scaling(mean=(1, 2, 3)),)), turned)
+    np.testing.assert_array_equal(scale([10, 20, 30], (Scaling(2, (1, 2, 3)),)), [4, 8, 12])
+
+
+@pytest.mark.parametrize(
+    ("scaling", "count"),
+    [
+        (Scaling(2, 3, 4), None),
+        (Scaling(std=(1, 2, 3)), 3),
+        (Scaling(1, (1, 2), 4), 2),
+        (Scaling(1, 5, (1, 2)), 2),
+    ],
+)
+def test_a_scaling_knows_how_many_channels_it_is_made_for(scaling, count):
+    assert scaling.channels == count
+
+
+def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_white():
+    for close, apart in [
+        (Scaling(255 * (1 + 5e-7)), Scaling(255 * (1 + 2e-6))),  # apart at white alone
+        (Scaling(255, -5e-7, 1 + 5e-7), Scaling(255, -2e-6, 1 + 2e-6)),  # at black alone
+        (Scaling(255, 5e-7), Scaling(255, 2e-6)),
+    ]:
+        assert same_scaling((close,), SCALINGS["0..1"])
+        assert not same_scaling((apart,), SCALINGS["0..1"])
+    assert simplest((Scaling(255, (0.5,) * 3, 0.5),)) is SCALINGS["-1..1"]
+    other = (Scaling(255, (0.5, 0.5, 0.6), 0.5),)
+    assert simplest(other) is other
+
+
+def test_a_later_scaling_scales_what_earlier_ones_have_moved():
+    slope, offset = affine(as_scalings(("-1..1", Scaling(2, 0.5, (1, 2, 4)))))
+    np.testing.assert_allclose(slope, np.array([1, 1 / 2, 1 / 4]) / 255)
+    np.testing.assert_allclose(offset, [-1, -1 / 2, -1 / 4])
+
+
+@pytest.mark.parametrize(
+    ("scaling", "words"),
+    [
+        (Scaling(1, 3), "x \N{MINUS SIGN} 3"),
+        (Scaling(1, None, 4), "x / 4"),
+        (Scaling(2, None, 4), "(x / 2) / 4"),
+        (Scaling(1, (1, 2.5, 3)), "x \N{MINUS SIGN} (1, 2.5, 3)"),
+        (*SCALINGS["caffe"], "caffe, x \N{MINUS SIGN} (103.939, 116.779, 123.68)"),
+        (*SCALINGS["lite"], "lite, (x \N{MINUS SIGN} 127) / 128"),
+    ],
+)
+def test_a_formula_leaves_out_what_does_nothing(scaling, words):
+    assert scaling_words((scaling,)) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("none", "0..255"),
+        ("RAW", "0..255"),
+        ("/255", "0..1"),
+        ("tf", "-1..1"),
+        ("1/127.5", "-1..1"),
+        ("torch", "imagenet"),
+    ],
+)
+def test_what_other_people_call_a_scaling_is_answered_with_its_name(name, meant):
+    with pytest.raises(ValueError, match=rf"received '{name}'; use '{meant}'"):
+        as_scalings(name)

@@ -125,3 +125,57 @@ def test_json_gives_back_an_equal_trace(cat, classifier):
 def test_what_is_no_trace_is_refused(wrong):
     with pytest.raises((TypeError, ValueError)):
         Trace.from_list(wrong)
+
+
+def left(*means, kind="float32 (1, 1, 1, 2)", digest="", step="scale"):
+    return Left(step, kind, digest, means)
+
+
+def test_floats_are_the_same_within_a_ten_thousandth_of_the_largest_mean():
+    assert left(-2.0, 1.0).same(left(-1.9998, 1.0, digest="other"))
+    assert not left(-2.0, 1.0).same(left(-1.9997, 1.0, digest="other"))
+    # Where all is next to nothing, so is the least that counts.
+    assert left(0.0, 0.0).same(left(0.0, 1e-11, digest="other"))
+    assert not left(0.0, 0.0).same(left(0.0, 1e-9, digest="other"))
+    # The bytes say so whatever the means.
+    assert left(0.0, 0.0).same(left(9.0, 9.0))
+    assert not left(1.0, 1.0, kind="uint8 (1, 2)").same(left(1.0, 1.0, kind="uint8 (1, 2)", digest="other"))
+
+
+def test_a_distance_is_that_of_the_means_that_part_most():
+    assert left(1.0, 5.0).distance(left(2.0, 2.0)) == 3
+    assert left().distance(left()) == 0
+    assert left(1.0).distance(left(1.0, 2.0)) is None
+
+
+def test_a_level_is_as_large_as_the_picture_is_spread_at_each_step():
+    def way(*spreads, move=0.0, kinds=("uint8", "float32", "uint8", "float32")):
+        return Trace(
+            tuple(
+                left(0.0, spread + move * spread, kind=kind)
+                for spread, kind in zip(spreads, kinds, strict=False)
+            )
+        )
+
+    # 200 levels become 2.0, so that a level is 0.01; then they are 100 levels again, which become 4.
+    kept = way(200.0, 2.0, 100.0, 4.0)
+    assert way(200.0, 2.0, 100.0, 4.0).slight(kept, 0)
+    assert way(200.9, 2.009, 100.9, 4.036).slight(kept, 1)
+    for place, moved in enumerate([201.1, 2.011, 101.1, 4.044]):
+        spreads = [200.0, 2.0, 100.0, 4.0]
+        spreads[place] = moved
+        assert not way(*spreads).slight(kept, 1), place
+        assert way(*spreads).slight(kept, 1.2), place
+    # On a flat picture nothing tells what has become of a level.
+    flat = Trace((left(7.0, 7.0, kind="uint8"), left(0.5, 0.5)))
+    assert flat.slight(Trace((left(7.0, 7.0, kind="uint8"), left(1.0, 1.0))), 1)
+    assert not flat.slight(Trace((left(7.0, 7.0, kind="uint8"), left(1.0, 2.0))), 1)
+
+
+def test_means_are_kept_to_six_digits_and_a_digest_of_sixteen():
+    kept = Left.of("x", np.full((4, 4, 1), 1 / 3))
+    assert set(kept.means) == {0.333333}
+    assert len(kept.digest) == 16
+    assert kept.digest != Left.of("x", np.full((4, 4, 1), 1 / 4)).digest
+    backwards = np.arange(32.0).reshape(4, 8, 1)[:, ::-1]
+    assert Left.of("x", backwards) == Left.of("x", backwards.copy())

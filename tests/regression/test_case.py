@@ -162,3 +162,73 @@ def test_a_case_from_another_machine_holds_here(classifier):
     assert result.cases
     assert result.holds, result.text()
     assert {one.state for one in result.cases} == {"holds"}
+
+
+def test_bounds_hold_where_they_are_met_and_an_order_needs_more():
+    even = row(0.5, 0.5, 0)
+    assert kit.Expected(least={"cat": 0.5}, most={"dog": 0.5}).broken(even, NAMES) == ()
+    assert kit.Expected(order=("cat", "dog")).broken(even, NAMES) == ("cat is not more probable than dog",)
+    assert kit.Expected(novel=False).broken(even, NAMES, novel=True) == ("it is told as none of the classes",)
+    assert kit.Expected(novel=False).broken(even, NAMES, novel=False) == ()
+    # Of two classes of one name the more probable counts.
+    assert kit.Expected(least={"cat": 0.5}).broken(row(0.1, 0.3, 0.6), ("cat", "dog", "cat")) == ()
+
+
+def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
+    kept = Observed.of(
+        row(0.001, 0.4990001, 0.4990001, 0.0009999), (*NAMES, "owl"), Trace(), engine="e", novel=True
+    )
+    assert kept.probabilities == ((1, "dog", 0.499), (2, "fox", 0.499), (0, "cat", 0.001))
+    assert (kept.top, kept.engine, kept.novel) == (("dog", 0.499), "e", True)
+    assert Observed.of(row(0, 0), NAMES, Trace()).top == ("no class", 0)
+    assert Observed((), Trace()).moved(row(0.0005, 0.3)) == pytest.approx(0.299)
+    assert Observed(((2, "fox", 1.0),), Trace()).moved(row(0, 1)) == 1
+
+
+def given(**changes):
+    whole = {
+        "name": "one", "picture": "pictures/x.png", "sha256": "", "classifier": "net", "weights": "",
+        "expected": kit.Expected("cat"), "observed": Observed(((0, "cat", 1.0),), Trace()),
+    }  # fmt: skip
+    return kit.Case(**whole | changes)
+
+
+@pytest.mark.parametrize("picture", ["/x.png", "~/x.png", "a/../../x.png", "..", "C:/x.png"])
+def test_a_picture_lies_below_the_folder_of_its_case(picture):
+    with pytest.raises(ValueError, match="a picture below the folder of cases"):
+        given(picture=picture)
+    assert given(picture="a..b/x~.png").platforms == ()
+
+
+def test_it_is_known_to_fail_by_what_was_observed_alone():
+    assert not given().known_to_fail
+    assert given(expected=kit.Expected("dog")).known_to_fail
+    assert not given(expected=kit.Expected(order=("cat", "dog"))).known_to_fail
+    assert given(expected=kit.Expected(order=("dog", "cat"))).known_to_fail
+    assert given(observed=Observed((), Trace())).known_to_fail, "no class was probable enough to be kept"
+    late = Observed(((7, "dog", 0.6), (2, "cat", 0.4)), Trace(), novel=True)
+    assert not given(observed=late, expected=kit.Expected("dog", novel=True)).known_to_fail
+    assert given(observed=late, expected=kit.Expected("dog", novel=False)).known_to_fail
+
+
+def test_a_case_with_everything_that_may_be_left_out_is_read_from_its_json():
+    whole = given(
+        preprocessing=kit.Preprocessing(scaling="imagenet"),
+        fault=kit.Preprocessing(scaling=()),
+        perturbation=kit.Perturbation(noise=3, seed=9),
+        platforms="linux",
+        tolerance=1,
+    )
+    assert kit.Case.from_json(whole.to_json()) == whole
+    assert whole.platforms == ("linux",)
+    assert kit.Case.from_dict(given().to_dict()) == given()
+    assert given(name="näher").to_json().splitlines()[2] == ' "name": "näher",'
+    assert (given().tolerance, given().to_json()[-1]) == (0.02, "\n")
+    for key in ("expected", "observed", "perturbation"):
+        with pytest.raises(ValueError, match=f"a whole case, received one without '{key}'"):
+            kit.Case.from_dict({name: value for name, value in given().to_dict().items() if name != key})
+    for place in (True, -1):
+        data = given().to_dict()
+        data["observed"]["probabilities"] = [[place, "cat", 1.0]]
+        with pytest.raises(TypeError, match=f"index of a class, received {place}"):
+            kit.Case.from_dict(data)

@@ -1,5 +1,6 @@
 """Which step moved an answer: sixteen ways to break one, each found and named."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from xml.etree import ElementTree as ET
@@ -223,3 +224,64 @@ def test_a_folder_that_is_none_is_refused(tmp_path, classifier):
         moved(tmp_path / "nothing", classifier)
     with pytest.raises(ValueError, match="Expected a classifier, or cases"):
         kit.check_cases(tmp_path, progress=False)
+
+
+def test_a_fault_that_no_longer_goes_wrong_is_told(tmp_path, classifier, photos):
+    (ladybird,) = [photo for photo in photos if photo.name == "ladybird.jpg"]
+    mild = classifier.preprocessing.replace(filter="bilinear")
+    kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=mild, name="ladybird")
+    assert (
+        moved(tmp_path, classifier).cases[0].told
+        == "with the fault that is kept it is ladybug: no longer wrong"
+    )
+
+
+def test_what_holds_by_now_is_accepted_as_it_is_and_what_fails_is_left(tmp_path, fashion, clothes):
+    right, wrong = fashion.preprocessing, fashion.preprocessing.replace(invert=True)
+    answer = fashion.class_names[int(fashion.probabilities(clothes[0]).argmax())]
+    for name, preprocessing in (("mended", wrong), ("failing", wrong)):
+        kit.pin(tmp_path, fashion, clothes[0], answer, preprocessing=preprocessing, name=name)
+    path = tmp_path / "mended.json"
+    before = folders.read(path)
+    assert before.known_to_fail
+    # Since then it is prepared rightly, and within what a probability may move.
+    folders.overwrite(path, replace(before, preprocessing=right, tolerance=1.0))
+    assert {one.name: one.state for one in moved(tmp_path, fashion).cases} == {
+        "mended": "fixed",
+        "failing": "failing",
+    }
+    result = moved(tmp_path, fashion, update=True)
+    assert [(one.name, one.accepted) for one in result.cases] == [("failing", False), ("mended", True)]
+    assert {one.name: one.state for one in moved(tmp_path, fashion).cases} == {
+        "mended": "holds",
+        "failing": "failing",
+    }
+    assert folders.read(path).observed.top[0] == answer
+
+
+def test_the_report_of_a_run_is_kept_with_a_picture_of_each_that_moved(
+    cases, classifier, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KIT_ARTEFACTS", str(tmp_path / "kept"))
+    assert moved(cases, classifier).holds
+    (report,) = (tmp_path / "kept").iterdir()
+    assert json.loads(report.read_text(encoding="utf-8"))["holds"] is True
+    monkeypatch.setenv("KIT_UPDATE", "1")
+    other = classifier.using(classifier.preprocessing.replace(filter="nearest"))
+    result = moved(cases, other)
+    accepted = {one.name for one in result.cases if one.accepted}
+    assert result.holds
+    assert accepted
+    # The report tells what moved before it was accepted.
+    assert json.loads(report.read_text(encoding="utf-8"))["holds"] is False
+    assert {path.stem for path in (tmp_path / "kept").glob("*.png")} == accepted
+
+
+def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(cases, fashion):
+    result = moved(cases, fashion)
+    assert [one.state for one in result.cases] == ["moved"] * 5
+    assert all("\n" not in one.words for one in result.cases)
+    path = folders.paths(cases)[0]
+    folders.overwrite(path, replace(folders.read(path), classifier="no such network"))
+    with pytest.raises(ValueError, match="no such network"):
+        kit.check_cases(cases, progress=False)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -15,6 +16,7 @@ import kit
 from kit import samples
 from kit.__main__ import main
 from kit.regression import folder as folders
+from kit.regression.commands import add
 
 DATA = Path(__file__).parents[2] / "data"
 MODEL = str(DATA / "models" / "fashion_mnist.keras")
@@ -221,3 +223,37 @@ def test_the_commands_run_in_a_process_of_their_own(golden, pinned):
     assert (done.returncode, json.loads(done.stdout)["holds"], done.stderr) == (0, True, "")
     wrong = run("verify", golden, "--json", "--junit", "x.xml")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (3, 1)
+
+
+def test_help_says_what_each_command_and_each_option_is_for():
+    parser = ArgumentParser(prog="kit")
+    commands = parser.add_subparsers()
+    add(commands, lambda _: None)
+    told = {name: " ".join(one.format_help().split()) for name, one in commands.choices.items()}
+    usage = {
+        name: text.partition(" MODEL.keras")[0].removeprefix("usage: kit ") for name, text in told.items()
+    }
+    assert usage["pin"] == "pin [-h] [--expect CLASS] [--cases FOLDER] [--note NOTE] [--owner OWNER]"
+    assert usage["verify"] == "verify [-h] [--artefacts FOLDER] [--update] [--json | --junit FILE.xml]"
+    assert (
+        "verify [-h] [--artefacts FOLDER] [--update] [--json | --junit FILE.xml] MODEL.keras [FOLDER]"
+        in told["verify"]
+    )
+    assert told["compare"].startswith(
+        "usage: kit compare [-h] [--json] A.keras B.keras PICTURES [PICTURES ...]"
+    )
+    assert told["new-regression"].startswith("usage: kit new-regression [-h] [--model MODEL.keras] FOLDER")
+    assert told["pin"].count("MODEL.keras PICTURE") == 2
+    for command, words in {
+        "pin": ["what it shows", "where the case is written", "why it is kept", "who needs it to hold"],
+        "verify": ["Exit codes: 0 all hold, 1 something moved, 3 bad input",
+                   "of cases; the golden set without it", "pictures of what moved", "accept what moved",
+                   "JSON instead of text", "write JUnit XML"],
+        "compare": ["Exit codes: 0 no answer changes, 1 some do, 3 bad input", "files, folders",
+                    "JSON instead of text"],
+        "new-regression": ["made where there is none", "else the bundled one"],
+    }.items():  # fmt: skip
+        assert [each for each in words if each not in told[command]] == []
+    overview = " ".join(parser.format_help().split())
+    for words in ("make a case", "run the cases", "compare two models", "write a notebook"):
+        assert words in overview

@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kit
 from kit.regression import folder as folders
+from tests.pictures import file_of
 
 PIN = """
 import sys
@@ -106,3 +110,77 @@ def test_what_was_acknowledged_is_there_however_two_processes_are_killed(tmp_pat
         case = folders.read(path)
         assert (folder / case.picture).exists()
     assert len({json.loads(path.read_text())["name"] for path in folders.paths(folder)}) == len(there)
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("2026-01-31", "Cat photo.", "", "tabby, cat"), "2026-01-31-cat-photo-tabby-cat"),
+        (("--.--", "..."), "case"),
+        ((), "case"),
+        (("x" * 200,), "x" * 80),
+        (("x" * 79, "y"), "x" * 79),  # no dash at the end
+    ],
+)
+def test_names_are_good_for_files_everywhere(words, name):
+    assert folders.name_for(*words) == name
+
+
+def test_a_picture_is_kept_as_the_file_that_it_came_from_or_else_as_a_png(tmp_path, cat):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    for image_format, ending in (("JPEG", "jpg"), ("TIFF", "tif"), ("PNG", "png"), ("WEBP", "webp")):
+        data = file_of(Image.fromarray(pixels), image_format)
+        assert folders.picture_of(kit.load_image(data)) == (data, ending)
+    data, ending = folders.picture_of(kit.Photo.from_array(pixels))
+    assert ending == "png"
+    np.testing.assert_array_equal(kit.load_image(data).pixels, pixels)
+    place, digest = folders.keep_picture(tmp_path, cat)
+    assert digest == sha256(cat.file).hexdigest()
+    assert place == f"pictures/{digest[:16]}.jpg"
+    (tmp_path / place).write_bytes(b"there already")
+    assert folders.keep_picture(tmp_path, cat) == (place, digest)
+    assert (tmp_path / place).read_bytes() == b"there already"
+
+
+def test_a_file_is_written_over_another_and_no_draft_is_left(tmp_path):
+    target = tmp_path / "made" / "x.json"
+    for data in (b"first", b"second"):
+        folders.write(target, data)
+        assert target.read_bytes() == data
+    assert list(target.parent.iterdir()) == [target]
+    assert os.name != "posix" or target.stat().st_mode & 0o777 == 0o644, "others of a team read it"
+    with pytest.raises(OSError, match="directory"):
+        folders.write(tmp_path, b"where a folder is")
+    assert not list(tmp_path.parent.glob(".*.draft"))
+
+
+def test_a_name_that_is_taken_gets_a_number_where_a_file_system_has_no_links(cases, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = folders.paths(cases)[0]
+    case, before = folders.read(path), path.read_bytes()
+    assert folders.keep(cases, case).name == f"{case.name}-2.json"
+    assert folders.keep(cases, case).name == f"{case.name}-3.json"
+    assert folders.read(cases / f"{case.name}-3.json") == replace(case, name=f"{case.name}-3")
+    assert path.read_bytes() == before
+    assert not list(cases.glob(".*"))
+
+
+def test_no_more_than_two_megabytes_are_read_of_a_case(cases):
+    path = folders.paths(cases)[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole + b" " * (folders.CASE_BYTES - len(whole)))
+    assert folders.read(path).name == path.stem
+    path.write_bytes(b" " * folders.CASE_BYTES + whole)
+    with pytest.raises(ValueError, match="received text that is not"):
+        folders.read(path)
+
+
+def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
+    for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in folders.paths(tmp_path)] == ["a.json", "b.json"]
+    with pytest.raises(ValueError, match=r"^nothing.json: No such file or directory$"):
+        folders.read(tmp_path / "nothing.json")

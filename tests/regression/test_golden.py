@@ -12,7 +12,8 @@ import kit
 from kit import samples
 from kit.classifier import archive
 from kit.classifier.bundle.golden import SIDE, golden_in
-from kit.regression.golden import verify_golden
+from kit.regression.checking import STEPS as MEANT
+from kit.regression.golden import Verified, verify_golden
 from tests.networks import GREY, NAMES, small
 
 
@@ -160,3 +161,31 @@ def test_a_network_that_was_trained_on_does_not_keep_those_of_its_old_weights(tm
     classifier.save(tmp_path / "after.keras")
     found = verify_golden(kit.Classifier.load(tmp_path / "after.keras"))
     assert (found.pictures, found.step) == (0, "")
+
+
+def test_one_picture_is_told_as_one_and_the_difference_to_two_digits(fashion):
+    told = Verified(1, 0.01234, "engine").text()
+    assert told == f"1 golden picture: {MEANT['engine']}; a probability differs by 0.012"
+    assert Verified(1).text() == "1 golden picture: equal within 1e-05"
+    two = Verified(2, 0.5, "scale")
+    told = {"pictures": 2, "difference": 0.5, "step": "scale", "holds": False, "told": two.text()}
+    assert two.to_dict() == told
+
+
+def test_the_largest_difference_and_the_first_step_of_all_pictures_are_told(clothes_file, monkeypatch):
+    opened = kit.Classifier.load(clothes_file)
+    predict = type(opened).predict_tensors
+    for factors, expected in (((0.9, 0.99), 0.1), ((0.99, 0.9), 0.1)):
+        shares = iter(factors)
+        monkeypatch.setattr(
+            type(opened),
+            "predict_tensors",
+            lambda self, x, each=shares: predict(self, x) * np.float32(next(each)),
+        )
+        kept = golden_in(opened.reference.golden)
+        tops = [float(one.probabilities.max()) for one in kept]
+        found = verify_golden(opened)
+        assert found.difference == pytest.approx(
+            max(top * (1 - f) for top, f in zip(tops, factors, strict=True)), abs=1e-4
+        )
+        assert found.difference == pytest.approx(expected, rel=0.2)

@@ -163,3 +163,79 @@ def test_a_bare_size_is_read_as_the_processor_means_it():
 def test_what_cannot_be_expressed_raises(changes, error, message):
     with pytest.raises(error, match=message):
         Preprocessing.from_config({**CLIP, **changes})
+
+
+SQUARE = {"height": 256, "width": 256}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"size": SQUARE, "crop_size": 256}, {"size": (256, 256), "fit": "squash"}),
+        ({"size": SQUARE, "crop_size": 224},
+         {"size": (224, 224), "fit": "squash_crop", "crop_fraction": 0.875}),
+        ({"size": {"height": 128, "width": 256}, "crop_size": [64, 128]},
+         {"size": (64, 128), "fit": "squash_crop", "crop_fraction": 0.5}),
+        ({"size": {"shortest_edge": 224}}, {"size": (224, 224), "fit": "resize_crop", "crop_fraction": 1.0}),
+        ({"size": 224, "do_center_crop": False, "image_processor_type": "ViTImageProcessor"},
+         {"size": (224, 224), "fit": "squash"}),
+        ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"},
+         {"size": (224, 224), "fit": "squash"}),
+        ({"size": 256, "image_processor_type": "BeitImageProcessor"},
+         {"size": (224, 224), "fit": "squash_crop", "crop_fraction": 0.875}),
+    ],
+)  # fmt: skip
+def test_size_and_crop_together_make_a_fit(changes, expected):
+    wanted = {"filter": "bicubic", "scaling": "imagenet", "layout": "channels_first"} | expected
+    assert Preprocessing.from_config({**CLIP, **changes}) == Preprocessing(**wanted)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": SQUARE, "crop_size": {"height": 257, "width": 100}},
+        {"size": SQUARE, "crop_size": {"height": 100, "width": 257}},
+        {"size": SQUARE, "crop_size": {"height": 224, "width": 200}},
+        {"size": {"shortest_edge": 223}},
+        {"resample": -1},
+        {"resample": 6},
+        {"resample": True},
+        {"size": {"shortest_edge": 0}},
+    ],
+)
+def test_a_crop_or_a_code_that_makes_no_sense_is_refused(changes):
+    with pytest.raises(ValueError, match=r"^Expected"):
+        Preprocessing.from_config({**CLIP, **changes})
+
+
+def test_convnext_below_384_cuts_by_its_own_fraction():
+    almost = Preprocessing.from_config({**CONVNEXT, "size": {"shortest_edge": 383}, "crop_pct": 0.5})
+    assert (almost.size, almost.fit, almost.crop_fraction) == ((383, 383), "resize_crop", 0.5)
+    assert not any("is assumed" in note for note in almost.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "scaling"),
+    [
+        ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
+        ({"rescale_factor": 0.3, "do_normalize": False}, Scaling(1 / 0.3)),
+        ({"rescale_factor": -1.0, "do_normalize": False}, Scaling(-1.0)),
+        ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
+        (
+            {"rescale_offset": True, "image_mean": MEAN, "image_std": STD},
+            (Scaling(255, 1.0), Scaling(1, MEAN, STD)),
+        ),
+        ({"do_normalize": None, "do_rescale": None}, "-1..1"),
+        ({"do_normalize": None, "do_rescale": None, "image_mean": None}, ()),
+    ],
+)
+def test_every_switch_of_the_scaling_by_hand(changes, scaling):
+    given = {key: value for key, value in {**VIT, **changes}.items() if value is not None}
+    assert Preprocessing.from_config(given).scaling == Preprocessing(scaling=scaling).scaling
+
+
+def test_a_file_that_says_all_has_no_note_of_what_is_assumed():
+    assert "assumed" not in " ".join(Preprocessing.from_config(VIT).notes)
+    assert (
+        Preprocessing.from_config({"do_normalize": True, "image_mean": MEAN, "image_std": STD}).size is None
+    )

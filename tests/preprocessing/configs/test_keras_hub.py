@@ -3,6 +3,7 @@ import pytest
 
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import Scaling
 
 PHOTO = Photo.from_array(np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8))
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -104,3 +105,29 @@ def test_layout_and_data_type_are_kept_or_noted():
 def test_what_cannot_be_expressed_raises(changes, error, message):
     with pytest.raises(error, match=message):
         Preprocessing.from_config(preprocessor(**changes))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"height": 8, "width": 9}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
+        ({"image_size": [None, None]}, {"size": None}),
+        ({"scale": 0.5}, {"size": None, "scaling": Scaling(1, 0.0, 2.0)}),
+        ({"offset": -3.0}, {"size": None, "scaling": Scaling(1, 3.0, 1.0)}),
+        ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
+        ({"mean": [2, 4, 6], "variance": 4}, {"size": None, "scaling": Scaling(1, (2, 4, 6), (2, 2, 2))}),
+        ({"scale": 0.5, "mean": 3, "variance": 16}, {"size": None, "scaling": Scaling(1, 6.0, 8.0)}),
+        ({"scale": 0.5, "mean": 3}, {"size": None, "scaling": Scaling(1, 0.0, 2.0)}),
+    ],
+)
+def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
+    read = Preprocessing.from_config({"class_name": "ImageConverter", "config": config})
+    assert read == Preprocessing(**expected)
+    assert ("divides" in str(read.notes)) == ("scaling" in expected)
+
+
+@pytest.mark.parametrize("dtype", [None, "float32", {"config": {"name": "float32"}}])
+def test_float32_needs_no_note(dtype):
+    assert "computes this in" not in str(Preprocessing.from_config(preprocessor(dtype=dtype)).notes)
+    mixed = Preprocessing.from_config(preprocessor(dtype={"config": {"name": "mixed_float16"}}))
+    assert "computes this in mixed_float16" in str(mixed.notes)

@@ -47,6 +47,7 @@ def test_defaults_and_larger_test_sizes_are_noted():
     assert "leaves out interpolation, crop_pct, mean, std" in notes
     assert "test_input_size not used" in notes
     assert (preprocessing.filter, preprocessing.crop_fraction) == ("bicubic", 0.875)
+    assert preprocessing.scaling == SCALINGS["imagenet"]
 
 
 def test_one_channel_is_grey():
@@ -70,3 +71,36 @@ def test_one_channel_is_grey():
 def test_what_cannot_be_expressed_raises(changes, message):
     with pytest.raises(ValueError, match=message):
         Preprocessing.from_config({**CONFIG, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"crop_mode": "squash"}, {"fit": "squash_crop", "crop_fraction": 0.95}),
+        ({"crop_mode": None}, {"fit": "resize_crop", "crop_fraction": 0.95}),
+        (
+            {"crop_mode": "squash", "crop_pct": 1, "input_size": [3, 20, 30]},
+            {"fit": "squash", "size": (20, 30)},
+        ),
+    ],
+)
+def test_each_mode_of_cropping_has_its_fit(changes, expected):
+    wanted = {
+        "size": (224, 224),
+        "filter": "bicubic",
+        "scaling": "imagenet",
+        "layout": "channels_first",
+    } | expected
+    assert Preprocessing.from_config({**CONFIG, **changes}) == Preprocessing(**wanted)
+
+
+def test_a_border_is_as_grey_as_the_mean_of_one_channel():
+    grey = {"input_size": [1, 28, 28], "mean": [0.2], "std": [0.25], "crop_mode": "border", "crop_pct": 1.0}
+    assert Preprocessing.from_config({**CONFIG, **grey}).fill == (51, 51, 51)
+
+
+def test_what_is_not_used_or_left_out_is_noted_and_nothing_else():
+    assert len(Preprocessing.from_config(CONFIG).notes) == 1
+    larger = Preprocessing.from_config({**CONFIG, "test_input_size": [3, 288, 288], "test_crop_pct": 1.0})
+    assert "test_input_size and test_crop_pct not used" in larger.notes[1]
+    assert len(Preprocessing.from_config({**CONFIG, "mean": None}).notes) == 2

@@ -1,0 +1,76 @@
+"""Pictures of what moved, pixel by pixel."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kit
+from kit.regression import folder as folders
+from kit.regression.artefacts import keep_picture_of, keep_seen, seen_now
+from kit.regression.result import Checked
+
+
+@pytest.fixture
+def pinned(tmp_path, fashion, clothes):
+    """A folder with one case, and what came of it."""
+    path = kit.pin(tmp_path / "cases", fashion, clothes[0], name="one")
+    return path.parent, Checked("one", "moved", folders.read(path))
+
+
+def parts(path):
+    """Pictures of 28 columns, and what lies between them."""
+    pixels = np.asarray(Image.open(path)).astype(int)
+    places = range(0, pixels.shape[1], 36)
+    return [pixels[:, place : place + 28] for place in places], [
+        pixels[:, place + 28 : place + 36] for place in places
+    ]
+
+
+def test_then_now_and_four_times_the_difference_lie_side_by_side(pinned, fashion, tmp_path):
+    cases, one = pinned
+    inverted = fashion.using(fashion.preprocessing.replace(invert=True))
+    (then, now, difference), gaps = parts(keep_picture_of(one, cases, inverted, tmp_path / "kept"))
+    np.testing.assert_array_equal(now, seen_now(one.case, cases, inverted))
+    # As a JPEG, for people.
+    assert np.abs(then - seen_now(one.case, cases, fashion)).mean() < 3
+    np.testing.assert_array_equal(difference, np.clip(4 * np.abs(then - now), 0, 255))
+    assert [gap.shape[1] for gap in gaps] == [8, 8, 0]
+    assert (gaps[0] == 255).all()
+    assert (gaps[1] == 255).all()
+
+
+def test_without_the_picture_of_then_there_is_only_that_of_now(pinned, fashion, tmp_path):
+    cases, one = pinned
+    (cases / "seen" / "one.jpg").unlink()
+    path = keep_picture_of(one, cases, fashion, tmp_path / "kept")
+    assert path == tmp_path / "kept" / "one.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), seen_now(one.case, cases, fashion))
+
+
+def test_what_then_was_another_size_is_made_as_large_as_now(pinned, fashion, tmp_path):
+    cases, one = pinned
+    keep_seen(cases, "one", np.full((14, 7, 3), 200, np.uint8))
+    (then, now, _), _ = parts(keep_picture_of(one, cases, fashion, tmp_path / "kept"))
+    assert then.shape == now.shape == (28, 28, 3)
+    assert np.abs(then - 200).max() <= 2
+
+
+def test_a_case_that_cannot_be_read_or_has_lost_its_picture_has_none(pinned, fashion, tmp_path):
+    cases, one = pinned
+    assert keep_picture_of(replace(one, case=None), cases, fashion, tmp_path / "kept") is None
+    (cases / one.case.picture).unlink()
+    assert keep_picture_of(one, cases, fashion, tmp_path / "kept") is None
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_case_is_seen_with_its_own_preprocessing_and_perturbation(pinned, fashion):
+    cases, one = pinned
+    plain = seen_now(one.case, cases, fashion)
+    inverted = replace(
+        one.case, preprocessing=fashion.preprocessing.replace(channels="gray", filter="nearest")
+    )
+    np.testing.assert_array_equal(seen_now(inverted, cases, fashion), plain)
+    dark = replace(one.case, perturbation=kit.Perturbation(brightness=0))
+    assert np.ptp(seen_now(dark, cases, fashion)) == 0
