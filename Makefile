@@ -1,14 +1,19 @@
 # make lab     opens JupyterLab on the first notebook;  LAB_ARGS="--no-browser --port 8890" passes options on
 # make test    runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options on
 # make test-others  runs mypy and the quick tests on every other supported Python that is here, in .venv-3.x
+# make check-setup  says whether this machine has what the notebooks need, in words to mail
+# make wheelhouse   fetches the packages of the lock into wheelhouse/, from which the others then install without a
+#              network;  PLATFORMS="linux windows mac" PYTHONS="3.12 3.13" names other machines than this one
 # make lock    solves pyproject.toml anew into requirements.lock (needs uv)
 # make audit   asks for known vulnerabilities of what the lock names, before a release (needs uv and a network)
 # make clean   removes the environments
 #
-# The first two make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+# All but the last three make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
 
 LAB_ARGS ?=
 TEST_ARGS ?=
+PLATFORMS ?=
+PYTHONS ?=
 
 # The Python that made .venv comes first, so that the environment is kept when a newer Python arrives.
 FOUND = "$$(sed -n 's/^executable = //p' .venv/pyvenv.cfg 2>/dev/null)" python3.13 python3.12 python3.11 python3 python
@@ -27,7 +32,7 @@ echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt in
 	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
 endef
 
-.PHONY: lab test test-others environment lock audit clean
+.PHONY: lab test test-others environment check-setup wheelhouse lock audit clean
 
 lab:
 	$(call launch,lab $(LAB_ARGS))
@@ -44,6 +49,12 @@ test-others:
 
 environment:
 	$(call launch,environment)
+
+check-setup:
+	$(call launch,check)
+
+wheelhouse:
+	$(call launch,wheelhouse $(addprefix --platform=,$(PLATFORMS)) $(addprefix --python=,$(PYTHONS)))
 
 # Every supported platform and Python in one file, with hashes and without the address of an index.
 lock:

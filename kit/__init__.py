@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from kit.validation.calibration import calibrate
     from kit.validation.duplicates import find_duplicates
     from kit.workshop import exercises
+    from kit.workshop.setup import check_setup
 
 __all__ = ["Case", "Classifier", "Decoding", "Expected", "Explorer", "Novelty", "Perturbation", "Photo"]
 __all__ += ["Preprocessing", "Scaling"]
-__all__ += ["accuracy_interval", "adapt", "calibrate", "check", "check_cases", "compare", "cost_table"]
-__all__ += ["cross_validate", "diagnose"]
+__all__ += ["accuracy_interval", "adapt", "calibrate", "check", "check_cases", "check_setup"]
+__all__ += ["compare", "cost_table", "cross_validate", "diagnose"]
 __all__ += ["fault_costs", "find_duplicates", "fit_novelty", "learning_curve", "load_image", "novelty_of"]
 __all__ += ["pin", "shift", "sweep"]
 __all__ += ["exercises", "faults", "plots", "robustness", "samples", "validation"]
@@ -63,6 +64,7 @@ _OFFERED = {
     "validation.calibration": ["calibrate"],
     "validation.duplicates": ["find_duplicates"],
     "workshop.exercises": ["exercises"],
+    "workshop.setup": ["check_setup"],
 }
 _HOMES = {name: home for home, names in _OFFERED.items() for name in names}
 __version__ = "0.1.0"

@@ -1,16 +1,21 @@
-"""The command line: ``python -m kit diagnose | pin | verify | compare | new-regression``."""
+"""The command line: ``python -m kit COMMAND``; ``--help`` lists them."""
+
+# So that an older Python can run `check`, which says that it is too old.
+from __future__ import annotations
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.regression import commands as regression
+from kit.workshop import commands as workshop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from kit.classifier import Classifier
     from kit.preprocessing import Preprocessing
 
@@ -79,6 +84,7 @@ def _parser() -> _Parser:
     diagnose.add_argument("--json", action="store_true", help="print JSON instead of text")
     diagnose.set_defaults(run=_diagnose)
     regression.add(commands, _add_in_use)
+    workshop.add(commands)
     return parser
 
 
@@ -97,7 +103,7 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
         in_use.add_argument(flag, metavar=metavar, help=told)
 
 
-def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], "Classifier"]) -> int:
+def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], Classifier]) -> int:
     from kit._reporting import plain  # noqa: PLC0415 (--help stays fast)
     from kit.diagnosis import diagnose  # noqa: PLC0415
     from kit.images import as_photos  # noqa: PLC0415
@@ -116,7 +122,7 @@ def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], 
     return {"clean": CLEAN, "named": NAMED, "cannot_tell": CANNOT_TELL}[diagnosis.verdict]
 
 
-def _classifier(given: argparse.Namespace) -> "Classifier":
+def _classifier(given: argparse.Namespace) -> Classifier:
     """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
     from kit.classifier import Classifier, archive  # noqa: PLC0415
     from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415
@@ -145,7 +151,7 @@ def _classifier(given: argparse.Namespace) -> "Classifier":
     return classifier.using(usual.replace(scaling=named.scaling))
 
 
-def _preprocessing(path: str) -> "Preprocessing":
+def _preprocessing(path: str) -> Preprocessing:
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     try:

@@ -1,4 +1,4 @@
-"""What ``make lab`` and the two ``make test`` do, with nothing but Python and pip on the machine.
+"""What ``make lab``, ``make test`` and the others do, with nothing but Python and pip on the machine.
 
 Stands outside the rooms of the package: it imports none of them, because it runs before their packages are
 installed.
@@ -8,10 +8,10 @@ import errno
 import hashlib
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
-import tomllib
 import venv
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -20,10 +20,19 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+FITS = (3, 11), (3, 14)
 LOCK = "requirements.lock"
+WHEELHOUSE = "wheelhouse"
 FIRST_NOTEBOOK = "notebooks/00_explore.ipynb"
+# How JupyterLab looks at first.
+LAB = ROOT / "kit" / "workshop" / "jupyterlab"
+FIRST_LAYOUT = "default-37a8.jupyterlab-workspace"
 # Kernels and test processes inherit these; TensorFlow reads them once, when it is first imported.
 VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+
+
+# Other targets, which are modules of the kit.
+MODULES = {"check": ["kit", "check"], "wheelhouse": ["kit.workshop.wheelhouse"]}
 
 
 class LaunchError(Exception):
@@ -36,6 +45,8 @@ def fingerprint(root: Path) -> str:
     Of ``pyproject.toml`` only the tables that an installation reads count, so that a changed lint rule does
     not cost two minutes.
     """
+    import tomllib  # noqa: PLC0415 (an older Python is told that it is)
+
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     tables = [project["build-system"], project["project"], project["tool"]["hatch"]]
     # An environment holds absolute paths, so one that was moved with its folder is made again.
@@ -65,21 +76,36 @@ def make_environment(environment: Path) -> Path:
     python, root = interpreter(environment), environment.parent
     if is_current(environment):
         return python
+    if not FITS[0] <= sys.version_info[:2] < FITS[1]:
+        raise LaunchError(
+            f"Expected Python 3.11, 3.12 or 3.13, received {VERSION}; run this with one of those."
+        )
     if sys.platform == "darwin" and platform.machine() == "x86_64":
         raise LaunchError("Expected Apple silicon, received an Intel Mac; TensorFlow has no package for it.")
     made = f"{environment.name} from {LOCK} with Python {VERSION}"
     print(f"Making {made}; once, about 2 GB, some minutes.", flush=True)
     venv.create(environment, clear=True, symlinks=os.name != "nt", with_pip=True)
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", *_offline(root)]
     for options in (
         ["--require-hashes", "--only-binary=:all:", "-r", LOCK],
         # Built by the locked hatchling: a build environment of its own would fetch packages without hashes.
         ["--no-deps", "--no-build-isolation", "-e", "."],
     ):
         if subprocess.call([*pip, *options], cwd=root):
-            raise LaunchError("pip failed, see its message above; run this again to retry.")
+            raise LaunchError(f"pip failed, see its message above; {_retry(root)}")
     (environment / "complete").write_text(fingerprint(root))
     return python
+
+
+def _offline(root: Path) -> list[str]:
+    """Return the options that let pip read the wheelhouse in place of a network; none without one."""
+    return ["--no-index", f"--find-links={root / WHEELHOUSE}"] if (root / WHEELHOUSE).is_dir() else []
+
+
+def _retry(root: Path) -> str:
+    if _offline(root):
+        return f"fill {WHEELHOUSE}/ for this machine (README, no network) or remove it, then run this again."
+    return "run this again to retry."
 
 
 def is_taken(host: str, port: int) -> bool:
@@ -112,6 +138,9 @@ def lab_command(python: Path, arguments: Sequence[str]) -> list[str]:
         f"--ServerApp.root_dir={ROOT}",
         # Not as a file to open, so that the address it prints leads there too.
         f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+        # No question about news; a person's own settings come after these and stay where they are.
+        f"--LabApp.app_settings_dir={LAB}",
+        f"--LabApp.workspaces_dir={_workspaces(python)}",
     ]
     if chosen.port and chosen.port.isdecimal() and int(chosen.port):
         if is_taken("" if chosen.ip == "*" else chosen.ip, int(chosen.port)):
@@ -125,6 +154,15 @@ def lab_command(python: Path, arguments: Sequence[str]) -> list[str]:
         # In a container there is nobody else to be.
         command.append("--allow-root")
     return [*command, *arguments]
+
+
+def _workspaces(python: Path) -> Path:
+    """Return where the layout of the page is kept: with the environment, the file browser folded at first."""
+    folder = python.parents[1] / "share" / "jupyter" / "lab" / "workspaces"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
+        shutil.copy(LAB / FIRST_LAYOUT, folder)
+    return folder
 
 
 def run_lab(python: Path, arguments: Sequence[str]) -> NoReturn:
@@ -170,8 +208,8 @@ def run_tests(python: Path, arguments: Sequence[str], *, quick: bool = False) ->
 def main(arguments: Sequence[str]) -> None:
     """Make the environment, then do what `arguments` ask for.
 
-    ``lab``, ``test`` and ``environment`` use ``.venv``. ``quick`` uses an environment of this Python's own,
-    and does nothing where this is the Python of ``.venv``, with which ``test`` runs every check.
+    All but ``quick`` use ``.venv``. That one uses an environment of this Python's own, and does
+    nothing where this is the Python of ``.venv``, with which ``test`` runs every check.
     """
     action, *options = arguments
     environment = ROOT / ".venv"
@@ -186,6 +224,8 @@ def main(arguments: Sequence[str]) -> None:
             run_lab(python, options)
         if action in {"test", "quick"}:
             run_tests(python, options, quick=action == "quick")
+        if action in MODULES:
+            raise SystemExit(subprocess.call([python, "-m", *MODULES[action], *options], cwd=ROOT))
     except LaunchError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

@@ -1,10 +1,12 @@
 """``make lab`` and both ``make test``: which Python, which environment, whether it is current, which port."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,43 @@ def test_a_failed_installation_leaves_no_complete_environment(environment, monke
     assert not _launch.is_current(environment)
 
 
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_wheelhouse_takes_the_place_of_the_network(environment, monkeypatch, offline):
+    (environment / "complete").unlink()
+    wheelhouse = environment.parent / "wheelhouse"
+    commands = []
+    monkeypatch.setattr(_launch.venv, "create", lambda *_, **__: None)
+    monkeypatch.setattr(_launch.subprocess, "call", lambda command, **_: commands.append(command))
+    if offline:
+        wheelhouse.mkdir()
+    _launch.make_environment(environment)
+    options = {"--no-index", f"--find-links={wheelhouse}"}
+    assert [options & set(command) for command in commands] == [options if offline else set()] * 2
+    assert "--require-hashes" in commands[0]
+
+
+def test_a_wheelhouse_for_another_machine_is_told(environment, monkeypatch):
+    (environment / "complete").unlink()
+    (environment.parent / "wheelhouse").mkdir()
+    monkeypatch.setattr(_launch.venv, "create", lambda *_, **__: None)
+    monkeypatch.setattr(_launch.subprocess, "call", lambda *_, **__: 1)
+    with pytest.raises(_launch.LaunchError, match="fill wheelhouse/ for this machine"):
+        _launch.make_environment(environment)
+
+
+def test_a_python_that_does_not_fit_is_told(environment, monkeypatch):
+    (environment / "complete").unlink()
+    monkeypatch.setattr(_launch, "FITS", ((3, 98), (3, 99)))
+    with pytest.raises(_launch.LaunchError, match=r"^Expected Python 3.11, 3.12 or 3.13, received 3\.\d+;"):
+        _launch.make_environment(environment)
+
+
+def test_the_pythons_that_fit_are_those_of_the_project():
+    lowest, above = (".".join(map(str, version)) for version in _launch.FITS)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == f">={lowest},<{above}"
+
+
 @pytest.fixture
 def called(environment, monkeypatch):
     """The commands that the launcher runs in the project."""
@@ -137,27 +176,54 @@ def test_the_quick_tests_are_there():
     assert [path for path in _launch.QUICK if not (ROOT / path).exists()] == []
 
 
+@pytest.fixture
+def python(tmp_path):
+    """Where an environment would have its Python."""
+    return _launch.interpreter(tmp_path / ".venv")
+
+
 @pytest.mark.parametrize("spelling", [["--port", "{}"], ["--port={}"], ["--ServerApp.port={}"]])
-def test_a_taken_port_is_one_line(taken_port, spelling):
+def test_a_taken_port_is_one_line(python, taken_port, spelling):
     with pytest.raises(_launch.LaunchError, match=f"^Port {taken_port} is taken; .*$"):
-        _launch.lab_command(Path("python"), [part.format(taken_port) for part in spelling])
+        _launch.lab_command(python, [part.format(taken_port) for part in spelling])
 
 
-def test_a_free_port_is_the_one_that_is_used(taken_port):
+def test_a_free_port_is_the_one_that_is_used(python, taken_port):
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
-    command = _launch.lab_command(Path("python"), ["--no-browser", "--port", str(free)])
+    command = _launch.lab_command(python, ["--no-browser", "--port", str(free)])
     assert command[-3:] == ["--no-browser", "--port", str(free)]
     assert "--ServerApp.port_retries=0" in command
 
 
-def test_jupyterlab_opens_the_first_notebook():
-    command = _launch.lab_command(Path("python"), [])
+def test_jupyterlab_opens_the_first_notebook(python):
+    command = _launch.lab_command(python, [])
     assert "--LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb" in command
 
 
-def test_without_a_port_jupyterlab_looks_for_one():
-    assert "--ServerApp.port_retries=0" not in _launch.lab_command(Path("python"), ["--no-browser"])
+def test_without_a_port_jupyterlab_looks_for_one(python):
+    assert "--ServerApp.port_retries=0" not in _launch.lab_command(python, ["--no-browser"])
+
+
+def test_the_page_is_folded_at_first_and_then_as_a_person_left_it(python):
+    _launch.lab_command(python, [])
+    (layout,) = (python.parents[1] / "share" / "jupyter" / "lab" / "workspaces").iterdir()
+    assert json.loads(layout.read_text())["data"]["layout-restorer:data"]["left"]["collapsed"]
+    layout.write_text("as left")
+    _launch.lab_command(python, [])
+    assert layout.read_text() == "as left"
+
+
+def test_other_targets_run_in_the_environment_of_the_project(called, environment):
+    with pytest.raises(SystemExit):
+        _launch.main(["check"])
+    with pytest.raises(SystemExit):
+        _launch.main(["wheelhouse", "--platform=mac"])
+    python = _launch.interpreter(environment)
+    assert called == [
+        [python, "-m", "kit", "check"],
+        [python, "-m", "kit.workshop.wheelhouse", "--platform=mac"],
+    ]
 
 
 needs_make = pytest.mark.skipif(
@@ -203,6 +269,14 @@ def test_the_first_python_that_fits_is_taken(tmp_path):
     pretend(tmp_path, "python3.12", (3, 12, 4))
     done = make(tmp_path, "lab", "LAB_ARGS=--no-browser --port 8890")
     assert done.stdout == "python3.12 -m kit._launch lab --no-browser --port 8890\n"
+
+
+@needs_make
+def test_other_machines_are_named_to_the_wheelhouse(tmp_path):
+    pretend(tmp_path, "python3.13", (3, 13, 0))
+    done = make(tmp_path, "wheelhouse", "PLATFORMS=linux mac", "PYTHONS=3.12")
+    named = "--platform=linux --platform=mac --python=3.12"
+    assert done.stdout == f"python3.13 -m kit._launch wheelhouse {named}\n"
 
 
 @needs_make

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kit._reporting import plain
-
 HOLDS, MOVED = 0, 1
 """Exit codes; 3 is bad input, as everywhere."""
 NOTEBOOK = "check_cases.ipynb"
@@ -147,5 +145,7 @@ def _pictures(given: list[str]) -> tuple[Any, Any]:
 
 def _print(shown: Any) -> None:
     if not isinstance(shown, str):
+        from kit._reporting import plain  # noqa: PLC0415 (starts without numpy)
+
         shown = json.dumps(plain(shown), indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write(f"{shown}\n")

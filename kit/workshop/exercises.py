@@ -10,8 +10,7 @@ from kit.perturbation import Perturbation
 from kit.workshop.delivery import Delivery
 from kit.workshop.mystery import Mystery
 
-__all__ = ["Delivery", "Mystery"]
-__all__ += ["check_brightness", "check_installation", "check_noise", "check_temperature"]
+__all__ = ["Delivery", "Mystery", "check_brightness", "check_noise", "check_temperature"]
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: float | None, step: float = 0.1) -> str:
@@ -105,34 +104,3 @@ def check_temperature(rows: Any, labels: Any, answer: float | None) -> str:
         direction = "higher" if answer < best else "lower"
         return f"Not yet: the right answers become more probable at a {direction} temperature than {answer}."
     return f"Passed: the least negative log-likelihood is at {best:.1f}."
-
-
-def check_installation() -> str:
-    """Check the versions of what the kit needs, and one prediction of the bundled network.
-
-    Returns
-    -------
-    str
-        A line for each package that is missing or too old, and one with the prediction.
-    """
-    from importlib.metadata import PackageNotFoundError, requires, version  # noqa: PLC0415 - asked once
-
-    from packaging.requirements import Requirement  # noqa: PLC0415 - comes with jupyterlab
-
-    unmet = []
-    for text in requires("classifier-investigation-kit") or ():
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            found = version(requirement.name)
-        except PackageNotFoundError:
-            found = "none"
-        if found == "none" or not requirement.specifier.contains(found, prereleases=True):
-            unmet.append(f"Expected {requirement.name} {requirement.specifier}, found {found}")
-    from kit import samples  # noqa: PLC0415 - only this check needs the bundled network
-
-    photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
-    classifier = samples.classifier("efficientnet_lite0")
-    name, _ = classifier.top(classifier.probabilities(photo)[0], 1)[0]
-    return "\n".join([*(unmet or ["Packages: all as required"]), f"{photo.name}: {name}"])

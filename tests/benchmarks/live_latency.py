@@ -114,7 +114,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright)
         with jupyter_lab(browser) as lab:
-            machine = {**_machine(), "browser": browser.version}
+            machine = {**this_machine(), "browser": browser.version}
             runs = list(_measure(lab, options))
         browser.close()
     rows = [_row(*key, runs) for key in dict.fromkeys(run["key"] for run in runs)]
@@ -385,7 +385,7 @@ def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 )
 
 
-def _machine() -> dict[str, Any]:
+def this_machine() -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():

@@ -65,8 +65,11 @@ class JupyterLab:
         self.url = url
         self._notebooks = 0
 
-    def open(self, cells: Sequence[str] | Path, *, wire: bool = False) -> "Notebook":
-        """Open a new notebook with these code cells, or a copy of a file; `wire` logs messages (wire.js)."""
+    def open(self, cells: Sequence[str] | Path, *, wire: bool = False, first: bool = False) -> "Notebook":
+        """Open a new notebook with these code cells, or a copy of a file.
+
+        `wire` logs messages (wire.js); `first` opens it as a first start does, in the usual workspace.
+        """
         self._notebooks += 1
         name = f"notebook-{self._notebooks}.ipynb"
         if isinstance(cells, Path):
@@ -78,9 +81,8 @@ class JupyterLab:
         context = self.browser.new_context(viewport=WIDE)
         if wire:
             context.add_init_script(path=Path(__file__).with_name("wire.js"))
-        return Notebook(
-            context.new_page(), f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={TOKEN}"
-        )
+        workspace = "" if first else f"/workspaces/w{self._notebooks}"
+        return Notebook(context.new_page(), f"{self.url}/lab{workspace}/tree/{name}?token={TOKEN}")
 
 
 class Notebook:
@@ -170,25 +172,25 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def jupyter_lab(browser: Browser) -> Iterator[JupyterLab]:
-    """Start a server; leaving ends it with all its kernels and removes its folder."""
-    with served("jupyterlab") as (folder, url):
+def jupyter_lab(browser: Browser, command: Sequence[str] = ()) -> Iterator[JupyterLab]:
+    """Start a server, by a command if one is given; leaving ends it and removes its folder."""
+    with served("jupyterlab", command) as (folder, url):
         yield JupyterLab(browser, folder, url)
 
 
 @contextlib.contextmanager
-def served(module: str) -> Iterator[tuple[Path, str]]:
+def served(module: str, command: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
     """Start a server of JupyterLab, or of another host of notebooks; yield its folder and address."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
-        _server(Path(name), module) as url,
+        _server(Path(name), command or [sys.executable, "-m", module], asks=bool(command)) as url,
     ):
         yield Path(name), url
 
 
 @contextlib.contextmanager
-def _server(folder: Path, module: str) -> Iterator[str]:
-    """Start a server on a free port and yield its address."""
+def _server(folder: Path, command: Sequence[str], *, asks: bool) -> Iterator[str]:
+    """Start a server on a free port and yield its address; whether it `asks` about news is its own affair."""
     places = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -200,12 +202,13 @@ def _server(folder: Path, module: str) -> Iterator[str]:
     }
     for name in ("work", *places.values()):
         (folder / name).mkdir()
-    # JupyterLab asks on its first start whether it may fetch news; the question would lie over the notebook.
-    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text(
-        '{"fetchNews": "false", "checkForUpdates": false}'
-    )
+    if not asks:
+        # It asks on its first start whether it may fetch news; the question would lie over the notebook.
+        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text(
+            '{"fetchNews": "false", "checkForUpdates": false}'
+        )
     environment = os.environ | {name: str(folder / place) for name, place in places.items()}
     path = [str(ROOT), os.environ.get("PYTHONPATH")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
@@ -220,11 +223,10 @@ def _server(folder: Path, module: str) -> Iterator[str]:
         f"--IdentityProvider.token={TOKEN}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     )
-    command = [sys.executable, "-m", module, *options]
     with (
         (folder / "server.log").open("wb") as log,
         subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            [*command, *options], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
         ) as process,
     ):
         try:

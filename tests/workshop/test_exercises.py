@@ -10,7 +10,6 @@ from kit.workshop.exercises import (
     Delivery,
     Mystery,
     check_brightness,
-    check_installation,
     check_noise,
     check_temperature,
 )
@@ -82,15 +81,6 @@ def test_a_mystery_does_not_tell_its_fault_by_itself(classifier):
     assert repr(mystery) == "Mystery(1)"
     with pytest.raises(ValueError, match="from 1 to 3, received 4"):
         Mystery(classifier, 4)
-
-
-def test_the_installation_is_complete_here():
-    assert check_installation() == "Packages: all as required\nespresso.jpg: espresso"
-
-
-def test_an_old_package_is_named_with_what_is_expected(monkeypatch):
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.1" if name == "keras" else "99")
-    assert "Expected keras >=3.15.1, found 0.1" in check_installation()
 
 
 @pytest.mark.parametrize(

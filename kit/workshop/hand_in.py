@@ -1,0 +1,150 @@
+"""Packs what a learner did in a folder into one file, with nothing personal in it."""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from kit.regression import folder as folders
+from kit.regression.case import Case
+from kit.workshop.personal import anonymous
+from kit.workshop.stripping import stripped
+
+FORMAT = "kit.hand-in/1"
+CASES = "cases"
+ANSWER = "answer"
+"""A cell with this tag is an answer, as is one that sets a name that begins so."""
+_KINDS = {
+    "answers": re.compile(rf"^{ANSWER}(_\w+)?\s*[:=]", re.MULTILINE),
+    "settings": re.compile(r"^[\w.]+\.settings\s*=", re.MULTILINE),
+}
+# How self-checks begin.
+_STATE = re.compile("^(Passed|Not yet|Open)", re.MULTILINE)
+_INSIDE = """What a learner hands in of a workshop with the image classifier investigation kit.
+
+answers.json  the cells with answers and settings, with what they printed; open it with any text editor
+cases/        pinned cases with their pictures: python -m kit verify MODEL.keras cases
+
+Names of people, machines and folders, owners of cases, and what cameras write into a file (place, date,
+device) were taken out. What a person wrote into an answer or shows in a picture is still there.
+"""
+
+
+@dataclass
+class Found:
+    """What a folder holds: cells for ``answers.json``, files for the archive, what was left out and why."""
+
+    cells: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {kind: [] for kind in _KINDS})
+    files: dict[str, bytes] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def told(self) -> Iterator[str]:
+        """Yield in words what there is."""
+        count = Counter(cell["state"] for cell in self.cells["answers"])
+        states = ", ".join(f"{number} {state}" for state, number in sorted(count.items()))
+        yield f"answers: {len(self.cells['answers'])}{f' ({states})' * bool(states)}"
+        yield f"settings: {len(self.cells['settings'])}"
+        number = sum(name.endswith(".json") for name in self.files)
+        yield f"pinned cases: {number}, their pictures without place, date and camera"
+        yield from (f"left out: {reason}" for reason in self.left_out)
+
+
+def collect(folder: Path) -> Found:
+    """Read the notebooks of a folder and its pinned cases; what cannot be read is told in ``left_out``."""
+    found = Found()
+    for path in sorted(folder.glob("*.ipynb")):
+        try:
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            for number, cell in enumerate(cells, 1):
+                _take(found, {"notebook": anonymous(path.name), "cell": number}, cell)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            found.left_out.append(f"{path.name}, which cannot be read as a notebook ({type(error).__name__})")
+    for path in folders.paths(folder / CASES) if (folder / CASES).is_dir() else []:
+        try:
+            _take_case(found, folder / CASES, folders.read(path))
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split()).removeprefix(f"{path.name}: ")
+            found.left_out.append(f"the case {path.name}: {reason}")
+    return found
+
+
+def pack(folder: Path, target: Path | None = None) -> tuple[Path, Found]:
+    """Write the archive, and return where and what is in it.
+
+    Parameters
+    ----------
+    folder
+        With notebooks, and a folder ``cases`` where something was pinned.
+    target
+        The archive; by default ``hand-in-NUMBER.zip`` in the folder, with a number made of what is in it.
+
+    Raises
+    ------
+    ValueError
+        There is nothing to hand in, or the archive cannot be written.
+    """
+    found = collect(folder)
+    if not any(found.cells.values()) and not found.files:
+        reasons = "; ".join(["", *found.left_out])
+        raise ValueError(
+            f"Expected a folder with notebooks that have answers, or with pinned cases in {CASES}/; received"
+            f" {folder.resolve().name!r} without{reasons}; name the folder of the notebooks"
+        )
+    told = {"format": FORMAT, **found.cells, "left_out": [anonymous(reason) for reason in found.left_out]}
+    answers = json.dumps(told, indent=1, ensure_ascii=False)
+    files = {"README.txt": _INSIDE.encode(), "answers.json": answers.encode(), **found.files}
+    data = _archive(files)
+    path = target or folder / f"hand-in-{hashlib.sha256(data).hexdigest()[:6]}.zip"
+    try:
+        folders.write(path, data)
+    except OSError as error:
+        raise ValueError(
+            f"Expected a place where {path.name} can be written, received none ({error.strerror});"
+            " add --to FILE.zip"
+        ) from error
+    return path, found
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    """Return a zip file without dates, so that the same contents are the same bytes."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def _take(found: Found, place: dict[str, Any], cell: dict[str, Any]) -> None:
+    source = "".join(cell["source"])
+    tagged = ANSWER in cell.get("metadata", {}).get("tags", [])
+    for kind, pattern in _KINDS.items():
+        if (cell["cell_type"] == "code" and pattern.search(source)) or (tagged and kind == "answers"):
+            output = anonymous("".join(_printed(cell.get("outputs", []))))
+            said = _STATE.search(output)
+            state = said[1].lower() if said else "not checked"
+            found.cells[kind].append({**place, "state": state, "source": anonymous(source), "output": output})
+
+
+def _printed(outputs: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what a cell printed; pictures and tracebacks stay behind."""
+    for output in outputs:
+        if output["output_type"] == "error":
+            yield f"{output['ename']}: {output['evalue']}"
+        # Text, or a list of lines.
+        yield "".join(output.get("text", output.get("data", {}).get("text/plain", "")))
+
+
+def _take_case(found: Found, folder: Path, case: Case) -> None:
+    file, ending = stripped(folders.photo_of(folder, case))
+    digest = hashlib.sha256(file).hexdigest()
+    picture = f"{folders.PICTURES}/{digest[:16]}.{ending}"
+    kept = replace(case, picture=picture, sha256=digest, owner="")
+    kept = replace(kept, name=anonymous(kept.name), note=anonymous(kept.note))
+    found.files[f"{CASES}/{folders.name_for(kept.name)}.json"] = kept.to_json().encode()
+    found.files[f"{CASES}/{picture}"] = file

@@ -1,0 +1,216 @@
+"""Whether a machine is ready: Python, packages, the widget's front end, TensorFlow, a network, memory.
+
+Imports nothing but Python's own modules at first, so that it can tell what is missing.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from kit.workshop.personal import anonymous
+
+NAME = "classifier-investigation-kit"
+MEMORY = 2.0
+"""GB that one explorer, one kernel that trains and JupyterLab need."""
+FRONT_ENDS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
+"""What JupyterLab must have to show the explorer, which are extensions of its page."""
+_INSTALL = "run make clean lab, or in the folder of the kit: python -m pip install -e ."
+
+
+class NotReadyError(Exception):
+    """What is missing and what to do about it, in one line."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name
+        Of what was looked at.
+    holds
+        Whether it is as it has to be.
+    told
+        What was found, and what to do where it does not hold. No name of a person or a machine is in it.
+    """
+
+    name: str
+    holds: bool
+    told: str
+
+    def __str__(self) -> str:
+        return f"{self.name:13}{'ok ' if self.holds else 'NO '} {self.told}"
+
+
+@dataclass(frozen=True, repr=False)
+class Setup:
+    """How ready a machine is for the notebooks.
+
+    Attributes
+    ----------
+    checks
+        What was looked at, in order.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is as it has to be."""
+        return all(check.holds for check in self.checks)
+
+    def text(self) -> str:
+        """Return a line for each check and the outcome, which name no person, machine or folder."""
+        return "\n".join(map(str, [*self.checks, self]))
+
+    def __repr__(self) -> str:
+        missing = ", ".join(check.name for check in self.checks if not check.holds)
+        return f"Not ready yet: {missing}." if missing else "Everything is in place."
+
+
+def check_setup(*, progress: bool = True) -> Setup:
+    """Look whether this machine has what the notebooks need; takes about ten seconds.
+
+    Parameters
+    ----------
+    progress
+        Print each line as soon as it is known.
+
+    Returns
+    -------
+    Setup
+        What was found, in words that can be mailed to an instructor.
+    """
+    checks = []
+    for name, look in CHECKS.items():
+        if progress:
+            sys.stdout.write(f"{name:13}")
+            sys.stdout.flush()
+        checks.append(_checked(name, look))
+        if progress:
+            sys.stdout.write(f"{str(checks[-1])[13:]}\n")
+    return Setup(tuple(checks))
+
+
+def _checked(name: str, look: Callable[[], str]) -> Check:
+    """Run a check in a process of its own: a broken TensorFlow ends its process without an exception."""
+    command = [sys.executable, "-m", __name__, look.__name__]
+    root = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": root, "PYTHONUTF8": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    options = {"env": environment, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    done = subprocess.run(command, **options, check=False)  # type: ignore[call-overload]  # noqa: S603 (this file)
+    said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [""]
+    told = said[-1] or f"Python ended without a word (exit code {done.returncode})"
+    return Check(name, done.returncode == 0, anonymous(told))
+
+
+def python() -> str:
+    """Return the version of Python, held against what the kit asks for."""
+    found = platform.python_version()
+    system = f"{found} on {platform.system()} {platform.machine()}"
+    try:
+        asked = metadata.metadata(NAME)["Requires-Python"]
+    except metadata.PackageNotFoundError:
+        raise NotReadyError(f"{system}; the kit is not installed for it: {_INSTALL}") from None
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 (may be missing, which is then told)
+
+    if not SpecifierSet(asked).contains(found, prereleases=True):
+        raise NotReadyError(f"{system}, expected {asked}; install one of those, and then: make lab")
+    return system
+
+
+def packages() -> str:
+    """Return how many packages there are, each held against its floor."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 (may be missing, which is then told)
+
+    asked = [Requirement(text) for text in metadata.requires(NAME) or ()]
+    needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
+    unmet = []
+    for requirement in needed:
+        try:
+            found = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            unmet.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            unmet.append(f"{requirement.name} is {found}, expected {requirement.specifier}")
+    if unmet:
+        raise NotReadyError(f"{'; '.join(unmet)}: {_INSTALL}")
+    return f"all {len(needed)} are there and new enough"
+
+
+def widgets() -> str:
+    """Return with what JupyterLab shows the explorer, as its own list of extensions has it."""
+    from jupyterlab.commands import AppOptions, get_app_info  # noqa: PLC0415 (may be missing)
+    from jupyterlab.labapp import LabApp  # noqa: PLC0415
+
+    lab = LabApp()
+    info = get_app_info(AppOptions(labextensions_path=lab.extra_labextensions_path + lab.labextensions_path))
+    shown = info["federated_extensions"].keys() - {name for name, off in info["disabled"].items() if off}
+    missing = [name for name in FRONT_ENDS if name not in shown]
+    if missing:
+        raise NotReadyError(
+            f"JupyterLab {lab.version} has no {' and no '.join(missing)}; where JupyterLab is installed, run"
+            " python -m pip install --force-reinstall anywidget jupyterlab_widgets, and reload the page"
+        )
+    return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
+
+
+def tensorflow() -> str:
+    """Return the version of TensorFlow, and how long its import takes."""
+    began = time.perf_counter()
+    import tensorflow  # noqa: PLC0415, ICN001 (is what is asked)
+
+    return f"TensorFlow {tensorflow.__version__} starts in {time.perf_counter() - began:.1f} s"
+
+
+def network() -> str:
+    """Return what the bundled network answers, and how long it takes to open it and to predict."""
+    began = time.perf_counter()
+    from kit import samples  # noqa: PLC0415 (is what is timed)
+
+    classifier = samples.classifier("efficientnet_lite0")
+    photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
+    classifier.probabilities(photo)
+    opened, start = time.perf_counter() - began, time.perf_counter()
+    row = classifier.probabilities(photo)[0]
+    milliseconds = 1000 * (time.perf_counter() - start)
+    name, _ = classifier.top(row, 1)[0]
+    if name != "espresso":
+        raise NotReadyError(f"{photo.name} is {name} here; unpack or clone the kit again")
+    return f"opened in {opened:.1f} s; an answer takes {milliseconds:.0f} ms: {name}"
+
+
+def memory() -> str:
+    """Return how much memory and how many cores there are for this process."""
+    import psutil  # noqa: PLC0415 (may be missing, which is then told)
+
+    found = psutil.virtual_memory()
+    total, free = found.total, found.available
+    # Of a container; "max" where there is none.
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.exists() and (most := limit.read_text().strip()).isdecimal():
+        total, free = min(total, int(most)), min(free, int(most))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    told = f"{total / 1e9:.1f} GB, {free / 1e9:.1f} of them free; cores: {cores}"
+    if free < 1e9 * MEMORY:
+        raise NotReadyError(f"{told}; {MEMORY:g} GB must be free: close other programs, or use a hub")
+    return told
+
+
+CHECKS = {"Python": python, "Packages": packages, "Widgets": widgets}
+CHECKS |= {"TensorFlow": tensorflow, "Network": network, "Memory": memory}
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(f"{globals()[sys.argv[1]]()}\n")
+    except Exception as error:  # noqa: BLE001 (whatever is broken is told)
+        advice = f": {_INSTALL}" if isinstance(error, ImportError) else ""
+        sys.exit(f"{' '.join(str(error).split())[:500] or type(error).__name__}{advice}")

@@ -1,0 +1,214 @@
+"""How many learners one machine carries: ``classroom.py --json FILE``. Linux only, since it reads /proc.
+
+Variants
+    ``explorer``: the cell of live_latency.py, `kit.Explorer` with EfficientNet-Lite0, one photograph,
+        noise of 20.
+    ``usual``: usual_way.ipynb, `interact` + ``model.predict`` + matplotlib, on the same photograph and noise.
+    Every learner has a kernel of their own; all kernels of both variants stay open during the whole run.
+
+Memory
+    ``pss_mb``: the proportional set size of a kernel after its moves, from ``/proc/PID/smaps_rollup``: what
+    several processes share counts in parts. ``kernels_in_16_gb``: 16e9 bytes over the mean of it; the server
+    (once) and the browsers (on the learners' machines) are not in it.
+
+Moves
+    1, 4 and 20 learners move their brightness slider ten times a second, the variants in turn. A thread for
+    each sends what the page would, over the kernel's own sockets: one message under way, the newest waits.
+    ``moves_hz``: answers a second of all together. ``p50_ms``, ``p95_ms``: from a move to its answer in this
+    process; moves that a newer one overtook have no time. No browser paints here, as on a hub.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+from jupyter_client.manager import KernelManager
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT))  # a script starts with its own folder in place of the project's
+
+from tests.benchmarks.live_latency import EXPLORER, this_machine  # noqa: E402
+
+MODEL = "efficientnet_lite0"
+HZ = 10
+PLACES = [round(0.5 + 0.05 * index, 2) for index in range(40)]
+PATIENCE = 120
+KERNELS, TIMES = 100, 5
+"""Targets: exploring kernels in 16 GB, and moves a second over those of the usual way."""
+
+
+class Learner:
+    """A kernel with a slider, and who moves it."""
+
+    def __init__(self, variant: str) -> None:
+        self.variant = variant
+        self.manager = KernelManager()
+        self.manager.start_kernel(cwd=str(ROOT))
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=PATIENCE)
+        self.numbers = count(1)
+        self.comm = ""
+        for cell in cells(variant):
+            self._run(cell)
+        self.move(PLACES[-1])
+
+    def _run(self, cell: str) -> None:
+        sent = self.client.execute(cell)
+        for message in self._messages(sent):
+            content = message["content"]
+            if message["msg_type"] == "error":
+                raise RuntimeError("\n".join(content["traceback"]))
+            if message["msg_type"] == "comm_open" and is_slider(content["data"]["state"]):
+                self.comm = content["comm_id"]
+            if message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return
+
+    def move(self, place: float) -> None:
+        """Put the slider somewhere and wait until the answer is here."""
+        data: dict[str, Any] = {"method": "update", "state": {"value": place}, "buffer_paths": []}
+        if self.variant == "explorer":
+            request = f"learner.{next(self.numbers)}"
+            settings = {"brightness": place, "noise": 20, "photo": "astronaut.jpg"}
+            content = {"kind": "settings", "request": request, "settings": settings, "held": "astronaut.jpg"}
+            data = {"method": "custom", "content": content}
+        message = self.client.session.msg("comm_msg", {"comm_id": self.comm, "data": data})
+        self.client.shell_channel.send(message)
+        for answer in self._messages(message["header"]["msg_id"]):
+            if self.variant == "usual" and answer["msg_type"] == "display_data":
+                return
+            if answer["msg_type"] == "comm_msg" and answer["content"]["data"]["method"] == "custom":
+                kind = answer["content"]["data"]["content"]["kind"]
+                if kind != "view":
+                    raise RuntimeError(f"Expected an answer, received {answer['content']['data']['content']}")
+                return
+
+    def _messages(self, parent: str) -> Iterator[dict[str, Any]]:
+        while True:
+            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            if message["parent_header"].get("msg_id") == parent:
+                yield message
+
+    def pss(self) -> float:
+        """Return the proportional set size of the kernel in MB."""
+        lines = Path(f"/proc/{self.manager.provisioner.pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:"))
+
+    def close(self) -> None:
+        """End the kernel."""
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+def cells(variant: str) -> list[str]:
+    """Return the code of the cells of a learner's notebook."""
+    if variant == "explorer":
+        return [EXPLORER.format(model=MODEL, option="")]
+    notebook = nbformat.read(HERE / "usual_way.ipynb", as_version=4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return [f"%matplotlib inline\nMODEL = {MODEL!r}\nDATA = {str(ROOT / 'data')!r}", *code[1:]]
+
+
+def is_slider(state: dict[str, Any]) -> bool:
+    """Whether a widget is the one that takes the moves."""
+    return "Explorer" in state.get("_anywidget_id", "") or state.get("max") == 3
+
+
+def drag(learner: Learner, start: float, seconds: float) -> list[float]:
+    """Move ten times a second, and return the time in seconds from each answered move to its answer."""
+    taken = []
+    last = -1
+    while (now := time.perf_counter() - start) < seconds:
+        # The newest move that has come by now; those before it were overtaken.
+        number = int(now * HZ)
+        if number == last:
+            time.sleep((number + 1) / HZ - now)
+            continue
+        last = number
+        learner.move(PLACES[len(taken) % len(PLACES)])
+        taken.append(time.perf_counter() - start - number / HZ)
+    return taken
+
+
+def together(learners: list[Learner], seconds: float) -> dict[str, Any]:
+    """Let all move at the same time, each in its own phase."""
+    start = time.perf_counter() + 0.2
+    with ThreadPoolExecutor(len(learners)) as pool:
+        phases = [start + index / HZ / len(learners) for index in range(len(learners))]
+        times = list(pool.map(drag, learners, phases, [seconds] * len(learners)))
+    took = time.perf_counter() - start
+    every = 1000 * np.concatenate([np.asarray(each) for each in times])
+    return {
+        "variant": learners[0].variant,
+        "moving": len(learners),
+        "moves_hz": round(len(every) / took, 1),
+        "asked_hz": HZ * len(learners),
+        "p50_ms": round(float(np.percentile(every, 50)), 1),
+        "p95_ms": round(float(np.percentile(every, 95)), 1),
+        "fewest_hz": round(min(map(len, times)) / took, 1),
+    }
+
+
+def main() -> None:
+    """Start all, let them move, print a table and write the JSON file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser.add_argument("--learners", type=int, nargs="+", default=[1, 4, 20], help="how many move (1 4 20)")
+    parser.add_argument("--seconds", type=float, default=10, help="that they move (10)")
+    options = parser.parse_args()
+    learners: dict[str, list[Learner]] = {"explorer": [], "usual": []}
+    before = this_machine()
+    rows = []
+    try:
+        for variant, group in learners.items():
+            began = time.perf_counter()
+            # Two at a time: as many as this machine's cores start a notebook at once without waiting.
+            with ThreadPoolExecutor(2) as pool:
+                group.extend(pool.map(Learner, [variant] * max(options.learners)))
+            print(f"{len(group)} {variant} open after {time.perf_counter() - began:.0f} s", flush=True)
+        for number in options.learners:
+            for group in learners.values():
+                rows.append(together(group[:number], options.seconds))
+                print(
+                    "{variant:9} {moving:3} moving: {moves_hz:6} of {asked_hz} moves/s, "
+                    "p50 {p50_ms} ms, p95 {p95_ms} ms".format(**rows[-1]),
+                    flush=True,
+                )
+        memory = {variant: [learner.pss() for learner in group] for variant, group in learners.items()}
+    finally:
+        for learner in (learner for group in learners.values() for learner in group):
+            learner.close()
+    report = {"machine": before, "rows": rows, "memory": {}, "targets": []}
+    for variant, sizes in memory.items():
+        mean = float(np.mean(sizes))
+        report["memory"][variant] = {
+            "kernels": len(sizes),
+            "pss_mb": round(mean, 1),
+            "most_mb": round(max(sizes), 1),
+            "kernels_in_16_gb": int(16_000 / mean),
+        }
+        print(f"{variant:9} {len(sizes):3} open: {mean:.0f} MB each, {int(16_000 / mean)} in 16 GB")
+    crowd = {row["variant"]: row["moves_hz"] for row in rows if row["moving"] == max(options.learners)}
+    for text, found, wanted in (
+        ("exploring kernels in 16 GB", report["memory"]["explorer"]["kernels_in_16_gb"], KERNELS),
+        ("times the moves of the usual way", round(crowd["explorer"] / crowd["usual"], 1), TIMES),
+    ):
+        report["targets"].append(
+            {"target": f"{text}, at least {wanted}", "found": found, "met": found >= wanted}
+        )
+        print(f"{'met ' if found >= wanted else 'OPEN'} {text}: {found} (at least {wanted})")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
