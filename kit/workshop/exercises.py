@@ -37,10 +37,8 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any, step: fl
     brightness = number(answer)
     if brightness is None:
         return f"Not yet: a brightness factor is a number such as 0.7, and {told(answer)} is not."
-    if not step <= brightness <= 1:
-        return f"Not yet: a darker picture has a factor between {step} and 1, and {brightness:g} is not."
-    if abs(brightness / step - round(brightness / step)) > 1e-6:
-        return f"Not yet: asked for is a multiple of {step}, and {brightness:g} is not."
+    if not step <= brightness <= 1 or abs(brightness / step - round(brightness / step)) > 1e-6:
+        return f"Not yet: asked for is a factor of {step}, {2 * step:g} … or 1, and {brightness:g} is none."
 
     def top(factor: float) -> str:
         row = classifier.probabilities(photo, Perturbation(brightness=round(factor, 4)))[0]
@@ -114,7 +112,8 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
     if abs(temperature - best) > 0.1:
         direction = "higher" if temperature < best else "lower"
-        return f"Not yet: the right answers become more probable at a {direction} temperature than {temperature:g}."
+        what = f"a {direction} temperature than {temperature:g}"
+        return f"Not yet: the right answers become more probable at {what}."
     return f"Passed: the least negative log-likelihood is at {best:.1f}."
 
 

@@ -1,8 +1,8 @@
 """What learners get from a notebook with solutions: ``python -m kit.workshop.solutions SOLUTIONS LESSONS``.
 
 A line that ends in ``# solution`` keeps its name and loses its value (``answer = 0.7  # solution`` becomes
-``answer = None``), other such lines and cells with the tag ``solution`` go. Each notebook is then run, so that
-what it shows is what learners see before they have answered.
+``answer = None``), other such lines and cells tagged ``solution`` go. Each notebook is then run: what it
+shows is what learners see before they have answered.
 """
 
 import re
@@ -30,7 +30,7 @@ def exercise(book: Any) -> Any:
 
 
 def run(book: Any, folder: Path) -> Any:
-    """Run a notebook in a folder; return it as it is stored: without widgets and progress, streams in one piece.
+    """Run a notebook in a folder; return it as it is stored: without widgets and progress, streams whole.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def main(solutions: str, lessons: str) -> None:
     for path in sorted(Path(solutions).glob("*.ipynb")):
         book = run(exercise(nbformat.read(path, as_version=4)), Path(lessons))
         nbformat.write(book, Path(lessons, path.name))
-        print(Path(lessons, path.name), flush=True)
+        sys.stdout.write(f"{Path(lessons, path.name)}\n")
 
 
 if __name__ == "__main__":

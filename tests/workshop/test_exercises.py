@@ -39,10 +39,10 @@ def test_the_lowest_brightness_passes(classifier, cat):
     [
         (None, "Open"),
         (0.2, "no longer Egyptian cat; try brighter"),
-        (0.45, "asked for is a multiple of 0.1"),
-        ("dark", "is a number such as 0.7",
+        (0.45, "0.45 is none"),
+        ("dark", "is a number such as 0.7"),
         (0.9, "survives a darker picture"),
-        (3, "between 0.1 and 1"),
+        (3, "a factor of 0.1, 0.2 … or 1, and 3 is none"),
     ],
 )
 def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
