@@ -1,6 +1,8 @@
 """The exercise of the pictures from somewhere else: what changed, and which remedy helps."""
 
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +11,16 @@ from kit.classifier.adaptation import adapt
 from kit.images import Photo
 from kit.images.levels import Levels, relevelled
 from kit.perturbation import Perturbation
+from kit.workshop.answers import choice, told
 
-_REMEDIES = ("leave", "correct", "adapt")
+_REMEDIES = MappingProxyType(
+    {
+        "leave": ("leave as they are", "leave them", "nothing"),
+        "correct": ("correct the levels", "corrected"),
+        "adapt": ("AdaBN", "adapted"),
+    }
+)
+"""Names of the remedies, with other words for them."""
 
 
 class Delivery:
@@ -49,16 +59,17 @@ class Delivery:
     def __repr__(self) -> str:
         return f"Delivery({self._number})"
 
-    def check(self, answer: str | None) -> str:
+    def check(self, answer: Any) -> str:
         """Check the choice of a remedy; return one line that says passed, or how many it gets right."""
         if answer is None:
             return f"Open: set answer to one of {', '.join(_REMEDIES)}."
-        if answer not in _REMEDIES:
-            return f"Not yet: {answer!r} is none of {', '.join(_REMEDIES)}."
+        remedy = choice(answer, _REMEDIES)
+        if remedy is None:
+            return f"Not yet: {told(answer)} is none of {', '.join(_REMEDIES)}."
         shares = self._shares
-        if shares[answer] < max(shares.values()) - 0.05:
+        if shares[remedy] < max(shares.values()) - 0.05:
             return (
-                f"Not yet: {answer} gets {shares[answer]:.0%} of them right, and another remedy more; look at"
+                f"Not yet: {remedy} gets {shares[remedy]:.0%} of them right, and another remedy more; look at"
                 " what changed, and at how many kinds of clothes there are."
             )
         return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."

@@ -7,13 +7,14 @@ import numpy as np
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import Perturbation
+from kit.workshop.answers import number, told
 from kit.workshop.delivery import Delivery
 from kit.workshop.mystery import Mystery
 
 __all__ = ["Delivery", "Mystery", "check_brightness", "check_noise", "check_temperature"]
 
 
-def check_brightness(classifier: Classifier, photo: Photo, answer: float | None, step: float = 0.1) -> str:
+def check_brightness(classifier: Classifier, photo: Photo, answer: Any, step: float = 0.1) -> str:
     """Check the lowest brightness at which the classifier still gives its untouched answer.
 
     Parameters
@@ -21,7 +22,7 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: float | None,
     classifier, photo
         What the question is about.
     answer
-        Brightness factor, to one decimal; None while the question is open.
+        Brightness factor, to one decimal, as a number or text; None while the question is open.
     step
         Distance to the next darker try.
 
@@ -32,22 +33,26 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: float | None,
     """
     if answer is None:
         return "Open: set answer to a brightness factor with one decimal, such as 0.7."
-    if not step <= answer <= 1:
-        return f"Not yet: a darker picture has a factor between {step} and 1, and {answer} is not."
+    brightness = number(answer)
+    if brightness is None:
+        return f"Not yet: a brightness factor is a number such as 0.7, and {told(answer)} is not."
+    if not step <= brightness <= 1 or abs(brightness / step - round(brightness / step)) > 1e-6:
+        return f"Not yet: asked for is a factor of {step}, {2 * step:g} … or 1, and {brightness:g} is none."
 
-    def top(brightness: float) -> int:
-        probabilities = classifier.probabilities(photo, Perturbation(brightness=round(brightness, 4)))
-        return int(probabilities[0].argmax())
+    def top(factor: float) -> str:
+        row = classifier.probabilities(photo, Perturbation(brightness=round(factor, 4)))[0]
+        return classifier.class_names[int(row.argmax())]
 
-    untouched = classifier.class_names[top(1)]
-    if top(answer) != top(1):
-        return f"Not yet: at {answer} the answer is no longer {untouched}; try brighter."
-    if answer - step > 0 and top(answer - step) == top(1):
-        return f"Not yet: {untouched} survives a darker picture than {answer}."
-    return f"Passed: {untouched} at {answer}, something else one step darker."
+    untouched, survived = top(1), top(brightness)
+    if survived != untouched:
+        return f"Not yet: at {brightness:g} the answer is {survived}, no longer {untouched}; try brighter."
+    darker = round(brightness - step, 4)
+    if darker > 0 and top(darker) == untouched:
+        return f"Not yet: {untouched} survives a darker picture than {brightness:g}."
+    return f"Passed: {untouched} at {brightness:g}, something else one step darker."
 
 
-def check_noise(classifier: Classifier, photo: Photo, answer: float | None) -> str:
+def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check a noise that the classifier's untouched answer just survives.
 
     Parameters
@@ -55,7 +60,7 @@ def check_noise(classifier: Classifier, photo: Photo, answer: float | None) -> s
     classifier, photo
         What the question is about.
     answer
-        Standard deviation in whole 8-bit levels, 0..99; None while the question is open.
+        Standard deviation in whole 8-bit levels, 0..99, as a number or text; None while the question is open.
 
     Returns
     -------
@@ -64,19 +69,20 @@ def check_noise(classifier: Classifier, photo: Photo, answer: float | None) -> s
     """
     if answer is None:
         return "Open: set answer to a noise in whole levels, such as 12."
-    if answer not in range(100):
-        return f"Not yet: noise is a whole number of levels from 0 to 99, and {answer} is not."
-    noises = (0, answer, answer + 1)
-    rows = (classifier.probabilities(photo, Perturbation(noise=noise))[0] for noise in noises)
+    noise = number(answer)
+    if noise is None or noise not in range(100):
+        return f"Not yet: noise is a whole number of levels from 0 to 99, and {told(answer)} is not."
+    noises = (0, int(noise), int(noise) + 1)
+    rows = (classifier.probabilities(photo, Perturbation(noise=each))[0] for each in noises)
     untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
-        return f"Not yet: at {answer} levels the answer is {survived}; try less."
+        return f"Not yet: at {noise:g} levels the answer is {survived}; try less."
     if lost == untouched:
-        return f"Not yet: {untouched} survives {answer + 1} levels, too."
-    return f"Passed: {untouched} at {answer} levels, {lost} at {answer + 1}."
+        return f"Not yet: {untouched} survives {noise + 1:g} levels, too; try more than {noise:g}."
+    return f"Passed: {untouched} at {noise:g} levels, {lost} at {noise + 1:g}."
 
 
-def check_temperature(rows: Any, labels: Any, answer: float | None) -> str:
+def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     """Check the temperature, to one decimal, with the least negative log-likelihood.
 
     Parameters
@@ -86,7 +92,7 @@ def check_temperature(rows: Any, labels: Any, answer: float | None) -> str:
     labels
         Shape (N,): index of the right class.
     answer
-        To one decimal; None while the question is open.
+        To one decimal, as a number or text; None while the question is open.
 
     Returns
     -------
@@ -97,10 +103,14 @@ def check_temperature(rows: Any, labels: Any, answer: float | None) -> str:
 
     if answer is None:
         return "Open: set answer to a temperature with one decimal, such as 1.1."
-    if answer <= 0:
-        return f"Not yet: a temperature is above 0, and {answer} is not."
+    temperature = number(answer)
+    if temperature is None:
+        return f"Not yet: a temperature is a number such as 1.1, and {told(answer)} is not."
+    if temperature <= 0:
+        return f"Not yet: a temperature is above 0, and {temperature:g} is not."
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
-    if abs(answer - best) > 0.1:
-        direction = "higher" if answer < best else "lower"
-        return f"Not yet: the right answers become more probable at a {direction} temperature than {answer}."
+    if abs(temperature - best) > 0.1:
+        direction = "higher" if temperature < best else "lower"
+        what = f"a {direction} temperature than {temperature:g}"
+        return f"Not yet: the right answers become more probable at {what}."
     return f"Passed: the least negative log-likelihood is at {best:.1f}."

@@ -1,12 +1,15 @@
 """The exercise of the unknown fault in a preprocessing."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
+from kit.workshop.answers import choice, told
 
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
 
@@ -47,24 +50,57 @@ class Mystery:
         """Return the softmax probabilities: float32 (classes,)."""
         return self._classifier.predict_tensors(self.tensor(photo))[0]
 
-    def check(self, answer: str | None) -> str:
-        """Check the name of a fault; return one line that says passed, or what speaks against it."""
+    def check(self, answer: Any) -> str:
+        """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
-            return "Open: set answer to the name of a fault in kit.faults.CATALOGUE."
-        if answer not in CATALOGUE:
-            return f"Not yet: {answer!r} is no fault of the catalogue: {', '.join(CATALOGUE)}."
-        named: Fault = CATALOGUE[answer]
+            return "Open: set answer to the name of a fault in kit.faults.CATALOGUE, or to its title."
+        name = choice(answer, {each.name: (each.title, _titled(each)) for each in CATALOGUE.values()})
+        if name is None:
+            return f"Not yet: {told(answer)} is no fault of the catalogue: {', '.join(CATALOGUE)}."
+        named = CATALOGUE[name]
         if named.apply(self._trained) == self._fault.apply(self._trained):
-            return f"Passed: {named.title} ({STEPS[named.step].lower()})."
-        if named.step == self._fault.step:
-            return f"Not yet: the step is right ({STEPS[named.step].lower()}), what is done there is not."
-        mystery, theirs = self._spread(self._fault), self._spread(named)
-        return (
-            f"Not yet: a picture that runs from black to white becomes {mystery} here and {theirs} with "
-            f"{answer}; compare what the network sees, too."
-        )
+            return f"Passed: {_titled(named)}."
+        near = "the step is right, and " if named.step == self._fault.step else ""
+        return f"Not yet, {_titled(named)}: {near}{self._against(named)}."
 
-    def _spread(self, fault: Fault) -> str:
-        ramp = np.linspace(0, 255, 64, dtype=np.uint8)
-        tensor = fault.apply(self._trained).apply(Photo.from_array(np.tile(ramp[None, :, None], (64, 1, 3))))
-        return f"{tensor.min():.3g} to {tensor.max():.3g}"
+    def _against(self, named: Fault) -> str:
+        """Return the first thing, measured on one picture, that tells a fault from the one that is here."""
+        mystery, theirs, trained = (
+            preprocessing.apply(_PICTURE)[0]
+            for preprocessing in (
+                self._fault.apply(self._trained),
+                named.apply(self._trained),
+                self._trained,
+            )
+        )
+        if np.array_equal(theirs, trained):
+            return "it changes nothing about an ordinary picture, and here something is changed"
+        for (what, here), (_, there) in zip(_measured(mystery), _measured(theirs), strict=True):
+            if here != there:
+                return f"a colourful picture's {what} would be {there} with it, and here it is {here}"
+        return "its tensor has the same range and means; compare what the network sees"
+
+
+def _titled(fault: Fault) -> str:
+    return f"{STEPS[fault.step].lower()} {fault.title}"
+
+
+def _colourful() -> Photo:
+    """Draw a picture with another mean in each channel, quarter and direction, from black to white."""
+    down, across = np.mgrid[0:96, 0:96] / 95
+    channels = (across, down**2, (across * down) ** 0.5)
+    return Photo.from_array(np.rint(255 * np.stack(channels, axis=-1)).astype(np.uint8))
+
+
+def _measured(tensor: Float32) -> Iterator[tuple[str, str]]:
+    """Yield what is measured of a tensor, float32 (H, W, C), the plainest first."""
+    yield "range", f"{tensor.min():.3g} to {tensor.max():.3g}"
+    yield "mean", f"{tensor.mean():.3g}"
+    channels = tensor.mean(axis=(0, 1))
+    yield "means of the channels", ", ".join(f"{mean:.3g}" for mean in channels)
+    height, width = tensor.shape[0] // 2, tensor.shape[1] // 2
+    yield "mean of the upper right quarter", f"{tensor[:height, width:].mean():.3g}"
+    yield "steps between neighbours on average", f"{np.abs(np.diff(tensor, axis=0)).mean():.3g}"
+
+
+_PICTURE = _colourful()

@@ -1,5 +1,7 @@
 """Self-checks pass the right answer only, and say why another does not hold."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -36,8 +38,10 @@ def test_the_lowest_brightness_passes(classifier, cat):
     [
         (None, "Open"),
         (0.2, "no longer Egyptian cat; try brighter"),
+        (0.45, "0.45 is none"),
+        ("dark", "is a number such as 0.7"),
         (0.9, "survives a darker picture"),
-        (3, "between 0.1 and 1"),
+        (3, "a factor of 0.1, 0.2 … or 1, and 3 is none"),
     ],
 )
 def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
@@ -68,12 +72,61 @@ def test_each_mystery_has_exactly_one_answer(classifier, cat, number):
     assert (mystery.tensor(cat) == CATALOGUE[passed[0]].apply(classifier.preprocessing).apply(cat)).all()
 
 
-def test_a_mystery_tells_open_unknown_and_near_answers_apart(classifier):
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_every_wrong_answer_to_a_mystery_gets_a_sentence_of_its_own(classifier, number):
+    mystery = Mystery(classifier, number)
+    replies = [mystery.check(name) for name in CATALOGUE]
+    assert len(set(replies)) == len(CATALOGUE)
+    for name, reply in zip(CATALOGUE, replies, strict=True):
+        assert CATALOGUE[name].title in reply
+        if "would be" in reply:
+            theirs, here = re.search(r"would be (.*) with it, and here it is (.*)\.", reply).groups()
+            assert theirs != here
+        if not reply.startswith("Passed"):
+            assert "exchanged" not in reply.replace(CATALOGUE[name].title, ""), "another title would be told"
+
+
+def test_a_mystery_takes_titles_and_tells_open_and_unknown_answers_apart(classifier):
     mystery = Mystery(classifier, 1)
     assert mystery.check(None).startswith("Open")
-    assert "no fault of the catalogue" in mystery.check("dark")
-    assert "the step is right (scaling)" in mystery.check("missing_scaling")
-    assert "becomes" in mystery.check("channels_swapped")
+    for answer in ("double_scaling", "done twice", "Scaling: done twice", " Double Scaling "):
+        assert mystery.check(answer) == "Passed: scaling done twice."
+    assert "'dark' is no fault of the catalogue" in mystery.check("dark")
+    assert "the step is right" in mystery.check("missing_scaling")
+    assert "the step is right" not in mystery.check("channels_swapped")
+    assert "it changes nothing about an ordinary picture" in mystery.check("alpha_black")
+
+
+class Hostile:
+    """Something that a learner might have put there by mistake."""
+
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "?", True, float("nan"), 1e400, [0.4], (), {}, np.zeros(3), 1j, b"0.4", Hostile(), print]
+)
+def test_whatever_is_answered_the_reply_is_one_line_and_no_error(classifier, cat, answer):
+    rows = np.array([[0.9, 0.1]] * 4, np.float32)
+    replies = [
+        check_brightness(classifier, cat, answer),
+        check_noise(classifier, cat, answer),
+        check_temperature(rows, [0, 0, 0, 1], answer),
+        Mystery(classifier, 1).check(answer),
+        Delivery(samples.classifier("fashion_mnist"), (0, 213), 1).check(answer),
+    ]
+    for reply in replies:
+        assert reply.startswith("Not yet")
+        assert "\n" not in reply
+
+
+@pytest.mark.parametrize("answer", ["0.4", "0,4", " 0.4 ", np.float32(0.4)])
+def test_numbers_are_read_as_people_write_them(classifier, cat, answer):
+    assert check_brightness(classifier, cat, answer) == check_brightness(classifier, cat, 0.4)
+    rows = np.array([[0.9, 0.1]] * 4, np.float32)
+    assert check_temperature(rows, [0, 0, 0, 1], "2,0").startswith("Passed")
+    assert check_noise(classifier, cat, "50 levels") == check_noise(classifier, cat, 50)
 
 
 def test_a_mystery_does_not_tell_its_fault_by_itself(classifier):
