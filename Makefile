@@ -4,6 +4,7 @@
 # make check-setup  says whether this machine has what the notebooks need, in words to mail
 # make wheelhouse   fetches the packages of the lock into wheelhouse/, from which the others then install without a
 #              network;  PLATFORMS="linux windows mac" PYTHONS="3.12 3.13" names other machines than this one
+# make exercises  derives the lessons anew from notebooks/solutions, and runs them
 # make lock    solves pyproject.toml anew into requirements.lock (needs uv)
 # make audit   asks for known vulnerabilities of what the lock names, before a release (needs uv and a network)
 # make clean   removes the environments
@@ -32,7 +33,7 @@ echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt in
 	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
 endef
 
-.PHONY: lab test test-others environment check-setup wheelhouse lock audit clean
+.PHONY: lab test test-others environment check-setup wheelhouse exercises lock audit clean
 
 lab:
 	$(call launch,lab $(LAB_ARGS))
@@ -55,6 +56,10 @@ check-setup:
 
 wheelhouse:
 	$(call launch,wheelhouse $(addprefix --platform=,$(PLATFORMS)) $(addprefix --python=,$(PYTHONS)))
+
+# What learners get is the same notebooks without their solutions, as they look before anything is answered.
+exercises: environment
+	.venv/bin/python -m kit.workshop.solutions notebooks/solutions notebooks
 
 # Every supported platform and Python in one file, with hashes and without the address of an index.
 lock:

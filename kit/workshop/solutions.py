@@ -62,9 +62,8 @@ def _stored(outputs: list[Any]) -> list[Any]:
         data.pop(WIDGET, None)
         if _PROGRESS.match(data.get("text/plain", "")):
             continue
-        last = stored[-1] if stored else {}
-        if output.output_type == "stream" and last.get("name") == output.name:
-            last.text += output.text
+        if stored and output.output_type == "stream" and stored[-1].get("name") == output.name:
+            stored[-1].text += output.text
         else:
             stored.append(output)
     return stored
@@ -75,8 +74,8 @@ def main(solutions: str, lessons: str) -> None:
     import nbformat  # noqa: PLC0415 - only those who write lessons need it
 
     for path in sorted(Path(solutions).glob("*.ipynb")):
-        book = run(exercise(nbformat.read(path, as_version=4)), Path(lessons))
-        nbformat.write(book, Path(lessons, path.name))
+        book = run(exercise(nbformat.read(path, as_version=4)), Path(lessons))  # type: ignore[no-untyped-call]
+        nbformat.write(book, Path(lessons, path.name))  # type: ignore[no-untyped-call]
         sys.stdout.write(f"{Path(lessons, path.name)}\n")
 
 
