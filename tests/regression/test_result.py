@@ -72,6 +72,7 @@ def test_the_headline_counts_each_state_once():
     assert CheckedCases("net", (one[0],)).headline() == "1 case of net: 1 hold."
     assert CheckedCases("net", ()).headline() == "0 cases of net: none."
     assert found.text().splitlines()[3] == "  c: CANNOT BE READ: torn"
+    assert str(found.table()).startswith(found.headline())
     assert (found.to_dict()["cases"][1]["probability"], found.to_dict()["unfinished"]) == (0.5678, 2)
     assert found.to_dict()["cases"][3]["accepted"] is True
 
