@@ -1,18 +1,18 @@
 """A person's own preprocessing function, held against what the classifier was trained with."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from kit._arrays import Pixels
+from kit._arrays import Array, Float32
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.images import Photo, Pictures, as_photos
+from kit.images import Pictures, as_photos
+from kit.preprocessing.black_box import compare_called
+from kit.preprocessing.calling import Function, call
 from kit.preprocessing.comparison import Comparison
-
-Function = Callable[[Pixels], Any]
+from kit.preprocessing.pipeline import PIPELINE
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,19 +41,41 @@ class Checkup(Result):
         """The first step at which the function parts from the contract; None if it never does."""
         return next((part.first_step for part in self.comparisons if part.first_step is not None), None)
 
+    @property
+    def effects(self) -> dict[str, float]:
+        """Step to the share of the probability that it moves by itself, the largest first.
+
+        From 0 to 1, the mean of all photos; 1 for a step that makes a tensor which does not fit the network.
+        """
+        # The largest effect comes first; of two differences in one step that one counts.
+        each = [dict(reversed(comparison.effects)) for comparison in self.comparisons]
+        steps = (operation.name for operation in PIPELINE)
+        found = dict.fromkeys(
+            step for step in ("function", *steps, "tensor") if any(step in one for one in each)
+        )
+        means = {step: sum(one.get(step, 0.0) for one in each) / len(each) for step in found}
+        return dict(sorted(means.items(), key=lambda pair: -pair[1]))
+
+    @property
+    def main_step(self) -> str | None:
+        """The step that changes the answers most; None if the function agrees."""
+        return next(iter(self.effects), self.first_step)
+
     def __str__(self) -> str:
         count = len(self.comparisons)
         if self.agrees:
-            return (
+            head = (
                 f"The function agrees with the preprocessing of the classifier on {count} of {count} photos."
             )
+            return "\n".join([head, *(f"Note: {note}." for note in self.comparisons[0].notes)])
         parted = [comparison for comparison in self.comparisons if not comparison.equal]
-        head = f"The function parts from the preprocessing at {self.first_step!r} on {len(parted)} of {count}"
+        head = f"The function parts from the preprocessing at {self.main_step!r} on {len(parted)} of {count}"
         effect = "" if self.changed is None else f"; {self.changed:.0%} of the answers change"
-        return f"{head}{effect}.\n{parted[0]}"
+        alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
+        return f"{head}{effect}.\nOf the probability, each step moves by itself: {alone}.\n{parted[0]}"
 
     def __repr__(self) -> str:
-        outcome = "agrees" if self.agrees else f"parts at {self.first_step!r}"
+        outcome = "agrees" if self.agrees else f"parts at {self.main_step!r}"
         return f"Checkup({outcome}, {len(self.comparisons)} photos)"
 
 
@@ -89,21 +111,31 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
             f"Expected a function, received {kind}; write kit.check(classifier, photos, function)"
         )
     contract = known_preprocessing(classifier)
-    chosen = as_photos(photos, allow_empty=False)
-    comparisons = tuple(contract.compare(function, photo) for photo in chosen)
-    return Checkup(comparisons, _changed(function, classifier, chosen))
+    chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos, allow_empty=False)]
+    comparisons, changes = [], []
+    for photo in chosen:
+        called = call(function, photo)
+        comparisons.append(compare_called(contract, called, photo, partial(_effect, classifier)))
+        changes.append(_changed(classifier, contract.apply(photo), called.tensor))
+    known = [change for change in changes if change is not None]
+    return Checkup(tuple(comparisons), float(np.mean(known)) if len(known) == len(changes) else None)
 
 
-def _changed(function: Function, classifier: Classifier, photos: tuple[Photo, ...]) -> float | None:
-    differing = 0
-    for photo in photos:
-        ours = classifier.tensor(photo)
-        decoded = photo.decoded(known_preprocessing(classifier).decoding)
-        try:
-            theirs = np.asarray(function(decoded.pixels.copy())).astype(np.float32)
-            theirs = theirs if theirs.ndim == ours.ndim else theirs[None]
-            answers = classifier.predict_tensors(np.concatenate([ours, theirs])).argmax(axis=1)
-        except Exception:  # noqa: BLE001 (whatever a person's function raises is told by the comparison)
-            return None
-        differing += int(answers[0] != answers[1])
-    return differing / len(photos)
+def _effect(classifier: Classifier, here: Array, there: Array) -> float:
+    """Return the share of the probability that moves; 1 where the network takes no such tensor."""
+    rows = _answers(classifier, here, there)
+    return 1.0 if rows is None else float(np.nan_to_num(np.abs(rows[0] - rows[1]).sum() / 2, nan=1.0))
+
+
+def _changed(classifier: Classifier, ours: Array, theirs: Array | None) -> bool | None:
+    rows = None if theirs is None else _answers(classifier, ours, theirs)
+    return None if rows is None else bool(np.diff(rows.argmax(axis=1))[0])
+
+
+def _answers(classifier: Classifier, *tensors: Array) -> Float32 | None:
+    """Return the probabilities of tensors, with or without a leading axis; None where they do not fit."""
+    try:
+        batches = [each if each.ndim == 4 else each[None] for each in tensors]
+        return classifier.predict_tensors(np.concatenate(batches).astype(np.float32))
+    except ValueError:
+        return None

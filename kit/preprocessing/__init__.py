@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,12 +14,15 @@ from kit._arrays import Float32, Pixels
 from kit._checking import refuse_unknown
 from kit.images import Decoding, Source, load_image
 from kit.preprocessing.applications import fields_for
-from kit.preprocessing.black_box import Function, compare_function
+from kit.preprocessing.black_box import compare_function
 from kit.preprocessing.comparison import Comparison, compare_values
 from kit.preprocessing.configs import read
 from kit.preprocessing.operations import Step, run, run_back, steps
 from kit.preprocessing.pipeline import PIPELINE, Pipeline
 from kit.preprocessing.scaling import SCALINGS, Scaling
+
+if TYPE_CHECKING:
+    from kit.preprocessing.calling import Function
 
 FORMAT, VERSION = "kit.preprocessing", 1
 

@@ -1,13 +1,13 @@
 """Comparing two ways of preparing a picture: which steps differ in words, and where the tensors part."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kit._arrays import Array
-from kit.images import Source, load_image
-from kit.preprocessing.operations import steps
+from kit.images import Photo, Source, load_image
+from kit.preprocessing.operations import run, steps
 from kit.preprocessing.pipeline import PIPELINE, Pipeline
 from kit.preprocessing.scaling import MINUS, same_scaling
 
@@ -61,7 +61,8 @@ class Comparison:
     Parameters
     ----------
     differences
-        The differing steps in words, in the order of the pipeline; empty if there are none.
+        The differing steps in words; empty if there are none. On a photo the one with the largest effect
+        comes first, without a photo, or where effects are equal, the first of the pipeline.
     first_step
         On a photo, the first step after which the tensors differ; None if they never do, or without a photo.
     steps
@@ -70,6 +71,9 @@ class Comparison:
         The photo's name.
     notes
         What the comparison could not see.
+    effects
+        On a photo, the step of each difference and its effect by itself, from 0 to 1: how far the tensor
+        moves (see `moved`), or where a classifier is asked, which share of the probability.
     """
 
     differences: tuple[str, ...] = ()
@@ -77,6 +81,12 @@ class Comparison:
     steps: tuple[StepDifference, ...] = ()
     photo: str | None = None
     notes: tuple[str, ...] = ()
+    effects: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def main_step(self) -> str | None:
+        """The step with the largest effect; None without a photo, or where nothing differs on it."""
+        return next((step for step, effect in self.effects if effect > 0), self.first_step)
 
     @property
     def equal(self) -> bool:
@@ -88,24 +98,76 @@ class Comparison:
         if self.photo is not None:
             exact = all(step.difference == 0 for step in self.steps)
             end = "the tensors are equal" if exact else "the tensors agree up to rounding"
-            end = f"the tensors part at: {self.first_step}" if self.first_step else end
+            if self.first_step:
+                end = f"the tensors part at: {self.first_step}"
+                end += f", most by: {self.main_step}" if self.main_step != self.first_step else ""
             lines += [f"On {self.photo}, {end}.", *(f"  {step}" for step in self.steps)]
         return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
 
 
+Effect = Callable[[Array, Array], float]
+"""From the tensor of a preprocessing, and what one difference makes of it, to a number from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference: its step, what it is in words, and its effect by itself."""
+
+    step: str
+    words: str
+    effect: float
+
+
+def compared(
+    found: Iterable[Difference],
+    first_step: str | None,
+    steps: tuple[StepDifference, ...],
+    photo: str,
+    notes: Sequence[str],
+) -> Comparison:
+    """Return the comparison on a photo, of differences in the order of the pipeline."""
+    ordered = sorted(found, key=lambda one: -one.effect)
+    words = tuple(one.words for one in ordered)
+    effects = tuple((one.step, one.effect) for one in ordered)
+    return Comparison(words, first_step, steps, photo, tuple(notes), effects)
+
+
+def moved(here: Array, there: Array) -> float:
+    """Return how far a tensor is moved: d / (d + s), of root mean square d and the standard deviation s.
+
+    0 where it stays as it is, 0.5 where it moves as far as it varies, 1 where the shapes differ.
+    """
+    if here.shape != there.shape:
+        return 1.0
+    apart = float(np.sqrt(np.mean((there.astype(np.float64) - here) ** 2)))
+    return apart / (apart + float(np.std(here))) if apart else 0.0
+
+
 def compare_values(here: Pipeline, there: Pipeline, photo: Source | None = None) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
-    words = tuple(text for _, text in differences(here, there))
+    told = tuple(differences(here, there))
     notes: tuple[str, ...] = ()
     if here.scaling != there.scaling and same_scaling(here.scaling, there.scaling):
         notes = ("the scalings are written differently and agree up to rounding",)
     if photo is None:
-        return Comparison(words, notes=notes)
+        return Comparison(tuple(text for _, text in told), notes=notes)
     opened = load_image(photo)
     pairs = zip(steps(PIPELINE, here, opened), steps(PIPELINE, there, opened), strict=True)
     found = tuple(step_difference(mine.name, mine.array, theirs.array) for mine, theirs in pairs)
     first = next((step.name for step in found if step.parts), None)
-    return Comparison(words, first, found, opened.name, notes)
+    effects = {name: _effect(here, there, name, opened) for name, _ in told}
+    return compared([Difference(*one, effects[one[0]]) for one in told], first, found, opened.name, notes)
+
+
+def _effect(here: Pipeline, there: Pipeline, name: str, photo: Photo) -> float:
+    """Return how far one step moves the tensor if it alone is taken from the other preprocessing."""
+    operation = next(each for each in PIPELINE if each.name == name)
+    try:
+        alone = here.replace(**dict(zip(operation.fields, operation.values(there), strict=True)))
+    except ValueError:
+        # The other order of channels has another number of them than the mean.
+        return 1.0
+    return moved(*(run(PIPELINE, each, photo) for each in (here, alone)))
 
 
 def differences(here: Pipeline, there: Pipeline) -> Iterator[tuple[str, str]]:

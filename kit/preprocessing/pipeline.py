@@ -109,6 +109,19 @@ def _decodings(name: str, *values: Any) -> Tried[Pipeline]:
     return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
 
 
+def other_decodings(decoding: Decoding) -> Iterable[Decoding]:
+    """Yield every decoding that differs in one choice."""
+    choices: dict[str, tuple[Any, ...]] = {
+        "exif": (True, False),
+        "matte": _MATTES,
+        "depth": ("scale", "clip"),
+    }
+    for name, values in choices.items():
+        yield from (
+            replace(decoding, **{name: value}) for value in values if value != getattr(decoding, name)
+        )
+
+
 def _resized(*changes: Changes) -> Tried[Pipeline]:
     return lambda p: () if p.size is None else changes
 

@@ -3,23 +3,38 @@
 What remains is a straight line from the pixels of each channel to the values, fitted by least squares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
 
 import numpy as np
 
-from kit._arrays import Float64, Levels, Pixels
+from kit._arrays import Array, Float64, Levels, Pixels
 from kit.preprocessing.pipeline import Pipeline
 from kit.preprocessing.resizing import FILTERS, FITS, Size, resize
-from kit.preprocessing.steps import arrange_back, order_channels
+from kit.preprocessing.scaling import Scalings, affine
+from kit.preprocessing.steps import CHANNELS, arrange, arrange_back, order_channels
 
 # Root mean square in 8-bit levels, below which two pictures differ by rounding alone.
 SAME_LEVELS = 0.6
 # So many pixels, evenly spread, are enough to tell the ways of reading a result apart.
 ENOUGH_PIXELS = 20_000
 _ORDERS: dict[tuple[int, ...], str] = {(0, 1, 2): "rgb", (2, 1, 0): "bgr"}
+# Layouts that no preprocessing offers: how a result is read as (H, W, C), and how it comes about.
+_MISTAKEN: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "channels_first with height and width swapped": (np.transpose, np.transpose),
+    "channels_first by reshape, which scrambles it": (
+        lambda x: x.reshape(*x.shape[1:], x.shape[0]),
+        lambda x: x.reshape(x.shape[2], *x.shape[:2]),
+    ),
+    "channels_last mirrored left to right": (np.fliplr, np.fliplr),
+    "channels_last upside down": (np.flipud, np.flipud),
+    "channels_last by reshape from channels_first, which scrambles it": (
+        lambda x: arrange(x, "reshaped"),
+        lambda x: arrange_back(x, "reshaped"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,31 @@ class View:
     slope: Float64
     offset: Float64
     levels: float
+
+
+def own_view(here: Pipeline, pixels: Pixels) -> View:
+    """Return what a preprocessing does itself; without its thumbnail and its cast."""
+    size = here.size or (pixels.shape[0], pixels.shape[1])
+    line = line_of(here.scaling, inverted=here.invert)
+    return View(here.layout, size, here.fit, here.filter, here.crop_fraction, here.channels, *line, 0.0)
+
+
+def line_of(scalings: Scalings, *, inverted: bool) -> tuple[Float64, Float64]:
+    """Return slope and offset of a scaling, after an inversion if there is one."""
+    slope, offset = affine(scalings)
+    return (-slope, 255 * slope + offset) if inverted else (slope, offset)
+
+
+def rebuilt(view: View, pixels: Pixels, fill: tuple[int, ...]) -> Float64:
+    """Return the tensor that a view makes of a decoded photo, without a leading axis."""
+    picture = resize(pixels, view.size, view.filter, view.fit, view.crop_fraction, fill)
+    if view.order in CHANNELS:
+        picture = order_channels(picture, view.order)
+    else:
+        picture = picture[..., ["rgb".index(colour) for colour in view.order]]
+    values: Float64 = view.slope * picture + view.offset
+    write = _MISTAKEN[view.layout][1] if view.layout in _MISTAKEN else None
+    return write(values) if write else arrange(values, view.layout)
 
 
 def best_views(here: Pipeline, pixels: Pixels, tensor: Float64) -> tuple[View, View]:
@@ -93,18 +133,9 @@ def _readings(theirs: Float64, expected: str) -> Iterator[tuple[str, Float64]]:
     layouts += ["channels_first"] if theirs.shape[0] in {1, 3} else []
     for layout in sorted(layouts, key=lambda layout: layout != expected):
         yield layout, arrange_back(theirs, layout)
-    if "channels_first" in layouts:
-        channels, height, width = theirs.shape
-        yield "channels_first with height and width swapped", theirs.transpose(2, 1, 0)
-        yield "channels_first by reshape, which scrambles it", theirs.reshape(height, width, channels)
-    if "channels_last" in layouts:
-        yield "channels_last mirrored left to right", theirs[:, ::-1]
-        yield "channels_last upside down", theirs[::-1]
-        height, width, channels = theirs.shape
-        yield (
-            "channels_last by reshape from channels_first, which scrambles it",
-            theirs.reshape(channels, height, width).transpose(1, 2, 0),
-        )
+    for layout, (read, _) in _MISTAKEN.items():
+        if layout.split()[0] in layouts:
+            yield layout, read(theirs)
 
 
 def _fitted(picture: Levels, values: Float64, expected: str) -> tuple[str, Float64, Float64, float]:

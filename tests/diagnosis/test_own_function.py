@@ -1,8 +1,9 @@
 """A person's own function against the bundled classifier's preprocessing."""
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 import kit
 from kit import samples
@@ -19,7 +20,9 @@ def same(pixels):
 def test_a_function_that_does_the_same_agrees():
     found = kit.check(CLASSIFIER, PHOTOS, same)
     assert (found.agrees, found.first_step, found.changed) == (True, None, 0)
-    assert str(found) == "The function agrees with the preprocessing of the classifier on 3 of 3 photos."
+    first, *notes = str(found).splitlines()
+    assert first == "The function agrees with the preprocessing of the classifier on 3 of 3 photos."
+    assert "decoding is not compared" in notes[0]
     assert repr(found) == "Checkup(agrees, 3 photos)"
 
 
@@ -30,6 +33,58 @@ def test_the_first_step_that_parts_is_named():
     assert found.first_step == "scale"
     assert 0 <= found.changed <= 1
     assert repr(found) == "Checkup(parts at 'scale', 3 photos)"
+
+
+def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
+    # Another window of resizing, as most code has it, is harmless beside what comes after it.
+    squashed = RIGHT.replace(fit="squash", crop_fraction=1.0, filter="bilinear")
+
+    def careless(pixels):
+        return squashed.apply(kit.Photo.from_array(pixels)) * 128 + 127
+
+    found = kit.check(CLASSIFIER, PHOTOS, careless)
+    assert (found.first_step, found.main_step) == ("resize", "scale")
+    assert list(found.effects)[:2] == ["scale", "resize"]
+    assert found.effects["scale"] > 0.5 > found.effects["resize"] > 0
+    assert str(found).startswith("The function parts from the preprocessing at 'scale' on 3 of 3")
+    assert found.comparisons[0].differences[0].startswith("scaling: ")
+    assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scale"
+
+
+def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
+    swapped = RIGHT.replace(channels="bgr")
+    found = kit.check(CLASSIFIER, PHOTOS, lambda pixels: swapped.apply(kit.Photo.from_array(pixels)))
+    right, wrong = (CLASSIFIER.probabilities(PHOTOS, preprocessing=one) for one in (RIGHT, swapped))
+    # Total variation distance, half the sum of the absolute differences.
+    assert found.effects == pytest.approx(
+        {"channels": np.abs(right - wrong).sum(axis=1).mean() / 2}, abs=1e-3
+    )
+
+
+def opencv(path, *, flag=cv2.IMREAD_COLOR, order=slice(None, None, -1)):
+    """What tutorials write: red and blue exchanged if the order is left as OpenCV reads it."""
+    picture = cv2.imread(path, flag)[..., order]
+    height, width, _ = picture.shape
+    side = int(min(height, width) * RIGHT.crop_fraction)
+    top, left = (height - side) // 2, (width - side) // 2
+    picture = cv2.resize(
+        picture[top : top + side, left : left + side], RIGHT.size, interpolation=cv2.INTER_AREA
+    )
+    return (picture.astype(np.float32)[None] - 127) / 128
+
+
+def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_seen(tmp_path):
+    found = kit.check(CLASSIFIER, PHOTOS, lambda path: opencv(path, order=slice(None)))
+    assert found.main_step == "channels"
+    assert "the function reads the file itself, so decoding is compared" in str(found)
+    # On its side, as the sensor stored it.
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(PHOTOS[0].pixels).save(tmp_path / "lying.png", exif=exif)
+    flag = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    found = kit.check(CLASSIFIER, tmp_path / "lying.png", lambda path: opencv(path, flag=flag))
+    assert found.main_step == "decode"
+    assert found.comparisons[0].differences[0] == "EXIF orientation: applied here, ignored there"
 
 
 def test_a_function_with_another_size_cannot_be_asked_for_answers():

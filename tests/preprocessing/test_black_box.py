@@ -131,11 +131,15 @@ def test_scaling_is_put_into_words(function, relation):
         assert relation in comparison.differences[0]
 
 
-def test_several_changes_come_in_the_order_of_the_pipeline():
+def test_several_changes_come_in_the_order_of_their_effect():
     comparison = KERAS.compare(lambda x: first(resized(x, 0)[..., ::-1] / 255))
     names = [text.split(":")[0] for text in comparison.differences]
-    assert names == ["filter", "channels", "scaling", "layout"]
-    assert comparison.first_step == "resize"
+    # Another shape is fed to no network; the filter moves the tensor least.
+    assert names == ["layout", "scaling", "channels", "filter"]
+    assert [step for step, _ in comparison.effects] == ["layout", "scale", "channels", "resize"]
+    assert comparison.effects[0][1] == 1
+    assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
+    assert "the tensors part at: resize, most by: layout." in str(comparison)
 
 
 def test_tensorflows_bilinear_is_told_from_pillows():
