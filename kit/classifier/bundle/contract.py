@@ -84,6 +84,10 @@ def remarks(
     if repeated:
         more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
         found.append(f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}")
+    if compiled.head == "logits":
+        found.append(
+            "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
+        )
     if compiled.head == "sigmoid" and compiled.output_count > 1:
         found.append("one sigmoid for each class: the outputs are divided by their sum")
     if compiled.head == "softmax" and compiled.output_count == 1:

@@ -14,6 +14,8 @@ SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
 _LOSSES = ("crossentropy", "cross_entropy")
+_REGRESSION = re.compile("mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE)
+"""Losses of numbers, by parts of their names."""
 _IN_KERAS = re.compile("(SparseCategorical|Categorical|Binary)(Focal)?Crossentropy")
 
 _OTHER_ACTIVATION = """import keras
@@ -54,6 +56,10 @@ def check_head(
     if not ends:
         return None
     last, layer = ends[-1]
+    name, _ = _loss(mapping(compiled).get("loss"))
+    several = last == "sigmoid" and outputs.shape[1] > 1
+    if name is not None and _REGRESSION.search(name) and (several or last in {"linear", "relu"}):
+        return _regression(name, last, outputs)
     if last == "softmax" and outputs.shape[1] == 1:
         return _of_one(layer, outputs)
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
@@ -70,6 +76,20 @@ def _ending_in(activation: str, layer: Layer, names: str = ", classifier.class_n
     if "activation" not in layer.settings:
         other = f"keras.layers.Activation({activation!r})"
     return _OTHER_ACTIVATION.format(name=layer.name, other=other, names=names)
+
+
+def _regression(loss: str, last: str, outputs: Float32) -> Finding:
+    count = outputs.shape[1]
+    return conclude(
+        "softmax_head",
+        # Classes told apart by squares of their sigmoids are rare, but there are some.
+        "possible" if last == "sigmoid" else "named",
+        f"The network was trained by {loss} and ends in a {last} layer: its {count} outputs are numbers, "
+        "such as the coordinates of a box, and no classes.",
+        Evidence("smallest output on these pictures", float(outputs.min())),
+        Evidence("largest output on these pictures", float(outputs.max())),
+        advice="Read the outputs of classifier.model by themselves; what is told of classes means nothing.",
+    )
 
 
 def _of_one(layer: Layer, outputs: Float32) -> Finding:

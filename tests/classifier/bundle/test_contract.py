@@ -77,6 +77,8 @@ def test_of_many_repeated_names_three_are_told():
 def test_heads_that_are_seldom_meant_are_told():
     sigmoids = Compiled("sigmoid", (28, 28, 1), 3, b"data")
     alone = Compiled("softmax", (28, 28, 1), 1, b"data")
+    linear = Compiled("logits", (28, 28, 1), 4, b"data")
+    assert "the last layer is linear" in remarks(linear, KNOWN, tuple("abcd"), runs=True)[0]
     assert "divided by their sum" in remarks(sigmoids, KNOWN, ("a", "b", "c"), runs=True)[0]
     assert "over one output is always 1" in remarks(alone, KNOWN, ("a",), runs=True)[0]
     # One sigmoid is how two classes are usually told apart.

@@ -62,3 +62,20 @@ def test_the_loss_of_the_training_is_held_against_the_last_layer(activation, fro
 )
 def test_usual_heads_are_not_accused(last):
     assert check(*last) is None
+
+
+@pytest.mark.parametrize(
+    ("activation", "count", "loss", "verdict"),
+    [
+        (None, 4, "mse", "named"),
+        (None, 4, keras.losses.Huber(), "named"),
+        (None, 1, "mean_absolute_error", "named"),
+        ("sigmoid", 4, keras.losses.MeanSquaredError(), "possible"),
+        ("sigmoid", 1, "mse", None),
+        ("softmax", 4, "mse", None),
+    ],
+)
+def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(activation, count, loss, verdict):
+    finding = check(layers.Dense(count, activation=activation), loss=loss)
+    assert (None if finding is None else finding.verdict) == verdict
+    assert finding is None or f"its {count} outputs are numbers" in finding.summary
