@@ -13,6 +13,9 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+# Parts of the names of layers that training=True changes. Those that augment or resize pictures are called
+# with it by default, which Keras records, and a network hands it on to layers that ignore it.
+_FORCED = ("BatchNorm", "Dropout", "Noise")
 _FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
 _CALLED_FOR_INFERENCE = """import numpy as np
 tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
@@ -70,10 +73,17 @@ def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
     layers
         As from `kit.classifier.architecture.layers_of`.
     """
-    forced = [layer for layer in layers if layer.training]
+    # A frozen normalization is used in training as it is afterwards.
+    forced = [
+        layer
+        for layer in layers
+        if layer.training
+        and any(part in layer.kind for part in _FORCED)
+        and ("Norm" not in layer.kind or layer.settings.get("trainable", True))
+    ]
     if not forced:
         return None
-    norms = any("Normalization" in layer.kind for layer in forced)
+    norms = any("Norm" in layer.kind for layer in forced)
     names = ", ".join(dict.fromkeys(layer.kind for layer in forced))
     return Finding(
         "batchnorm_mode" if norms else "training_mode",

@@ -57,3 +57,32 @@ def test_a_network_built_for_training_is_possible_trouble(layer, cause):
     assert (finding.cause, finding.verdict) == (cause, "possible")
     # Keras overrules it where it is told what is wanted, as model.predict does.
     assert check(model) == ()
+
+
+def nested(**called):
+    """A network inside another, called as given, behind layers that Keras itself calls as in training."""
+    entry = keras.Input((8, 8, 3))
+    base = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()])
+    x = layers.RandomFlip()(layers.Resizing(8, 8)(entry))
+    x = layers.GlobalAveragePooling2D()(base(x, **called))
+    return base, keras.Model(entry, layers.Dense(3, activation="softmax")(layers.Dropout(0.1)(x)))
+
+
+def test_a_network_inside_that_is_called_as_in_training_is_possible_trouble():
+    base, model = nested(training=True)
+    finding = check_forced_training(layers_of(json.loads(model.to_json())))
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
+    assert finding.evidence[0].value == 1
+    # That is what a bare call does: the answer changes with the pictures beside.
+    pictures = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+    assert (
+        np.abs(np.asarray(base(pictures, training=True))[:1] - base(pictures[:1], training=True)).max() > 0.01
+    )
+    base.trainable = False
+    assert check_forced_training(layers_of(json.loads(model.to_json()))) is None
+
+
+def test_what_keras_records_of_layers_that_augment_or_resize_is_no_trouble():
+    _, model = nested()
+    assert '"training": true' in model.to_json()
+    assert check_forced_training(layers_of(json.loads(model.to_json()))) is None
