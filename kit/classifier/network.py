@@ -18,7 +18,7 @@ from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import probabilities
 from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.shapes import Shape
+from kit.classifier.runtime.shapes import Shape, picture_size
 from kit.preprocessing import Preprocessing
 
 
@@ -113,11 +113,11 @@ class Network:
         return probabilities(self.engine.predict(tensors), self.compiled.head)
 
     def first_layers(self, shape: Shape) -> FirstLayers | None:
-        """Find statistics of the first layers, for tensors (H, W, C), once; see `restore_first_layers`.
+        """Find statistics of the first layers, for one shape of tensors, once; see `restore_first_layers`.
 
         None where the size is open, since they belong to one.
         """
-        height, width, _ = shape
+        height, width = picture_size(shape)
         if height is None or width is None:
             return None
         with self._lock:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from kit._arrays import Bools, Float32
 from kit.classifier import Classifier
+from kit.classifier.runtime.shapes import picture_size
 from kit.classifier.trial import Truth, hits
 from kit.diagnosis.finding import Evidence, Finding, Verdict
 from kit.diagnosis.picture_curves import COUNT, STARTS, Curve, Good
@@ -80,7 +81,7 @@ def check_properties(
     used = classifier.preprocessing
     decoded = [photo if used is None else photo.decoded(used.decoding) for photo in photos]
     # More pixels than these the network does not see.
-    seen = min((side for side in classifier.input_shape[:2] if side is not None), default=0)
+    seen = min((side for side in picture_size(classifier.input_shape) if side is not None), default=0)
     shorter = min(min(photo.size) for photo in decoded)
     factor = max(1, int(shorter // (_LARGE * seen))) if seen else 1
     pictures = [_reduced(photo, factor) for photo in decoded]

@@ -1,6 +1,6 @@
 """Compile what the first layers of a Keras model receive as outputs of their own; imports TensorFlow."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -22,6 +22,7 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
     ----------
     model
         From pictures (N, H, W, C). Not changed.
+        Layers of half precision are measured in float32, which LiteRT runs and squares do not overflow.
     size
         Height and width to fix where the model leaves them open.
 
@@ -31,10 +32,10 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
         At the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at the outputs of
         the first `COUNT` layers with a kernel. None for a network that has neither, or cannot be compiled.
     """
-    height, width, channels = model.inputs[0].shape[1:]
-    if channels not in {1, 3}:
+    shape = _sized(tuple(model.inputs[0].shape[1:]), size or (96, 96))
+    if shape is None:
         return None
-    shape = (height or (size or (96, 96))[0], width or (size or (96, 96))[1], channels)
+    model = _in_float32(model)
     calls = _calls(model, shape)
     norms = [layer for layer, received, _ in calls if _is_norm(layer, received)][:COUNT]
     kernels = [layer for layer, _, returned in calls if hasattr(layer, "kernel") and len(returned) in {2, 4}]
@@ -48,7 +49,8 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
     except (ConversionError, ValueError, ImportError):
         return None
     if not norms:
-        return FirstLayers(compiled, tuple(returned[-1] for layer, _, returned in calls if layer in chosen))
+        widths = tuple(returned[_axis(layer)] for layer, _, returned in calls if layer in chosen)
+        return FirstLayers(compiled, widths)
     return FirstLayers(
         compiled,
         tuple(int(layer.moving_mean.shape[0]) for layer in norms),
@@ -59,7 +61,40 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
 
 
 def _is_norm(layer: Any, received: tuple[int, ...]) -> bool:
-    return type(layer).__name__ == "BatchNormalization" and len(received) == 4 and layer.axis in {-1, 3}
+    return type(layer).__name__ == "BatchNormalization" and len(received) == 4 and layer.axis % 4 in {1, 3}
+
+
+def _axis(layer: Any) -> int:
+    """Return the axis of the channels: that of a normalization, or 1 of a kernel with channels first."""
+    return int(getattr(layer, "axis", 1 if getattr(layer, "data_format", "") == "channels_first" else -1))
+
+
+def _sized(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int, ...] | None:
+    """Return the shape of one tensor with open sides set; None where no axis is one of channels."""
+    place = next((axis for axis in (2, 0) if shape[axis] in {1, 3}), None)
+    if place is None:
+        return None
+    given = (*size, 0) if place == 2 else (0, *size)
+    return tuple(side or other for side, other in zip(shape, given, strict=True))
+
+
+def _in_float32(model: Any) -> Any:
+    """Return a model of which no layer computes in half precision: a copy if one does."""
+    config = model.get_config()
+    raised = _raised(config)
+    if raised == config:
+        return model
+    copy = type(model).from_config(raised)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _raised(config: Any) -> Any:
+    if isinstance(config, Mapping):
+        if config.get("class_name") == "DTypePolicy" and "float16" in str(config.get("config")):
+            return {**config, "config": {"name": "float32"}}
+        return {key: _raised(value) for key, value in config.items()}
+    return type(config)(map(_raised, config)) if isinstance(config, (list, tuple)) else config
 
 
 def leaves(layer: Any) -> Iterator[Any]:
@@ -113,8 +148,9 @@ def _measuring(model: Any, chosen: Sequence[Any], shape: tuple[int, ...], *, bef
     """Return a Keras model from pictures to the means and mean squares at the `chosen` layers."""
     import keras  # noqa: PLC0415 (heavy)
 
-    def moments(tensor: Any) -> list[Any]:
-        axes = tuple(range(1, len(tensor.shape) - 1))
+    def moments(tensor: Any, channels: int) -> list[Any]:
+        count = len(tensor.shape)
+        axes = tuple(axis for axis in range(1, count) if axis != channels % count)
         squares = keras.ops.square(tensor)
         return [keras.ops.mean(tensor, axes), keras.ops.mean(squares, axes)] if axes else [tensor, squares]
 
@@ -123,7 +159,7 @@ def _measuring(model: Any, chosen: Sequence[Any], shape: tuple[int, ...], *, bef
             parts: dict[int, list[Any]] = {}
 
             def told(layer: Any, received: Any, returned: Any) -> None:
-                parts.setdefault(id(layer), moments(received if before else returned))
+                parts.setdefault(id(layer), moments(received if before else returned, _axis(layer)))
 
             with _watched(chosen, told):
                 model(tensors, training=False)

@@ -16,12 +16,13 @@ from kit.classifier.archive import Archive
 from kit.classifier.archive.layout import FORMAT
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import LiteEngine
-from kit.classifier.runtime.shapes import Shape
+from kit.classifier.runtime.shapes import Shape, picture_size
 
 CACHED = 50
 """Networks that are kept in the cache folder; the oldest make room."""
 
-_NO_LAYERS = b""
+# Of this version: earlier ones did not find them in every layout and precision.
+_NO_LAYERS = b"none 2"
 """Kept in the cache for a network whose first layers cannot be read."""
 
 
@@ -93,7 +94,7 @@ def restore_first_layers(
         None where the network has none to read.
     """
     stored = None if opened is None else _readable(opened.member(archive.FIRST_LAYERS))
-    if stored is not None and (None not in shape or stored.input_shape[:2] == size):
+    if stored is not None and (None not in shape or picture_size(stored.input_shape) == size):
         return stored
     # The cache goes by the weights, and these first layers belong to a size as well.
     digest = None if opened is None or None in shape else opened.digest

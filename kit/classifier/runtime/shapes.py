@@ -6,6 +6,11 @@ Shape = tuple[int | None, int | None, int | None]
 """(H, W, C) of one tensor; None for a side that is open."""
 
 
+def picture_size(shape: Shape) -> tuple[int | None, int | None]:
+    """Return height and width of one tensor, channels last or first."""
+    return shape[1:] if shape[2] not in {1, 3} and shape[0] in {1, 3} else shape[:2]
+
+
 def sides(shape: Shape) -> str:
     """Write the shape of one tensor, with a question mark for a side that is open."""
     return "x".join("?" if side is None else str(side) for side in shape)

@@ -18,8 +18,8 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
 _UNABLE = (
-    "the file holds no statistics of training pictures, and no label is given: save the classifier with"
-    " training pictures, or pass reference= or labels="
+    "there are no statistics of training pictures to compare with, and no label is given: save the classifier"
+    " with training pictures, or pass reference= or labels="
 )
 _FEW_LABELS = (
     "labels are all there is to judge by, and as few are met by chance: give more labelled pictures, save the"

@@ -67,6 +67,43 @@ def test_they_measure_what_batch_normalization_receives_in_a_nested_network(netw
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_network_of_half_precision_is_measured_in_float32(network, pictures, first_layers, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        rebuilt = [layers.deserialize(without_policy(layers.serialize(layer))) for layer in network.layers]
+        half = keras.Sequential([keras.Input((12, 10, 3)), *rebuilt])
+    finally:
+        keras.config.set_dtype_policy(before)
+    half.set_weights(network.get_weights())
+    assert half.layers[1].layers[1].compute_dtype in policy
+    found = first_layers_of(half)
+    np.testing.assert_allclose(found.measure(pictures), first_layers.measure(pictures), rtol=1e-5, atol=1e-5)
+    assert np.array_equal(found.means, first_layers.means)
+
+
+def without_policy(config):
+    """The configuration without data types, so that layers take the policy that is set."""
+    if isinstance(config, dict):
+        return {key: without_policy(value) for key, value in config.items() if key != "dtype"}
+    return [without_policy(value) for value in config] if isinstance(config, list) else config
+
+
+@pytest.mark.parametrize("with_norm", [True, False])
+def test_channels_may_come_first(pictures, with_norm):
+    keras.utils.set_random_seed(6)
+    convolution = layers.Conv2D(4, 3, data_format="channels_first")
+    norm = [layers.BatchNormalization(axis=1)] if with_norm else []
+    pool = layers.GlobalAveragePooling2D(data_format="channels_first")
+    model = keras.Sequential([keras.Input((3, 12, 10)), convolution, *norm, pool, layers.Dense(2)])
+    turned = pictures.transpose(0, 3, 1, 2)
+    received = np.asarray(convolution(turned)).transpose(0, 2, 3, 1)
+    found = first_layers_of(model)
+    assert found.widths == ((4,) if with_norm else (4, 2))
+    np.testing.assert_allclose(found.measure(turned)[:, :8], moments(received), rtol=1e-4)
+
+
 def test_they_carry_the_moving_averages_of_training(network, first_layers):
     norms = [layer for layer in network.layers[1].layers if isinstance(layer, layers.BatchNormalization)]
     assert first_layers.source == "batchnorm"
