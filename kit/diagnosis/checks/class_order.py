@@ -37,11 +37,16 @@ MORE = 0.05
 SURE = 0.9
 """Mean confidence from which on a network is at home with pictures, so that few classes may do."""
 
+_LAST = "sorted as numbers from 1 on"
+"""Tried where no other order fits, so that it does not count against them."""
+
 _CODE = {
     "sorted as text": "order = sorted(range(len(names)), key=str)",
     "sorted as text from 1 on": "order = sorted(range(len(names)), key=lambda place: str(place + 1))",
     "sorted as numbers": "text = sorted(range(len(names)), key=str)\n"
     "order = [text.index(place) for place in sorted(text)]",
+    _LAST: "text = sorted(range(len(names)), key=lambda place: str(place + 1))\n"
+    "order = [text.index(place) for place in range(len(names))]",
     "sorted by name": "order = sorted(range(len(names)), key=lambda place: names[place])",
     "sorted by the numbers in their names": "import re\n"
     "order = sorted(range(len(names)), key=lambda place: int(re.sub('[^0-9]', '', names[place])))",
@@ -100,9 +105,10 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     count = len(class_names)
     numbers = np.arange(count)
     as_text = np.array(sorted(range(count), key=str), dtype=np.intp)
+    from_one = np.array(sorted(range(count), key=lambda place: str(place + 1)), dtype=np.intp)
     candidates = {
         "sorted as text": as_text,
-        "sorted as text from 1 on": np.array(sorted(range(count), key=lambda place: str(place + 1))),
+        "sorted as text from 1 on": from_one,
         "sorted as numbers": np.argsort(as_text),
         "sorted by name": np.array(sorted(range(count), key=lambda place: class_names[place])),
         "one place too far": (numbers - 1) % count,
@@ -113,6 +119,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     if all(digits):
         by_number = sorted(range(count), key=lambda place: int(digits[place]))
         candidates["sorted by the numbers in their names"] = np.array(by_number)
+    candidates[_LAST] = np.argsort(from_one)
     distinct: dict[bytes, str] = {numbers.astype(np.intp).tobytes(): ""}
     for name, order in candidates.items():
         distinct.setdefault(order.astype(np.intp).tobytes(), name)
@@ -127,7 +134,8 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
     if name is None or 2 * right[name] <= count:
         return None
     order, fits = orders[name], right[name]
-    chance = min(1.0, len(orders) * _chance(answers, truth, np.argsort(order)))
+    tried = len(orders) - (_LAST in orders and name != _LAST)
+    chance = min(1.0, tried * _chance(answers, truth, np.argsort(order)))
     short = 1 - at_least(fits + 1, count, WORKING)
     if chance > POSSIBLE:
         return None
