@@ -2,7 +2,7 @@
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -19,7 +19,7 @@ from kit.classifier.archive import Archive
 from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
 from kit.classifier.bundle.golden import golden_of
 from kit.classifier.bundle.loading import restore
-from kit.classifier.labels import checked_class_names
+from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.network import Network
 from kit.classifier.reference import Reference
 from kit.classifier.runtime.engine import Engine
@@ -48,7 +48,8 @@ class Classifier:
     preprocessing
         How its training pictures were prepared. ``None`` if unknown; predictions then ask for one.
     class_names
-        One for each class; "class 0", "class 1", … by default.
+        One for each class; "class 0", "class 1", … by default. A mapping between names and indices will do,
+        such as ``class_indices`` of Keras's generators.
 
     Attributes
     ----------
@@ -72,7 +73,7 @@ class Classifier:
     reference: Reference
 
     def __init__(
-        self, model: Any, preprocessing: Preprocessing | None = None, class_names: Sequence[str] | None = None
+        self, model: Any, preprocessing: Preprocessing | None = None, class_names: ClassNames | None = None
     ) -> None:
         network = Network.of(model, preprocessing)
         self._fill(str(model.name), network, preprocessing, class_names)
@@ -82,7 +83,7 @@ class Classifier:
         name: str,
         network: Network,
         preprocessing: Preprocessing | None,
-        class_names: Iterable[str] | None,
+        class_names: ClassNames | None,
         notes: Sequence[str] = (),
     ) -> None:
         """Set what every classifier has, however it is made."""
@@ -105,7 +106,7 @@ class Classifier:
         *,
         sha256: str | None = None,
         preprocessing: Preprocessing | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: ClassNames | None = None,
     ) -> Self:
         """Open a ``.keras`` file; without TensorFlow if `save` wrote it.
 

@@ -11,13 +11,17 @@ from kit._checking import nearest
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
 
-def checked_class_names(class_names: Iterable[str] | None, count: int, network: str) -> tuple[str, ...]:
+ClassNames = Iterable[str] | Mapping[str, int] | Mapping[int, str]
+
+
+def checked_class_names(class_names: ClassNames | None, count: int, network: str) -> tuple[str, ...]:
     """Return the names of a network's classes; "class 0", "class 1", … where none are given.
 
     Parameters
     ----------
     class_names
-        In the order of the outputs.
+        In the order of the outputs, or a mapping between names and the indices of outputs, either way round,
+        such as ``class_indices`` of Keras's generators.
     count
         Classes that there are.
     network
@@ -26,7 +30,7 @@ def checked_class_names(class_names: Iterable[str] | None, count: int, network: 
     Raises
     ------
     TypeError, ValueError
-        One text, or another number of names.
+        One text, a set, a mapping that does not say which index has which name, or another number of names.
     """
     if class_names is None:
         return tuple(f"class {index}" for index in range(count))
@@ -34,6 +38,12 @@ def checked_class_names(class_names: Iterable[str] | None, count: int, network: 
         raise TypeError(
             f"Expected class names as a sequence of texts, received one text {class_names[:40]!r}"
         )
+    if isinstance(class_names, (set, frozenset)):
+        raise TypeError(
+            "Expected class names in the order of the outputs, received a set, which has no order"
+        )
+    if isinstance(class_names, Mapping):
+        class_names = _by_index(class_names)
     names = tuple(str(each) for each in class_names)
     if len(names) != count:
         raise ValueError(
@@ -41,6 +51,24 @@ def checked_class_names(class_names: Iterable[str] | None, count: int, network: 
             " give them in the order of the outputs"
         )
     return names
+
+
+def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the names of a mapping, from or to indices, in the order of the indices."""
+    places = [str(index) for index in range(len(given))]
+    readings = set()
+    for pairs in (given.items(), [(index, name) for name, index in given.items()]):
+        # JSON has texts for keys, so an index may be one; a name is a text always.
+        names = {str(index): name for index, name in pairs if isinstance(name, str)}
+        if names.keys() == set(places):
+            readings.add(tuple(names[place] for place in places))
+    if len(readings) != 1:
+        raise ValueError(
+            "Expected class names in the order of the outputs, or a mapping between each name and one index"
+            f" from 0 to {len(given) - 1}, received one that begins with {dict(list(given.items())[:3])};"
+            " give the names as a list"
+        )
+    return readings.pop()
 
 
 def class_indices(

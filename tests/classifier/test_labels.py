@@ -59,3 +59,44 @@ def test_names_are_one_for_each_class():
         TypeError, match="Expected class names as a sequence of texts, received one text 'cat'"
     ):
         checked_class_names("cat", 3, "small")
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"dog": 1, "cat": 0, "horse": 2},
+        {1: "dog", 2: "horse", 0: "cat"},
+        {"1": "dog", "0": "cat", "2": "horse"},
+        {np.int64(2): "horse", np.int64(0): "cat", np.int64(1): "dog"},
+    ],
+)
+def test_a_mapping_gives_names_in_the_order_of_its_indices(mapping):
+    assert checked_class_names(mapping, 3, "small") == ("cat", "dog", "horse")
+
+
+def test_names_of_a_mapping_may_be_numbers():
+    # As Keras sorts folders: "10" comes before "2".
+    assert checked_class_names({"2": 2, "10": 1, "1": 0}, 3, "small") == ("1", "10", "2")
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {0: 1, 1: 0},
+        {"cat": 1, "dog": 2},
+        {"cat": 0, "dog": 0},
+        {"cat": "feline", "dog": "canine"},
+        {"0": ["n01", "tench"], "1": ["n02", "goldfish"]},
+        {"0": "1", "1": "2", "2": "0"},
+        {0.0: "cat", 1.0: "dog"},
+    ],
+)
+def test_a_mapping_that_can_be_read_in_no_way_or_in_two_is_refused(mapping):
+    with pytest.raises(ValueError, match="Expected class names in the order of the outputs, or a mapping"):
+        checked_class_names(mapping, len(mapping), "small")
+
+
+def test_a_set_of_names_has_no_order():
+    with pytest.raises(TypeError, match="received a set, which has no order"):
+        checked_class_names({"cat", "dog"}, 2, "small")
+    assert checked_class_names({"cat": 0, "dog": 1}.keys(), 2, "small") == ("cat", "dog")
