@@ -1,9 +1,8 @@
 """A person's own function against the bundled classifier's preprocessing."""
 
-import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 import kit
 from kit import samples
@@ -61,30 +60,26 @@ def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
     )
 
 
-def opencv(path, *, flag=cv2.IMREAD_COLOR, order=slice(None, None, -1)):
-    """What tutorials write: red and blue exchanged if the order is left as OpenCV reads it."""
-    picture = cv2.imread(path, flag)[..., order]
-    height, width, _ = picture.shape
-    side = int(min(height, width) * RIGHT.crop_fraction)
-    top, left = (height - side) // 2, (width - side) // 2
-    picture = cv2.resize(
-        picture[top : top + side, left : left + side], RIGHT.size, interpolation=cv2.INTER_AREA
-    )
-    return (picture.astype(np.float32)[None] - 127) / 128
+def from_file(path, order="RGB", upright=True):
+    """What tutorials write; OpenCV reads in the order BGR, Pillow leaves pictures on their side."""
+    with Image.open(path) as opened:
+        picture = (ImageOps.exif_transpose(opened) if upright else opened).convert("RGB")
+    channels = ["RGB".index(colour) for colour in order]
+    return RIGHT.replace(filter="bilinear").apply(np.asarray(picture)[..., channels])
 
 
 def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_seen(tmp_path):
-    found = kit.check(CLASSIFIER, PHOTOS, lambda path: opencv(path, order=slice(None)))
-    assert found.main_step == "channels"
+    found = kit.check(CLASSIFIER, PHOTOS[0], lambda path: from_file(path, order="BGR"))
+    assert (found.first_step, found.main_step) == ("resize", "channels")
     assert "the function reads the file itself, so decoding is compared" in str(found)
     # On its side, as the sensor stored it.
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.fromarray(PHOTOS[0].pixels).save(tmp_path / "lying.png", exif=exif)
-    flag = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    found = kit.check(CLASSIFIER, tmp_path / "lying.png", lambda path: opencv(path, flag=flag))
+    found = kit.check(CLASSIFIER, tmp_path / "lying.png", lambda path: from_file(path, upright=False))
     assert found.main_step == "decode"
     assert found.comparisons[0].differences[0] == "EXIF orientation: applied here, ignored there"
+    assert 0 < found.effects["resize"] < found.effects["decode"]
 
 
 def test_a_function_with_another_size_cannot_be_asked_for_answers():
