@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kit import plots, robustness, samples, validation
     from kit.classifier import Classifier
     from kit.classifier.adaptation import adapt
+    from kit.classifier.importing import import_h5
     from kit.diagnosis import diagnose
     from kit.diagnosis.own_function import check
     from kit.explorer.explorer import Explorer
@@ -36,13 +37,15 @@ __all__ = ["Case", "Classifier", "Decoding", "Expected", "Explorer", "Novelty", 
 __all__ += ["Preprocessing", "Scaling"]
 __all__ += ["accuracy_interval", "adapt", "calibrate", "check", "check_cases", "check_setup"]
 __all__ += ["compare", "cost_table", "cross_validate", "diagnose"]
-__all__ += ["fault_costs", "find_duplicates", "fit_novelty", "learning_curve", "load_image", "novelty_of"]
+__all__ += ["fault_costs", "find_duplicates", "fit_novelty", "import_h5", "learning_curve", "load_image"]
+__all__ += ["novelty_of"]
 __all__ += ["pin", "shift", "sweep"]
 __all__ += ["exercises", "faults", "plots", "robustness", "samples", "validation"]
 
 _OFFERED = {
     "classifier": ["Classifier"],
     "classifier.adaptation": ["adapt"],
+    "classifier.importing": ["import_h5"],
     "diagnosis": ["diagnose"],
     "diagnosis.own_function": ["check"],
     "explorer": ["Explorer"],

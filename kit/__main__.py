@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     command = f"{PROGRAM} {given.command}"
     try:
+        for module in given.imports:
+            _import(module)
         code: int = given.run(given, _classifier)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -56,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _import(module: str) -> None:
+    """Import a module that registers layers; ``python -m`` looks in the folder at hand first."""
+    try:
+        import_module(module)
+    except Exception as error:  # whatever a person's module raises
+        raise ValueError(
+            f"Expected a module that can be imported, received {module!r} ({type(error).__name__}: {error})"
+        ) from error
+
+
 def _joined(arguments: Sequence[str]) -> list[str]:
     """Write the name of a scaling behind its option: -1..1 by itself would be taken for an option."""
     joined: list[str] = []
@@ -69,6 +82,9 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
+    parser.add_argument(
+        "--version", action="version", version=f"{PROGRAM} {import_module('kit').__version__}"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
     diagnose = commands.add_parser(
         "diagnose",
@@ -85,6 +101,13 @@ def _parser() -> _Parser:
     diagnose.set_defaults(run=_diagnose)
     regression.add(commands, _add_in_use)
     workshop.add(commands)
+    for command in commands.choices.values():
+        # Shortened names of options would not be seen in time; see `_joined`.
+        command.allow_abbrev = False
+        told = "a module that registers custom layers, imported first; may be repeated"
+        command.add_argument(
+            "--import", dest="imports", metavar="MODULE", action="append", default=[], help=told
+        )
     return parser
 
 

@@ -1,5 +1,6 @@
 """``python -m kit diagnose``: what it prints, and its exit codes."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kit
 from kit import Preprocessing, samples
 from kit.__main__ import main
 from tests.networks import imported_keras
@@ -134,3 +136,52 @@ def test_a_reader_that_has_read_enough_gets_no_traceback(twice):
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+LAYER = """
+import keras
+
+@keras.saving.register_keras_serializable(package="mine")
+class Halved(keras.layers.Layer):
+    def call(self, x):
+        return x / 2
+"""
+
+
+def test_custom_layers_are_registered_by_a_module_that_is_imported_first(tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_layers.py").write_text(LAYER, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    keras, mine = imported_keras(), importlib.import_module("my_layers")
+    last = [mine.Halved(), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    keras.Sequential([keras.Input((16, 16, 3)), *last]).save(tmp_path / "own.keras")
+    # As in a process of its own, where nobody has imported it yet.
+    del sys.modules["my_layers"], keras.saving.get_custom_objects()["mine>Halved"]
+    command = [
+        "pin",
+        str(tmp_path / "own.keras"),
+        PICTURES[0],
+        "--scaling",
+        "-1..1",
+        "--cases",
+        str(tmp_path),
+    ]
+    assert main(command) == 3
+    assert "(--import MODULE on the command line)" in capsys.readouterr().err
+    assert main([*command, "--import", "my_layers"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--import", "their_layers"]) == 3
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "received 'their_layers' (ModuleNotFoundError: No module named 'their_layers')" in told
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"python -m kit {kit.__version__}\n"
+
+
+def test_shortened_options_are_refused_since_a_scaling_looks_like_one(capsys):
+    with pytest.raises(SystemExit, match="3"):
+        main(["diagnose", MODEL, PICTURES[0], "--scal", "-1..1"])
+    assert "--scal" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The commands ``pin``, ``verify``, ``compare`` and ``new-regression``."""
+"""The commands ``pin``, ``verify``, ``compare``, ``new-regression`` and ``import``."""
 
 import argparse
 import json
@@ -16,11 +16,11 @@ Open = Callable[[argparse.Namespace], Any]
 
 def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
     """Add the commands to a parser; `in_use` adds the options that say how pictures are prepared."""
-    pin = commands.add_parser("pin", help="make a case of a picture, for the cases to guard")
+    pin = commands.add_parser("pin", help="make a case of each picture, for the cases to guard")
     pin.add_argument("model", metavar="MODEL.keras")
-    pin.add_argument("picture", metavar="PICTURE")
-    pin.add_argument("--expect", metavar="CLASS", help="what it shows; the present answer without it")
-    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the case is written (cases)")
+    pin.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
+    pin.add_argument("--expect", metavar="CLASS", help="what they show; the present answer without it")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where cases are written (cases)")
     pin.add_argument("--note", default="", help="why it is kept")
     pin.add_argument("--owner", default="", help="who needs it to hold")
     in_use(pin)
@@ -55,10 +55,23 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     verify.set_defaults(run=run_verify)
     compare.set_defaults(run=run_compare)
     new.set_defaults(run=run_new)
+    _add_import(commands)
+
+
+def _add_import(commands: Any) -> None:
+    importing = commands.add_parser(
+        "import",
+        help="make a .keras file of an .h5 file",
+        description="Make a .keras file of an .h5 file of older versions of Keras, or of Teachable Machine.",
+    )
+    importing.add_argument("old", metavar="OLD.h5")
+    importing.add_argument("new", metavar="NEW.keras")
+    importing.set_defaults(run=run_import)
 
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
-    """Write a case, and say where."""
+    """Write a case for each picture, and say where."""
+    from kit.images.sources import each_picture  # noqa: PLC0415
     from kit.regression.folder import read  # noqa: PLC0415 (--help stays fast)
     from kit.regression.pin import pin  # noqa: PLC0415
 
@@ -66,11 +79,13 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
     expected = given.expect
     if expected is not None and expected.isdecimal() and expected not in classifier.class_names:
         expected = int(expected)
-    path = pin(given.cases, classifier, given.picture, expected, note=given.note, owner=given.owner)
-    case = read(path)
-    name, share = case.observed.top
-    state = "which is not what is expected yet" if case.known_to_fail else "as expected"
-    sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
+    for picture in each_picture(given.pictures):
+        photo = picture.open()
+        path = pin(given.cases, classifier, photo, expected, note=given.note, owner=given.owner)
+        case = read(path)
+        name, share = case.observed.top
+        state = "which is not what is expected yet" if case.known_to_fail else "as expected"
+        sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
     return HOLDS
 
 
@@ -127,6 +142,16 @@ def run_new(given: argparse.Namespace, _opened: Open) -> int:
     text = check_cases(cases, classifier).text() if folders.paths(cases) else ""
     target.write_text(notebook(code, text), encoding="utf-8")
     sys.stdout.write(f"{target}\n")
+    return HOLDS
+
+
+def run_import(given: argparse.Namespace, _opened: Open) -> int:
+    """Write the file, and say what was left out."""
+    from kit.classifier.importing import import_h5  # noqa: PLC0415 (--help stays fast)
+
+    left_out = import_h5(given.old, given.new)
+    without = f", without {', '.join(left_out)}" if left_out else ""
+    sys.stdout.write(f"{given.new}: architecture and weights of {given.old}{without}\n")
     return HOLDS
 
 

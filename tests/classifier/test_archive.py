@@ -137,7 +137,7 @@ def test_the_sha256_of_the_file_is_compared(saved):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: keras.models.load_model"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: python -m kit import a.h5 NEW.keras"),
         ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
         ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "holds weights without a network.*load_weights"),
         ("a.zip", b"PK", r"named ….keras, received 'a.zip'"),

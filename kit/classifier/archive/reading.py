@@ -96,9 +96,8 @@ def _local_file(path: str | PathLike[str]) -> Path:
         )
     if file.suffix.lower() in {".h5", ".hdf5"} or start == b"\x89HDF\r\n\x1a\n":
         raise ValueError(
-            f"Expected a .keras file, received {file.name!r} in HDF5, a format that can run code when opened;"
-            " only if you trust it, convert it:"
-            f" keras.models.load_model({file.name!r}, compile=False).save('….keras')"
+            f"Expected a .keras file, received {file.name!r} in HDF5, the format of older versions of Keras;"
+            f" convert it: python -m kit import {file.name} NEW.keras"
         )
     if file.suffix != ".keras":
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import os
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from kit._interrupts import held
@@ -40,6 +41,11 @@ def load_keras(path: str | PathLike[str]) -> Any:
         No such file, another format, a damaged archive, or content that is not opened safely.
     """
     file = archive.read(path).path
+    return opened_safely(file, file.name)
+
+
+def opened_safely(file: Path, name: str) -> Any:
+    """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not."""
     keras = import_keras()
     # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
     from keras.src.saving.serialization_lib import SafeModeScope  # noqa: PLC0415
@@ -50,7 +56,7 @@ def load_keras(path: str | PathLike[str]) -> Any:
     except Exception as error:  # Keras raises whatever a layer raises
         reason, advice = _refusal(error)
         raise ValueError(
-            f"Expected a network that Keras opens in safe mode, received {file.name!r}: {reason}; {advice}"
+            f"Expected a network that Keras opens in safe mode, received {name!r}: {reason}; {advice}"
         ) from error
 
 
@@ -115,6 +121,14 @@ def _refusal(error: BaseException) -> tuple[str, str]:
     missing = [each for each in chain if str(each).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
+    if "TFSMLayer" in reason:
+        return reason, (
+            "a SavedModel's graph is in another folder: build the network in Keras, copy its weights and"
+            " save that"
+        )
     if "Lambda" in reason:
         return reason, "replace Lambda layers by registered custom ones and save the network anew"
-    return reason, "register custom layers before loading: import the module that defines them"
+    return reason, (
+        "register custom layers before loading: import the module that defines them (--import MODULE on the"
+        " command line)"
+    )

@@ -1,0 +1,117 @@
+"""Making a ``.keras`` file of an ``.h5`` file, which older versions of Keras and Teachable Machine write.
+
+The architecture is read as JSON and repaired before Keras builds it, in safe mode: nothing in the file runs.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from inspect import signature
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kit._interrupts import held
+from kit.classifier.runtime.keras_models import import_keras, opened_safely
+
+_CODE = ("Lambda", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
+"""Layers whose code is in the file, or elsewhere on the disk."""
+_ELSEWHERE = (
+    "batch_input_shape",
+    "batch_shape",
+    "input_shape",
+    "ragged",
+    "sparse",
+    "build_config",
+    "dtype",
+    "name",
+)
+"""Arguments that Keras takes of every layer, whatever its signature says."""
+_HARMLESS = ("fused", "implementation")
+"""Arguments of Keras 2 that changed how fast a layer ran, and not what it did."""
+_OFF = ("null", "false", "1", "[1, 1]")
+"""Values that leave an argument without effect, as JSON, since in Python True is 1."""
+
+
+def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, ...]:
+    """Make a ``.keras`` file of an ``.h5`` file with architecture and weights.
+
+    Arguments of layers that Keras 3 does not know are left out where they have no effect, such as
+    ``groups=1`` of a DepthwiseConv2D.
+
+    Parameters
+    ----------
+    old
+        An existing local file; not changed. Open files only from sources that you trust.
+    new
+        File to write, named ``….keras``; it replaces one of this name.
+
+    Returns
+    -------
+    tuple of str
+        What was left out, such as ``"groups=1 of DepthwiseConv2D"``; each once.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file, weights alone, a layer with code in it, or what Keras cannot build.
+    """
+    with held():
+        import h5py  # noqa: PLC0415 (not needed to predict)
+
+    source, target = Path(old), Path(new)
+    if not source.is_file():
+        raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
+    if target.suffix != ".keras":
+        raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
+    keras = import_keras()
+    with TemporaryDirectory(dir=target.resolve().parent) as folder:
+        copy = Path(folder, "old.h5")
+        shutil.copyfile(source, copy)
+        try:
+            with h5py.File(copy, "r") as file:
+                config = json.loads(file.attrs["model_config"])
+        except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"Expected an .h5 file that model.save wrote, received {source.name!r} without"
+                " an architecture that can be read; of weights alone build the network and load them"
+            ) from error
+        _refuse_code(config, source.name)
+        left_out = tuple(dict.fromkeys(_repaired(config, keras.layers)))
+        with h5py.File(copy, "r+") as file:
+            file.attrs["model_config"] = json.dumps(config)
+        model = opened_safely(copy, source.name)
+        model.save(Path(folder, "new.keras"))
+        Path(folder, "new.keras").replace(target)
+    return left_out
+
+
+def _refuse_code(config: Any, name: str) -> None:
+    found = next((kind for kind in _CODE if f'"class_name": "{kind}"' in json.dumps(config)), None)
+    if found is not None:
+        raise ValueError(
+            f"Expected a network without code in its file, received {name!r} with a {found} layer; build the"
+            " network in Python, use load_weights, and save it as .keras"
+        )
+
+
+def _repaired(config: Any, layers: Any) -> Iterator[str]:
+    """Repair a configuration in place, and yield what is left out."""
+    for part in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        yield from _repaired(part, layers)
+    settings = config.get("config") if isinstance(config, dict) else None
+    if not isinstance(settings, dict):
+        return
+    for name in ("input_layers", "output_layers"):
+        # One tensor in a list is handed on as a list, which the layer behind a nested network does not take.
+        if isinstance(ends := settings.get(name), list) and len(ends) == 1 and isinstance(ends[0], list):
+            settings[name] = ends[0]
+    kind = str(config.get("class_name"))
+    known = getattr(layers, kind, None)
+    if not isinstance(known, type):
+        return
+    taken = {name for base in known.__mro__ for name in signature(base.__init__).parameters}  # type: ignore[misc]
+    for name in [name for name in settings if name not in taken and name not in _ELSEWHERE]:
+        if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
+            yield f"{name}={settings.pop(name)!r} of {kind}"

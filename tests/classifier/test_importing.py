@@ -1,0 +1,107 @@
+"""Files of older versions of Keras, and of Teachable Machine: nested, with arguments that are gone."""
+
+import json
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kit.__main__ import main
+from kit.classifier.importing import import_h5
+
+
+@pytest.fixture(scope="module")
+def teachable():
+    """A network in a network in a network, as Teachable Machine puts MobileNet and its head together."""
+    keras.utils.set_random_seed(8)
+    entry = keras.Input((16, 16, 3))
+    first = layers.ReLU(6)(layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(entry)))
+    depthwise = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(first)
+    base = keras.Model(entry, layers.Add()([first, depthwise]))
+    features = keras.Sequential([keras.Input((16, 16, 3)), base, layers.GlobalAveragePooling2D()])
+    head = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+    return keras.Sequential([keras.Input((16, 16, 3)), features, head])
+
+
+def aged(part):
+    """The configuration as Keras 2.4 wrote it."""
+    if isinstance(part, list):
+        return [aged(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: aged(value) for key, value in part.items() if key not in {"build_config", "module"}}
+    settings = part.get("config", {})
+    if part.get("class_name") == "DepthwiseConv2D":
+        settings["groups"] = 1
+    if part.get("class_name") == "BatchNormalization":
+        settings |= {"axis": [3], "fused": True}
+        del settings["synchronized"]
+    if part.get("class_name") == "InputLayer":
+        settings["batch_input_shape"] = settings.pop("batch_shape")
+    for name in ("input_layers", "output_layers"):
+        if isinstance(settings, dict) and name in settings and isinstance(settings[name][0], str):
+            settings[name] = [settings[name]]
+    return part
+
+
+def written(model, path, change=aged):
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        file.attrs["model_config"] = json.dumps(change(config))
+    return path
+
+
+def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, tmp_path, capsys):
+    old, new = written(teachable, tmp_path / "keras_model.h5"), tmp_path / "new.keras"
+    with pytest.raises(TypeError, match="Unrecognized keyword arguments"):
+        keras.models.load_model(old, compile=False)
+    before = old.read_bytes()
+    left_out = import_h5(old, new)
+    assert left_out == (
+        "fused=True of BatchNormalization",
+        "groups=1 of DepthwiseConv2D",
+    )
+    pictures = np.random.default_rng(1).random((2, 16, 16, 3), np.float32)
+    opened = keras.models.load_model(new, compile=False)
+    np.testing.assert_array_equal(np.asarray(opened(pictures)), np.asarray(teachable(pictures)))
+    assert old.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keras_model.h5", "new.keras"]
+    assert main(["import", str(old), str(new)]) == 0
+    assert "without fused=True of BatchNormalization" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["2", "true"])
+def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(teachable, tmp_path, value):
+    def grouped(config):
+        return json.loads(json.dumps(aged(config)).replace('"groups": 1', f'"groups": {value}'))
+
+    old = written(teachable, tmp_path / "old.h5", grouped)
+    with pytest.raises(ValueError, match=r"received 'old.h5'") as refused:
+        import_h5(old, tmp_path / "new.keras")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "new.keras").exists()
+
+
+@pytest.mark.parametrize("kind", ["Lambda", "TFOpLambda", "TFSMLayer"])
+def test_layers_with_code_are_refused_before_anything_is_built(teachable, tmp_path, kind):
+    def coded(config):
+        return json.loads(json.dumps(config).replace("GlobalAveragePooling2D", kind))
+
+    old = written(teachable, tmp_path / "old.h5", coded)
+    with pytest.raises(ValueError, match=f"without code in its file, received 'old.h5' with a {kind} layer"):
+        import_h5(old, tmp_path / "new.keras")
+
+
+def test_what_is_no_such_file_is_refused_in_a_line(teachable, tmp_path):
+    teachable.save_weights(tmp_path / "only.weights.h5")
+    (tmp_path / "text.h5").write_text("no network", encoding="utf-8")
+    for name in ("only.weights.h5", "text.h5"):
+        with pytest.raises(ValueError, match=r"Expected an .h5 file that model.save wrote"):
+            import_h5(tmp_path / name, tmp_path / "new.keras")
+    with pytest.raises(ValueError, match=r"ends in .keras, received 'new.h5'"):
+        import_h5(tmp_path / "text.h5", tmp_path / "new.h5")
+    with pytest.raises(FileNotFoundError, match=r"Expected an existing local .h5 file"):
+        import_h5(tmp_path / "none.h5", tmp_path / "new.keras")
