@@ -82,9 +82,8 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
-    parser.add_argument(
-        "--version", action="version", version=f"{PROGRAM} {import_module('kit').__version__}"
-    )
+    version = import_module("kit").__version__
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
     diagnose = commands.add_parser(
         "diagnose",

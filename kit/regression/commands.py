@@ -16,14 +16,7 @@ Open = Callable[[argparse.Namespace], Any]
 
 def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
     """Add the commands to a parser; `in_use` adds the options that say how pictures are prepared."""
-    pin = commands.add_parser("pin", help="make a case of each picture, for the cases to guard")
-    pin.add_argument("model", metavar="MODEL.keras")
-    pin.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
-    pin.add_argument("--expect", metavar="CLASS", help="what they show; the present answer without it")
-    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where cases are written (cases)")
-    pin.add_argument("--note", default="", help="why it is kept")
-    pin.add_argument("--owner", default="", help="who needs it to hold")
-    in_use(pin)
+    _add_pin(commands, in_use)
     verify = commands.add_parser(
         "verify",
         help="run the cases, or the golden pictures in the file",
@@ -51,11 +44,22 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
         "folder", metavar="FOLDER", help="made where there is none; its cases lie in FOLDER/cases"
     )
     new.add_argument("--model", metavar="MODEL.keras", help="that holds them; else the bundled one they name")
-    pin.set_defaults(run=run_pin)
     verify.set_defaults(run=run_verify)
     compare.set_defaults(run=run_compare)
     new.set_defaults(run=run_new)
     _add_import(commands)
+
+
+def _add_pin(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
+    pin = commands.add_parser("pin", help="make a case of each picture, for the cases to guard")
+    pin.add_argument("model", metavar="MODEL.keras")
+    pin.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
+    pin.add_argument("--expect", metavar="CLASS", help="what they show; the present answer without it")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where cases are written (cases)")
+    pin.add_argument("--note", default="", help="why it is kept")
+    pin.add_argument("--owner", default="", help="who needs it to hold")
+    in_use(pin)
+    pin.set_defaults(run=run_pin)
 
 
 def _add_import(commands: Any) -> None:
