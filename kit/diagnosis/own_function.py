@@ -67,7 +67,9 @@ class Checkup(Result):
             head = (
                 f"The function agrees with the preprocessing of the classifier on {count} of {count} photos."
             )
-            return "\n".join([head, *(f"Note: {note}." for note in self.comparisons[0].notes)])
+            return "\n".join(
+                [head, *(f"Note: {note}." for part in self.comparisons[:1] for note in part.notes)]
+            )
         parted = [comparison for comparison in self.comparisons if not comparison.equal]
         head = f"The function parts from the preprocessing at {self.main_step!r} on {len(parted)} of {count}"
         effect = "" if self.changed is None else f"; {self.changed:.0%} of the answers change"

@@ -35,7 +35,11 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
     shape = _sized(tuple(model.inputs[0].shape[1:]), size or (96, 96))
     if shape is None:
         return None
-    model = _in_float32(model)
+    try:
+        model = _in_float32(model)
+    except (TypeError, ValueError, NotImplementedError):
+        # A class of its own that its configuration does not make.
+        return None
     calls = _calls(model, shape)
     norms = [layer for layer, received, _ in calls if _is_norm(layer, received)][:COUNT]
     kernels = [layer for layer, _, returned in calls if hasattr(layer, "kernel") and len(returned) in {2, 4}]
@@ -80,11 +84,9 @@ def _sized(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int, .
 
 def _in_float32(model: Any) -> Any:
     """Return a model of which no layer computes in half precision: a copy if one does."""
-    config = model.get_config()
-    raised = _raised(config)
-    if raised == config:
+    if not any("float16" in str(layer.compute_dtype) for layer in leaves(model)):
         return model
-    copy = type(model).from_config(raised)
+    copy = type(model).from_config(_raised(model.get_config()))
     copy.set_weights(model.get_weights())
     return copy
 
