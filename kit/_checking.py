@@ -3,17 +3,36 @@
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import wraps
+from inspect import signature
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+_Kind = TypeVar("_Kind")
+_CALLED = {
+    "probabilities": ("predict", "predict_proba", "evaluate", "score"),
+    "predict_tensors": ("predict_on_batch", "predict_step", "forward"),
+    "class_names": ("classes", "classes_", "class_indices", "labels", "names"),
+    "scaling": ("rescale", "scale", "normalize", "mean", "std", "mode", "preprocessing_function"),
+    "size": ("target_size", "image_size", "input_shape", "input_size", "resize", "shape"),
+    "filter": ("interpolation", "resample"),
+    "channels": ("color_mode", "order"),
+    "layout": ("data_format",),
+    "fit": ("keep_aspect_ratio", "crop_to_aspect_ratio", "pad_to_aspect_ratio"),
+    "noise": ("noise_stddev", "sigma"),
+}
+_MEANT = {other: name for name, others in _CALLED.items() for other in others}
+"""What users of Keras, scikit-learn and torchvision try, and what it is called here."""
+
 
 def nearest(received: str, names: Iterable[str]) -> str:
-    """Return ``"; did you mean 'name'?"`` for the most similar name, or nothing."""
+    """Return ``"; did you mean 'name'?"`` for what other libraries call so, or the most similar name."""
     spelled = {name.lower(): name for name in names}
-    close = get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
+    meant = _MEANT.get(received.lower())
+    close = [meant] if meant in spelled else get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
     return f"; did you mean {spelled[close[0]]!r}?" if close else ""
 
 
@@ -47,6 +66,27 @@ def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
         if name not in names:
             hint = nearest(str(name), names)
             raise TypeError(f"Expected fields out of {', '.join(names)}; received {name!r}{hint}")
+
+
+def guiding(kind: type[_Kind]) -> type[_Kind]:
+    """Let a class name the right attribute, or the right argument, where a wrong one is tried."""
+    make = kind.__init__
+    fields = list(signature(make).parameters)[1:]
+
+    @wraps(make)
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        refuse_unknown(options, fields)
+        make(self, *args, **options)
+
+    def missing(self: Any, name: str) -> Any:
+        # Of private names copy, pickle and Jupyter ask all the time.
+        names = () if name.startswith("_") else [each for each in dir(self) if not each.startswith("_")]
+        hint = nearest(name, names)
+        raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
+
+    kind.__init__ = init  # type: ignore[method-assign]
+    kind.__getattr__ = missing  # type: ignore[attr-defined]
+    return kind
 
 
 def number(what: str, value: Any) -> float:

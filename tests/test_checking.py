@@ -1,5 +1,10 @@
+import copy
+import pickle
+
 import pytest
 
+import kit
+from kit import samples
 from kit._checking import flag, fraction, integers, known, nearest, number, refuse_unknown
 
 
@@ -52,3 +57,41 @@ def test_a_flag_of_a_file_is_true_false_or_missing():
     assert flag({"a": None}, "a", default=True) is True
     with pytest.raises(TypeError, match="a as true or false, received 1"):
         flag({"a": 1}, "a", default=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("predict", "probabilities"),
+        ("predict_proba", "probabilities"),
+        ("predict_on_batch", "predict_tensors"),
+        ("classes_", "class_names"),
+        ("temprature", "temperature"),
+    ],
+)
+def test_an_attribute_of_another_library_is_answered_with_the_name_here(wrong, right):
+    classifier = samples.classifier("fashion_mnist")
+    with pytest.raises(AttributeError, match=f"no attribute '{wrong}'; did you mean '{right}'"):
+        getattr(classifier, wrong)
+    assert not hasattr(classifier, wrong)
+    assert getattr(classifier, wrong, None) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("rescale", "scaling"), ("target_size", "size"), ("interpolation", "filter"), ("chanels", "channels")],
+)
+def test_an_argument_of_another_library_is_answered_with_the_name_here(wrong, right):
+    with pytest.raises(TypeError, match=f"received '{wrong}'; did you mean '{right}'"):
+        kit.Preprocessing(**{wrong: 1})
+
+
+def test_what_guides_is_copied_and_pickled_as_before():
+    value = kit.Preprocessing((8, 8), scaling="0..1")
+    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 (its own)
+    assert copy.deepcopy(value) == copy.copy(value) == value
+    assert not hasattr(value, "_repr_html_")
+    classifier = samples.classifier("fashion_mnist")
+    assert copy.copy(classifier).class_names == classifier.class_names
+    opened = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (its own)
+    assert opened.class_names == classifier.class_names

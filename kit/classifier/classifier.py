@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
-from kit._checking import number
+from kit._checking import guiding, number
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
@@ -34,6 +34,7 @@ _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
 
 
+@guiding
 class Classifier:
     """A network for pictures with its preprocessing and class names; safe to use from several threads.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kit._arrays import Float32, Pixels
-from kit._checking import refuse_unknown
+from kit._checking import guiding, refuse_unknown
 from kit.images import Decoding, Source, load_image
 from kit.preprocessing.applications import fields_for
 from kit.preprocessing.black_box import compare_function
@@ -31,6 +31,7 @@ FORMAT, VERSION = "kit.preprocessing", 1
 _frozen = dataclass(frozen=True, repr=False)
 
 
+@guiding
 @_frozen
 class Preprocessing(Pipeline):
     """The steps from a photograph to a tensor.
