@@ -37,6 +37,7 @@ FILES = {
     "Makefile",
     "README.md",
     "SECURITY.md",
+    "WORKSHOP.md",
     "environment.yml",
     "pyproject.toml",
     "requirements.lock",
