@@ -12,6 +12,7 @@ from PIL import Image
 
 from kit._arrays import Array, Pixels
 from kit.images.decoding import Decoding, to_rgb
+from kit.images.listening import as_notes, listening
 from kit.images.opening import check_pixel_count, open_image
 
 _SHOWN_PIXELS = 512
@@ -151,15 +152,17 @@ def decode_file(data: bytes, name: str, decoding: Decoding) -> Photo:
     PhotoError
         No usable picture, or none that can be decoded that way.
     """
-    image, stored = open_image(data, name)
-    pixels, notes = to_rgb(image, decoding, name, stored)
-    return Photo(pixels, name, decoding, notes, partial(decode_file, data, name))
+    with listening() as heard:
+        image, stored = open_image(data, name)
+        pixels, notes = to_rgb(image, decoding, name, stored)
+    return Photo(pixels, name, decoding, notes + as_notes(heard), partial(decode_file, data, name))
 
 
 def decode_image(image: Image.Image, name: str, decoding: Decoding) -> Photo:
     """Convert a Pillow image that nobody else changes; the photo keeps it, as in `decode_file`."""
-    pixels, notes = to_rgb(image, decoding, name)
-    return Photo(pixels, name, decoding, notes, partial(decode_image, image, name))
+    with listening() as heard:
+        pixels, notes = to_rgb(image, decoding, name)
+    return Photo(pixels, name, decoding, notes + as_notes(heard), partial(decode_image, image, name))
 
 
 def file_name(name: str) -> str:
