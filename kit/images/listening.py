@@ -1,6 +1,7 @@
 """What Pillow says of a file beside its pixels: heard by the thread that opens it, kept from the notebook."""
 
 import ctypes
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -64,3 +65,5 @@ def _mute_libtiff() -> None:
 
 
 _mute_libtiff()
+# Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
