@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kit._checking import nearest
+from kit._checking import nearest, told
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
@@ -34,7 +34,7 @@ def checked_class_names(class_names: Iterable[str] | None, count: int, network: 
         raise TypeError(
             f"Expected class names as a sequence of texts, received one text {class_names[:40]!r}"
         )
-    names = tuple(str(each) for each in class_names)
+    names = tuple(told(str(each)) for each in class_names)
     if len(names) != count:
         raise ValueError(
             f"Expected {count} class names, one for each class of {network!r}, received {len(names)};"
@@ -82,6 +82,7 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
     if label is None:
         return None
     if isinstance(label, str):
+        label = told(label)
         if label not in places:
             raise ValueError(
                 f"Expected a label out of {classes} class names, received {label!r}{nearest(label, places)}"

@@ -59,3 +59,9 @@ def test_names_are_one_for_each_class():
         TypeError, match="Expected class names as a sequence of texts, received one text 'cat'"
     ):
         checked_class_names("cat", 3, "small")
+
+
+def test_a_name_in_another_encoding_is_told_with_question_marks_and_found_again():
+    names = checked_class_names(["caf\udce9", "tea"], 2, "drinks")
+    assert names == ("caf?", "tea")
+    assert class_indices(["caf\udce9", "caf?"], names, 2) == (0, 0)

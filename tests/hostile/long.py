@@ -1,9 +1,9 @@
 """The long form: every corpus in child processes that may die, and a table of what came of it.
 
-    python -m tests.hostile.long --json FILE             everything; hours
-    python -m tests.hostile.long pictures journals       some corpora
-    python -m tests.hostile.long --share 0.01            a hundredth of each
-    python -m tests.hostile.long --remake pictures:1003:000017-many FILE
+python -m tests.hostile.long --json FILE             everything; hours
+python -m tests.hostile.long pictures journals       some corpora
+python -m tests.hostile.long --share 0.01            a hundredth of each
+python -m tests.hostile.long --remake pictures:1003:000017-many FILE
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 
 COUNTS = {
     "pictures": 100_000,
-    "large": 40,
+    "large": 11,
     "arrays": 5_000,
     "journals": 3_000,
     "cases": 5_000,
@@ -33,7 +33,7 @@ COUNTS = {
     "models.compiled_corpus": 3_000,
 }
 """How many of each; what stands behind a point is another corpus of the same module."""
-CHUNK = 2_500
+CHUNK = 5_000
 """Inputs of one child process, each with a seed of its own."""
 SECONDS, SMALL = 1.0, 20_000_000
 SILENT = 120
@@ -53,7 +53,7 @@ def child(name, seed, start, count):
     """Open one after the other, and print a line before and after each."""
     corpus, open_one, documented = corpus_of(name)
     told = os.dup(1)
-    spoken, own = tempfile.TemporaryFile(), os.dup(2)
+    spoken, own = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115 (as long as this process)
     sys.excepthook = lambda *what: os.write(own, "".join(traceback.format_exception(*what)).encode())
     os.dup2(spoken.fileno(), 1)
     os.dup2(spoken.fileno(), 2)  # what a library prints would stand in the notebook
@@ -75,7 +75,12 @@ def child(name, seed, start, count):
                 except Exception as error:  # noqa: BLE001 (what it is, is what is asked)
                     kind, text = type(error).__name__, str(error)
                     known = isinstance(error, documented)
-                    outcome = {"error": kind, "known": known, "text": text[:300], "lines": text.count("\n") + 1}
+                    outcome = {
+                        "error": kind,
+                        "known": known,
+                        "text": text[:300],
+                        "lines": text.count("\n") + 1,
+                    }
             seconds = time.process_time() - begun
             path.unlink()
             tell(
@@ -93,7 +98,16 @@ def chunk(name, seed, count):
     """Results of one chunk, by children that go on where the last one died."""
     start = 0
     while start < count:
-        command = [sys.executable, "-m", "tests.hostile.long", "--child", name, str(seed), str(start), str(count)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.hostile.long",
+            "--child",
+            name,
+            str(seed),
+            str(start),
+            str(count),
+        ]
         with tempfile.TemporaryFile("w+") as out:
             process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
             size, heard = 0, time.monotonic()
@@ -148,11 +162,15 @@ def remake(which, path):
     name, seed, label = which.split(":", 2)
     corpus, _, _ = corpus_of(name)
     number = int(re.match(r"\d+", label)[0])
-    path.write_bytes(next(data for each, data in islice(corpus(number + CHUNK, int(seed)), 10**6) if each == label))
+    path.write_bytes(
+        next(data for each, data in islice(corpus(number + CHUNK, int(seed)), 10**6) if each == label)
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpora", nargs="*", help=", ".join(COUNTS))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--share", type=float, default=1.0)
@@ -173,16 +191,15 @@ def main():
             print(f"{name}: not here", flush=True)
             rows.append({"corpus": name, "inputs": 0, "missing": True})
             continue
-        left, results, number = max(1, round(COUNTS[name] * given.share)), [], 0
-        while left > 0:
-            results += chunk(name, 1000 * given.seed + number, min(left, CHUNK))
-            left, number = left - CHUNK, number + 1
+        count, results = max(1, round(COUNTS[name] * given.share)), []
+        for number, start in enumerate(range(0, count, CHUNK)):
+            results += chunk(name, 1000 * given.seed + number, min(count - start, CHUNK))
+            if given.json:  # so that a run that is stopped has told something
+                given.json.write_text(json.dumps([*rows, summed(name, results)], indent=1))
         rows.append(summed(name, results))
         print(*(f"{key}={value}" for key, value in rows[-1].items() if key != "offenders"), flush=True)
         for key, ids in rows[-1]["offenders"].items():
             print(f"  {key}: " + "\n    ".join(ids[:5]), flush=True)
-        if given.json:
-            given.json.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

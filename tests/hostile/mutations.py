@@ -2,17 +2,46 @@
 
 import json
 import struct
+from copy import deepcopy
 
-WORDS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+WORDS = (
+    0,
+    1,
+    2,
+    0x7F,
+    0x80,
+    0xFF,
+    0x100,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x10000,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+)
 VALUES = (
     *(None, True, False, -1, 0, 1, 255, 256, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, 1e-320),
-    *(float("nan"), float("inf"), "", "nan", "RGB", "brightness", "\ud800", "\0", "a\nb", "../x", "$x", "a" * 5000),
+    *(
+        float("nan"),
+        float("inf"),
+        "",
+        "nan",
+        "RGB",
+        "brightness",
+        "\ud800",
+        "\0",
+        "a\nb",
+        "../x",
+        "$x",
+        "a" * 5000,
+    ),
     *([], {}, [[]], [None] * 9, {"": {}}, [0.5] * 4000),
 )
 
 
 def damaged(data, random, other=b""):
-    """One to four changes: bits, bytes, words of either order, cuts, and pieces left out, doubled or taken."""
+    """One to four changes: bits, bytes, words of either order, cuts, pieces left out, doubled or taken."""
     data = bytearray(data)
     for _ in range(int(random.integers(1, 5))):
         if not data:
@@ -64,14 +93,16 @@ def changed(tree, random):
         if kind == 0 and len(found) > 1 and way:
             del parent[last]
         elif kind == 1 and isinstance(parent, dict) and way:
-            parent[str(random.choice(("name", "Format", "\ud800", "a\nb", "", "__class__")))] = parent.pop(last)
+            parent[str(random.choice(("name", "Format", "\ud800", "a\nb", "", "__class__")))] = parent.pop(
+                last
+            )
         elif kind == 2:
             for _ in range(int(random.choice((1, 3, 300)))):
                 parent[last] = [parent[last]]
         elif isinstance(parent[last], (int, float)) and random.random() < 0.5:
             parent[last] = parent[last] * int(random.choice((-1, 2, 1000))) + int(random.integers(-1, 2))
         else:
-            parent[last] = VALUES[int(random.integers(len(VALUES)))]
+            parent[last] = deepcopy(VALUES[int(random.integers(len(VALUES)))])
     return tree["root"]
 
 

@@ -1,4 +1,4 @@
-"""Hostile picture files: real ones of every format and mode, damaged at random or where their structure is."""
+"""Hostile picture files: real ones of every format and mode, damaged at random or in their structure."""
 
 import io
 import struct
@@ -49,17 +49,34 @@ def _forms(image):
     exif.update({0x0112: 6, 0x010F: "maker"})
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     grey = np.asarray(image.convert("L"))
-    modes = [image, *(image.convert("RGB").convert(mode) for mode in ("1", "L", "LA", "P", "RGBA", "CMYK", "LAB"))]
+    modes = [
+        image,
+        *(image.convert("RGB").convert(mode) for mode in ("1", "L", "LA", "P", "RGBA", "CMYK", "LAB")),
+    ]
     modes += [Image.fromarray(grey.astype(kind) * 100) for kind in (np.uint16, np.int32)]
     modes += [Image.fromarray(grey / np.float32(255))]
     options = {
-        "JPEG": ({}, {"progressive": True}, {"exif": exif}, {"icc_profile": icc}, {"subsampling": 0, "quality": 99}),
+        "JPEG": (
+            {},
+            {"progressive": True},
+            {"exif": exif},
+            {"icc_profile": icc},
+            {"subsampling": 0, "quality": 99},
+        ),
         "PNG": ({}, {"transparency": 3}, {"exif": exif, "icc_profile": icc}, frames),
-        "WEBP": ({"method": 0}, {"lossless": True, "method": 0}, {"exif": exif, "method": 0}, frames | {"method": 0}),
+        "WEBP": (
+            {"method": 0},
+            {"lossless": True, "method": 0},
+            {"exif": exif, "method": 0},
+            frames | {"method": 0},
+        ),
         "BMP": ({},),
         "GIF": ({}, {"transparency": 3}, frames, {"comment": b"words " * 99}),
         "TIFF": (
-            *({"compression": kind} for kind in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits", "group4")),
+            *(
+                {"compression": kind}
+                for kind in ("raw", "tiff_lzw", "tiff_deflate", "jpeg", "packbits", "group4")
+            ),
             *({"tiffinfo": {274: 6}}, {"big_tiff": True}, frames, {"icc_profile": icc, "exif": exif}),
         ),
     }
@@ -74,8 +91,13 @@ def _forms(image):
                 yield f"{each.mode}.{number}.{kind.lower()}", file.getvalue()
 
 
+@cache
+def _ending(ending):
+    return [data for name, data in files().items() if name.endswith(ending)]
+
+
 def _one(random, ending=""):
-    chosen = [data for name, data in files().items() if name.endswith(ending)]
+    chosen = _ending(ending)
     return chosen[int(random.integers(len(chosen)))]
 
 
@@ -92,7 +114,20 @@ def _png_chunks(random):
         place += 12 + length
     at = int(random.integers(len(parts)))
     kind, body = parts[at]
-    names = (b"tRNS", b"PLTE", b"gAMA", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"acTL", b"fcTL", b"fdAT", b"pHYs", b"sBIT")
+    names = (
+        b"tRNS",
+        b"PLTE",
+        b"gAMA",
+        b"iCCP",
+        b"zTXt",
+        b"iTXt",
+        b"eXIf",
+        b"acTL",
+        b"fcTL",
+        b"fdAT",
+        b"pHYs",
+        b"sBIT",
+    )
     if random.random() < 0.3:
         kind, body = names[int(random.integers(len(names)))], random.bytes(int(random.integers(0, 60)))
         parts.insert(at, (kind, body))
@@ -110,7 +145,12 @@ def _png_written(random):
     depth, colour = int(random.choice((1, 2, 4, 8, 16, 3))), int(random.choice((0, 2, 3, 4, 6, 7)))
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(random.integers(2)))
     body = zlib.compress(random.bytes(64) * int(random.choice((0, 1, 100, 100_000))), 1)
-    chunks = (b"IHDR", header), (b"PLTE", random.bytes(3 * int(random.integers(0, 260)))), (b"IDAT", body), (b"IEND", b"")
+    chunks = (
+        (b"IHDR", header),
+        (b"PLTE", random.bytes(3 * int(random.integers(0, 260)))),
+        (b"IDAT", body),
+        (b"IEND", b""),
+    )
     written = (struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks)
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
@@ -127,7 +167,7 @@ def _jpeg_segments(random):
     if kind == 0:
         parts.insert(at, parts[int(random.integers(len(parts)))] * int(random.choice((1, 2, 500))))
     elif kind == 1:
-        parts.insert(at, b"\xff" * int(random.choice((1, 100, 1_000_000))))
+        parts.insert(at, b"\xff" * int(random.choice((1, 100, 100_000))))
     elif kind == 2:
         parts.pop(at)
     else:
@@ -152,7 +192,28 @@ def _tiff_tags(random):
         tag, kind, many, value = struct.unpack_from(order + "HHII", data, place)
         fields = [tag, kind, many, value]
         at = int(random.integers(4))
-        tags = (254, 256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 330, 338, 339)
+        tags = (
+            254,
+            256,
+            257,
+            258,
+            259,
+            262,
+            273,
+            274,
+            277,
+            278,
+            279,
+            284,
+            317,
+            320,
+            322,
+            323,
+            324,
+            330,
+            338,
+            339,
+        )
         news = (tags, range(20), WORDS, WORDS)[at]
         fields[at] = int(random.choice(news)) & (0xFFFF if at < 2 else 0xFFFFFFFF)
         struct.pack_into(order + "HHII", data, place, *fields)
@@ -164,21 +225,28 @@ def _bmp(random):
     width, height = (int(random.choice((1, 5, 300, 2000, -7, 2**31 - 1))) for _ in range(2))
     size = int(random.choice((12, 16, 40, 52, 56, 64, 108, 124)))
     bits, how = int(random.choice((1, 2, 4, 8, 16, 24, 32, 0))), int(random.choice((0, 1, 2, 3, 4, 5, 6)))
-    head = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, how, 0, 0, 0, int(random.choice((0, 2, 256))), 0)
+    head = struct.pack(
+        "<IiiHHIIiiII", size, width, height, 1, bits, how, 0, 0, 0, int(random.choice((0, 2, 256))), 0
+    )
     body = random.bytes(1024) + (random.bytes(40) * int(random.choice((1, 100, 30_000))))
-    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + size + 1024) + head.ljust(size, b"\0")[: max(size, 12)] + body
+    return (
+        b"BM"
+        + struct.pack("<IHHI", 0, 0, 0, 14 + size + 1024)
+        + head.ljust(size, b"\0")[: max(size, 12)]
+        + body
+    )
 
 
 def _many(random):
     """Parts of next to nothing, in great number."""
-    count = int(random.choice((10, 10_000, 300_000)))
+    count = int(random.choice((1, 10, 100, 1000, 10_000, 300_000)))
     jpeg, png, gif = (_one(random, kind) for kind in ("jpeg", "png", "gif"))
     scan = jpeg.rfind(b"\xff\xda")
     made = (
         jpeg[:2] + b"\xff\xfe\0\2" * count + jpeg[2:],
         jpeg[:2] + b"\xff\x00" * count + jpeg[2:],
         jpeg[:scan] + jpeg[scan : scan + 14] * (count // 10) + jpeg[scan:],
-        png[:33] + b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt")) * 1 + png[33:],
+        png[:33] + (b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))) * count + png[33:],
         png[:33] + (b"\0\0\0\0abCd" + struct.pack(">I", zlib.crc32(b"abCd"))) * count + png[33:],
         gif[:-1] + b"!\xfe\x01a\0" * count + b";",
         gif[:13] + b"!\xfe\x01a\0" * count + gif[13:],
@@ -189,8 +257,7 @@ def _many(random):
 
 def _cut_animation(random):
     """A GIF that ends, or is damaged, in a later picture."""
-    animated = [data for name, data in files().items() if name.endswith(".2.gif")]
-    data = animated[int(random.integers(len(animated)))]
+    data = _one(random, ".2.gif")
     return data[: int(random.integers(len(data)))]
 
 

@@ -59,7 +59,8 @@ class Journal:
     def __init__(self, path: Path, identified: Mapping[str, str]) -> None:
         known, found = _read(path) if path.exists() else (None, ())
         if known is not None:
-            refuse_another(identified, known.get("identity"), path)
+            stored = known.get("identity")
+            refuse_another(identified, stored if isinstance(stored, dict) else {}, path)
         kept = [(content, record) for content in found if (record := _record(content)) is not None]
         self.records = tuple(record for _, record in kept)
         self.damaged = len(found) - len(kept)
@@ -148,7 +149,7 @@ def _earlier(path: Path) -> tuple[Mapping[str, Any], Sequence[Any]]:
     except (pa.ArrowException, OSError, StopIteration, LookupError, TypeError, ValueError) as error:
         if known is None:
             raise ValueError(
-                f"Expected an earlier sweep's journal in {path.name!r}, received a damaged one; delete the file"
+                f"Expected an earlier journal in {path.name!r}, received a damaged one; delete the file"
                 " to start anew"
             ) from error
     return known, found
