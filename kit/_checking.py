@@ -36,6 +36,11 @@ def nearest(received: str, names: Iterable[str]) -> str:
     return f"; did you mean {spelled[close[0]]!r}?" if close else ""
 
 
+def told(name: str) -> str:
+    """Return a name that any text can hold: with question marks for the bytes of another encoding."""
+    return name.encode(errors="replace").decode()
+
+
 def known(kind: str, received: object, names: Iterable[str]) -> str:
     """Return `received` if it is one of `names`, else raise a TypeError or a ValueError that lists them."""
     listed = ", ".join(names := tuple(names))
@@ -93,9 +98,12 @@ def number(what: str, value: Any) -> float:
     """Return a finite number as a float, else raise a TypeError or a ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected {what} as a number, received {value!r}")
-    if not isfinite(value):
-        raise ValueError(f"Expected a finite {what}, received {value}")
-    return float(value)
+    try:
+        if isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        value = "one of more than 308 digits"
+    raise ValueError(f"Expected a finite {what}, received {value}")
 
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
-from kit._checking import guiding, number
+from kit._checking import guiding, number, told
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
@@ -91,7 +91,7 @@ class Classifier:
         compiled = network.compiled
         self._lock = threading.RLock()
         self._network = network
-        self.name = name
+        self.name = told(name)
         self.preprocessing = preprocessing
         self.class_names = checked_class_names(class_names, compiled.class_count, name)
         check_preprocessing(preprocessing, compiled.input_shape)

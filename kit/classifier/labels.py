@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kit._checking import nearest
+from kit._checking import nearest, told
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
@@ -44,7 +44,7 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
         )
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
-    names = tuple(str(each) for each in class_names)
+    names = tuple(told(str(each)) for each in class_names)
     if len(names) != count:
         raise ValueError(
             f"Expected {count} class names, one for each class of {network!r}, received {len(names)};"
@@ -110,6 +110,7 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
     if label is None:
         return None
     if isinstance(label, str):
+        label = told(label)
         if label not in places:
             raise ValueError(
                 f"Expected a label out of {classes} class names, received {label!r}{nearest(label, places)}"

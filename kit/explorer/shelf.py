@@ -52,12 +52,10 @@ class Shelf:
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
         """Put a photograph there, and return its name."""
-        # What no text can hold, such as a name in another encoding, cannot travel to the page.
-        given = photo.name.encode(errors="replace").decode()
-        name, count = given, 1
+        name, count = photo.name, 1
         while name in self.entries or name == CAMERA:
             count += 1
-            name = f"{given} ({count})"
+            name = f"{photo.name} ({count})"
         self.entries[name] = Entry(photo, label, added)
         return name
 

@@ -4,18 +4,27 @@ Each conversion here is a known cause of a wrong prediction (a picture lying on 
 it was transparent, washed out by a cut at 255), so each one is reported and can be switched.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image
 
-from kit._arrays import Bools, Pixels
+from kit._arrays import Array, Pixels
 from kit._checking import instance, integers, known
 from kit.images.opening import PhotoError, Stored
 
 _NOTHING_STORED = Stored()
+_BAND = 1 << 20
+"""Pixels that are converted at a time; of a whole picture, all stages side by side would take a gigabyte."""
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_SAID = {
+    "1": "1 bit",
+    **dict.fromkeys(("L", "LA", "La"), "greyscale"),
+    **dict.fromkeys(("P", "PA"), "palette"),
+    **{mode: mode for mode in ("LAB", "YCbCr", "HSV")},
+}
 # How to undo an orientation: swap 6 and 8, everything else undoes itself.
 _UNDO = {6: 8, 8: 6}
 
@@ -82,34 +91,51 @@ def to_rgb(
         A mode or a value range that has no meaning in 8 bits.
     """
     notes: list[str] = []
-    if getattr(image, "is_animated", False):
+    if stored.several:
         kind = "animation" if image.format in ("GIF", "PNG", "WEBP") else "several pictures in the file"
         notes.append(f"{kind}, number {image.tell() + 1} used")
-    pixels, alpha = _color_and_alpha(image, decoding, name, notes, stored.depth)
-    if alpha is not None:
-        pixels = _on_matte(pixels, alpha, decoding.matte, notes)
+    convert, has_alpha = _conversion(image, decoding, name, notes, stored.depth)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    transparent = 0
+    for rows, band in _bands(image):
+        color, alpha = convert(band)
+        if alpha is not None:
+            transparent += int(np.count_nonzero(alpha < 255))
+            color = color if decoding.matte is None else _on_matte(color, alpha, decoding.matte)
+        pixels[rows] = color
+    if has_alpha:
+        done = "alpha dropped" if decoding.matte is None else f"alpha laid on {decoding.matte}"
+        notes.append(f"{done}, {_share(transparent, image)} of the pixels transparent")
     pixels = _upright(image, pixels, decoding, notes, stored.orientation)
     if image.info.get("icc_profile"):
         notes.append("ICC profile not applied")
     return np.ascontiguousarray(pixels), tuple(notes)
 
 
-def _color_and_alpha(
+_Conversion: TypeAlias = Callable[[Image.Image], tuple[Pixels, Pixels | None]]
+"""From a band of a picture to its RGB (H, W, 3), and alpha (H, W) where there is some."""
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    step = max(1, _BAND // image.width)
+    for top in range(0, image.height, step):
+        rows = slice(top, min(top + step, image.height))
+        yield rows, image.crop((0, rows.start, image.width, rows.stop))
+
+
+def _conversion(
     image: Image.Image, decoding: Decoding, name: str, notes: list[str], depth: int
-) -> tuple[Pixels, Pixels | None]:
+) -> tuple[_Conversion, bool]:
+    """Return how a band is converted, and whether that gives an alpha channel."""
     mode = image.mode
     if mode in _SIXTEEN_BIT_MODES:
-        return _from_integers(image, decoding, name, notes)
+        return _from_integers(image, decoding, name, notes), image.info.get("transparency") is not None
     if mode == "F":
-        return _from_floats(image, name, notes), None
-    if mode in ("1", "L", "LA", "La"):
-        notes.append("1 bit converted to RGB" if mode == "1" else "greyscale converted to RGB")
-    elif mode in ("P", "PA"):
-        notes.append("palette converted to RGB")
+        return _from_floats(image, name, notes), False
+    if mode in _SAID:
+        notes.append(f"{_SAID[mode]} converted to RGB")
     elif mode == "CMYK":
         notes.append("CMYK converted to RGB without a colour profile")
-    elif mode in ("LAB", "YCbCr", "HSV"):
-        notes.append(f"{mode} converted to RGB")
     elif mode not in ("RGB", "RGBA", "RGBa", "RGBX"):
         raise PhotoError(
             f"Expected a picture in a known colour mode, received {name!r} in mode {mode!r}; "
@@ -118,45 +144,54 @@ def _color_and_alpha(
     if depth == 16:
         notes.append("16 bits a channel read as 8, upper byte kept")
     has_alpha = mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    try:
-        straight = image.convert("LA") if mode == "La" else image  # Pillow has no way from La to RGBA
-        converted = straight.convert("RGBA" if has_alpha else "RGB")
-    except (ValueError, KeyError, ImportError, OSError) as error:
-        raise PhotoError(
-            f"Expected a picture that can become RGB, received {name!r} in mode {mode!r} ({error})"
-        ) from error
-    pixels = np.asarray(converted)
-    return pixels[..., :3], pixels[..., 3] if has_alpha else None
+
+    def convert(band: Image.Image) -> tuple[Pixels, Pixels | None]:
+        try:
+            straight = band.convert("LA") if mode == "La" else band  # Pillow has no way from La to RGBA
+            pixels = np.asarray(straight.convert("RGBA" if has_alpha else "RGB"))
+        except (ValueError, KeyError, ImportError, OSError) as error:
+            raise PhotoError(
+                f"Expected a picture that can become RGB, received {name!r} in mode {mode!r} ({error})"
+            ) from error
+        return pixels[..., :3], pixels[..., 3] if has_alpha else None
+
+    return convert, has_alpha
 
 
-def _from_integers(
-    image: Image.Image, decoding: Decoding, name: str, notes: list[str]
-) -> tuple[Pixels, Pixels | None]:
-    # np.asarray honours the byte order of each 16-bit mode.
-    values = np.asarray(image).astype(np.int64 if image.mode == "I" else np.int32)
-    low, high = int(values.min()), int(values.max())
+def _range(image: Image.Image) -> tuple[Array, Array]:
+    # np.asarray honours the byte order of each 16-bit mode; a NaN comes through.
+    bands = (np.asarray(band) for _, band in _bands(image))
+    ends = np.array([(values.min(), values.max()) for values in bands])
+    return ends[:, 0].min(), ends[:, 1].max()
+
+
+def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> _Conversion:
+    low, high = map(int, _range(image))
     if low < 0 or high > 65535:
         raise PhotoError(
             f"Expected whole numbers 0..65535 in a picture of mode {image.mode!r}, received {name!r} with "
             f"{low}..{high}; save it as 8 or 16 bit"
         )
-    if decoding.depth == "scale":
-        gray = (values + 128) // 257  # rounds to nearest; 257 is odd, so there are no ties
+    scaled = decoding.depth == "scale"
+    if scaled:
         notes.append(f"16-bit greyscale {low}..{high} divided by 257")
     else:
-        gray = np.minimum(values, 255)
-        cut = _share(np.greater(values, 255))
-        notes.append(f"16-bit greyscale {low}..{high} cut at 255 ({cut} of the pixels)")
-    pixels = np.repeat(gray.astype(np.uint8)[..., None], 3, axis=-1)
+        cut = sum(int(np.count_nonzero(np.asarray(band) > 255)) for _, band in _bands(image))
+        notes.append(f"16-bit greyscale {low}..{high} cut at 255 ({_share(cut, image)} of the pixels)")
     transparent = image.info.get("transparency")
-    if transparent is None:
-        return pixels, None
-    return pixels, np.where(values == transparent, 0, 255).astype(np.uint8)
+
+    def convert(band: Image.Image) -> tuple[Pixels, Pixels | None]:
+        values = np.asarray(band).astype(np.int32)
+        # Rounds to nearest; 257 is odd, so there are no ties.
+        gray = (values + 128) // 257 if scaled else np.minimum(values, 255)
+        alpha = None if transparent is None else np.where(values == transparent, 0, 255).astype(np.uint8)
+        return _as_rgb(gray), alpha
+
+    return convert
 
 
-def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Pixels:
-    values = np.asarray(image)
-    low, high = float(values.min()), float(values.max())
+def _from_floats(image: Image.Image, name: str, notes: list[str]) -> _Conversion:
+    low, high = map(float, _range(image))
     if not (low >= 0 and high <= 255):  # a NaN fails this, too
         raise PhotoError(
             f"Expected floating-point values 0..1 or 0..255, received {name!r} with {low:.6g}..{high:.6g}; "
@@ -165,29 +200,26 @@ def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Pixels:
     # A float file does not say which value is white; at most 1 can only be a picture if 1 is.
     factor = 255 if high <= 1 else 1
     notes.append(f"floating-point greyscale {low:.6g}..{high:.6g} taken as 0..{255 // factor}")
-    gray = np.rint(values.astype(np.float64) * factor).astype(np.uint8)
-    return np.repeat(gray[..., None], 3, axis=-1)
+    return lambda band: (_as_rgb(np.rint(np.asarray(band, np.float64) * factor)), None)
 
 
-def _on_matte(pixels: Pixels, alpha: Pixels, matte: tuple[int, int, int] | None, notes: list[str]) -> Pixels:
+def _as_rgb(gray: Array) -> Pixels:
+    return np.repeat(gray.astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def _on_matte(pixels: Pixels, alpha: Pixels, matte: tuple[int, int, int]) -> Pixels:
     """``(color * alpha + matte * (255 - alpha) + 127) // 255``: rounded to nearest, without ties."""
-    share = f"{_share(alpha < 255)} of the pixels transparent"
-    if matte is None:
-        notes.append(f"alpha dropped, {share}")
-        return pixels
-    notes.append(f"alpha laid on {matte}, {share}")
-    result = np.empty_like(pixels)
+    mixed = np.empty_like(pixels)
     weight = alpha.astype(np.uint16)
-    for channel, background in enumerate(matte):  # one at a time, which needs a third of the memory
+    for channel, background in enumerate(matte):
         # 255 * 255 + 127 fits into 16 bits.
-        mixed = pixels[..., channel] * weight + np.uint16(background) * (255 - weight) + np.uint16(127)
-        result[..., channel] = mixed // 255
-    return result
+        color = pixels[..., channel] * weight + np.uint16(background) * (255 - weight) + np.uint16(127)
+        mixed[..., channel] = color // 255
+    return mixed
 
 
-def _share(mask: Bools) -> str:
-    count = int(np.count_nonzero(mask))
-    percent = 100 * count / mask.size
+def _share(count: int, image: Image.Image) -> str:
+    percent = 100 * count / (image.width * image.height)
     return "<0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
 
 

@@ -28,7 +28,8 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
     Parameters
     ----------
     source
-        Path, contents of a file, binary file object, Pillow image, array (see `Photo.from_array`) or photo.
+        Path, contents of a file, binary file object, Pillow image, photo, or array or tensor (see
+        `Photo.from_array`).
         A file is read once, into memory, so that the photo does not depend on it later.
     name
         Name to show instead of the file name.
@@ -53,6 +54,7 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
     """Open a picture as `load_image` does, under a name that may be a path; a photo keeps its own."""
     wanted = Decoding() if decoding is None else decoding
+    source = as_array(source)
     if isinstance(source, Photo):
         return source if decoding is None else source.decoded(decoding)
     if isinstance(source, np.ndarray):
@@ -68,6 +70,11 @@ def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
             ) from error
         return decode_image(copy, name, wanted)
     return decode_file(_read(source, name), name, wanted)
+
+
+def as_array(source: Any) -> Any:
+    """Return a tensor of any library as an array, and everything else as it is."""
+    return np.asarray(source) if hasattr(source, "__array__") and hasattr(source, "shape") else source
 
 
 def own_name(source: Any) -> str:

@@ -12,6 +12,13 @@ Image.preinit()
 MAX_PIXELS = 50_000_000
 """Largest picture that is opened, in pixels; read from the header, before anything is decoded."""
 
+READS = 500_000
+"""So many pieces are read of a file: Pillow's parsers go through millions of empty ones, a byte at a time."""
+SCANS = 100
+"""A progressive JPEG has about ten scans; each goes over the whole picture, though a few bytes make one."""
+RUN_PIXELS = 8_000_000
+"""Largest bitmap in runs (BMP RLE), which Pillow decodes pixel by pixel in Python."""
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Formats that are opened. TIFF is among them because 16-bit, float and LAB pictures come as TIFF; formats
 that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
@@ -48,6 +55,20 @@ class Stored(NamedTuple):
     """Bits per channel in the file."""
     orientation: int = 1
     """EXIF orientation that Pillow has applied by itself, which it does for TIFF only."""
+    several: bool = False
+    """Whether more pictures follow the first."""
+
+
+class _Pieces(BytesIO):
+    """A file in memory that is read in at most `READS` pieces."""
+
+    left = READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(f"it is in more than {READS} pieces")
+        return super().read(size)
 
 
 def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
@@ -76,6 +97,13 @@ def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
         raise PhotoError(f"Expected an image file, received {name!r} with 0 bytes; copy or download it again")
     try:
         image = _identify(data)
+        if image is not None:
+            check_pixel_count(*image.size, name)
+            _check_structure(data, image)
+            stored = _stored(data, image)
+            image.load()
+    except (MemoryError, PhotoError):
+        raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         raise _damaged(data, name, error) from error
     if image is None:
@@ -83,16 +111,6 @@ def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
             f"Expected an image file ({', '.join(FORMATS)}), received {name!r}, which is "
             f"{_contents(data)}; open it in an image program and save it as PNG or JPEG"
         )
-    check_pixel_count(*image.size, name)
-    if _end_is_missing(data, image.format):
-        raise _damaged(data, name, EOFError("its end is missing"))
-    try:
-        stored = _stored(data, image)
-        image.load()
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise _damaged(data, name, error) from error
     return image, stored
 
 
@@ -111,30 +129,44 @@ def _identify(data: bytes) -> ImageFile.ImageFile | None:
     for image_format in FORMATS:
         factory, accept = Image.OPEN[image_format]
         if accept is None or accept(data[:16]) is True:
-            return factory(BytesIO(data), "")
+            return factory(_Pieces(data), "")
     return None
 
 
-def _stored(data: bytes, image: Image.Image) -> Stored:
+def _stored(data: bytes, image: ImageFile.ImageFile) -> Stored:
+    several = bool(getattr(image, "is_animated", False))  # of a GIF, reads the head of the second one
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
-        return Stored(max(tags.get(258, (8,))), tags.get(ExifTags.Base.Orientation, 1))
-    return Stored(data[24] if image.format == "PNG" else 8)
+        return Stored(max(tags.get(258, (8,))), tags.get(ExifTags.Base.Orientation, 1), several)
+    return Stored(data[24] if image.format == "PNG" else 8, several=several)
 
 
-def _end_is_missing(data: bytes, image_format: str | None) -> bool:
-    # Pillow finds most of this itself, unless someone has set the process-wide LOAD_TRUNCATED_IMAGES.
-    if image_format in ("JPEG", "MPO"):
+def _check_structure(data: bytes, image: ImageFile.ImageFile) -> None:
+    """Raise an OSError where the end is missing, or where little data would keep Pillow busy for long.
+
+    Pillow finds most missing ends itself, unless someone has set the process-wide LOAD_TRUNCATED_IMAGES.
+    """
+    if image.format in ("JPEG", "MPO"):
         # The thumbnail in the EXIF block has an end marker of its own, and a phone may append a film.
-        return data.find(b"\xff\xd9", _scan_start(data)) < 0
-    return image_format == "PNG" and b"IEND" not in data
+        start = _scan_start(data)
+        end = data.find(b"\xff\xd9", start)
+        if end < 0:
+            raise EOFError("its end is missing")
+        if data.count(b"\xff\xda", start, end) > SCANS:
+            raise OSError(f"it has more than {SCANS} scans")
+    if image.format == "PNG" and b"IEND" not in data:
+        raise EOFError("its end is missing")
+    if image.format == "BMP" and image.tile[0][0] == "bmp_rle" and image.width * image.height > RUN_PIXELS:
+        raise OSError(f"it has more than {RUN_PIXELS} pixels in runs")
 
 
 def _scan_start(jpeg: bytes) -> int:
     position = 2
-    while jpeg[position : position + 1] == b"\xff" and jpeg[position + 1 : position + 2] != b"\xda":
-        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        position += 2 + length
+    while jpeg[position : position + 1] == b"\xff" and (kind := jpeg[position + 1 : position + 2]) != b"\xda":
+        if kind == b"\xff":  # any number of these may stand before a marker
+            position += 1
+            continue
+        position += 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
     return position
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Pixels
+from kit._checking import told
 from kit.images.decoding import Decoding, to_rgb
+from kit.images.listening import as_notes, listening
 from kit.images.opening import check_pixel_count, open_image
 
 _SHOWN_PIXELS = 512
@@ -49,6 +51,7 @@ class Photo:
     remake: Callable[[Decoding], "Photo"] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", told(self.name))
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
             raise TypeError(
@@ -70,19 +73,21 @@ class Photo:
         Parameters
         ----------
         array
-            uint8, shape (H, W, 3) in RGB order, or (H, W) or (H, W, 1) in grey.
+            uint8, or whole numbers 0..255 of another type (see `as_levels`); shape (H, W, 3) in RGB order, or
+            (H, W) or (H, W, 1) in grey.
         name
             Name to show.
 
         Raises
         ------
         TypeError
-            Another dtype. Floats are refused because they do not say which value is white.
+            Other numbers. Fractions are refused because they do not say which value is white.
         ValueError
             Another shape.
         PhotoError
             No pixels, or more than `MAX_PIXELS`.
         """
+        array = as_levels(array) if isinstance(array, np.ndarray) else array
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
             raise TypeError(
                 f"Expected a uint8 array with values 0..255, received {describe(array)}; "
@@ -151,15 +156,31 @@ def decode_file(data: bytes, name: str, decoding: Decoding) -> Photo:
     PhotoError
         No usable picture, or none that can be decoded that way.
     """
-    image, stored = open_image(data, name)
-    pixels, notes = to_rgb(image, decoding, name, stored)
-    return Photo(pixels, name, decoding, notes, partial(decode_file, data, name))
+    with listening() as heard:
+        image, stored = open_image(data, name)
+        pixels, notes = to_rgb(image, decoding, name, stored)
+    return Photo(pixels, name, decoding, notes + as_notes(heard), partial(decode_file, data, name))
 
 
 def decode_image(image: Image.Image, name: str, decoding: Decoding) -> Photo:
     """Convert a Pillow image that nobody else changes; the photo keeps it, as in `decode_file`."""
-    pixels, notes = to_rgb(image, decoding, name)
-    return Photo(pixels, name, decoding, notes, partial(decode_image, image, name))
+    with listening() as heard:
+        pixels, notes = to_rgb(image, decoding, name)
+    return Photo(pixels, name, decoding, notes + as_notes(heard), partial(decode_image, image, name))
+
+
+def as_levels(array: Array) -> Array:
+    """Return whole numbers 0..255 as uint8: of a signed type, or floats above 1, as of ``img_to_array``.
+
+    Others come back as they are: floats up to 1 do not say which value is white, and to uint16 it is 65535.
+    """
+    if array.dtype.kind not in "if" or not array.size:
+        return array
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 255) or (array.dtype.kind == "f" and high <= 1):
+        return array
+    levels = array.astype(np.uint8)
+    return levels if np.array_equal(levels, array) else array
 
 
 def file_name(name: str) -> str:

@@ -3,8 +3,8 @@
 - A folder: all pictures in it and in the folders below, sorted by path, without hidden ones. Each is called
   by its path from there, with forward slashes.
 - A glob pattern, such as ``"photos/**/*.png"``: likewise, from the last folder before the first wildcard.
-- An array, uint8: (N, H, W, C) or (N, H, W) is a batch; (H, W), (H, W, 1) or (H, W, 3) is one picture.
-  Channels come last: (3, H, W) is three grey pictures.
+- An array or tensor, levels 0..255: (N, H, W, C) or (N, H, W) is a batch; (H, W), (H, W, 1) or (H, W, 3) is
+  one picture. Channels come last: (3, H, W) is three grey pictures. Of (batch, labels) the batch is taken.
 - One picture, as `kit.load_image` takes it.
 - An iterable of pictures, folders and patterns. What has no file name is called by its place, "array 3".
 """
@@ -19,10 +19,11 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from PIL import Image
 
+from kit._checking import told
 from kit.images.decoding import Decoding
-from kit.images.loading import Source, check_path, is_url, kind_of, opened, own_name, path_text
+from kit.images.loading import Source, as_array, check_path, is_url, kind_of, opened, own_name, path_text
 from kit.images.opening import FORMATS, PhotoError
-from kit.images.photo import Photo
+from kit.images.photo import Photo, as_levels
 
 Pictures: TypeAlias = Source | Iterable[Source]
 
@@ -66,6 +67,7 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     ValueError
         A folder without pictures, a pattern that fits none, or an address on the network.
     """
+    pictures = _batch(pictures)
     single = not _is_collection(pictures)
     if single and isinstance(pictures, (str, PathLike)):
         text = path_text(pictures)
@@ -73,7 +75,7 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
             check_path(text)
     given: Any = [pictures] if single else pictures
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
-        yield Picture(name or (kind_of(source) if single else f"{kind_of(source)} {place}"), source)
+        yield Picture(told(name) or (kind_of(source) if single else f"{kind_of(source)} {place}"), source)
 
 
 def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, ...]:
@@ -112,6 +114,16 @@ def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
     """Return the names of the first pictures that could not be read, and how many more there are."""
     more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
     return ", ".join(name for name, _ in unreadable[:3]) + more
+
+
+def _batch(pictures: Any) -> Any:
+    """Return arrays and tensors as levels, of a batch as `tf.data` gives it without its labels."""
+    if isinstance(pictures, (tuple, list)) and len(pictures) == 2:
+        images, labels = map(as_array, pictures)
+        if getattr(images, "ndim", 0) == 4 and getattr(labels, "shape", ())[:1] == images.shape[:1]:
+            pictures = images
+    pictures = as_array(pictures)
+    return as_levels(pictures) if isinstance(pictures, np.ndarray) else pictures
 
 
 def _is_collection(pictures: Any) -> bool:

@@ -84,6 +84,7 @@ def _suit_both_themes(figure: Any) -> None:
 
     for text in figure.findobj(Text):
         text.set_color(DARK)
+        text.set_parse_math(False)  # a dollar in the name of a class or file is one
     for axes in figure.axes:
         axes.tick_params(color=DARK)
         for spine in axes.spines.values():

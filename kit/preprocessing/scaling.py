@@ -15,16 +15,25 @@ from kit._reporting import changed
 
 PerChannel = float | tuple[float, ...]
 MINUS = "\N{MINUS SIGN}"
+_LARGEST = 1e12
+"""Of a number in a scaling, and of one over it: beyond, float32 overflows."""
 
 
 def _per_channel(what: str, value: Any) -> PerChannel | None:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, (tuple, list)):
-        return None if value is None else number(what, value)
+        return None if value is None else _single(what, value)
     if not value:
         raise ValueError(f"Expected one {what} per channel, received none; use None to leave it out")
-    return tuple(number(what, part) for part in value)
+    return tuple(_single(what, part) for part in value)
+
+
+def _single(what: str, value: Any) -> float:
+    size = abs(number(what, value))
+    if size > _LARGEST or (what != "mean" and 0 < size < 1 / _LARGEST):
+        raise ValueError(f"Expected {what} of size {1 / _LARGEST:g} to {_LARGEST:g}, received {value:g}")
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Scaling:
     std: PerChannel | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "divisor", number("divisor", self.divisor))
+        object.__setattr__(self, "divisor", _single("divisor", self.divisor))
         object.__setattr__(self, "mean", _per_channel("mean", self.mean))
         object.__setattr__(self, "std", _per_channel("std", self.std))
         if self.divisor == 0 or 0.0 in np.atleast_1d([] if self.std is None else self.std):

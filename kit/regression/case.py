@@ -222,13 +222,11 @@ class Case:
     @property
     def known_to_fail(self) -> bool:
         """Whether what is expected did not hold when the case was made."""
-        row = np.zeros(1 + max((place for place, _, _ in self.observed.probabilities), default=0), np.float32)
-        names = ["\0"] * len(row)
-        for place, name, share in self.observed.probabilities:
-            row[place], names[place] = share, name
+        names = [name for _, name, _ in self.observed.probabilities] or ["\0"]
+        shares = [share for _, _, share in self.observed.probabilities] or [0.0]
         # Classes below what is kept count as none.
         names += [name for name in self.expected.named if name not in names]
-        row = np.append(row, np.zeros(len(names) - len(row), np.float32))
+        row = np.array([*shares, *[0.0] * (len(names) - len(shares))], np.float32)
         return bool(self.expected.broken(row, names, novel=self.observed.novel))
 
     def to_dict(self) -> dict[str, Any]:
@@ -260,9 +258,9 @@ class Case:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {data.get('format')!r}")
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
-            given["expected"] = Expected(**given["expected"])
-            given["observed"] = _observed(**given["observed"])
-            given["perturbation"] = Perturbation(**given["perturbation"])
+            given["expected"] = _filled(Expected, given["expected"])
+            given["observed"] = _observed(given["observed"])
+            given["perturbation"] = _filled(Perturbation, given["perturbation"])
             for name in ("preprocessing", "fault"):
                 given[name] = None if given[name] is None else Preprocessing.from_dict(given[name])
             return cls(**given)
@@ -283,10 +281,18 @@ class Case:
         return cls.from_dict(data)
 
 
-def _observed(probabilities: Any, trace: Any, engine: str, novel: bool | None) -> Observed:
+def _filled(kind: type[Any], data: Any) -> Any:
+    given = instance("a part of a case", data, Mapping, "a JSON object")
+    refuse_unknown(given, [part.name for part in fields(kind)])
+    return kind(**given)
+
+
+def _observed(data: Any) -> Observed:
+    kept = _filled(Observed, data)
     rows = []
-    for place, name, share in instance("probabilities", probabilities, list, "a list"):
+    for place, name, share in instance("probabilities", kept.probabilities, list, "a list"):
         if type(place) is not int or place < 0:
             raise TypeError(f"Expected the index of a class, received {place!r}")
         rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
-    return Observed(tuple(rows), Trace.from_list(trace), instance("engine", engine, str, "text"), novel)
+    engine = instance("engine", kept.engine, str, "text")
+    return Observed(tuple(rows), Trace.from_list(kept.trace), engine, kept.novel)

@@ -100,3 +100,9 @@ def test_a_set_of_names_has_no_order():
     with pytest.raises(TypeError, match="received a set, which has no order"):
         checked_class_names({"cat", "dog"}, 2, "small")
     assert checked_class_names({"cat": 0, "dog": 1}.keys(), 2, "small") == ("cat", "dog")
+
+
+def test_a_name_in_another_encoding_is_told_with_question_marks_and_found_again():
+    names = checked_class_names(["caf\udce9", "tea"], 2, "drinks")
+    assert names == ("caf?", "tea")
+    assert class_indices(["caf\udce9", "caf?"], names, 2) == (0, 0)

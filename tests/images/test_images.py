@@ -147,6 +147,45 @@ def test_a_grey_array_is_repeated_to_rgb(shape):
     assert photo.notes == ("greyscale converted to RGB",)
 
 
+class Tensor:
+    """As those of TensorFlow and PyTorch."""
+
+    def __init__(self, array):
+        self.array, self.shape = array, array.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.int16])
+def test_whole_numbers_of_other_types_are_levels(kind):
+    np.testing.assert_array_equal(load_image(RAMP.astype(kind)).pixels, RAMP)
+    np.testing.assert_array_equal(load_image(Tensor(RAMP.astype(kind))).pixels, RAMP)
+    batch = np.stack([RAMP, 0 * RAMP]).astype(
+        kind
+    )  # of a black picture alone nobody can tell which value is white
+    for given in (batch, Tensor(batch), (batch, np.array([3, 4])), (Tensor(batch), np.eye(2))):
+        photos = as_photos(given)
+        assert [photo.name for photo in photos] == ["array 0", "array 1"]
+        np.testing.assert_array_equal([photo.pixels for photo in photos], batch)
+
+
+@pytest.mark.parametrize(
+    "array", [RAMP // 200 * 1.0, RAMP + 0.5, RAMP * 2.0, -RAMP.astype(int), RAMP * np.nan]
+)
+def test_what_may_mean_something_else_is_refused(array):
+    with pytest.raises(TypeError, match="Expected a uint8 array"):
+        Photo.from_array(array)
+
+
+def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    path.write_bytes(png_of(RAMP))
+    assert [photo.name for photo in (load_image(path), *as_photos(tmp_path), Photo(RAMP, path.name))] == [
+        "caf?.png"
+    ] * 3
+
+
 @pytest.mark.parametrize(
     ("array", "error", "received"),
     [

@@ -1,13 +1,14 @@
 """Files that are no usable picture are refused in one line, from the header where that is possible."""
 
 import re
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
 from kit.images import PhotoError, load_image
-from kit.images.opening import MAX_PIXELS
+from kit.images.opening import MAX_PIXELS, READS, SCANS
 from tests.pictures import file_of, png, smooth
 
 
@@ -89,3 +90,40 @@ def test_a_gigantic_gif_frame_on_a_small_screen_is_refused():
     data[descriptor + 5 : descriptor + 9] = b"\xff\xff\xff\xff"
     with pytest.raises(PhotoError):
         load_image(bytes(data))
+
+
+def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated():
+    frames = [Image.fromarray(smooth()).rotate(90 * turn) for turn in range(3)]
+    data = file_of(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    second = data.index(b"\x2c", data.index(b"\x2c", 800) + 1)
+    with pytest.raises(PhotoError, match="truncated, damaged"):
+        load_image(data[: second + 5])
+    assert load_image(data).notes[0] == "animation, number 1 used"
+
+
+def test_fill_bytes_before_a_marker_are_passed_over_and_half_a_million_parts_refused():
+    data = file_of(Image.fromarray(smooth()), "JPEG")
+    assert load_image(data[:2] + b"\xff" * 1000 + data[2:]).size == (24, 32)
+    for many in (b"\xff" * READS, b"\xff\xfe\0\2" * (READS // 3 + 1)):
+        with pytest.raises(PhotoError, match="in more than 500000 pieces"):
+            load_image(data[:2] + many + data[2:])
+
+
+def test_a_progressive_jpeg_of_a_hundred_scans_is_opened_and_one_of_more_refused():
+    data = file_of(Image.fromarray(smooth()).convert("L"), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scans = data.count(b"\xff\xda")
+    assert load_image(data[:-2] + data[last:-2] * (SCANS - scans) + data[-2:]).size == (24, 32)
+    with pytest.raises(PhotoError, match="more than 100 scans"):
+        load_image(data[:-2] + data[last:-2] * (SCANS - scans + 1) + data[-2:])
+
+
+def test_a_bitmap_in_runs_is_opened_up_to_eight_million_pixels():
+    def bitmap(width, height):
+        head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0)
+        body = bytes(range(256)) * 4 + b"\x04\x07\0\0" * 8
+        return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + head + body
+
+    assert load_image(bitmap(4, 8)).size == (8, 4)
+    with pytest.raises(PhotoError, match="more than 8000000 pixels in runs"):
+        load_image(bitmap(4000, 2001))

@@ -172,3 +172,12 @@ def test_figures_have_the_pages_ground_and_words_that_are_read_on_light_and_dark
     words = luminance(canvas.DARK) + 0.05
     assert (1 + 0.05) / words >= 4.2  # on white
     assert words / (luminance("#111111") + 0.05) >= 4.2  # the ground of JupyterLab's dark theme
+
+
+def test_a_dollar_in_a_name_is_one(monkeypatch):
+    black = np.zeros((4, 4, 3), np.uint8)
+    assert size(plots.picture_figure([("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]))
+    figure = canvas.blank(2, 2)
+    shown = figure.subplots().set_title("$x^2$")
+    canvas.image(figure, "none")
+    assert not shown.get_parse_math()

@@ -731,6 +731,49 @@ def test_a_torn_end_of_the_journal_is_computed_again(clothes, folder, tmp_path, 
     assert result == swept(clothes, folder, grid, flips=False)
 
 
+def test_a_flipped_bit_of_a_journal_costs_one_block_and_never_an_answer(tmp_path):
+    path = tmp_path / "sweep.parquet.partial"
+    for row in range(3):
+        with Journal(path, {"photos": "a digest"}) as journal:
+            journal.write(row=[row], axis=[-1], top=[row + 1], confidence=[0.1], error=[None])
+    whole = path.read_bytes()
+    beginning = whole.index(b"\n") + 1
+    for place in range(0, len(whole), 3):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        if place < beginning:
+            with pytest.raises(
+                ValueError, match=r"^Expected the beginning of .*; delete the file to start anew$"
+            ):
+                Journal(path, {"photos": "a digest"})
+            continue
+        with Journal(path, {"photos": "a digest"}) as journal:
+            tops = [int(record["top"][0]) for record in journal.records]
+        assert len(tops) < 3
+        assert set(tops) < {1, 2, 3}
+    path.write_bytes(whole)
+    journal = Journal(path, {"photos": "a digest"})
+    assert [record["confidence"].tolist() for record in journal.records] == [[np.float32(0.1)]] * 3
+    assert journal.damaged == 0
+
+
+def test_a_finished_sweep_with_a_flipped_bit_is_the_same_or_refused_in_one_line(clothes, tmp_path):
+    path = tmp_path / "sweep.parquet"
+    result = swept(clothes, samples.photos("fashion_mnist")[:2], {"noise": (0, 60)}, path=path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 97):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            assert Sweep.from_parquet(path) == result
+        except ValueError as error:
+            refused += "\n" not in str(error) and str(error).startswith("Expected ")
+    assert refused > len(range(0, len(whole), 97)) / 2
+
+
 def test_a_killed_sweep_ends_in_the_same_table_as_one_that_was_left_alone(clothes, tmp_path):
     path, partial = tmp_path / "sweep.parquet", tmp_path / "sweep.parquet.partial"
     script = (

@@ -30,12 +30,12 @@ def flips_of(swept: Sweep, job: Job, journal: Journal | None) -> tuple[Flip, ...
     """
     found = {(row, axis, bracket.value > bracket.last): bracket for row, axis, bracket in brackets(swept)}
     waiting = dict(found)
-    for record in batches(journal, flips=True):
+    for record in batches(journal, len(swept), len(swept.class_names), flips=True):
         columns = (record[name].tolist() for name in ("row", "axis", "top", "last", "value"))
         for row, axis, after, last, value in zip(*columns, strict=True):
             key = row, axis, value > last
-            found[key] = found[key]._replace(last=last, value=value, after=after)
-            waiting.pop(key, None)
+            if waiting.pop(key, None) is not None:
+                found[key] = found[key]._replace(last=last, value=value, after=after)
     count = len(swept.perturbations)
     by_photo: dict[int, list[Key]] = {}
     for key in waiting:

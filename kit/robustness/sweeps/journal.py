@@ -1,17 +1,36 @@
 """The journal of a sweep that is under way.
 
 A Parquet file cannot be added to safely. While a sweep runs, its rows therefore go into a journal beside it,
-``….partial``: Arrow's streaming format, one record batch for each block, written in one call. A process that
-is killed leaves at most one torn batch at the end, which is cut off.
+``….partial``: a line of JSON for each block with its CRC-32 before it, written in one call. A process that is
+killed leaves at most one torn line, which is cut off, as is any line that was damaged since.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+from zlib import crc32
+
+import numpy as np
 
 from kit._interrupts import held
 from kit.robustness.sweeps.storage import FORMAT, KEY, refuse_another
+
+Record = Mapping[str, Any]
+_ARROW = b"\xff\xff\xff\xff"
+"""How a journal of the first kind begins."""
+_COLUMNS: Mapping[str, Any] = {
+    "row": np.int64,
+    # -1 for a row; otherwise the axis along which the answer flips, seen from the row.
+    "axis": np.int8,
+    "top": np.int32,
+    "confidence": np.float32,
+    "probability": np.float32,
+    "error": object,
+    "last": np.float64,
+    "value": np.float64,
+}
 
 
 class Journal:
@@ -28,68 +47,33 @@ class Journal:
     ----------
     records : tuple of mapping
         What an earlier run left: columns as numpy arrays, one mapping for each `write`.
+    damaged : int
+        Lines that had another content than was written, and are gone.
 
     Raises
     ------
     ValueError
-        A journal of another sweep.
+        A journal of another sweep, or one whose beginning is damaged.
     """
 
     def __init__(self, path: Path, identified: Mapping[str, str]) -> None:
-        with held():
-            import pyarrow as pa  # noqa: PLC0415 (only sweeps that are kept need it)
-
-        self._schema = pa.schema(
-            [
-                pa.field("row", pa.int64()),
-                # -1 for a row; otherwise the axis along which the answer flips, seen from the row.
-                pa.field("axis", pa.int8()),
-                pa.field("top", pa.int32()),
-                pa.field("confidence", pa.float32()),
-                pa.field("probability", pa.float32()),
-                pa.field("error", pa.string()),
-                pa.field("last", pa.float64()),
-                pa.field("value", pa.float64()),
-            ],
-            metadata={KEY: json.dumps({"format": FORMAT, "identity": dict(identified)})},
-        )
-        self.records, end = self._read(path, identified) if path.exists() else ((), 0)
+        known, found = _read(path) if path.exists() else (None, ())
+        if known is not None:
+            stored = known.get("identity")
+            refuse_another(identified, stored if isinstance(stored, dict) else {}, path)
+        kept = [(content, record) for content in found if (record := _record(content)) is not None]
+        self.records = tuple(record for _, record in kept)
+        self.damaged = len(found) - len(kept)
+        beginning = {"format": FORMAT, "identity": dict(identified)}
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        unfinished.write_bytes(b"".join(map(_line, (beginning, *(content for content, _ in kept)))))
+        os.replace(unfinished, path)  # noqa: PTH105 (says what it does)
         # Unbuffered: what was written is with the system when the call returns.
-        self._file = path.open("r+b" if end else "wb", buffering=0)
-        if end:
-            self._file.seek(end)
-            self._file.truncate()
-        else:
-            self._file.write(self._schema.serialize())
-
-    def _read(self, path: Path, identified: Mapping[str, str]) -> tuple[tuple[Mapping[str, Any], ...], int]:
-        with held():
-            import pyarrow as pa  # noqa: PLC0415
-
-        records: list[Mapping[str, Any]] = []
-        end = 0
-        with pa.OSFile(str(path)) as stream:
-            try:
-                reader = pa.ipc.open_stream(stream)
-                stored = json.loads((reader.schema.metadata or {}).get(KEY, b"{}")).get("identity", {})
-                refuse_another(identified, stored, path)
-                while True:
-                    end = stream.tell()
-                    batch = reader.read_next_batch()
-                    records.append(
-                        {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
-                    )
-            except (pa.ArrowInvalid, OSError, StopIteration):
-                return tuple(records), end
+        self._file = path.open("ab", buffering=0)
 
     def write(self, **columns: Any) -> None:
         """Add records; columns that are left out are empty, and others are passed over."""
-        with held():
-            import pyarrow as pa  # noqa: PLC0415
-
-        count = len(columns["row"])
-        arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in self._schema]
-        self._file.write(pa.record_batch(arrays, schema=self._schema).serialize())
+        self._file.write(_line({name: _listed(columns[name]) for name in _COLUMNS if name in columns}))
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +82,74 @@ class Journal:
         self._file.close()
 
 
-def batches(journal: Journal | None, *, flips: bool) -> Iterator[Mapping[str, Any]]:
+def batches(journal: Journal | None, rows: int, classes: int, *, flips: bool) -> Iterator[Record]:
     """Return the records of a journal, if there is one, that are flips, or those that are rows."""
-    records = () if journal is None else journal.records
-    return (each for each in records if len(each["axis"]) and bool(each["axis"][0] >= 0) is flips)
+    for each in () if journal is None else journal.records:
+        row, top = each["row"], each["top"]
+        fits = len(row) and 0 <= row.min() <= row.max() < rows and -1 <= top.min() <= top.max() < classes
+        if fits and bool(each["axis"][0] >= 0) is flips:
+            yield each
+
+
+def _listed(column: Any) -> list[Any]:
+    return column.tolist() if isinstance(column, np.ndarray) else list(column)
+
+
+def _line(content: Any) -> bytes:
+    text = json.dumps(content, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (crc32(text), text)
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any] | None, Sequence[Any]]:
+    """Return the beginning and the records of a journal; None in the place of each that is damaged."""
+    data = path.read_bytes()
+    if data.startswith(_ARROW):
+        return _earlier(path)
+    known, *found = [_checked(line) for line in data.split(b"\n")[:-1]] or [None]
+    if not isinstance(known, dict) and any(found):
+        raise ValueError(
+            f"Expected the beginning of {path.name!r} as it was written, received a damaged one; delete the"
+            " file to start anew"
+        )
+    return known if isinstance(known, dict) else None, found
+
+
+def _checked(line: bytes) -> Any:
+    check, _, text = line.partition(b" ")
+    return json.loads(text) if check == b"%08x" % crc32(text) else None
+
+
+def _record(content: Any) -> Record | None:
+    """Return columns as arrays of one length, or None where they are none."""
+    try:
+        count = len(content["row"])
+        columns = {
+            name: np.array(content.get(name, [None] * count if kind is object else [0] * count), kind)
+            for name, kind in _COLUMNS.items()
+        }
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+        return None
+    return columns if {each.shape for each in columns.values()} == {(count,)} else None
+
+
+def _earlier(path: Path) -> tuple[Mapping[str, Any], Sequence[Any]]:
+    """Read a journal of the first kind, Arrow's stream, as far as it is whole."""
+    with held():
+        import pyarrow as pa  # noqa: PLC0415 (only earlier journals need it)
+
+    found: list[Any] = []
+    known: Any = None
+    try:
+        reader = pa.ipc.open_stream(path.read_bytes())
+        known = dict(json.loads((reader.schema.metadata or {})[KEY]))
+        while True:
+            batch = reader.read_next_batch()
+            batch.validate(full=True)
+            found.append({name: _listed(batch[name].to_numpy(zero_copy_only=False)) for name in _COLUMNS})
+    except (pa.ArrowException, OSError, StopIteration, LookupError, TypeError, ValueError) as error:
+        if known is None:
+            raise ValueError(
+                f"Expected an earlier journal in {path.name!r}, received a damaged one; delete the file"
+                " to start anew"
+            ) from error
+    return known, found

@@ -135,7 +135,8 @@ def _answered(job: Job, journal: Journal | None) -> Answers:
     plan, found = job.plan, Answers.none(len(job.plan))
     errors: dict[int, str] = {}
     known = np.zeros(len(plan), bool)
-    for record in batches(journal, flips=False):
+    classes = len(job.shared.classifier.class_names)
+    for record in batches(journal, len(plan), classes, flips=False):
         places = record["row"]
         known[places] = True
         found.top[places], found.confidence[places] = record["top"], record["confidence"]
@@ -143,7 +144,8 @@ def _answered(job: Job, journal: Journal | None) -> Answers:
         errors |= {int(places[at]): text for at, text in texts(record["error"]).items()}
     blocks = [block for block in plan.blocks() if not known[plan.rows(block)].all()]
     tasks = ((place, _task(job, block)) for place, block in enumerate(blocks))
-    with Steps[None]((), "Sweep", "picture", job.progress, total=len(plan), done=int(known.sum())) as steps:
+    title = f"Sweep, {journal.damaged} damaged lines anew" if journal and journal.damaged else "Sweep"
+    with Steps[None]((), title, "picture", job.progress, total=len(plan), done=int(known.sum())) as steps:
         for place, answers in run(rows, tasks, job.executor, job.in_flight):
             where = plan.rows(blocks[place])
             found.top[where], found.confidence[where] = answers.top, answers.confidence

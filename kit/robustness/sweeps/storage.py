@@ -14,6 +14,8 @@ from kit.robustness.sweeps.plan import Plan
 
 KEY = b"kit.sweep"
 """Where Arrow's metadata has what the columns do not say, as JSON."""
+DIGEST = KEY + b".sha256"
+"""And where it has the digest of both."""
 FORMAT = 1
 
 
@@ -96,9 +98,9 @@ def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str
         name: pa.array(each.tolist(), pa.string()) if each.dtype == object else pa.array(each)
         for name, each in columns.items()
     }
-    table = pa.table(arrays).replace_schema_metadata(
-        {KEY: json.dumps({"format": FORMAT, **description}, separators=(",", ":"))}
-    )
+    told = json.dumps({"format": FORMAT, **description}, separators=(",", ":"))
+    table = pa.table(arrays)
+    table = table.replace_schema_metadata({KEY: told, DIGEST: _table_digest(told.encode(), table)})
     unfinished = path.with_name(f"{path.name}.unfinished")
     pq.write_table(table, unfinished)
     os.replace(unfinished, path)  # noqa: PTH105 (says what it does)
@@ -119,18 +121,35 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"Expected the Parquet file of a sweep, received {path.name!r}, no file")
     try:
-        table = pq.read_table(path)
-        description = json.loads((table.schema.metadata or {})[KEY])
-    except (pa.ArrowInvalid, KeyError, json.JSONDecodeError) as error:
+        table = pq.ParquetFile(path).read()
+        kept = table.schema.metadata or {}
+        whole = DIGEST not in kept or kept[DIGEST] == _table_digest(kept[KEY], table)
+        description = dict(json.loads(kept[KEY]))
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"Expected the Parquet file of a sweep, received {path.name!r}, which holds none"
         ) from error
+    if not whole:
+        raise ValueError(
+            f"Expected the sweep in {path.name!r} as it was written, received a damaged one; delete the file"
+            " and run the sweep again"
+        )
     if description.get("format") != FORMAT:
         raise ValueError(
             f"Expected a sweep in format {FORMAT}, received {description.get('format')!r} in {path.name!r};"
             " update the kit"
         )
     return {name: table[name].to_numpy() for name in table.column_names}, description
+
+
+def _table_digest(told: bytes, table: Any) -> bytes:
+    digest = hashlib.sha256(told)
+    for name in table.column_names:
+        values = table[name].to_pylist() if table[name].type == "string" else table[name].to_numpy().tobytes()
+        digest.update(
+            b"%s\0%s\0" % (name.encode(), values if isinstance(values, bytes) else repr(values).encode())
+        )
+    return digest.hexdigest().encode()
 
 
 def texts(column: Any) -> dict[int, str]:
