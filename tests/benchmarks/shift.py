@@ -17,6 +17,13 @@ Counted
     ``first``: the altered property is ranked first among the shifted, or the two are the first two, in any
     order. ``only``: and nothing else is shifted. ``flagged``: anything is shifted at all. ``largest``: the
     rival that takes the property, or the two, with the largest |delta|.
+
+``--classes`` counts something else: how often other classes are told from other pictures by what a network
+answers. Reference and photos are drawn from 2,500 bundled training pictures (of the network of 500 pictures
+only those) and from 2,500 test pictures of Fashion-MNIST that no part of the kit has seen; they come from
+Debian's package ``dataset-fashion-mnist``, which is fetched. ``other classes`` and ``pictures`` are the
+shares of the draws in which these are told, ``answers differ`` that in which the answers do, whatever for;
+``none`` and ``none, halves`` (both sides from the test pictures) should have neither.
 """
 
 import argparse
@@ -37,13 +44,37 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 import kit  # noqa: E402
 from kit.classifier.bundle.input_statistics import InputStatistics, measured_rows  # noqa: E402
 from kit.perturbation.alterations import middle, responses  # noqa: E402
-from kit.robustness.shifts import findings  # noqa: E402
+from kit.robustness.shifts import findings, judged  # noqa: E402
+from kit.robustness.shifts.gathering import Gathered  # noqa: E402
+from tests.benchmarks.calibration import unseen  # noqa: E402
 
 REFERENCE, PHOTOS = 200, 100
 SIDE = 160
 TRIED = {"clothes": 64, "photographs": 32}
 # About the same thing: which of them is ranked first does not matter.
 SAME = {"jpeg_quality": "blocking", "colour_noise": "noise"}
+
+CLASSES: Mapping[str, tuple[Sequence[int], Mapping[str, Any], int]] = {
+    "none": (range(10), {}, 1000),
+    "none, halves": (range(10), {}, 1000),
+    "none, 100 photos": (range(10), {}, 100),
+    "one class missing": ((0, 1, 2, 3, 4, 5, 6, 7, 8), {}, 1000),
+    "one class missing, 300 photos": ((0, 1, 2, 3, 4, 5, 6, 7, 8), {}, 300),
+    "half of the classes": (range(5), {}, 300),
+    "one class alone": ((0,), {}, 200),
+    "one class alone, 30 photos": ((7,), {}, 30),
+    "one class alone, darker": ((0,), {"brightness": 0.6}, 200),
+    "half of the classes, noise 12": (range(5), {"noise": 12}, 300),
+    "darker": (range(10), {"brightness": 0.6}, 300),
+    "brighter": (range(10), {"brightness": 1.6}, 300),
+    "flatter": (range(10), {"contrast": 0.6}, 300),
+    "noise 12": (range(10), {"noise": 12}, 300),
+    "noise 40": (range(10), {"noise": 40}, 300),
+    "blur 1": (range(10), {"blur": 1}, 300),
+    "jpeg_quality 30": (range(10), {"jpeg_quality": 30}, 300),
+    "darker, noise 14": (range(10), {"brightness": 0.55, "noise": 14}, 300),
+}
+"""Classes, what is done to the pictures, and how many photos."""
 
 Alter = Callable[[kit.Photo], kit.Photo]
 Properties = tuple[str, ...]
@@ -258,6 +289,52 @@ def trial(
     return result
 
 
+def answered(draws: int) -> dict[str, dict[str, float]]:
+    """Count what is said of photos with other classes, with other pictures, with both, and with neither."""
+    unseen_photos, labels = unseen()
+    others, labels = unseen_photos[:2500], labels[:2500]
+    ours = [kit.Photo.from_array(one) for one in kit.samples.fashion_mnist_arrays("train")[0][:2500]]
+    plain, theirs = measured_rows(ours), measured_rows(others)
+    response = responses([middle(photo) for photo in ours[:64]])
+    result = {}
+    for network, learned in {"fashion_mnist": 2500, "fashion_mnist_500": 500}.items():
+        classifier = kit.samples.classifier(network)
+        known = (ours[:learned], plain[:learned], classifier.probabilities(ours[:learned]).argmax(axis=1))
+        for name, (classes, settings, most) in CLASSES.items():
+            altered, rows = others, theirs
+            if settings:
+                altered = [kit.Perturbation(**settings, seed=3).apply(photo) for photo in others]
+                rows = measured_rows(altered)
+            pool = (altered, rows, classifier.probabilities(altered).argmax(axis=1))
+            kept = np.flatnonzero(np.isin(labels, classes))
+            counts = {"other classes": 0, "pictures": 0, "answers differ": 0}
+            times = draws if name.startswith("none") else max(draws // 8, 1)
+            for draw in range(times):
+                order = np.random.default_rng(draw).permutation(len(kept))
+                half = "halves" in name
+                first = kept[order[most : 2 * most]] if half else np.arange(learned)
+                if not half:
+                    first = np.random.default_rng(draw).permutation(learned)[:1000]
+                training = drawn(*(pool if half else known), first)
+                photos = drawn(*pool, kept[order[:most]])
+                statistics = InputStatistics(training.rows, response, len(training.rows))
+                found, _, answers, _ = judged(statistics, training, photos, classifier)
+                assert answers is not None
+                counts["other classes"] += answers.verdict == "other_classes"
+                counts["answers differ"] += answers.verdict in ("other_classes", "follows")
+                counts["pictures"] += any(one.verdict == "shifted" for one in found)
+            result[f"{network}, {name}"] = {key: value / times for key, value in counts.items()}
+            shares = "  ".join(f"{key} {value / times:6.1%}" for key, value in counts.items())
+            print(f"  {network:18} {name:36} {times:4} draws  {shares}", flush=True)
+    return result
+
+
+def drawn(photos: Sequence[kit.Photo], rows: Any, answers: Any, places: Any) -> Gathered:
+    """Return some pictures as `kit.shift` has them once they are measured and answered."""
+    kept = tuple(photos[place] for place in places[:64])
+    return Gathered(rows[places], kept, tuple(places.tolist()), answers[places], len(places))
+
+
 def distinct(quantities: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(SAME.get(one, one) for one in quantities))
 
@@ -268,10 +345,13 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--tuning", action="store_true", help="the pictures on which thresholds were chosen")
     parser.add_argument("--pools", nargs="*", default=["clothes", "photographs"])
+    parser.add_argument(
+        "--classes", action="store_true", help="tell other classes from other pictures instead"
+    )
     options = parser.parse_args()
-    found = pools(options.tuning)
-    results = {}
-    for name in options.pools:
+    results: dict[str, Any] = {"classes": answered(options.draws)} if options.classes else {}
+    found = {} if options.classes else pools(options.tuning)
+    for name in () if options.classes else options.pools:
         print(f"{name}, {options.draws} draws of {REFERENCE} against {PHOTOS}")
         results[name] = trial(*found[name], TRIED[name], options.draws)
         for count, words in ((1, "one property"), (2, "two properties")):

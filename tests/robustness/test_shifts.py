@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import bootstrap, mannwhitneyu, norm
+from scipy.stats import bootstrap, chi2_contingency, mannwhitneyu, norm
 
 import kit
 from kit.classifier import archive
 from kit.classifier.bundle.input_statistics import KEPT, InputStatistics, measured_rows
 from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, scaled_rows
-from kit.robustness.shifts import Difference, Explanation, QuantityShift, Shift, findings, gathering
+from kit.robustness.shifts import Difference, Explanation, QuantityShift, Shift, findings, gathering, judged
+from kit.robustness.shifts.answers import alike, compared_answers
 from kit.robustness.shifts.impact import Response, layer_distance, respond
 from kit.robustness.shifts.nearest import nearest_two
 from kit.robustness.shifts.responses import POINTS, Path, paths, together
@@ -291,6 +292,7 @@ def test_steps_below_the_resolution_are_equal_and_turns_are_shares():
 
 def test_holm_multiplies_the_smallest_by_all_and_never_falls():
     assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([0.01, 0.04], besides=1) == pytest.approx([0.03, 0.08])
     assert holm([0.01, 0.04, 0.03, np.nan]) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
 
 
@@ -430,6 +432,107 @@ def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
     assert response.verdict == "indifferent"
     assert replace(response, changed=(0.0, 0.05)).verdict == "cares"
     assert replace(response, count=9).verdict == "cannot_tell"
+
+
+@pytest.fixture(scope="module")
+def known():
+    """400 training pictures, measured and answered."""
+    pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
+    gathered = gathering.gather(pictures, classifier=CLASSIFIER)
+    return InputStatistics(gathered.rows, STATISTICS.response, 400), gathered
+
+
+def compared(known, photos):
+    gathered = gathering.gather(photos, classifier=CLASSIFIER)
+    found, together, answers, notes = judged(*known, gathered, CLASSIFIER)
+    return Shift(found, 400, len(photos), notes=notes, together=together, answers=answers)
+
+
+def told(known, photos):
+    shift = compared(known, photos)
+    found, answers, notes = shift.findings, shift.answers, shift.notes
+    return {one.quantity for one in found if one.verdict == "shifted"}, answers, notes
+
+
+def of_class(*classes, count=100):
+    return [photo for photo, label in zip(CLOTHES, LABELS, strict=True) if label in classes][:count]
+
+
+def test_other_classes_are_told_from_other_pictures(known):
+    # Of T-shirts alone "flatter" was said, since they are brighter than all clothes on average.
+    assert set(ranked(of_class(0))) == {"contrast"}
+    shifted, answers, notes = told(known, of_class(0))
+    assert (shifted, answers.verdict) == (set(), "other_classes")
+    assert answers.summary.startswith("T-shirt/top +")
+    assert notes[0].startswith("compared are 100 photos with ")
+    dark = [kit.Perturbation(brightness=0.55).apply(photo) for photo in of_class(0)]
+    shifted, answers, _ = told(known, dark)
+    assert (shifted, answers.verdict) == ({"brightness"}, "other_classes")
+
+
+def test_other_classes_are_told_in_words(known):
+    shift = compared(known, of_class(7, count=40))
+    assert (shift.verdict, shift.other_classes, shift.shifted) == ("other_classes", True, ())
+    assert "other classes by the answers, and no other pictures of them" in shift.text()
+    assert "Answers: other classes (Sneaker +" in shift.html()
+    assert shift.to_dict()["answers"]["verdict"] == "other_classes"
+    # Of 21 training pictures, too few are answered alike.
+    statistics, gathered = known
+    some = np.arange(400) < 21
+    few = replace(gathered, rows=gathered.rows[some], answers=gathered.answers[some])
+    shift = compared((replace(statistics, rows=few.rows), few), of_class(7, count=40))
+    assert shift.other_classes
+    assert shift.notes[0].startswith("classes may explain what is shifted: there are ")
+
+
+def test_a_class_that_is_missing_is_noticed(known):
+    shifted, answers, _ = told(known, of_class(*range(9), count=400))
+    assert (shifted, answers.verdict) == (set(), "other_classes")
+    assert "Ankle boot -" in answers.summary
+    assert told(known, CLOTHES[:400])[1].verdict == "unchanged"
+
+
+def test_answers_that_an_alteration_changes_follow(known):
+    shifted, answers, notes = told(known, altered(contrast=0.5))
+    assert (shifted, answers.verdict, notes) == ({"contrast"}, "follows", ())
+    assert answers.distance > 0.4
+
+
+def test_answers_are_compared_by_chi_squared_and_their_distance():
+    generator = np.random.default_rng(0)
+    ours, theirs = generator.integers(0, 4, 300), generator.choice(4, 200, p=[0.3, 0.3, 0.2, 0.2])
+    found = compared_answers(ours, theirs, tuple("abcde"))
+    table = np.array([found.training, found.photos])
+    assert table.tolist() == [[*np.bincount(ours), 0], [*np.bincount(theirs), 0]]
+    raw = chi2_contingency(table[:, :4], correction=False).pvalue
+    assert found.p_value == pytest.approx(min(1, 16 * raw), abs=0.05)
+    assert found.distance == pytest.approx(np.abs(table[0] / 300 - table[1] / 200).sum() / 2)
+    # The distance of two random parts is seldom larger than this.
+    assert 0.05 < found.chance < 0.15
+    few = compared_answers(ours, theirs[:19], tuple("abcde"))
+    assert (few.verdict, np.isnan(few.p_value)) == ("cannot_tell", True)
+    one = compared_answers(np.zeros(50, int), np.zeros(50, int), tuple("ab"))
+    assert (one.verdict, one.p_value, one.distance) == ("unchanged", 1, 0)
+    other = compared_answers(np.zeros(50, int), np.ones(50, int), tuple("ab"))
+    assert (other.verdict, other.distance) == ("follows", 1)
+
+
+def test_as_many_pictures_as_possible_are_alike_in_their_answers():
+    ours, theirs = np.repeat([0, 1, 2], (100, 100, 10)), np.repeat([0, 1, 3], (50, 5, 7))
+    one, other = alike(ours, theirs)
+    # Two training pictures for each photo: 100 and 10 for 50 and 5.
+    assert np.bincount(ours[one]).tolist() == [100, 10]
+    assert np.bincount(theirs[other]).tolist() == [50, 5]
+    one, other = alike(np.array([0, 0]), np.array([1, 1]))
+    assert not one.any()
+    assert not other.any()
+
+
+def test_pictures_are_answered_only_where_there_are_training_pictures(known):
+    assert kit.shift(TRAINING[:24], CLOTHES[:24]).answers is None
+    shift = kit.shift(STATISTICS, CLOTHES[:24], classifier=CLASSIFIER)
+    assert shift.answers is None
+    assert shift.notes == ("the answers are not compared: that takes the training pictures themselves",)
 
 
 def test_statistics_travel_in_the_file(tmp_path):

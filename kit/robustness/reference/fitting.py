@@ -28,7 +28,8 @@ def fit_novelty(
     training
         Pictures that the network was trained on, the more the better: all classes, ten times as many as
         there are channel statistics (160 in the bundled network for clothes). With fewer, each statistic is
-        weighed by itself; with fewer than 20, ``"features"`` and ``"combined"`` are left out.
+        weighed by itself and ``"last_stage"`` left out; with fewer than 20, ``"features"`` and ``"combined"``
+        too.
     held_back
         Ordinary pictures that it was not trained on, at least 1 / `false_positive_rate` - 1 of them. They set
         the thresholds, so measure success on others.
@@ -67,7 +68,8 @@ def fit_novelty(
         classes = np.concatenate([part.outputs.argmax(axis=1) for part in found])
         features = Gaussian.of_classes(values, classes)
     tensors = instruments.tensors(others, "held-back pictures", progress)
-    parts = [instruments.scores(part, features) for part in tensors]
+    distributions = instruments.distributions(features)
+    parts = [instruments.scores(part, distributions) for part in tensors]
     scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if "energy" in scores and "features" in scores:
         scores["combined"] = combined(scores, scores)

@@ -100,6 +100,16 @@ class Gaussian:
             matrix[np.tril_indices(size)] = whitening
         return cls(matrix, means.astype(np.float64))
 
+    def marginal(self, columns: Bools) -> Self:
+        """Return the distributions of some of the values, bool (D,), out of those with a covariance.
+
+        For what `of_classes` learned. Its `distances` takes whole rows as before.
+        """
+        back = np.linalg.inv(self.whitening)
+        covariance = (back.T @ back)[np.ix_(columns, columns)]
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+        return type(self)(whitening, (self.means @ back)[:, columns] @ whitening, columns=columns)
+
     def packed(self) -> dict[str, Float32]:
         """Return what `of_classes` learned as float32 arrays; a triangle row by row in one dimension."""
         flat = self.whitening

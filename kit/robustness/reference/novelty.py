@@ -72,7 +72,7 @@ class Novelty:
         dict
             Name of each score to float64 (N,), higher for what is stranger.
         """
-        found = self._instruments.scores(tensors, self.features)
+        found = self._instruments.scores(tensors, self._distributions)
         scores = {name: found[name] for name in found if name in self.held_back}
         if "combined" in self.held_back:
             scores["combined"] = combined(scores, self.held_back)
@@ -118,6 +118,28 @@ class Novelty:
         """
         name = self._chosen(method)
         return np.asarray(self.scores(photos)[name] > self.thresholds[name])
+
+    def is_shifted(self, photos: Pictures) -> Bools:
+        """Tell which photos show one of the classes in a light or texture unlike that of training: bool (N,).
+
+        True where ``"features"``, the distance in all stages, lies above its threshold and the score of
+        `is_novel` does not: covariate as opposed to semantic shift (Yang et al. 2021, arXiv 2110.11334). Of
+        ordinary pictures at most the `false_positive_rate` are.
+
+        Parameters
+        ----------
+        photos
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+
+        Raises
+        ------
+        ValueError
+            There is no ``"last_stage"`` to tell the two apart by, or photos that cannot be prepared.
+        """
+        self._chosen("last_stage")
+        scores = self.scores(photos)
+        above = {name: scores[name] > self._limits[name] for name in ("features", self.method)}
+        return np.asarray(above["features"] & ~above[self.method])
 
     def is_novel_tensor(self, tensor: Float32) -> bool:
         """Tell for one prepared tensor, float32 (1, H, W, C), what `is_novel` tells for a photo."""
@@ -204,6 +226,10 @@ class Novelty:
             rank = int(np.ceil(round((len(held) + 1) * (1 - self.false_positive_rate), 9)))
             limits[name] = float(held[rank - 1]) if rank <= len(held) else float("inf")
         return limits
+
+    @cached_property
+    def _distributions(self) -> dict[str, Gaussian]:
+        return self._instruments.distributions(self.features)
 
     @cached_property
     def _instruments(self) -> Instruments:

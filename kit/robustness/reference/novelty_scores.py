@@ -1,6 +1,6 @@
 """Whether a picture is like the training pictures at all, so that a classifier can answer "none of these".
 
-A softmax gives every picture to one of its classes, however strange it is. Four scores tell strangers from
+A softmax gives every picture to one of its classes, however strange it is. Five scores tell strangers from
 acquaintances, each higher for what is stranger:
 
 - ``"probability"``: 1 minus the largest softmax probability (Hendrycks and Gimpel 2017, arXiv 1610.02136).
@@ -9,9 +9,12 @@ acquaintances, each higher for what is stranger:
 - ``"batchnorm"``: divergence of the first layers' channel statistics from those of training, in nats.
 - ``"features"``: squared Mahalanobis distance to the nearest class, with one covariance for all (Lee et al.
   2018, arXiv 1807.03888), of each channel's mean and standard deviation at the end of every stage.
+- ``"last_stage"``: that at the end of the last stage alone, which sees shapes. The stages before see
+  light and texture as well, and are far from training for a noisy picture that is answered well.
 
 ``"combined"`` is the logarithm of the sum of the exponentials of two of them, the energy and the logarithm of
-the distance, each standardized on held-back pictures: high as soon as one of the two is.
+the distance in the last stage, standardized on held-back pictures: high as soon as one of the two is.
+The distance is that in all stages where there is no ``"last_stage"``.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +32,7 @@ from kit.images import Photo
 from kit.robustness.reference.activation_distance import distances
 from kit.robustness.reference.gaussian import Gaussian
 
-METHODS = ("combined", "features", "energy", "batchnorm", "probability")
+METHODS = ("combined", "last_stage", "features", "energy", "batchnorm", "probability")
 """Names of the scores; the first of these that a network allows decides. This order was chosen without any of
 the pictures that the method is judged by: ``tests/benchmarks/novelty.py`` says how."""
 FEWEST = 20
@@ -62,7 +65,9 @@ def combined(scores: Mapping[str, Float64], held_back: Mapping[str, Array]) -> F
         return np.asarray((change(scores[name]) - reference.mean()) / (reference.std() + _TINY))
 
     first = standard("energy", lambda values: values)
-    second = standard("features", lambda values: np.log(values + _TINY))
+    second = standard(
+        "last_stage" if "last_stage" in held_back else "features", lambda values: np.log(values + _TINY)
+    )
     return np.asarray(np.logaddexp(first, second))
 
 
@@ -93,7 +98,22 @@ class Instruments:
         result: IntermediateOutputs = intermediate.parts(self._engine.predict(tensors))
         return result
 
-    def scores(self, tensors: Float32, features: Gaussian | None) -> dict[str, Float64]:
+    def distributions(self, features: Gaussian | None) -> dict[str, Gaussian]:
+        """Return by the name of its score where the training pictures lie: in all stages, and in the last.
+
+        Not in the last where there is one distribution for all classes (see `Gaussian.of_classes`): pictures
+        of something else activate few of its channels, and so lie near the middle of them all.
+        """
+        if features is None or self.intermediate is None:
+            return {}
+        if features.whitening.ndim == 1:
+            return {"features": features}
+        stages = np.repeat(np.arange(len(self.intermediate.widths)), self.intermediate.widths)
+        # Means of all stages, then their standard deviations: see `statistics`.
+        last = features.marginal(np.tile(stages == stages[-1], 2))
+        return {"features": features, "last_stage": last}
+
+    def scores(self, tensors: Float32, distributions: Mapping[str, Gaussian]) -> dict[str, Float64]:
         """Every score but the combined one."""
         scores: dict[str, Float64] = {}
         head = self._classifier.head
@@ -102,8 +122,8 @@ class Instruments:
         else:
             found = self.outputs(tensors)
             rows = probabilities(found.outputs, head)
-            if features is not None:
-                scores["features"] = features.distances(statistics(found))
+            values = statistics(found)
+            scores |= {name: one.distances(values) for name, one in distributions.items()}
             logits = found.outputs if head == "logits" else found.logits
             if logits is not None and logits.shape[1] > 1:
                 scores["energy"] = energy(logits.astype(np.float64))

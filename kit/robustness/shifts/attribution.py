@@ -55,6 +55,12 @@ class Explanation:
         return ALTERATIONS[self.alteration].quantity
 
     @property
+    def strongest(self) -> bool:
+        """Whether it is at least as strong as the strongest that was tried."""
+        tried = ALTERATIONS[self.alteration]
+        return abs(self.strength - tried.neutral) >= abs(tried.strengths[-1] - tried.neutral)
+
+    @property
     def about(self) -> frozenset[str]:
         """`quantity` and those that may speak for it."""
         return ALTERATIONS[self.alteration].about

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit._arrays import Float64
+from kit._arrays import Float64, Int64
 from kit._reporting import Progress, Steps
+from kit.classifier import Classifier
 from kit.classifier.bundle.input_statistics import measured_rows
 from kit.images import Photo, Pictures
 from kit.images.properties import QUANTITIES
@@ -34,6 +35,8 @@ class Gathered:
         The first of them, `KEPT` at most.
     places
         Position of each row in what was given.
+    answers
+        int64 (pictures,): index of the class that a classifier answers; empty without one.
     found
         Pictures that there were.
     unreadable
@@ -45,12 +48,19 @@ class Gathered:
     rows: Float64
     photos: tuple[Photo, ...]
     places: tuple[int, ...]
+    answers: Int64
     found: int
     unreadable: tuple[tuple[str, str], ...] = ()
     interrupted: bool = False
 
 
-def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = True) -> Gathered:
+def gather(
+    pictures: Pictures,
+    what: str = "photos",
+    *,
+    classifier: Classifier | None = None,
+    progress: Progress = True,
+) -> Gathered:
     """Open and measure pictures, in random order, `MOST` of them at most.
 
     Parameters
@@ -59,14 +69,16 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = Tru
         A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
     what
         In words, for the progress bar.
+    classifier
+        To answer each picture, with the preprocessing in use.
     progress
         As for `kit.shift`.
     """
     found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
-    rows: list[Float64] = []
+    # In one list, so that an interruption leaves nothing half done.
+    done: list[tuple[Float64, int, int]] = []
     photos: list[Photo] = []
-    places: list[int] = []
     unreadable: dict[int, tuple[str, str]] = {}
     pixels = 0
     with Steps(order, f"measuring {what}", "picture", progress, keep=True) as measured:
@@ -76,11 +88,13 @@ def gather(pictures: Pictures, what: str = "photos", *, progress: Progress = Tru
             except UNREADABLE as error:
                 unreadable[place] = (found[place].name, str(error))
                 continue
-            rows.append(measured_rows([photo])[0])
-            places.append(place)
+            answer = -1 if classifier is None else int(classifier.probabilities([photo])[0].argmax())
+            done.append((measured_rows([photo])[0], place, answer))
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
-    table = np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
+    table = np.array([row for row, _, _ in done], np.float64).reshape(-1, len(QUANTITIES))
+    places = tuple(place for _, place, _ in done)
+    answers = np.array([answer for _, _, answer in done if classifier is not None], np.int64)
     told = tuple(unreadable[place] for place in sorted(unreadable))
-    return Gathered(table, tuple(photos), tuple(places), len(found), told, measured.interrupted)
+    return Gathered(table, tuple(photos), places, answers, len(found), told, measured.interrupted)

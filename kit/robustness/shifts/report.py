@@ -10,6 +10,7 @@ from kit._reporting import Result, Table
 from kit.images.properties import QUANTITIES
 from kit.images.sources import names_of
 from kit.perturbation.alterations import ALTERATIONS
+from kit.robustness.shifts.answers import AnswerShift
 from kit.robustness.shifts.attribution import Explanation
 from kit.robustness.shifts.impact import Response
 from kit.robustness.shifts.two_sample import FEWEST, Difference
@@ -26,6 +27,11 @@ _TREATED = {
     "training": "of the answers to training pictures change when they are altered in this way",
     "undone": "of the answers change when this is undone",
     "once more": "of the answers change when this is done to the photos once more",
+}
+_ANSWERED = {
+    "other_classes": "other classes",
+    "follows": "they differ, as these alterations may make them",
+    "unchanged": "each class about as often",
 }
 
 
@@ -90,6 +96,8 @@ class Shift(Result):
     together
         What the classifier makes of all these alterations at once; None for fewer than two, without a
         classifier, and where only some of them can be undone.
+    answers
+        How often each class is answered; None without a classifier or the training pictures themselves.
     """
 
     findings: tuple[QuantityShift, ...]
@@ -100,6 +108,12 @@ class Shift(Result):
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     together: Response | None = None
+    answers: AnswerShift | None = None
+
+    @property
+    def other_classes(self) -> bool:
+        """Whether the photos show other classes than the training pictures, by the answers."""
+        return self.answers is not None and self.answers.verdict == "other_classes"
 
     @property
     def shifted(self) -> tuple[QuantityShift, ...]:
@@ -107,11 +121,13 @@ class Shift(Result):
         return tuple(finding for finding in self.findings if finding.verdict == "shifted")
 
     @property
-    def verdict(self) -> Literal["shifted", "unchanged", "cannot_tell"]:
-        """``"cannot_tell"`` where there are too few pictures on a side."""
+    def verdict(self) -> Literal["shifted", "other_classes", "unchanged", "cannot_tell"]:
+        """``"shifted"`` where a quantity is; ``"cannot_tell"`` where there are too few pictures on a side."""
         if min(self.training, self.photos) < FEWEST:
             return "cannot_tell"
-        return "shifted" if self.shifted else "unchanged"
+        if self.shifted:
+            return "shifted"
+        return "other_classes" if self.other_classes else "unchanged"
 
     def text(self) -> str:
         """Return the report as lines of text."""
@@ -147,10 +163,14 @@ class Shift(Result):
         counts = f"{self.photos} photos against {self.training} training pictures"
         if self.verdict == "cannot_tell":
             return f"{counts}: cannot tell, {FEWEST} on each side are needed."
+        if self.verdict == "other_classes":
+            return f"{counts}: other classes by the answers, and no other pictures of them."
         if self.verdict == "unchanged":
             return f"{counts}: no measured quantity is shifted."
         names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
-        return f"{counts}: shifted in {names}."
+        return (
+            f"{counts}: shifted in {names}{'; other classes by the answers' if self.other_classes else ''}."
+        )
 
     def _remarks(self) -> list[str]:
         area, low, high = self.auroc
@@ -158,6 +178,8 @@ class Shift(Result):
         causes = [QUANTITIES[one.quantity].label for one in self.shifted if one.explanation is not None]
         asked.append((f"{_listed(causes)} together", self.together))
         lines = [_answered(label, response) for label, response in asked if response is not None]
+        if self.answers is not None and self.answers.verdict != "cannot_tell":
+            lines.append(f"Answers: {_ANSWERED[self.answers.verdict]} ({self.answers.summary}).")
         if not np.isnan(area):
             lines.append(
                 f"Told apart by all quantities together: AUROC {area:.2f} ({low:.2f} to {high:.2f});"

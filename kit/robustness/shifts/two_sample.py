@@ -12,7 +12,7 @@ FEWEST = 20
 """Pictures on each side from which anything is said."""
 
 LEVEL = 0.01
-"""Probability of an accusation by chance, over all quantities together (Holm, 1979)."""
+"""Probability of an accusation by chance, over all quantities and the answers together (Holm, 1979)."""
 
 NEGLIGIBLE = 0.147
 """Size of Cliff's delta below which a difference is negligible (Romano et al., 2006)."""
@@ -37,8 +37,8 @@ class Difference:
     low, high
         Interval of `delta` with 95 % confidence.
     p_value
-        Of Mann and Whitney's test, two-sided, multiplied by Holm's factor for this many quantities. NaN where
-        fewer than `FEWEST` pictures have a value on either side.
+        Of Mann and Whitney's test, two-sided, multiplied by Holm's factor for this many comparisons. NaN
+        where fewer than `FEWEST` pictures have a value on either side.
     """
 
     quantity: str
@@ -55,13 +55,15 @@ class Difference:
         return self.p_value < LEVEL and abs(self.delta) >= NEGLIGIBLE
 
 
-def differences(training: Float64, photos: Float64) -> tuple[Difference, ...]:
+def differences(training: Float64, photos: Float64, besides: int = 0) -> tuple[Difference, ...]:
     """Compare measures quantity by quantity.
 
     Parameters
     ----------
     training, photos
         float64 (pictures, quantities), as `InputStatistics.rows`. Not changed.
+    besides
+        Other comparisons that share the `LEVEL`.
 
     Returns
     -------
@@ -76,17 +78,17 @@ def differences(training: Float64, photos: Float64) -> tuple[Difference, ...]:
         few = min(ours.size, theirs.size) < FEWEST
         numbers = (np.nan,) * 4 if few else _ranked(_steps(name, ours), _steps(name, theirs))
         found.append(Difference(name, first, second, *numbers))
-    adjusted = holm([difference.p_value for difference in found])
+    adjusted = holm([difference.p_value for difference in found], besides)
     return tuple(replace(one, p_value=value) for one, value in zip(found, adjusted, strict=True))
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Return p-values adjusted for many comparisons (Holm, 1979); NaN stays and does not count."""
+def holm(p_values: list[float], besides: int = 0) -> list[float]:
+    """Return p-values adjusted for these and other comparisons (Holm, 1979); NaN stays and does not count."""
     adjusted = list(p_values)
     order = sorted((value, place) for place, value in enumerate(p_values) if not np.isnan(value))
     highest = 0.0
     for rank, (value, place) in enumerate(order):
-        highest = max(highest, min(value * (len(order) - rank), 1.0))
+        highest = max(highest, min(value * (len(order) - rank + besides), 1.0))
         adjusted[place] = highest
     return adjusted
 

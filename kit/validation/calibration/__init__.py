@@ -86,22 +86,25 @@ def calibrate(
     tempered = classifier.tempered(temperature)
     parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
     parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
-    vector = None
-    if fitting.sum() >= _pictures_for_vector(classifier):
-        vector = fit_vector(rows[fitting], truth[fitting])
+    enough = bool(fitting.sum() >= _pictures_for_vector(classifier))
+    vector = fit_vector(rows[fitting], truth[fitting]) if enough else None
+    if vector is not None:
         parts["after_vector"] = vector.apply(rows[judged]), truth[judged]
     found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
+    # Taken out before the others are handed over.
+    after_vector = found.pop("after_vector", None)
+    if after_vector is not None and after_vector.nll.value >= found["after"].nll.value:
+        vector = after_vector = None
     return Calibration(
         classifier=tempered,
         temperature=temperature,
         fitted=int(fitting.sum()),
         judged=int(judged.sum()),
         vector=vector,
-        # Taken out before the others are handed over.
-        after_vector=found.pop("after_vector", None),
+        after_vector=after_vector,
         **found,
         reliability=MappingProxyType({name: reliability(*parts[name], bins) for name in found}),
-        notes=tuple(_notes(tempered, vector, found["before"])),
+        notes=tuple(_notes(tempered, vector is not None, enough, found["before"])),
     )
 
 
@@ -109,8 +112,10 @@ def _pictures_for_vector(classifier: Classifier) -> int:
     return 2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER
 
 
-def _notes(tempered: Classifier, vector: VectorScaling | None, before: Metrics) -> Iterator[str]:
-    if vector is None:
+def _notes(tempered: Classifier, vector: bool, enough: bool, before: Metrics) -> Iterator[str]:
+    if not vector and enough:
+        yield "vector scaling is left out: it does no better than one temperature"
+    elif not vector:
         yield (
             f"vector scaling is left out: its {2 * len(tempered.class_names)} numbers need"
             f" {_pictures_for_vector(tempered)} pictures to be fitted on"

@@ -41,7 +41,8 @@ class Calibration(Result):
     before, after
         The classifier as it is and with the temperature, on the pictures that the temperature never saw.
     vector
-        Factor and bias for each class; None where there are too few pictures for that many numbers.
+        Factor and bias for each class; None where there are too few pictures for that many numbers, and where
+        one temperature does as well, by cross-validation where they are fitted or by likelihood where judged.
     after_vector
         As `after`, with `vector` in place of the temperature.
     reliability

@@ -6,7 +6,7 @@ import pytest
 import kit
 from kit import samples
 from kit.validation.calibration import fitting_part, measure
-from kit.validation.calibration.temperature import fit_temperature
+from kit.validation.calibration.temperature import fit_temperature, fit_vector
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +88,12 @@ def test_names_serve_as_labels(overconfident, pictures, calibration):
 
 
 def test_vector_scaling_has_a_number_for_each_class_where_there_are_pictures_enough(
-    calibration, overconfident
+    overconfident, clothes, clothes_labels
 ):
-    assert calibration.fitted >= 200
+    calibration = kit.calibrate(overconfident, clothes, clothes_labels, resamples=10, progress=False)
     assert len(calibration.vector.factors) == len(calibration.vector.biases) == 10
     assert calibration.after_vector.pictures == calibration.judged
+    assert calibration.after_vector.nll.value < calibration.after.nll.value
     few = kit.calibrate(
         overconfident,
         samples.photos("fashion_mnist")[:60],
@@ -109,7 +110,9 @@ def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(cal
     photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
     sound = kit.calibrate(samples.classifier("fashion_mnist"), photos, labels, resamples=200, progress=False)
     error, chance = sound.before.ece, sound.before.ece_by_chance
-    (note,) = sound.notes
+    left_out, note = sound.notes
+    assert left_out == "vector scaling is left out: it does no better than one temperature"
+    assert (sound.vector, sound.after_vector) == (None, None)
     assert note.startswith(
         f"chance may explain the ECE of {error.value:.3f} before: on 1000 pictures it gives"
     )
@@ -143,6 +146,20 @@ def test_text_and_repr_tell_both_sides(calibration):
     assert str(calibration.before.ece) in ece
     assert str(calibration.after.ece) in ece
     assert not any(line != line.rstrip() for line in lines)
+
+
+def test_vector_scaling_that_is_worse_on_the_judged_pictures_is_not_offered(clothes, clothes_labels):
+    sound, truth = samples.classifier("fashion_mnist"), np.array(clothes_labels)
+    rows, fitting = sound.probabilities(clothes), fitting_part(truth, 0.5, 1)
+    vector, temperature = (fit(rows[fitting], truth[fitting]) for fit in (fit_vector, fit_temperature))
+    after, before = (
+        measure(part, truth[~fitting], resamples=10).nll.value
+        for part in (vector.apply(rows[~fitting]), sound.tempered(temperature).calibrated(rows[~fitting]))
+    )
+    assert after > before
+    found = kit.calibrate(sound, clothes, clothes_labels, seed=1, resamples=10, progress=False)
+    assert (found.vector, found.after_vector) == (None, None)
+    assert "vector scaling is left out: it does no better than one temperature" in found.notes
 
 
 @pytest.mark.parametrize("share", [0.5, 0.3, 0.1])

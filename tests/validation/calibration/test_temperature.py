@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from kit import samples
 from kit.classifier.runtime.heads import tempered
+from kit.validation.calibration import fitting_part
 from kit.validation.calibration.temperature import (
     HIGHEST,
     LOWEST,
@@ -62,28 +63,52 @@ def test_logits_have_a_softmax_that_gives_the_rows_back(calibrated):
 
 
 def test_vector_scaling_scales_and_shifts_each_logit():
-    rows = np.array([[0.5, 0.25, 0.25]], np.float32)
-    # Logits −ln 2, −ln 4, −ln 4: doubling the first makes it another −ln 4, a bias of ln 2 doubles the last.
+    rows = np.array([[4, 2, 1]], np.float32) / 7
+    # Logits ln 2, 0, -ln 2, whose sum is 0: doubling makes the first ln 4, a bias of ln 2 makes the last 0.
     scaled = VectorScaling((2.0, 1.0, 1.0), (0.0, 0.0, np.log(2.0))).apply(rows)
-    np.testing.assert_allclose(scaled, [[0.25, 0.25, 0.5]], atol=1e-6)
+    np.testing.assert_allclose(scaled, np.array([[4, 1, 1]]) / 6, atol=1e-6)
 
 
-def test_vector_scaling_undoes_known_factors_and_biases(calibrated):
+def loss(rows, labels):
+    return log_loss(labels, rows / rows.sum(axis=1, keepdims=True), labels=range(rows.shape[1]))
+
+
+def test_vector_scaling_mends_classes_that_are_answered_too_often(calibrated):
     rows, labels = calibrated
     distorted = VectorScaling((2.0, 1.0, 0.5, 1.0), (0.5, -0.5, 0.0, 0.0)).apply(rows)
-    found = fit_vector(distorted, labels)
-    assert found.factors == pytest.approx((0.5, 1.0, 2.0, 1.0), rel=0.1)
-    # Biases count up to a constant, which a softmax does not see.
-    biases = np.array(found.biases) - found.biases[3]
-    assert biases == pytest.approx(np.array([-0.25, 0.5, 0.0, 0.0]), abs=0.1)
+    half = 10_000
+    found = fit_vector(distorted[:half], labels[:half])
+    assert found.factors[2] > found.factors[1] > found.factors[0]
+    assert found.biases[1] > found.biases[0]
+    right, mended = loss(rows[half:], labels[half:]), loss(found.apply(distorted[half:]), labels[half:])
+    one = tempered(distorted[half:], fit_temperature(distorted[:half], labels[:half]))
+    assert mended - right < 0.1 * (loss(one, labels[half:]) - right)
 
 
-def test_vector_scaling_for_two_classes_is_scikit_learns_logistic_regression(calibrated):
-    """With two classes the difference of the logits is a linear function of the two old logits."""
+def test_vector_scaling_is_left_out_where_one_temperature_does_as_well(calibrated):
     rows, labels = calibrated
-    some = labels < 2
-    rows = rows[some][:, :2] + np.float32(1e-3)
-    rows /= rows.sum(axis=1, keepdims=True)
-    expected = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logits(rows), labels[some])
-    found = fit_vector(rows, labels[some])
-    np.testing.assert_allclose(found.apply(rows), expected.predict_proba(logits(rows)), atol=1e-4)
+    for start in range(0, 4000, 500):
+        part = slice(start, start + 500)
+        assert fit_vector(tempered(rows[part], 0.5), labels[part]) is None
+    # All right, all wrong, one class alone, and rows of 0 and 1.
+    sure = np.eye(4, dtype=np.float32)[labels[:100]]
+    for answers, truth in (
+        (sure, labels[:100]),
+        (np.roll(sure, 1, axis=1), np.zeros(100, np.int64)),
+        (rows[:100], np.zeros(100, np.int64)),
+    ):
+        found = fit_vector(answers, truth)
+        assert found is None or np.isfinite([*found.factors, *found.biases]).all()
+    assert fit_vector(sure, labels[:100]) is None
+
+
+def test_vector_scaling_does_not_run_away_on_a_real_network(clothes, clothes_labels):
+    rows = samples.classifier("fashion_mnist_500").probabilities(clothes)
+    labels = np.array(clothes_labels)
+    for seed in range(3):
+        fitting = fitting_part(labels, 0.5, seed)
+        found = fit_vector(rows[fitting], labels[fitting])
+        temperature = fit_temperature(rows[fitting], labels[fitting])
+        assert 0 < min(found.factors) < max(found.factors) < 4 / temperature
+        one = loss(tempered(rows[~fitting], temperature), labels[~fitting])
+        assert loss(found.apply(rows[~fitting]), labels[~fitting]) < one - 0.005
