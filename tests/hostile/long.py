@@ -36,7 +36,7 @@ COUNTS = {
 CHUNK = 5_000
 """Inputs of one child process, each with a seed of its own."""
 SECONDS, SMALL = 1.0, 20_000_000
-SILENT = 120
+SILENT = 900
 """A child that says nothing for so many seconds is ended."""
 ROOT = Path(__file__).resolve().parents[2]
 
