@@ -146,3 +146,9 @@ def flag(content: Mapping[str, Any], key: str, *, default: bool) -> bool:
     if value is not None and not isinstance(value, bool):
         raise TypeError(f"Expected {key} as true or false, received {value!r}")
     return default if value is None else value
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, 300 characters at most."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).strip()[:300].rstrip(".;:")

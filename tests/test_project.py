@@ -50,6 +50,7 @@ LONG = {"kit.robustness.sweeps.running._flips", "kit.validation.calibration.__in
 PRIVATE_NAMES = 6
 LAYOUT = {getattr(tokenize, name) for name in ("COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
 TESTS_OF_NO_MODULE = {
+    "hostile/test_models.py": "hostile model files, through archive, inspection, compiling and classifier",
     "diagnosis/test_field_cases.py": "reports of other people, each through the whole of a diagnosis",
     "perturbation/test_page_preview.py": "the arithmetic of the page, which is JavaScript",
     "robustness/reference/test_earlier_files.py": "files of earlier versions, which several modules read",

@@ -1,23 +1,18 @@
 """What the checks read of a network without TensorFlow: its layers, and its weights by layer."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from kit._arrays import Array, Float64
-from kit._interrupts import held
 from kit.classifier import Classifier
+from kit.classifier.archive.arrays import weights_in
 
 _NESTED = ("Functional", "Sequential", "Model")
-# Larger tensors than any network for pictures has: a file that declares more is damaged or hostile.
-_MAX_VALUES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -80,51 +75,6 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
-    """Return the arrays of every layer of a ``.keras`` file, by the layer's name, in Keras's order.
-
-    The optimizer's are under ``"optimizer"``. Links out of the file and data kept elsewhere are not followed.
-
-    Parameters
-    ----------
-    path
-        A ``.keras`` file that `kit.classifier.archive.read` has checked.
-
-    Returns
-    -------
-    mapping
-        Empty where the weights are not in HDF5.
-    """
-    with held():
-        import h5py  # noqa: PLC0415 (not needed to predict)
-
-    with zipfile.ZipFile(path) as archive:
-        if "model.weights.h5" not in archive.namelist():
-            return {}
-        content = archive.read("model.weights.h5")
-    groups: dict[str, dict[str, Array]] = {}
-    names: dict[str, str] = {}
-
-    def keep(path: str, data: Any) -> None:
-        place, kind, key = f"//{path}".rsplit("/", 3)[-3:]
-        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
-        if kind == "vars" and usable and data.size is not None and data.size <= _MAX_VALUES:
-            name = data.parent.attrs.get("name", place)
-            # The group of the optimizer bears the name of its kind.
-            names[data.parent.name] = name if isinstance(name, str) and place != "optimizer" else place
-            groups.setdefault(data.parent.name, {})[key] = np.asarray(data)
-
-    with h5py.File(BytesIO(content), "r") as file:
-        # Links are not visited.
-        file.visititems(keep)
-    return MappingProxyType(
-        {
-            names[group]: tuple(arrays[key] for key in sorted(arrays, key=lambda text: (len(text), text)))
-            for group, arrays in groups.items()
-        }
-    )
 
 
 def channel_values(value: Any) -> Float64 | None:

@@ -18,7 +18,7 @@ from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
 from kit.classifier.bundle.golden import golden_of
-from kit.classifier.bundle.loading import restore
+from kit.classifier.bundle.loading import restore, vouch
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.network import Network
 from kit.classifier.reference import Reference
@@ -97,8 +97,13 @@ class Classifier:
         check_preprocessing(preprocessing, compiled.input_shape)
         self.input_shape = sized(compiled.input_shape, preprocessing)
         self.reference = Reference(network, self.input_shape)
+        self._found = tuple(notes)
+        self.notes = self._noted()
+
+    def _noted(self) -> tuple[str, ...]:
+        network = self._network
         runs = network.lite is not None
-        self.notes = (*notes, *remarks(compiled, preprocessing, self.class_names, runs=runs))
+        return (*self._found, *remarks(network.compiled, self.preprocessing, self.class_names, runs=runs))
 
     @classmethod
     def load(
@@ -112,7 +117,9 @@ class Classifier:
         """Open a ``.keras`` file; without TensorFlow if `save` wrote it.
 
         A file that plain Keras wrote is opened too: TensorFlow compiles it once, and the result is kept in
-        the user's cache folder. Its preprocessing is then unknown, unless given here.
+        the user's cache folder. Its preprocessing is then unknown, unless given here. What somebody else
+        saved is inspected once, see `kit.classifier.bundle.inspection`; what is wrong with it is compiled
+        anew.
 
         Parameters
         ----------
@@ -134,16 +141,18 @@ class Classifier:
             No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
         """
         opened = archive.read(path, sha256=sha256)
-        stored = preprocessing_in(opened) if preprocessing is None else None
-        compiled, engine, notes = restore(opened)
+        if not isinstance(preprocessing, Preprocessing):
+            check_preprocessing(preprocessing, (None, None, None))
+            preprocessing = preprocessing_in(opened)
+        found = restore(opened, preprocessing)
         contract = opened.contract or {}
         self = cls.__new__(cls)
         self._fill(
             contract.get("name", opened.path.stem),
-            Network(compiled, engine, source=opened, compared=None if notes else stored),
-            preprocessing or stored,
+            Network(found.compiled, found.engine, source=found.source, compared=found.compared),
+            preprocessing,
             contract.get("class_names") if class_names is None else class_names,
-            notes,
+            found.notes,
         )
         self.temperature = float(contract.get("temperature", 1.0))
         return self
@@ -151,7 +160,8 @@ class Classifier:
     def save(self, path: str | PathLike[str], training: Pictures = (), *, golden: Pictures = ()) -> None:
         """Write network, preprocessing, class names, compiled form and reference into one ``.keras`` file.
 
-        The compiled form is compared with Keras before, in the range of the preprocessing. Plain
+        The compiled form is compared with Keras before, in the range of the preprocessing; where they differ
+        by more than 1e-5 in a probability, it is left out, and `notes` say that Keras runs the network. Plain
         ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a plain
         ``model.save`` of a network loaded in that way writes the network alone: preprocessing, class names
         and compiled form are missing from the new file. Save through a `Classifier` to keep them.
@@ -175,8 +185,9 @@ class Classifier:
         Raises
         ------
         ValueError
-            More golden pictures, another file name, or a compiled form that differs from Keras by more than
-            1e-5 in a probability.
+            More golden pictures, another file name, or a file that was replaced since it was loaded.
+        OSError
+            The file cannot be written: a full disk, a folder without permission.
         """
         target = Path(path)
         if target.suffix != ".keras":
@@ -185,6 +196,7 @@ class Classifier:
             source = self._network.keras_file(Path(folder))
             self._network = self._network.up_to_date(self.input_shape, self.preprocessing)
             compiled = self._network.compiled
+            self.notes = self._noted()
             contract = contract_of(
                 self.name, self.class_names, self.preprocessing, self.temperature, compiled
             )
@@ -194,7 +206,7 @@ class Classifier:
             if kept:
                 self.reference = self.reference.with_golden(golden_of(self, kept))
             members = {archive.COMPILED: compiled.data, **self.reference.members()}
-            archive.write(source, target, contract, members)
+            vouch(archive.write(source, target, contract, members))
 
     def tensor(
         self,

@@ -164,9 +164,10 @@ class Network:
         if known or self.compiled.data is None:
             return self
         found = self.verify(shape, preprocessing)
-        data = self.compiled.data if found.agrees else None
-        compiled = replace(self.compiled, data=data, max_difference=found.max_difference)
-        return type(self)(compiled, self.lite, model=self._model, source=self.source, compared=preprocessing)
+        difference, lite = found.max_difference, self.lite if found.agrees else None
+        compiled = replace(self.compiled, max_difference=difference)
+        compiled = compiled if found.agrees else compiled.differing(difference)
+        return type(self)(compiled, lite, model=self._model, source=self.source, compared=preprocessing)
 
 
 def _fingerprint(model: Any) -> str:

@@ -1,12 +1,17 @@
+import errno
 import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 import zipfile
 
+import numpy as np
 import pytest
 
 from kit.classifier import archive
+from kit.classifier.archive.arrays import arrays_in, weights_in
 from kit.classifier.archive.writing import replacing
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
@@ -260,3 +265,109 @@ def test_members_alone_are_found_by_their_digest(tmp_path):
 
 def test_repr_is_short_and_without_a_path(saved):
     assert repr(archive.read(saved)).startswith("Archive('saved.keras', digest='")
+
+
+# What is not believed
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_keras_does_not_write_are_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", method) as file:
+        for name in ("config.json", "model.weights.h5"):
+            file.writestr(name, b"{}" * 100)
+    with pytest.raises(
+        ValueError, match=r"'a.keras' with 'config.json' compressed in another way; make it with"
+    ):
+        archive.read(tmp_path / "a.keras")
+
+
+def test_encrypted_members_are_refused(tmp_path, saved):
+    content = bytearray(saved.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "secret.keras").write_bytes(content)
+    with pytest.raises(ValueError, match=r"stored or deflated, received 'secret.keras' with .* encrypted"):
+        archive.read(tmp_path / "secret.keras")
+
+
+def test_json_that_takes_gigabytes_when_parsed_is_refused(tmp_path, saved):
+    huge = b"[" + b"[]," * (1 << 22) + b"[]]"
+    with zipfile.ZipFile(tmp_path / "b.keras", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", huge)
+        file.writestr("model.weights.h5", b"")
+    assert (tmp_path / "b.keras").stat().st_size < 1 << 16
+    with pytest.raises(ValueError, match=r"Expected at most 8388608 bytes of config.json in 'b.keras'"):
+        archive.read(tmp_path / "b.keras").config()
+    archive.write(saved, tmp_path / "c.keras", CONTRACT, {archive.PROPERTIES: huge, "kit/x": huge})
+    assert archive.read(tmp_path / "c.keras").member(archive.PROPERTIES) is None
+    assert archive.read(tmp_path / "c.keras").member("kit/x") == huge
+
+
+def test_arrays_come_back():
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.arange(6.0).reshape(2, 3), b=np.array(7))
+    found = arrays_in(buffer.getvalue())
+    assert found["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert found["b"] == 7
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "method", "message"),
+    [
+        ((1 << 37,), "|u1", zipfile.ZIP_STORED, "declares more than it holds"),
+        ((2,), "|O", zipfile.ZIP_STORED, "declares more than it holds"),
+        ((2,), "|u1", zipfile.ZIP_DEFLATED, "is not stored as it is"),
+    ],
+)
+def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method, message):
+    header, buffer = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("a.npy", header.getvalue() + b"ab" * 500)
+    with pytest.raises(ValueError, match=message):
+        arrays_in(buffer.getvalue())
+
+
+def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path):
+    import h5py  # noqa: PLC0415 (heavy)
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.create_dataset("layers/dense/vars/0", (1 << 36,), "u1", chunks=(1 << 20,), compression="gzip")
+    with pytest.raises(
+        ValueError, match=r"'a.keras' as Keras writes them, .* declares more values than it holds"
+    ):
+        weights_in(network(tmp_path / "a.keras", buffer.getvalue()))
+    with pytest.raises(ValueError, match=r"'b.keras' as Keras writes them, received others"):
+        weights_in(network(tmp_path / "b.keras", b"no HDF5"))
+
+
+# Writing
+
+
+def test_drafts_of_killed_saves_are_cleared_by_the_next_one(tmp_path, saved):
+    script = (
+        "import os, sys\n"
+        "from kit.classifier.archive.writing import replacing\n"
+        "with replacing(sys.argv[1]) as stream: stream.write(b'half'); stream.flush(); os._exit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, saved], check=False)
+    subprocess.run([sys.executable, "-c", script, saved.with_name("other.keras")], check=False)
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    with replacing(saved) as one, replacing(saved) as other:
+        one.write(b"one")
+        other.write(b"other")
+        # Of the two killed saves, that of the other file stays; that of somebody who still writes too.
+        assert len(list(tmp_path.glob(".saved*.tmp"))) == 2
+    assert [draft.name[:6] for draft in tmp_path.glob(".*.tmp")] == [".other"]
+    assert saved.read_bytes() == b"one"
+
+
+def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_name(tmp_path, saved):
+    target = tmp_path / "none" / "saved.keras"
+    with pytest.raises(FileNotFoundError) as caught:
+        archive.write(saved, target, CONTRACT, {})
+    assert str(caught.value) == (
+        "Expected to write 'saved.keras', received: No such file or directory; nothing was changed, so free"
+        " space or choose another folder"
+    )
+    assert caught.value.errno == errno.ENOENT

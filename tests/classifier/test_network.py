@@ -8,6 +8,7 @@ import pytest
 from kit.classifier import Classifier, archive
 from kit.classifier.bundle.loading import restore
 from kit.classifier.network import Network
+from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.conversion import compile_lite
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.keras_engine import KerasEngine
@@ -18,9 +19,8 @@ SHAPE = (28, 28, 1)
 
 
 def opened(small_file, **settings):
-    source = archive.read(small_file)
-    compiled, engine, _ = restore(source)
-    return Network(compiled, engine, source=source, **settings)
+    found = restore(archive.read(small_file))
+    return Network(found.compiled, found.engine, source=found.source, **settings)
 
 
 def keras_rows(tensors, seed=7):
@@ -81,13 +81,13 @@ def test_a_file_is_compared_once_in_the_range_of_a_preprocessing(small_file):
     assert compared.up_to_date(SHAPE, signed) is compared
 
 
-def test_a_compiled_form_that_differs_is_left_out_with_the_difference(small_file, tmp_path):
-    other = compile_lite(networks.small(seed=8))
-    swapped = tmp_path / "swapped.keras"
-    archive.write(small_file, swapped, archive.read(small_file).contract, {archive.COMPILED: other})
-    found = opened(swapped).up_to_date(SHAPE, networks.GREY).compiled
-    assert found.data is None
-    assert found.max_difference > 1e-3
+def test_a_compiled_form_that_differs_is_left_out_with_the_difference(small_file):
+    source, other = archive.read(small_file), compile_lite(networks.small(seed=8))
+    compiled = Compiled.from_contract(source.contract, other)
+    found = Network(compiled, LiteEngine(other), source=source).up_to_date(SHAPE, networks.GREY)
+    assert found.compiled.data is None
+    assert found.compiled.max_difference > 1e-3
+    assert isinstance(found.engine, KerasEngine)
 
 
 def test_a_network_in_memory_is_written_and_one_from_a_file_stays_there(small_file, tmp_path):

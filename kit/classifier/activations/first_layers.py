@@ -15,6 +15,7 @@ import numpy as np
 
 from kit._arrays import Float32, Float64
 from kit.classifier.activations.tensor_features import tensor_features
+from kit.classifier.archive.arrays import arrays_in
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.shapes import Shape
 
@@ -108,11 +109,11 @@ class FirstLayers:
             For anything else.
         """
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                # Earlier versions wrote more, which nothing needed.
-                optional = {name: file[name] for name in _OPTIONAL if name in file.files}
-                widths = tuple(file["widths"].tolist())
-                return cls(file["compiled"].tobytes(), widths, epsilon=float(file["epsilon"]), **optional)
+            arrays = arrays_in(data)
+            # Earlier versions wrote more, which nothing needed.
+            optional = {name: arrays[name] for name in _OPTIONAL if name in arrays}
+            widths = tuple(arrays["widths"].tolist())
+            return cls(arrays["compiled"].tobytes(), widths, epsilon=float(arrays["epsilon"]), **optional)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"Expected first layers as FirstLayers.to_bytes writes them, received other bytes ({error});"

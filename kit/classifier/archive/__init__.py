@@ -9,7 +9,7 @@ they are, which makes the member smaller than deflating the whole (84 against 92
 
 from kit.classifier.archive.layout import COMPILED, CONTRACT, FIRST_LAYERS, GOLDEN, NOVELTY, PROPERTIES
 from kit.classifier.archive.reading import Archive, read, read_members
-from kit.classifier.archive.writing import write, write_members
+from kit.classifier.archive.writing import Members, write, write_members
 
-__all__ = ["COMPILED", "CONTRACT", "FIRST_LAYERS", "GOLDEN", "NOVELTY", "PROPERTIES", "Archive"]
+__all__ = ["COMPILED", "CONTRACT", "FIRST_LAYERS", "GOLDEN", "NOVELTY", "PROPERTIES", "Archive", "Members"]
 __all__ += ["read", "read_members", "write", "write_members"]

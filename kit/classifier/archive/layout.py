@@ -24,8 +24,8 @@ CHUNK = 1 << 20
 """Bytes that are read at a time."""
 
 _PLANES = 4
-# JSON of a large network is a few megabytes.
-_MAX_JSON = 1 << 26
+# JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
+_MAX_JSON = 1 << 23
 
 
 def digest_of(archive: zipfile.ZipFile) -> str:
@@ -54,11 +54,13 @@ def joined(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     Raises
     ------
     KeyError, zipfile.BadZipFile
-        One is missing, or of another size.
+        One is missing, or of another size, or JSON is larger than anybody writes.
     """
     words = -(-size // _PLANES)
     # The contract is not trusted with memory: what is there decides.
     if any(archive.getinfo(f"{name}.plane{index}").file_size != words for index in range(_PLANES)):
+        raise zipfile.BadZipFile(name)
+    if name.endswith(".json") and size > _MAX_JSON:
         raise zipfile.BadZipFile(name)
     padded = np.empty((words, _PLANES), np.uint8)
     for index in range(_PLANES):

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from kit.classifier.archive.layout import CONTRACT, check_contract, digest_of, j
 _MAX_MEMBERS = 10_000
 _MAX_EXPANSION = 50
 _SPARE = 1 << 26
+# Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,11 +35,14 @@ class Archive:
         assets; the date of saving is left out), 64 hexadecimal digits.
     contract
         The parsed ``kit/contract.json``, or ``None`` where there is none.
+    refused
+        Extra members that are not to be used, by name, with the reason in a few words.
     """
 
     path: Path
     digest: str
     contract: Mapping[str, Any] | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tied(self) -> bool:
@@ -49,9 +55,9 @@ class Archive:
             return json_of(archive, "config.json", self.path.name)
 
     def member(self, name: str) -> bytes | None:
-        """Bytes of an extra member, or ``None`` where it is missing, damaged or not tied to these weights."""
+        """Bytes of an extra member, or ``None`` where it is missing, damaged, refused or of other weights."""
         entry = self.contract["members"].get(name) if self.contract is not None and self.tied else None
-        if entry is None:
+        if entry is None or name in self.refused:
             return None
         with opened(self.path) as archive:
             try:
@@ -180,6 +186,13 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 f"Expected at most {_MAX_MEMBERS} members of {allowed} bytes, received {path.name!r} with"
                 f" {len(members)} of {declared}; such a file fills the memory and is not opened"
             )
+        for member in members:
+            if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
+                kind = "encrypted" if member.flag_bits & _ENCRYPTED else "compressed in another way"
+                raise ValueError(
+                    f"Expected members that are stored or deflated, received {path.name!r} with"
+                    f" {member.filename[:60]!r} {kind}; make it with model.save('….keras')"
+                )
         try:
             yield archive
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from kit._checking import first_line
 from kit.classifier.archive import Archive
 from kit.classifier.runtime.compiled import Compiled
 from kit.preprocessing import Preprocessing
@@ -18,19 +19,7 @@ def contract_of(
     temperature: float,
     compiled: Compiled,
 ) -> dict[str, Any]:
-    """Return the contract of a classifier, as `kit.classifier.archive.write` takes it.
-
-    Raises
-    ------
-    ValueError
-        A compiled form that was found to differ from Keras.
-    """
-    difference = compiled.max_difference
-    if compiled.data is None and difference is not None:
-        raise ValueError(
-            f"Expected a compiled form equal to Keras to 1e-5, received a difference of {difference:.1e} in a"
-            " probability; use float32 weights, and inputs in the range of the preprocessing"
-        )
+    """Return the contract of a classifier, as `kit.classifier.archive.write` takes it."""
     return {
         "name": name,
         "class_names": list(class_names),
@@ -54,7 +43,7 @@ def preprocessing_in(opened: Archive) -> Preprocessing | None:
     try:
         return Preprocessing.from_dict(stated)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected a preprocessing in {opened.path.name!r}: {error}") from error
+        raise ValueError(f"Expected a preprocessing in {opened.path.name!r}: {first_line(error)}") from error
 
 
 def remarks(

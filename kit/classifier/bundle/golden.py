@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32
+from kit._checking import first_line
 from kit.images import Photo, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
@@ -98,9 +99,9 @@ def golden_in(data: bytes | None) -> tuple[Golden, ...]:
         return ()
     try:
         return tuple(Golden.from_dict(each) for each in json.loads(data)[:MOST])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"Expected golden pictures in the file, received something else ({error})"
+            f"Expected golden pictures in the file, received something else ({first_line(error)})"
         ) from error
 
 

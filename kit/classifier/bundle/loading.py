@@ -1,22 +1,27 @@
 """From a ``.keras`` file to a running engine and its first layers, by the shortest way that can be trusted.
 
-What is compiled in the file comes first, then what is in the user's cache folder under the digest of the
-weights, then TensorFlow. Nothing depends on that folder: an entry that is missing, damaged or for other
-weights is made anew, and a folder that cannot be written to is left alone.
+What is compiled in the file comes first, if `kit.classifier.bundle.trust` knows the file or an inspection
+finds nothing wrong; then what is in the user's cache folder under the digest of the weights, then TensorFlow.
+Nothing depends on that folder: an entry that is missing, damaged, not recorded or for other weights is made
+anew, and a folder that cannot be written to, or is somebody else's, is left alone.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.archive.layout import FORMAT
+from kit.classifier.bundle import trust
+from kit.classifier.bundle.contract import preprocessing_in
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.shapes import Shape, picture_size
+from kit.preprocessing import Preprocessing
 
 CACHED = 50
 """Networks that are kept in the cache folder; the oldest make room."""
@@ -26,22 +31,39 @@ _NO_LAYERS = b"none 2"
 """Kept in the cache for a network whose first layers cannot be read."""
 
 
-def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ...]]:
-    """Find the compiled form of a network.
+class Restored(NamedTuple):
+    """A network as it was found.
 
-    Parameters
+    Attributes
     ----------
-    opened
-        A checked ``.keras`` file.
-
-    Returns
-    -------
+    source
+        The file, without members that are not to be used.
     compiled
         What is known of the network.
     engine
         Runs it, or ``None`` where Keras has to.
     notes
         In words, why what the file carries was not used.
+    compared
+        The preprocessing in whose range the compiled form was compared; None if in no such range.
+    """
+
+    source: Archive
+    compiled: Compiled
+    engine: LiteEngine | None
+    notes: tuple[str, ...]
+    compared: Preprocessing | None
+
+
+def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Restored:
+    """Find the compiled form of a network.
+
+    Parameters
+    ----------
+    opened
+        A checked ``.keras`` file.
+    preprocessing
+        The one in use, if known. Where the network has to be compiled, it is compared in this range.
 
     Raises
     ------
@@ -50,26 +72,46 @@ def restore(opened: Archive) -> tuple[Compiled, LiteEngine | None, tuple[str, ..
     """
     notes: tuple[str, ...] = ()
     if opened.contract is not None:
-        if opened.tied:
-            data = opened.member(archive.COMPILED)
-            stored = Compiled.from_contract(opened.contract, data, opened.path.name)
-            if (running := _running(stored)) is not None:
-                return stored, *running, ()
-            flaw = "is damaged"
-        else:
-            flaw = "belongs to other weights"
-        notes = (f"the compiled form in the file {flaw}, so the network was compiled anew",)
-    shared = not _has_custom_layers(opened.config())
-    kept = cached(opened.digest) if shared else None
-    if kept is not None and (running := _running(kept)) is not None:
-        return kept, *running, notes
-    from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed to load what `Classifier.save` wrote)
+        stated = Compiled.from_contract(opened.contract, None, opened.path.name)
+        opened = _vouched(opened)
+        stored = replace(stated, data=opened.member(archive.COMPILED))
+        # Of somebody else's file, not even the reason for having no compiled form is believed.
+        believed = stored.data is not None or trust.known(opened, cache_folder())
+        if believed and (running := _running(stored)) is not None:
+            if archive.FIRST_LAYERS in opened.refused:
+                flaw = opened.refused[archive.FIRST_LAYERS]
+                notes = (f"the statistics of first layers in the file {flaw}, so they are made anew",)
+            compared = preprocessing if preprocessing == _preprocessing_of(opened) else None
+            return Restored(opened, stored, *running, notes, compared)
+        if stored.reason is None:
+            flaw = opened.refused.get(archive.COMPILED, "is damaged")
+            notes = (f"the compiled form in the file {flaw}, so the network was compiled anew",)
+    custom = _custom_parts(opened.config())
+    kept = None if custom else cached(opened.digest, preprocessing)
+    if kept is not None and (running := _running(kept[0])) is not None:
+        return Restored(opened, kept[0], *running, notes, kept[1])
+    from kit.classifier.bundle.compiling import convert  # noqa: PLC0415 (not needed to load what `Classifier.save` wrote)
 
-    fresh = conversion.convert(opened.path)
-    unchanged(opened)  # by a training that saves anew meanwhile, which would leave its form under this name
-    if shared:
-        cache(opened.digest, fresh)
-    return fresh, *(_running(fresh) or (None,)), notes
+    fresh, layers = convert(opened, preprocessing, custom=custom)
+    if not custom:
+        cache(opened.digest, fresh, preprocessing, _NO_LAYERS if layers == b"" else layers)
+    return Restored(opened, fresh, *(_running(fresh) or (None,)), notes, preprocessing)
+
+
+def _vouched(opened: Archive) -> Archive:
+    """Return a file without those compiled forms in it that are not to be run; its own are known."""
+    if not opened.tied:
+        return replace(opened, refused={archive.COMPILED: "belongs to other weights"})
+    folder = cache_folder()
+    if trust.known(opened, folder) or opened.member(archive.COMPILED) is None:
+        return opened
+    from kit.classifier.bundle.inspection import inspect  # noqa: PLC0415 (not needed for files of one's own)
+
+    flaws = inspect(opened)
+    refused = {name: flaw for name, flaw in flaws.items() if name != "weights"}
+    if not refused:
+        trust.remember(opened, folder)
+    return replace(opened, refused=refused)
 
 
 def restore_first_layers(
@@ -134,28 +176,48 @@ def cache_folder() -> Path:
     return user_cache_path("classifier-investigation-kit", appauthor=False) / f"compiled-{FORMAT}"
 
 
-def cached(digest: str) -> Compiled | None:
-    """Return what `cache` kept for these weights, or ``None``."""
+def vouch(written: Archive) -> None:
+    """Record a file that this process wrote, if the folder can be written to: it is not inspected again."""
+    trust.remember(written, cache_folder())
+
+
+def cached(
+    digest: str, preprocessing: Preprocessing | None = None
+) -> tuple[Compiled, Preprocessing | None] | None:
+    """Return what `cache` kept for these weights, and in which range it was compared; or ``None``.
+
+    What was found to differ from Keras in another range than that of the preprocessing in use is left out.
+    """
     entry = _entry(digest)
     if entry is None or entry.contract is None:
         return None
     try:
         found = Compiled.from_contract(entry.contract, entry.member(archive.COMPILED))
+        compared = preprocessing_in(entry)
     except ValueError:
         return None
-    return None if found.data is None and found.reason is None else found
+    differs = found.data is None and found.max_difference is not None
+    missing = found.data is None and found.reason is None
+    return None if missing or (differs and compared != preprocessing) else (found, compared)
 
 
-def cache(digest: str, compiled: Compiled) -> None:
+def cache(
+    digest: str,
+    compiled: Compiled,
+    preprocessing: Preprocessing | None = None,
+    first_layers: bytes | None = None,
+) -> None:
     """Keep what is known of a network, if the folder can be written to."""
-    contract = {"name": "", "class_names": [], "preprocessing": None, **compiled.to_contract()}
+    stated = None if preprocessing is None else preprocessing.to_dict()
+    contract = {"name": "", "class_names": [], "preprocessing": stated, **compiled.to_contract()}
+    _keep(digest, contract, {archive.COMPILED: compiled.data, archive.FIRST_LAYERS: first_layers})
+
+
+def _keep(digest: str, contract: Mapping[str, Any], members: archive.Members) -> None:
     with suppress(OSError):
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        archive.write_members(_place(digest), digest, contract, {archive.COMPILED: compiled.data})
-        oldest_first = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
-        for entry in oldest_first[:-CACHED]:
-            entry.unlink()
+        folder = trust.private(cache_folder())
+        trust.remember(archive.write_members(_place(digest), digest, contract, members), folder)
+        trust.prune(folder, "*.zip", CACHED)
 
 
 def _place(digest: str) -> Path:
@@ -163,7 +225,8 @@ def _place(digest: str) -> Path:
 
 
 def _entry(digest: str) -> Archive | None:
-    return archive.read_members(_place(digest), digest)
+    entry = archive.read_members(_place(digest), digest)
+    return entry if entry is not None and trust.known(entry, cache_folder()) else None
 
 
 def _cache_first_layers(digest: str, data: bytes) -> None:
@@ -171,8 +234,7 @@ def _cache_first_layers(digest: str, data: bytes) -> None:
     entry = _entry(digest)
     if entry is not None and entry.contract is not None:
         members = {archive.COMPILED: entry.member(archive.COMPILED), archive.FIRST_LAYERS: data}
-        with suppress(OSError):
-            archive.write_members(_place(digest), digest, entry.contract, members)
+        _keep(digest, entry.contract, members)
 
 
 def _readable(data: bytes | None) -> FirstLayers | None:
@@ -194,17 +256,25 @@ def _running(compiled: Compiled) -> tuple[LiteEngine | None] | None:
         return None
 
 
-def _has_custom_layers(config: Mapping[str, Any]) -> bool:
-    """Whether code outside Keras takes part, which may change while the digest of the file does not."""
+def _preprocessing_of(opened: Archive) -> Preprocessing | None:
+    try:
+        return preprocessing_in(opened)
+    except ValueError:
+        return None
+
+
+def _custom_parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Parts that need code from outside Keras, which may change while the digest of the file does not."""
     pending: list[Any] = [config]
+    found = []
     while pending:
         value = pending.pop()
         if isinstance(value, Mapping):
             if "class_name" in value:
                 home = str(value.get("module") or "").partition(".")[0]
                 if home not in {"", "keras", "builtins"} or ">" in str(value.get("registered_name")):
-                    return True
+                    found.append(value)
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
-    return False
+    return found

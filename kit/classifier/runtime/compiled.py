@@ -1,7 +1,7 @@
 """What is known of a network once it was compiled, and how the contract in a file tells it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from kit.classifier.archive.layout import check_fields
@@ -40,6 +40,11 @@ class Compiled:
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
         return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
+
+    def differing(self, difference: float) -> Self:
+        """Return the same without its compiled form, which was found to differ from Keras by so much."""
+        reason = f"its compiled form differs by {difference:.1e} in a probability"
+        return replace(self, data=None, max_difference=difference, reason=reason)
 
     def to_contract(self) -> dict[str, Any]:
         """Return everything but the compiled form, as JSON takes it."""

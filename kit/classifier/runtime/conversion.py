@@ -1,29 +1,21 @@
-"""Compile a Keras model for LiteRT, and prove the two equal.
-
-``python -m kit.classifier.runtime.conversion FILE FOLDER`` does so in a process of its own, so that the half
-gigabyte of memory that TensorFlow takes is given back, and its messages do not reach the notebook.
-"""
+"""Compile a Keras model for LiteRT, and prove the two equal."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kit._checking import first_line
 from kit._interrupts import held
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.engine import LiteEngine
 from kit.classifier.runtime.equivalence import TOLERANCE, largest_difference, trial_tensors
 from kit.classifier.runtime.heads import head_of, measured_head
 from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.keras_models import check_model, first_line, import_keras, load_keras
+from kit.classifier.runtime.keras_models import check_model, import_keras
 from kit.classifier.runtime.quiet import captured_errors, only_warnings
 from kit.classifier.runtime.shapes import Shape, check_preprocessing
 from kit.preprocessing import Preprocessing
@@ -78,7 +70,7 @@ def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
 
 
 @held(back=False)
-def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled:
+def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: bool = True) -> Compiled:
     """Compile a Keras model and hold the result against it.
 
     Parameters
@@ -86,7 +78,9 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     model
         A Keras model. Not changed.
     preprocessing
-        What it expects, if known: sets an open input size, and the range in which the two are compared.
+        What it expects, if known: sets the range in which the two are compared.
+    sized
+        Whether it also sets an input size that the model leaves open.
 
     Returns
     -------
@@ -101,7 +95,7 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     """
     check_model(model)
     check_preprocessing(preprocessing, tuple(model.inputs[0].shape[1:]))
-    size = preprocessing.size if preprocessing is not None else None
+    size = preprocessing.size if preprocessing is not None and sized else None
     shape = _sized(model, size)
     batches = trial_tensors(shape, preprocessing)
     reference = KerasEngine(model)
@@ -115,44 +109,8 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     except (ConversionError, ValueError, ImportError) as error:
         return Compiled(head, shape, count, reason=first_line(error))
     difference = largest_difference(reference, engine, head, batches)
-    if not difference <= TOLERANCE:
-        reason = f"its compiled form differs by {difference:.1e} in a probability"
-        return Compiled(head, shape, count, None, difference, reason)
-    return Compiled(head, shape, count, data, difference)
-
-
-def convert(path: str | PathLike[str]) -> Compiled:
-    """Compile a ``.keras`` file, in a process of its own unless Keras is in this one already.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        The file cannot be opened, or is no classifier of pictures.
-    """
-    if "keras" in sys.modules:
-        # Its cost is paid, and custom layers that the user registered are known only here.
-        return describe(load_keras(path))
-    file = Path(path).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        search = filter(None, [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH")])
-        settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
-        result = subprocess.run(  # noqa: S603 (this very interpreter with the kit's own module)
-            [sys.executable, "-m", "kit.classifier.runtime.conversion", os.fspath(file), folder],
-            capture_output=True,
-            check=False,
-            env=os.environ | settings,
-        )
-        answer = Path(folder) / "answer.json"
-        if not answer.exists():
-            last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise ValueError(
-                f"Expected TensorFlow to compile {file.name!r}, received: {' '.join(last)[:300]}"
-            )
-        found = json.loads(answer.read_text(encoding="utf-8"))
-        if "error" in found:
-            raise ValueError(found["error"])
-        data = Path(folder) / "model.tflite"
-        return Compiled.from_contract(found, data.read_bytes() if data.exists() else None)
+    compiled = Compiled(head, shape, count, data, difference)
+    return compiled if difference <= TOLERANCE else compiled.differing(difference)
 
 
 def _sized(model: Any, size: tuple[int, int] | None) -> Shape:
@@ -167,19 +125,3 @@ def _unsupported(messages: str) -> str:
     """Name the operations that the converter complained about."""
     found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
     return f"LiteRT has no operation {found[1].strip()}" if found else ""
-
-
-def _main(arguments: Sequence[str]) -> None:
-    path, folder = arguments
-    try:
-        compiled = describe(load_keras(path))
-        found = compiled.to_contract()
-        if compiled.data is not None:
-            (Path(folder) / "model.tflite").write_bytes(compiled.data)
-    except (TypeError, ValueError, OSError) as error:
-        found = {"error": str(error)}
-    (Path(folder) / "answer.json").write_text(json.dumps(found), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])

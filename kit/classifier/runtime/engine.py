@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from kit._arrays import Float32
+from kit._checking import first_line
 from kit.classifier.runtime.interpreter import cores, is_open, quickest, ready
 from kit.classifier.runtime.quiet import captured_errors
 from kit.classifier.runtime.shapes import Shape, check_shape, sides
@@ -101,21 +102,31 @@ class LiteEngine:
                 return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
         values = tensors if tensors.dtype == self._dtype else tensors.astype(self._dtype)
         with self._lock:
-            interpreter = self._interpreter
-            if shape != self._shape:
-                check_shape(shape, self.input_shape)
-                self._shape = ()  # in case what follows fails
-                # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1
-                # ms.
-                interpreter.resize_tensor_input(self._input, shape)
-                # The first time, LiteRT tells what it runs on.
-                with nullcontext() if self._allocated else captured_errors():
-                    interpreter.allocate_tensors()
-                self._shape, self._allocated = shape, True
-            interpreter.set_tensor(self._input, values)
-            interpreter.invoke()
-            outputs: Float32 = interpreter.get_tensor(self._output)
+            try:
+                outputs = self._invoked(values)
+            except (RuntimeError, MemoryError) as error:
+                self._shape = ()
+                raise ValueError(
+                    f"Expected tensors that the compiled network runs on, received {shape}: LiteRT says"
+                    f" {first_line(error)[:200]!r}; give smaller pictures, or save the network anew"
+                ) from error
         return outputs if outputs.dtype == np.float32 else outputs.astype(np.float32)
+
+    def _invoked(self, values: Float32) -> Float32:
+        interpreter, shape = self._interpreter, values.shape
+        if shape != self._shape:
+            check_shape(shape, self.input_shape)
+            self._shape = ()  # in case what follows fails
+            # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1 ms.
+            interpreter.resize_tensor_input(self._input, shape)
+            # The first time, LiteRT tells what it runs on.
+            with nullcontext() if self._allocated else captured_errors():
+                interpreter.allocate_tensors()
+            self._shape, self._allocated = shape, True
+        interpreter.set_tensor(self._input, values)
+        interpreter.invoke()
+        outputs: Float32 = interpreter.get_tensor(self._output)
+        return outputs
 
     def __repr__(self) -> str:
         return f"LiteEngine({sides(self.input_shape)} -> {self.output_count})"

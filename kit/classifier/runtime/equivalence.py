@@ -61,11 +61,15 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
     float
         Largest absolute difference, 0..1; infinite where a result is not a number.
     """
+    both = [(reference.predict(batch), compiled.predict(batch)) for batch in batches]
+    return difference_between([one for one, _ in both], [other for _, other in both], head)
+
+
+def difference_between(outputs: Iterable[Float32], others: Iterable[Float32], head: str) -> float:
+    """Return what `largest_difference` does, from outputs for the same inputs."""
     largest = 0.0
-    for batch in batches:
-        difference = np.abs(
-            probabilities(reference.predict(batch), head) - probabilities(compiled.predict(batch), head)
-        )
+    for one, other in zip(outputs, others, strict=True):
+        difference = np.abs(probabilities(one, head) - probabilities(other, head))
         largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
     return largest
 

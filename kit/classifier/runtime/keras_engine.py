@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
+from kit._checking import first_line
 from kit.classifier.runtime.engine import part_size
 from kit.classifier.runtime.shapes import Shape, check_shape, sides
 
@@ -41,7 +42,13 @@ class KerasEngine:
         rows = []
         for start in range(0, len(tensors), part):
             with self._lock:
-                rows.append(np.asarray(self._call(tensors[start : start + part]), np.float32))
+                try:
+                    rows.append(np.asarray(self._call(tensors[start : start + part]), np.float32))
+                except Exception as error:  # TensorFlow has exceptions of its own, for memory too
+                    raise ValueError(
+                        f"Expected tensors that Keras runs the network on, received {tensors.shape}: it says"
+                        f" {first_line(error)[:200]!r}; give smaller pictures, or fewer"
+                    ) from error
         return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
 
     def __repr__(self) -> str:

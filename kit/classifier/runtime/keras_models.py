@@ -1,10 +1,12 @@
 """Keras models: imported late, opened safely from a ``.keras`` file, checked for what the kit works on."""
 
 import os
+import re
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from kit._checking import first_line
 from kit._interrupts import held
 from kit.classifier import archive
 from kit.classifier.runtime.quiet import captured_errors
@@ -104,12 +106,6 @@ def check_model(model: Any) -> None:
         )
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, 300 characters at most."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).strip()[:300].rstrip(".;:")
-
-
 def _refusal(error: BaseException) -> tuple[str, str]:
     """Say why Keras did not open a file, and what to do about it."""
     if isinstance(error, OSError):
@@ -128,7 +124,14 @@ def _refusal(error: BaseException) -> tuple[str, str]:
         )
     if "Lambda" in reason:
         return reason, "replace Lambda layers by registered custom ones and save the network anew"
-    return reason, (
-        "register custom layers before loading: import the module that defines them (--import MODULE on the"
-        " command line)"
+    if missing or reason.startswith("Could not deserialize"):
+        return reason, (
+            "register custom layers before loading: import the module that defines them (--import MODULE"
+            " on the command line)"
+        )
+    # Of several layers whose weights do not fit, Keras shows one; reasons stand behind long introductions.
+    behind = re.findall(
+        r"(?:Exception encountered:|Example error message for object .*?:)\s+(.+)", str(error)
     )
+    told = re.sub(r"\{\{.*?\}\} ?", "", behind[-1] if behind else reason).strip()
+    return told.rstrip(".")[:300], "copy the file anew, or save the network anew where it was made"

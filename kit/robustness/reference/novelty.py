@@ -13,6 +13,7 @@ import numpy.typing as npt
 from kit._arrays import Bools, Float32, Float64
 from kit._checking import known, number
 from kit.classifier import Classifier
+from kit.classifier.archive.arrays import arrays_in
 from kit.classifier.runtime.equivalence import OPEN_SIDE
 from kit.images import Pictures, as_photos
 from kit.robustness.reference.gaussian import Gaussian
@@ -189,8 +190,7 @@ class Novelty:
             Anything else, or what was fitted for another network.
         """
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = arrays_in(data)
             held_back = {
                 name: np.sort(np.asarray(arrays[f"held_back_{name}"], np.float32).reshape(-1))
                 for name in METHODS

@@ -5,7 +5,7 @@ import pytest
 
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
-from kit.classifier.bundle import loading
+from kit.classifier.bundle import compiling, loading
 from kit.classifier.bundle.loading import (
     _cache_first_layers,
     _entry,
@@ -15,8 +15,8 @@ from kit.classifier.bundle.loading import (
     restore,
     restore_first_layers,
     unchanged,
+    vouch,
 )
-from kit.classifier.runtime import conversion
 from kit.classifier.runtime.compiled import Compiled
 from tests import networks
 
@@ -36,11 +36,11 @@ def converted(folder, monkeypatch):
     """Files that were compiled through TensorFlow; the real thing is tested elsewhere."""
     files = []
 
-    def convert(path):
-        files.append(path.name)
-        return Compiled("softmax", (28, 28, 1), 3, networks.small_compiled(), 1e-7)
+    def convert(opened, preprocessing, *, custom):
+        files.append(opened.path.name)
+        return Compiled("softmax", (28, 28, 1), 3, networks.small_compiled(), 1e-7), None
 
-    monkeypatch.setattr(conversion, "convert", convert)
+    monkeypatch.setattr(compiling, "convert", convert)
     return files
 
 
@@ -52,25 +52,26 @@ def keras_file(path, config=b'{"class_name": "Sequential", "config": {}}'):
 
 
 def saved(tmp_path, data, **changes):
+    """A file as `Classifier.save` writes it, with a record."""
     contract = {"name": "small", "class_names": [], "preprocessing": None, **SMALL.to_contract(), **changes}
     source, target = keras_file(tmp_path / "plain.keras"), tmp_path / "saved.keras"
-    archive.write(source, target, contract, {archive.COMPILED: data} if data else {})
+    vouch(archive.write(source, target, contract, {archive.COMPILED: data} if data else {}))
     return target
 
 
 def test_the_compiled_form_in_the_file_comes_first(tmp_path, converted):
-    compiled, engine, notes = restore(archive.read(saved(tmp_path, networks.small_compiled())))
-    assert compiled.data == networks.small_compiled()
-    assert engine.input_shape == (28, 28, 1)
-    assert (notes, converted) == ((), [])
+    found = restore(archive.read(saved(tmp_path, networks.small_compiled())))
+    assert found.compiled.data == networks.small_compiled()
+    assert found.engine.input_shape == (28, 28, 1)
+    assert (found.notes, converted) == ((), [])
 
 
 def test_a_plain_file_is_compiled_once(tmp_path, converted):
     opened = archive.read(keras_file(tmp_path / "plain.keras"))
     first, second = restore(opened), restore(opened)
     assert converted == ["plain.keras"]
-    assert first[0] == second[0]
-    assert (first[2], second[2]) == ((), ())
+    assert first.compiled == second.compiled
+    assert (first.notes, second.notes) == ((), ())
 
 
 def test_the_cache_goes_by_content_and_not_by_name(tmp_path, converted):
@@ -82,15 +83,15 @@ def test_the_cache_goes_by_content_and_not_by_name(tmp_path, converted):
 def test_what_is_in_the_cache_but_cannot_run_is_made_anew(tmp_path, converted, folder):
     opened = archive.read(keras_file(tmp_path / "plain.keras"))
     cache(opened.digest, Compiled("softmax", (28, 28, 1), 3, b"nonsense", 1e-7))
-    assert restore(opened)[1] is not None
+    assert restore(opened).engine is not None
     assert converted == ["plain.keras"]
-    assert cached(opened.digest).data == networks.small_compiled()
+    assert cached(opened.digest)[0].data == networks.small_compiled()
 
 
 def test_a_compiled_form_that_cannot_run_is_made_anew_with_a_note(tmp_path, converted):
-    _, engine, notes = restore(archive.read(saved(tmp_path, b"nonsense")))
-    assert engine is not None
-    assert notes == ("the compiled form in the file is damaged, so the network was compiled anew",)
+    found = restore(archive.read(saved(tmp_path, b"nonsense")))
+    assert found.engine is not None
+    assert found.notes == ("the compiled form in the file is damaged, so the network was compiled anew",)
 
 
 def test_a_compiled_form_of_other_weights_is_refused_with_a_note(tmp_path, converted):
@@ -98,20 +99,18 @@ def test_a_compiled_form_of_other_weights_is_refused_with_a_note(tmp_path, conve
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(tmp_path / "other.keras", "w") as new:
         for name in old.namelist():
             new.writestr(name, b"retrained" if name == "model.weights.h5" else old.read(name))
-    _, engine, notes = restore(archive.read(tmp_path / "other.keras"))
+    found = restore(archive.read(tmp_path / "other.keras"))
     assert converted == ["other.keras"]
-    assert engine is not None
-    assert notes == (
+    assert found.engine is not None
+    assert found.notes == (
         "the compiled form in the file belongs to other weights, so the network was compiled anew",
     )
 
 
 def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converted):
-    compiled, engine, notes = restore(
-        archive.read(saved(tmp_path, None, reason="LiteRT has no operation Svd"))
-    )
-    assert (engine, notes, converted) == (None, (), [])
-    assert compiled.reason == "LiteRT has no operation Svd"
+    found = restore(archive.read(saved(tmp_path, None, reason="LiteRT has no operation Svd")))
+    assert (found.engine, found.notes, converted) == (None, (), [])
+    assert found.compiled.reason == "LiteRT has no operation Svd"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_networks_with_custom_layers_are_not_cached(tmp_path, converted, folder,
     restore(opened)
     restore(opened)
     assert converted == ["plain.keras"] * 2
-    assert not folder.exists()
+    assert not list(folder.glob("*.zip"))
 
 
 def test_a_contract_that_is_not_understood_ends_in_one_line(tmp_path, converted):
@@ -217,14 +216,14 @@ def test_the_folder_is_the_users_own():
 def test_what_was_put_comes_back(folder):
     assert cached(DIGEST) is None
     cache(DIGEST, FOUND)
-    assert cached(DIGEST) == FOUND
+    assert cached(DIGEST) == (FOUND, None)
     assert cached("b" * 64) is None
 
 
 def test_a_network_that_cannot_be_compiled_is_remembered(folder):
     failed = Compiled("softmax", (28, 28, 1), 3, reason="LiteRT has no operation FFT2D")
     cache(DIGEST, failed)
-    assert cached(DIGEST) == failed
+    assert cached(DIGEST) == (failed, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", b"PK\x05\x06" + bytes(18)])
@@ -233,7 +232,7 @@ def test_damaged_and_foreign_entries_are_ignored_and_rewritten(folder, content):
     (folder / f"{DIGEST}.zip").write_bytes(content)
     assert cached(DIGEST) is None
     cache(DIGEST, FOUND)
-    assert cached(DIGEST) == FOUND
+    assert cached(DIGEST) == (FOUND, None)
 
 
 def test_an_entry_under_the_wrong_name_is_ignored(folder):
@@ -272,7 +271,7 @@ def test_the_oldest_entries_make_room(folder, monkeypatch):
         cache(letter * 64, FOUND)
         os.utime(folder / f"{letter * 64}.zip", (1000 + age, 1000 + age))
     cache("d" * 64, FOUND)
-    assert sorted(entry.name[0] for entry in folder.iterdir()) == ["a", "d"]
+    assert sorted(entry.name[0] for entry in folder.glob("*.zip")) == ["a", "d"]
 
 
 def test_first_layers_are_added_to_an_entry_and_leave_it_as_it_was(folder):
@@ -281,6 +280,6 @@ def test_first_layers_are_added_to_an_entry_and_leave_it_as_it_was(folder):
     cache(DIGEST, FOUND)
     _cache_first_layers(DIGEST, b"layers")
     assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b"layers"
-    assert cached(DIGEST) == FOUND
+    assert cached(DIGEST) == (FOUND, None)
     _cache_first_layers(DIGEST, b"")
     assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b""

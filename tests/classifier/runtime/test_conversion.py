@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import threading
 import zipfile
 
@@ -7,11 +5,9 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from kit.classifier import archive
 from kit.classifier.runtime.conversion import (
     ConversionError,
     compile_lite,
-    convert,
     describe,
 )
 from kit.classifier.runtime.engine import LiteEngine
@@ -194,31 +190,3 @@ def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
     with pytest.raises(ValueError, match=r"truncated file.*; its weights are cut off or damaged") as caught:
         load_keras(tmp_path / "cut.keras")
     assert "register" not in str(caught.value)
-
-
-def test_where_keras_is_loaded_a_file_is_compiled_in_this_process(plain_file, monkeypatch):
-    monkeypatch.setattr(subprocess, "run", None)
-    assert convert(plain_file).data is not None
-
-
-def test_where_keras_is_not_loaded_it_stays_so(plain_file, tmp_path):
-    """In a process of its own, as this one has Keras; that one starts a third, which compiles."""
-    script = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from kit import Classifier\n"
-        "from kit.classifier.bundle import loading\n"
-        "loading.cache_folder = lambda: Path(sys.argv[2])\n"
-        "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
-        "print(first, first.notes == second.notes, 'keras' in sys.modules, 'tensorflow' in sys.modules)\n"
-    )
-    command = [sys.executable, "-c", script, plain_file, tmp_path / "cache"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.stdout == (
-        "Classifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True False False\n"
-    ), result.stderr
-    assert result.stderr == ""
-    entry = archive.read_members(
-        tmp_path / "cache" / f"{archive.read(plain_file).digest}.zip", archive.read(plain_file).digest
-    )
-    assert entry.member(archive.COMPILED)

@@ -1,0 +1,158 @@
+"""Inspection of a file that somebody else made, in a process of its own, without TensorFlow.
+
+What is promised: weights (HDF5) and compiled forms (LiteRT) of such a file reach native code there first,
+with limited memory and time; a compiled form is used only if it consists of arithmetic on fixed shapes, and
+gives what the weights give in numpy, to 1e-5 in a probability on inputs made by formulas in the range of the
+preprocessing. What is not: the process has the rights of the user, so it contains crashes and not an attack
+on a hole in these libraries; and a comparison on a few inputs does not prove two networks equal on all.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+
+from kit._arrays import Float32, Float64
+from kit._checking import first_line
+from kit.classifier import archive
+from kit.classifier.activations.first_layers import FirstLayers
+from kit.classifier.archive import Archive
+from kit.classifier.archive.arrays import weights_in
+from kit.classifier.bundle.contract import preprocessing_in
+from kit.classifier.runtime.child import answer, ask
+from kit.classifier.runtime.compiled import Compiled
+from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.equivalence import TOLERANCE, difference_between, trial_tensors
+from kit.classifier.runtime.heads import head_of, measured_head
+from kit.classifier.runtime.numpy_engine import NumpyEngine, UnknownNetworkError
+from kit.classifier.runtime.operations import foreign_operations
+
+SECONDS = 60.0
+"""Longest time that an inspection may take."""
+
+# Input values up to which all inputs are compared; larger ones go by one of each kind.
+_WHOLE = 1 << 16
+# Layers whose statistics are kept, of which the first layers that a file carries are some.
+_MEASURED = 64
+_CLOSE = 1e-3
+
+
+def inspect(opened: Archive) -> Mapping[str, str]:
+    """Return what is wrong with each part of a file: "weights", and the names of compiled forms that it has.
+
+    Parameters
+    ----------
+    opened
+        A checked file; a copy is inspected, so that nobody can exchange it meanwhile.
+
+    Returns
+    -------
+    mapping
+        Name of the part to a few words; empty for a sound file.
+
+    Raises
+    ------
+    ValueError
+        The file was replaced since it was opened.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = snapshot(opened, Path(folder))
+        found = ask("kit.classifier.bundle.inspection", copy, Path(folder), seconds=SECONDS)
+    if "error" not in found:
+        return found
+    flaw = f"could not be inspected ({found['error']})"
+    return dict.fromkeys(("weights", archive.COMPILED, archive.FIRST_LAYERS), flaw)
+
+
+def snapshot(opened: Archive, folder: Path) -> Path:
+    """Copy a file that may be replaced at any time, and make sure that the copy is what was opened.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        It is gone, or another one.
+    """
+    copy = folder / opened.path.name
+    copyfile(opened.path, copy)
+    found = archive.read(copy)
+    if (found.digest, found.contract) != (opened.digest, opened.contract):
+        raise ValueError(
+            f"Expected the network in {opened.path.name!r} as it was loaded, received another; load it again"
+        )
+    return copy
+
+
+def _flaws(file: Path, _: Path) -> Mapping[str, str]:
+    """Inspect a file; in the process that `inspect` starts."""
+    opened = archive.read(file)
+    stated = opened.contract or {}
+    moments: dict[str, list[Float32]] = {}
+
+    def watch(name: str, received: Float32, returned: Float32) -> None:
+        for each in (received, returned) if name in moments or len(moments) < _MEASURED else ():
+            axes = tuple(range(1, each.ndim - 1))
+            squares = np.square(each)
+            mean, power = (each.mean(axes), squares.mean(axes)) if axes else (each, squares)
+            moments.setdefault(name, []).append(np.concatenate([mean, power], axis=-1))
+
+    engine = NumpyEngine(opened.config(), weights_in(file), watch)
+    shape = Compiled.from_contract(stated).input_shape if stated else engine.input_shape
+    batches = trial_tensors(shape, preprocessing_in(opened))
+    if np.prod(batches[0].shape[1:]) > _WHOLE:
+        batches = tuple(batch[:1] for batch in batches)
+    try:
+        outputs = [engine.predict(batch) for batch in batches]
+    except UnknownNetworkError as error:
+        flaw = f"cannot be checked without TensorFlow ({error})"
+        return dict.fromkeys(("weights", archive.COMPILED, archive.FIRST_LAYERS), flaw)
+    found = {archive.COMPILED: _flaw_of_compiled(opened, batches, outputs)}
+    data = opened.member(archive.FIRST_LAYERS)
+    if data is not None:
+        rows = [row for each in moments.values() for row in each]
+        found[archive.FIRST_LAYERS] = _flaw_of_first_layers(data, batches[-1], rows)
+    return {name: flaw for name, flaw in found.items() if flaw}
+
+
+def _flaw_of_compiled(opened: Archive, batches: Sequence[Float32], outputs: Sequence[Float32]) -> str:
+    data = opened.member(archive.COMPILED)
+    if data is None:
+        return ""  # nothing there to run
+    stored = Compiled.from_contract(opened.contract or {}, data)
+    head = head_of(opened.config()) or measured_head(np.concatenate(outputs))
+    try:
+        if others := foreign_operations(data):
+            return f"has operations of other kinds than are known to be safe ({', '.join(others)[:100]})"
+        lite = LiteEngine(data, threads=1)
+        shape, count = lite.input_shape, lite.output_count
+        if (stored.head, stored.input_shape, stored.output_count) != (head, shape, count):
+            return "is of another shape than the file says"
+        results = [lite.predict(batch) for batch in batches]
+    except (ValueError, RuntimeError) as error:
+        return f"does not run ({first_line(error)[:100]})"
+    difference = difference_between(outputs, results, head)
+    return "" if difference <= TOLERANCE else f"differs from its weights by {difference:.1e} in a probability"
+
+
+def _flaw_of_first_layers(data: bytes, batch: Float32, rows: Sequence[Float32]) -> str:
+    """Compare each part of what is measured with what some layer receives or returns."""
+    try:
+        layers = FirstLayers.from_bytes(data)
+        if others := foreign_operations(layers.compiled):
+            return f"have operations of other kinds ({', '.join(others)[:100]})"
+        measured = layers.measure(batch)
+    except (ValueError, RuntimeError) as error:
+        return f"do not run ({first_line(error)[:100]})"
+    parts = np.split(measured, np.cumsum(2 * np.array(layers.widths))[:-1], axis=1)
+    near = [any(_near(part, row) for row in rows) for part in parts]
+    return "" if len(near) == len(layers.widths) and all(near) else "differ from its weights"
+
+
+def _near(part: Float64, row: Float32) -> bool:
+    scale = float(np.abs(row).max())
+    return part.shape == row.shape and np.allclose(part, row, rtol=_CLOSE, atol=_CLOSE * scale)
+
+
+if __name__ == "__main__":
+    answer(_flaws)

@@ -1,0 +1,97 @@
+"""Work on a file in a process of its own: what crashes, hangs or fills the memory does so there."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from kit._checking import first_line
+from kit._reporting import Steps
+from kit.classifier.runtime.interpreter import cores
+
+ANSWER = "answer.json"
+_MEMORY = 3 << 29
+_MEMORY_EACH = 8
+_MEMORY_CORE = 1 << 26
+
+
+def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, Any]:
+    """Run a module of the kit on a file; it ends in `answer`.
+
+    Parameters
+    ----------
+    module
+        Dotted name. It is given file and folder.
+    file, folder
+        What is worked on, and where results are put.
+    seconds
+        Longest time that it may take.
+
+    Returns
+    -------
+    dict
+        What the module answered; ``{"error": …}``, one line, where it failed or did not come to an end.
+    """
+    search = filter(None, [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH")])
+    settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
+    # Threads of numpy's wait for each other where others compute too, and gain nothing on one picture.
+    settings["OPENBLAS_NUM_THREADS"] = "1"
+    # Without the notebook's folder, in which anybody may have put a file named like a module.
+    command = [sys.executable, "-P", "-m", module, os.fspath(file), os.fspath(folder)]
+    try:
+        result = subprocess.run(  # noqa: S603 (this very interpreter with the kit's own module)
+            command, capture_output=True, check=False, env=os.environ | settings, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"no end after {seconds:.0f} s"}
+    if (folder / ANSWER).exists():
+        found: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+        return found
+    if result.returncode < 0:
+        return {"error": f"a process that was ended by signal {-result.returncode}"}
+    last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    return {"error": " ".join(last)[:300] or f"a process that ended with {result.returncode}"}
+
+
+def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
+    """Be the process that `ask` started: work with limited memory, and write what was found.
+
+    On Linux the limit is 1.5 GB, and more for a large file and for many cores; other systems set none.
+    """
+    file, folder = map(Path, sys.argv[1:])
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415 (not on every system)
+
+        most = _MEMORY + _MEMORY_EACH * file.stat().st_size + _MEMORY_CORE * cores()
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    try:
+        found = work(file, folder)
+    except Exception as error:  # noqa: BLE001 (what libraries raise on hostile files has no limit)
+        known = isinstance(error, ValueError | TypeError | OSError)
+        found = {"error": first_line(error) if known else f"{type(error).__name__} {first_line(error)}"}
+    (folder / ANSWER).write_text(json.dumps(found), encoding="utf-8")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show the seconds that pass while the block runs, once there are two."""
+    done = threading.Event()
+    steps: Steps[None] = Steps((), what, " s", progress=True)
+    with steps:
+
+        def tick() -> None:
+            while not done.wait(1):
+                steps.advance()
+
+        ticking = threading.Thread(target=tick, daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            done.set()
+            ticking.join()

@@ -1,0 +1,67 @@
+"""The processes are real; the module that they run is one of the standard library, or written by the test."""
+
+import sys
+import time
+
+import pytest
+
+from kit.classifier.runtime.child import ask, waiting
+
+ANSWERING = """
+from kit.classifier.runtime.child import answer
+def work(file, folder):
+    {}
+answer(work)
+"""
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """What is answered by a process that works in these words."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def ask_for(words, seconds=60):
+        (tmp_path / "answering.py").write_text(ANSWERING.format(words), encoding="utf-8")
+        return ask("answering", tmp_path / "file", tmp_path, seconds=seconds)
+
+    return ask_for
+
+
+def test_an_answer_comes_back(asked):
+    assert asked("return {'name': file.name}") == {"name": "file"}
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("raise ValueError('Expected a line\\nand no second')", "Expected a line"),
+        ("raise RecursionError('too deep')", "RecursionError too deep"),
+        ("import os; os._exit(3)", "a process that ended with 3"),
+    ],
+)
+def test_failures_come_back_in_one_line(asked, words, error):
+    assert asked(words) == {"error": error}
+
+
+def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
+    assert asked("while True: pass", seconds=1.5) == {"error": "no end after 2 s"}
+    if sys.platform != "win32":
+        crash = (
+            "import ctypes, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); ctypes.string_at(0)"
+        )
+        assert asked(crash) == {"error": "a process that was ended by signal 11"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
+def test_memory_is_limited(asked):
+    assert asked("return {'size': len(bytearray(8 << 30))}") == {"error": "MemoryError MemoryError"}
+
+
+def test_progress_is_shown_after_two_seconds_and_not_before(capsys):
+    with waiting("Compiling a.keras"):
+        time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+    with waiting("Compiling a.keras"):
+        time.sleep(3.5)
+    assert "Compiling a.keras: " in capsys.readouterr().err
