@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit import plots, robustness, samples, validation
+    from kit._reporting import Table
     from kit.classifier import Classifier
     from kit.classifier.adaptation import adapt
     from kit.classifier.importing import import_h5
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from kit.workshop.setup import check_setup
 
 __all__ = ["Case", "Classifier", "Decoding", "Expected", "Explorer", "Novelty", "Perturbation", "Photo"]
-__all__ += ["Preprocessing", "Scaling"]
+__all__ += ["Preprocessing", "Scaling", "Table"]
 __all__ += ["accuracy_interval", "adapt", "calibrate", "check", "check_cases", "check_setup"]
 __all__ += ["compare", "cost_table", "cross_validate", "diagnose"]
 __all__ += ["fault_costs", "find_duplicates", "fit_novelty", "import_h5", "learning_curve", "load_image"]
@@ -43,6 +44,7 @@ __all__ += ["pin", "shift", "sweep"]
 __all__ += ["exercises", "faults", "plots", "robustness", "samples", "validation"]
 
 _OFFERED = {
+    "_reporting": ["Table"],
     "classifier": ["Classifier"],
     "classifier.adaptation": ["adapt"],
     "classifier.importing": ["import_h5"],

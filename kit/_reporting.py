@@ -101,7 +101,7 @@ class Table(str):
     rows
         Texts, one for each column.
     align
-        ``"<"`` or ``">"`` for each column.
+        ``"<"`` or ``">"`` for each column; by default the first is to the left and the others to the right.
     widths
         Least widths of the first columns, in characters.
     gap
@@ -124,7 +124,7 @@ class Table(str):
         cls,
         head: Sequence[str],
         rows: Iterable[Sequence[str]],
-        align: str,
+        align: str = "",
         *,
         widths: Sequence[int] = (),
         gap: int = 2,
@@ -133,18 +133,26 @@ class Table(str):
         heading: int = 0,
     ) -> Self:
         listed = [head, *rows]
+        align = align or "<".ljust(len(head), ">")
         least = [*widths, *[0] * (len(head) - len(widths))]
         columns = zip(align, least, zip(*listed, strict=True), strict=True)
         formats = [f"{side}{max(width, *map(len, cells))}" for side, width, cells in columns]
         lines = [(" " * gap).join(map(format, row, formats)).rstrip() for row in listed]
         table = super().__new__(cls, "\n".join([*[title] * bool(title), *lines, *[note] * bool(note)]))
         caption = f"<caption>{escape(title)}</caption>" if title else ""
-        titles = "".join(f'<th scope="col">{escape(each)}</th>' for each in head)
-        body = "".join(f"<tr>{_cells(row, heading)}</tr>" for row in listed[1:])
-        table.html = f"<table>{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+        titles = "".join(_cell('th scope="col"', each, side) for each, side in zip(head, align, strict=True))
+        tags = ["td"] * len(head)
+        tags[heading] = 'th scope="row"'
+        marked = (map(_cell, tags, row, align) for row in listed[1:])
+        body = "".join(f"<tr>{''.join(row)}</tr>" for row in marked)
+        # Where its output is folded, JupyterLab shows the first line.
+        table.html = f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
         if note:
             table.html += f"<p>{escape(note)}</p>"
         return table
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         return self.html
@@ -159,32 +167,38 @@ def _unpickled(text: str, html: str) -> Table:
     return table
 
 
-def _cells(row: Sequence[str], heading: int) -> str:
-    cells = [f"<td>{escape(text)}</td>" for text in row]
-    cells[heading] = f'<th scope="row">{escape(row[heading])}</th>'
-    return "".join(cells)
+def _cell(tag: str, text: str, side: str) -> str:
+    left = ' style="text-align: left"' if side == "<" else ""
+    return f"<{tag}{left}>{escape(text)}</{tag[:2]}>"
 
 
 class Result:
     """What a person gets back: text for a terminal, HTML for a notebook, plain values for JSON."""
 
-    def _report(self) -> Iterable[str]:
-        """Yield the paragraphs and tables that make up the text and the HTML."""
+    def _report(self) -> Iterable["str | Result"]:
+        """Yield the paragraphs, tables and other results that make up the text and the HTML."""
         yield str(self)
         if hasattr(self, "table"):
             yield self.table()
 
     def text(self) -> str:
         """Return the result as lines of text."""
-        return "\n".join(self._report())
+        return "\n".join(map(str, self._report()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
 
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
+        # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
+        return {"text/plain": self.text(), "text/html": self._repr_html_()}
+
     def _repr_html_(self) -> str:
-        parts = (part.html if isinstance(part, Table) else _paragraph(part) for part in self._report())
-        return f'<div class="kit-result">{"".join(parts)}</div>'
+        parts = (
+            _paragraph(part) if type(part) is str else part._repr_html_()  # type: ignore[union-attr]
+            for part in self._report()
+        )
+        return f'<div class="kit-result">\n{"".join(parts)}</div>'
 
 
 def _paragraph(text: str) -> str:

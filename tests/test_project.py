@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import tokenize
 import tomllib
 from importlib import import_module
 from importlib.metadata import packages_distributions
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import PurePosixPath
 
 import pytest
@@ -338,6 +339,42 @@ def test_every_public_name_is_there(name):
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(AttributeError, match=r"no attribute 'Clasifier'.*Classifier"):
         kit.Clasifier  # noqa: B018
+
+
+# Lessons
+
+
+def lessons():
+    """The notebooks that are read, by name, as JSON."""
+    paths = (ROOT / path for path in tracked() if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", path))
+    return {path.name: json.loads(path.read_text(encoding="utf-8"))["cells"] for path in paths}
+
+
+def test_every_lesson_is_in_the_readme_with_its_minutes_and_links_to_files_that_are_there():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\d\d_\w+\.ipynb)` \|", readme, re.MULTILINE) == sorted(lessons())
+    for name, cells in lessons().items():
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes", text).group(1)
+        assert re.search(rf"^\| `{name}` .* \| {minutes} \|$", readme, re.MULTILINE), name
+        assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if link not in lessons()] == [], name
+
+
+def test_code_of_lessons_is_narrow_and_exercises_begin_without_an_answer():
+    for name, cells in lessons().items():
+        for cell in cells:
+            lines = "".join(cell["source"]).splitlines()
+            if cell["cell_type"] == "code":
+                assert all(len(line) <= 80 for line in lines), (name, lines)
+                assert (lines[0] == "answer = None") == ("exercise" in cell["metadata"].get("tags", [])), name
+
+
+def test_where_readers_write_down_a_guess_the_result_is_folded():
+    for name, cells in lessons().items():
+        for before, cell in pairwise(cells):
+            if before["cell_type"] == "markdown" and "**Write down**" in "".join(before["source"]):
+                hidden = cell["metadata"].get("jupyter", {}).get("outputs_hidden")
+                assert hidden or cell["metadata"].get("tags") == ["nbval-ignore-output"], (name, cell["id"])
 
 
 # Dependencies

@@ -124,6 +124,10 @@ def test_a_table_in_html_has_header_cells_and_escapes_what_it_holds():
         ("1,000", "row"),
     ]
     assert [one.text for one in root.iter("td")] == ["a", "longer <b>"]
+    assert [one.get("style") for one in root.iter("td")] == ["text-align: left"] * 2
+    assert root.find("table/tbody/tr/th").get("style") is None
+    # JupyterLab shows the first line of an output that is folded: it must not tell what is in the table.
+    assert table.html.splitlines()[0] == "<table>"
     assert root.findtext("p") == "<more>"
     assert table._repr_html_() == table.html
 
@@ -149,7 +153,7 @@ class Found(Result):
 def test_a_result_is_text_html_and_plain_values():
     found = Found(float("nan"), np.array([1, 2]), kit.Perturbation(noise=5))
     assert found.text() == "Found(<nan>)\nplace\n    1\n    2"
-    assert found._repr_html_().startswith('<div class="kit-result"><p>Found(&lt;nan&gt;)</p><table>')
+    assert found._repr_html_().startswith('<div class="kit-result">\n<p>Found(&lt;nan&gt;)</p><table>')
     values = found.to_dict()
     assert (values["share"], values["places"], values["perturbation"]["noise"]) == (None, [1, 2], 5)
     assert json.loads(json.dumps(values, allow_nan=False)) == values
@@ -210,3 +214,15 @@ def test_results_without_rows_too(result):
     assert result.text() == str(result)
     assert ET.fromstring(result._repr_html_()).findtext("p") == str(result)  # noqa: S314 - made here
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_a_notebook_shows_a_table_and_keeps_its_text_beside_it():
+    from IPython.core.formatters import DisplayFormatter  # noqa: PLC0415
+
+    table = Table(("pictures", "right"), [("500", "80%")])
+    assert str(table) == "pictures  right\n500         80%"
+    costs = RESULTS["costs"]()
+    for shown, text in ((table, str(table)), (costs, costs.text())):
+        data, _ = DisplayFormatter().format(shown, include={"text/plain", "text/html"})
+        assert data["text/plain"] == text
+        assert "<table>" in data["text/html"]

@@ -1,5 +1,6 @@
 """A person's own preprocessing function, held against what the classifier was trained with."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,20 +62,23 @@ class Checkup(Result):
         """The step that changes the answers most; None if the function agrees."""
         return next(iter(self.effects), self.first_step)
 
-    def __str__(self) -> str:
+    def _report(self) -> Iterator[str | Result]:
         count = len(self.comparisons)
         if self.agrees:
-            head = (
-                f"The function agrees with the preprocessing of the classifier on {count} of {count} photos."
-            )
-            return "\n".join(
-                [head, *(f"Note: {note}." for part in self.comparisons[:1] for note in part.notes)]
-            )
+            agreed = "The function agrees with the preprocessing of the classifier"
+            yield f"{agreed} on {count} of {count} photos."
+            yield from (f"Note: {note}." for part in self.comparisons[:1] for note in part.notes)
+            return
         parted = [comparison for comparison in self.comparisons if not comparison.equal]
         head = f"The function parts from the preprocessing at {self.main_step!r} on {len(parted)} of {count}"
         effect = "" if self.changed is None else f"; {self.changed:.0%} of the answers change"
+        yield f"{head}{effect}."
         alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
-        return f"{head}{effect}.\nOf the probability, each step moves by itself: {alone}.\n{parted[0]}"
+        yield f"Of the probability, each step moves by itself: {alone}."
+        yield parted[0]
+
+    def __str__(self) -> str:
+        return self.text()
 
     def __repr__(self) -> str:
         outcome = "agrees" if self.agrees else f"parts at {self.main_step!r}"

@@ -4,13 +4,13 @@ The order is that of a camera: scene and weather, lens, light, sensor, file.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
 from kit._checking import refuse_unknown, whole
 from kit._reporting import changed
-from kit.images import Photo
+from kit.images import Photo, Pictures, as_photos
 from kit.images.decoding import Decoding
 from kit.perturbation import imagenet_c
 from kit.perturbation.parameters import PARAMETERS, Parameter
@@ -185,6 +185,11 @@ class Perturbation:
         remake = None if photo.remake is None else partial(_remake, photo.remake, self)
         notes = *photo.notes, f"perturbed: {changed(self)}"
         return Photo(pixels, photo.name, photo.decoding, notes, remake)
+
+    def apply_to_all(self, photos: Pictures) -> tuple[Photo, ...]:
+        """Perturb photos, each with noise of its own: the first with this seed, the next with one more."""
+        each = enumerate(as_photos(photos), start=self.seed)
+        return tuple(replace(self, seed=seed).apply(photo) for seed, photo in each)
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return all fields as plain numbers (flips as true or false)."""

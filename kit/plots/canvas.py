@@ -14,6 +14,8 @@ GREY, DARK = "#6b7280", "#787878"
 """DARK is read on white and on the dark theme's ground alike: a contrast of 4.3 to 1 on both (WCAG 2.2)."""
 
 _DOTS_PER_INCH = 80
+_SMALLEST = 11 * 72 / _DOTS_PER_INCH
+"""Points of type that are 11 pixels."""
 _TITLE_WIDTH = 24
 
 
@@ -77,7 +79,7 @@ def _told_image() -> Any:
 
 
 def _suit_both_themes(figure: Any) -> None:
-    """Draw words, ticks and frames so that they are read on a light page and on a dark one."""
+    """Draw words, ticks and frames so that they are read on a light page, a dark one and a small one."""
     with held():
         from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
         from matplotlib.text import Text  # noqa: PLC0415
@@ -85,6 +87,7 @@ def _suit_both_themes(figure: Any) -> None:
     for text in figure.findobj(Text):
         text.set_color(DARK)
         text.set_parse_math(False)  # a dollar in the name of a class or file is one
+        text.set_fontsize(max(text.get_fontsize(), _SMALLEST))
     for axes in figure.axes:
         axes.tick_params(color=DARK)
         for spine in axes.spines.values():

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from kit.robustness.costs import Cost
 
 
+_WIDEST = 8.9
+"""Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
+
+
 def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
     """Lay pictures out in a grid, each under its title.
 
@@ -28,7 +32,8 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
         A PNG with the titles as alternative text.
     """
     rows = -(-len(pictures) // columns)
-    figure = blank(2.4 * columns, 2.7 * rows)
+    side = min(2.4, _WIDEST / columns)
+    figure = blank(side * columns, (side + 0.3) * rows)
     for place, (title, pixels) in enumerate(pictures, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(pixels, interpolation="nearest")
@@ -51,7 +56,7 @@ def cost_figure(costs: Sequence["Cost"]) -> Any:
     IPython.display.Image
         A PNG with alternative text.
     """
-    axes = blank(8, 0.27 * len(costs) + 1).subplots()
+    axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
     places = np.arange(len(costs))[::-1]
     right, confidence = 100 * np.array([(cost.right, cost.confidence) for cost in costs]).T
     axes.barh(places + 0.2, right, 0.4, label="answered rightly", color=BLUE)
@@ -59,7 +64,7 @@ def cost_figure(costs: Sequence["Cost"]) -> Any:
     axes.axvline(right[0], color=BLUE, linewidth=1, linestyle=":")
     axes.set_yticks(places, [cost.title for cost in costs])
     axes.set(xlim=(0, 100), ylim=(-0.6, len(costs) - 0.4))
-    axes.set_xlabel("pictures answered rightly, and mean confidence in the answer given (%)")
+    axes.set_xlabel("pictures, and confidence in the answer given (%)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
     return image(
@@ -86,7 +91,7 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
     bars = list(next(iter(shares.values())))
     colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
     places, width = np.arange(len(shares)), 0.8 / len(bars)
-    axes = blank(9, 3.6, layout="constrained").subplots()
+    axes = blank(7, 3.6, layout="constrained").subplots()
     for number, bar in enumerate(bars):
         heights = [100 * group[bar] for group in shares.values()]
         offset = (number - (len(bars) - 1) / 2) * width

@@ -25,7 +25,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
         A PNG with alternative text. Points are the share of right answers in a bin with its 95 % interval,
         at the mean confidence of its pictures; on the dotted line a network is as often right as it says.
     """
-    figure = blank(4 * len(panels), 4.6, layout="constrained")
+    figure = blank(3.5 * len(panels), 4.4, layout="constrained")
     grid = figure.subplots(
         2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
     )

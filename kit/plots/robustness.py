@@ -50,7 +50,7 @@ def sweep_figure(sweep: "Sweep") -> Any:
         if not np.isnan(values).all()
     )
     if len(sweep.axes) == 2:
-        figure = blank(5 * len(figures), 4)
+        figure = blank(4 * len(figures), 3.6)
         _heat_maps(figure, sweep, figures)
         return image(figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}.")
     figure = blank(7, 4)

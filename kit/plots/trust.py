@@ -22,7 +22,7 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any
     IPython.display.Image
         A PNG with alternative text.
     """
-    figure = blank(4 * len(panels), 3, layout="constrained")
+    figure = blank(3.5 * len(panels), 3, layout="constrained")
     for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for (kind, confidences), color in zip(kinds.items(), (BLUE, ORANGE, DARK), strict=False):
             shares = np.full(len(confidences), 100 / len(confidences))

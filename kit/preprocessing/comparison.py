@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Array
+from kit._reporting import Result, Table
 from kit.images import Photo, Source, load_image
 from kit.preprocessing.operations import run, steps
 from kit.preprocessing.pipeline import PIPELINE, Pipeline
@@ -44,18 +45,19 @@ class StepDifference:
             return True
         return not self.difference <= ROUNDING * max(1.0, abs(self.here.low), abs(self.here.high))
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
+        """The largest difference as a number, or in words."""
         if self.difference is None:
-            return f"{self.name}: shapes differ; {self.here} here, {self.there} there"
+            return "shapes differ"
         if self.difference == 0:
-            return f"{self.name}: equal, {self.here}"
+            return "equal"
         # How much is rounded off depends on the processor, so the figure stays out of notebooks.
-        apart = f"max difference {short(self.difference)}" if self.parts else "equal up to rounding"
-        return f"{self.name}: {apart}; {self.here} here, {self.there} there"
+        return short(self.difference) if self.parts else "equal up to rounding"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """How two ways of preparing a picture differ.
 
     Parameters
@@ -93,16 +95,29 @@ class Comparison:
         """Whether nothing differs."""
         return not self.differences and self.first_step is None
 
-    def __str__(self) -> str:
-        lines = list(self.differences) or ["No difference in the steps."]
+    def table(self) -> Table:
+        """Return a row for each step with what both hold after it; on the right none where they are equal."""
+        rows = [
+            (step.name, step.words, str(step.here), str(step.there) if step.difference != 0 else "")
+            for step in self.steps
+        ]
+        return Table(("step", "difference", "here", "there"), rows, "<<<<")
+
+    def _report(self) -> Iterator[str]:
+        yield from self.differences or ["No difference in the steps."]
         if self.photo is not None:
             exact = all(step.difference == 0 for step in self.steps)
             end = "the tensors are equal" if exact else "the tensors agree up to rounding"
             if self.first_step:
                 end = f"the tensors part at: {self.first_step}"
                 end += f", most by: {self.main_step}" if self.main_step != self.first_step else ""
-            lines += [f"On {self.photo}, {end}.", *(f"  {step}" for step in self.steps)]
-        return "\n".join([*lines, *(f"Note: {note}." for note in self.notes)])
+            yield f"On {self.photo}, {end}."
+        if self.steps:
+            yield self.table()
+        yield from (f"Note: {note}." for note in self.notes)
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 Effect = Callable[[Array, Array], float]

@@ -197,16 +197,15 @@ def _scaling_findings(here: Pipeline, best: View) -> list[tuple[str, str]]:
     slope, offset = line_of(here.scaling, inverted=here.invert)
     if _agree((slope, offset), best):
         return []
-    relation = _relation(slope, offset, best)
     for inverted in (here.invert, not here.invert):
         for scaling in (here.scaling, *_scalings(here.scaling)):
             expressible = all(part.channels in {None, here.channel_count} for part in scaling)
             if not expressible or not _agree(line_of(scaling, inverted=inverted), best):
                 continue
             there = here.replace(invert=inverted, scaling=scaling)
-            found = differences(here, there)
-            return [(step, f"{text}: {relation}" if step == "scale" else text) for step, text in found]
-    return [("scale", f"scaling: {scaling_words(here.scaling)} here, {relation}")]
+            return list(differences(here, there))
+    relation = _relation(slope, offset, best)
+    return [("scale", f"scaling: {scaling_words(here.scaling)} here, there {relation}")]
 
 
 def _scalings(own: Scalings) -> Iterator[Scalings]:
@@ -228,7 +227,7 @@ def _agree(line: tuple[Float64, Float64], best: View) -> bool:
 
 
 def _relation(slope: Float64, offset: Float64, best: View) -> str:
-    """Return ``theirs = 255·ours`` or, where the channels differ, one such line for each."""
+    """Return ``255 × the value here`` or, where the channels differ, one such line for each."""
     if np.size(slope) not in {1, np.size(best.slope)}:
         slope, offset = np.array(1.0), np.array(0.0)
     factors = np.atleast_1d(best.slope / slope)
@@ -237,19 +236,19 @@ def _relation(slope: Float64, offset: Float64, best: View) -> str:
     if np.ptp(factors) <= 2e-3 * np.abs(factors).max() and np.ptp(shifts) <= spread:
         factors, shifts = factors[:1], shifts[:1]
     lines = [_equation(factor, shift, spread) for factor, shift in zip(factors, shifts, strict=True)]
-    return f"theirs = {lines[0]}" if len(lines) == 1 else f"theirs by channel = ({', '.join(lines)})"
+    return lines[0] if len(lines) == 1 else f"by channel ({', '.join(lines)})"
 
 
 def _equation(factor: float, shift: float, negligible: float) -> str:
     whole, inverse = round(factor), round(1 / factor)
     if abs(factor - 1) < 2e-3:
-        text = "ours"
+        text = "the value here"
     elif factor > 1 and abs(factor - whole) < 2e-3 * factor:
-        text = f"{whole}·ours"
+        text = f"{whole} × the value here"
     elif 0 < factor < 0.99 and abs(1 / factor - inverse) < 2e-3 / factor:
-        text = f"ours / {inverse}"
+        text = f"the value here / {inverse}"
     else:
-        text = f"{short(factor)}·ours"
+        text = f"{short(factor)} × the value here"
     if abs(shift) <= negligible:
         return text
     return f"{text} {'+' if shift > 0 else MINUS} {short(abs(shift))}"

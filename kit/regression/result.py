@@ -2,11 +2,11 @@
 
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
-from kit._reporting import Table
+from kit._reporting import Result, Table
 from kit.regression.case import Case
 
 State = Literal["holds", "moved", "failing", "fixed", "skipped", "unreadable"]
@@ -103,7 +103,7 @@ class Checked:
 
 
 @dataclass(frozen=True, repr=False)
-class CheckedCases:
+class CheckedCases(Result):
     """What came of a folder of cases.
 
     Attributes
@@ -195,8 +195,8 @@ class CheckedCases:
     def __repr__(self) -> str:
         return self.text()
 
-    def _repr_html_(self) -> str:
-        return f"<p><strong>{escape(self.headline())}</strong></p>{self.table().html}"
+    def _report(self) -> Iterator[Table]:
+        yield self.table()
 
 
 def _printable(text: str) -> str:

@@ -56,6 +56,9 @@ class Costs(tuple[Cost, ...], Result):
     def _report(self) -> Iterator[str]:
         yield self.table()
 
+    def __repr__(self) -> str:
+        return self.text()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the costs as plain numbers and texts, for JSON."""
         return {"costs": plain(list(self))}

@@ -40,6 +40,14 @@ def test_contrast_is_pillows_bit_for_bit():
         np.testing.assert_array_equal(Perturbation(contrast=factor).apply(scene()).pixels, expected)
 
 
+def test_each_of_several_pictures_has_noise_of_its_own():
+    grey = Photo.from_array(np.full((8, 8, 3), 128, np.uint8))
+    first, second = Perturbation(noise=20, seed=3).apply_to_all([grey, grey])
+    np.testing.assert_array_equal(first.pixels, Perturbation(noise=20, seed=3).apply(grey).pixels)
+    np.testing.assert_array_equal(second.pixels, Perturbation(noise=20, seed=4).apply(grey).pixels)
+    assert (first.pixels != second.pixels).any()
+
+
 def test_brightness_by_hand():
     photo = Photo.from_array(np.array([[[0, 1, 99], [100, 200, 255]]], np.uint8))
     # 1.5, 148.5 and 150 lose their fraction; 300 and 382.5 are clipped.

@@ -15,6 +15,7 @@ PHOTOGRAPHS = Path(__file__).parents[2] / "data" / "photographs"
 PHOTOS = [None, *map(load_image, PHOTOGRAPHS.glob("cat.jpg"))]
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 HERE = Preprocessing(scaling="imagenet", layout="channels_first")
+VALUE = "the value here"
 KERAS = Preprocessing(scaling="-1..1")
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
@@ -114,12 +115,15 @@ def test_equal_functions_are_called_equal(function, photo):
     ("function", "relation"),
     [
         (lambda x: resized(x) / 127.5 - 1, None),
-        (lambda x: resized(x) / 255, f"{MINUS}1..1 here, 0..1 there: theirs = ours / 2 + 0.5"),
-        (resized, f"{MINUS}1..1 here, 0..255 there: theirs = 127.5·ours + 127.5"),
-        (lambda x: (resized(x) / 127.5 - 1) / 255, "theirs = ours / 255"),
-        (lambda x: 2 * (resized(x) / 127.5 - 1), "theirs = 2·ours"),
-        (lambda x: resized(x) / 127.5 - 0.7, "theirs = ours + 0.3"),
-        (lambda x: (resized(x) / 127.5 - 1) / 127.5 - 1, f"theirs = 0.007843·ours {MINUS} 1"),
+        (lambda x: resized(x) / 255, f"{MINUS}1..1 here, 0..1 there"),
+        (resized, f"{MINUS}1..1 here, 0..255 there"),
+        (lambda x: (resized(x) / 127.5 - 1) / 255, f"x / 127.5 {MINUS} 1, then x / 255 there"),
+        (lambda x: 2 * (resized(x) / 127.5 - 1), "there 2 × the value here"),
+        (lambda x: resized(x) / 127.5 - 0.7, "there the value here + 0.3"),
+        (
+            lambda x: (resized(x) / 127.5 - 1) / 127.5 - 1,
+            f"x / 127.5 {MINUS} 1, then x / 127.5",
+        ),
     ],
 )
 def test_scaling_is_put_into_words(function, relation):
@@ -220,7 +224,7 @@ def test_a_grey_network_is_compared_with_a_function_that_scales_by_channel():
     grey = Preprocessing(size=(64, 64), channels="gray", scaling="0..1")
     found = grey.compare(lambda x: normalised(resized(x, size=(64, 64)))).differences
     assert found[0] == "channels: gray here, rgb there"
-    assert found[1].startswith("scaling: 0..1 here, theirs by channel = (")
+    assert found[1].startswith("scaling: 0..1 here, there by channel (")
 
 
 def test_the_result_is_the_same_every_time():
@@ -234,7 +238,7 @@ def test_a_line_that_is_off_by_half_a_level_is_another_scaling(levels, told):
     assert bool(comparison.differences) == told
     if told:
         sign = "+" if levels > 0 else MINUS
-        assert comparison.differences[0].endswith(f"theirs = ours {sign} 0.004706")
+        assert comparison.differences[0].endswith(f"there the value here {sign} 0.004706")
     else:
         assert comparison.notes[-1].startswith("this preprocessing rebuilds their result to 0.")
 
@@ -264,14 +268,17 @@ def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast
 @pytest.mark.parametrize(
     ("function", "relation"),
     [
-        (lambda x: x / 255 * [1, 2, 4], "theirs by channel = (ours, 2·ours, 4·ours)"),
-        (lambda x: x / 255 + [0, 0.25, -0.5], f"theirs by channel = (ours, ours + 0.25, ours {MINUS} 0.5)"),
-        (lambda x: x / 255 / 3, "theirs = ours / 3"),
-        (lambda x: x / 255 * 1.003, "theirs = 1.003·ours"),
-        (lambda x: x / 255 * 0.995, "theirs = 0.995·ours"),
-        (lambda x: x / 255 * 2.5, "theirs = 2.5·ours"),
-        (lambda x: x / 255 / 2.5, "theirs = 0.4·ours"),
-        (lambda x: x / 255 * -3, f"theirs = {MINUS}3·ours"),
+        (lambda x: x / 255 * [1, 2, 4], f"there by channel ({VALUE}, 2 × {VALUE}, 4 × {VALUE})"),
+        (
+            lambda x: x / 255 + [0, 0.25, -0.5],
+            f"there by channel ({VALUE}, {VALUE} + 0.25, {VALUE} {MINUS} 0.5)",
+        ),
+        (lambda x: x / 255 / 3, f"there {VALUE} / 3"),
+        (lambda x: x / 255 * 1.003, f"there 1.003 × {VALUE}"),
+        (lambda x: x / 255 * 0.995, f"there 0.995 × {VALUE}"),
+        (lambda x: x / 255 * 2.5, f"there 2.5 × {VALUE}"),
+        (lambda x: x / 255 / 2.5, f"there 0.4 × {VALUE}"),
+        (lambda x: x / 255 * -3, f"there {MINUS}3 × {VALUE}"),
     ],
 )
 def test_a_line_is_put_into_the_plainest_words(function, relation):

@@ -56,6 +56,15 @@ def test_every_step_has_its_figures():
         np.full((32, 32, 3), np.float32(51) / np.float32(127.5) - np.float32(1))
     )
     assert steps["layout"].there.shape == (1, 32, 32, 3)
+    rows = [line.split("  ") for line in comparison.table().splitlines()]
+    told = {row[0]: [each.strip() for each in row[1:] if each] for row in rows}
+    assert told["decode"] == ["equal", "uint8 (8, 8, 3), 51..51"]
+    assert told["scale"] == [
+        "0.8",
+        f"float32 (32, 32, 3), {MINUS}0.6..{MINUS}0.6",
+        "float32 (32, 32, 3), 0.2..0.2",
+    ]
+    assert ">0.8</td>" in comparison._repr_html_()
 
 
 def test_equal_is_said_plainly():
@@ -88,7 +97,7 @@ def test_tensors_of_different_shapes_part_without_a_figure():
     step = step_difference("resize", np.zeros((2, 2, 3), np.uint8), np.ones((3, 2, 3), np.uint8))
     assert step.difference is None
     assert step.parts
-    assert str(step) == "resize: shapes differ; uint8 (2, 2, 3), 0..0 here, uint8 (3, 2, 3), 1..1 there"
+    assert (step.words, str(step.there)) == ("shapes differ", "uint8 (3, 2, 3), 1..1")
 
 
 def test_values_that_are_no_numbers_part_the_tensors():

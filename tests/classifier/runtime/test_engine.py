@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kit.classifier.runtime import interpreter
 from kit.classifier.runtime.conversion import compile_lite
 from kit.classifier.runtime.engine import Lanes, LiteEngine
 from kit.classifier.runtime.keras_engine import KerasEngine
@@ -35,6 +36,12 @@ def test_the_compiled_form_equals_keras_for_any_batch(lite, reference, count):
     expected = reference.predict(batch)
     assert expected.shape == (count, 3)
     assert np.abs(lite.predict(batch) - expected).max() < 1e-6
+
+
+def test_a_machine_too_busy_for_the_trial_of_threads_still_gets_an_engine(monkeypatch):
+    monkeypatch.setattr(interpreter, "TRIAL_SECONDS", 0)
+    engine = LiteEngine(networks.small_compiled())
+    assert engine.predict(networks.tensors(1)).shape == (1, 3)
 
 
 def test_both_engines_equal_a_plain_call_of_keras(lite):
