@@ -291,7 +291,8 @@ def test_a_resize_that_is_only_nearest_to_another_is_told_as_such():
     # Blurred before it is resized: nearer to a filter that blurs more, and not the same.
     blurred = lambda x: resized(np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1))))  # noqa: E731
     told = KERAS.compare(lambda x: (blurred(x) / 127.5 - 1)[None], PHOTOS[1]).differences
-    assert told[-1].endswith("levels (root mean square) are left over, so something else happens there too")
+    left = "levels (root mean square) are left over, so something else happens there too"
+    assert [line.endswith(left) for line in told].count(True) == 1
     exact = KERAS.compare(
         lambda x: (resized(x, Image.Resampling.BOX) / 127.5 - 1)[None], PHOTOS[1]
     ).differences
