@@ -245,7 +245,7 @@ def test_help_says_what_each_command_and_each_option_is_for():
     assert told["new-regression"].startswith("usage: kit new-regression [-h] [--model MODEL.keras] FOLDER")
     assert told["pin"].count("MODEL.keras PICTURE") == 2
     for command, words in {
-        "pin": ["what it shows", "where the case is written", "why it is kept", "who needs it to hold"],
+        "pin": ["what they show", "where cases are written", "why it is kept", "who needs it to hold"],
         "verify": ["Exit codes: 0 all hold, 1 something moved, 3 bad input",
                    "of cases; the golden set without it", "pictures of what moved", "accept what moved",
                    "JSON instead of text", "write JUnit XML"],

@@ -154,7 +154,10 @@ class ExplorerView {
     this.listen();
     this.files.listen(this.root);
     const kept = this.still.show();
-    if (kept) this.paintContent(kept);
+    if (kept) {
+      this.adopt(kept.settings); // a hand that is quicker than the kernel goes on from what it sees
+      this.paintContent(kept);
+    }
     this.perform(this.exchange.opened(performance.now()));
   }
 
