@@ -617,7 +617,7 @@ PASTE = """(root, text) => {
 def test_a_picture_is_pasted_pinned_and_taken_away(notebook, shown, classifier):
     content = (Path(samples.__file__).parents[1] / "data" / "photographs" / "toucan.jpg").read_bytes()
     shown.root.evaluate(PASTE, base64.b64encode(content).decode())
-    shown.root.get_by_role("radio", name="pasted.jpg").wait_for()
+    shown.page.wait_for_function(PAINTED, arg=[shown.root.element_handle(), "pasted.jpg"])
     shown.put("noise", 20)
     shown.assert_shows(classifier, kit.load_image(content, name="pasted.jpg"), noise=20)
     shown.root.get_by_role("button", name="Pin").click()
@@ -636,9 +636,7 @@ def test_a_step_that_cannot_act_says_why_and_shows_a_photo_on_which_it_does(show
         "title": "This file has no orientation tag, or none that turns it.",
     }
     shown.control("exif").select_option(label="Show exif.jpg")
-    shown.page.wait_for_function(
-        "(root) => root.painted.at(-1).photo === 'exif.jpg'", arg=shown.root.element_handle()
-    )
+    shown.page.wait_for_function(PAINTED, arg=[shown.root.element_handle(), "exif.jpg"])
     assert not shown.chip("exif")["idle"]
 
 
