@@ -4,22 +4,33 @@ import math
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
-_UNITS = re.compile(r"(levels?|%|percent)$")
+import numpy as np
+
+_NUMBER = re.compile(
+    r"(?:[a-z]\w* ?[=:] ?|[x×] ?)?(?P<value>[+-]?(?:\d+[.,]?\d*|[.,]\d+)) ?"
+    r"(?:(?P<percent>%|percent)|levels?(?: of noise)?)?"
+)
 
 
 def number(answer: Any) -> float | None:
-    """Read a number, from text too ("0,7", "12 levels"); None where there is none, or it is not finite."""
+    """Read a finite number, from text too ("0,7", "70 %", "12 levels"); None where there is none."""
+    if isinstance(answer, np.ndarray) and answer.size == 1 and not np.ma.isMaskedArray(answer):
+        answer = answer.item()
     if isinstance(answer, str):
-        answer = _UNITS.sub("", answer.strip().lower()).strip().replace(",", ".")
-    elif isinstance(answer, bool) or not hasattr(answer, "__float__"):
+        read = _NUMBER.fullmatch(" ".join(answer.lower().split()))
+        if read is None:
+            return None
+        answer = float(read["value"].replace(",", ".")) / (100 if read["percent"] else 1)
+    if isinstance(answer, bool) or not isinstance(answer, (Real, Decimal)):
         return None
     try:
-        read = float(answer)
-    except (TypeError, ValueError, OverflowError):
+        return float(answer) if math.isfinite(answer) else None
+    except (OverflowError, ValueError):
         return None
-    return read if math.isfinite(read) else None
 
 
 def choice(answer: Any, names: Mapping[str, Iterable[str]]) -> str | None:
@@ -28,7 +39,7 @@ def choice(answer: Any, names: Mapping[str, Iterable[str]]) -> str | None:
     Parameters
     ----------
     answer
-        Text. Case, blanks, underscores and punctuation do not matter.
+        Text. Case, blanks, punctuation and what stands in parentheses do not matter.
     names
         Other words for each thing, by its name.
 
@@ -53,4 +64,4 @@ def told(answer: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", " ", text.casefold().replace("−", "-")).strip()
+    return re.sub(r"[\W_]+", "", re.sub(r"\(.*?\)", "", text.casefold()))

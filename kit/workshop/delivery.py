@@ -15,12 +15,26 @@ from kit.workshop.answers import choice, told
 
 _REMEDIES = MappingProxyType(
     {
-        "leave": ("leave as they are", "leave them", "nothing"),
-        "correct": ("correct the levels", "corrected"),
-        "adapt": ("AdaBN", "adapted"),
+        "leave": (
+            "leave it",
+            "leave them",
+            "leave as they are",
+            "leave them as they are",
+            "nothing",
+            "do nothing",
+        ),
+        "correct": ("correct the levels", "corrected", "levels", "remedy 1"),
+        "adapt": ("AdaBN", "adapted", "remedy 2"),
     }
 )
 """Names of the remedies, with other words for them."""
+_HINTS = MappingProxyType(
+    {
+        "leave": "look at what changed about the pictures",
+        "correct": "look whether it is the range of their levels that changed",
+        "adapt": "look at how many kinds of clothes there are",
+    }
+)
 
 
 class Delivery:
@@ -37,7 +51,7 @@ class Delivery:
     """
 
     def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
-        if number not in {1, 2, 3}:
+        if number not in (1, 2, 3):
             raise ValueError(f"Expected a delivery from 1 to 3, received {number!r}")
         from kit import samples  # noqa: PLC0415 - only this exercise needs the pictures
 
@@ -68,10 +82,8 @@ class Delivery:
             return f"Not yet: {told(answer)} is none of {', '.join(_REMEDIES)}."
         shares = self._shares
         if shares[remedy] < max(shares.values()) - 0.05:
-            return (
-                f"Not yet: {remedy} gets {shares[remedy]:.0%} of them right, and another remedy more; look at"
-                " what changed, and at how many kinds of clothes there are."
-            )
+            share = f"{shares[remedy]:.0%} of them right"
+            return f"Not yet: {remedy} gets {share}, and another remedy more; {_HINTS[remedy]}."
         return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."
 
     @cached_property

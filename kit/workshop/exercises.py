@@ -37,7 +37,7 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any, step: fl
     if brightness is None:
         return f"Not yet: a brightness factor is a number such as 0.7, and {told(answer)} is not."
     if not step <= brightness <= 1 or abs(brightness / step - round(brightness / step)) > 1e-6:
-        return f"Not yet: asked for is a factor of {step}, {2 * step:g} … or 1, and {brightness:g} is none."
+        return f"Not yet: asked for is a factor of {step}, {2 * step:g} … or 1, and {told(answer)} is none."
 
     def top(factor: float) -> str:
         row = classifier.probabilities(photo, Perturbation(brightness=round(factor, 4)))[0]

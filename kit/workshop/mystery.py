@@ -32,8 +32,12 @@ class Mystery:
             raise ValueError("Expected a classifier with a known preprocessing, received one without")
         self._classifier = classifier
         self._trained = classifier.preprocessing
-        self._fault = CATALOGUE[_MYSTERIES[number - 1]]
-        self._number = number
+        self._fault = CATALOGUE[_MYSTERIES[int(number) - 1]]
+        if not self._fault.changes(self._trained):
+            raise ValueError(
+                f"Expected a classifier on which mystery {number} changes something, received none"
+            )
+        self._number = int(number)
 
     def __repr__(self) -> str:
         return f"Mystery({self._number})"
@@ -54,9 +58,11 @@ class Mystery:
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
             return "Open: set answer to the name of a fault in kit.faults.CATALOGUE, or to its title."
+        if isinstance(answer, Fault):
+            answer = answer.name
         name = choice(answer, {each.name: (each.title, _titled(each)) for each in CATALOGUE.values()})
         if name is None:
-            return f"Not yet: {told(answer)} is no fault of the catalogue: {', '.join(CATALOGUE)}."
+            return f"Not yet: {told(answer)} is no fault of the catalogue; see list(kit.faults.CATALOGUE)."
         named = CATALOGUE[name]
         if named.apply(self._trained) == self._fault.apply(self._trained):
             return f"Passed: {_titled(named)}."

@@ -8,6 +8,7 @@ import pytest
 from kit import samples
 from kit.perturbation import Perturbation
 from kit.preprocessing.faults import CATALOGUE
+from kit.workshop.answers import number
 from kit.workshop.exercises import (
     Delivery,
     Mystery,
@@ -121,7 +122,33 @@ def test_whatever_is_answered_the_reply_is_one_line_and_no_error(classifier, cat
         assert "\n" not in reply
 
 
-@pytest.mark.parametrize("answer", ["0.4", "0,4", " 0.4 ", np.float32(0.4)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("×0.5", 0.5), ("50 %", 0.5), ("T = 2.1", 2.1), ("22 levels of noise", 22), (".5", 0.5), ("-3", -3)],
+)
+def test_numbers_are_read_with_what_people_write_around_them(text, value):
+    assert number(text) == value
+
+
+@pytest.mark.parametrize(
+    "answer", ["22 % %", "1 2", "1,2,3", np.complex64(0.5), np.ma.masked, np.True_, "half"]
+)
+def test_what_is_no_number_is_none(answer):
+    assert number(answer) is None
+
+
+def test_percent_are_no_levels(classifier, cat):
+    assert "'22 %' is not" in check_noise(classifier, cat, "22 %")
+    assert check_brightness(classifier, cat, "50 %") == check_brightness(classifier, cat, 0.5)
+
+
+def test_a_fault_itself_is_an_answer_and_one_that_changes_nothing_no_mystery(classifier):
+    assert Mystery(classifier, 1).check(CATALOGUE["double_scaling"]).startswith("Passed")
+    with pytest.raises(ValueError, match="on which mystery 3 changes something"):
+        Mystery(samples.classifier("fashion_mnist"), 3)
+
+
+@pytest.mark.parametrize("answer", ["0.4", "0,4", " 0.4 ", np.float32(0.4), np.array([0.4])])
 def test_numbers_are_read_as_people_write_them(classifier, cat, answer):
     assert check_brightness(classifier, cat, answer) == check_brightness(classifier, cat, 0.4)
     rows = np.array([[0.9, 0.1]] * 4, np.float32)
@@ -159,6 +186,8 @@ def test_a_remedy_passes_where_it_gets_most_right(number, wrong, passing):
     assert delivery.check("retrain").startswith("Not yet: 'retrain' is none of")
     assert delivery.check(wrong).startswith(f"Not yet: {wrong} gets ")
     assert delivery.check(passing).startswith("Passed: leave ")
+    for other in {1: ("adapt (AdaBN)", "ADA-BN", "remedy 2"), 2: ("correct (levels)", "levels")}[number]:
+        assert delivery.check(other) == delivery.check(passing)
 
 
 def test_a_delivery_tells_neither_labels_nor_origin():

@@ -1,11 +1,12 @@
 """Learners get the lessons without their solutions, as they look before anything is answered."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from kit.workshop.solutions import exercise, run
+from kit.workshop.solutions import exercise, main, run
 
 LESSONS = Path(__file__).parents[2] / "notebooks"
 SOLUTIONS = sorted((LESSONS / "solutions").glob("*.ipynb"))
@@ -23,6 +24,56 @@ def sources(notebook):
 def test_a_line_with_a_solution_keeps_its_name_and_loses_its_value():
     found = exercise(book("answer = 0.7  # solution\n\nprint(answer)"))
     assert sources(found) == ["answer = None\n\nprint(answer)"]
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ("answer=0.7  # solution", "answer = None"),
+        ("answer: float = 0.7  # solution\nprint(answer)", "answer = None\nprint(answer)"),
+        ("low, high = 1, 2  # solution", "low = high = None"),
+        ("answer = (  # solution\n    0.7\n)", "answer = None"),
+        ("answer = 0.7 \\\n    + 1  # solution", "answer = None"),
+        ("answer = 0.7  # solution  ", "answer = None"),
+        ("def f(x):\n    return x + 1  # solution", "def f(x):\n    ..."),
+        ("if answer:  # solution\n    print(1)\nprint(2)", "print(2)"),
+        ("shares[1] = 2  # solution\nprint(2)", "print(2)"),
+        ('text = \'a # solution\'\nmore = """\n# solution\n"""', None),
+        ("text = 'a\u2028b'\nb = 1", None),
+    ],
+)
+def test_whatever_form_a_statement_has_what_is_left_is_python(source, left):
+    (found,) = sources(exercise(book(source)))
+    assert found == (source if left is None else left)
+    compile(found, "cell", "exec")
+
+
+@pytest.mark.parametrize("mark", ["#solution", "# Solution", "# solution.", "# solution: half"])
+def test_a_mark_that_is_nearly_one_is_refused(mark):
+    with pytest.raises(ValueError, match="Expected a solution to be marked as '# solution', received"):
+        exercise(book(f"answer = 0.7  {mark}"))
+
+
+def test_a_cell_with_a_solution_that_is_no_python_is_refused():
+    with pytest.raises(ValueError, match="Expected Python in a cell with solutions"):
+        exercise(book("%timeit\nanswer = 0.7  # solution"))
+
+
+def test_links_to_the_folder_above_lie_beside():
+    whole = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("[next](../01_next.ipynb)")])
+    assert sources(exercise(whole)) == ["[next](01_next.ipynb)"]
+
+
+def test_there_are_solutions_and_their_links_lead_somewhere():
+    assert len(SOLUTIONS) == 5
+    for path in SOLUTIONS:
+        for link in re.findall(r"\]\(([^)#]+\.ipynb)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).is_file(), (path.name, link)
+
+
+def test_a_folder_without_notebooks_is_told(tmp_path):
+    with pytest.raises(SystemExit, match="Expected a folder with notebooks"):
+        main(str(tmp_path), str(tmp_path))
 
 
 def test_other_lines_and_cells_of_solutions_go():
