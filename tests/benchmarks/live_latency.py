@@ -12,6 +12,7 @@ Variants
 
 Moves
     A script in the page (drive.js) sets the brightness slider and fires the event that a hand would.
+    ``drag, 4 at once``: four explorers of four kernels in four pages (explorer only; ``--together N``).
     ``isolated``: a move to another place of the slider, then 0.2 to 0.3 s of rest once its answer is painted.
     ``drag``: one move each frame, 60 Hz, five times along the slider. ``… during fit``: the same while
     another cell of the notebook trains a network (explorer only).
@@ -137,6 +138,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--together", type=int, default=4, help="explorers that are dragged at once")
     parser.add_argument(
         "--quick", action="store_true", help="one repeat with few moves: to see that it works"
     )
@@ -159,6 +161,7 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
             for mode in MODES:
                 run = _moves(book, variant, mode, moves[mode])
                 yield {"key": (model, mode, variant), "forward": forward, **run}
+    yield from _together(lab, options, moves["drag"])
     for (model, variant), book in books.items():
         if variant == "explorer":
             forward = _forward(book, variant)
@@ -167,6 +170,25 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
             for mode in MODES:
                 run = _moves(book, variant, mode, moves[mode])
                 yield {"key": (model, f"{mode} during fit", variant), "forward": forward, **run}
+        book.close()
+
+
+def _together(lab: JupyterLab, options: argparse.Namespace, count: int) -> Iterator[dict[str, Any]]:
+    """Yield what each of several explorers gave that were dragged at once."""
+    if "explorer" not in options.variants or options.together < 2:
+        return
+    model = options.models[0]
+    books = [_open(lab, model, "explorer") for _ in range(options.together)]
+    mode = f"drag, {options.together} at once"
+    for _repeat in range(options.repeats):
+        for book in books:
+            book.page.evaluate(
+                f"(how) => {{ window.running = ({DRIVE})(how) }}", _how("explorer", "drag", count)
+            )
+        for book in books:
+            log = book.page.evaluate("() => window.running")
+            yield {"key": (model, mode, "explorer"), "forward": None, **_run(log, "explorer", count)}
+    for book in books:
         book.close()
 
 
@@ -197,12 +219,21 @@ def _forward(book: Notebook, variant: str) -> float | None:
 
 def _moves(book: Notebook, variant: str, mode: str, count: int) -> dict[str, Any]:
     """Move the slider and return latencies and counts of this run."""
+    book.page.bring_to_front()
+    return _run(book.page.evaluate(DRIVE, _how(variant, mode, count)), variant, count)
+
+
+def _how(variant: str, mode: str, count: int) -> dict[str, Any]:
+    """Return what drive.js is told."""
     # Places of the sliders that are neither neutral nor dark.
     places = [round(0.5 + 0.05 * index, 2) for index in range(40)]
     drag = [places[index % len(places)] for index in range(count)]
     values = drag if mode == "drag" else [places[index * 39 // (count - 1)] for index in range(count)]
-    book.page.bring_to_front()
-    log = book.page.evaluate(DRIVE, {"variant": variant, "mode": mode, "values": values, "pause": 200})
+    return {"variant": variant, "mode": mode, "values": values, "pause": 200}
+
+
+def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
+    """Return latencies and counts of what drive.js has logged."""
     events, last = log["events"], log["events"][-1]
     paints = [
         paint | {"event": event}
@@ -365,6 +396,11 @@ def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if explorer[0] is None:
             continue
         alone, drag = explorer
+        for (_, mode, _), row in table.items():
+            if row["model"] == model and "at once" in mode:
+                yield target(
+                    model, f"{mode}: p95 over that of one", row["p95_ms"] / drag["p95_ms"], 3, most=True
+                )
         yield target(model, "drag: paints a second", drag["painted_hz"], 55 if small else 40, most=False)
         yield target(model, "drag: requests under way", drag["max_in_flight"], 1, most=True)
         yield target(model, "drag: under way and waiting", drag["max_backlog"], 2, most=True)
