@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from itertools import count
@@ -101,7 +102,11 @@ def pack(folder: Path, target: Path | None = None) -> tuple[Path, Found]:
             f"Expected a folder with notebooks that have answers, or with pinned cases in {CASES}/; received"
             f" {folder.resolve().name!r} without{reasons}; name the folder of the notebooks"
         )
-    told = {"format": FORMAT, **found.cells, "left_out": [anonymous(reason) for reason in found.left_out]}
+    told = {
+        "format": FORMAT,
+        **found.cells,
+        "left_out": [anonymous_name(reason) for reason in found.left_out],
+    }
     answers = json.dumps(told, indent=1, ensure_ascii=False)
     files = {"README.txt": _INSIDE.encode(), "answers.json": answers.encode(), **found.files}
     data = _archive(files)
@@ -122,14 +127,10 @@ def pack(folder: Path, target: Path | None = None) -> tuple[Path, Found]:
 def _refuse_other(path: Path) -> None:
     """Raise where the file is no archive by its name, or one that something else wrote."""
     if path.suffix.lower() != ".zip":
-        raise ValueError(f"Expected the name of a file that ends in .zip, received {path.name!r}")
-    if not path.exists():
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            ours = archive.comment == FORMAT.encode()
-    except (OSError, ValueError, zipfile.BadZipFile):
-        ours = False
+        raise ValueError(f"Expected a file that ends in .zip, received {path.name!r}; give another name")
+    ours = not path.exists()
+    with suppress(OSError, ValueError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        ours = archive.comment == FORMAT.encode()
     if not ours:
         raise ValueError(
             f"Expected a new file or an earlier hand-in, received {path.name!r}, which is something else and"
@@ -186,7 +187,7 @@ def _take_case(found: Found, folder: Path, case: Case) -> None:
     # Names may be the same without those of people.
     numbered = (f"{first}-{number}" if number > 1 else first for number in count(1))
     name = next(each for each in numbered if f"{CASES}/{each}.json" not in found.files)
-    told = {part: anonymous(getattr(case, part)) for part in ("classifier", "cause", "note")}
-    kept = replace(case, name=name, picture=picture, sha256=digest, owner="", **told)
+    kept = replace(case, name=name, picture=picture, sha256=digest, classifier=anonymous(case.classifier))
+    kept = replace(kept, owner="", cause=anonymous(case.cause), note=anonymous(case.note))
     found.files[f"{CASES}/{name}.json"] = kept.to_json().encode()
     found.files[f"{CASES}/{picture}"] = file

@@ -150,12 +150,8 @@ def packages() -> str:
 def _asked() -> list[str]:
     """Return what the kit needs: a checkout may be newer than what was installed of it."""
     file = Path(__file__).parents[2] / "pyproject.toml"
-    if (
-        file.exists()
-        and (project := tomllib.loads(file.read_text(encoding="utf-8"))["project"])["name"] == NAME
-    ):
-        return list(project["dependencies"])
-    return metadata.requires(NAME) or []
+    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.exists() else {}
+    return project["dependencies"] if project.get("name") == NAME else metadata.requires(NAME) or []
 
 
 def widgets() -> str:
