@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch, classifier):
     exif[ExifTags.Base.Make] = "Anna's camera"
     with Image.open(PHOTO) as image:
         image.save(tmp_path / "cup.jpg", exif=exif)
-    about = {"owner": "Anna Example", "note": "seen by Anna", "cause": "of /home/anna/x"}
+    about = {"owner": "Anna Example", "note": "seen by Anna", "cause": "of /data/anna/x"}
     path = kit.pin(tmp_path / "cases", classifier, tmp_path / "cup.jpg", "espresso", name="cup", **about)
     path.write_text(path.read_text().replace('"efficientnet_lite0"', '"net of anna_1, ~/Anna/net.keras"'))
     return tmp_path
