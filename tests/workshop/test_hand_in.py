@@ -82,6 +82,13 @@ def test_nothing_personal_is_in_it(folder, capsys):
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
+def test_an_account_that_is_called_as_a_variable_leaves_code_alone(folder, capsys, monkeypatch):
+    monkeypatch.setenv("USER", "explorer")
+    handed_in(folder, capsys)
+    found = json.loads((folder / "out" / "answers.json").read_text())
+    assert found["settings"][0]["source"] == 'explorer.settings = {"noise": 20}'
+
+
 def test_the_cases_hold_as_before(folder, capsys, classifier):
     handed_in(folder, capsys)
     result = kit.check_cases(folder / "out" / "cases", classifier, progress=False)
