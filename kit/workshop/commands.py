@@ -34,7 +34,7 @@ def run_check(_given: argparse.Namespace, _opened: object) -> int:
     setup = check_setup()
     sys.stdout.write(
         f"\n{setup}\n"
-        "These lines can be mailed to your instructor: no person, machine or folder is named in them.\n"
+        "These lines can be mailed to your instructor: account, machine and folders are taken out.\n"
     )
     return READY if setup.ready else NOT_READY
 
@@ -46,7 +46,8 @@ def run_hand_in(given: argparse.Namespace, _opened: object) -> int:
     path, found = pack(Path(given.folder), given.to)
     lines = [f"{path}, {max(path.stat().st_size // 1000, 1)} kB", *(f"  {line}" for line in found.told())]
     lines.append(
-        "Names of people, machines and folders are taken out; what was not saved in a notebook is not in it."
+        "Taken out: names of your account and this machine, folders of absolute paths, owners of cases. Still"
+        " in it: other names, whatever else you wrote, what pictures show. Only what was saved is in it."
     )
     sys.stdout.write("\n".join(lines) + "\n")
     return READY

@@ -1,49 +1,94 @@
-"""Takes the names of a person and of a machine out of a text."""
+"""Takes folders and the names of a person and of a machine out of texts and code."""
 
+import ast
 import getpass
 import os
 import platform
 import re
+import tokenize
+import warnings
 from contextlib import suppress
+from io import StringIO
+from itertools import accumulate
 from pathlib import Path
 
 # Accounts of containers and hubs, which name nobody; the words stand in texts of other meaning, too.
 _NOBODY = {"", "root", "user", "jovyan", "runner", "codespace", "localhost"}
-_OF_A_HOME = re.compile(r"((?:/home|/Users|\b[A-Za-z]:[\\/]+Users)[\\/]+)[^\\/\s'\"<>:|]+")
+_SHORT = 4
+"""Names with fewer letters are words and functions as well: max, will."""
+_SPOKEN = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+"""Tokens in which names and paths stand; Python 3.12 splits f-strings."""
+# POSIX (in code a written \n may stand before), UNC, a drive, file URLs; not the host of an address, nor a/b.
+_ROOT = (
+    r"(?:(?:(?<![\w.)\]/\\])|(?<=\\[nrt]))/(?![/\s])|(?<![\w:/\\])(?://|\\\\+)(?=\w)"
+    r"|(?<![^\W_])[A-Za-z]:[\\/]+|\bfile:/+)"
+)
+_HOME = r"(?<![\w~])~(?:[^\W\d][\w.-]*)?[\\/]+"
+_WORD = r"(?:[^\s\\/'\"<>|:*?`]|(?<=\w)'(?=\w))+"
+# Blanks may stand in a folder, but not behind what ends like a file: there a sentence goes on.
+_FOLDER = rf"(?:(?![^\s\\/]*\.[A-Za-z]\w{{0,7}}\W?\s){_WORD}[ ]+){{0,7}}{_WORD}[\\/]+"
+_LAST = r"(?:[^\s\\/'\"<>|:*?`,;()\[\]]*\w)?"
+_QUOTED = rf"(?<=['\"`])(?:{_ROOT}[^'\"`\n]*[\\/]|{_HOME})[^'\"`\n]*(?=['\"`])"
+_PATH = re.compile(rf"{_QUOTED}|(?:{_ROOT}(?:{_FOLDER})+|{_HOME}(?:{_FOLDER})*){_LAST}")
+_FILE = re.compile(r".*\.[A-Za-z]\w{0,7}")
 
 
-def anonymous(text: str) -> str:
-    """Return a text without the path of the home folder and the names of its user and of this machine.
+def anonymous(text: str, *, code: bool = False) -> str:
+    """Return a text without folders, the names of this account and of this machine.
 
-    Paths through other people's home folders lose the names as well. A name is taken out where it stands as a
-    word of its own, in any case; those of accounts that name nobody, such as root, are left.
+    Of an absolute path, or one from a home folder, the name of a file at its end is left. Names are taken out
+    in any case, where no letter or digit is beside them; those of fewer than four letters only where they are
+    words of their own, and not in code. Those of accounts that name nobody, such as root, are left.
     """
-    for home in _homes():
-        text = text.replace(home, "~")
-    text = _OF_A_HOME.sub(r"\g<1>(user)", text)
-    for word, names in (("(user)", _users()), ("(machine)", _machines())):
+    return _unnamed(_PATH.sub(lambda found: _shortened(found[0]), text), code=code)
+
+
+def anonymous_name(name: str) -> str:
+    """Return the name of a file without those of this account and of this machine, however short."""
+    return _unnamed(anonymous(name), file=True)
+
+
+def anonymous_code(source: str) -> str:
+    """Return Python code that is `anonymous` in its texts and comments; what is not Python is a text."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+        tokens = list(tokenize.generate_tokens(StringIO(source).readline))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        return anonymous(source)
+    begins = [0, *accumulate(map(len, StringIO(source)))]
+    for token in reversed([token for token in tokens if token.type in _SPOKEN]):
+        start, stop = (begins[line - 1] + column for line, column in (token.start, token.end))
+        source = source[:start] + anonymous(source[start:stop], code=True) + source[stop:]
+    return source
+
+
+def _shortened(path: str) -> str:
+    last = re.split(r"[\\/]+", path)[-1]
+    return f"(path)/{_unnamed(last, file=True)}" if not last or _FILE.fullmatch(last) else "(path)"
+
+
+def _unnamed(text: str, *, code: bool = False, file: bool = False) -> str:
+    for word, names in (("(user)", _users(home=file)), ("(machine)", _machines())):
         for name in sorted(names - _NOBODY, key=len, reverse=True):
-            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", word, text, flags=re.IGNORECASE)
+            if file or len(name) >= _SHORT:
+                pattern = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
+            elif code:
+                continue
+            else:
+                pattern = rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w|\()"
+            text = re.sub(pattern, word, text, flags=re.IGNORECASE)
     return text
 
 
-def _homes() -> list[str]:
-    """Return the home folder as texts, JSON and file URLs spell it, the longest first."""
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return []
-    paths = {str(home), str(home.resolve())}
-    spelled = {path.replace("\\", sign) for path in paths for sign in ("\\", "\\\\", "/")}
-    # Accounts of services may live at the root of the disk.
-    return sorted((path for path in spelled if len(path) > 3), key=len, reverse=True)
-
-
-def _users() -> set[str]:
+def _users(*, home: bool) -> set[str]:
     names = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "JUPYTERHUB_USER")}
-    # In some containers no account has this number.
+    # In some containers no account has this number, or no home.
     with suppress(KeyError, OSError, ImportError):
         names.add(getpass.getuser())
+    with suppress(RuntimeError):
+        names |= {Path.home().name} if home else set()
     return {name.lower() for name in names}
 
 

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -38,7 +39,7 @@ class Check:
     holds
         Whether it is as it has to be.
     told
-        What was found, and what to do where it does not hold. No name of a person or a machine is in it.
+        What was found, and what to do where it does not hold; without account, machine and folders.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Setup:
         return all(check.holds for check in self.checks)
 
     def text(self) -> str:
-        """Return a line for each check and the outcome, which name no person, machine or folder."""
+        """Return a line for each check and the outcome, without account, machine and folders."""
         return "\n".join(map(str, [*self.checks, self]))
 
     def __repr__(self) -> str:
@@ -130,7 +131,7 @@ def packages() -> str:
     """Return how many packages there are, each held against its floor."""
     from packaging.requirements import Requirement  # noqa: PLC0415 (may be missing, which is then told)
 
-    asked = [Requirement(text) for text in metadata.requires(NAME) or ()]
+    asked = [Requirement(text) for text in _asked()]
     needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
     unmet = []
     for requirement in needed:
@@ -142,8 +143,15 @@ def packages() -> str:
         if not requirement.specifier.contains(found, prereleases=True):
             unmet.append(f"{requirement.name} is {found}, expected {requirement.specifier}")
     if unmet:
-        raise NotReadyError(f"{'; '.join(unmet)}: {_INSTALL}")
+        raise NotReadyError(f"{'; '.join(sorted(unmet))}: {_INSTALL}")
     return f"all {len(needed)} are there and new enough"
+
+
+def _asked() -> list[str]:
+    """Return what the kit needs: a checkout may be newer than what was installed of it."""
+    file = Path(__file__).parents[2] / "pyproject.toml"
+    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.exists() else {}
+    return project["dependencies"] if project.get("name") == NAME else metadata.requires(NAME) or []
 
 
 def widgets() -> str:

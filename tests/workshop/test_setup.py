@@ -3,10 +3,12 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import kit
 from kit.__main__ import main
@@ -91,6 +93,26 @@ def test_a_check_that_ends_its_process_is_told(monkeypatch, capsys):
     found = kit.check_setup()
     assert repr(found) == "Not ready yet: TensorFlow."
     assert capsys.readouterr().out == "TensorFlow   NO  Python ended without a word (exit code 1)\n"
+
+
+def test_an_error_is_told_without_its_folders(tmp_path, monkeypatch, capsys):
+    broken = tmp_path / "Anna Example_thesis" / "tensorflow" / "__init__.py"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("raise OSError(f'cannot load {__file__}')")
+    monkeypatch.setenv("PYTHONPATH", str(broken.parents[1]))
+    monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": setup.tensorflow})
+    # The folder of the kit comes first, in which there is no tensorflow.
+    assert not kit.check_setup().ready
+    assert capsys.readouterr().out == "TensorFlow   NO  cannot load (path)/__init__.py\n"
+
+
+def test_a_checkout_is_held_against_its_own_floors(monkeypatch):
+    monkeypatch.setattr(setup.metadata, "requires", lambda _name: ["numpy>=2"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [Requirement(text) for text in project["dependencies"]]
+    number = sum(each.marker is None or each.marker.evaluate() for each in needed)
+    monkeypatch.setattr(setup.metadata, "version", lambda _name: "99")
+    assert setup.packages() == f"all {number} are there and new enough"
 
 
 def test_the_text_has_every_line_and_the_outcome():
