@@ -651,6 +651,9 @@ def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):
     banner.get_by_text("hands no binary data to widgets").wait_for()
     notebook.ask("type(explorer).send = send\nexplorer.settings = {'photo': 'cat.jpg', 'noise': 12}")
     banner.wait_for(state="hidden")
+    shown.page.wait_for_function(
+        "(root) => root.painted.at(-1).noise === 12", arg=shown.root.element_handle()
+    )
     shown.assert_shows(classifier, named["cat.jpg"], noise=12)
 
 

@@ -347,10 +347,10 @@ class ExplorerView {
     this.camera.stop();
   }
 
+  /** The bars are stale until an answer comes: the settings may have moved meanwhile. */
   find() {
     this.banner.hidden = true;
     this.body.inert = false;
-    this.root.classList.remove("kit-stale");
   }
 
   fail(text, stale = false) {
