@@ -580,9 +580,12 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, width, height
     page.set_viewport_size(WIDE)
 
 
-def test_a_narrow_page_stacks_without_overflowing(notebook, shown):
-    shown.page.set_viewport_size({"width": 760, "height": 900})
+@pytest.mark.parametrize("wide", [760, 640])  # 640 is a window of 1280 at 200 %
+def test_a_narrow_page_stacks_without_overflowing(notebook, shown, wide):
+    shown.page.set_viewport_size({"width": wide, "height": 900})
     shown.page.wait_for_timeout(300)
+    for picture in shown.root.locator(".kit-pictures canvas").all():
+        assert picture.is_visible()
     width = shown.root.evaluate("(root) => [root.clientWidth, root.scrollWidth]")
     assert width[0] < 480
     assert width[1] <= width[0]
