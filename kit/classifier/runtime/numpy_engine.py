@@ -157,7 +157,8 @@ def _sigmoid(x: Array) -> Array:
 
 def _softmax(x: Array) -> Array:
     exponentials: Array = np.exp(x - x.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+    exponentials /= exponentials.sum(-1, keepdims=True)
+    return exponentials
 
 
 def _relu(x: Array, most: float | None = None, slope: float = 0, threshold: float = 0) -> Array:

@@ -107,7 +107,7 @@ class Gaussian:
         """
         back = np.linalg.inv(self.whitening)
         covariance = (back.T @ back)[np.ix_(columns, columns)]
-        whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+        whitening = np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)), np.float64)
         return type(self)(whitening, (self.means @ back)[:, columns] @ whitening, columns=columns)
 
     def packed(self) -> dict[str, Float32]:
