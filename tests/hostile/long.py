@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections import Counter
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -136,11 +137,14 @@ def summed(name, results):
     """One row of the table, with the offenders by name."""
     row = {"corpus": name, "inputs": len(results), "opened": 0, "refused": 0, "slowest": 0.0, "peak_mb": 0}
     found = {"crashes": [], "hangs": [], "other": [], "lines": [], "warned": [], "printed": []}
+    reasons = Counter()
     for each in results:
         if "died" in each:
             found["hangs" if each["died"] == -9 else "crashes"].append(f"{each['id']} {each['died']}")
             continue
         row["opened" if each["error"] is None else "refused"] += 1
+        if each["error"] is not None:
+            reasons[re.sub(r"'.*?'|[\d.,]+", "…", each["text"])[:80]] += 1
         row["slowest"] = max(row["slowest"], each["seconds"])
         row["peak_mb"] = max(row["peak_mb"], each["peak"])
         checks = {
@@ -153,8 +157,12 @@ def summed(name, results):
         for key in (key for key, is_so in checks.items() if is_so):
             told = {"hangs": each["seconds"], "warned": each["warned"]}.get(key, each.get("text", ""))
             found[key].append(f"{each['id']} {each['error'] or ''} {told}")
-    row |= {key: len(ids) for key, ids in found.items()}
-    return row | {"offenders": {key: ids[:20] for key, ids in found.items() if ids}}
+    # A corpus that is refused at the door for one and the same reason has tried nothing.
+    row |= {"reasons": len(reasons)} | {key: len(ids) for key, ids in found.items()}
+    return row | {
+        "refusals": dict(reasons.most_common(12)),
+        "offenders": {key: ids[:20] for key, ids in found.items() if ids},
+    }
 
 
 def remake(which, path):
@@ -197,7 +205,8 @@ def main():
             if given.json:  # so that a run that is stopped has told something
                 given.json.write_text(json.dumps([*rows, summed(name, results)], indent=1))
         rows.append(summed(name, results))
-        print(*(f"{key}={value}" for key, value in rows[-1].items() if key != "offenders"), flush=True)
+        told = {key: value for key, value in rows[-1].items() if key not in {"refusals", "offenders"}}
+        print(*(f"{key}={value}" for key, value in told.items()), flush=True)
         for key, ids in rows[-1]["offenders"].items():
             print(f"  {key}: " + "\n    ".join(ids[:5]), flush=True)
 

@@ -87,7 +87,7 @@ def compiled_corpus(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
             kind = f"first-layers-{kind}"
         else:
             kind, members[archive.COMPILED] = _mutated(members[archive.COMPILED], random)
-        yield f"compiled-{number}-{kind}", _forged(source, members=members)
+        yield f"{number:06}-compiled-{kind}.keras", _forged(source, members=members)
 
 
 def corpus(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -96,7 +96,7 @@ def corpus(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
         random = np.random.default_rng((seed, number))
         source = MODELS / f"{SOURCES[int(random.integers(len(SOURCES)))]}.keras"
         make = KINDS[number % len(KINDS)]
-        yield f"{make.__name__.strip('_')}-{number}", make(source, random)
+        yield f"{number:06}-{make.__name__.strip('_')}.keras", make(source, random)
 
 
 def _mutated(data: bytes, random: _Random) -> tuple[str, bytes]:

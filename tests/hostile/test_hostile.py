@@ -135,6 +135,7 @@ def test_the_long_form_tells_how_each_child_ended(tmp_path):
         0,
         1,
     )
+    assert (table["reasons"], sum(table["refusals"].values())) == (1, 1)
     assert table["offenders"]["crashes"] == ["tests_of_itself:7:2-dies -11"]
     long.remake("tests_of_itself:7:1-raises", tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == b"raises"

@@ -47,7 +47,7 @@ def cache(tmp_path, monkeypatch):
 
 def opened_in_one_process(folder, files):
     for name, data in files:
-        (folder / f"{name}.keras").write_bytes(data)
+        (folder / name).write_bytes(data)
     command = [sys.executable, "-c", SCRIPT, folder]
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=models.MODELS.parents[1]
