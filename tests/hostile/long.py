@@ -91,6 +91,8 @@ def child(name, seed, start, count):
                 warned=[str(each.message)[:200] for each in caught],
                 printed=os.fstat(spoken.fileno()).st_size - before,
                 peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000,
+                # The processes in which files of others are inspected and compiled, the largest until now.
+                child_peak=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000,
                 **outcome,
             )
 
@@ -110,7 +112,11 @@ def chunk(name, seed, count):
             str(count),
         ]
         with tempfile.TemporaryFile("w+") as out:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
+            # The bar of a compilation is meant to be seen.
+            env = {**os.environ, "TQDM_DISABLE": "1"}
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.PIPE, text=True
+            )
             size, heard = 0, time.monotonic()
             while process.poll() is None:
                 time.sleep(0.05)
@@ -135,7 +141,15 @@ def chunk(name, seed, count):
 
 def summed(name, results):
     """One row of the table, with the offenders by name."""
-    row = {"corpus": name, "inputs": len(results), "opened": 0, "refused": 0, "slowest": 0.0, "peak_mb": 0}
+    row = {
+        "corpus": name,
+        "inputs": len(results),
+        "opened": 0,
+        "refused": 0,
+        "slowest": 0.0,
+        "peak_mb": 0,
+        "child_peak_mb": 0,
+    }
     found = {"crashes": [], "hangs": [], "other": [], "lines": [], "warned": [], "printed": []}
     reasons = Counter()
     for each in results:
@@ -147,6 +161,7 @@ def summed(name, results):
             reasons[re.sub(r"'.*?'|[\d.,]+", "…", each["text"])[:80]] += 1
         row["slowest"] = max(row["slowest"], each["seconds"])
         row["peak_mb"] = max(row["peak_mb"], each["peak"])
+        row["child_peak_mb"] = max(row["child_peak_mb"], each["child_peak"])
         checks = {
             "hangs": each["seconds"] > SECONDS and each["bytes"] < SMALL,
             "other": each["error"] is not None and not each["known"],
