@@ -148,7 +148,7 @@ def _zipped(
         for name in old.namelist():
             content = change(name, old.read(name))
             if content is not None:
-                new.writestr(name, content)
+                new.writestr(zipfile.ZipInfo(name), content, method)  # without the time of day
     return buffer.getvalue()
 
 
@@ -214,7 +214,7 @@ def _bomb(source: Path, random: _Random) -> bytes:
     buffer = io.BytesIO(data)
     if name.startswith("assets"):
         with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as whole:
-            whole.writestr(name, content)
+            whole.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -241,7 +241,7 @@ def _arrays(source: Path, random: _Random) -> bytes:
     names = ("compiled", "widths", "epsilon", "means", "variances", "profile")
     with zipfile.ZipFile(buffer, "w") as file:
         for name in names:
-            file.writestr(f"{name}.npy", header.getvalue() + random.bytes(16))
+            file.writestr(zipfile.ZipInfo(f"{name}.npy"), header.getvalue() + random.bytes(16))
     return _forged(source, members={archive.FIRST_LAYERS: buffer.getvalue()})
 
 
