@@ -54,7 +54,10 @@ class Evaluator:
         layers = self.first_layers
         if layers is None or layers.profile is None:
             return None
-        if len(np.unique(layers.profile, axis=0)) < LEAST_PROFILED or not np.isfinite(layers.profile).all():
+        if (
+            len({row.tobytes() for row in layers.profile}) < LEAST_PROFILED
+            or not np.isfinite(layers.profile).all()
+        ):
             return None
         if self._ordinary is None:
             self._ordinary = Profile.of(layers)
