@@ -1,6 +1,7 @@
 """Refusing values in one line that says what was expected, what was received and what comes nearest."""
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
@@ -26,6 +27,8 @@ _CALLED = {
 }
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
+# Less of a picture of 50 million pixels is nothing, and what is divided by less is beyond all numbers.
+_LEAST = 1e-8
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
@@ -37,8 +40,8 @@ def nearest(received: str, names: Iterable[str]) -> str:
 
 
 def told(name: str) -> str:
-    """Return a name that any text can hold: with question marks for the bytes of another encoding."""
-    return name.encode(errors="replace").decode()
+    """Return a name for one line of any text, with ? for controls and for bytes of another encoding."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "?", name.encode(errors="replace").decode())
 
 
 def known(kind: str, received: object, names: Iterable[str]) -> str:
@@ -124,7 +127,7 @@ def whole(name: str, value: Any, low: int, high: int | None) -> int:
 
 def fraction(what: str, value: Any) -> float:
     """Return a number above 0 and up to 1 as a float, else raise a TypeError or a ValueError."""
-    if not 0 < number(what, value) <= 1:
+    if not _LEAST <= number(what, value) <= 1:
         raise ValueError(f"Expected {what} above 0 and up to 1, received {value:g}; 1 keeps everything")
     return float(value)
 

@@ -11,6 +11,7 @@ import numpy as np
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
 from kit.classifier.archive.arrays import weights_in
+from kit.classifier.bundle.loading import unchanged
 
 _NESTED = ("Functional", "Sequential", "Model")
 
@@ -100,7 +101,7 @@ def architecture_and_weights(
     """
     opened = classifier.source
     if opened is not None:
-        return opened.config(), weights_in(opened.path)
+        return unchanged(opened).config(), weights_in(opened.path)
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in _flat(model)}
     optimizer = getattr(model, "optimizer", None)

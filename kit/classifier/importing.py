@@ -1,21 +1,29 @@
 """Making a ``.keras`` file of an ``.h5`` file, which older versions of Keras and Teachable Machine write.
 
 The architecture is read as JSON and repaired before Keras builds it, in safe mode: nothing in the file runs.
+That happens in a process of its own with limited memory, unless layers are registered here, which Keras may
+need.
 """
 
 import json
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from inspect import signature
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from kit._checking import told
 from kit._interrupts import held
+from kit.classifier.runtime.child import answer, ask, waiting
 from kit.classifier.runtime.keras_models import import_keras, opened_safely
 
-_CODE = ("Lambda", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
+SECONDS = 600.0
+"""Longest time that it may take."""
+_NEW = "new.keras"
+_CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
 _ELSEWHERE = (
     "batch_input_shape",
@@ -57,40 +65,62 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     FileNotFoundError, ValueError
         No such file, weights alone, a layer with code in it, or what Keras cannot build.
     """
-    with held():
-        import h5py  # noqa: PLC0415 (not needed to predict)
-
     source, target = Path(old), Path(new)
     if not source.is_file():
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
     if target.suffix != ".keras":
         raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
-    keras = import_keras()
-    with TemporaryDirectory(dir=target.resolve().parent) as folder:
-        copy = Path(folder, "old.h5")
+    with TemporaryDirectory(dir=target.resolve().parent) as name, waiting(f"Importing {source.name!r}"):
+        folder = Path(name)
+        copy = folder / "old.h5"
         shutil.copyfile(source, copy)
-        try:
-            with h5py.File(copy, "r") as file:
-                config = json.loads(file.attrs["model_config"])
-        except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+        keras = sys.modules.get("keras")
+        if keras is not None and keras.saving.get_custom_objects():  # whose code is here and nowhere else
+            found = _import(copy, folder)
+        else:
+            found = ask("kit.classifier.importing", copy, folder, seconds=SECONDS)
+        if "error" in found:
+            reason = found["error"].replace(repr(copy.name), repr(told(source.name)))
             raise ValueError(
-                f"Expected an .h5 file that model.save wrote, received {source.name!r} without"
-                " an architecture that can be read; of weights alone build the network and load them"
-            ) from error
-        _refuse_code(config, source.name)
-        left_out = tuple(dict.fromkeys(_repaired(config, keras.layers)))
-        with h5py.File(copy, "r+") as file:
-            file.attrs["model_config"] = json.dumps(config)
-        model = opened_safely(copy, source.name)
-        model.save(Path(folder, "new.keras"))
-        Path(folder, "new.keras").replace(target)
-    return left_out
+                reason
+                if reason.startswith("Expected")
+                else f"Expected Keras to build {told(source.name)!r}, received: {reason}"
+            )
+        (folder / _NEW).replace(target)
+    return tuple(found["left_out"])
+
+
+def _import(file: Path, folder: Path) -> Mapping[str, Any]:
+    """Repair a copy and save what Keras makes of it; in the process that `import_h5` starts."""
+    with held():
+        import h5py  # noqa: PLC0415 (not needed to predict)
+
+    keras = import_keras()
+    try:
+        with h5py.File(file, "r+") as opened:
+            config = json.loads(opened.attrs["model_config"])
+            _refuse_code(config, file.name)
+            left_out = tuple(dict.fromkeys(_repaired(config, keras.layers)))
+            opened.attrs["model_config"] = json.dumps(config)
+    except _CodeError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"Expected an .h5 file that model.save wrote, received {file.name!r} without"
+            " an architecture that can be read; of weights alone build the network and load them"
+        ) from error
+    opened_safely(file, file.name).save(folder / _NEW)
+    return {"left_out": left_out}
+
+
+class _CodeError(ValueError):
+    """There is code in a file."""
 
 
 def _refuse_code(config: Any, name: str) -> None:
     found = next((kind for kind in _CODE if f'"class_name": "{kind}"' in json.dumps(config)), None)
     if found is not None:
-        raise ValueError(
+        raise _CodeError(
             f"Expected a network without code in its file, received {name!r} with a {found} layer; build the"
             " network in Python, use load_weights, and save it as .keras"
         )
@@ -115,3 +145,7 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
     for name in [name for name in settings if name not in taken and name not in _ELSEWHERE]:
         if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
             yield f"{name}={settings.pop(name)!r} of {kind}"
+
+
+if __name__ == "__main__":
+    answer(_import)

@@ -36,7 +36,7 @@ FITS: Mapping[str, str] = MappingProxyType(
     }
 )
 MAX_PADDED_PIXELS = 100_000_000
-LARGEST_SIDE = 16384
+LARGEST_SIDE = 4096
 
 Size = tuple[int, int]
 

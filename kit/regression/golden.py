@@ -81,6 +81,10 @@ def verify_golden(classifier: Classifier) -> Verified:
         if classifier.preprocessing is not None and not step:
             now = Trace.of(golden.photo, Perturbation(), classifier.preprocessing)
             step = now.parts_at(golden.trace)
+            if step and step not in STEPS:
+                raise ValueError(
+                    f"Expected golden pictures with known steps, received {step[:40]!r}; save anew"
+                )
         if not step and not change <= EQUAL:
             step = "engine"
     return Verified(len(kept), largest, step)

@@ -285,7 +285,7 @@ def test_text_that_is_no_json_is_refused():
         ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
         ({"scaling": "1/255"}, ValueError, r"received '1/255'; use '0..1'"),
         ({"cast": "int8"}, ValueError, r"did you mean 'uint8'\?"),
-        ({"size": (-1, 224)}, ValueError, r"within 1..16384, received \(-1, 224\)"),
+        ({"size": (-1, 224)}, ValueError, r"within 1..4096, received \(-1, 224\)"),
         ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
         ({"thumbnail": (0, 1)}, ValueError, "thumbnail within"),
         ({"fill": (0, 0, 256)}, ValueError, "fill within 0..255"),

@@ -113,6 +113,10 @@ class FirstLayers:
             # Earlier versions wrote more, which nothing needed.
             optional = {name: arrays[name] for name in _OPTIONAL if name in arrays}
             widths = tuple(arrays["widths"].tolist())
+            kinds = {each.dtype.kind for each in optional.values()} | {arrays["epsilon"].dtype.kind}
+            spread = np.append(optional.get("variances", ()), arrays["epsilon"])
+            if kinds != {"f"} or not (np.isfinite(spread).all() and (spread >= 0).all()):
+                raise ValueError("no statistics")  # noqa: TRY301 (told as any other damage)
             return cls(arrays["compiled"].tobytes(), widths, epsilon=float(arrays["epsilon"]), **optional)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(

@@ -83,10 +83,12 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
         if kind != "vars" or not usable or data.size is None:
             return
-        left -= data.nbytes
+        if data.dtype.kind not in "biuf":
+            raise ValueError(f"values of the kind {data.dtype.name}, which have no fixed size")
+        name = data.parent.attrs.get("name", layer)
+        left -= data.nbytes + len(str(name))
         if left < 0:
             raise ValueError("it declares more values than it holds")
-        name = data.parent.attrs.get("name", layer)
         # The group of the optimizer bears the name of its kind.
         names[data.parent.name] = name if isinstance(name, str) and layer != "optimizer" else layer
         groups.setdefault(data.parent.name, {})[key] = np.asarray(data)

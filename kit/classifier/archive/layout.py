@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -97,7 +96,7 @@ def check_contract(contract: Mapping[str, Any], file: str) -> None:
         "weights_sha256": ("a digest", _is_digest(contract.get("weights_sha256"))),
         "class_names": ("texts", isinstance(names, list) and all(isinstance(name, str) for name in names)),
         "preprocessing": ("an object or null", isinstance(contract.get("preprocessing"), dict | None)),
-        "temperature": ("a number above 0", _is_temperature(contract.get("temperature", 1.0))),
+        "temperature": ("a number from 1e-6 to 1e6", _is_temperature(contract.get("temperature", 1.0))),
         "members": (
             "sizes and digests",
             isinstance(members, dict) and all(_is_entry(entry) for entry in members.values()),
@@ -124,7 +123,7 @@ def _is_entry(entry: object) -> bool:
 
 
 def _is_temperature(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 1e-6 < value < 1e6
 
 
 def _is_digest(value: object) -> bool:

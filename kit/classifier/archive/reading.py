@@ -1,25 +1,42 @@
 """Opening an archive safely: nothing of it is executed, and no size that it states is believed."""
 
 import hashlib
+import io
 import os
+import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+from kit._checking import told
 from kit.classifier.archive.layout import CONTRACT, check_contract, digest_of, joined, json_of
 
 # Zip bombs: real weights are stored or hardly compressible.
 _MAX_MEMBERS = 10_000
 _MAX_EXPANSION = 50
 _SPARE = 1 << 26
+# `zipfile` reads the table of contents in one piece, and takes ten times its size; all else in small ones.
+_MAX_READ = 1 << 22
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+
+
+class _Bounded(io.FileIO):
+    """A file of which not more than `most` bytes are read at once, else a ValueError is raised."""
+
+    most = _MAX_READ
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self.most:
+            raise ValueError(f"Expected at most {self.most} bytes at once, received {size}")
+        return super().read(size)
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +120,7 @@ def _local_file(path: str | PathLike[str]) -> Path:
     if file.suffix.lower() in {".h5", ".hdf5"} or start == b"\x89HDF\r\n\x1a\n":
         raise ValueError(
             f"Expected a .keras file, received {file.name!r} in HDF5, the format of older versions of Keras;"
-            f" convert it: python -m kit import {file.name} NEW.keras"
+            f" convert it: python -m kit import {quote(told(file.name))} NEW.keras"
         )
     if file.suffix != ".keras":
         raise ValueError(
@@ -146,7 +163,8 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         if "config.json" not in names or not names & {"model.weights.h5", "model.weights.npz"}:
             raise ValueError(
                 f"Expected a Keras archive with config.json and model.weights.h5, received {file.name!r} with"
-                f" {', '.join(sorted(names)[:4]) or 'nothing in it'}; make it with model.save('….keras')"
+                f" {told(', '.join(sorted(names)[:4]))[:100] or 'nothing in it'}; make it with"
+                " model.save('….keras')"
             )
         contract = json_of(archive, CONTRACT, file.name) if CONTRACT in names else None
         if contract is not None:
@@ -169,33 +187,45 @@ def read_members(path: Path, digest: str) -> Archive | None:
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise ValueError(
-            f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
-        ) from error
-    with archive:
-        members = archive.infolist()
-        declared = sum(member.file_size for member in members)
-        allowed = _MAX_EXPANSION * path.stat().st_size + _SPARE
-        if len(members) > _MAX_MEMBERS or declared > allowed:
-            raise ValueError(
-                f"Expected at most {_MAX_MEMBERS} members of {allowed} bytes, received {path.name!r} with"
-                f" {len(members)} of {declared}; such a file fills the memory and is not opened"
-            )
-        for member in members:
-            if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
-                kind = "encrypted" if member.flag_bits & _ENCRYPTED else "compressed in another way"
-                raise ValueError(
-                    f"Expected members that are stored or deflated, received {path.name!r} with"
-                    f" {member.filename[:60]!r} {kind}; make it with model.save('….keras')"
-                )
+    with _Bounded(path) as stream:
         try:
-            yield archive
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            archive = zipfile.ZipFile(stream)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise ValueError(
-                f"Expected a whole Keras archive, received {path.name!r} with damaged content; copy it anew"
+                f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
             ) from error
+        stream.most = sys.maxsize
+        with archive:
+            _check_members(archive.infolist(), path)
+            try:
+                yield archive
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                raise ValueError(
+                    f"Expected a whole Keras archive, received {path.name!r} with damaged content;"
+                    " copy it anew"
+                ) from error
+
+
+def _check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    declared = sum(member.file_size for member in members)
+    allowed = _MAX_EXPANSION * path.stat().st_size + _SPARE
+    if len(members) > _MAX_MEMBERS or declared > allowed:
+        raise ValueError(
+            f"Expected at most {_MAX_MEMBERS} members of {allowed} bytes, received {path.name!r} with"
+            f" {len(members)} of {declared}; such a file fills the memory and is not opened"
+        )
+    flaws, seen = [], set()
+    for member in members:
+        name = f"{told(member.filename)[:60]!r}"
+        if member.flag_bits & _ENCRYPTED:
+            flaws.append(f"{name} encrypted")
+        elif member.compress_type not in _METHODS:
+            flaws.append(f"{name} compressed in another way")
+        elif member.filename in seen:
+            flaws.append(f"{name} twice")
+        seen.add(member.filename)
+    if flaws:
+        raise ValueError(
+            f"Expected members of different names that are stored or deflated, received {path.name!r} with"
+            f" {flaws[0]}; make it with model.save('….keras')"
+        )

@@ -12,6 +12,7 @@ from typing import Any
 
 from kit.classifier.activations.from_keras import first_layers_of
 from kit.classifier.archive import Archive
+from kit.classifier.archive.arrays import weights_in
 from kit.classifier.bundle.inspection import inspect, snapshot
 from kit.classifier.runtime.child import answer, ask, waiting
 from kit.classifier.runtime.compiled import Compiled
@@ -84,7 +85,10 @@ def _is_known_here(part: Mapping[str, Any]) -> bool:
     registered = keras.saving.get_custom_objects()
     found = getattr(sys.modules.get(str(part.get("module"))), str(part.get("class_name")), None)
     return part.get("registered_name") in registered or (
-        isinstance(found, type) and issubclass(found, keras.layers.Layer)
+        isinstance(found, type)
+        and issubclass(found, keras.layers.Layer)
+        # Keras's own need no code from elsewhere, whatever the file says of them.
+        and found.__module__.partition(".")[0] != "keras"
     )
 
 
@@ -92,6 +96,8 @@ def _compile(file: Path, folder: Path) -> Mapping[str, Any]:
     """Compile a file; in the process that `convert` starts."""
     stated = folder / _PREPROCESSING
     preprocessing = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
+    # What checks read later in the kernel reaches HDF5 here first.
+    weights_in(file)
     model = load_keras(file)
     compiled = describe(model, preprocessing, sized=False)
     if compiled.data is not None:

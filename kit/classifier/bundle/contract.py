@@ -71,8 +71,9 @@ def remarks(
         found.append("preprocessing unknown: nothing says how the training pictures were prepared")
     repeated = [name for name, count in Counter(class_names).items() if count > 1]
     if repeated:
+        shown = ", ".join(name[:40] for name in repeated[:_SHOWN])
         more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
-        found.append(f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}")
+        found.append(f"class names that occur more than once: {shown}{more}")
     if compiled.head == "logits":
         found.append(
             "the last layer is linear: its outputs are taken for logits of classes, through a softmax"

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import Float64
+from kit._checking import whole
 from kit._reporting import plain
 from kit.images import Photo
 from kit.images.properties import QUANTITIES, measure
@@ -87,8 +88,12 @@ class InputStatistics:
                 _check(key, content[key] == expected)
             rows = np.array(content["rows"], np.float64).reshape(-1, len(QUANTITIES))
             shape = (len(ALTERATIONS), -1, len(QUANTITIES))
-            return cls(rows, np.array(content["response"], np.float64).reshape(shape), int(content["count"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return cls(
+                rows,
+                np.array(content["response"], np.float64).reshape(shape),
+                whole("count", content["count"], 0, 1 << 53),
+            )
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise ValueError(
                 f"Expected input statistics of this version of the kit, received other bytes ({error});"
                 " save the classifier anew with training="

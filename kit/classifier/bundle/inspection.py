@@ -14,7 +14,7 @@ from shutil import copyfile
 
 import numpy as np
 
-from kit._arrays import Float32, Float64
+from kit._arrays import Array, Float32, Float64
 from kit._checking import first_line
 from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
@@ -23,7 +23,7 @@ from kit.classifier.archive.arrays import weights_in
 from kit.classifier.bundle.contract import preprocessing_in
 from kit.classifier.runtime.child import answer, ask
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.runtime.engine import LiteEngine, part_size
 from kit.classifier.runtime.equivalence import TOLERANCE, difference_between, trial_tensors
 from kit.classifier.runtime.heads import head_of, measured_head
 from kit.classifier.runtime.numpy_engine import NumpyEngine, UnknownNetworkError
@@ -97,7 +97,8 @@ def _flaws(file: Path, _: Path) -> Mapping[str, str]:
             mean, power = (each.mean(axes), squares.mean(axes)) if axes else (each, squares)
             moments.setdefault(name, []).append(np.concatenate([mean, power], axis=-1))
 
-    engine = NumpyEngine(opened.config(), weights_in(file), watch)
+    weights = weights_in(file)
+    engine = NumpyEngine(opened.config(), weights, watch)
     shape = Compiled.from_contract(stated).input_shape if stated else engine.input_shape
     batches = trial_tensors(shape, preprocessing_in(opened))
     if np.prod(batches[0].shape[1:]) > _WHOLE:
@@ -111,7 +112,7 @@ def _flaws(file: Path, _: Path) -> Mapping[str, str]:
     data = opened.member(archive.FIRST_LAYERS)
     if data is not None:
         rows = [row for each in moments.values() for row in each]
-        found[archive.FIRST_LAYERS] = _flaw_of_first_layers(data, batches[-1], rows)
+        found[archive.FIRST_LAYERS] = _flaw_of_first_layers(data, batches[-1], rows, list(weights.values()))
     return {name: flaw for name, flaw in found.items() if flaw}
 
 
@@ -129,24 +130,46 @@ def _flaw_of_compiled(opened: Archive, batches: Sequence[Float32], outputs: Sequ
         if (stored.head, stored.input_shape, stored.output_count) != (head, shape, count):
             return "is of another shape than the file says"
         results = [lite.predict(batch) for batch in batches]
+        lite.predict(_largest(batches[-1]))
     except (ValueError, RuntimeError) as error:
         return f"does not run ({first_line(error)[:100]})"
     difference = difference_between(outputs, results, head)
     return "" if difference <= TOLERANCE else f"differs from its weights by {difference:.1e} in a probability"
 
 
-def _flaw_of_first_layers(data: bytes, batch: Float32, rows: Sequence[Float32]) -> str:
-    """Compare each part of what is measured with what some layer receives or returns."""
+def _largest(batch: Float32) -> Float32:
+    """Return as many tensors as an engine takes at a time: memory and time go with their number."""
+    return np.resize(batch, (part_size(batch.shape), *batch.shape[1:]))
+
+
+def _flaw_of_first_layers(
+    data: bytes, batch: Float32, rows: Sequence[Float32], weights: Sequence[tuple[Array, ...]]
+) -> str:
+    """Compare each part of what is measured with what some layer receives or returns, and has as averages."""
     try:
         layers = FirstLayers.from_bytes(data)
         if others := foreign_operations(layers.compiled):
             return f"have operations of other kinds ({', '.join(others)[:100]})"
         measured = layers.measure(batch)
+        layers.measure(_largest(batch))
     except (ValueError, RuntimeError) as error:
         return f"do not run ({first_line(error)[:100]})"
     parts = np.split(measured, np.cumsum(2 * np.array(layers.widths))[:-1], axis=1)
     near = [any(_near(part, row) for row in rows) for part in parts]
-    return "" if len(near) == len(layers.widths) and all(near) else "differ from its weights"
+    if layers.means is not None and layers.variances is not None:
+        places = np.cumsum(layers.widths)[:-1]
+        pairs = zip(np.split(layers.means, places), np.split(layers.variances, places), strict=True)
+        near += [any(_averages(own, pair) for own in weights) for pair in pairs]
+    whole = len(parts) == len(layers.widths) and (layers.means is None) == (layers.variances is None)
+    return "" if whole and all(near) else "differ from its weights"
+
+
+def _averages(own: tuple[Array, ...], pair: tuple[Array, Array]) -> bool:
+    """Whether the last two weights of a layer, as those of a BatchNorm are, are these averages."""
+    return len(own) >= 2 and all(
+        kept.shape == stated.shape and np.allclose(kept, stated, rtol=1e-6, atol=0)
+        for kept, stated in zip(own[-2:], pair, strict=True)
+    )
 
 
 def _near(part: Float64, row: Float32) -> bool:

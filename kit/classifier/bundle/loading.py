@@ -6,6 +6,8 @@ Nothing depends on that folder: an entry that is missing, damaged, not recorded 
 anew, and a folder that cannot be written to, or is somebody else's, is left alone.
 """
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -103,7 +105,8 @@ def _vouched(opened: Archive) -> Archive:
     if not opened.tied:
         return replace(opened, refused={archive.COMPILED: "belongs to other weights"})
     folder = cache_folder()
-    if trust.known(opened, folder) or opened.member(archive.COMPILED) is None:
+    compiled_forms = (archive.COMPILED, archive.FIRST_LAYERS)
+    if trust.known(opened, folder) or all(opened.member(name) is None for name in compiled_forms):
         return opened
     from kit.classifier.bundle.inspection import inspect  # noqa: PLC0415 (not needed for files of one's own)
 
@@ -173,7 +176,11 @@ def cache_folder() -> Path:
     """Return the cache folder, which need not exist."""
     from platformdirs import user_cache_path  # noqa: PLC0415 (only networks from elsewhere need it)
 
-    return user_cache_path("classifier-investigation-kit", appauthor=False) / f"compiled-{FORMAT}"
+    try:
+        parent = user_cache_path("classifier-investigation-kit", appauthor=False)
+    except RuntimeError:  # a user without a home, as in some containers; `private` shuts others out
+        parent = Path(tempfile.gettempdir(), f"classifier-investigation-kit-{os.getuid()}")
+    return parent / f"compiled-{FORMAT}"
 
 
 def vouch(written: Archive) -> None:

@@ -51,7 +51,8 @@ def remember(opened: Archive, folder: Path) -> None:
     """Record a file whose compiled forms this process made or inspected, if the folder can be written to."""
     with suppress(OSError):
         key = private(folder) / "key"
-        if not key.exists():
+        if _key(folder) is None:
+            key.unlink(missing_ok=True)
             with open(key, "xb", opener=_own) as stream:
                 stream.write(secrets.token_bytes(_KEY_BYTES))
         if (record := _record(opened, folder)) is not None:
@@ -90,10 +91,19 @@ def _identity(opened: Archive) -> str:
 
 
 def _record(opened: Archive, folder: Path) -> Path | None:
-    key = (folder / "key").read_bytes()
-    if len(key) != _KEY_BYTES:
+    key = _key(folder)
+    if key is None:
         return None
     return folder / f"{hmac.new(key, _identity(opened).encode(), hashlib.sha256).hexdigest()}.known"
+
+
+def _key(folder: Path) -> bytes | None:
+    """Return the user's key; None where there is none, or a link or another number of bytes in its place."""
+    place = folder / "key"
+    if not os.path.lexists(place) or not stat.S_ISREG(place.lstat().st_mode):
+        return None
+    key = place.read_bytes()
+    return key if len(key) == _KEY_BYTES else None
 
 
 def _own(path: str, flags: int) -> int:

@@ -90,7 +90,8 @@ class NumpyEngine:
             for layer in settings["layers"]
             for index, node in enumerate(layer["inbound_nodes"])
         ]
-        while waiting and result not in values:
+        # Those behind the output, too: Keras builds them all.
+        while waiting:
             ready = [each for each in waiting if all(key in values for key in _tensors(each[2]["args"]))]
             if not ready:
                 raise UnknownNetworkError("layers that nothing leads to")

@@ -156,8 +156,8 @@ def _scaling(content: Mapping[str, Any], notes: list[str], *, efficientnet: bool
     if not rescale:
         return simplest((Scaling(1.0, mean, std),)) if normalise else ()
     factor = number("rescale_factor", content.get("rescale_factor", 1 / 255))
-    if factor == 0:
-        raise ValueError("Expected a rescale_factor other than 0, received 0")
+    if abs(factor) < 1e-30:
+        raise ValueError(f"Expected a rescale_factor other than 0, received {factor:g}")
     notes.append(PRODUCT)
     whole = round(1 / factor)
     divisor = whole if whole and 1 / whole == factor else 1 / factor

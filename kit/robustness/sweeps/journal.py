@@ -116,7 +116,10 @@ def _read(path: Path) -> tuple[Mapping[str, Any] | None, Sequence[Any]]:
 
 def _checked(line: bytes) -> Any:
     check, _, text = line.partition(b" ")
-    return json.loads(text) if check == b"%08x" % crc32(text) else None
+    try:
+        return json.loads(text) if check == b"%08x" % crc32(text) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _record(content: Any) -> Record | None:

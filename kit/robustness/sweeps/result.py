@@ -174,7 +174,13 @@ class Sweep(Result):
         FileNotFoundError, ValueError
             No such file, or no sweep in it.
         """
-        return cls.from_table(*storage.read_table(Path(path)))
+        columns, description = storage.read_table(Path(path))
+        try:
+            return cls.from_table(columns, description)
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+            raise ValueError(
+                f"Expected the Parquet file of a sweep, received {Path(path).name!r} with parts missing"
+            ) from error
 
     @classmethod
     def from_table(cls, columns: Mapping[str, Any], description: Mapping[str, Any]) -> Self:

@@ -17,6 +17,8 @@ KEY = b"kit.sweep"
 DIGEST = KEY + b".sha256"
 """And where it has the digest of both."""
 FORMAT = 1
+MOST_VALUES = 50_000_000
+"""Rows times columns of a table that is read; a file of one value repeated is small, and its table is not."""
 
 
 def identity(classifier: Classifier, plan: Plan, pictures: Iterable[Picture]) -> dict[str, str]:
@@ -121,7 +123,10 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"Expected the Parquet file of a sweep, received {path.name!r}, no file")
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        if file.metadata.num_rows * file.metadata.num_columns > MOST_VALUES:
+            raise ValueError(f"{file.metadata.num_rows} rows")  # noqa: TRY301 (told as any other damage)
+        table = file.read()
         kept = table.schema.metadata or {}
         whole = DIGEST not in kept or kept[DIGEST] == _table_digest(kept[KEY], table)
         description = dict(json.loads(kept[KEY]))
