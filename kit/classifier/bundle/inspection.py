@@ -8,7 +8,7 @@ on a hole in these libraries; and a comparison on a few inputs does not prove tw
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile
 
@@ -23,7 +23,7 @@ from kit.classifier.archive.arrays import weights_in
 from kit.classifier.bundle.contract import preprocessing_in
 from kit.classifier.runtime.child import answer, ask
 from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import LiteEngine, part_size
+from kit.classifier.runtime.engine import LiteEngine, part_sizes
 from kit.classifier.runtime.equivalence import TOLERANCE, difference_between, trial_tensors
 from kit.classifier.runtime.heads import head_of, measured_head
 from kit.classifier.runtime.numpy_engine import NumpyEngine, UnknownNetworkError
@@ -130,16 +130,17 @@ def _flaw_of_compiled(opened: Archive, batches: Sequence[Float32], outputs: Sequ
         if (stored.head, stored.input_shape, stored.output_count) != (head, shape, count):
             return "is of another shape than the file says"
         results = [lite.predict(batch) for batch in batches]
-        lite.predict(_largest(batches[-1]))
+        for each in _of_all_sizes(batches[-1]):
+            lite.predict(each)
     except (ValueError, RuntimeError) as error:
         return f"does not run ({first_line(error)[:100]})"
     difference = difference_between(outputs, results, head)
     return "" if difference <= TOLERANCE else f"differs from its weights by {difference:.1e} in a probability"
 
 
-def _largest(batch: Float32) -> Float32:
-    """Return as many tensors as an engine takes at a time: memory and time go with their number."""
-    return np.resize(batch, (part_size(batch.shape), *batch.shape[1:]))
+def _of_all_sizes(batch: Float32) -> Iterator[Float32]:
+    """Yield as many tensors as an engine ever takes at a time: memory and time can go with their number."""
+    return (np.resize(batch, (size, *batch.shape[1:])) for size in part_sizes(batch.shape))
 
 
 def _flaw_of_first_layers(
@@ -151,7 +152,8 @@ def _flaw_of_first_layers(
         if others := foreign_operations(layers.compiled):
             return f"have operations of other kinds ({', '.join(others)[:100]})"
         measured = layers.measure(batch)
-        layers.measure(_largest(batch))
+        for each in _of_all_sizes(batch):
+            layers.measure(each)
     except (ValueError, RuntimeError) as error:
         return f"do not run ({first_line(error)[:100]})"
     parts = np.split(measured, np.cumsum(2 * np.array(layers.widths))[:-1], axis=1)

@@ -35,6 +35,8 @@ _BUNDLED = frozenset(
     }
 )
 _KEY_BYTES = 32
+# What an earlier one let pass is inspected again.
+_INSPECTION = 2
 
 
 def known(opened: Archive, folder: Path) -> bool:
@@ -94,7 +96,8 @@ def _record(opened: Archive, folder: Path) -> Path | None:
     key = _key(folder)
     if key is None:
         return None
-    return folder / f"{hmac.new(key, _identity(opened).encode(), hashlib.sha256).hexdigest()}.known"
+    identity = f"{_INSPECTION} {_identity(opened)}"
+    return folder / f"{hmac.new(key, identity.encode(), hashlib.sha256).hexdigest()}.known"
 
 
 def _key(folder: Path) -> bytes | None:

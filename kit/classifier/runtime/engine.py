@@ -95,11 +95,13 @@ class LiteEngine:
         """
         shape = tensors.shape
         count = shape[0]
-        if count != 1:
-            part = part_size(shape)
-            if count > part or count == 0:
-                rows = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
-                return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
+        if count != 1 and count not in (sizes := part_sizes(shape)):
+            rows, start = [np.empty((0, self.output_count), np.float32)], 0
+            while start < count:
+                part = next(size for size in sizes if size <= count - start)
+                rows.append(self.predict(tensors[start : start + part]))
+                start += part
+            return np.concatenate(rows)
         values = tensors if tensors.dtype == self._dtype else tensors.astype(self._dtype)
         with self._lock:
             try:
@@ -161,4 +163,13 @@ class Lanes:
 
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
-    return max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
+    return part_sizes(shape)[0]
+
+
+def part_sizes(shape: Sequence[int]) -> list[int]:
+    """Return every number of tensors that a `LiteEngine` takes at a time, the largest first.
+
+    Powers of two, so that these are few, and all of them can be tried with a network of somebody else's.
+    """
+    most = max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
+    return [1 << power for power in reversed(range(most.bit_length()))]
