@@ -5,7 +5,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit._checking import flag, fraction, integers, known, nearest, number, refuse_unknown
+from kit._checking import flag, fraction, integers, known, nearest, number, refuse_unknown, told
 
 
 def test_a_misspelled_name_is_refused_with_all_names_and_the_nearest():
@@ -95,3 +95,8 @@ def test_what_guides_is_copied_and_pickled_as_before():
     assert copy.copy(classifier).class_names == classifier.class_names
     opened = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (its own)
     assert opened.class_names == classifier.class_names
+
+
+def test_a_name_is_one_line_of_any_text():
+    assert told("caf\u00e9 \U0001f408.jpg") == "caf\u00e9 \U0001f408.jpg"
+    assert told("a\nb\x1b[2J\u2028\udcff") == "a?b?[2J??"

@@ -95,12 +95,11 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     with held():
         import h5py  # noqa: PLC0415 (not needed to predict)
 
-    keras = import_keras()
     try:
         with h5py.File(file, "r+") as opened:
             config = json.loads(opened.attrs["model_config"])
             _refuse_code(config, file.name)
-            left_out = tuple(dict.fromkeys(_repaired(config, keras.layers)))
+            left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
             opened.attrs["model_config"] = json.dumps(config)
     except _CodeError:
         raise

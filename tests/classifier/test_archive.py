@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -218,6 +219,8 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
             "'members' as sizes and digests",
         ),
         ({"name": None}, "Expected 'name' as a text"),
+        ({"temperature": 10**400}, "Expected 'temperature' as a number from 1e-6 to 1e6"),
+        ({"temperature": 1e-300}, "Expected 'temperature' as a number from 1e-6 to 1e6"),
     ],
 )
 def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
@@ -328,7 +331,6 @@ def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method,
 
 
 def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path):
-    import h5py  # noqa: PLC0415 (heavy)
 
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -371,3 +373,37 @@ def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_na
         " space or choose another folder"
     )
     assert caught.value.errno == errno.ENOENT
+
+
+def test_values_without_a_fixed_size_are_refused_before_they_are_read(tmp_path):
+    """Many variable-length texts may all point at the same megabyte."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("layers/extra/vars/0", data=["a", "b"], dtype=h5py.string_dtype())
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        file.write(tmp_path / "w.h5", "model.weights.h5")
+    with pytest.raises(ValueError, match="values of the kind object, which have no fixed size"):
+        weights_in(tmp_path / "a.keras")
+
+
+def test_a_table_of_contents_of_a_hundred_thousand_is_not_read(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        for number in range(100_000):
+            file.writestr(f"{number:05}", b"")
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", None)  # of one that was read
+    with pytest.raises(ValueError, match=r"received 'a.keras', which is damaged or no zip"):
+        archive.read(tmp_path / "a.keras")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path, saved):
+    (tmp_path / "a.keras").write_bytes(saved.read_bytes())
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "a.keras", "a") as file:
+        file.writestr("config.json", b"{}")
+    with pytest.raises(ValueError, match=r"with 'config.json' twice"):
+        archive.read(tmp_path / "a.keras")
+
+
+def test_names_of_a_file_are_told_in_one_line_that_a_shell_can_be_given(tmp_path):
+    file = tmp_path / "a;b\n #.h5"
+    file.write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(ValueError, match=r"kit import 'a;b\? #.h5' NEW.keras$"):
+        archive.read(file)

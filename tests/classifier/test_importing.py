@@ -1,6 +1,8 @@
 """Files of older versions of Keras, and of Teachable Machine: nested, with arguments that are gone."""
 
 import json
+import subprocess
+import sys
 
 import h5py
 import keras
@@ -105,3 +107,20 @@ def test_what_is_no_such_file_is_refused_in_a_line(teachable, tmp_path):
         import_h5(tmp_path / "text.h5", tmp_path / "new.h5")
     with pytest.raises(FileNotFoundError, match=r"Expected an existing local .h5 file"):
         import_h5(tmp_path / "none.h5", tmp_path / "new.keras")
+
+
+def test_keras_builds_it_in_a_process_of_its_own(teachable, tmp_path):
+    """Whatever it takes of memory, and however it ends."""
+    old = written(teachable, tmp_path / "old.h5")
+    script = "import sys, kit; print(kit.import_h5(*sys.argv[1:]), 'keras' in sys.modules)"
+    command = [sys.executable, "-c", script, old, tmp_path / "new.keras"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stdout == "('fused=True of BatchNormalization', 'groups=1 of DepthwiseConv2D') False\n"
+
+
+def test_an_architecture_that_is_nested_too_deep_is_one_line(teachable, tmp_path):
+    old = written(teachable, tmp_path / "old.h5")
+    with h5py.File(old, "r+") as file:
+        file.attrs["model_config"] = '{"config": ' * 2000 + "1" + "}" * 2000
+    with pytest.raises(ValueError, match=r"^Expected an .h5 file that model.save wrote, received 'old.h5'"):
+        import_h5(old, tmp_path / "new.keras")

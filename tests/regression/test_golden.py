@@ -1,5 +1,7 @@
 """Golden pictures in a classifier's file: whether a machine does what was done where it was written."""
 
+import base64
+import json
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -7,11 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import kit
 from kit import samples
 from kit.classifier import archive
-from kit.classifier.bundle.golden import SIDE, golden_in
+from kit.classifier.bundle.golden import SIDE, Golden, golden_in
 from kit.regression.checking import STEPS as MEANT
 from kit.regression.golden import Verified, verify_golden
 from tests.networks import GREY, NAMES, small
@@ -189,3 +192,16 @@ def test_the_largest_difference_and_the_first_step_of_all_pictures_are_told(clot
             max(top * (1 - f) for top, f in zip(tops, factors, strict=True)), abs=1e-4
         )
         assert found.difference == pytest.approx(expected, rel=0.2)
+
+
+def test_a_picture_larger_than_they_are_is_refused_and_so_is_a_step_that_nobody_knows(fashion, clothes):
+    kept = Golden.of(fashion, clothes[0]).to_dict()
+    file = BytesIO()
+    Image.new("L", (97, 28)).save(file, "PNG")
+    large = kept | {"picture": base64.b64encode(file.getvalue()).decode()}
+    unknown = kept | {"trace": [step | {"step": "nonsense"} for step in kept["trace"]]}
+    longer = kept | {"trace": [*kept["trace"], kept["trace"][-1] | {"step": "nonsense"}]}
+    for data in (large, unknown, longer):
+        opened = fashion.with_reference(fashion.reference.with_golden(json.dumps([data]).encode()))
+        with pytest.raises(ValueError, match="Expected golden pictures"):
+            verify_golden(opened)

@@ -887,3 +887,13 @@ def test_tables_show_whole_percentages(clothes):
     lines = labelled.table().splitlines()
     assert lines[0] == "accuracy, brightness down, noise across"
     assert lines[3].split() == ["1", *(f"{share:.0%}" for share in labelled.accuracy()[1])]
+
+
+def test_tables_with_parts_missing_or_of_far_more_values_than_bytes_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    sweep_file.write_table(path, {"label": np.zeros(3, np.int32)}, {"photos": ["a"]})
+    with pytest.raises(ValueError, match=r"received 'a.parquet' with parts missing"):
+        Sweep.from_parquet(path)
+    monkeypatch.setattr(sweep_file, "MOST_VALUES", 2)
+    with pytest.raises(ValueError, match=r"received 'a.parquet', which holds none"):
+        Sweep.from_parquet(path)

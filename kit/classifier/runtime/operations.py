@@ -3,7 +3,8 @@
 import struct
 import warnings
 
-# Memory that these touch is decided by shapes, never by pixels: no control flow, tables, or code of others.
+# Memory that these touch is decided by shapes and the number of pictures, never by pixels, so that a trial
+# tells it: no control flow, tables, or code of others.
 _ALLOWED = """
 ABS ADD AVERAGE_POOL_2D BATCH_MATMUL CONCATENATION CONV_2D DEPTHWISE_CONV_2D DIV ELU EXP FULLY_CONNECTED
 GELU HARD_SWISH LEAKY_RELU LOG LOGISTIC LOG_SOFTMAX MAXIMUM MAX_POOL_2D MEAN MINIMUM MUL NEG PACK PAD

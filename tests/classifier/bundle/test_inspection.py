@@ -1,6 +1,7 @@
 """Each form of a file that somebody made goes through the process that inspects it, without TensorFlow."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -86,3 +87,30 @@ def test_a_process_that_does_not_end_is_a_flaw(small_file, monkeypatch):
     monkeypatch.setattr(inspection, "SECONDS", 0.05)
     flaws = inspect(archive.read(small_file))
     assert set(flaws.values()) == {"could not be inspected (no end after 0 s)"}
+
+
+def test_averages_that_are_not_those_of_the_weights_are_a_flaw(small_file, tmp_path):
+    """A diagnosis holds pictures against them; here every mean is higher by one."""
+    first_layers = FirstLayers.from_bytes(archive.read(small_file).member(archive.FIRST_LAYERS))
+    assert first_layers.source == "batchnorm"
+    lies = replace(first_layers, means=first_layers.means + 1).to_bytes()
+    assert inspect(forged(small_file, tmp_path / "a.keras", FIRST_LAYERS=lies)) == {
+        archive.FIRST_LAYERS: "differ from its weights"
+    }
+
+
+def test_memory_that_grows_with_a_power_of_the_number_of_pictures_is_a_flaw(small_file, tmp_path):
+    """Four million times 64 squared is more than the process may have, and nothing for one picture."""
+    tensorflow = pytest.importorskip("tensorflow")
+
+    def answered(x):
+        count = tensorflow.shape(x)[0]
+        many = tensorflow.zeros([count * count, 1]) + tensorflow.zeros([1, 1 << 18])
+        rows = tensorflow.reduce_mean(x, (1, 2, 3))[:, None] * tensorflow.ones((1, 3))
+        return tensorflow.nn.softmax(rows + tensorflow.reduce_max(many * rows[0, 0]))
+
+    shape = tensorflow.TensorSpec((None, 28, 28, 1), tensorflow.float32)
+    concrete = tensorflow.function(answered, input_signature=[shape]).get_concrete_function()
+    compiled = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    flaws = inspect(forged(small_file, tmp_path / "a.keras", COMPILED=compiled))
+    assert flaws.keys() >= {archive.COMPILED}

@@ -283,3 +283,23 @@ def test_first_layers_are_added_to_an_entry_and_leave_it_as_it_was(folder):
     assert cached(DIGEST) == (FOUND, None)
     _cache_first_layers(DIGEST, b"")
     assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b""
+
+
+def test_first_layers_are_inspected_where_no_compiled_form_stands_beside_them(tmp_path, folder, converted):
+    """Nobody's record, and averages that the weights of the same file contradict."""
+    source, target = tmp_path / "source.keras", tmp_path / "alone.keras"
+    networks.small().save(source)
+    first_layers = FirstLayers((b"no network"), (4,)).to_bytes()
+    contract = {"name": "small", "class_names": [], "preprocessing": None, **SMALL.to_contract()}
+    archive.write(source, target, contract, {archive.FIRST_LAYERS: first_layers})
+    found = restore(archive.read(target))
+    assert found.source.refused.keys() == {archive.FIRST_LAYERS}
+    assert found.source.member(archive.FIRST_LAYERS) is None
+
+
+def test_a_user_without_a_home_has_a_cache_folder_all_the_same(monkeypatch):
+    def nowhere(*_args, **_options):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("platformdirs.user_cache_path", nowhere)
+    assert cache_folder().parent.name.startswith("classifier-investigation-kit")

@@ -110,3 +110,18 @@ def test_the_oldest_records_make_room(tmp_path, monkeypatch):
 def test_bundled_files_are_known_to_everybody(name, tmp_path):
     assert known(samples.classifier(name).source, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_key_of_another_length_or_a_link_is_made_anew(tmp_path):
+    for number, spoilt in enumerate(
+        (lambda key: key.write_bytes(b""), lambda key: key.symlink_to("/dev/zero"))
+    ):
+        folder = private(tmp_path / str(number))
+        try:
+            spoilt(folder / "key")
+        except OSError:
+            pytest.skip("this system does not let its users make links")
+        assert not known(opened(tmp_path), folder)
+        remember(opened(tmp_path), folder)
+        assert known(opened(tmp_path), folder)
+        assert (folder / "key").lstat().st_size == 32

@@ -115,3 +115,24 @@ def test_layers_that_declare_another_size_than_their_weights_are_refused():
         NumpyEngine(config, weights).predict(networks.tensors(1))
     with pytest.raises(UnknownNetworkError, match="its input is not stated"):
         NumpyEngine({"class_name": "Functional", "config": {"layers": []}}, weights)
+
+
+def test_layers_behind_the_output_are_computed_too():
+    """Keras builds them all, so one of which no weights are there is not vouched for."""
+    keras = networks.imported_keras()
+    entry = keras.Input((8, 8, 1))
+    model = keras.Model(entry, keras.layers.Flatten(name="flat")(entry))
+    config = json.loads(model.to_json())
+    wide = json.loads(keras.Model(x := keras.Input((64,)), keras.layers.Dense(7, name="wide")(x)).to_json())
+    behind = wide["config"]["layers"][1]
+    behind["inbound_nodes"] = json.loads(
+        json.dumps(config["config"]["layers"][1]["inbound_nodes"]).replace(
+            entry._keras_history[0].name, "flat"
+        )
+    )
+    assert NumpyEngine(config, {}).predict(np.ones((1, 8, 8, 1), np.float32)).shape == (1, 64)
+    config["config"]["layers"].append(behind)
+    with pytest.raises(UnknownNetworkError):
+        NumpyEngine(config, {}).predict(np.ones((1, 8, 8, 1), np.float32))
+    sixteen = {"wide": (np.ones((64, 7), np.float32), np.zeros(7, np.float32))}
+    assert NumpyEngine(config, sixteen).predict(np.ones((1, 8, 8, 1), np.float32)).shape == (1, 64)
