@@ -168,8 +168,15 @@ def _unpickled(text: str, html: str) -> Table:
 
 
 def _cell(tag: str, text: str, side: str) -> str:
-    left = ' style="text-align: left"' if side == "<" else ""
-    return f"<{tag}{left}>{escape(text)}</{tag[:2]}>"
+    styles = ["text-align: left"] * (side == "<")
+    # An interval stays on its line.
+    styles += ["white-space: nowrap"] * (" " in text and len(text) <= _UNBROKEN)
+    style = f' style="{"; ".join(styles)}"' if styles else ""
+    return f"<{tag}{style}>{escape(text)}</{tag[:2]}>"
+
+
+_UNBROKEN = 20
+"""Letters of a cell that is not broken into lines."""
 
 
 class Result:

@@ -124,7 +124,8 @@ def test_a_table_in_html_has_header_cells_and_escapes_what_it_holds():
         ("1,000", "row"),
     ]
     assert [one.text for one in root.iter("td")] == ["a", "longer <b>"]
-    assert [one.get("style") for one in root.iter("td")] == ["text-align: left"] * 2
+    left, unbroken = "text-align: left", "text-align: left; white-space: nowrap"
+    assert [one.get("style") for one in root.iter("td")] == [left, unbroken]
     assert root.find("table/tbody/tr/th").get("style") is None
     # JupyterLab shows the first line of an output that is folded: it must not tell what is in the table.
     assert table.html.splitlines()[0] == "<table>"

@@ -96,6 +96,6 @@ def _suit_both_themes(figure: Any) -> None:
         legend.get_frame().set_alpha(0)
 
 
-def wrapped(title: str) -> str:
-    """Break a title into lines that fit a small picture or a tick."""
-    return textwrap.fill(title, _TITLE_WIDTH)
+def wrapped(title: str, width: int = _TITLE_WIDTH) -> str:
+    """Break a title into lines of at most so many letters, which fit a small picture or a tick."""
+    return textwrap.fill(title, width)

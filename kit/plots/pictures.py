@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from kit.robustness.costs import Cost
 
 
+_LETTERS = 9.5
+"""Letters of a title in an inch."""
 _WIDEST = 8.9
 """Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
@@ -33,11 +35,12 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
     """
     rows = -(-len(pictures) // columns)
     side = min(2.4, _WIDEST / columns)
-    figure = blank(side * columns, (side + 0.3) * rows)
+    tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in pictures)
+    figure = blank(side * columns, (tall * side + 0.4) * rows)
     for place, (title, pixels) in enumerate(pictures, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(wrapped(title), fontsize=9)
+        axes.set_title(wrapped(title, int(side * _LETTERS)), fontsize=9)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in pictures)
     return image(figure, f"{len(pictures)} pictures: {titles}.")

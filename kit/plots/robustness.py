@@ -121,8 +121,8 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
             places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
             ticks(list(places), [_tick(sweep.axes[name][place]) for place in places])
         axes.set(xlabel=_axis_label(across), ylabel=_axis_label(down))
-        axes.set_title(title, fontsize=10)
-        figure.colorbar(shown, ax=axes, label="%")
+        axes.set_title(f"{title} (%)", fontsize=10)
+    figure.colorbar(shown, ax=list(panels))
 
 
 def _axis_label(name: str) -> str:

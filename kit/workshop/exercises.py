@@ -1,9 +1,13 @@
 """Self-checks for the notebooks: each says whether an answer is right, and if not, why not."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from kit._arrays import Pixels
 from kit.classifier import Classifier
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -11,7 +15,31 @@ from kit.workshop.answers import number, told
 from kit.workshop.delivery import Delivery
 from kit.workshop.mystery import Mystery
 
-__all__ = ["Delivery", "Mystery", "check_brightness", "check_noise", "check_temperature"]
+__all__ = ["Delivery", "Mystery", "camera_folder", "check_brightness", "check_noise", "check_temperature"]
+__all__ += ["somebodys_script"]
+
+
+def somebodys_script(classifier: Classifier) -> Classifier:
+    """Return a classifier as somebody's script uses it; what is wrong there is to be found."""
+    if classifier.preprocessing is None:
+        raise ValueError("Expected a classifier with a known preprocessing, received one without")
+    return classifier.using(classifier.preprocessing.replace(channels="bgr", scaling="0..1"))
+
+
+def camera_folder(pictures: Pixels) -> Path:
+    """Return a new folder of pictures as a camera gives them; what is different about it is to be found.
+
+    Parameters
+    ----------
+    pictures
+        uint8 (N, H, W) or (N, H, W, 3); not changed. The files are PNG, named by the place.
+    """
+    folder = Path(tempfile.mkdtemp())
+    camera = Perturbation(brightness=0.55, noise=14, seed=3)
+    for place, pixels in enumerate(pictures):
+        taken = camera.apply(Photo.from_array(pixels)).pixels
+        Image.fromarray(taken[..., 0] if pixels.ndim == 2 else taken).save(folder / f"{place:04}.png")
+    return folder
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any, step: float = 0.1) -> str:

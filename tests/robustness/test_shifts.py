@@ -678,7 +678,7 @@ def test_a_report_by_hand():
         f"brightness: the classifier cares. {changed}",
         f"noise: the classifier hardly cares. {undone}",
         f"brightness and noise together: the classifier cares. {changed}",
-        "Told apart by all quantities together: AUROC 0.97 (0.95 to 0.99); 0.5 is chance.",
+        "Told apart by all quantities together: AUROC 0.97 (0.95 to 0.99); 0.5 and less is chance.",
         "Divergence in the first layers: 4 nats; up to 0.5 is usual.",
         "Not readable: <a>.png, b.png, c.png and 2 more.",
     ]

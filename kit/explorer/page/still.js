@@ -23,7 +23,7 @@ export class Still {
     const kept = this.model.get("_still");
     if (!kept?.content) return null;
     this.pictures.forEach((picture, index) => picture.paintFile(kept.pictures[index]).catch(() => {}));
-    this.waited = setTimeout(() => { this.node.hidden = false; hideNote(this.node); }, STILL_MS);
+    this.waited = setTimeout(() => { this.node.hidden = false; this.told(); }, STILL_MS);
     return kept.content;
   }
 
@@ -31,7 +31,12 @@ export class Still {
   end() {
     clearTimeout(this.waited);
     this.node.hidden = true;
-    hideNote(this.node);
+    this.told();
+  }
+
+  /** The picture below the cell, and its line on how to make the explorer live, are not needed: the style hides them. */
+  told() {
+    this.node.parentElement.dataset.told = "1";
   }
 
   /** Keep what is shown; the kernel is not told. */
@@ -49,13 +54,5 @@ export class Still {
     this.stopped = true;
     clearTimeout(this.waited);
     clearTimeout(this.kept);
-  }
-}
-
-/** Take away the picture below the cell, and the line that says how to make the explorer live. */
-function hideNote(node) {
-  const area = node.closest(".jp-OutputArea, .output_area, .cell-output-container, body");
-  for (const note of area?.querySelectorAll?.(".kit-note") ?? []) {
-    (note.closest(".jp-OutputArea-child") ?? note).style.display = "none";
   }
 }

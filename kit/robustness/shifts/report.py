@@ -183,7 +183,7 @@ class Shift(Result):
         if not np.isnan(area):
             lines.append(
                 f"Told apart by all quantities together: AUROC {area:.2f} ({low:.2f} to {high:.2f});"
-                " 0.5 is chance."
+                " 0.5 and less is chance."
             )
         if self.layers is not None:
             distance, usual = self.layers
