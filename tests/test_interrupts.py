@@ -66,42 +66,6 @@ def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-class Deaf:
-    """Is interrupted where Python ignores it."""
-
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
-
-
-def ignored():
-    Deaf()
-
-
-def changed_into_another_error():
-    try:
-        os.kill(os.getpid(), signal.SIGINT)
-    except KeyboardInterrupt as error:
-        raise SystemError("bad argument to internal function") from error
-
-
-@pytest.mark.parametrize("block", [ignored, changed_into_another_error])
-def test_an_interrupt_that_a_library_lost_is_raised_at_the_end_of_the_block(block, monkeypatch):
-    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
-    with pytest.raises(KeyboardInterrupt):
-        held(back=False)(block)()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_an_interrupt_that_is_not_held_back_is_raised_at_once():
-    def block():
-        with held(back=False):
-            os.kill(os.getpid(), signal.SIGINT)
-            pytest.fail("not reached")
-
-    with pytest.raises(KeyboardInterrupt):
-        block()
-
-
 def test_an_error_in_a_block_is_raised_as_it_is():
     with pytest.raises(ZeroDivisionError), held():
         1 / 0  # noqa: B018

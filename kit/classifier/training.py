@@ -161,11 +161,12 @@ def train(
     truth = _checked_labels(labels, class_names, len(photos))
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
-    if model is None:
-        shape, count = _checked_shape(preprocessing), len(class_names)
-        model = network(name, shape, count, batch_normalization=batch_normalization, seed=seed)
-    else:
-        model = _copy(model, seed)
+    with held():
+        if model is None:
+            shape, count = _checked_shape(preprocessing), len(class_names)
+            model = network(name, shape, count, batch_normalization=batch_normalization, seed=seed)
+        else:
+            model = _copy(model, seed)
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     learner = _learner(model, learning_rate, epochs * _steps(len(photos)))
@@ -219,6 +220,7 @@ def _steps(count: int) -> int:
     return count // min(BATCH, count)
 
 
+@held()
 def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     """Compile a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
@@ -229,12 +231,14 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     return learner
 
 
-@held(back=False)
 def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
     """Train on every whole step of an epoch; return the mean loss."""
     steps = _steps(len(order))
     whole = order[: steps * min(BATCH, len(order))]
-    losses = [learner.train_on_batch(tensors[step], labels[step]) for step in np.split(whole, steps)]
+    losses = []
+    for step in np.split(whole, steps):
+        with held():  # TensorFlow is not to be used any more in a process in which it was interrupted
+            losses.append(learner.train_on_batch(tensors[step], labels[step]))
     return float(np.mean(losses))
 
 

@@ -120,8 +120,9 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
         for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
             places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
             ticks(list(places), [_tick(sweep.axes[name][place]) for place in places])
-        axes.set(xlabel=_axis_label(across), ylabel=_axis_label(down))
+        axes.set_xlabel(_axis_label(across))
         axes.set_title(f"{title} (%)", fontsize=10)
+    panels[0].set_ylabel(_axis_label(down))
     figure.colorbar(shown, ax=list(panels))
 
 

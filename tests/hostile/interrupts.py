@@ -67,8 +67,8 @@ def prepared(name):
 
     def trained(pictures, truth, seed=0, **changes):
         settings = {"preprocessing": fashion.preprocessing, "class_names": fashion.class_names, "epochs": 2}
-        # That TensorFlow loses an interrupt while the caller builds a network, is not to be found out here.
-        with held(back=False):
+        # How TensorFlow takes an interrupt while the caller builds a network, is not to be found out here.
+        with held():
             model = _small()
         return validation.train(pictures, truth, seed=seed, model=model, **(settings | changes))
 

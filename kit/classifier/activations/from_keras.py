@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kit._interrupts import held
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.runtime.conversion import ConversionError, compile_lite
 from kit.classifier.runtime.engine import LiteEngine
@@ -15,6 +16,7 @@ COUNT = 3
 """Layers that are measured; later ones were found to add nothing."""
 
 
+@held()
 def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLayers | None:
     """Compile the first layers of a Keras model.
 

@@ -69,7 +69,7 @@ def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
         return target.read_bytes()
 
 
-@held(back=False)
+@held()
 def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: bool = True) -> Compiled:
     """Compile a Keras model and hold the result against it.
 

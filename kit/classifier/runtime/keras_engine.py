@@ -7,6 +7,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit._checking import first_line
+from kit._interrupts import held
 from kit.classifier.runtime.engine import part_size
 from kit.classifier.runtime.shapes import Shape, check_shape, sides
 
@@ -26,7 +27,8 @@ class KerasEngine:
     def __init__(self, model: Any) -> None:
         self._lock = threading.Lock()
         self._model = model  # the graph does not keep its weights alive
-        self._call = _compiled_call(model)
+        with held():
+            self._call = _compiled_call(model)
         self.input_shape: Shape = tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
 
@@ -41,7 +43,7 @@ class KerasEngine:
         part = part_size(tensors.shape)
         rows = []
         for start in range(0, len(tensors), part):
-            with self._lock:
+            with self._lock, held():
                 try:
                     rows.append(np.asarray(self._call(tensors[start : start + part]), np.float32))
                 except Exception as error:  # TensorFlow has exceptions of its own, for memory too
