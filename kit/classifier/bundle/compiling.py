@@ -14,7 +14,7 @@ from kit.classifier.activations.from_keras import first_layers_of
 from kit.classifier.archive import Archive
 from kit.classifier.archive.arrays import weights_in
 from kit.classifier.bundle.inspection import inspect, snapshot
-from kit.classifier.runtime.child import answer, ask, waiting
+from kit.classifier.runtime.child import answer, ask, at_most, waiting
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.conversion import describe
 from kit.classifier.runtime.keras_models import load_keras
@@ -23,6 +23,7 @@ from kit.preprocessing import Preprocessing
 SECONDS = 1800.0
 """Longest time that TensorFlow may take, on a slow machine with a large network."""
 
+_SECONDS_TO_READ = 60
 _COMPILED, _FIRST_LAYERS, _PREPROCESSING = "model.tflite", "taps.npz", "preprocessing.json"
 
 
@@ -97,7 +98,8 @@ def _compile(file: Path, folder: Path) -> Mapping[str, Any]:
     stated = folder / _PREPROCESSING
     preprocessing = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
     # What checks read later in the kernel reaches HDF5 here first.
-    weights_in(file)
+    with at_most(_SECONDS_TO_READ):
+        weights_in(file)
     model = load_keras(file)
     compiled = describe(model, preprocessing, sized=False)
     if compiled.data is not None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,6 +53,8 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
     if (folder / ANSWER).exists():
         found: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
         return found
+    if result.returncode == -getattr(signal, "SIGALRM", 0) < 0:
+        return {"error": "weights without an end"}
     if result.returncode < 0:
         return {"error": f"a process that was ended by signal {-result.returncode}"}
     last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
@@ -75,6 +78,17 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
         known = isinstance(error, ValueError | TypeError | OSError)
         found = {"error": first_line(error) if known else f"{type(error).__name__} {first_line(error)}"}
     (folder / ANSWER).write_text(json.dumps(found), encoding="utf-8")
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """End this process if the block takes longer, whatever native code it is in; not on Windows."""
+    alarm = getattr(signal, "alarm", lambda _seconds: None)
+    alarm(seconds)
+    try:
+        yield
+    finally:
+        alarm(0)
 
 
 @contextmanager

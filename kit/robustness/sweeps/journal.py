@@ -126,11 +126,12 @@ def _record(content: Any) -> Record | None:
     """Return columns as arrays of one length, or None where they are none."""
     try:
         count = len(content["row"])
-        columns = {
-            name: np.array(content.get(name, [None] * count if kind is object else [0] * count), kind)
-            for name, kind in _COLUMNS.items()
-        }
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+        with np.errstate(over="raise"):
+            columns = {
+                name: np.array(content.get(name, [None] * count if kind is object else [0] * count), kind)
+                for name, kind in _COLUMNS.items()
+            }
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError):
         return None
     return columns if {each.shape for each in columns.values()} == {(count,)} else None
 

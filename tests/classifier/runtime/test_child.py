@@ -44,6 +44,14 @@ def test_failures_come_back_in_one_line(asked, words, error):
     assert asked(words) == {"error": error}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
+def test_what_never_ends_in_native_code_ends_by_an_alarm(asked):
+    """A pattern that takes longer than the universe, in one call of the standard library's C."""
+    within = "from kit.classifier.runtime.child import at_most\n    with at_most(1): "
+    assert asked(f"import re; {within}re.match('(a*)*b', 'a' * 60)") == {"error": "weights without an end"}
+    assert asked(f"{within}pass\n    return {{}}") == {}
+
+
 def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
     assert asked("while True: pass", seconds=1.5) == {"error": "no end after 2 s"}
     if sys.platform != "win32":
