@@ -17,7 +17,7 @@ from IPython.display import display
 
 from kit import samples
 from kit._arrays import Float32
-from kit._checking import integers, known, whole
+from kit._checking import integers, known, told, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import page, path, still
@@ -26,7 +26,7 @@ from kit.explorer.ahead import Ahead
 from kit.explorer.asking import Questions
 from kit.explorer.bench import Bench
 from kit.explorer.changes import altered
-from kit.explorer.messages import checked
+from kit.explorer.messages import PIXELS, checked
 from kit.explorer.panel import CAMERA_SIDE, panel
 from kit.explorer.replies import LIVE_PIXELS, Replies, frozen, shown
 from kit.explorer.shelf import CAMERA, Entry, Shelf, Uploads
@@ -281,10 +281,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _on_message(self, _widget: object, content: Any, buffers: list[memoryview]) -> None:
         with self._lock:
-            self._request = str(content.get("request", "")) if isinstance(content, dict) else ""
+            self._request = told(str(content.get("request", ""))) if isinstance(content, dict) else ""
             try:
-                handler = getattr(self, f"_take_{checked(content, len(buffers))}")
-                handler(content, *buffers[:1])
+                kind = checked(content, len(buffers))
+                getattr(self, f"_take_{kind}")(content, *buffers[: kind in PIXELS])
             except Exception as error:  # noqa: BLE001 - as in _update
                 self._fail(error, self._request)
             finally:

@@ -1,5 +1,7 @@
 """Messages of the page: each one that is malformed gets one clear line, and changes nothing."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,10 @@ def test_every_kind_has_a_handler_and_all_its_fields_are_needed():
                 checked({key: value for key, value in whole.items() if key != name}, 1)
     for kind in PIXELS:
         assert kind in FIELDS
+
+
+def test_a_request_of_any_text_and_a_buffer_too_many_are_no_hindrance(shown):
+    explorer = listen(shown)
+    content, _ = ask(explorer, [b"one too many"], kind="hello", request="\ud800\n")
+    assert (content["kind"], content["request"], explorer.error) == ("view", "??", "")
+    json.dumps(content, ensure_ascii=False).encode()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kit._checking import flag, integers, number
+from kit._checking import flag, integers, number, told
 from kit.preprocessing.configs.keras_hub import PRODUCT, Fields
 from kit.preprocessing.resizing import LARGEST_SIDE
 from kit.preprocessing.scaling import Scaling, Scalings, simplest
@@ -71,7 +71,8 @@ def _resized(content: Mapping[str, Any], kind: str, crop: Any, notes: list[str])
     if set(size) == {"height", "width"}:
         return _squashed(_sides(size), crop, notes)
     if set(size) != {"shortest_edge"}:
-        raise ValueError(f"Expected size with height and width, or shortest_edge; received {', '.join(size)}")
+        names = told(", ".join(size))
+        raise ValueError(f"Expected size with height and width, or shortest_edge; received {names}")
     (edge,) = integers("shortest_edge", [size["shortest_edge"]], ["pixels"], 1, LARGEST_SIDE)
     if kind.startswith(_CONVNEXT):
         return _convnext(content, edge, crop, notes)
