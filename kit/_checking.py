@@ -27,7 +27,7 @@ _CALLED = {
 }
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
-# Less of a picture of 50 million pixels is nothing, and what is divided by less is beyond all numbers.
+# The largest pictures have 50 million pixels: of a side, less than this is nothing.
 _LEAST = 1e-8
 
 

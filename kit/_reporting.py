@@ -11,6 +11,8 @@ import numpy as np
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
 """True shows a bar once two seconds have passed, False nothing; a function is told each step in a line."""
+_UNBROKEN = 20
+"""Letters of a table's cell that is not broken into lines."""
 
 
 class Steps(Generic[Part]):
@@ -173,10 +175,6 @@ def _cell(tag: str, text: str, side: str) -> str:
     styles += ["white-space: nowrap"] * (" " in text and len(text) <= _UNBROKEN)
     style = f' style="{"; ".join(styles)}"' if styles else ""
     return f"<{tag}{style}>{escape(text)}</{tag[:2]}>"
-
-
-_UNBROKEN = 20
-"""Letters of a cell that is not broken into lines."""
 
 
 class Result:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit._checking import number
+from kit._interrupts import held
 from kit.classifier import Classifier, check_first
 from kit.classifier.activations.from_keras import leaves
 from kit.classifier.runtime.keras_models import import_keras
@@ -116,6 +117,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
     return remarks
 
 
+@held()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Clone the model with statistics that mix this share of the old ones with those of the batch."""
     keras = import_keras()

@@ -6,7 +6,6 @@ Nothing depends on that folder: an entry that is missing, damaged, not recorded 
 anew, and a folder that cannot be written to, or is somebody else's, is left alone.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -179,7 +178,7 @@ def cache_folder() -> Path:
     try:
         parent = user_cache_path("classifier-investigation-kit", appauthor=False)
     except RuntimeError:  # a user without a home, as in some containers; `private` shuts others out
-        parent = Path(tempfile.gettempdir(), f"classifier-investigation-kit-{os.getuid()}")
+        parent = Path(tempfile.gettempdir(), "classifier-investigation-kit")
     return parent / f"compiled-{FORMAT}"
 
 

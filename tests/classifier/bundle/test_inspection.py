@@ -100,17 +100,21 @@ def test_averages_that_are_not_those_of_the_weights_are_a_flaw(small_file, tmp_p
 
 
 def test_memory_that_grows_with_a_power_of_the_number_of_pictures_is_a_flaw(small_file, tmp_path):
-    """Four million times 64 squared is more than the process may have, and nothing for one picture."""
+    """Four gigabytes for 64 pictures, which is as many as run at once, and four bytes for one."""
     tensorflow = pytest.importorskip("tensorflow")
 
     def answered(x):
-        count = tensorflow.shape(x)[0]
-        many = tensorflow.zeros([count * count, 1]) + tensorflow.zeros([1, 1 << 18])
+        many = count = tensorflow.shape(x)[0]
+        for _ in range(4):
+            many = many * count
+        largest = tensorflow.reshape(tensorflow.reduce_max(x), (1, 1))
+        padded = tensorflow.pad(largest, tensorflow.stack([(0, 0), tensorflow.stack([0, many])]))
         rows = tensorflow.reduce_mean(x, (1, 2, 3))[:, None] * tensorflow.ones((1, 3))
-        return tensorflow.nn.softmax(rows + tensorflow.reduce_max(many * rows[0, 0]))
+        return tensorflow.nn.softmax(rows + tensorflow.reduce_max(padded))
 
     shape = tensorflow.TensorSpec((None, 28, 28, 1), tensorflow.float32)
     concrete = tensorflow.function(answered, input_signature=[shape]).get_concrete_function()
     compiled = tensorflow.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
     flaws = inspect(forged(small_file, tmp_path / "a.keras", COMPILED=compiled))
-    assert flaws.keys() >= {archive.COMPILED}
+    # Before what it answers is looked at, which would be a flaw too.
+    assert flaws[archive.COMPILED].startswith(("does not run", "could not be inspected"))
