@@ -50,6 +50,12 @@ def corpus_of(name):
     return getattr(module, function or "corpus"), module.open_one, documented
 
 
+def children_seconds():
+    """Processor time of the processes in which files were inspected and compiled, with what they imported."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def child(name, seed, start, count):
     """Open one after the other, and print a line before and after each."""
     corpus, open_one, documented = corpus_of(name)
@@ -68,6 +74,7 @@ def child(name, seed, start, count):
             path.write_bytes(data)
             tell(begun=number, label=label)
             before, begun = os.fstat(spoken.fileno()).st_size, time.process_time()
+            children_before = children_seconds()
             outcome = {"error": None}
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -87,6 +94,7 @@ def child(name, seed, start, count):
             tell(
                 done=number,
                 seconds=round(seconds, 3),
+                child_seconds=round(children_seconds() - children_before, 3),
                 bytes=len(data),
                 warned=[str(each.message)[:200] for each in caught],
                 printed=os.fstat(spoken.fileno()).st_size - before,
@@ -147,6 +155,7 @@ def summed(name, results):
         "opened": 0,
         "refused": 0,
         "slowest": 0.0,
+        "slowest_child": 0.0,
         "peak_mb": 0,
         "child_peak_mb": 0,
     }
@@ -160,6 +169,7 @@ def summed(name, results):
         if each["error"] is not None:
             reasons[re.sub(r"'.*?'|[\d.,]+", "…", each["text"])[:80]] += 1
         row["slowest"] = max(row["slowest"], each["seconds"])
+        row["slowest_child"] = max(row["slowest_child"], each["child_seconds"])
         row["peak_mb"] = max(row["peak_mb"], each["peak"])
         row["child_peak_mb"] = max(row["child_peak_mb"], each["child_peak"])
         checks = {
