@@ -101,9 +101,7 @@ class Classifier:
         self.notes = self._noted()
 
     def _noted(self) -> tuple[str, ...]:
-        network = self._network
-        runs = network.lite is not None
-        return (*self._found, *remarks(network.compiled, self.preprocessing, self.class_names, runs=runs))
+        return (*self._found, *remarks(self._network.compiled, self.preprocessing, self.class_names))
 
     @classmethod
     def load(

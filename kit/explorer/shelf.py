@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 from time import monotonic
 
 import numpy as np
@@ -12,6 +11,7 @@ from kit._checking import known
 from kit.explorer.path import idle_steps
 from kit.explorer.view import View
 from kit.images import Photo
+from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
 
 CAMERA = "Camera (live)"
@@ -129,6 +129,4 @@ def _thumbnail(photo: Photo) -> bytes:
     step = max(1, min(height, width) // (2 * THUMBNAIL))
     image = Image.fromarray(np.ascontiguousarray(photo.pixels[::step, ::step]))
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return file.getvalue()
+    return encoded(image, "JPEG", quality=80)

@@ -1,6 +1,5 @@
 """A picture of the explorer for where no kernel is: GitHub, nbviewer, exports, and notebooks opened later."""
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kit._arrays import Pixels
 from kit.explorer.view import View
+from kit.images.photo import encoded
 from kit.plots.canvas import tag
 
 SIDE = 200
@@ -23,9 +23,7 @@ _TEXT, _SOFT, _BAR, _GHOST, _TRACK = "#1f1f1f", "#5a5a5a", "#1b6ec2", "#c5d9ee",
 
 def small(pixels: Pixels, side: int = SIDE) -> bytes:
     """Return a JPEG of at most `side` pixels a side."""
-    file = BytesIO()
-    _fitted(pixels, side).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    return encoded(_fitted(pixels, side), "JPEG", quality=85)
 
 
 def still(view: View, message: dict[str, Any], title: str) -> bytes:
@@ -64,10 +62,8 @@ def still(view: View, message: dict[str, Any], title: str) -> bytes:
                 draw.rectangle((start, top + inset, start + length * row[key], top + 16 - inset), fill=fill)
         draw.text((start + length + 8, top), row["text"], _TEXT, text)
     draw.text((GAP, height - GAP - ROW), LIVE, _SOFT, text)
-    file = BytesIO()
     # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
-    image.quantize(256, Image.Quantize.FASTOCTREE).save(file, "PNG")
-    return file.getvalue()
+    return encoded(image.quantize(256, Image.Quantize.FASTOCTREE))
 
 
 def note(view: View, message: dict[str, Any], title: str) -> dict[str, Any]:

@@ -143,9 +143,15 @@ class Photo:
         """Return a PNG for notebooks, at most 512 pixels a side so that notebooks stay small."""
         image = Image.fromarray(self.pixels)
         image.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
-        buffer = BytesIO()
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
+        return encoded(image)
+
+
+def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """Return the bytes of an image file; `options` are those of Pillow for that kind."""
+    file = BytesIO()
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.ascontiguousarray(picture))
+    image.save(file, kind, **options)
+    return file.getvalue()
 
 
 def decode_file(data: bytes, name: str, decoding: Decoding) -> Photo:

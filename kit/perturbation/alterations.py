@@ -4,7 +4,6 @@ Each alteration is tied to the quantity that it is about. Others move with it: n
 that is cut off at white loses contrast. How far each of them moves is what `responses` measures.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from kit._arrays import Float64, Pixels
 from kit.images import Photo, load_image
+from kit.images.photo import encoded
 from kit.images.properties import QUANTITIES, Sample, measure
 from kit.perturbation import Perturbation
 from kit.perturbation.pixels import to_pixels
@@ -95,9 +95,7 @@ def _greened(photo: Photo, gain: float) -> Photo:
 
 def _saved(photo: Photo, quality: float) -> Photo:
     # Through a file, so that the quality can be read from it again.
-    buffer = io.BytesIO()
-    Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=round(quality))
-    return load_image(buffer.getvalue(), name=photo.name)
+    return load_image(encoded(photo.pixels, "JPEG", quality=round(quality)), name=photo.name)
 
 
 def _seed(photo: Photo) -> int:

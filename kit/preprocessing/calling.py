@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from kit._arrays import Array
 from kit.images import Photo
+from kit.images.photo import encoded
 
 Function = Callable[[Any], Any]
 
@@ -46,7 +45,7 @@ def call(function: Function, photo: Photo) -> Called:
         return Called(tensor)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, "picture").with_suffix(Path(photo.name).suffix if photo.file else ".png")
-        path.write_bytes(photo.file or _png(photo))
+        path.write_bytes(photo.file or encoded(photo.pixels))
         for given in (str(path), path):
             tensor, reason = _tried(function, given)
             if not reason:
@@ -76,9 +75,3 @@ def _unusable(theirs: Array) -> str:
         return f"returned shape {theirs.shape}, which is no picture of 1 or 3 channels"
     bad = int(np.size(theirs) - np.isfinite(theirs).sum())
     return f"returned {bad} values that are not finite" if bad else ""
-
-
-def _png(photo: Photo) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(photo.pixels).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -1,6 +1,5 @@
 """Pictures of what moved: what the network saw when a case was made, what it sees now, and the difference."""
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from PIL import Image
 
 from kit._arrays import Pixels
 from kit.classifier import Classifier, known_preprocessing
+from kit.images.photo import encoded
 from kit.regression import folder as folders
 from kit.regression.case import Case
 from kit.regression.result import Checked
@@ -20,9 +20,7 @@ GAP, STRONGER = 8, 4
 
 def keep_seen(folder: Path, name: str, seen: Pixels) -> None:
     """Keep what the network sees when a case is made, as a JPEG: for people, never for comparing."""
-    file = BytesIO()
-    Image.fromarray(np.ascontiguousarray(seen)).save(file, "JPEG", quality=90)
-    folders.write(folder / SEEN / f"{name}.jpg", file.getvalue())
+    folders.write(folder / SEEN / f"{name}.jpg", encoded(seen, "JPEG", quality=90))
 
 
 def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: Path) -> Path | None:
@@ -41,10 +39,8 @@ def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: P
         parts = [then, now, _difference(then, now)]
     blank = np.full((now.shape[0], GAP, 3), 255, np.uint8)
     row = [piece for part in parts for piece in (part, blank)][:-1]
-    file = BytesIO()
-    Image.fromarray(np.concatenate(row, axis=1)).save(file, "PNG")
     path = target / f"{one.name}.png"
-    folders.write(path, file.getvalue())
+    folders.write(path, encoded(np.concatenate(row, axis=1)))
     return path
 
 

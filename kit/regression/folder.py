@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from kit.images import Photo, load_image
+from kit.images.photo import encoded
 from kit.regression.case import Case
 
 PICTURES = "pictures"
@@ -30,9 +31,7 @@ def picture_of(photo: Photo) -> tuple[bytes, str]:
         with Image.open(BytesIO(photo.file)) as image:
             kind = (image.format or "png").lower()
         return photo.file, {"jpeg": "jpg", "tiff": "tif"}.get(kind, kind)
-    file = BytesIO()
-    Image.fromarray(photo.pixels).save(file, "PNG")
-    return file.getvalue(), "png"
+    return encoded(photo.pixels), "png"
 
 
 def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from kit.images import Photo, load_image
+from kit.images.photo import encoded
 from kit.regression.folder import picture_of
 
 # After the data of a scan; a zero byte, a restart and a filling 255 do not end it (ITU T.81, B.1.1).
@@ -70,7 +71,5 @@ def _jpeg(data: bytes, exif: bytes) -> bytes:
 
 
 def _png(image: Image.Image, exif: Image.Exif) -> bytes:
-    file = BytesIO()
     image.info = {key: value for key, value in image.info.items() if key == "transparency"}
-    image.save(file, "PNG", exif=exif)
-    return file.getvalue()
+    return encoded(image, exif=exif)

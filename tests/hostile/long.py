@@ -98,9 +98,9 @@ def child(name, seed, start, count):
                 bytes=len(data),
                 warned=[str(each.message)[:200] for each in caught],
                 printed=os.fstat(spoken.fileno()).st_size - before,
-                peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000,
+                peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // 10**6,
                 # The processes in which files of others are inspected and compiled, the largest until now.
-                child_peak=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000,
+                child_peak=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 // 10**6,
                 **outcome,
             )
 

@@ -52,7 +52,7 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
         compiled = compile_lite(_measuring(model, chosen, shape, before=bool(norms)))
         # Refuse what LiteRT does not run.
         LiteEngine(compiled, threads=1).predict(np.zeros((1, *shape), np.float32))
-    except (ConversionError, ValueError, ImportError):
+    except (ConversionError, ValueError):
         return None
     if not norms:
         widths = tuple(returned[_axis(layer)] for layer, _, returned in calls if layer in chosen)

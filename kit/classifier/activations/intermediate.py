@@ -6,7 +6,6 @@ needed. The weights are copied as they are, so the values are those of the netwo
 """
 
 import struct
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
+from kit.classifier.runtime.interpreter import schema
 
 _IDENTIFIER = b"TFL3"
 """What a file in the ``.tflite`` format is marked by."""
@@ -91,19 +91,14 @@ def reveal(compiled: bytes) -> IntermediateLayers | None:
     Returns
     -------
     IntermediateLayers
-        None where the file is not understood, or ``ai-edge-litert``, which describes the format, is missing.
+        None where the file is not understood.
     """
+    litert = schema()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415 (not needed to predict)
-    except ImportError:
-        return None
-    try:
-        model = schema.ModelT.InitFromPackedBuf(compiled, 0)
-        graph = _Graph(model, schema)
+        model = litert.ModelT.InitFromPackedBuf(compiled, 0)
+        graph = _Graph(model, litert)
         has_logits, widths = graph.extend()
-        builder = schema.flatbuffers.Builder(len(compiled) + (1 << 16))
+        builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), _IDENTIFIER)
         return IntermediateLayers(bytes(builder.Output()), graph.output_count, has_logits, widths)
     # Bytes that only look like the format fail wherever they are read first.
@@ -114,8 +109,8 @@ def reveal(compiled: bytes) -> IntermediateLayers | None:
 class _Graph:
     """The one graph of a network, as the objects of LiteRT's schema."""
 
-    def __init__(self, model: Any, schema: Any) -> None:
-        self._schema = schema
+    def __init__(self, model: Any, litert: Any) -> None:
+        self._schema = litert
         self._model = model
         (self._graph,) = model.subgraphs
         (self._output,) = (int(index) for index in self._graph.outputs)

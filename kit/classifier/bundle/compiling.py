@@ -66,16 +66,21 @@ def convert(
             (folder / _PREPROCESSING).write_text(preprocessing.to_json(), encoding="utf-8")
         found = ask("kit.classifier.bundle.compiling", copy, folder, seconds=SECONDS)
         if "error" in found:
-            raise ValueError(
-                found["error"]
-                if found["error"].startswith("Expected")
-                else f"Expected TensorFlow to compile {opened.path.name!r}, received: {found['error']}"
-            )
+            raise ValueError(_refusal(opened.path.name, found["error"]))
         data, layers = (
             path.read_bytes() if (path := folder / part).exists() else None
             for part in (_COMPILED, _FIRST_LAYERS)
         )
         return Compiled.from_contract(found, data), layers
+
+
+def _refusal(name: str, error: str) -> str:
+    if error.startswith("Expected"):
+        return error
+    return (
+        f"Expected TensorFlow to compile {name!r} in limited memory and time, received: {error}; if you trust"
+        " the file, give kit.Classifier the model that keras.models.load_model makes of it"
+    )
 
 
 def _is_known_here(part: Mapping[str, Any]) -> bool:

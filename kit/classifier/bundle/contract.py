@@ -47,7 +47,7 @@ def preprocessing_in(opened: Archive) -> Preprocessing | None:
 
 
 def remarks(
-    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str], *, runs: bool
+    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str]
 ) -> tuple[str, ...]:
     """Return remarks on a classifier; none on an ordinary one.
 
@@ -59,14 +59,10 @@ def remarks(
         The one in use, if one is known.
     class_names
         In the order of the outputs.
-    runs
-        Whether the compiled form runs on this machine.
     """
     found = []
     if compiled.data is None:
         found.append(f"falls back to Keras because {compiled.reason}")
-    elif not runs:
-        found.append("falls back to Keras because ai-edge-litert is not installed")
     if preprocessing is None:
         found.append("preprocessing unknown: nothing says how the training pictures were prepared")
     repeated = [name for name, count in Counter(class_names).items() if count > 1]

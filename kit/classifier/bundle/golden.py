@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from kit._arrays import Float32
 from kit._checking import first_line
 from kit.images import Photo, load_image
+from kit.images.photo import encoded
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Trace
@@ -61,10 +61,8 @@ class Golden:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""
-        file = BytesIO()
-        Image.fromarray(self.photo.pixels).save(file, "PNG")
         row = np.ascontiguousarray(self.probabilities, "<f4").tobytes()
-        picture, answer = (base64.b64encode(data).decode() for data in (file.getvalue(), row))
+        picture, answer = (base64.b64encode(data).decode() for data in (encoded(self.photo.pixels), row))
         trace = self.trace.to_list()
         return {"name": self.photo.name, "picture": picture, "probabilities": answer, "trace": trace}
 

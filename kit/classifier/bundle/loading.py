@@ -256,8 +256,6 @@ def _running(compiled: Compiled) -> tuple[LiteEngine | None] | None:
         return None if compiled.reason is None else (None,)
     try:
         return (LiteEngine(compiled.data),)
-    except ImportError:
-        return (None,)
     except ValueError:
         return None
 

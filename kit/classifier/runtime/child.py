@@ -16,8 +16,12 @@ from kit._reporting import Steps
 from kit.classifier.runtime.interpreter import cores
 
 ANSWER = "answer.json"
-_MEMORY = 3 << 29
-_MEMORY_EACH = 8
+# With the pages of TensorFlow's libraries, 0.6 GB, what a small file takes stays below 1.5 GB.
+_MEMORY = 7 << 27
+_MEMORY_EACH = 48
+# Graphs with many layers take it, and their files are of 20 MB and more: NASNetMobile 1.6 GB in all.
+_MEMORY_OF_A_GRAPH = 3 << 28
+_MEMORY_EACH_LARGE = 8
 _MEMORY_CORE = 1 << 26
 
 
@@ -64,13 +68,16 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
 def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     """Be the process that `ask` started: work with limited memory, and write what was found.
 
-    On Linux the limit is 1.5 GB, and more for a large file and for many cores; other systems set none.
+    On Linux the limit is 0.9 GB of its own, and more for a large file and for many cores; other systems set
+    none.
     """
     file, folder = map(Path, sys.argv[1:])
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 (not on every system)
 
-        most = _MEMORY + _MEMORY_EACH * file.stat().st_size + _MEMORY_CORE * cores()
+        size = file.stat().st_size
+        of_file = min(_MEMORY_EACH * size, _MEMORY_OF_A_GRAPH + _MEMORY_EACH_LARGE * size)
+        most = _MEMORY + of_file + _MEMORY_CORE * cores()
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
         found = work(file, folder)

@@ -106,7 +106,7 @@ def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: b
     try:
         data = compile_lite(model, size)
         engine = LiteEngine(data, threads=1)
-    except (ConversionError, ValueError, ImportError) as error:
+    except (ConversionError, ValueError) as error:
         return Compiled(head, shape, count, reason=first_line(error))
     difference = largest_difference(reference, engine, head, batches)
     compiled = Compiled(head, shape, count, data, difference)

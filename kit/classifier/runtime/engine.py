@@ -55,8 +55,6 @@ class LiteEngine:
     ------
     ValueError
         ``compiled`` is no such network, or needs operations that LiteRT does not have.
-    ImportError
-        Neither ``ai-edge-litert`` nor TensorFlow is installed.
     """
 
     def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:

@@ -22,32 +22,22 @@ def is_open(entry: Any) -> bool:
     return any(side < 0 for side in entry["shape_signature"][1:])
 
 
-def _interpreter_class() -> Any:
-    with held():
-        return _imported()
-
-
-def _imported() -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
-    except ImportError:
-        # No wheel for this platform: TensorFlow has the same interpreter, and asks to be replaced by the
-        # wheel.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import tensorflow as tf  # noqa: PLC0415
-
-            return tf.lite.Interpreter
-    return Interpreter
+def schema() -> Any:
+    """Return the module that describes the format of compiled networks."""
+    with held(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ai_edge_litert import schema_py_generated  # noqa: PLC0415 (not needed to predict)
+    return schema_py_generated
 
 
 def ready(compiled: bytes, threads: int) -> Any:
     """Return an interpreter with memory for one picture."""
-    interpreter_class = _interpreter_class()
+    with held():
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
     try:
         with captured_errors(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            interpreter = interpreter_class(model_content=compiled, num_threads=threads)
+            interpreter = Interpreter(model_content=compiled, num_threads=threads)
             entries, results = interpreter.get_input_details(), interpreter.get_output_details()
             fits = [len(entry["shape"]) for entry in (*entries, *results)] == [4, 2]
             if fits and not is_open(entries[0]):

@@ -1,7 +1,8 @@
 """Which operations a compiled network is made of, read without running anything of it."""
 
 import struct
-import warnings
+
+from kit.classifier.runtime.interpreter import schema
 
 # Memory that these touch is decided by shapes and the number of pictures, never by pixels, so that a trial
 # tells it: no control flow, tables, or code of others.
@@ -26,12 +27,10 @@ def foreign_operations(compiled: bytes) -> tuple[str, ...]:
     ValueError
         Another format, or more than one graph.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415 (not needed to predict)
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    litert = schema()
+    names = {value: name for name, value in vars(litert.BuiltinOperator).items() if isinstance(value, int)}
     try:
-        model = schema.Model.GetRootAs(compiled, 0)
+        model = litert.Model.GetRootAs(compiled, 0)
         graphs, count = model.SubgraphsLength(), model.OperatorCodesLength()
         if graphs != 1 or count > len(names):
             raise ValueError(f"{graphs} graphs, {count} operations")  # noqa: TRY301 (one line tells of all)

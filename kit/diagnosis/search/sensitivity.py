@@ -5,9 +5,9 @@ picture. No evidence singles one of them out, so none is named as the cause: wha
 told instead.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,7 @@ from kit._arrays import Float32, Int16, Pixels
 from kit.classifier.trial import Trial
 from kit.diagnosis.search.evaluator import Evaluator
 from kit.images import Photo
+from kit.perturbation.file import jpeg_quality
 from kit.preprocessing import Preprocessing
 
 PICTURES = 16
@@ -167,14 +168,8 @@ def _plain_chroma(pixels: Pixels) -> Pixels:
     return np.asarray(Image.merge("YCbCr", (luma, *blocky)).convert("RGB"))
 
 
-def _saved_again(pixels: Pixels) -> Pixels:
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=2)
-    return np.asarray(Image.open(buffer))
-
-
-_DECODERS = {
+_DECODERS: Mapping[str, Callable[[Pixels], Pixels]] = {
     "every value up to one level off": _one_level,
     "colour halved and repeated": _plain_chroma,
-    "saved again as JPEG, quality 90, 4:2:0": _saved_again,
+    "saved again as JPEG, quality 90, 4:2:0": partial(jpeg_quality, quality=90),
 }

@@ -52,21 +52,18 @@ def test_why_there_is_no_compiled_form_stands_in_the_contract():
 
 
 def test_an_ordinary_classifier_has_none():
-    assert remarks(COMPILED, KNOWN, ("cat", "dog", "horse"), runs=True) == ()
+    assert remarks(COMPILED, KNOWN, ("cat", "dog", "horse")) == ()
 
 
-def test_every_reason_for_keras_is_told():
+def test_the_reason_for_keras_is_told():
     failed = Compiled("softmax", (28, 28, 1), 3, reason="LiteRT has no operation Svd")
-    assert remarks(failed, KNOWN, ("a", "b", "c"), runs=False) == (
+    assert remarks(failed, KNOWN, ("a", "b", "c")) == (
         "falls back to Keras because LiteRT has no operation Svd",
-    )
-    assert remarks(COMPILED, KNOWN, ("a", "b", "c"), runs=False) == (
-        "falls back to Keras because ai-edge-litert is not installed",
     )
 
 
 def test_of_many_repeated_names_three_are_told():
-    found = remarks(COMPILED, None, tuple("aabbccddef"), runs=True)
+    found = remarks(COMPILED, None, tuple("aabbccddef"))
     assert found == (
         "preprocessing unknown: nothing says how the training pictures were prepared",
         "class names that occur more than once: a, b, c and 1 more",
@@ -77,8 +74,8 @@ def test_heads_that_are_seldom_meant_are_told():
     sigmoids = Compiled("sigmoid", (28, 28, 1), 3, b"data")
     alone = Compiled("softmax", (28, 28, 1), 1, b"data")
     linear = Compiled("logits", (28, 28, 1), 4, b"data")
-    assert "the last layer is linear" in remarks(linear, KNOWN, tuple("abcd"), runs=True)[0]
-    assert "divided by their sum" in remarks(sigmoids, KNOWN, ("a", "b", "c"), runs=True)[0]
-    assert "over one output is always 1" in remarks(alone, KNOWN, ("a",), runs=True)[0]
+    assert "the last layer is linear" in remarks(linear, KNOWN, tuple("abcd"))[0]
+    assert "divided by their sum" in remarks(sigmoids, KNOWN, ("a", "b", "c"))[0]
+    assert "over one output is always 1" in remarks(alone, KNOWN, ("a",))[0]
     # One sigmoid is how two classes are usually told apart.
-    assert remarks(Compiled("sigmoid", (28, 28, 1), 1, b"data"), KNOWN, ("a", "b"), runs=True) == ()
+    assert remarks(Compiled("sigmoid", (28, 28, 1), 1, b"data"), KNOWN, ("a", "b")) == ()

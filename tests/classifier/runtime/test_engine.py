@@ -166,14 +166,6 @@ def test_a_slow_network_is_run_once_in_the_trial(monkeypatch):
     assert Interpreter.passes == [2]
 
 
-def test_tensorflow_stands_in_where_the_wheel_is_missing(monkeypatch, reference):
-    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    of_tensorflow = LiteEngine(networks.small_compiled(), threads=1)
-    batch = networks.tensors(3)
-    assert np.abs(of_tensorflow.predict(batch) - reference.predict(batch)).max() < 1e-6
-
-
 def test_whole_number_inputs_get_their_dtype():
     keras = networks.imported_keras()
     model = keras.Sequential(
