@@ -27,6 +27,7 @@ _CALLED = {
 }
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 # The largest pictures have 50 million pixels: of a side, less than this is nothing.
 _LEAST = 1e-8
 
@@ -41,7 +42,7 @@ def nearest(received: str, names: Iterable[str]) -> str:
 
 def told(name: str) -> str:
     """Return a name for one line of any text, with ? for controls and for bytes of another encoding."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", "?", name.encode(errors="replace").decode())
+    return _CONTROLS.sub("?", name.encode(errors="replace").decode())
 
 
 def known(kind: str, received: object, names: Iterable[str]) -> str:
@@ -152,6 +153,14 @@ def flag(content: Mapping[str, Any], key: str, *, default: bool) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, 300 characters at most."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).strip()[:300].rstrip(".;:")
+    """Return what an exception says in one line, 300 characters at most and without controls.
+
+    That is the first one, if it is not one in which Keras or TensorFlow only says where it happened.
+    """
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    if lines[0].startswith("in user code"):
+        lines = [line for line in lines if re.match(r"\w+Error: ", line)][:1] + lines
+    calling = [place for place, line in enumerate(lines) if "Exception encountered when calling" in line]
+    behind = lines[calling[-1] + 1 :] if calling and calling[0] == 0 else []
+    return told((behind or lines)[0][:300].rstrip(".;:"))

@@ -5,7 +5,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit._checking import flag, fraction, integers, known, nearest, number, refuse_unknown, told
+from kit._checking import first_line, flag, fraction, integers, known, nearest, number, refuse_unknown, told
 
 
 def test_a_misspelled_name_is_refused_with_all_names_and_the_nearest():
@@ -95,6 +95,26 @@ def test_what_guides_is_copied_and_pickled_as_before():
     assert copy.copy(classifier).class_names == classifier.class_names
     opened = pickle.loads(pickle.dumps(classifier))  # noqa: S301 (its own)
     assert opened.class_names == classifier.class_names
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Expected this.\n\nand more", "Expected this"),
+        ("", "ValueError"),
+        ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
+        (
+            "Exception encountered when calling A.call().\n\n\x1b[1mIt is too large.\x1b[0m\n\nArguments",
+            "It is too large",
+        ),
+        (
+            'in user code:\n\n    File "a.py", line 1\n\n    ValueError: It is too large\n',
+            "ValueError: It is too large",
+        ),
+    ],
+)
+def test_of_an_exception_the_line_that_says_what_is_wrong_is_told(text, line):
+    assert first_line(ValueError(text)) == line
 
 
 def test_a_name_is_one_line_of_any_text():

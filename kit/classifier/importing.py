@@ -17,6 +17,7 @@ from typing import Any
 
 from kit._checking import told
 from kit._interrupts import held
+from kit.classifier.archive.safety import CodeError, refuse_code
 from kit.classifier.runtime.child import answer, ask, waiting
 from kit.classifier.runtime.keras_models import import_keras, opened_safely
 
@@ -98,10 +99,10 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     try:
         with h5py.File(file, "r+") as opened:
             config = json.loads(opened.attrs["model_config"])
-            _refuse_code(config, file.name)
+            refuse_code(config, file.name, _CODE)
             left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
             opened.attrs["model_config"] = json.dumps(config)
-    except _CodeError:
+    except CodeError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
@@ -110,19 +111,6 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         ) from error
     opened_safely(file, file.name).save(folder / _NEW)
     return {"left_out": left_out}
-
-
-class _CodeError(ValueError):
-    """There is code in a file."""
-
-
-def _refuse_code(config: Any, name: str) -> None:
-    found = next((kind for kind in _CODE if f'"class_name": "{kind}"' in json.dumps(config)), None)
-    if found is not None:
-        raise _CodeError(
-            f"Expected a network without code in its file, received {name!r} with a {found} layer; build the"
-            " network in Python, use load_weights, and save it as .keras"
-        )
 
 
 def _repaired(config: Any, layers: Any) -> Iterator[str]:

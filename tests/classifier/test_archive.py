@@ -402,6 +402,15 @@ def test_two_members_of_one_name_are_refused(tmp_path, saved):
         archive.read(tmp_path / "a.keras")
 
 
+def test_a_folder_named_like_a_member_is_refused(tmp_path, saved):
+    """It cannot be unpacked."""
+    (tmp_path / "a.keras").write_bytes(saved.read_bytes())
+    with zipfile.ZipFile(tmp_path / "a.keras", "a") as file:
+        file.writestr("config.json/", b"")
+    with pytest.raises(ValueError, match=r"with 'config.json/' twice"):
+        archive.read(tmp_path / "a.keras")
+
+
 def test_names_of_a_file_are_told_in_one_line_that_a_shell_can_be_given(tmp_path):
     file = tmp_path / "a;b\n #.h5"
     file.write_bytes(b"\x89HDF\r\n\x1a\n")

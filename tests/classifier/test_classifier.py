@@ -13,7 +13,7 @@ from PIL import Image
 
 from kit import samples
 from kit.classifier import Classifier, archive
-from kit.classifier.bundle import loading
+from kit.classifier.bundle import compiling, loading
 from kit.classifier.runtime import conversion
 from kit.classifier.runtime.equivalence import Verification
 from kit.classifier.runtime.keras_engine import KerasEngine
@@ -169,6 +169,8 @@ def test_a_plain_file_is_compared_in_the_range_of_its_preprocessing(tmp_path, mo
     clipped = [keras.Input((28, 28, 1)), keras.layers.ReLU(max_value=1.0), networks.small(seed=11)]
     data = conversion.compile_lite(keras.Sequential(clipped))
     monkeypatch.setattr(conversion, "compile_lite", lambda model, size: data)
+    here = lambda _module, copy, folder, **_options: compiling.compile_file(copy, folder)  # noqa: E731
+    monkeypatch.setattr(compiling, "ask", here)
     alone = Classifier.load(tmp_path / "plain.keras")
     assert alone.notes[0].startswith("falls back to Keras because its compiled form differs by ")
     given = Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY)

@@ -21,6 +21,7 @@ from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.bundle.golden import golden_in
+from kit.classifier.runtime.keras_models import import_keras
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
 SOURCES = ("fashion_mnist_500", "fashion_mnist_no_batchnorm", "fashion_mnist")
@@ -91,7 +92,8 @@ def compiled_corpus(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def corpus(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield whole files, by name; the kinds take turns."""
+    """Yield whole files, by name; the kinds take turns. Keras is loaded before, as after a training."""
+    import_keras()
     for number in range(count):
         random = np.random.default_rng((seed, number))
         source = MODELS / f"{SOURCES[int(random.integers(len(SOURCES)))]}.keras"

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Array
-from kit._checking import first_line
+from kit._checking import first_line, told
 from kit._interrupts import held
 from kit.classifier.archive.reading import opened
 
@@ -79,6 +80,8 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
 
     def keep(place: str, data: Any) -> None:
         nonlocal left
+        if h5py.h5o.get_info(data.id).rc > 1:
+            raise ValueError(f"{told(place)[:60]!r} under several names, of which Keras may read another")
         layer, kind, key = f"//{place}".rsplit("/", 3)[-3:]
         usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
         if kind != "vars" or not usable or data.size is None:
@@ -103,9 +106,15 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
             f"Expected the weights in {path.name!r} as Keras writes them, received others:"
             f" {first_line(error)[:200]}; copy the file anew"
         ) from error
-    return MappingProxyType(
-        {
-            names[group]: tuple(arrays[key] for key in sorted(arrays, key=lambda text: (len(text), text)))
-            for group, arrays in groups.items()
-        }
-    )
+    return MappingProxyType(_by_layer(names, groups))
+
+
+def _by_layer(
+    names: Mapping[str, str], groups: Mapping[str, Mapping[str, Array]]
+) -> dict[str, tuple[Array, ...]]:
+    given = Counter(names.values())  # which of two layers of one name is meant, is not to be told
+    return {
+        names[group]: tuple(arrays[key] for key in sorted(arrays, key=lambda text: (len(text), text)))
+        for group, arrays in groups.items()
+        if given[names[group]] == 1
+    }

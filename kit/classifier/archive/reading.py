@@ -221,9 +221,9 @@ def _check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
             flaws.append(f"{name} encrypted")
         elif member.compress_type not in _METHODS:
             flaws.append(f"{name} compressed in another way")
-        elif member.filename in seen:
+        elif member.filename.rstrip("/") in seen:
             flaws.append(f"{name} twice")
-        seen.add(member.filename)
+        seen.add(member.filename.rstrip("/"))
     if flaws:
         raise ValueError(
             f"Expected members of different names that are stored or deflated, received {path.name!r} with"

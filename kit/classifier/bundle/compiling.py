@@ -13,7 +13,7 @@ from typing import Any
 from kit.classifier.activations.from_keras import first_layers_of
 from kit.classifier.archive import Archive
 from kit.classifier.archive.arrays import weights_in
-from kit.classifier.bundle.inspection import inspect, snapshot
+from kit.classifier.bundle.inspection import snapshot
 from kit.classifier.runtime.child import answer, ask, at_most, waiting
 from kit.classifier.runtime.compiled import Compiled
 from kit.classifier.runtime.conversion import describe
@@ -32,8 +32,7 @@ def convert(
 ) -> tuple[Compiled, bytes | None]:
     """Compile a ``.keras`` file.
 
-    Where Keras is loaded already, that is done in this process: at once if there are custom layers whose code
-    is known here and nowhere else, otherwise if an inspection found nothing.
+    In this process only where there are custom layers, whose code is known here and nowhere else.
 
     Parameters
     ----------
@@ -59,8 +58,7 @@ def convert(
     with tempfile.TemporaryDirectory() as name, waiting(f"Compiling {opened.path.name!r}"):
         folder = Path(name)
         copy = snapshot(opened, folder)
-        here = bool(custom) and all(map(_is_known_here, custom))
-        if "keras" in sys.modules and (here or "weights" not in inspect(opened)):
+        if custom and all(map(_is_known_here, custom)):
             return describe(load_keras(copy), preprocessing, sized=False), None
         if preprocessing is not None:
             (folder / _PREPROCESSING).write_text(preprocessing.to_json(), encoding="utf-8")
@@ -98,7 +96,7 @@ def _is_known_here(part: Mapping[str, Any]) -> bool:
     )
 
 
-def _compile(file: Path, folder: Path) -> Mapping[str, Any]:
+def compile_file(file: Path, folder: Path) -> Mapping[str, Any]:
     """Compile a file; in the process that `convert` starts."""
     stated = folder / _PREPROCESSING
     preprocessing = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
@@ -117,4 +115,4 @@ def _compile(file: Path, folder: Path) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    answer(_compile)
+    answer(compile_file)

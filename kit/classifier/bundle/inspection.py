@@ -40,7 +40,7 @@ _CLOSE = 1e-3
 
 
 def inspect(opened: Archive) -> Mapping[str, str]:
-    """Return what is wrong with each part of a file: "weights", and the names of compiled forms that it has.
+    """Return what is wrong with each compiled form that a file has, by its name.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def inspect(opened: Archive) -> Mapping[str, str]:
     if "error" not in found:
         return found
     flaw = f"could not be inspected ({found['error']})"
-    return dict.fromkeys(("weights", archive.COMPILED, archive.FIRST_LAYERS), flaw)
+    return dict.fromkeys((archive.COMPILED, archive.FIRST_LAYERS), flaw)
 
 
 def snapshot(opened: Archive, folder: Path) -> Path:
@@ -107,7 +107,7 @@ def _flaws(file: Path, _: Path) -> Mapping[str, str]:
         outputs = [engine.predict(batch) for batch in batches]
     except UnknownNetworkError as error:
         flaw = f"cannot be checked without TensorFlow ({error})"
-        return dict.fromkeys(("weights", archive.COMPILED, archive.FIRST_LAYERS), flaw)
+        return dict.fromkeys((archive.COMPILED, archive.FIRST_LAYERS), flaw)
     found = {archive.COMPILED: _flaw_of_compiled(opened, batches, outputs)}
     data = opened.member(archive.FIRST_LAYERS)
     if data is not None:

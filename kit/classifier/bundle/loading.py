@@ -17,6 +17,7 @@ from kit.classifier import archive
 from kit.classifier.activations.first_layers import FirstLayers
 from kit.classifier.archive import Archive
 from kit.classifier.archive.layout import FORMAT
+from kit.classifier.archive.safety import serialized
 from kit.classifier.bundle import trust
 from kit.classifier.bundle.contract import preprocessing_in
 from kit.classifier.runtime.compiled import Compiled
@@ -109,8 +110,7 @@ def _vouched(opened: Archive) -> Archive:
         return opened
     from kit.classifier.bundle.inspection import inspect  # noqa: PLC0415 (not needed for files of one's own)
 
-    flaws = inspect(opened)
-    refused = {name: flaw for name, flaw in flaws.items() if name != "weights"}
+    refused = inspect(opened)
     if not refused:
         trust.remember(opened, folder)
     return replace(opened, refused=refused)
@@ -269,16 +269,9 @@ def _preprocessing_of(opened: Archive) -> Preprocessing | None:
 
 def _custom_parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Parts that need code from outside Keras, which may change while the digest of the file does not."""
-    pending: list[Any] = [config]
-    found = []
-    while pending:
-        value = pending.pop()
-        if isinstance(value, Mapping):
-            if "class_name" in value:
-                home = str(value.get("module") or "").partition(".")[0]
-                if home not in {"", "keras", "builtins"} or ">" in str(value.get("registered_name")):
-                    found.append(value)
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return found
+    homes = ((part, str(part.get("module") or "").partition(".")[0]) for part in serialized(config))
+    return [
+        part
+        for part, home in homes
+        if home not in {"", "keras", "builtins"} or ">" in str(part.get("registered_name"))
+    ]

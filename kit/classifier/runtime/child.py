@@ -2,16 +2,18 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kit._checking import first_line
+from kit._checking import first_line, told
 from kit._reporting import Steps
 from kit.classifier.runtime.interpreter import cores
 
@@ -46,6 +48,8 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
     # Threads of numpy's wait for each other where others compute too, and gain nothing on one picture.
     settings["OPENBLAS_NUM_THREADS"] = "1"
+    # What libraries unpack goes away with the folder, however the process ends.
+    settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
     # Without the notebook's folder, in which anybody may have put a file named like a module.
     command = [sys.executable, "-P", "-m", module, os.fspath(file), os.fspath(folder)]
     try:
@@ -62,7 +66,7 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
     if result.returncode < 0:
         return {"error": f"a process that was ended by signal {-result.returncode}"}
     last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-    return {"error": " ".join(last)[:300] or f"a process that ended with {result.returncode}"}
+    return {"error": told(" ".join(last)[:300]) or f"a process that ended with {result.returncode}"}
 
 
 def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
@@ -72,6 +76,8 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     none.
     """
     file, folder = map(Path, sys.argv[1:])
+    sys.addaudithook(_alone)
+    threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 (not on every system)
 
@@ -85,6 +91,20 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
         known = isinstance(error, ValueError | TypeError | OSError)
         found = {"error": first_line(error) if known else f"{type(error).__name__} {first_line(error)}"}
     (folder / ANSWER).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _alone(event: str, _arguments: object) -> None:
+    """Refuse to ask a network: Keras has functions that would fetch what a file names."""
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}:
+        raise PermissionError("it asks for something on a network")
+
+
+def _end_with(parent: int, folder: Path) -> None:
+    """End this process and remove its folder when the process that started it is gone; not on Windows."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 @contextmanager

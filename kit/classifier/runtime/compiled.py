@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Self
 
 from kit.classifier.archive.layout import check_fields
@@ -44,6 +45,8 @@ class Compiled:
     def differing(self, difference: float) -> Self:
         """Return the same without its compiled form, which was found to differ from Keras by so much."""
         reason = f"its compiled form differs by {difference:.1e} in a probability"
+        if not isfinite(difference):
+            reason = "some answers are no numbers"
         return replace(self, data=None, max_difference=difference, reason=reason)
 
     def to_contract(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kit._checking import first_line
 from kit._interrupts import held
 from kit.classifier.runtime.quiet import captured_errors
 
@@ -43,9 +44,8 @@ def ready(compiled: bytes, threads: int) -> Any:
             if fits and not is_open(entries[0]):
                 interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        reason = (str(error).strip() or "it gives no reason").splitlines()[0][:200]
         raise ValueError(
-            f"Expected a network that LiteRT can run, received one it refuses: {reason}"
+            f"Expected a network that LiteRT can run, received one it refuses: {first_line(error)}"
         ) from error
     if not fits:
         shapes = [entry["shape_signature"].tolist() for entry in (*entries, *results)]
@@ -76,11 +76,18 @@ def quickest(compiled: bytes) -> tuple[Any, int]:
 def _usual_pass(interpreter: Any, budget: float) -> float:
     """Median seconds of a pass; the first, which still sets things up, counts only if it is the only one."""
     times: list[float] = []
+    (entry,) = interpreter.get_input_details()
+    interpreter.set_tensor(entry["index"], np.zeros(entry["shape"], entry["dtype"]))
     began = time.perf_counter()
     # One in any case: on a busy machine the budget may be gone before the first begins.
     while not times or (len(times) < _PASSES and time.perf_counter() - began < budget):
         before = time.perf_counter()
-        interpreter.invoke()
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise ValueError(
+                f"Expected a network that runs on zeros, received one that does not: {first_line(error)}"
+            ) from error
         times.append(time.perf_counter() - before)
     return float(np.median(times[1:] or times))
 

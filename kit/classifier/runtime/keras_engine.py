@@ -68,5 +68,9 @@ def _compiled_call(model: Any) -> Any:
     signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype)
     # One graph for every batch size, traced here: tracing at the first call would be felt in a live session.
     call = tf.function(lambda tensors: model(tensors, training=False), input_signature=[signature])
-    graph = call.get_concrete_function()
+    try:
+        graph = call.get_concrete_function()
+    except (TypeError, ValueError, tf.errors.OpError):
+        # A layer that has to know the sizes, where the network leaves them open: traced for each.
+        graph = tf.function(lambda tensors: model(tensors, training=False))
     return lambda tensors: graph(tf.constant(tensors.astype(dtype)))

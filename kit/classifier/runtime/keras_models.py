@@ -9,6 +9,7 @@ from typing import Any
 from kit._checking import first_line
 from kit._interrupts import held
 from kit.classifier import archive
+from kit.classifier.archive.safety import refuse_code
 from kit.classifier.runtime.quiet import captured_errors
 
 
@@ -42,8 +43,9 @@ def load_keras(path: str | PathLike[str]) -> Any:
     FileNotFoundError, ValueError
         No such file, another format, a damaged archive, or content that is not opened safely.
     """
-    file = archive.read(path).path
-    return opened_safely(file, file.name)
+    opened = archive.read(path)
+    refuse_code(opened.config(), opened.path.name)
+    return opened_safely(opened.path, opened.path.name)
 
 
 def opened_safely(file: Path, name: str) -> Any:

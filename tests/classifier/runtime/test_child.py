@@ -1,5 +1,7 @@
 """The processes are real; the module that they run is one of the standard library, or written by the test."""
 
+import os
+import subprocess
 import sys
 import time
 
@@ -64,6 +66,38 @@ def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the memory of a process")
 def test_memory_is_limited(asked):
     assert asked("return {'size': len(bytearray(8 << 30))}") == {"error": "MemoryError MemoryError"}
+
+
+def test_no_network_is_asked_and_what_is_unpacked_lies_in_the_folder(asked, tmp_path):
+    asks = "import socket; socket.create_connection(('localhost', 9))"
+    assert asked(asks) == {"error": "it asks for something on a network"}
+    assert asked("import tempfile; return {'at': tempfile.gettempdir()}") == {"at": str(tmp_path)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell that a parent is gone")
+def test_it_ends_with_the_process_that_asked(tmp_path):
+    (tmp_path / "work").mkdir()
+    words = "(file.parent / 'begun').write_text(''); import time; time.sleep(600)"
+    (tmp_path / "answering.py").write_text(ANSWERING.format(words), encoding="utf-8")
+    (tmp_path / "asking.py").write_text(
+        "from pathlib import Path\n"
+        "from kit.classifier.runtime.child import ask\n"
+        "ask('answering', Path('file'), Path('work'), seconds=600)\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "file").write_bytes(b"")
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    with subprocess.Popen([sys.executable, "asking.py"], cwd=tmp_path, env=settings) as asking:
+        until((tmp_path / "begun").exists)
+        asking.kill()
+    until(lambda: not (tmp_path / "work").exists())
+
+
+def until(true, seconds=30):
+    ends = time.monotonic() + seconds
+    while not true() and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert true()
 
 
 def test_progress_is_shown_after_two_seconds_and_not_before(capsys):

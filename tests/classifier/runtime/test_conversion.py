@@ -78,6 +78,17 @@ def test_an_open_input_size_is_fixed_by_the_preprocessing(keras):
     assert LiteEngine(found.data, threads=1).input_shape == (20, 30, 3)
 
 
+def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
+    inputs = keras.Input((None, None, 3))
+    larger = keras.layers.UpSampling2D(interpolation="bilinear")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D()(larger)
+    model = keras.Model(inputs, keras.layers.Softmax()(pooled))
+    described = describe(model)
+    assert described.data is None
+    batch = np.random.default_rng(1).random((2, 9, 7, 3), np.float32)
+    assert KerasEngine(model).predict(batch) == pytest.approx(np.asarray(model(batch)), abs=1e-6)
+
+
 def test_channels_first_is_taken(keras):
     model = keras.Sequential(
         [keras.Input((3, 8, 8)), keras.layers.Permute((2, 3, 1)), keras.layers.GlobalAveragePooling2D()]
@@ -140,6 +151,20 @@ def test_code_in_a_file_is_not_run(with_code):
     # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
     assert "safe_mode=False" not in str(caught.value)
     assert "; replace Lambda layers by registered custom ones" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("home", "function"),
+    [("config", "set_floatx"), ("applications.imagenet_utils", "decode_predictions"), ("utils", "get_file")],
+)
+def test_functions_of_keras_that_do_more_than_compute_are_not_called(plain_file, tmp_path, home, function):
+    """They set options of the process, or ask a network; Keras would call them as an activation."""
+    named = f'{{"module": "keras.{home}", "class_name": "function", "config": "{function}"}}'
+    with zipfile.ZipFile(plain_file) as old, zipfile.ZipFile(tmp_path / "calls.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"softmax"', named.encode()))
+    with pytest.raises(ValueError, match=f"'calls.keras' with the function '{function}' of keras.{home}"):
+        load_keras(tmp_path / "calls.keras")
 
 
 def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
