@@ -1,8 +1,10 @@
 """Refusing values in one line that says what was expected, what was received and what comes nearest."""
 
+import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
@@ -75,6 +77,21 @@ def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
         if name not in names:
             hint = nearest(str(name), names)
             raise TypeError(f"Expected fields out of {', '.join(names)}; received {name!r}{hint}")
+
+
+def parsed(what: str, text: str | bytes) -> Any:
+    """Return what a JSON text holds, else raise a ValueError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"Expected {what} as JSON, received text that is not ({error})") from error
+
+
+def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
+    """Return a dataclass from its JSON object, else raise a TypeError."""
+    given = instance(what, value, Mapping, "a JSON object")
+    refuse_unknown(given, [part.name for part in fields(kind)])  # type: ignore[arg-type]
+    return kind(**given)
 
 
 def guiding(kind: type[_Kind]) -> type[_Kind]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
+from kit.classifier.activations.from_keras import leaves
 from kit.classifier.archive.arrays import weights_in
 from kit.classifier.bundle.loading import unchanged
 
@@ -103,16 +104,8 @@ def architecture_and_weights(
     if opened is not None:
         return unchanged(opened).config(), weights_in(opened.path)
     model = classifier.model
-    kept = {layer.name: tuple(layer.get_weights()) for layer in _flat(model)}
+    kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None:
         kept["optimizer"] = (np.asarray(optimizer.iterations),)
     return json.loads(model.to_json()), kept
-
-
-def _flat(model: Any) -> list[Any]:
-    return [
-        leaf
-        for layer in model.layers
-        for leaf in (_flat(layer) if getattr(layer, "layers", None) else [layer])
-    ]

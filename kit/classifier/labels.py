@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit._arrays import Int64
 from kit._checking import nearest, told
 
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
@@ -104,6 +105,17 @@ def class_indices(
         raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}
     return tuple(_index(label, places, len(class_names)) for label in labels)
+
+
+def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
+    """Return what `class_indices` does as int64 (count,), where each picture has to have a label."""
+    found = class_indices(labels, class_names, count)
+    if None in found:
+        raise ValueError(
+            f"Expected a label for every picture, received None for number {found.index(None)}; leave out"
+            " pictures whose class is not known"
+        )
+    return np.array(found, np.int64)
 
 
 def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:

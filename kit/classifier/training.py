@@ -14,7 +14,7 @@ from kit._arrays import Float32, Int64, Pixels
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier
-from kit.classifier.labels import Labels, class_indices
+from kit.classifier.labels import Labels, known_classes
 from kit.classifier.runtime.keras_models import import_keras
 from kit.classifier.runtime.shapes import tensor_shape
 from kit.images import Photo, Pictures, as_photos
@@ -158,7 +158,7 @@ def train(
         Interrupted within the first epoch, or with ``keep_interrupted=False``.
     """
     photos = as_photos(pictures, allow_empty=False)
-    truth = _checked_labels(labels, class_names, len(photos))
+    truth = known_classes(labels, class_names, len(photos))
     if epochs < 1:
         raise ValueError(f"Expected at least 1 epoch, received {epochs}")
     with held():
@@ -270,10 +270,3 @@ def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
     if shape is None:
         raise ValueError("Expected a preprocessing with a size, received one without; set size=(28, 28), say")
     return shape
-
-
-def _checked_labels(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
-    found = class_indices(labels, class_names, count)
-    if None in found:
-        raise ValueError("Expected a label for every picture, received None; leave out what is not known")
-    return np.array(found, np.int64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from kit._checking import refuse_unknown, whole
+from kit._checking import built, whole
 from kit._reporting import changed
 from kit.images import Photo, Pictures, as_photos
 from kit.images.decoding import Decoding
@@ -204,8 +204,7 @@ class Perturbation:
         TypeError
             An unknown field.
         """
-        refuse_unknown(settings, [field.name for field in fields(cls)])
-        return cls(**settings)
+        return built(cls, "a perturbation", settings)
 
     def __repr__(self) -> str:
         return f"Perturbation({changed(self)})"

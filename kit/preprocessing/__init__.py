@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kit._arrays import Float32, Pixels
-from kit._checking import guiding, refuse_unknown
+from kit._checking import built, guiding, parsed, refuse_unknown
 from kit.images import Decoding, Source, load_image
 from kit.preprocessing.applications import fields_for
 from kit.preprocessing.black_box import compare_function
@@ -187,9 +187,9 @@ class Preprocessing(Pipeline):
         refuse_unknown(data, ("format", "version", *names))
         changes = {name: value for name, value in data.items() if name in names}
         if isinstance(changes.get("scaling"), list):
-            changes["scaling"] = [_built(Scaling, "scaling", part) for part in changes["scaling"]]
+            changes["scaling"] = [built(Scaling, "scaling", part) for part in changes["scaling"]]
         if "decoding" in changes:
-            changes["decoding"] = _built(Decoding, "decoding", changes["decoding"])
+            changes["decoding"] = built(Decoding, "decoding", changes["decoding"])
         return cls(**changes)
 
     @classmethod
@@ -234,18 +234,4 @@ class Preprocessing(Pipeline):
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Return the value that `to_json` wrote; raises as `from_dict`, and a ValueError if it is no JSON."""
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"Expected a preprocessing as JSON, received text that is not ({error})"
-            ) from error
-        return cls.from_dict(data)
-
-
-def _built(kind: type[Any], what: str, value: Any) -> Any:
-    """Return a frozen value from its JSON object."""
-    if not isinstance(value, Mapping):
-        raise TypeError(f"Expected {what} as a JSON object, received {value!r}")
-    refuse_unknown(value, [part.name for part in fields(kind)])
-    return kind(**value)
+        return cls.from_dict(parsed("a preprocessing", text))

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import Float32
-from kit._checking import fraction, instance, nearest, refuse_unknown
+from kit._checking import built, fraction, instance, nearest, parsed, refuse_unknown
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Trace
@@ -258,9 +258,9 @@ class Case:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {data.get('format')!r}")
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
-            given["expected"] = _filled(Expected, given["expected"])
+            given["expected"] = built(Expected, "a part of a case", given["expected"])
             given["observed"] = _observed(given["observed"])
-            given["perturbation"] = _filled(Perturbation, given["perturbation"])
+            given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
                 given[name] = None if given[name] is None else Preprocessing.from_dict(given[name])
             return cls(**given)
@@ -274,21 +274,11 @@ class Case:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Return the case that `to_json` wrote; raises as `from_dict`, and a ValueError if it is no JSON."""
-        try:
-            data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"Expected a case as JSON, received text that is not ({error})") from error
-        return cls.from_dict(data)
-
-
-def _filled(kind: type[Any], data: Any) -> Any:
-    given = instance("a part of a case", data, Mapping, "a JSON object")
-    refuse_unknown(given, [part.name for part in fields(kind)])
-    return kind(**given)
+        return cls.from_dict(parsed("a case", text))
 
 
 def _observed(data: Any) -> Observed:
-    kept = _filled(Observed, data)
+    kept = built(Observed, "a part of a case", data)
     rows = []
     for place, name, share in instance("probabilities", kept.probabilities, list, "a list"):
         if type(place) is not int or place < 0:

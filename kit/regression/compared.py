@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
-from kit._reporting import Table
+from kit._reporting import Result, Table
 from kit.regression.checking import STEPS
 from kit.regression.forms import Forms
 from kit.validation import Comparison as AccuracyComparison
@@ -38,7 +37,7 @@ class Mover:
 
 
 @dataclass(frozen=True, repr=False)
-class Compared:
+class Compared(Result):
     """What came of two classifiers on the same pictures.
 
     Attributes
@@ -99,17 +98,6 @@ class Compared:
             for one in self.movers
         ]
         return Table(head, rows, "<<<><", title=self.headline())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        accuracy = None if self.accuracy is None else self.accuracy.to_dict()
-        forms = None if self.forms is None else vars(self.forms) | {"order": list(self.forms.order)}
-        plain = ("first", "second", "photos", "changed", "difference", "step")
-        told = {name: getattr(self, name) for name in plain}
-        movers = [vars(one) | {"before": list(one.before), "after": list(one.after)} for one in self.movers]
-        calibration = None if self.calibration is None else list(self.calibration)
-        parts = {"movers": movers, "classes": [list(each) for each in self.classes], "forms": forms}
-        return told | parts | {"accuracy": accuracy, "calibration": calibration}
 
     def __repr__(self) -> str:
         return self.text()

@@ -3,15 +3,16 @@
 import hashlib
 import os
 import re
-import tempfile
 from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
+from uuid import uuid4
 
 from PIL import Image
 
+from kit.classifier.archive.writing import replacing
 from kit.images import Photo, load_image
 from kit.images.photo import encoded
 from kit.regression.case import Case
@@ -52,15 +53,12 @@ def keep(folder: str | PathLike[str], case: Case) -> Path:
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    draft = _draft(target, b"")
+    draft = target / f".{uuid4().hex}.draft"
     try:
         for count in range(1, _TRIES):
             name = case.name if count == 1 else f"{case.name}-{count}"
-            draft.write_bytes(replace(case, name=name).to_json().encode())
-            _flush(draft)
-            path = target / f"{name}.json"
-            if _take(draft, path):
-                _flush_folder(target)
+            write(draft, replace(case, name=name).to_json().encode())
+            if _take(draft, path := target / f"{name}.json"):
                 return path
     finally:
         draft.unlink(missing_ok=True)
@@ -135,22 +133,8 @@ def today() -> str:
 def write(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(target.parent, data)
-    try:
-        _flush(draft)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    _flush_folder(target.parent)
-
-
-def _draft(folder: Path, data: bytes) -> Path:
-    handle, name = tempfile.mkstemp(".draft", ".", folder)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    path = Path(name)
-    path.chmod(0o644)
-    return path
+    with replacing(target) as stream:
+        stream.write(data)
 
 
 def _take(draft: Path, path: Path) -> bool:
@@ -168,17 +152,3 @@ def _take(draft: Path, path: Path) -> bool:
             return False
         draft.replace(path)
     return True
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -1,7 +1,8 @@
 """The notebook that checks a folder of cases: what a team copies, and its CI runs under nbval."""
 
-import json
 from typing import Any
+
+import nbformat
 
 TITLE = """# Check the cases
 
@@ -27,19 +28,16 @@ def notebook(classifier: str, text: str) -> str:
     text
         What the check prints now, kept as the output that nbval compares with; empty for none.
     """
-    printed = {"name": "stdout", "output_type": "stream", "text": (text + "\n").splitlines(keepends=True)}
+    v4: Any = nbformat.v4  # it has no types
+    printed = [v4.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
     cells = [
-        _cell("markdown", TITLE),
-        _cell("code", OPENED.format(classifier=classifier)) | {"execution_count": 1, "outputs": []},
-        _cell("code", CHECKED)
-        | {"execution_count": 2 if text else None, "outputs": [printed] if text else []},
+        v4.new_markdown_cell(TITLE),
+        v4.new_code_cell(OPENED.format(classifier=classifier), execution_count=1),
+        v4.new_code_cell(CHECKED, execution_count=2 if text else None, outputs=printed),
     ]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cases-{number}"  # the same in every notebook
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    cells = [cell | {"id": f"cases-{number}"} for number, cell in enumerate(cells)]
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    book = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
-
-
-def _cell(kind: str, source: str) -> dict[str, Any]:
-    return {"cell_type": kind, "metadata": {}, "source": source.splitlines(keepends=True)}
+    book: str = v4.writes(v4.new_notebook(cells=cells, metadata=metadata))
+    return f"{book}\n"

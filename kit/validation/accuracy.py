@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -204,7 +205,4 @@ def inner(value: float) -> float:
 
 def quantile(probability: float) -> float:
     """Return the quantile of the standard normal distribution."""
-    with held():
-        from scipy.stats import norm  # noqa: PLC0415 (slow to import)
-
-    return float(norm.ppf(probability))
+    return NormalDist().inv_cdf(probability)

@@ -92,7 +92,7 @@ def pack(folder: Path, target: Path | None = None) -> tuple[Path, Found]:
 
     Raises
     ------
-    ValueError
+    ValueError, OSError
         There is nothing to hand in, or the archive cannot be written there.
     """
     found = collect(folder)
@@ -112,15 +112,11 @@ def pack(folder: Path, target: Path | None = None) -> tuple[Path, Found]:
     data = _archive(files)
     path = target or folder / f"hand-in-{hashlib.sha256(data).hexdigest()[:6]}.zip"
     _refuse_other(path)
-    try:
-        if not path.parent.is_dir():
-            raise FileNotFoundError(None, "there is no such folder")
-        folders.write(path, data)
-    except OSError as error:
+    if not path.parent.is_dir():
         raise ValueError(
-            f"Expected a place where {path.name} can be written, received none ({error.strerror});"
-            " add --to FILE.zip"
-        ) from error
+            f"Expected a folder for {path.name}, received {path.parent.name!r}, which is none; make it first"
+        )
+    folders.write(path, data)
     return path, found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier import Classifier
+from kit.classifier import Classifier, known_preprocessing
 from kit.images import Photo
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 from kit.workshop.answers import choice, told
@@ -28,10 +28,7 @@ class Mystery:
     def __init__(self, classifier: Classifier, number: int) -> None:
         if number not in range(1, len(_MYSTERIES) + 1):
             raise ValueError(f"Expected a mystery from 1 to {len(_MYSTERIES)}, received {number!r}")
-        if classifier.preprocessing is None:
-            raise ValueError("Expected a classifier with a known preprocessing, received one without")
-        self._classifier = classifier
-        self._trained = classifier.preprocessing
+        self._classifier, self._trained = classifier, known_preprocessing(classifier)
         self._fault = CATALOGUE[_MYSTERIES[int(number) - 1]]
         if not self._fault.changes(self._trained):
             raise ValueError(

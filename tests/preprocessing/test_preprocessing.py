@@ -269,9 +269,10 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
 
 
 def test_text_that_is_no_json_is_refused():
-    with pytest.raises(ValueError, match="a preprocessing as JSON"):
-        Preprocessing.from_json("{")
-    with pytest.raises(TypeError, match="as a JSON object, received list"):
+    for text in ("{", "[" * 100_000):
+        with pytest.raises(ValueError, match="a preprocessing as JSON"):
+            Preprocessing.from_json(text)
+    with pytest.raises(TypeError, match="as a JSON object, received"):
         Preprocessing.from_json("[]")
 
 

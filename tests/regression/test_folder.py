@@ -151,7 +151,7 @@ def test_a_file_is_written_over_another_and_no_draft_is_left(tmp_path):
     assert os.name != "posix" or target.stat().st_mode & 0o777 == 0o644, "others of a team read it"
     with pytest.raises(OSError, match="directory"):
         folders.write(tmp_path, b"where a folder is")
-    assert not list(tmp_path.parent.glob(".*.draft"))
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*"))
 
 
 def test_a_name_that_is_taken_gets_a_number_where_a_file_system_has_no_links(cases, monkeypatch):

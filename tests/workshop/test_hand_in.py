@@ -164,5 +164,5 @@ def test_a_place_that_cannot_be_written_is_told(folder, capsys):
     (folder / "file").touch()
     assert main(["hand-in", str(folder), "--to", str(folder / "file" / "mine.zip")]) == 3
     told = capsys.readouterr().err
-    assert "where mine.zip can be written" in told
+    assert "Expected a folder for mine.zip, received 'file', which is none" in told
     assert os.linesep not in told.strip()

@@ -4,11 +4,11 @@ What a file says and a `Preprocessing` cannot express raises; what it expresses 
 file leaves open, becomes a note in words.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kit._checking import parsed
 from kit.preprocessing.configs import hugging_face, keras_hub, timm
 from kit.preprocessing.configs.keras_hub import Fields
 
@@ -46,10 +46,7 @@ def _parsed(path: Path) -> Mapping[str, Any]:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"Expected a JSON file of at most {MAX_BYTES} bytes, received a larger {path.name}")
-    try:
-        content = json.loads(data)
-    except ValueError as error:
-        raise ValueError(f"Expected a JSON file, received {path.name}, which is none ({error})") from error
+    content = parsed(f"the file {path.name}", data)
     if not isinstance(content, Mapping):
         raise TypeError(f"Expected a JSON object in {path.name}, received {type(content).__name__}")
     return content

@@ -44,8 +44,7 @@ _TINY = np.finfo(np.float64).tiny
 
 def energy(logits: Float64) -> Float64:
     """Return minus the logarithm of the sum of exponentials of each row: float64 (N, classes) to (N,)."""
-    largest = logits.max(axis=1)
-    return np.asarray(-largest - np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
+    return np.asarray(-np.logaddexp.reduce(logits, axis=1))
 
 
 def statistics(found: IntermediateOutputs) -> Float64:

@@ -1,6 +1,7 @@
 """Two sets of measures held against each other: test, effect size with interval, domain classifier."""
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -93,8 +94,8 @@ def holm(p_values: list[float], besides: int = 0) -> list[float]:
     return adjusted
 
 
-def interval(share: float, first: int, second: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a Mann-Whitney share, the area under a receiver operating characteristic.
+def interval(share: float, first: int, second: int) -> tuple[float, float]:
+    """95 % interval of a Mann-Whitney share, the area under a receiver operating characteristic.
 
     Method 5 of Newcombe (Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
     part 2, 2006), which is of Wilson's kind: it has a length at 0 and 1 as well.
@@ -105,14 +106,11 @@ def interval(share: float, first: int, second: int, confidence: float = 0.95) ->
         0..1.
     first, second
         Sizes of the two samples.
-    confidence
-        0..1.
     """
     with held():
         from scipy.optimize import brentq  # noqa: PLC0415 (heavy)
-        from scipy.stats import norm  # noqa: PLC0415 (heavy)
 
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = NormalDist().inv_cdf(0.975)
     many = (first + second) / 2 - 1
 
     def beyond(true: float) -> float:

@@ -6,7 +6,6 @@ killed leaves at most one torn line, which is cut off, as is any line that was d
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from kit._interrupts import held
+from kit.classifier.archive.writing import replacing
 from kit.robustness.sweeps.storage import FORMAT, KEY, refuse_another
 
 Record = Mapping[str, Any]
@@ -65,9 +65,8 @@ class Journal:
         self.records = tuple(record for _, record in kept)
         self.damaged = len(found) - len(kept)
         beginning = {"format": FORMAT, "identity": dict(identified)}
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        unfinished.write_bytes(b"".join(map(_line, (beginning, *(content for content, _ in kept)))))
-        os.replace(unfinished, path)  # noqa: PTH105 (says what it does)
+        with replacing(path) as stream:
+            stream.writelines(map(_line, (beginning, *(content for content, _ in kept))))
         # Unbuffered: what was written is with the system when the call returns.
         self._file = path.open("ab", buffering=0)
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kit._interrupts import held
 from kit.classifier import Classifier
+from kit.classifier.archive.writing import replacing
 from kit.images import Photo, Picture
 from kit.robustness.sweeps.plan import Plan
 
@@ -103,9 +103,8 @@ def write_table(path: Path, columns: Mapping[str, Any], description: Mapping[str
     told = json.dumps({"format": FORMAT, **description}, separators=(",", ":"))
     table = pa.table(arrays)
     table = table.replace_schema_metadata({KEY: told, DIGEST: _table_digest(told.encode(), table)})
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    pq.write_table(table, unfinished)
-    os.replace(unfinished, path)  # noqa: PTH105 (says what it does)
+    with replacing(path) as stream:
+        pq.write_table(table, stream)
 
 
 def read_table(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

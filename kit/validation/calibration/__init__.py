@@ -10,7 +10,7 @@ from kit._arrays import Bools, Float32, Floats, Int64
 from kit._checking import fraction, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
-from kit.classifier.labels import Labels, class_indices
+from kit.classifier.labels import known_classes
 from kit.images import Photo, Pictures, as_photos
 from kit.validation.calibration import binning
 from kit.validation.calibration.binning import Bin
@@ -76,7 +76,7 @@ def calibrate(
     """
     check_first(classifier, "kit.calibrate(classifier, photos, labels)")
     chosen = as_photos(photos)
-    truth = _truth(labels, classifier.class_names, len(chosen))
+    truth = known_classes(labels, classifier.class_names, len(chosen))
     _check_parts(len(chosen), share)
     bins, resamples = whole("bins", bins, 1, None), whole("resamples", resamples, 1, None)
     rows = _probabilities(classifier, chosen, progress)
@@ -172,18 +172,6 @@ def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
     # The sum of many shares is rounded, lest 10 times 0.1 fall short of 1.
     chosen[order] = np.diff(np.floor(np.round(np.arange(len(labels) + 1) * share, 9))) > 0
     return chosen
-
-
-def _truth(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
-    """Return the class index of each picture, int64 (N,)."""
-    truth = class_indices(labels, class_names, count)
-    if None in truth:
-        place = truth.index(None)
-        raise TypeError(
-            f"Expected a label for every picture, received None for number {place}; leave out pictures whose"
-            " class is not known"
-        )
-    return np.array(truth, np.int64)
 
 
 def _check_parts(count: int, share: float) -> None:

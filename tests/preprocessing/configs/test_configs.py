@@ -27,8 +27,9 @@ def test_each_kind_is_told_by_its_content():
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("{", ValueError, "a JSON file, received x.json"),
-        ("\xff", ValueError, "a JSON file, received x.json"),
+        ("{", ValueError, "the file x.json as JSON, received text that is not"),
+        ("\xff", ValueError, "the file x.json as JSON, received text that is not"),
+        ("[" * 100_000, ValueError, "the file x.json as JSON, received text that is not"),
         ("[1]", TypeError, "a JSON object in x.json, received list"),
         ('{"a": 1}', ValueError, "received an object with 'a'"),
         ("{}", ValueError, "received an object with nothing"),
