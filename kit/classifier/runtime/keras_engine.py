@@ -1,6 +1,7 @@
 """The forward pass in Keras itself, for the few networks that cannot be compiled."""
 
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,9 @@ def _compiled_call(model: Any) -> Any:
     # One graph for every batch size, traced here: tracing at the first call would be felt in a live session.
     call = tf.function(lambda tensors: model(tensors, training=False), input_signature=[signature])
     try:
-        graph = call.get_concrete_function()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what TensorFlow asks of Python
+            graph = call.get_concrete_function()
     except (TypeError, ValueError, tf.errors.OpError):
         # A layer that has to know the sizes, where the network leaves them open: traced for each.
         graph = tf.function(lambda tensors: model(tensors, training=False))
