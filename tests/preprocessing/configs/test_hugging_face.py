@@ -153,6 +153,7 @@ def test_a_bare_size_is_read_as_the_processor_means_it():
         ({"crop_size": {"height": 300, "width": 300}}, ValueError, "which would be padded"),
         ({"crop_size": {"height": 224, "width": 200}}, ValueError, "a square crop"),
         ({"crop_size": [1, 2, 3]}, TypeError, "crop_size as whole numbers"),
+        ({"crop_size": 0}, ValueError, "crop_size within 1..4096"),
         ({"do_resize": False}, ValueError, "a crop alone"),
         ({"image_mean": None}, ValueError, "image_mean and image_std"),
         ({"image_mean": [0.5, 0.5]}, ValueError, "received 2 and 3 values"),
