@@ -1,5 +1,6 @@
 """Pictures of what moved: what the network saw when a case was made, what it sees now, and the difference."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 
 from kit._arrays import Pixels
 from kit.classifier import Classifier, known_preprocessing
+from kit.images import load_image
 from kit.images.photo import encoded
 from kit.regression import folder as folders
 from kit.regression.case import Case
@@ -33,9 +35,8 @@ def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: P
         return None
     kept = cases / SEEN / f"{one.name}.jpg"
     parts = [now]
-    if kept.exists():
-        with Image.open(kept) as image:
-            then = np.asarray(image.convert("RGB").resize(now.shape[1::-1]))
+    with suppress(OSError, ValueError):  # without it, or with something else in its place
+        then = np.asarray(Image.fromarray(load_image(kept).pixels).resize(now.shape[1::-1]))
         parts = [then, now, _difference(then, now)]
     blank = np.full((now.shape[0], GAP, 3), 255, np.uint8)
     row = [piece for part in parts for piece in (part, blank)][:-1]

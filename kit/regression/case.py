@@ -222,10 +222,11 @@ class Case:
     @property
     def known_to_fail(self) -> bool:
         """Whether what is expected did not hold when the case was made."""
-        names = [name for _, name, _ in self.observed.probabilities] or ["\0"]
+        observed = [name for _, name, _ in self.observed.probabilities] or ["\0"]
         shares = [share for _, _, share in self.observed.probabilities] or [0.0]
         # Classes below what is kept count as none.
-        names += [name for name in self.expected.named if name not in names]
+        kept = set(observed)
+        names = [*observed, *dict.fromkeys(name for name in self.expected.named if name not in kept)]
         row = np.array([*shares, *[0.0] * (len(names) - len(shares))], np.float32)
         return bool(self.expected.broken(row, names, novel=self.observed.novel))
 

@@ -1,5 +1,6 @@
 """A folder of cases: a JSON file for each, and their pictures beside them, named by their contents."""
 
+import errno
 import hashlib
 import os
 import re
@@ -79,6 +80,8 @@ def read(path: Path) -> Case:
         No case, in one line.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("Expected a file, received something else")  # noqa: TRY301 (told with its name)
         with path.open("rb") as file:
             text = file.read(CASE_BYTES + 1)[:CASE_BYTES].decode()
         return replace(Case.from_json(text), name=path.stem)
@@ -111,6 +114,8 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
     """
     path = Path(folder) / case.picture
     try:
+        if not path.is_file():
+            raise FileNotFoundError(errno.ENOENT, "no such file")
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"Expected the picture {case.picture}, received none ({error.strerror})") from error

@@ -49,6 +49,16 @@ def test_without_the_picture_of_then_there_is_only_that_of_now(pinned, fashion, 
     np.testing.assert_array_equal(np.asarray(Image.open(path)), seen_now(one.case, cases, fashion))
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PCX", ""])
+def test_what_is_no_picture_of_then_is_not_opened(pinned, fashion, tmp_path, kind):
+    """Pillow would start Ghostscript for the first."""
+    cases, one = pinned
+    seen = cases / "seen" / "one.jpg"
+    Image.new("RGB", (28, 28)).save(seen, kind) if kind else seen.write_bytes(b"no picture")
+    shown, _ = parts(keep_picture_of(one, cases, fashion, tmp_path / "kept"))
+    assert len(shown) == 1
+
+
 def test_what_then_was_another_size_is_made_as_large_as_now(pinned, fashion, tmp_path):
     cases, one = pinned
     keep_seen(cases, "one", np.full((14, 7, 3), 200, np.uint8))

@@ -84,6 +84,20 @@ def test_a_case_damaged_anywhere_is_one_clear_line_and_the_others_run(cases, cla
     assert [one.state for one in result.cases].count("unreadable") == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes with names")
+def test_a_pipe_is_not_waited_for(cases):
+    path = folders.paths(cases)[0]
+    case = folders.read(path)
+    (cases / case.picture).unlink()
+    os.mkfifo(cases / case.picture)
+    with pytest.raises(ValueError, match=r"received none \(no such file\)"):
+        folders.photo_of(cases, case)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="Expected a file, received something else"):
+        folders.read(path)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="kills processes with SIGKILL")
 def test_what_was_acknowledged_is_there_however_two_processes_are_killed(tmp_path):
     script = tmp_path / "pins.py"

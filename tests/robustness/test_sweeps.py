@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -892,8 +893,31 @@ def test_tables_show_whole_percentages(clothes):
 def test_tables_with_parts_missing_or_of_far_more_values_than_bytes_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
     sweep_file.write_table(path, {"label": np.zeros(3, np.int32)}, {"photos": ["a"]})
-    with pytest.raises(ValueError, match=r"received 'a.parquet' with parts missing"):
+    with pytest.raises(ValueError, match=r"received 'a.parquet', whose parts do not fit"):
         Sweep.from_parquet(path)
     monkeypatch.setattr(sweep_file, "MOST_VALUES", 2)
     with pytest.raises(ValueError, match=r"received 'a.parquet', which holds none"):
+        Sweep.from_parquet(path)
+
+
+@pytest.mark.parametrize("values", [["x" * 1_000_000] * 100, [[0] * 1000] * 100])
+def test_values_that_are_small_in_the_file_alone_are_refused(tmp_path, values):
+    pq.write_table(pa.table({"error": values}), tmp_path / "a.parquet", compression="zstd")
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    with pytest.raises(ValueError, match=r"received 'a.parquet', which holds none"):
+        Sweep.from_parquet(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("top", 10), ("top", 0.5), ("label", -2), ("confidence", "sure"), ("name", "other")]
+)
+def test_a_table_that_is_not_that_of_its_description_is_refused(clothes, tmp_path, column, value):
+    path = tmp_path / "a.parquet"
+    swept(clothes, samples.photos("fashion_mnist")[:2], {"noise": (0, 60)}).to_parquet(path)
+    table = pq.read_table(path)
+    kept = {key: each for key, each in table.schema.metadata.items() if key != sweep_file.DIGEST}
+    changed = pa.array([value] * 4, pa.int32() if isinstance(value, int) else None)
+    table = table.set_column(table.column_names.index(column), column, changed)
+    pq.write_table(table.replace_schema_metadata(kept), path)
+    with pytest.raises(ValueError, match=r"received 'a.parquet', whose parts do not fit"):
         Sweep.from_parquet(path)

@@ -5,7 +5,7 @@ from typing import Any
 
 from kit._checking import told
 
-_FUNCTIONS = ("activations", "constraints", "initializers", "ops", "regularizers")
+_FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
 
 
@@ -44,9 +44,11 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
                 " the network in Python, use load_weights, and save it as .keras"
             )
         root = home.removeprefix("keras.").removeprefix("src.").partition(".")[0]
-        if kind == "function" and home.startswith("keras") and root not in _FUNCTIONS:
+        # Keras takes a function where it is named like a class, too; those of applications look like classes.
+        called = told(str(part.get("config")))[:60] if kind == "function" else kind
+        is_class = called[:1].isupper() and kind != "function" and root != "applications"
+        if home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS:
             raise CodeError(
                 f"Expected a network without code in its file, received {name!r} with the function"
-                f" {told(str(part.get('config')))[:60]!r} of {home}; build the network without it, and save"
-                " that"
+                f" {called!r} of {home}; build the network without it, and save that"
             )

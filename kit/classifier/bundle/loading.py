@@ -273,5 +273,7 @@ def _custom_parts(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [
         part
         for part, home in homes
-        if home not in {"", "keras", "builtins"} or ">" in str(part.get("registered_name"))
+        if home not in {"", "keras", "builtins"}
+        or ">" in str(part.get("registered_name"))
+        or (part["class_name"] == "function" and home != "keras")
     ]

@@ -18,6 +18,7 @@ from kit._reporting import Steps
 from kit.classifier.runtime.interpreter import cores
 
 ANSWER = "answer.json"
+_PARENT = "KIT_PARENT"
 # With the pages of TensorFlow's libraries, 0.6 GB, what a small file takes stays below 1.5 GB.
 _MEMORY = 7 << 27
 _MEMORY_EACH = 48
@@ -50,6 +51,7 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
     settings["OPENBLAS_NUM_THREADS"] = "1"
     # What libraries unpack goes away with the folder, however the process ends.
     settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
+    settings[_PARENT] = str(os.getpid())
     # Without the notebook's folder, in which anybody may have put a file named like a module.
     command = [sys.executable, "-P", "-m", module, os.fspath(file), os.fspath(folder)]
     try:
@@ -58,7 +60,7 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
         )
     except subprocess.TimeoutExpired:
         return {"error": f"no end after {seconds:.0f} s"}
-    if (folder / ANSWER).exists():
+    with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
         found: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
         return found
     if result.returncode == -getattr(signal, "SIGALRM", 0) < 0:
@@ -77,7 +79,7 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     """
     file, folder = map(Path, sys.argv[1:])
     sys.addaudithook(_alone)
-    threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
+    threading.Thread(target=_end_with, args=(int(os.environ[_PARENT]), folder), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415 (not on every system)
 
@@ -103,7 +105,8 @@ def _end_with(parent: int, folder: Path) -> None:
     """End this process and remove its folder when the process that started it is gone; not on Windows."""
     while os.getppid() == parent:
         time.sleep(1)
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(100):  # while the other threads still write there
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

@@ -42,6 +42,8 @@ def read(config: str | Path | Mapping[str, Any]) -> Fields:
 
 
 def _parsed(path: Path) -> Mapping[str, Any]:
+    if path.exists() and not path.is_file():
+        raise ValueError(f"Expected a JSON file, received {path.name}, which is no file")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

@@ -32,7 +32,7 @@ def read(content: Mapping[str, Any]) -> Fields:
     for key, value in content.items():
         if key.startswith("do_") and value is True and key not in _KNOWN_STEPS:
             raise ValueError(
-                f"Expected no step beyond resize, crop, rescale and normalise, received {key}: true"
+                f"Expected no step beyond resize, crop, rescale and normalise, received {told(key)}: true"
             )
     notes = [TORCH]
     fields: Fields = {"layout": "channels_first", "size": None}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kit._checking import flag, number, refuse_unknown
+from kit._checking import flag, number, refuse_unknown, told
 from kit.preprocessing.scaling import Scaling, Scalings, simplest
 
 Fields = dict[str, Any]
@@ -34,7 +34,8 @@ def read(content: Mapping[str, Any]) -> Fields:
     config = nested["config"]
     refuse_unknown(config, _CONVERTER_KEYS)
     notes = []
-    size = config.get("image_size") or ([config["height"], config["width"]] if "height" in config else None)
+    sides = [config["height"], config.get("width")] if "height" in config else None
+    size = config.get("image_size") or sides
     fields: Fields = {"size": None if size in (None, [None, None]) else size}
     if fields["size"] is not None:
         fields |= _keras_resizing(config)
@@ -46,9 +47,10 @@ def read(content: Mapping[str, Any]) -> Fields:
     fields["scaling"] = _product(config)
     notes += [PRODUCT] * bool(fields["scaling"])
     dtype = config.get("dtype")
-    policy = dtype["config"].get("name") if isinstance(dtype, Mapping) and "config" in dtype else dtype
-    if policy not in {None, "float32"}:
-        notes.append(f"KerasHub computes this in {policy}; here it is float32")
+    named = dtype.get("config", dtype) if isinstance(dtype, Mapping) else None
+    policy = named.get("name") if isinstance(named, Mapping) else dtype
+    if policy not in (None, "float32"):
+        notes.append(f"KerasHub computes this in {told(str(policy))[:60]}; here it is float32")
     return {**fields, "notes": tuple(notes)}
 
 
@@ -73,10 +75,16 @@ def _product(config: Mapping[str, Any]) -> Scalings:
     """Return x * scale + offset, or the older (x * scale - mean) / sqrt(variance), as (x - mean) / std."""
     scale, offset = _levels(config.get("scale"), 1.0), _levels(config.get("offset"), 0.0)
     if config.get("mean") is not None and config.get("variance") is not None:
-        std = np.sqrt(_levels(config["variance"], 1.0))
+        variance = _levels(config["variance"], 1.0)
+        if not np.all((variance > 1e-12) & (variance < 1e12)):
+            raise ValueError(f"Expected a variance above 0, received {config['variance']!r}")
+        std = np.sqrt(variance)
         scale, offset = scale / std, -_levels(config["mean"], 0.0) / std
-    if not np.all(scale):
-        raise ValueError(f"Expected a scale other than 0, received {config.get('scale')!r}")
+    if not np.all((np.abs(scale) > 1e-12) & (np.abs(scale) < 1e12) & (np.abs(offset) < 1e12)):
+        raise ValueError(
+            f"Expected a scale other than 0 and an offset, received {config.get('scale')!r} and"
+            f" {config.get('offset')!r}"
+        )
     if np.all(scale == 1) and np.all(offset == 0):
         return ()
     scale, offset = np.broadcast_arrays(scale, offset)

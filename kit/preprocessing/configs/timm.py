@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kit._checking import known, number
+from kit._checking import instance, known, number
 from kit.preprocessing.configs.hugging_face import PILLOW_CODES, TORCH
 from kit.preprocessing.configs.keras_hub import Fields
 from kit.preprocessing.scaling import Scaling, simplest
@@ -23,7 +23,7 @@ def recognises(content: Mapping[str, Any]) -> bool:
 
 def read(content: Mapping[str, Any]) -> Fields:
     """Return the fields of the `Preprocessing`; raises as `kit.preprocessing.configs.read`."""
-    config = content.get("pretrained_cfg", content)
+    config = instance("pretrained_cfg", content.get("pretrained_cfg", content), Mapping, "an object")
     missing = [key for key in DEFAULTS if config.get(key) is None]
     config = {**config, **{key: DEFAULTS[key] for key in missing}}
     size = config.get("input_size")

@@ -101,6 +101,8 @@ def _line(content: Any) -> bytes:
 
 def _read(path: Path) -> tuple[Mapping[str, Any] | None, Sequence[Any]]:
     """Return the beginning and the records of a journal; None in the place of each that is damaged."""
+    if not path.is_file():
+        raise ValueError(f"Expected a file at {path.name!r}, received something else; give another path")
     data = path.read_bytes()
     if data.startswith(_ARROW):
         return _earlier(path)

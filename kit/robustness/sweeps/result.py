@@ -176,11 +176,16 @@ class Sweep(Result):
         """
         columns, description = storage.read_table(Path(path))
         try:
-            return cls.from_table(columns, description)
-        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+            found = cls.from_table(columns, description)
+            pairs = zip(columns.values(), found.columns.values(), strict=True)
+            whole = _is_sound(found) and all(_same(np.asarray(one), two) for one, two in pairs)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
+            whole = False
+        if not whole:
             raise ValueError(
-                f"Expected the Parquet file of a sweep, received {Path(path).name!r} with parts missing"
-            ) from error
+                f"Expected the Parquet file of a sweep, received {Path(path).name!r}, whose parts do not fit"
+            )
+        return found
 
     @classmethod
     def from_table(cls, columns: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
@@ -204,12 +209,7 @@ class Sweep(Result):
         if not isinstance(other, Sweep):
             return NotImplemented
         pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return all(
-            np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
-            if isinstance(one, np.ndarray)
-            else one == two
-            for one, two in pairs
-        )
+        return all(_same(one, two) if isinstance(one, np.ndarray) else one == two for one, two in pairs)
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
 
@@ -223,3 +223,17 @@ class Sweep(Result):
         missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
         flips = f", {len(self.flips)} flip{'s' if len(self.flips) != 1 else ''}" if self.flips else ""
         return f"Sweep({times.join(parts)}{flips}{missing})"
+
+
+def _same(one: Array, two: Array) -> bool:
+    return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
+
+
+def _is_sound(sweep: Sweep) -> bool:
+    """Whether the arrays are of the kinds and within the bounds that `Sweep.columns` names."""
+    most = len(sweep.class_names)
+    places, shares = (sweep.tops, sweep.labels), (sweep.confidences, sweep.probabilities)
+    return all(each.dtype == np.float32 for each in shares) and all(
+        each.dtype == np.int32 and each.min(initial=0) >= -1 and each.max(initial=-1) < most
+        for each in places
+    )

@@ -54,6 +54,11 @@ def test_what_never_ends_in_native_code_ends_by_an_alarm(asked):
     assert asked(f"{within}pass\n    return {{}}") == {}
 
 
+def test_an_answer_that_a_full_disk_cut_off_is_none(asked):
+    words = "import os; (folder / 'answer.json').write_text(''); os._exit(0)"
+    assert asked(words) == {"error": "a process that ended with 0"}
+
+
 def test_a_crash_and_an_endless_loop_come_back_in_one_line(asked):
     assert asked("while True: pass", seconds=1.5) == {"error": "no end after 2 s"}
     if sys.platform != "win32":
@@ -75,10 +80,14 @@ def test_no_network_is_asked_and_what_is_unpacked_lies_in_the_folder(asked, tmp_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell that a parent is gone")
-def test_it_ends_with_the_process_that_asked(tmp_path):
+@pytest.mark.parametrize("importing", [False, True])
+def test_it_ends_with_the_process_that_asked(tmp_path, importing):
+    """However early, while it is importing, for one."""
     (tmp_path / "work").mkdir()
-    words = "(file.parent / 'begun').write_text(''); import time; time.sleep(600)"
-    (tmp_path / "answering.py").write_text(ANSWERING.format(words), encoding="utf-8")
+    begun = f"open({str(tmp_path / 'begun')!r}, 'w').close(); import time; "
+    text = ANSWERING.format(f"{'' if importing else begun}import time; time.sleep(600)")
+    text = f"{begun}time.sleep(2)\n{text}" if importing else text
+    (tmp_path / "answering.py").write_text(text, encoding="utf-8")
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
         "from kit.classifier.runtime.child import ask\n"

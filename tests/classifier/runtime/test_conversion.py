@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from kit.classifier import Classifier
 from kit.classifier.runtime.conversion import (
     ConversionError,
     compile_lite,
@@ -136,6 +137,20 @@ def test_a_file_is_opened_with_its_weights(plain_file):
         assert np.array_equal(loaded, made)
 
 
+def test_a_function_that_is_registered_here_is_found(keras, tmp_path):
+    @keras.saving.register_keras_serializable("mine")
+    def doubled(x):
+        return 2 * x
+
+    layers = keras.layers
+    stack = [keras.Input((4, 4, 1)), layers.Conv2D(3, 2, activation=doubled), layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([*stack, layers.Softmax()])
+    model.save(tmp_path / "mine.keras")
+    batch = np.random.default_rng(1).random((2, 4, 4, 1), np.float32)
+    opened = Classifier.load(tmp_path / "mine.keras")
+    assert opened.predict_tensors(batch) == pytest.approx(np.asarray(model(batch)), abs=1e-5)
+
+
 @pytest.fixture
 def with_code(keras, tmp_path):
     inputs = keras.Input((4, 4, 1))
@@ -155,11 +170,19 @@ def test_code_in_a_file_is_not_run(with_code):
 
 @pytest.mark.parametrize(
     ("home", "function"),
-    [("config", "set_floatx"), ("applications.imagenet_utils", "decode_predictions"), ("utils", "get_file")],
+    [
+        ("config", "set_floatx"),
+        ("applications.imagenet_utils", "decode_predictions"),
+        ("applications", "MobileNet"),
+        ("models", "load_model"),
+    ],
 )
-def test_functions_of_keras_that_do_more_than_compute_are_not_called(plain_file, tmp_path, home, function):
+@pytest.mark.parametrize("written", ['"function", "config": "{}"', '"{}", "config": {{}}'])
+def test_functions_of_keras_that_do_more_than_compute_are_not_called(
+    plain_file, tmp_path, home, function, written
+):
     """They set options of the process, or ask a network; Keras would call them as an activation."""
-    named = f'{{"module": "keras.{home}", "class_name": "function", "config": "{function}"}}'
+    named = f'{{"module": "keras.{home}", "class_name": {written.format(function)}}}'
     with zipfile.ZipFile(plain_file) as old, zipfile.ZipFile(tmp_path / "calls.keras", "w") as new:
         for name in old.namelist():
             new.writestr(name, old.read(name).replace(b'"softmax"', named.encode()))

@@ -33,6 +33,12 @@ def test_each_kind_is_told_by_its_content():
         ("[1]", TypeError, "a JSON object in x.json, received list"),
         ('{"a": 1}', ValueError, "received an object with 'a'"),
         ("{}", ValueError, "received an object with nothing"),
+        (
+            '{"pretrained_cfg": "a", "input_size": [3, 8, 8]}',
+            TypeError,
+            "Expected pretrained_cfg as an object",
+        ),
+        ('{"do_resize": false, "do_x\\ny": true}', ValueError, "received do_x\\?y: true"),
         (" " * (1 << 20) + "{}", ValueError, "at most 1048576 bytes"),
     ],
 )

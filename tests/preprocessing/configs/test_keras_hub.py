@@ -86,6 +86,13 @@ def test_layout_and_data_type_are_kept_or_noted():
     assert any("in bfloat16" in note for note in preprocessing.notes)
 
 
+def test_a_size_or_a_precision_of_another_form_is_no_error_of_python():
+    with pytest.raises(TypeError, match="whole numbers"):
+        Preprocessing.from_config({"class_name": "X", "config": {"height": 3}})
+    for config in ([1], None, "x"):
+        Preprocessing.from_config(preprocessor(dtype={"config": config}))
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -99,6 +106,8 @@ def test_layout_and_data_type_are_kept_or_noted():
         ({"scale": 0.0}, ValueError, "scale other than 0"),
         ({"scale": "1/255"}, TypeError, "as a number"),
         ({"image_size": [224]}, TypeError, "whole numbers"),
+        ({"scale": 1e-320}, ValueError, "scale other than 0"),
+        ({"mean": 1.0, "variance": -1.0}, ValueError, "a variance above 0, received -1"),
         ({"antialias": "yes"}, TypeError, "antialias as true or false"),
     ],
 )
