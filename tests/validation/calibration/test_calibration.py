@@ -175,7 +175,7 @@ def test_each_class_is_split_in_the_same_proportion(share):
 
 def test_every_picture_needs_a_label(overconfident, pictures):
     photos, labels = pictures
-    with pytest.raises(TypeError, match="received None for number 2; leave out pictures"):
+    with pytest.raises(ValueError, match="received None for number 2; leave out pictures"):
         kit.calibrate(overconfident, photos[:30], [*labels[:2], None, *labels[3:30]], progress=False)
 
 
