@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from PIL import Image
 
-from kit.classifier.archive.writing import replacing
+from kit.classifier.archive.writing import flush_folder, replacing
 from kit.images import Photo, load_image
 from kit.images.photo import encoded
 from kit.regression.case import Case
@@ -60,6 +60,7 @@ def keep(folder: str | PathLike[str], case: Case) -> Path:
             name = case.name if count == 1 else f"{case.name}-{count}"
             write(draft, replace(case, name=name).to_json().encode())
             if _take(draft, path := target / f"{name}.json"):
+                flush_folder(target)
                 return path
     finally:
         draft.unlink(missing_ok=True)

@@ -14,8 +14,13 @@ class CodeError(ValueError):
 
 
 def serialized(config: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield each part of a configuration that Keras makes an object or a function of."""
-    pending = [config]
+    """Yield each part of a configuration that Keras makes an object or a function of.
+
+    What the whole was trained with, a loss for one, is left out, since nothing is opened for training.
+    """
+    pending: list[Any] = [config]
+    if isinstance(config, Mapping):
+        pending = [{key: part for key, part in config.items() if key != "compile_config"}]
     while pending:
         value = pending.pop()
         if isinstance(value, Mapping):

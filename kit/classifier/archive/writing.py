@@ -94,7 +94,7 @@ def replacing(target: str | PathLike[str], *, private: bool = False) -> Iterator
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
-        _flush_folder(file.parent)
+        flush_folder(file.parent)
     except OSError as error:
         reason = error.strerror or str(error).partition("\n")[0]
         told = type(error)(
@@ -108,7 +108,7 @@ def replacing(target: str | PathLike[str], *, private: bool = False) -> Iterator
             draft.unlink(missing_ok=True)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """See to it that the new name outlives a loss of power; not every system has it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

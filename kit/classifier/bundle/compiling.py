@@ -88,7 +88,8 @@ def _is_known_here(part: Mapping[str, Any]) -> bool:
         return False
     registered = keras.saving.get_custom_objects()
     found = getattr(sys.modules.get(str(part.get("module"))), str(part.get("class_name")), None)
-    return {part.get("registered_name"), str(part.get("config"))} & registered.keys() or (
+    name = part.get("config" if part.get("class_name") == "function" else "registered_name")
+    return str(name) in registered or (
         isinstance(found, type)
         and issubclass(found, keras.layers.Layer)
         # Keras's own need no code from elsewhere, whatever the file says of them.

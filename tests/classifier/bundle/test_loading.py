@@ -129,6 +129,17 @@ def test_networks_with_custom_layers_are_not_cached(tmp_path, converted, folder,
     assert not list(folder.glob("*.zip"))
 
 
+def test_a_loss_of_ones_own_is_no_layer_of_the_network(tmp_path, converted, folder):
+    loss = (
+        '{"module": "builtins", "class_name": "function", "config": "my_loss", "registered_name": "function"}'
+    )
+    config = f'{{"class_name": "Sequential", "config": {{}}, "compile_config": {{"loss": {loss}}}}}'.encode()
+    opened = archive.read(keras_file(tmp_path / "plain.keras", config))
+    restore(opened)
+    restore(opened)
+    assert converted == ["plain.keras"]
+
+
 def test_a_contract_that_is_not_understood_ends_in_one_line(tmp_path, converted):
     path = saved(tmp_path, networks.small_compiled(), head="softmaxx")
     with pytest.raises(ValueError, match=r"in kit/contract.json of 'saved.keras', received 'softmaxx'"):
