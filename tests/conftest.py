@@ -4,6 +4,7 @@ Fixtures of a session are shared: whoever wants another preprocessing in use tak
 """
 
 import os
+import random
 
 import pytest
 
@@ -16,6 +17,18 @@ collect_ignore = ["benchmarks"]
 
 # Before anything imports TensorFlow, and inherited by the kernels of the notebooks.
 os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
+
+
+SEED = 7
+
+
+def pytest_make_collect_report():
+    random.seed(SEED)
+
+
+def pytest_runtest_setup():
+    """Let Keras, which takes the seeds of its weights from here, draw the same in every order of tests."""
+    random.seed(SEED)
 
 
 @pytest.fixture(scope="session")
