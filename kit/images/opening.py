@@ -14,8 +14,12 @@ MAX_PIXELS = 50_000_000
 
 READS = 500_000
 """So many pieces are read of a file: Pillow's parsers go through millions of empty ones, a byte at a time."""
+MAX_SIDE = 65_535
+"""Longest side, that of a JPEG; of fifty million rows of one pixel, Pillow takes each on its own."""
 SCANS = 100
 """A progressive JPEG has about ten scans; each goes over the whole picture, though a few bytes make one."""
+SCANNED_PIXELS = 14 * MAX_PIXELS
+"""Pixels that the scans of a JPEG go over together."""
 RUN_PIXELS = 8_000_000
 """Largest bitmap in runs (BMP RLE), which Pillow decodes pixel by pixel in Python."""
 
@@ -152,8 +156,9 @@ def _check_structure(data: bytes, image: ImageFile.ImageFile) -> None:
         end = data.find(b"\xff\xd9", start)
         if end < 0:
             raise EOFError("its end is missing")
-        if data.count(b"\xff\xda", start, end) > SCANS:
-            raise OSError(f"it has more than {SCANS} scans")
+        most = min(SCANS, SCANNED_PIXELS // (image.width * image.height))
+        if data.count(b"\xff\xda", start, end) > most:
+            raise OSError(f"it has more than {most} scans")
     if image.format == "PNG" and b"IEND" not in data:
         raise EOFError("its end is missing")
     if image.format == "BMP" and image.tile[0][0] == "bmp_rle" and image.width * image.height > RUN_PIXELS:
@@ -178,7 +183,7 @@ def _contents(data: bytes) -> str:
 
 
 def check_pixel_count(width: int, height: int, name: str) -> None:
-    """Refuse a picture above `MAX_PIXELS` or without pixels.
+    """Refuse a picture above `MAX_PIXELS` or `MAX_SIDE`, or without pixels.
 
     Raises
     ------
@@ -190,4 +195,9 @@ def check_pixel_count(width: int, height: int, name: str) -> None:
             f"Expected 1 to {MAX_PIXELS} pixels, received {name!r} with {count} "
             f"(height {height}, width {width}); "
             f"{'make it smaller' if count else 'it is empty, so make it'} first"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise PhotoError(
+            f"Expected sides of at most {MAX_SIDE} pixels, received {name!r} with height {height}, "
+            f"width {width}; cut it into pieces first"
         )

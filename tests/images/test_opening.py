@@ -118,6 +118,23 @@ def test_a_progressive_jpeg_of_a_hundred_scans_is_opened_and_one_of_more_refused
         load_image(data[:-2] + data[last:-2] * (SCANS - scans + 1) + data[-2:])
 
 
+def test_a_large_jpeg_may_have_fewer_scans():
+    data = file_of(Image.new("L", (7000, 7000), 90), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    fourteen = data[:-2] + last * (14 - data.count(b"\xff\xda")) + data[-2:]
+    assert load_image(fourteen).size == (7000, 7000)
+    with pytest.raises(PhotoError, match="more than 14 scans"):
+        load_image(fourteen[:-2] + last + fourteen[-2:])
+
+
+@pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
+def test_a_picture_longer_than_a_jpeg_can_be_is_refused(size):
+    image = Image.new("L", size)
+    for source in (file_of(image, "PNG"), image, np.zeros((*size, 3), np.uint8)):
+        with pytest.raises(PhotoError, match=r"^Expected sides of at most 65535 pixels, received "):
+            load_image(source)
+
+
 def test_a_bitmap_in_runs_is_opened_up_to_eight_million_pixels():
     def bitmap(width, height):
         head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0)
