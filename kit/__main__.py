@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from kit._launch import VARIABLES
 from kit.regression import commands as regression
 from kit.workshop import commands as workshop
 
@@ -49,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read has read enough, as head does; what is left would be written once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BAD_INPUT
-    except (OSError, TypeError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         line = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, ImportError):
+            line += "; make environment installs what is needed, for .venv/bin/python -m kit"
         sys.stderr.write(f"{command}: {line}\n")
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -61,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _import(module: str) -> None:
     """Import a module that registers layers; ``python -m`` looks in the folder at hand first."""
+    os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
     try:
         import_module(module)
     except Exception as error:  # whatever a person's module raises
@@ -150,9 +154,7 @@ def _classifier(given: argparse.Namespace) -> Classifier:
     from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
-    if given.preprocessing is not None:
-        return Classifier.load(given.model, preprocessing=_preprocessing(given.preprocessing))
-    if given.application is None and given.scaling is None:
+    if given.application is given.scaling is given.preprocessing is None:
         if (archive.read(given.model).contract or {}).get("preprocessing") is None:
             name = Path(given.model).name
             raise ValueError(
@@ -162,18 +164,24 @@ def _classifier(given: argparse.Namespace) -> Classifier:
             )
         return Classifier.load(given.model)
     # Refused before the model is opened, if the name is wrong.
-    if given.application is not None:
+    if given.preprocessing is not None:
+        named, ours = _preprocessing(given.preprocessing)
+        if ours:
+            return Classifier.load(given.model, preprocessing=named)
+    elif given.application is not None:
         named = Preprocessing.for_application(given.application)
     else:
         named = Preprocessing(scaling=given.scaling)
     classifier = Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)
-    if given.application is not None:
-        return classifier.using(named.replace(size=usual.size or named.size, layout=usual.layout))
-    return classifier.using(usual.replace(scaling=named.scaling))
+    if given.scaling is not None:
+        return classifier.using(usual.replace(scaling=named.scaling))
+    size = named.size if given.application is None else usual.size or named.size
+    return classifier.using(named.replace(size=size, layout=usual.layout))
 
 
-def _preprocessing(path: str) -> Preprocessing:
+def _preprocessing(path: str) -> tuple[Preprocessing, bool]:
+    """Read a preprocessing, and say whether it is a file of the kit's, which tells the order of axes, too."""
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     try:
@@ -185,7 +193,7 @@ def _preprocessing(path: str) -> Preprocessing:
             "kit.Preprocessing(…).to_json()"
         ) from error
     ours = '"kit.preprocessing"' in text
-    return Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(path))
+    return (Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(path))), ours
 
 
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:

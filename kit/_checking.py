@@ -35,10 +35,14 @@ _LEAST = 1e-8
 
 
 def nearest(received: str, names: Iterable[str]) -> str:
-    """Return ``"; did you mean 'name'?"`` for what other libraries call so, or the most similar name."""
+    """Return ``"; did you mean 'name'?"`` for what other libraries call so, or the most similar name.
+
+    A name that has it for one of its words, as ``giant panda`` has ``panda``, is the most similar.
+    """
     spelled = {name.lower(): name for name in names}
     meant = _MEANT.get(received.lower())
-    close = [meant] if meant in spelled else get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
+    close = [meant] if meant in spelled else [name for name in spelled if received.lower() in name.split()]
+    close = close or get_close_matches(received.lower(), spelled, n=1, cutoff=0.5)
     return f"; did you mean {spelled[close[0]]!r}?" if close else ""
 
 

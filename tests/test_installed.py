@@ -139,9 +139,12 @@ def test_the_page_of_the_explorer_travels_in_the_wheel(bare, tmp_path):
 
 def test_regression_notebooks_run_with_the_plugin_of_the_wheel(bare, tmp_path):
     model = ROOT / "data" / "models" / "fashion_mnist.keras"
+    picture = ROOT / "data" / "photographs" / "cat.jpg"
+    pinned = ("-m", "kit", "pin", str(model), str(picture), "--cases", "regression/cases")
     written = ("-m", "kit", "new-regression", "regression", "--model", str(model))
-    code, told, errors = done(bare, *written, cwd=tmp_path)
-    assert code == 0, told + errors
+    for command in (pinned, written):
+        code, told, errors = done(bare, *command, cwd=tmp_path)
+        assert code == 0, told + errors
     book = "regression/check_cases.ipynb"
     code, told, errors = done(bare, "-m", "pytest", "--nbval", "--kit", "-q", book, cwd=tmp_path)
     assert code == 0, told + errors

@@ -8,6 +8,7 @@ need.
 import json
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from inspect import signature
 from os import PathLike
@@ -54,7 +55,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     old
         An existing local file; not changed. Open files only from sources that you trust.
     new
-        File to write, named ``….keras``; it replaces one of this name.
+        File to write, named ``….keras``; there must be none of this name yet.
 
     Returns
     -------
@@ -63,14 +64,23 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        No such file, weights alone, a layer with code in it, or what Keras cannot build.
+    FileNotFoundError, FileExistsError, ValueError
+        No such file, a new one that exists, weights alone, a layer with code in it, or what Keras cannot
+        build.
     """
     source, target = Path(old), Path(new)
     if not source.is_file():
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
-    if target.suffix != ".keras":
-        raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
+    if target.suffix != ".keras" or not target.resolve().parent.is_dir():
+        raise ValueError(
+            f"Expected a name that ends in .keras, in a folder that exists, received {str(new)!r}; rename it"
+        )
+    if target.exists():
+        raise FileExistsError(f"Expected a new file, received {str(new)!r}, which exists; name another")
+    if zipfile.is_zipfile(source):
+        raise ValueError(
+            f"Expected an .h5 file, received {source.name!r}, which is a .keras file; open it as it is"
+        )
     with TemporaryDirectory(dir=target.resolve().parent) as name, waiting(f"Importing {source.name!r}"):
         folder = Path(name)
         copy = folder / "old.h5"

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from kit._arrays import Int64
 from kit._checking import nearest, told
 
+LISTED = 10
+"""So many classes are told by name."""
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
 
@@ -124,9 +126,9 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
     if isinstance(label, str):
         label = told(label)
         if label not in places:
-            raise ValueError(
-                f"Expected a label out of {classes} class names, received {label!r}{nearest(label, places)}"
-            )
+            listed = ", ".join(sorted(places, key=places.__getitem__)) if classes <= LISTED else ""
+            hint = nearest(label, places) or f"; they are {listed}" * bool(listed)
+            raise ValueError(f"Expected a label out of {classes} class names, received {label!r}{hint}")
         return places[label]
     if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
         raise TypeError(f"Expected a label as a class index, a class name or None, received {label!r}")

@@ -14,8 +14,8 @@ MAX_PIXELS = 50_000_000
 
 READS = 500_000
 """So many pieces are read of a file: Pillow's parsers go through millions of empty ones, a byte at a time."""
-MAX_SIDE = 65_535
-"""Longest side, that of a JPEG; of fifty million rows of one pixel, Pillow takes each on its own."""
+MAX_SIDE = 65_500
+"""Longest side, that of libjpeg; of fifty million rows of one pixel, Pillow takes each on its own."""
 SCANS = 100
 """A progressive JPEG has about ten scans; each goes over the whole picture, though a few bytes make one."""
 SCANNED_PIXELS = 14 * MAX_PIXELS

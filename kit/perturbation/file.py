@@ -12,8 +12,6 @@ from PIL import Image
 from kit._arrays import Pixels
 from kit.perturbation.pixels import through_pillow
 
-_JPEG_MAX_SIDE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
-
 
 def downscale(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
     """Reduce both sides by `factor` and enlarge to the old size again, both by Pillow's bicubic filter."""
@@ -34,11 +32,6 @@ def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.
 
 def jpeg_quality(pixels: Pixels, quality: int, _seed: int = 0) -> Pixels:
     """Write a JPEG file of this quality in memory and read it back."""
-    if max(pixels.shape) > _JPEG_MAX_SIDE:
-        raise ValueError(
-            f"Expected at most {_JPEG_MAX_SIDE} pixels a side for JPEG, received {pixels.shape}; "
-            "make it smaller first"
-        )
 
     def through_file(image: Image.Image) -> Image.Image:
         buffer = BytesIO()

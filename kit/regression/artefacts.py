@@ -1,10 +1,11 @@
 """Pictures of what moved: what the network saw when a case was made, what it sees now, and the difference."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from kit._arrays import Pixels
 from kit.classifier import Classifier, known_preprocessing
@@ -16,8 +17,10 @@ from kit.regression.result import Checked
 
 SEEN = "seen"
 """Folder of what networks saw, below that of the cases; a case does without it."""
-GAP, STRONGER = 8, 4
-"""Pixels between two pictures, and by how much the difference is made stronger."""
+LEAST, GAP, LINE = 96, 8, 16
+"""Pixels that a picture is wide at least, that are between two, and that the words below them take."""
+STRONGER = 4
+"""By how much the difference is made stronger."""
 
 
 def keep_seen(folder: Path, name: str, seen: Pixels) -> None:
@@ -26,7 +29,7 @@ def keep_seen(folder: Path, name: str, seen: Pixels) -> None:
 
 
 def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: Path) -> Path | None:
-    """Write then, now and the difference side by side; return the path, or None without a picture."""
+    """Write then, now and the difference side by side, with these words; return the path, or None without."""
     if one.case is None:
         return None
     try:
@@ -34,15 +37,25 @@ def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: P
     except ValueError:
         return None
     kept = cases / SEEN / f"{one.name}.jpg"
-    parts = [now]
+    parts = {"now": now}
     with suppress(OSError, ValueError):  # without it, or with something else in its place
         then = np.asarray(Image.fromarray(load_image(kept).pixels).resize(now.shape[1::-1]))
-        parts = [then, now, _difference(then, now)]
-    blank = np.full((now.shape[0], GAP, 3), 255, np.uint8)
-    row = [piece for part in parts for piece in (part, blank)][:-1]
+        parts = {"then": then, "now": now, f"{STRONGER} x difference": _difference(then, now)}
     path = target / f"{one.name}.png"
-    folders.write(path, encoded(np.concatenate(row, axis=1)))
+    folders.write(path, encoded(_side_by_side(parts)))
     return path
+
+
+def _side_by_side(parts: Mapping[str, Pixels]) -> Pixels:
+    """Return pictures of one size in a row, each above its words; of small ones each pixel is repeated."""
+    height, width, _ = next(iter(parts.values())).shape
+    times = -(-LEAST // width)
+    high, step = times * height, times * width + GAP
+    row = Image.new("RGB", (len(parts) * step - GAP, high + LINE), "white")
+    for place, (words, part) in enumerate(parts.items()):
+        row.paste(Image.fromarray(part.repeat(times, 0).repeat(times, 1)), (place * step, 0))
+        ImageDraw.Draw(row).text((place * step + 2, high + 2), words, "black")
+    return np.asarray(row)
 
 
 def seen_now(case: Case, cases: Path, classifier: Classifier) -> Pixels:

@@ -14,6 +14,7 @@ import numpy as np
 from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, known_preprocessing
+from kit.classifier.classifier import check_first
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
@@ -70,24 +71,30 @@ def check_cases(
     raise_on_moved
         Whether a case that moved raises.
     artefacts
-        A folder for the report, and for a picture of each case that moved: what the network saw then and sees
-        now. None takes the one that the environment variable ``KIT_ARTEFACTS`` names, if any.
+        A folder for the report and, in a folder beside it, a picture of each case that moved: what the
+        network saw then, sees now, and the difference. None takes the one that the environment variable
+        ``KIT_ARTEFACTS`` names, if any.
     update
         Whether what moved is accepted: its case is written anew with the present answer, and told. So it is
-        where the environment variable ``KIT_UPDATE`` is 1.
+        where the environment variable ``KIT_UPDATE`` is 1. A case whose expectation held, and does not any
+        more, stays red.
     progress
         See `kit.robustness.sweep`.
 
     Raises
     ------
-    FileNotFoundError
-        No such folder.
+    FileNotFoundError, ValueError
+        No such folder, or no case in it.
     CasesMovedError
-        A case moved, or cannot be read, and `raise_on_moved` is true; its text is one paragraph.
+        A case moved, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
     check_executor(executor)
+    if classifier is not None:
+        check_first(classifier, "kit.check_cases(folder, classifier)")
     place = Path(folder)
     found = folders.paths(place)
+    if not found:
+        raise ValueError(f"Expected cases in {place.name!r}, received none; {folders.MAKE_ONE}")
     chosen = classifier if classifier is not None else _named_by(found)
     checked: dict[int, Checked] = {}
     steps: Steps[Path] = Steps((), "Cases", "case", progress, total=len(found), keep=True)
@@ -96,14 +103,12 @@ def check_cases(
             checked[number] = one
             steps.advance()
     ordered = [checked[number] for number in sorted(checked)]
+    result = CheckedCases(chosen.name, tuple(ordered), unfinished=len(found) - len(ordered))
     kept = artefacts if artefacts is not None else environment.artefacts()
     if kept is not None:
-        for one in ordered:
-            if one.moved:
-                keep_picture_of(one, place, chosen, Path(kept))
-    result = CheckedCases(chosen.name, tuple(ordered), unfinished=len(found) - len(ordered))
-    if kept is not None:
-        environment.report(Path(kept), place, result.to_dict())
+        pictures = environment.report(Path(kept), place, result.to_dict())
+        for one in result.moved:
+            keep_picture_of(one, place, chosen, pictures)
     if update or environment.updating():
         result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in ordered))
     if raise_on_moved and not result.holds:
@@ -129,13 +134,13 @@ def _check(classifier: Classifier, folder: Path, path: Path) -> Checked:
         case = folders.read(path)
         photo = folders.photo_of(folder, case)
     except (OSError, TypeError, ValueError) as error:
-        return Checked(path.stem, "unreadable", told=" ".join(str(error).split()))
+        return Checked(path.stem, "unusable", told=" ".join(str(error).split()))
     if case.platforms and not sys.platform.startswith(case.platforms):
         return Checked(path.stem, "skipped", case, told=f"holds on {', '.join(case.platforms)} alone")
     try:
         return _compared(classifier, case, photo)
     except (TypeError, ValueError) as error:
-        return Checked(path.stem, "moved", case, told=" ".join(str(error).split()))
+        return Checked(path.stem, "unusable", case, told=" ".join(str(error).split()))
 
 
 def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
@@ -147,11 +152,11 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     change = case.observed.moved(row)
     renamed = _renamed(case.observed, names)
     failed = case.known_to_fail
-    state: State = "holds"
-    if (broken and not failed) or change > case.tolerance or renamed:
+    state: State = "failing" if failed else "holds"
+    if failed and not broken:
+        state = "fixed"  # whatever its probabilities do
+    elif (broken and not failed) or change > case.tolerance or renamed:
         state = "moved"
-    elif failed:
-        state = "failing" if broken else "fixed"
     place = int(np.argmax(row))
     answer = (names[place], float(row[place]))
     step = _step(classifier, case, photo, steps, row) if state == "moved" else ""
@@ -185,9 +190,16 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
 
 
 def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
-    """Write a case that moved, or that holds by now, with the present answer."""
+    """Write a case that moved, or that holds by now, with the present answer.
+
+    A new answer is no reason to give up what was expected: that has to be pinned anew.
+    """
     if one.case is None or one.state not in {"moved", "fixed"}:
         return one
+    unknown = set(one.case.expected.named) - set(classifier.class_names)
+    if one.broken and (unknown or not one.case.known_to_fail):
+        told = "not accepted, since what is expected does not hold: delete the case and pin it anew"
+        return replace(one, told=f"{one.told}; {told}")
     photo = folders.photo_of(folder, one.case)
     steps = one.case.preprocessing or known_preprocessing(classifier)
     observed = observe(classifier, photo, one.case.perturbation, steps)

@@ -20,12 +20,17 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     verify = commands.add_parser(
         "verify",
         help="run the cases, or the golden pictures in the file",
-        description="Run cases. Exit codes: 0 all hold, 1 something moved, 3 bad input.",
+        description="Run cases. Exit codes: 0 all hold, or fail as they did when they were pinned;"
+        " 1 something moved or cannot be run; 3 bad input.",
     )
     verify.add_argument("model", metavar="MODEL.keras")
     verify.add_argument("cases", metavar="FOLDER", nargs="?", help="of cases; the golden set without it")
     verify.add_argument("--artefacts", metavar="FOLDER", help="for pictures of what moved")
-    verify.add_argument("--update", action="store_true", help="accept what moved, after telling it")
+    verify.add_argument(
+        "--update",
+        action="store_true",
+        help="accept what moved, after telling it, where what was expected still holds",
+    )
     forms = verify.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print JSON instead of text")
     forms.add_argument("--junit", metavar="FILE.xml", help="write JUnit XML besides")
@@ -39,6 +44,7 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     compare.add_argument("second", metavar="B.keras")
     compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
     compare.add_argument("--json", action="store_true", help="print JSON instead of text")
+    in_use(compare)
     new = commands.add_parser("new-regression", help="write a notebook that checks a folder of cases")
     new.add_argument(
         "folder", metavar="FOLDER", help="made where there is none; its cases lie in FOLDER/cases"
@@ -84,6 +90,8 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
     if expected is not None and expected.isdecimal() and expected not in classifier.class_names:
         expected = int(expected)
     for picture in each_picture(given.pictures):
+        picture.open()  # nothing is written where one of them cannot be read
+    for picture in each_picture(given.pictures):
         photo = picture.open()
         path = pin(given.cases, classifier, photo, expected, note=given.note, owner=given.owner)
         case = read(path)
@@ -96,10 +104,13 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
 def run_verify(given: argparse.Namespace, opened: Open) -> int:
     """Run the cases, or the golden pictures of the file."""
     from kit.regression.checking import check_cases  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.folder import write  # noqa: PLC0415
     from kit.regression.golden import verify_golden  # noqa: PLC0415
 
     classifier = opened(given)
     if given.cases is None:
+        if given.junit or given.artefacts or given.update:
+            raise ValueError("Expected a folder of cases for --junit, --artefacts or --update, received none")
         golden = verify_golden(classifier)
         if not golden.pictures and golden.holds:
             raise ValueError(f"Expected golden pictures or a folder of cases; {golden.text()}")
@@ -108,20 +119,20 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
     result = check_cases(
         given.cases, classifier, artefacts=given.artefacts, update=given.update, progress=not given.json
     )
-    if not result.cases:
-        raise ValueError(f"Expected cases in {given.cases!r}, received none; make one with: pin")
-    if given.junit:
-        Path(given.junit).write_text(result.junit(), encoding="utf-8")
     _print(result.to_dict() if given.json else result.text())
+    if given.junit:
+        write(Path(given.junit), result.junit().encode())
     return HOLDS if result.holds else MOVED
 
 
-def run_compare(given: argparse.Namespace, _opened: Open) -> int:
+def run_compare(given: argparse.Namespace, opened: Open) -> int:
     """Compare two files on pictures, or on those of a folder of cases with what they expect."""
-    from kit.classifier import Classifier  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.comparing import compare  # noqa: PLC0415
+    from kit.regression.comparing import compare  # noqa: PLC0415 (--help stays fast)
 
-    first, second = Classifier.load(given.first), Classifier.load(given.second)
+    settings = vars(given)
+    first, second = (
+        opened(argparse.Namespace(**{**settings, "model": each})) for each in (given.first, given.second)
+    )
     photos, labels = _pictures(given.pictures)
     result = compare(first, second, photos, labels, progress=not given.json)
     _print(result.to_dict() if given.json else result.text())
@@ -130,7 +141,7 @@ def run_compare(given: argparse.Namespace, _opened: Open) -> int:
 
 def run_new(given: argparse.Namespace, _opened: Open) -> int:
     """Write the notebook beside the cases, with what they print now."""
-    from kit.classifier import Classifier  # noqa: PLC0415 (--help stays fast)
+    from kit.classifier import Classifier, known_preprocessing  # noqa: PLC0415 (--help stays fast)
     from kit.regression import folder as folders  # noqa: PLC0415
     from kit.regression.checking import check_cases  # noqa: PLC0415
     from kit.regression.notebook import notebook  # noqa: PLC0415
@@ -141,11 +152,12 @@ def run_new(given: argparse.Namespace, _opened: Open) -> int:
     classifier, code = None, "None  # the bundled one that the cases name"
     if given.model is not None:
         classifier = Classifier.load(given.model)
+        known_preprocessing(classifier)  # the notebook has no other
         code = f"kit.Classifier.load({Path(os.path.relpath(given.model, given.folder)).as_posix()!r})"
     cases.mkdir(parents=True, exist_ok=True)
     text = check_cases(cases, classifier).text() if folders.paths(cases) else ""
-    target.write_text(notebook(code, text), encoding="utf-8")
-    sys.stdout.write(f"{target}\n")
+    folders.write(target, notebook(code, text).encode())
+    sys.stdout.write(f"{target}{'' if text else f', red until there are cases in {cases}'}\n")
     return HOLDS
 
 

@@ -63,7 +63,7 @@ def compare(
         raise ValueError(f"Expected as many classes, received {one.shape[1]} and {two.shape[1]}")
     if isinstance(second, Classifier):
         two = two[:, _order(first.class_names, second.class_names)]
-    name = second.name if isinstance(second, Classifier) else getattr(second, "__name__", "the other form")
+    names = _names(first, second)
     accuracy, calibration = _on_labels(one, two, truth)
     step, forms = _what_differs(first, second, opened[:FORMS])
     answered = zip(one.argmax(1).tolist(), two.argmax(1).tolist(), strict=True)
@@ -71,8 +71,7 @@ def compare(
     flipped = Counter(pair for pair in tops if pair[0] != pair[1])
     labelled = ["" if label is None else first.class_names[label] for label in truth]
     return Compared(
-        first.name,
-        name,
+        *names,
         len(opened),
         sum(flipped.values()),
         float(_changes(one, two).mean()),
@@ -83,6 +82,15 @@ def compare(
         forms,
         step,
     )
+
+
+def _names(first: Classifier, second: "Classifier | Function") -> tuple[str, str]:
+    """Return what tells the two apart: their files, where two networks have one name."""
+    if not isinstance(second, Classifier):
+        return first.name, getattr(second, "__name__", "the other form")
+    if first.name == second.name and first.source is not None and second.source is not None:
+        return first.source.path.as_posix(), second.source.path.as_posix()
+    return first.name, second.name
 
 
 def _answers(first: Classifier, second: "Classifier | Function") -> Callable[[Photo], Float32]:

@@ -26,9 +26,15 @@ def reports(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PREFIX}*.json"))
 
 
-def report(folder: Path, cases: Path, result: dict[str, Any]) -> None:
-    """Write what came of a folder of cases; a folder has one report."""
-    number = hashlib.sha256(str(cases.resolve()).encode()).hexdigest()[:8]
+def report(folder: Path, cases: Path, result: dict[str, Any]) -> Path:
+    """Write what came of a folder of cases, and return the folder beside it for its pictures.
+
+    A folder of cases has one report; the pictures of an earlier one are removed.
+    """
+    name = f"{_PREFIX}{cases.name}-{hashlib.sha256(str(cases.resolve()).encode()).hexdigest()[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (folder / name).glob("*.png"):
+        old.unlink()
     text = json.dumps(result, indent=1, ensure_ascii=False)
-    (folder / f"{_PREFIX}{cases.name}-{number}.json").write_text(text, encoding="utf-8")
+    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    return folder / name

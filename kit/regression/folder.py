@@ -20,6 +20,7 @@ from kit.regression.case import Case
 
 PICTURES = "pictures"
 """Folder of the pictures, below that of the cases."""
+MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras PICTURE --cases FOLDER"
 CASE_BYTES = 2_000_000
 """No more is read of a file."""
 _NAMED = re.compile(r"[^\w.-]+")
@@ -101,7 +102,9 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise FileNotFoundError(f"Expected a folder of cases, received {place.name!r}, which is none")
+        raise FileNotFoundError(
+            f"Expected a folder of cases, received {place.name!r}, which is none; {MAKE_ONE}"
+        )
     return sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
 
 
@@ -119,9 +122,13 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
             raise FileNotFoundError(errno.ENOENT, "no such file")
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"Expected the picture {case.picture}, received none ({error.strerror})") from error
+        raise ValueError(
+            f"Expected the picture {case.picture}, received none ({error.strerror}); copy it there"
+        ) from error
     if case.sha256 and hashlib.sha256(data).hexdigest() != case.sha256:
-        raise ValueError(f"Expected the picture {case.picture} as it was, received another file")
+        raise ValueError(
+            f"Expected the picture {case.picture} as it was, received another file; copy the old one there"
+        )
     return load_image(data, name=Path(case.picture).name)
 
 

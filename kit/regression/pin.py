@@ -6,6 +6,7 @@ from typing import Any
 
 from kit._checking import refuse_unknown
 from kit.classifier import Classifier, known_preprocessing
+from kit.classifier.classifier import check_first
 from kit.classifier.labels import class_indices
 from kit.images import Photo, Source, load_image
 from kit.perturbation import Perturbation
@@ -57,6 +58,7 @@ def pin(
     TypeError, ValueError
         No picture, no such class, or no preprocessing is known.
     """
+    check_first(classifier, "kit.pin(folder, classifier, photo)")
     refuse_unknown(about, ("tolerance", "cause", "note", "owner", "platforms"))
     opened = photo if isinstance(photo, Photo) else load_image(photo)
     perturbed = Perturbation() if perturbation is None else perturbation

@@ -104,7 +104,7 @@ class Cases:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Report what moved, a line a case."""
         told = [json.loads(path.read_text(encoding="utf-8")) for path in reports(self._folder)]
-        red = [case for each in told for case in each["cases"] if case["state"] in {"moved", "unreadable"}]
+        red = [case for each in told for case in each["cases"] if case["state"] in {"moved", "unusable"}]
         if not red:
             return
         terminalreporter.section("cases that moved")

@@ -9,18 +9,19 @@ from typing import Any, Literal
 from kit._reporting import Result, Table
 from kit.regression.case import Case
 
-State = Literal["holds", "moved", "failing", "fixed", "skipped", "unreadable"]
+State = Literal["holds", "moved", "failing", "fixed", "skipped", "unusable"]
 
 _WORDS: dict[State, str] = {
     "holds": "holds",
     "moved": "MOVED",
     "failing": "fails as it did",
-    "fixed": "holds by now: accept it with update=True",
+    "fixed": "holds by now",
     "skipped": "left out",
-    "unreadable": "CANNOT BE READ",
+    "unusable": "CANNOT BE RUN",
 }
-_COUNTED = {
+_COUNTED: dict[State, str] = {
     "moved": "moved",
+    "unusable": "cannot be run",
     "holds": "hold",
     "failing": "fail as they did",
     "fixed": "hold by now",
@@ -44,7 +45,8 @@ class Checked:
     Attributes
     ----------
     name, state
-        Of the case; ``"moved"`` where it does not hold any more or a probability moved too far.
+        Of the case; ``"moved"`` where it does not hold any more or a probability moved too far, ``"failing"``
+        and ``"fixed"`` where it did not hold from the start.
     case
         None where its file cannot be read.
     answer
@@ -74,22 +76,23 @@ class Checked:
     @property
     def moved(self) -> bool:
         """Whether it is red."""
-        return self.state in {"moved", "unreadable"} and not self.accepted
+        return self.state in {"moved", "unusable"} and not self.accepted
 
     @property
     def words(self) -> str:
         """One line: the same everywhere, unless something moved."""
-        if self.case is None:
+        if self.case is None or self.state in {"skipped", "unusable"}:
             return f"{_WORDS[self.state]}: {self.told}"
         before, share = self.case.observed.top
+        name, now = self.answer
         if self.state == "moved":
-            name, now = self.answer
-            parts = [*self.broken, f"was {before} {share:.3f}, is {name} {now:.3f}"] if name else []
+            parts = [*self.broken, f"was {before} {share:.3f}, is {name} {now:.3f}"]
             parts += [f"a probability moved by {self.change:.3f}"] * (self.change > self.case.tolerance)
             verb = "accepted" if self.accepted else _WORDS["moved"]
             return f"{verb}: {'; '.join([*parts, self.told])}"
-        if self.state == "skipped":
-            return f"{_WORDS['skipped']}: {self.told}"
+        if self.state == "fixed":
+            done = "and is accepted" if self.accepted else "accept it with update=True, or --update"
+            return f"{_WORDS['fixed']}: was {before}, is {name}; {done}"
         return f"{_WORDS[self.state]}: {before}, {self.margin}{f'; {self.told}' if self.told else ''}"
 
     @property
@@ -122,7 +125,7 @@ class CheckedCases(Result):
 
     @property
     def moved(self) -> tuple[Checked, ...]:
-        """Those that are red: moved, or not to be read."""
+        """Those that are red: moved, or not to be run."""
         return tuple(one for one in self.cases if one.moved)
 
     @property
@@ -132,7 +135,7 @@ class CheckedCases(Result):
 
     def headline(self) -> str:
         """Return one sentence."""
-        counts: Counter[str] = Counter("moved" if one.moved else one.state for one in self.cases)
+        counts = Counter(one.state for one in self.cases)
         told = [f"{counts[state]} {words}" for state, words in _COUNTED.items() if counts[state]]
         if self.unfinished:
             told.append(f"{self.unfinished} not run")

@@ -20,18 +20,21 @@ def pinned(tmp_path, fashion, clothes):
 
 
 def parts(path):
-    """Pictures of 28 columns, and what lies between them."""
-    pixels = np.asarray(Image.open(path)).astype(int)
-    places = range(0, pixels.shape[1], 36)
-    return [pixels[:, place : place + 28] for place in places], [
-        pixels[:, place + 28 : place + 36] for place in places
-    ]
+    """Pictures of 28 rows and columns, each pixel shown four by four; what is between and below them."""
+    whole = np.asarray(Image.open(path)).astype(int)
+    pixels, words = whole[:112], whole[112:]
+    places = range(0, pixels.shape[1], 120)
+    pictures = [pixels[:, place : place + 112] for place in places]
+    for each in pictures:
+        np.testing.assert_array_equal(each, each[::4, ::4].repeat(4, 0).repeat(4, 1))
+    gaps = [pixels[:, place + 112 : place + 120] for place in places]
+    return [each[::4, ::4] for each in pictures], gaps, [words[:, place : place + 112] for place in places]
 
 
 def test_then_now_and_four_times_the_difference_lie_side_by_side(pinned, fashion, tmp_path):
     cases, one = pinned
     inverted = fashion.using(fashion.preprocessing.replace(invert=True))
-    (then, now, difference), gaps = parts(keep_picture_of(one, cases, inverted, tmp_path / "kept"))
+    (then, now, difference), gaps, words = parts(keep_picture_of(one, cases, inverted, tmp_path / "kept"))
     np.testing.assert_array_equal(now, seen_now(one.case, cases, inverted))
     # As a JPEG, for people.
     assert np.abs(then - seen_now(one.case, cases, fashion)).mean() < 3
@@ -39,6 +42,8 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(pinned, fashion
     assert [gap.shape[1] for gap in gaps] == [8, 8, 0]
     assert (gaps[0] == 255).all()
     assert (gaps[1] == 255).all()
+    widths = [np.flatnonzero((each < 128).any(axis=(0, 2))).max() for each in words]
+    assert widths[1] <= widths[0] < widths[2] < 100, "now, then, 4 x difference"
 
 
 def test_without_the_picture_of_then_there_is_only_that_of_now(pinned, fashion, tmp_path):
@@ -46,7 +51,8 @@ def test_without_the_picture_of_then_there_is_only_that_of_now(pinned, fashion, 
     (cases / "seen" / "one.jpg").unlink()
     path = keep_picture_of(one, cases, fashion, tmp_path / "kept")
     assert path == tmp_path / "kept" / "one.png"
-    np.testing.assert_array_equal(np.asarray(Image.open(path)), seen_now(one.case, cases, fashion))
+    (now,), _, _ = parts(path)
+    np.testing.assert_array_equal(now, seen_now(one.case, cases, fashion))
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PCX", ""])
@@ -55,14 +61,14 @@ def test_what_is_no_picture_of_then_is_not_opened(pinned, fashion, tmp_path, kin
     cases, one = pinned
     seen = cases / "seen" / "one.jpg"
     Image.new("RGB", (28, 28)).save(seen, kind) if kind else seen.write_bytes(b"no picture")
-    shown, _ = parts(keep_picture_of(one, cases, fashion, tmp_path / "kept"))
+    shown, _, _ = parts(keep_picture_of(one, cases, fashion, tmp_path / "kept"))
     assert len(shown) == 1
 
 
 def test_what_then_was_another_size_is_made_as_large_as_now(pinned, fashion, tmp_path):
     cases, one = pinned
     keep_seen(cases, "one", np.full((14, 7, 3), 200, np.uint8))
-    (then, now, _), _ = parts(keep_picture_of(one, cases, fashion, tmp_path / "kept"))
+    (then, now, _), _, _ = parts(keep_picture_of(one, cases, fashion, tmp_path / "kept"))
     assert then.shape == now.shape == (28, 28, 3)
     assert np.abs(then - 200).max() <= 2
 

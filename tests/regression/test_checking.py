@@ -189,9 +189,11 @@ def test_what_moved_is_kept_as_a_picture(cases, classifier, tmp_path):
     other = classifier.using(classifier.preprocessing.replace(channels="bgr"))
     result = moved(cases, other, artefacts=tmp_path / "kept")
     for one in result.moved:
-        with Image.open(tmp_path / "kept" / f"{one.name}.png") as image:
-            assert image.size == (3 * 224 + 16, 224)
-    assert (tmp_path / "kept").glob("cases-*.json")
+        (path,) = (tmp_path / "kept").glob(f"cases-*/{one.name}.png")
+        with Image.open(path) as image:
+            assert image.size == (3 * 224 + 16, 224 + 16)
+    assert moved(cases, classifier, artefacts=tmp_path / "kept").holds
+    assert not list((tmp_path / "kept").rglob("*.png")), "those of an earlier run are gone"
 
 
 def test_what_moved_can_be_accepted(cases, classifier):
@@ -222,8 +224,9 @@ def test_the_bundled_classifier_that_cases_name_is_opened(cases):
 def test_a_folder_that_is_none_is_refused(tmp_path, classifier):
     with pytest.raises(FileNotFoundError, match="Expected a folder of cases"):
         moved(tmp_path / "nothing", classifier)
-    with pytest.raises(ValueError, match="Expected a classifier, or cases"):
-        kit.check_cases(tmp_path, progress=False)
+    for chosen in (classifier, None):
+        with pytest.raises(ValueError, match=r"Expected cases in .*, received none; make one with kit\.pin"):
+            kit.check_cases(tmp_path, chosen, progress=False)
 
 
 def test_a_fault_that_no_longer_goes_wrong_is_told(tmp_path, classifier, photos):
@@ -234,6 +237,34 @@ def test_a_fault_that_no_longer_goes_wrong_is_told(tmp_path, classifier, photos)
         moved(tmp_path, classifier).cases[0].told
         == "with the fault that is kept it is ladybug: no longer wrong"
     )
+
+
+def test_an_expectation_that_held_is_never_given_up(tmp_path, fashion, clothes):
+    kit.pin(tmp_path, fashion, clothes[0], name="one")
+    inverted = fashion.using(fashion.preprocessing.replace(invert=True))
+    for _ in range(2):
+        (one,) = moved(tmp_path, inverted, update=True).moved
+        assert one.words.startswith("MOVED: it is ")
+        assert "; not accepted, since what is expected does not hold" in one.words
+    other = kit.Classifier.load(fashion.source.path, class_names=[f"new {each}" for each in range(10)])
+    case = folders.read(tmp_path / "one.json")
+    failing = replace(case, expected=kit.Expected(classes=tuple({"Coat", "Bag"} - {case.observed.top[0]})))
+    folders.overwrite(tmp_path / "one.json", failing)
+    assert moved(tmp_path, fashion).cases[0].state == "failing"
+    assert not moved(tmp_path, other, update=True).holds, "no class is left that could be right"
+
+
+def test_what_holds_by_now_is_green_however_far_its_probabilities_moved(tmp_path, fashion, clothes):
+    wrong = fashion.using(fashion.preprocessing.replace(invert=True))
+    right = fashion.class_names[int(fashion.probabilities(clothes[0]).argmax())]
+    kit.pin(tmp_path, wrong, clothes[0], right, name="one")
+    before = wrong.class_names[int(wrong.probabilities(clothes[0]).argmax())]
+    result = moved(tmp_path, fashion)
+    assert result.holds
+    told = f"holds by now: was {before}, is {right}; accept it with update=True, or --update"
+    assert result.cases[0].words == told
+    assert moved(tmp_path, fashion, update=True).cases[0].words.endswith("and is accepted")
+    assert moved(tmp_path, fashion).cases[0].state == "holds"
 
 
 def test_what_holds_by_now_is_accepted_as_it_is_and_what_fails_is_left(tmp_path, fashion, clothes):
@@ -264,7 +295,7 @@ def test_the_report_of_a_run_is_kept_with_a_picture_of_each_that_moved(
 ):
     monkeypatch.setenv("KIT_ARTEFACTS", str(tmp_path / "kept"))
     assert moved(cases, classifier).holds
-    (report,) = (tmp_path / "kept").iterdir()
+    (report,) = (tmp_path / "kept").glob("*.json")
     assert json.loads(report.read_text(encoding="utf-8"))["holds"] is True
     monkeypatch.setenv("KIT_UPDATE", "1")
     other = classifier.using(classifier.preprocessing.replace(filter="nearest"))
@@ -274,12 +305,16 @@ def test_the_report_of_a_run_is_kept_with_a_picture_of_each_that_moved(
     assert accepted
     # The report tells what moved before it was accepted.
     assert json.loads(report.read_text(encoding="utf-8"))["holds"] is False
-    assert {path.stem for path in (tmp_path / "kept").glob("*.png")} == accepted
+    assert {path.stem for path in (tmp_path / "kept").rglob("*.png")} == accepted
 
 
 def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(cases, fashion):
     result = moved(cases, fashion)
     assert [one.state for one in result.cases] == ["moved"] * 5
+    assert not any(one.accepted for one in moved(cases, fashion, update=True).cases)
+    bare = moved(cases, kit.Classifier(copy_of(fashion)), update=True)
+    assert bare.headline().endswith(": 5 cannot be run.")
+    assert all("Expected a classifier with a known preprocessing" in one.words for one in bare.moved)
     assert all("\n" not in one.words for one in result.cases)
     path = folders.paths(cases)[0]
     folders.overwrite(path, replace(folders.read(path), classifier="no such network"))

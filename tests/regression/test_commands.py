@@ -97,12 +97,15 @@ def test_what_moved_gives_1_in_text_json_and_junit(tmp_path, pinned, capsys):
     assert [(one["name"], one["step"]) for one in told["cases"] if one["state"] == "moved"] == [
         (name, "scale")
     ]
-    assert (tmp_path / "kept" / f"{name}.png").exists()
+    assert list((tmp_path / "kept").glob(f"cases-*/{name}.png"))
 
 
 def test_what_moved_can_be_accepted(pinned, capsys):
     edited(pinned, preprocessing=samples.classifier("fashion_mnist").preprocessing.replace(scaling="0..255"))
     assert main(["verify", MODEL, pinned]) == 1
+    assert main(["verify", MODEL, pinned, "--update"]) == 1
+    assert "not accepted, since what is expected does not hold" in capsys.readouterr().out
+    edited(pinned, expected=kit.Expected(most={"Bag": 1}))
     assert main(["verify", MODEL, pinned, "--update"]) == 0
     assert "accepted: " in capsys.readouterr().out
     assert main(["verify", MODEL, pinned]) == 0
@@ -183,6 +186,10 @@ def test_a_new_notebook_is_green_and_turns_red_with_a_case(tmp_path, pinned, cap
 
 def test_a_new_notebook_without_cases_waits_for_some(tmp_path, capsys):
     assert main(["new-regression", str(tmp_path / "new")]) == 0
+    assert capsys.readouterr().out.endswith(f"red until there are cases in {tmp_path / 'new' / 'cases'}\n")
+    code, told = run_notebook(tmp_path / "new")
+    assert code == 1
+    assert "Expected cases in 'cases', received none; make one with" in told
     book = json.loads((tmp_path / "new" / "check_cases.ipynb").read_text())
     assert [cell["cell_type"] for cell in book["cells"]] == ["markdown", "code", "code"]
     assert (tmp_path / "new" / "cases").is_dir()
@@ -195,6 +202,10 @@ BAD = [
     (["verify", MODEL, "--json"], "golden pictures or a folder of cases"),
     (["verify", "nothing.keras", "cases"], "Expected an existing local .keras file"),
     (["verify", MODEL, "nothing"], "Expected a folder of cases"),
+    (["verify", MODEL, "--junit", "x.xml"], "Expected a folder of cases for --junit"),
+    (["pin", MODEL, CAT, __file__], Path(__file__).name),
+    (["pin", MODEL, CAT, "--expect", "shoe"], "they are T-shirt/top, Trouser, "),
+    (["pin", LITE, CAT, "--expect", "panda"], "did you mean 'giant panda'"),
     (["verify", MODEL, str(DATA / "fashion_mnist")], "Expected cases in"),
     (["compare", MODEL, LITE, CAT], "Expected as many classes, received 10 and 1000"),
     (["compare", MODEL, MODEL, "nothing.jpg"], "nothing.jpg"),
@@ -246,7 +257,7 @@ def test_help_says_what_each_command_and_each_option_is_for():
     assert told["pin"].count("MODEL.keras PICTURE") == 2
     for command, words in {
         "pin": ["what they show", "where cases are written", "why it is kept", "who needs it to hold"],
-        "verify": ["Exit codes: 0 all hold, 1 something moved, 3 bad input",
+        "verify": ["Exit codes: 0 all hold, or fail as they did when they were pinned; 1 something moved",
                    "of cases; the golden set without it", "pictures of what moved", "accept what moved",
                    "JSON instead of text", "write JUnit XML"],
         "compare": ["Exit codes: 0 no answer changes, 1 some do, 3 bad input", "files, folders",

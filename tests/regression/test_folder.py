@@ -55,7 +55,7 @@ def test_a_picture_that_is_gone_or_another_is_told_and_the_others_run(cases, cla
     second.write_bytes(second.read_bytes() + b"x")
     result = kit.check_cases(cases, classifier, progress=False)
     states = [one.state for one in result.cases]
-    assert states.count("unreadable") + states.count("holds") == 5
+    assert states.count("unusable") + states.count("holds") == 5
     assert states.count("holds") >= 2
     for one in result.moved:
         assert "Expected the picture" in one.told
@@ -81,7 +81,7 @@ def test_a_case_damaged_anywhere_is_one_clear_line_and_the_others_run(cases, cla
     path.write_bytes(whole[: len(whole) // 2])
     result = kit.check_cases(cases, classifier, progress=False)
     assert [one.state for one in result.cases].count("holds") == 4
-    assert [one.state for one in result.cases].count("unreadable") == 1
+    assert [one.state for one in result.cases].count("unusable") == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="makes pipes with names")

@@ -47,31 +47,30 @@ def test_a_line_says_what_was_and_what_is_and_why():
     assert moved(broken=("it is wrong",), change=0.02).words == (
         "MOVED: it is wrong; was class 0 0.900, is class 1 0.568; the step"
     )
-    assert moved(answer=("", 0.0), change=0.0).words == "MOVED: the step"
     assert moved(accepted=True).words.startswith("accepted: was class 0")
     assert Checked("one", "holds", case(0.9, 0.1)).words == "holds: class 0, by far"
     assert Checked("one", "failing", case(0.5, 0.4), told="more").words == (
         "fails as it did: class 0, narrowly; more"
     )
     assert Checked("one", "skipped", case(0.9), told="elsewhere").words == "left out: elsewhere"
-    assert Checked("one", "unreadable", told="torn").words == "CANNOT BE READ: torn"
+    assert Checked("one", "unusable", told="torn").words == "CANNOT BE RUN: torn"
 
 
 def test_the_headline_counts_each_state_once():
     one = [
         Checked("a", "holds", case(1.0)),
         moved("b"),
-        Checked("c", "unreadable", told="torn"),
+        Checked("c", "unusable", told="torn"),
         moved("d", accepted=True),
         Checked("e", "skipped", case(1.0)),
     ]
     found = CheckedCases("net", tuple(one), unfinished=2)
-    assert found.headline() == "5 cases of net: 3 moved, 1 hold, 1 left out, 2 not run."
+    assert found.headline() == "5 cases of net: 2 moved, 1 cannot be run, 1 hold, 1 left out, 2 not run."
     assert [each.name for each in found.moved] == ["b", "c"]
     assert not found.holds
     assert CheckedCases("net", (one[0],)).headline() == "1 case of net: 1 hold."
     assert CheckedCases("net", ()).headline() == "0 cases of net: none."
-    assert found.text().splitlines()[3] == "  c: CANNOT BE READ: torn"
+    assert found.text().splitlines()[3] == "  c: CANNOT BE RUN: torn"
     assert str(found.table()).startswith(found.headline())
     assert (found.to_dict()["cases"][1]["probability"], found.to_dict()["unfinished"]) == (0.5678, 2)
     assert found.to_dict()["cases"][3]["accepted"] is True

@@ -329,11 +329,12 @@ def test_a_missing_file_and_broken_bytes_are_rows_with_their_error(clothes, fold
     assert list(result.errors) == [0, 1]
 
 
-def test_a_perturbation_that_a_picture_cannot_take_is_a_row_with_its_error(clothes):
-    too_long = np.zeros((1, 70_000, 3), np.uint8)
-    result = swept(clothes, too_long, {"jpeg_quality": (None, 80)})
-    assert list(result.errors) == [1]
-    assert "Expected at most 65500 pixels a side for JPEG" in result.errors[1]
+def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(clothes):
+    padded = clothes.using(clothes.preprocessing.replace(fit="pad"))
+    photo = samples.photos("fashion_mnist")[0]
+    result = swept(padded, [np.zeros((1, 65_000, 3), np.uint8), photo], {"jpeg_quality": (None, 80)})
+    assert list(result.errors) == [0, 1]
+    assert "Expected at most 100000000 pixels after padding" in result.errors[1]
 
 
 def test_a_picture_is_decoded_once_for_all_its_perturbations(clothes, tmp_path, monkeypatch):
@@ -418,8 +419,9 @@ def test_flip_ends_where_numbers_do(clothes):
 
 
 def test_flip_says_why_a_picture_has_no_answer(clothes):
-    with pytest.raises(ValueError, match="Expected at most 65500 pixels a side for JPEG"):
-        flip(clothes, np.zeros((1, 70_000, 3), np.uint8), "jpeg_quality", 100, 1)
+    padded = clothes.using(clothes.preprocessing.replace(fit="pad"))
+    with pytest.raises(ValueError, match="Expected at most 100000000 pixels after padding"):
+        flip(padded, np.zeros((1, 65_000, 3), np.uint8), "jpeg_quality", 100, 1)
 
 
 def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):

@@ -126,7 +126,7 @@ def _refusal(error: BaseException) -> tuple[str, str]:
         )
     if "Lambda" in reason:
         return reason, "replace Lambda layers by registered custom ones and save the network anew"
-    if missing or reason.startswith("Could not deserialize"):
+    if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return reason, (
             "register custom layers before loading: import the module that defines them (--import MODULE"
             " on the command line)"

@@ -42,8 +42,9 @@ def read(config: str | Path | Mapping[str, Any]) -> Fields:
 
 
 def _parsed(path: Path) -> Mapping[str, Any]:
-    if path.exists() and not path.is_file():
-        raise ValueError(f"Expected a JSON file, received {path.name}, which is no file")
+    if not path.is_file():
+        kind = ValueError if path.exists() else FileNotFoundError
+        raise kind(f"Expected an existing JSON file, received {str(path)!r}, which is none; check the path")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

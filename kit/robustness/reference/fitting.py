@@ -79,6 +79,7 @@ def fit_novelty(
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
     """Return what a classifier carries, from its file or `attached`; None if missing or damaged."""
+    check_first(classifier, "kit.novelty_of(classifier)")
     data = classifier.reference.novelty
     if data is None:
         return None
