@@ -54,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, ImportError):
             line += "; make environment installs what is needed, for .venv/bin/python -m kit"
+        if isinstance(error, OSError) and error.filename is not None:  # said by the system alone
+            line = (
+                f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
+            )
         sys.stderr.write(f"{command}: {line}\n")
         return BAD_INPUT
     except KeyboardInterrupt:

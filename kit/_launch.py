@@ -33,6 +33,7 @@ VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
 
 # Other targets, which are modules of the kit.
 MODULES = {"check": ["kit", "check"], "wheelhouse": ["kit.workshop.wheelhouse"]}
+TARGETS = ("lab", "test", "quick", "environment", *MODULES)
 
 
 class LaunchError(Exception):
@@ -211,7 +212,9 @@ def main(arguments: Sequence[str]) -> None:
     All but ``quick`` use ``.venv``. That one uses an environment of this Python's own, and does
     nothing where this is the Python of ``.venv``, with which ``test`` runs every check.
     """
-    action, *options = arguments
+    action, *options = arguments or ("",)
+    if action not in TARGETS:
+        raise SystemExit(f"Expected one of {', '.join(TARGETS)}, received {action!r}")
     environment = ROOT / ".venv"
     if action == "quick":
         if is_current(environment):

@@ -129,6 +129,24 @@ def test_a_wrong_command_is_bad_input_too(arguments):
     assert done.stderr.startswith("python -m kit")
 
 
+def test_without_the_packages_it_says_how_to_install_them():
+    command = [sys.executable, "-S", "-m", "kit", "diagnose", MODEL, PICTURES[0]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=DATA.parent)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "make environment installs what is needed" in done.stderr
+
+
+def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(tmp_path, capsys):
+    file = tmp_path / "preprocessor_config.json"
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    steps = {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
+    size = {"size": {"height": 224, "width": 224}, "resample": 3, "image_mean": mean, "image_std": std}
+    file.write_text(json.dumps({"image_processor_type": "ViTImageProcessor", **steps, **size}))
+    assert kit.Preprocessing.from_config(file).layout == "channels_first"
+    assert main(["diagnose", MODEL, PICTURES[0], "--preprocessing", str(file), "--json"]) < 3
+    assert json.loads(capsys.readouterr().out)["photos"] == 1
+
+
 def test_a_reader_that_has_read_enough_gets_no_traceback(twice):
     command = [sys.executable, "-m", "kit", "diagnose", MODEL, PICTURES[0], "--preprocessing", twice]
     with subprocess.Popen(

@@ -204,6 +204,7 @@ BAD = [
     (["verify", MODEL, "nothing"], "Expected a folder of cases"),
     (["verify", MODEL, "--junit", "x.xml"], "Expected a folder of cases for --junit"),
     (["pin", MODEL, CAT, __file__], Path(__file__).name),
+    (["pin", MODEL, CAT, "--cases", f"{CAT}/cases"], "Expected another path than"),
     (["pin", MODEL, CAT, "--expect", "shoe"], "they are T-shirt/top, Trouser, "),
     (["pin", LITE, CAT, "--expect", "panda"], "did you mean 'giant panda'"),
     (["verify", MODEL, str(DATA / "fashion_mnist")], "Expected cases in"),
