@@ -55,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError):
             line += "; make environment installs what is needed, for .venv/bin/python -m kit"
         if isinstance(error, OSError) and error.filename is not None:  # said by the system alone
-            line = (
-                f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
-            )
+            line = f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
         sys.stderr.write(f"{command}: {line}\n")
         return BAD_INPUT
     except KeyboardInterrupt:

@@ -216,9 +216,7 @@ def test_the_page_is_folded_at_first_and_then_as_a_person_left_it(python):
 
 @pytest.mark.parametrize("arguments", [[], ["chek"]])
 def test_a_target_that_is_none_is_one_line_and_makes_no_environment(called, arguments):
-    with pytest.raises(
-        SystemExit, match=r"^Expected one of lab, test, quick, environment, check, wheel"
-    ):
+    with pytest.raises(SystemExit, match=r"^Expected one of lab, test, quick, environment, check, wheel"):
         _launch.main(arguments)
     assert called == []
 
