@@ -185,7 +185,9 @@ def _effect(here: Pipeline, there: Pipeline, name: str, photo: Photo) -> float:
     return moved(*(run(PIPELINE, each, photo) for each in (here, alone)))
 
 
-def differences(here: Pipeline, there: Pipeline) -> Iterator[tuple[str, str]]:
+def differences(
+    here: Pipeline, there: Pipeline, sides: tuple[str, str] = ("here", "there")
+) -> Iterator[tuple[str, str]]:
     """Yield ``("scale", "scaling: 0..1 here, 0..255 there")`` for each choice that differs."""
     for operation in PIPELINE:
         # Where one of the two leaves the operation out, that is all there is to say.
@@ -194,7 +196,8 @@ def differences(here: Pipeline, there: Pipeline) -> Iterator[tuple[str, str]]:
             mine, theirs = choice.words(here), choice.words(there)
             alike = choice.name == "scaling" and same_scaling(here.scaling, there.scaling)
             if mine != theirs and not alike:
-                yield operation.name, f"{choice.title or choice.name}: {mine} here, {theirs} there"
+                told = f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}"
+                yield operation.name, told
 
 
 def step_difference(name: str, here: Array, there: Array) -> StepDifference:

@@ -59,10 +59,12 @@ def _side_by_side(parts: Mapping[str, Pixels]) -> Pixels:
 
 
 def seen_now(case: Case, cases: Path, classifier: Classifier) -> Pixels:
-    """Return what the network sees of a case's picture: uint8, (H, W, 3)."""
-    own = known_preprocessing(classifier)
-    tensor = classifier.tensor(folders.photo_of(cases, case), case.perturbation, case.preprocessing or own)
-    return np.ascontiguousarray((case.preprocessing or own).picture(tensor))
+    """Return what a network that expects what it got then sees of a case's picture: uint8, (H, W, 3)."""
+    steps = case.preprocessing or known_preprocessing(classifier)
+    tensor = classifier.tensor(folders.photo_of(cases, case), case.perturbation, steps)
+    with suppress(ValueError):  # other axes
+        return (case.observed.preprocessing or steps).picture(tensor)
+    return steps.picture(tensor)
 
 
 def _difference(then: Pixels, now: Pixels) -> Pixels:

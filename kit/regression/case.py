@@ -124,22 +124,23 @@ class Observed:
         What ran the network, in words.
     novel
         Whether it was told as none of the classes; None where the classifier cannot tell.
+    preprocessing
+        The classifier's own at that time, if the picture was prepared by it; None in older files.
     """
 
     probabilities: tuple[tuple[int, str, float], ...]
     trace: Trace
     engine: str = ""
     novel: bool | None = None
+    preprocessing: Preprocessing | None = None
 
     @classmethod
-    def of(
-        cls, row: Float32, names: Sequence[str], trace: Trace, *, engine: str = "", novel: bool | None = None
-    ) -> Self:
-        """Keep an answer: float32, (classes,)."""
+    def of(cls, row: Float32, names: Sequence[str], trace: Trace, **more: Any) -> Self:
+        """Keep an answer: float32, (classes,); `more` are the other attributes."""
         kept = np.flatnonzero(row >= KEPT).tolist()
         ranked = sorted(kept, key=lambda place: (-row[place], place))
         told = tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
-        return cls(told, trace, engine, novel)
+        return cls(told, trace, **more)
 
     @property
     def top(self) -> tuple[str, float]:
@@ -239,10 +240,11 @@ class Case:
             "trace": self.observed.trace.to_list(),
             "engine": self.observed.engine,
             "novel": self.observed.novel,
+            "preprocessing": _dict_of(self.observed.preprocessing),
         }
         data["perturbation"] = asdict(self.perturbation)
         for name in ("preprocessing", "fault"):
-            data[name] = None if data[name] is None else data[name].to_dict()
+            data[name] = _dict_of(data[name])
         return {"format": FORMAT, **json.loads(json.dumps(data))}
 
     @classmethod
@@ -263,7 +265,7 @@ class Case:
             given["observed"] = _observed(given["observed"])
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
-                given[name] = None if given[name] is None else Preprocessing.from_dict(given[name])
+                given[name] = _read(given[name])
             return cls(**given)
         except (KeyError, AttributeError) as error:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
@@ -278,6 +280,14 @@ class Case:
         return cls.from_dict(parsed("a case", text))
 
 
+def _dict_of(preprocessing: Preprocessing | None) -> dict[str, Any] | None:
+    return None if preprocessing is None else preprocessing.to_dict()
+
+
+def _read(data: Any) -> Preprocessing | None:
+    return None if data is None else Preprocessing.from_dict(data)
+
+
 def _observed(data: Any) -> Observed:
     kept = built(Observed, "a part of a case", data)
     rows = []
@@ -286,4 +296,5 @@ def _observed(data: Any) -> Observed:
             raise TypeError(f"Expected the index of a class, received {place!r}")
         rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
     engine = instance("engine", kept.engine, str, "text")
-    return Observed(tuple(rows), Trace.from_list(kept.trace), engine, kept.novel)
+    trace = Trace.from_list(kept.trace)
+    return Observed(tuple(rows), trace, engine, kept.novel, _read(kept.preprocessing))

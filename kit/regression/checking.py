@@ -17,6 +17,7 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.classifier import check_first
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import environment
 from kit.regression import folder as folders
@@ -160,8 +161,17 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     place = int(np.argmax(row))
     answer = (names[place], float(row[place]))
     step = _step(classifier, case, photo, steps, row) if state == "moved" else ""
-    told = _fault(classifier, case, photo) if case.fault is not None and state == "holds" else ""
-    return Checked(case.name, state, case, answer, change, broken, step, STEPS.get(step, told))
+    told = _in_words(step, case.observed.preprocessing, steps)
+    if case.fault is not None and state == "holds":
+        told = _fault(classifier, case, photo)
+    return Checked(case.name, state, case, answer, change, broken, step, told)
+
+
+def _in_words(step: str, before: Preprocessing | None, now: Preprocessing) -> str:
+    """Say what a step does otherwise, and which of its settings changed, if it is known."""
+    found = () if before is None else differences(before, now, ("before", "now"))
+    changed = "; ".join(words for name, words in found if name == step)
+    return f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
 
 
 def _renamed(observed: Observed, names: Sequence[str]) -> bool:

@@ -92,7 +92,9 @@ def observe(
     row = classifier.probabilities(photo, perturbation, preprocessing)[0]
     trace = Trace.of(photo, perturbation, preprocessing)
     novel = is_novel(classifier, photo, perturbation, preprocessing)
-    return Observed.of(row, classifier.class_names, trace, engine=classifier.engine.description, novel=novel)
+    own = preprocessing if preprocessing == classifier.preprocessing else None
+    told = {"engine": classifier.engine.description, "novel": novel, "preprocessing": own}
+    return Observed.of(row, classifier.class_names, trace, **told)
 
 
 def is_novel(

@@ -39,6 +39,7 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(pinned, fashion
     # As a JPEG, for people.
     assert np.abs(then - seen_now(one.case, cases, fashion)).mean() < 3
     np.testing.assert_array_equal(difference, np.clip(4 * np.abs(then - now), 0, 255))
+    assert np.abs(now - (255 - then)).mean() < 3, "black and white are exchanged for all to see"
     assert [gap.shape[1] for gap in gaps] == [8, 8, 0]
     assert (gaps[0] == 255).all()
     assert (gaps[1] == 255).all()

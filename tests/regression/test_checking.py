@@ -56,7 +56,19 @@ def test_a_preprocessing_that_changes_is_red_and_named(cases, classifier, name):
     result = moved(cases, classifier.using(classifier.preprocessing.replace(**changes)))
     assert not result.holds
     assert steps(result) == {step}
+    assert all(" before, " in one.told and one.told.endswith(" now)") for one in result.moved), "what changed"
     assert moved(cases, classifier).holds, "undone, it is green"
+
+
+def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classifier):
+    other = classifier.using(classifier.preprocessing.replace(scaling="0..1"))
+    told = "the pixels are scaled otherwise (scaling: lite, (x − 127) / 128 before, 0..1 now)"
+    assert {one.told for one in moved(cases, other).moved} == {told}
+    for path in folders.paths(cases):
+        case = folders.read(path)
+        assert case.observed.preprocessing == classifier.preprocessing
+        folders.overwrite(path, replace(case, observed=replace(case.observed, preprocessing=None)))
+    assert {one.told for one in moved(cases, other).moved} == {"the pixels are scaled otherwise"}
 
 
 def test_class_names_that_are_rotated_are_named(cases, classifier):
