@@ -2,6 +2,7 @@
 # make test    runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options on
 # make test-others  runs mypy and the quick tests on every other supported Python that is here, in .venv-3.x
 # make check-setup  says whether this machine has what the notebooks need, in words to mail
+# make hand-in      packs answers, settings and pinned cases of notebooks/ into a file
 # make wheelhouse   fetches the packages of the lock into wheelhouse/, from which the others then install without a
 #              network;  PLATFORMS="linux windows mac" PYTHONS="3.12 3.13" names other machines than this one
 # make exercises  derives the lessons anew from notebooks/solutions, and runs them
@@ -33,7 +34,7 @@ echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt in
 	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
 endef
 
-.PHONY: lab test test-others environment check-setup wheelhouse exercises lock audit clean
+.PHONY: lab test test-others environment check-setup hand-in wheelhouse exercises lock audit clean
 
 lab:
 	$(call launch,lab $(LAB_ARGS))
@@ -53,6 +54,9 @@ environment:
 
 check-setup:
 	$(call launch,check)
+
+hand-in:
+	$(call launch,hand-in)
 
 wheelhouse:
 	$(call launch,wheelhouse $(addprefix --platform=,$(PLATFORMS)) $(addprefix --python=,$(PYTHONS)))

@@ -32,7 +32,11 @@ VARIABLES = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
 
 
 # Other targets, which are modules of the kit.
-MODULES = {"check": ["kit", "check"], "wheelhouse": ["kit.workshop.wheelhouse"]}
+MODULES = {
+    "check": ["kit", "check"],
+    "hand-in": ["kit", "hand-in", "notebooks"],
+    "wheelhouse": ["kit.workshop.wheelhouse"],
+}
 TARGETS = ("lab", "test", "quick", "environment", *MODULES)
 
 

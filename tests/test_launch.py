@@ -216,7 +216,9 @@ def test_the_page_is_folded_at_first_and_then_as_a_person_left_it(python):
 
 @pytest.mark.parametrize("arguments", [[], ["chek"]])
 def test_a_target_that_is_none_is_one_line_and_makes_no_environment(called, arguments):
-    with pytest.raises(SystemExit, match=r"^Expected one of lab, test, quick, environment, check, wheel"):
+    with pytest.raises(
+        SystemExit, match=r"^Expected one of lab, test, quick, environment, check, hand-in, wheel"
+    ):
         _launch.main(arguments)
     assert called == []
 
@@ -225,10 +227,13 @@ def test_other_targets_run_in_the_environment_of_the_project(called, environment
     with pytest.raises(SystemExit):
         _launch.main(["check"])
     with pytest.raises(SystemExit):
+        _launch.main(["hand-in"])
+    with pytest.raises(SystemExit):
         _launch.main(["wheelhouse", "--platform=mac"])
     python = _launch.interpreter(environment)
     assert called == [
         [python, "-m", "kit", "check"],
+        [python, "-m", "kit", "hand-in", "notebooks"],
         [python, "-m", "kit.workshop.wheelhouse", "--platform=mac"],
     ]
 
