@@ -130,8 +130,8 @@ class CheckedCases(Result):
 
     @property
     def holds(self) -> bool:
-        """Whether none is red."""
-        return not self.moved
+        """Whether all were run and none is red."""
+        return not (self.moved or self.unfinished)
 
     def headline(self) -> str:
         """Return one sentence."""

@@ -47,6 +47,16 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(pinned, fashion
     assert widths[1] <= widths[0] < widths[2] < 100, "now, then, 4 x difference"
 
 
+def test_a_tensor_with_other_axes_is_read_as_it_is_now(pinned, classifier, photos, tmp_path):
+    path = kit.pin(tmp_path / "photographs", classifier, photos[0], name="one")
+    first = classifier.preprocessing.replace(layout="channels_first")
+    case = folders.read(path)
+    other = replace(case, observed=replace(case.observed, preprocessing=first))
+    np.testing.assert_array_equal(
+        seen_now(other, path.parent, classifier), seen_now(case, path.parent, classifier)
+    )
+
+
 def test_without_the_picture_of_then_there_is_only_that_of_now(pinned, fashion, tmp_path):
     cases, one = pinned
     (cases / "seen" / "one.jpg").unlink()

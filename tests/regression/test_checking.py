@@ -241,6 +241,52 @@ def test_a_folder_that_is_none_is_refused(tmp_path, classifier):
             kit.check_cases(tmp_path, chosen, progress=False)
 
 
+def test_a_fault_is_tried_on_the_picture_as_it_is_perturbed(tmp_path, fashion, clothes):
+    black, inverted = kit.Perturbation(brightness=0), fashion.preprocessing.replace(invert=True)
+    answers = [fashion.probabilities(clothes[:50], each, inverted).argmax(axis=1) for each in (black, None)]
+    place = int((answers[0] != answers[1]).argmax())
+    kit.pin(tmp_path, fashion, clothes[place], perturbation=black, fault=inverted, name="black")
+    (one,) = moved(tmp_path, fashion).cases
+    named = [f"with the fault that is kept it is {fashion.class_names[each[place]]}" for each in answers]
+    assert [each in one.told for each in named] == [True, False]
+
+
+def test_what_is_none_of_the_classes_has_to_be_told_as_that(tmp_path, novelty, clothes, photos):
+    knowing = novelty.attached()
+    kit.pin(tmp_path, knowing, photos[0], kit.Expected(novel=True), name="cat")
+    kit.pin(tmp_path, knowing, clothes[0], kit.Expected(novel=False), name="boot")
+    assert [one.state for one in moved(tmp_path, knowing).cases] == ["holds", "holds"]
+    case = folders.read(tmp_path / "boot.json")
+    folders.overwrite(tmp_path / "boot.json", replace(case, perturbation=kit.Perturbation(noise=80)))
+    (boot,) = moved(tmp_path, knowing).moved
+    assert boot.broken == ("it is told as none of the classes",)
+
+
+def test_an_accepted_case_is_one_of_the_network_that_it_was_accepted_for(tmp_path, fashion, clothes):
+    other = samples.classifier("fashion_mnist_5000")
+    rows = [each.probabilities(clothes[:50]) for each in (fashion, other)]
+    photo = clothes[int(np.abs(rows[0] - rows[1]).max(axis=1).argmax())]
+    kit.pin(tmp_path, fashion, photo, kit.Expected(most={"Bag": 1}), name="one")
+    assert moved(tmp_path, other, update=True).holds
+    case = folders.read(tmp_path / "one.json")
+    assert (case.classifier, case.weights) == (other.name, other.source.digest)
+    assert steps(moved(tmp_path, fashion)) == {"weights"}
+
+
+def test_names_that_are_rotated_hide_no_other_step(cases, classifier):
+    names = list(classifier.class_names)
+    rotated = kit.Classifier.load(classifier.source.path, class_names=names[1:] + names[:1])
+    both = rotated.using(rotated.preprocessing.replace(scaling="0..1"))
+    assert "scale" in steps(moved(cases, both))
+
+
+def test_the_classifier_is_the_one_that_the_first_readable_case_names(cases):
+    (cases / "0.json").write_text("{}", encoding="utf-8")
+    result = kit.check_cases(cases, progress=False)
+    assert result.classifier == "efficientnet_lite0"
+    assert [one.name for one in result.moved] == ["0"]
+
+
 def test_a_fault_that_no_longer_goes_wrong_is_told(tmp_path, classifier, photos):
     (ladybird,) = [photo for photo in photos if photo.name == "ladybird.jpg"]
     mild = classifier.preprocessing.replace(filter="bilinear")

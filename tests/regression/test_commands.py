@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_what_moved_gives_1_in_text_json_and_junit(tmp_path, pinned, capsys):
     assert list((tmp_path / "kept").glob(f"cases-*/{name}.png"))
 
 
+def test_golden_pictures_of_other_weights_are_red(golden, tmp_path, capsys):
+    """As a training leaves them that goes on with a file and saves it by Keras."""
+    trained = zipfile.ZipFile(DATA / "models" / "fashion_mnist_5000.keras")
+    with trained, zipfile.ZipFile(golden) as old, zipfile.ZipFile(tmp_path / "trained.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, (trained if name == "model.weights.h5" else old).read(name))
+    assert main(["verify", str(tmp_path / "trained.keras")]) == 1
+    assert "golden pictures of other weights" in capsys.readouterr().out
+
+
 def test_what_moved_can_be_accepted(pinned, capsys):
     edited(pinned, preprocessing=samples.classifier("fashion_mnist").preprocessing.replace(scaling="0..255"))
     assert main(["verify", MODEL, pinned]) == 1
@@ -137,6 +148,23 @@ def test_two_models_are_compared_on_pictures_and_on_cases(tmp_path, pinned, caps
         for name in ("fashion_mnist", "fashion_mnist_500")
     ]
     assert main(["compare", MODEL, early, *pictures]) == int((tops[0] != tops[1]).any())
+
+
+def test_cases_are_compared_as_they_are_perturbed(tmp_path, capsys, fashion, clothes):
+    black = kit.Perturbation(brightness=0)
+    kit.pin(tmp_path / "cases", fashion, clothes[0], perturbation=black)
+    early = DATA / "models" / "fashion_mnist_500.keras"
+    main(["compare", MODEL, str(early), str(tmp_path / "cases"), "--json"])
+    told = read_json(capsys)
+    networks = (fashion, samples.classifier("fashion_mnist_500"))
+    one, other = (each.probabilities(black.apply(clothes[0]))[0] for each in networks)
+    assert told["movers"][0]["change"] == pytest.approx(abs(one - other).max(), abs=1e-6)
+
+
+def test_a_notebook_is_only_written_for_a_file_with_a_preprocessing(plain_file, tmp_path, capsys):
+    assert main(["new-regression", str(tmp_path / "new"), "--model", str(plain_file)]) == 3
+    assert "Expected a classifier with a known preprocessing" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def run_notebook(folder):

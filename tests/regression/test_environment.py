@@ -1,6 +1,7 @@
 """What a test run tells the kernels of notebooks, and the reports that they leave."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,13 @@ def test_only_a_one_accepts_what_moved(monkeypatch, value, accepted):
     if value is not None:
         monkeypatch.setenv(environment.UPDATE, value)
     assert environment.updating() is accepted
+
+
+def test_a_folder_has_one_report_however_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in (Path("cases"), Path("../") / tmp_path.name / "cases", tmp_path / "cases"):
+        environment.report(tmp_path / "kept", place, {})
+    assert len(environment.reports(tmp_path / "kept")) == 1
 
 
 def test_folders_of_one_name_have_a_report_each_and_the_last_one_counts(tmp_path):

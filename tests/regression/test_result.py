@@ -68,6 +68,8 @@ def test_the_headline_counts_each_state_once():
     assert found.headline() == "5 cases of net: 2 moved, 1 cannot be run, 1 hold, 1 left out, 2 not run."
     assert [each.name for each in found.moved] == ["b", "c"]
     assert not found.holds
+    assert CheckedCases("net", (one[0],)).holds
+    assert not CheckedCases("net", (one[0],), unfinished=1).holds, "what was not run does not hold"
     assert CheckedCases("net", (one[0],)).headline() == "1 case of net: 1 hold."
     assert CheckedCases("net", ()).headline() == "0 cases of net: none."
     assert found.text().splitlines()[3] == "  c: CANNOT BE RUN: torn"
