@@ -69,7 +69,7 @@ def _import(module: str) -> None:
     os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
     try:
         import_module(module)
-    except Exception as error:  # whatever a person's module raises
+    except (Exception, SystemExit) as error:  # whatever a person's module raises
         raise ValueError(
             f"Expected a module that can be imported, received {module!r} ({type(error).__name__}: {error})"
         ) from error

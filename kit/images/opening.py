@@ -18,8 +18,8 @@ MAX_SIDE = 65_500
 """Longest side, that of libjpeg; of fifty million rows of one pixel, Pillow takes each on its own."""
 SCANS = 100
 """A progressive JPEG has about ten scans; each goes over the whole picture, though a few bytes make one."""
-SCANNED_PIXELS = 14 * MAX_PIXELS
-"""Pixels that the scans of a JPEG go over together."""
+SCANNED_PIXELS = 20 * MAX_PIXELS
+"""Pixels that the scans of a JPEG go over together; Pillow writes 18 for CMYK."""
 RUN_PIXELS = 8_000_000
 """Largest bitmap in runs (BMP RLE), which Pillow decodes pixel by pixel in Python."""
 

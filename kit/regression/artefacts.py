@@ -17,15 +17,16 @@ from kit.regression.result import Checked
 
 SEEN = "seen"
 """Folder of what networks saw, below that of the cases; a case does without it."""
-LEAST, GAP, LINE = 96, 8, 16
-"""Pixels that a picture is wide at least, that are between two, and that the words below them take."""
+LEAST, TALLEST, GAP, LINE = 96, 2000, 8, 16
+"""Pixels that a picture is made wide at least unless it gets so tall, that are between two, and for words."""
 STRONGER = 4
 """By how much the difference is made stronger."""
 
 
-def keep_seen(folder: Path, name: str, seen: Pixels) -> None:
-    """Keep what the network sees when a case is made, as a JPEG: for people, never for comparing."""
-    folders.write(folder / SEEN / f"{name}.jpg", encoded(seen, "JPEG", quality=90))
+def keep_seen(case: Case, path: Path, classifier: Classifier) -> None:
+    """Keep what the network sees when a case is written: for people, never for comparing."""
+    seen = encoded(seen_now(case, path.parent, classifier))
+    folders.write(path.parent / SEEN / f"{path.stem}.png", seen)
 
 
 def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: Path) -> Path | None:
@@ -36,11 +37,15 @@ def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: P
         now = seen_now(one.case, cases, classifier)
     except ValueError:
         return None
-    kept = cases / SEEN / f"{one.name}.jpg"
+    kept = cases / SEEN / f"{one.name}.png"
+    if not kept.exists():  # as older cases have it
+        kept = kept.with_suffix(".jpg")
     parts = {"now": now}
     with suppress(OSError, ValueError):  # without it, or with something else in its place
-        then = np.asarray(Image.fromarray(load_image(kept).pixels).resize(now.shape[1::-1]))
-        parts = {"then": then, "now": now, f"{STRONGER} x difference": _difference(then, now)}
+        seen = load_image(kept).pixels
+        then = np.asarray(Image.fromarray(seen).resize(now.shape[1::-1]))
+        words = "then" if seen.shape == now.shape else f"then: {seen.shape[0]} x {seen.shape[1]}"
+        parts = {words: then, "now": now, f"{STRONGER} x difference": _difference(then, now)}
     path = target / f"{one.name}.png"
     folders.write(path, encoded(_side_by_side(parts)))
     return path
@@ -49,7 +54,7 @@ def keep_picture_of(one: Checked, cases: Path, classifier: Classifier, target: P
 def _side_by_side(parts: Mapping[str, Pixels]) -> Pixels:
     """Return pictures of one size in a row, each above its words; of small ones each pixel is repeated."""
     height, width, _ = next(iter(parts.values())).shape
-    times = -(-LEAST // width)
+    times = max(1, min(-(-LEAST // width), TALLEST // height))
     high, step = times * height, times * width + GAP
     row = Image.new("RGB", (len(parts) * step - GAP, high + LINE), "white")
     for place, (words, part) in enumerate(parts.items()):

@@ -79,6 +79,8 @@ class Expected:
         novel
             Whether the classifier says that it is none of them; None where it cannot tell.
         """
+        if not np.isfinite(row).all():
+            return ("its probabilities are no numbers",)
         unknown = next((name for name in self.named if name not in names), None)
         if unknown is not None:
             return (f"the classifier has no class {unknown!r}{nearest(unknown, names)}",)
@@ -126,6 +128,8 @@ class Observed:
         Whether it was told as none of the classes; None where the classifier cannot tell.
     preprocessing
         The classifier's own at that time, if the picture was prepared by it; None in older files.
+    held
+        Whether what was expected held; None in older files.
     """
 
     probabilities: tuple[tuple[int, str, float], ...]
@@ -133,6 +137,7 @@ class Observed:
     engine: str = ""
     novel: bool | None = None
     preprocessing: Preprocessing | None = None
+    held: bool | None = None
 
     @classmethod
     def of(cls, row: Float32, names: Sequence[str], trace: Trace, **more: Any) -> Self:
@@ -222,7 +227,12 @@ class Case:
 
     @property
     def known_to_fail(self) -> bool:
-        """Whether what is expected did not hold when the case was made."""
+        """Whether what was expected did not hold when the case was made.
+
+        Of older files that is found in what they keep of the answer.
+        """
+        if self.observed.held is not None:
+            return not self.observed.held
         observed = [name for _, name, _ in self.observed.probabilities] or ["\0"]
         shares = [share for _, _, share in self.observed.probabilities] or [0.0]
         # Classes below what is kept count as none.
@@ -241,6 +251,7 @@ class Case:
             "engine": self.observed.engine,
             "novel": self.observed.novel,
             "preprocessing": _dict_of(self.observed.preprocessing),
+            "held": self.observed.held,
         }
         data["perturbation"] = asdict(self.perturbation)
         for name in ("preprocessing", "fault"):
@@ -296,5 +307,8 @@ def _observed(data: Any) -> Observed:
             raise TypeError(f"Expected the index of a class, received {place!r}")
         rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
     engine = instance("engine", kept.engine, str, "text")
-    trace = Trace.from_list(kept.trace)
-    return Observed(tuple(rows), trace, engine, kept.novel, _read(kept.preprocessing))
+    for name in ("novel", "held"):
+        if getattr(kept, name) not in {None, True, False}:
+            raise TypeError(f"Expected {name} as true, false or null, received {getattr(kept, name)!r}")
+    trace, steps = Trace.from_list(kept.trace), _read(kept.preprocessing)
+    return Observed(tuple(rows), trace, engine, kept.novel, steps, kept.held)

@@ -21,7 +21,7 @@ from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import environment
 from kit.regression import folder as folders
-from kit.regression.artefacts import keep_picture_of
+from kit.regression.artefacts import keep_picture_of, keep_seen
 from kit.regression.case import Case, Observed
 from kit.regression.pin import is_novel, observe, weights_of
 from kit.regression.result import CasesMovedError, Checked, CheckedCases, State
@@ -41,6 +41,7 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "class_names": "the classes have other names, or come in another order",
         "weights": "the network is another one",
         "engine": "the same tensor gets another answer from the same weights: another engine",
+        "answer": "the same tensor gets another answer: another network or another engine",
     }
 )
 """What can have moved an answer, in the order of a picture's way, in words."""
@@ -90,6 +91,9 @@ def check_cases(
         A case moved, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
     check_executor(executor)
+    kept = artefacts if artefacts is not None else environment.artefacts()
+    if kept is not None:
+        environment.check_folder(Path(kept), Path(folder))
     if classifier is not None:
         check_first(classifier, "kit.check_cases(folder, classifier)")
     place = Path(folder)
@@ -105,7 +109,6 @@ def check_cases(
             steps.advance()
     ordered = [checked[number] for number in sorted(checked)]
     result = CheckedCases(chosen.name, tuple(ordered), unfinished=len(found) - len(ordered))
-    kept = artefacts if artefacts is not None else environment.artefacts()
     if kept is not None:
         pictures = environment.report(Path(kept), place, result.to_dict())
         for one in result.moved:
@@ -136,7 +139,7 @@ def _check(classifier: Classifier, folder: Path, path: Path) -> Checked:
         photo = folders.photo_of(folder, case)
     except (OSError, TypeError, ValueError) as error:
         return Checked(path.stem, "unusable", told=" ".join(str(error).split()))
-    if case.platforms and not sys.platform.startswith(case.platforms):
+    if case.platforms and not sys.platform.startswith(tuple(map(str.lower, case.platforms))):
         return Checked(path.stem, "skipped", case, told=f"holds on {', '.join(case.platforms)} alone")
     try:
         return _compared(classifier, case, photo)
@@ -162,6 +165,8 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     answer = (names[place], float(row[place]))
     step = _step(classifier, case, photo, steps, row) if state == "moved" else ""
     told = _in_words(step, case.observed.preprocessing, steps)
+    if step not in {"", "weights", "answer"} and case.weights != weights_of(classifier):
+        told += "; the file of the network is another one as well"
     if case.fault is not None and state == "holds":
         told = _fault(classifier, case, photo)
     return Checked(case.name, state, case, answer, change, broken, step, told)
@@ -184,18 +189,28 @@ def _step(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
     if _renamed(case.observed, classifier.class_names) and case.observed.moved(row) <= case.tolerance:
         return "class_names"
     now = Trace.of(photo, case.perturbation, steps)
-    parts = now.parts_at(case.observed.trace)
-    other = case.weights != weights_of(classifier)
-    if parts and not (other and now.slight(case.observed.trace, SLIGHT)):
+    before, parts = case.observed.preprocessing, now.parts_at(case.observed.trace)
+    changed = [] if before is None else [step for step, _ in differences(before, steps)]
+    digest = weights_of(classifier)
+    other = case.weights != digest
+    if parts and (parts in changed or not (other and now.slight(case.observed.trace, SLIGHT))):
         return parts
-    return "weights" if other else "engine"
+    if changed:  # what is kept of the steps is too coarse to show it
+        return changed[0]
+    return "weights" if other else "engine" if digest else "answer"
 
 
 def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
     """Say whether the fault that a case keeps still goes wrong."""
-    row = classifier.probabilities(photo, case.perturbation, case.fault)[0]
+    if case.fault is None:
+        return ""
+    try:
+        row = classifier.probabilities(photo, case.perturbation, case.fault)[0]
+        novel = is_novel(classifier, photo, case.perturbation, case.fault)
+    except (TypeError, ValueError):
+        return "the fault that is kept is none that this network can be given"
     answered = classifier.class_names[int(np.argmax(row))]
-    wrong = case.expected.broken(row, classifier.class_names)
+    wrong = case.expected.broken(row, classifier.class_names, novel=novel)
     return f"with the fault that is kept it is {answered}{'' if wrong else ': no longer wrong'}"
 
 
@@ -212,7 +227,11 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
         return replace(one, told=f"{one.told}; {told}")
     photo = folders.photo_of(folder, one.case)
     steps = one.case.preprocessing or known_preprocessing(classifier)
-    observed = observe(classifier, photo, one.case.perturbation, steps)
+    if not np.isfinite(one.answer[1]):
+        return one
+    observed = observe(classifier, photo, one.case.perturbation, steps, one.case.expected)
     case = replace(one.case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
-    folders.overwrite(folder / f"{one.name}.json", case)
+    path = folder / f"{one.name}.json"
+    folders.overwrite(path, case)
+    keep_seen(case, path, classifier)
     return replace(one, accepted=True)

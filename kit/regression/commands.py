@@ -20,8 +20,8 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     verify = commands.add_parser(
         "verify",
         help="run the cases, or the golden pictures in the file",
-        description="Run cases. Exit codes: 0 all hold, or fail as they did when they were pinned;"
-        " 1 something moved or cannot be run; 3 bad input.",
+        description="Run cases. Exit codes: 0 all hold, are accepted, or fail as they did when pinned;"
+        " 1 something moved or cannot be run; 3 bad input; 130 interrupted.",
     )
     verify.add_argument("model", metavar="MODEL.keras")
     verify.add_argument("cases", metavar="FOLDER", nargs="?", help="of cases; the golden set without it")
@@ -122,6 +122,8 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
     _print(result.to_dict() if given.json else result.text())
     if given.junit:
         write(Path(given.junit), result.junit().encode())
+    if result.unfinished:
+        raise KeyboardInterrupt  # after what was done is told
     return HOLDS if result.holds else MOVED
 
 

@@ -3,8 +3,12 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
+
+from kit._reporting import plain
+from kit.regression.folder import write
 
 ARTEFACTS, UPDATE = "KIT_ARTEFACTS", "KIT_UPDATE"
 """Environment variables: a folder for what moved, and whether it is accepted ("1")."""
@@ -26,15 +30,29 @@ def reports(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PREFIX}*.json"))
 
 
+def check_folder(folder: Path, cases: Path) -> None:
+    """Make a folder of artefacts before anything is run; refuse that of the cases, where it would be read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() == cases.resolve():
+        raise ValueError(
+            f"Expected another folder for artefacts than that of the cases, received {folder.name!r}"
+        )
+
+
+def clear(folder: Path) -> None:
+    """Remove the reports of an earlier run, and their pictures."""
+    for old in reports(folder):
+        shutil.rmtree(folder / old.name.removesuffix(".json"), ignore_errors=True)
+        old.unlink(missing_ok=True)
+
+
 def report(folder: Path, cases: Path, result: dict[str, Any]) -> Path:
     """Write what came of a folder of cases, and return the folder beside it for its pictures.
 
-    A folder of cases has one report; the pictures of an earlier one are removed.
+    A folder of cases has one report for each classifier; the pictures of an earlier one are removed.
     """
-    name = f"{_PREFIX}{cases.name}-{hashlib.sha256(str(cases.resolve()).encode()).hexdigest()[:8]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (folder / name).glob("*.png"):
-        old.unlink()
-    text = json.dumps(result, indent=1, ensure_ascii=False)
-    (folder / f"{name}.json").write_text(text, encoding="utf-8")
+    whose = f"{cases.resolve()} {result.get('classifier', '')}"
+    name = f"{_PREFIX}{cases.name}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}"
+    shutil.rmtree(folder / name, ignore_errors=True)
+    write(folder / f"{name}.json", json.dumps(plain(result), indent=1, ensure_ascii=False).encode())
     return folder / name

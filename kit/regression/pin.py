@@ -4,6 +4,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from kit._arrays import Float32
 from kit._checking import refuse_unknown
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.classifier import check_first
@@ -63,8 +66,11 @@ def pin(
     opened = photo if isinstance(photo, Photo) else load_image(photo)
     perturbed = Perturbation() if perturbation is None else perturbation
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
-    observed = observe(classifier, opened, perturbed, steps)
-    wanted = _expected(expected, classifier, observed)
+    row = classifier.probabilities(opened, perturbed, steps)[0]
+    if not np.isfinite(row).all():
+        raise ValueError(f"Expected probabilities, received what is no number from {classifier.name!r}")
+    wanted = _expected(expected, classifier, row)
+    observed = observe(classifier, opened, perturbed, steps, wanted)
     place, digest = keep_picture(folder, opened)
     word = str(about.get("cause", "")).replace("_", "-") or (wanted.classes or wanted.named or ("case",))[0]
     case = Case(
@@ -81,20 +87,25 @@ def pin(
         **about,
     )
     path = keep(folder, case)
-    keep_seen(path.parent, path.stem, steps.picture(classifier.tensor(opened, perturbed, steps)))
+    keep_seen(case, path, classifier)
     return path
 
 
 def observe(
-    classifier: Classifier, photo: Photo, perturbation: Perturbation, preprocessing: Preprocessing
+    classifier: Classifier,
+    photo: Photo,
+    perturbation: Perturbation,
+    preprocessing: Preprocessing,
+    expected: Expected,
 ) -> Observed:
-    """Return what a classifier answers, and what each step on the way leaves behind."""
+    """Return what a classifier answers, what each step leaves behind, and whether it is as expected."""
     row = classifier.probabilities(photo, perturbation, preprocessing)[0]
     trace = Trace.of(photo, perturbation, preprocessing)
     novel = is_novel(classifier, photo, perturbation, preprocessing)
     own = preprocessing if preprocessing == classifier.preprocessing else None
-    told = {"engine": classifier.engine.description, "novel": novel, "preprocessing": own}
-    return Observed.of(row, classifier.class_names, trace, **told)
+    names, engine = classifier.class_names, classifier.engine.description
+    held = not expected.broken(row, names, novel=novel)
+    return Observed.of(row, names, trace, engine=engine, novel=novel, preprocessing=own, held=held)
 
 
 def is_novel(
@@ -112,9 +123,9 @@ def weights_of(classifier: Classifier) -> str:
     return "" if classifier.source is None else classifier.source.digest
 
 
-def _expected(given: Any, classifier: Classifier, observed: Observed) -> Expected:
+def _expected(given: Any, classifier: Classifier, row: Float32) -> Expected:
     if given is None:
-        return Expected(classes=(observed.top[0],))
+        return Expected(classes=(classifier.class_names[int(row.argmax())],))
     if isinstance(given, Expected):
         for name in given.named:
             class_indices([name], classifier.class_names, 1)

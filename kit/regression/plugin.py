@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kit.regression.environment import ARTEFACTS, UPDATE, reports
+from kit.regression.environment import ARTEFACTS, UPDATE, clear, reports
 
 NAME = "kit-cases"
 PICTURE = r'<img [^>]*src="data:image/[^>]*>'
@@ -61,8 +61,7 @@ class Cases:
         self._folder, self._update = folder, update
         self._books: dict[Path, dict[int, Any]] = {}
         if "PYTEST_XDIST_WORKER" not in os.environ:
-            for old in reports(folder):
-                old.unlink()
+            clear(folder)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kit._checking import told
 from kit._reporting import Result, Table
 from kit.regression.case import Case
 
@@ -136,21 +137,21 @@ class CheckedCases(Result):
     def headline(self) -> str:
         """Return one sentence."""
         counts = Counter(one.state for one in self.cases)
-        told = [f"{counts[state]} {words}" for state, words in _COUNTED.items() if counts[state]]
+        parts = [f"{counts[state]} {words}" for state, words in _COUNTED.items() if counts[state]]
         if self.unfinished:
-            told.append(f"{self.unfinished} not run")
+            parts.append(f"{self.unfinished} not run")
         count = len(self.cases)
-        return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(told) or 'none'}."
+        return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(parts) or 'none'}."
 
     def text(self) -> str:
         """Return a line for each case, the same on every machine where nothing moved."""
-        return "\n".join([self.headline(), *(f"  {one.name}: {one.words}" for one in self.cases)])
+        return "\n".join([self.headline(), *(told(f"  {one.name}: {one.words}") for one in self.cases)])
 
     def paragraph(self) -> str:
         """Return what moved as one paragraph."""
-        told = [f"{one.name} {one.words}." for one in self.moved[:_SHOWN]]
-        more = len(self.moved) - len(told)
-        return " ".join([self.headline(), *told, *([f"And {more} more."] if more else [])])
+        shown = [told(f"{one.name} {one.words}.") for one in self.moved[:_SHOWN]]
+        more = len(self.moved) - len(shown)
+        return " ".join([self.headline(), *shown, *([f"And {more} more."] if more else [])])
 
     def table(self) -> Table:
         """Return a row for each case."""

@@ -179,7 +179,7 @@ def test_what_is_known_to_fail_is_told_and_what_holds_by_now_as_well(tmp_path, c
     folders.overwrite(
         path, replace(case, expected=kit.Expected(classes=("Egyptian cat",)), observed=case.observed)
     )
-    assert moved(tmp_path, classifier).cases[0].state == "holds"
+    assert moved(tmp_path, classifier).cases[0].state == "fixed"
 
 
 def test_cases_of_other_platforms_are_left_out(tmp_path, classifier, four):
@@ -306,10 +306,109 @@ def test_an_expectation_that_held_is_never_given_up(tmp_path, fashion, clothes):
         assert "; not accepted, since what is expected does not hold" in one.words
     other = kit.Classifier.load(fashion.source.path, class_names=[f"new {each}" for each in range(10)])
     case = folders.read(tmp_path / "one.json")
-    failing = replace(case, expected=kit.Expected(classes=tuple({"Coat", "Bag"} - {case.observed.top[0]})))
+    wrong = kit.Expected(classes=tuple({"Coat", "Bag"} - {case.observed.top[0]}))
+    failing = replace(case, expected=wrong, observed=replace(case.observed, held=False))
     folders.overwrite(tmp_path / "one.json", failing)
     assert moved(tmp_path, fashion).cases[0].state == "failing"
     assert not moved(tmp_path, other, update=True).holds, "no class is left that could be right"
+
+
+CLOSE = {
+    "a share to its last digit": lambda names, row: {"least": {names[0]: float(row[0])}},
+    "an order of small ones": lambda names, row: {"order": (names[-2], names[-1])},
+    "a small one": lambda names, row: {"least": {names[-1]: float(row[-1]) * 0.9}},
+    "at most a small one": lambda names, row: {"most": {names[-1]: float(row[-1]) * 1.1}},
+}
+
+
+@pytest.mark.parametrize("close", CLOSE.values(), ids=CLOSE)
+def test_what_held_by_less_than_is_kept_held_all_the_same(tmp_path, fashion, clothes, close):
+    row = fashion.probabilities(clothes[0])[0]
+    ranked = row.argsort()[::-1]
+    expected = kit.Expected(**close([fashion.class_names[each] for each in ranked], row[ranked]))
+    path = kit.pin(tmp_path, fashion, clothes[0], expected, tolerance=1.0, name="one")
+    assert not folders.read(path).known_to_fail
+    assert moved(tmp_path, fashion).cases[0].state == "holds"
+    inverted = fashion.using(fashion.preprocessing.replace(invert=True))
+    (one,) = moved(tmp_path, inverted, update=True).cases
+    assert one.state == ("moved" if one.broken else "holds")
+
+
+def test_a_class_that_is_misspelt_in_a_case_is_red(tmp_path, fashion, clothes):
+    path = kit.pin(tmp_path, fashion, clothes[0], name="one")
+    folders.overwrite(path, replace(folders.read(path), expected=kit.Expected("Ankle bot")))
+    (one,) = moved(tmp_path, fashion, update=True).moved
+    assert one.broken == ("the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?",)
+
+
+def test_a_network_that_answers_no_numbers_is_red_and_never_accepted(tmp_path, fashion, clothes):
+    model = copy_of(fashion)
+    model.set_weights([np.full_like(array, np.nan) for array in model.get_weights()])
+    broken = kit.Classifier(model, fashion.preprocessing, fashion.class_names)
+    kit.pin(tmp_path, fashion, clothes[0], kit.Expected(most={"Bag": 1}), tolerance=1.0, name="one")
+    for _ in range(2):
+        (one,) = moved(tmp_path, broken, update=True, artefacts=tmp_path / "kept").moved
+        assert one.broken == ("its probabilities are no numbers",)
+    (report,) = (tmp_path / "kept").glob("*.json")
+    assert "NaN" not in report.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="Expected probabilities, received what is no number"):
+        kit.pin(tmp_path, broken, clothes[0])
+
+
+def test_a_fault_that_the_network_cannot_be_given_turns_nothing_red(tmp_path, fashion, clothes):
+    small = fashion.preprocessing.replace(size=(20, 20))
+    path = kit.pin(tmp_path, fashion, clothes[0], name="one")
+    folders.overwrite(path, replace(folders.read(path), fault=small))
+    (one,) = moved(tmp_path, fashion).cases
+    assert (one.state, one.told) == ("holds", "the fault that is kept is none that this network can be given")
+
+
+def test_what_is_accepted_is_what_was_seen_from_then_on(tmp_path, classifier, four):
+    path = kit.pin(tmp_path / "cases", classifier, four[0], kit.Expected(most={"tabby": 1}), name="one")
+    folders.overwrite(path, replace(folders.read(path), tolerance=1e-6))
+    other = classifier.using(classifier.preprocessing.replace(fit="letterbox", crop_fraction=1.0))
+    seen = path.parent / "seen" / "one.png"
+    before = seen.read_bytes()
+    assert moved(path.parent, other, update=True).cases[0].accepted
+    assert seen.read_bytes() != before
+    assert folders.read(path).observed.preprocessing == other.preprocessing
+
+
+def test_a_setting_that_changed_is_told_where_the_traces_are_too_coarse(tmp_path, fashion):
+    stripes = np.tile(np.array([[[0], [255]], [[255], [0]]], np.uint8).repeat(3, axis=2), (14, 14, 1))
+    turned = stripes.copy()
+    turned[:, ::2] = 0
+    kit.pin(tmp_path, fashion, turned, kit.Expected(most={"Bag": 1}), tolerance=1e-6, name="one")
+    other = fashion.using(fashion.preprocessing.replace(layout="transposed"))
+    (one,) = moved(tmp_path, other).moved
+    assert one.told == "the axes come in another order (layout: channels_last before, transposed now)"
+
+
+def test_networks_in_no_file_are_not_said_to_have_the_same_weights(tmp_path, fashion, clothes):
+    networks = [
+        kit.Classifier(copy_of(fashion), fashion.preprocessing, fashion.class_names) for _ in range(2)
+    ]
+    networks[1].model.set_weights([1.5 * array for array in networks[1].model.get_weights()])
+    other = kit.Classifier(networks[1].model, fashion.preprocessing, fashion.class_names)
+    photo = next(
+        each
+        for each in clothes[:50]
+        if np.abs(networks[0].probabilities(each) - other.probabilities(each)).max() > 0.05
+    )
+    kit.pin(tmp_path, networks[0], photo, name="one")
+    assert steps(moved(tmp_path, other)) == {"answer"}
+
+
+def test_artefacts_have_a_folder_of_their_own_for_each_network(fashion, clothes, tmp_path):
+    cases = kit.pin(tmp_path / "cases", fashion, clothes[0], name="one").parent
+    with pytest.raises(ValueError, match="Expected another folder for artefacts than that of the cases"):
+        moved(cases, fashion, artefacts=cases)
+    kept, other = tmp_path / "kept", samples.classifier("fashion_mnist_500")
+    moved(cases, other.using(other.preprocessing.replace(invert=True)), artefacts=kept)
+    assert [path.name for path in kept.rglob("*.png")] == ["one.png"]
+    assert moved(cases, fashion, artefacts=kept).holds
+    assert [path.name for path in kept.rglob("*.png")] == ["one.png"]
+    assert len(list(kept.glob("*.json"))) == 2
 
 
 def test_what_holds_by_now_is_green_however_far_its_probabilities_moved(tmp_path, fashion, clothes):
