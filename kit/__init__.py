@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing, faults
     from kit.preprocessing.scaling import Scaling
-    from kit.regression.case import Case, Expected
+    from kit.regression.answer import Expected
+    from kit.regression.case import Case
     from kit.regression.checking import check_cases
     from kit.regression.comparing import compare
     from kit.regression.pin import pin
@@ -56,7 +57,8 @@ _OFFERED = {
     "preprocessing": ["Preprocessing"],
     "preprocessing.faults": ["faults"],
     "preprocessing.scaling": ["Scaling"],
-    "regression.case": ["Case", "Expected"],
+    "regression.answer": ["Expected"],
+    "regression.case": ["Case"],
     "regression.checking": ["check_cases"],
     "regression.comparing": ["compare"],
     "regression.pin": ["pin"],

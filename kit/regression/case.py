@@ -1,172 +1,20 @@
 """A case: a picture, how it is prepared, and what a classifier has to make of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32
-from kit._checking import built, fraction, instance, nearest, parsed, refuse_unknown
+from kit._checking import built, fraction, instance, parsed, refuse_unknown
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.trace import Trace
+from kit.regression.answer import Expected, Observed, dict_of, preprocessing_of, texts
 
 FORMAT = "kit.case/1"
 TOLERANCE = 0.02
 """By how much a probability may move, unless a case says otherwise."""
-KEPT = 0.001
-"""Probabilities from which on a class is kept by name; the others count as none."""
-
-Bounds = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the answer has to be; all that is given has to hold.
-
-    Attributes
-    ----------
-    classes
-        The most probable class has to be one of these.
-    never
-        The most probable class must be none of these.
-    order
-        Two classes, of which the first has to be more probable.
-    least, most
-        Least and greatest probability, 0..1, by class.
-    novel
-        True where it has to be told as none of the classes, False where it must not; needs a classifier that
-        can tell, see `kit.fit_novelty`.
-    """
-
-    classes: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    least: Bounds = field(default_factory=dict)
-    most: Bounds = field(default_factory=dict)
-    novel: bool | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("classes", "never", "order"):
-            object.__setattr__(self, name, _texts(name, getattr(self, name)))
-        if len(self.order) not in {0, 2}:
-            raise ValueError(f"Expected order as two classes, received {list(self.order)!r}")
-        for name in ("least", "most"):
-            bounds = instance(name, getattr(self, name), Mapping, "probabilities by class")
-            checked = {str(key): fraction(f"{name} of {key}", value) for key, value in bounds.items()}
-            object.__setattr__(self, name, checked)
-        if self.novel is not None:
-            instance("novel", self.novel, bool, "True or False")
-        if not self.named and self.novel is None:
-            raise ValueError("Expected something that has to hold, received nothing; give classes, for one")
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """Every class that it speaks of."""
-        return (*self.classes, *self.never, *self.order, *self.least, *self.most)
-
-    def broken(self, row: Float32, names: Sequence[str], *, novel: bool | None = None) -> tuple[str, ...]:
-        """Return what does not hold of an answer, in words; empty where all does.
-
-        Parameters
-        ----------
-        row
-            float32, (classes,): probabilities.
-        names
-            Of the classes.
-        novel
-            Whether the classifier says that it is none of them; None where it cannot tell.
-        """
-        if not np.isfinite(row).all():
-            return ("its probabilities are no numbers",)
-        unknown = next((name for name in self.named if name not in names), None)
-        if unknown is not None:
-            return (f"the classifier has no class {unknown!r}{nearest(unknown, names)}",)
-        top = names[int(np.argmax(row))]
-        found = []
-        if self.classes and top not in self.classes:
-            found.append(f"it is {top}, expected {' or '.join(self.classes)}")
-        if top in self.never:
-            found.append(f"it is {top}, which it must not be")
-        share = {
-            name: max(float(row[place]) for place, each in enumerate(names) if each == name)
-            for name in self.named
-        }
-        if self.order and share[self.order[0]] <= share[self.order[1]]:
-            found.append(f"{self.order[0]} is not more probable than {self.order[1]}")
-        found += [f"{name} has less than {low:g}" for name, low in self.least.items() if share[name] < low]
-        found += [f"{name} has more than {high:g}" for name, high in self.most.items() if share[name] > high]
-        if self.novel is not None and novel is None:
-            found.append("the classifier cannot tell what is none of its classes")
-        elif self.novel is not None and novel != self.novel:
-            found.append(f"it is told as {'one' if self.novel else 'none'} of the classes")
-        return tuple(found)
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    listed = (value,) if isinstance(value, str) else value
-    if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
-        raise TypeError(f"Expected {name} as names of classes, received {value!r}")
-    return tuple(listed)
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What a classifier answered.
-
-    Attributes
-    ----------
-    probabilities
-        Index and name of each class with a probability of `KEPT` or more, and that probability, 0..1.
-    trace
-        What each step left behind.
-    engine
-        What ran the network, in words.
-    novel
-        Whether it was told as none of the classes; None where the classifier cannot tell.
-    preprocessing
-        The classifier's own at that time, if the picture was prepared by it; None in older files.
-    held
-        Whether what was expected held; None in older files.
-    """
-
-    probabilities: tuple[tuple[int, str, float], ...]
-    trace: Trace
-    engine: str = ""
-    novel: bool | None = None
-    preprocessing: Preprocessing | None = None
-    held: bool | None = None
-
-    @classmethod
-    def of(cls, row: Float32, names: Sequence[str], trace: Trace, **more: Any) -> Self:
-        """Keep an answer: float32, (classes,); `more` are the other attributes."""
-        kept = np.flatnonzero(row >= KEPT).tolist()
-        ranked = sorted(kept, key=lambda place: (-row[place], place))
-        told = tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
-        return cls(told, trace, **more)
-
-    @property
-    def top(self) -> tuple[str, float]:
-        """The most probable class and its probability."""
-        if not self.probabilities:
-            return "no class", 0.0
-        _, name, share = self.probabilities[0]
-        return name, share
-
-    def moved(self, row: Float32) -> float:
-        """Return by how much a probability differs at most from those of another answer, 0..1."""
-        before = np.zeros(len(row))
-        for place, _, share in self.probabilities:
-            if place >= len(row):
-                return 1.0
-            before[place] = share
-        told = {place for place, _, _ in self.probabilities}
-        rest = [place not in told for place in range(len(row))]
-        change = np.abs(np.asarray(row, np.float64) - before)
-        change[rest] = np.maximum(change[rest] - KEPT, 0)
-        return float(np.nan_to_num(change, nan=1.0).max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -221,7 +69,7 @@ class Case:
         for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note", "owner"):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
-        object.__setattr__(self, "platforms", _texts("platforms", self.platforms))
+        object.__setattr__(self, "platforms", texts("platforms", self.platforms))
         if self.picture.startswith(("/", "~")) or ".." in self.picture.split("/") or ":" in self.picture:
             raise ValueError(f"Expected a picture below the folder of cases, received {self.picture!r}")
 
@@ -245,17 +93,10 @@ class Case:
         """Return JSON values; `from_dict` gives back an equal case."""
         data = {part.name: getattr(self, part.name) for part in fields(self)}
         data["expected"] = asdict(self.expected)
-        data["observed"] = {
-            "probabilities": [list(each) for each in self.observed.probabilities],
-            "trace": self.observed.trace.to_list(),
-            "engine": self.observed.engine,
-            "novel": self.observed.novel,
-            "preprocessing": _dict_of(self.observed.preprocessing),
-            "held": self.observed.held,
-        }
+        data["observed"] = self.observed.to_dict()
         data["perturbation"] = asdict(self.perturbation)
         for name in ("preprocessing", "fault"):
-            data[name] = _dict_of(data[name])
+            data[name] = dict_of(data[name])
         return {"format": FORMAT, **json.loads(json.dumps(data))}
 
     @classmethod
@@ -273,10 +114,10 @@ class Case:
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
             given["expected"] = built(Expected, "a part of a case", given["expected"])
-            given["observed"] = _observed(given["observed"])
+            given["observed"] = Observed.from_dict(given["observed"])
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
-                given[name] = _read(given[name])
+                given[name] = preprocessing_of(given[name])
             return cls(**given)
         except (KeyError, AttributeError) as error:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
@@ -289,26 +130,3 @@ class Case:
     def from_json(cls, text: str) -> Self:
         """Return the case that `to_json` wrote; raises as `from_dict`, and a ValueError if it is no JSON."""
         return cls.from_dict(parsed("a case", text))
-
-
-def _dict_of(preprocessing: Preprocessing | None) -> dict[str, Any] | None:
-    return None if preprocessing is None else preprocessing.to_dict()
-
-
-def _read(data: Any) -> Preprocessing | None:
-    return None if data is None else Preprocessing.from_dict(data)
-
-
-def _observed(data: Any) -> Observed:
-    kept = built(Observed, "a part of a case", data)
-    rows = []
-    for place, name, share in instance("probabilities", kept.probabilities, list, "a list"):
-        if type(place) is not int or place < 0:
-            raise TypeError(f"Expected the index of a class, received {place!r}")
-        rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
-    engine = instance("engine", kept.engine, str, "text")
-    for name in ("novel", "held"):
-        if getattr(kept, name) not in {None, True, False}:
-            raise TypeError(f"Expected {name} as true, false or null, received {getattr(kept, name)!r}")
-    trace, steps = Trace.from_list(kept.trace), _read(kept.preprocessing)
-    return Observed(tuple(rows), trace, engine, kept.novel, steps, kept.held)

@@ -21,8 +21,9 @@ from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import environment
 from kit.regression import folder as folders
+from kit.regression.answer import Observed
 from kit.regression.artefacts import keep_picture_of, keep_seen
-from kit.regression.case import Case, Observed
+from kit.regression.case import Case
 from kit.regression.pin import is_novel, observe, weights_of
 from kit.regression.result import CasesMovedError, Checked, CheckedCases, State
 from kit.robustness.sweeps.executor import check_executor, run

@@ -15,8 +15,9 @@ from kit.images import Photo, Source, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Trace
+from kit.regression.answer import Expected, Observed
 from kit.regression.artefacts import keep_seen
-from kit.regression.case import Case, Expected, Observed
+from kit.regression.case import Case
 from kit.regression.folder import keep, keep_picture, name_for, today
 from kit.robustness.reference.fitting import novelty_of
 
@@ -48,7 +49,8 @@ def pin(
     perturbation
         Applied before; none by default.
     preprocessing
-        How the picture is prepared; None for the classifier's own, whatever it will be then.
+        How the picture is prepared; None, or one that equals it, for the classifier's own, whatever that will
+        be then.
     fault
         A preprocessing that is known to go wrong on it, kept beside.
     name

@@ -10,7 +10,7 @@ import pytest
 import kit
 from kit.preprocessing.trace import Trace
 from kit.regression import folder as folders
-from kit.regression.case import Observed
+from kit.regression.answer import Observed
 
 NAMES = ("cat", "dog", "fox")
 EARLIER = Path(__file__).parents[1] / "data" / "earlier_cases"
