@@ -1,7 +1,7 @@
 """An answer: what has to hold of it, and what was observed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, Self
 
@@ -143,6 +143,10 @@ class Observed:
             return "no class", 0.0
         _, name, share = self.probabilities[0]
         return name, share
+
+    def judged(self, expected: Expected, row: Float32, names: Sequence[str]) -> Self:
+        """Return a copy that knows whether what is expected holds of the answer: float32, (classes,)."""
+        return replace(self, held=not expected.broken(row, names, novel=self.novel))
 
     def moved(self, row: Float32) -> float:
         """Return by how much a probability differs at most from those of another answer, 0..1."""

@@ -168,7 +168,7 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     told = _in_words(step, case.observed.preprocessing, steps)
     if step not in {"", "weights", "answer"} and case.weights != weights_of(classifier):
         told += "; the file of the network is another one as well"
-    if case.fault is not None and state == "holds":
+    if state == "holds":
         told = _fault(classifier, case, photo)
     return Checked(case.name, state, case, answer, change, broken, step, told)
 
@@ -202,7 +202,7 @@ def _step(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing
 
 
 def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
-    """Say whether the fault that a case keeps still goes wrong."""
+    """Say whether the fault that a case keeps, if there is one, still goes wrong."""
     if case.fault is None:
         return ""
     try:
@@ -222,15 +222,17 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
     """
     if one.case is None or one.state not in {"moved", "fixed"}:
         return one
-    unknown = set(one.case.expected.named) - set(classifier.class_names)
-    if one.broken and (unknown or not one.case.known_to_fail):
+    unheard = not np.isfinite(one.answer[1]) or not set(one.case.expected.named) <= set(
+        classifier.class_names
+    )
+    if one.broken and (unheard or not one.case.known_to_fail):
         told = "not accepted, since what is expected does not hold: delete the case and pin it anew"
         return replace(one, told=f"{one.told}; {told}")
     photo = folders.photo_of(folder, one.case)
     steps = one.case.preprocessing or known_preprocessing(classifier)
-    if not np.isfinite(one.answer[1]):
-        return one
-    observed = observe(classifier, photo, one.case.perturbation, steps, one.case.expected)
+    row = classifier.probabilities(photo, one.case.perturbation, steps)[0]
+    observed = observe(classifier, photo, one.case.perturbation, steps, row)
+    observed = observed.judged(one.case.expected, row, classifier.class_names)
     case = replace(one.case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
     path = folder / f"{one.name}.json"
     folders.overwrite(path, case)

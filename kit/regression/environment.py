@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ def updating() -> bool:
 
 def reports(folder: Path) -> list[Path]:
     """Return the reports in a folder of artefacts."""
-    return sorted(folder.glob(f"{_PREFIX}*.json"))
+    return sorted(folder.glob(f"{_PREFIX}*-{'[0-9a-f]' * 8}.json"))
 
 
 def check_folder(folder: Path, cases: Path) -> None:
@@ -42,7 +41,12 @@ def check_folder(folder: Path, cases: Path) -> None:
 def clear(folder: Path) -> None:
     """Remove the reports of an earlier run, and their pictures."""
     for old in reports(folder):
-        shutil.rmtree(folder / old.name.removesuffix(".json"), ignore_errors=True)
+        _clear_pictures(folder / old.name.removesuffix(".json"))
+        old.unlink(missing_ok=True)
+
+
+def _clear_pictures(folder: Path) -> None:
+    for old in folder.glob("*.png"):
         old.unlink(missing_ok=True)
 
 
@@ -53,6 +57,6 @@ def report(folder: Path, cases: Path, result: dict[str, Any]) -> Path:
     """
     whose = f"{cases.resolve()} {result.get('classifier', '')}"
     name = f"{_PREFIX}{cases.name}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}"
-    shutil.rmtree(folder / name, ignore_errors=True)
+    _clear_pictures(folder / name)
     write(folder / f"{name}.json", json.dumps(plain(result), indent=1, ensure_ascii=False).encode())
     return folder / name

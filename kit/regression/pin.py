@@ -72,7 +72,8 @@ def pin(
     if not np.isfinite(row).all():
         raise ValueError(f"Expected probabilities, received what is no number from {classifier.name!r}")
     wanted = _expected(expected, classifier, row)
-    observed = observe(classifier, opened, perturbed, steps, wanted)
+    observed = observe(classifier, opened, perturbed, steps, row)
+    observed = observed.judged(wanted, row, classifier.class_names)
     place, digest = keep_picture(folder, opened)
     word = str(about.get("cause", "")).replace("_", "-") or (wanted.classes or wanted.named or ("case",))[0]
     case = Case(
@@ -98,16 +99,14 @@ def observe(
     photo: Photo,
     perturbation: Perturbation,
     preprocessing: Preprocessing,
-    expected: Expected,
+    row: Float32,
 ) -> Observed:
-    """Return what a classifier answers, what each step leaves behind, and whether it is as expected."""
-    row = classifier.probabilities(photo, perturbation, preprocessing)[0]
+    """Return what is kept of an answer, float32 (classes,), and what each step on the way leaves behind."""
     trace = Trace.of(photo, perturbation, preprocessing)
     novel = is_novel(classifier, photo, perturbation, preprocessing)
     own = preprocessing if preprocessing == classifier.preprocessing else None
     names, engine = classifier.class_names, classifier.engine.description
-    held = not expected.broken(row, names, novel=novel)
-    return Observed.of(row, names, trace, engine=engine, novel=novel, preprocessing=own, held=held)
+    return Observed.of(row, names, trace, engine=engine, novel=novel, preprocessing=own)
 
 
 def is_novel(

@@ -31,6 +31,17 @@ def test_a_folder_has_one_report_however_it_is_named(tmp_path, monkeypatch):
     assert len(environment.reports(tmp_path / "kept")) == 1
 
 
+def test_only_reports_and_their_pictures_are_removed(tmp_path):
+    mine = [tmp_path / "cases-mine.json", tmp_path / "cases-mine" / "one.png", tmp_path / "other.json"]
+    pictures = environment.report(tmp_path, tmp_path / "cases", {})
+    for file in (*mine, pictures / "moved.png", pictures / "notes.txt"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{}")
+    environment.clear(tmp_path)
+    left = {file for file in tmp_path.rglob("*") if file.is_file()}
+    assert left == {*mine, pictures / "notes.txt"}
+
+
 def test_folders_of_one_name_have_a_report_each_and_the_last_one_counts(tmp_path):
     kept = tmp_path / "made" / "kept"
     places = [tmp_path / "a" / "cases", tmp_path / "b" / "cases"]
