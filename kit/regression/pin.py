@@ -69,8 +69,6 @@ def pin(
     perturbed = Perturbation() if perturbation is None else perturbation
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row = classifier.probabilities(opened, perturbed, steps)[0]
-    if not np.isfinite(row).all():
-        raise ValueError(f"Expected probabilities, received what is no number from {classifier.name!r}")
     wanted = _expected(expected, classifier, row)
     observed = observe(classifier, opened, perturbed, steps, row)
     observed = observed.judged(wanted, row, classifier.class_names)
@@ -125,6 +123,8 @@ def weights_of(classifier: Classifier) -> str:
 
 
 def _expected(given: Any, classifier: Classifier, row: Float32) -> Expected:
+    if not np.isfinite(row).all():
+        raise ValueError(f"Expected probabilities, received what is no number from {classifier.name!r}")
     if given is None:
         return Expected(classes=(classifier.class_names[int(row.argmax())],))
     if isinstance(given, Expected):
