@@ -7,11 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit import plots, robustness, samples, validation
     from kit._reporting import Table
     from kit.classifier import Classifier
-    from kit.classifier.adaptation import adapt
     from kit.classifier.importing import import_h5
+    from kit.classifier.training import adapt
     from kit.diagnosis import diagnose
     from kit.diagnosis.own_function import check
     from kit.explorer.explorer import Explorer
@@ -19,16 +18,14 @@ if TYPE_CHECKING:
     from kit.perturbation import Perturbation
     from kit.preprocessing import Preprocessing, faults
     from kit.preprocessing.scaling import Scaling
-    from kit.regression.answer import Expected
-    from kit.regression.case import Case
+    from kit.regression.cases import Case, Expected
     from kit.regression.checking import check_cases
     from kit.regression.comparing import compare
-    from kit.regression.pin import pin
+    from kit.regression.pinning import pin
     from kit.robustness.costs import cost_table, fault_costs
-    from kit.robustness.reference.fitting import fit_novelty, novelty_of
-    from kit.robustness.reference.novelty import Novelty
+    from kit.robustness.novelty import Novelty, fit_novelty, novelty_of
     from kit.robustness.shifts import shift
-    from kit.robustness.sweeps.running import sweep
+    from kit.robustness.sweeps import sweep
     from kit.validation import accuracy_interval, cross_validate, learning_curve
     from kit.validation.calibration import calibrate
     from kit.validation.duplicates import find_duplicates
@@ -47,7 +44,7 @@ __all__ += ["exercises", "faults", "plots", "robustness", "samples", "validation
 _OFFERED = {
     "_reporting": ["Table"],
     "classifier": ["Classifier"],
-    "classifier.adaptation": ["adapt"],
+    "classifier.training": ["adapt"],
     "classifier.importing": ["import_h5"],
     "diagnosis": ["diagnose"],
     "diagnosis.own_function": ["check"],
@@ -57,15 +54,13 @@ _OFFERED = {
     "preprocessing": ["Preprocessing"],
     "preprocessing.faults": ["faults"],
     "preprocessing.scaling": ["Scaling"],
-    "regression.answer": ["Expected"],
-    "regression.case": ["Case"],
+    "regression.cases": ["Case", "Expected"],
     "regression.checking": ["check_cases"],
     "regression.comparing": ["compare"],
-    "regression.pin": ["pin"],
+    "regression.pinning": ["pin"],
     "robustness": ["sweep"],
     "robustness.costs": ["cost_table", "fault_costs"],
-    "robustness.reference.fitting": ["fit_novelty", "novelty_of"],
-    "robustness.reference.novelty": ["Novelty"],
+    "robustness.novelty": ["Novelty", "fit_novelty", "novelty_of"],
     "robustness.shifts": ["shift"],
     "validation": ["accuracy_interval", "cross_validate", "learning_curve"],
     "validation.calibration": ["calibrate"],
@@ -80,10 +75,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'kit' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    from kit._interrupts import held  # noqa: PLC0415 (importing kit stays fast)
-
-    with held():
-        module = import_module(f"kit.{_HOMES.get(name, name)}")
+    module = import_module(f"kit.{_HOMES.get(name, name)}")
     # What has no such attribute is offered itself.
     value = globals()[name] = getattr(module, name, module)
     return value

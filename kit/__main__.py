@@ -152,12 +152,12 @@ def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], 
 
 def _classifier(given: argparse.Namespace) -> Classifier:
     """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
-    from kit.classifier import Classifier, archive  # noqa: PLC0415
-    from kit.diagnosis.assumed import assumed_preprocessing  # noqa: PLC0415
+    from kit.classifier import Classifier, store  # noqa: PLC0415
+    from kit.diagnosis.checks_input import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     if given.application is given.scaling is given.preprocessing is None:
-        if (archive.read(given.model).contract or {}).get("preprocessing") is None:
+        if (store.read(given.model).contract or {}).get("preprocessing") is None:
             name = Path(given.model).name
             raise ValueError(
                 f"Expected a model that carries its preprocessing, received {name!r} without;"

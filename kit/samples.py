@@ -11,7 +11,6 @@ from PIL import Image
 
 from kit._arrays import Float64, Int64, Pixels
 from kit._checking import known
-from kit._interrupts import held
 from kit.classifier import Classifier
 from kit.images import Photo, load_image
 
@@ -291,8 +290,7 @@ def _path(*parts: str) -> Path:
 
 
 def _digits() -> Pixels:
-    with held():
-        from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
+    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
 
     # Values 0 to 16.
     small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)

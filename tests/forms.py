@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import kit
 from kit import samples
-from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier.engines import KerasEngine
 from kit.preprocessing.scaling import SCALINGS, scale, unscale
 from kit.regression.forms import Function
 from tests.networks import imported_keras

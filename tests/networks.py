@@ -4,8 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.keras_models import import_keras
+from kit.classifier.conversion import compile_lite, import_keras
 from kit.preprocessing import Preprocessing
 
 NAMES = ("cat", "dog", "horse")

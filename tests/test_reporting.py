@@ -11,7 +11,7 @@ import tqdm.auto
 
 import kit
 from kit._reporting import Result, Steps, Table, plain
-from kit.classifier.runtime.equivalence import Verification
+from kit.classifier.conversion import Verification
 from kit.diagnosis.own_function import Checkup
 from kit.robustness.costs import Cost, Costs
 from kit.validation import CrossValidation, Fold, LearningCurve, Point, class_balance, compare_accuracies

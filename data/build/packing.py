@@ -11,8 +11,8 @@ from pathlib import Path
 
 import h5py
 
-from kit.classifier import archive
-from kit.classifier.archive.layout import PREFIX
+from kit.classifier import store
+from kit.classifier.store import PREFIX
 
 WEIGHTS = "model.weights.h5"
 # Smaller arrays are not worth a chunk of their own.
@@ -22,12 +22,12 @@ FILLED_IN = ("format", "weights_sha256", "members")
 
 def pack(path: Path) -> None:
     """Rewrite a file that ``Classifier.save`` wrote with packed weights, and tie its members to them."""
-    saved = archive.read(path)
+    saved = store.read(path)
     if saved.contract is None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
         )
-    kept = {name: saved.member(name) for name in (archive.COMPILED, archive.FIRST_LAYERS)}
+    kept = {name: saved.member(name) for name in (store.COMPILED, store.FIRST_LAYERS)}
     members = {name: member for name, member in kept.items() if member is not None}
     contract = {key: value for key, value in saved.contract.items() if key not in FILLED_IN}
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ def pack(path: Path) -> None:
                     data = old.read(info)
                     packed = filtered(data) if info.filename == WEIGHTS else data
                     new.writestr(zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9)
-        archive.write(network, path, contract, members)
+        store.write(network, path, contract, members)
 
 
 def filtered(data: bytes) -> bytes:

@@ -13,19 +13,26 @@ import numpy.typing as npt
 
 from kit._arrays import Float32
 from kit._checking import guiding, number, told
-from kit.classifier import archive
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.classifier.archive import Archive
-from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
-from kit.classifier.bundle.golden import golden_of
-from kit.classifier.bundle.loading import restore, vouch
+from kit.classifier import store
+from kit.classifier.contract import contract_of, preprocessing_in, remarks
+from kit.classifier.conversion import Verification
+from kit.classifier.engines import (
+    Engine,
+    Shape,
+    check_preprocessing,
+    check_shape,
+    probabilities,
+    sides,
+    sized,
+    tempered,
+)
+from kit.classifier.first_layers import FirstLayers
+from kit.classifier.golden import golden_of
 from kit.classifier.labels import ClassNames, checked_class_names
+from kit.classifier.loading import restore, vouch
 from kit.classifier.network import Network
 from kit.classifier.reference import Reference
-from kit.classifier.runtime.engine import Engine
-from kit.classifier.runtime.equivalence import Verification
-from kit.classifier.runtime.heads import probabilities, tempered
-from kit.classifier.runtime.shapes import Shape, check_preprocessing, check_shape, sides, sized
+from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
@@ -116,7 +123,7 @@ class Classifier:
 
         A file that plain Keras wrote is opened too: TensorFlow compiles it once, and the result is kept in
         the user's cache folder. Its preprocessing is then unknown, unless given here. What somebody else
-        saved is inspected once, see `kit.classifier.bundle.inspection`; what is wrong with it is compiled
+        saved is inspected once, see `kit.classifier.inspection`; what is wrong with it is compiled
         anew.
 
         Parameters
@@ -138,7 +145,7 @@ class Classifier:
         FileNotFoundError, ValueError
             No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
         """
-        opened = archive.read(path, sha256=sha256)
+        opened = store.read(path, sha256=sha256)
         if not isinstance(preprocessing, Preprocessing):
             check_preprocessing(preprocessing, (None, None, None))
             preprocessing = preprocessing_in(opened)
@@ -203,8 +210,8 @@ class Classifier:
             kept = as_photos(golden)
             if kept:
                 self.reference = self.reference.with_golden(golden_of(self, kept))
-            members = {archive.COMPILED: compiled.data, **self.reference.members()}
-            vouch(archive.write(source, target, contract, members))
+            members = {store.COMPILED: compiled.data, **self.reference.members()}
+            vouch(store.write(source, target, contract, members))
 
     def tensor(
         self,
@@ -279,7 +286,7 @@ class Classifier:
         Parameters
         ----------
         photos
-            A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+            A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
         perturbation
             Applied to each photo before the preprocessing.
         preprocessing
@@ -405,7 +412,7 @@ class Classifier:
 
     @property
     def head(self) -> str:
-        """What the last layer puts out, one of `kit.classifier.runtime.heads.HEADS`."""
+        """What the last layer puts out, one of `kit.classifier.engines.HEADS`."""
         return self._network.compiled.head
 
     @property

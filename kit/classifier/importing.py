@@ -17,10 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kit._checking import told
-from kit._interrupts import held
-from kit.classifier.archive.safety import CodeError, refuse_code
-from kit.classifier.runtime.child import answer, ask, waiting
-from kit.classifier.runtime.keras_models import import_keras, opened_safely
+from kit.classifier.child import answer, ask, waiting
+from kit.classifier.conversion import import_keras, opened_safely
+from kit.classifier.store import CodeError, refuse_code
 
 SECONDS = 600.0
 """Longest time that it may take."""
@@ -103,8 +102,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
 
 def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     """Repair a copy and save what Keras makes of it; in the process that `import_h5` starts."""
-    with held():
-        import h5py  # noqa: PLC0415 (not needed to predict)
+    import h5py  # noqa: PLC0415 (not needed to predict)
 
     try:
         with h5py.File(file, "r+") as opened:

@@ -10,15 +10,11 @@ from typing import Any, Self
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.classifier.archive import Archive
-from kit.classifier.bundle.loading import restore_first_layers, unchanged
-from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.engine import Engine, Lanes, LiteEngine
-from kit.classifier.runtime.equivalence import TOLERANCE, Verification, largest_difference, trial_tensors
-from kit.classifier.runtime.heads import probabilities
-from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.shapes import Shape, picture_size
+from kit.classifier.conversion import TOLERANCE, Compiled, Verification, largest_difference, trial_tensors
+from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape, picture_size, probabilities
+from kit.classifier.first_layers import FirstLayers
+from kit.classifier.loading import restore_first_layers, unchanged
+from kit.classifier.store import Archive
 from kit.preprocessing import Preprocessing
 
 
@@ -71,7 +67,7 @@ class Network:
         TypeError, ValueError
             No Keras model, one with other shapes, or a preprocessing that does not fit.
         """
-        from kit.classifier.runtime import conversion  # noqa: PLC0415 (not needed for a network from a file)
+        from kit.classifier import conversion  # noqa: PLC0415 (not needed for a network from a file)
 
         compiled = conversion.describe(model, preprocessing)
         lite = None if compiled.data is None else LiteEngine(compiled.data)
@@ -91,7 +87,7 @@ class Network:
     def model(self) -> Any:
         """The Keras model; of a network from a file it is opened at the first use."""
         if self._model is None and self.source is not None:
-            from kit.classifier.runtime.keras_models import load_keras  # noqa: PLC0415 (not needed to predict)
+            from kit.classifier.conversion import load_keras  # noqa: PLC0415 (not needed to predict)
 
             with self._lock:
                 if self._model is None:

@@ -14,19 +14,25 @@ from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
+from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivities
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.investigation import Investigation, corrected, doubted, fixed_together
-from kit.diagnosis.out_of_distribution import out_of_distribution
-from kit.diagnosis.picture_checks import check_properties
+from kit.diagnosis.image_causes import check_properties
+from kit.diagnosis.investigation import (
+    Investigation,
+    check_leakage,
+    check_trust,
+    corrected,
+    doubted,
+    fixed_together,
+    mostly_wrong,
+    out_of_distribution,
+)
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import contradicted, search
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.sensitivity import QUIET, Sensitivity, sensitivities
-from kit.diagnosis.trust import check_leakage, check_trust, mostly_wrong
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.robustness.reference.profile import LEAST_PROFILED
+from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
@@ -56,7 +62,7 @@ def diagnose(
         Its ``preprocessing`` is the one in use, which may be the faulty one.
     photos
         One or more pictures that it answers wrongly, or any others that it is used on; see
-        `kit.images.sources`.
+        `kit.images.photo`.
     labels
         The right class of each, as index or name; None where it is not known.
     reference

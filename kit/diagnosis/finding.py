@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from kit._interrupts import held
 from kit.preprocessing import Preprocessing
 
 Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
@@ -110,8 +109,7 @@ def using(text: str, right: Preprocessing) -> Fix:
 
 def at_least(successes: int, trials: int, rate: float) -> float:
     """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
-    with held():
-        from scipy.stats import binom  # noqa: PLC0415 (slow to import)
+    from scipy.stats import binom  # noqa: PLC0415 (slow to import)
 
     return float(binom.sf(successes - 1, trials, rate))
 

@@ -1,18 +1,22 @@
-"""What is known at one point of a diagnosis; each stage takes it and returns what it has become."""
+"""What a diagnosis knows on its way through the stages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from kit._arrays import Float32
+import numpy as np
+
+from kit._arrays import Float32, Float64
 from kit.classifier import Classifier
-from kit.classifier.trial import Truth
-from kit.diagnosis.finding import Finding, Fix, Verdict, ranked
+from kit.classifier.labels import Truth, hits, known
+from kit.diagnosis.candidates import Evaluator, Sensitivity
+from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, at_least, ranked
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.sensitivity import Sensitivity
-from kit.images import Photo, Pictures
+from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
+from kit.robustness.novelty import FALSE_POSITIVES, novelty_of, profile_novelty
+from kit.validation.accuracy import accuracy_interval
+from kit.validation.duplicates import find_duplicates
 
 # No faults of the network or of the pipeline.
 _MENTIONED = {"grayscale", "small_validation"}
@@ -149,3 +153,202 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
 def _joined(certain: Finding, searched: Finding) -> Finding:
     evidence = (*certain.evidence, *searched.evidence)
     return replace(certain, evidence=evidence, cost=searched.cost, fix=searched.fix or certain.fix)
+
+
+WIDE = 0.1
+"""Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
+
+ENOUGH = 50
+"""Labelled pictures from which on confidence is held against accuracy."""
+
+LEAKED = 0.02
+"""Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
+
+
+_WITHOUT = """copied = {}
+kept = [place for place in range(len(photos)) if place not in copied]
+photos = [photos[place] for place in kept]
+labels = None if labels is None else [labels[place] for place in kept]"""
+
+
+def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
+    """Hold answers against the labels that are known.
+
+    Parameters
+    ----------
+    probabilities
+        float32, shape (N, classes).
+    labels
+        Index of the right class of each picture, None where it is not known.
+
+    Returns
+    -------
+    tuple of Finding
+        ``"small_validation"`` by the Wilson interval of 95 % (Wilson 1927), and from `ENOUGH` labels on
+        ``"overconfident"``: possible where the mean confidence lies above that interval. Empty for fewer than
+        two labels.
+    """
+    places, _ = known(labels)
+    right, count = int(hits(probabilities, labels).sum()), len(places)
+    if count < 2:
+        return ()
+    interval = accuracy_interval(right, count)
+    low, high, accuracy = interval.low, interval.high, interval.accuracy
+    half = (high - low) / 2
+    verdict: Verdict = "possible" if half > WIDE else "ruled_out"
+    told = f"{count} labelled pictures: {accuracy:.0%} are answered rightly"
+    found = [
+        Finding(
+            "small_validation",
+            verdict,
+            f"{told}, and for others the share may be anything from {low:.0%} to {high:.0%}.",
+            (Evidence("half of the 95 % interval of the accuracy", half, WIDE, supports=half > WIDE),),
+            fix=Fix("Judge the network by more pictures; these are enough to look for a cause."),
+        )
+    ]
+    if count >= ENOUGH:
+        confidence = float(probabilities[places].max(axis=1).mean())
+        sure: Verdict = "possible" if confidence > high else "ruled_out"
+        text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
+        found.append(
+            Finding(
+                "overconfident",
+                sure,
+                f"{told}, with a mean confidence of {confidence:.0%}.",
+                (
+                    Evidence(text, confidence, high, supports=confidence > high),
+                    Evidence("share of these pictures that is answered rightly", accuracy),
+                ),
+                fix=Fix(
+                    "If these pictures are an ordinary sample, divide the logits by a temperature.",
+                    "classifier = kit.calibrate(classifier, photos, labels).classifier",
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
+    """Look for copies and near-copies of photos among training pictures (`kit.find_duplicates`).
+
+    Parameters
+    ----------
+    photos
+        Pictures that an accuracy is measured on.
+    training
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
+
+    Returns
+    -------
+    Finding
+        ``"data_leakage"``: named from two pictures and a share of `LEAKED` on, possible for fewer.
+    """
+    found = find_duplicates(training, list(photos), progress=False)
+    copied = int(found.leaked.sum())
+    share = copied / len(photos)
+    many = copied >= 2 and share >= LEAKED
+    verdict: Verdict = "named" if many else "possible" if copied else "ruled_out"
+    return Finding(
+        "data_leakage",
+        verdict,
+        f"{copied} of {len(photos)} pictures have a copy or near-copy among the training pictures.",
+        (
+            Evidence("share of pictures with a copy in training", share, LEAKED, supports=many),
+            Evidence("pictures with a copy in training", float(copied), 2.0, supports=copied >= 2),
+        ),
+        fix=Fix(
+            "Leave these pictures out of the validation, and split by what is joined: see"
+            " kit.find_duplicates and kit.validation.folds.",
+            _WITHOUT.format(np.flatnonzero(found.leaked).tolist()) if 0 < copied < len(photos) else "",
+        ),
+    )
+
+
+def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:
+    """Whether no more than half of the labelled pictures are answered rightly."""
+    count = len(known(labels)[0])
+    return count > 0 and 2 * int(hits(probabilities, labels).sum()) <= count
+
+
+CAUSE = "out_of_distribution"
+SURE = 0.01
+"""Chance, with ordinary pictures, at which the cause is named."""
+
+
+def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
+    """Measure whether photos are unlike the training pictures.
+
+    Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
+
+    Parameters
+    ----------
+    classifier
+        Best with a novelty (`kit.fit_novelty`). Without one, the profile of training pictures in its file
+        gives a weaker answer, which speaks for the cause at most and never against it: the first layers see
+        light and texture, and no shapes.
+    photos
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
+
+    Returns
+    -------
+    Finding
+        Cause ``"out_of_distribution"``. ``"named"`` where so many of the photos lie above the threshold for
+        a false-positive rate of 1 % that ordinary photos would do so in 1 % of all cases or less;
+        ``"possible"`` likewise with 5 % for both; else ``"ruled_out"``, or ``"cannot_tell"`` where only the
+        profile could be asked, or nothing.
+
+    Raises
+    ------
+    ValueError
+        No preprocessing, no photo, or photos that cannot be prepared.
+    """
+    chosen = as_photos(photos, allow_empty=False)
+    fitted = novelty_of(classifier)
+    novelty = fitted or profile_novelty(classifier)
+    if novelty is None:
+        return Finding(
+            CAUSE,
+            "cannot_tell",
+            "The classifier does not know how ordinary pictures look to it: fit a novelty (kit.fit_novelty).",
+        )
+    name = novelty.method
+    chances = novelty.chances(novelty.scores(chosen)[name])
+    if fitted is not None:
+        verdict, evidence = _judged(chances, f"whose {_WORDS[name]} is unlike that of held-back pictures")
+        summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
+        return Finding(CAUSE, verdict, summary, evidence)
+    verdict, evidence = _judged(chances, "whose light and texture are unlike those of the profile")
+    if verdict == "ruled_out":
+        summary = "Light and texture are as in training; for shapes, fit a novelty (kit.fit_novelty)."
+        return Finding(CAUSE, "cannot_tell", summary, evidence)
+    return Finding(CAUSE, "possible", "Light or texture are unlike those of the training pictures.", evidence)
+
+
+_WORDS = {
+    "combined": "energy or distance in the network's stages",
+    "features": "distance in the network's stages",
+    "energy": "energy",
+    "batchnorm": "light or texture",
+    "probability": "largest probability",
+}
+_SUMMARIES: dict[Verdict, str] = {
+    "named": "{above:.0f} of {count} pictures are unlike anything in training: none of the classes fits.",
+    "possible": "{above:.0f} of {count} pictures are rather unlike those of training.",
+    "ruled_out": "The pictures are like those of training.",
+}
+
+
+def _judged(chances: Float64, told: str) -> tuple[Verdict, tuple[Evidence, ...]]:
+    """Compare how many pictures lie above a threshold with what chance would give."""
+    count = len(chances)
+    evidence = []
+    for rate in (SURE, FALSE_POSITIVES):
+        # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
+        limit = rate + 1e-9
+        above = int((chances <= limit).sum())
+        needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
+        text = f"pictures out of {count} {told}, {rate:.0%} of which score so high"
+        evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
+    sure, unusual = evidence
+    verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
+    return verdict, (unusual, sure)

@@ -10,8 +10,7 @@ from kit._arrays import Array, Float32
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.images import Pictures, as_photos
-from kit.preprocessing.black_box import compare_called
-from kit.preprocessing.calling import Function, call
+from kit.preprocessing.black_box import Function, call, compare_called
 from kit.preprocessing.comparison import Comparison
 from kit.preprocessing.pipeline import PIPELINE
 
@@ -93,7 +92,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     classifier
         With a known preprocessing.
     photos
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
     function
         From RGB uint8 (H, W, 3) to what is fed to the network, with or without a leading axis of 1; see
         `kit.preprocessing.black_box.compare_function`.

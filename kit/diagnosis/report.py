@@ -8,14 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kit._interrupts import held
 from kit._reporting import Table, plain
 from kit.classifier import Classifier
+from kit.diagnosis.candidates import Equivalent, Sensitivity
 from kit.diagnosis.finding import Evidence, Finding
-from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.regression.pin import pin
+from kit.regression.pinning import pin
 
 _ALIKE = "Comes to the same on this network (largest difference of a probability):"
 _QUIET = (
@@ -223,9 +222,7 @@ class Diagnosis:
             A PNG with alternative text.
         """
         from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
-
-        with held():
-            from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+        from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
 
         rows = [
             (f"{finding.cause}: {part.text}", part.value / part.threshold, _COLOURS[part.supports])

@@ -20,16 +20,25 @@ from kit._arrays import Float32
 from kit._checking import integers, known, told, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.explorer import page, path, still
+from kit.explorer import page, replies
 from kit.explorer import view as views
 from kit.explorer.ahead import Ahead
-from kit.explorer.asking import Questions
-from kit.explorer.bench import Bench
-from kit.explorer.changes import altered
-from kit.explorer.messages import PIXELS, checked
-from kit.explorer.panel import CAMERA_SIDE, panel
-from kit.explorer.replies import LIVE_PIXELS, Replies, frozen, shown
-from kit.explorer.shelf import CAMERA, Entry, Shelf, Uploads
+from kit.explorer.replies import (
+    CAMERA,
+    CAMERA_SIDE,
+    LIVE_PIXELS,
+    PIXELS,
+    Entry,
+    Replies,
+    Shelf,
+    Uploads,
+    checked,
+    frozen,
+    panel,
+    shown,
+)
+from kit.explorer.view import Bench
+from kit.explorer.why import Questions, altered
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
@@ -46,7 +55,7 @@ class Explorer(anywidget.AnyWidget):
     classifier
         The model with its preprocessing and class names.
     photos
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
     labels
         For each photograph the class that it shows, by name or index, or None where that is not known.
     ahead
@@ -215,7 +224,7 @@ class Explorer(anywidget.AnyWidget):
         data, metadata = self._repr_mimebundle_() or ({}, {})
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network, a PDF.
-        display(still.note(view, message, self.classifier.name), raw=True)  # type: ignore[no-untyped-call]
+        display(replies.note(view, message, self.classifier.name), raw=True)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -347,7 +356,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_sample(self, content: dict[str, Any]) -> None:
         """Show the photograph of the samples on which a step of reading files acts."""
-        name = path.OF_FILES[known("step", content["step"], path.OF_FILES)][-1]
+        name = replies.OF_FILES[known("step", content["step"], replies.OF_FILES)][-1]
         if name in self._shelf:
             self.settings = self.settings | {"photo": name}
             return
@@ -378,7 +387,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_pin(self, content: dict[str, Any]) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
-        from kit.regression.pin import pin  # noqa: PLC0415 (the bars come sooner without it)
+        from kit.regression.pinning import pin  # noqa: PLC0415 (the bars come sooner without it)
 
         view = self._asked(content)
         asked = self.diagnosis is not None and self._asked_about == view.settings

@@ -1,20 +1,423 @@
-"""What the kernel answers: texts and bars as JSON, pixels as raw bytes.
+"""Messages of the page and the replies to them."""
 
-A compressed preview would alter the very pixels that a person is looking at.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from kit._arrays import Pixels
-from kit.explorer import path, words
-from kit.explorer.still import small
-from kit.explorer.view import MAIN, View
+from kit._checking import known
+from kit.explorer.ahead import AHEAD_BYTES, Ahead
+from kit.explorer.view import (
+    MAIN,
+    Bench,
+    View,
+    answer,
+    as_code,
+    bars,
+    caption,
+    changed_settings,
+    neutral,
+    tensor_table,
+    usual,
+    verdict,
+)
+from kit.images import Photo
+from kit.images.photo import encoded
 from kit.perturbation import PARAMETERS
+from kit.plots import tag
+from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing.pipeline import PIPELINE, TO_SIZE
+
+FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        "hello": {},
+        "settings": {"settings": (dict,)},
+        "noise": {"seed": (int,), "count": (int,)},
+        "frame": {"settings": (dict,), "height": (int,), "width": (int,)},
+        "snap": {},
+        "ahead": {"settings": (dict,), "key": (str,), "places": (list, tuple)},
+        "upload": {"number": (str,), "name": (str,), "last": (bool,)},
+        "remove": {"name": (str,)},
+        "sample": {"step": (str,)},
+        "why": {"settings": (dict,)},
+        "stop": {},
+        "pin": {"settings": (dict,)},
+    }
+)
+"""Fields of each kind of message, with their types."""
+PIXELS = ("frame", "upload")
+"""Kinds of messages with one buffer."""
+
+
+def checked(content: Any, buffers: int) -> str:
+    """Return the kind of a message that has all that it needs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An unknown kind, a field that is missing or of another type, or a buffer that is missing.
+    """
+    if not isinstance(content, Mapping):
+        raise TypeError(f"Expected a message as an object, received {content!r}")
+    kind = known("kind of a message", content.get("kind"), FIELDS)
+    for name, types in FIELDS[kind].items():
+        value = content.get(name)
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            words = " or ".join(each.__name__ for each in types)
+            raise TypeError(f"Expected {name} of a message {kind!r} as {words}, received {value!r}")
+    if kind in PIXELS and buffers < 1:
+        raise ValueError(f"Expected a message {kind!r} with a buffer, received none")
+    return kind
+
+
+CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
+"""What can be chosen wrongly, by name, in the order in which the steps run."""
+
+OF_FILES = {
+    "exif": ("no tag", "This file has no orientation tag, or none that turns it.", "exif.jpg"),
+    "alpha": ("none", "This file has no transparent pixels.", "alpha.webp"),
+    "depth": ("8 bit", "This file has 8 bits a colour.", "depth16.png"),
+}
+"""Steps that only some files have: why one has none, in short and in full, and a sample that has one."""
+LABELS = {
+    "file": "File",
+    "exif": "EXIF",
+    "alpha": "Alpha",
+    "depth": "16 bit",
+    "photograph": "Photo",
+    "perturbation": "Perturbed",
+    "thumbnail": "Shrunk",
+    "filter": "Filter",
+    "fit": "Fit",
+    "cast": "Type",
+    "tensor": "Tensor",
+    "probabilities": "Answer",
+}
+"""Names of chips that are shorter than those of their steps, or are no steps."""
+_AFTER = ("photograph", "perturbation")
+_ENDS = ("tensor", "probabilities")
+
+
+def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
+    """Describe the chips in the order in which the steps run; those that can be changed have options.
+
+    `faultless` is the word for a step in which `trained` is left as it is.
+    """
+    found = [_plain("file")]
+    for step, label in faults.STEPS.items():
+        if CHOICES[step] not in TO_SIZE[0].choices and found[-1]["key"] in OF_FILES:
+            found += [_plain(key) for key in _AFTER]
+        others = faults.alternatives(trained, step)
+        if others:
+            options = [["", faultless], *([fault.name, fault.title] for fault in others)]
+            hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
+            sample = OF_FILES[step][-1] if step in OF_FILES else ""
+            found.append(_plain(step) | {"name": label, "options": options, "hint": hint, "sample": sample})
+    return found + [_plain(key) for key in _ENDS]
+
+
+def values(view: View, names: Sequence[str], idle: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return for each chip its value in a few words, whether it is changed, and why it cannot act."""
+    height, width = view.source.size
+    changed = changed_settings(view.settings)
+    perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS and key != "seed"]
+    some = perturbed[0] if len(perturbed) == 1 else f"{len(perturbed)} changes"
+    # Most differ in the numbers that are shown anyway.
+    alike = view.statistics == view.untouched.statistics and np.array_equal(
+        view.tensor, view.untouched.tensor
+    )
+    told: dict[str, tuple[str, bool]] = {
+        "file": (", ".join(view.source.notes) or "as it is", False),
+        "photograph": (f"{width} × {height}", False),
+        "perturbation": (some if perturbed else "none", bool(perturbed)),
+        "tensor": ("×".join(map(str, view.tensor.shape[1:])), not alike),
+        "probabilities": (
+            "none of these" if view.answer is None else names[view.answer],
+            view.answer != view.untouched.answer,
+        ),
+    }
+    for step in faults.STEPS:
+        words = CHOICES[step].words(view.preprocessing)
+        told[step] = (_short(words), words != CHOICES[step].words(view.trained))
+    return {
+        key: {
+            "value": OF_FILES[key][0] if key in idle else value,
+            "changed": differs,
+            "idle": OF_FILES[key][1] if key in idle else "",
+        }
+        for key, (value, differs) in told.items()
+    }
+
+
+def _plain(key: str) -> dict[str, Any]:
+    return {"key": key, "label": LABELS.get(key, key.capitalize())}
+
+
+def _short(words: str) -> str:
+    """Return the name before the formula, or what there is, without underscores."""
+    name, _, _ = words.partition(", ")
+    return (words if "(" in name else name).replace("_", " ")
+
+
+def idle_steps(photo: Photo, trained: Preprocessing) -> tuple[str, ...]:
+    """Return the steps of reading a file that make no difference to this one, whatever is chosen."""
+    plain = photo.decoded(trained.decoding).pixels
+    return tuple(
+        step
+        for step in OF_FILES
+        if all(
+            np.array_equal(plain, photo.decoded(fault.apply(trained).decoding).pixels)
+            for fault in faults.alternatives(trained, step)
+        )
+    )
+
+
+def sliders() -> list[dict[str, Any]]:
+    """Describe the page's sliders and switches: every perturbation."""
+    found = []
+    for name, item in PARAMETERS.items():
+        told = {key: getattr(item, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
+        kind = "switch" if item.kind == "switch" else "range"
+        told["whole"] = item.kind == "whole"
+        group, section = ("main", "") if name in MAIN else ("more", item.group)
+        place = {"key": name, "kind": kind, "group": group, "section": section}
+        found.append(place | told | {"hint": item.description})
+    return found
+
+
+SIDE = 200
+"""Longest side of the two pictures in a still, in pixels."""
+WIDTH, ROW, GAP = 820, 22, 12
+LIVE = "Run this cell to make the explorer live."
+_LATER = (
+    "<style>@keyframes kit-note { from { visibility: hidden; max-height: 0 } }"
+    " .kit-note { animation: 3s step-end kit-note; overflow: hidden }</style>"
+)
+_TEXT, _SOFT, _BAR, _GHOST, _TRACK = "#1f1f1f", "#5a5a5a", "#1b6ec2", "#c5d9ee", "#ececec"
+
+
+def small(pixels: Pixels, side: int = SIDE) -> bytes:
+    """Return a JPEG of at most `side` pixels a side."""
+    return encoded(_fitted(pixels, side), "JPEG", quality=85)
+
+
+def still(view: View, message: dict[str, Any], title: str) -> bytes:
+    """Return a PNG of photograph, network's input and bars, on white.
+
+    Parameters
+    ----------
+    view
+        What is shown.
+    message
+        The same in words, as the page has it.
+    title
+        Name of the classifier.
+    """
+    rows = message["bars"]
+    height = max(SIDE + 2 * ROW, ROW * (len(rows) + 2)) + 4 * GAP + ROW
+    image = Image.new("RGB", (WIDTH, height), "white")
+    draw = ImageDraw.Draw(image)
+    large, text = ImageFont.load_default(20), ImageFont.load_default(13)
+    draw.text((GAP, GAP), f"{title} · {view.settings['photo']}"[:60], _SOFT, text)
+    pictures = ((view.photo.pixels, "The photograph"), (view.seen, "What it sees"))
+    for place, (pixels, told) in enumerate(pictures):
+        left = GAP + place * (SIDE + GAP)
+        image.paste(_fitted(pixels, SIDE), (left, GAP + ROW))
+        draw.text((left, GAP + ROW + SIDE + 4), told, _SOFT, text)
+    left = 2 * (SIDE + GAP) + 2 * GAP
+    told = message["answer"]
+    draw.text((left, GAP), f"{told['name']}  {told['share']}  {told['mark'][2:]}"[:36], _TEXT, large)
+    for place, row in enumerate(rows):
+        top = GAP + 2 * ROW + place * ROW
+        draw.text((left, top), row["name"][:18], _TEXT, text)
+        start, length = left + 140, 150
+        draw.rectangle((start, top + 2, start + length, top + 14), fill=_TRACK)
+        for key, fill, inset in (("ghost", _GHOST, 2), ("value", _BAR, 5)):
+            if row[key] > 0:
+                draw.rectangle((start, top + inset, start + length * row[key], top + 16 - inset), fill=fill)
+        draw.text((start + length + 8, top), row["text"], _TEXT, text)
+    draw.text((GAP, height - GAP - ROW), LIVE, _SOFT, text)
+    # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
+    return encoded(image.quantize(256, Image.Quantize.FASTOCTREE))
+
+
+def note(view: View, message: dict[str, Any], title: str) -> dict[str, Any]:
+    """Return what stands below the widget, which takes it away once it is live; shown after three seconds."""
+    png = still(view, message, title)
+    html = f'{_LATER}<div class="kit-note">{tag(png, described(view, message, title))}<p>{LIVE}</p></div>'
+    return {"text/plain": LIVE, "text/html": html, "image/png": png}
+
+
+def described(view: View, message: dict[str, Any], title: str) -> str:
+    """Say in words what the still shows."""
+    return f"Explorer of {title}: the photograph {view.settings['photo']}. {message['verdict']}"
+
+
+def _fitted(pixels: Pixels, side: int) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    scale = side / max(image.size)
+    if scale < 1:
+        image.thumbnail((side, side))
+    elif scale > 1:
+        # Small pictures are enlarged in whole pixels, so that none of them is invented.
+        factor = max(1, int(scale))
+        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    return image
+
+
+CAMERA = "Camera (live)"
+"""Name of the picture that a camera of the page gives; its frames take each other's place."""
+THUMBNAIL = 56
+"""Longest side of a thumbnail, in pixels."""
+THUMBNAILS = 200
+"""So many photographs have a thumbnail; of those that follow there is the name."""
+UPLOAD_BYTES = 64_000_000
+"""Largest picture file that the page accepts."""
+UPLOADS, UPLOAD_SECONDS = 4, 60.0
+"""So many files may be on their way at a time, and so long one may be silent before it is given up."""
+
+
+@dataclass(eq=False)
+class Entry:
+    """A photograph, the index of its class where that is known, and what was worked out about it once."""
+
+    photo: Photo
+    label: int | None = None
+    added: bool = False
+    reference: View | None = None
+    idle: tuple[str, ...] | None = None
+    thumbnail: bytes = b""
+
+
+@dataclass(eq=False)
+class Shelf:
+    """Photographs by name, in the order in which they came; names are made unique."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
+        """Put a photograph there, and return its name."""
+        name, count = photo.name, 1
+        while name in self.entries or name == CAMERA:
+            count += 1
+            name = f"{photo.name} ({count})"
+        self.entries[name] = Entry(photo, label, added)
+        return name
+
+    def remove(self, name: str) -> None:
+        """Take a photograph away that was added; nothing of it is kept.
+
+        Raises
+        ------
+        ValueError
+            There is none of that name, or it came with the explorer.
+        """
+        known("photo", name, list(self.entries))
+        if not self.entries[name].added:
+            raise ValueError(
+                f"Expected a picture that was added, received {name!r}, which came with the explorer"
+            )
+        del self.entries[name]
+
+    def idle(self, name: str, trained: Preprocessing) -> tuple[str, ...]:
+        """Return the steps of reading a file that make no difference to this one."""
+        entry = self.entries[name]
+        if entry.idle is None:
+            entry.idle = idle_steps(entry.photo, trained)
+        return entry.idle
+
+    def told(self) -> list[dict[str, object]]:
+        """Return what the page shows of each: name, whether it can be removed, and a small JPEG."""
+        rows = []
+        for place, (name, entry) in enumerate(self.entries.items()):
+            if not entry.thumbnail and place < THUMBNAILS:
+                entry.thumbnail = _thumbnail(entry.photo)
+            rows.append({"name": name, "added": entry.added, "thumbnail": entry.thumbnail})
+        return rows
+
+
+@dataclass(eq=False)
+class Uploads:
+    """Files that come in pieces, since a websocket refuses messages over 10 MiB."""
+
+    pieces: dict[str, list[bytes]] = field(default_factory=dict)
+    heard: dict[str, float] = field(default_factory=dict)
+
+    def take(self, number: str, name: str, piece: bytes, *, last: bool) -> bytes | None:
+        """Take a piece of a file, and return the whole with the last one.
+
+        Raises
+        ------
+        ValueError
+            The file is too large, or too many are on their way; nothing of it is kept.
+        """
+        now = monotonic()
+        for silent in [key for key, time in self.heard.items() if now - time > UPLOAD_SECONDS]:
+            self._forget(silent)
+        if number not in self.pieces and len(self.pieces) >= UPLOADS:
+            raise ValueError(f"Expected at most {UPLOADS} pictures at a time, received one more: {name}")
+        self.heard[number] = now
+        self.pieces.setdefault(number, []).append(piece)
+        if sum(map(len, self.pieces[number])) > UPLOAD_BYTES:
+            self._forget(number)
+            most = UPLOAD_BYTES // 1_000_000
+            raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
+        return b"".join(self._forget(number)) if last else None
+
+    def _forget(self, number: str) -> list[bytes]:
+        self.heard.pop(number, None)
+        return self.pieces.pop(number, [])
+
+
+def _thumbnail(photo: Photo) -> bytes:
+    height, width = photo.size
+    step = max(1, min(height, width) // (2 * THUMBNAIL))
+    image = Image.fromarray(np.ascontiguousarray(photo.pixels[::step, ::step]))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return encoded(image, "JPEG", quality=80)
+
+
+CAMERA_SIDE = 512
+"""Longest side of a camera's frame, in pixels: the page shrinks it before it sends it."""
+CAMERA_MS = 50
+"""Least time between two frames, so that a camera leaves room for other work."""
+
+
+def panel(bench: Bench, shelf: Shelf, ahead: Ahead, *, latency: bool) -> dict[str, Any]:
+    """Return the panel of an explorer, as the page takes it."""
+    classifier, trained = bench.classifier, bench.trained
+    notes = list(classifier.notes)
+    if classifier.preprocessing is None:
+        notes.append(f"assumed here: {'; '.join(trained.describe())}")
+    as_usual = usual(classifier)
+    return {
+        "title": classifier.name,
+        "photos": [row for row in shelf.told() if row["name"] != CAMERA],
+        "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
+        "sliders": sliders(),
+        "path": chips(trained, as_usual),
+        "usual": as_usual,
+        "neutral": neutral(next(iter(shelf))),
+        "notes": notes,
+        "caption": caption(classifier),
+        "tempered": classifier.temperature != 1,
+        "uploadBytes": UPLOAD_BYTES,
+        "latency": latency,
+        "ahead": {"keys": MAIN, "places": ahead.places, "bytes": AHEAD_BYTES},
+        "live": LIVE,
+    }
+
 
 REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
@@ -30,12 +433,12 @@ def shown(view: View, names: Sequence[str], idle: Sequence[str]) -> tuple[dict[s
     seen = view.seen
     message = {
         "settings": view.settings,
-        "bars": words.bars(view, names),
-        "answer": words.answer(view, names),
-        "verdict": words.verdict(view, names),
-        "tensor": words.tensor_table(view),
-        "path": path.values(view, names, idle),
-        "code": words.as_code(view),
+        "bars": bars(view, names),
+        "answer": answer(view, names),
+        "verdict": verdict(view, names),
+        "tensor": tensor_table(view),
+        "path": values(view, names, idle),
+        "code": as_code(view),
         "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
         "input": {"height": seen.shape[0], "width": seen.shape[1]},
     }

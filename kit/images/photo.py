@@ -1,20 +1,31 @@
-"""Photo: RGB pixels together with what was done to get them."""
+"""A decoded image and where it came from; loading one or many."""
 
+import glob
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
-from typing import Any, Self
+from itertools import chain
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Pixels
 from kit._checking import told
-from kit.images.decoding import Decoding, to_rgb
-from kit.images.listening import as_notes, listening
-from kit.images.opening import check_pixel_count, open_image
+from kit.images.opening import (
+    FORMATS,
+    Decoding,
+    PhotoError,
+    as_notes,
+    check_pixel_count,
+    listening,
+    open_image,
+    to_rgb,
+)
 
 _SHOWN_PIXELS = 512
 
@@ -202,3 +213,298 @@ def describe(value: Any) -> str:
     if value.size and value.dtype.kind in "iuf":
         text += f" with values {value.min():.6g}..{value.max():.6g}"
     return text
+
+
+MAX_BYTES = 1 << 30
+"""Largest file that is read, in bytes."""
+
+Source: TypeAlias = (
+    str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | Photo
+)
+"""One picture."""
+
+
+def load_image(source: Source, *, name: str | None = None, decoding: Decoding | None = None) -> Photo:
+    """Open a picture and convert it to RGB, reporting every conversion in `Photo.notes`.
+
+    Parameters
+    ----------
+    source
+        Path, contents of a file, binary file object, Pillow image, photo, or array or tensor (see
+        `Photo.from_array`).
+        A file is read once, into memory, so that the photo does not depend on it later.
+    name
+        Name to show instead of the file name.
+    decoding
+        How to treat orientation, alpha and 16 bits; default ``Decoding()``, or that of the photo given.
+
+    Raises
+    ------
+    PhotoError
+        Contents that are not a usable picture: empty, another format than `FORMATS`, above `MAX_PIXELS`,
+        truncated or damaged, or values without a meaning in 8 bits.
+    FileNotFoundError, IsADirectoryError
+        No file there.
+    ValueError
+        A URL (nothing is downloaded), or a device.
+    TypeError
+        Another kind of object.
+    """
+    return opened(source, file_name(name) if name else own_name(source) or kind_of(source), decoding)
+
+
+def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
+    """Open a picture as `load_image` does, under a name that may be a path; a photo keeps its own."""
+    wanted = Decoding() if decoding is None else decoding
+    source = as_array(source)
+    if isinstance(source, Photo):
+        return source if decoding is None else source.decoded(decoding)
+    if isinstance(source, np.ndarray):
+        return Photo.from_array(source, name)
+    if isinstance(source, Image.Image):
+        check_pixel_count(*source.size, name)
+        try:
+            copy = source.copy()  # loads it
+        except (OSError, SyntaxError, ValueError) as error:
+            raise PhotoError(
+                f"Expected a complete Pillow image, received {name!r}, which cannot be read "
+                f"({error}); open it anew"
+            ) from error
+        return decode_image(copy, name, wanted)
+    return decode_file(_read(source, name), name, wanted)
+
+
+def as_array(source: Any) -> Any:
+    """Return a tensor of any library as an array, and everything else as it is."""
+    return np.asarray(source) if hasattr(source, "__array__") and hasattr(source, "shape") else source
+
+
+def own_name(source: Any) -> str:
+    """Return the file name that a picture brings along; nothing where it has none."""
+    if isinstance(source, (str, PathLike)):
+        return file_name(path_text(source))
+    kept = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
+    if not isinstance(kept, str):
+        return ""  # a file descriptor's name is a number
+    return kept if isinstance(source, Photo) else kept and file_name(kept)
+
+
+def kind_of(source: Any) -> str:
+    """Return what a picture without a name is called."""
+    kinds = {np.ndarray: "array", Image.Image: "Pillow image", bytes | bytearray | memoryview: "bytes"}
+    usual = "file object" if hasattr(source, "read") else "picture"
+    return next((name for kind, name in kinds.items() if isinstance(source, kind)), usual)
+
+
+def path_text(path: str | PathLike[str]) -> str:
+    """Return a path as text, or raise a TypeError."""
+    text = fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"Expected a path as text, received {describe(text)}; decode it with os.fsdecode")
+    return text
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text is an address and no path; a single letter before the colon is a drive."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", text) is not None
+
+
+def _read(source: Any, name: str) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, (str, PathLike)):
+        return _read_file(path_text(source), name)
+    if hasattr(source, "read"):
+        if getattr(source, "seekable", bool)():
+            source.seek(0)
+        data = source.read(MAX_BYTES + 1)
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"Expected a file opened for reading bytes, received one that reads "
+                f"{type(data).__name__}; use mode 'rb'"
+            )
+        _check_byte_count(len(data), name)
+        return data
+    raise TypeError(
+        "Expected a path, bytes, a binary file, a Pillow image, an array or a Photo, "
+        f"received {describe(source)}; pass one of these"
+    )
+
+
+def _read_file(text: str, name: str) -> bytes:
+    check_path(text)
+    path = Path(text)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"Expected an image file, received the folder {text!r}; pass one of the files in it"
+        )
+    if not path.is_file():
+        raise ValueError(
+            f"Expected an image file, received {text!r}, which is a device or pipe; copy it to a file first"
+        )
+    _check_byte_count(path.stat().st_size, name)
+    return path.read_bytes()
+
+
+def check_path(text: str) -> None:
+    """Raise a ValueError for an address, and a FileNotFoundError where there is neither file nor folder."""
+    if is_url(text):
+        raise ValueError(
+            f"Expected a local file, received the URL {text[:200]!r}; "
+            "nothing is downloaded here, so save the picture first"
+        )
+    if not Path(text).exists():
+        raise FileNotFoundError(
+            f"Expected an existing image file, received {text!r}, which does not exist; "
+            f"look what there is in {str(Path(text).parent)!r}"
+        )
+
+
+def _check_byte_count(count: int, name: str) -> None:
+    if count > MAX_BYTES:
+        raise PhotoError(
+            f"Expected at most {MAX_BYTES} bytes, received {name!r} with more; save it as PNG or JPEG first"
+        )
+
+
+Pictures: TypeAlias = Source | Iterable[Source]
+
+SUFFIXES = frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS)
+"""By their endings, in either case, pictures are told from the other files of a folder."""
+
+UNREADABLE = (OSError, ValueError)
+"""What opening a picture raises where the picture is to blame; a TypeError blames whoever gave it."""
+
+_MOST_CHANNELS = 4
+_Any = TypeVar("_Any")
+_SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray, Photo, Mapping)
+
+
+class Picture(NamedTuple):
+    """A picture that is not opened yet, so that a collection of them stays small.
+
+    Attributes
+    ----------
+    name
+        What it is called in tables and messages.
+    source
+        Where it is, or why there is none.
+    """
+
+    name: str
+    source: Source | PhotoError
+
+    def open(self, decoding: Decoding | None = None) -> Photo:
+        """Open it as `kit.load_image` does, and with what that raises."""
+        return opened(self.source, self.name, decoding)
+
+
+def each_picture(pictures: Pictures) -> Iterator[Picture]:
+    """Yield pictures one by one, in order, none of them opened.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file or folder. A file that is missing in an iterable is found out when it is opened.
+    ValueError
+        A folder without pictures, a pattern that fits none, or an address on the network.
+    """
+    pictures = _batch(pictures)
+    single = not _is_collection(pictures)
+    if single and isinstance(pictures, (str, PathLike)):
+        text = path_text(pictures)
+        if is_url(text) or not _is_pattern(Path(text)):
+            check_path(text)
+    given: Any = [pictures] if single else pictures
+    for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
+        yield Picture(told(name) or (kind_of(source) if single else f"{kind_of(source)} {place}"), source)
+
+
+def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, ...]:
+    """Open all pictures, none left out, since labels belong to them by place.
+
+    Raises
+    ------
+    As `each_picture` and `load_image`. Where several cannot be read, one PhotoError names them; a ValueError
+    where there are none and one is needed.
+    """
+    photos: list[Photo] = []
+    unreadable: list[tuple[str, Exception]] = []
+    for picture in each_picture(pictures):
+        try:
+            photos.append(picture.open())
+        except UNREADABLE as error:
+            unreadable.append((picture.name, error))
+    if len(unreadable) == 1:
+        raise unreadable[0][1]
+    if unreadable:
+        raise PhotoError(
+            f"Expected {len(photos) + len(unreadable)} pictures that can be read, received {len(unreadable)}"
+            f" that cannot, {names_of(unreadable)}; the first: {unreadable[0][1]}"
+        )
+    return tuple(photos) if allow_empty else at_least_one(photos)
+
+
+def at_least_one(pictures: Iterable[_Any]) -> tuple[_Any, ...]:
+    """Return pictures, opened or not, or raise a ValueError where there are none."""
+    if not (found := tuple(pictures)):
+        raise ValueError("Expected at least one picture, received none")
+    return found
+
+
+def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
+    """Return the names of the first pictures that could not be read, and how many more there are."""
+    more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
+    return ", ".join(name for name, _ in unreadable[:3]) + more
+
+
+def _batch(pictures: Any) -> Any:
+    """Return arrays and tensors as levels, of a batch as `tf.data` gives it without its labels."""
+    if isinstance(pictures, (tuple, list)) and len(pictures) == 2:
+        images, labels = map(as_array, pictures)
+        if getattr(images, "ndim", 0) == 4 and getattr(labels, "shape", ())[:1] == images.shape[:1]:
+            pictures = images
+    pictures = as_array(pictures)
+    return as_levels(pictures) if isinstance(pictures, np.ndarray) else pictures
+
+
+def _is_collection(pictures: Any) -> bool:
+    if isinstance(pictures, np.ndarray):
+        return pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] > _MOST_CHANNELS)
+    several = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
+    return several and not hasattr(pictures, "read")
+
+
+def _is_pattern(path: Path) -> bool:
+    # Some roots on Windows have a question mark.
+    return any(glob.has_magic(part) for part in path.parts if part != path.anchor)
+
+
+def _found(source: Any) -> Iterator[tuple[str, Source]]:
+    """Yield the source of one picture, or those of a folder or pattern, with its name or an empty one."""
+    if isinstance(source, (str, PathLike)) and not is_url(path_text(source)):
+        path = Path(source)
+        if path.is_dir():
+            yield from _files(path, path.rglob("*"))
+            return
+        if _is_pattern(path) and not path.exists():
+            yield from _files(path, map(Path, glob.iglob(str(path), recursive=True)))  # noqa: PTH207 (may be absolute)
+            return
+    yield own_name(source), source
+
+
+def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    folder = next(each for each in (given, *given.parents) if not _is_pattern(each))
+    found = {
+        (path.relative_to(folder).parts, path)
+        for path in paths
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    }
+    shown = sorted(each for each in found if not any(part.startswith(".") for part in each[0]))
+    if not shown:
+        raise ValueError(
+            f"Expected a folder with pictures or a pattern for some ({', '.join(FORMATS)}), received"
+            f" {str(given)!r} without any; look where they are and how their names end"
+        )
+    for parts, path in shown:
+        yield "/".join(parts), str(path)

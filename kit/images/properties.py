@@ -1,18 +1,286 @@
-"""The table of what can be measured on a picture: light, colour, texture, traces of JPEG, shape.
+"""What is measured in an image."""
 
-Each row is one number with a unit. Whoever judges pictures, one by one or as a set, reads it from here.
-"""
-
+import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
 
 import numpy as np
+from PIL import Image, ImageFilter, JpegImagePlugin
 
-from kit._arrays import Float32, Float64, Pixels
-from kit.images import Photo, measuring
+from kit._arrays import Bools, Float32, Float64, Int64, Pixels
+from kit.images import Photo, Pictures, as_photos
+
+# The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
+_FLATTEST = 0.78
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+# Luminance table of the JPEG standard (ITU-T T.81, table K.1), in rows of 16.
+_STANDARD = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+
+
+def luma(pixels: Pixels) -> Float32:
+    """Return the ITU-R 601 luma, float32 (H, W), 0..255."""
+    plane: Float32 = pixels.astype(np.float32) @ _LUMA
+    return plane
+
+
+def bright_level(pixels: Pixels) -> float:
+    """Level below which 95 % of the picture lies, 0..255: low in a dark picture, whatever its subject."""
+    return float(np.percentile(luma(pixels), 95))
+
+
+def dark_level(pixels: Pixels) -> float:
+    """Level below which 5 % of the picture lies, 0..255: high in a picture that is too bright."""
+    return float(np.percentile(luma(pixels), 5))
+
+
+def clipping(pixels: Pixels) -> float:
+    """Share of the picture in which a channel is cut off at white, 0..1, a white ground left out.
+
+    In means of 4 x 4 pixels, which noise alone does not bring to white. Of those that are white in all
+    channels, the share that the border has of them is left out: all in a picture of something on white, none
+    where a part of the scene is too bright.
+    """
+    cut = _means(pixels) >= 250
+    white: Bools = np.asarray(cut.all(axis=-1))
+    border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
+    ground = float(border.mean() * white.sum())
+    return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
+
+
+def level_range(pixels: Pixels) -> float:
+    """Levels between the 5th and the 95th percentile, 0..255."""
+    low, high = np.percentile(luma(pixels), (5, 95))
+    return float(high - low)
+
+
+def relative_contrast(pixels: Pixels) -> float:
+    """Range of levels over the sum of its ends (Michelson), 0..1, which less light alone does not lower."""
+    low, high = dark_level(pixels), bright_level(pixels)
+    return (high - low) / max(high + low, 1.0)
+
+
+def noise_level(pixels: Pixels) -> float:
+    """Noise as a standard deviation in levels, from the flattest tenth of the picture.
+
+    The mask of Immerkaer (Fast noise variance estimation, 1996), which a slope passes without a trace, in
+    blocks of 8 x 8; the tenth percentile over the blocks leaves texture out.
+    """
+    # Luma has 0.67 of it where the channels have noise of their own.
+    return _flattest_noise(luma(pixels)) / float(np.linalg.norm(_LUMA))
+
+
+def colour_noise(pixels: Pixels) -> float:
+    """Noise as a standard deviation in levels, where each channel has noise of its own.
+
+    As `noise_level`, in the difference of red and blue, in which the edges of most things cancel.
+    """
+    difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
+    return _flattest_noise(difference) / float(np.sqrt(2))
+
+
+def _flattest_noise(x: Float32) -> float:
+    if min(x.shape) < 10:
+        return 0.0
+    rows = x[:-2] - 2 * x[1:-1] + x[2:]
+    mask = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    height, width = (side // 8 * 8 for side in mask.shape)
+    blocks = mask[:height, :width].reshape(height // 8, 8, width // 8, 8)
+    flattest = float(np.percentile(np.sqrt((blocks**2).mean(axis=(1, 3))), 10))
+    # The mask makes 6 of one standard deviation.
+    return flattest / _FLATTEST / 6
+
+
+def sharpness(pixels: Pixels) -> float:
+    """Share of a step that the sharpest edges make between two neighbouring pixels, 0..1.
+
+    The 99.5th percentile of neighbour differences over the range of levels; about 1 / (2.5 r) after a
+    Gaussian blur of radius r.
+    """
+    x = luma(pixels)
+    steps = np.concatenate([np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)])
+    if not steps.size:
+        return 0.0  # a single pixel has no edges
+    return float(np.percentile(steps, 99.5)) / max(level_range(pixels), 8.0)
+
+
+def block_edges(pixels: Pixels) -> float:
+    """Differences across the 8 x 8 grid of JPEG over those beside it; 1 where no grid is to be seen."""
+    x = luma(pixels)
+    ratios = []
+    for plane in (x, x.T):
+        steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
+        across = steps[7::8]
+        if across.size < 2:
+            return 1.0
+        beside = np.delete(steps, np.s_[7::8])
+        ratios.append(float(np.median(across)) / max(float(np.median(beside)), 0.05))
+    return float(np.mean(ratios))
+
+
+def colourfulness(pixels: Pixels) -> float:
+    """Mean distance between the largest and the smallest channel, in levels."""
+    spread: float = (pixels.max(axis=-1).astype(np.int16) - pixels.min(axis=-1)).mean()
+    return float(spread)
+
+
+def saturation(pixels: Pixels) -> float:
+    """Mean distance of the largest and smallest channel over the mean of the largest, 0..1."""
+    return colourfulness(pixels) / max(float(pixels.max(axis=-1).mean()), 1.0)
+
+
+def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
+    """Strength of the edges in red, green and blue, in levels: the colour of the light.
+
+    The grey-edge hypothesis (van de Weijer, Gevers and Gijsenij, Edge-based color constancy, 2007): edges are
+    neutral on average, and vary far less from picture to picture than mean colours do. Root mean square of
+    the differences between means of 4 x 4 pixels, since JPEG does not keep the colour of single pixels.
+    """
+    means = _means(pixels)
+    squares = [np.square(np.diff(means, axis=axis)).reshape(-1, 3) for axis in (0, 1)]
+    strength = np.sqrt(np.concatenate(squares).sum(axis=0) / max(means[..., 0].size, 1))
+    red, green, blue = np.maximum(strength, 0.5).tolist()
+    return red, green, blue
+
+
+def _means(pixels: Pixels) -> Float32:
+    """Means of 4 x 4 pixels, float32 (H / 4, W / 4, 3); in a picture of less than 16 a side the pixels."""
+    side = 4 if min(pixels.shape[:2]) >= 16 else 1
+    height, width = (length // side for length in pixels.shape[:2])
+    whole = pixels[: height * side, : width * side].astype(np.float32)
+    means: Float32 = whole.reshape(height, side, width, side, 3).mean(axis=(1, 3))
+    return means
+
+
+def grid_zeros(pixels: Pixels) -> float:
+    """Cosine coefficients that are nearly zero on the 8 x 8 grid of JPEG, beyond those off the grid.
+
+    Quantization sets coefficients of the blocks of the grid to zero; blocks that straddle the grid, and any
+    blocks of a picture that only is smooth, show no such surplus (the idea of Fan and de Queiroz,
+    Identification of bitmap compression history, 2003). -1..1, about 0 for a picture without a trace of
+    JPEG.
+    """
+    x = luma(pixels)
+    if min(x.shape) < 16:
+        return 0.0
+    return _near_zero(x) - _near_zero(x[4:, 4:])
+
+
+def jpeg_quality(file: bytes | None) -> float:
+    """Quality 1..100 whose scaled standard table comes nearest to the luminance table of a JPEG file.
+
+    Scaled as by libjpeg's ``jpeg_quality_scaling`` and ``jpeg_add_quant_table``, compared by the sum. NaN for
+    no JPEG.
+    """
+    if file is None or file[:3] != b"\xff\xd8\xff":
+        return float("nan")
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
+        total = sum(image.quantization[0])
+    return 1.0 + float(np.abs(_table_sums() - total).argmin())
+
+
+@cache
+def _table_sums() -> Int64:
+    """Return the sum of the luminance table at each quality 1..100."""
+    qualities = np.arange(1, 101)
+    percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
+    tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
+    sums: Int64 = tables.sum(axis=1)
+    return sums
+
+
+def _near_zero(plane: Float32) -> float:
+    """Share of the cosine coefficients below half a level, but for the first row and column of a block."""
+    height, width = (side // 8 * 8 for side in plane.shape)
+    blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
+    cosine = cosine_transform()
+    coefficients = cosine @ blocks @ cosine.T
+    return float((np.abs(coefficients[..., 1:, 1:]) < 0.5).mean())
+
+
+@cache
+def cosine_transform() -> Float32:
+    """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
+    place = np.arange(8)
+    matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)
+    matrix[0] /= np.sqrt(2)
+    transform: Float32 = matrix.astype(np.float32)
+    return transform
+
+
+Levels = tuple[float, float]
+"""Levels below which 5 % and 95 % of a picture's luma lie, 0..255."""
+
+
+def usual_levels(photos: Pictures) -> Levels:
+    """Measure the dark and the bright level of pictures: the median of each over all of them.
+
+    Raises
+    ------
+    ValueError
+        No pictures.
+    """
+    chosen = as_photos(photos, allow_empty=False)
+    low, high = (
+        float(np.median([measure(photo.pixels) for photo in chosen]))
+        for measure in (dark_level, bright_level)
+    )
+    return low, high
+
+
+def relevelled(photo: Photo, levels: Levels) -> Photo:
+    """Stretch and move all values so that dark and bright levels become the given ones.
+
+    That undoes added levels, a factor, or both, except where values had been clipped. It cannot know of a
+    picture that was meant to be dark.
+
+    Parameters
+    ----------
+    photo
+        Not changed.
+    levels
+        Wanted dark and bright level, as `usual_levels` measures them on training pictures.
+
+    Returns
+    -------
+    Photo
+        Of the same size, values rounded and clipped to 0..255. A picture of one value alone is moved, not
+        stretched.
+    """
+    low, high = dark_level(photo.pixels), bright_level(photo.pixels)
+    slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
+    table = np.clip(np.rint((np.arange(256) - low) * slope + levels[0]), 0, 255).astype(np.uint8)
+    return Photo(table[photo.pixels], photo.name, photo.decoding, (*photo.notes, "levels corrected"))
+
+
+def denoised(photo: Photo) -> Photo:
+    """Take noise out: the median of 3 x 3 pixels, then a Gaussian of 0.8 pixels; fine detail goes with it.
+
+    Parameters
+    ----------
+    photo
+        Not changed.
+
+    Returns
+    -------
+    Photo
+        Of the same size.
+    """
+    image = Image.fromarray(photo.pixels).filter(ImageFilter.MedianFilter(3))
+    pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)))
+    return Photo(pixels, photo.name, photo.decoding, (*photo.notes, "noise taken out"))
+
 
 WINDOW = 512
 """Pixels a side of the middle part on which texture is measured in a larger picture."""
@@ -51,7 +319,7 @@ class Sample:
     @cached_property
     def luma(self) -> Float32:
         """Luma of the grid of pixels, float32 (H, W), 0..255."""
-        return measuring.luma(self.thin)
+        return luma(self.thin)
 
     @cached_property
     def mean(self) -> float:
@@ -61,7 +329,7 @@ class Sample:
     @cached_property
     def light(self) -> tuple[float, float, float]:
         """Red, green and blue of the light."""
-        return measuring.edge_colour(self.thin)
+        return edge_colour(self.thin)
 
 
 @dataclass(frozen=True)
@@ -138,20 +406,20 @@ _TABLE = (
     Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
     Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
     Quantity("tint", "green over red and blue", _tint, 0.02, True),
-    Quantity("saturation", "", _thin(measuring.saturation), 0.01),
-    Quantity("sharpness", _STEP, _middle(measuring.sharpness), 0.02),
-    Quantity("noise", _DEVIATION, _middle(measuring.noise_level), 0.25),
-    Quantity("colour_noise", _DEVIATION, _middle(measuring.colour_noise), 0.25),
-    Quantity("blocking", "", _middle(measuring.grid_zeros), 0.01, title="JPEG blocks"),
-    Quantity("jpeg_quality", "", lambda s: measuring.jpeg_quality(s.photo.file), 2, title="JPEG quality"),
+    Quantity("saturation", "", _thin(saturation), 0.01),
+    Quantity("sharpness", _STEP, _middle(sharpness), 0.02),
+    Quantity("noise", _DEVIATION, _middle(noise_level), 0.25),
+    Quantity("colour_noise", _DEVIATION, _middle(colour_noise), 0.25),
+    Quantity("blocking", "", _middle(grid_zeros), 0.01, title="JPEG blocks"),
+    Quantity("jpeg_quality", "", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"),
     Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
     Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
     Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
-    Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(measuring.bright_level)),
-    Quantity("clipping", "share cut off at white", _thin(measuring.clipping)),
-    Quantity("range", "range of levels over the sum of its ends", _thin(measuring.relative_contrast)),
-    Quantity("block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(measuring.block_edges)),
-    Quantity("colour", "levels between the channels", _thin(measuring.colourfulness)),
+    Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(bright_level)),
+    Quantity("clipping", "share cut off at white", _thin(clipping)),
+    Quantity("range", "range of levels over the sum of its ends", _thin(relative_contrast)),
+    Quantity("block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(block_edges)),
+    Quantity("colour", "levels between the channels", _thin(colourfulness)),
 )
 PROPERTIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE})
 """Everything that is measured, by its name."""

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Self
 from kit._checking import built, whole
 from kit._reporting import changed
 from kit.images import Photo, Pictures, as_photos
-from kit.images.decoding import Decoding
-from kit.perturbation import imagenet_c
+from kit.images.opening import Decoding
+from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
-from kit.perturbation.pixels import NOISE_STEPS, noise_field
+from kit.perturbation.physics import NOISE_STEPS, noise_field
 
 __all__ = ["NOISE_STEPS", "PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 
@@ -113,7 +113,7 @@ class Perturbation:
     downscale: float = 1.0
     pixelate: float = 1.0
 
-    CORRUPTIONS: ClassVar[tuple[str, ...]] = tuple(imagenet_c.CORRUPTIONS)
+    CORRUPTIONS: ClassVar[tuple[str, ...]] = tuple(parameters.CORRUPTIONS)
     """Names of the fifteen common corruptions of ImageNet-C, for `corruption`."""
 
     def __post_init__(self) -> None:
@@ -142,7 +142,7 @@ class Perturbation:
         TypeError, ValueError
             Another name (the message names the nearest), severity, seed or side.
         """
-        return cls(**imagenet_c.settings(name, severity, seed, side))
+        return cls(**parameters.settings(name, severity, seed, side))
 
     @property
     def is_identity(self) -> bool:

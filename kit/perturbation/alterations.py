@@ -17,7 +17,7 @@ from kit.images import Photo, load_image
 from kit.images.photo import encoded
 from kit.images.properties import QUANTITIES, Sample, measure
 from kit.perturbation import Perturbation
-from kit.perturbation.pixels import to_pixels
+from kit.perturbation.physics import to_pixels
 
 _SIGNS: Mapping[str, tuple[str, ...]] = {
     "brightness": ("highlights", "shadows"),

@@ -7,7 +7,7 @@ import numpy as np
 from kit._arrays import Array, Pixels
 from kit._checking import number
 from kit._reporting import changed
-from kit.perturbation.pixels import to_pixels
+from kit.perturbation.physics import to_pixels
 
 __all__ = ["Augmentation"]
 

@@ -1,18 +1,16 @@
-"""The table of a perturbation's parameters, which sliders, sweeps, checks and documentation read.
-
-Its order is the order in which they are applied, that of a camera: scene, weather, lens, light, sensor, file.
-"""
+"""The parameters of a perturbation, with ranges and neutral values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
 from kit._arrays import Pixels
-from kit._checking import number, whole
-from kit.perturbation import file, lens, light, scene, sensor, weather
+from kit._checking import known, number, whole
+from kit.perturbation import physics, weather
+from kit.perturbation.physics import uniform
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,12 @@ _SEVERITY = "as severe as ImageNet-C's 1 to 5, and in between"
 _SAVED = "saved as JPEG with this quality and read back"
 
 
-def _group(module: ModuleType, *rows: tuple[Any, ...]) -> tuple[Parameter, ...]:
-    """Return the parameters of one module; those without a function there steer the last one that has one."""
-    group = module.__name__.rpartition(".")[2].capitalize()
+def _group(group: str, *rows: tuple[Any, ...]) -> tuple[Parameter, ...]:
+    """Return the parameters of one group; those without a function steer the last one that has one."""
     found: list[Parameter] = []
     steered = ""
     for row in rows:
-        function = getattr(module, row[0], None)
+        function = getattr(physics, row[0], None) or getattr(weather, row[0], None)
         steered = row[0] if function else steered
         of = "" if function else steered
         found.append(replace(Parameter(*row), of=of, group=group, function=function))
@@ -104,7 +101,7 @@ def _group(module: ModuleType, *rows: tuple[Any, ...]) -> tuple[Parameter, ...]:
 
 
 _SCENE = _group(
-    scene,
+    "Scene",
     ("flip_horizontal", "Mirrored", "", 0, 1, 1, False, "left and right swapped", "switch"),
     ("flip_vertical", "Upside down", "", 0, 1, 1, False, "top and bottom swapped", "switch"),
     ("rotation", "Rotation", "°", -180, 180, 1, 0, "anticlockwise about the centre"),
@@ -114,13 +111,13 @@ _SCENE = _group(
     ("occlusion_y", "Occlusion y", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 top, 1 bottom"),
 )
 _WEATHER = _group(
-    weather,
+    "Weather",
     ("fog", "Fog", "", 0, 5, 0.1, 0, f"clouds of a plasma fractal, {_SEVERITY}"),
     ("snow", "Snow", "", 0, 5, 0.1, 0, f"falling snow, {_SEVERITY}"),
     ("frost", "Frost", "", 0, 5, 0.1, 0, f"drawn ice crystals, {_SEVERITY}"),
 )
 _LENS = _group(
-    lens,
+    "Lens",
     ("glass_blur", "Glass blur", "px", 0, 12, 0.1, 0, "standard deviation by which pixels are displaced"),
     ("defocus_blur", "Defocus blur", "px", 0, 30, 0.5, 0, "radius of the disc of a lens out of focus"),
     ("blur", "Blur", "px", 0, 10, 0.1, 0, "standard deviation of a Gaussian blur"),
@@ -129,21 +126,21 @@ _LENS = _group(
     ("motion_angle", "Motion angle", "°", -90, 90, 5, 0, "way of the camera, anticlockwise"),
 )
 _LIGHT = _group(
-    light,
+    "Light",
     ("brightness", "Brightness", _TIMES, 0, 3, 0.05, 1, "factor on every value, as PIL.ImageEnhance"),
     ("lift", "Lift", "levels", -128, 128, 1, 0, "added to the value of hue, saturation and value"),
     ("contrast", "Contrast", _TIMES, 0, 3, 0.05, 1, "factor on the distance from mean grey"),
     ("fade", "Fade", "", 0, 1, 0.01, 0, "how far each channel is drawn to its own mean"),
 )
 _SENSOR = _group(
-    sensor,
+    "Sensor",
     ("shot_noise", "Shot noise", "levels", 0, 150, 1, 0, "standard deviation of Poisson noise at white"),
     ("noise", "Noise", "levels", 0, 100, 1, 0, "standard deviation of Gaussian noise, 8-bit levels"),
     ("impulse_noise", "Impulse noise", "", 0, 1, 0.01, 0, "share of values that turn into 0 or 255"),
     ("white_balance", "White balance", "stops", -1, 1, 0.05, 0, "red up and blue down: above 0 is warmer"),
 )
 _FILE = _group(
-    file,
+    "File",
     ("downscale", "Downscale", _TIMES, 1, 16, 0.1, 1, "reduced by this and enlarged again, bicubic"),
     ("pixelate", "Pixelate", "px", 1, 32, 0.1, 1, "side of the blocks that are averaged"),
     ("jpeg_quality", "JPEG quality", "", 1, 100, 1, None, _SAVED, "whole"),
@@ -152,3 +149,58 @@ _FILE = _group(
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {each.name: each for each in (*_SCENE, *_WEATHER, *_LENS, *_LIGHT, *_SENSOR, *_FILE)}
 )
+
+
+LARGEST_SIDE = 672
+"""Side of the largest pictures that lengths are scaled for; beyond it they leave the bounds of sliders."""
+
+_SIDE = 224
+
+CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = MappingProxyType(
+    {
+        # Standard deviations of .08 to .38 where white is 1.
+        "gaussian_noise": ("noise", (20.4, 30.6, 45.9, 66.3, 96.9)),
+        # 60, 25, 12, 5 and 3 photons at white: 255 / sqrt(photons).
+        "shot_noise": ("shot_noise", tuple(255 / photons**0.5 for photons in (60, 25, 12, 5, 3))),
+        "impulse_noise": ("impulse_noise", (0.03, 0.06, 0.09, 0.17, 0.27)),
+        "defocus_blur": ("defocus_blur", (3, 4, 6, 8, 10)),
+        # Standard deviations measured on the indices of pixels that their code shuffles: it takes from pixels
+        # that were moved before, so there is no formula.
+        "glass_blur": ("glass_blur", (0.71, 1.2, 2.09, 2.83, 3.95)),
+        # Half a Gaussian of standard deviation s over n pixels, (s, n) = (3, 21), (5, 31), (8, 31), (12, 31),
+        # (15, 41): a line of the same variance is sqrt(12) times as long as its standard deviation.
+        "motion_blur": ("motion_blur", (6.5, 10.7, 17.0, 23.8, 30.2)),
+        "zoom_blur": ("zoom_blur", (10, 15, 20, 24, 30)),
+        "snow": ("snow", (1, 2, 3, 4, 5)),
+        "frost": ("frost", (1, 2, 3, 4, 5)),
+        "fog": ("fog", (1, 2, 3, 4, 5)),
+        # .1 to .5 where white is 1.
+        "brightness": ("lift", (25.5, 51.0, 76.5, 102.0, 127.5)),
+        # Factors of .4 to .05 on the distance from the mean of each channel.
+        "contrast": ("fade", (0.6, 0.7, 0.8, 0.9, 0.95)),
+        # Uniform within 1.12 pixels, smoothed with 2.24 pixels, times 12.5, 16.25, 21.25, 25 and 30.
+        "elastic_transform": ("elastic", (1.02, 1.33, 1.74, 2.04, 2.45)),
+        # Resolutions of .6 to .25.
+        "pixelate": ("pixelate", tuple(1 / share for share in (0.6, 0.5, 0.4, 0.3, 0.25))),
+        "jpeg_compression": ("jpeg_quality", (25, 18, 15, 10, 7)),
+    }
+)
+"""For each corruption the parameter that makes it, and its value at severities 1 to 5."""
+
+
+def settings(name: str, severity: int, seed: int, side: float) -> dict[str, Any]:
+    """Return the fields of the perturbation that is this corruption; see `Perturbation.corruption`."""
+    parameter, values = CORRUPTIONS[known("corruption", name, CORRUPTIONS)]
+    value = values[whole("severity", severity, 1, 5) - 1]
+    if not 1 <= number("side", side) <= LARGEST_SIDE:
+        raise ValueError(
+            f"Expected side within 1..{LARGEST_SIDE}, received {side!r}; make the pictures smaller"
+        )
+    if PARAMETERS[parameter].unit == "px":
+        scale = side / _SIDE
+        # A block is never smaller than in the paper: pixels are its unit.
+        value *= max(scale, 1) if parameter == "pixelate" else scale
+    chosen: dict[str, Any] = {parameter: value, "seed": seed}
+    if name == "motion_blur":
+        chosen["motion_angle"] = float(round(uniform(seed, "motion", -45, 45)))
+    return chosen

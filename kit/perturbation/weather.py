@@ -12,9 +12,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32, Pixels
-from kit._interrupts import held
-from kit.perturbation.lens import convolve, line_kernel
-from kit.perturbation.pixels import normal, to_pixels, uniform
+from kit.perturbation.physics import convolve, line_kernel, normal, to_pixels, uniform
 
 SIDE = 224
 """Shorter side, in pixels, of the picture that ImageNet-C's constants are meant for."""
@@ -101,8 +99,7 @@ def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
 
 
 def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
-    with held():
-        from scipy import ndimage  # noqa: PLC0415 (heavy)
+    from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     mean, zoom, least, radius, fading, share = _SNOW[severity - 1]
     height, width = layer_size(pixels)
@@ -142,8 +139,7 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     The pane is shared among crystals, each the pixels nearest to its centre. In each, needles run in one
     direction: noise that is stretched eightfold along it, at two widths of the needles.
     """
-    with held():
-        from scipy import ndimage, spatial  # noqa: PLC0415 (heavy)
+    from scipy import ndimage, spatial  # noqa: PLC0415 (heavy)
 
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     count = max(1, round(_CRYSTALS * shape[0] * shape[1] / SIDE**2))
@@ -184,16 +180,14 @@ def _stretched(layer: Float32, pixels: Pixels) -> Float32:
 
 
 def _uniform_field(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
-    with held():
-        from scipy import special  # noqa: PLC0415 (heavy)
+    from scipy import special  # noqa: PLC0415 (heavy)
 
     chances: Float32 = special.ndtr(normal(seed, purpose, shape))
     return 2 * chances - 1
 
 
 def _smooth(seed: int, purpose: str, shape: tuple[int, int], sigma: float) -> Float32:
-    with held():
-        from scipy import ndimage  # noqa: PLC0415 (heavy)
+    from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     field = normal(seed, purpose, (2, *shape))
     smooth: Float32 = ndimage.gaussian_filter(field, (0, sigma, sigma), mode="reflect")

@@ -13,16 +13,14 @@ from numpy.typing import ArrayLike
 from kit._arrays import Float32, Pixels
 from kit._checking import built, guiding, parsed, refuse_unknown
 from kit.images import Decoding, Source, load_image
-from kit.preprocessing.applications import fields_for
 from kit.preprocessing.black_box import compare_function
 from kit.preprocessing.comparison import Comparison, compare_values
-from kit.preprocessing.configs import read
-from kit.preprocessing.operations import Step, run, run_back, steps
-from kit.preprocessing.pipeline import PIPELINE, Pipeline
+from kit.preprocessing.configs import fields_for, read_configs
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, Step, run, run_back, steps
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 if TYPE_CHECKING:
-    from kit.preprocessing.calling import Function
+    from kit.preprocessing.black_box import Function
 
 FORMAT, VERSION = "kit.preprocessing", 1
 
@@ -51,7 +49,7 @@ class Preprocessing(Pipeline):
     thumbnail
         (height, width) into which the picture is shrunk beforehand, in proportion, by `Image.thumbnail`.
     channels
-        A name of `kit.preprocessing.steps.CHANNELS`.
+        A name of `kit.preprocessing.pipeline.CHANNELS`.
     invert
         Whether levels x become 255 - x.
     scaling
@@ -59,7 +57,7 @@ class Preprocessing(Pipeline):
     cast
         "uint8" cuts the decimals off after scaling and wraps around at 256, a frequent mistake.
     layout
-        A name of `kit.preprocessing.steps.LAYOUTS`.
+        A name of `kit.preprocessing.pipeline.LAYOUTS`.
     decoding
         How a file becomes RGB.
     notes
@@ -221,7 +219,7 @@ class Preprocessing(Pipeline):
         ValueError, TypeError, OSError
             For a file that is none of these or describes what cannot be expressed.
         """
-        return cls(**read(config))
+        return cls(**read_configs(config))
 
     def to_json(self) -> str:
         """Return this value as JSON text; `from_json` gives back an equal value, to the last bit."""

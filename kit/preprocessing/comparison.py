@@ -1,4 +1,4 @@
-"""Comparing two ways of preparing a picture: which steps differ in words, and where the tensors part."""
+"""The first step at which two pipelines differ."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ import numpy as np
 from kit._arrays import Array
 from kit._reporting import Result, Table
 from kit.images import Photo, Source, load_image
-from kit.preprocessing.operations import run, steps
-from kit.preprocessing.pipeline import PIPELINE, Pipeline
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, steps
 from kit.preprocessing.scaling import MINUS, same_scaling
 
 # What float32 may round off, relative to the largest value.

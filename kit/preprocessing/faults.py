@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.operations import Changes
-from kit.preprocessing.pipeline import PIPELINE
+from kit.preprocessing.pipeline import PIPELINE, Changes
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 _CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)

@@ -1,20 +1,223 @@
-"""The fields of a preprocessing, and the table of its steps, in the order in which they run.
+"""The steps of a preprocessing and how each runs and is undone."""
 
-`apply`, `steps`, `describe`, `compare`, the catalogue of faults, the explorer's menus and the candidates of a
-diagnosis all read this table.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Generic, Self, TypeVar
 
+import numpy as np
+from PIL import Image
+
+from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import fraction, instance, integers, known, optional, refuse_unknown
 from kit.images import Decoding
-from kit.preprocessing import steps
-from kit.preprocessing.operations import Changes, Choice, Operation, Tried
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, fit_words, resize, sides
 from kit.preprocessing.scaling import MINUS, SCALINGS, ScalingField, scale, scaling_words, unscale
+
+P = TypeVar("P")
+"""The value that holds the fields of all operations."""
+
+Changes = Mapping[str, Any]
+Tried = Callable[[P], Iterable[Changes]]
+
+
+@dataclass(frozen=True)
+class Choice(Generic[P]):
+    """What there is to choose in an operation, and to choose wrongly.
+
+    Attributes
+    ----------
+    name, label
+        Key and text of the explorer's menus, if faults of the catalogue make one.
+    words
+        Says in words what has been chosen.
+    causes
+        What it is called to choose wrongly; the first is meant where no fault of the catalogue fits.
+    tried
+        Changes that lead from what is in use to what may have been in training.
+    title
+        Its name in comparisons, where that is another.
+    """
+
+    name: str
+    label: str
+    words: Callable[[P], str]
+    causes: tuple[str, ...] = ()
+    tried: Callable[[P], Iterable[Changes]] = lambda _: ()
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[P]):
+    """One step of a preprocessing.
+
+    Attributes
+    ----------
+    name
+        That of the `Step` it leaves behind.
+    function
+        Takes what the operation before it left behind, then the values of the fields.
+    fields
+        Those that it reads, each with what checks a value by its name. The operation is left out where the
+        first one is None or False.
+    choices
+        What can be chosen wrongly in it.
+    undo
+        Like `function`, back from a tensor to a picture; None where that cannot be.
+    line
+        What it does in words, if the words of the choices do not say it.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    fields: Mapping[str, Callable[[str, Any], Any]]
+    choices: tuple[Choice[P], ...]
+    undo: Callable[..., Any] | None = None
+    line: Callable[[P], str] | None = None
+
+    def values(self, p: P) -> tuple[Any, ...]:
+        """Return the values of the fields that it reads."""
+        return tuple(getattr(p, name) for name in self.fields)
+
+    def skipped(self, p: P) -> bool:
+        """Whether it is left out."""
+        first = self.values(p)[0]
+        return first is None or first is False
+
+    def described(self, p: P) -> str:
+        """Return what it does, in words."""
+        return self.line(p) if self.line else "; ".join(choice.words(p) for choice in self.choices)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step left behind: its name and a read-only array."""
+
+    name: str
+    array: Array
+
+    def __repr__(self) -> str:
+        low, high = self.array.min(), self.array.max()
+        return f"Step({self.name!r}, {self.array.dtype} {self.array.shape}, {low:g}..{high:g})"
+
+
+def run(operations: Iterable[Operation[P]], p: P, x: Any) -> Any:
+    """Return what operations make of a photo, or of what those before them left behind."""
+    for operation in operations:
+        if not operation.skipped(p):
+            x = operation.function(x, *operation.values(p))
+    return x
+
+
+def run_back(operations: Sequence[Operation[P]], p: P, x: Array) -> Array:
+    """Return what `x` was before those operations that can be undone."""
+    for operation in reversed(operations):
+        if operation.undo is not None and not operation.skipped(p):
+            x = operation.undo(x, *operation.values(p))
+    return x
+
+
+def steps(operations: Iterable[Operation[P]], p: P, x: Any) -> tuple[Step, ...]:
+    """Return what each operation leaves behind."""
+    found = []
+    for operation in operations:
+        x = run((operation,), p, x)
+        shown = x.view()
+        shown.flags.writeable = False
+        found.append(Step(operation.name, shown))
+    return tuple(found)
+
+
+CHANNELS: Mapping[str, str] = MappingProxyType(
+    {
+        "rgb": "red, green, blue",
+        "bgr": "blue, green, red (OpenCV, caffe)",
+        "gray": "one channel, ITU-R 601 luma as Pillow's mode L",
+        "gray_rgb": "the luma three times",
+    }
+)
+LAYOUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "channels_last": "(1, H, W, C)",
+        "channels_first": "(1, C, H, W)",
+        "transposed": "(1, W, H, C), height and width swapped",
+        "reshaped": "(1, H, W, C) scrambled: reshaped, not transposed, to channels first and moved back",
+    }
+)
+_LUMA = np.array([19595, 38470, 7471])
+_LUMA.flags.writeable = False
+
+
+def shrink(pixels: Pixels, size: Size) -> Pixels:
+    """Return uint8 (H, W, 3) shrunk in proportion to fit (height, width), as `Image.thumbnail` does."""
+    image = Image.fromarray(pixels)
+    image.thumbnail(size[::-1], Image.Resampling.BICUBIC, reducing_gap=None)
+    return np.asarray(image)
+
+
+def order_channels(pixels: Levels, channels: str) -> Levels:
+    """Return RGB (…, 3) in one of the orders of `CHANNELS`; `pixels` itself for "rgb"."""
+    if channels == "rgb":
+        return pixels
+    if channels == "bgr":
+        # Channel by channel is three times faster than copying the reversed view.
+        swapped = np.empty_like(pixels)
+        for channel in range(3):
+            swapped[..., channel] = pixels[..., 2 - channel]
+        return swapped
+    luma: Array
+    if pixels.dtype == np.uint8:
+        luma = ((pixels @ _LUMA + 0x8000) >> 16).astype(np.uint8)
+    else:
+        luma = (pixels @ (_LUMA / 0x10000)).astype(np.float32)
+    return np.repeat(luma[..., None], 1 if channels == "gray" else 3, axis=-1)
+
+
+def restore_channels(x: Float32, channels: str) -> Float32:
+    """Return (…, C) in one of the orders of `CHANNELS` as RGB; what was grey stays grey."""
+    if channels == "gray":
+        return np.repeat(x, 3, axis=-1)
+    return x[..., ::-1] if channels == "bgr" else x
+
+
+def invert(pixels: Levels) -> Levels:
+    """Return 255 - x, in the same data type."""
+    return pixels.dtype.type(255) - pixels
+
+
+def cast_uint8(x: Float32, _to: str = "uint8") -> Float32:
+    """Return `x` without decimals and modulo 256, as a cast to uint8 leaves it, again as float32."""
+    # Through int64, because a direct cast of negative numbers differs between processors.
+    return x.astype(np.int64).astype(np.uint8).astype(np.float32)
+
+
+def arrange(x: Array, layout: str) -> Array:
+    """Return (…, H, W, C) in one of the `LAYOUTS`, C-contiguous."""
+    return np.ascontiguousarray(_ARRANGE[layout][0](x))
+
+
+def arrange_back(x: Array, layout: str) -> Array:
+    """Return the (…, H, W, C) that `arrange` turned into `x`."""
+    return _ARRANGE[layout][1](x)
+
+
+def _swapped(x: Array) -> Array:
+    return x.swapaxes(-3, -2)
+
+
+def _scrambled(x: Array) -> Array:
+    *many, height, width, channels = x.shape
+    return np.moveaxis(x.reshape(*many, channels, height, width), -3, -1)
+
+
+# For each of the LAYOUTS the way there and the way back.
+_ARRANGE: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "channels_last": (lambda x: x, lambda x: x),
+    "channels_first": (lambda x: np.moveaxis(x, -1, -3), lambda x: np.moveaxis(x, -3, -1)),
+    "transposed": (_swapped, _swapped),
+    "reshaped": (_scrambled, lambda x: np.moveaxis(x, -1, -3).reshape(x.shape)),
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -182,7 +385,7 @@ PIPELINE: tuple[Operation[Pipeline], ...] = (
         (_EXIF, _ALPHA, _DEPTH),
         line=_decode_words,
     ),
-    Operation("thumbnail", steps.shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
+    Operation("thumbnail", shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
     Operation(
         "resize",
         resize,
@@ -198,31 +401,31 @@ PIPELINE: tuple[Operation[Pipeline], ...] = (
     ),
     Operation(
         "channels",
-        steps.order_channels,
-        {"channels": lambda _, value: known("channel order", value, steps.CHANNELS)},
+        order_channels,
+        {"channels": lambda _, value: known("channel order", value, CHANNELS)},
         (_CHANNELS,),
-        steps.restore_channels,
-        lambda p: f"{p.channels} ({steps.CHANNELS[p.channels]})",
+        restore_channels,
+        lambda p: f"{p.channels} ({CHANNELS[p.channels]})",
     ),
     Operation(
         "invert",
-        lambda x, _: steps.invert(x),
+        lambda x, _: invert(x),
         {"invert": partial(instance, kind=bool, words="True or False")},
         (_POLARITY,),
-        lambda x, _: steps.invert(x),
+        lambda x, _: invert(x),
         lambda _: f"255 {MINUS} x",
     ),
     # The field is checked by ScalingField.
     Operation("scale", scale, {"scaling": lambda _, value: value}, (_SCALING,), unscale),
-    Operation("cast", steps.cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
+    Operation("cast", cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
     Operation(
         "layout",
         # The leading axis comes with the layout, if there are not many pictures already.
-        lambda x, layout: steps.arrange(x if x.ndim == 4 else x[None], layout),
-        {"layout": partial(known, names=steps.LAYOUTS)},
+        lambda x, layout: arrange(x if x.ndim == 4 else x[None], layout),
+        {"layout": partial(known, names=LAYOUTS)},
         (_LAYOUT,),
-        steps.arrange_back,
-        lambda p: f"{p.layout} {steps.LAYOUTS[p.layout]}",
+        arrange_back,
+        lambda p: f"{p.layout} {LAYOUTS[p.layout]}",
     ),
 )
 """Every step, in the order in which they run."""

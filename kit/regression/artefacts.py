@@ -11,8 +11,8 @@ from kit._arrays import Pixels
 from kit.classifier import Classifier, known_preprocessing
 from kit.images import load_image
 from kit.images.photo import encoded
-from kit.regression import folder as folders
-from kit.regression.case import Case
+from kit.regression import cases as folders
+from kit.regression.cases import Case
 from kit.regression.result import Checked
 
 SEEN = "seen"

@@ -1,4 +1,4 @@
-"""Running cases: what holds, what moved, and at which step."""
+"""Running cases, and what came of it."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,13 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
+from kit.regression import cases as folders
 from kit.regression import environment
-from kit.regression import folder as folders
-from kit.regression.answer import Observed
 from kit.regression.artefacts import keep_picture_of, keep_seen
-from kit.regression.case import Case
-from kit.regression.pin import is_novel, observe, weights_of
+from kit.regression.cases import Case, Observed
+from kit.regression.pinning import is_novel, observe, weights_of
 from kit.regression.result import CasesMovedError, Checked, CheckedCases, State
-from kit.robustness.sweeps.executor import check_executor, run
+from kit.robustness.executors import check_executor, run
 
 STEPS: Mapping[str, str] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""The commands ``pin``, ``verify``, ``compare``, ``new-regression`` and ``import``."""
+"""The commands pin, verify, compare and new-regression."""
 
 import argparse
 import json
@@ -7,6 +7,48 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import nbformat
+
+TITLE = """# Check the cases
+
+Every case is a picture, how it is prepared, and what the network has to make of it. A cell that turns
+red says which case moved, from what to what, and at which step; what else it prints may change, as with
+a new case. `kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
+`pytest --nbval --kit check_cases.ipynb` reports by case, and `--kit-update` accepts what moved."""
+OPENED = """import kit
+
+classifier = {classifier}
+cases = "cases\""""
+CHECKED = """# NBVAL_IGNORE_OUTPUT
+result = kit.check_cases(cases, classifier, progress=False, raise_on_moved=True)
+print(result.text())"""
+
+
+def notebook(classifier: str, text: str) -> str:
+    """Return a notebook as JSON text.
+
+    Parameters
+    ----------
+    classifier
+        Code that opens the classifier.
+    text
+        What the check prints now, kept as the output that nbval compares with; empty for none.
+    """
+    v4: Any = nbformat.v4  # it has no types
+    printed = [v4.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
+    cells = [
+        v4.new_markdown_cell(TITLE),
+        v4.new_code_cell(OPENED.format(classifier=classifier), execution_count=1),
+        v4.new_code_cell(CHECKED, execution_count=2 if text else None, outputs=printed),
+    ]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cases-{number}"  # the same in every notebook
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    book: str = v4.writes(v4.new_notebook(cells=cells, metadata=metadata))
+    return f"{book}\n"
+
 
 HOLDS, MOVED = 0, 1
 """Exit codes; 3 is bad input, as everywhere."""
@@ -81,9 +123,9 @@ def _add_import(commands: Any) -> None:
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
     """Write a case for each picture, and say where."""
-    from kit.images.sources import each_picture  # noqa: PLC0415
-    from kit.regression.folder import read  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.pin import pin  # noqa: PLC0415
+    from kit.images.photo import each_picture  # noqa: PLC0415
+    from kit.regression.cases import read  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.pinning import pin  # noqa: PLC0415
 
     classifier = opened(given)
     expected = given.expect
@@ -103,8 +145,8 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
 
 def run_verify(given: argparse.Namespace, opened: Open) -> int:
     """Run the cases, or the golden pictures of the file."""
+    from kit.regression.cases import write  # noqa: PLC0415
     from kit.regression.checking import check_cases  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.folder import write  # noqa: PLC0415
     from kit.regression.golden import verify_golden  # noqa: PLC0415
 
     classifier = opened(given)
@@ -144,9 +186,8 @@ def run_compare(given: argparse.Namespace, opened: Open) -> int:
 def run_new(given: argparse.Namespace, _opened: Open) -> int:
     """Write the notebook beside the cases, with what they print now."""
     from kit.classifier import Classifier, known_preprocessing  # noqa: PLC0415 (--help stays fast)
-    from kit.regression import folder as folders  # noqa: PLC0415
+    from kit.regression import cases as folders  # noqa: PLC0415
     from kit.regression.checking import check_cases  # noqa: PLC0415
-    from kit.regression.notebook import notebook  # noqa: PLC0415
 
     target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
     if target.exists():
@@ -176,7 +217,7 @@ def run_import(given: argparse.Namespace, _opened: Open) -> int:
 def _pictures(given: list[str]) -> tuple[Any, Any]:
     """Return pictures and what is known of them: those of a folder of cases, or whatever is named."""
     from kit.images import as_photos  # noqa: PLC0415 (--help stays fast)
-    from kit.regression import folder as folders  # noqa: PLC0415
+    from kit.regression import cases as folders  # noqa: PLC0415
 
     if len(given) == 1 and Path(given[0]).is_dir() and folders.paths(given[0]):
         cases = [folders.read(path) for path in folders.paths(given[0])]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kit._reporting import plain
-from kit.regression.folder import write
+from kit.regression.cases import write
 
 ARTEFACTS, UPDATE = "KIT_ARTEFACTS", "KIT_UPDATE"
 """Environment variables: a folder for what moved, and whether it is accepted ("1")."""

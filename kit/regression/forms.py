@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Float32
-from kit._interrupts import held
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import SCALINGS, scale, unscale
 
@@ -158,8 +157,7 @@ def _inputs(tensors: Float32, preprocessing: Preprocessing | None) -> Iterator[t
 
 def _order(rows: Float32, others: Float32) -> tuple[int, ...] | None:
     """Return the best order of the first's classes for the second's; None where pictures are too few."""
-    with held():
-        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
 
     if rows.shape != others.shape or len(rows) < LEAST:
         return None

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kit.classifier import Classifier, archive
-from kit.classifier.bundle.golden import golden_in
+from kit.classifier import Classifier, store
+from kit.classifier.golden import golden_in
 from kit.perturbation import Perturbation
 from kit.preprocessing.trace import Trace
 from kit.regression.checking import STEPS
@@ -65,7 +65,7 @@ def verify_golden(classifier: Classifier) -> Verified:
         They cannot be read.
     """
     data, source = classifier.reference.golden, classifier.source
-    if data is None and source is not None and archive.GOLDEN in (source.contract or {}).get("members", {}):
+    if data is None and source is not None and store.GOLDEN in (source.contract or {}).get("members", {}):
         if not source.tied:
             return Verified(0, step="weights")
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kit._checking import told
 from kit._reporting import Result, Table
-from kit.regression.case import Case
+from kit.regression.cases import Case
 
 State = Literal["holds", "moved", "failing", "fixed", "skipped", "unusable"]
 

@@ -4,12 +4,12 @@ Sweeps and flips measure. Of the remedies, levels and noise are corrected in a p
 pictures that changed.
 """
 
-from kit.images.levels import denoised, relevelled, usual_levels
+from kit.images.properties import denoised, relevelled, usual_levels
 from kit.perturbation.augmentation import Augmentation
+from kit.robustness.bisection import Flip, flip
 from kit.robustness.restoring import restored
-from kit.robustness.sweeps.bisection import Flip, flip
-from kit.robustness.sweeps.result import Sweep
-from kit.robustness.sweeps.running import IN_FLIGHT, sweep
+from kit.robustness.sweep_result import Sweep
+from kit.robustness.sweeps import IN_FLIGHT, sweep
 
 __all__ = ["IN_FLIGHT", "Augmentation", "Flip", "Sweep", "flip", "sweep"]
 __all__ += ["denoised", "relevelled", "restored", "usual_levels"]

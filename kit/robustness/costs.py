@@ -6,8 +6,7 @@ from typing import Any
 
 from kit._reporting import Progress, Result, Steps, Table, plain
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import class_indices
-from kit.classifier.trial import Trial, hits, known
+from kit.classifier.labels import Trial, class_indices, hits, known
 from kit.images import Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
@@ -79,7 +78,7 @@ def fault_costs(
     classifier
         With a known preprocessing.
     photos, labels
-        Pictures (`kit.images.sources`) and the class that each shows, by index or name.
+        Pictures (`kit.images.photo`) and the class that each shows, by index or name.
     faults
         Faults to measure; all of the catalogue if left out.
     progress

@@ -7,11 +7,9 @@ function takes uint8 pixels (H, W, 3) and the amount, and returns new pixels of 
 import numpy as np
 
 from kit._arrays import Float32, Pixels
-from kit._interrupts import held
 from kit.images import Photo
-from kit.images.measuring import cosine_transform, luma
-from kit.perturbation.file import jpeg_quality
-from kit.perturbation.pixels import to_pixels
+from kit.images.properties import cosine_transform, luma
+from kit.perturbation.physics import jpeg_quality, to_pixels
 
 # Standard deviations below which a cosine coefficient is taken for noise.
 _NOISE_LIMIT = 2.7
@@ -110,8 +108,7 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
     radius
         Standard deviation of the blur in pixels.
     """
-    with held():
-        from scipy import fft  # noqa: PLC0415 (heavy)
+    from scipy import fft  # noqa: PLC0415 (heavy)
 
     height, width = pixels.shape[:2]
     edge = int(4 * radius) + 1
@@ -148,7 +145,7 @@ def without_blocks(pixels: Pixels, quality: float) -> Pixels:
 def noise_deviation(pixels: Pixels) -> float:
     """Read the standard deviation of Gaussian noise, in levels, in a picture that is known to be noisy.
 
-    The mask of Immerkaer, as `kit.images.measuring.noise_level`, but on the tenth of the blocks in which the
+    The mask of Immerkaer, as `kit.images.properties.noise_level`, but on the tenth of the blocks in which the
     fewest values are cut off at black and white, where there is less noise than was added.
     """
     light = luma(pixels)
@@ -170,8 +167,7 @@ def blur_radius(pixels: Pixels) -> float:
     By how much an edge loses when it is blurred once more (Zhuo and Sim, Defocus map estimation from a single
     image, 2011), which does not depend on its contrast.
     """
-    with held():
-        from scipy import ndimage  # noqa: PLC0415 (heavy)
+    from scipy import ndimage  # noqa: PLC0415 (heavy)
 
     light = luma(pixels)
     before, after = (

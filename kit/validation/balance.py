@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kit._interrupts import held
 from kit._reporting import Result, Table
 
 
@@ -96,8 +95,7 @@ def balanced_accuracy(labels: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     labels, predicted
         Whole numbers, shape (N,): the class, and the class answered. Classes without pictures do not count.
     """
-    with held():
-        from sklearn.metrics import recall_score  # noqa: PLC0415 (slow to import)
+    from sklearn.metrics import recall_score  # noqa: PLC0415 (slow to import)
 
     present = np.unique(np.asarray(labels))
     recall = recall_score(labels, predicted, labels=present, average="macro", zero_division=0)

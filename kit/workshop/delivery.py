@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from kit.classifier import Classifier
-from kit.classifier.adaptation import adapt
+from kit.classifier.training import adapt
 from kit.images import Photo
-from kit.images.levels import Levels, relevelled
+from kit.images.properties import Levels, relevelled
 from kit.perturbation import Perturbation
 from kit.workshop.answers import choice, told
 
@@ -45,7 +45,7 @@ class Delivery:
     classifier
         A classifier of clothes, as the bundled one for Fashion-MNIST.
     levels
-        To which ``"correct"`` brings the pictures back; see `kit.images.levels.usual_levels`.
+        To which ``"correct"`` brings the pictures back; see `kit.images.properties.usual_levels`.
     number
         1, 2 or 3.
     """

@@ -125,7 +125,7 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     str
         One line: passed, or which way to go.
     """
-    from kit.validation.calibration.temperature import fit_temperature  # noqa: PLC0415 (only this check needs it)
+    from kit.validation.calibration import fit_temperature  # noqa: PLC0415 (only this check needs it)
 
     if answer is None:
         return "Open: set answer to a temperature with one decimal, such as 1.1."

@@ -13,8 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from kit.regression import folder as folders
-from kit.regression.case import Case
+from kit.regression import cases as folders
+from kit.regression.cases import Case
 from kit.workshop.personal import anonymous, anonymous_code, anonymous_name
 from kit.workshop.stripping import stripped
 

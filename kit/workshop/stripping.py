@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from kit.images import Photo, load_image
 from kit.images.photo import encoded
-from kit.regression.folder import picture_of
+from kit.regression.cases import picture_of
 
 # After the data of a scan; a zero byte, a restart and a filling 255 do not end it (ITU T.81, B.1.1).
 _NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)

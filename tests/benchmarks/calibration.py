@@ -36,10 +36,9 @@ from tqdm import tqdm  # noqa: E402
 
 from data.build.sources import read  # noqa: E402
 from kit import samples  # noqa: E402
-from kit.classifier.runtime.heads import tempered  # noqa: E402
+from kit.classifier.engines import tempered  # noqa: E402
 from kit.images import Photo  # noqa: E402
-from kit.validation.calibration import fitting_part, measure  # noqa: E402
-from kit.validation.calibration.temperature import fit_temperature, fit_vector  # noqa: E402
+from kit.validation.calibration import fit_temperature, fit_vector, fitting_part, measure  # noqa: E402  # noqa: E402
 from tests.benchmarks.zoo import ROWS, subject  # noqa: E402
 
 HALVINGS = 10

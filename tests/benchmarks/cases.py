@@ -32,7 +32,7 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 
 import kit  # noqa: E402
 from kit import samples  # noqa: E402
-from kit.regression import folder as folders  # noqa: E402
+from kit.regression import cases as folders  # noqa: E402
 
 NETWORK = "efficientnet_lite0"
 TARGET, FLAT = 1.5, 1.1

@@ -41,9 +41,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.diagnosis.search.candidates import candidates  # noqa: E402
-from kit.diagnosis.search.evaluator import Evaluator  # noqa: E402
-from kit.diagnosis.search.evidence import Grounds  # noqa: E402
+from kit.diagnosis.candidates import (  # noqa: E402
+    Evaluator,
+    candidates,
+)
+from kit.diagnosis.evidence import Grounds  # noqa: E402
 from kit.images import Photo  # noqa: E402
 from kit.samples import typical  # noqa: E402
 from kit.validation import accuracy_interval  # noqa: E402

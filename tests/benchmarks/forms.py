@@ -18,7 +18,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
-from kit.classifier.runtime.keras_engine import KerasEngine  # noqa: E402
+from kit.classifier.engines import KerasEngine  # noqa: E402
 from kit.regression.forms import compare_forms  # noqa: E402
 from tests import forms  # noqa: E402
 

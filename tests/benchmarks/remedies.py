@@ -4,7 +4,7 @@ The bundled network, on the second half of the 2,000 held-back pictures; whateve
 first half. Shares of right answers.
 
 Remedies
-    ``before``: nothing. ``corrected``: the levels of each picture, `kit.images.levels.relevelled`.
+    ``before``: nothing. ``corrected``: the levels of each picture, `kit.images.properties.relevelled`.
     ``adabn16``, ``adabn64``: median of ten draws of 16 and 64 unlabelled pictures, with lowest and highest.
     ``one_class``: AdaBN on up to 64 pictures of one class, median of the ten classes.
     ``augmented``: four passes over 4,000 augmented training pictures. ``retrained``: three passes over 2,000
@@ -30,7 +30,7 @@ from tqdm import tqdm  # noqa: E402
 from kit import Perturbation, Photo, adapt, samples  # noqa: E402
 from kit.classifier import Classifier  # noqa: E402
 from kit.classifier.training import train  # noqa: E402
-from kit.images.levels import relevelled, usual_levels  # noqa: E402
+from kit.images.properties import relevelled, usual_levels  # noqa: E402
 from kit.perturbation.augmentation import Augmentation  # noqa: E402
 
 DRAWS = 10

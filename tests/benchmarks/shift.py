@@ -42,10 +42,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.classifier.bundle.input_statistics import InputStatistics, measured_rows  # noqa: E402
+from kit.classifier.reference import InputStatistics, measured_rows  # noqa: E402
 from kit.perturbation.alterations import middle, responses  # noqa: E402
-from kit.robustness.shifts import findings, judged  # noqa: E402
-from kit.robustness.shifts.gathering import Gathered  # noqa: E402
+from kit.robustness.shifts import (  # noqa: E402
+    Gathered,
+    findings,
+    judged,
+)
 from tests.benchmarks.calibration import unseen  # noqa: E402
 
 REFERENCE, PHOTOS = 200, 100

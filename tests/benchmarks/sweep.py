@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.classifier.runtime.engine import part_size  # noqa: E402
+from kit.classifier.engines import part_size  # noqa: E402
 
 PHOTO = HERE.parents[1] / "data" / "photographs" / "astronaut.jpg"
 GRID = {"brightness": np.linspace(0.2, 2, 21), "noise": np.linspace(0, 50, 21)}

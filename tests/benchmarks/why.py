@@ -17,9 +17,11 @@ sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder 
 import numpy as np  # noqa: E402
 
 from kit import samples  # noqa: E402
-from kit.explorer.bench import Bench  # noqa: E402
-from kit.explorer.changes import changes, told, words  # noqa: E402
-from kit.explorer.view import neutral  # noqa: E402
+from kit.explorer.view import (  # noqa: E402
+    Bench,
+    neutral,
+)
+from kit.explorer.why import changes, told, words  # noqa: E402
 from kit.preprocessing import faults  # noqa: E402
 
 PERTURBATIONS = [

@@ -10,10 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 import kit
 from kit import samples
-from kit.explorer import path, view
-from kit.explorer.panel import CAMERA_SIDE
-from kit.explorer.shelf import CAMERA
-from kit.explorer.words import percent
+from kit.explorer import replies, view
+from kit.explorer.replies import CAMERA, CAMERA_SIDE
+from kit.explorer.view import percent
 from tests.browser.lab import WIDE, jupyter_lab
 from tests.browser.shown import RECORD, Shown
 
@@ -156,7 +155,7 @@ def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, c
 
 
 def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, classifier, named):
-    groups = [chip for chip in path.chips(classifier.preprocessing, "") if "options" in chip]
+    groups = [chip for chip in replies.chips(classifier.preprocessing, "") if "options" in chip]
     for control in groups:
         photo = named[FILES.get(control["key"], "espresso.jpg")]
         shown.put("photo", photo.name)
@@ -340,7 +339,7 @@ def test_tab_reaches_every_control_with_a_visible_focus(shown):
             break
         assert visible, f"no visible focus on {name}"
         visited.append(name)
-    chips = path.chips(samples.classifier("efficientnet_lite0").preprocessing, "")
+    chips = replies.chips(samples.classifier("efficientnet_lite0").preprocessing, "")
     keys = [*view.MAIN, *(chip["key"] for chip in chips if "options" in chip)]
     assert [name for name in visited if name in keys] == keys
     assert "More perturbations" in visited

@@ -12,7 +12,7 @@ import pytest
 from nbconvert import HTMLExporter
 
 from kit import samples
-from kit.explorer.still import LIVE
+from kit.explorer.replies import LIVE
 from tests.browser.lab import START_SECONDS, TOKEN, jupyter_lab, served
 from tests.browser.shown import RECORD, Shown
 

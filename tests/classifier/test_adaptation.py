@@ -5,7 +5,7 @@ import pytest
 
 from kit import adapt, samples
 from kit.classifier import Classifier
-from kit.classifier.adaptation import MOST_VALUES, remarks
+from kit.classifier.training import MOST_VALUES, remarks
 from kit.images import Photo
 from kit.perturbation import Perturbation
 from tests import networks

@@ -11,9 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from kit.classifier import archive
-from kit.classifier.archive.arrays import arrays_in, weights_in
-from kit.classifier.archive.writing import replacing
+from kit.classifier import store
+from kit.classifier.store import arrays_in, replacing, weights_in
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
 
@@ -43,19 +42,19 @@ def rewritten(source, target, **changes):
 def saved(tmp_path):
     source = network(tmp_path / "plain.keras")
     target = tmp_path / "saved.keras"
-    archive.write(source, target, CONTRACT, {archive.COMPILED: bytes(range(256)) * 5 + b"end"})
+    store.write(source, target, CONTRACT, {store.COMPILED: bytes(range(256)) * 5 + b"end"})
     return target
 
 
 def test_a_member_comes_back_byte_for_byte(saved):
-    assert archive.read(saved).member(archive.COMPILED) == bytes(range(256)) * 5 + b"end"
+    assert store.read(saved).member(store.COMPILED) == bytes(range(256)) * 5 + b"end"
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 4, 5, 1027])
 def test_members_of_any_length_come_back(tmp_path, size):
     content = os.urandom(size)
-    archive.write(network(tmp_path / "a.keras"), tmp_path / "b.keras", CONTRACT, {"kit/x": content})
-    assert archive.read(tmp_path / "b.keras").member("kit/x") == content
+    store.write(network(tmp_path / "a.keras"), tmp_path / "b.keras", CONTRACT, {"kit/x": content})
+    assert store.read(tmp_path / "b.keras").member("kit/x") == content
 
 
 def test_the_planes_hold_every_fourth_byte(saved):
@@ -65,7 +64,7 @@ def test_the_planes_hold_every_fourth_byte(saved):
 
 def test_only_planes_that_shrink_are_deflated(tmp_path):
     words = b"".join(os.urandom(3) + b"\x3d" for _ in range(5000))
-    archive.write(network(tmp_path / "a.keras"), tmp_path / "b.keras", CONTRACT, {"kit/x": words})
+    store.write(network(tmp_path / "a.keras"), tmp_path / "b.keras", CONTRACT, {"kit/x": words})
     with zipfile.ZipFile(tmp_path / "b.keras") as file:
         methods = [file.getinfo(f"kit/x.plane{index}").compress_type for index in range(4)]
     assert methods == [zipfile.ZIP_STORED] * 3 + [zipfile.ZIP_DEFLATED]
@@ -78,20 +77,20 @@ def test_what_the_network_consists_of_is_copied_unchanged(tmp_path, saved):
 
 
 def test_the_same_content_makes_the_same_file(tmp_path, saved):
-    archive.write(
+    store.write(
         tmp_path / "plain.keras",
         tmp_path / "again.keras",
         CONTRACT,
-        {archive.COMPILED: bytes(range(256)) * 5 + b"end"},
+        {store.COMPILED: bytes(range(256)) * 5 + b"end"},
     )
     assert (tmp_path / "again.keras").read_bytes() == saved.read_bytes()
 
 
 def test_writing_anew_drops_the_members_of_before(tmp_path, saved):
-    archive.write(saved, saved, CONTRACT | {"name": "renamed"}, {})
-    opened = archive.read(saved)
+    store.write(saved, saved, CONTRACT | {"name": "renamed"}, {})
+    opened = store.read(saved)
     assert opened.contract["name"] == "renamed"
-    assert opened.member(archive.COMPILED) is None
+    assert opened.member(store.COMPILED) is None
     assert not [name for name in zipfile.ZipFile(saved).namelist() if "plane" in name]
 
 
@@ -99,45 +98,45 @@ def test_the_digest_covers_names_sizes_and_contents(tmp_path):
     total = hashlib.sha256()
     config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
     total.update(b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights)
-    assert archive.read(network(tmp_path / "plain.keras")).digest == total.hexdigest()
+    assert store.read(network(tmp_path / "plain.keras")).digest == total.hexdigest()
 
 
 def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
     other = network(tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'})
-    assert archive.read(other).digest == archive.read(saved).digest
+    assert store.read(other).digest == store.read(saved).digest
 
 
 def test_the_digest_sees_assets(tmp_path):
     with_asset = network(tmp_path / "asset.keras", **{"assets/words.txt": b"cat"})
-    assert archive.read(with_asset).digest != archive.read(network(tmp_path / "plain.keras")).digest
+    assert store.read(with_asset).digest != store.read(network(tmp_path / "plain.keras")).digest
 
 
 def test_members_of_other_weights_are_refused(tmp_path, saved):
-    opened = archive.read(rewritten(saved, tmp_path / "other.keras", **{"model.weights.h5": b"other"}))
+    opened = store.read(rewritten(saved, tmp_path / "other.keras", **{"model.weights.h5": b"other"}))
     assert not opened.tied
-    assert opened.member(archive.COMPILED) is None
+    assert opened.member(store.COMPILED) is None
 
 
 def test_a_damaged_member_is_refused(tmp_path, saved):
     with zipfile.ZipFile(saved) as file:
         plane = bytearray(file.read("kit/model.tflite.plane2"))
     plane[7] ^= 1
-    opened = archive.read(rewritten(saved, tmp_path / "o.keras", **{"kit/model.tflite.plane2": bytes(plane)}))
+    opened = store.read(rewritten(saved, tmp_path / "o.keras", **{"kit/model.tflite.plane2": bytes(plane)}))
     assert opened.tied
-    assert opened.member(archive.COMPILED) is None
+    assert opened.member(store.COMPILED) is None
 
 
 def test_a_member_with_a_missing_or_longer_plane_is_refused(tmp_path, saved):
     longer = rewritten(saved, tmp_path / "longer.keras", **{"kit/model.tflite.plane0": b"x" * 9999})
-    assert archive.read(longer).member(archive.COMPILED) is None
-    assert archive.read(saved).member("kit/none") is None
+    assert store.read(longer).member(store.COMPILED) is None
+    assert store.read(saved).member("kit/none") is None
 
 
 def test_the_sha256_of_the_file_is_compared(saved):
     right = hashlib.sha256(saved.read_bytes()).hexdigest()
-    assert archive.read(saved, sha256=right.upper()).tied
+    assert store.read(saved, sha256=right.upper()).tied
     with pytest.raises(ValueError, match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}"):
-        archive.read(saved, sha256="0000")
+        store.read(saved, sha256="0000")
 
 
 @pytest.mark.parametrize(
@@ -154,26 +153,26 @@ def test_the_sha256_of_the_file_is_compared(saved):
 def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
-        archive.read(tmp_path / name)
+        store.read(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"received the folder '.*'; name a file in it"):
-        archive.read(tmp_path)
+        store.read(tmp_path)
     (tmp_path / "saved_model.pb").touch()
     with pytest.raises(ValueError, match="SavedModel"):
-        archive.read(tmp_path)
+        store.read(tmp_path)
     for path in (tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
         with pytest.raises(FileNotFoundError, match="existing local"):
-            archive.read(path)
+            store.read(path)
 
 
 def test_a_zip_that_is_no_keras_archive_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
         file.writestr("readme.txt", "hello")
     with pytest.raises(ValueError, match=r"received 'a.keras' with readme.txt"):
-        archive.read(tmp_path / "a.keras")
+        store.read(tmp_path / "a.keras")
 
 
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.999])
@@ -181,7 +180,7 @@ def test_a_truncated_archive_is_refused(tmp_path, saved, part):
     content = saved.read_bytes()
     (tmp_path / "cut.keras").write_bytes(content[: int(len(content) * part)])
     with pytest.raises(ValueError, match="damaged"):
-        archive.read(tmp_path / "cut.keras")
+        store.read(tmp_path / "cut.keras")
 
 
 def test_a_flipped_bit_in_the_weights_is_found(tmp_path, saved):
@@ -189,7 +188,7 @@ def test_a_flipped_bit_in_the_weights_is_found(tmp_path, saved):
     content[content.index(b"weightsweights")] ^= 1
     (tmp_path / "flipped.keras").write_bytes(content)
     with pytest.raises(ValueError, match="damaged content"):
-        archive.read(tmp_path / "flipped.keras")
+        store.read(tmp_path / "flipped.keras")
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
@@ -199,7 +198,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
         file.writestr("model.weights.h5", bytes(200 << 20))
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
     with pytest.raises(ValueError, match="fills the memory"):
-        archive.read(tmp_path / "bomb.keras")
+        store.read(tmp_path / "bomb.keras")
 
 
 @pytest.mark.parametrize(
@@ -225,9 +224,9 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
 )
 def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
     if isinstance(change, dict):
-        change = json.dumps(dict(archive.read(saved).contract) | change).encode()
+        change = json.dumps(dict(store.read(saved).contract) | change).encode()
     with pytest.raises(ValueError, match=message) as caught:
-        archive.read(rewritten(saved, tmp_path / "o.keras", **{archive.CONTRACT: change}))
+        store.read(rewritten(saved, tmp_path / "o.keras", **{store.CONTRACT: change}))
     assert "\n" not in str(caught.value)
 
 
@@ -251,23 +250,23 @@ def test_a_link_stays_a_link(tmp_path, saved):
         link.symlink_to(saved)
     except OSError:
         pytest.skip("this system does not let its users make links")
-    archive.write(saved, link, CONTRACT | {"name": "renamed"}, {})
+    store.write(saved, link, CONTRACT | {"name": "renamed"}, {})
     assert link.is_symlink()
-    assert archive.read(saved).contract["name"] == "renamed"
+    assert store.read(saved).contract["name"] == "renamed"
 
 
 def test_members_alone_are_found_by_their_digest(tmp_path):
     entry, digest = tmp_path / "entry.zip", "a" * 64
-    archive.write_members(entry, digest, CONTRACT, {"kit/x": b"content"})
-    assert archive.read_members(entry, digest).member("kit/x") == b"content"
-    assert archive.read_members(entry, "b" * 64) is None
-    assert archive.read_members(tmp_path / "none.zip", digest) is None
+    store.write_members(entry, digest, CONTRACT, {"kit/x": b"content"})
+    assert store.read_members(entry, digest).member("kit/x") == b"content"
+    assert store.read_members(entry, "b" * 64) is None
+    assert store.read_members(tmp_path / "none.zip", digest) is None
     entry.write_bytes(entry.read_bytes()[:50])
-    assert archive.read_members(entry, digest) is None
+    assert store.read_members(entry, digest) is None
 
 
 def test_repr_is_short_and_without_a_path(saved):
-    assert repr(archive.read(saved)).startswith("Archive('saved.keras', digest='")
+    assert repr(store.read(saved)).startswith("Archive('saved.keras', digest='")
 
 
 # What is not believed
@@ -281,7 +280,7 @@ def test_members_that_keras_does_not_write_are_refused(tmp_path, method):
     with pytest.raises(
         ValueError, match=r"'a.keras' with 'config.json' compressed in another way; make it with"
     ):
-        archive.read(tmp_path / "a.keras")
+        store.read(tmp_path / "a.keras")
 
 
 def test_encrypted_members_are_refused(tmp_path, saved):
@@ -289,7 +288,7 @@ def test_encrypted_members_are_refused(tmp_path, saved):
     content[content.index(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "secret.keras").write_bytes(content)
     with pytest.raises(ValueError, match=r"stored or deflated, received 'secret.keras' with .* encrypted"):
-        archive.read(tmp_path / "secret.keras")
+        store.read(tmp_path / "secret.keras")
 
 
 def test_json_that_takes_gigabytes_when_parsed_is_refused(tmp_path, saved):
@@ -299,10 +298,10 @@ def test_json_that_takes_gigabytes_when_parsed_is_refused(tmp_path, saved):
         file.writestr("model.weights.h5", b"")
     assert (tmp_path / "b.keras").stat().st_size < 1 << 16
     with pytest.raises(ValueError, match=r"Expected at most 8388608 bytes of config.json in 'b.keras'"):
-        archive.read(tmp_path / "b.keras").config()
-    archive.write(saved, tmp_path / "c.keras", CONTRACT, {archive.PROPERTIES: huge, "kit/x": huge})
-    assert archive.read(tmp_path / "c.keras").member(archive.PROPERTIES) is None
-    assert archive.read(tmp_path / "c.keras").member("kit/x") == huge
+        store.read(tmp_path / "b.keras").config()
+    store.write(saved, tmp_path / "c.keras", CONTRACT, {store.PROPERTIES: huge, "kit/x": huge})
+    assert store.read(tmp_path / "c.keras").member(store.PROPERTIES) is None
+    assert store.read(tmp_path / "c.keras").member("kit/x") == huge
 
 
 def test_arrays_come_back():
@@ -349,7 +348,7 @@ def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path):
 def test_drafts_of_killed_saves_are_cleared_by_the_next_one(tmp_path, saved):
     script = (
         "import os, sys\n"
-        "from kit.classifier.archive.writing import replacing\n"
+        "from kit.classifier.store import replacing\n"
         "with replacing(sys.argv[1]) as stream: stream.write(b'half'); stream.flush(); os._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", script, saved], check=False)
@@ -367,7 +366,7 @@ def test_drafts_of_killed_saves_are_cleared_by_the_next_one(tmp_path, saved):
 def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_name(tmp_path, saved):
     target = tmp_path / "none" / "saved.keras"
     with pytest.raises(FileNotFoundError) as caught:
-        archive.write(saved, target, CONTRACT, {})
+        store.write(saved, target, CONTRACT, {})
     assert str(caught.value) == (
         "Expected to write 'saved.keras', received: No such file or directory; nothing was changed, so free"
         " space or choose another folder"
@@ -391,7 +390,7 @@ def test_a_table_of_contents_of_a_hundred_thousand_is_not_read(tmp_path, monkeyp
             file.writestr(f"{number:05}", b"")
     monkeypatch.setattr(zipfile.ZipFile, "infolist", None)  # of one that was read
     with pytest.raises(ValueError, match=r"received 'a.keras', which is damaged or no zip"):
-        archive.read(tmp_path / "a.keras")
+        store.read(tmp_path / "a.keras")
 
 
 def test_two_members_of_one_name_are_refused(tmp_path, saved):
@@ -399,7 +398,7 @@ def test_two_members_of_one_name_are_refused(tmp_path, saved):
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "a.keras", "a") as file:
         file.writestr("config.json", b"{}")
     with pytest.raises(ValueError, match=r"with 'config.json' twice"):
-        archive.read(tmp_path / "a.keras")
+        store.read(tmp_path / "a.keras")
 
 
 def test_a_folder_named_like_a_member_is_refused(tmp_path, saved):
@@ -408,11 +407,11 @@ def test_a_folder_named_like_a_member_is_refused(tmp_path, saved):
     with zipfile.ZipFile(tmp_path / "a.keras", "a") as file:
         file.writestr("config.json/", b"")
     with pytest.raises(ValueError, match=r"with 'config.json/' twice"):
-        archive.read(tmp_path / "a.keras")
+        store.read(tmp_path / "a.keras")
 
 
 def test_names_of_a_file_are_told_in_one_line_that_a_shell_can_be_given(tmp_path):
     file = tmp_path / "a;b\n #.h5"
     file.write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(ValueError, match=r"kit import 'a;b\? #.h5' NEW.keras$"):
-        archive.read(file)
+        store.read(file)

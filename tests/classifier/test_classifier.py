@@ -12,11 +12,9 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.classifier import Classifier, archive
-from kit.classifier.bundle import compiling, loading
-from kit.classifier.runtime import conversion
-from kit.classifier.runtime.equivalence import Verification
-from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier import Classifier, conversion, loading, store
+from kit.classifier.conversion import Verification
+from kit.classifier.engines import KerasEngine
 from kit.diagnosis import diagnose
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -107,7 +105,7 @@ def test_a_file_may_be_saved_over_itself(small_file, tmp_path):
 
 
 def test_saving_records_the_difference_that_was_found(small_file):
-    contract = archive.read(small_file).contract
+    contract = store.read(small_file).contract
     assert 0 <= contract["max_difference"] < 1e-6
 
 
@@ -125,8 +123,8 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
 
 def with_compiled(source, target, data):
     """A file with another compiled form and a digest computed anew, as anybody can make it."""
-    members = {name: archive.read(source).member(name) for name in (archive.FIRST_LAYERS, archive.PROPERTIES)}
-    archive.write(source, target, archive.read(source).contract, {**members, archive.COMPILED: data})
+    members = {name: store.read(source).member(name) for name in (store.FIRST_LAYERS, store.PROPERTIES)}
+    store.write(source, target, store.read(source).contract, {**members, store.COMPILED: data})
     return target
 
 
@@ -169,8 +167,8 @@ def test_a_plain_file_is_compared_in_the_range_of_its_preprocessing(tmp_path, mo
     clipped = [keras.Input((28, 28, 1)), keras.layers.ReLU(max_value=1.0), networks.small(seed=11)]
     data = conversion.compile_lite(keras.Sequential(clipped))
     monkeypatch.setattr(conversion, "compile_lite", lambda model, size: data)
-    here = lambda _module, copy, folder, **_options: compiling.compile_file(copy, folder)  # noqa: E731
-    monkeypatch.setattr(compiling, "ask", here)
+    here = lambda _module, copy, folder, **_options: loading.compile_file(copy, folder)  # noqa: E731
+    monkeypatch.setattr(loading, "ask", here)
     alone = Classifier.load(tmp_path / "plain.keras")
     assert alone.notes[0].startswith("falls back to Keras because its compiled form differs by ")
     given = Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY)
@@ -185,7 +183,7 @@ def test_somebody_elses_sound_file_is_inspected_once_without_tensorflow(small_fi
         "import sys\n"
         "from pathlib import Path\n"
         "import kit\n"
-        "from kit.classifier.bundle import inspection, loading\n"
+        "from kit.classifier import inspection, loading\n"
         "loading.cache_folder = lambda: Path(sys.argv[2])\n"
         "asked, ask = [], inspection.ask\n"
         "inspection.ask = lambda *given, **options: asked.append(1) or ask(*given, **options)\n"
@@ -246,7 +244,7 @@ def test_a_plain_file_gets_what_is_given_and_keeps_it(plain_file, tmp_path):
     classifier.save(tmp_path / "complete.keras")
     again = Classifier.load(tmp_path / "complete.keras")
     assert (again.preprocessing, again.class_names, again.notes) == (networks.GREY, networks.NAMES, ())
-    assert archive.read(tmp_path / "complete.keras").digest == archive.read(plain_file).digest
+    assert store.read(tmp_path / "complete.keras").digest == store.read(plain_file).digest
 
 
 def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_path):
@@ -288,11 +286,11 @@ def test_the_sha256_of_the_file_is_compared(small_file):
 
 
 def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp_path):
-    contract = dict(archive.read(small_file).contract)
+    contract = dict(store.read(small_file).contract)
     contract["preprocessing"] = contract["preprocessing"] | {"channels": "hsv"}
     with zipfile.ZipFile(small_file) as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
         for name in old.namelist():
-            new.writestr(name, json.dumps(contract) if name == archive.CONTRACT else old.read(name))
+            new.writestr(name, json.dumps(contract) if name == store.CONTRACT else old.read(name))
     with pytest.raises(ValueError, match=r"Expected a preprocessing in 'odd.keras': .*'hsv'") as caught:
         Classifier.load(tmp_path / "odd.keras")
     assert "\n" not in str(caught.value)

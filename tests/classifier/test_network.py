@@ -5,21 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kit.classifier import Classifier, archive
-from kit.classifier.bundle.loading import restore
+from kit.classifier import Classifier, store
+from kit.classifier.conversion import Compiled, compile_lite, load_keras
+from kit.classifier.engines import KerasEngine, LiteEngine
+from kit.classifier.loading import restore
 from kit.classifier.network import Network
-from kit.classifier.runtime.compiled import Compiled
-from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.engine import LiteEngine
-from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.keras_models import load_keras
 from tests import networks
 
 SHAPE = (28, 28, 1)
 
 
 def opened(small_file, **settings):
-    found = restore(archive.read(small_file))
+    found = restore(store.read(small_file))
     return Network(found.compiled, found.engine, source=found.source, **settings)
 
 
@@ -82,7 +79,7 @@ def test_a_file_is_compared_once_in_the_range_of_a_preprocessing(small_file):
 
 
 def test_a_compiled_form_that_differs_is_left_out_with_the_difference(small_file):
-    source, other = archive.read(small_file), compile_lite(networks.small(seed=8))
+    source, other = store.read(small_file), compile_lite(networks.small(seed=8))
     compiled = Compiled.from_contract(source.contract, other)
     found = Network(compiled, LiteEngine(other), source=source).up_to_date(SHAPE, networks.GREY)
     assert found.compiled.data is None

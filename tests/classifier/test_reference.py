@@ -5,10 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from kit.classifier import Classifier, archive
-from kit.classifier.bundle import loading
-from kit.classifier.bundle.input_statistics import InputStatistics
+from kit.classifier import Classifier, loading, store
 from kit.classifier.network import Network
+from kit.classifier.reference import InputStatistics
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from tests import networks
@@ -42,7 +41,7 @@ def test_each_part_is_read_without_the_others(file, monkeypatch):
 
 def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     reference = Classifier.load(file).reference
-    assert list(reference.members()) == [archive.PROPERTIES, archive.NOVELTY, archive.FIRST_LAYERS]
+    assert list(reference.members()) == [store.PROPERTIES, store.NOVELTY, store.FIRST_LAYERS]
     Classifier.load(file).save(tmp_path / "again.keras")
     assert Classifier.load(tmp_path / "again.keras").reference.members() == reference.members()
     other = Classifier.load(file)
@@ -66,7 +65,7 @@ def test_where_nothing_is_known_nothing_is_written():
     reference = Classifier(model, networks.GREY).reference
     assert (reference.first_layers, reference.properties, reference.novelty) == (None, None, None)
     assert reference.members() == {}
-    assert list(reference.with_pictures(PHOTOS, networks.GREY.apply).members()) == [archive.PROPERTIES]
+    assert list(reference.with_pictures(PHOTOS, networks.GREY.apply).members()) == [store.PROPERTIES]
     assert repr(reference) == "Reference(nothing in the file)"
 
 
@@ -102,8 +101,8 @@ def test_first_layers_belong_to_a_size(tmp_path):
 
 
 def test_properties_of_another_version_are_refused_and_kept(file):
-    reference = Classifier.load(file).reference._with({archive.PROPERTIES: b"{}"})
+    reference = Classifier.load(file).reference._with({store.PROPERTIES: b"{}"})
     with pytest.raises(ValueError, match="Expected input statistics of this version"):
         _ = reference.properties
-    assert reference.members()[archive.PROPERTIES] == b"{}"
+    assert reference.members()[store.PROPERTIES] == b"{}"
     assert repr(reference) == "Reference(kit/taps.npz, kit/statistics.json, kit/novelty.npz)"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.trial import Trial, entropies, hits
+from kit.classifier.labels import Trial, entropies, hits
 
 BEFORE = np.array([[0.8, 0.2], [0.5, 0.5], [0.1, 0.9], [0.6, 0.4]])
 AFTER = np.array([[0.4, 0.6], [1.0, 0.0], [0.1, 0.9], [0.3, 0.7]])

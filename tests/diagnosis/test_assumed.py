@@ -1,7 +1,7 @@
 """What is assumed of a classifier without a preprocessing follows from its network."""
 
 from kit import Classifier, samples
-from kit.diagnosis.assumed import assumed_preprocessing
+from kit.diagnosis.checks_input import assumed_preprocessing
 from kit.preprocessing.scaling import SCALINGS
 from tests.networks import imported_keras
 

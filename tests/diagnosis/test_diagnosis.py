@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.classifier.bundle import loading
+from kit.classifier import loading
 from kit.samples import outliers, probes
 from tests import networks
 
@@ -284,7 +284,7 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
     picture = kit.samples.photos("fashion_mnist")[0]
     first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
     source = (
-        "import sys; from pathlib import Path; import kit; from kit.classifier.bundle import loading; "
+        "import sys; from pathlib import Path; import kit; from kit.classifier import loading; "
         "from tests import networks; folder = Path(sys.argv[1]); "
         "loading.cache_folder = lambda: folder / 'cache'; "
         "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "

@@ -6,10 +6,10 @@ import pytest
 
 import kit
 from kit.diagnosis import STAGES, Stage
+from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.investigation import Investigation, corrected, fixed_together
 from kit.diagnosis.search import Search
-from kit.diagnosis.search.evaluator import Evaluator
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
 USED = CLASSIFIER.preprocessing

@@ -7,8 +7,7 @@ import pytest
 
 import kit
 from kit import Perturbation, Photo, samples
-from kit.diagnosis.picture_checks import check_properties
-from kit.diagnosis.picture_properties import PROPERTIES, Property
+from kit.diagnosis.image_causes import PROPERTIES, Property, check_properties
 
 PHOTOS = samples.photos("photographs")
 CLASSIFIER = samples.classifier("efficientnet_lite0")
@@ -103,7 +102,7 @@ def test_of_many_pictures_some_are_asked_about_and_all_are_counted(monkeypatch):
     asked = []
     undone = Property.undone
     monkeypatch.setattr(Property, "undone", lambda *given: asked.append(given) or undone(*given))
-    monkeypatch.setattr("kit.diagnosis.picture_checks.ASKED", 2)
+    monkeypatch.setattr("kit.diagnosis.image_causes.ASKED", 2)
     (noisy,) = (one for one in check_properties(CLASSIFIER, photos, labels) if one.cause == "noisy")
     assert noisy.verdict == "named"
     assert noisy.summary.startswith("3 of 3 pictures")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from kit import Photo, samples
-from kit.diagnosis.picture_curves import COUNT, Curve, Good
-from kit.diagnosis.picture_properties import PROPERTIES
+from kit.diagnosis.image_causes import COUNT, PROPERTIES, Curve, Good
 
 CLASSIFIER = samples.classifier("efficientnet_lite0")
 GOOD = Good.of(CLASSIFIER, (), 288)

@@ -5,8 +5,8 @@ import pytest
 
 import kit
 from kit import Perturbation, Photo, samples
-from kit.diagnosis.picture_properties import PROPERTIES
-from kit.images.measuring import clipping, luma, noise_level, relative_contrast, sharpness
+from kit.diagnosis.image_causes import PROPERTIES
+from kit.images.properties import clipping, luma, noise_level, relative_contrast, sharpness
 
 PHOTOS = samples.photos("photographs")
 

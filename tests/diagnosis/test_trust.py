@@ -5,7 +5,7 @@ import pytest
 
 from kit import samples
 from kit.diagnosis import diagnose
-from kit.diagnosis.trust import check_trust, mostly_wrong
+from kit.diagnosis.investigation import check_trust, mostly_wrong
 from kit.images import Photo
 from kit.perturbation import Perturbation
 

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from kit.explorer import view
-from kit.explorer.bench import Bench
+from kit.explorer.view import Bench
 
 
 class Look:

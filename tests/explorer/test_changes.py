@@ -3,9 +3,8 @@
 import pytest
 
 from kit import samples
-from kit.explorer.bench import Bench
-from kit.explorer.changes import changes, headline, told
-from kit.explorer.view import changed_settings, neutral
+from kit.explorer.view import Bench, changed_settings, neutral
+from kit.explorer.why import changes, headline, told
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
 

@@ -10,10 +10,9 @@ import pytest
 
 import kit
 from kit import samples
-from kit.explorer import path, view
+from kit.explorer import replies, view
 from kit.explorer.explorer import Explorer
-from kit.explorer.replies import LIVE_PIXELS, REPLY_BYTES
-from kit.explorer.shelf import CAMERA
+from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
 from kit.perturbation import noise_field
 from tests.explorer.page import ask, deliver, listen, panel
 
@@ -239,7 +238,7 @@ def test_a_bad_upload_is_told_in_one_line_and_the_explorer_lives(explorer, conte
 
 def test_an_upload_without_end_is_given_up(explorer, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("kit.explorer.shelf.UPLOAD_BYTES", 10)
+        patch.setattr("kit.explorer.replies.UPLOAD_BYTES", 10)
         upload = {"kind": "upload", "number": "v.1", "name": "huge.png"}
         message, _ = ask(explorer, [b"x" * 11], **upload, last=False)
     assert message["kind"] == "error"
@@ -342,8 +341,8 @@ def test_it_lies_in_boxes_with_other_widgets(explorer):
 def test_every_word_of_the_page_comes_from_here(explorer):
     told = panel(explorer)
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
-    assert told["sliders"] == path.sliders()
-    assert told["path"] == path.chips(explorer.classifier.preprocessing, "as in training")
+    assert told["sliders"] == replies.sliders()
+    assert told["path"] == replies.chips(explorer.classifier.preprocessing, "as in training")
     assert told["neutral"] == view.neutral("cat.jpg")
 
 

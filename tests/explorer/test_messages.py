@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from kit.explorer.explorer import Explorer
-from kit.explorer.messages import FIELDS, PIXELS, checked
-from kit.explorer.replies import LIVE_PIXELS
+from kit.explorer.replies import FIELDS, LIVE_PIXELS, PIXELS, checked
 from tests.explorer.page import ask, deliver, listen, panel
 
 FRAME = {"kind": "frame", "settings": {}, "height": 2, "width": 2}

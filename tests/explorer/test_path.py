@@ -3,10 +3,9 @@
 import pytest
 
 from kit import faults, samples
-from kit.explorer import path
-from kit.explorer.bench import Bench
+from kit.explorer import replies
 from kit.explorer.explorer import Explorer
-from kit.explorer.view import MAIN, neutral
+from kit.explorer.view import MAIN, Bench, neutral
 from kit.perturbation import PARAMETERS
 from tests.explorer.page import ask, deliver, listen, panel
 
@@ -23,7 +22,7 @@ def special():
 
 
 def test_chips_stand_in_the_order_in_which_the_steps_run(classifier):
-    chips = path.chips(classifier.preprocessing, "as in training")
+    chips = replies.chips(classifier.preprocessing, "as in training")
     assert [chip["key"] for chip in chips] == ORDER
     steps = [chip["key"] for chip in chips if "options" in chip]
     assert steps == list(faults.STEPS)
@@ -31,7 +30,7 @@ def test_chips_stand_in_the_order_in_which_the_steps_run(classifier):
 
 def test_chips_offer_every_alternative_and_what_is_usual_first(classifier):
     trained = classifier.preprocessing
-    for chip in path.chips(trained, "as in training"):
+    for chip in replies.chips(trained, "as in training"):
         if "options" in chip:
             others = faults.alternatives(trained, chip["key"])
             assert chip["options"] == [["", "as in training"], *([one.name, one.title] for one in others)]
@@ -39,13 +38,13 @@ def test_chips_offer_every_alternative_and_what_is_usual_first(classifier):
 
 
 def test_a_step_without_an_alternative_has_no_chip(fashion):
-    chips = path.chips(fashion.preprocessing, "as in training")
+    chips = replies.chips(fashion.preprocessing, "as in training")
     assert "channels" not in [chip["key"] for chip in chips]
     assert "scaling" in [chip["key"] for chip in chips]
 
 
 def test_sliders_offer_every_parameter():
-    sliders = path.sliders()
+    sliders = replies.sliders()
     assert [slider["key"] for slider in sliders] == list(PARAMETERS)
     folded = [slider["section"] for slider in sliders if slider["group"] == "more"]
     groups = ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
@@ -54,7 +53,7 @@ def test_sliders_offer_every_parameter():
 
 
 def test_nothing_is_marked_as_changed_on_an_untouched_photograph(look):
-    told = path.values(look(), look.names, ())
+    told = replies.values(look(), look.names, ())
     assert list(told) == sorted(told, key=list(told).index)
     assert not [key for key, chip in told.items() if chip["changed"]]
     assert told["perturbation"]["value"] == "none"
@@ -78,7 +77,7 @@ def test_nothing_is_marked_as_changed_on_an_untouched_photograph(look):
     ],
 )
 def test_what_is_changed_is_marked_and_what_follows_where_it_differs(look, changed, marked):
-    told = path.values(look(**changed), look.names, ())
+    told = replies.values(look(**changed), look.names, ())
     assert {key for key, chip in told.items() if chip["changed"]} == marked
 
 
@@ -92,7 +91,7 @@ def test_what_is_changed_is_marked_and_what_follows_where_it_differs(look, chang
     ],
 )
 def test_perturbations_are_named_or_counted(look, changed, value):
-    assert path.values(look(**changed), look.names, ())["perturbation"]["value"] == value
+    assert replies.values(look(**changed), look.names, ())["perturbation"]["value"] == value
 
 
 def test_values_are_words_without_underscores(look):
@@ -100,14 +99,14 @@ def test_values_are_words_without_underscores(look):
         {},
         {"filter": "filter_tf_bilinear", "scaling": "double_scaling", "layout": "transposed"},
     ):
-        told = path.values(look(**changed), look.names, ())
+        told = replies.values(look(**changed), look.names, ())
         assert not [chip["value"] for chip in told.values() if "_" in chip["value"] or not chip["value"]]
 
 
 def test_steps_that_a_file_does_not_need_are_greyed_with_a_reason(look, espresso, classifier):
-    idle = path.idle_steps(espresso, classifier.preprocessing)
+    idle = replies.idle_steps(espresso, classifier.preprocessing)
     assert idle == IDLE
-    told = path.values(look(), look.names, idle)
+    told = replies.values(look(), look.names, idle)
     assert {key for key, chip in told.items() if chip["idle"]} == set(IDLE)
     assert told["exif"] == {
         "value": "no tag",
@@ -118,10 +117,12 @@ def test_steps_that_a_file_does_not_need_are_greyed_with_a_reason(look, espresso
 
 @pytest.mark.parametrize("step", IDLE)
 def test_the_sample_of_a_step_is_a_file_on_which_it_acts(step, special, classifier):
-    name = path.OF_FILES[step][-1]
-    assert path.idle_steps(special[name], classifier.preprocessing) == tuple(s for s in IDLE if s != step)
+    name = replies.OF_FILES[step][-1]
+    assert replies.idle_steps(special[name], classifier.preprocessing) == tuple(s for s in IDLE if s != step)
     shown = Bench(classifier, classifier.preprocessing).view(special[name], neutral(name))
-    chip = path.values(shown, classifier.class_names, path.idle_steps(special[name], shown.trained))[step]
+    chip = replies.values(shown, classifier.class_names, replies.idle_steps(special[name], shown.trained))[
+        step
+    ]
     assert (chip["idle"], chip["changed"]) == ("", False)
     assert chip["value"] not in {"none", "no tag", "8 bit"}
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from kit import load_image, samples
-from kit.explorer import shelf
+from kit.explorer import replies
 from kit.explorer.explorer import Explorer
-from kit.explorer.shelf import THUMBNAIL, THUMBNAILS, UPLOADS, Shelf, Uploads
+from kit.explorer.replies import THUMBNAIL, THUMBNAILS, UPLOADS, Shelf, Uploads
 from tests.explorer.page import ask, deliver, listen, panel
 
 GOLDFISH = (Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg").read_bytes()
@@ -156,7 +156,7 @@ def test_uploads_are_bounded_in_number():
 
 
 def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(monkeypatch):
-    monkeypatch.setattr(shelf, "UPLOAD_BYTES", 10)
+    monkeypatch.setattr(replies, "UPLOAD_BYTES", 10)
     uploads = Uploads()
     assert uploads.take("a", "a.jpg", b"x" * 10, last=False) is None
     with pytest.raises(ValueError, match=r"Expected a picture of at most 0 MB, received more: a\.jpg"):
@@ -169,13 +169,13 @@ def test_an_upload_that_falls_silent_is_given_up(monkeypatch):
     uploads = Uploads()
     for number in range(UPLOADS):
         uploads.take(str(number), f"{number}.jpg", b"x", last=False)
-    monkeypatch.setattr(shelf, "UPLOAD_SECONDS", -1.0)
+    monkeypatch.setattr(replies, "UPLOAD_SECONDS", -1.0)
     assert uploads.take("more", "more.jpg", b"z", last=True) == b"z"
     assert (uploads.pieces, uploads.heard) == ({}, {})
 
 
-def test_an_upload_that_goes_on_is_not_given_up(monkeypatch):
-    monkeypatch.setattr(shelf, "UPLOAD_SECONDS", 60.0)
+def test_an_upload_that_replieson_is_not_given_up(monkeypatch):
+    monkeypatch.setattr(replies, "UPLOAD_SECONDS", 60.0)
     uploads = Uploads()
     for piece in range(50):
         assert uploads.take("slow", "slow.jpg", bytes([piece]), last=False) is None

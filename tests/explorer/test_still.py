@@ -11,7 +11,7 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import samples
-from kit.explorer import still, words
+from kit.explorer import replies, view
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import shown
 from tests.explorer.page import listen
@@ -71,10 +71,10 @@ def test_beside_the_widget_a_picture_is_published_whose_text_tells_photo_and_ans
     (widget, _), (data, _) = published(explorer)
     assert "application/vnd.jupyter.widget-view+json" in widget
     image = opened(data["image/png"])
-    assert image.width == still.WIDTH
+    assert image.width == replies.WIDTH
     assert min(image.getpixel((0, 0))) > 250, "white, for pages in the dark"
     alt = told(data)
-    top = words.percent(explorer.probabilities.max())
+    top = view.percent(explorer.probabilities.max())
     assert alt.startswith(
         f"Explorer of efficientnet_lite0: the photograph espresso.jpg. espresso, {top} (right)"
     )
@@ -83,9 +83,9 @@ def test_beside_the_widget_a_picture_is_published_whose_text_tells_photo_and_ans
 
 def test_below_the_widget_stands_how_it_becomes_live(explorer, published):
     _, (data, _) = published(explorer)
-    assert data["text/plain"] == still.LIVE
-    assert still.LIVE in data["text/html"]
-    assert explorer.get_state()["_panel"]["live"] == still.LIVE
+    assert data["text/plain"] == replies.LIVE
+    assert replies.LIVE in data["text/html"]
+    assert explorer.get_state()["_panel"]["live"] == replies.LIVE
 
 
 def test_the_picture_is_that_of_the_present_settings(explorer, published):
@@ -131,16 +131,16 @@ def test_pictures_of_any_shape_fit(fashion, size, published):
 def test_the_bars_are_as_long_as_the_probabilities(explorer, classifier):
     view = explorer.view
     message, _ = shown(view, classifier.class_names, ())
-    pixels = np.asarray(opened(still.still(view, message, "a name")))
-    pixels = pixels[:, 2 * (still.SIDE + still.GAP) :].astype(int)
+    pixels = np.asarray(opened(replies.still(view, message, "a name")))
+    pixels = pixels[:, 2 * (replies.SIDE + replies.GAP) :].astype(int)
     blue = np.abs(pixels - (0x1B, 0x6E, 0xC2)).max(axis=-1) < 40
     rows = message["bars"]
-    lengths = [int(blue[top : top + still.ROW].any(axis=0).sum()) for top in _tops(len(rows))]
+    lengths = [int(blue[top : top + replies.ROW].any(axis=0).sum()) for top in _tops(len(rows))]
     assert lengths == pytest.approx([150 * row["value"] for row in rows], abs=2)
 
 
 def _tops(count):
-    return [still.GAP + 2 * still.ROW + place * still.ROW for place in range(count)]
+    return [replies.GAP + 2 * replies.ROW + place * replies.ROW for place in range(count)]
 
 
 def test_a_very_long_name_does_not_break_the_picture(classifier, published):

@@ -7,7 +7,7 @@ import pytest
 
 from kit import faults, load_image, samples
 from kit.explorer import view
-from kit.explorer.bench import Bench
+from kit.explorer.view import Bench
 from kit.perturbation import PARAMETERS
 
 NAMES = ("cat.jpg", "espresso.jpg")

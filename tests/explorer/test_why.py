@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from kit.explorer import view, why
-from kit.explorer.changes import altered
 from kit.explorer.explorer import Explorer
+from kit.explorer.why import altered
 from kit.preprocessing.faults import STEPS
 from tests.explorer.page import ask as deliver_and_take
 from tests.explorer.page import deliver, listen

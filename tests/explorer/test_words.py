@@ -8,10 +8,9 @@ import pytest
 
 import kit
 from kit import fit_novelty, load_image, samples
-from kit.explorer import words
-from kit.explorer.bench import Bench
+from kit.explorer import view
 from kit.explorer.explorer import Explorer
-from kit.explorer.view import neutral
+from kit.explorer.view import Bench, neutral
 from kit.samples import outliers
 
 ESPRESSO = 967
@@ -40,12 +39,12 @@ def shirt(clothes):
 )
 def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text):
     # 0.0005 in binary lies a little above 0.05 %, which is rounded up.
-    assert words.percent(probability) == text
+    assert view.percent(probability) == text
 
 
 def test_bars_show_the_most_probable_classes_with_their_untouched_values(look):
-    rows = words.bars(look(brightness=0.3), look.names)
-    assert len(rows) == words.BARS
+    rows = view.bars(look(brightness=0.3), look.names)
+    assert len(rows) == view.BARS
     values = [row["value"] for row in rows]
     assert values == sorted(values, reverse=True)
     assert sum(row["top"] for row in rows) == 1
@@ -56,64 +55,64 @@ def test_bars_show_the_most_probable_classes_with_their_untouched_values(look):
 
 def test_the_known_class_keeps_its_bar_when_it_falls_behind(look):
     shown = look(scaling="missing_scaling")
-    assert ESPRESSO not in np.argsort(-shown.probabilities)[: words.BARS]
-    rows = words.bars(shown, look.names)
-    assert len(rows) == words.BARS
+    assert ESPRESSO not in np.argsort(-shown.probabilities)[: view.BARS]
+    rows = view.bars(shown, look.names)
+    assert len(rows) == view.BARS
     assert [row["name"] for row in rows if row["expected"]] == [look.names[ESPRESSO]]
 
 
 def test_the_untouched_answer_keeps_its_bar_beside_the_known_class(look):
     shown = look("cat.jpg", scaling="missing_scaling")
-    rows = words.bars(shown, look.names)
+    rows = view.bars(shown, look.names)
     assert {"Egyptian cat", "tiger cat"} <= {row["name"] for row in rows}
-    assert len(rows) == words.BARS
+    assert len(rows) == view.BARS
 
 
 def test_ten_classes_keep_their_places(fashion, shirt):
     shown = Bench(fashion, fashion.preprocessing).view(shirt, neutral(shirt.name))
-    assert [row["name"] for row in words.bars(shown, fashion.class_names)] == list(fashion.class_names)
+    assert [row["name"] for row in view.bars(shown, fashion.class_names)] == list(fashion.class_names)
 
 
 def test_a_temperature_gives_every_bar_a_calibrated_one(fashion, shirt):
     tempered = fashion.tempered(2.5)
     shown = Bench(tempered, fashion.preprocessing).view(shirt, neutral(shirt.name))
-    rows = words.bars(shown, fashion.class_names)
+    rows = view.bars(shown, fashion.class_names)
     expected = tempered.calibrated(fashion.probabilities(shirt))[0]
     np.testing.assert_allclose([row["calibrated"] for row in rows], expected, atol=1e-6)
     top = rows[shown.top]
     assert top["calibrated"] < top["value"]
     assert top["calibratedText"] == f"{100 * expected[shown.top]:.1f} %"
-    assert words.caption(tempered).endswith("thin bar: calibrated with temperature 2.50")
+    assert view.caption(tempered).endswith("thin bar: calibrated with temperature 2.50")
 
 
 def test_without_a_temperature_there_is_nothing_calibrated(fashion, shirt):
     shown = Bench(fashion, fashion.preprocessing).view(shirt, neutral(shirt.name))
-    row = words.bars(shown, fashion.class_names)[0]
+    row = view.bars(shown, fashion.class_names)[0]
     assert (row["calibrated"], row["calibratedText"]) == (None, "")
-    assert "calibrated" not in words.caption(fashion)
+    assert "calibrated" not in view.caption(fashion)
 
 
 def test_the_verdict_tells_answer_truth_and_what_it_was(look):
-    before = words.percent(look().probabilities[ESPRESSO])
-    assert words.verdict(look(), look.names) == f"espresso, {before} (right)."
-    wrong = words.verdict(look(scaling="missing_scaling"), look.names)
+    before = view.percent(look().probabilities[ESPRESSO])
+    assert view.verdict(look(), look.names) == f"espresso, {before} (right)."
+    wrong = view.verdict(look(scaling="missing_scaling"), look.names)
     assert "(wrong: it is espresso)" in wrong
     assert wrong.endswith(f"Untouched: espresso, {before}")
-    same = words.verdict(look(brightness=0.9), look.names)
+    same = view.verdict(look(brightness=0.9), look.names)
     assert same.endswith(f"(right). Untouched: the same class, {before}")
 
 
 def test_the_answer_is_marked_where_the_class_is_known(look, classifier, espresso):
-    right = words.answer(look(), look.names)
+    right = view.answer(look(), look.names)
     assert (right["name"], right["mark"], right["state"]) == ("espresso", "✓ right", "right")
-    wrong = words.answer(look(scaling="missing_scaling"), look.names)
+    wrong = view.answer(look(scaling="missing_scaling"), look.names)
     assert (wrong["mark"], wrong["state"]) == ("✕ it is espresso", "wrong")
-    unknown = words.answer(look.bench.view(espresso, neutral("espresso.jpg")), look.names)
+    unknown = view.answer(look.bench.view(espresso, neutral("espresso.jpg")), look.names)
     assert (unknown["mark"], unknown["state"]) == ("", "")
 
 
 def test_the_tensor_table_marks_what_differs(look):
-    rows = {row[0]: row[1:] for row in words.tensor_table(look(scaling="missing_scaling"))}
+    rows = {row[0]: row[1:] for row in view.tensor_table(look(scaling="missing_scaling"))}
     assert rows["shape"] == ["(1, 224, 224, 3)", "(1, 224, 224, 3)", "same"]
     assert rows["maximum"][0] == "255"
     assert rows["maximum"][2] == "differs"
@@ -121,9 +120,9 @@ def test_the_tensor_table_marks_what_differs(look):
 
 def test_outputs_that_are_no_numbers_are_told(look):
     nothing = replace(look(), probabilities=np.full(1000, np.nan, np.float32))
-    told = words.verdict(nothing, look.names)
+    told = view.verdict(nothing, look.names)
     assert told.startswith("No answer: the network's outputs are no numbers")
-    row = words.bars(nothing, look.names)[0]
+    row = view.bars(nothing, look.names)[0]
     assert (row["value"], row["text"]) == (0.0, "nan %")
 
 
@@ -133,7 +132,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes):
 
     def told(photo, novelty):
         shown = Bench(fashion, fashion.preprocessing, novelty).view(photo, neutral(photo.name))
-        return shown.novel, words.verdict(shown, names), names[shown.top]
+        return shown.novel, view.verdict(shown, names), names[shown.top]
 
     digit = load_image(outliers("digits")[0], name="digit")
     novel, sentence, top = told(digit, novelty)
@@ -147,11 +146,11 @@ def test_the_answer_can_be_none_of_these(fashion, clothes):
 
 
 def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
-    assert words.usual(classifier) == "as in training"
+    assert view.usual(classifier) == "as in training"
     wrong = classifier.using(classifier.preprocessing.replace(channels="bgr", scaling="0..1"))
-    assert words.usual(wrong) == "as your code does it"
-    assert words.usual(wrong.using(classifier.preprocessing)) == "as in training"
-    assert words.caption(wrong) == "Pale bar: the untouched photograph, prepared as your code does it"
+    assert view.usual(wrong) == "as your code does it"
+    assert view.usual(wrong.using(classifier.preprocessing)) == "as in training"
+    assert view.caption(wrong) == "Pale bar: the untouched photograph, prepared as your code does it"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +167,7 @@ def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(clas
 def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(classifier, photos, changed):
     shown = Explorer(classifier, photos[:2])
     shown.settings = changed
-    code = words.as_code(shown.view)
+    code = view.as_code(shown.view)
     other = Explorer(classifier, photos[:2])
     other.settings = {"noise": 99}
     found = {"explorer": other, "kit": kit}
@@ -180,8 +179,8 @@ def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(classif
 
 
 def test_the_code_has_only_what_was_changed(look):
-    assert re.findall(r"^\w+(?:\.\w+)? = ", words.as_code(look()), re.MULTILINE) == [
+    assert re.findall(r"^\w+(?:\.\w+)? = ", view.as_code(look()), re.MULTILINE) == [
         "explorer.settings = ",
         "preprocessing = ",
     ]
-    assert "kit.Perturbation(noise=4.0)" in words.as_code(look(noise=4))
+    assert "kit.Perturbation(noise=4.0)" in view.as_code(look(noise=4))

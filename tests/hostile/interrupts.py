@@ -77,7 +77,7 @@ def prepared(name):
         return partial(kit.cross_validate, folds, clothes[:128], np.array(labels[:128]), folds=2)
 
     def shifted():
-        from kit.classifier.bundle.input_statistics import InputStatistics  # noqa: PLC0415
+        from kit.classifier.reference import InputStatistics  # noqa: PLC0415
 
         dark = [kit.Perturbation(brightness=0.5).apply(photo) for photo in clothes[30:60]]
         return partial(kit.shift, InputStatistics.of(clothes[:30]), dark, classifier=fashion)
@@ -97,7 +97,7 @@ def prepared(name):
 
 
 def _small():
-    from kit.classifier.runtime.keras_models import import_keras  # noqa: PLC0415
+    from kit.classifier.conversion import import_keras  # noqa: PLC0415
 
     keras = import_keras()
     layers, initializers = keras.layers, keras.initializers

@@ -10,7 +10,7 @@ import numpy as np
 
 import kit
 from kit.robustness import Sweep
-from kit.robustness.sweeps.journal import Journal
+from kit.robustness.storage import Journal
 from tests.hostile.mutations import changed, damaged
 
 DOCUMENTED = (ValueError, OSError)

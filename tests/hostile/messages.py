@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 import kit
-from kit.explorer.shelf import CAMERA
+from kit.explorer.replies import CAMERA
 from tests.explorer.page import deliver, listen
 from tests.hostile.mutations import VALUES, changed
 

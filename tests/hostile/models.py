@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from kit import Classifier
-from kit.classifier import archive
-from kit.classifier.activations.first_layers import FirstLayers
+from kit.classifier import store
 from kit.classifier.architecture import architecture_and_weights, layers_of
-from kit.classifier.bundle.golden import golden_in
-from kit.classifier.runtime.keras_models import import_keras
+from kit.classifier.conversion import import_keras
+from kit.classifier.first_layers import FirstLayers
+from kit.classifier.golden import golden_in
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
 SOURCES = ("fashion_mnist_500", "fashion_mnist_no_batchnorm", "fashion_mnist")
@@ -78,16 +78,16 @@ def compiled_corpus(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     for number in range(count):
         random = np.random.default_rng((seed, number))
         source = MODELS / f"{SOURCES[number % len(SOURCES)]}.keras"
-        opened = archive.read(source)
-        members = {name: opened.member(name) for name in (archive.COMPILED, archive.FIRST_LAYERS)}
+        opened = store.read(source)
+        members = {name: opened.member(name) for name in (store.COMPILED, store.FIRST_LAYERS)}
         if number % 4 == 3:
-            layers = FirstLayers.from_bytes(members[archive.FIRST_LAYERS])
+            layers = FirstLayers.from_bytes(members[store.FIRST_LAYERS])
             kind, changed = _mutated(layers.compiled, random)
             widths, profile = layers.widths, layers.profile
-            members[archive.FIRST_LAYERS] = FirstLayers(changed, widths, profile=profile).to_bytes()
+            members[store.FIRST_LAYERS] = FirstLayers(changed, widths, profile=profile).to_bytes()
             kind = f"first-layers-{kind}"
         else:
-            kind, members[archive.COMPILED] = _mutated(members[archive.COMPILED], random)
+            kind, members[store.COMPILED] = _mutated(members[store.COMPILED], random)
         yield f"{number:06}-compiled-{kind}.keras", _forged(source, members=members)
 
 
@@ -133,11 +133,11 @@ def _mutated(data: bytes, random: _Random) -> tuple[str, bytes]:
 
 def _forged(source: Path, *, members: dict[str, bytes | None] | None = None, **contract: Any) -> bytes:
     """Write a file anew with other members or values in its contract, and with digests that fit."""
-    opened = archive.read(source)
+    opened = store.read(source)
     kept = {name: opened.member(name) for name in opened.contract["members"]}
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "forged.keras"
-        archive.write(source, target, {**opened.contract, **contract}, {**kept, **(members or {})})
+        store.write(source, target, {**opened.contract, **contract}, {**kept, **(members or {})})
         return target.read_bytes()
 
 
@@ -164,7 +164,7 @@ def _weights(source: Path, random: _Random) -> bytes:
 
 def _weights_plain(source: Path, random: _Random) -> bytes:
     def change(name: str, data: bytes) -> bytes | None:
-        if name.startswith(archive.CONTRACT[:4]):
+        if name.startswith(store.CONTRACT[:4]):
             return None
         return _mutated(data, random)[1] if name.endswith(".h5") else data
 
@@ -173,7 +173,7 @@ def _weights_plain(source: Path, random: _Random) -> bytes:
 
 def _config(source: Path, random: _Random) -> bytes:
     def change(name: str, data: bytes) -> bytes | None:
-        if name.startswith(archive.CONTRACT[:4]):
+        if name.startswith(store.CONTRACT[:4]):
             return None
         return _other_leaf(data, random) if name == "config.json" else data
 
@@ -181,7 +181,7 @@ def _config(source: Path, random: _Random) -> bytes:
 
 
 def _contract(source: Path, random: _Random) -> bytes:
-    return _zipped(source, lambda name, data: _other_leaf(data, random) if name == archive.CONTRACT else data)
+    return _zipped(source, lambda name, data: _other_leaf(data, random) if name == store.CONTRACT else data)
 
 
 def _json_bytes(source: Path, random: _Random) -> bytes:
@@ -210,7 +210,7 @@ def _encrypted(source: Path, random: _Random) -> bytes:
 
 def _bomb(source: Path, random: _Random) -> bytes:
     """Members that unpack to many times their size."""
-    name = ("config.json", archive.CONTRACT, "metadata.json", "assets/a.txt")[int(random.integers(4))]
+    name = ("config.json", store.CONTRACT, "metadata.json", "assets/a.txt")[int(random.integers(4))]
     content = (b" ", b"[", b"0,", b'{"a":')[int(random.integers(4))] * int(random.integers(1 << 20, 1 << 25))
     data = _zipped(source, lambda each, old: content if each == name else old)
     buffer = io.BytesIO(data)
@@ -227,7 +227,7 @@ def _declared(source: Path, random: _Random) -> bytes:
     new = key.rstrip(b"0123456789]") + str(size).encode() + (b"]" if key.endswith(b"]") else b"")
 
     def change(name: str, data: bytes) -> bytes | None:
-        if name.startswith(archive.CONTRACT[:4]):
+        if name.startswith(store.CONTRACT[:4]):
             return None
         return data.replace(key, new) if name == "config.json" else data
 
@@ -244,21 +244,21 @@ def _arrays(source: Path, random: _Random) -> bytes:
     with zipfile.ZipFile(buffer, "w") as file:
         for name in names:
             file.writestr(zipfile.ZipInfo(f"{name}.npy"), header.getvalue() + random.bytes(16))
-    return _forged(source, members={archive.FIRST_LAYERS: buffer.getvalue()})
+    return _forged(source, members={store.FIRST_LAYERS: buffer.getvalue()})
 
 
 def _members(source: Path, random: _Random) -> bytes:
     """Statistics and golden pictures of another form."""
     content = (b"[]", b"null", b"[" * 9999, b'{"format":1}', random.bytes(99), b'[{"name":"\\ud800"}]')
     chosen = content[int(random.integers(len(content)))]
-    name = (archive.PROPERTIES, archive.GOLDEN, archive.NOVELTY)[int(random.integers(3))]
+    name = (store.PROPERTIES, store.GOLDEN, store.NOVELTY)[int(random.integers(3))]
     return _forged(source, members={name: chosen})
 
 
 def _swapped(source: Path, random: _Random) -> bytes:
     """The compiled form of another network, with a digest that fits."""
     other = MODELS / f"fashion_mnist_{('2000', '5000', '10000')[int(random.integers(3))]}.keras"
-    return _forged(source, members={archive.COMPILED: archive.read(other).member(archive.COMPILED)})
+    return _forged(source, members={store.COMPILED: store.read(other).member(store.COMPILED)})
 
 
 def _stated(source: Path, random: _Random) -> bytes:

@@ -10,9 +10,8 @@ from hashlib import sha256
 
 import pytest
 
-from kit.classifier import archive
-from kit.classifier.bundle import loading
-from kit.classifier.runtime.compiled import Compiled
+from kit.classifier import loading, store
+from kit.classifier.conversion import Compiled
 from tests.hostile import models
 
 # Whole files of these kinds have other weights, so that only TensorFlow can open or refuse them.
@@ -21,7 +20,7 @@ SLOW = {"_weights", "_config", "_declared", "_weights_plain"}
 SCRIPT = """
 import json, sys, warnings
 from pathlib import Path
-from kit.classifier.bundle import loading
+from kit.classifier import loading
 from tests.hostile import models
 loading.cache_folder = lambda: Path(sys.argv[1]) / "cache"
 for path in sorted(Path(sys.argv[1]).glob("*.keras")):
@@ -41,9 +40,9 @@ def cache(tmp_path, monkeypatch):
     """What this user's kit knows of the bundled networks: their compiled forms and first layers."""
     monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     for name in models.SOURCES:
-        opened = archive.read(models.MODELS / f"{name}.keras")
-        compiled = Compiled.from_contract(opened.contract, opened.member(archive.COMPILED))
-        loading.cache(opened.digest, compiled, first_layers=opened.member(archive.FIRST_LAYERS))
+        opened = store.read(models.MODELS / f"{name}.keras")
+        compiled = Compiled.from_contract(opened.contract, opened.member(store.COMPILED))
+        loading.cache(opened.digest, compiled, first_layers=opened.member(store.FIRST_LAYERS))
 
 
 def opened_in_one_process(folder, files):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from kit.images import PhotoError, load_image
-from kit.images.decoding import Decoding, orient
+from kit.images.opening import Decoding, orient
 from tests.pictures import file_of, png, smooth
 
 CORNERS = np.array(

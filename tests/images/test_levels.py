@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit.images import Photo
-from kit.images.levels import denoised, relevelled, usual_levels
+from kit.images.properties import denoised, relevelled, usual_levels
 
 RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from kit.images import PhotoError, load_image
-from kit.images.listening import as_notes, listening
+from kit.images.opening import as_notes, listening
 from tests.pictures import file_of, smooth
 
 

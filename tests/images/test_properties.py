@@ -10,7 +10,7 @@ from scipy.fft import dctn
 
 import kit
 from kit.images import properties
-from kit.images.measuring import (
+from kit.images.properties import (
     block_edges,
     bright_level,
     dark_level,

@@ -13,9 +13,9 @@ from PIL import Image
 import kit
 from kit import samples
 from kit.__main__ import main
-from kit.classifier.bundle.input_statistics import InputStatistics
+from kit.classifier.reference import InputStatistics
 from kit.images import Photo, PhotoError, Picture, as_photos, load_image
-from kit.images.sources import at_least_one, each_picture
+from kit.images.photo import at_least_one, each_picture
 from kit.robustness import flip
 
 CLOTHES = samples.photos("fashion_mnist")[:20]

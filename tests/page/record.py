@@ -11,9 +11,7 @@ import numpy as np
 from kit import samples
 from kit.images import Photo
 from kit.perturbation import Perturbation
-from kit.perturbation.light import brightness
-from kit.perturbation.pixels import noise_field
-from kit.perturbation.sensor import add_field
+from kit.perturbation.physics import add_field, brightness, noise_field
 from tests.pictures import LEVELS
 
 FILE = Path(__file__).parent / "data" / "pixels.json"

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import kit
-from kit.images.measuring import jpeg_quality
-from kit.images.properties import QUANTITIES, measure
+from kit.images.properties import QUANTITIES, jpeg_quality, measure
 from kit.perturbation.alterations import ALTERATIONS, mean_known, middle, responses, scaled_rows
 
 PHOTO = kit.samples.photos("photographs")[0]

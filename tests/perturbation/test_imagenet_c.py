@@ -11,8 +11,7 @@ from PIL import Image
 from kit import samples
 from kit.images import Photo
 from kit.perturbation import Perturbation
-from kit.perturbation.imagenet_c import CORRUPTIONS, LARGEST_SIDE
-from kit.perturbation.parameters import PARAMETERS
+from kit.perturbation.parameters import CORRUPTIONS, LARGEST_SIDE, PARAMETERS
 
 PHOTOGRAPHS = ("castle.jpg", "cat.jpg", "city_at_night.jpg")
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `map_coordinates`:DeprecationWarning")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from kit.perturbation.lens import (
+from kit.perturbation.physics import (
     blur,
     convolve,
     defocus_blur,

@@ -4,7 +4,7 @@ import colorsys
 
 import numpy as np
 
-from kit.perturbation import light
+from kit.perturbation import physics
 
 
 def test_lift_adds_to_the_value_of_hsv():
@@ -16,10 +16,10 @@ def test_lift_adds_to_the_value_of_hsv():
             hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
             value = min(1, max(0, value + levels / 255))
             expected.append(np.multiply(colorsys.hsv_to_rgb(hue, saturation, value), 255))
-        np.testing.assert_allclose(light.lift(colours, levels)[0], expected, atol=0.501)
+        np.testing.assert_allclose(physics.lift(colours, levels)[0], expected, atol=0.501)
 
 
 def test_fade_draws_each_channel_to_its_own_mean():
     pixels = np.array([[[0, 100, 50], [200, 100, 150]]], np.uint8)
-    assert light.fade(pixels, 0.9).tolist() == [[[90, 100, 95], [110, 100, 105]]]
-    assert light.fade(pixels, 1.0).tolist() == [[[100, 100, 100], [100, 100, 100]]]
+    assert physics.fade(pixels, 0.9).tolist() == [[[90, 100, 95], [110, 100, 105]]]
+    assert physics.fade(pixels, 1.0).tolist() == [[[100, 100, 100], [100, 100, 100]]]

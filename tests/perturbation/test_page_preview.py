@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kit.perturbation.sensor import add_field
+from kit.perturbation.physics import add_field
 from tests.page import record
 
 

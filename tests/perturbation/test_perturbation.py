@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from kit.images import Decoding, Photo, load_image
-from kit.perturbation import PARAMETERS, Perturbation, light, sensor
+from kit.perturbation import PARAMETERS, Perturbation, physics
 from kit.preprocessing.trace import Left
 from tests.pictures import FACTORS, LEVELS, scene
 
@@ -209,7 +209,7 @@ def test_a_perturbed_photo_is_perturbed_again_when_it_is_decoded_anew():
     perturbed = pickle.loads(pickle.dumps(settings.apply(photo)))  # noqa: S301  # our own
     np.testing.assert_array_equal(perturbed.decoded(stored).pixels, expected)
     twice = Perturbation(brightness=0.5).apply(perturbed).decoded(stored)
-    np.testing.assert_array_equal(twice.pixels, light.brightness(expected, 0.5))
+    np.testing.assert_array_equal(twice.pixels, physics.brightness(expected, 0.5))
 
 
 def test_the_repr_tells_what_is_not_neutral():
@@ -306,7 +306,7 @@ def test_a_single_pixel_can_be_perturbed():
 def test_an_array_can_be_perturbed_without_a_photo():
     pixels = scene().pixels
     np.testing.assert_array_equal(
-        sensor.noise(pixels, 9.0, 4), Perturbation(noise=9, seed=4).apply(scene()).pixels
+        physics.noise(pixels, 9.0, 4), Perturbation(noise=9, seed=4).apply(scene()).pixels
     )
 
 

@@ -6,8 +6,8 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from kit.perturbation import pixels
-from kit.perturbation.pixels import NOISE_STEPS, derived_seed, noise_field, normal, steps, to_pixels, uniform
+from kit.perturbation import physics
+from kit.perturbation.physics import NOISE_STEPS, derived_seed, noise_field, normal, steps, to_pixels, uniform
 
 COUNT = 100_000
 
@@ -53,7 +53,7 @@ def test_the_field_is_shared_and_read_only():
 
 
 def test_kept_fields_stay_within_their_bound(monkeypatch):
-    monkeypatch.setattr(pixels, "NOISE_CACHE_BYTES", 1000)
+    monkeypatch.setattr(physics, "NOISE_CACHE_BYTES", 1000)
     drawn = {seed: noise_field(seed, 200) for seed in range(905, 910)}  # 400 bytes each
 
     def kept(seed):
@@ -69,8 +69,8 @@ def test_kept_fields_stay_within_their_bound(monkeypatch):
     assert not kept(909)
 
 
-def test_a_field_that_is_drawn_longer_takes_the_place_of_the_short_one_and_is_the_newest(monkeypatch):
-    monkeypatch.setattr(pixels, "NOISE_CACHE_BYTES", 1000)
+def test_a_field_that_isphysics_longer_takes_the_place_of_the_short_one_and_is_the_newest(monkeypatch):
+    monkeypatch.setattr(physics, "NOISE_CACHE_BYTES", 1000)
     noise_field(920, 100)
     second, longer = noise_field(921, 200), noise_field(920, 200)  # 400 bytes each
     noise_field(922, 200)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from kit.images import Photo
-from kit.perturbation import Perturbation, scene
+from kit.perturbation import Perturbation, physics
 
 
 def slope(axis, side=120):
@@ -26,7 +26,7 @@ def test_flips_swap_sides():
 
 def test_an_elastic_displacement_has_the_stated_deviation_along_both_axes():
     for axis in (0, 1):
-        moved = np.stack([scene.elastic(slope(axis, 250), 3.0, seed) for seed in range(4)]).astype(float)
+        moved = np.stack([physics.elastic(slope(axis, 250), 3.0, seed) for seed in range(4)]).astype(float)
         moved -= slope(axis, 250)
         inside = moved[:, 20:-20, 20:-20, 0]
         assert abs(inside.mean()) < 0.15
@@ -49,7 +49,7 @@ def test_an_elastic_field_is_as_smooth_as_each_side_asks_and_never_rougher_than_
     ]:
         columns = np.indices((height, width))[1]
         pixels = np.repeat(columns.astype(np.uint8)[..., None] * (250 // width), 3, axis=2)
-        moved = np.stack([scene.elastic(pixels, 1.5, seed)[..., 0] for seed in range(8)]) / (250 // width)
+        moved = np.stack([physics.elastic(pixels, 1.5, seed)[..., 0] for seed in range(8)]) / (250 // width)
         moved = (moved - columns)[:, 7:-7, 7:-7]
         assert abs(moved.std() - 1.5) < 0.12
         rounding = 1 / (12 * (250 // width) ** 2) / moved.var()
@@ -60,7 +60,7 @@ def test_an_elastic_field_is_as_smooth_as_each_side_asks_and_never_rougher_than_
 def test_one_field_is_scaled():
     fine = (slope(1, 120) * 2).astype(np.uint8)
     weak, strong = (
-        scene.elastic(fine, deviation, 5)[25:-25, 25:-25].astype(float) for deviation in (2.0, 4.0)
+        physics.elastic(fine, deviation, 5)[25:-25, 25:-25].astype(float) for deviation in (2.0, 4.0)
     )
     clean = fine[25:-25, 25:-25]
     assert np.abs((strong - clean) - 2 * (weak - clean)).max() <= 2  # roundings
@@ -68,7 +68,7 @@ def test_one_field_is_scaled():
 
 def test_an_elastic_field_is_smooth():
     moved = (
-        scene.elastic(slope(1, 250), 3.0, 0)[20:-20, 20:-20, 0].astype(float)
+        physics.elastic(slope(1, 250), 3.0, 0)[20:-20, 20:-20, 0].astype(float)
         - slope(1, 250)[20:-20, 20:-20, 0]
     )
     # Neighbours under a Gaussian of 2.5 pixels correlate by exp(-1 / (4 * 2.5**2)) = 0.96.
@@ -78,9 +78,9 @@ def test_an_elastic_field_is_smooth():
 def test_an_occluder_hides_the_stated_share_and_moves_to_the_borders():
     white = np.full((100, 200, 3), 255, np.uint8)
     for share in (0.01, 0.25, 0.49, 1):
-        hidden = (apply(white, occlusion=share) == scene.OCCLUDER).all(axis=-1)
+        hidden = (apply(white, occlusion=share) == physics.OCCLUDER).all(axis=-1)
         assert hidden.mean() == share
-    rows, columns = (apply(white, occlusion=0.25)[..., 0] == scene.OCCLUDER).nonzero()
+    rows, columns = (apply(white, occlusion=0.25)[..., 0] == physics.OCCLUDER).nonzero()
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (25, 74, 50, 149)
     rows, columns = (apply(white, occlusion=0.25, occlusion_x=0, occlusion_y=1)[..., 0] == 128).nonzero()
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (50, 99, 0, 99)

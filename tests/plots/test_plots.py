@@ -12,7 +12,6 @@ from PIL import Image
 
 import kit
 from kit import plots, samples
-from kit.plots import canvas
 from kit.robustness.costs import Cost
 from kit.validation import CrossValidation, Fold, LearningCurve, Point, accuracy_interval
 
@@ -42,10 +41,10 @@ def test_pictures_carry_their_titles_as_alternative_text():
 
 
 def test_type_is_eleven_pixels_or_larger_and_five_columns_fit_on_a_small_screen():
-    figure = canvas.blank(3, 2)
+    figure = plots.blank(3, 2)
     axes = figure.subplots()
     axes.set_title("small", fontsize=4)
-    canvas.image(figure, "small")
+    plots.image(figure, "small")
     assert axes.title.get_fontsize() * 80 / 72 >= 11
     black = np.zeros((4, 4, 3), np.uint8)
     assert size(plots.picture_figure([("one", black)] * 5, columns=5))[0] <= 572
@@ -177,9 +176,9 @@ def test_figures_have_the_pages_ground_and_words_that_are_read_on_light_and_dark
         assert image.mode == "RGBA"
         assert image.getpixel((0, 0))[3] == 0
         colours = {colour for _, colour in image.getcolors(1 << 20)}
-    level = int(canvas.DARK[1:3], 16)
+    level = int(plots.DARK[1:3], 16)
     assert (level, level, level, 255) in colours
-    words = luminance(canvas.DARK) + 0.05
+    words = luminance(plots.DARK) + 0.05
     assert (1 + 0.05) / words >= 4.2  # on white
     assert words / (luminance("#111111") + 0.05) >= 4.2  # the ground of JupyterLab's dark theme
 
@@ -187,7 +186,7 @@ def test_figures_have_the_pages_ground_and_words_that_are_read_on_light_and_dark
 def test_a_dollar_in_a_name_is_one(monkeypatch):
     black = np.zeros((4, 4, 3), np.uint8)
     assert size(plots.picture_figure([("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]))
-    figure = canvas.blank(2, 2)
+    figure = plots.blank(2, 2)
     shown = figure.subplots().set_title("$x^2$")
-    canvas.image(figure, "none")
+    plots.image(figure, "none")
     assert not shown.get_parse_math()

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kit import plots
-from kit.validation.calibration.binning import Bin
+from kit.validation.calibration import Bin
 
 BINS = (
     Bin(0.4, 0.6, 10, 0.5, 0.25, (0.1, 0.5)),

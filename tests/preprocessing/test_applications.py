@@ -8,7 +8,7 @@ import pytest
 
 from kit.images import Photo, load_image
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.applications import FAMILIES
+from kit.preprocessing.configs import FAMILIES
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "data" / "photographs").glob("*.jpg"))[::8]
 # One more name for the module resnet, and helpers that belong to no family.

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kit.images import Photo, load_image
-from kit.preprocessing.calling import call
+from kit.preprocessing.black_box import call
 
 CAT = load_image(Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg")
 

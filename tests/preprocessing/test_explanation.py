@@ -8,8 +8,8 @@ from PIL import Image
 
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.black_box import Explanation
 from kit.preprocessing.comparison import moved
-from kit.preprocessing.explanation import Explanation
 
 CAT = load_image(Path(__file__).parents[2] / "data" / "photographs" / "cat.jpg")
 HERE = Preprocessing((96, 96), scaling="-1..1", fit="crop", crop_fraction=0.875)

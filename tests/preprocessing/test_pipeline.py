@@ -7,8 +7,7 @@ import pytest
 
 from kit.images import Decoding, Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.operations import run
-from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR
+from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR, run
 from kit.preprocessing.scaling import SCALINGS
 
 PHOTOS = [

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kit.preprocessing.steps import (
+from kit.preprocessing.pipeline import (
     CHANNELS,
     LAYOUTS,
     arrange,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.regression import folder as folders
+from kit.regression import cases as folders
 from kit.regression.artefacts import keep_picture_of, seen_now
 from kit.regression.result import Checked
 

@@ -9,8 +9,8 @@ import pytest
 
 import kit
 from kit.preprocessing.trace import Trace
-from kit.regression import folder as folders
-from kit.regression.answer import Observed
+from kit.regression import cases as folders
+from kit.regression.cases import Observed
 
 NAMES = ("cat", "dog", "fox")
 EARLIER = Path(__file__).parents[1] / "data" / "earlier_cases"

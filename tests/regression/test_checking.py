@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 import kit
 from kit import samples
-from kit.regression import folder as folders
+from kit.regression import cases as folders
 from kit.regression.result import CasesMovedError
 from tests.forms import copy_of
 

@@ -16,7 +16,7 @@ import pytest
 import kit
 from kit import samples
 from kit.__main__ import main
-from kit.regression import folder as folders
+from kit.regression import cases as folders
 from kit.regression.commands import add
 
 DATA = Path(__file__).parents[2] / "data"

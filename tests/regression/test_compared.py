@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kit.regression.compared import MOVERS, Compared, Mover
+from kit.regression.comparing import MOVERS, Compared, Mover
 from kit.regression.forms import Forms
 from kit.validation import Comparison, compare_accuracies
 

@@ -9,7 +9,7 @@ import pytest
 import kit
 from kit import samples
 from kit.regression.rounding import only_rounded
-from kit.validation.calibration.metrics import measure
+from kit.validation.calibration import measure
 from tests import forms
 from tests.networks import GREY, small
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.regression import folder as folders
+from kit.regression import cases as folders
 from tests.pictures import file_of
 
 PIN = """

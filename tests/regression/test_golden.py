@@ -13,8 +13,8 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.classifier import archive
-from kit.classifier.bundle.golden import SIDE, Golden, golden_in
+from kit.classifier import store
+from kit.classifier.golden import SIDE, Golden, golden_in
 from kit.regression.checking import STEPS as MEANT
 from kit.regression.golden import Verified, verify_golden
 from tests.networks import GREY, NAMES, small
@@ -121,9 +121,7 @@ def test_weights_that_were_changed_since_are_told(clothes_file):
 
 
 def test_damage_is_one_clear_line(clothes_file):
-    rewritten(
-        clothes_file, lambda name, data: b"x" * len(data) if name == f"{archive.GOLDEN}.plane0" else data
-    )
+    rewritten(clothes_file, lambda name, data: b"x" * len(data) if name == f"{store.GOLDEN}.plane0" else data)
     with pytest.raises(ValueError, match=r"golden pictures in 'clothes.keras', received damaged") as raised:
         verify_golden(kit.Classifier.load(clothes_file))
     assert "\n" not in str(raised.value)

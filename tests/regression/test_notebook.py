@@ -2,7 +2,7 @@
 
 import json
 
-from kit.regression.notebook import notebook
+from kit.regression.commands import notebook
 
 
 def test_what_is_printed_now_is_kept_as_people_read_it():

@@ -14,7 +14,7 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.regression import folder as folders
+from kit.regression import cases as folders
 
 BOOKS = Path(__file__).parents[2] / "notebooks" / "regression"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "KIT_"))}

@@ -6,7 +6,7 @@ import pytest
 
 import kit
 from kit.preprocessing.trace import Trace
-from kit.regression.answer import Observed
+from kit.regression.cases import Observed
 from kit.regression.result import CasesMovedError, Checked, CheckedCases
 
 

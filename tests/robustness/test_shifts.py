@@ -10,16 +10,29 @@ from PIL import Image
 from scipy.stats import bootstrap, chi2_contingency, mannwhitneyu, norm
 
 import kit
-from kit.classifier import archive
-from kit.classifier.bundle.input_statistics import KEPT, InputStatistics, measured_rows
+from kit.classifier import store
+from kit.classifier.reference import KEPT, InputStatistics, measured_rows
 from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, scaled_rows
-from kit.robustness.shifts import Difference, Explanation, QuantityShift, Shift, findings, gathering, judged
-from kit.robustness.shifts.answers import alike, compared_answers
-from kit.robustness.shifts.impact import Response, layer_distance, respond
-from kit.robustness.shifts.nearest import nearest_two
-from kit.robustness.shifts.responses import POINTS, Path, paths, together
-from kit.robustness.shifts.two_sample import differences, domain_auroc, holm, interval
+from kit.robustness import shifts
+from kit.robustness.attribution import POINTS, Path, nearest_two, paths, together
+from kit.robustness.shifts import (
+    Difference,
+    Explanation,
+    QuantityShift,
+    Response,
+    Shift,
+    alike,
+    compared_answers,
+    differences,
+    domain_auroc,
+    findings,
+    holm,
+    interval,
+    judged,
+    layer_distance,
+    respond,
+)
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
 CLOTHES = kit.samples.photos("fashion_mnist")
@@ -339,7 +352,7 @@ def asked():
     """A dark and noisy folder against training pictures, and those of them that are kept for asking."""
     training = TRAINING[:32]
     photos = altered(60, brightness=0.5, noise=12)
-    return kit.shift(training, photos, classifier=CLASSIFIER), gathering.gather(training).photos
+    return kit.shift(training, photos, classifier=CLASSIFIER), shifts.gather(training).photos
 
 
 def answers(photos):
@@ -438,12 +451,12 @@ def test_a_classifier_that_hardly_changes_its_answers_does_not_care():
 def known():
     """400 training pictures, measured and answered."""
     pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
-    gathered = gathering.gather(pictures, classifier=CLASSIFIER)
+    gathered = shifts.gather(pictures, classifier=CLASSIFIER)
     return InputStatistics(gathered.rows, STATISTICS.response, 400), gathered
 
 
 def compared(known, photos):
-    gathered = gathering.gather(photos, classifier=CLASSIFIER)
+    gathered = shifts.gather(photos, classifier=CLASSIFIER)
     found, together, answers, notes = judged(*known, gathered, CLASSIFIER)
     return Shift(found, 400, len(photos), notes=notes, together=together, answers=answers)
 
@@ -538,14 +551,14 @@ def test_pictures_are_answered_only_where_there_are_training_pictures(known):
 def test_statistics_travel_in_the_file(tmp_path):
     CLASSIFIER.using(CLASSIFIER.preprocessing).save(tmp_path / "carrying.keras", training=TRAINING[:22])
     loaded = kit.Classifier.load(tmp_path / "carrying.keras")
-    data = loaded.reference.members()[archive.PROPERTIES]
+    data = loaded.reference.members()[store.PROPERTIES]
     assert len(data) < 30_000
     np.testing.assert_array_equal(loaded.reference.properties.rows, InputStatistics.of(TRAINING[:22]).rows)
     shift = kit.shift(loaded, altered(noise=12))
     assert first(shift) == "noise"
     assert shift.shifted[0].response is not None
     loaded.save(tmp_path / "again.keras")
-    assert kit.Classifier.load(tmp_path / "again.keras").reference.members()[archive.PROPERTIES] == data
+    assert kit.Classifier.load(tmp_path / "again.keras").reference.members()[store.PROPERTIES] == data
 
 
 def test_a_classifier_without_statistics_says_what_to_do():
@@ -599,8 +612,8 @@ def test_an_empty_folder_and_wrong_labels_are_refused(tmp_path):
 
 
 def test_of_many_photos_some_are_measured_at_random_and_keep_their_place(monkeypatch):
-    monkeypatch.setattr(gathering, "MOST", 30)
-    gathered = gathering.gather([b"no picture", *CLOTHES[:59]])
+    monkeypatch.setattr(shifts, "MOST", 30)
+    gathered = shifts.gather([b"no picture", *CLOTHES[:59]])
     assert gathered.found == 60
     assert len(gathered.rows) + len(gathered.unreadable) == 30
     assert max(gathered.places) > 40
@@ -628,8 +641,8 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch):
             raise KeyboardInterrupt
         return np.array([list(measure(photo).values()) for photo in photos])
 
-    monkeypatch.setattr(gathering, "measured_rows", stopping)
-    gathered = gathering.gather(CLOTHES[:50])
+    monkeypatch.setattr(shifts, "measured_rows", stopping)
+    gathered = shifts.gather(CLOTHES[:50])
     assert len(gathered.rows) == 30
     assert gathered.interrupted
     seen.clear()

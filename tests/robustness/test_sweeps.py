@@ -21,13 +21,13 @@ from kit import samples
 from kit.images import Decoding, Picture
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.robustness import Flip, Sweep, flip
-from kit.robustness.sweeps import executor as sweep_running
-from kit.robustness.sweeps import storage as sweep_file
-from kit.robustness.sweeps import work as sweep_work
-from kit.robustness.sweeps.bisection import Bracket, FlipsTask, narrowed
-from kit.robustness.sweeps.journal import Journal
-from kit.robustness.sweeps.plan import held
-from kit.robustness.sweeps.work import Shared
+from kit.robustness import storage as sweep_file
+from kit.robustness import sweeps as sweep_running
+from kit.robustness import sweeps as sweep_work
+from kit.robustness.bisection import Bracket, FlipsTask, narrowed
+from kit.robustness.storage import Journal
+from kit.robustness.sweep_plan import held
+from kit.robustness.sweep_work import Shared
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)

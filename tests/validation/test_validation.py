@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import NearestCentroid
 
 import kit
-from kit.validation import CrossValidation, Fold, cross_validate, folds, joined, learning_curve, subset
+from kit.validation import CrossValidation, Fold, cross_validate, joined, learning_curve, split_folds, subset
 from tests.networks import imported_keras
 
 PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
@@ -107,7 +107,7 @@ def test_an_interruption_before_anything_is_finished_stops():
 def test_groups_lie_on_one_side_and_the_classes_on_both():
     groups = np.arange(600) // 4
     seen = []
-    for training, held_back in folds(LABELS, 5, groups=groups):
+    for training, held_back in split_folds(LABELS, 5, groups=groups):
         assert not set(groups[training]) & set(groups[held_back])
         assert set(LABELS[held_back]) == set(range(10))
         seen.extend(held_back)

@@ -9,13 +9,7 @@ from kit import samples
 from kit.perturbation import Perturbation
 from kit.preprocessing.faults import CATALOGUE
 from kit.workshop.answers import number
-from kit.workshop.exercises import (
-    Delivery,
-    Mystery,
-    check_brightness,
-    check_noise,
-    check_temperature,
-)
+from kit.workshop.exercises import Delivery, Mystery, check_brightness, check_noise, check_temperature
 
 
 def answers(classifier, photo):

@@ -38,7 +38,7 @@ def find_duplicates(
     Parameters
     ----------
     pictures
-        See `kit.images.sources`; say the training pictures.
+        See `kit.images.photo`; say the training pictures.
     others
         Another one, say the validation pictures. Then only pairs across are looked for.
     progress

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from kit._arrays import Array, Bools, Float32, Int64
-from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.validation.duplicates.alignment import box, cubic
 
@@ -123,8 +122,7 @@ def _look_up(
     pictures: Float32, described: _Description, asking: Int64, asked: Int64, progress: Progress
 ) -> Iterator[tuple[Int64, ...]]:
     """Yield first, second, number of the variant and distance."""
-    with held():
-        from scipy.spatial import cKDTree  # noqa: PLC0415 (slow to import)
+    from scipy.spatial import cKDTree  # noqa: PLC0415 (slow to import)
 
     side = pictures.shape[1]
     tree = cKDTree(described(pictures[asked], box(1, 0, 0, side)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from kit._arrays import Bools, Int64
 from kit._reporting import Result, Table
-from kit.validation.splits import connected
+from kit.validation.folds import connected
 
 
 @dataclass(frozen=True)

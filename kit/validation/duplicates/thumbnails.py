@@ -8,7 +8,7 @@ from PIL import Image
 from kit._arrays import Pixels
 from kit._reporting import Progress, Steps
 from kit.images import Photo, Pictures
-from kit.images.sources import UNREADABLE, at_least_one, each_picture
+from kit.images.photo import UNREADABLE, at_least_one, each_picture
 
 SIDE = 28
 """Rows and columns of a thumbnail; pictures of this size stay as they are."""
@@ -39,7 +39,7 @@ def thumbnails(pictures: Pictures, *, progress: Progress = True) -> Thumbnails:
     Parameters
     ----------
     pictures
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.sources`.
+        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
     progress
         As for `kit.find_duplicates`.
 

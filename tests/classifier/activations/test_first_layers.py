@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.classifier.activations.from_keras import first_layers_of
-from kit.classifier.activations.tensor_features import tensor_features
+from kit.classifier.first_layers import FirstLayers, first_layers_of, tensor_features
 
 
 def moments(tensor):

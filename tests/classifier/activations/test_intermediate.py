@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.classifier.activations.intermediate import reveal
-from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier.conversion import compile_lite
+from kit.classifier.engines import LiteEngine
+from kit.classifier.intermediate import reveal
 from tests import networks
 
 TOLERANCE = 1e-5

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import kit
-from kit.classifier.activations.tensor_features import tensor_features
+from kit.classifier.first_layers import tensor_features
 
 GREYEST = np.log(1e-4) / 2
 

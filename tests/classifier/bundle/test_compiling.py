@@ -6,18 +6,17 @@ import zipfile
 import numpy as np
 import pytest
 
-from kit.classifier import archive
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.classifier.bundle import compiling
-from kit.classifier.bundle.compiling import convert
-from kit.classifier.runtime.child import ask
-from kit.classifier.runtime.engine import LiteEngine
+from kit.classifier import loading, store
+from kit.classifier.child import ask
+from kit.classifier.engines import LiteEngine
+from kit.classifier.first_layers import FirstLayers
+from kit.classifier.loading import convert
 from tests import networks
 
 
 def test_a_network_is_compiled_in_another_process_where_keras_is_loaded_too(plain_file, monkeypatch):
-    monkeypatch.setattr(compiling, "load_keras", None)
-    compiled, first_layers = convert(archive.read(plain_file))
+    monkeypatch.setattr(loading, "load_keras", None)
+    compiled, first_layers = convert(store.read(plain_file))
     assert compiled.data is not None
     assert FirstLayers.from_bytes(first_layers).widths == (8,)
 
@@ -25,19 +24,19 @@ def test_a_network_is_compiled_in_another_process_where_keras_is_loaded_too(plai
 def test_a_file_that_is_replaced_while_it_is_compiled_leaves_nothing(plain_file, tmp_path, monkeypatch):
     path = tmp_path / "model.keras"
     path.write_bytes(plain_file.read_bytes())
-    first = archive.read(path)
+    first = store.read(path)
     networks.small(seed=8).save(path)
     with pytest.raises(ValueError, match=r"Expected the network in 'model.keras' as it was loaded"):
         convert(first)
     # As a callback does that saves after every epoch: while the copy is opened.
-    second, opened = archive.read(path), []
+    second, opened = store.read(path), []
 
     def replacing(module, copy, *given, **options):
         networks.small(seed=9).save(path)
         opened.append(copy)
         return ask(module, copy, *given, **options)
 
-    monkeypatch.setattr(compiling, "ask", replacing)
+    monkeypatch.setattr(loading, "ask", replacing)
     compiled, _ = convert(second)
     batch = networks.tensors(1)
     rows = LiteEngine(compiled.data, threads=1).predict(batch)
@@ -51,7 +50,7 @@ def test_where_keras_is_not_loaded_it_stays_so(plain_file, tmp_path):
         "import sys\n"
         "from pathlib import Path\n"
         "from kit import Classifier\n"
-        "from kit.classifier.bundle import loading\n"
+        "from kit.classifier import loading\n"
         "loading.cache_folder = lambda: Path(sys.argv[2])\n"
         "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
         "print(first, first.notes == second.notes, 'keras' in sys.modules, 'tensorflow' in sys.modules)\n"
@@ -63,12 +62,12 @@ def test_where_keras_is_not_loaded_it_stays_so(plain_file, tmp_path):
     ), result.stderr
     shown = re.split(r"[\r\n]+", result.stderr)
     assert {line.partition(":")[0].strip() for line in shown} <= {"", "Compiling 'plain.keras'"}
-    entry = archive.read_members(
-        tmp_path / "cache" / f"{archive.read(plain_file).digest}.zip", archive.read(plain_file).digest
+    entry = store.read_members(
+        tmp_path / "cache" / f"{store.read(plain_file).digest}.zip", store.read(plain_file).digest
     )
-    assert entry.member(archive.COMPILED)
+    assert entry.member(store.COMPILED)
     # While TensorFlow was there.
-    assert FirstLayers.from_bytes(entry.member(archive.FIRST_LAYERS)).widths == (8,)
+    assert FirstLayers.from_bytes(entry.member(store.FIRST_LAYERS)).widths == (8,)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_layers_of_a_size_that_fills_the_memory_end_in_one_line(plain_file, tmp_
     with pytest.raises(
         ValueError, match=r"received 'units.keras': OOM when .*, or save the network anew"
     ) as caught:
-        convert(archive.read(tmp_path / "units.keras"))
+        convert(store.read(tmp_path / "units.keras"))
     assert "\n" not in str(caught.value)
 
 
@@ -103,8 +102,8 @@ def rewritten(source, target, old, new):
 def test_a_file_that_only_says_it_has_layers_of_ones_own_stays_out(plain_file, tmp_path, monkeypatch):
     for name, said in {"mine": b'"registered_name": "Mine>Dense"', "os": b'"registered_name": "x>y"'}.items():
         path = tmp_path / f"{name}.keras"
-        rewritten(plain_file, path, b'"registered_name": null', said)
-        monkeypatch.setattr(compiling, "ask", lambda *given, **options: {"error": "Expected another file"})
+        rewritten(plain_file, b'"registered_name": null', said)
+        monkeypatch.setattr(loading, "ask", lambda *given, **options: {"error": "Expected another file"})
         custom = [{"module": name, "class_name": "Dense", "registered_name": "Mine>Dense"}]
         with pytest.raises(ValueError, match="Expected another file"):
-            convert(archive.read(path), custom=custom)
+            convert(store.read(path), custom=custom)

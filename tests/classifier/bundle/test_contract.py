@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 
-from kit.classifier import archive
-from kit.classifier.bundle.contract import contract_of, preprocessing_in, remarks
-from kit.classifier.runtime.compiled import Compiled
+from kit.classifier import store
+from kit.classifier.contract import contract_of, preprocessing_in, remarks
+from kit.classifier.conversion import Compiled
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -19,8 +19,8 @@ def written(folder, contract):
     with zipfile.ZipFile(folder / "plain.keras", "w") as file:
         file.writestr("config.json", "{}")
         file.writestr("model.weights.h5", b"weights")
-    archive.write(folder / "plain.keras", folder / "saved.keras", contract, {})
-    return archive.read(folder / "saved.keras")
+    store.write(folder / "plain.keras", folder / "saved.keras", contract, {})
+    return store.read(folder / "saved.keras")
 
 
 @pytest.mark.parametrize("preprocessing", [networks.GREY, None])
@@ -30,7 +30,7 @@ def test_a_file_tells_what_the_contract_says(tmp_path, preprocessing):
     assert opened.contract["temperature"] == 1.5
     assert Compiled.from_contract(opened.contract, b"data") == COMPILED
     assert preprocessing_in(opened) == preprocessing
-    assert preprocessing_in(archive.read(tmp_path / "plain.keras")) is None
+    assert preprocessing_in(store.read(tmp_path / "plain.keras")) is None
 
 
 def test_a_preprocessing_that_is_not_understood_names_the_file(tmp_path):

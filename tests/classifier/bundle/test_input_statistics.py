@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 import kit
-from kit.classifier.bundle import input_statistics
-from kit.classifier.bundle.input_statistics import KEPT, InputStatistics, measured_rows
+from kit.classifier import reference
+from kit.classifier.reference import KEPT, InputStatistics, measured_rows
 from kit.images.properties import QUANTITIES, measure
 
 CLOTHES = kit.samples.photos("fashion_mnist")
 
 
 def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
-    monkeypatch.setattr(input_statistics, "TRIED", (1, 1))  # responses take longer and are not looked at
+    monkeypatch.setattr(reference, "TRIED", (1, 1))  # responses take longer and are not looked at
     levels = np.linspace(1, 255, 2 * KEPT).astype(np.uint8)
     statistics = InputStatistics.of(
         [kit.Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels]

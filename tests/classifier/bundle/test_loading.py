@@ -3,10 +3,10 @@ import zipfile
 
 import pytest
 
-from kit.classifier import archive
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.classifier.bundle import compiling, loading
-from kit.classifier.bundle.loading import (
+from kit.classifier import loading, store
+from kit.classifier.conversion import Compiled
+from kit.classifier.first_layers import FirstLayers
+from kit.classifier.loading import (
     _cache_first_layers,
     _entry,
     cache,
@@ -17,7 +17,6 @@ from kit.classifier.bundle.loading import (
     unchanged,
     vouch,
 )
-from kit.classifier.runtime.compiled import Compiled
 from tests import networks
 
 SMALL = Compiled("softmax", (28, 28, 1), 3, b"", 1e-7)
@@ -40,7 +39,7 @@ def converted(folder, monkeypatch):
         files.append(opened.path.name)
         return Compiled("softmax", (28, 28, 1), 3, networks.small_compiled(), 1e-7), None
 
-    monkeypatch.setattr(compiling, "convert", convert)
+    monkeypatch.setattr(loading, "convert", convert)
     return files
 
 
@@ -55,19 +54,19 @@ def saved(tmp_path, data, **changes):
     """A file as `Classifier.save` writes it, with a record."""
     contract = {"name": "small", "class_names": [], "preprocessing": None, **SMALL.to_contract(), **changes}
     source, target = keras_file(tmp_path / "plain.keras"), tmp_path / "saved.keras"
-    vouch(archive.write(source, target, contract, {archive.COMPILED: data} if data else {}))
+    vouch(store.write(source, target, contract, {store.COMPILED: data} if data else {}))
     return target
 
 
 def test_the_compiled_form_in_the_file_comes_first(tmp_path, converted):
-    found = restore(archive.read(saved(tmp_path, networks.small_compiled())))
+    found = restore(store.read(saved(tmp_path, networks.small_compiled())))
     assert found.compiled.data == networks.small_compiled()
     assert found.engine.input_shape == (28, 28, 1)
     assert (found.notes, converted) == ((), [])
 
 
 def test_a_plain_file_is_compiled_once(tmp_path, converted):
-    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    opened = store.read(keras_file(tmp_path / "plain.keras"))
     first, second = restore(opened), restore(opened)
     assert converted == ["plain.keras"]
     assert first.compiled == second.compiled
@@ -75,13 +74,13 @@ def test_a_plain_file_is_compiled_once(tmp_path, converted):
 
 
 def test_the_cache_goes_by_content_and_not_by_name(tmp_path, converted):
-    restore(archive.read(keras_file(tmp_path / "plain.keras")))
-    restore(archive.read(keras_file(tmp_path / "copy.keras")))
+    restore(store.read(keras_file(tmp_path / "plain.keras")))
+    restore(store.read(keras_file(tmp_path / "copy.keras")))
     assert converted == ["plain.keras"]
 
 
 def test_what_is_in_the_cache_but_cannot_run_is_made_anew(tmp_path, converted, folder):
-    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    opened = store.read(keras_file(tmp_path / "plain.keras"))
     cache(opened.digest, Compiled("softmax", (28, 28, 1), 3, b"nonsense", 1e-7))
     assert restore(opened).engine is not None
     assert converted == ["plain.keras"]
@@ -89,7 +88,7 @@ def test_what_is_in_the_cache_but_cannot_run_is_made_anew(tmp_path, converted, f
 
 
 def test_a_compiled_form_that_cannot_run_is_made_anew_with_a_note(tmp_path, converted):
-    found = restore(archive.read(saved(tmp_path, b"nonsense")))
+    found = restore(store.read(saved(tmp_path, b"nonsense")))
     assert found.engine is not None
     assert found.notes == ("the compiled form in the file is damaged, so the network was compiled anew",)
 
@@ -99,7 +98,7 @@ def test_a_compiled_form_of_other_weights_is_refused_with_a_note(tmp_path, conve
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(tmp_path / "other.keras", "w") as new:
         for name in old.namelist():
             new.writestr(name, b"retrained" if name == "model.weights.h5" else old.read(name))
-    found = restore(archive.read(tmp_path / "other.keras"))
+    found = restore(store.read(tmp_path / "other.keras"))
     assert converted == ["other.keras"]
     assert found.engine is not None
     assert found.notes == (
@@ -108,7 +107,7 @@ def test_a_compiled_form_of_other_weights_is_refused_with_a_note(tmp_path, conve
 
 
 def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converted):
-    found = restore(archive.read(saved(tmp_path, None, reason="LiteRT has no operation Svd")))
+    found = restore(store.read(saved(tmp_path, None, reason="LiteRT has no operation Svd")))
     assert (found.engine, found.notes, converted) == (None, (), [])
     assert found.compiled.reason == "LiteRT has no operation Svd"
 
@@ -122,7 +121,7 @@ def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converte
 )
 def test_networks_with_custom_layers_are_not_cached(tmp_path, converted, folder, layer):
     config = f'{{"class_name": "Sequential", "config": {{"layers": [{layer}]}}}}'.encode()
-    opened = archive.read(keras_file(tmp_path / "plain.keras", config))
+    opened = store.read(keras_file(tmp_path / "plain.keras", config))
     restore(opened)
     restore(opened)
     assert converted == ["plain.keras"] * 2
@@ -134,7 +133,7 @@ def test_a_loss_of_ones_own_is_no_layer_of_the_network(tmp_path, converted, fold
         '{"module": "builtins", "class_name": "function", "config": "my_loss", "registered_name": "function"}'
     )
     config = f'{{"class_name": "Sequential", "config": {{}}, "compile_config": {{"loss": {loss}}}}}'.encode()
-    opened = archive.read(keras_file(tmp_path / "plain.keras", config))
+    opened = store.read(keras_file(tmp_path / "plain.keras", config))
     restore(opened)
     restore(opened)
     assert converted == ["plain.keras"]
@@ -143,7 +142,7 @@ def test_a_loss_of_ones_own_is_no_layer_of_the_network(tmp_path, converted, fold
 def test_a_contract_that_is_not_understood_ends_in_one_line(tmp_path, converted):
     path = saved(tmp_path, networks.small_compiled(), head="softmaxx")
     with pytest.raises(ValueError, match=r"in kit/contract.json of 'saved.keras', received 'softmaxx'"):
-        restore(archive.read(path))
+        restore(store.read(path))
 
 
 SHAPE = (28, 28, 1)
@@ -166,21 +165,21 @@ def model(asked):
 
 def test_first_layers_in_the_file_come_first(tmp_path, folder, model, asked):
     source = saved(tmp_path, networks.small_compiled())
-    contract = archive.read(source).contract
-    archive.write(
+    contract = store.read(source).contract
+    store.write(
         source,
         tmp_path / "measured.keras",
         contract,
-        {archive.FIRST_LAYERS: FirstLayers(b"x", (8,)).to_bytes()},
+        {store.FIRST_LAYERS: FirstLayers(b"x", (8,)).to_bytes()},
     )
-    assert restore_first_layers(archive.read(tmp_path / "measured.keras"), model, SHAPE, (28, 28)).widths == (
+    assert restore_first_layers(store.read(tmp_path / "measured.keras"), model, SHAPE, (28, 28)).widths == (
         8,
     )
     assert asked == []
 
 
 def test_first_layers_of_a_plain_file_are_made_once(tmp_path, folder, model, asked):
-    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    opened = store.read(keras_file(tmp_path / "plain.keras"))
     cache(opened.digest, SMALL)
     first, second = (restore_first_layers(opened, model, SHAPE, (28, 28)) for _ in range(2))
     assert (first.widths, second.widths, len(asked)) == ((8,), (8,), 1)
@@ -188,7 +187,7 @@ def test_first_layers_of_a_plain_file_are_made_once(tmp_path, folder, model, ask
 
 
 def test_a_network_without_such_layers_is_not_asked_again(tmp_path, folder, asked):
-    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    opened = store.read(keras_file(tmp_path / "plain.keras"))
     cache(opened.digest, SMALL)
     keras = networks.imported_keras()
 
@@ -201,7 +200,7 @@ def test_a_network_without_such_layers_is_not_asked_again(tmp_path, folder, aske
 
 
 def test_first_layers_for_one_size_of_an_open_network_are_not_kept(tmp_path, folder, model, asked):
-    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    opened = store.read(keras_file(tmp_path / "plain.keras"))
     cache(opened.digest, SMALL)
     for _ in range(2):
         restore_first_layers(opened, model, (None, None, 1), (28, 28))
@@ -210,7 +209,7 @@ def test_first_layers_for_one_size_of_an_open_network_are_not_kept(tmp_path, fol
 
 
 def test_a_file_that_was_replaced_is_refused(tmp_path):
-    opened = archive.read(keras_file(tmp_path / "plain.keras"))
+    opened = store.read(keras_file(tmp_path / "plain.keras"))
     assert unchanged(opened) is opened
     keras_file(tmp_path / "plain.keras", b'{"class_name": "Functional", "config": {}}')
     with pytest.raises(ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"):
@@ -256,16 +255,16 @@ def test_an_entry_without_its_compiled_form_is_ignored(folder):
     cache(DIGEST, FOUND)
     entry = folder / f"{DIGEST}.zip"
     with zipfile.ZipFile(entry) as file:
-        contract = file.read(archive.CONTRACT)
+        contract = file.read(store.CONTRACT)
     with zipfile.ZipFile(entry, "w") as file:
-        file.writestr(archive.CONTRACT, contract)
+        file.writestr(store.CONTRACT, contract)
     assert cached(DIGEST) is None
 
 
 def test_a_contract_with_wrong_content_is_ignored(folder):
     folder.mkdir()
     contract = {"name": "", "class_names": [], "preprocessing": None, **FOUND.to_contract(), "head": "none"}
-    archive.write_members(folder / f"{DIGEST}.zip", DIGEST, contract, {})
+    store.write_members(folder / f"{DIGEST}.zip", DIGEST, contract, {})
     assert cached(DIGEST) is None
 
 
@@ -290,10 +289,10 @@ def test_first_layers_are_added_to_an_entry_and_leave_it_as_it_was(folder):
     assert _entry(DIGEST) is None  # no entry to add it to
     cache(DIGEST, FOUND)
     _cache_first_layers(DIGEST, b"layers")
-    assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b"layers"
+    assert _entry(DIGEST).member(store.FIRST_LAYERS) == b"layers"
     assert cached(DIGEST) == (FOUND, None)
     _cache_first_layers(DIGEST, b"")
-    assert _entry(DIGEST).member(archive.FIRST_LAYERS) == b""
+    assert _entry(DIGEST).member(store.FIRST_LAYERS) == b""
 
 
 def test_first_layers_are_inspected_where_no_compiled_form_stands_beside_them(tmp_path, folder, converted):
@@ -302,10 +301,10 @@ def test_first_layers_are_inspected_where_no_compiled_form_stands_beside_them(tm
     networks.small().save(source)
     first_layers = FirstLayers((b"no network"), (4,)).to_bytes()
     contract = {"name": "small", "class_names": [], "preprocessing": None, **SMALL.to_contract()}
-    archive.write(source, target, contract, {archive.FIRST_LAYERS: first_layers})
-    found = restore(archive.read(target))
-    assert found.source.refused.keys() == {archive.FIRST_LAYERS}
-    assert found.source.member(archive.FIRST_LAYERS) is None
+    store.write(source, target, contract, {store.FIRST_LAYERS: first_layers})
+    found = restore(store.read(target))
+    assert found.source.refused.keys() == {store.FIRST_LAYERS}
+    assert found.source.member(store.FIRST_LAYERS) is None
 
 
 def test_a_user_without_a_home_has_a_cache_folder_all_the_same(monkeypatch):

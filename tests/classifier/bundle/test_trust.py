@@ -4,10 +4,9 @@ import stat
 import pytest
 
 from kit import samples
-from kit.classifier import archive
-from kit.classifier.archive import Archive
-from kit.classifier.bundle import trust
-from kit.classifier.bundle.trust import known, private, prune, remember
+from kit.classifier import loading, store
+from kit.classifier.loading import known, private, prune, remember
+from kit.classifier.store import Archive
 
 CONTRACT = {"name": "small", "members": {"kit/model.tflite": {"size": 1, "sha256": "0" * 64}}}
 
@@ -48,7 +47,7 @@ def test_others_are_shut_out(tmp_path):
     remember(opened(tmp_path), folder)
     assert mode(folder) == 0o700
     assert {mode(entry) for entry in folder.iterdir()} == {0o600}
-    entry = archive.write_members(folder / "entry.zip", "a" * 64, CONTRACT, {}).path
+    entry = store.write_members(folder / "entry.zip", "a" * 64, CONTRACT, {}).path
     assert mode(entry) == 0o600
 
 
@@ -88,13 +87,13 @@ def test_writing_to_the_cache_replaces_a_link_and_not_what_it_points_to(tmp_path
         (tmp_path / "entry.zip").symlink_to(precious)
     except OSError:
         pytest.skip("this system does not let its users make links")
-    archive.write_members(tmp_path / "entry.zip", "a" * 64, CONTRACT, {})
+    store.write_members(tmp_path / "entry.zip", "a" * 64, CONTRACT, {})
     assert precious.read_bytes() == b"kept"
     assert not (tmp_path / "entry.zip").is_symlink()
 
 
 def test_the_oldest_records_make_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(trust, "KEPT", 2)
+    monkeypatch.setattr(loading, "KEPT", 2)
     for age, letter in enumerate("cba"):
         remember(opened(tmp_path, letter * 64), tmp_path / "cache")
         for record in (tmp_path / "cache").glob("*.known"):

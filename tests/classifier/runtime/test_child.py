@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from kit.classifier.runtime.child import ask, waiting
+from kit.classifier.child import ask, waiting
 
 ANSWERING = """
-from kit.classifier.runtime.child import answer
+from kit.classifier.child import answer
 def work(file, folder):
     {}
 answer(work)
@@ -49,7 +49,7 @@ def test_failures_come_back_in_one_line(asked, words, error):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm")
 def test_what_never_ends_in_native_code_ends_by_an_alarm(asked):
     """A pattern that takes longer than the universe, in one call of the standard library's C."""
-    within = "from kit.classifier.runtime.child import at_most\n    with at_most(1): "
+    within = "from kit.classifier.child import at_most\n    with at_most(1): "
     assert asked(f"import re; {within}re.match('(a*)*b', 'a' * 60)") == {"error": "weights without an end"}
     assert asked(f"{within}pass\n    return {{}}") == {}
 
@@ -90,7 +90,7 @@ def test_it_ends_with_the_process_that_asked(tmp_path, importing):
     (tmp_path / "answering.py").write_text(text, encoding="utf-8")
     (tmp_path / "asking.py").write_text(
         "from pathlib import Path\n"
-        "from kit.classifier.runtime.child import ask\n"
+        "from kit.classifier.child import ask\n"
         "ask('answering', Path('file'), Path('work'), seconds=600)\n",
         encoding="utf-8",
     )

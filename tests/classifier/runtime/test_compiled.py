@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kit.classifier.runtime.compiled import Compiled
+from kit.classifier.conversion import Compiled
 
 SMALL = Compiled("softmax", (28, 28, 1), 3, b"data", 1e-7)
 

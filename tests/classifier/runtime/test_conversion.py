@@ -6,14 +6,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kit.classifier import Classifier
-from kit.classifier.runtime.conversion import (
-    ConversionError,
-    compile_lite,
-    describe,
-)
-from kit.classifier.runtime.engine import LiteEngine
-from kit.classifier.runtime.keras_engine import KerasEngine
-from kit.classifier.runtime.keras_models import check_model, load_keras
+from kit.classifier.conversion import ConversionError, check_model, compile_lite, describe, load_keras
+from kit.classifier.engines import KerasEngine, LiteEngine
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -57,7 +51,7 @@ def test_a_model_that_cannot_be_compiled_is_described_with_the_reason():
 
 def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
     other = compile_lite(networks.small(seed=8))
-    monkeypatch.setattr("kit.classifier.runtime.conversion.compile_lite", lambda model, size: other)
+    monkeypatch.setattr("kit.classifier.conversion.compile_lite", lambda model, size: other)
     found = describe(networks.small())
     assert found.data is None
     assert found.max_difference > 1e-3

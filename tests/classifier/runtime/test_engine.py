@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kit.classifier.runtime import interpreter
-from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.engine import Lanes, LiteEngine
-from kit.classifier.runtime.keras_engine import KerasEngine
+from kit.classifier import engines
+from kit.classifier.conversion import compile_lite
+from kit.classifier.engines import KerasEngine, Lanes, LiteEngine
 from tests import networks
 
 
@@ -39,7 +38,7 @@ def test_the_compiled_form_equals_keras_for_any_batch(lite, reference, count):
 
 
 def test_a_machine_too_busy_for_the_trial_of_threads_still_gets_an_engine(monkeypatch):
-    monkeypatch.setattr(interpreter, "TRIAL_SECONDS", 0)
+    monkeypatch.setattr(engines, "TRIAL_SECONDS", 0)
     engine = LiteEngine(networks.small_compiled())
     assert engine.predict(networks.tensors(1)).shape == (1, 3)
 

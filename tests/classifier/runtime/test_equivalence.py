@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.runtime.equivalence import largest_difference, trial_tensors
+from kit.classifier.conversion import largest_difference, trial_tensors
 from kit.preprocessing import Preprocessing
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.runtime.heads import head_of, measured_head, probabilities, tempered
+from kit.classifier.engines import head_of, measured_head, probabilities, tempered
 
 
 def dense(activation, units=10, name="out"):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from kit import samples
-from kit.classifier import archive
-from kit.classifier.activations.from_keras import leaves
-from kit.classifier.archive.arrays import weights_in
-from kit.classifier.runtime.engine import LiteEngine
-from kit.classifier.runtime.equivalence import largest_difference, trial_tensors
-from kit.classifier.runtime.numpy_engine import NumpyEngine, UnknownNetworkError
+from kit.classifier import store
+from kit.classifier.conversion import largest_difference, trial_tensors
+from kit.classifier.engines import LiteEngine
+from kit.classifier.first_layers import leaves
+from kit.classifier.numpy_engine import NumpyEngine, UnknownNetworkError
+from kit.classifier.store import weights_in
 from tests import networks
 
 
@@ -76,7 +76,7 @@ def test_networks_of_keras_applications_are_known(keras, name):
 def test_bundled_networks_equal_their_compiled_forms(name):
     classifier = samples.classifier(name)
     engine = NumpyEngine(classifier.source.config(), weights_in(classifier.source.path))
-    lite = LiteEngine(classifier.source.member(archive.COMPILED), threads=1)
+    lite = LiteEngine(classifier.source.member(store.COMPILED), threads=1)
     batches = [batch[:1] for batch in trial_tensors(classifier.input_shape, classifier.preprocessing)]
     assert largest_difference(engine, lite, classifier.head, batches) < 1e-5
 

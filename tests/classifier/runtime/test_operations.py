@@ -1,8 +1,8 @@
 import pytest
 
 from kit import samples
-from kit.classifier.runtime.conversion import compile_lite
-from kit.classifier.runtime.operations import foreign_operations
+from kit.classifier.conversion import compile_lite
+from kit.classifier.numpy_engine import foreign_operations
 from tests import networks
 
 

@@ -2,7 +2,7 @@ import logging
 import os
 from contextlib import suppress
 
-from kit.classifier.runtime.quiet import captured_errors, only_warnings
+from kit.classifier.engines import captured_errors, only_warnings
 
 
 def test_what_is_written_below_python_is_kept(capfd):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.classifier.runtime.shapes import check_preprocessing
+from kit.classifier.engines import check_preprocessing
 from kit.preprocessing import Preprocessing
 
 FIRST = "channels_first"

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kit import samples
-from kit.diagnosis.checks.class_order import check_class_order, known_orders
+from kit.diagnosis.class_order import check_class_order, known_orders
 from kit.preprocessing.faults import CATALOGUE
 from kit.samples import outliers
 

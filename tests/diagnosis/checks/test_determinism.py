@@ -9,7 +9,7 @@ from keras import layers
 
 from kit import Classifier, Preprocessing
 from kit.classifier.architecture import layers_of
-from kit.diagnosis.checks.determinism import check_determinism, check_forced_training
+from kit.diagnosis.checks_network import check_determinism, check_forced_training
 from tests import networks
 
 RandomShift, BatchStatistics = networks.careless_layers()

@@ -3,7 +3,7 @@
 import pytest
 
 from kit import samples
-from kit.diagnosis.checks.files import check_files
+from kit.diagnosis.checks_input import check_files
 from kit.preprocessing.faults import CATALOGUE
 
 LITE = samples.classifier("efficientnet_lite0")

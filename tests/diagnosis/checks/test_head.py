@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from kit.classifier.architecture import layers_of
-from kit.diagnosis.checks.head import check_head
+from kit.diagnosis.checks_network import check_head
 
 
 def check(*last, loss=None):

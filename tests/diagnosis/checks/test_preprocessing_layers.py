@@ -9,7 +9,7 @@ from keras import layers
 
 from kit import Preprocessing
 from kit.classifier.architecture import layers_of, weights_in
-from kit.diagnosis.checks.preprocessing_layers import check_crop_inside, check_graph, read_inside
+from kit.diagnosis.checks_input import check_crop_inside, check_graph, read_inside
 
 SIDE = (16, 16)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit import Photo, Preprocessing, Scaling, samples
-from kit.diagnosis.checks.tensor import check_tensors
+from kit.diagnosis.checks_input import check_tensors
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS
 

@@ -11,10 +11,10 @@ import pytest
 from keras import layers
 
 from kit import Classifier, samples
-from kit.classifier import archive
+from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis.checks import certain_checks
-from kit.diagnosis.checks.weights import check_weights
+from kit.diagnosis.checks_network import check_weights
 from kit.preprocessing.faults import CATALOGUE
 
 DATA = Path(__file__).parents[3] / "data"
@@ -45,7 +45,7 @@ def train(model, steps):
 
 def check(model, folder):
     model.save(folder / "model.keras")
-    weights = weights_in(archive.read(folder / "model.keras").path)
+    weights = weights_in(store.read(folder / "model.keras").path)
     return check_weights(layers_of(json.loads(model.to_json())), weights)
 
 
@@ -239,5 +239,5 @@ def test_weights_that_can_be_read_in_two_places_are_refused(tmp_path):
 
 
 def test_the_bundled_network_is_trained():
-    opened = archive.read(DATA / "models" / "efficientnet_lite0.keras")
+    opened = store.read(DATA / "models" / "efficientnet_lite0.keras")
     assert check_weights(layers_of(opened.config()), weights_in(opened.path)) == ()

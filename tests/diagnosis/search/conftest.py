@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.diagnosis.search.evaluator import Evaluator
+from kit.diagnosis.candidates import Evaluator
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,7 @@
 import pytest
 
 import kit
-from kit.diagnosis.search.candidates import candidates
+from kit.diagnosis.candidates import candidates
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
 RIGHT = kit.Preprocessing(size=(224, 224), filter="bicubic", fit="crop", crop_fraction=0.875, scaling="lite")

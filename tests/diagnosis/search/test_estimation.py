@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.search.estimation import estimated
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import Grounds
+from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.evidence import Grounds, estimated
 
 RIGHT = kit.Scaling(255.0, mean=0.2861, std=0.353)
 """Mean and standard deviation of Fashion-MNIST, as tutorials have them; no named scaling comes near."""

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.search.candidates import candidates
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import Grounds, Score
-from kit.diagnosis.search.sources import Answers, Averages, Labels, Ordinary, Vote, rarity
+from kit.diagnosis.candidates import Evaluator, candidates
+from kit.diagnosis.evidence import Answers, Averages, Grounds, Labels, Ordinary, Score, Vote, rarity
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 BATCHNORM = kit.samples.classifier("fashion_mnist")

@@ -3,9 +3,9 @@
 import pytest
 
 import kit
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import Grounds
-from kit.diagnosis.search.pairs import together
+from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.evidence import Grounds
+from kit.diagnosis.search import together
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 import kit
+from kit.diagnosis.candidates import Equivalent, Evaluator, Sensitivity, sensitivities
+from kit.diagnosis.evidence import ENOUGH, Grounds
 from kit.diagnosis.report import Diagnosis
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import ENOUGH, Grounds
-from kit.diagnosis.search.sensitivity import Equivalent, Sensitivity, sensitivities
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 PHOTOS = kit.samples.photos("imagenet")[4:8]

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.search.candidates import candidates
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.diagnosis.search.evidence import Grounds, Score
-from kit.diagnosis.search.sources import Vote
-from kit.diagnosis.search.verdict import difference, disagreement, fix, judged, settled
+from kit.diagnosis.candidates import Evaluator, candidates
+from kit.diagnosis.evidence import Grounds, Score, Vote
+from kit.diagnosis.search import difference, disagreement, fix, judged, settled
 
 
 @pytest.fixture(scope="module")

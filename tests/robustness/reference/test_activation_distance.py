@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import kit
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.robustness.reference.activation_distance import distances
+from kit.classifier.first_layers import FirstLayers
+from kit.diagnosis.candidates import Evaluator
+from kit.robustness.profile import distances
 
 KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsilon=0.0)
 

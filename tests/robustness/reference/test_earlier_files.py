@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import kit
-from kit.classifier.activations.tensor_features import tensor_features
+from kit.classifier.first_layers import tensor_features
 from kit.images.properties import QUANTITIES
-from kit.robustness.reference.activation_distance import distances
-from kit.robustness.reference.profile import Profile
+from kit.robustness.profile import Profile, distances
 
 DATA = Path(__file__).parents[2] / "data"
 EXPECTED = json.loads((DATA / "earlier.json").read_text())

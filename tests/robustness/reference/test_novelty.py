@@ -11,13 +11,11 @@ from sklearn.metrics import roc_auc_score
 
 import kit
 from kit import samples
-from kit.classifier.activations.intermediate import IntermediateOutputs
-from kit.classifier.runtime.engine import LiteEngine
-from kit.diagnosis.out_of_distribution import out_of_distribution
-from kit.robustness.reference.activation_distance import distances
-from kit.robustness.reference.fitting import profile_novelty
-from kit.robustness.reference.gaussian import Gaussian
-from kit.robustness.reference.novelty_scores import combined, energy, statistics
+from kit.classifier.engines import LiteEngine
+from kit.classifier.intermediate import IntermediateOutputs
+from kit.diagnosis.investigation import out_of_distribution
+from kit.robustness.novelty import combined, energy, profile_novelty, statistics
+from kit.robustness.profile import Gaussian, distances
 from kit.samples import outliers
 from tests import networks
 

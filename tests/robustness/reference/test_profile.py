@@ -7,11 +7,9 @@ import pytest
 from scipy.spatial.distance import mahalanobis
 
 import kit
-from kit.classifier.activations.first_layers import FirstLayers
-from kit.diagnosis.search.evaluator import Evaluator
-from kit.robustness.reference.activation_distance import distances
-from kit.robustness.reference.gaussian import Gaussian
-from kit.robustness.reference.profile import Profile
+from kit.classifier.first_layers import FirstLayers
+from kit.diagnosis.candidates import Evaluator
+from kit.robustness.profile import Gaussian, Profile, distances
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ import pytest
 
 import kit
 from kit import samples
-from kit.validation.calibration import fitting_part, measure
-from kit.validation.calibration.temperature import fit_temperature, fit_vector
+from kit.validation.calibration import fit_temperature, fit_vector, fitting_part, measure
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
-from kit.validation.calibration import binning, reliability
-from kit.validation.calibration.metrics import ERRORS, TITLES, measure
+from kit.validation import calibration
+from kit.validation.calibration import ERRORS, TITLES, measure, reliability
 
 # 600 answers to 5 classes. netcal 1.4.0 (ECE(15).measure, for the classwise one of each class in turn) and
 # torchmetrics 1.9.0 (multiclass_calibration_error and binary_calibration_error with n_bins=15, norm="l1")
@@ -87,8 +87,8 @@ def test_four_answers_by_hand():
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_lower_bin():
-    edges = binning.equal_width(4)
-    assert binning.places(np.array([0, 0.25, 0.26, 0.5, 1]), edges).tolist() == [0, 0, 1, 1, 3]
+    edges = calibration.equal_width(4)
+    assert calibration.places(np.array([0, 0.25, 0.26, 0.5, 1]), edges).tolist() == [0, 0, 1, 1, 3]
 
 
 def test_bins_of_equal_mass_hold_equally_many_pictures(answers):

@@ -6,14 +6,14 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
 from kit import samples
-from kit.classifier.runtime.heads import tempered
-from kit.validation.calibration import fitting_part
-from kit.validation.calibration.temperature import (
+from kit.classifier.engines import tempered
+from kit.validation.calibration import (
     HIGHEST,
     LOWEST,
     VectorScaling,
     fit_temperature,
     fit_vector,
+    fitting_part,
     logits,
 )
 

@@ -1,0 +1,81 @@
+"""What is written in a ``.keras`` file about a classifier, and what is unusual about it, in words."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from kit._checking import first_line
+from kit.classifier.conversion import Compiled
+from kit.classifier.store import Archive
+from kit.preprocessing import Preprocessing
+
+_SHOWN = 3
+
+
+def contract_of(
+    name: str,
+    class_names: Sequence[str],
+    preprocessing: Preprocessing | None,
+    temperature: float,
+    compiled: Compiled,
+) -> dict[str, Any]:
+    """Return the contract of a classifier, as `kit.classifier.store.write` takes it."""
+    return {
+        "name": name,
+        "class_names": list(class_names),
+        "preprocessing": None if preprocessing is None else preprocessing.to_dict(),
+        "temperature": temperature,
+        **compiled.to_contract(),
+    }
+
+
+def preprocessing_in(opened: Archive) -> Preprocessing | None:
+    """Return the preprocessing that a file states; None where it states none.
+
+    Raises
+    ------
+    ValueError
+        One that is not understood.
+    """
+    stated = (opened.contract or {}).get("preprocessing")
+    if stated is None:
+        return None
+    try:
+        return Preprocessing.from_dict(stated)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected a preprocessing in {opened.path.name!r}: {first_line(error)}") from error
+
+
+def remarks(
+    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str]
+) -> tuple[str, ...]:
+    """Return remarks on a classifier; none on an ordinary one.
+
+    Parameters
+    ----------
+    compiled
+        What is known of its network.
+    preprocessing
+        The one in use, if one is known.
+    class_names
+        In the order of the outputs.
+    """
+    found = []
+    if compiled.data is None:
+        found.append(f"falls back to Keras because {compiled.reason}")
+    if preprocessing is None:
+        found.append("preprocessing unknown: nothing says how the training pictures were prepared")
+    repeated = [name for name, count in Counter(class_names).items() if count > 1]
+    if repeated:
+        shown = ", ".join(name[:40] for name in repeated[:_SHOWN])
+        more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
+        found.append(f"class names that occur more than once: {shown}{more}")
+    if compiled.head == "logits":
+        found.append(
+            "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
+        )
+    if compiled.head == "sigmoid" and compiled.output_count > 1:
+        found.append("one sigmoid for each class: the outputs are divided by their sum")
+    if compiled.head == "softmax" and compiled.output_count == 1:
+        found.append("a softmax over one output is always 1; train with one sigmoid or two outputs")
+    return tuple(found)

@@ -1,0 +1,552 @@
+"""What runs a network: LiteRT, or Keras where it cannot be compiled."""
+
+import logging
+import os
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+import numpy as np
+
+from kit._arrays import Float32
+from kit._checking import first_line
+from kit._interrupts import held
+from kit.preprocessing import Preprocessing
+
+Shape = tuple[int | None, int | None, int | None]
+"""(H, W, C) of one tensor; None for a side that is open."""
+
+
+def picture_size(shape: Shape) -> tuple[int | None, int | None]:
+    """Return height and width of one tensor, channels last or first."""
+    return shape[1:] if shape[2] not in {1, 3} and shape[0] in {1, 3} else shape[:2]
+
+
+def sides(shape: Shape) -> str:
+    """Write the shape of one tensor, with a question mark for a side that is open."""
+    return "x".join("?" if side is None else str(side) for side in shape)
+
+
+def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
+    """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
+    if not isinstance(preprocessing, Preprocessing | None):
+        raise TypeError(
+            f"Expected a Preprocessing, received {preprocessing!r}; make one with kit.Preprocessing(…) or"
+            " kit.Preprocessing.for_application('…')"
+        )
+    shape = None if preprocessing is None else tensor_shape(preprocessing)
+    if shape is not None:
+        check_shape((1, *shape), expected)
+
+
+def tensor_shape(preprocessing: Preprocessing) -> tuple[int, int, int] | None:
+    """Shape of one tensor without the batch, after the layout step; None where the photo decides it."""
+    if preprocessing.input_shape is None:
+        return None
+    height, width, channels = preprocessing.input_shape
+    turned = {"channels_first": (channels, height, width), "transposed": (width, height, channels)}
+    return turned.get(preprocessing.layout, (height, width, channels))
+
+
+def sized(expected: Shape, preprocessing: Preprocessing | None) -> Shape:
+    """Shape of the tensors that a network gets: one that it leaves open is set by the preprocessing."""
+    if None not in expected or preprocessing is None:
+        return expected
+    return tensor_shape(preprocessing) or expected
+
+
+def check_shape(received: tuple[int, ...], expected: Shape) -> None:
+    """Refuse tensors that the network does not take, with the setting that helps."""
+    shape = received[1:]
+    if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
+        return
+    channels_first = expected[2] not in {1, 3} and expected[0] in {1, 3}
+    if len(shape) != 3:
+        advice = "give pictures with a batch in front, as Classifier.tensor makes them"
+    elif channels_first and shape[0] == expected[0] and None not in expected:
+        advice = f"set size=({expected[1]}, {expected[2]}) in the preprocessing"
+    elif channels_first:
+        advice = "set layout='channels_first' in the preprocessing"
+    elif shape[2] == expected[2] and None not in expected:
+        advice = f"set size=({expected[0]}, {expected[1]}) in the preprocessing"
+    elif shape[0] == expected[2]:
+        advice = "set layout='channels_last' in the preprocessing"
+    elif expected[2] in {1, 3}:
+        advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
+    else:
+        advice = "set layout='channels_first' in the preprocessing"
+    count = received[0] if len(shape) == 3 else "N"
+    sides = ", ".join("any" if side is None else str(side) for side in expected)
+    raise ValueError(f"Expected a tensor ({count}, {sides}), received {received}; {advice}")
+
+
+# The standard error belongs to the whole process: two blocks at once would put back each other's sink.
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def captured_errors() -> Iterator[Callable[[], str]]:
+    """Collect the standard error of the process while the block runs.
+
+    Yields
+    ------
+    callable
+        Returns what was written so far; to be called within the block.
+    """
+    with _LOCK, tempfile.TemporaryFile() as sink:
+        try:
+            kept = os.dup(2)
+        except OSError:  # no standard error, as under pythonw
+            yield str
+            return
+
+        def written() -> str:
+            sink.seek(0)
+            return sink.read().decode(errors="replace")
+
+        try:
+            os.dup2(sink.fileno(), 2)
+            yield written
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextmanager
+def only_warnings(name: str) -> Iterator[None]:
+    """Keep what a logger of Python reports below a warning out, while the block runs.
+
+    In a notebook TensorFlow's logger also tells of every file that it writes.
+    """
+    logger = logging.getLogger(name)
+    with _LOCK:
+        level = logger.level
+        logger.setLevel(max(level, logging.WARNING))
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+HEADS = ("softmax", "logits", "sigmoid", "binary_logit", "log_softmax")
+"""What the last layer puts out: probabilities, logits, a probability a class, one logit, logarithms."""
+
+
+def head_of(config: Mapping[str, Any]) -> str | None:
+    """Read from a Keras ``config.json`` what the last layer puts out; ``None`` where it does not say.
+
+    Parameters
+    ----------
+    config
+        Serialised architecture, as in ``config.json`` or ``json.loads(model.to_json())``.
+    """
+    kind, inner = config.get("class_name"), config.get("config", {})
+    if not isinstance(inner, Mapping):
+        return None
+    layers = inner.get("layers")
+    if layers:
+        outputs = _flat(inner.get("output_layers", []))
+        named = [layer for layer in layers if outputs and _name(layer) == outputs[0]]
+        return head_of(named[0] if named else layers[-1])
+    activation = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}.get(
+        str(kind), inner.get("activation")
+    )
+    if isinstance(activation, Mapping):
+        activation = activation.get("config", activation.get("class_name"))
+    if kind == "Dense" and activation in {None, "linear"}:
+        return "binary_logit" if inner.get("units") == 1 else "logits"
+    return activation if activation in HEADS else None
+
+
+def measured_head(outputs: Float32) -> str:
+    """Judge by its values what the last layer puts out, for networks whose architecture does not tell.
+
+    Parameters
+    ----------
+    outputs
+        float32, shape (N, outputs).
+    """
+    inside = bool((outputs >= 0).all() and (outputs <= 1).all())
+    if outputs.shape[1] == 1:
+        return "sigmoid" if inside else "binary_logit"
+    if inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
+        return "softmax"
+    if (outputs <= 0).all() and np.allclose(np.exp(outputs).sum(axis=1), 1, atol=1e-3):
+        return "log_softmax"
+    return "logits"
+
+
+def probabilities(outputs: Float32, head: str) -> Float32:
+    """Softmax probabilities from what the last layer puts out.
+
+    Parameters
+    ----------
+    outputs
+        float32, shape (N, outputs).
+    head
+        One of `HEADS`.
+
+    Returns
+    -------
+    float32, shape (N, classes)
+        Rows sum to 1. One output becomes two columns: the first class, the second.
+    """
+    if head == "softmax":
+        return outputs
+    if head in {"sigmoid", "binary_logit"} and outputs.shape[1] == 1:
+        # The sigmoid in the form that cannot overflow.
+        second = outputs if head == "sigmoid" else np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
+        return np.concatenate([1 - second, second], axis=1)
+    if head == "sigmoid":
+        total = np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return np.asarray(outputs / total, np.float32)
+    exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+
+
+def tempered(rows: Float32, temperature: float) -> Float32:
+    """Divide the logits behind softmax probabilities by a temperature (Guo et al. 2017, arXiv 1706.04599).
+
+    The logits are known up to a constant for each row, which a softmax does not see: the logarithms.
+
+    Parameters
+    ----------
+    rows
+        float32, shape (N, classes), rows summing to 1. Not changed.
+    temperature
+        Above 0; above 1 makes every row less sure.
+
+    Returns
+    -------
+    float32, shape (N, classes)
+        A new array; rows sum to 1. A probability of 0 counts as the smallest float32.
+    """
+    if temperature == 1:
+        return rows.copy()
+    logarithms = np.log(np.maximum(rows, np.finfo(np.float32).tiny)) / np.float32(temperature)
+    return probabilities(logarithms.astype(np.float32), "logits")
+
+
+def _flat(value: object) -> list[str]:
+    """Names in Keras's nested way of writing output layers, ``["name", 0, 0]`` or ``[["name", 0, 0]]``."""
+    if isinstance(value, str):
+        return [value]
+    return [name for part in value for name in _flat(part)] if isinstance(value, list) else []
+
+
+def _name(layer: Mapping[str, Any]) -> object:
+    return layer.get("name") or layer.get("config", {}).get("name")
+
+
+TRIAL_SECONDS = 0.06
+"""Longest time that the choice of a thread count may take."""
+
+_THREADS = (1, 2, 4)
+_PASSES = 20
+
+
+def is_open(entry: Any) -> bool:
+    """Whether height or width are left to the caller, so that there is nothing to try or to allocate yet."""
+    return any(side < 0 for side in entry["shape_signature"][1:])
+
+
+def schema() -> Any:
+    """Return the module that describes the format of compiled networks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ai_edge_litert import schema_py_generated  # noqa: PLC0415 (not needed to predict)
+    return schema_py_generated
+
+
+def ready(compiled: bytes, threads: int) -> Any:
+    """Return an interpreter with memory for one picture."""
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
+    try:
+        with captured_errors(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            interpreter = Interpreter(model_content=compiled, num_threads=threads)
+            entries, results = interpreter.get_input_details(), interpreter.get_output_details()
+            fits = [len(entry["shape"]) for entry in (*entries, *results)] == [4, 2]
+            if fits and not is_open(entries[0]):
+                interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"Expected a network that LiteRT can run, received one it refuses: {first_line(error)}"
+        ) from error
+    if not fits:
+        shapes = [entry["shape_signature"].tolist() for entry in (*entries, *results)]
+        raise ValueError(
+            f"Expected a network from (N, H, W, C) to (N, outputs), received the shapes {shapes}"
+        )
+    return interpreter
+
+
+def quickest(compiled: bytes) -> tuple[Any, int]:
+    """Return an interpreter with the thread count that was quickest in a short trial, and that count."""
+    started = time.perf_counter()
+    counts = [count for count in reversed(_THREADS) if count <= cores()]
+    best, best_count, best_time = None, 0, float("inf")
+    # Most threads first: where one pass takes long, they are the better guess, and the trial ends there.
+    for count in counts:
+        interpreter = ready(compiled, count)
+        if is_open(interpreter.get_input_details()[0]):
+            return interpreter, count
+        elapsed = _usual_pass(interpreter, TRIAL_SECONDS / (2 * len(counts)))
+        if elapsed < best_time:
+            best, best_count, best_time = interpreter, count, elapsed
+        if time.perf_counter() - started > TRIAL_SECONDS / 2:
+            break
+    return best, best_count
+
+
+def _usual_pass(interpreter: Any, budget: float) -> float:
+    """Median seconds of a pass; the first, which still sets things up, counts only if it is the only one."""
+    times: list[float] = []
+    (entry,) = interpreter.get_input_details()
+    interpreter.set_tensor(entry["index"], np.zeros(entry["shape"], entry["dtype"]))
+    began = time.perf_counter()
+    # One in any case: on a busy machine the budget may be gone before the first begins.
+    while not times or (len(times) < _PASSES and time.perf_counter() - began < budget):
+        before = time.perf_counter()
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise ValueError(
+                f"Expected a network that runs on zeros, received one that does not: {first_line(error)}"
+            ) from error
+        times.append(time.perf_counter() - before)
+    return float(np.median(times[1:] or times))
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
+# between the layers stay small, and a live prediction waits for one part at most.
+_PART_VALUES = 1 << 20
+_MAX_PART = 64
+
+
+class Engine(Protocol):
+    """What both engines offer."""
+
+    input_shape: Shape
+    output_count: int
+
+    @property
+    def description(self) -> str:
+        """What runs the network, in words."""
+
+    def predict(self, tensors: Float32) -> Float32:
+        """Run the network on float32 tensors (N, H, W, C); returns float32 (N, outputs)."""
+
+
+class LiteEngine:
+    """A compiled network in LiteRT; TensorFlow is not imported.
+
+    May be called from several threads; calls are served one after another.
+
+    Parameters
+    ----------
+    compiled
+        Network in the ``.tflite`` format, with one image-shaped input and one output of shape (N, outputs).
+    threads
+        Threads to use. By default those counts that the machine has cores for are tried, for a few hundredths
+        of a second together: on a shared machine one thread may beat two.
+
+    Raises
+    ------
+    ValueError
+        ``compiled`` is no such network, or needs operations that LiteRT does not have.
+    """
+
+    def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:
+        self._lock = threading.Lock()
+        if threads is None:
+            self._interpreter, self.threads = quickest(compiled)
+        else:
+            self._interpreter, self.threads = ready(compiled, threads), threads
+        (entry,) = self._interpreter.get_input_details()
+        (result,) = self._interpreter.get_output_details()
+        self._input, self._output = entry["index"], result["index"]
+        self._dtype = entry["dtype"]
+        self._allocated = not is_open(entry)
+        self._shape: tuple[int, ...] = () if is_open(entry) else tuple(int(side) for side in entry["shape"])
+        height, width, channels = (int(side) if side > 0 else None for side in entry["shape_signature"][1:])
+        self.input_shape: Shape = (height, width, channels)
+        self.output_count = int(result["shape_signature"][-1])
+
+    @property
+    def description(self) -> str:
+        """What runs the network, in words."""
+        return f"LiteRT, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def predict(self, tensors: Float32) -> Float32:
+        """Run the network.
+
+        Parameters
+        ----------
+        tensors
+            float32, shape (N, H, W, C), in the range that the network expects. Not changed.
+
+        Returns
+        -------
+        float32, shape (N, outputs)
+            A new array: what the last layer puts out.
+        """
+        shape = tensors.shape
+        count = shape[0]
+        if count != 1 and count not in (sizes := part_sizes(shape)):
+            rows, start = [np.empty((0, self.output_count), np.float32)], 0
+            while start < count:
+                part = next(size for size in sizes if size <= count - start)
+                rows.append(self.predict(tensors[start : start + part]))
+                start += part
+            return np.concatenate(rows)
+        values = tensors if tensors.dtype == self._dtype else tensors.astype(self._dtype)
+        with self._lock:
+            try:
+                outputs = self._invoked(values)
+            except (RuntimeError, MemoryError) as error:
+                self._shape = ()
+                raise ValueError(
+                    f"Expected tensors that the compiled network runs on, received {shape}: LiteRT says"
+                    f" {first_line(error)[:200]!r}; give smaller pictures, or save the network anew"
+                ) from error
+        return outputs if outputs.dtype == np.float32 else outputs.astype(np.float32)
+
+    def _invoked(self, values: Float32) -> Float32:
+        interpreter, shape = self._interpreter, values.shape
+        if shape != self._shape:
+            check_shape(shape, self.input_shape)
+            self._shape = ()  # in case what follows fails
+            # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1 ms.
+            interpreter.resize_tensor_input(self._input, shape)
+            # The first time, LiteRT tells what it runs on.
+            with nullcontext() if self._allocated else captured_errors():
+                interpreter.allocate_tensors()
+            self._shape, self._allocated = shape, True
+        interpreter.set_tensor(self._input, values)
+        interpreter.invoke()
+        outputs: Float32 = interpreter.get_tensor(self._output)
+        return outputs
+
+    def __repr__(self) -> str:
+        return f"LiteEngine({sides(self.input_shape)} -> {self.output_count})"
+
+
+class Lanes:
+    """The same network once for each core, with one thread each, for many pictures at a time.
+
+    Called from as many threads, they run side by side. That beats one network on all cores, whose threads
+    wait for each other after every layer, and leaves each thread to prepare its own pictures.
+
+    Parameters
+    ----------
+    compiled
+        As for `LiteEngine`.
+    """
+
+    def __init__(self, compiled: bytes) -> None:
+        self.count = cores()
+        self._free: SimpleQueue[LiteEngine] = SimpleQueue()
+        for _ in range(self.count):
+            self._free.put(LiteEngine(compiled, threads=1))
+
+    def predict(self, tensors: Float32) -> Float32:
+        """Run the network on whatever lane is free; see `LiteEngine.predict`."""
+        engine = self._free.get()
+        try:
+            return engine.predict(tensors)
+        finally:
+            self._free.put(engine)
+
+
+def part_size(shape: Sequence[int]) -> int:
+    """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
+    return part_sizes(shape)[0]
+
+
+def part_sizes(shape: Sequence[int]) -> list[int]:
+    """Return every number of tensors that a `LiteEngine` takes at a time, the largest first.
+
+    Powers of two, so that these are few, and all of them can be tried with a network of somebody else's.
+    """
+    most = max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
+    return [1 << power for power in reversed(range(most.bit_length()))]
+
+
+class KerasEngine:
+    """A Keras model, called through one compiled function; starts later than `LiteEngine`, often runs slower.
+
+    May be called from several threads; calls are served one after another.
+
+    Parameters
+    ----------
+    model
+        A Keras model with one image-shaped input and one output of shape (N, outputs). It is used, not
+        copied.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._lock = threading.Lock()
+        self._model = model  # the graph does not keep its weights alive
+        with held():
+            self._call = _compiled_call(model)
+        self.input_shape: Shape = tuple(model.inputs[0].shape[1:])
+        self.output_count = int(model.outputs[0].shape[-1])
+
+    @property
+    def description(self) -> str:
+        """What runs the network, in words."""
+        return "Keras, compiled"
+
+    def predict(self, tensors: Float32) -> Float32:
+        """Run the network; see `LiteEngine.predict`."""
+        check_shape(tensors.shape, self.input_shape)
+        part = part_size(tensors.shape)
+        rows = []
+        for start in range(0, len(tensors), part):
+            with self._lock, held():
+                try:
+                    rows.append(np.asarray(self._call(tensors[start : start + part]), np.float32))
+                except Exception as error:  # TensorFlow has exceptions of its own, for memory too
+                    raise ValueError(
+                        f"Expected tensors that Keras runs the network on, received {tensors.shape}: it says"
+                        f" {first_line(error)[:200]!r}; give smaller pictures, or fewer"
+                    ) from error
+        return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
+
+    def __repr__(self) -> str:
+        return f"KerasEngine({sides(self.input_shape)} -> {self.output_count})"
+
+
+def _compiled_call(model: Any) -> Any:
+    import keras  # noqa: PLC0415 (heavy, and loaded already where a model exists)
+
+    dtype = model.inputs[0].dtype
+    if keras.backend.backend() != "tensorflow":
+        return lambda tensors: model.predict_on_batch(tensors.astype(dtype))
+    import tensorflow as tf  # noqa: PLC0415
+
+    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype)
+    # One graph for every batch size, traced here: tracing at the first call would be felt in a live session.
+    call = tf.function(lambda tensors: model(tensors, training=False), input_signature=[signature])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what TensorFlow asks of Python
+            graph = call.get_concrete_function()
+    except (TypeError, ValueError, tf.errors.OpError):
+        # A layer that has to know the sizes, where the network leaves them open: traced for each.
+        graph = tf.function(lambda tensors: model(tensors, training=False))
+    return lambda tensors: graph(tf.constant(tensors.astype(dtype)))

@@ -1,1 +1,0 @@
-"""Running a network: compiled with LiteRT, or with Keras where that cannot be."""

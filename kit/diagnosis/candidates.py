@@ -1,0 +1,400 @@
+"""Preprocessings that a search tries, and what each does to the predictions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kit._arrays import Array, Float32, Float64, Int16, Pixels
+from kit.classifier import Classifier
+from kit.classifier.first_layers import FirstLayers, tensor_features
+from kit.classifier.labels import Trial, Truth
+from kit.images import Photo
+from kit.perturbation.physics import jpeg_quality
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR, run
+from kit.preprocessing.scaling import affine, same_scaling
+from kit.robustness.profile import LEAST_PROFILED, Profile, distances
+
+# What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
+_CAUSES = {
+    choice.name: choice.causes[0] for operation in PIPELINE for choice in operation.choices if choice.causes
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One preprocessing that may have been the one in training.
+
+    Attributes
+    ----------
+    preprocessing
+        The one in use with one step changed.
+    step
+        The step that differs, a key of `kit.faults.STEPS`.
+    cause
+        What was done wrong if this one is right.
+    faults
+        Names in the catalogue that lead from this one to the one in use; may be empty.
+    equivalent
+        Other causes that come to the very same.
+    quiet
+        Whether the difference is too small to be told from evidence.
+    """
+
+    preprocessing: Preprocessing
+    step: str
+    cause: str
+    faults: tuple[str, ...] = ()
+    equivalent: tuple[str, ...] = ()
+    quiet: bool = False
+
+    @property
+    def causes(self) -> set[str]:
+        """Everything that it may be called."""
+        return {self.cause, *self.equivalent}
+
+
+@lru_cache(maxsize=256)
+def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
+    """Return what may have been the preprocessing in training, without doubles, in the order of the steps.
+
+    Parameters
+    ----------
+    in_use
+        The preprocessing that is suspected.
+    """
+    found: list[Candidate] = []
+    for step, preprocessing in _edits(in_use):
+        if not _same(preprocessing, in_use) and not any(_same(preprocessing, c.preprocessing) for c in found):
+            found.append(explained(step, preprocessing, in_use))
+    return tuple(found)
+
+
+def _edits(in_use: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
+    for operation in PIPELINE:
+        for choice in operation.choices:
+            for changes in choice.tried(in_use):
+                yield choice.name, in_use.replace(**changes)
+
+
+def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
+    """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
+    faults = [
+        fault
+        for fault in CATALOGUE.values()
+        if fault.changes(candidate) and _same(fault.apply(candidate), in_use)
+    ]
+    causes = list(dict.fromkeys(fault.cause for fault in faults)) or [_cause(step, candidate, in_use)]
+    return Candidate(
+        candidate,
+        step,
+        causes[0],
+        tuple(fault.name for fault in faults),
+        tuple(causes[1:]),
+        _quiet(step, candidate, in_use),
+    )
+
+
+def _quiet(step: str, candidate: Preprocessing, in_use: Preprocessing) -> bool:
+    # Squashing costs EfficientNet-Lite1 no certainty on photographs with a known class: 0.06 nats.
+    return step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
+
+
+def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:
+    if step != "scaling":
+        return _CAUSES[step]
+    if not in_use.scaling:
+        return "missing_scaling"
+    (_, offset), (_, wanted) = affine(in_use.scaling), affine(candidate.scaling)
+    return "wrong_range" if offset.ndim == wanted.ndim == 0 else "wrong_mean_std"
+
+
+def _same(one: Preprocessing, other: Preprocessing) -> bool:
+    return one == other or (
+        same_scaling(one.scaling, other.scaling) and one.replace(scaling=other.scaling) == other
+    )
+
+
+CONSTANT = 1e-4
+"""Share of the median variance of a layer's channels up to which one is not looked at."""
+
+_KEPT = 24
+
+
+class Evaluator:
+    """Runs a network and its first layers on pictures under many preprocessings.
+
+    Parameters
+    ----------
+    classifier
+        The network.
+    first_layers
+        Of the network; None where they cannot be reached.
+    """
+
+    def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
+        self.classifier = classifier
+        self.first_layers = _learned(first_layers)
+        self._resized: dict[tuple[Any, ...], Array] = {}
+        self._known: dict[tuple[Any, ...], Float64] = {}
+        self._ordinary: Profile | None = None
+
+    @property
+    def statistics(self) -> bool:
+        """Whether anything is known of the training pictures."""
+        layers = self.first_layers
+        return layers is not None and (layers.means is not None or self.profile is not None)
+
+    @property
+    def profile(self) -> Profile | None:
+        """What is ordinary by the profile; None without one, or where it is short."""
+        layers = self.first_layers
+        if layers is None or layers.profile is None:
+            return None
+        if (
+            len({row.tobytes() for row in layers.profile}) < LEAST_PROFILED
+            or not np.isfinite(layers.profile).all()
+        ):
+            return None
+        if self._ordinary is None:
+            self._ordinary = Profile.of(layers)
+        return self._ordinary
+
+    @property
+    def _read(self) -> FirstLayers:
+        if self.first_layers is None:
+            raise ValueError("Expected a network whose first layers can be read, received another")
+        return self.first_layers
+
+    def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
+        """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
+        resized = [operation.values(preprocessing) for operation in TO_SIZE]
+        key = (tuple(map(id, photos)), *resized)
+        if key not in self._resized:
+            if len(self._resized) >= _KEPT:
+                self._resized.pop(next(iter(self._resized)))
+            self._resized[key] = np.stack([run(TO_SIZE, preprocessing, photo) for photo in photos])
+        tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
+        return tensors
+
+    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
+        """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
+        return self._once("moments", self._read.measure, photos, preprocessing)
+
+    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64 | None:
+        """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
+        if self.first_layers is None or self.first_layers.features is None:
+            return None
+        return self._once("features", tensor_features, photos, preprocessing)
+
+    def distance(
+        self, photos: Sequence[Photo], preprocessing: Preprocessing, weights: Float64 | None = None
+    ) -> float:
+        """Return the distance of the photos, pooled, from the averages of training, in nats.
+
+        The geometric mean over the layers.
+
+        Parameters
+        ----------
+        photos, preprocessing
+            The photos, and how they are prepared.
+        weights
+            float64 (N,) of the photos; the same for each by default.
+        """
+        moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
+        return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
+
+    def log_profile_distances(
+        self, photos: Sequence[Photo], preprocessing: Preprocessing, profile: Profile
+    ) -> Float64:
+        """Return the logarithm of the distance of each photo from a profile, float64 (N,)."""
+        moments, features = self.moments(photos, preprocessing), self.features(photos, preprocessing)
+        logs: Float64 = np.log(profile.distances(moments, features) + 1e-12)
+        return logs
+
+    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
+        """Return the probabilities, float64 (N, classes)."""
+        return self._once("answers", self.classifier.predict_tensors, photos, preprocessing)
+
+    def _once(
+        self, what: str, function: Callable[[Float32], Array], photos: Sequence[Photo], p: Preprocessing
+    ) -> Float64:
+        key = (what, tuple(map(id, photos)), p)
+        if key not in self._known:
+            self._known[key] = function(self.tensors(photos, p)).astype(np.float64)
+        return self._known[key]
+
+    def trial(
+        self, photos: Sequence[Photo], before: Preprocessing, after: Preprocessing, labels: Truth = ()
+    ) -> Trial:
+        """Return the answers under one preprocessing, and under another in its place."""
+        return Trial(self.answers(photos, before), self.answers(photos, after), labels)
+
+
+def _learned(layers: FirstLayers | None) -> FirstLayers | None:
+    """Return the layers without averages where these are still those of a new layer, as in a frozen one."""
+    if layers is None or layers.means is None or layers.variances is None:
+        return layers
+    new = not layers.means.any() and bool((layers.variances == 1).all())
+    return replace(layers, means=None, variances=None) if new else layers
+
+
+PICTURES = 16
+"""Pictures that are tried, the first ones: a question of seconds."""
+
+QUIET = 1 / 8
+"""Share of the pictures whose answer may change under a quiet change before nothing is called clean; half of
+the quarter from which on a change does harm."""
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What one kind of quiet change does to the answers.
+
+    Attributes
+    ----------
+    name
+        Such as ``"resize_filter"``.
+    variants
+        What was tried in place of what is in use, in words.
+    photos
+        How many pictures were tried.
+    changed
+        How many of them get another answer under at least one variant.
+    typical, largest
+        Mean over the pictures, and the largest, of the spread of the probability of the present answer over
+        the variants and what is in use: largest minus smallest, 0..1.
+    worst
+        The variant that moves this probability most, on average.
+    """
+
+    name: str
+    variants: tuple[str, ...]
+    photos: int
+    changed: int
+    typical: float
+    largest: float
+    worst: str
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A preprocessing that no evidence tells from the one that explains the pictures best.
+
+    Attributes
+    ----------
+    change
+        What differs, in words.
+    cause
+        What it would be called.
+    difference
+        Largest difference of a probability on the pictures, 0..1.
+    """
+
+    change: str
+    cause: str
+    difference: float
+
+
+def sensitivities(
+    evaluator: Evaluator, preprocessing: Preprocessing, photos: Sequence[Photo]
+) -> tuple[Sensitivity, ...]:
+    """Try every quiet change on the first `PICTURES` pictures.
+
+    Parameters
+    ----------
+    evaluator
+        Of the network.
+    preprocessing
+        Around which is varied: the right one, as far as it is known.
+    photos
+        At least one.
+
+    Returns
+    -------
+    tuple of Sensitivity
+        One for each kind of change that changes any tensor at all.
+    """
+    chosen = tuple(photos[:PICTURES])
+    base = evaluator.tensors(chosen, preprocessing)
+    before = evaluator.answers(chosen, preprocessing)
+    trials: dict[str, dict[str, Trial]] = {}
+    for name, words, tensors in _varied(evaluator, preprocessing, chosen):
+        if not np.array_equal(tensors, base):
+            after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
+            trials.setdefault(name, {})[words] = Trial(before, after)
+    return tuple(_spread(name, variants) for name, variants in trials.items())
+
+
+def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
+    before = next(iter(trials.values())).before
+    top, rows = before.argmax(axis=1), np.arange(len(before))
+    present = np.stack([before[rows, top], *(trial.after[rows, top] for trial in trials.values())])
+    spread = present.max(axis=0) - present.min(axis=0)
+    moved = np.abs(present[1:] - present[0]).mean(axis=1)
+    changed = np.any([trial.changed for trial in trials.values()], axis=0)
+    return Sensitivity(
+        name,
+        tuple(trials),
+        len(top),
+        int(changed.sum()),
+        float(spread.mean()),
+        float(spread.max()),
+        tuple(trials)[int(moved.argmax())],
+    )
+
+
+def _varied(
+    evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
+) -> Iterator[tuple[str, str, Float32]]:
+    """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
+    for name, words, changes in _edits_sensitivity(p) if p.size is not None else ():
+        yield name, words, evaluator.tensors(photos, p.replace(**changes))
+    for words, function in _DECODERS.items():
+        pixels = (function(photo.decoded(p.decoding).pixels) for photo in photos)
+        redone = [Photo(changed, decoding=p.decoding) for changed in pixels]
+        yield "decoder", words, np.concatenate([p.apply(photo) for photo in redone])
+
+
+def _edits_sensitivity(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
+    for name in ("nearest", "bilinear", "bicubic", "lanczos"):
+        if name != p.filter:
+            yield "resize_filter", name, {"filter": name}
+    plain = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
+    other = f"{plain}_antialias" if p.filter == plain else plain
+    yield "antialias", other, {"filter": other}
+    yield "resize_fit", "squashed", {"fit": "squash", "crop_fraction": 1.0}
+    yield "resize_fit", "largest central crop", {"fit": "crop", "crop_fraction": 1.0}
+    for fraction in (0.8, 0.875, 0.95):
+        cropping = p.fit if "crop" in p.fit else "crop"
+        yield "crop_fraction", f"central crop of {fraction:.1%}", {"fit": cropping, "crop_fraction": fraction}
+
+
+def _one_level(pixels: Pixels) -> Pixels:
+    """Move every value by at most one level, as a quicker inverse cosine transform does; seeded."""
+    steps = np.random.default_rng(0).integers(-1, 2, pixels.shape[:2], dtype=np.int16)
+    moved: Int16 = np.clip(pixels + steps[..., None], 0, 255)
+    return moved.astype(np.uint8)
+
+
+def _plain_chroma(pixels: Pixels) -> Pixels:
+    """Halve the colour planes and repeat their values, as a decoder without smooth upsampling does."""
+    if not np.ptp(pixels, axis=2).any():
+        return pixels
+    luma, *chroma = Image.fromarray(pixels).convert("YCbCr").split()
+    half = ((luma.width + 1) // 2, (luma.height + 1) // 2)
+    small = [plane.resize(half, Image.Resampling.BOX) for plane in chroma]
+    blocky = [plane.resize(luma.size, Image.Resampling.NEAREST) for plane in small]
+    return np.asarray(Image.merge("YCbCr", (luma, *blocky)).convert("RGB"))
+
+
+_DECODERS: Mapping[str, Callable[[Pixels], Pixels]] = {
+    "every value up to one level off": _one_level,
+    "colour halved and repeated": _plain_chroma,
+    "saved again as JPEG, quality 90, 4:2:0": partial(jpeg_quality, quality=90),
+}

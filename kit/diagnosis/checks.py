@@ -1,0 +1,74 @@
+"""All checks that need no search, in one call: graph, head, tensor, file, chance, class order and weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kit.classifier import Classifier
+from kit.classifier.architecture import architecture_and_weights, layers_of
+from kit.classifier.labels import Truth
+from kit.diagnosis.checks_input import check_crop_inside, check_files, check_graph, check_tensors, read_inside
+from kit.diagnosis.checks_network import (
+    check_determinism,
+    check_forced_training,
+    check_head,
+    check_weights,
+    initial_shares,
+)
+from kit.diagnosis.class_order import check_class_order
+from kit.diagnosis.finding import Finding, ranked
+from kit.images import Photo
+
+_PICTURES = 16
+"""Pictures that are looked at where more would only repeat it."""
+
+
+def certain_checks(
+    classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()
+) -> tuple[Finding, ...]:
+    """Run every certain check.
+
+    Parameters
+    ----------
+    classifier
+        With the preprocessing in use.
+    photos
+        At least one.
+    labels
+        Index of the right class of each, None where it is not known; empty where none is.
+
+    Returns
+    -------
+    tuple of Finding
+        Named ones first, then possible ones, then what was ruled out; among equals in the order of the data:
+        file, tensor, graph, weights, head, class order.
+
+    Raises
+    ------
+    ValueError
+        Without a preprocessing or a picture.
+    """
+    used = classifier.preprocessing
+    if used is None or not photos:
+        missing = "a picture" if used is not None else "a classifier with a known preprocessing"
+        raise ValueError(f"Expected {missing}, received none; there is nothing to check")
+    few = tuple(photos[:_PICTURES])
+    config, weights = architecture_and_weights(classifier)
+    layers = layers_of(config)
+    inside = read_inside(layers, weights)
+    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
+    outputs = classifier.engine.predict(tensors)
+    found = [
+        *check_files(classifier, photos, labels),
+        *check_tensors(few, used),
+        check_graph(inside, used),
+        check_crop_inside(inside, used),
+        *check_determinism(classifier, tensors, layers),
+        check_forced_training(layers),
+        *check_weights(layers, weights, lambda: initial_shares(classifier.first_layers, tensors)),
+        check_head(layers, outputs, config.get("compile_config")),
+    ]
+    if labels:
+        answers = classifier.probabilities(photos)
+        found.append(check_class_order(answers, labels, classifier.class_names))
+    return ranked(finding for finding in found if finding is not None)

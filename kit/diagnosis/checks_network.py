@@ -1,0 +1,558 @@
+"""Certain checks of head, weights, running averages and determinism."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kit._arrays import Array, Float32, Float64, Int64
+from kit.classifier import Classifier
+from kit.classifier.architecture import Layer, mapping
+from kit.classifier.first_layers import FirstLayers
+from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, conclude
+
+LEFT = 0.05
+"""Share of the initial values in the moving averages from which on they are far from converged: with Keras's
+momentum of 0.99 it is reached after 300 training steps."""
+
+LIKELY_LEFT = 0.5
+"""The same, where the file does not tell the number of steps and the smallest moving variance has to do."""
+
+CHANNELS = 64
+"""Batch-normalized channels that are needed for that: among as many, a trained network has a quiet one."""
+
+SHOWN = 0.2
+"""Such a share, where pictures show it channel by channel: after 160 steps. In networks of clothes that were
+trained to the end it was up to 0.16, and then not the same in all channels."""
+
+AGREEING = 0.15
+"""How far a channel may lie from the others in that. After 20 to 150 steps on clothes it was up to 0.11."""
+
+QUIET = 0.5
+"""Variance of the channels that show it; a larger one hides the 1."""
+
+FEWEST = 8
+"""Channels that must agree."""
+
+Shares = Callable[[], Float64]
+"""Asks the pictures at hand, when the weights leave it open; see `initial_shares`."""
+
+
+def check_moving_averages(
+    layers: Sequence[Layer],
+    weights: Mapping[str, tuple[Array, ...]],
+    shares: Shares = lambda: np.empty(0),
+) -> Finding | None:
+    """Tell from moving averages, and from the number of steps, whether they have converged.
+
+    Parameters
+    ----------
+    layers, weights
+        As from `kit.classifier.architecture`.
+    shares
+        Asks the pictures at hand; see `initial_shares`.
+
+    Returns
+    -------
+    Finding or None
+        Cause ``"batchnorm_mode"``.
+    """
+    # A frozen layer is used in training as it is afterwards.
+    norms = [
+        layer
+        for layer in layers
+        if layer.kind == "BatchNormalization"
+        and layer.settings.get("trainable", True)
+        and len(weights.get(layer.name, ())) >= 2
+    ]
+    if not norms:
+        return None
+    means, variances = (
+        np.concatenate([weights[layer.name][place].reshape(-1) for layer in norms]) for place in (-2, -1)
+    )
+    floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
+    evidence = (
+        Evidence(floor, float(variances.min()), LIKELY_LEFT),
+        Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
+    )
+    if not means.any() and bool((variances == 1).all()):
+        return _not_converged("named", "were never updated", evidence)
+    momentum = float(norms[0].settings.get("momentum", 0.99))
+    return _after(_steps(weights), momentum, variances, shares, evidence)
+
+
+def _after(
+    steps: int | None, momentum: float, variances: Array, shares: Shares, evidence: Sequence[Evidence]
+) -> Finding | None:
+    smallest = float(variances.min())
+    left = 1.0 if steps is None else momentum**steps
+    if left <= LEFT:
+        return None
+    # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
+    # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
+    if steps is not None and left * (1 - 1e-4) <= smallest <= 1:
+        told = Evidence(f"share of the initial values left after {steps} training steps", left, LEFT, True)
+        return _not_converged("named", f"had only {steps} training steps", [*evidence, told])
+    found = _by_pictures(smallest, shares, evidence)
+    if found is None and steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
+        return _not_converged("possible", "look as after a few training steps", evidence)
+    return found
+
+
+def _by_pictures(smallest: float, shares: Shares, evidence: Sequence[Evidence]) -> Finding | None:
+    """Whether the same share of 1 is left in every channel, and no variance lies below it."""
+    if smallest < SHOWN:
+        return None
+    found = shares()
+    if len(found) < FEWEST:
+        return None
+    share = float(np.median(found))
+    spread = float(np.abs(found - share).max())
+    if share < SHOWN or spread > AGREEING or smallest < share - AGREEING / 2:
+        return None
+    text = (
+        f"share of the initial 1 left in moving variances, by these pictures; median of {len(found)} channels"
+    )
+    told = Evidence(text, share, SHOWN, supports=True)
+    alike = Evidence("largest distance of a channel from it", spread, AGREEING, supports=True)
+    return _not_converged("named", "saw only a few training steps", [*evidence, told, alike])
+
+
+def initial_shares(first_layers: FirstLayers | None, tensors: Float32) -> Float64:
+    """Measure how much of the initial 1 is left in moving variances, by what the layer receives.
+
+    Parameters
+    ----------
+    first_layers
+        Of the network.
+    tensors
+        float32, shape (N, H, W, C).
+
+    Returns
+    -------
+    float64, shape (channels,)
+        Of the quiet channels of the first batch normalization: how far the moving variance lies from the one
+        of these pictures towards 1. Empty where there is no batch normalization that can be measured.
+    """
+    if first_layers is None or first_layers.variances is None:
+        return np.empty(0)
+    width = first_layers.widths[0]
+    means, squares = first_layers.measure(tensors)[:, : 2 * width].mean(axis=0).reshape(2, width)
+    variances = squares - means**2
+    quiet = variances < QUIET
+    moving = first_layers.variances[:width]
+    shares: Float64 = (moving[quiet] - variances[quiet]) / (1 - variances[quiet])
+    return shares
+
+
+def _not_converged(verdict: Verdict, what: str, evidence: Sequence[Evidence]) -> Finding:
+    return conclude(
+        "batchnorm_mode",
+        verdict,
+        f"The moving averages of batch normalization {what}: the network does well in training, with the "
+        "statistics of each batch, and badly afterwards.",
+        *evidence,
+        advice="Measure the averages anew on some dozens of pictures as in training (the code takes those at "
+        "hand), or train for more steps or with BatchNormalization(momentum=0.9).",
+        code="classifier = kit.adapt(classifier, photos)",
+    )
+
+
+def _steps(weights: Mapping[str, tuple[Array, ...]]) -> int | None:
+    """Training steps, which Keras keeps as the optimizer's first variable."""
+    first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
+    if first is None or first.ndim or first.dtype.kind not in "iu":
+        return None
+    return int(first)
+
+
+SMALLEST_HEAD = 64
+"""Weights that the kernel of the last layer must have to be told from a trained one by its bounds."""
+
+INITIAL_SPREAD = 0.03
+"""How far the spread of a kernel may lie from its initializer's, as a share of it, to count as untouched.
+Chance alone gives a standard deviation of 1 % for the smallest kernel that is looked at."""
+
+SMALLEST_KERNEL = 2_000
+"""Weights that a kernel must have for its spread to say something."""
+
+_SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
+
+
+def check_weights(
+    layers: Sequence[Layer],
+    weights: Mapping[str, tuple[Array, ...]],
+    shares: Shares = lambda: np.empty(0),
+) -> tuple[Finding, ...]:
+    """Look for weights that training has hardly touched.
+
+    Parameters
+    ----------
+    layers, weights
+        As from `kit.classifier.architecture`.
+    shares
+        Asks the pictures at hand; see `kit.diagnosis.checks_network.initial_shares`.
+
+    Returns
+    -------
+    tuple of Finding
+        ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``; empty where nothing is
+        found.
+    """
+    found = _diverged(weights) or _untrained(layers, weights)
+    if found is not None:
+        return (found,)
+    both = (_untrained_head(layers, weights), check_moving_averages(layers, weights, shares))
+    return tuple(finding for finding in both if finding is not None)
+
+
+def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+    arrays = [
+        array
+        for name, kept in weights.items()
+        if name != "optimizer"
+        for array in kept
+        if array.dtype.kind == "f" and array.size
+    ]
+    share = float(np.mean([1 - np.isfinite(array).mean() for array in arrays])) if arrays else 0.0
+    if not share:
+        return None
+    return conclude(
+        "diverged_training",
+        "named",
+        "Some of the weights are no numbers, and so are the answers: the training went astray.",
+        Evidence("share of nan and infinite values, mean over the arrays of weights", share, 0.0, True),
+        advice="Train anew with a smaller learning rate, and look for nan in the training pictures.",
+    )
+
+
+def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+    away, moved = [], [0.0]
+    for layer in layers:
+        kept = weights.get(layer.name, ())
+        if (expected := _initial_spread(layer, kept)) is not None and kept[0].size >= SMALLEST_KERNEL:
+            away.append(abs(float(np.std(kept[0])) / expected - 1))
+        if (shift := _shift(layer, kept)) is not None:
+            moved.append(float(np.abs(shift).max()))
+    if not away or max(away) > INITIAL_SPREAD or max(moved) > 0:
+        return None
+    distance = "largest distance of a kernel's spread from its initializer's, as a share of it"
+    return conclude(
+        "untrained_weights",
+        "named",
+        f"All {len(away)} large kernels still have the spread of their initializer and every bias is 0: "
+        "the weights were never trained, or were not loaded.",
+        Evidence(distance, max(away), INITIAL_SPREAD, supports=True),
+        Evidence("largest absolute bias", max(moved), 0.0, supports=True),
+        advice="Load the trained weights into the network before it is saved.",
+    )
+
+
+def _untrained_head(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+    """Whether the last kernel still keeps to the bounds of its initializer, and its bias to 0."""
+    with_kernel = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]
+    if not with_kernel:
+        return None
+    layer, kept = with_kernel[-1], weights[with_kernel[-1].name]
+    bias, spread = _shift(layer, kept), _initial_spread(layer, kept)
+    fewest = SMALLEST_KERNEL if bias is None else SMALLEST_HEAD
+    if spread is None or kept[0].size < fewest or (bias is not None and bias.any()):
+        return None
+    uniform = str(mapping(layer.settings["kernel_initializer"])["class_name"]).endswith("Uniform")
+    # Truncated at two deviations, the others are widened to have the same variance.
+    bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
+    largest, away = float(np.abs(kept[0]).max()) / bound, abs(float(np.std(kept[0])) / spread - 1)
+    rest = 1 / kept[0].size
+    if largest > 1 + 1e-5 or away > 2 * math.sqrt(rest) or (uniform and largest < 1 - 12 * rest):
+        return None
+    return conclude(
+        "untrained_weights",
+        "named",
+        f"The last layer with weights, {layer.name!r}, is as its initializer left it: the head was never "
+        "trained, or not loaded.",
+        Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
+        Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
+        Evidence("largest absolute bias", 0.0, 0.0, None if bias is None else True),
+        advice="Train the head, or load its trained weights into the network before it is saved.",
+    )
+
+
+def _initial_spread(layer: Layer, kept: tuple[Array, ...]) -> float | None:
+    """Return the standard deviation that the initializer gives a kernel; None where that is not known."""
+    kind = mapping(layer.settings.get("kernel_initializer")).get("class_name")
+    if not kept or not isinstance(kind, str) or kept[0].ndim < 2:
+        return None
+    scale = next((value for name, value in _SCALE.items() if kind.startswith(name)), None)
+    if scale is None or layer.kind.startswith(("Depthwise", "Separable")):
+        return None
+    field = int(np.prod(kept[0].shape[:-2]))
+    fan_in, fan_out = field * kept[0].shape[-2], field * kept[0].shape[-1]
+    # Uniform and truncated normal initializers of Keras have this same variance.
+    return math.sqrt(scale / ((fan_in + fan_out) / 2 if kind.startswith("Glorot") else fan_in))
+
+
+def _shift(layer: Layer, kept: tuple[Array, ...]) -> Array | None:
+    """Return a layer's bias, or the beta of a normalization: both start at 0."""
+    if layer.kind == "BatchNormalization":
+        place = 1 if layer.settings.get("scale", True) else 0
+        return kept[place] if layer.settings.get("center", True) and len(kept) > place + 2 else None
+    return kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else None
+
+
+SUM_TOLERANCE = 0.02
+"""How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
+
+_LOSSES = ("crossentropy", "cross_entropy")
+_REGRESSION = re.compile("mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE)
+"""Losses of numbers, by parts of their names."""
+_IN_KERAS = re.compile("(SparseCategorical|Categorical|Binary)(Focal)?Crossentropy")
+
+_OTHER_ACTIVATION = """import keras
+trained = classifier.model
+def changed(layer):
+    if layer.name == {name!r}:
+        return {other}
+    return type(layer).from_config(layer.get_config())
+model = keras.models.clone_model(trained, clone_function=changed, recursive=True)
+model.set_weights(trained.get_weights())
+classifier = kit.Classifier(model, classifier.preprocessing{names})"""
+_OTHER_LOSS = """import keras
+model = classifier.model
+model.compile(loss=keras.losses.{loss}(from_logits={from_logits}))
+classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
+
+
+def check_head(
+    layers: Sequence[Layer], outputs: Float32, compiled: Mapping[str, Any] | None = None
+) -> Finding | None:
+    """Check the last layers and what they put out.
+
+    Parameters
+    ----------
+    layers
+        As from `kit.classifier.architecture.layers_of`.
+    outputs
+        float32, shape (N, outputs): what the last layer puts out, before any softmax of the kit's.
+    compiled
+        ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
+
+    Returns
+    -------
+    Finding or None
+        Cause ``"softmax_head"``.
+    """
+    ends = [(name, layer) for layer in layers if (name := _activation(layer)) is not None]
+    if not ends:
+        return None
+    last, layer = ends[-1]
+    name, _ = _loss(mapping(compiled).get("loss"))
+    several = last == "sigmoid" and outputs.shape[1] > 1
+    if name is not None and _REGRESSION.search(name) and (several or last in {"linear", "relu"}):
+        return _regression(name, last, outputs)
+    if last == "softmax" and outputs.shape[1] == 1:
+        return _of_one(layer, outputs)
+    # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
+    if [name for name, _ in ends[-2:]] == ["softmax", "softmax"] and layer.kind in {"Softmax", "Activation"}:
+        return _twice(layer, outputs)
+    if last == "sigmoid" and outputs.shape[1] > 1:
+        return _sigmoids(layer, outputs)
+    return _trained_otherwise(last, outputs, compiled or {})
+
+
+def _ending_in(activation: str, layer: Layer, names: str = ", classifier.class_names") -> str:
+    """Return code for the same network and weights with another activation at its end."""
+    other = f'type(layer).from_config({{**layer.get_config(), "activation": {activation!r}}})'
+    if "activation" not in layer.settings:
+        other = f"keras.layers.Activation({activation!r})"
+    return _OTHER_ACTIVATION.format(name=layer.name, other=other, names=names)
+
+
+def _regression(loss: str, last: str, outputs: Float32) -> Finding:
+    count = outputs.shape[1]
+    return conclude(
+        "softmax_head",
+        # Classes told apart by squares of their sigmoids are rare, but there are some.
+        "possible" if last == "sigmoid" else "named",
+        f"The network was trained by {loss} and ends in a {last} layer: its {count} outputs are numbers, "
+        "such as the coordinates of a box, and no classes.",
+        Evidence("smallest output on these pictures", float(outputs.min())),
+        Evidence("largest output on these pictures", float(outputs.max())),
+        advice="Read the outputs of classifier.model by themselves; what is told of classes means nothing.",
+    )
+
+
+def _of_one(layer: Layer, outputs: Float32) -> Finding:
+    return conclude(
+        "softmax_head",
+        "named",
+        "The last layer is a softmax over one output, which is 1 for every picture whatever the weights are.",
+        Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
+        Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
+        advice="End in a sigmoid, and train the network again: its loss had no slope before.",
+        code=_ending_in("sigmoid", layer, names=""),
+    )
+
+
+def _twice(layer: Layer, outputs: Float32) -> Finding:
+    count = outputs.shape[1]
+    most = float(np.e / (np.e + count - 1))
+    limit = f"largest output on these pictures; e / (e + {count - 1}) is the most there can be"
+    return conclude(
+        "softmax_head",
+        "named",
+        f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
+        Evidence("softmax layers at the end", 2, 2, supports=True),
+        Evidence(limit, float(outputs.max()), most, supports=bool(outputs.max() <= most + 1e-4)),
+        advice="Take one of them out; the order of the classes stays, the probabilities become right.",
+        code=_ending_in("linear", layer),
+    )
+
+
+def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
+    away = float(np.abs(outputs.sum(axis=1) - 1).max())
+    if away <= SUM_TOLERANCE:
+        return None
+    count = outputs.shape[1]
+    return conclude(
+        "softmax_head",
+        "named" if count == 2 else "possible",
+        f"The head has one sigmoid for each of {count} outputs: they answer separate questions, "
+        "and are no shares of 100 %.",
+        Evidence("largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
+        advice="If exactly one class is right for each picture, end in a softmax and train the head again; "
+        "else read each output by itself.",
+        code=_ending_in("softmax", layer),
+    )
+
+
+def _trained_otherwise(last: str, outputs: Float32, compiled: Mapping[str, Any]) -> Finding | None:
+    """Whether the loss of the training took the outputs for something else than they are."""
+    name, from_logits = _loss(compiled.get("loss"))
+    if name is None or not any(part in name for part in _LOSSES):
+        return None
+    probable = last in {"softmax", "sigmoid"}
+    if from_logits != probable or not (probable or last == "linear"):
+        return None
+    loss = "".join(part.title() if part.islower() else part for part in name.split("_"))
+    code = _OTHER_LOSS.format(loss=loss, from_logits=not from_logits) if _IN_KERAS.fullmatch(loss) else ""
+    taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
+    return conclude(
+        "softmax_head",
+        "named",
+        f"The loss of the training ({name}) takes the outputs for {taken}, but they are {are}.",
+        Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
+        Evidence("smallest output on these pictures", float(outputs.min())),
+        Evidence("largest output on these pictures", float(outputs.max())),
+        advice="Let the loss and the last layer agree, and train again.",
+        code=code,
+    )
+
+
+def _activation(layer: Layer) -> str | None:
+    if layer.kind in {"Softmax", "Sigmoid"}:
+        return layer.kind.lower()
+    activation = layer.settings.get("activation")
+    if isinstance(activation, Mapping):
+        activation = activation.get("config", activation.get("class_name"))
+    return activation if isinstance(activation, str) else None
+
+
+def _loss(loss: Any) -> tuple[str | None, bool]:
+    if isinstance(loss, Mapping):
+        settings = mapping(loss.get("config"))
+        name = settings.get("name") or loss.get("class_name")
+        return (str(name) if name else None), settings.get("from_logits") is True
+    return loss if isinstance(loss, str) else None, False
+
+
+SAME = 1e-3
+"""Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
+
+_RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
+# Parts of the names of layers that training=True changes. Those that augment or resize pictures are called
+# with it by default, which Keras records, and a network hands it on to layers that ignore it.
+_FORCED = ("BatchNorm", "Dropout", "Noise")
+_FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
+_CALLED_FOR_INFERENCE = """import numpy as np
+tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
+probabilities = classifier.model(tensors, training=False)"""
+
+
+def check_determinism(
+    classifier: Classifier, tensors: Float32, layers: Sequence[Layer] = ()
+) -> tuple[Finding, ...]:
+    """Ask twice, and with other pictures beside.
+
+    Parameters
+    ----------
+    classifier
+        The network in use.
+    tensors
+        float32, shape (N, H, W, C); one is enough.
+    layers
+        As from `kit.classifier.architecture.layers_of`, to say which layer it is.
+
+    Returns
+    -------
+    tuple of Finding
+        ``"training_mode"`` where the same tensor gets different answers, ``"batchnorm_mode"`` where the
+        answer depends on the pictures in the same batch; empty where neither is so.
+    """
+    one = tensors[:1]
+    first = classifier.predict_tensors(one)
+    repeats = np.concatenate([classifier.predict_tensors(one) for _ in range(3)])
+    twice = float(np.abs(repeats - first).max())
+    if twice > SAME:
+        kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
+        names = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
+        told = "The same tensor gets different answers: a layer with chance in it is active, as in training"
+        return (_named("training_mode", f"{told}{names}.", "between four calls with one tensor", twice),)
+    # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
+    mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
+    beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
+    if not beside > SAME:
+        return ()
+    told = (
+        "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
+        "batch normalization does in training."
+    )
+    return (_named("batchnorm_mode", told, "between a picture alone and beside two others", beside),)
+
+
+def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
+    """Tell of layers that were called with ``training=True`` when the network was built; possible at most.
+
+    ``model.predict`` and the kit overrule that, a bare ``model(x)`` does not.
+
+    Parameters
+    ----------
+    layers
+        As from `kit.classifier.architecture.layers_of`.
+    """
+    # A frozen normalization is used in training as it is afterwards.
+    forced = [
+        layer
+        for layer in layers
+        if layer.training
+        and any(part in layer.kind for part in _FORCED)
+        and ("Norm" not in layer.kind or layer.settings.get("trainable", True))
+    ]
+    if not forced:
+        return None
+    norms = any("Norm" in layer.kind for layer in forced)
+    names = ", ".join(dict.fromkeys(layer.kind for layer in forced))
+    return Finding(
+        "batchnorm_mode" if norms else "training_mode",
+        "possible",
+        f"The network was built with training=True at {names}: called as model(x) it behaves as in training.",
+        (Evidence("layers that are called with training=True", len(forced)),),
+        fix=Fix(_FIX, _CALLED_FOR_INFERENCE),
+    )
+
+
+def _named(cause: str, summary: str, between: str, difference: float) -> Finding:
+    text = f"largest difference in a probability {between}"
+    evidence = (Evidence(text, difference, SAME, supports=True),)
+    return Finding(cause, "named", summary, evidence, fix=Fix(_FIX))

@@ -1,0 +1,214 @@
+"""The order of the classes: whether the answers are right under another order than the one in use."""
+
+import re
+from collections.abc import Mapping, Sequence
+from math import comb, prod
+
+import numpy as np
+
+from kit._arrays import Float32, Indices, Int64
+from kit.classifier.labels import Truth, known
+from kit.diagnosis.finding import Evidence, Finding, at_least, conclude
+
+NAMED, POSSIBLE = 0.01, 0.1
+"""Probability that answers fit an order by chance, up to which it is named, and is possible."""
+
+ADJACENT = 0.1
+"""Share of wrong answers that lie next to the label anyway: lists of classes put like beside like."""
+
+WORKING = 0.7
+"""Share of ordinary pictures that a network answers rightly at the least, to be called a working one."""
+
+FAULTY = 0.5
+"""Share that one other order explains where the preprocessing is to blame: up to 0.42 with ten classes."""
+
+MOVED = 3
+"""Classes, each with two pictures, that must have changed places to name an order without a rule."""
+
+MORE = 0.05
+"""Share of the pictures that such an order must explain beyond a rule, to be preferred to it."""
+
+SURE = 0.9
+"""Mean confidence from which on a network is at home with pictures, so that few classes may do."""
+
+_LAST = "sorted as numbers from 1 on"
+"""Tried where no other order fits, so that it does not count against them."""
+
+_CODE = {
+    "sorted as text": "order = sorted(range(len(names)), key=str)",
+    "sorted as text from 1 on": "order = sorted(range(len(names)), key=lambda place: str(place + 1))",
+    "sorted as numbers": "text = sorted(range(len(names)), key=str)\n"
+    "order = [text.index(place) for place in sorted(text)]",
+    _LAST: "text = sorted(range(len(names)), key=lambda place: str(place + 1))\n"
+    "order = [text.index(place) for place in range(len(names))]",
+    "sorted by name": "order = sorted(range(len(names)), key=lambda place: names[place])",
+    "sorted by the numbers in their names": "import re\n"
+    "order = sorted(range(len(names)), key=lambda place: int(re.sub('[^0-9]', '', names[place])))",
+    "one place too far": "order = [(place - 1) % len(names) for place in range(len(names))]",
+    "one place too early": "order = [(place + 1) % len(names) for place in range(len(names))]",
+    "reversed": "order = list(range(len(names)))[::-1]",
+}
+_NAMES = "names = classifier.class_names\n"
+# Labels that are indices move with the names.
+_RENAMED = """
+classifier = kit.Classifier(classifier.model, classifier.preprocessing, [names[place] for place in order])
+labels = [order.index(one) if one is not None and not isinstance(one, str) else one for one in labels]"""
+
+
+def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
+    """Look for an order of the classes under which the answers are right.
+
+    Parameters
+    ----------
+    probabilities
+        float32, shape (N, classes).
+    labels
+        Index of the right class in the order in use, for each picture; None where it is not known.
+    class_names
+        In the order in use.
+
+    Returns
+    -------
+    Finding or None
+        Cause ``"class_order"``.
+    """
+    places, indices = known(labels)
+    if not places:
+        return None
+    truth = np.array(indices, dtype=np.intp)
+    answers = probabilities[places].argmax(axis=1)
+    if 2 * int((answers == truth).sum()) > len(truth):
+        return None
+    by_rule = _by_rule(answers, truth, class_names)
+    free = _without_rule(answers, truth, probabilities[places])
+    if by_rule is None or free is None:
+        return by_rule or free
+    ranks = [(one.verdict == "named", one.cost or 0.0) for one in (by_rule, free)]
+    # Any order can be bent to explain a few more pictures than the rule that holds.
+    return free if ranks[1] > (ranks[0][0], ranks[0][1] + MORE) else by_rule
+
+
+def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
+    """Return the usual mistakes by name, as the class that each output stands for; without repetitions.
+
+    Parameters
+    ----------
+    class_names
+        In the order in use.
+    """
+    count = len(class_names)
+    numbers = np.arange(count)
+    as_text = np.array(sorted(range(count), key=str), dtype=np.intp)
+    from_one = np.array(sorted(range(count), key=lambda place: str(place + 1)), dtype=np.intp)
+    candidates = {
+        "sorted as text": as_text,
+        "sorted as text from 1 on": from_one,
+        "sorted as numbers": np.argsort(as_text),
+        "sorted by name": np.array(sorted(range(count), key=lambda place: class_names[place])),
+        "one place too far": (numbers - 1) % count,
+        "one place too early": (numbers + 1) % count,
+        "reversed": numbers[::-1],
+    }
+    digits = [re.sub("[^0-9]", "", name) for name in class_names]
+    if all(digits):
+        by_number = sorted(range(count), key=lambda place: int(digits[place]))
+        candidates["sorted by the numbers in their names"] = np.array(by_number)
+    candidates[_LAST] = np.argsort(from_one)
+    distinct: dict[bytes, str] = {numbers.astype(np.intp).tobytes(): ""}
+    for name, order in candidates.items():
+        distinct.setdefault(order.astype(np.intp).tobytes(), name)
+    return {name: candidates[name].astype(np.intp) for name in distinct.values() if name}
+
+
+def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Finding | None:
+    """Whether one of the usual mistakes makes the answers right."""
+    orders = known_orders(class_names)
+    count, right = len(truth), {name: int((order[answers] == truth).sum()) for name, order in orders.items()}
+    name = max(right, key=lambda each: right[each], default=None)
+    if name is None or 2 * right[name] <= count:
+        return None
+    order, fits = orders[name], right[name]
+    tried = len(orders) - (_LAST in orders and name != _LAST)
+    chance = min(1.0, tried * _chance(answers, truth, np.argsort(order)))
+    short = 1 - at_least(fits + 1, count, WORKING)
+    if chance > POSSIBLE:
+        return None
+    sure = chance <= NAMED and short >= NAMED
+    first = int(answers[0])
+    return conclude(
+        "class_order",
+        "named" if sure else "possible",
+        f"The classes of the network are {name}: output {first} is called {class_names[first]!r}, and "
+        f"{class_names[int(order[first])]!r} would be right.",
+        Evidence("labelled pictures answered rightly in the order in use", int((answers == truth).sum())),
+        Evidence(f"of {count} labelled pictures, answered rightly if {name}", fits, supports=short >= NAMED),
+        Evidence("probability that so many classes fit by chance", chance, NAMED, chance <= NAMED),
+        advice="Give the class names in the order of the training.",
+        code=_NAMES + _CODE[name] + _RENAMED,
+        cost=fits / count,
+    )
+
+
+def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
+    """Return how probable it is that answers, given by class, put so many classes where an order has them.
+
+    Which outputs a network gives in its trouble is not known: the first class hits one of K with 1 / K, and
+    another one after j hits with 1 / (K + j), as in drawing from Pólya's urn.
+    """
+    hits = answers == outputs[truth]
+    moved = [label for label in np.unique(truth).tolist() if outputs[label] != label]
+    fitting = [label for label in moved if 2 * hits[truth == label].mean() >= 1]
+    count = len(outputs)
+    rates = [
+        max(1 / (count + place), ADJACENT if abs(int(outputs[label]) - label) == 1 else 0)
+        for place, label in enumerate(fitting)
+    ]
+    return comb(len(moved), len(fitting)) * prod(rates)
+
+
+def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> Finding | None:
+    """Whether one other order, whichever, explains what others of the same class do not contradict."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
+
+    classes = probabilities.shape[1]
+    labels = np.unique(truth)
+    table: Int64 = np.zeros((len(labels), classes), np.int64)
+    np.add.at(table, (np.searchsorted(labels, truth), answers), 1)
+    rows, outputs = linear_sum_assignment(-table)
+    agreeing = table[rows, outputs] >= 2
+    fits = int(table[rows, outputs][agreeing].sum())
+    count = int(table[table.sum(axis=1) >= 2].sum())
+    moved = int((agreeing & (outputs != labels)).sum())
+    if moved < min(MOVED, classes):
+        return None
+    chance = at_least(fits, count, FAULTY)
+    # Few classes are one-to-one by chance.
+    taken = prod((classes - place) / classes for place in range(int(agreeing.sum())))
+    confidence = float(probabilities.max(axis=1).mean())
+    if chance > POSSIBLE:
+        return None
+    many = taken <= POSSIBLE and chance * taken <= NAMED**2
+    sure = chance <= NAMED and (many or confidence >= SURE)
+    order = _completed(dict(zip(outputs[agreeing].tolist(), labels[agreeing].tolist(), strict=True)), classes)
+    right = float((answers == truth).mean())
+    return conclude(
+        "class_order",
+        "named" if sure else "possible",
+        "Each class is taken for one other, always the same: the names are in another order.",
+        Evidence("share answered rightly in the order in use", right, 0.5, supports=True),
+        Evidence(f"of {count} pictures that share their class with others, right in one other order", fits),
+        Evidence(
+            f"probability of so many if {FAULTY:.0%} are to be expected", chance, NAMED, chance <= NAMED
+        ),
+        Evidence("probability that as many classes are one-to-one by chance", taken, POSSIBLE, many),
+        Evidence("mean confidence", confidence, SURE, supports=confidence >= SURE),
+        advice="Give the class names in the order of the training, such as train_dataset.class_names.",
+        code=f"{_NAMES}order = {order}{_RENAMED}",
+        cost=fits / len(truth),
+    )
+
+
+def _completed(stands_for: Mapping[int, int], classes: int) -> list[int]:
+    """Return the class of every output: of those that nothing is known of, the classes left, in order."""
+    left = [label for label in range(classes) if label not in stands_for.values()]
+    return [stands_for[output] if output in stands_for else left.pop(0) for output in range(classes)]

@@ -1,0 +1,453 @@
+"""Perturbations in the order of a camera: scene, lens, light, sensor, file."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from io import BytesIO
+from statistics import NormalDist
+from threading import Lock
+from zlib import crc32
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
+
+from kit._arrays import Float32, Floats, Int16, Pixels
+
+NOISE_STEPS = 4096
+"""One standard deviation in a `noise_field`."""
+
+NOISE_CACHE_BYTES = 64 << 20
+"""Upper bound of all noise fields that are kept."""
+
+# 128 KiB of float32 at a time stay in the processor's second-level cache, which halves the time.
+_CHUNK = 32_768
+_fields: OrderedDict[int, Int16] = OrderedDict()
+_fields_lock = Lock()
+
+
+def noise_field(seed: int, count: int) -> Int16:
+    """Return standard normal samples in steps of 1/4096.
+
+    Parameters
+    ----------
+    seed
+        Seed of `numpy.random.default_rng`.
+    count
+        Number of samples. A shorter field is the beginning of a longer one.
+
+    Returns
+    -------
+    ndarray
+        int16, shape (count,), read-only, shared: samples times `NOISE_STEPS`, rounded. The longest fields of
+        recent seeds are kept, up to `NOISE_CACHE_BYTES` in total.
+    """
+    with _fields_lock:
+        known = _fields.get(seed)
+        if known is not None and known.size >= count:
+            _fields.move_to_end(seed)
+            return known[:count]
+    field = _draw(seed, count)
+    if field.nbytes <= NOISE_CACHE_BYTES:
+        with _fields_lock:
+            known = _fields.get(seed)
+            if known is None or known.size < count:
+                _fields[seed] = field
+            _fields.move_to_end(seed)
+            while sum(kept.nbytes for kept in _fields.values()) > NOISE_CACHE_BYTES:
+                _fields.popitem(last=False)
+    return field
+
+
+def _draw(seed: int, count: int) -> Int16:
+    generator = np.random.default_rng(seed)
+    field = np.empty(count, np.int16)
+    for start in range(0, count, _CHUNK):
+        part = field[start : start + _CHUNK]
+        samples = generator.standard_normal(part.size, dtype=np.float32)
+        samples *= np.float32(NOISE_STEPS)
+        np.rint(samples, out=samples)
+        # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
+        part[...] = np.clip(samples, -32768, 32767)
+    field.flags.writeable = False
+    return field
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """Return a seed that belongs to `seed` and `purpose` alone, by `numpy.random.SeedSequence`."""
+    words = np.random.SeedSequence((seed, crc32(purpose.encode()))).generate_state(2, np.uint64)
+    return int(words[0])
+
+
+def steps(seed: int, purpose: str, count: int) -> Int16:
+    """Return `count` standard normal samples as `noise_field` keeps them: steps of 1/4096."""
+    return noise_field(derived_seed(seed, purpose), count)
+
+
+def normal(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
+    """Return standard normal samples: float32 of this shape, a copy."""
+    samples = steps(seed, purpose, int(np.prod(shape))).astype(np.float32)
+    samples /= NOISE_STEPS
+    return samples.reshape(shape)
+
+
+def uniform(seed: int, purpose: str, low: float, high: float) -> float:
+    """Return one number that is equally likely anywhere within `low` and `high`."""
+    return float(np.random.default_rng(derived_seed(seed, purpose)).uniform(low, high))
+
+
+def to_pixels(values: Floats) -> Pixels:
+    """Round half to even and clip to 0..255: uint8 of the same shape. `values` is overwritten."""
+    np.rint(values, out=values)
+    np.clip(values, 0, 255, out=values)
+    return values.astype(np.uint8)
+
+
+def in_parts(pixels: Pixels, part: Callable[[Pixels, Float32, int], None]) -> Pixels:
+    """Compute levels in float32 without filling the memory, clip them to 0..255 and cut off fractions.
+
+    Parameters
+    ----------
+    pixels
+        uint8 of any shape, C-contiguous.
+    part
+        Takes some of the values in their order, an array for the results and how many values came before.
+    """
+    # Scratch space belongs to the call: callbacks come from several threads.
+    values = pixels.reshape(-1)
+    out = np.empty(pixels.shape, np.uint8)
+    flat = out.reshape(-1)
+    scratch = np.empty(min(_CHUNK, values.size), np.float32)
+    for start in range(0, values.size, _CHUNK):
+        piece = values[start : start + _CHUNK]
+        room = scratch[: piece.size]
+        part(piece, room, start)
+        np.clip(room, 0, 255, out=room)
+        np.copyto(flat[start : start + piece.size], room, casting="unsafe")
+    return out
+
+
+def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image]) -> Pixels:
+    """Return what a function on Pillow's images makes of pixels, in new memory."""
+    return np.array(function(Image.fromarray(pixels)))
+
+
+OCCLUDER = 128
+"""Grey level of what hides a part of the picture, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
+
+_ELASTIC_SHARE = 0.01
+_ELASTIC_REACH = 3  # standard deviations at which the smoothing ends
+
+
+def flip_horizontal(pixels: Pixels, value: bool, _seed: int = 0) -> Pixels:
+    """Swap left and right where `value` is true."""
+    return np.ascontiguousarray(pixels[:, ::-1] if value else pixels)
+
+
+def flip_vertical(pixels: Pixels, value: bool, _seed: int = 0) -> Pixels:
+    """Swap top and bottom where `value` is true."""
+    return np.ascontiguousarray(pixels[::-1] if value else pixels)
+
+
+def rotation(pixels: Pixels, degrees: float, _seed: int = 0) -> Pixels:
+    """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
+    return through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
+
+
+def elastic(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
+    """Move every pixel by a smooth random field, bilinear, mirrored at the borders.
+
+    Simard, Steinkraus and Platt (2003), as ImageNet-C sets it: the field is smoothed by a Gaussian with a
+    standard deviation of 1 % of each side (here never less than a pixel). `deviation` is the standard
+    deviation of the displacement along each axis in pixels, whatever the smoothing.
+    """
+    from scipy import ndimage  # noqa: PLC0415 (heavy)
+
+    height, width = pixels.shape[:2]
+    widths = [max(1.0, _ELASTIC_SHARE * side) for side in (height, width)]
+    moves = normal(seed, "elastic", (2, height, width))
+    for axis, sigma in enumerate(widths, start=1):
+        moves = ndimage.gaussian_filter1d(moves, sigma, axis, mode="reflect", truncate=_ELASTIC_REACH)
+    # Smoothing takes from white noise the root of the squared weights; this gives it back.
+    moves *= deviation / (_gain(widths[0]) * _gain(widths[1]))
+    moves[0] += np.arange(height, dtype=np.float32)[:, None]
+    moves[1] += np.arange(width, dtype=np.float32)
+    out = np.empty(pixels.shape, np.uint8)
+    for channel in range(3):
+        values = pixels[..., channel].astype(np.float32)
+        out[..., channel] = to_pixels(ndimage.map_coordinates(values, moves, order=1, mode="reflect"))
+    return out
+
+
+def _gain(sigma: float) -> float:
+    reach = int(_ELASTIC_REACH * sigma + 0.5)
+    weights: Float32 = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / sigma) ** 2)
+    return float(np.sqrt((weights**2).sum()) / weights.sum())
+
+
+def occlusion(pixels: Pixels, share: float, _seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
+    """Hide `share` of the picture's area behind a grey rectangle of the picture's own proportions.
+
+    `x` and `y` place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
+    """
+    out = pixels.copy()
+    height, width = pixels.shape[:2]
+    tall, wide = (round(side * share**0.5) for side in (height, width))
+    top, left = round((height - tall) * y), round((width - wide) * x)
+    out[top : top + tall, left : left + wide] = OCCLUDER
+    return out
+
+
+_MOST_ZOOMS = 32
+
+
+def defocus_blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
+    """Blur with the disc of a lens out of focus, of this radius in pixels, its edge one pixel soft."""
+    reach = math.ceil(radius)
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1).astype(np.float32)
+    return _blurred(pixels, disc)
+
+
+def blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
+    """Blur with `PIL.ImageFilter.GaussianBlur`."""
+    return through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
+
+
+def motion_blur(pixels: Pixels, length: float, _seed: int = 0, angle: float = 0.0) -> Pixels:
+    """Blur along a straight line of this length in pixels, `angle` degrees anticlockwise from the horizontal.
+
+    The camera moves evenly while the shutter is open; the middle of the way is where the picture stays.
+    """
+    places = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32) * np.float32(length)
+    return _blurred(pixels, line_kernel(places, np.ones_like(places), angle))
+
+
+def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
+    """Put `weights` at `places` (pixels from the centre) along a line: float32, square, of an odd side.
+
+    `angle` is in degrees anticlockwise from the horizontal. Every weight is shared among the four pixels
+    around its place, so the kernel changes smoothly with place and angle.
+    """
+    x = places * math.cos(math.radians(angle))
+    y = -places * math.sin(math.radians(angle))
+    reach = math.ceil(float(np.abs(places).max())) + 1
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    left, top = np.floor(x), np.floor(y)
+    for right in (0, 1):
+        for down in (0, 1):
+            share = np.abs(1 - right - (x - left)) * np.abs(1 - down - (y - top))
+            rows, columns = (top + down + reach).astype(int), (left + right + reach).astype(int)
+            np.add.at(kernel, (rows, columns), weights * share)
+    return kernel
+
+
+def convolve(values: Float32, kernel: Float32) -> Float32:
+    """Convolve a float32 plane (H, W) with a kernel of odd sides, scaled to the sum 1.
+
+    Beyond its borders the plane is mirrored. By a Fourier transform, since discs and lines have hundreds of
+    weights.
+    """
+    from scipy import fft  # noqa: PLC0415 (heavy)
+
+    height, width = values.shape
+    tall, wide = kernel.shape
+    padded = np.pad(values, ((tall // 2, tall // 2), (wide // 2, wide // 2)), mode="reflect")
+    shape = tuple(fft.next_fast_len(side, real=True) for side in padded.shape)
+    product = fft.rfft2(padded, shape) * fft.rfft2(kernel / kernel.sum(), shape)
+    # The first rows and columns mix both ends; what is left is as large as the plane.
+    whole: Float32 = fft.irfft2(product, shape)
+    return whole[tall - 1 : tall - 1 + height, wide - 1 : wide - 1 + width]
+
+
+def _blurred(pixels: Pixels, kernel: Float32) -> Pixels:
+    out = np.empty(pixels.shape, np.uint8)
+    for channel in range(3):
+        out[..., channel] = to_pixels(convolve(pixels[..., channel].astype(np.float32), kernel))
+    return out
+
+
+def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
+    """Take every pixel from a random place nearby, as seen through frosted glass.
+
+    `deviation` is the standard deviation of that displacement in pixels along each axis. ImageNet-C shuffles
+    pixels between two Gaussian blurs; their standard deviations follow from the displacement here.
+    """
+    softness = min(deviation, 0.55 + 0.22 * deviation)  # a line through ImageNet-C's five pairs
+    soft = blur(pixels, softness)
+    height, width = pixels.shape[:2]
+    moves = np.rint(deviation * normal(seed, "glass", (2, height, width))).astype(np.intp)
+    rows = np.clip(moves[0] + np.arange(height)[:, None], 0, height - 1)
+    columns = np.clip(moves[1] + np.arange(width), 0, width - 1)
+    return blur(soft[rows, columns], softness)
+
+
+def zoom_blur(pixels: Pixels, percent: float, _seed: int = 0) -> Pixels:
+    """Average the picture over zooms from 1 to ``1 + percent / 100`` about its centre, evenly spaced."""
+    height, width = pixels.shape[:2]
+    # About a pixel apart at the borders, where neighbours part most.
+    count = min(_MOST_ZOOMS, math.ceil(percent / 100 * max(height, width) / 2) + 1)
+    image = Image.fromarray(pixels)
+    total = np.zeros(pixels.shape, np.float32)
+    for zoom in np.linspace(1, 1 + percent / 100, count):
+        across, down = width / zoom, height / zoom
+        box = ((width - across) / 2, (height - down) / 2, (width + across) / 2, (height + down) / 2)
+        total += np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
+    return to_pixels(total / np.float32(count))
+
+
+def brightness(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
+    """Multiply in float32, clip, cut off the fraction.
+
+    Bit for bit `PIL.ImageEnhance.Brightness` (libImaging/Blend.c with black), at a third of its time.
+    """
+    scale = np.float32(factor)
+
+    def part(values: Pixels, scratch: Float32, _start: int) -> None:
+        np.multiply(values, scale, out=scratch, dtype=np.float32)
+
+    return in_parts(pixels, part)
+
+
+def lift(pixels: Pixels, levels: float, _seed: int = 0) -> Pixels:
+    """Add to the value V of hue, saturation and value; hue and saturation stay.
+
+    V is the largest of the three channels, so all three are multiplied by ``clip(V + levels) / V``, and black
+    becomes grey. This is what ImageNet-C calls brightness.
+    """
+    largest = pixels.max(axis=-1).astype(np.float32)
+    wanted = np.clip(largest + np.float32(levels), 0, 255)
+    gain = np.divide(wanted, largest, out=np.zeros_like(wanted), where=largest > 0)
+    out = pixels * gain[..., None]
+    out[largest == 0] = wanted[largest == 0][:, None]
+    return to_pixels(out)
+
+
+def contrast(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
+    """Scale the distance from the mean grey; `PIL.ImageEnhance.Contrast` itself."""
+    return through_pillow(pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor))
+
+
+def fade(pixels: Pixels, share: float, _seed: int = 0) -> Pixels:
+    """Draw every channel towards its own mean by `share`; ImageNet-C's contrast, there ``1 - share``.
+
+    `contrast` draws towards one grey instead, and so takes the tint away as well.
+    """
+    means = pixels.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
+    return to_pixels((pixels - means) * np.float32(1 - share) + means)
+
+
+# Mean count from which the expansion for large means is within 0.05 of the Poisson quantile.
+_MANY = 30.0
+
+
+def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
+    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``.
+
+    One float32 multiplication and one float32 addition a value, rounded half to even, with q from
+    `noise_field` in C order. The page repeats exactly this with ``Math.fround`` and a
+    ``Uint8ClampedArray``, byte for byte.
+    """
+    return add_field(pixels, deviation, noise_field(seed, pixels.size))
+
+
+def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
+    """Add samples that are given, int16 in steps of 1/4096 of the deviation, one for each value."""
+    scale = np.float32(deviation / NOISE_STEPS)
+
+    def part(values: Pixels, scratch: Float32, start: int) -> None:
+        np.multiply(field[start : start + values.size], scale, out=scratch, dtype=np.float32)
+        np.add(scratch, values, out=scratch)
+        np.rint(scratch, out=scratch)
+
+    return in_parts(pixels, part)
+
+
+def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
+    """Count photons: Poisson noise whose standard deviation at white is `deviation` levels.
+
+    White is ``(255 / deviation) ** 2`` photons, and the variance is proportional to the light. Each value is
+    the Poisson quantile of a fixed random number, so counts change one by one as the setting does.
+    """
+    photons = (255 / deviation) ** 2
+    field = steps(seed, "shot", pixels.size)
+    counts = poisson(pixels.reshape(-1), np.arange(256) * (photons / 255), field)
+    return to_pixels(counts.reshape(pixels.shape) * np.float32(255 / photons))
+
+
+def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
+    """Return Poisson quantiles: float32, (N,).
+
+    Parameters
+    ----------
+    levels
+        uint8, (N,): which of the 256 `means` a value has.
+    means
+        float64, (256,).
+    field
+        int16, (N,): standard normal samples in steps of 1/4096; the quantile is that of their rank.
+    """
+    from scipy import special  # noqa: PLC0415 (heavy)
+
+    mean = means.astype(np.float32)[levels]
+    deviation = np.sqrt(mean)
+    z = field * np.float32(1 / NOISE_STEPS)
+    # Cornish-Fisher: the quantile of a distribution with the cumulants of a Poisson, all equal to the mean.
+    counts: Float32 = np.rint(mean + deviation * z + (z * z - 1) / 6)
+    order = np.argsort(levels, kind="stable")
+    ends = np.searchsorted(levels[order], np.arange(257))
+    for level in np.flatnonzero(means < _MANY):
+        there = order[ends[level] : ends[level + 1]]
+        most = int(means[level] + 10 * means[level] ** 0.5 + 10)
+        limits = special.ndtri(special.pdtr(np.arange(most), means[level])) * NOISE_STEPS
+        counts[there] = np.searchsorted(limits, field[there])
+    return counts
+
+
+def impulse_noise(pixels: Pixels, share: float, seed: int = 0) -> Pixels:
+    """Turn `share` of all values, each channel by itself, into 0 or 255 (salt and pepper, as often the one).
+
+    A value that is lost at one share is lost at every larger one.
+    """
+    field = steps(seed, "impulse", pixels.size).reshape(pixels.shape)
+    limit = -NormalDist().inv_cdf(share / 2) * NOISE_STEPS
+    out = pixels.copy()
+    out[field < -limit] = 0
+    out[field >= limit] = 255
+    return out
+
+
+def white_balance(pixels: Pixels, stops: float, _seed: int = 0) -> Pixels:
+    """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the picture turns warmer.
+
+    Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
+    """
+    gains = np.array([2**stops, 1, 2**-stops], np.float32)
+    return to_pixels(pixels.astype(np.float32) * gains)
+
+
+def downscale(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
+    """Reduce both sides by `factor` and enlarge to the old size again, both by Pillow's bicubic filter."""
+    return _resampled(pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC)
+
+
+def pixelate(pixels: Pixels, block: float, _seed: int = 0) -> Pixels:
+    """Average blocks of `block` pixels a side and show each as one; ImageNet-C calls it ``1 / block``."""
+    return _resampled(pixels, block, Image.Resampling.BOX, Image.Resampling.NEAREST)
+
+
+def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.Resampling) -> Pixels:
+    image = Image.fromarray(pixels)
+    width, height = image.size
+    small = image.resize((max(1, int(width / factor)), max(1, int(height / factor))), down)
+    return np.array(small.resize((width, height), up))
+
+
+def jpeg_quality(pixels: Pixels, quality: int, _seed: int = 0) -> Pixels:
+    """Write a JPEG file of this quality in memory and read it back."""
+
+    def through_file(image: Image.Image) -> Image.Image:
+        buffer = BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        return Image.open(buffer, formats=("JPEG",))
+
+    return through_pillow(pixels, through_file)

@@ -1,0 +1,549 @@
+"""Static figures for notebooks."""
+
+import textwrap
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from kit._arrays import Float64, Floats, Pixels
+from kit.images.properties import QUANTITIES
+from kit.perturbation import PARAMETERS
+
+if TYPE_CHECKING:
+    from kit.robustness.costs import Cost
+    from kit.robustness.shifts import Shift
+    from kit.robustness.sweep_result import Sweep
+    from kit.validation import CrossValidation, LearningCurve
+    from kit.validation.calibration import Bin
+
+__all__ = ["accuracy_figure", "confidence_figure", "cost_figure", "folds_figure", "learning_curve_figure"]
+__all__ += ["novelty_figure", "picture_figure", "reliability_figure", "reliability_slider"]
+__all__ += ["shift_figure", "sweep_figure"]
+
+
+BLUE, ORANGE, RED = "#1b6ec2", "#e0a458", "#b3261e"
+GREY, DARK = "#6b7280", "#787878"
+"""DARK is read on white and on the dark theme's ground alike: a contrast of 4.3 to 1 on both (WCAG 2.2)."""
+
+_DOTS_PER_INCH = 80
+_SMALLEST = 11 * 72 / _DOTS_PER_INCH
+"""Points of type that are 11 pixels."""
+_TITLE_WIDTH = 24
+
+
+def blank(width: float, height: float, layout: Literal["constrained"] | None = None) -> Any:
+    """Return an empty `matplotlib.figure.Figure`, which takes no part in pyplot's global state.
+
+    Parameters
+    ----------
+    width, height
+        In inches.
+    layout
+        "constrained" makes room for what lies beside the axes.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def image(figure: Any, alt: str) -> Any:
+    """Turn a figure into what a notebook shows.
+
+    Parameters
+    ----------
+    figure
+        A `matplotlib.figure.Figure`.
+    alt
+        Says in words, with the numbers, what the figure shows.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG, and the same as HTML.
+    """
+    _suit_both_themes(figure)
+    png = BytesIO()
+    figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
+    return _told_image()(data=png.getvalue(), format="png", alt=alt)
+
+
+def tag(png: bytes, alt: str) -> str:
+    """Return a PNG as an HTML element with its alternative text."""
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(png).decode()}">'
+
+
+@cache
+def _told_image() -> Any:
+    from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
+
+    class ToldImage(Image):
+        """JupyterLab leaves the alternative text of a PNG out; that of an element it reads."""
+
+        def __repr__(self) -> str:
+            return "<figure with alternative text>"
+
+        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+            data, metadata = super()._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
+            return {**data, "text/html": tag(self.data, self.alt)}, metadata
+
+    return ToldImage
+
+
+def _suit_both_themes(figure: Any) -> None:
+    """Draw words, ticks and frames so that they are read on a light page, a dark one and a small one."""
+    from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
+    from matplotlib.text import Text  # noqa: PLC0415
+
+    for text in figure.findobj(Text):
+        text.set_color(DARK)
+        text.set_parse_math(False)  # a dollar in the name of a class or file is one
+        text.set_fontsize(max(text.get_fontsize(), _SMALLEST))
+    for axes in figure.axes:
+        axes.tick_params(color=DARK)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(DARK)
+    for legend in figure.findobj(Legend):
+        legend.get_frame().set_alpha(0)
+
+
+def wrapped(title: str, width: int = _TITLE_WIDTH) -> str:
+    """Break a title into lines of at most so many letters, which fit a small picture or a tick."""
+    return textwrap.fill(title, width)
+
+
+_LETTERS = 9.5
+"""Letters of a title in an inch."""
+_WIDEST = 8.9
+"""Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
+
+
+def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
+    """Lay pictures out in a grid, each under its title.
+
+    Parameters
+    ----------
+    pictures
+        Pairs of a title and uint8 pixels (H, W, 3).
+    columns
+        Pictures in a row.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with the titles as alternative text.
+    """
+    rows = -(-len(pictures) // columns)
+    side = min(2.4, _WIDEST / columns)
+    tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in pictures)
+    figure = blank(side * columns, (tall * side + 0.4) * rows)
+    for place, (title, pixels) in enumerate(pictures, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        axes.imshow(pixels, interpolation="nearest")
+        axes.set_title(wrapped(title, int(side * _LETTERS)), fontsize=9)
+        axes.set_axis_off()
+    titles = "; ".join(title for title, _ in pictures)
+    return image(figure, f"{len(pictures)} pictures: {titles}.")
+
+
+def cost_figure(costs: Sequence["Cost"]) -> Any:
+    """Draw the share of right answers and the mean confidence under each fault, as horizontal bars.
+
+    Parameters
+    ----------
+    costs
+        As :func:`fault_costs` returns them; the first is the preprocessing as in training.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
+    places = np.arange(len(costs))[::-1]
+    right, confidence = 100 * np.array([(cost.right, cost.confidence) for cost in costs]).T
+    axes.barh(places + 0.2, right, 0.4, label="answered rightly", color=BLUE)
+    axes.barh(places - 0.2, confidence, 0.4, label="mean confidence", color=ORANGE)
+    axes.axvline(right[0], color=BLUE, linewidth=1, linestyle=":")
+    axes.set_yticks(places, [cost.title for cost in costs])
+    axes.set(xlim=(0, 100), ylim=(-0.6, len(costs) - 0.4))
+    axes.set_xlabel("pictures, and confidence in the answer given (%)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
+    return image(
+        axes.figure,
+        f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the "
+        f"pictures are answered rightly; worst are {worst}.",
+    )
+
+
+def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
+    """Draw shares of right answers as groups of vertical bars.
+
+    Parameters
+    ----------
+    shares
+        Share of right answers, 0..1, by group (the pictures, say) and by bar (what was done about them). All
+        groups have the same bars.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    bars = list(next(iter(shares.values())))
+    colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
+    places, width = np.arange(len(shares)), 0.8 / len(bars)
+    axes = blank(7, 3.6, layout="constrained").subplots()
+    for number, bar in enumerate(bars):
+        heights = [100 * group[bar] for group in shares.values()]
+        offset = (number - (len(bars) - 1) / 2) * width
+        axes.bar(places + offset, heights, 0.9 * width, label=bar, color=colors[number % len(colors)])
+    axes.set_xticks(places, [wrapped(group) for group in shares])
+    axes.set(ylim=(0, 100), ylabel="answered rightly (%)")
+    axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
+    alt = " ".join(
+        f"{group}: " + ", ".join(f"{bar} {share:.0%}" for bar, share in group_shares.items()) + "."
+        for group, group_shares in shares.items()
+    )
+    return image(axes.figure, f"Bars of the share of pictures answered rightly. {alt}")
+
+
+def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
+    """Draw reliability diagrams side by side, each over the number of pictures in its bins.
+
+    Parameters
+    ----------
+    panels
+        Pairs of a title and the bins of `kit.validation.calibration.Reliability`.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text. Points are the share of right answers in a bin with its 95 % interval,
+        at the mean confidence of its pictures; on the dotted line a network is as often right as it says.
+    """
+    figure = blank(3.5 * len(panels), 4.4, layout="constrained")
+    grid = figure.subplots(
+        2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
+    )
+    for column, (title, bins) in enumerate(panels):
+        axes, below = grid[:, column]
+        confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
+        margins = np.abs(np.array([one.interval for one in bins]).T - accuracy)
+        low, high, count = np.array([(one.low, one.high, one.count) for one in bins]).T
+        axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
+        axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
+        axes.errorbar(
+            confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label="share, 95 % interval"
+        )
+        axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
+        below.bar(low, count, high - low, align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
+        below.set_xlabel("confidence")
+    grid[0, 0].legend(loc="upper left", frameon=False)
+    grid[0, 0].set_ylabel("share of right answers")
+    grid[1, 0].set_ylabel("pictures")
+    alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
+    return image(figure, alt)
+
+
+def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
+    """Return a slider over figures that are drawn already, so that it does nothing but exchange one text.
+
+    Parameters
+    ----------
+    figures
+        As :func:`reliability_figure` returns them, by number, in the order of the slider; it begins with the
+        first.
+    description
+        What the numbers are, plain text.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The slider over the figure.
+
+    Raises
+    ------
+    ValueError
+        No figure.
+    """
+    from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink  # noqa: PLC0415 (only notebooks show it)
+
+    if not figures:
+        raise ValueError("Expected at least one figure, received none")
+    shown = {number: tag(figure.data, figure.alt) for number, figure in figures.items()}
+    chooser = SelectionSlider(
+        options=[(f"{number:,}", number) for number in figures],
+        description=description,
+        style={"description_width": "initial"},
+        layout=Layout(width="36em"),
+    )
+    picture = HTML()
+    dlink((chooser, "value"), (picture, "value"), shown.get)
+    return VBox([chooser, picture])
+
+
+def _gap(bins: Sequence["Bin"]) -> str:
+    """Put the calibration of some bins into words."""
+    pictures = sum(one.count for one in bins)
+    confidence = sum(one.confidence * one.count for one in bins) / pictures
+    accuracy = sum(one.accuracy * one.count for one in bins) / pictures
+    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / pictures
+    return (
+        f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures, calibration"
+        f" error {error:.3f}"
+    )
+
+
+def sweep_figure(sweep: "Sweep") -> Any:
+    """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
+
+    Accuracy, where there are labels, and the mean confidence, in percent. Marks below a curve are the values
+    at which the answer to a picture flips.
+
+    Parameters
+    ----------
+    sweep
+        With at most two axes.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+
+    Raises
+    ------
+    ValueError
+        More axes.
+    """
+    if len(sweep.axes) > 2:
+        raise ValueError(
+            f"Expected a sweep with at most two axes, received {len(sweep.axes)}; draw a part of it from"
+            " sweep.accuracy()"
+        )
+    figures = {"accuracy": sweep.accuracy()} if (sweep.labels >= 0).any() else {}
+    figures["mean confidence"] = sweep.confidence()
+    many = f"{len(sweep.photos)} picture{'s' if len(sweep.photos) != 1 else ''}"
+    ends = "; ".join(
+        f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"
+        for name, values in figures.items()
+        if not np.isnan(values).all()
+    )
+    if len(sweep.axes) == 2:
+        figure = blank(4 * len(figures), 3.6)
+        _heat_maps(figure, sweep, figures)
+        return image(figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}.")
+    figure = blank(7, 4)
+    _curves(figure.subplots(), sweep, figures)
+    what = ", ".join(sweep.axes) or f"{len(sweep.perturbations)} perturbations"
+    return image(figure, f"Curves over {what} for {many}: {ends}; {len(sweep.flips)} flips marked.")
+
+
+def shift_figure(shift: "Shift") -> Any:
+    """Draw Cliff's delta of each quantity with its interval, the ranking from top to bottom.
+
+    Parameters
+    ----------
+    shift
+        As :func:`kit.shift` returns it.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    shown = [one for one in shift.findings if one.verdict != "cannot_tell"]
+    axes = blank(7, 0.3 * max(len(shown), 1) + 1).subplots()
+    numbers = [(one.difference.delta, one.difference.low, one.difference.high) for one in shown]
+    for verdict, colour in (("shifted", RED), ("follows", ORANGE), ("unchanged", GREY)):
+        places = [place for place, one in enumerate(shown) if one.verdict == verdict]
+        if places:
+            delta, *bounds = np.array(numbers)[places].T
+            widths = np.abs(np.array(bounds) - delta)
+            axes.errorbar(delta, places, xerr=widths, fmt="o", color=colour, label=verdict)
+    axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(shown)), [QUANTITIES[one.quantity].label for one in shown])
+    axes.set(xlim=(-1.05, 1.05), ylim=(len(shown) - 0.5, -0.5))
+    axes.set_xlabel("Cliff's delta: pairs in which the photo has more, minus those in which it has less")
+    if shown:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    named = [f"{QUANTITIES[one.quantity].label} {one.difference.delta:+.2f}" for one in shift.shifted]
+    told = "; ".join(named) or "none"
+    return image(axes.figure, f"Effect sizes of {len(shown)} quantities. Shifted: {told}.")
+
+
+def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
+    name = next(iter(sweep.axes), None)
+    values = [] if name is None else list(sweep.axes[name])
+    numbers = bool(values) and None not in values
+    places = np.argsort(values) if numbers else np.arange(len(sweep.perturbations))
+    across = np.array(values, float)[places] if numbers else places
+    for (title, line), colour in zip(figures.items(), (BLUE, ORANGE)[-len(figures) :], strict=True):
+        axes.plot(across, 100 * line[places], marker="o", markersize=3, label=title, color=colour)
+    if numbers and sweep.flips:
+        flips = [flip.value for flip in sweep.flips]
+        axes.plot(flips, np.full(len(flips), -3), "|", color=RED, label="an answer flips")
+    if not numbers:
+        shown = values or [repr(each) for each in sweep.perturbations]
+        axes.set_xticks(places, [wrapped(str(each)) for each in shown], rotation=30)
+    axes.set_xlabel("perturbation" if name is None else _axis_label(name))
+    axes.set(ylim=(-6, 104), ylabel="%")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+
+
+def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
+    down, across = sweep.axes
+    panels = figure.subplots(1, len(figures), squeeze=False)[0]
+    for axes, (title, values) in zip(panels, figures.items(), strict=True):
+        shown = axes.imshow(100 * values, "viridis", origin="lower", aspect="auto", interpolation="nearest")
+        shown.set_clim(0, 100)
+        for name, ticks in ((across, axes.set_xticks), (down, axes.set_yticks)):
+            places = range(0, len(sweep.axes[name]), max(1, len(sweep.axes[name]) // 6))
+            ticks(list(places), [_tick(sweep.axes[name][place]) for place in places])
+        axes.set_xlabel(_axis_label(across))
+        axes.set_title(f"{title} (%)", fontsize=10)
+    panels[0].set_ylabel(_axis_label(down))
+    figure.colorbar(shown, ax=list(panels))
+
+
+def _axis_label(name: str) -> str:
+    parameter = PARAMETERS.get(name)
+    if parameter is None:
+        return name
+    return f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
+
+
+def _tick(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any:
+    """Draw how often each confidence comes up, for several kinds of pictures beside each other.
+
+    Parameters
+    ----------
+    panels
+        Pairs of a title and confidences, 0..1, shape (N,), by what they belong to.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    figure = blank(3.5 * len(panels), 3, layout="constrained")
+    for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for (kind, confidences), color in zip(kinds.items(), (BLUE, ORANGE, DARK), strict=False):
+            shares = np.full(len(confidences), 100 / len(confidences))
+            axes.hist(confidences, np.linspace(0, 1, 21), weights=shares, alpha=0.6, color=color, label=kind)
+        axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="pictures (%)")
+        axes.legend(loc="upper left", frameon=False)
+    alt = " ".join(
+        f"{title}: mean confidence "
+        + ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
+        + "."
+        for title, kinds in panels
+    )
+    return image(figure, f"Histograms of confidence. {alt}")
+
+
+def novelty_figure(ordinary: Floats, foreign: Mapping[str, Floats], threshold: float) -> Any:
+    """Draw the scores of ordinary and foreign pictures as boxes, beside the threshold.
+
+    Parameters
+    ----------
+    ordinary
+        Shape (N,): one score, as `Novelty.scores` gives it, of ordinary pictures.
+    foreign
+        Name of each set to the same score of its pictures.
+    threshold
+        Of this score; pictures above it are taken for none of the classes.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    sets = {"ordinary": ordinary, **foreign}
+    axes = blank(8, 0.4 * len(sets) + 1.2).subplots()
+    places = np.arange(len(sets))[::-1]
+    boxes = {"widths": 0.6, "whis": (5, 95), "showfliers": False, "medianprops": {"color": BLUE}}
+    axes.boxplot(list(sets.values()), positions=places, orientation="horizontal", **boxes)
+    axes.axvline(threshold, color=RED, linestyle="--", label="threshold")
+    axes.set_yticks(places, list(sets))
+    axes.set_xlabel("score, higher for what is stranger (box: middle half; whiskers: 5 % to 95 %)")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    shares = ", ".join(f"{name} {np.mean(values > threshold):.0%}" for name, values in sets.items())
+    alt = f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}."
+    return image(axes.figure, alt)
+
+
+def learning_curve_figure(curve: "LearningCurve") -> Any:
+    """Draw accuracy over the number of training pictures, in equal steps for equal factors.
+
+    Parameters
+    ----------
+    curve
+        As :func:`kit.learning_curve` returns it.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text. Bars are Wilson's intervals at 95 % confidence.
+    """
+    sizes = [point.size for point in curve.points]
+    held_back = [point.validation for point in curve.points]
+    accuracy = 100 * np.array([each.accuracy for each in held_back])
+    margins = np.abs(100 * np.array([(each.low, each.high) for each in held_back]).T - accuracy)
+    axes = blank(6, 3.8, layout="constrained").subplots()
+    training = [100 * point.training for point in curve.points]
+    axes.plot(sizes, training, "o:", color=ORANGE, label="training")
+    label = "validation, 95 % interval"
+    axes.errorbar(sizes, accuracy, margins, fmt="o-", capsize=3, color=BLUE, label=label)
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="training pictures (logarithmic)", ylabel="answered rightly (%)")
+    axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    points = "; ".join(
+        f"{point.size:,} pictures: {point.validation.accuracy:.1%} ({point.validation.low:.1%} to"
+        f" {point.validation.high:.1%}), training {point.training:.1%}"
+        for point in curve.points
+    )
+    return image(axes.figure, f"Learning curve, validation accuracy with 95% confidence. {points}.")
+
+
+def folds_figure(validation: "CrossValidation") -> Any:
+    """Draw the accuracy on each fold, their mean, and the interval that allows for shared training pictures.
+
+    Parameters
+    ----------
+    validation
+        As :func:`kit.cross_validate` returns it. A single finished fold is drawn without interval.
+
+    Returns
+    -------
+    IPython.display.Image
+        A PNG with alternative text.
+    """
+    axes = blank(6, 3.8, layout="constrained").subplots()
+    alt = f"mean {validation.accuracy:.1%}"
+    if len(validation.folds) > 1:
+        low, high = validation.interval()
+        ends, label = (100 * low, 100 * high), "95 % interval, corrected"
+        axes.axhspan(*ends, color=BLUE, alpha=0.15, linewidth=0, label=label)
+        alt += f", 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
+    axes.axhline(100 * validation.accuracy, color=BLUE, linestyle="--", label="mean")
+    numbers = range(1, len(validation.folds) + 1)
+    accuracies = [100 * accuracy for accuracy in validation.accuracies]
+    axes.plot(numbers, accuracies, "o", color=ORANGE, label="a fold")
+    axes.set(xlim=(0.5, validation.planned + 0.5), xticks=range(1, validation.planned + 1))
+    axes.set(xlabel="fold held back", ylabel="answered rightly (%)")
+    axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    each = ", ".join(f"{accuracy:.1%}" for accuracy in validation.accuracies)
+    done = "" if validation.complete else f" of {validation.planned}"
+    return image(axes.figure, f"Accuracy on {len(validation.folds)}{done} folds: {each}; {alt}.")

@@ -1,0 +1,369 @@
+"""Which alteration explains a shift."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit._arrays import Float64, Indices
+from kit.classifier.reference import InputStatistics
+from kit.images.properties import QUANTITIES
+from kit.perturbation.alterations import ALTERATIONS, Alteration, mean_known, scaled_rows
+
+POINTS = np.arange(0.1, 3.51, 0.1)
+"""Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
+
+LIGHT = frozenset({"darker", "brighter", "flatter", "harder"})
+"""Alterations whose factor the deviation of noise is to be compared with."""
+
+_NOISE = frozenset({"noise", "colour_noise"})
+_SHARES = frozenset({"highlights", "shadows"})
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Movement along one alteration, or along its opposite.
+
+    Attributes
+    ----------
+    alteration
+        Of `kit.perturbation.alterations.ALTERATIONS`.
+    opposite
+        Whether the training pictures went through it, and not the photos.
+    names
+        Quantities that are looked at.
+    corners
+        float64 (5, names): movement at no alteration, at its three strengths and as far again.
+    """
+
+    alteration: Alteration
+    opposite: bool
+    names: tuple[str, ...]
+    corners: Float64
+
+    @classmethod
+    def of(
+        cls, alteration: Alteration, response: Float64, names: tuple[str, ...], *, opposite: bool
+    ) -> "Path":
+        """Make a path from the response (strengths, names) of training pictures; what is unknown stays."""
+        known = np.nan_to_num(response) * (-1 if opposite else 1)
+        nothing = np.zeros((1, len(names)))
+        return cls(alteration, opposite, names, np.concatenate([nothing, known, [2 * known[-1] - known[-2]]]))
+
+    @property
+    def moved(self) -> Float64:
+        """Movement at `POINTS`: float64 (points, names)."""
+        return self._at(POINTS)
+
+    @property
+    def strengths(self) -> Float64:
+        """Strengths at `POINTS`: float64 (points,)."""
+        return np.asarray(np.interp(POINTS, np.arange(5), self._strengths()))
+
+    @property
+    def about(self) -> frozenset[str]:
+        """Its quantity and those that may speak for it."""
+        return self.alteration.about
+
+    def credible(self, movement: Float64) -> bool:
+        """Whether its quantity, or one that speaks for it, has moved the way that it does."""
+        along = self.corners[-2] * movement
+        return any(along[self.names.index(name)] > 0 for name in self.about if name in self.names)
+
+    def _strengths(self) -> Float64:
+        given = self.alteration.strengths
+        # Factors and qualities that fall have an end; those that rise go on.
+        return np.array([self.alteration.neutral, *given, max(given[-1], 2 * given[-1] - given[-2])])
+
+    def _at(self, points: Float64) -> Float64:
+        columns = [np.interp(points, np.arange(5), corner) for corner in self.corners.T]
+        return np.stack(columns, axis=-1)
+
+    def _in_light(self, factors: Float64) -> Float64:
+        """Movement by noise on pictures whose light was changed first: (factors, points, names).
+
+        Noise on a picture of half the light is to everything in it what noise of twice the deviation is to
+        the picture itself. What is measured in levels is left out.
+        """
+        deviations = self.strengths / factors[:, None]
+        moved = self._at(np.interp(deviations, self._strengths(), np.arange(5)))
+        absolute = [name in _NOISE | _SHARES for name in self.names]
+        return np.where(absolute, self.moved, moved)
+
+
+def together(one: Path, other: Path, base: Float64) -> Float64:
+    """Movement under two alterations at once.
+
+    Parameters
+    ----------
+    one, other
+        Paths over the same quantities.
+    base
+        float64 (names,): means of the training pictures, on the scale of `Quantity.scaled`.
+
+    Returns
+    -------
+    float64, shape (points, points, names)
+        At `POINTS` of the one and of the other. Movements add, but for three things. Noise is added to what
+        light has become. What both of them lower, and cannot fall below nothing, is lowered by the product of
+        their shares; so are black and white pixels where one of them lowers those. Noise adds by squares to
+        what else looks like noise.
+    """
+    first: Float64 = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
+    second: Float64 = np.broadcast_to(other.moved[None], first.shape)
+    if one.alteration.name in LIGHT and _adds_noise(other):
+        second = other._in_light(one.strengths)  # noqa: SLF001 (of the same class)
+    elif other.alteration.name in LIGHT and _adds_noise(one):
+        first = one._in_light(other.strengths).swapaxes(0, 1)  # noqa: SLF001
+    linear, noise, share = (
+        np.array([name in group for name in one.names])
+        for group in ({name for name, item in QUANTITIES.items() if not item.logarithmic}, _NOISE, _SHARES)
+    )
+    falling = np.where(share, (first < 0) | (second < 0), (first < 0) & (second < 0)) & linear & (base > 0)
+    product = np.divide(first * second, base, out=np.zeros_like(first), where=falling)
+    squares = np.square(base + first) + np.square(base + second) - np.square(base)
+    rising = noise & ((first > 0) | (second > 0))
+    return np.asarray(np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product))
+
+
+def _adds_noise(path: Path) -> bool:
+    return path.alteration.quantity == "noise" and not path.opposite
+
+
+def paths(response: Float64, names: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the path of every alteration, and of the opposites that there are.
+
+    Parameters
+    ----------
+    response
+        float64 (alterations, strengths, names), of `kit.classifier.reference.InputStatistics`.
+    names
+        Quantities.
+    """
+    return tuple(
+        Path.of(alteration, response[row], names, opposite=opposite)
+        for row, alteration in enumerate(ALTERATIONS.values())
+        for opposite in ((False, True) if alteration.opposite else (False,))
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """One alteration, or two, where they come nearest to a movement.
+
+    Attributes
+    ----------
+    paths
+        Of the alterations.
+    places
+        Point on each path, an index to `kit.robustness.attribution.POINTS`.
+    distance
+        Squared distance of Mahalanobis that is left.
+    moved
+        float64 (names,): the movement that goes with them.
+    alone
+        Distance that each of them leaves without the other.
+    """
+
+    paths: tuple[Path, ...]
+    places: tuple[int, ...]
+    distance: float
+    moved: Float64
+    alone: tuple[float, ...]
+
+    @property
+    def size(self) -> Float64:
+        """float64 (names,): how far the alterations move each quantity, whether or not they cancel."""
+        moved = [path.moved[place] for path, place in zip(self.paths, self.places, strict=True)]
+        return np.asarray(np.abs(moved).sum(axis=0))
+
+
+def distances(misses: Float64, inverse: Float64) -> Float64:
+    """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
+    return np.asarray(((misses @ inverse) * misses).sum(axis=-1))
+
+
+def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> Nearest | None:
+    """Return the nearest point of all paths; None without paths."""
+    found = []
+    for path in tried:
+        left = distances(movement - path.moved, inverse)
+        place = int(left.argmin())
+        nearest = float(left[place])
+        found.append(Nearest((path,), (place,), nearest, path.moved[place], (nearest,)))
+    return min(found, key=lambda one: one.distance, default=None)
+
+
+def nearest_two(
+    first: Sequence[Path], second: Sequence[Path], movement: Float64, base: Float64, inverse: Float64
+) -> Nearest | None:
+    """Return the nearest pair of points on a path of each list, about two quantities; None without any.
+
+    Parameters
+    ----------
+    first, second
+        Paths over the same quantities.
+    movement
+        float64 (names,).
+    base
+        As `kit.robustness.attribution.together` takes it.
+    inverse
+        float64 (names, names): inverse covariance.
+    """
+    best: Nearest | None = None
+    tried: set[frozenset[int]] = set()
+    for one in first:
+        for other in second:
+            pair = frozenset({id(one), id(other)})
+            alike = one.alteration.quantity == other.alteration.quantity
+            # One that the photos went through and one that the training pictures did are no pair.
+            if alike or one.opposite != other.opposite or pair in tried:
+                continue
+            tried.add(pair)
+            moved = together(one, other, base)
+            left = distances(movement - moved, inverse)
+            places = divmod(int(left.argmin()), left.shape[1])
+            if best is None or left[places] < best.distance:
+                chosen = (one.moved[places[0]], other.moved[places[1]])
+                alone = tuple(float(distances(movement - each, inverse)) for each in chosen)
+                best = Nearest((one, other), places, float(left[places]), moved[places], alone)
+    return best
+
+
+_SHAPE = frozenset({"size", "aspect"})
+_TEXTURE = frozenset({"sharpness", "noise", "colour_noise", "blocking"})
+
+_RELATIVE = 0.2
+"""Part of a movement that an alteration of other pictures may miss it by."""
+
+_FAR = 2
+"""Squared distance for each quantity from which one alteration is not enough; about 1 is chance."""
+
+_HALF = 0.5
+"""Part of the distance left by one alteration that another must leave of it at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """An alteration that explains a shift, or its opposite.
+
+    Attributes
+    ----------
+    alteration
+        Key of `kit.perturbation.alterations.ALTERATIONS`.
+    opposite
+        Whether the training pictures look like photos that were altered in this way.
+    strength
+        Of the alteration.
+    share
+        Of the movement that it explains, 0..1.
+    moved
+        float64 (quantities,): the movement that goes with it, on the scale of differences; NaN where unknown.
+    """
+
+    alteration: str
+    opposite: bool
+    strength: float
+    share: float
+    moved: Float64
+
+    @property
+    def quantity(self) -> str:
+        """What the alteration is about."""
+        return ALTERATIONS[self.alteration].quantity
+
+    @property
+    def strongest(self) -> bool:
+        """Whether it is at least as strong as the strongest that was tried."""
+        tried = ALTERATIONS[self.alteration]
+        return abs(self.strength - tried.neutral) >= abs(tried.strengths[-1] - tried.neutral)
+
+    @property
+    def about(self) -> frozenset[str]:
+        """`quantity` and those that may speak for it."""
+        return ALTERATIONS[self.alteration].about
+
+
+def explanations(
+    statistics: InputStatistics, photos: Float64, shifted: Collection[str]
+) -> tuple[tuple[Explanation, ...], frozenset[str]]:
+    """Find alterations that explain a movement, the one that explains most first.
+
+    The movement of the means is held against the path of each alteration, by the squared distance of
+    Mahalanobis under the covariance of the means. Where the nearest of them stays far away, every pair is
+    tried, and taken where it halves that distance; once a pair is subtracted, others are sought in what is
+    left. An alteration whose own quantity has moved the other way is out of the question.
+
+    Parameters
+    ----------
+    statistics
+        Of the training pictures.
+    photos
+        float64 (pictures, quantities): measures of the photos. Not changed.
+    shifted
+        Quantities that differ; an alteration of another one explains nothing.
+
+    Returns
+    -------
+    explanations
+        None where nothing differs.
+    unexplained
+        Those of `shifted` that none of them accounts for.
+    """
+    training, theirs = scaled_rows(statistics.rows), scaled_rows(photos)
+    base = mean_known(training)
+    columns = np.flatnonzero(~np.isnan(mean_known(theirs) - base))
+    names = tuple(list(QUANTITIES)[column] for column in columns)
+    training, theirs, base = training[:, columns], theirs[:, columns], base[columns]
+    movement = mean_known(theirs) - base
+    resolution = np.array([QUANTITIES[name].resolution for name in names])
+    noise = _covariance(training) + _covariance(theirs) + np.diag(resolution**2)
+    tried = [path for path in paths(statistics.response[..., columns], names) if path.credible(movement)]
+    left, wanted, size = movement, set(shifted), np.abs(movement)
+    shaped = not _SHAPE.isdisjoint(shifted)
+    found: list[Explanation] = []
+    while wanted:
+        inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(np.float64, copy=False)
+        before = float(distances(left, inverse))
+        # Nothing but a change of shape moves the shape, whatever else that moves.
+        first = [path for path in tried if not path.about.isdisjoint(wanted & _SHAPE or wanted)]
+        nearest = nearest_one(first, left, inverse)
+        if nearest is None or nearest.distance > (_HALF if found else 1) * before:
+            break
+        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + nearest.size))
+        if not found and (nearest.distance > _FAR * len(names) or _unsettled(nearest, left, limit, wanted)):
+            second = [path for path in tried if not path.about.isdisjoint(wanted)]
+            pair = nearest_two(first, second, left, base, inverse)
+            if pair is not None and pair.distance <= _HALF * nearest.distance:
+                nearest = pair
+                limit = np.maximum(limit, _RELATIVE * (size + nearest.size))
+        wanted = _unsettled(nearest, left, limit, wanted)
+        found += _explanations(nearest, before, columns)
+        left, size = left - nearest.moved, size + nearest.size
+    # Filters that resize differ in what they do to texture.
+    return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
+
+
+def _unsettled(nearest: Nearest, movement: Float64, limit: Float64, wanted: set[str]) -> set[str]:
+    """Return those of the wanted quantities of which the alterations leave more than a limit."""
+    names = nearest.paths[0].names
+    left = np.abs(movement - nearest.moved) > limit
+    about = frozenset[str]().union(*(path.about for path in nearest.paths))
+    return {name for name, far in zip(names, left, strict=True) if far and name in wanted} - about
+
+
+def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Explanation]:
+    made = []
+    parts = zip(nearest.paths, nearest.places, nearest.alone, strict=True)
+    for path, place, alone in sorted(parts, key=lambda one: one[2]):
+        moved = np.full(len(QUANTITIES), np.nan)
+        moved[columns] = path.moved[place]
+        strength, share = float(path.strengths[place]), max(1 - alone / before, 0.0)
+        made.append(Explanation(path.alteration.name, path.opposite, strength, share, moved))
+    return made
+
+
+def _covariance(table: Float64) -> Float64:
+    """Covariance of the mean of rows in which some numbers may be missing."""
+    filled = np.where(np.isnan(table), mean_known(table), table)
+    return np.asarray(np.atleast_2d(np.cov(filled, rowvar=False)) / len(table))

@@ -1,0 +1,177 @@
+"""Where the answer to a picture flips along one parameter, by bisection."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from kit._checking import known, number
+from kit.classifier import Classifier, check_first
+from kit.images import Picture, Source, load_image
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness.sweep_work import Shared, answers, opened
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Where the answer to a picture changes along one parameter.
+
+    Attributes
+    ----------
+    photo
+        Place of the picture among those of the sweep.
+    parameter
+        Name of the parameter.
+    last, value
+        The answer is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
+        farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
+    before, after
+        Names of classes.
+    """
+
+    photo: int
+    parameter: str
+    last: float
+    value: float
+    before: str
+    after: str
+
+
+class Bracket(NamedTuple):
+    """Two values of a parameter between which an answer changes.
+
+    Attributes
+    ----------
+    last, value
+        Where the answer is still ``before``, and where it is another; either may be the larger one.
+    perturbation
+        Everything else.
+    before, after
+        Classes at the two ends.
+    tolerance
+        How close the ends are to be brought, in units of the parameter.
+    """
+
+    name: str
+    last: float
+    value: float
+    perturbation: Perturbation
+    before: int
+    after: int
+    tolerance: float
+
+    def at(self, value: float) -> Perturbation:
+        """Return the perturbation with this value of the parameter."""
+        changes: dict[str, Any] = {self.name: value}
+        return replace(self.perturbation, **changes)
+
+
+class FlipsTask(NamedTuple):
+    """A picture, and the brackets to be narrowed on it."""
+
+    shared: Shared
+    picture: Picture
+    brackets: tuple[Bracket, ...]
+
+
+def flip(
+    classifier: Classifier,
+    photo: Source,
+    parameter: str,
+    low: float,
+    high: float,
+    tolerance: float | None = None,
+    *,
+    perturbation: Perturbation | None = None,
+) -> Flip | None:
+    """Find by bisection where the answer to a picture changes between two values of a parameter.
+
+    Parameters
+    ----------
+    classifier
+        With a known preprocessing.
+    photo
+        A `Photo` or whatever else `kit.load_image` takes.
+    parameter
+        Name of a parameter of `Perturbation`.
+    low, high
+        Values to look between, which may be in either order. The answer is followed from `low`.
+    tolerance
+        How far apart `Flip.last` and `Flip.value` may be, in units of the parameter; by default a tenth of
+        the step of its slider, or 1 where it is a whole number.
+    perturbation
+        Everything else; by default nothing.
+
+    Returns
+    -------
+    Flip or None
+        None where both ends have the same answer. Between different ones there may be more than one flip; it
+        is one of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An unknown parameter, one that is only on or off, values outside its bounds, no tolerance above 0, or
+        a picture that cannot be read.
+    """
+    check_first(classifier, "flip(classifier, photo, parameter, low, high)")
+    known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
+    chosen = tolerance_of(parameter) if tolerance is None else number("tolerance", tolerance)
+    if chosen <= 0:
+        raise ValueError(f"Expected a tolerance above 0, received {tolerance!r}")
+    base = Perturbation() if perturbation is None else perturbation
+    bracket = Bracket(parameter, number("low", low), number("high", high), base, -1, -1, chosen)
+    opened_photo = load_image(photo)
+    ends = [(opened_photo, bracket.at(value), -1) for value in (bracket.last, bracket.value)]
+    answered = answers(classifier, ends, len(ends))
+    if answered.errors:
+        raise ValueError(answered.errors[0][1])
+    before, after = answered.top.tolist()
+    if before == after:
+        return None
+    bracket = bracket._replace(before=before, after=after)
+    (found,) = narrowed(FlipsTask(Shared(classifier), Picture(opened_photo.name, opened_photo), (bracket,)))
+    return as_flip(0, found, classifier.class_names)
+
+
+def tolerance_of(parameter: str) -> float:
+    """Return how far apart the sides of a flip may be: a tenth of the slider's step, 1 for whole numbers."""
+    chosen = PARAMETERS[parameter]
+    return 1.0 if chosen.kind == "whole" else chosen.step / 10
+
+
+def as_flip(photo: int, bracket: Bracket, class_names: Sequence[str]) -> Flip:
+    """Put a bracket into words."""
+    before, after = class_names[bracket.before], class_names[bracket.after]
+    return Flip(photo, bracket.name, float(bracket.last), float(bracket.value), before, after)
+
+
+def narrowed(task: FlipsTask) -> tuple[Bracket, ...]:
+    """Narrow brackets by bisection; a bracket with a value that cannot be answered stays as wide as it is."""
+    classifier = task.shared.classifier
+    photo = opened(task.picture, classifier)
+    found = list(task.brackets)
+    open_ = set(range(len(found)))
+    while open_:
+        middles = {place: _middle(found[place]) for place in sorted(open_)}
+        asked = {place: middle for place, middle in middles.items() if middle is not None}
+        cells = [(photo, found[place].at(middle), -1) for place, middle in asked.items()]
+        tops = answers(classifier, cells, len(cells)).top
+        for (place, middle), top in zip(asked.items(), tops.tolist(), strict=True):
+            bracket = found[place]
+            if top == bracket.before:
+                found[place] = bracket._replace(last=middle)
+            elif top >= 0:
+                found[place] = bracket._replace(value=middle, after=top)
+            else:
+                open_.discard(place)
+        open_ &= asked.keys()
+    return tuple(found)
+
+
+def _middle(bracket: Bracket) -> float | None:
+    """Return the value in the middle, None where the ends are close enough."""
+    gap = abs(bracket.value - bracket.last)
+    if PARAMETERS[bracket.name].kind == "whole":
+        return None if gap <= max(1, bracket.tolerance) else (bracket.value + bracket.last) // 2
+    middle = (bracket.value + bracket.last) / 2
+    return None if gap <= bracket.tolerance or middle in (bracket.value, bracket.last) else middle

@@ -1,0 +1,304 @@
+"""The profile of training images in a classifier file."""
+
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Self
+
+import numpy as np
+
+from kit._arrays import Bools, Float32, Float64, Int64
+from kit.classifier.first_layers import FirstLayers
+
+# A covariance needs some times more rows than there are values in one, and the mean of a class some at all.
+_PER_VALUE, _PER_CLASS = 10, 10
+# Share of the mean variance that is added to every variance: values that hardly move are not divided by 0.
+_SHRINKAGE = 1e-3
+_TINY = np.finfo(np.float64).tiny
+_CONSTANT = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Normal distributions with one covariance, D values wide.
+
+    Attributes
+    ----------
+    whitening
+        float64 (D, D): a lower triangle L whose L @ L.T is the inverse of the covariance; or (D,), its
+        diagonal, where the values are weighed one by one.
+    means
+        float64 (distributions, D): less the centre, times the whitening.
+    centre
+        float64 (D,), subtracted before: what is small beside a large mean would be lost.
+    columns
+        Values of a row that take part, D of them; an ellipsis for all.
+    """
+
+    whitening: Float64
+    means: Float64
+    centre: Float64 | float = 0.0
+    columns: Bools | EllipsisType = ...
+
+    @classmethod
+    def of_rows(cls, rows: Float64) -> Self:
+        """Learn one distribution from rows, float64 (N, values), of which there may be fewer than values.
+
+        Its correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
+        covariance matrices, 2004). Values that never vary take no part.
+        """
+        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
+
+        spread = rows.std(axis=0)
+        varied = spread > _CONSTANT * np.abs(rows).max(initial=0)
+        mean, spread = rows.mean(axis=0)[varied], spread[varied]
+        covariance, _ = ledoit_wolf((rows[:, varied] - mean) / spread)
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None]
+        return cls(whitening, np.zeros((1, len(mean))), mean, varied)
+
+    @classmethod
+    def of_classes(cls, rows: Float64, classes: Int64) -> Self:
+        """Learn a distribution for every class, with the covariance around their means.
+
+        Parameters
+        ----------
+        rows
+            float64 (N, D).
+        classes
+            int64 (N,). A class of fewer than 10 rows gets none. With fewer than 10 * D rows there is one
+            distribution for all, and no covariance.
+        """
+        count, size = rows.shape
+        full = count >= _PER_VALUE * size
+        kept = [each for each in np.unique(classes) if (classes == each).sum() >= _PER_CLASS] if full else []
+        groups = [classes == each for each in kept] or [np.ones(count, bool)]
+        means = np.stack([rows[group].mean(axis=0) for group in groups])
+        around = np.concatenate([rows[group] - mean for group, mean in zip(groups, means, strict=True)])
+        if not full:
+            variance = (around**2).mean(axis=0)
+            scale = 1 / np.sqrt(variance + _SHRINKAGE * variance.mean() + _TINY)
+            return cls.unpacked(scale.astype(np.float32), (means * scale).astype(np.float32))
+        covariance = around.T @ around / len(around)
+        covariance += (_SHRINKAGE * np.trace(covariance) / size + _TINY) * np.eye(size)
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+        triangle = whitening[np.tril_indices(size)].astype(np.float32)
+        return cls.unpacked(triangle, (means @ whitening).astype(np.float32))
+
+    @classmethod
+    def unpacked(cls, whitening: Float32, means: Float32) -> Self:
+        """Return the value that `packed` took apart.
+
+        Raises
+        ------
+        ValueError, IndexError
+            Sizes that do not fit together.
+        """
+        size = means.shape[1]
+        matrix = whitening.astype(np.float64)
+        if whitening.size != size:
+            matrix = np.zeros((size, size))
+            matrix[np.tril_indices(size)] = whitening
+        return cls(matrix, means.astype(np.float64))
+
+    def marginal(self, columns: Bools) -> Self:
+        """Return the distributions of some of the values, bool (D,), out of those with a covariance.
+
+        For what `of_classes` learned. Its `distances` takes whole rows as before.
+        """
+        back = np.linalg.inv(self.whitening)
+        covariance = (back.T @ back)[np.ix_(columns, columns)]
+        whitening = np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)), np.float64)
+        return type(self)(whitening, (self.means @ back)[:, columns] @ whitening, columns=columns)
+
+    def packed(self) -> dict[str, Float32]:
+        """Return what `of_classes` learned as float32 arrays; a triangle row by row in one dimension."""
+        flat = self.whitening
+        if flat.ndim > 1:
+            flat = flat[np.tril_indices(len(flat))]
+        return {"whitening": flat.astype(np.float32), "means": self.means.astype(np.float32)}
+
+    def distances(self, rows: Float64) -> Float64:
+        """Return the squared Mahalanobis distance to the nearest mean: float64 (N, values) to (N,)."""
+        away = rows[:, self.columns] - self.centre
+        white = away * self.whitening if self.whitening.ndim == 1 else away @ self.whitening
+        return np.asarray(np.min([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=0))
+
+
+def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:
+    """Divergence of the statistics on some pictures from those of training.
+
+    The Kullback-Leibler divergence of two normal distributions, from the pictures to training, for each
+    channel: ``(log(v / v') + (v' + (m' - m)**2) / v - 1) / 2``; the mean over the channels of each layer.
+
+    Parameters
+    ----------
+    moments
+        float64 (..., 2 * sum(widths)): of a picture, as `FirstLayers.measure` gives them, or of several on
+        average.
+    first_layers
+        With the means and variances of training.
+    constant
+        Share of the median variance of a layer's channels up to which one is left out: a channel that was
+        constant in training, as in quantized networks, is at any distance from itself.
+
+    Returns
+    -------
+    float64, shape (..., layers)
+        In nats; 0 where the statistics are those of training.
+
+    Raises
+    ------
+    ValueError
+        Nothing is known of the training pictures.
+    """
+    means, variances = averages(first_layers)
+    parts = []
+    start = 0
+    for width in first_layers.widths:
+        mean = moments[..., 2 * start : 2 * start + width]
+        square = moments[..., 2 * start + width : 2 * (start + width)]
+        wanted, spread = means[start : start + width], variances[start : start + width]
+        variance = np.maximum(square - mean**2, 0) + first_layers.epsilon
+        spread = spread + first_layers.epsilon
+        divergence = (np.log(spread / variance) + (variance + (mean - wanted) ** 2) / spread - 1) / 2
+        varied = variances[start : start + width] >= constant * np.median(variances[start : start + width])
+        parts.append(divergence[..., varied].mean(axis=-1))
+        start += width
+    return np.stack(parts, axis=-1)
+
+
+def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
+    """Return mean and variance of every channel on the training pictures, each float64 (sum(widths),).
+
+    Raises
+    ------
+    ValueError
+        Nothing is known of the training pictures.
+    """
+    if first_layers.means is not None and first_layers.variances is not None:
+        return first_layers.means, first_layers.variances
+    if first_layers.profile is None:
+        raise ValueError(
+            "Expected statistics of training pictures in the first layers, received none; give a reference"
+        )
+    means, squares = split(first_layers.profile, first_layers.widths)
+    mean = means.mean(axis=0)
+    # Of a channel that hardly varies, rounding may leave less than nothing.
+    return mean, np.maximum(squares.mean(axis=0) - mean**2, 0)
+
+
+def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64]:
+    """Return the means and the mean squares of all layers' channels, each float64 (N, sum(widths))."""
+    ends = np.cumsum(np.repeat(widths, 2))[:-1]
+    parts = np.split(moments, ends, axis=1)
+    return np.concatenate(parts[::2], axis=1), np.concatenate(parts[1::2], axis=1)
+
+
+LEAST_PROFILED = 10
+"""Training pictures that a profile must have for its values to be taken together."""
+
+SHARE = 0.9
+"""Share of training pictures that lie within `Profile.limit`. Of pictures of something else, the largest
+distance lets most pass once they are letterboxed."""
+
+_PARTS = 5
+_LEAST_CONTRAST = 1e-3
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """What is ordinary among the training pictures of a profile.
+
+    Attributes
+    ----------
+    widths
+        Channels of each layer.
+    floors
+        float64 (sum(widths),): added to the variance of each channel over a picture before its logarithm is
+        taken; NaN for channels that are constant over every picture, which have none.
+    gaussian
+        Of what `rows` makes of the profile.
+    limit
+        Distance from the others within which nine in ten training pictures lie.
+    typical, scatter
+        Mean and standard deviation of the logarithm of these distances.
+    """
+
+    widths: tuple[int, ...]
+    floors: Float64
+    gaussian: Gaussian
+    limit: float
+    typical: float
+    scatter: float
+
+    @classmethod
+    def of(cls, first_layers: FirstLayers) -> Self:
+        """Learn from the profile of training pictures what is ordinary.
+
+        The limit comes from leaving out a fifth of the pictures at a time.
+
+        Parameters
+        ----------
+        first_layers
+            With a profile of `LEAST_PROFILED` pictures at least.
+
+        Raises
+        ------
+        ValueError
+            No profile, or a shorter one.
+        """
+        profile, widths = first_layers.profile, first_layers.widths
+        if profile is None or len(profile) < LEAST_PROFILED:
+            count = 0 if profile is None else len(profile)
+            raise ValueError(
+                f"Expected a profile of {LEAST_PROFILED} training pictures or more, received {count};"
+                " save the classifier with training="
+            )
+        floors = _floors(profile, widths)
+        rows = _rows(profile, first_layers.features, widths, floors)
+        # Neighbours may be copies of one picture: they are left out together.
+        left_out = [
+            _distances(Gaussian.of_rows(np.delete(rows, part, axis=0)), rows[part])
+            for part in np.array_split(np.arange(len(rows)), _PARTS)
+        ]
+        distances = np.concatenate(left_out)
+        logs = np.log(distances + 1e-12)
+        limit = float(np.quantile(distances, SHARE))
+        return cls(widths, floors, Gaussian.of_rows(rows), limit, float(logs.mean()), float(logs.std()))
+
+    def distances(self, moments: Float64, features: Float64 | None) -> Float64:
+        """Return how far each picture is from the training pictures; float64 (N,), about 1 for one of them.
+
+        Parameters
+        ----------
+        moments
+            float64 (N, 2 * sum(widths)), one row for each picture, as `FirstLayers.measure` gives them.
+        features
+            float64 (N, K), as `tensor_features` gives them; None where the profile has none.
+        """
+        return _distances(self.gaussian, _rows(moments, features, self.widths, self.floors))
+
+
+def _distances(gaussian: Gaussian, rows: Float64) -> Float64:
+    """Squared distances of Mahalanobis over the number of values."""
+    return gaussian.distances(rows) / len(gaussian.whitening)
+
+
+def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
+    """Return means, logarithms of standard deviations, and features, one row for each picture.
+
+    The logarithm makes a picture without any contrast as unusual as it is: by its variance, it is near the
+    mean of all.
+    """
+    means, squares = split(moments, widths)
+    varied = ~np.isnan(floors)
+    variances = np.maximum(squares - means**2, 0)[:, varied]
+    known = [] if features is None else [features]
+    return np.concatenate([means, np.log(variances + floors[varied]) / 2, *known], axis=1)
+
+
+def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
+    means, squares = split(profile, widths)
+    variance = np.maximum(squares - means**2, 0).mean(axis=0)
+    constant = variance <= _ROUNDING * squares.mean(axis=0)
+    return np.where(constant, np.nan, _LEAST_CONTRAST * variance)

@@ -1,0 +1,284 @@
+"""What comes out of a sweep, as a frozen value: rows, curves, grids and flips."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from kit._arrays import Array, Bools, Float32, Float64
+from kit._checking import known
+from kit._reporting import Result, Table
+from kit.perturbation import Perturbation
+from kit.robustness import storage
+from kit.robustness.bisection import Flip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Result):
+    """Answers to pictures under perturbations: a row for each pair, picture by picture.
+
+    Parameters
+    ----------
+    photos
+        Names of the pictures.
+    perturbations
+        What was done to each picture, in the order of its rows.
+    axes
+        Names and values of which `perturbations` are all combinations, the last name changing fastest; empty
+        where they are just a list.
+    class_names
+        Names of the classes.
+    labels
+        int32, shape (photos,): right classes, -1 where none is known.
+    tops
+        int32, shape (rows,): the most probable class, -1 where there is no answer.
+    confidences, probabilities
+        float32, shape (rows,): softmax probabilities 0..1 of that class and of the labelled one; NaN where
+        there is none.
+    errors
+        Rows without an answer, each with the reason.
+    flips
+        Where answers flip along each axis, by bisection: for each picture the first one below and above the
+        value nearest to the neutral one, with the other parameters at theirs.
+    """
+
+    photos: tuple[str, ...]
+    perturbations: tuple[Perturbation, ...]
+    axes: Mapping[str, tuple[Any, ...]]
+    class_names: tuple[str, ...]
+    labels: npt.NDArray[np.int32]
+    tops: npt.NDArray[np.int32]
+    confidences: Float32
+    probabilities: Float32
+    errors: Mapping[int, str]
+    flips: tuple[Flip, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.tops)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Values on each axis; the number of perturbations where they are just a list."""
+        return tuple(map(len, self.axes.values())) or (len(self.perturbations),)
+
+    @cached_property
+    def columns(self) -> Mapping[str, Array]:
+        """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
+
+        ``photo`` and ``perturbation`` int32: places in `photos` and `perturbations`. The parameters that are
+        swept, float64: their values, NaN for None. ``top`` and ``label`` int32, -1 for none; ``confidence``
+        and ``probability`` (of the label) float32; ``correct`` bool, False without label or answer; ``name``,
+        ``class`` and ``error`` texts or None.
+        """
+        photos, perturbations = len(self.photos), len(self.perturbations)
+        photo = np.repeat(np.arange(photos, dtype=np.int32), perturbations)
+        label = self.labels[photo]
+        errors = np.full(len(self), None, object)
+        errors[list(self.errors)] = list(self.errors.values())
+        classes = np.array([*self.class_names, None], object)
+        columns = {
+            "photo": photo,
+            "name": np.array(self.photos, object)[photo],
+            "perturbation": np.tile(np.arange(perturbations, dtype=np.int32), photos),
+            **{name: np.tile(self._values(name), photos) for name in self.parameters},
+            "top": self.tops,
+            "class": classes[self.tops],
+            "confidence": self.confidences,
+            "label": label,
+            "probability": self.probabilities,
+            "correct": (self.tops == label) & (label >= 0),
+            "error": errors,
+        }
+        return MappingProxyType(columns)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters that are swept: the axes, or what differs among listed perturbations."""
+        if self.axes:
+            return tuple(self.axes)
+        settings = [each.to_dict() for each in self.perturbations]
+        return tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1)
+
+    def grid(self, column: str) -> Array:
+        """Return a column as an array of a picture's place and then that on each axis.
+
+        Raises
+        ------
+        TypeError, ValueError
+            No name of a column.
+        """
+        chosen = self.columns[known("column", column, self.columns)]
+        return chosen.reshape(len(self.photos), *self.shape)
+
+    def accuracy(self) -> Float64:
+        """Return the share of right answers, 0..1, float64 of shape `shape`; NaN where nothing was answered.
+
+        Pictures without a label, or without an answer there, do not count.
+
+        Raises
+        ------
+        ValueError
+            No labels.
+        """
+        if not (self.labels >= 0).any():
+            raise ValueError("Expected a sweep with labels, received one without; give labels= to kit.sweep")
+        return mean(self.grid("correct"), (self.grid("label") >= 0) & (self.grid("top") >= 0))
+
+    def confidence(self) -> Float64:
+        """Return the mean softmax probability, 0..1, of the answers given: float64 of shape `shape`."""
+        return mean(self.grid("confidence"), self.grid("top") >= 0)
+
+    def table(self) -> Table:
+        """Set accuracy and confidence in whole percentages; of a grid, accuracy if there is one."""
+        figures = {"accuracy": self.accuracy()} if (self.labels >= 0).any() else {}
+        figures["confidence"] = self.confidence()
+        return figures_table(self.axes, self.perturbations, figures)
+
+    def _values(self, name: str) -> Float64:
+        values = [getattr(perturbation, name) for perturbation in self.perturbations]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    def to_parquet(self, path: str | PathLike[str], *, identity: Mapping[str, str] | None = None) -> None:
+        """Write the rows as columns of a Parquet file, in one step; pandas and others read it too.
+
+        Parameters
+        ----------
+        path
+            File to write.
+        identity
+            What `kit.sweep` knows a sweep by that it is asked for again.
+        """
+        description = {
+            "photos": self.photos,
+            "perturbations": [each.to_dict() for each in self.perturbations],
+            "axes": dict(self.axes),
+            "class_names": self.class_names,
+            "flips": [list(vars(flip).values()) for flip in self.flips],
+            "identity": identity,
+        }
+        storage.write_table(Path(path), self.columns, description)
+
+    @classmethod
+    def from_parquet(cls, path: str | PathLike[str]) -> Self:
+        """Read what `to_parquet`, or a sweep with ``path=``, wrote.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            No such file, or no sweep in it.
+        """
+        columns, description = storage.read_table(Path(path))
+        try:
+            found = cls.from_table(columns, description)
+            pairs = zip(columns.values(), found.columns.values(), strict=True)
+            whole = _is_sound(found) and all(_same(np.asarray(one), two) for one, two in pairs)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
+            whole = False
+        if not whole:
+            raise ValueError(
+                f"Expected the Parquet file of a sweep, received {Path(path).name!r}, whose parts do not fit"
+            )
+        return found
+
+    @classmethod
+    def from_table(cls, columns: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        """Make a sweep from what `kit.robustness.storage.read_table` returns."""
+        perturbations = tuple(map(Perturbation.from_dict, description["perturbations"]))
+        return cls(
+            tuple(description["photos"]),
+            perturbations,
+            MappingProxyType({name: tuple(each) for name, each in description["axes"].items()}),
+            tuple(description["class_names"]),
+            columns["label"][:: len(perturbations)],
+            columns["top"],
+            columns["confidence"],
+            columns["probability"],
+            MappingProxyType(storage.texts(columns["error"])),
+            tuple(Flip(*each) for each in description["flips"]),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether everything is the same, to the last bit."""
+        if not isinstance(other, Sweep):
+            return NotImplemented
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return all(_same(one, two) if isinstance(one, np.ndarray) else one == two for one, two in pairs)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
+
+    def __repr__(self) -> str:
+        times = " \N{MULTIPLICATION SIGN} "
+        what = times.join(f"{name} {len(values)}" for name, values in self.axes.items())
+        parts = [
+            f"{len(self.photos)} photo{'s' if len(self.photos) != 1 else ''}",
+            what or f"{len(self.perturbations)} perturbation{'s' if len(self.perturbations) != 1 else ''}",
+        ]
+        missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
+        flips = f", {len(self.flips)} flip{'s' if len(self.flips) != 1 else ''}" if self.flips else ""
+        return f"Sweep({times.join(parts)}{flips}{missing})"
+
+
+def _same(one: Array, two: Array) -> bool:
+    return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
+
+
+def _is_sound(sweep: Sweep) -> bool:
+    """Whether the arrays are of the kinds and within the bounds that `Sweep.columns` names."""
+    most = len(sweep.class_names)
+    places, shares = (sweep.tops, sweep.labels), (sweep.confidences, sweep.probabilities)
+    return all(each.dtype == np.float32 for each in shares) and all(
+        each.dtype == np.int32 and each.min(initial=0) >= -1 and each.max(initial=-1) < most
+        for each in places
+    )
+
+
+Figures = Mapping[str, Float64]
+
+
+def mean(values: Array, counted: Bools) -> Float64:
+    """Return the mean over the first axis of the values that count; NaN where none does."""
+    total = np.where(counted, values, 0).sum(axis=0, dtype=np.float64)
+    count = counted.sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), np.float64)
+
+
+def figures_table(
+    axes: Mapping[str, Sequence[Any]], perturbations: Sequence[Perturbation], figures: Figures
+) -> Table:
+    """Set figures in columns, with a row for each perturbation; over two axes the first of them in a grid."""
+    if len(axes) == 2:
+        return _grid(axes, *next(iter(figures.items())))
+    names = ", ".join(axes) or "perturbation"
+    places = (", ".join(_shown(getattr(each, name)) for name in axes) or repr(each) for each in perturbations)
+    columns = (map(_percent, values.ravel()) for values in figures.values())
+    rows = list(zip(places, *columns, strict=True))
+    return Table((names, *figures), rows, ">" * (1 + len(figures)), widths=(0, *[10] * len(figures)))
+
+
+def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:
+    (down, downwards), (across, values) = axes.items()
+    heads = [_shown(value) for value in values]
+    width = max(4, *map(len, heads))
+    return Table(
+        (down, *heads),
+        [(_shown(value), *map(_percent, row)) for value, row in zip(downwards, shares, strict=True)],
+        ">" * (1 + len(heads)),
+        # The columns of figures stand closer to each other than to the first.
+        widths=(0, width + 1, *[width] * (len(heads) - 1)),
+        gap=1,
+        title=f"{'mean confidence' if name == 'confidence' else name}, {down} down, {across} across",
+    )
+
+
+def _shown(value: Any) -> str:
+    return str(value) if value is None or isinstance(value, bool) else f"{value:.3g}"
+
+
+def _percent(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.0%}"

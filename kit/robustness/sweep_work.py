@@ -1,0 +1,216 @@
+"""What a worker does for a sweep, in this process, in another one or on another machine."""
+
+import pickle
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kit._arrays import Float32
+from kit._interrupts import cancelling_threads
+from kit.classifier import Classifier
+from kit.classifier.engines import part_size
+from kit.images import Photo, PhotoError, Picture
+from kit.images.opening import Decoding
+from kit.images.photo import UNREADABLE
+from kit.perturbation import PARAMETERS, Perturbation
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Opened: TypeAlias = Photo | OSError | ValueError
+"""A decoded picture, or why it cannot be read."""
+
+
+class Shared:
+    """A classifier that another process opens once, however many tasks it is sent."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_once, (pickle.dumps(self.classifier),)
+
+
+class Answers(NamedTuple):
+    """What a network says to some pictures.
+
+    Attributes
+    ----------
+    top
+        int32: the most probable class, -1 where there is no answer.
+    confidence, probability
+        float32: softmax probabilities of that class and of the labelled one, NaN where there is none.
+    errors
+        Places without an answer, each with the reason.
+    """
+
+    top: npt.NDArray[np.int32]
+    confidence: Float32
+    probability: Float32
+    errors: tuple[tuple[int, str], ...] = ()
+
+    @classmethod
+    def none(cls, count: int) -> "Answers":
+        """Return arrays of `count` places without an answer."""
+        missing = np.full((2, count), np.nan, np.float32)
+        return cls(np.full(count, -1, np.int32), *missing)
+
+
+class RowsTask(NamedTuple):
+    """Pictures with their labels, all to be asked about under the same perturbations."""
+
+    shared: Shared
+    pictures: tuple[Picture, ...]
+    labels: tuple[int, ...]
+    perturbations: tuple[Perturbation, ...]
+
+
+def rows(task: RowsTask) -> Answers:
+    """Ask about every picture under every perturbation, picture by picture, each decoded once."""
+    classifier = task.shared.classifier
+
+    def cells() -> Iterator[tuple[Opened, Perturbation, int]]:
+        stages = halves(task.perturbations)
+        for picture, label in zip(task.pictures, task.labels, strict=True):
+            photo = begun = opened(picture, classifier)
+            done = None
+            for first, second in stages:
+                if first != done:
+                    # Only what is done last, a JPEG file, can fail, and that is in no first half.
+                    begun, done = first.apply(photo) if isinstance(photo, Photo) else photo, first
+                yield begun, second, label
+
+    return answers(classifier, cells(), len(task.pictures) * len(task.perturbations))
+
+
+def halves(perturbations: Sequence[Perturbation]) -> tuple[tuple[Perturbation, Perturbation], ...]:
+    """Cut perturbations in two before the last step that differs among them.
+
+    One half after the other does what the whole does. What comes before is the same for neighbours of a grid,
+    and is then done once: brightness for all levels of noise, a rotation for all qualities of JPEG.
+    """
+    differing = [name for name in PARAMETERS if len({getattr(each, name) for each in perturbations}) > 1]
+    if not differing:
+        return tuple((Perturbation(seed=each.seed), each) for each in perturbations)
+    last = PARAMETERS[differing[-1]].of or differing[-1]
+    names = list(PARAMETERS)  # in the order in which they are applied
+    before, after = names[: names.index(last)], names[names.index(last) :]
+    return tuple((_only(each, before), _only(each, after)) for each in perturbations)
+
+
+def _only(perturbation: Perturbation, names: Iterable[str]) -> Perturbation:
+    return Perturbation(seed=perturbation.seed, **{name: getattr(perturbation, name) for name in names})
+
+
+Cell: TypeAlias = tuple[Opened, Perturbation, int]
+"""A picture, what is still to be done to it, and its label."""
+
+
+def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answers:
+    """Ask about pictures, each with its perturbation and label, prepared and predicted side by side."""
+    top, confidence, probability, _ = found = Answers.none(count)
+    errors: list[tuple[int, str]] = []
+    predict, lanes = classifier.side_by_side()
+    numbered = enumerate(cells)
+
+    def store(parts: Sequence[tuple[Sequence[int], Sequence[int], Float32]]) -> None:
+        for places, labels, predicted in parts:
+            lines, where, chosen = np.arange(len(places)), np.asarray(places), np.asarray(labels)
+            best = predicted.argmax(axis=1)
+            top[where], confidence[where] = best, predicted[lines, best]
+            probability[where] = np.where(chosen < 0, np.float32(np.nan), predicted[lines, chosen])
+
+    def ask(some: Sequence[tuple[int, Cell]]) -> list[tuple[list[int], list[int], Float32]]:
+        # Both parts of the work leave Python's lock to others for most of their time.
+        return [
+            (places, labels, predict(batch)) for places, labels, batch in _batches(classifier, some, errors)
+        ]
+
+    size = part_size((1, *(side or 1 for side in classifier.input_shape)))
+    with cancelling_threads(lanes) as pool:
+        waiting: deque[Future[list[tuple[list[int], list[int], Float32]]]] = deque()
+        while some := list(islice(numbered, size)):
+            waiting.append(pool.submit(ask, some))
+            if len(waiting) > 2 * lanes:
+                store(waiting.popleft().result())
+        while waiting:
+            store(waiting.popleft().result())
+    return found._replace(errors=tuple(sorted(errors)))
+
+
+def _batches(
+    classifier: Classifier, cells: Iterable[tuple[int, Cell]], errors: list[tuple[int, str]]
+) -> Iterator[tuple[list[int], list[int], Float32]]:
+    """Prepare pictures in batches as large as an engine takes at a time, each of one shape."""
+    places: list[int] = []
+    labels: list[int] = []
+    tensors: list[Float32] = []
+    for place, (photo, perturbation, label) in cells:
+        tensor = _tensor(classifier, photo, perturbation)
+        if not isinstance(tensor, np.ndarray):
+            errors.append((place, str(tensor)))
+            continue
+        if tensors and (tensor.shape != tensors[0].shape or len(tensors) == part_size(tensor.shape)):
+            yield places, labels, np.concatenate(tensors)
+            places, labels, tensors = [], [], []
+        places.append(place)
+        labels.append(label)
+        tensors.append(tensor)
+    if tensors:
+        yield places, labels, np.concatenate(tensors)
+
+
+def _tensor(classifier: Classifier, photo: Opened, perturbation: Perturbation) -> Float32 | Exception:
+    try:
+        return classifier.tensor(photo, perturbation) if isinstance(photo, Photo) else photo
+    except (OSError, ValueError) as error:
+        return error
+
+
+def opened(picture: Picture, classifier: Classifier) -> Opened:
+    """Decode a picture as the classifier's preprocessing asks for; what is wrong with it is returned."""
+    preprocessing = classifier.preprocessing
+    decoding = Decoding() if preprocessing is None else preprocessing.decoding
+    try:
+        if isinstance(picture.source, str):
+            return _kept(picture, picture.source, decoding)
+        return picture.source if isinstance(picture.source, PhotoError) else picture.open(decoding)
+    except UNREADABLE as error:
+        return error
+
+
+_kept_by_thread = threading.local()
+
+
+def _kept(picture: Picture, path: str, decoding: Decoding) -> Photo:
+    """Decode a file, but not twice in a row: the blocks of one picture follow each other."""
+    if not (file := Path(path)).exists():
+        return picture.open()  # which says so in the words of the kit
+    state = file.stat()
+    key = (path, decoding, state.st_mtime_ns, state.st_size)
+    if getattr(_kept_by_thread, "key", None) != key:
+        _kept_by_thread.key, _kept_by_thread.photo = None, None
+        _kept_by_thread.photo = picture.open(decoding)
+        _kept_by_thread.key = key
+    photo: Photo = _kept_by_thread.photo
+    return photo
+
+
+_opening = threading.Lock()
+
+
+def _opened_once(pickled: bytes) -> Shared:
+    with _opening:
+        return _opened_lately(pickled)
+
+
+@lru_cache(maxsize=2)
+def _opened_lately(pickled: bytes) -> Shared:
+    return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)

@@ -1,1 +1,0 @@
-"""How answers change while pictures are perturbed, and where they flip."""
