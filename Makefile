@@ -1,69 +1,106 @@
-# make lab     opens JupyterLab on the first notebook;  LAB_ARGS="--no-browser --port 8890" passes options on
-# make test    runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options on
-# make test-others  runs mypy and the quick tests on every other supported Python that is here, in .venv-3.x
-# make check-setup  says whether this machine has what the notebooks need, in words to mail
-# make hand-in      packs answers, settings and pinned cases of notebooks/ into a file
-# make wheelhouse   fetches the packages of the lock into wheelhouse/, from which the others then install without a
-#              network;  PLATFORMS="linux windows mac" PYTHONS="3.12 3.13" names other machines than this one
-# make exercises  derives the lessons anew from notebooks/solutions, and runs them
-# make lock    solves pyproject.toml anew into requirements.lock (needs uv)
-# make audit   asks for known vulnerabilities of what the lock names, before a release (needs uv and a network)
-# make clean   removes the environments
+# make lab          opens JupyterLab on the first notebook;  LAB_ARGS="--no-browser --port 8890" passes options on
+# make test         runs ruff, mypy, all tests and all notebooks;  TEST_ARGS="-k brightness" passes options to pytest
+# make test-others  runs mypy and the quick tests on the oldest and the newest other Python, in .venv-3.x
+# make check-setup  says whether this machine has what the notebooks need
+# make wheelhouse   downloads the packages of the lock into wheelhouse/, from which the others then install offline
+# make exercises    runs the notebooks in notebooks/solutions and derives the lessons from them
+# make lock         solves pyproject.toml again into requirements.lock (needs uv)
+# make audit        looks up known vulnerabilities of what the lock names (needs uv and a network)
+# make clean        removes the environments
 #
-# All but the last three make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
+# The first six make .venv from requirements.lock, once. PYTHON=python3.12 chooses the Python.
 
-LAB_ARGS ?=
-TEST_ARGS ?=
-PLATFORMS ?=
-PYTHONS ?=
+LAB_ARGS =
+TEST_ARGS =
+ENV = .venv
 
-# The Python that made .venv comes first, so that the environment is kept when a newer Python arrives.
-FOUND = "$$(sed -n 's/^executable = //p' .venv/pyvenv.cfg 2>/dev/null)" python3.13 python3.12 python3.11 python3 python
-PYTHON_NAMES = $(if $(PYTHON),"$(PYTHON)",$(FOUND))
+# TensorFlow and Keras read these when they are first imported; kernels and test processes inherit them.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export KERAS_BACKEND ?= tensorflow
 
-# Each is run, since a name on the path may be a shim for a version that is not there. Debian has ensurepip in python3-venv.
-FITS = import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
-VERSION = import sys; print("%d.%d.%d" % tuple(sys.version_info[:3]))
+# Each candidate is tried, since a name on the path may be a shim for a version that is not there. The Python of the
+# environment comes first, so that it is kept when a newer Python arrives.
+FITS = import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+CANDIDATES = $(if $(PYTHON),"$(PYTHON)",$(ENV)/bin/python python3.13 python3.12 python3.11 python3 python)
+FOUND := $(shell for each in $(CANDIDATES); do "$$each" -c '$(FITS)' 2>/dev/null && echo "$$each" && break; done)
+VERSION := $(if $(FOUND),$(shell "$(FOUND)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 
-define launch
-@seen=; for python in $(PYTHON_NAMES); do \
-	if "$$python" -c '$(FITS)' 2>/dev/null; then exec "$$python" -m kit._launch $(1); fi; \
-	version=$$("$$python" -c '$(VERSION)' 2>/dev/null) && seen="$$seen $$python ($$version)"; \
-done; \
-echo "Expected Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu: apt install python3-venv)," \
-	"found$${seen:- none}; install one, or name it: make $@ PYTHON=/path/to/python3.12" >&2; exit 1
-endef
+# An environment holds absolute paths: one whose folder was moved, or whose Python is gone, is made again.
+ifneq ($(shell grep -qs '$(CURDIR)/$(ENV)$$' $(ENV)/pyvenv.cfg && $(ENV)/bin/python -c '' && echo whole),whole)
+$(shell rm -f $(ENV)/packages-*)
+endif
 
-.PHONY: lab test test-others environment check-setup hand-in wheelhouse exercises lock audit clean
+# Written last, so that an installation that was cut off is made again, as is one of another lock or Python.
+PACKAGES = $(ENV)/packages-$(VERSION)
+READY = $(ENV)/ready
+RUN = $(ENV)/bin/python
+PIP = $(RUN) -m pip --disable-pip-version-check
+OFFLINE = $(if $(wildcard wheelhouse),--no-index --find-links=wheelhouse)
 
-lab:
-	$(call launch,lab $(LAB_ARGS))
+# A test file stays with one worker, as do the fixtures it makes; each worker that opens TensorFlow takes a gigabyte.
+WORKERS = --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# What another Python or numpy breaks first, in a minute: no browser, no notebook, no training.
+QUICK = tests/images tests/perturbation tests/preprocessing tests/plots \
+	tests/test_checking.py tests/test_command_line.py tests/test_samples.py
 
-test:
-	$(call launch,test $(TEST_ARGS))
+# Every check runs, even if one before it fails.
+MAKEFLAGS += --keep-going
 
-# Those that are not there are named, so that nobody takes them for tested.
+.PHONY: lab test lint types pytest quick test-others environment check-setup wheelhouse exercises lock audit clean
+
+# The address it prints leads to the notebook, too. In a container there may be nobody to be but root.
+lab: environment
+	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_explore.ipynb \
+		--LabApp.workspaces_dir=$(CURDIR)/$(ENV)/share/jupyter/lab/workspaces \
+		$(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
+
+test: lint types pytest
+
+lint: environment
+	$(RUN) -m ruff check .
+
+types: environment
+	$(RUN) -m mypy --strict kit
+
+# -rs names what is left out, so that nobody takes it for tested.
+pytest: environment
+	$(RUN) -m pytest -rs $(WORKERS) $(TEST_ARGS)
+
+quick: types
+	$(RUN) -m pytest -rs $(WORKERS) $(QUICK) $(TEST_ARGS)
+
 test-others:
-	@failed=0; for python in python3.13 python3.12 python3.11; do \
-		if "$$python" -c '$(FITS)' 2>/dev/null; then "$$python" -m kit._launch quick $(TEST_ARGS) || failed=1; \
-		else echo "Left out: $$python is not here, or has no venv."; fi; \
+	@failed=0; for version in $(filter-out $(VERSION),3.13 3.11); do \
+		if python$$version -c '$(FITS)' 2>/dev/null; then \
+			$(MAKE) quick PYTHON=python$$version ENV=.venv-$$version || failed=1; \
+		else echo "Left out: python$$version is not here, or has no venv."; fi; \
 	done; exit $$failed
 
-environment:
-	$(call launch,environment)
+environment: $(READY)
 
-check-setup:
-	$(call launch,check)
+$(PACKAGES): requirements.lock
+	@[ "$(FOUND)" ] || { echo "Expected Python 3.11, 3.12 or 3.13 with venv (Debian and Ubuntu: apt install" \
+		"python3-venv), found none; install one, or name it: make lab PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Making $(ENV) with Python $(VERSION): once, about 2 GB, a minute or more."
+	"$(FOUND)" -m venv --clear $(ENV)
+	$(PIP) install $(OFFLINE) --require-hashes --only-binary=:all: -r requirements.lock
+	mkdir -p $(ENV)/share/jupyter/lab
+	cp -R notebooks/.jupyterlab/. $(ENV)/share/jupyter/lab
+	touch $@
 
-hand-in:
-	$(call launch,hand-in)
+# Built by the locked hatchling: a build environment of its own would fetch packages without hashes.
+$(READY): $(PACKAGES) pyproject.toml
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	touch $@
 
-wheelhouse:
-	$(call launch,wheelhouse $(addprefix --platform=,$(PLATFORMS)) $(addprefix --python=,$(PYTHONS)))
+check-setup: environment
+	$(RUN) -m kit check
 
-# What learners get is the same notebooks without their solutions, as they look before anything is answered.
+wheelhouse: environment
+	$(PIP) download --require-hashes --only-binary=:all: -r requirements.lock -d wheelhouse
+
 exercises: environment
-	.venv/bin/python -m kit.workshop.solutions notebooks/solutions notebooks
+	$(RUN) notebooks/solutions/derive.py
 
 # Every supported platform and Python in one file, with hashes and without the address of an index.
 lock:

@@ -11,7 +11,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from kit._launch import VARIABLES
 from kit.regression import commands as regression
 from kit.workshop import commands as workshop
 
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _import(module: str) -> None:
     """Import a module that registers layers; ``python -m`` looks in the folder at hand first."""
-    os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import_module(module)
     except (Exception, SystemExit) as error:  # whatever a person's module raises

@@ -9,15 +9,15 @@ import random
 import pytest
 
 from kit import Classifier, fit_novelty, samples
-from kit._launch import VARIABLES
 from tests import networks
+from tests.project import VARIABLES
 
 # Timed runs, started by hand.
 collect_ignore = ["benchmarks"]
 
 # Before anything imports TensorFlow, and inherited by the kernels of the notebooks.
-os.environ.update({name: os.environ.get(name, value) for name, value in VARIABLES.items()})
-
+for name, value in VARIABLES.items():
+    os.environ.setdefault(name, value)
 
 SEED = 7
 

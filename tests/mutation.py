@@ -9,7 +9,6 @@ import argparse
 import ast
 import os
 import random
-import runpy
 import shutil
 import sys
 import tempfile
@@ -19,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.project import ROOT, VARIABLES
+
 ROOMS = {
     "kit/perturbation/**/*.py": "tests/perturbation",
     "kit/preprocessing/**/*.py": "tests/preprocessing",
@@ -140,7 +141,7 @@ def main(given):
 
 
 if __name__ == "__main__":
-    os.environ |= runpy.run_path(str(ROOT / "kit" / "_launch.py"))["VARIABLES"]
+    os.environ |= VARIABLES
     for slow in SLOW.split():
         import_module(slow)
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# What TensorFlow reads when it is first imported; make exports it.
+_MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+VARIABLES = dict(re.findall(r"^export (\w+) \?= (\w+)$", _MAKEFILE, re.MULTILINE))
 
 
 def tracked() -> list[str]:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from kit.workshop.personal import anonymous
-
 NAME = "classifier-investigation-kit"
 MEMORY = 2.0
 """GB that one explorer, one kernel that trains and JupyterLab need."""
@@ -39,7 +37,7 @@ class Check:
     holds
         Whether it is as it has to be.
     told
-        What was found, and what to do where it does not hold; without account, machine and folders.
+        What was found, and what to do where it does not hold.
     """
 
     name: str
@@ -68,7 +66,7 @@ class Setup:
         return all(check.holds for check in self.checks)
 
     def text(self) -> str:
-        """Return a line for each check and the outcome, without account, machine and folders."""
+        """Return a line for each check and the outcome."""
         return "\n".join(map(str, [*self.checks, self]))
 
     def __repr__(self) -> str:
@@ -87,7 +85,7 @@ def check_setup(*, progress: bool = True) -> Setup:
     Returns
     -------
     Setup
-        What was found, in words that can be mailed to an instructor.
+        What was found, a line each.
     """
     checks = []
     for name, look in CHECKS.items():
@@ -109,7 +107,7 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
     done = subprocess.run(command, **options, check=False)  # type: ignore[call-overload]  # noqa: S603 (this file)
     said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [""]
     told = said[-1] or f"Python ended without a word (exit code {done.returncode})"
-    return Check(name, done.returncode == 0, anonymous(told))
+    return Check(name, done.returncode == 0, told)
 
 
 def python() -> str:

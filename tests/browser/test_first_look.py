@@ -1,12 +1,12 @@
 """What a learner sees who runs ``make lab`` for the first time."""
 
-import os
+import shutil
 import sys
 
 import pytest
 
-from kit._launch import interpreter, lab_command
 from tests.browser.lab import jupyter_lab
+from tests.project import ROOT
 
 COLLAPSED = "() => jupyterapp.shell.leftCollapsed"
 
@@ -14,13 +14,9 @@ COLLAPSED = "() => jupyterapp.shell.leftCollapsed"
 @pytest.fixture(scope="module")
 def lab(browser, tmp_path_factory):
     """JupyterLab as ``make lab`` starts it, in an environment that is new."""
-    if os.name == "nt":
-        pytest.skip("the Python of this environment is stood for by a shell script")
-    python = interpreter(tmp_path_factory.mktemp("environment"))
-    python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    command = [part for part in lab_command(python, []) if "root_dir" not in part]
+    copy = shutil.copytree(ROOT / "notebooks" / ".jupyterlab", tmp_path_factory.mktemp("share") / "lab")
+    folders = [f"--LabApp.app_settings_dir={copy}/settings", f"--LabApp.workspaces_dir={copy}/workspaces"]
+    command = [sys.executable, "-m", "jupyterlab", *folders]
     with jupyter_lab(browser, command) as running:
         yield running
 

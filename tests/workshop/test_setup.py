@@ -1,18 +1,16 @@
-"""What is missing on a machine is told in plain words, and nothing about its owner."""
+"""What is missing on a machine is told in plain words."""
 
 import shutil
 import subprocess
 import sys
 import tomllib
 import venv
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 import kit
 from kit.__main__ import main
-from kit._launch import interpreter
 from kit.workshop import setup
 from tests.project import ROOT
 
@@ -27,7 +25,7 @@ def bare(tmp_path_factory):
 
 def check(environment):
     """Exit code and output of the check in an environment."""
-    command = [interpreter(environment), "-m", "kit", "check"]
+    command = [environment / "bin" / "python", "-m", "kit", "check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
@@ -41,7 +39,6 @@ def test_everything_is_in_place_here(capsys):
     assert "TensorFlow 2." in told
     assert "ms: espresso" in told
     assert "Everything is in place." in told
-    assert str(Path.home()) not in told
 
 
 def test_without_packages_each_line_says_what_to_do(bare):
@@ -93,17 +90,6 @@ def test_a_check_that_ends_its_process_is_told(monkeypatch, capsys):
     found = kit.check_setup()
     assert repr(found) == "Not ready yet: TensorFlow."
     assert capsys.readouterr().out == "TensorFlow   NO  Python ended without a word (exit code 1)\n"
-
-
-def test_an_error_is_told_without_its_folders(tmp_path, monkeypatch, capsys):
-    broken = tmp_path / "Anna Example_thesis" / "tensorflow" / "__init__.py"
-    broken.parent.mkdir(parents=True)
-    broken.write_text("raise OSError(f'cannot load {__file__}')")
-    monkeypatch.setenv("PYTHONPATH", str(broken.parents[1]))
-    monkeypatch.setattr(setup, "CHECKS", {"TensorFlow": setup.tensorflow})
-    # The folder of the kit comes first, in which there is no tensorflow.
-    assert not kit.check_setup().ready
-    assert capsys.readouterr().out == "TensorFlow   NO  cannot load (path)/__init__.py\n"
 
 
 def test_a_checkout_is_held_against_its_own_floors(monkeypatch):
