@@ -23,6 +23,15 @@ STRONGER = 4
 """By how much the difference is made stronger."""
 
 
+def check_folder(folder: Path, cases: Path) -> None:
+    """Make a folder of artefacts before anything is run; refuse that of the cases, where it would be read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() == cases.resolve():
+        raise ValueError(
+            f"Expected another folder for artefacts than that of the cases, received {folder.name!r}"
+        )
+
+
 def keep_seen(case: Case, path: Path, classifier: Classifier) -> None:
     """Keep what the network sees when a case is written: for people, never for comparing."""
     seen = encoded(seen_now(case, path.parent, classifier))

@@ -20,8 +20,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import cases as folders
-from kit.regression import environment
-from kit.regression.artefacts import keep_picture_of, keep_seen
+from kit.regression.artefacts import check_folder, keep_picture_of, keep_seen
 from kit.regression.cases import Case, Observed
 from kit.regression.pinning import is_novel, observe, weights_of
 from kit.regression.result import CasesMovedError, Checked, CheckedCases, State
@@ -73,13 +72,11 @@ def check_cases(
     raise_on_moved
         Whether a case that moved raises.
     artefacts
-        A folder for the report and, in a folder beside it, a picture of each case that moved: what the
-        network saw then, sees now, and the difference. None takes the one that the environment variable
-        ``KIT_ARTEFACTS`` names, if any.
+        A folder for a picture of each case that moved: what the network saw then, sees now, and the
+        difference.
     update
-        Whether what moved is accepted: its case is written anew with the present answer, and told. So it is
-        where the environment variable ``KIT_UPDATE`` is 1. A case whose expectation held, and does not any
-        more, stays red.
+        Whether what moved is accepted: its case is written again with the present answer, and told. A case
+        whose expectation held, and does not any more, stays red.
     progress
         See `kit.robustness.sweep`.
 
@@ -91,9 +88,8 @@ def check_cases(
         A case moved, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
     check_executor(executor)
-    kept = artefacts if artefacts is not None else environment.artefacts()
-    if kept is not None:
-        environment.check_folder(Path(kept), Path(folder))
+    if artefacts is not None:
+        check_folder(Path(artefacts), Path(folder))
     if classifier is not None:
         check_first(classifier, "kit.check_cases(folder, classifier)")
     place = Path(folder)
@@ -109,11 +105,10 @@ def check_cases(
             steps.advance()
     ordered = [checked[number] for number in sorted(checked)]
     result = CheckedCases(chosen.name, tuple(ordered), unfinished=len(found) - len(ordered))
-    if kept is not None:
-        pictures = environment.report(Path(kept), place, result.to_dict())
+    if artefacts is not None:
         for one in result.moved:
-            keep_picture_of(one, place, chosen, pictures)
-    if update or environment.updating():
+            keep_picture_of(one, place, chosen, Path(artefacts))
+    if update:
         result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in ordered))
     if raise_on_moved and not result.holds:
         raise CasesMovedError(result.paragraph())

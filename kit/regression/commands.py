@@ -15,7 +15,7 @@ TITLE = """# Check the cases
 Every case is a picture, how it is prepared, and what the network has to make of it. A cell that turns
 red says which case moved, from what to what, and at which step; what else it prints may change, as with
 a new case. `kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
-`pytest --nbval --kit check_cases.ipynb` reports by case, and `--kit-update` accepts what moved."""
+`python -m kit verify` runs them without a notebook, and its `--update` accepts what moved."""
 OPENED = """import kit
 
 classifier = {classifier}

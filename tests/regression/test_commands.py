@@ -98,7 +98,7 @@ def test_what_moved_gives_1_in_text_json_and_junit(tmp_path, pinned, capsys):
     assert [(one["name"], one["step"]) for one in told["cases"] if one["state"] == "moved"] == [
         (name, "scale")
     ]
-    assert list((tmp_path / "kept").glob(f"cases-*/{name}.png"))
+    assert (tmp_path / "kept" / f"{name}.png").is_file()
 
 
 def test_golden_pictures_of_other_weights_are_red(golden, tmp_path, capsys):
