@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from dataclasses import fields, is_dataclass
 from html import escape
 from math import isfinite
+from textwrap import indent
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -93,7 +94,51 @@ class Steps(Generic[Part]):
         return kept
 
 
-class Table(str):
+class Heading(str):
+    """A line of a report that stands out in HTML."""
+
+    __slots__ = ()
+
+
+class Code(str):
+    """Lines of code in a report."""
+
+    __slots__ = ()
+
+
+class Result:
+    """What a person gets back: text for a terminal, HTML for a notebook, plain values for JSON."""
+
+    def _report(self) -> "Iterable[str | Result]":
+        """Yield the lines, tables and other results that text and HTML are made of; others are indented."""
+        yield repr(self)
+        if hasattr(self, "table"):
+            yield self.table()
+
+    def text(self) -> str:
+        """Return the result as lines of text."""
+        return "\n".join(map(_text, self._report()))
+
+    def html(self) -> str:
+        """Return the result as HTML; whatever came from a file or a person is escaped."""
+        return f'<div class="kit-result">\n{"".join(map(_html, self._report()))}</div>'
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
+        # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
+        return {"text/plain": self.text(), "text/html": self._repr_html_()}
+
+
+class Table(Result):
     """Rows under a head: as a text, aligned columns; in a notebook, a table whose cells are escaped.
 
     Parameters
@@ -110,20 +155,15 @@ class Table(str):
         Spaces between columns.
     title, note
         Lines above and below.
-    heading
-        Place of the column that names the row.
 
-    Attributes
-    ----------
-    html : str
-        The table as HTML.
+    Raises
+    ------
+    ValueError
+        A row has another length than the head.
     """
 
-    __slots__ = ("html",)
-    html: str
-
-    def __new__(
-        cls,
+    def __init__(
+        self,
         head: Sequence[str],
         rows: Iterable[Sequence[str]],
         align: str = "",
@@ -132,41 +172,52 @@ class Table(str):
         gap: int = 2,
         title: str = "",
         note: str = "",
-        heading: int = 0,
-    ) -> Self:
-        listed = [head, *rows]
-        align = align or "<".ljust(len(head), ">")
+    ) -> None:
+        self._rows = [head, *rows]
+        self._align = align or "<".ljust(len(head), ">")
+        self._gap, self._title, self._note = " " * gap, title, note
+        columns = zip(*self._rows, strict=True)
         least = [*widths, *[0] * (len(head) - len(widths))]
-        columns = zip(align, least, zip(*listed, strict=True), strict=True)
-        formats = [f"{side}{max(width, *map(len, cells))}" for side, width, cells in columns]
-        lines = [(" " * gap).join(map(format, row, formats)).rstrip() for row in listed]
-        table = super().__new__(cls, "\n".join([*[title] * bool(title), *lines, *[note] * bool(note)]))
-        caption = f"<caption>{escape(title)}</caption>" if title else ""
-        titles = "".join(_cell('th scope="col"', each, side) for each, side in zip(head, align, strict=True))
-        tags = ["td"] * len(head)
-        tags[heading] = 'th scope="row"'
-        marked = (map(_cell, tags, row, align) for row in listed[1:])
-        body = "".join(f"<tr>{''.join(row)}</tr>" for row in marked)
+        self._widths = [max(width, *map(len, column)) for width, column in zip(least, columns, strict=True)]
+
+    def text(self) -> str:
+        """Return aligned columns."""
+        formats = [f"{side}{width}" for side, width in zip(self._align, self._widths, strict=True)]
+        lines = [self._gap.join(map(format, row, formats)).rstrip() for row in self._rows]
+        return "\n".join([*[self._title] * bool(self._title), *lines, *[self._note] * bool(self._note)])
+
+    def html(self) -> str:
+        """Return a table whose columns and rows have header cells."""
+        caption = f"<caption>{escape(self._title)}</caption>" if self._title else ""
+        head, *rows = self._rows
+        titles = "".join(map(_cell, ['th scope="col"'] * len(head), head, self._align))
+        tags = ['th scope="row"', *["td"] * (len(head) - 1)]
+        body = "".join(f"<tr>{''.join(map(_cell, tags, row, self._align))}</tr>" for row in rows)
         # Where its output is folded, JupyterLab shows the first line.
-        table.html = f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
-        if note:
-            table.html += f"<p>{escape(note)}</p>"
-        return table
+        table = f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{table}<p>{escape(self._note)}</p>" if self._note else table
 
-    def __repr__(self) -> str:
-        return str(self)
+    def to_dict(self) -> dict[str, Any]:
+        """Return head and rows, for JSON."""
+        head, *rows = map(plain, self._rows)
+        return {"head": head, "rows": rows}
 
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __reduce__(self) -> tuple[Callable[..., "Table"], tuple[str, str]]:
-        return _unpickled, (str(self), self.html)
+    __repr__ = Result.__str__
 
 
-def _unpickled(text: str, html: str) -> Table:
-    table = str.__new__(Table, text)
-    table.html = html
-    return table
+def _text(part: str | Result) -> str:
+    if isinstance(part, str | Table):
+        return str(part)
+    return indent(part.text(), "   ", lambda line: bool(line.strip()))
+
+
+def _html(part: str | Result) -> str:
+    if isinstance(part, Heading):
+        return f"<p><strong>{escape(part)}</strong></p>"
+    if isinstance(part, str):
+        lines = isinstance(part, Code) or "\n" in part
+        return f"<pre>{escape(part)}</pre>" if lines else f"<p>{escape(part)}</p>" * bool(part)
+    return part.html() if isinstance(part, Table) else f'<div style="margin-left: 1.5em">{part.html()}</div>'
 
 
 def _cell(tag: str, text: str, side: str) -> str:
@@ -175,39 +226,6 @@ def _cell(tag: str, text: str, side: str) -> str:
     styles += ["white-space: nowrap"] * (" " in text and len(text) <= _UNBROKEN)
     style = f' style="{"; ".join(styles)}"' if styles else ""
     return f"<{tag}{style}>{escape(text)}</{tag[:2]}>"
-
-
-class Result:
-    """What a person gets back: text for a terminal, HTML for a notebook, plain values for JSON."""
-
-    def _report(self) -> Iterable["str | Result"]:
-        """Yield the paragraphs, tables and other results that make up the text and the HTML."""
-        yield str(self)
-        if hasattr(self, "table"):
-            yield self.table()
-
-    def text(self) -> str:
-        """Return the result as lines of text."""
-        return "\n".join(map(str, self._report()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain lists, numbers and texts, for JSON; None for what is no number."""
-        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
-
-    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
-        # Beside the HTML all of it stands as text, for pages that show only that and for comparisons.
-        return {"text/plain": self.text(), "text/html": self._repr_html_()}
-
-    def _repr_html_(self) -> str:
-        parts = (
-            _paragraph(part) if type(part) is str else part._repr_html_()  # type: ignore[union-attr]
-            for part in self._report()
-        )
-        return f'<div class="kit-result">\n{"".join(parts)}</div>'
-
-
-def _paragraph(text: str) -> str:
-    return f"<pre>{escape(text)}</pre>" if "\n" in text else f"<p>{escape(text)}</p>"
 
 
 def plain(value: Any) -> Any:

@@ -1,21 +1,16 @@
 """Progress, tables and results, which every part of the kit shows in one way."""
 
 import json
-import pickle
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 import tqdm.auto
+from IPython.core.formatters import DisplayFormatter
 
 import kit
-from kit._reporting import Result, Steps, Table, plain
-from kit.classifier.conversion import Verification
-from kit.diagnosis.own_function import Checkup
-from kit.robustness.costs import Cost, Costs
-from kit.validation import CrossValidation, Fold, LearningCurve, Point, class_balance, compare_accuracies
-from kit.validation.duplicates import Duplicate, Duplicates
+from kit._reporting import Code, Heading, Result, Steps, Table, plain
 
 
 def test_a_function_is_told_of_every_step():
@@ -50,12 +45,6 @@ def test_only_true_shows_a_bar_and_only_after_two_seconds(monkeypatch, capsys, p
             steps.note("loss", "1")
     assert [(each["total"], each["delay"], each["leave"]) for each in made] == [(3, 2, False)] * bars
     assert "Quick" not in capsys.readouterr().err
-
-
-def test_a_table_stays_a_table_when_it_goes_to_another_process():
-    table = Table(("name", "share"), [("a <b>", "3 %")], "<>", title="Told")
-    again = pickle.loads(pickle.dumps(table))  # noqa: S301 (bytes of its own)
-    assert (again, again.html, type(again)) == (table, table.html, Table)
 
 
 def interrupted_in(place, *, keep):
@@ -104,33 +93,29 @@ ROWS = [("a", "1"), ("longer <b>", "1,000")]
 
 def test_a_table_is_a_text_with_aligned_columns():
     table = Table(("name", "number"), ROWS, "<>", widths=(0, 8), title="Title", note="and 2 more")
-    assert table == ("Title\nname          number\na                  1\nlonger <b>     1,000\nand 2 more")
-    assert Table(("a", "b"), [("1", "2")], "><", gap=1) == "a b\n1 2"
-    assert Table(("only", "head"), (), "<<") == "only  head"
-
-
-def test_no_line_of_a_table_ends_in_spaces():
-    assert Table(("a", "left"), [("1", ""), ("2", "x")], "<<").splitlines() == ["a  left", "1", "2  x"]
+    assert str(table) == "Title\nname          number\na                  1\nlonger <b>     1,000\nand 2 more"
+    assert str(Table(("a", "b"), [("1", "2")], "><", gap=1)) == "a b\n1 2"
+    assert str(Table(("only", "head"), (), "<<")) == "only  head"
+    assert repr(Table(("a", "left"), [("1", ""), ("2", "x")], "<<")).splitlines() == ["a  left", "1", "2  x"]
 
 
 def test_a_table_in_html_has_header_cells_and_escapes_what_it_holds():
-    table = Table(("<name>", "number"), ROWS, "<>", title="a & b", note="<more>", heading=1)
-    root = ET.fromstring(f"<div>{table.html}</div>")  # noqa: S314 - made here
+    table = Table(("<name>", "number"), ROWS, "<>", title="a & b", note="<more>")
+    root = ET.fromstring(f"<div>{table.html()}</div>")  # noqa: S314 - made here
     assert root.findtext("table/caption") == "a & b"
     assert [(one.text, one.get("scope")) for one in root.iter("th")] == [
         ("<name>", "col"),
         ("number", "col"),
-        ("1", "row"),
-        ("1,000", "row"),
+        ("a", "row"),
+        ("longer <b>", "row"),
     ]
-    assert [one.text for one in root.iter("td")] == ["a", "longer <b>"]
+    assert [one.text for one in root.iter("td")] == ["1", "1,000"]
     left, unbroken = "text-align: left", "text-align: left; white-space: nowrap"
-    assert [one.get("style") for one in root.iter("td")] == [left, unbroken]
-    assert root.find("table/tbody/tr/th").get("style") is None
+    assert [one.get("style") for one in root.iter("th")] == [left, None, left, unbroken]
     # JupyterLab shows the first line of an output that is folded: it must not tell what is in the table.
-    assert table.html.splitlines()[0] == "<table>"
+    assert table.html().splitlines()[0] == "<table>"
     assert root.findtext("p") == "<more>"
-    assert table._repr_html_() == table.html
+    assert table.to_dict()["rows"] == list(map(list, ROWS))
 
 
 def test_rows_of_another_length_are_refused():
@@ -151,13 +136,27 @@ class Found(Result):
         return f"Found(<{self.share}>)"
 
 
+class Several(Result):
+    def _report(self):
+        yield from (Heading("<Two>"), "", Code("x < 1"), FOUND)
+
+
+FOUND = Found(float("nan"), np.array([1, 2]), kit.Perturbation(noise=5))
+
+
 def test_a_result_is_text_html_and_plain_values():
-    found = Found(float("nan"), np.array([1, 2]), kit.Perturbation(noise=5))
-    assert found.text() == "Found(<nan>)\nplace\n    1\n    2"
-    assert found._repr_html_().startswith('<div class="kit-result">\n<p>Found(&lt;nan&gt;)</p><table>')
-    values = found.to_dict()
+    assert FOUND.text() == str(FOUND) == "Found(<nan>)\nplace\n    1\n    2"
+    assert FOUND.html().startswith('<div class="kit-result">\n<p>Found(&lt;nan&gt;)</p><table>')
+    values = FOUND.to_dict()
     assert (values["share"], values["places"], values["perturbation"]["noise"]) == (None, [1, 2], 5)
     assert json.loads(json.dumps(values, allow_nan=False)) == values
+
+
+def test_a_result_within_another_is_indented():
+    assert str(Several()) == "<Two>\n\nx < 1\n   Found(<nan>)\n   place\n       1\n       2"
+    html = Several().html()
+    assert "<p><strong>&lt;Two&gt;</strong></p><pre>x &lt; 1</pre><div style=" in html
+    assert FOUND.html() in html
 
 
 def test_plain_values_are_what_json_has():
@@ -167,63 +166,7 @@ def test_plain_values_are_what_json_has():
     assert plain(slice(1, 2)) == "slice(1, 2, None)"
 
 
-CLOTHES = kit.samples.fashion_mnist_arrays("test")
-
-
-def swept():
-    classifier = kit.samples.classifier("fashion_mnist")
-    return kit.sweep(classifier, list(CLOTHES[0][:2]), {"noise": (0, 50)}, progress=False)
-
-
-def calibrated():
-    classifier = kit.samples.classifier("fashion_mnist")
-    return kit.calibrate(classifier, CLOTHES[0][:40, ..., None], CLOTHES[1][:40], resamples=5, progress=False)
-
-
-RESULTS = {
-    "sweep": swept,
-    "shift": lambda: kit.shift(list(CLOTHES[0][:3]), list(CLOTHES[0][3:5]), progress=False),
-    "calibration": calibrated,
-    "folds": lambda: CrossValidation((Fold(3, 1, 1, 1.0),), 2, np.zeros(4, int), np.zeros(4, int)),
-    "learning curve": lambda: LearningCurve((Point(50, 1.0, kit.accuracy_interval(9, 10)),), (50, 60)),
-    "duplicates": lambda: Duplicates((Duplicate(0, 1, "<a>", "b", 1.0, 0.0, "none"),), (2,)),
-    "balance": lambda: class_balance([0, 0, 1], ["<a>", "b"]),
-    "costs": lambda: Costs([Cost("", "as in training", 1.0, 0.0, 0.9, 0.9, 0.0)]),
-}
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_results_with_rows_are_shown_in_one_way(name):
-    result = RESULTS[name]()
-    assert result.table() in result.text()
-    html = ET.fromstring(result._repr_html_())  # noqa: S314 - made here
-    assert next(one.text or "" for one in html.iter("th")) == result.table().split("  ")[0].strip()
-    json.dumps(result.to_dict(), allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    "result",
-    [
-        kit.accuracy_interval(9, 10),
-        compare_accuracies([True, False], [True, True]),
-        Verification(1e-7, 2, agrees=True),
-        Checkup((), None),
-    ],
-    ids=lambda result: type(result).__name__,
-)
-def test_results_without_rows_too(result):
-    assert result.text() == str(result)
-    assert ET.fromstring(result._repr_html_()).findtext("p") == str(result)  # noqa: S314 - made here
-    json.dumps(result.to_dict(), allow_nan=False)
-
-
-def test_a_notebook_shows_a_table_and_keeps_its_text_beside_it():
-    from IPython.core.formatters import DisplayFormatter  # noqa: PLC0415
-
-    table = Table(("pictures", "right"), [("500", "80%")])
-    assert str(table) == "pictures  right\n500         80%"
-    costs = RESULTS["costs"]()
-    for shown, text in ((table, str(table)), (costs, costs.text())):
+def test_a_notebook_shows_html_and_keeps_the_text_beside_it():
+    for shown in (FOUND, FOUND.table()):
         data, _ = DisplayFormatter().format(shown, include={"text/plain", "text/html"})
-        assert data["text/plain"] == text
-        assert "<table>" in data["text/html"]
+        assert data == {"text/plain": str(shown), "text/html": shown.html()}

@@ -1,14 +1,13 @@
 """What a diagnosis is made of: findings with their evidence, and the fix."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from kit._reporting import Code, Result, Table
 from kit.preprocessing import Preprocessing
 
 Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
-
-
 _RANK: dict[Verdict, int] = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 
 
@@ -32,6 +31,12 @@ class Evidence:
     value: float
     threshold: float | None = None
     supports: bool | None = None
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """Return what it speaks, what was measured, the value and the threshold, as text."""
+        speaks = {True: "for", False: "against", None: "told"}[self.supports]
+        limit = "" if self.threshold is None else f"{self.threshold:.3g}"
+        return speaks, self.text, f"{self.value:.3g}", limit
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Fix:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Result):
     """One cause with its verdict.
 
     Attributes
@@ -85,6 +90,19 @@ class Finding:
     cost: float | None = None
     fix: Fix | None = None
     equivalent: tuple[str, ...] = ()
+
+    def _report(self) -> Iterator[str | Result]:
+        yield self.summary
+        rows = [(one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence)]
+        if rows:
+            yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
+        if self.cost is not None:
+            yield f"Cost: {self.cost:.0%} of these pictures get another answer."
+        if self.equivalent:
+            yield f"Comes to the same here: {', '.join(self.equivalent)}."
+        if self.fix is not None:
+            yield f"Fix: {self.fix.text}"
+            yield from [Code(self.fix.code)] * bool(self.fix.code)
 
 
 def conclude(

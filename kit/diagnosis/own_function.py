@@ -76,9 +76,6 @@ class Checkup(Result):
         yield f"Of the probability, each step moves by itself: {alone}."
         yield parted[0]
 
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
         outcome = "agrees" if self.agrees else f"parts at {self.main_step!r}"
         return f"Checkup({outcome}, {len(self.comparisons)} photos)"

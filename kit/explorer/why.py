@@ -327,15 +327,7 @@ def _row(finding: Finding, view: View) -> dict[str, Any]:
     return {
         "title": f"{certain}{plain(finding.cause)}",
         "summary": summary,
-        "evidence": [
-            [
-                {True: "for", False: "against", None: "told"}[part.supports],
-                plain(part.text),
-                f"{part.value:.3g}",
-                "" if part.threshold is None else f"{part.threshold:.3g}",
-            ]
-            for part in finding.evidence
-        ],
+        "evidence": [list(map(plain, part.cells())) for part in finding.evidence],
     }
 
 
@@ -436,7 +428,7 @@ class Questions:
 
         try:
             diagnosis = ask(bench.classifier, view, progress)
-            right = diagnosis.best.fix.preprocessing if diagnosis.best and diagnosis.best.fix else None
+            right = diagnosis.corrected
             fixed = None if right is None else bench.with_preprocessing(view, right)
             told_first = answer(diagnosis, view, bench.classifier.class_names, fixed)
             pictures = [] if right is None else list(beside(view, right))

@@ -102,7 +102,7 @@ class Comparison(Result):
         ]
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
 
-    def _report(self) -> Iterator[str]:
+    def _report(self) -> Iterator[str | Result]:
         yield from self.differences or ["No difference in the steps."]
         if self.photo is not None:
             exact = all(step.difference == 0 for step in self.steps)
@@ -114,9 +114,6 @@ class Comparison(Result):
         if self.steps:
             yield self.table()
         yield from (f"Note: {note}." for note in self.notes)
-
-    def __str__(self) -> str:
-        return self.text()
 
 
 Effect = Callable[[Array, Array], float]

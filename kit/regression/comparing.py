@@ -117,7 +117,7 @@ class Compared(Result):
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<p>{escape(line.strip())}</p>" for line in self._lines())
-        return f"{lines}{self.table().html}"
+        return f"{lines}{self.table().html()}"
 
     def _lines(self) -> Iterator[str]:
         if self.accuracy is not None:

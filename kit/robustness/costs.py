@@ -52,7 +52,7 @@ class Costs(tuple[Cost, ...], Result):
         """Set the costs in a table, as `cost_table`."""
         return cost_table(self)
 
-    def _report(self) -> Iterator[str]:
+    def _report(self) -> Iterator[str | Result]:
         yield self.table()
 
     def __repr__(self) -> str:

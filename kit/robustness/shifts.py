@@ -683,7 +683,7 @@ class Shift(Result):
     def text(self) -> str:
         """Return the report as lines of text."""
         lines = [self._headline(), *(f"Note: {note}" for note in self.notes)]
-        lines += ["", self.table(), "", *self._remarks()]
+        lines += ["", str(self.table()), "", *self._remarks()]
         return "\n".join(lines).rstrip()
 
     def table(self) -> Table:
@@ -697,7 +697,7 @@ class Shift(Result):
         notes = "".join(f"<p>{escape(note)}</p>" for note in (*self.notes, *self._remarks()))
         return (
             f'<div class="kit-shift"><p><strong>{escape(self._headline())}</strong></p>'
-            f"{table.html}{notes}</div>"
+            f"{table.html()}{notes}</div>"
         )
 
     def to_dict(self) -> dict[str, Any]:

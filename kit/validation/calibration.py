@@ -575,14 +575,11 @@ class Calibration(Result):
         ]
         return Table(("", *columns), rows, "<" * (1 + len(columns)), widths=(0, *[19] * len(columns)))
 
-    def _report(self) -> Iterator[str]:
+    def _report(self) -> Iterator[str | Result]:
         counts = f"fitted on {self.fitted:,} pictures; before and after on {self.judged:,} others"
         yield f"Temperature {self.temperature:.2f}, {counts}"
         yield self.table()
         yield from (f"Note: {note}" for note in self.notes)
-
-    def __str__(self) -> str:
-        return self.text()
 
     def __repr__(self) -> str:
         before, after = self.before.ece.value, self.after.ece.value

@@ -56,7 +56,7 @@ def test_every_step_has_its_figures():
         np.full((32, 32, 3), np.float32(51) / np.float32(127.5) - np.float32(1))
     )
     assert steps["layout"].there.shape == (1, 32, 32, 3)
-    rows = [line.split("  ") for line in comparison.table().splitlines()]
+    rows = [line.split("  ") for line in comparison.table().text().splitlines()]
     told = {row[0]: [each.strip() for each in row[1:] if each] for row in rows}
     assert told["decode"] == ["equal", "uint8 (8, 8, 3), 51..51"]
     assert told["scale"] == [

@@ -231,7 +231,7 @@ def test_a_sweep_by_hand():
         None,
         None,
     ]
-    assert [line.split() for line in by_hand.table().splitlines()] == [
+    assert [line.split() for line in by_hand.table().text().splitlines()] == [
         ["brightness", "accuracy", "confidence"],
         ["0.5", "100%", "70%"],
         ["1", "0%", "70%"],
@@ -879,15 +879,15 @@ def test_axes_hold_values_as_a_perturbation_keeps_them(clothes):
 def test_tables_show_whole_percentages(clothes):
     photos, labels = samples.photos("fashion_mnist")[:4], samples.labels("fashion_mnist")[:4]
     curve = swept(clothes, photos, {"brightness": (0, 1)}, labels=labels)
-    lines = curve.table().splitlines()
+    lines = curve.table().text().splitlines()
     assert lines[0].split() == ["brightness", "accuracy", "confidence"]
     assert lines[2].split()[:2] == ["1", f"{curve.accuracy()[1]:.0%}"]
-    square = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)}).table().splitlines()
+    square = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)}).table().text().splitlines()
     assert square[0] == "mean confidence, brightness down, noise across"
     assert square[1].split() == ["brightness", "0", "2.5", "50"]
     assert len(square) == 4
     labelled = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 50)}, labels=labels)
-    lines = labelled.table().splitlines()
+    lines = labelled.table().text().splitlines()
     assert lines[0] == "accuracy, brightness down, noise across"
     assert lines[3].split() == ["1", *(f"{share:.0%}" for share in labelled.accuracy()[1])]
 

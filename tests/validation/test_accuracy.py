@@ -140,7 +140,7 @@ def test_nine_cats_in_ten_pictures_make_a_baseline_of_90_percent():
     assert balance.majority_baseline == 0.9
     assert balance.imbalance == 9
     assert balance.effective_classes == pytest.approx(np.exp(stats.entropy([0.9, 0.1])))
-    assert balance.table().splitlines() == [
+    assert balance.table().text().splitlines() == [
         "class  pictures   share",
         "cat           9   90.0%",
         "dog           1   10.0%",

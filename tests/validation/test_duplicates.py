@@ -203,7 +203,7 @@ def test_report_and_table_are_repeatable():
     one, two = found(pictures), found(pictures)
     assert one == two
     assert repr(one) == "Duplicates(3 pairs among 43 pictures: 2 none, 1 flip)"
-    assert one.table() == (
+    assert str(one.table()) == (
         "first    second    similarity  difference  change\n"
         "array 0  array 40        1.00         0.0  none\n"
         "array 1  array 41        1.00         0.0  none\n"

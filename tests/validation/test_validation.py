@@ -78,7 +78,7 @@ def test_the_interval_is_nadeau_and_bengios():
         "CrossValidation(4 folds, accuracy 86.0%; 80.0% to 92.0% over the folds; "
         "95% confidence 73.4% to 98.6% (Nadeau-Bengio))"
     )
-    assert result.table().splitlines()[0::5] == [
+    assert result.table().text().splitlines()[0::5] == [
         "fold  training  validation  accuracy  balanced",
         "mean                           86.0%     86.0%",
     ]
@@ -167,7 +167,7 @@ def test_the_learning_curve_trains_on_parts_contained_in_each_other():
     right = full.probabilities(photos).argmax(axis=1) == HELD_BACK[1]
     assert curve.points[-1].validation == kit.accuracy_interval(right)
     assert curve.last_gain == curve.points[2].validation.accuracy - curve.points[1].validation.accuracy
-    assert curve.table().splitlines()[0] == "pictures  training  validation  95% confidence"
+    assert curve.table().text().splitlines()[0] == "pictures  training  validation  95% confidence"
 
 
 def test_an_interrupted_learning_curve_keeps_its_points():

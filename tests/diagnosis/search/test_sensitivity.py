@@ -93,12 +93,13 @@ def test_both_are_in_text_html_and_json():
     )
     told = "Quiet changes, which no evidence singles out"
     assert diagnosis.text().splitlines()[2:] == [
-        "Comes to the same on this network (largest difference of a probability):",
-        "   scale: <x> (wrong_range): 0.010",
+        "Comes to the same on this network:",
+        "change      cause        largest difference of a probability",
+        "scale: <x>  wrong_range                                0.010",
         "",
         f"{told}, on 3 of the pictures (spread of the probability of the present answer):",
-        "   change | answers that change | mean spread | largest | moved most by",
-        "   resize fit | 1 of 3 | 0.125 | 0.250 | squashed <all>",
+        "change      answers that change  mean spread  largest  moved most by",
+        "resize fit               1 of 3        0.125    0.250  squashed <all>",
     ]
     html = diagnosis.html()
     assert "squashed &lt;all&gt;" in html
