@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.regression import commands as regression
-from kit.workshop import commands as workshop
+from kit.workshop import setup as workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -180,7 +180,6 @@ def test_documents_name_nothing_below_the_public_surface():
 
 def test_a_use_below_the_surface_is_found_however_it_is_spelled():
     sources = {
-        "import kit.plots": {"kit.plots"},
         "from kit.preprocessing import faults as f\nf.CATALOGUE": {
             "kit.preprocessing.faults",
             "kit.preprocessing.faults.CATALOGUE",

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 TITLE = """# Check the cases
 
 Every case is a picture, how it is prepared, and what the network has to make of it. A cell that turns
@@ -35,6 +33,8 @@ def notebook(classifier: str, text: str) -> str:
     text
         What the check prints now, kept as the output that nbval compares with; empty for none.
     """
+    import nbformat  # noqa: PLC0415 (may be missing, of which `check` tells)
+
     v4: Any = nbformat.v4  # it has no types
     printed = [v4.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
     cells = [

@@ -1,22 +1,67 @@
 """Self-checks for the notebooks: each says whether an answer is right, and if not, why not."""
 
+import math
+import re
+import reprlib
 import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Pixels
+from kit._arrays import Float32, Pixels
 from kit.classifier import Classifier, known_preprocessing
+from kit.classifier.training import adapt
 from kit.images import Photo
+from kit.images.properties import Levels, relevelled
 from kit.perturbation import Perturbation
-from kit.workshop.answers import number, told
-from kit.workshop.delivery import Delivery
-from kit.workshop.mystery import Mystery
+from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 
 __all__ = ["Delivery", "Mystery", "camera_folder", "check_brightness", "check_noise", "check_temperature"]
 __all__ += ["somebodys_script"]
+
+_NUMBER = re.compile(
+    r"(?:[a-z]\w* ?[=:] ?|[x×] ?)?(?P<value>[+-]?(?:\d+[.,]?\d*|[.,]\d+)) ?"
+    r"(?:(?P<percent>%|percent)|levels?(?: of noise)?)?"
+)
+_MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
+# Other words for each remedy, and what to look at for those whom it does not help.
+_REMEDIES = {
+    "leave": (("leave it", "leave them", "nothing", "do nothing"), "what changed about the images"),
+    "correct": (("correct the levels", "levels", "remedy 1"), "whether the range of their levels changed"),
+    "adapt": (("AdaBN", "adapted", "remedy 2"), "how many kinds of clothes there are"),
+}
+
+
+def number(answer: Any) -> float | None:
+    """Read a finite number, from text too ("0,7", "70 %", "12 levels"); None where there is none."""
+    if isinstance(answer, str):
+        found = _NUMBER.fullmatch(" ".join(answer.lower().split()))
+        if found is None:
+            return None
+        answer = float(found["value"].replace(",", ".")) / (100 if found["percent"] else 1)
+    if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
+        return None
+    return float(answer)
+
+
+def _choice(answer: Any, names: Mapping[str, Iterable[str]]) -> str | None:
+    if not isinstance(answer, str):
+        return None
+    found = {name for name, others in names.items() if _plain(answer) in {*map(_plain, (name, *others))}}
+    return found.pop() if len(found) == 1 else None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", re.sub(r"\(.*?\)", "", text.casefold()))
+
+
+def _quoted(answer: Any) -> str:
+    return " ".join(reprlib.repr(answer).split())[:60]
 
 
 def somebodys_script(classifier: Classifier) -> Classifier:
@@ -25,12 +70,12 @@ def somebodys_script(classifier: Classifier) -> Classifier:
 
 
 def camera_folder(pictures: Pixels) -> Path:
-    """Return a new folder of pictures as a camera gives them; what is different about it is to be found.
+    """Return a new folder of images as a camera gives them; what is different about it is to be found.
 
     Parameters
     ----------
     pictures
-        uint8 (N, H, W) or (N, H, W, 3); not changed. The files are PNG, named by the place.
+        uint8 (N, H, W) or (N, H, W, 3). The files are PNG, named by their place.
     """
     folder = Path(tempfile.mkdtemp())
     camera = Perturbation(brightness=0.55, noise=14, seed=3)
@@ -40,30 +85,21 @@ def camera_folder(pictures: Pixels) -> Path:
     return folder
 
 
-def check_brightness(classifier: Classifier, photo: Photo, answer: Any, step: float = 0.1) -> str:
-    """Check the lowest brightness at which the classifier still gives its untouched answer.
-
-    Parameters
-    ----------
-    classifier, photo
-        What the question is about.
-    answer
-        Brightness factor, to one decimal, as a number or text; None while the question is open.
-    step
-        Distance to the next darker try.
+def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
+    """Check the lowest brightness, in steps of 0.1, that does not change the prediction.
 
     Returns
     -------
     str
-        One line: passed, or what does not hold.
+        One line: passed, or what does not hold. An `answer` of None is not answered yet.
     """
     if answer is None:
-        return "Open: set answer to a brightness factor with one decimal, such as 0.7."
+        return "Not answered yet. Set answer to a brightness, for example to 0.7."
     brightness = number(answer)
     if brightness is None:
-        return f"Not yet: a brightness factor is a number such as 0.7, and {told(answer)} is not."
-    if not step <= brightness <= 1 or abs(brightness / step - round(brightness / step)) > 1e-6:
-        return f"Not yet: asked for is a factor of {step}, {2 * step:g} … or 1, and {told(answer)} is none."
+        return f"Not yet: a brightness is a number such as 0.7, and {_quoted(answer)} is not."
+    if not 0.1 <= brightness <= 1 or abs(brightness * 10 - round(brightness * 10)) > 1e-6:
+        return f"Not yet: use one decimal, from 0.1 to 1.0, in place of {_quoted(answer)}."
 
     def top(factor: float) -> str:
         row = classifier.probabilities(photo, Perturbation(brightness=round(factor, 4)))[0]
@@ -71,38 +107,31 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any, step: fl
 
     untouched, survived = top(1), top(brightness)
     if survived != untouched:
-        return f"Not yet: at {brightness:g} the answer is {survived}, no longer {untouched}; try brighter."
-    darker = round(brightness - step, 4)
+        return f"Not yet: at {brightness:g} it is {survived}, no longer {untouched}; try brighter."
+    darker = round(brightness - 0.1, 4)
     if darker > 0 and top(darker) == untouched:
-        return f"Not yet: {untouched} survives a darker picture than {brightness:g}."
+        return f"Not yet: {untouched} survives less than {brightness:g}; try darker."
     return f"Passed: {untouched} at {brightness:g}, something else one step darker."
 
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
-    """Check a noise that the classifier's untouched answer just survives.
-
-    Parameters
-    ----------
-    classifier, photo
-        What the question is about.
-    answer
-        Standard deviation in whole 8-bit levels, 0..99, as a number or text; None while the question is open.
+    """Check a noise, in whole levels from 0 to 99, that the prediction just survives.
 
     Returns
     -------
     str
-        One line: passed, or what does not hold.
+        One line: passed, or what does not hold. An `answer` of None is not answered yet.
     """
     if answer is None:
-        return "Open: set answer to a noise in whole levels, such as 12."
+        return "Not answered yet. Set answer to a noise in levels, for example to 12."
     noise = number(answer)
     if noise is None or noise not in range(100):
-        return f"Not yet: noise is a whole number of levels from 0 to 99, and {told(answer)} is not."
+        return f"Not yet: noise is a whole number of levels from 0 to 99, and {_quoted(answer)} is not."
     noises = (0, int(noise), int(noise) + 1)
     rows = (classifier.probabilities(photo, Perturbation(noise=each))[0] for each in noises)
     untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
-        return f"Not yet: at {noise:g} levels the answer is {survived}; try less."
+        return f"Not yet: at {noise:g} levels it is {survived}; try less."
     if lost == untouched:
         return f"Not yet: {untouched} survives {noise + 1:g} levels, too; try more than {noise:g}."
     return f"Passed: {untouched} at {noise:g} levels, {lost} at {noise + 1:g}."
@@ -118,25 +147,153 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     labels
         Shape (N,): index of the right class.
     answer
-        To one decimal, as a number or text; None while the question is open.
-
-    Returns
-    -------
-    str
-        One line: passed, or which way to go.
+        A number or text; None is not answered yet.
     """
     from kit.validation.calibration import fit_temperature  # noqa: PLC0415 (only this check needs it)
 
     if answer is None:
-        return "Open: set answer to a temperature with one decimal, such as 1.1."
+        return "Not answered yet. Set answer to a temperature, for example to 1.1."
     temperature = number(answer)
-    if temperature is None:
-        return f"Not yet: a temperature is a number such as 1.1, and {told(answer)} is not."
-    if temperature <= 0:
-        return f"Not yet: a temperature is above 0, and {temperature:g} is not."
+    if temperature is None or temperature <= 0:
+        return f"Not yet: a temperature is a number above 0, and {_quoted(answer)} is not."
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
     if abs(temperature - best) > 0.1:
         direction = "higher" if temperature < best else "lower"
-        what = f"a {direction} temperature than {temperature:g}"
-        return f"Not yet: the right answers become more probable at {what}."
+        return f"Not yet: labels become more probable at a {direction} temperature than {temperature:g}."
     return f"Passed: the least negative log-likelihood is at {best:.1f}."
+
+
+class Mystery:
+    """A preprocessing with an unnamed fault: one of three, put into that of `classifier`."""
+
+    def __init__(self, classifier: Classifier, number: int) -> None:
+        if number not in range(1, len(_MYSTERIES) + 1):
+            raise ValueError(f"Expected a mystery from 1 to {len(_MYSTERIES)}, received {number!r}")
+        self._classifier, self._trained = classifier, known_preprocessing(classifier)
+        self._number, self._fault = number, CATALOGUE[_MYSTERIES[number - 1]]
+        if not self._fault.changes(self._trained):
+            raise ValueError(f"Expected a classifier that mystery {number} changes, received another; try 1")
+
+    def __repr__(self) -> str:
+        return f"Mystery({self._number})"
+
+    def tensor(self, photo: Photo) -> Any:
+        """Return what the network is fed: float32 (1, H, W, C)."""
+        return self._fault.apply(self._trained).apply(photo)
+
+    def seen(self, photo: Photo) -> Any:
+        """Return what the network takes it for: uint8 (H, W, 3)."""
+        return self._trained.picture(self.tensor(photo))
+
+    def probabilities(self, photo: Photo) -> Any:
+        """Return the softmax probabilities: float32 (classes,)."""
+        return self._classifier.predict_tensors(self.tensor(photo))[0]
+
+    def check(self, answer: Any) -> str:
+        """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
+        if answer is None:
+            return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
+        name = _choice(answer, {each.name: (each.title, _titled(each)) for each in CATALOGUE.values()})
+        if name is None:
+            return f"Not yet: {_quoted(answer)} is no fault of the catalogue; see list(kit.faults.CATALOGUE)."
+        named = CATALOGUE[name]
+        if named.apply(self._trained) == self._fault.apply(self._trained):
+            return f"Passed: {_titled(named)}."
+        near = "the step is right, and " if named.step == self._fault.step else ""
+        return f"Not yet, {_titled(named)}: {near}{self._against(named)}."
+
+    def _against(self, named: Fault) -> str:
+        photo = _colourful()
+        theirs, trained = (steps.apply(photo)[0] for steps in (named.apply(self._trained), self._trained))
+        if np.array_equal(theirs, trained):
+            return "it changes nothing about an ordinary image, and here something is changed"
+        expected, measured = _measured(theirs), _measured(self.tensor(photo)[0])
+        for what, here in measured.items():
+            if here != expected[what]:
+                return f"a colourful image's {what} would be {expected[what]} with it, and here it is {here}"
+        return "its tensor has the same range and means; compare what the network sees"
+
+
+def _titled(fault: Fault) -> str:
+    return f"{STEPS[fault.step].lower()} {fault.title}"
+
+
+def _colourful() -> Photo:
+    # Another mean in each channel, quarter and direction, from black to white.
+    down, across = np.mgrid[0:96, 0:96] / 95
+    channels = (across, down**2, (across * down) ** 0.5)
+    return Photo.from_array(np.rint(255 * np.stack(channels, axis=-1)).astype(np.uint8))
+
+
+def _measured(tensor: Float32) -> dict[str, str]:
+    height, width = tensor.shape[0] // 2, tensor.shape[1] // 2
+    return {
+        "range": f"{tensor.min():.3g} to {tensor.max():.3g}",
+        "mean": f"{tensor.mean():.3g}",
+        "channel means": ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1))),
+        "mean of the upper right quarter": f"{tensor[:height, width:].mean():.3g}",
+        "mean step between neighbours": f"{np.abs(np.diff(tensor, axis=0)).mean():.3g}",
+    }
+
+
+class Delivery:
+    """Images from somewhere else, without labels and origin, and a choice of remedies.
+
+    Parameters
+    ----------
+    classifier
+        A classifier of clothes, as the bundled one for Fashion-MNIST.
+    levels
+        To which ``"correct"`` brings the images back; see `kit.images.properties.usual_levels`.
+    number
+        1, 2 or 3.
+    """
+
+    def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
+        if number not in {1, 2, 3}:
+            raise ValueError(f"Expected a delivery from 1 to 3, received {number!r}")
+        from kit import samples  # noqa: PLC0415 (only this exercise needs the images)
+
+        truth = np.array(samples.labels("fashion_mnist"))
+        only = {1: None, 2: 9, 3: 8}[number]
+        places = np.flatnonzero((truth == only) | (only is None))[:64]
+        self._classifier, self._levels, self._number, self._truth = classifier, levels, number, truth[places]
+        brightness, noise = {1: (1.0, 80), 2: (0.15, 0), 3: (1.0, 0)}[number]
+        changed = (
+            Perturbation(brightness=brightness, noise=noise, seed=int(place)).apply(
+                samples.photos("fashion_mnist")[place]
+            )
+            for place in places
+        )
+        self.photos = tuple(
+            Photo(photo.pixels, f"picture_{index:02d}") for index, photo in enumerate(changed)
+        )
+
+    def __repr__(self) -> str:
+        return f"Delivery({self._number})"
+
+    def check(self, answer: Any) -> str:
+        """Check the choice of a remedy; return one line: passed, or how many it gets right."""
+        if answer is None:
+            return f"Not answered yet. Set answer to one of {', '.join(_REMEDIES)}."
+        remedy = _choice(answer, {name: words for name, (words, _) in _REMEDIES.items()})
+        if remedy is None:
+            return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
+        shares = self._shares
+        if shares[remedy] < max(shares.values()) - 0.05:
+            share = f"{shares[remedy]:.0%} of them right"
+            return f"Not yet: {remedy} gets {share}, and another more; look at {_REMEDIES[remedy][1]}."
+        return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."
+
+    @cached_property
+    def _shares(self) -> dict[str, float]:
+        corrected = tuple(relevelled(photo, self._levels) for photo in self.photos)
+        tried = {
+            "leave": (self._classifier, self.photos),
+            "correct": (self._classifier, corrected),
+            "adapt": (adapt(self._classifier, self.photos), self.photos),
+        }
+        return {
+            name: float((classifier.probabilities(photos).argmax(axis=1) == self._truth).mean())
+            for name, (classifier, photos) in tried.items()
+        }

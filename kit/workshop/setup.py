@@ -1,24 +1,25 @@
-"""Whether a machine is ready: Python, packages, the widget's front end, TensorFlow, a network, memory.
+"""Whether this machine can run the notebooks: Python, packages, front end, TensorFlow, a network, memory.
 
-Imports nothing but Python's own modules at first, so that it can tell what is missing.
+Imports nothing but Python's own modules at first, so that it can say what is missing.
 """
 
+import argparse
 import os
 import platform
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 NAME = "classifier-investigation-kit"
 MEMORY = 2.0
 """GB that one explorer, one kernel that trains and JupyterLab need."""
 FRONT_ENDS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
-"""What JupyterLab must have to show the explorer, which are extensions of its page."""
+"""Extensions of JupyterLab's page that show the explorer."""
 _INSTALL = "run make clean lab, or in the folder of the kit: python -m pip install -e ."
 
 
@@ -28,17 +29,7 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    name
-        Of what was looked at.
-    holds
-        Whether it is as it has to be.
-    told
-        What was found, and what to do where it does not hold.
-    """
+    """One thing that was checked: its name, whether it holds, and what was found or what to do."""
 
     name: str
     holds: bool
@@ -50,86 +41,70 @@ class Check:
 
 @dataclass(frozen=True, repr=False)
 class Setup:
-    """How ready a machine is for the notebooks.
-
-    Attributes
-    ----------
-    checks
-        What was looked at, in order.
-    """
+    """What was checked, in order."""
 
     checks: tuple[Check, ...]
 
     @property
     def ready(self) -> bool:
-        """Whether everything is as it has to be."""
+        """Whether every check holds."""
         return all(check.holds for check in self.checks)
-
-    def text(self) -> str:
-        """Return a line for each check and the outcome."""
-        return "\n".join(map(str, [*self.checks, self]))
 
     def __repr__(self) -> str:
         missing = ", ".join(check.name for check in self.checks if not check.holds)
         return f"Not ready yet: {missing}." if missing else "Everything is in place."
 
 
-def check_setup(*, progress: bool = True) -> Setup:
-    """Look whether this machine has what the notebooks need; takes about ten seconds.
+def add(commands: Any) -> None:
+    """Add the command ``check`` to a parser."""
+    words = "check that this machine can run the notebooks"
+    check = commands.add_parser("check", help=words, description=f"{words}. Exit codes: 0 ready, 1 not.")
+    check.set_defaults(run=_run)
 
-    Parameters
-    ----------
-    progress
-        Print each line as soon as it is known.
 
-    Returns
-    -------
-    Setup
-        What was found, a line each.
-    """
+def _run(_given: argparse.Namespace, _opened: object) -> int:
+    setup = check_setup()
+    sys.stdout.write(f"\n{setup}\n")
+    return 0 if setup.ready else 1
+
+
+def check_setup() -> Setup:
+    """Check that this machine can run the notebooks: ten seconds, a line for each thing as it is known."""
     checks = []
     for name, look in CHECKS.items():
-        if progress:
-            sys.stdout.write(f"{name:13}")
-            sys.stdout.flush()
+        sys.stdout.write(f"{name:13}")
+        sys.stdout.flush()
         checks.append(_checked(name, look))
-        if progress:
-            sys.stdout.write(f"{str(checks[-1])[13:]}\n")
+        sys.stdout.write(f"{str(checks[-1])[13:]}\n")
     return Setup(tuple(checks))
 
 
 def _checked(name: str, look: Callable[[], str]) -> Check:
-    """Run a check in a process of its own: a broken TensorFlow ends its process without an exception."""
+    # In a process of its own: a broken TensorFlow ends its process without an exception.
     command = [sys.executable, "-m", __name__, look.__name__]
     root = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": root, "PYTHONUTF8": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     options = {"env": environment, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
     done = subprocess.run(command, **options, check=False)  # type: ignore[call-overload]  # noqa: S603 (this file)
     said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [""]
-    told = said[-1] or f"Python ended without a word (exit code {done.returncode})"
-    return Check(name, done.returncode == 0, told)
+    return Check(name, done.returncode == 0, said[-1] or f"Python ended with exit code {done.returncode}")
 
 
 def python() -> str:
-    """Return the version of Python, held against what the kit asks for."""
-    found = platform.python_version()
-    system = f"{found} on {platform.system()} {platform.machine()}"
+    """Return the version of Python, if the kit is installed for it; pip refuses where it does not fit."""
+    system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     try:
-        asked = metadata.metadata(NAME)["Requires-Python"]
+        metadata.version(NAME)
     except metadata.PackageNotFoundError:
         raise NotReadyError(f"{system}; the kit is not installed for it: {_INSTALL}") from None
-    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 (may be missing, which is then told)
-
-    if not SpecifierSet(asked).contains(found, prereleases=True):
-        raise NotReadyError(f"{system}, expected {asked}; install one of those, and then: make lab")
     return system
 
 
 def packages() -> str:
-    """Return how many packages there are, each held against its floor."""
-    from packaging.requirements import Requirement  # noqa: PLC0415 (may be missing, which is then told)
+    """Return how many packages there are, if all are new enough."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 (may be missing)
 
-    asked = [Requirement(text) for text in _asked()]
+    asked = [Requirement(text) for text in metadata.requires(NAME) or []]
     needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
     unmet = []
     for requirement in needed:
@@ -145,15 +120,8 @@ def packages() -> str:
     return f"all {len(needed)} are there and new enough"
 
 
-def _asked() -> list[str]:
-    """Return what the kit needs: a checkout may be newer than what was installed of it."""
-    file = Path(__file__).parents[2] / "pyproject.toml"
-    project = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}) if file.exists() else {}
-    return project["dependencies"] if project.get("name") == NAME else metadata.requires(NAME) or []
-
-
 def widgets() -> str:
-    """Return with what JupyterLab shows the explorer, as its own list of extensions has it."""
+    """Return the version of JupyterLab, if it lists the extensions that show the explorer."""
     from jupyterlab.commands import AppOptions, get_app_info  # noqa: PLC0415 (may be missing)
     from jupyterlab.labapp import LabApp  # noqa: PLC0415
 
@@ -178,7 +146,7 @@ def tensorflow() -> str:
 
 
 def network() -> str:
-    """Return what the bundled network answers, and how long it takes to open it and to predict."""
+    """Return what the bundled network predicts, and how long it takes to open it and to predict."""
     began = time.perf_counter()
     from kit import samples  # noqa: PLC0415 (is what is timed)
 
@@ -186,29 +154,26 @@ def network() -> str:
     photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
     classifier.probabilities(photo)
     opened, start = time.perf_counter() - began, time.perf_counter()
-    row = classifier.probabilities(photo)[0]
+    name, _ = classifier.top(classifier.probabilities(photo)[0], 1)[0]
     milliseconds = 1000 * (time.perf_counter() - start)
-    name, _ = classifier.top(row, 1)[0]
     if name != "espresso":
         raise NotReadyError(f"{photo.name} is {name} here; unpack or clone the kit again")
-    return f"opened in {opened:.1f} s; an answer takes {milliseconds:.0f} ms: {name}"
+    return f"opened in {opened:.1f} s; a prediction takes {milliseconds:.0f} ms: {name}"
 
 
 def memory() -> str:
     """Return how much memory and how many cores there are for this process."""
-    import psutil  # noqa: PLC0415 (may be missing, which is then told)
+    import psutil  # noqa: PLC0415 (may be missing)
 
-    found = psutil.virtual_memory()
-    total, free = found.total, found.available
+    total, free = psutil.virtual_memory().total, psutil.virtual_memory().available
     # Of a container; "max" where there is none.
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.exists() and (most := limit.read_text().strip()).isdecimal():
         total, free = min(total, int(most)), min(free, int(most))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    told = f"{total / 1e9:.1f} GB, {free / 1e9:.1f} of them free; cores: {cores}"
+    found = f"{total / 1e9:.1f} GB, {free / 1e9:.1f} of them free; cores: {os.cpu_count()}"
     if free < 1e9 * MEMORY:
-        raise NotReadyError(f"{told}; {MEMORY:g} GB must be free: close other programs, or use a hub")
-    return told
+        raise NotReadyError(f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub")
+    return found
 
 
 CHECKS = {"Python": python, "Packages": packages, "Widgets": widgets}
@@ -217,6 +182,6 @@ CHECKS |= {"TensorFlow": tensorflow, "Network": network, "Memory": memory}
 if __name__ == "__main__":
     try:
         sys.stdout.write(f"{globals()[sys.argv[1]]()}\n")
-    except Exception as error:  # noqa: BLE001 (whatever is broken is told)
+    except Exception as error:  # noqa: BLE001 (whatever is broken is said)
         advice = f": {_INSTALL}" if isinstance(error, ImportError) else ""
         sys.exit(f"{' '.join(str(error).split())[:500] or type(error).__name__}{advice}")

@@ -41,7 +41,7 @@ def test_the_lesson_shows_what_was_printed_and_the_exercise_is_open(pair):
         if "# solution" in whole.source:
             exercises += 1
             assert "Passed" in whole.outputs[-1].text
-            assert cell.outputs[-1].text.startswith("Open: set answer to")
+            assert cell.outputs[-1].text.startswith("Not answered yet.")
         elif cell.cell_type == "code":
             assert [without_pictures(output) for output in cell.outputs] == whole.outputs
     assert exercises == 1
