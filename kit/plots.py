@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kit._arrays import Float64, Floats, Pixels
-from kit.images.properties import QUANTITIES
 from kit.perturbation import PARAMETERS
 
 if TYPE_CHECKING:
     from kit.robustness.costs import Cost
-    from kit.robustness.shifts import Shift
     from kit.robustness.sweep_result import Sweep
-    from kit.validation import CrossValidation, LearningCurve
     from kit.validation.calibration import Bin
 
-__all__ = ["accuracy_figure", "confidence_figure", "cost_figure", "folds_figure", "learning_curve_figure"]
-__all__ += ["novelty_figure", "picture_figure", "reliability_figure", "reliability_slider"]
-__all__ += ["shift_figure", "sweep_figure"]
+__all__ = ["accuracy_figure", "confidence_figure", "cost_figure", "picture_figure", "reliability_figure"]
+__all__ += ["reliability_slider", "sweep_figure"]
 
 
 BLUE, ORANGE, RED = "#1b6ec2", "#e0a458", "#b3261e"
@@ -344,39 +340,6 @@ def sweep_figure(sweep: "Sweep") -> Any:
     return image(figure, f"Curves over {what} for {many}: {ends}; {len(sweep.flips)} flips marked.")
 
 
-def shift_figure(shift: "Shift") -> Any:
-    """Draw Cliff's delta of each quantity with its interval, the ranking from top to bottom.
-
-    Parameters
-    ----------
-    shift
-        As :func:`kit.shift` returns it.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
-    """
-    shown = [one for one in shift.findings if one.verdict != "cannot_tell"]
-    axes = blank(7, 0.3 * max(len(shown), 1) + 1).subplots()
-    numbers = [(one.difference.delta, one.difference.low, one.difference.high) for one in shown]
-    for verdict, colour in (("shifted", RED), ("follows", ORANGE), ("unchanged", GREY)):
-        places = [place for place, one in enumerate(shown) if one.verdict == verdict]
-        if places:
-            delta, *bounds = np.array(numbers)[places].T
-            widths = np.abs(np.array(bounds) - delta)
-            axes.errorbar(delta, places, xerr=widths, fmt="o", color=colour, label=verdict)
-    axes.axvline(0, color=GREY, linewidth=1, linestyle=":")
-    axes.set_yticks(range(len(shown)), [QUANTITIES[one.quantity].label for one in shown])
-    axes.set(xlim=(-1.05, 1.05), ylim=(len(shown) - 0.5, -0.5))
-    axes.set_xlabel("Cliff's delta: pairs in which the photo has more, minus those in which it has less")
-    if shown:
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
-    named = [f"{QUANTITIES[one.quantity].label} {one.difference.delta:+.2f}" for one in shift.shifted]
-    told = "; ".join(named) or "none"
-    return image(axes.figure, f"Effect sizes of {len(shown)} quantities. Shifted: {told}.")
-
-
 def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     name = next(iter(sweep.axes), None)
     values = [] if name is None else list(sweep.axes[name])
@@ -449,101 +412,3 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any
         for title, kinds in panels
     )
     return image(figure, f"Histograms of confidence. {alt}")
-
-
-def novelty_figure(ordinary: Floats, foreign: Mapping[str, Floats], threshold: float) -> Any:
-    """Draw the scores of ordinary and foreign pictures as boxes, beside the threshold.
-
-    Parameters
-    ----------
-    ordinary
-        Shape (N,): one score, as `Novelty.scores` gives it, of ordinary pictures.
-    foreign
-        Name of each set to the same score of its pictures.
-    threshold
-        Of this score; pictures above it are taken for none of the classes.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
-    """
-    sets = {"ordinary": ordinary, **foreign}
-    axes = blank(8, 0.4 * len(sets) + 1.2).subplots()
-    places = np.arange(len(sets))[::-1]
-    boxes = {"widths": 0.6, "whis": (5, 95), "showfliers": False, "medianprops": {"color": BLUE}}
-    axes.boxplot(list(sets.values()), positions=places, orientation="horizontal", **boxes)
-    axes.axvline(threshold, color=RED, linestyle="--", label="threshold")
-    axes.set_yticks(places, list(sets))
-    axes.set_xlabel("score, higher for what is stranger (box: middle half; whiskers: 5 % to 95 %)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
-    shares = ", ".join(f"{name} {np.mean(values > threshold):.0%}" for name, values in sets.items())
-    alt = f"Boxes of scores for {len(sets)} sets of pictures. Above the threshold: {shares}."
-    return image(axes.figure, alt)
-
-
-def learning_curve_figure(curve: "LearningCurve") -> Any:
-    """Draw accuracy over the number of training pictures, in equal steps for equal factors.
-
-    Parameters
-    ----------
-    curve
-        As :func:`kit.learning_curve` returns it.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text. Bars are Wilson's intervals at 95 % confidence.
-    """
-    sizes = [point.size for point in curve.points]
-    held_back = [point.validation for point in curve.points]
-    accuracy = 100 * np.array([each.accuracy for each in held_back])
-    margins = np.abs(100 * np.array([(each.low, each.high) for each in held_back]).T - accuracy)
-    axes = blank(6, 3.8, layout="constrained").subplots()
-    training = [100 * point.training for point in curve.points]
-    axes.plot(sizes, training, "o:", color=ORANGE, label="training")
-    label = "validation, 95 % interval"
-    axes.errorbar(sizes, accuracy, margins, fmt="o-", capsize=3, color=BLUE, label=label)
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.set_xticks([], minor=True)
-    axes.set(xlabel="training pictures (logarithmic)", ylabel="answered rightly (%)")
-    axes.figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    points = "; ".join(
-        f"{point.size:,} pictures: {point.validation.accuracy:.1%} ({point.validation.low:.1%} to"
-        f" {point.validation.high:.1%}), training {point.training:.1%}"
-        for point in curve.points
-    )
-    return image(axes.figure, f"Learning curve, validation accuracy with 95% confidence. {points}.")
-
-
-def folds_figure(validation: "CrossValidation") -> Any:
-    """Draw the accuracy on each fold, their mean, and the interval that allows for shared training pictures.
-
-    Parameters
-    ----------
-    validation
-        As :func:`kit.cross_validate` returns it. A single finished fold is drawn without interval.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
-    """
-    axes = blank(6, 3.8, layout="constrained").subplots()
-    alt = f"mean {validation.accuracy:.1%}"
-    if len(validation.folds) > 1:
-        low, high = validation.interval()
-        ends, label = (100 * low, 100 * high), "95 % interval, corrected"
-        axes.axhspan(*ends, color=BLUE, alpha=0.15, linewidth=0, label=label)
-        alt += f", 95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
-    axes.axhline(100 * validation.accuracy, color=BLUE, linestyle="--", label="mean")
-    numbers = range(1, len(validation.folds) + 1)
-    accuracies = [100 * accuracy for accuracy in validation.accuracies]
-    axes.plot(numbers, accuracies, "o", color=ORANGE, label="a fold")
-    axes.set(xlim=(0.5, validation.planned + 0.5), xticks=range(1, validation.planned + 1))
-    axes.set(xlabel="fold held back", ylabel="answered rightly (%)")
-    axes.figure.legend(loc="outside upper center", ncols=3, frameon=False)
-    each = ", ".join(f"{accuracy:.1%}" for accuracy in validation.accuracies)
-    done = "" if validation.complete else f" of {validation.planned}"
-    return image(axes.figure, f"Accuracy on {len(validation.folds)}{done} folds: {each}; {alt}.")

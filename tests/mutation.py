@@ -24,8 +24,7 @@ from tests.project import ROOT, VARIABLES
 ROOMS = {
     "kit/perturbation/**/*.py": "tests/perturbation",
     "kit/preprocessing/**/*.py": "tests/preprocessing",
-    "kit/validation/calibration/binning.py": "tests/validation/calibration",
-    "kit/validation/calibration/metrics.py": "tests/validation/calibration",
+    "kit/validation/calibration.py": "tests/validation/test_calibration.py",
     "kit/diagnosis/search/verdict.py": "tests/diagnosis/search",
     "kit/regression/**/*.py": "tests/regression",
 }

@@ -258,7 +258,7 @@ def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
         ),
         fix=Fix(
             "Leave these pictures out of the validation, and split by what is joined: see"
-            " kit.find_duplicates and kit.validation.folds.",
+            " the groups of kit.find_duplicates.",
             _WITHOUT.format(np.flatnonzero(found.leaked).tolist()) if 0 < copied < len(photos) else "",
         ),
     )

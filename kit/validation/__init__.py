@@ -1,30 +1,9 @@
-"""What accuracy and confidence are worth: intervals, folds, learning curves, balance, calibration."""
+"""What accuracy and confidence are worth: intervals, folds, learning curves, calibration, near-duplicates."""
 
 from kit.classifier.training import train
-from kit.validation.accuracy import (
-    AccuracyInterval,
-    Comparison,
-    accuracy_interval,
-    compare_accuracies,
-    pictures_for_width,
-    pictures_to_compare,
-)
-from kit.validation.balance import ClassBalance, balanced_accuracy, class_balance
+from kit.validation.accuracy import AccuracyInterval, Comparison, accuracy_interval, compare_accuracies
 from kit.validation.calibration import measure
-from kit.validation.folds import (
-    CrossValidation,
-    Fold,
-    LearningCurve,
-    Point,
-    cross_validate,
-    joined,
-    learning_curve,
-    split_folds,
-    subset,
-)
+from kit.validation.folds import CrossValidation, Fold, LearningCurve, Point, cross_validate, learning_curve
 
-__all__ = ["AccuracyInterval", "Comparison", "accuracy_interval", "compare_accuracies"]
-__all__ += ["pictures_for_width", "pictures_to_compare"]
-__all__ += ["ClassBalance", "balanced_accuracy", "class_balance", "measure"]
-__all__ += ["CrossValidation", "Fold", "LearningCurve", "Point", "cross_validate", "learning_curve", "train"]
-__all__ += ["joined", "split_folds", "subset"]
+__all__ = ["AccuracyInterval", "Comparison", "CrossValidation", "Fold", "LearningCurve", "Point"]
+__all__ += ["accuracy_interval", "compare_accuracies", "cross_validate", "learning_curve", "measure", "train"]

@@ -99,42 +99,6 @@ def binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are looked for; at the ends the pictures do not determine one."""
 
-_WEIGHTS = (0.3, 0.1, 0.03, 0.01)
-_FOLDS = 5
-_SEED = 0
-
-
-@dataclass(frozen=True)
-class VectorScaling:
-    """A factor and a bias for the logit of each class, logits being such that those of a row sum to 0.
-
-    Attributes
-    ----------
-    factors, biases
-        One for each class. Factors of 1 and biases of 0 change nothing.
-    """
-
-    factors: tuple[float, ...]
-    biases: tuple[float, ...]
-
-    def apply(self, rows: Floats) -> Float32:
-        """Return softmax probabilities with the logits scaled.
-
-        Unlike a temperature this can change which class comes first.
-
-        Parameters
-        ----------
-        rows
-            Shape (N, classes), rows summing to 1. Not changed.
-
-        Returns
-        -------
-        float32, shape (N, classes)
-            A new array; rows sum to 1.
-        """
-        logarithms = _centred(rows) * np.array(self.factors) + np.array(self.biases)
-        return np.exp(_log_softmax(logarithms)).astype(np.float32)
-
 
 def logits(rows: Floats) -> Float64:
     """Return logits of softmax probabilities: float64, same shape. 0 counts as the smallest float32."""
@@ -162,73 +126,6 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return float(np.exp(found.x))
-
-
-def fit_vector(rows: Floats, labels: Int64) -> VectorScaling | None:
-    """Return factors and biases with the least penalized negative log-likelihood.
-
-    The penalty is a weight times the mean square, over the classes, of each bias and of each factor's
-    relative distance from that of one temperature: as Kull et al. 2019 (Beyond temperature scaling, arXiv
-    1910.12656) do for matrix and Dirichlet scaling by off-diagonal and intercept regularization (ODIR).
-    Without one, factors run away. Its weight is chosen by five-fold cross-validation over these pictures.
-
-    Parameters
-    ----------
-    rows
-        Shape (N, classes), rows summing to 1, N at least 5. Not changed.
-    labels
-        Shape (N,): index of the right class.
-
-    Returns
-    -------
-    VectorScaling
-        None where the cross-validation gains no more on one temperature than the standard error of the gain
-        (rule of Breiman et al. 1984, Classification and regression trees).
-    """
-    temperature = fit_temperature(rows, labels)
-    scores, count = _centred(rows) / temperature, len(rows)
-    folds = np.random.default_rng(_SEED).permutation(count) % _FOLDS
-    likelihoods = np.empty((len(_WEIGHTS) + 1, count))
-    for fold in range(_FOLDS):
-        left_out = folds == fold
-        for each, (factors, biases) in enumerate(_penalized(scores[~left_out], labels[~left_out])):
-            logarithms = _log_softmax(scores[left_out] * factors + biases)
-            likelihoods[each, left_out] = logarithms[np.arange(len(logarithms)), labels[left_out]]
-    gains = likelihoods - likelihoods[0]
-    best = int(gains.mean(axis=1).argmax())
-    if gains[best].mean() <= gains[best].std() / np.sqrt(count):
-        return None
-    factors, biases = _penalized(scores, labels)[best]
-    return VectorScaling(tuple((factors / temperature).tolist()), tuple(biases.tolist()))
-
-
-def _penalized(scores: Float64, labels: Int64) -> list[Float64]:
-    """Return float64 (2, classes) that change nothing, then the best factors and biases for each weight."""
-    from scipy.optimize import minimize  # noqa: PLC0415 (slow to import)
-
-    count, classes = scores.shape
-    truth = np.eye(classes)[labels]
-
-    def loss(flat: Float64, weight: float) -> tuple[float, Float64]:
-        factors, biases = flat.reshape(2, -1)
-        logarithms = _log_softmax(scores * factors + biases)
-        excess = (np.exp(logarithms) - truth) / count
-        away = flat - unchanged
-        slope = np.concatenate([(excess * scores).sum(axis=0), excess.sum(axis=0)])
-        penalty = weight * float(away @ away) / classes
-        return float(-(logarithms * truth).sum() / count) + penalty, slope + 2 * weight * away / classes
-
-    unchanged = np.repeat([1.0, 0.0], classes)
-    found = [unchanged]
-    for weight in _WEIGHTS:
-        # From the strongest penalty on, each begins where the last one ended.
-        found.append(minimize(loss, found[-1], (weight,), jac=True, method="L-BFGS-B").x)
-    return [flat.reshape(2, -1) for flat in found]
-
-
-def _centred(rows: Floats) -> Float64:
-    scores = logits(rows)
-    return np.asarray(scores - scores.mean(axis=1, keepdims=True))
 
 
 def _log_softmax(scores: Float64) -> Float64:
@@ -527,16 +424,11 @@ class Calibration(Result):
     temperature
         Above 1 where the classifier was too sure. Fitted on one part of the pictures.
     fitted, judged
-        Pictures that temperature and vector scaling were fitted on, and the others.
+        Pictures that the temperature was fitted on, and the others.
     measured
         The classifier as it is, on all pictures.
     before, after
         The classifier as it is and with the temperature, on the pictures that the temperature never saw.
-    vector
-        Factor and bias for each class; None where there are too few pictures for that many numbers, and where
-        one temperature does as well, by cross-validation where they are fitted or by likelihood where judged.
-    after_vector
-        As `after`, with `vector` in place of the temperature.
     reliability
         For each of ``"measured"``, ``"before"`` and ``"after"`` the bins of a reliability diagram.
     notes
@@ -550,8 +442,6 @@ class Calibration(Result):
     measured: Metrics
     before: Metrics
     after: Metrics
-    vector: VectorScaling | None
-    after_vector: Metrics | None
     reliability: Mapping[str, Reliability]
     notes: tuple[str, ...] = field(default=())
 
@@ -563,8 +453,6 @@ class Calibration(Result):
     def table(self) -> Table:
         """Set the metrics in a table, one row for each, before and after."""
         columns = {"all, as it is": self.measured, "before": self.before, "after": self.after}
-        if self.after_vector is not None:
-            columns["vector scaling"] = self.after_vector
         rows = [
             ("pictures", *(f"{one.pictures:,}" for one in columns.values())),
             *(
@@ -591,8 +479,6 @@ class Calibration(Result):
 
 FEWEST = 20
 """Pictures without which nothing is said."""
-PICTURES_FOR_A_NUMBER = 10
-"""Pictures for each parameter of vector scaling; with fewer it is left out."""
 _AT_ONCE = 32
 
 
@@ -621,7 +507,7 @@ def calibrate(
     labels
         The right class of each, as index or name.
     share
-        Share of the pictures that temperature and vector scaling are fitted on, above 0 and below 1.
+        Share of the pictures that the temperature is fitted on, above 0 and below 1.
     bins
         Bins of every calibration error and reliability diagram.
     resamples
@@ -653,40 +539,19 @@ def calibrate(
     tempered = classifier.tempered(temperature)
     parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
     parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
-    enough = bool(fitting.sum() >= _pictures_for_vector(classifier))
-    vector = fit_vector(rows[fitting], truth[fitting]) if enough else None
-    if vector is not None:
-        parts["after_vector"] = vector.apply(rows[judged]), truth[judged]
     found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
-    # Taken out before the others are handed over.
-    after_vector = found.pop("after_vector", None)
-    if after_vector is not None and after_vector.nll.value >= found["after"].nll.value:
-        vector = after_vector = None
     return Calibration(
         classifier=tempered,
         temperature=temperature,
         fitted=int(fitting.sum()),
         judged=int(judged.sum()),
-        vector=vector,
-        after_vector=after_vector,
         **found,
         reliability=MappingProxyType({name: reliability(*parts[name], bins) for name in found}),
-        notes=tuple(_notes(tempered, vector is not None, enough, found["before"])),
+        notes=tuple(_notes(tempered, found["before"])),
     )
 
 
-def _pictures_for_vector(classifier: Classifier) -> int:
-    return 2 * len(classifier.class_names) * PICTURES_FOR_A_NUMBER
-
-
-def _notes(tempered: Classifier, vector: bool, enough: bool, before: Metrics) -> Iterator[str]:
-    if not vector and enough:
-        yield "vector scaling is left out: it does no better than one temperature"
-    elif not vector:
-        yield (
-            f"vector scaling is left out: its {2 * len(tempered.class_names)} numbers need"
-            f" {_pictures_for_vector(tempered)} pictures to be fitted on"
-        )
+def _notes(tempered: Classifier, before: Metrics) -> Iterator[str]:
     if not LOWEST * 1.01 < tempered.temperature < HIGHEST / 1.01:
         yield f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}"
     if before.ece.low == 0:

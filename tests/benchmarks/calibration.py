@@ -5,12 +5,7 @@ first, answer the 2,000 held-back ones. A temperature is fitted on half of these
 for ten ways of halving them; the table shows the mean over the ten, with the lowest and the highest. ``sure``
 is the share of wrong answers with a confidence above 0.9.
 
-``nll_vector`` and ``brier_vector`` are what vector scaling, fitted on the same half, adds to negative
-log-likelihood and Brier score on the other half, 0 where cross-validation on the first half is against it:
-less than 0 is better than the temperature. ``offered`` is the share of halvings in which `kit.calibrate`
-would offer it, ``largest_factor`` the largest of its factors. ``--zoo FOLDER`` adds the networks of
-``zoo.py`` that lie there. Penalty and rule were chosen on ``fashion_mnist``, ``fashion_mnist_no_batchnorm``
-and the network of 500 pictures.
+``--zoo FOLDER`` adds the networks of ``zoo.py`` that lie there.
 
 ``--full`` fits on the 2,000 and judges on the other 8,000 of Fashion-MNIST's test set, which no part of the
 kit has seen. They come from Debian's package ``dataset-fashion-mnist``, which is fetched.
@@ -38,7 +33,7 @@ from data.build.sources import read  # noqa: E402
 from kit import samples  # noqa: E402
 from kit.classifier.engines import tempered  # noqa: E402
 from kit.images import Photo  # noqa: E402
-from kit.validation.calibration import fit_temperature, fit_vector, fitting_part, measure  # noqa: E402  # noqa: E402
+from kit.validation.calibration import fit_temperature, fitting_part, measure  # noqa: E402
 from tests.benchmarks.zoo import ROWS, subject  # noqa: E402
 
 HALVINGS = 10
@@ -46,10 +41,6 @@ COLUMNS = (
     "accuracy",
     "ece_before",
     "ece_after",
-    "nll_vector",
-    "brier_vector",
-    "offered",
-    "largest_factor",
     "chance",
     "sure_before",
     "sure_after",
@@ -64,16 +55,10 @@ def judged(fit: tuple[Rows, Labels], rest: tuple[Rows, Labels]) -> dict[str, flo
     temperature = fit_temperature(*fit)
     before = measure(*rest, resamples=200)
     after = measure(tempered(rest[0], temperature), rest[1], resamples=200)
-    fitted = fit_vector(*fit)
-    vector = after if fitted is None else measure(fitted.apply(rest[0]), rest[1], resamples=200)
     return {
         "accuracy": before.accuracy.value,
         "ece_before": before.ece.value,
         "ece_after": after.ece.value,
-        "nll_vector": vector.nll.value - after.nll.value,
-        "brier_vector": vector.brier.value - after.brier.value,
-        "offered": float(vector.nll.value < after.nll.value),
-        "largest_factor": max(fitted.factors) if fitted is not None else 0.0,
         "chance": after.ece_by_chance,
         "sure_before": before.sure_errors.value,
         "sure_after": after.sure_errors.value,

@@ -115,7 +115,7 @@ def count(duplicates: Duplicates, kinds: dict[int, str], source: Callable[[int],
         elif tuple(sorted(pictured)) in JUDGED:
             own += 1
         else:
-            false.append([*pictured, round(pair.difference, 1)])
+            false.append([*pictured, pair.distance])
     pairs = len(duplicates.pairs)
     return {
         "found": sum(found.values()),

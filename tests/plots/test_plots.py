@@ -13,7 +13,6 @@ from PIL import Image
 import kit
 from kit import plots, samples
 from kit.robustness.costs import Cost
-from kit.validation import CrossValidation, Fold, LearningCurve, Point, accuracy_interval
 
 COSTS = (
     Cost("", "as in training", 0.9, 0.0, 0.8, 0.8, 0.0),
@@ -118,15 +117,6 @@ def test_two_axes_are_heat_maps_and_three_are_refused():
         plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
 
 
-def test_scores_are_boxes_beside_their_threshold():
-    foreign = {"digits": np.array([4.0, 6.0]), "noise": np.array([7.0, 8.0])}
-    figure = plots.novelty_figure(np.array([0.0, 1.0, 2.0, 6.0]), foreign, 5)
-    assert figure.alt == (
-        "Boxes of scores for 3 sets of pictures. Above the threshold: ordinary 25%, digits 50%, noise 100%."
-    )
-    assert size(figure)[0] > 300
-
-
 def test_shares_are_groups_of_bars():
     figure = plots.accuracy_figure(
         {"dark": {"before": 0.2, "AdaBN": 0.85}, "noisy": {"before": 0.1, "AdaBN": 0.7}}
@@ -136,32 +126,6 @@ def test_shares_are_groups_of_bars():
         " noisy: before 10%, AdaBN 70%."
     )
     assert size(figure)[0] > 500
-
-
-def test_a_learning_curve_tells_its_points_and_their_intervals():
-    points = (Point(500, 0.98, accuracy_interval(9, 10)), Point(10_000, 0.995, accuracy_interval(1880, 2000)))
-    figure = plots.learning_curve_figure(LearningCurve(points, (500, 10_000)))
-    assert figure.alt == (
-        "Learning curve, validation accuracy with 95% confidence."
-        " 500 pictures: 90.0% (59.6% to 98.2%), training 98.0%;"
-        " 10,000 pictures: 94.0% (92.9% to 95.0%), training 99.5%."
-    )
-    assert size(figure)[0] > 300
-
-
-def test_folds_are_told_with_their_mean_and_corrected_interval():
-    def cross_validation(*right):
-        four = tuple(Fold(75, 25, count, count / 25) for count in right)
-        return CrossValidation(four, 4, np.zeros(100, int), np.zeros(100, int))
-
-    figure = plots.folds_figure(cross_validation(20, 21, 22, 23))
-    # 0.86 and 3.182446 (t with 3 degrees of freedom) times 0.0516398 times the root of 1/4 + 25/75.
-    assert figure.alt == (
-        "Accuracy on 4 folds: 80.0%, 84.0%, 88.0%, 92.0%; mean 86.0%,"
-        " 95% confidence 73.4% to 98.6% (Nadeau-Bengio)."
-    )
-    assert size(figure)[0] > 300
-    assert plots.folds_figure(cross_validation(20)).alt == "Accuracy on 1 of 4 folds: 80.0%; mean 80.0%."
 
 
 def luminance(colour):

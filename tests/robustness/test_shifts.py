@@ -1,6 +1,5 @@
 """`kit.shift`: ranking on real pictures with one thing changed, SciPy's statistics, files and words."""
 
-import io
 import json
 from dataclasses import replace
 
@@ -715,11 +714,3 @@ def test_the_report_is_plain_and_repeatable():
     plain = json.loads(json.dumps(shifts[0].to_dict(), allow_nan=False))
     assert plain["shifted"] == ["brightness"]
     assert len(plain["findings"]) == len(QUANTITIES)
-
-
-def test_the_figure_says_in_words_what_is_shifted():
-    shift = kit.shift(STATISTICS, altered(brightness=0.5))
-    figure = kit.plots.shift_figure(shift)
-    delta = shift.shifted[0].difference.delta
-    assert figure.alt == f"Effect sizes of 14 quantities. Shifted: brightness {delta:+.2f}."
-    assert Image.open(io.BytesIO(figure.data)).size[0] > 400

@@ -1,0 +1,210 @@
+"""Images that show the same: near-duplicates within a collection, and leakage between two."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from kit._arrays import Bools, Float32, Int64
+from kit._checking import whole
+from kit._reporting import Progress, Result, Steps, Table
+from kit.images import Photo, Pictures
+from kit.images.photo import UNREADABLE, at_least_one, each_picture
+
+SIDE = 16
+"""The hash has this many bits a side, 256 in all. Of the usual 64 bits, 8 are fewer than what tells one shirt
+from the next: 45 % of Fashion-MNIST's test images then have a "copy" among 5,000 training images."""
+BITS = 24
+"""Bits that may differ. Of 20 million pairs of different Fashion-MNIST images two differ by no more, of 780
+pairs of the bundled photographs none; all of these are found again at JPEG quality 30 or at half the size."""
+PLAIN = 4.0
+"""Standard deviation in grey levels below which an image has nothing to be recognized by."""
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two images that show the same.
+
+    Attributes
+    ----------
+    first, second
+        Their places: within one collection the lower one first; in two, one in each.
+    first_name, second_name
+        Their names.
+    distance
+        Bits of `SIDE` x `SIDE` by which their perceptual hashes differ.
+    mirrored
+        Whether one is the mirror image of the other, left to right.
+    """
+
+    first: int
+    second: int
+    first_name: str
+    second_name: str
+    distance: int
+    mirrored: bool
+
+
+@dataclass(frozen=True, repr=False)
+class Duplicates(Result):
+    """What `find_duplicates` found.
+
+    Attributes
+    ----------
+    pairs
+        By place.
+    sizes
+        Number of images: one for a collection compared within itself, two for two compared with each other.
+    unreadable
+        Name of each image that could not be read, and the reason in one line.
+    plain
+        Names of images with too little contrast to be compared, which were left out.
+    """
+
+    pairs: tuple[Duplicate, ...]
+    sizes: tuple[int, ...]
+    unreadable: tuple[tuple[str, str], ...] = ()
+    plain: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> Int64:
+        """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one.
+
+        Raises
+        ------
+        ValueError
+            Two collections were compared.
+        """
+        from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
+        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
+
+        if len(self.sizes) != 1:
+            raise ValueError("Expected one collection to group, received two; call find_duplicates(pictures)")
+        size = self.sizes[0]
+        ends = [pair.first for pair in self.pairs], [pair.second for pair in self.pairs]
+        graph = coo_array((np.ones(len(self.pairs)), ends), shape=(size, size))
+        return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+    @property
+    def leaked(self) -> Bools:
+        """Which images of the second collection have a duplicate in the first, bool, shape (N,).
+
+        Raises
+        ------
+        ValueError
+            One collection was compared.
+        """
+        if len(self.sizes) != 2:
+            raise ValueError(
+                "Expected two collections, received one; call find_duplicates(training, validation)"
+            )
+        mask = np.zeros(self.sizes[1], bool)
+        mask[[pair.second for pair in self.pairs]] = True
+        return mask
+
+    def table(self, rows: int = 20) -> Table:
+        """Return the first pairs as a table."""
+        shown = [
+            (one.first_name, one.second_name, str(one.distance), "yes" if one.mirrored else "no")
+            for one in self.pairs[:rows]
+        ]
+        more = f"and {len(self.pairs) - rows} more" if len(self.pairs) > rows else ""
+        return Table(("first", "second", "bits that differ", "mirrored"), shown, "<<><", note=more)
+
+    def __repr__(self) -> str:
+        among = " and ".join(f"{size:,}" for size in self.sizes)
+        pairs = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs):,} pairs"
+        parts = [f"{pairs} among {among} images"]
+        if self.unreadable:
+            parts.append(f"{len(self.unreadable)} unreadable")
+        if self.plain:
+            parts.append(f"{len(self.plain)} too plain to compare")
+        return f"Duplicates({'; '.join(parts)})"
+
+
+def find_duplicates(
+    pictures: Pictures, others: Pictures | None = None, *, bits: int = BITS, progress: Progress = True
+) -> Duplicates:
+    """Find images that show the same, within one collection or in one and another.
+
+    Compares perceptual hashes (`imagehash.phash`: the lowest cosine frequencies, one bit each) of each image
+    and of its mirror image. That finds copies that were saved again, resized, made brighter or darker,
+    mirrored, or cropped by up to two percent. A validation image with a copy in training measures memory.
+
+    Parameters
+    ----------
+    pictures
+        See `kit.images.photo`; say the training images.
+    others
+        Another collection, say the validation images. Then only pairs across are looked for.
+    bits
+        Up to how many of 256 bits may differ. More finds more, and mistakes similar images for copies.
+    progress
+        True for a bar where it takes over two seconds; or a function that is told each step in a line.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        No images, or no such folder. What cannot be read is listed in the result.
+    """
+    most = whole("bits", bits, 0, SIDE * SIDE)
+    ours = _Hashes(pictures, progress)
+    theirs = ours if others is None else _Hashes(others, progress)
+    read = (ours,) if others is None else (ours, theirs)
+    found = []
+    for start in range(0, len(theirs.names), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        direct = _distances(ours.hashes, theirs.hashes[part])
+        mirrored = _distances(ours.hashes, theirs.mirrored[part])
+        nearest = np.minimum(direct, mirrored)
+        nearest[~ours.usable] = nearest[:, ~theirs.usable[part]] = SIDE * SIDE + 1
+        for first, place in np.argwhere(nearest <= most).tolist():
+            second = start + place
+            if others is not None or first < second:
+                distance = int(nearest[first, place])
+                names = ours.names[first], theirs.names[second]
+                found.append(Duplicate(first, second, *names, distance, distance < int(direct[first, place])))
+    return Duplicates(
+        tuple(sorted(found, key=lambda pair: (pair.first, pair.second))),
+        tuple(len(each.names) for each in read),
+        tuple(failure for each in read for failure in each.unreadable),
+        tuple(name for each in read for name in each.plain),
+    )
+
+
+class _Hashes:
+    """Hashes as float32 of 0 and 1, shape (N, 256), of images and of their mirror images."""
+
+    def __init__(self, pictures: Pictures, progress: Progress) -> None:
+        found = at_least_one(each_picture(pictures))
+        self.names = [picture.name for picture in found]
+        self.hashes, self.mirrored = np.zeros((2, len(found), SIDE * SIDE), np.float32)
+        self.usable = np.zeros(len(found), bool)
+        self.unreadable: list[tuple[str, str]] = []
+        self.plain: list[str] = []
+        for place, picture in enumerate(Steps(found, "Reading", "image", progress)):
+            try:
+                photo = picture.open()
+            except UNREADABLE as error:
+                self.unreadable.append((picture.name, str(error)))
+                continue
+            self.hashes[place], self.mirrored[place], self.usable[place] = _hashed(photo)
+            if not self.usable[place]:
+                self.plain.append(picture.name)
+
+
+def _hashed(photo: Photo) -> tuple[Bools, Bools, bool]:
+    from imagehash import phash  # noqa: PLC0415 (slow to import)
+
+    # Small first, so that a photograph is not resized twice; the hash looks at 64 x 64 pixels.
+    grey = Image.fromarray(photo.pixels).convert("L")
+    grey.thumbnail((256, 256), reducing_gap=None)
+    mirror = grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    one, other = (phash(image, SIDE).hash.reshape(-1) for image in (grey, mirror))
+    return one, other, bool(np.asarray(grey, np.float32).std() >= PLAIN)
+
+
+def _distances(ours: Float32, theirs: Float32) -> Float32:
+    agreeing = ours @ theirs.T
+    return np.asarray(ours.sum(1)[:, None] + theirs.sum(1) - 2 * agreeing, np.float32)

@@ -1,0 +1,334 @@
+"""Calibration: by hand, beside scikit-learn, netcal and torchmetrics, and with known temperatures."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+
+import kit
+from kit import samples
+from kit.classifier.engines import tempered
+from kit.validation.calibration import (
+    ERRORS,
+    HIGHEST,
+    LOWEST,
+    TITLES,
+    fit_temperature,
+    fitting_part,
+    measure,
+    reliability,
+)
+
+# 600 answers to 5 classes. netcal 1.4.0 (ECE(15).measure, for the classwise one of each class in turn) and
+# torchmetrics 1.9.0 (multiclass_calibration_error and binary_calibration_error with n_bins=15, norm="l1")
+# gave these for them; they need a framework that the tests should not.
+NETCAL = {"ece": 0.17551277250921254, "classwise_ece": 0.08484386771046716}
+TORCHMETRICS = {"ece": 0.17551277577877045, "classwise_ece": 0.08484386771046716}
+
+
+@pytest.fixture(scope="module")
+def answers():
+    rng = np.random.default_rng(2024)
+    scores = rng.normal(size=(600, 5)) * 2
+    rows = np.exp(scores)
+    rows /= rows.sum(axis=1, keepdims=True)
+    labels = np.where(rng.random(600) < 0.55, rows.argmax(axis=1), rng.integers(0, 5, 600))
+    return rows, labels
+
+
+@pytest.fixture(scope="module")
+def measured(answers):
+    return measure(*answers, resamples=200)
+
+
+@pytest.mark.parametrize("reference", [NETCAL, TORCHMETRICS], ids=["netcal", "torchmetrics"])
+def test_calibration_errors_are_those_of_other_libraries(measured, reference):
+    for name, value in reference.items():
+        assert getattr(measured, name).value == pytest.approx(value, abs=1e-6)
+
+
+def test_scores_are_those_of_scikit_learn(answers, measured):
+    rows, labels = answers
+    assert measured.nll.value == pytest.approx(log_loss(labels, rows), abs=1e-12)
+    assert measured.brier.value == pytest.approx(
+        brier_score_loss(labels, rows, labels=range(5), scale_by_half=False), abs=1e-12
+    )
+    assert measured.accuracy.value == accuracy_score(labels, rows.argmax(axis=1))
+
+
+@pytest.mark.parametrize(("strategy", "kind"), [("uniform", "equal_width"), ("quantile", "equal_mass")])
+def test_bins_are_those_of_scikit_learn(answers, strategy, kind):
+    rows, labels = answers
+    hits = rows.argmax(axis=1) == labels
+    accuracy, confidence = calibration_curve(hits, rows.max(axis=1), n_bins=15, strategy=strategy)
+    found = getattr(reliability(rows, labels, 15), kind)
+    np.testing.assert_allclose([one.accuracy for one in found], accuracy, atol=1e-12)
+    np.testing.assert_allclose([one.confidence for one in found], confidence, atol=1e-12)
+    assert sum(one.count for one in found) == 600
+
+
+def test_four_answers_by_hand():
+    # Confidences 0.6, 0.9, 0.95, 0.95; the second and the last are wrong.
+    rows = np.array([[0.6, 0.4], [0.9, 0.1], [0.95, 0.05], [0.05, 0.95]])
+    found = measure(rows, np.array([0, 1, 0, 0]), bins=2, resamples=10)
+    # All four lie in the upper bin: right half the time at a mean confidence of 0.85.
+    assert found.ece.value == pytest.approx(0.35)
+    # Class 0: 0.05 alone in the lower bin shows it; 0.6, 0.9, 0.95 in the upper one show it twice.
+    # Class 1 mirrors it.
+    assert found.classwise_ece.value == pytest.approx((0.95 + 0.45) / 4)
+    assert found.brier.value == pytest.approx(2 * (0.4**2 + 0.9**2 + 0.05**2 + 0.95**2) / 4)
+    assert found.nll.value == pytest.approx(-np.log([0.6, 0.1, 0.95, 0.05]).mean())
+    # 0.9 is not above 0.9.
+    assert found.sure_errors.value == 0.5
+    assert (found.accuracy.value, found.pictures) == (0.5, 4)
+
+
+def test_equal_confidences_share_a_bin():
+    rows = np.array([[0.6, 0.4]] * 5 + [[1.0, 0.0]] * 5)
+    found = reliability(rows, np.zeros(10, np.int64), 4).equal_mass
+    assert [(one.confidence, one.count) for one in found] == [(pytest.approx(0.6), 5), (1.0, 5)]
+
+
+def test_the_band_of_a_bin_is_wilsons_interval(answers):
+    for one in reliability(*answers).equal_width:
+        interval = binomtest(round(one.accuracy * one.count), one.count).proportion_ci(method="wilson")
+        assert one.interval == pytest.approx((interval.low, interval.high))
+
+
+def test_intervals_are_those_of_a_plain_bootstrap(answers):
+    """Every metric computed anew on 50 samples with replacement, without sums or counts."""
+    rows, labels = answers
+    found = measure(rows, labels, resamples=50, seed=3).estimates()
+    rng = np.random.default_rng(3)
+    samples = [rng.integers(0, 600, 600) for _ in range(50)]
+    confidences, hits = rows.max(axis=1), rows.argmax(axis=1) == labels
+    edges = {"ece": np.linspace(0, 1, 16), "ece_equal_mass": np.quantile(confidences, np.linspace(0, 1, 16))}
+
+    def error(probability, truth, cuts):
+        place = np.searchsorted(cuts[1:-1], probability)
+        return sum(abs((truth - probability)[place == each].sum()) for each in range(15)) / len(truth)
+
+    def metric(name, rows, labels):
+        confidence, right = rows.max(axis=1), rows.argmax(axis=1) == labels
+        return {
+            "accuracy": right.mean,
+            "confidence": confidence.mean,
+            "ece": lambda: error(confidence, right, edges["ece"]),
+            "ece_equal_mass": lambda: error(confidence, right, edges["ece_equal_mass"]),
+            "classwise_ece": lambda: np.mean(
+                [error(rows[:, each], labels == each, edges["ece"]) for each in range(5)]
+            ),
+            "brier": lambda: ((rows - np.eye(5)[labels]) ** 2).sum(axis=1).mean(),
+            "nll": lambda: -np.log(rows[range(600), labels]).mean(),
+            "sure_errors": (confidence[~right] > 0.9).mean,
+        }[name]()
+
+    assert hits.mean() < 0.9
+    for name in TITLES:
+        drawn = [metric(name, rows[sample], labels[sample]) for sample in samples]
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        value = metric(name, rows, labels)
+        expected = (2 * value - high, 2 * value - low) if name in ERRORS else (low, high)
+        one = found[name]
+        assert (one.low, one.high) == pytest.approx(
+            (max(0, min(value, expected[0])), max(value, expected[1]))
+        ), name
+
+
+def calibrated(count, seed):
+    """Draw answers whose classes come up exactly as often as their probabilities say."""
+    rng = np.random.default_rng(seed)
+    rows = rng.dirichlet(np.full(10, 0.3), count)
+    return rows, (rows.cumsum(axis=1) < rng.random((count, 1))).sum(axis=1).clip(0, 9)
+
+
+def test_chance_alone_is_told_from_overconfidence():
+    found = [measure(*calibrated(300, seed), resamples=200) for seed in range(20)]
+    # A calibrated network shows an error: on average that of chance, and 0 is in its interval.
+    by_chance = np.mean([one.ece_by_chance for one in found])
+    assert np.mean([one.ece.value for one in found]) == pytest.approx(by_chance, rel=0.1)
+    assert sum(one.ece.low > 0 for one in found) <= 3
+    sharper = [measure(rows**3 / (rows**3).sum(axis=1, keepdims=True), labels, resamples=200)
+               for rows, labels in (calibrated(300, seed) for seed in range(5))]  # fmt: skip
+    assert all(one.ece.low > 0.05 for one in sharper)
+
+
+def test_the_interval_of_an_error_holds_its_value_and_nothing_below_zero():
+    # Certain and right every time but once in 40: resamples without that one show an error of 0.
+    rows = np.array([[1.0, 0.0]] * 40)
+    labels = np.array([1] + [0] * 39)
+    error = measure(rows, labels, resamples=200).ece
+    assert error.value == pytest.approx(1 / 40)
+    assert error.low == 0
+    # Resamples of a calibrated network mostly show more than it does itself.
+    found = measure(*calibrated(300, 1), resamples=200).classwise_ece
+    assert found.low <= found.value == found.high
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """20,000 answers to 4 classes that come up as often as the probabilities say."""
+    rng = np.random.default_rng(5)
+    rows = rng.dirichlet(np.full(4, 0.5), 20_000)
+    labels = (rows.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1).clip(0, 3)
+    return rows.astype(np.float32), labels
+
+
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
+def test_the_temperature_undoes_a_known_sharpening(sound, sharpness):
+    rows, labels = sound
+    sharper = tempered(rows, 1 / sharpness)
+    assert fit_temperature(sharper, labels) == pytest.approx(sharpness, rel=0.03)
+
+
+def test_the_temperature_is_where_scikit_learns_log_loss_is_least(sound):
+    rows, labels = sound
+    rows, labels = rows[:500] ** 2 / (rows[:500] ** 2).sum(axis=1, keepdims=True), labels[:500]
+
+    def loss(inverse):
+        scores = rows.astype(np.float64).clip(1e-38) ** inverse
+        return log_loss(labels, scores / scores.sum(axis=1, keepdims=True))
+
+    least = minimize_scalar(loss, bracket=(0.2, 1.0), tol=1e-10)
+    assert fit_temperature(rows, labels) == pytest.approx(1 / least.x, rel=1e-5)
+
+
+def test_answers_that_are_all_right_ask_for_the_lowest_temperature():
+    rows = np.array([[0.7, 0.3]] * 20, np.float32)
+    assert fit_temperature(rows, np.zeros(20, np.int64)) == pytest.approx(LOWEST, rel=1e-3)
+    assert fit_temperature(rows, np.ones(20, np.int64)) == pytest.approx(HIGHEST, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def pictures(clothes, clothes_labels):
+    return clothes[:600], clothes_labels[:600]
+
+
+@pytest.fixture(scope="module")
+def overconfident():
+    return samples.classifier("fashion_mnist_500")
+
+
+@pytest.fixture(scope="module")
+def calibration(overconfident, pictures):
+    return kit.calibrate(overconfident, *pictures, resamples=200, progress=False)
+
+
+def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(overconfident, pictures, calibration):
+    photos, labels = pictures
+    rows, truth = overconfident.probabilities(photos), np.array(labels)
+    fitting = fitting_part(truth, 0.5, 0)
+    assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
+    temperature = fit_temperature(rows[fitting], truth[fitting])
+    assert calibration.temperature == pytest.approx(temperature)
+    rest = {"resamples": 200}
+    assert calibration.measured == measure(rows, truth, **rest)
+    assert calibration.before == measure(rows[~fitting], truth[~fitting], **rest)
+    after = overconfident.tempered(temperature).calibrated(rows[~fitting])
+    assert calibration.after == measure(after, truth[~fitting], **rest)
+    assert calibration.ece == calibration.measured.ece.value
+
+
+def test_an_overconfident_network_is_mended_on_pictures_that_the_temperature_never_saw(calibration):
+    assert calibration.temperature > 1.3
+    assert calibration.after.ece.value < calibration.before.ece.value / 2
+    assert calibration.after.nll.value < calibration.before.nll.value
+    assert calibration.after.sure_errors.value < calibration.before.sure_errors.value
+    assert calibration.after.accuracy == calibration.before.accuracy
+
+
+def test_the_classifier_itself_is_left_as_it_was(overconfident, calibration):
+    assert overconfident.temperature == 1
+    assert calibration.classifier.name == overconfident.name
+
+
+def test_a_temperature_that_is_there_does_not_count(overconfident, pictures, calibration):
+    again = kit.calibrate(overconfident.tempered(3), *pictures, resamples=200, progress=False)
+    assert again.temperature == calibration.temperature
+
+
+def test_labels_may_be_names_or_an_array(overconfident, pictures):
+    photos, labels = pictures[0][:40], pictures[1][:40]
+    names = [overconfident.class_names[label] for label in labels]
+    forms = (labels, names, np.array(labels))
+    found = [kit.calibrate(overconfident, photos, form, resamples=5, progress=False) for form in forms]
+    assert len(set(map(repr, found))) == 1
+
+
+def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(calibration):
+    assert not any("chance" in note for note in calibration.notes)
+    photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
+    sound = kit.calibrate(samples.classifier("fashion_mnist"), photos, labels, resamples=200, progress=False)
+    error, chance = sound.before.ece, sound.before.ece_by_chance
+    (note,) = sound.notes
+    assert note.startswith(
+        f"chance may explain the ECE of {error.value:.3f} before: on 1000 pictures it gives"
+    )
+    assert note.endswith(f" {chance:.3f} on average where nothing is wrong")
+    assert error.low == 0
+
+
+def test_answers_that_are_all_right_determine_no_temperature(overconfident):
+    photos, labels = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
+    top = overconfident.probabilities(photos[:200]).argmax(axis=1)
+    right = [index for index in range(200) if top[index] == labels[index]]
+    found = kit.calibrate(
+        overconfident,
+        [photos[index] for index in right],
+        [labels[index] for index in right],
+        resamples=20,
+        progress=False,
+    )
+    assert "the pictures determine no temperature between 0.05 and 20" in found.notes
+
+
+def test_text_and_repr_tell_both_sides(calibration):
+    before, after = calibration.before.ece.value, calibration.after.ece.value
+    assert repr(calibration) == (
+        f"Calibration('fashion_mnist_500', temperature {calibration.temperature:.2f}, ECE {before:.3f} ->"
+        f" {after:.3f} on {calibration.judged} pictures that it was not fitted on)"
+    )
+    lines = str(calibration).splitlines()
+    assert lines[0].startswith(f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} ")
+    ece = next(line for line in lines if line.startswith("ECE (equal width)"))
+    assert str(calibration.before.ece) in ece
+    assert str(calibration.after.ece) in ece
+    assert not any(line != line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
+def test_each_class_is_split_in_the_same_proportion(share):
+    labels = np.repeat(np.arange(4), (10, 50, 1, 139))
+    fitting = fitting_part(labels, share, seed=1)
+    assert fitting.sum() == 200 * share
+    for each in range(4):
+        inside = labels == each
+        assert abs(fitting[inside].sum() - share * inside.sum()) <= 1
+    assert not np.array_equal(fitting, fitting_part(labels, share, seed=2))
+
+
+def test_every_picture_needs_a_label(overconfident, pictures):
+    photos, labels = pictures
+    with pytest.raises(ValueError, match="received None for number 2; leave out pictures"):
+        kit.calibrate(overconfident, photos[:30], [*labels[:2], None, *labels[3:30]], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "error", "message"),
+    [
+        (19, {}, ValueError, "Expected at least 20 pictures, .* received 19; give more"),
+        (30, {"share": 1}, ValueError, "a share that leaves pictures in both parts, received 1"),
+        (30, {"share": 0}, ValueError, "Expected share above 0"),
+        (30, {"bins": 0}, ValueError, "Expected bins as a whole number not below 1, received 0"),
+        (30, {"resamples": 2.5}, TypeError, "Expected resamples as a whole number not below 1, received 2.5"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_one_line(
+    overconfident, pictures, count, settings, error, message
+):
+    photos, labels = pictures
+    with pytest.raises(error, match=message) as caught:
+        kit.calibrate(overconfident, photos[:count], labels[:count], progress=False, **settings)
+    assert "\n" not in str(caught.value)

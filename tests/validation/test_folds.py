@@ -1,0 +1,134 @@
+"""Cross-validation and learning curves, held to scikit-learn on the bundled images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+
+import kit
+from kit.validation import CrossValidation, Fold, cross_validate, learning_curve
+
+PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
+HELD_BACK = tuple(values[:200] for values in kit.samples.fashion_mnist_arrays("test"))
+
+
+def rows(photos):
+    return np.stack([photo.pixels[..., 0].ravel() for photo in photos]).astype(float)
+
+
+@dataclass
+class Nearest:
+    """A training loop and classifier of one's own."""
+
+    model: KNeighborsClassifier
+
+    def probabilities(self, photos):
+        return self.model.predict_proba(rows(photos))
+
+
+def train(photos, labels, *, seed):
+    return Nearest(KNeighborsClassifier(3).fit(rows(photos), labels))
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return cross_validate(train, PICTURES, LABELS, folds=4, seed=3, progress=False)
+
+
+def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
+    splitter = StratifiedKFold(4, shuffle=True, random_state=3)
+    expected = cross_val_score(
+        KNeighborsClassifier(3), PICTURES.reshape(600, -1).astype(float), LABELS, cv=splitter
+    )
+    assert validation.accuracies == pytest.approx(expected)
+    assert validation.accuracy == pytest.approx(expected.mean())
+    assert validation.spread == pytest.approx(expected.std(ddof=1))
+
+
+def test_the_interval_is_nadeau_and_bengios():
+    four = tuple(Fold(75, 25, right) for right in (20, 21, 22, 23))
+    result = CrossValidation(four)
+    # Mean .86, standard deviation .0516398, t(3) = 3.182446, and 1/4 + 25/75.
+    half = 3.182446 * 0.0516398 * np.sqrt(1 / 4 + 1 / 3)
+    assert result.interval() == pytest.approx((0.86 - half, 0.86 + half), abs=1e-5)
+    assert repr(result) == (
+        "CrossValidation(4 folds, accuracy 86.0%; 80.0% to 92.0% over the folds; "
+        "95% confidence 73.4% to 98.6% (Nadeau-Bengio))"
+    )
+    assert result.table().text().splitlines()[0::5] == [
+        "fold  training  validation  accuracy",
+        "mean                           86.0%",
+    ]
+
+
+def test_copies_in_other_folds_flatter_and_groups_undo_it():
+    # Three pictures of each scene; a nearest neighbour knows its scene again, with labels that mean nothing.
+    rng = np.random.default_rng(0)
+    scenes = np.repeat(np.arange(60), 3)
+    pictures, meaningless = PICTURES[scenes], rng.integers(0, 2, 60)[scenes]
+
+    def neighbour(photos, labels, *, seed):
+        known = rows(photos)
+
+        class One:
+            def probabilities(self, others):
+                near = np.argmin(((rows(others)[:, None] - known) ** 2).sum(axis=2), axis=1)
+                return np.eye(2)[labels[near]]
+
+        return One()
+
+    flattered = cross_validate(neighbour, pictures, meaningless, progress=False)
+    found = kit.find_duplicates(pictures, progress=False).groups
+    np.testing.assert_array_equal(found, scenes)
+    honest = cross_validate(neighbour, pictures, meaningless, groups=found, progress=False)
+    assert flattered.accuracy > 0.95
+    assert honest.accuracy == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_learning_curve_trains_on_parts_contained_in_each_other():
+    seen = []
+
+    def watched(photos, labels, *, seed):
+        seen.append({photo.pixels.tobytes() for photo in photos})
+        return train(photos, labels, seed=seed)
+
+    curve = learning_curve(watched, PICTURES, LABELS, *HELD_BACK, sizes=(300, 50, 600), progress=False)
+    assert [len(each) for each in seen] == [50, 300, 600]
+    assert seen[0] < seen[1] < seen[2]
+    full = train([kit.Photo.from_array(picture) for picture in PICTURES], LABELS, seed=0)
+    photos = [kit.Photo.from_array(picture) for picture in HELD_BACK[0]]
+    right = full.probabilities(photos).argmax(axis=1) == HELD_BACK[1]
+    assert curve.points[-1].validation == kit.accuracy_interval(right)
+    assert curve.table().text().splitlines()[0] == "images  training  validation  95% confidence"
+
+
+def test_every_part_has_the_classes_in_the_proportions_of_all():
+    counted = []
+
+    def counting(photos, labels, *, seed):
+        counted.append(np.bincount(labels).tolist())
+        return train(photos[:9], labels[:9], seed=seed)
+
+    labels = np.repeat([0, 1, 2], [60, 30, 10])
+    curve = learning_curve(counting, PICTURES[:100], labels, *HELD_BACK, sizes=(20, 100), progress=False)
+    assert counted == [[12, 6, 2], [60, 30, 10]]
+    assert [point.size for point in curve.points] == [20, 100]
+    with pytest.raises(ValueError, match=r"Expected sizes of 1 to 100 images, received \[101\]"):
+        learning_curve(counting, PICTURES[:100], labels, *HELD_BACK, sizes=(101,), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("labels", "arguments", "message"),
+    [
+        (LABELS, {"folds": 1}, r"Expected 2 to \d+ folds"),
+        (LABELS, {"groups": np.zeros(600)}, "Expected 2 to 1 folds"),
+        (LABELS, {"groups": np.zeros(3)}, "Expected 2 to 1 folds"),
+        (LABELS, {"groups": np.arange(599)}, "inconsistent numbers of samples"),
+        (LABELS[:5], {}, "Expected a whole number for each of 600 images"),
+    ],
+)
+def test_folds_that_cannot_be_made_are_refused(labels, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cross_validate(train, PICTURES, labels, progress=False, **arguments)
