@@ -20,8 +20,7 @@ from kit._arrays import Float32
 from kit._checking import integers, known, told, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.explorer import page, replies
-from kit.explorer import view as views
+from kit.explorer import page, replies, view as views
 from kit.explorer.ahead import Ahead
 from kit.explorer.replies import (
     CAMERA,

@@ -18,8 +18,7 @@ from kit.preprocessing.trace import Trace
 from kit.regression.checking import STEPS
 from kit.regression.forms import UNDONE, Forms, Function, compare_forms, is_distribution
 from kit.regression.rounding import only_rounded
-from kit.validation import Comparison, compare_accuracies
-from kit.validation import Comparison as AccuracyComparison
+from kit.validation import Comparison, Comparison as AccuracyComparison, compare_accuracies
 from kit.validation.calibration import measure
 
 MOVERS = 10

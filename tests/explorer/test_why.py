@@ -10,8 +10,7 @@ from kit.explorer import view, why
 from kit.explorer.explorer import Explorer
 from kit.explorer.why import altered
 from kit.preprocessing.faults import STEPS
-from tests.explorer.page import ask as deliver_and_take
-from tests.explorer.page import deliver, listen
+from tests.explorer.page import ask as deliver_and_take, deliver, listen
 
 CHOSEN = {"channels": "channels_swapped", "scaling": "range_0_1", "photo": "espresso.jpg"}
 

@@ -3,8 +3,7 @@
 import json
 import warnings
 
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from kit import Preprocessing, load_image
 from tests.hostile import arrays, cases, journals, long, messages, pictures, preprocessing

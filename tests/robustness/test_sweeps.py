@@ -20,10 +20,14 @@ import kit
 from kit import samples
 from kit.images import Decoding, Picture
 from kit.perturbation import PARAMETERS, Perturbation
-from kit.robustness import Flip, Sweep, flip
-from kit.robustness import storage as sweep_file
-from kit.robustness import sweeps as sweep_running
-from kit.robustness import sweeps as sweep_work
+from kit.robustness import (
+    Flip,
+    Sweep,
+    flip,
+    storage as sweep_file,
+    sweeps as sweep_running,
+    sweeps as sweep_work,
+)
 from kit.robustness.bisection import Bracket, FlipsTask, narrowed
 from kit.robustness.storage import Journal
 from kit.robustness.sweep_plan import held
