@@ -4,7 +4,6 @@ import logging
 import os
 import tempfile
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -243,15 +242,8 @@ def _name(layer: Mapping[str, Any]) -> object:
     return layer.get("name") or layer.get("config", {}).get("name")
 
 
-TRIAL_SECONDS = 0.06
-"""Longest time that the choice of a thread count may take."""
-
-_THREADS = (1, 2, 4)
-_PASSES = 20
-
-
 def is_open(entry: Any) -> bool:
-    """Whether height or width are left to the caller, so that there is nothing to try or to allocate yet."""
+    """Whether height or width are left to the caller, so that there is nothing to allocate yet."""
     return any(side < 0 for side in entry["shape_signature"][1:])
 
 
@@ -287,43 +279,6 @@ def ready(compiled: bytes, threads: int) -> Any:
     return interpreter
 
 
-def quickest(compiled: bytes) -> tuple[Any, int]:
-    """Return an interpreter with the thread count that was quickest in a short trial, and that count."""
-    started = time.perf_counter()
-    counts = [count for count in reversed(_THREADS) if count <= cores()]
-    best, best_count, best_time = None, 0, float("inf")
-    # Most threads first: where one pass takes long, they are the better guess, and the trial ends there.
-    for count in counts:
-        interpreter = ready(compiled, count)
-        if is_open(interpreter.get_input_details()[0]):
-            return interpreter, count
-        elapsed = _usual_pass(interpreter, TRIAL_SECONDS / (2 * len(counts)))
-        if elapsed < best_time:
-            best, best_count, best_time = interpreter, count, elapsed
-        if time.perf_counter() - started > TRIAL_SECONDS / 2:
-            break
-    return best, best_count
-
-
-def _usual_pass(interpreter: Any, budget: float) -> float:
-    """Median seconds of a pass; the first, which still sets things up, counts only if it is the only one."""
-    times: list[float] = []
-    (entry,) = interpreter.get_input_details()
-    interpreter.set_tensor(entry["index"], np.zeros(entry["shape"], entry["dtype"]))
-    began = time.perf_counter()
-    # One in any case: on a busy machine the budget may be gone before the first begins.
-    while not times or (len(times) < _PASSES and time.perf_counter() - began < budget):
-        before = time.perf_counter()
-        try:
-            interpreter.invoke()
-        except RuntimeError as error:
-            raise ValueError(
-                f"Expected a network that runs on zeros, received one that does not: {first_line(error)}"
-            ) from error
-        times.append(time.perf_counter() - before)
-    return float(np.median(times[1:] or times))
-
-
 def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -335,6 +290,7 @@ def cores() -> int:
 # between the layers stay small, and a live prediction waits for one part at most.
 _PART_VALUES = 1 << 20
 _MAX_PART = 64
+_MOST_THREADS = 4
 
 
 class Engine(Protocol):
@@ -361,8 +317,7 @@ class LiteEngine:
     compiled
         Network in the ``.tflite`` format, with one image-shaped input and one output of shape (N, outputs).
     threads
-        Threads to use. By default those counts that the machine has cores for are tried, for a few hundredths
-        of a second together: on a shared machine one thread may beat two.
+        Threads to use; as many as there are cores by default, 4 at most.
 
     Raises
     ------
@@ -372,10 +327,8 @@ class LiteEngine:
 
     def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:
         self._lock = threading.Lock()
-        if threads is None:
-            self._interpreter, self.threads = quickest(compiled)
-        else:
-            self._interpreter, self.threads = ready(compiled, threads), threads
+        self.threads = min(_MOST_THREADS, cores()) if threads is None else threads
+        self._interpreter = ready(compiled, self.threads)
         (entry,) = self._interpreter.get_input_details()
         (result,) = self._interpreter.get_output_details()
         self._input, self._output = entry["index"], result["index"]
@@ -404,15 +357,11 @@ class LiteEngine:
         float32, shape (N, outputs)
             A new array: what the last layer puts out.
         """
-        shape = tensors.shape
-        count = shape[0]
-        if count != 1 and count not in (sizes := part_sizes(shape)):
-            rows, start = [np.empty((0, self.output_count), np.float32)], 0
-            while start < count:
-                part = next(size for size in sizes if size <= count - start)
-                rows.append(self.predict(tensors[start : start + part]))
-                start += part
-            return np.concatenate(rows)
+        shape, count = tensors.shape, len(tensors)
+        part = 1 if count == 1 else part_size(shape)
+        if not 0 < count <= part:
+            parts = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
+            return np.concatenate([np.empty((0, self.output_count), np.float32), *parts])
         values = tensors if tensors.dtype == self._dtype else tensors.astype(self._dtype)
         with self._lock:
             try:
@@ -474,16 +423,8 @@ class Lanes:
 
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
-    return part_sizes(shape)[0]
-
-
-def part_sizes(shape: Sequence[int]) -> list[int]:
-    """Return every number of tensors that a `LiteEngine` takes at a time, the largest first.
-
-    Powers of two, so that these are few, and all of them can be tried with a network of somebody else's.
-    """
     most = max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
-    return [1 << power for power in reversed(range(most.bit_length()))]
+    return 1 << (most.bit_length() - 1)
 
 
 class KerasEngine:
@@ -496,15 +437,18 @@ class KerasEngine:
     model
         A Keras model with one image-shaped input and one output of shape (N, outputs). It is used, not
         copied.
+    shape
+        (H, W, C) to trace it for, where it leaves sides open.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, shape: Shape | None = None) -> None:
         self._lock = threading.Lock()
         self._model = model  # the graph does not keep its weights alive
-        with held():
-            self._call = _compiled_call(model)
-        self.input_shape: Shape = tuple(model.inputs[0].shape[1:])
+        self.input_shape: Shape = shape or tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
+        self._dtype = model.inputs[0].dtype
+        with held():
+            self.graph = traced(model, lambda tensors: model(tensors, training=False), self.input_shape)
 
     @property
     def description(self) -> str:
@@ -519,7 +463,7 @@ class KerasEngine:
         for start in range(0, len(tensors), part):
             with self._lock, held():
                 try:
-                    rows.append(np.asarray(self._call(tensors[start : start + part]), np.float32))
+                    rows.append(self._called(tensors[start : start + part]))
                 except Exception as error:  # TensorFlow has exceptions of its own, for memory too
                     raise ValueError(
                         f"Expected tensors that Keras runs the network on, received {tensors.shape}: it says"
@@ -527,26 +471,36 @@ class KerasEngine:
                     ) from error
         return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
 
+    def _called(self, tensors: Float32) -> Float32:
+        values = tensors.astype(self._dtype)
+        if self.graph is None:
+            return np.asarray(self._model.predict_on_batch(values), np.float32)
+        return np.asarray(self.graph(_tensorflow().constant(values)), np.float32)
+
     def __repr__(self) -> str:
         return f"KerasEngine({sides(self.input_shape)} -> {self.output_count})"
 
 
-def _compiled_call(model: Any) -> Any:
+def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
+    """Return one graph of TensorFlow for every number of images; None where Keras cannot make it.
+
+    Another backend has none, nor has a layer that must know the sizes where the network leaves them open.
+    """
     import keras  # noqa: PLC0415 (heavy, and loaded already where a model exists)
 
-    dtype = model.inputs[0].dtype
     if keras.backend.backend() != "tensorflow":
-        return lambda tensors: model.predict_on_batch(tensors.astype(dtype))
-    import tensorflow as tf  # noqa: PLC0415
-
-    signature = tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype)
-    # One graph for every batch size, traced here: tracing at the first call would be felt in a live session.
-    call = tf.function(lambda tensors: model(tensors, training=False), input_signature=[signature])
+        return None
+    tf = _tensorflow()
+    signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of what TensorFlow asks of Python
-            graph = call.get_concrete_function()
+            return tf.function(call, input_signature=[signature]).get_concrete_function()
     except (TypeError, ValueError, tf.errors.OpError):
-        # A layer that has to know the sizes, where the network leaves them open: traced for each.
-        graph = tf.function(lambda tensors: model(tensors, training=False))
-    return lambda tensors: graph(tf.constant(tensors.astype(dtype)))
+        return None
+
+
+def _tensorflow() -> Any:
+    import tensorflow as tf  # noqa: PLC0415 (heavy)
+
+    return tf

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from kit._arrays import Float32, Float64, Indices
 from kit._interrupts import held
-from kit.classifier.conversion import ConversionError, compile_lite
-from kit.classifier.engines import LiteEngine, Shape
+from kit.classifier.conversion import ConversionError, lite_of
+from kit.classifier.engines import LiteEngine, Shape, traced
 from kit.classifier.store import arrays_in
 
 GRID = 4
@@ -175,16 +175,14 @@ COUNT = 3
 
 
 @held()
-def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLayers | None:
+def first_layers_of(model: Any) -> FirstLayers | None:
     """Compile the first layers of a Keras model.
 
     Parameters
     ----------
     model
-        From pictures (N, H, W, C). Not changed.
-        Layers of half precision are measured in float32, which LiteRT runs and squares do not overflow.
-    size
-        Height and width to fix where the model leaves them open.
+        From pictures (N, H, W, C). Not changed. Layers of half precision are measured in float32, which
+        LiteRT runs and squares do not overflow.
 
     Returns
     -------
@@ -192,54 +190,83 @@ def first_layers_of(model: Any, size: tuple[int, int] | None = None) -> FirstLay
         At the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at the outputs of
         the first `COUNT` layers with a kernel. None for a network that has neither, or cannot be compiled.
     """
-    shape = _sized(tuple(model.inputs[0].shape[1:]), size or (96, 96))
-    if shape is None:
-        return None
+    found: list[_Call] = []
     try:
-        model = _in_float32(model)
-    except (TypeError, ValueError, NotImplementedError):
-        # A class of its own that its configuration does not make.
-        return None
-    calls = _calls(model, shape)
-    norms = [layer for layer, received, _ in calls if _is_norm(layer, received)][:COUNT]
-    kernels = [layer for layer, _, returned in calls if hasattr(layer, "kernel") and len(returned) in {2, 4}]
-    chosen = norms or kernels[:COUNT]
-    if not chosen:
-        return None
-    try:
-        compiled = compile_lite(_measuring(model, chosen, shape, before=bool(norms)))
+        copy = _in_float32(model)
+        graph = traced(copy, lambda tensors: _moments(copy, tensors, found), tuple(copy.inputs[0].shape[1:]))
+        if not found:
+            return None
+        compiled = lite_of(graph)
         # Refuse what LiteRT does not run.
-        LiteEngine(compiled, threads=1).predict(np.zeros((1, *shape), np.float32))
-    except (ConversionError, ValueError):
+        engine = LiteEngine(compiled, threads=1)
+        engine.predict(np.zeros((1, *(side or 96 for side in engine.input_shape)), np.float32))
+    # A class of its own that its configuration does not make, or operations that LiteRT does not have.
+    except (TypeError, ValueError, NotImplementedError, ConversionError):
         return None
-    if not norms:
-        widths = tuple(returned[_axis(layer)] for layer, _, returned in calls if layer in chosen)
+    layers, widths = [call.layer for call in found], tuple(call.width for call in found)
+    if not found[0].norm:
         return FirstLayers(compiled, widths)
     return FirstLayers(
         compiled,
-        tuple(int(layer.moving_mean.shape[0]) for layer in norms),
-        np.concatenate([np.asarray(layer.moving_mean, np.float64) for layer in norms]),
-        np.concatenate([np.asarray(layer.moving_variance, np.float64) for layer in norms]),
-        epsilon=max(float(layer.epsilon) for layer in norms),
+        widths,
+        np.concatenate([np.asarray(layer.moving_mean, np.float64) for layer in layers]),
+        np.concatenate([np.asarray(layer.moving_variance, np.float64) for layer in layers]),
+        epsilon=max(float(layer.epsilon) for layer in layers),
     )
 
 
-def _is_norm(layer: Any, received: tuple[int, ...]) -> bool:
-    return type(layer).__name__ == "BatchNormalization" and len(received) == 4 and layer.axis % 4 in {1, 3}
+class _Call(NamedTuple):
+    """One call of a layer, as it was met."""
+
+    layer: Any
+    received: Any
+    returned: Any
+
+    @property
+    def norm(self) -> bool:
+        kind, rank = type(self.layer).__name__, len(self.received.shape)
+        return kind == "BatchNormalization" and rank == 4 and self.layer.axis % 4 in {1, 3}
+
+    @property
+    def kernel(self) -> bool:
+        return hasattr(self.layer, "kernel") and len(self.returned.shape) in {2, 4}
+
+    @property
+    def measured(self) -> Any:
+        return self.received if self.norm else self.returned
+
+    @property
+    def axis(self) -> int:
+        """That of the channels: of a normalization, or 1 of a kernel with channels first."""
+        first = getattr(self.layer, "data_format", "") == "channels_first"
+        return int(getattr(self.layer, "axis", 1 if first else -1))
+
+    @property
+    def width(self) -> int:
+        return int(self.measured.shape[self.axis])
 
 
-def _axis(layer: Any) -> int:
-    """Return the axis of the channels: that of a normalization, or 1 of a kernel with channels first."""
-    return int(getattr(layer, "axis", 1 if getattr(layer, "data_format", "") == "channels_first" else -1))
+def _moments(model: Any, tensors: Any, found: list[_Call]) -> Any:
+    """Return means and mean squares at the first layers, and put these into a list."""
+    from keras import ops  # noqa: PLC0415 (heavy)
 
+    calls: dict[int, _Call] = {}
 
-def _sized(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int, ...] | None:
-    """Return the shape of one tensor with open sides set; None where no axis is one of channels."""
-    place = next((axis for axis in (2, 0) if shape[axis] in {1, 3}), None)
-    if place is None:
-        return None
-    given = (*size, 0) if place == 2 else (0, *size)
-    return tuple(side or other for side, other in zip(shape, given, strict=True))
+    def told(layer: Any, received: Any, returned: Any) -> None:
+        if hasattr(received, "shape") and hasattr(returned, "shape"):
+            calls.setdefault(id(layer), _Call(layer, received, returned))
+
+    with _watched(list(leaves(model)), told):
+        model(tensors, training=False)
+    norms = [call for call in calls.values() if call.norm]
+    found[:] = (norms or [call for call in calls.values() if call.kernel])[:COUNT]
+    parts = []
+    for call in found:
+        count = len(call.measured.shape)
+        axes = tuple(axis for axis in range(1, count) if axis != call.axis % count)
+        both = (call.measured, ops.square(call.measured))
+        parts += [ops.mean(each, axes) if axes else each for each in both]
+    return ops.concatenate(parts, axis=-1) if parts else tensors
 
 
 def _in_float32(model: Any) -> Any:
@@ -291,41 +318,3 @@ def _watched(layers: Sequence[Any], told: Callable[[Any, Any, Any], None]) -> It
         for layer in layers:
             if "call" in vars(layer):
                 object.__delattr__(layer, "call")
-
-
-def _calls(model: Any, shape: tuple[int, ...]) -> list[tuple[Any, tuple[int, ...], tuple[int, ...]]]:
-    """Layers in the order in which they are called, with the shapes that they receive and return."""
-    found: list[tuple[Any, tuple[int, ...], tuple[int, ...]]] = []
-
-    def told(layer: Any, received: Any, returned: Any) -> None:
-        if hasattr(received, "shape") and hasattr(returned, "shape"):
-            found.append((layer, tuple(received.shape), tuple(returned.shape)))
-
-    with _watched(list(leaves(model)), told):
-        model(np.zeros((1, *shape), np.float32), training=False)
-    return found
-
-
-def _measuring(model: Any, chosen: Sequence[Any], shape: tuple[int, ...], *, before: bool) -> Any:
-    """Return a Keras model from pictures to the means and mean squares at the `chosen` layers."""
-    import keras  # noqa: PLC0415 (heavy)
-
-    def moments(tensor: Any, channels: int) -> list[Any]:
-        count = len(tensor.shape)
-        axes = tuple(axis for axis in range(1, count) if axis != channels % count)
-        squares = keras.ops.square(tensor)
-        return [keras.ops.mean(tensor, axes), keras.ops.mean(squares, axes)] if axes else [tensor, squares]
-
-    class Measuring(keras.layers.Layer):  # type: ignore[misc]
-        def call(self, tensors: Any) -> Any:
-            parts: dict[int, list[Any]] = {}
-
-            def told(layer: Any, received: Any, returned: Any) -> None:
-                parts.setdefault(id(layer), moments(received if before else returned, _axis(layer)))
-
-            with _watched(chosen, told):
-                model(tensors, training=False)
-            return keras.ops.concatenate([part for layer in chosen for part in parts[id(layer)]], axis=-1)
-
-    entry = keras.Input(shape, dtype=model.inputs[0].dtype)
-    return keras.Model(entry, Measuring()(entry))

@@ -13,7 +13,7 @@ from kit.classifier import store
 from kit.classifier.child import answer, ask
 from kit.classifier.contract import preprocessing_in
 from kit.classifier.conversion import TOLERANCE, Compiled, difference_between, trial_tensors
-from kit.classifier.engines import LiteEngine, head_of, measured_head, part_sizes
+from kit.classifier.engines import LiteEngine, head_of, measured_head, part_size
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.numpy_engine import NumpyEngine, UnknownNetworkError, foreign_operations
 from kit.classifier.store import Archive, weights_in
@@ -129,7 +129,7 @@ def _flaw_of_compiled(opened: Archive, batches: Sequence[Float32], outputs: Sequ
 
 def _of_all_sizes(batch: Float32) -> Iterator[Float32]:
     """Yield as many tensors as an engine ever takes at a time: memory and time can go with their number."""
-    return (np.resize(batch, (size, *batch.shape[1:])) for size in part_sizes(batch.shape))
+    return (np.resize(batch, (size, *batch.shape[1:])) for size in {1, part_size(batch.shape)})
 
 
 def _flaw_of_first_layers(

@@ -206,10 +206,9 @@ def compile_file(file: Path, folder: Path) -> Mapping[str, Any]:
     compiled = describe(model, preprocessing, sized=False)
     if compiled.data is not None:
         (folder / _COMPILED).write_bytes(compiled.data)
-    if None not in compiled.input_shape:
-        # While TensorFlow is there: a diagnosis would start it again.
-        layers = first_layers_of(model)
-        (folder / _FIRST_LAYERS).write_bytes(b"" if layers is None else layers.to_bytes())
+    # While TensorFlow is there: a diagnosis would start it again.
+    layers = first_layers_of(model)
+    (folder / _FIRST_LAYERS).write_bytes(b"" if layers is None else layers.to_bytes())
     return compiled.to_contract()
 
 
@@ -329,10 +328,9 @@ def restore_first_layers(
         None where the network has none to read.
     """
     stored = None if opened is None else _readable(opened.member(store.FIRST_LAYERS))
-    if stored is not None and (None not in shape or picture_size(stored.input_shape) == size):
+    if stored is not None and (None not in shape or picture_size(stored.input_shape) in {size, (None, None)}):
         return stored
-    # The cache goes by the weights, and these first layers belong to a size as well.
-    digest = None if opened is None or None in shape else opened.digest
+    digest = None if opened is None else opened.digest
     entry = None if digest is None else _entry(digest)
     kept = None if entry is None else entry.member(store.FIRST_LAYERS)
     if kept == _NO_LAYERS:
@@ -341,7 +339,7 @@ def restore_first_layers(
     if found is None:
         from kit.classifier.first_layers import first_layers_of  # noqa: PLC0415 (heavy)
 
-        found = first_layers_of(model(), size)
+        found = first_layers_of(model())
         if digest is not None:
             _cache_first_layers(digest, _NO_LAYERS if found is None else found.to_bytes())
     return found

@@ -111,7 +111,7 @@ def test_saving_records_the_difference_that_was_found(small_file):
 
 def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypatch):
     other = conversion.compile_lite(networks.small(seed=8))
-    monkeypatch.setattr(conversion, "compile_lite", lambda model, size: other)
+    monkeypatch.setattr(conversion, "lite_of", lambda graph: other)
     classifier = Classifier(networks.small(), networks.GREY)
     assert classifier.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
     assert classifier.notes[0].startswith("falls back to Keras because its compiled form differs by ")
@@ -166,7 +166,7 @@ def test_a_plain_file_is_compared_in_the_range_of_its_preprocessing(tmp_path, mo
     networks.small(seed=11).save(tmp_path / "plain.keras")
     clipped = [keras.Input((28, 28, 1)), keras.layers.ReLU(max_value=1.0), networks.small(seed=11)]
     data = conversion.compile_lite(keras.Sequential(clipped))
-    monkeypatch.setattr(conversion, "compile_lite", lambda model, size: data)
+    monkeypatch.setattr(conversion, "lite_of", lambda graph: data)
     here = lambda _module, copy, folder, **_options: loading.compile_file(copy, folder)  # noqa: E731
     monkeypatch.setattr(loading, "ask", here)
     alone = Classifier.load(tmp_path / "plain.keras")

@@ -199,15 +199,6 @@ def test_a_network_without_such_layers_is_not_asked_again(tmp_path, folder, aske
     assert len(asked) == 1
 
 
-def test_first_layers_for_one_size_of_an_open_network_are_not_kept(tmp_path, folder, model, asked):
-    opened = store.read(keras_file(tmp_path / "plain.keras"))
-    cache(opened.digest, SMALL)
-    for _ in range(2):
-        restore_first_layers(opened, model, (None, None, 1), (28, 28))
-    assert len(asked) == 2
-    assert restore_first_layers(None, model, SHAPE, None).widths == (8,)
-
-
 def test_a_file_that_was_replaced_is_refused(tmp_path):
     opened = store.read(keras_file(tmp_path / "plain.keras"))
     assert unchanged(opened) is opened

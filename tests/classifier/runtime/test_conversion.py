@@ -51,7 +51,7 @@ def test_a_model_that_cannot_be_compiled_is_described_with_the_reason():
 
 def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
     other = compile_lite(networks.small(seed=8))
-    monkeypatch.setattr("kit.classifier.conversion.compile_lite", lambda model, size: other)
+    monkeypatch.setattr("kit.classifier.conversion.lite_of", lambda graph: other)
     found = describe(networks.small())
     assert found.data is None
     assert found.max_difference > 1e-3

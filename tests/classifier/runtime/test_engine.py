@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kit.classifier import engines
 from kit.classifier.conversion import compile_lite
 from kit.classifier.engines import KerasEngine, Lanes, LiteEngine
 from tests import networks
@@ -35,12 +34,6 @@ def test_the_compiled_form_equals_keras_for_any_batch(lite, reference, count):
     expected = reference.predict(batch)
     assert expected.shape == (count, 3)
     assert np.abs(lite.predict(batch) - expected).max() < 1e-6
-
-
-def test_a_machine_too_busy_for_the_trial_of_threads_still_gets_an_engine(monkeypatch):
-    monkeypatch.setattr(engines, "TRIAL_SECONDS", 0)
-    engine = LiteEngine(networks.small_compiled())
-    assert engine.predict(networks.tensors(1)).shape == (1, 3)
 
 
 def test_both_engines_equal_a_plain_call_of_keras(lite):
@@ -152,20 +145,6 @@ def stand_in(monkeypatch, seconds):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", SimpleNamespace(Interpreter=Interpreter))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1}, raising=False)
     monkeypatch.setattr(time, "perf_counter", lambda: Interpreter.now)
-
-
-@pytest.mark.parametrize(("one", "two", "chosen"), [(0.001, 0.004, 1), (0.004, 0.001, 2)])
-def test_the_quicker_thread_count_is_taken(monkeypatch, one, two, chosen):
-    stand_in(monkeypatch, {1: one, 2: two})
-    made = LiteEngine(b"any")
-    assert made.threads == chosen
-    assert made.description == ("LiteRT, 1 thread" if chosen == 1 else "LiteRT, 2 threads")
-
-
-def test_a_slow_network_is_run_once_in_the_trial(monkeypatch):
-    stand_in(monkeypatch, {1: 0.2, 2: 0.1})
-    assert LiteEngine(b"any").threads == 2
-    assert Interpreter.passes == [2]
 
 
 def test_a_network_of_numbers_that_stand_for_words_is_tried_on_numbers_that_do():
