@@ -20,7 +20,6 @@ from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties
 from kit.diagnosis.investigation import (
     Investigation,
-    check_leakage,
     check_trust,
     corrected,
     doubted,
@@ -51,7 +50,6 @@ def diagnose(
     labels: Sequence[int | str | None] | None = None,
     *,
     reference: Float32 | None = None,
-    training: Pictures | None = None,
     progress: Progress = False,
 ) -> Diagnosis:
     """Name what is wrong with the preprocessing in use, the pictures or the network; or say that it is fine.
@@ -68,8 +66,6 @@ def diagnose(
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training pictures.
-    training
-        The training pictures themselves, named in the same ways: are some of `photos` among them?
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -97,7 +93,7 @@ def diagnose(
     truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        case = Investigation(classifier, used, chosen, truth, reference, training, Evaluator(classifier))
+        case = Investigation(classifier, used, chosen, truth, reference, Evaluator(classifier))
         for stage in Steps(STAGES, "Diagnosis", "part", progress is True):
             if not case.closed and stage.applies(case):
                 if callable(progress) and stage.words:
@@ -173,10 +169,6 @@ def _novelty(case: Investigation) -> Investigation:
     return case.found(out_of_distribution(case.classifier, case.photos))
 
 
-def _leakage(case: Investigation) -> Investigation:
-    return case if case.training is None else case.found(check_leakage(case.photos, case.training))
-
-
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
     which = "this picture is not" if len(answers) == 1 else "no more than half of the labelled pictures are"
@@ -204,7 +196,6 @@ STAGES = (
     ),
     Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.reference.novelty is not None),
     Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
-    Stage(_leakage, "leakage", lambda case: case.training is not None),
     Stage(_quiet_changes, "quiet changes"),
 )
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from kit._arrays import Float32, Float64
 from kit.classifier import Classifier
 from kit.classifier.labels import Truth, hits, known
@@ -16,7 +14,6 @@ from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of, profile_novelty
 from kit.validation.accuracy import accuracy_interval
-from kit.validation.duplicates import find_duplicates
 
 # No faults of the network or of the pipeline.
 _MENTIONED = {"grayscale", "small_validation"}
@@ -35,8 +32,6 @@ class Investigation:
         Index of the right class of each picture, None where it is not known; empty where none is.
     reference
         Tensors (N, H, W, C) as in training, in place of what the file tells.
-    training
-        The training pictures.
     evaluator
         Runs candidates; without the first layers of the network until the search opens them.
     certain
@@ -60,7 +55,6 @@ class Investigation:
     photos: tuple[Photo, ...]
     labels: Truth
     reference: Float32 | None
-    training: Pictures | None
     evaluator: Evaluator
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
@@ -161,15 +155,6 @@ WIDE = 0.1
 ENOUGH = 50
 """Labelled pictures from which on confidence is held against accuracy."""
 
-LEAKED = 0.02
-"""Share of pictures with a copy in training from which on leakage is named; single ones happen by chance."""
-
-
-_WITHOUT = """copied = {}
-kept = [place for place in range(len(photos)) if place not in copied]
-photos = [photos[place] for place in kept]
-labels = None if labels is None else [labels[place] for place in kept]"""
-
 
 def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
     """Hold answers against the labels that are known.
@@ -226,42 +211,6 @@ def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
             )
         )
     return tuple(found)
-
-
-def check_leakage(photos: Sequence[Photo], training: Pictures) -> Finding:
-    """Look for copies and near-copies of photos among training pictures (`kit.find_duplicates`).
-
-    Parameters
-    ----------
-    photos
-        Pictures that an accuracy is measured on.
-    training
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
-
-    Returns
-    -------
-    Finding
-        ``"data_leakage"``: named from two pictures and a share of `LEAKED` on, possible for fewer.
-    """
-    found = find_duplicates(training, list(photos), progress=False)
-    copied = int(found.leaked.sum())
-    share = copied / len(photos)
-    many = copied >= 2 and share >= LEAKED
-    verdict: Verdict = "named" if many else "possible" if copied else "ruled_out"
-    return Finding(
-        "data_leakage",
-        verdict,
-        f"{copied} of {len(photos)} pictures have a copy or near-copy among the training pictures.",
-        (
-            Evidence("share of pictures with a copy in training", share, LEAKED, supports=many),
-            Evidence("pictures with a copy in training", float(copied), 2.0, supports=copied >= 2),
-        ),
-        fix=Fix(
-            "Leave these pictures out of the validation, and split by what is joined: see"
-            " the groups of kit.find_duplicates.",
-            _WITHOUT.format(np.flatnonzero(found.leaked).tolist()) if 0 < copied < len(photos) else "",
-        ),
-    )
 
 
 def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:

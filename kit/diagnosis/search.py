@@ -6,9 +6,11 @@ from math import inf
 
 import numpy as np
 
+from kit._arrays import Float64, Floats
+from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import Truth
-from kit.diagnosis.candidates import Candidate, Equivalent, Evaluator
-from kit.diagnosis.evidence import NAMED, Grounds, Score, estimated
+from kit.diagnosis.candidates import Candidate, Equivalent, Evaluator, candidates
+from kit.diagnosis.evidence import FEW, NAMED, Grounds, Score, estimated
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -425,3 +427,104 @@ def _equivalents(grounds: Grounds, right: Preprocessing) -> tuple[Equivalent, ..
             change = difference(right, candidate.preprocessing)
             found.append(Equivalent(change, candidate.cause, largest))
     return tuple(found)
+
+
+EXPLAINED, LEFT = 0.98, 0.5
+"""Share of a difference from which on one change is enough, and share of the rest that two may leave."""
+
+EQUAL = 1e-3
+"""Share of the probability up to which two answers are the same."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A preprocessing under which a network comes nearer to given answers.
+
+    Attributes
+    ----------
+    changes
+        One or two candidates; the first differs by one step from the preprocessing in use, the second by one
+        more.
+    explained
+        Share of the difference that goes with them: 1 where nothing is left, below 0 where they add to it.
+    """
+
+    changes: tuple[Candidate, ...]
+    explained: float
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """With all changes."""
+        return self.changes[-1].preprocessing
+
+
+def matching(
+    classifier: Classifier, photos: Sequence[Photo], truth: Floats, in_use: Preprocessing | None = None
+) -> tuple[Match, ...]:
+    """Try every candidate, and two together where none explains enough, against the answers of another.
+
+    Parameters
+    ----------
+    classifier
+        Whose answers differ from `truth`.
+    photos
+        At least one.
+    truth
+        float (N, classes): probabilities of each photo; a 1 at the right class where only that is known.
+    in_use
+        The preprocessing that is suspected; the classifier's own by default.
+
+    Returns
+    -------
+    tuple of Match
+        The best first; empty where no answer differs by more than `EQUAL`. Answers differ by the share of the
+        probability that moves, half the sum of absolute differences, on average over the photos.
+    """
+    used = in_use or known_preprocessing(classifier)
+    evaluator, chosen = Evaluator(classifier), tuple(photos)
+    away = _moved(evaluator.answers(chosen, used), truth)
+    if away.max() <= EQUAL:
+        return ()
+    found = _matches(evaluator, chosen, truth, used, float(away.mean()))
+    if found and found[0].explained < EXPLAINED:
+        found += _two(evaluator, chosen, truth, found, away)
+    return tuple(sorted(found, key=lambda match: -match.explained))
+
+
+def _matches(
+    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, used: Preprocessing, whole: float
+) -> list[Match]:
+    """Return what each candidate explains of a difference that is `whole`; the best first."""
+    before = evaluator.tensors(photos, used)
+    found = []
+    for candidate in candidates(used):
+        tensors = evaluator.tensors(photos, candidate.preprocessing)
+        if tensors.shape == before.shape and not np.array_equal(tensors, before):
+            left = _moved(evaluator.answers(photos, candidate.preprocessing), truth).mean()
+            found.append(Match((candidate,), float(1 - left / whole)))
+    return sorted(found, key=lambda match: -match.explained)
+
+
+def _two(
+    evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, ones: Sequence[Match], away: Float64
+) -> list[Match]:
+    """Return the pairs that explain more than any one, chosen by the photos that differ most."""
+    most = np.sort(np.argsort(-away)[:FEW])
+    few = tuple(photos[place] for place in most)
+    pairs = [
+        replace(two, changes=(*one.changes, *two.changes))
+        for one in ones[:FIRSTS]
+        for two in _matches(evaluator, few, truth[most], one.preprocessing, float(away[most].mean()))
+        if two.changes[0].step != one.changes[0].step
+    ]
+    found = []
+    for pair in sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]:
+        left = _moved(evaluator.answers(photos, pair.preprocessing), truth)
+        found.append(replace(pair, explained=float(1 - left.mean() / away.mean())))
+    return [each for each in found if 1 - each.explained <= LEFT * (1 - ones[0].explained)]
+
+
+def _moved(answers: Floats, truth: Floats) -> Float64:
+    """Return the share of the probability that moves, float64 (N,)."""
+    moved: Float64 = np.abs(answers - truth).sum(axis=1) / 2
+    return moved

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, losses
 
 import kit
-from kit import Classifier, Photo, Preprocessing, samples
+from kit import Classifier, Preprocessing, samples
 from kit.classifier.labels import class_indices
 from kit.diagnosis.checks import certain_checks
 from kit.preprocessing.faults import CATALOGUE
@@ -241,23 +241,6 @@ def test_classes_are_put_in_order_and_labels_with_them(words, order, by_name):
     after = run(finding.fix.code, CLOTHES, photos, labels)
     assert found("class_order", after["classifier"], after["photos"], after["labels"]) is None
     assert after["classifier"].class_names == tuple(CLOTHES.class_names[place] for place in order)
-
-
-def test_copies_in_the_training_pictures_are_left_out():
-    photos, labels = PICTURES[:60], list(CLASSES[:60])
-    training = [
-        *(Photo.from_array(each) for each in samples.fashion_mnist_arrays("train")[0][:300]),
-        *photos[10:13],
-    ]
-    finding = found("data_leakage", CLOTHES, photos, labels, training=training)
-    after = run(finding.fix.code, CLOTHES, photos, labels)
-    assert after["photos"] == [*photos[:10], *photos[13:]]
-    assert after["labels"] == [*labels[:10], *labels[13:]]
-    assert (
-        found("data_leakage", CLOTHES, after["photos"], after["labels"], training=training).verdict
-        == "ruled_out"
-    )
-    assert run(finding.fix.code, CLOTHES, photos)["labels"] is None
 
 
 def test_confidence_is_brought_down_to_accuracy():

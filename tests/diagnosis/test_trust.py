@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from kit import samples
-from kit.diagnosis import diagnose
 from kit.diagnosis.investigation import check_trust, mostly_wrong
-from kit.images import Photo
-from kit.perturbation import Perturbation
 
 
 def answers(right, count, confidence):
@@ -53,15 +49,3 @@ def test_pictures_without_a_label_do_not_count():
 )
 def test_something_is_wrong_where_no_more_than_half_of_the_answers_are_right(right, count, wrong):
     assert mostly_wrong(*answers(right, count, 0.9)) == wrong
-
-
-@pytest.mark.parametrize(("copied", "verdict"), [(0, "ruled_out"), (1, "possible"), (3, "named")])
-def test_copies_in_the_training_pictures_are_leakage(copied, verdict):
-    photos = samples.photos("fashion_mnist")[:60]
-    training = [Photo.from_array(each) for each in samples.fashion_mnist_arrays("train")[0][:300]]
-    darker = [Perturbation(brightness=0.8).apply(photo) for photo in photos[:copied]]
-    found = diagnose(samples.classifier("fashion_mnist"), photos, training=[*training, *darker])
-    [leakage] = [finding for finding in found.findings if finding.cause == "data_leakage"]
-    assert leakage.verdict == verdict
-    assert leakage.evidence[0].value == copied / 60
-    assert (found.best is not None and found.best.cause == "data_leakage") == (verdict == "named")

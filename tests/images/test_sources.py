@@ -189,7 +189,6 @@ def statistics():
 CALLS = {
     "Explorer": lambda photos: kit.Explorer(classifier(), photos),
     "diagnose": lambda photos: kit.diagnose(classifier(), photos),
-    "diagnose(training=)": lambda photos: kit.diagnose(classifier(), CLOTHES[0], training=photos),
     "check": lambda photos: kit.check(classifier(), photos, same),
     "calibrate": lambda photos: kit.calibrate(
         classifier(), photos, LABELS[: len(names(photos))], resamples=2, progress=False
