@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from kit.perturbation import Perturbation as Perturbation
     from kit.preprocessing import Preprocessing as Preprocessing, faults as faults
     from kit.preprocessing.scaling import Scaling as Scaling
-    from kit.regression.cases import Case as Case, Expected as Expected
+    from kit.regression.cases import Case as Case, Expected as Expected, pin as pin
     from kit.regression.checking import check_cases as check_cases
     from kit.regression.comparing import compare as compare
-    from kit.regression.pinning import pin as pin
     from kit.robustness.costs import cost_table as cost_table, fault_costs as fault_costs
     from kit.robustness.novelty import (
         Novelty as Novelty,

@@ -12,7 +12,7 @@ from kit.diagnosis.candidates import Equivalent, Sensitivity
 from kit.diagnosis.finding import Finding
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
-from kit.regression.pinning import pin
+from kit.regression.cases import pin
 
 _QUIET = (
     "Quiet changes, which no evidence singles out, on {} of the pictures"

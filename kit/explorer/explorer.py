@@ -386,7 +386,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_pin(self, content: dict[str, Any]) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
-        from kit.regression.pinning import pin  # noqa: PLC0415 (the bars come sooner without it)
+        from kit.regression.cases import pin  # noqa: PLC0415 (the bars come sooner without it)
 
         view = self._asked(content)
         asked = self.diagnosis is not None and self._asked_about == view.settings

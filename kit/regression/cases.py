@@ -1,266 +1,166 @@
-"""Cases: what a classifier has to make of an image, in a folder."""
+"""Cases: images with the class that a classifier has to predict, in a folder."""
 
-import errno
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from io import BytesIO
 from os import PathLike
-from pathlib import Path
-from types import NoneType
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Float32
+from kit._arrays import Float32, Pixels
 from kit._checking import built, fraction, instance, nearest, parsed, refuse_unknown
-from kit.classifier.store import flush_folder, replacing
-from kit.images import Photo, load_image
+from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.labels import class_indices
+from kit.images import Photo, Source, load_image
 from kit.images.photo import encoded
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.trace import Trace
 
 KEPT = 0.001
-"""Probabilities from which on a class is kept by name; the others count as none."""
-
-Bounds = Mapping[str, float]
+"""Smallest probability that is kept by class; the others count as none."""
+TOLERANCE = 0.02
+"""By how much a probability may change, unless a case says otherwise."""
+FORMAT = "kit.case/1"
+CASE_BYTES = 2_000_000
+"""No more is read of a file."""
+PICTURES, SEEN = "pictures", "seen"
+"""Folders below that of the cases: the images, and what the network saw of each, for people to look at."""
+MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras PICTURE --cases FOLDER"
+_EARLIER = {"expected": ("never", "order", "least", "most", "novel"), "observed": ("engine", "novel", "held")}
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$) *(\.|$)", re.IGNORECASE)
+_NAMED = re.compile(r"[^\w.-]+")
+_ENDINGS = {"jpeg": "jpg", "tiff": "tif"}
+_LONGEST = 80
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the answer has to be; all that is given has to hold.
+    """What has to be predicted.
 
     Attributes
     ----------
     classes
         The most probable class has to be one of these.
-    never
-        The most probable class must be none of these.
-    order
-        Two classes, of which the first has to be more probable.
-    least, most
-        Least and greatest probability, 0..1, by class.
-    novel
-        True where it has to be told as none of the classes, False where it must not; needs a classifier that
-        can tell, see `kit.fit_novelty`.
     """
 
-    classes: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    least: Bounds = field(default_factory=dict)
-    most: Bounds = field(default_factory=dict)
-    novel: bool | None = None
+    classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for name in ("classes", "never", "order"):
-            object.__setattr__(self, name, texts(name, getattr(self, name)))
-        if len(self.order) not in {0, 2}:
-            raise ValueError(f"Expected order as two classes, received {list(self.order)!r}")
-        for name in ("least", "most"):
-            bounds = instance(name, getattr(self, name), Mapping, "probabilities by class")
-            checked = {str(key): fraction(f"{name} of {key}", value) for key, value in bounds.items()}
-            object.__setattr__(self, name, checked)
-        if self.novel is not None:
-            instance("novel", self.novel, bool, "True or False")
-        if not self.named and self.novel is None:
-            raise ValueError("Expected something that has to hold, received nothing; give classes, for one")
+        listed = (self.classes,) if isinstance(self.classes, str) else self.classes
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
+            raise TypeError(f"Expected classes as names of classes, received {self.classes!r}")
+        if not listed:
+            raise ValueError("Expected at least one class, received none; name the right one")
+        object.__setattr__(self, "classes", tuple(listed))
 
-    @property
-    def named(self) -> tuple[str, ...]:
-        """Every class that it speaks of."""
-        return (*self.classes, *self.never, *self.order, *self.least, *self.most)
-
-    def broken(self, row: Float32, names: Sequence[str], *, novel: bool | None = None) -> tuple[str, ...]:
-        """Return what does not hold of an answer, in words; empty where all does.
-
-        Parameters
-        ----------
-        row
-            float32, (classes,): probabilities.
-        names
-            Of the classes.
-        novel
-            Whether the classifier says that it is none of them; None where it cannot tell.
-        """
+    def broken(self, row: Float32, names: Sequence[str]) -> str:
+        """Return in words what does not hold of probabilities, float32 (classes,); empty where all does."""
         if not np.isfinite(row).all():
-            return ("its probabilities are no numbers",)
-        unknown = next((name for name in self.named if name not in names), None)
+            return "its probabilities are no numbers"
+        unknown = next((name for name in self.classes if name not in names), None)
         if unknown is not None:
-            return (f"the classifier has no class {unknown!r}{nearest(unknown, names)}",)
+            return f"the classifier has no class {unknown!r}{nearest(unknown, names)}"
         top = names[int(np.argmax(row))]
-        found = []
-        if self.classes and top not in self.classes:
-            found.append(f"it is {top}, expected {' or '.join(self.classes)}")
-        if top in self.never:
-            found.append(f"it is {top}, which it must not be")
-        share = {
-            name: max(float(row[place]) for place, each in enumerate(names) if each == name)
-            for name in self.named
-        }
-        if self.order and share[self.order[0]] <= share[self.order[1]]:
-            found.append(f"{self.order[0]} is not more probable than {self.order[1]}")
-        found += [f"{name} has less than {low:g}" for name, low in self.least.items() if share[name] < low]
-        found += [f"{name} has more than {high:g}" for name, high in self.most.items() if share[name] > high]
-        if self.novel is not None and novel is None:
-            found.append("the classifier cannot tell what is none of its classes")
-        elif self.novel is not None and novel != self.novel:
-            found.append(f"it is told as {'one' if self.novel else 'none'} of the classes")
-        return tuple(found)
+        return "" if top in self.classes else f"it is {top}, expected {' or '.join(self.classes)}"
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What a classifier answered.
+    """What a classifier predicted.
 
     Attributes
     ----------
     probabilities
-        Index and name of each class with a probability of `KEPT` or more, and that probability, 0..1.
+        Index and name of each class with a probability of `KEPT` or more, and that probability, 0..1; the
+        most probable first.
     trace
         What each step left behind.
-    engine
-        What ran the network, in words.
-    novel
-        Whether it was told as none of the classes; None where the classifier cannot tell.
     preprocessing
-        The classifier's own at that time, if the picture was prepared by it; None in older files.
-    held
-        Whether what was expected held; None in older files.
+        The classifier's own at that time, if it prepared the image.
     """
 
     probabilities: tuple[tuple[int, str, float], ...]
     trace: Trace
-    engine: str = ""
-    novel: bool | None = None
     preprocessing: Preprocessing | None = None
-    held: bool | None = None
 
     @classmethod
-    def of(cls, row: Float32, names: Sequence[str], trace: Trace, **more: Any) -> Self:
-        """Keep an answer: float32, (classes,); `more` are the other attributes."""
-        kept = np.flatnonzero(row >= KEPT).tolist()
-        ranked = sorted(kept, key=lambda place: (-row[place], place))
-        told = tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
-        return cls(told, trace, **more)
+    def of(
+        cls, row: Float32, names: Sequence[str], trace: Trace, preprocessing: Preprocessing | None = None
+    ) -> Self:
+        """Keep a prediction: float32, (classes,)."""
+        ranked = sorted(np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place))
+        kept = tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
+        return cls(kept, trace, preprocessing)
 
     @property
     def top(self) -> tuple[str, float]:
         """The most probable class and its probability."""
-        if not self.probabilities:
-            return "no class", 0.0
-        _, name, share = self.probabilities[0]
-        return name, share
-
-    def judged(self, expected: Expected, row: Float32, names: Sequence[str]) -> Self:
-        """Return a copy that knows whether what is expected holds of the answer: float32, (classes,)."""
-        return replace(self, held=not expected.broken(row, names, novel=self.novel))
+        return self.probabilities[0][1:] if self.probabilities else ("no class", 0.0)
 
     def moved(self, row: Float32) -> float:
-        """Return by how much a probability differs at most from those of another answer, 0..1."""
-        before = np.zeros(len(row))
+        """Return the largest change of a probability to another prediction, float32 (classes,)."""
+        # What was not kept may be anything up to KEPT.
+        before: Float32 = np.clip(np.asarray(row, np.float32), 0, KEPT)
         for place, _, share in self.probabilities:
             if place >= len(row):
                 return 1.0
             before[place] = share
-        told = {place for place, _, _ in self.probabilities}
-        rest = [place not in told for place in range(len(row))]
-        change = np.abs(np.asarray(row, np.float64) - before)
-        change[rest] = np.maximum(change[rest] - KEPT, 0)
-        return float(np.nan_to_num(change, nan=1.0).max(initial=0))
+        return float(np.nan_to_num(np.abs(row - before), nan=1.0).max(initial=0))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON values; `from_dict` gives back an equal one."""
-        return {
-            **vars(self),
-            "probabilities": [list(each) for each in self.probabilities],
-            "trace": self.trace.to_list(),
-            "preprocessing": dict_of(self.preprocessing),
-        }
+    def renamed(self, names: Sequence[str]) -> bool:
+        """Whether a class that was predicted has another name now."""
+        return any(place >= len(names) or names[place] != name for place, name, _ in self.probabilities)
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
-        """Return the answer that `to_dict` wrote.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Something else.
-        """
+        """Return what was predicted from JSON values; raises a TypeError or a ValueError for others."""
         kept = built(cls, "a part of a case", data)
         rows = []
         for place, name, share in instance("probabilities", kept.probabilities, list, "a list"):
             if type(place) is not int or place < 0:
                 raise TypeError(f"Expected the index of a class, received {place!r}")
             rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
-        engine = instance("engine", kept.engine, str, "text")
-        for name in ("novel", "held"):
-            if not isinstance(value := getattr(kept, name), (bool, NoneType)):
-                raise TypeError(f"Expected {name} as true, false or null, received {value!r}")
-        trace, steps = Trace.from_list(kept.trace), preprocessing_of(kept.preprocessing)
-        return cls(tuple(rows), trace, engine, kept.novel, steps, kept.held)
-
-
-def texts(name: str, value: Any) -> tuple[str, ...]:
-    """Return names as a tuple; one name may stand alone."""
-    listed = (value,) if isinstance(value, str) else value
-    if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
-        raise TypeError(f"Expected {name} as names of classes, received {value!r}")
-    return tuple(listed)
-
-
-def dict_of(preprocessing: Preprocessing | None) -> dict[str, Any] | None:
-    """Return a preprocessing as JSON values."""
-    return None if preprocessing is None else preprocessing.to_dict()
-
-
-def preprocessing_of(data: Any) -> Preprocessing | None:
-    """Return the preprocessing that `dict_of` wrote."""
-    return None if data is None else Preprocessing.from_dict(data)
-
-
-FORMAT = "kit.case/1"
-TOLERANCE = 0.02
-"""By how much a probability may move, unless a case says otherwise."""
+        return cls(tuple(rows), Trace.from_list(kept.trace), _preprocessing(kept.preprocessing))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A picture and what a classifier has to make of it.
+    """An image and what a classifier has to predict.
 
     Attributes
     ----------
     name
         Of the case, and of its file.
     picture
-        Path of the picture, from the folder of cases; forward slashes.
+        The image, ``pictures/`` and the name of a file.
     sha256
-        Of the picture's file, 64 hexadecimal digits.
+        Of that file, 64 hexadecimal digits.
     classifier, weights
-        Name of the classifier it was observed on, and digest of its weights; empty where it has none.
+        Name of the classifier that predicted, and digest of its weights; empty where it has none.
     expected
         What has to hold.
     observed
-        What was answered when the case was made.
+        What was predicted when the case was made.
     preprocessing
-        How the picture is prepared; None where the classifier's own preprocessing has to do.
+        How the image is prepared; None for the classifier's own preprocessing.
     perturbation
         Applied before.
     fault
-        A preprocessing that is known to go wrong on this picture; it is only told whether it still does.
+        A preprocessing that is known to go wrong on this image; the report says whether it still does.
     tolerance
-        By how much a probability may move, 0..1.
+        By how much a probability may change, 0..1.
     cause, note, owner
         What was found, anything else, and who needs it to hold.
-    platforms
-        Beginnings of `sys.platform` on which it has to hold, such as ``"linux"``; all where empty.
     """
 
     name: str
@@ -277,157 +177,89 @@ class Case:
     cause: str = ""
     note: str = ""
     owner: str = ""
-    platforms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note", "owner"):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
-        object.__setattr__(self, "platforms", texts("platforms", self.platforms))
-        if self.picture.startswith(("/", "~")) or ".." in self.picture.split("/") or ":" in self.picture:
-            raise ValueError(f"Expected a picture below the folder of cases, received {self.picture!r}")
+        if not _is_file_name(self.picture.removeprefix(f"{PICTURES}/")):
+            raise ValueError(f"Expected the name of a file below {PICTURES}/, received {self.picture!r}")
 
     @property
     def known_to_fail(self) -> bool:
-        """Whether what was expected did not hold when the case was made.
+        """Whether what was expected did not hold when the case was made."""
+        return self.observed.top[0] not in self.expected.classes
 
-        Of older files that is found in what they keep of the answer.
-        """
-        if self.observed.held is not None:
-            return not self.observed.held
-        observed = [name for _, name, _ in self.observed.probabilities] or ["\0"]
-        shares = [share for _, _, share in self.observed.probabilities] or [0.0]
-        # Classes below what is kept count as none.
-        kept = set(observed)
-        names = [*observed, *dict.fromkeys(name for name in self.expected.named if name not in kept)]
-        row = np.array([*shares, *[0.0] * (len(names) - len(shares))], np.float32)
-        return bool(self.expected.broken(row, names, novel=self.observed.novel))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON values; `from_dict` gives back an equal case."""
+    def to_json(self) -> str:
+        """Return the case as JSON text; `from_json` gives back an equal one."""
         data = {part.name: getattr(self, part.name) for part in fields(self)}
-        data["expected"] = asdict(self.expected)
-        data["observed"] = self.observed.to_dict()
-        data["perturbation"] = asdict(self.perturbation)
-        for name in ("preprocessing", "fault"):
-            data[name] = dict_of(data[name])
-        return {"format": FORMAT, **json.loads(json.dumps(data))}
+        data["expected"], data["perturbation"] = asdict(self.expected), asdict(self.perturbation)
+        data["observed"] = {**vars(self.observed), "trace": self.observed.trace.to_list()}
+        for part in (data, data["observed"]):
+            part |= {name: each.to_dict() for name, each in part.items() if isinstance(each, Preprocessing)}
+        return json.dumps({"format": FORMAT, **data}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the case that `to_dict` wrote.
+    def from_json(cls, text: str) -> Self:
+        """Return the case that `to_json` wrote.
 
         Raises
         ------
         TypeError, ValueError
-            Another format, or something that is no case.
+            Another format, something that is no case, or expectations that only earlier versions had.
         """
-        given = dict(instance("a case", data, Mapping, "a JSON object"))
-        if given.pop("format", None) != FORMAT:
-            raise ValueError(f"Expected a case of the format {FORMAT!r}, received {data.get('format')!r}")
+        given = dict(instance("a case", parsed("a case", text), Mapping, "a JSON object"))
+        if (named := given.pop("format", None)) != FORMAT:
+            raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
+        _leave_out_earlier(given)
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
             given["expected"] = built(Expected, "a part of a case", given["expected"])
             given["observed"] = Observed.from_dict(given["observed"])
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
-                given[name] = preprocessing_of(given[name])
+                given[name] = _preprocessing(given[name])
             return cls(**given)
         except (KeyError, AttributeError) as error:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
 
-    def to_json(self) -> str:
-        """Return the case as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n"
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the case that `to_json` wrote; raises as `from_dict`, and a ValueError if it is no JSON."""
-        return cls.from_dict(parsed("a case", text))
-
-
-PICTURES = "pictures"
-"""Folder of the pictures, below that of the cases."""
-MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras PICTURE --cases FOLDER"
-CASE_BYTES = 2_000_000
-"""No more is read of a file."""
-_NAMED = re.compile(r"[^\w.-]+")
-_LONGEST = 80
-_TRIES = 10_000
+def _leave_out_earlier(given: dict[str, Any]) -> None:
+    """Take out what only earlier versions wrote; refuse it where the case depends on it."""
+    rare = [name for name in ("platforms",) if given.pop(name, None)]
+    for part, names in _EARLIER.items():
+        if isinstance(given.get(part), dict):
+            inside = given[part] = dict(given[part])
+            found = [name for name in names if inside.pop(name, None) not in (None, [], {})]
+            rare += found if part == "expected" else []
+    if rare:
+        raise ValueError(
+            f"Expected classes alone, received {', '.join(rare)} of an earlier version; pin the image again"
+        )
 
 
-def picture_of(photo: Photo) -> tuple[bytes, str]:
-    """Return the file that a photo is kept as, and its ending: the one that it came from, or a PNG."""
-    if photo.file is not None:
-        with Image.open(BytesIO(photo.file)) as image:
-            kind = (image.format or "png").lower()
-        return photo.file, {"jpeg": "jpg", "tiff": "tif"}.get(kind, kind)
-    return encoded(photo.pixels), "png"
+def _preprocessing(data: Any) -> Preprocessing | None:
+    return None if data is None else Preprocessing.from_dict(data)
 
 
-def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
-    """Write the file of a photo once, and return its path in the folder and its SHA-256."""
-    data, ending = picture_of(photo)
-    digest = hashlib.sha256(data).hexdigest()
-    place = f"{PICTURES}/{digest[:16]}.{ending}"
-    target = Path(folder) / place
-    if not target.exists():
-        write(target, data)
-    return place, digest
+def _is_file_name(name: str) -> bool:
+    """Whether a path is one file name on every system."""
+    alone = name == PurePosixPath(name).name == PureWindowsPath(name).name and name.strip(". ") != ""
+    return alone and ":" not in name and name.isprintable() and not _RESERVED.match(name)
 
 
-def keep(folder: str | PathLike[str], case: Case) -> Path:
-    """Write a case beside those that are there, and return its path.
-
-    The file appears whole or not at all; where one of its name is there, a number is added.
-    """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    draft = target / f".{uuid4().hex}.draft"
-    try:
-        for count in range(1, _TRIES):
-            name = case.name if count == 1 else f"{case.name}-{count}"
-            write(draft, replace(case, name=name).to_json().encode())
-            if _take(draft, path := target / f"{name}.json"):
-                flush_folder(target)
-                return path
-    finally:
-        draft.unlink(missing_ok=True)
-    raise FileExistsError(f"Expected fewer than {_TRIES} cases named {case.name!r} in {target.name!r}")
+def name_for(*words: str) -> str:
+    """Return a name for a case that is good for files everywhere."""
+    parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
+    joined = "-".join(part for part in parts if part).lower()[:_LONGEST].rstrip("-.")
+    return joined if joined and _is_file_name(joined) else f"case-{joined}".rstrip("-")
 
 
-def overwrite(path: Path, case: Case) -> None:
-    """Write a case in place of the one that is there, in one step."""
-    write(path, case.to_json().encode())
-
-
-def read(path: Path) -> Case:
-    """Read one case.
-
-    Raises
-    ------
-    ValueError
-        No case, in one line.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise ValueError("Expected a file, received something else")  # noqa: TRY301 (told with its name)
-        with path.open("rb") as file:
-            text = file.read(CASE_BYTES + 1)[:CASE_BYTES].decode()
-        return replace(Case.from_json(text), name=path.stem)
-    except (OSError, TypeError, ValueError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise ValueError(f"{path.name}: {reason}") from error
+# The folder
 
 
 def paths(folder: str | PathLike[str]) -> list[Path]:
-    """Return the files of all cases of a folder, by name.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such folder.
-    """
+    """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
     place = Path(folder)
     if not place.is_dir():
         raise FileNotFoundError(
@@ -436,60 +268,178 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     return sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
 
 
-def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
-    """Open the picture of a case.
-
-    Raises
-    ------
-    ValueError
-        It is not there, or another one.
-    """
-    path = Path(folder) / case.picture
+def read(path: Path) -> Case:
+    """Read one case; raises a ValueError of one line."""
     try:
-        if not path.is_file():
-            raise FileNotFoundError(errno.ENOENT, "no such file")
-        data = path.read_bytes()
-    except OSError as error:
+        if path.exists() and not path.is_file():
+            raise ValueError("Expected a file, received something else")  # noqa: TRY301 (with its name)
+        with path.open("rb") as file:
+            text = file.read(CASE_BYTES + 1)[:CASE_BYTES].decode()
+        return replace(Case.from_json(text), name=path.stem)
+    except (OSError, TypeError, ValueError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise ValueError(f"{path.name}: {reason}") from error
+
+
+def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
+    """Open the image of a case; raises a ValueError where it is not there, or another one."""
+    path = Path(folder) / case.picture
+    if not path.is_file():
+        raise ValueError(f"Expected the image {case.picture}, received none; copy it there")
+    photo = load_image(path)
+    if hashlib.sha256(photo.file or b"").hexdigest() != case.sha256:
         raise ValueError(
-            f"Expected the picture {case.picture}, received none ({error.strerror}); copy it there"
-        ) from error
-    if case.sha256 and hashlib.sha256(data).hexdigest() != case.sha256:
-        raise ValueError(
-            f"Expected the picture {case.picture} as it was, received another file; copy the old one there"
+            f"Expected the image {case.picture} as it was, received another file; copy the old one there"
         )
-    return load_image(data, name=Path(case.picture).name)
-
-
-def name_for(*words: str) -> str:
-    """Return a name for a case that is good for files everywhere."""
-    parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
-    return "-".join(part for part in parts if part).lower()[:_LONGEST].rstrip("-.") or "case"
-
-
-def today() -> str:
-    """Return the date here, as 2026-01-31."""
-    return datetime.now().astimezone().date().isoformat()
+    return photo
 
 
 def write(target: Path, data: bytes) -> None:
     """Write a file in one step, over the one that is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as stream:
-        stream.write(data)
-
-
-def _take(draft: Path, path: Path) -> bool:
-    """Give a draft its name, unless a file has it; no other process can come between."""
+    draft = target.with_name(f".{uuid4().hex}.draft")
     try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    except OSError:
-        # A file system without links.
-        try:
-            with path.open("xb"):
-                pass
-        except FileExistsError:
-            return False
-        draft.replace(path)
-    return True
+        draft.write_bytes(data)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def overwrite(path: Path, case: Case, classifier: Classifier | None = None) -> None:
+    """Write a case, and what a classifier sees of its image."""
+    write(path, case.to_json().encode())
+    if classifier is not None:
+        seen = encoded(seen_now(case, path.parent, classifier))
+        write(path.parent / SEEN / f"{path.stem}.png", seen)
+
+
+def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
+    """Write the file of a photo once, or a PNG of it; return its path in the folder and its SHA-256."""
+    data = photo.file or encoded(photo.pixels)
+    with Image.open(BytesIO(data)) as image:
+        kind = (image.format or "png").lower()
+    digest = hashlib.sha256(data).hexdigest()
+    place = f"{PICTURES}/{digest[:16]}.{_ENDINGS.get(kind, kind)}"
+    target = Path(folder) / place
+    if not target.exists():
+        write(target, data)
+    return place, digest
+
+
+def seen_now(case: Case, folder: Path, classifier: Classifier) -> Pixels:
+    """Return what a network that expects what it got then sees of a case's image: uint8, (H, W, 3)."""
+    steps = case.preprocessing or known_preprocessing(classifier)
+    tensor = classifier.tensor(photo_of(folder, case), case.perturbation, steps)
+    with suppress(ValueError):  # other axes
+        return (case.observed.preprocessing or steps).picture(tensor)
+    return steps.picture(tensor)
+
+
+# Pinning
+
+
+def pin(
+    folder: str | PathLike[str],
+    classifier: Classifier,
+    photo: Source,
+    expected: Expected | str | int | None = None,
+    *,
+    perturbation: Perturbation | None = None,
+    preprocessing: Preprocessing | None = None,
+    fault: Preprocessing | None = None,
+    name: str = "",
+    **about: Any,
+) -> Path:
+    """Write a case of one image, with what the classifier predicts now, and return its path.
+
+    Parameters
+    ----------
+    folder
+        Of cases; made where there is none. The image is copied into it once.
+    classifier
+        That predicts.
+    photo
+        Whatever `kit.load_image` takes.
+    expected
+        The right class by name or index, or several as `Expected`. None for the present prediction.
+    perturbation
+        Applied before; none by default.
+    preprocessing
+        How the image is prepared; None, or one that equals it, for the classifier's own, whatever that will
+        be then.
+    fault
+        A preprocessing that is known to go wrong on it.
+    name
+        Of the file; by default of the date, the image and what it is about. A number is added where one of
+        that name is there.
+    about
+        ``tolerance``, ``cause``, ``note`` and ``owner`` of the `Case`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No image, no such class, or no preprocessing is known.
+    """
+    check_first(classifier, "kit.pin(folder, classifier, photo)")
+    refuse_unknown(about, ("tolerance", "cause", "note", "owner"))
+    opened = photo if isinstance(photo, Photo) else load_image(photo)
+    perturbed = Perturbation() if perturbation is None else perturbation
+    steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
+    row = classifier.probabilities(opened, perturbed, steps)[0]
+    wanted = _expected(expected, classifier, row)
+    observed = observe(classifier, opened, perturbed, steps, row)
+    place, digest = keep_picture(folder, opened)
+    today = datetime.now().astimezone().date().isoformat()
+    word = str(about.get("cause", "")).replace("_", "-") or wanted.classes[0]
+    path = _free(Path(folder), name_for(name) if name else name_for(today, Path(opened.name).stem, word))
+    case = Case(
+        name=path.stem,
+        picture=place,
+        sha256=digest,
+        classifier=classifier.name,
+        weights=weights_of(classifier),
+        expected=wanted,
+        observed=observed,
+        preprocessing=None if steps == classifier.preprocessing else steps,
+        perturbation=perturbed,
+        fault=fault,
+        **about,
+    )
+    overwrite(path, case, classifier)
+    return path
+
+
+def observe(
+    classifier: Classifier,
+    photo: Photo,
+    perturbation: Perturbation,
+    preprocessing: Preprocessing,
+    row: Float32,
+) -> Observed:
+    """Return what is kept of a prediction, float32 (classes,), and of each step on the way."""
+    trace = Trace.of(photo, perturbation, preprocessing)
+    own = preprocessing if preprocessing == classifier.preprocessing else None
+    return Observed.of(row, classifier.class_names, trace, own)
+
+
+def weights_of(classifier: Classifier) -> str:
+    """Return the digest of a classifier's weights; empty where it came from no file."""
+    return "" if classifier.source is None else classifier.source.digest
+
+
+def _expected(given: Any, classifier: Classifier, row: Float32) -> Expected:
+    if not np.isfinite(row).all():
+        raise ValueError(f"Expected probabilities, received what is no number from {classifier.name!r}")
+    wanted = (
+        given.classes if isinstance(given, Expected) else (int(row.argmax()) if given is None else given,)
+    )
+    places = class_indices(wanted, classifier.class_names, len(wanted))
+    return Expected(tuple(classifier.class_names[place or 0] for place in places))
+
+
+def _free(folder: Path, name: str) -> Path:
+    path, count = folder / f"{name}.json", 1
+    while path.exists():
+        count += 1
+        path = folder / f"{name}-{count}.json"
+    return path

@@ -1,30 +1,29 @@
-"""Running cases, and what came of it."""
+"""Checking cases: which predictions changed, and at which step."""
 
-import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import replace
-from functools import partial
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from kit._arrays import Float32
-from kit._reporting import Progress, Steps
-from kit.classifier import Classifier, known_preprocessing
-from kit.classifier.classifier import check_first
-from kit.images import Photo
+from kit._checking import told
+from kit._reporting import Progress, Result, Steps, Table
+from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.images import Photo, load_image
+from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import cases as folders
-from kit.regression.artefacts import check_folder, keep_picture_of, keep_seen
-from kit.regression.cases import Case, Observed
-from kit.regression.pinning import is_novel, observe, weights_of
-from kit.regression.result import CasesMovedError, Checked, CheckedCases, State
-from kit.robustness.executors import check_executor, run
+from kit.regression.cases import MAKE_ONE, SEEN, Case, observe, seen_now, weights_of
 
 STEPS: Mapping[str, str] = MappingProxyType(
     {
@@ -43,17 +42,196 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "answer": "the same tensor gets another answer: another network or another engine",
     }
 )
-"""What can have moved an answer, in the order of a picture's way, in words."""
+"""What can have changed a prediction, in the order of an image's way, in words."""
 SLIGHT = 1.0
-"""Levels by which the means of a picture's blocks may differ where another network explains more."""
-IN_FLIGHT = 32
+"""Levels by which the means of an image's blocks may differ where another network explains more."""
+STRONGER = 4
+"""By how much a difference of images is made stronger."""
+
+State = Literal["holds", "moved", "failing", "fixed", "unusable"]
+_WORDS: dict[State, tuple[str, str]] = {
+    "moved": ("MOVED", "moved"),
+    "unusable": ("CANNOT BE RUN", "cannot be run"),
+    "holds": ("holds", "hold"),
+    "failing": ("fails as it did", "fail as they did"),
+    "fixed": ("holds by now", "hold by now"),
+}
+"""Of one case, and of several."""
+_MARGINS = ((0.05, "by a hair"), (0.2, "narrowly"), (0.5, "clearly"), (2.0, "by far"))
+_SHOWN = 5
+
+
+class CasesMovedError(AssertionError):
+    """Cases moved; the message is one paragraph, which is all that a notebook shows."""
+
+    def _render_traceback_(self) -> list[str]:
+        return textwrap.wrap(f"{type(self).__name__}: {self}", 100)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of one case.
+
+    Attributes
+    ----------
+    name, state
+        Of the case; ``"moved"`` where it does not hold any more or a probability changed too much,
+        ``"failing"`` and ``"fixed"`` where it did not hold from the start.
+    case
+        None where its file cannot be read.
+    answer
+        The most probable class now, and its probability, 0..1.
+    change
+        Largest change of a probability, 0..1.
+    broken
+        What does not hold, in words.
+    step
+        Which step changed it, a name of `STEPS`.
+    told
+        The same in words, or why the case was not run.
+    accepted
+        Whether the case was written anew.
+    """
+
+    name: str
+    state: State
+    case: Case | None = None
+    answer: tuple[str, float] = ("", 0.0)
+    change: float = 0.0
+    broken: str = ""
+    step: str = ""
+    told: str = ""
+    accepted: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is red."""
+        return self.state in {"moved", "unusable"} and not self.accepted
+
+    @property
+    def words(self) -> str:
+        """One line: the same everywhere, unless something moved."""
+        verb = _WORDS[self.state][0]
+        if self.case is None or self.state == "unusable":
+            return f"{verb}: {self.told}"
+        before, share = self.case.observed.top
+        name, now = self.answer
+        if self.state == "moved":
+            parts = [self.broken] if self.broken else []
+            parts.append(f"was {before} {share:.3f}, is {name} {now:.3f}")
+            parts += [f"a probability moved by {self.change:.3f}"] * (self.change > self.case.tolerance)
+            return f"{'accepted' if self.accepted else verb}: {'; '.join([*parts, self.told])}"
+        if self.state == "fixed":
+            done = "and is accepted" if self.accepted else "accept it with update=True, or --update"
+            return f"{verb}: was {before}, is {name}; {done}"
+        return f"{verb}: {before}, {self.margin}{f'; {self.told}' if self.told else ''}"
+
+    @property
+    def margin(self) -> str:
+        """How far the first class was ahead when the case was made, in coarse words."""
+        if self.case is None or not self.case.observed.probabilities:
+            return ""
+        shares = [share for _, _, share in self.case.observed.probabilities[:2]]
+        lead = shares[0] - (shares[1] if len(shares) > 1 else 0.0)
+        return next(word for limit, word in _MARGINS if lead < limit)
+
+
+@dataclass(frozen=True, repr=False)
+class CheckedCases(Result):
+    """What came of a folder of cases.
+
+    Attributes
+    ----------
+    classifier
+        Its name.
+    cases
+        By name.
+    unfinished
+        Cases that were not run, since somebody stopped it.
+    """
+
+    classifier: str
+    cases: tuple[Checked, ...]
+    unfinished: int = 0
+
+    @property
+    def moved(self) -> tuple[Checked, ...]:
+        """Those that are red: moved, or not to be run."""
+        return tuple(one for one in self.cases if one.moved)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all were run and none is red."""
+        return not (self.moved or self.unfinished)
+
+    def headline(self) -> str:
+        """Return one sentence."""
+        counts = Counter(one.state for one in self.cases)
+        parts = [f"{counts[state]} {several}" for state, (_, several) in _WORDS.items() if counts[state]]
+        if self.unfinished:
+            parts.append(f"{self.unfinished} not run")
+        count = len(self.cases)
+        return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(parts) or 'none'}."
+
+    def text(self) -> str:
+        """Return a line for each case, the same on every machine where nothing moved."""
+        return "\n".join([self.headline(), *(told(f"  {one.name}: {one.words}") for one in self.cases)])
+
+    def paragraph(self) -> str:
+        """Return what moved as one paragraph."""
+        shown = [told(f"{one.name} {one.words}.") for one in self.moved[:_SHOWN]]
+        more = len(self.moved) - len(shown)
+        return " ".join([self.headline(), *shown, *([f"And {more} more."] if more else [])])
+
+    def table(self) -> Table:
+        """Return a row for each case."""
+        rows = [(one.name, one.words) for one in self.cases]
+        return Table(("case", "result"), rows, "<<", title=self.headline())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        rows = [
+            {
+                "name": one.name,
+                "state": one.state,
+                "answer": one.answer[0],
+                "probability": one.answer[1],
+                "change": one.change,
+                "step": one.step,
+                "told": one.words,
+                "accepted": one.accepted,
+            }
+            for one in self.cases
+        ]
+        whole = {"classifier": self.classifier, "holds": self.holds, "unfinished": self.unfinished}
+        return {**whole, "cases": rows}
+
+    def junit(self) -> str:
+        """Return the report as JUnit XML, which CI servers show."""
+        from xml.sax.saxutils import quoteattr  # noqa: PLC0415 (only here; writes, never reads)
+
+        def quoted(text: str) -> str:
+            return quoteattr("".join(each if each.isprintable() else " " for each in text))
+
+        rows = []
+        for one in self.cases:
+            inside = f"<failure message={quoted(one.words)}/>" if one.moved else ""
+            rows.append(f'<testcase classname="cases" name={quoted(one.name)}>{inside}</testcase>')
+        head = f'tests="{len(self.cases)}" failures="{len(self.moved)}"'
+        start = '<?xml version="1.0" encoding="UTF-8"?>\n'
+        return f"{start}<testsuite name={quoted(self.classifier)} {head}>{''.join(rows)}</testsuite>\n"
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _report(self) -> Iterator[Table]:
+        yield self.table()
 
 
 def check_cases(
     folder: str | PathLike[str],
     classifier: Classifier | None = None,
     *,
-    executor: Executor | None = None,
     raise_on_moved: bool = False,
     artefacts: str | PathLike[str] | None = None,
     update: bool = False,
@@ -67,49 +245,43 @@ def check_cases(
         Of cases, as `pin` writes them.
     classifier
         That has to hold them; None takes the bundled one that they name.
-    executor
-        Anything with the interface of `concurrent.futures`; by default one case after the other.
     raise_on_moved
         Whether a case that moved raises.
     artefacts
-        A folder for a picture of each case that moved: what the network saw then, sees now, and the
-        difference.
+        A folder for an image of each case that moved: what the network saw then, sees now, and four times
+        the difference, side by side.
     update
-        Whether what moved is accepted: its case is written again with the present answer, and told. A case
-        whose expectation held, and does not any more, stays red.
+        Whether what moved is accepted: its case is written anew with the present prediction. A case whose
+        expectation held, and does not any more, stays red.
     progress
         See `kit.robustness.sweep`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        No such folder, or no case in it.
+        No such folder, no case in it, or artefacts in the folder of the cases.
     CasesMovedError
         A case moved, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
-    check_executor(executor)
-    if artefacts is not None:
-        check_folder(Path(artefacts), Path(folder))
     if classifier is not None:
         check_first(classifier, "kit.check_cases(folder, classifier)")
     place = Path(folder)
     found = folders.paths(place)
     if not found:
-        raise ValueError(f"Expected cases in {place.name!r}, received none; {folders.MAKE_ONE}")
+        raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
+    if artefacts is not None and Path(artefacts).resolve().is_relative_to(place.resolve()):
+        raise ValueError(f"Expected artefacts outside the cases, received {str(artefacts)!r}; name another")
     chosen = classifier if classifier is not None else _named_by(found)
-    checked: dict[int, Checked] = {}
-    steps: Steps[Path] = Steps((), "Cases", "case", progress, total=len(found), keep=True)
-    with steps:
-        for number, one in run(partial(_check, chosen, place), enumerate(found), executor, IN_FLIGHT):
-            checked[number] = one
+    checked: list[Checked] = []
+    with Steps[Path]((), "Cases", "case", progress, total=len(found), keep=True) as steps:
+        for path in found:
+            checked.append(_check(chosen, path))
             steps.advance()
-    ordered = [checked[number] for number in sorted(checked)]
-    result = CheckedCases(chosen.name, tuple(ordered), unfinished=len(found) - len(ordered))
-    if artefacts is not None:
-        for one in result.moved:
-            keep_picture_of(one, place, chosen, Path(artefacts))
+    result = CheckedCases(chosen.name, tuple(checked), unfinished=len(found) - len(checked))
+    for one in result.moved if artefacts is not None else ():
+        _keep_difference(one, place, chosen, Path(str(artefacts)))
     if update:
-        result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in ordered))
+        result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in checked))
     if raise_on_moved and not result.holds:
         raise CasesMovedError(result.paragraph())
     return result
@@ -120,79 +292,64 @@ def _named_by(paths: Sequence[Path]) -> Classifier:
     from kit import samples  # noqa: PLC0415 (only where no classifier is given)
 
     for path in paths:
-        try:
-            name = folders.read(path).classifier
-        except ValueError:
-            continue
-        return samples.classifier(name)
+        with suppress(ValueError):
+            return samples.classifier(folders.read(path).classifier)
     raise ValueError("Expected a classifier, or cases that name a bundled one; received neither")
 
 
-def _check(classifier: Classifier, folder: Path, path: Path) -> Checked:
+def _check(classifier: Classifier, path: Path) -> Checked:
+    case = None
     try:
         case = folders.read(path)
-        photo = folders.photo_of(folder, case)
+        return _compared(classifier, case, folders.photo_of(path.parent, case))
     except (OSError, TypeError, ValueError) as error:
-        return Checked(path.stem, "unusable", told=" ".join(str(error).split()))
-    if case.platforms and not sys.platform.startswith(tuple(map(str.lower, case.platforms))):
-        return Checked(path.stem, "skipped", case, told=f"holds on {', '.join(case.platforms)} alone")
-    try:
-        return _compared(classifier, case, photo)
-    except (TypeError, ValueError) as error:
         return Checked(path.stem, "unusable", case, told=" ".join(str(error).split()))
 
 
 def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
-    steps = known_preprocessing(classifier) if case.preprocessing is None else case.preprocessing
+    steps = case.preprocessing or known_preprocessing(classifier)
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
     names = classifier.class_names
-    novel = is_novel(classifier, photo, case.perturbation, steps) if case.expected.novel is not None else None
-    broken = case.expected.broken(row, names, novel=novel)
+    broken = case.expected.broken(row, names)
     change = case.observed.moved(row)
-    renamed = _renamed(case.observed, names)
     failed = case.known_to_fail
     state: State = "failing" if failed else "holds"
     if failed and not broken:
         state = "fixed"  # whatever its probabilities do
-    elif (broken and not failed) or change > case.tolerance or renamed:
+    elif (broken and not failed) or change > case.tolerance or case.observed.renamed(names):
         state = "moved"
     place = int(np.argmax(row))
-    answer = (names[place], float(row[place]))
-    step = _step(classifier, case, photo, steps, row) if state == "moved" else ""
-    told = _in_words(step, case.observed.preprocessing, steps)
-    if step not in {"", "weights", "answer"} and case.weights != weights_of(classifier):
-        told += "; the file of the network is another one as well"
+    step, words = _step(classifier, case, photo, steps, row) if state == "moved" else ("", "")
     if state == "holds":
-        told = _fault(classifier, case, photo)
-    return Checked(case.name, state, case, answer, change, broken, step, told)
+        words = _fault(classifier, case, photo)
+    return Checked(case.name, state, case, (names[place], float(row[place])), change, broken, step, words)
 
 
-def _in_words(step: str, before: Preprocessing | None, now: Preprocessing) -> str:
-    """Say what a step does otherwise, and which of its settings changed, if it is known."""
-    found = () if before is None else differences(before, now, ("before", "now"))
-    changed = "; ".join(words for name, words in found if name == step)
-    return f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
-
-
-def _renamed(observed: Observed, names: Sequence[str]) -> bool:
-    """Whether a class that was answered has another name now."""
-    return any(place >= len(names) or names[place] != name for place, name, _ in observed.probabilities)
-
-
-def _step(classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, row: Float32) -> str:
-    """Return the first step that explains why an answer moved."""
-    if _renamed(case.observed, classifier.class_names) and case.observed.moved(row) <= case.tolerance:
-        return "class_names"
-    now = Trace.of(photo, case.perturbation, steps)
-    before, parts = case.observed.preprocessing, now.parts_at(case.observed.trace)
-    changed = [] if before is None else [step for step, _ in differences(before, steps)]
+def _step(
+    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, row: Float32
+) -> tuple[str, str]:
+    """Return the first step that explains why a prediction changed, and the same in words."""
+    before = case.observed.preprocessing
+    found = [] if before is None else list(differences(before, steps, ("before", "now")))
     digest = weights_of(classifier)
     other = case.weights != digest
-    if parts and (parts in changed or not (other and now.slight(case.observed.trace, SLIGHT))):
+    now = Trace.of(photo, case.perturbation, steps)
+    step = _first_difference(case.observed.trace, now, [name for name, _ in found], other)
+    if case.observed.renamed(classifier.class_names) and case.observed.moved(row) <= case.tolerance:
+        step = "class_names"
+    step = step or ("weights" if other else "engine" if digest else "answer")
+    changed = "; ".join(words for name, words in found if name == step)
+    words = f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
+    if other and step not in {"weights", "answer"}:
+        words += "; the file of the network is another one as well"
+    return step, words
+
+
+def _first_difference(then: Trace, now: Trace, changed: Sequence[str], other_weights: bool) -> str:
+    parts = now.parts_at(then)
+    if parts and (parts in changed or not (other_weights and now.slight(then, SLIGHT))):
         return parts
-    if changed:  # what is kept of the steps is too coarse to show it
-        return changed[0]
-    return "weights" if other else "engine" if digest else "answer"
+    return changed[0] if changed else ""  # what is kept of the steps may be too coarse to show it
 
 
 def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
@@ -201,34 +358,43 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
         return ""
     try:
         row = classifier.probabilities(photo, case.perturbation, case.fault)[0]
-        novel = is_novel(classifier, photo, case.perturbation, case.fault)
     except (TypeError, ValueError):
         return "the fault that is kept is none that this network can be given"
-    answered = classifier.class_names[int(np.argmax(row))]
-    wrong = case.expected.broken(row, classifier.class_names, novel=novel)
-    return f"with the fault that is kept it is {answered}{'' if wrong else ': no longer wrong'}"
+    wrong = case.expected.broken(row, classifier.class_names)
+    predicted = classifier.class_names[int(np.argmax(row))]
+    return f"with the fault that is kept it is {predicted}{'' if wrong else ': no longer wrong'}"
 
 
 def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
-    """Write a case that moved, or that holds by now, with the present answer.
+    """Write a case that moved, or that holds by now, with the present prediction.
 
-    A new answer is no reason to give up what was expected: that has to be pinned anew.
+    A new prediction is no reason to give up what was expected: that has to be pinned anew.
     """
-    if one.case is None or one.state not in {"moved", "fixed"}:
+    case = one.case
+    if case is None or one.state not in {"moved", "fixed"}:
         return one
-    unheard = not np.isfinite(one.answer[1]) or not set(one.case.expected.named) <= set(
-        classifier.class_names
-    )
-    if one.broken and (unheard or not one.case.known_to_fail):
-        told = "not accepted, since what is expected does not hold: delete the case and pin it anew"
-        return replace(one, told=f"{one.told}; {told}")
-    photo = folders.photo_of(folder, one.case)
-    steps = one.case.preprocessing or known_preprocessing(classifier)
-    row = classifier.probabilities(photo, one.case.perturbation, steps)[0]
-    observed = observe(classifier, photo, one.case.perturbation, steps, row)
-    observed = observed.judged(one.case.expected, row, classifier.class_names)
-    case = replace(one.case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
-    path = folder / f"{one.name}.json"
-    folders.overwrite(path, case)
-    keep_seen(case, path, classifier)
+    possible = np.isfinite(one.answer[1]) and set(case.expected.classes) <= set(classifier.class_names)
+    if one.broken and not (possible and case.known_to_fail):
+        refused = "not accepted, since what is expected does not hold: delete the case and pin it anew"
+        return replace(one, told=f"{one.told}; {refused}")
+    photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
+    row = classifier.probabilities(photo, case.perturbation, steps)[0]
+    observed = observe(classifier, photo, case.perturbation, steps, row)
+    case = replace(case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
+    folders.overwrite(folder / f"{one.name}.json", case, classifier)
     return replace(one, accepted=True)
+
+
+def _keep_difference(one: Checked, cases: Path, classifier: Classifier, target: Path) -> None:
+    """Write what the network saw then, sees now and the difference, side by side; without then, now alone."""
+    if one.case is None:
+        return
+    with suppress(ValueError):  # no image: that is what is reported
+        now = seen_now(one.case, cases, classifier)
+        parts = [now]
+        with suppress(OSError, ValueError):
+            seen = next(cases.glob(f"{SEEN}/{one.name}.*"), cases)
+            then = np.asarray(Image.fromarray(load_image(seen).pixels).resize(now.shape[1::-1]))
+            difference = STRONGER * np.abs(then.astype(np.int16) - now)
+            parts = [then, now, np.clip(difference, 0, 255).astype(np.uint8)]
+        folders.write(target / f"{one.name}.png", encoded(np.hstack(parts)))

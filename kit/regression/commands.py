@@ -1,4 +1,4 @@
-"""The commands pin, verify, compare and new-regression."""
+"""The commands pin, verify, compare, new-regression and import."""
 
 import argparse
 import json
@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+HOLDS, MOVED = 0, 1
+"""Exit codes; 3 is bad input, as everywhere."""
+NOTEBOOK = "check_cases.ipynb"
 TITLE = """# Check the cases
 
 Every case is a picture, how it is prepared, and what the network has to make of it. A cell that turns
@@ -21,96 +24,23 @@ cases = "cases\""""
 CHECKED = """# NBVAL_IGNORE_OUTPUT
 result = kit.check_cases(cases, classifier, progress=False, raise_on_moved=True)
 print(result.text())"""
-
-
-def notebook(classifier: str, text: str) -> str:
-    """Return a notebook as JSON text.
-
-    Parameters
-    ----------
-    classifier
-        Code that opens the classifier.
-    text
-        What the check prints now, kept as the output that nbval compares with; empty for none.
-    """
-    import nbformat  # noqa: PLC0415 (may be missing, of which `check` tells)
-
-    v4: Any = nbformat.v4  # it has no types
-    printed = [v4.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
-    cells = [
-        v4.new_markdown_cell(TITLE),
-        v4.new_code_cell(OPENED.format(classifier=classifier), execution_count=1),
-        v4.new_code_cell(CHECKED, execution_count=2 if text else None, outputs=printed),
-    ]
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cases-{number}"  # the same in every notebook
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    book: str = v4.writes(v4.new_notebook(cells=cells, metadata=metadata))
-    return f"{book}\n"
-
-
-HOLDS, MOVED = 0, 1
-"""Exit codes; 3 is bad input, as everywhere."""
-NOTEBOOK = "check_cases.ipynb"
 Open = Callable[[argparse.Namespace], Any]
 
 
 def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
     """Add the commands to a parser; `in_use` adds the options that say how pictures are prepared."""
-    _add_pin(commands, in_use)
-    verify = commands.add_parser(
-        "verify",
-        help="run the cases, or the golden pictures in the file",
-        description="Run cases. Exit codes: 0 all hold, are accepted, or fail as they did when pinned;"
-        " 1 something moved or cannot be run; 3 bad input; 130 interrupted.",
-    )
-    verify.add_argument("model", metavar="MODEL.keras")
-    verify.add_argument("cases", metavar="FOLDER", nargs="?", help="of cases; the golden set without it")
-    verify.add_argument("--artefacts", metavar="FOLDER", help="for pictures of what moved")
-    verify.add_argument(
-        "--update",
-        action="store_true",
-        help="accept what moved, after telling it, where what was expected still holds",
-    )
-    forms = verify.add_mutually_exclusive_group()
-    forms.add_argument("--json", action="store_true", help="print JSON instead of text")
-    forms.add_argument("--junit", metavar="FILE.xml", help="write JUnit XML besides")
-    in_use(verify)
-    compare = commands.add_parser(
-        "compare",
-        help="compare two models on the same pictures",
-        description="Compare two models. Exit codes: 0 no answer changes, 1 some do, 3 bad input.",
-    )
-    compare.add_argument("first", metavar="A.keras")
-    compare.add_argument("second", metavar="B.keras")
-    compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
-    compare.add_argument("--json", action="store_true", help="print JSON instead of text")
-    in_use(compare)
-    new = commands.add_parser("new-regression", help="write a notebook that checks a folder of cases")
-    new.add_argument(
-        "folder", metavar="FOLDER", help="made where there is none; its cases lie in FOLDER/cases"
-    )
-    new.add_argument("--model", metavar="MODEL.keras", help="that holds them; else the bundled one they name")
-    verify.set_defaults(run=run_verify)
-    compare.set_defaults(run=run_compare)
-    new.set_defaults(run=run_new)
-    _add_import(commands)
-
-
-def _add_pin(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
-    pin = commands.add_parser("pin", help="make a case of each picture, for the cases to guard")
+    pin = commands.add_parser("pin", help="pin each image as a regression case")
     pin.add_argument("model", metavar="MODEL.keras")
     pin.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
-    pin.add_argument("--expect", metavar="CLASS", help="what they show; the present answer without it")
+    pin.add_argument("--expect", metavar="CLASS", help="expected class (default: the current prediction)")
     pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where cases are written (cases)")
     pin.add_argument("--note", default="", help="why it is kept")
     pin.add_argument("--owner", default="", help="who needs it to hold")
     in_use(pin)
-    pin.set_defaults(run=run_pin)
-
-
-def _add_import(commands: Any) -> None:
+    verify, compare = _add_verify(commands, in_use), _add_compare(commands, in_use)
+    new = commands.add_parser("new-regression", help="write a notebook that checks a folder of cases")
+    new.add_argument("folder", metavar="FOLDER", help="made if needed; its cases are in FOLDER/cases")
+    new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled one that the cases name")
     importing = commands.add_parser(
         "import",
         help="make a .keras file of an .h5 file",
@@ -118,14 +48,47 @@ def _add_import(commands: Any) -> None:
     )
     importing.add_argument("old", metavar="OLD.h5")
     importing.add_argument("new", metavar="NEW.keras")
-    importing.set_defaults(run=run_import)
+    runs = {pin: run_pin, verify: run_verify, compare: run_compare, new: run_new, importing: run_import}
+    for command, run in runs.items():
+        command.set_defaults(run=run)
+
+
+def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Any:
+    verify = commands.add_parser(
+        "verify",
+        help="run the cases of a folder",
+        description="Run cases. Exit codes: 0 all hold, are accepted, or fail as they did when pinned;"
+        " 1 something moved or cannot be run; 3 bad input; 130 interrupted.",
+    )
+    verify.add_argument("model", metavar="MODEL.keras")
+    verify.add_argument("cases", metavar="FOLDER", help="of cases")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="for an image of each case that moved")
+    verify.add_argument("--update", action="store_true", help="accept what moved if the expected class holds")
+    forms = verify.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print JSON instead of text")
+    forms.add_argument("--junit", metavar="FILE.xml", help="write JUnit XML besides")
+    in_use(verify)
+    return verify
+
+
+def _add_compare(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Any:
+    compare = commands.add_parser(
+        "compare",
+        help="compare two models on the same images",
+        description="Compare two models. Exit codes: 0 no prediction changes, 1 some do, 3 bad input.",
+    )
+    compare.add_argument("first", metavar="A.keras")
+    compare.add_argument("second", metavar="B.keras")
+    compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
+    compare.add_argument("--json", action="store_true", help="print JSON instead of text")
+    in_use(compare)
+    return compare
 
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
-    """Write a case for each picture, and say where."""
-    from kit.images.photo import each_picture  # noqa: PLC0415
-    from kit.regression.cases import read  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.pinning import pin  # noqa: PLC0415
+    """Write a case for each image, and say where."""
+    from kit.images.photo import each_picture  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.cases import pin, read  # noqa: PLC0415
 
     classifier = opened(given)
     expected = given.expect
@@ -144,42 +107,40 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
 
 
 def run_verify(given: argparse.Namespace, opened: Open) -> int:
-    """Run the cases, or the golden pictures of the file."""
-    from kit.regression.cases import write  # noqa: PLC0415
-    from kit.regression.checking import check_cases  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.golden import verify_golden  # noqa: PLC0415
+    """Run the cases."""
+    from kit.regression.cases import write  # noqa: PLC0415 (--help stays fast)
+    from kit.regression.checking import check_cases  # noqa: PLC0415
 
-    classifier = opened(given)
-    if given.cases is None:
-        if given.junit or given.artefacts or given.update:
-            raise ValueError("Expected a folder of cases for --junit, --artefacts or --update, received none")
-        golden = verify_golden(classifier)
-        if not golden.pictures and golden.holds:
-            raise ValueError(f"Expected golden pictures or a folder of cases; {golden.text()}")
-        _print(golden.to_dict() if given.json else f"{classifier.name}: {golden.text()}")
-        return HOLDS if golden.holds else MOVED
     result = check_cases(
-        given.cases, classifier, artefacts=given.artefacts, update=given.update, progress=not given.json
+        given.cases, opened(given), artefacts=given.artefacts, update=given.update, progress=not given.json
     )
-    _print(result.to_dict() if given.json else result.text())
+    show(result, as_json=given.json)
     if given.junit:
         write(Path(given.junit), result.junit().encode())
     if result.unfinished:
-        raise KeyboardInterrupt  # after what was done is told
+        raise KeyboardInterrupt  # once what was done is shown
     return HOLDS if result.holds else MOVED
 
 
 def run_compare(given: argparse.Namespace, opened: Open) -> int:
-    """Compare two files on pictures, or on those of a folder of cases with what they expect."""
-    from kit.regression.comparing import compare  # noqa: PLC0415 (--help stays fast)
+    """Compare two files on images, or on those of a folder of cases with what they expect."""
+    from kit.images import as_photos  # noqa: PLC0415 (--help stays fast)
+    from kit.regression import cases as folders  # noqa: PLC0415
+    from kit.regression.comparing import compare  # noqa: PLC0415
 
-    settings = vars(given)
     first, second = (
-        opened(argparse.Namespace(**{**settings, "model": each})) for each in (given.first, given.second)
+        opened(argparse.Namespace(**{**vars(given), "model": each})) for each in (given.first, given.second)
     )
-    photos, labels = _pictures(given.pictures)
+    folder, labels = Path(given.pictures[0]), None
+    if len(given.pictures) == 1 and folder.is_dir() and (paths := folders.paths(folder)):
+        cases = [folders.read(path) for path in paths]
+        photos: Any = [case.perturbation.apply(folders.photo_of(folder, case)) for case in cases]
+        named = [case.expected.classes for case in cases]
+        labels = [classes[0] if len(classes) == 1 else None for classes in named]
+    else:
+        photos = as_photos(given.pictures)
     result = compare(first, second, photos, labels, progress=not given.json)
-    _print(result.to_dict() if given.json else result.text())
+    show(result, as_json=given.json)
     return MOVED if result.changed else HOLDS
 
 
@@ -204,6 +165,30 @@ def run_new(given: argparse.Namespace, _opened: Open) -> int:
     return HOLDS
 
 
+def notebook(classifier: str, text: str) -> str:
+    """Return a notebook as JSON text.
+
+    Parameters
+    ----------
+    classifier
+        Code that opens the classifier.
+    text
+        What the check prints now, kept as its output; empty for none.
+    """
+    from nbformat import v4  # noqa: PLC0415 (--help stays fast)
+
+    new: Any = v4  # it has no types
+    printed = [new.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
+    cells = [
+        new.new_markdown_cell(TITLE, id="cases-0"),
+        new.new_code_cell(OPENED.format(classifier=classifier), execution_count=1, id="cases-1"),
+        new.new_code_cell(CHECKED, execution_count=2 if text else None, outputs=printed, id="cases-2"),
+    ]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return f"{new.writes(new.new_notebook(cells=cells, metadata=metadata))}\n"
+
+
 def run_import(given: argparse.Namespace, _opened: Open) -> int:
     """Write the file, and say what was left out."""
     from kit.classifier.importing import import_h5  # noqa: PLC0415 (--help stays fast)
@@ -214,22 +199,11 @@ def run_import(given: argparse.Namespace, _opened: Open) -> int:
     return HOLDS
 
 
-def _pictures(given: list[str]) -> tuple[Any, Any]:
-    """Return pictures and what is known of them: those of a folder of cases, or whatever is named."""
-    from kit.images import as_photos  # noqa: PLC0415 (--help stays fast)
-    from kit.regression import cases as folders  # noqa: PLC0415
+def show(result: Any, *, as_json: bool) -> None:
+    """Print a result as text or as JSON."""
+    from kit._reporting import plain  # noqa: PLC0415 (starts without numpy)
 
-    if len(given) == 1 and Path(given[0]).is_dir() and folders.paths(given[0]):
-        cases = [folders.read(path) for path in folders.paths(given[0])]
-        photos = [case.perturbation.apply(folders.photo_of(given[0], case)) for case in cases]
-        named = [case.expected.classes for case in cases]
-        return photos, [classes[0] if len(classes) == 1 else None for classes in named]
-    return as_photos(given), None
-
-
-def _print(shown: Any) -> None:
-    if not isinstance(shown, str):
-        from kit._reporting import plain  # noqa: PLC0415 (starts without numpy)
-
-        shown = json.dumps(plain(shown), indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(f"{shown}\n")
+    text = result.text()
+    if as_json:
+        text = json.dumps(plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(f"{text}\n")

@@ -1,0 +1,307 @@
+"""Cases as values, as JSON and as files of a folder."""
+
+import json
+import os
+import re
+from hashlib import sha256
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from PIL import Image
+
+import kit
+from kit.preprocessing.trace import Left, Trace
+from kit.regression import cases as folders
+from kit.regression.cases import Observed
+from tests.pictures import file_of
+
+NAMES = ("cat", "dog", "fox")
+EARLIER = Path(__file__).parents[1] / "data" / "earlier_cases"
+
+
+def row(*shares):
+    return np.array(shares, np.float32)
+
+
+def made(**changes):
+    whole = {
+        "name": "one", "picture": "pictures/x.png", "sha256": "", "classifier": "net", "weights": "",
+        "expected": kit.Expected("cat"),
+        "observed": Observed(((0, "cat", 0.75),), Trace((Left("decode", "uint8 (1, 1, 3)", "0", (1.0,)),))),
+    }  # fmt: skip
+    return kit.Case(**whole | changes)
+
+
+def test_the_most_probable_class_has_to_be_one_of_those_expected():
+    predicted = row(0.6, 0.3, 0.1)
+    assert kit.Expected(("cat", "fox")).broken(predicted, NAMES) == ""
+    assert kit.Expected(["dog", "fox"]).broken(predicted, NAMES) == "it is cat, expected dog or fox"
+    assert "no class 'catt'; did you mean 'cat'" in kit.Expected("catt").broken(predicted, NAMES)
+    assert kit.Expected("cat").broken(row(np.nan, 0, 1), NAMES) == "its probabilities are no numbers"
+    for wrong, error in ((3, TypeError), ((), ValueError)):
+        with pytest.raises(error, match="Expected"):
+            kit.Expected(wrong)
+
+
+def test_probabilities_are_kept_from_a_thousandth_on_the_most_probable_first():
+    kept = Observed.of(row(0.001, 0.4990001, 0.4990001, 0.0009999), (*NAMES, "owl"), Trace())
+    assert kept.probabilities == ((1, "dog", 0.499), (2, "fox", 0.499), (0, "cat", 0.001))
+    assert kept.top == ("dog", 0.499)
+    assert Observed.of(row(0, 0), NAMES, Trace()).top == ("no class", 0)
+    assert not kept.renamed((*NAMES, "bird"))
+    assert kept.renamed(("cat", "fox", "dog"))
+
+
+def test_a_probability_moves_by_the_largest_difference():
+    observed = Observed.of(row(0.6, 0.3995, 0.0005), NAMES, Trace())
+    assert observed.moved(row(0.6, 0.3995, 0.0005)) == pytest.approx(0, abs=1e-6)
+    assert observed.moved(row(0.55, 0.4495, 0.0005)) == pytest.approx(0.05, abs=1e-5)
+    # What was below a thousandth may become a thousandth and no more.
+    assert observed.moved(row(0.6, 0.3, 0.1)) == pytest.approx(0.0995, abs=1e-5)
+    assert observed.moved(row(np.nan, 0.4, 0.6)) == 1
+    assert observed.moved(row(0.6)) == 1
+
+
+def test_a_case_that_failed_when_it_was_made_is_known_to_fail():
+    assert not made().known_to_fail
+    assert made(expected=kit.Expected("dog")).known_to_fail
+    assert made(observed=Observed((), Trace())).known_to_fail, "no class was probable enough to be kept"
+
+
+def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
+    right = classifier.preprocessing
+    path = kit.pin(
+        tmp_path,
+        classifier,
+        four[0],
+        kit.Expected(("espresso", "cup")),
+        perturbation=kit.Perturbation(brightness=1.2, seed=3),
+        preprocessing=right.replace(fit="squash", crop_fraction=1.0),
+        fault=right.replace(channels="bgr"),
+        tolerance=0.05,
+        cause="channel_order",
+        note="seen in the field",
+        owner="näher",
+    )
+    case = folders.read(path)
+    assert path.name.endswith("-espresso-channel-order.json")
+    assert case.expected == kit.Expected(("espresso", "cup"))
+    assert case.perturbation == kit.Perturbation(brightness=1.2, seed=3)
+    assert case.preprocessing == right.replace(fit="squash", crop_fraction=1.0)
+    assert case.fault == right.replace(channels="bgr")
+    told = (case.tolerance, case.cause, case.note, case.owner)
+    assert told == (0.05, "channel_order", "seen in the field", "näher")
+    assert case.weights == classifier.source.digest
+    assert '"owner": "näher"' in path.read_text(encoding="utf-8")
+    assert len(path.read_bytes()) < 20_000
+    np.testing.assert_array_equal(folders.photo_of(tmp_path, case).pixels, four[0].pixels)
+    own = folders.read(kit.pin(tmp_path, classifier, four[0], preprocessing=right))
+    assert own.preprocessing is None, "the classifier's own, whatever that will be"
+    assert own.observed.preprocessing == right
+    for each in (case, own, made()):
+        assert kit.Case.from_json(each.to_json()) == each
+
+
+def changed(**parts):
+    """A case's JSON with parts replaced; a dictionary is merged."""
+    data = json.loads(made().to_json())
+    for name, value in parts.items():
+        data[name] = {**data[name], **value} if isinstance(value, dict) else value
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (changed(format="kit.case/9"), "the format 'kit.case/1'"),
+        (changed(extra=1), "extra"),
+        (changed(tolerance=2), "tolerance"),
+        (changed(name=None), "name as text"),
+        (changed(expected={"classes": []}), "at least one class"),
+        (changed(expected={"least": {"cat": 0.5}}), "received least of an earlier version; pin the image"),
+        (changed(platforms=["linux"]), "received platforms of an earlier version; pin the image again"),
+        (changed(observed={"probabilities": [[True, "cat", 1]]}), "index of a class, received True"),
+        (changed(observed={"probabilities": [[-1, "cat", 1]]}), "index of a class, received -1"),
+        (changed(perturbation={"brightnes": 1}), "did you mean 'brightness'"),
+        ('{"format": "kit.case/1"}', "a whole case, received one without 'expected'"),
+        ("[]", "a JSON object"),
+        ("[" * 100_000, "as JSON"),
+    ],
+)
+def test_what_is_no_case_is_refused(text, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        kit.Case.from_json(text)
+
+
+def test_cases_of_an_earlier_version_hold_here(classifier):
+    result = kit.check_cases(EARLIER, classifier, progress=False)
+    assert [one.state for one in result.cases] == ["holds"] * 2, result.text()
+
+
+ELSEWHERE = ("/x.png", "../x.png", "..", "", "a/x.png", "C:/x.png", "C:x.png", "..\\x.png", "pictures\\x.png")
+ELSEWHERE += (
+    "\\\\host\\share\\a.png",
+    "pictures/../x.png",
+    "con",
+    "NUL.png",
+    "com1.jpg",
+    "x.png:stream",
+    "a\0",
+)
+
+
+@pytest.mark.parametrize("picture", ELSEWHERE)
+def test_an_image_has_one_file_name_that_is_one_on_every_system(picture):
+    with pytest.raises(ValueError, match="Expected the name of a file below pictures/"):
+        made(picture=picture)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def damaged(draw):
+    """A case's file with one value, at any depth, or some bytes replaced."""
+    data = json.loads(made(fault=kit.Preprocessing(scaling="imagenet")).to_json())
+    if draw(st.booleans()):
+        whole = bytearray(json.dumps(data).encode())
+        start = draw(st.integers(0, len(whole)))
+        whole[start : start + draw(st.integers(0, 40))] = draw(st.binary(max_size=5))
+        return bytes(whole)
+    part = data
+    while True:
+        keys = range(len(part)) if isinstance(part, list) else sorted(part)
+        key = draw(st.sampled_from(keys))
+        if not isinstance(part[key], (dict, list)) or not part[key] or draw(st.booleans()):
+            part[key] = draw(JSON)
+            return json.dumps(data).encode()
+        part = part[key]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damaged())
+def test_a_damaged_file_is_a_case_or_refused_in_one_line(tmp_path, data):
+    path = tmp_path / "one.json"
+    path.write_bytes(data)
+    try:
+        case = folders.read(path)
+    except ValueError as error:
+        assert re.fullmatch(r"one\.json: .+", str(error))  # noqa: PT017 (it need not raise)
+    else:
+        assert case.name == "one"
+        assert kit.Case.from_json(case.to_json()) == case
+        name = case.picture.removeprefix("pictures/")
+        assert PurePosixPath("a", name).parent == PurePosixPath("a")
+        assert PureWindowsPath("a", name).parent == PureWindowsPath("a")
+
+
+def test_a_folder_has_the_cases_and_each_image_once(cases, four):
+    assert len(folders.paths(cases)) == 5
+    kept = sorted((cases / "pictures").iterdir())
+    assert [path.suffix for path in kept] == [".jpg"] * 4, "one is in two cases"
+    assert {sha256(path.read_bytes()).hexdigest() for path in kept} == {
+        folders.read(path).sha256 for path in folders.paths(cases)
+    }
+    assert not list(cases.rglob(".*"))
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
+    names = [kit.pin(tmp_path, fashion, clothes[0], name="Strange: näme/../x").name for _ in range(3)]
+    assert names == ["strange-näme-..-x.json", "strange-näme-..-x-2.json", "strange-näme-..-x-3.json"]
+    assert len(folders.paths(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("2026-01-31", "Cat photo.", "", "tabby, cat"), "2026-01-31-cat-photo-tabby-cat"),
+        (("--.--", "..."), "case"),
+        (("x" * 79, "y"), "x" * 79),  # no dash at the end
+        (("CON",), "case-con"),
+    ],
+)
+def test_names_are_good_for_files_everywhere(words, name):
+    assert folders.name_for(*words) == name
+
+
+def test_an_image_is_kept_as_the_file_that_it_came_from_or_else_as_a_png(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    for image_format, ending in (("JPEG", "jpg"), ("TIFF", "tif"), ("PNG", "png"), ("WEBP", "webp")):
+        data = file_of(Image.fromarray(pixels), image_format)
+        place, digest = folders.keep_picture(tmp_path, kit.load_image(data))
+        assert digest == sha256(data).hexdigest()
+        assert place == f"pictures/{digest[:16]}.{ending}"
+        assert (tmp_path / place).read_bytes() == data
+    place, _ = folders.keep_picture(tmp_path, kit.Photo.from_array(pixels))
+    assert place.endswith(".png")
+    np.testing.assert_array_equal(kit.load_image(tmp_path / place).pixels, pixels)
+
+
+def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(cases, classifier):
+    first, second = sorted((cases / "pictures").iterdir())[:2]
+    first.unlink()
+    second.write_bytes(second.read_bytes() + b"x")
+    folders.paths(cases)[-1].write_bytes(b"{")
+    result = kit.check_cases(cases, classifier, progress=False)
+    states = [one.state for one in result.cases]
+    assert states.count("unusable") + states.count("holds") == 5
+    assert states.count("holds") >= 1
+    words = " ".join(one.words for one in result.moved)
+    assert "received none; copy it there" in words
+    assert "received another file; copy the old one there" in words
+    assert "as JSON, received text that is not" in words
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes with names")
+def test_a_pipe_is_not_waited_for(cases):
+    path = folders.paths(cases)[0]
+    case = folders.read(path)
+    for pipe in (cases / case.picture, path):
+        pipe.unlink()
+        os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="received none; copy it there"):
+        folders.photo_of(cases, case)
+    with pytest.raises(ValueError, match="Expected a file, received something else"):
+        folders.read(path)
+
+
+def test_a_file_is_written_whole_over_another(tmp_path):
+    target = tmp_path / "made" / "x.json"
+    for data in (b"first", b"second"):
+        folders.write(target, data)
+        assert target.read_bytes() == data
+    assert list(target.parent.iterdir()) == [target], "no draft is left"
+    with pytest.raises(OSError, match="directory"):
+        folders.write(tmp_path, b"where a folder is")
+    assert not list(tmp_path.parent.glob(".*.draft"))
+
+
+def test_no_more_than_two_megabytes_are_read_of_a_case(tmp_path):
+    path, text = tmp_path / "one.json", made().to_json()
+    path.write_text(text.ljust(folders.CASE_BYTES))
+    assert folders.read(path) == made()
+    path.write_text(" " * folders.CASE_BYTES + text)
+    with pytest.raises(ValueError, match="received text that is not"):
+        folders.read(path)
+
+
+def test_cases_are_the_json_files_of_a_folder_that_are_not_hidden(tmp_path):
+    for name in ("b.json", "a.json", ".draft.json", "notes.txt"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in folders.paths(tmp_path)] == ["a.json", "b.json"]
+    with pytest.raises(ValueError, match=r"^nothing.json: No such file or directory$"):
+        folders.read(tmp_path / "nothing.json")
+
+
+def test_a_network_that_predicts_no_numbers_is_not_pinned(tmp_path, fashion, clothes, monkeypatch):
+    rows = np.full((1, 10), np.nan, np.float32)
+    monkeypatch.setattr(type(fashion), "probabilities", lambda *_: rows)
+    with pytest.raises(ValueError, match="Expected probabilities, received what is no number"):
+        kit.pin(tmp_path, fashion, clothes[0])
+    assert not list(tmp_path.iterdir())
