@@ -1,9 +1,11 @@
-"""Reads the project itself: its files, its modules and what they import."""
+"""Reads the project itself: its files, its modules, what they import, and how large they are."""
 
 import ast
+import io
 import json
 import re
 import subprocess
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # What TensorFlow reads when it is first imported; make exports it.
 _MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+LAYOUT = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER"}
 VARIABLES = dict(re.findall(r"^export (\w+) \?= (\w+)$", _MAKEFILE, re.MULTILINE))
 
 
@@ -46,3 +49,22 @@ def imported(source: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"Expected absolute imports, received {ast.unparse(node)}"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_documentation(node):
+    """Whether a statement is a docstring, or the text below an assignment."""
+    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
+
+
+def lines_of(source: str) -> tuple[set[int], set[int]]:
+    """The numbers of the lines of code, which are neither blank nor comment, and of those of docstrings."""
+    docstrings = {
+        number
+        for node in ast.walk(ast.parse(source))
+        if is_documentation(node)
+        for number in range(node.lineno, node.end_lineno + 1)
+    }
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    written = (token for token in tokens if tokenize.tok_name[token.type] not in LAYOUT)
+    lines = {line for each in written for line in range(each.start[0], each.end[0] + 1)}
+    return lines - docstrings, docstrings

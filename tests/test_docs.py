@@ -1,0 +1,71 @@
+"""What README and docs/ say can be typed as it stands, and their links lead somewhere."""
+
+import re
+import shlex
+import shutil
+
+import matplotlib as mpl
+import pytest
+
+from kit.__main__ import _parser
+from tests.project import ROOT, tracked
+
+PAGES = [ROOT / path for path in tracked() if re.fullmatch(r"(docs/)?\w+\.md", path)]
+PHOTOGRAPHS = ROOT / "data" / "photographs"
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The files that the pages speak of."""
+    monkeypatch.chdir(tmp_path)
+    mpl.use("agg")
+    shutil.copy(ROOT / "data" / "models" / "efficientnet_lite0.keras", "my_model.keras")
+    shutil.copy(PHOTOGRAPHS / "panda.jpg", "photo.jpg")
+    for name, photos in {"photos": ("cat", "koala", "otter"), "camera": ("panda", "ibex", "hens")}.items():
+        (tmp_path / name).mkdir()
+        for photo in photos:
+            shutil.copy(PHOTOGRAPHS / f"{photo}.jpg", name)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem
+)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page):
+    names = {}
+    for source in blocks(page, "python"):
+        exec(compile(source, page.name, "exec"), names)  # noqa: S102 (our own)
+
+
+def test_the_commands_of_a_page_are_there():
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[1].split()
+    commands = [shlex.split(line, comments=True) for line in lines]
+    assert len(commands) > 10
+    for program, *arguments in filter(None, commands):
+        if program == "make":
+            assert arguments[0] in targets
+        elif arguments[:2] == ["-m", "kit"]:
+            _parser().parse_args(arguments[2:])
+        else:
+            assert (ROOT / arguments[-1].partition("::")[0]).exists() or arguments[:2] == ["-m", "ruff"]
+
+
+def test_links_of_pages_lead_to_files():
+    for page in PAGES:
+        links = re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
+
+
+def test_files_that_contributors_are_sent_to_are_there():
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(r"`((?:data|docs|kit|notebooks|tests)/[\w/.]+)`", guide)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
