@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from kit._arrays import Float64, Int64, Pixels
 from kit._checking import known
@@ -22,9 +21,6 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 SPLITS = ("train", "test")
 """Names for `fashion_mnist_arrays`."""
-OUTLIERS = ("digits", "noise", "inverted", "textures", "rotated")
-"""Names for `outliers`."""
-
 # Non-negative least squares with a small ridge over the coloured photographs, the twelve largest once more.
 _TYPICAL = {
     "pavilion.jpg": 0.06,
@@ -44,9 +40,6 @@ _HERE = Path(__file__).resolve().parent
 # A wheel carries the photographs in the package; in a checkout all of it lies beside the package, once.
 _DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
 _TILE = 28
-_NOISE_PICTURES = 1000
-_CROPS_EACH = 25
-_OUTLIER_SEED = 11
 
 
 def classifier(name: str) -> Classifier:
@@ -71,7 +64,7 @@ def classifier(name: str) -> Classifier:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        Not in this installation: a wheel has the photographs alone.
+        A wheel has the photographs alone.
     """
     return _classifier(known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values())))
 
@@ -97,7 +90,7 @@ def photos(name: str) -> tuple[Photo, ...]:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        Not in this installation: a wheel has the photographs alone.
+        A wheel has the photographs alone.
     """
     return _photos(known("name of bundled photos", name, PHOTOS))
 
@@ -120,7 +113,7 @@ def labels(name: str) -> tuple[int | None, ...]:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        Not in this installation: a wheel has the photographs alone.
+        A wheel has the photographs alone.
     """
     if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":
         return tuple(_fashion_mnist("test")[1].tolist())
@@ -147,7 +140,7 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     TypeError, ValueError
         Another name.
     FileNotFoundError
-        Not in this installation: a wheel has the photographs alone.
+        A wheel has the photographs alone.
     """
     return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
 
@@ -199,46 +192,6 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     return tuple(kept.values()), weights / max(weights.sum(), 1e-12)
 
 
-def outliers(name: str, clothes: Pixels | None = None) -> Pixels:
-    """Return one set of pictures that a classifier of clothes should take for foreign.
-
-    Parameters
-    ----------
-    name
-        ``"digits"``: the 1,797 handwritten digits of scikit-learn, enlarged from 8 x 8 by the bicubic filter,
-        bright on black as the clothes are.
-        ``"noise"``: 1,000 pictures of independent uniform values.
-        ``"inverted"``: clothes, dark on white.
-        ``"textures"``: 25 crops out of each bundled photograph, in grey.
-        ``"rotated"``: clothes, turned by 90, 180 and 270 degrees in turn. A bag upside down is still a bag,
-        so these cannot all be told.
-    clothes
-        uint8 (N, 28, 28): what is inverted or rotated; the last 1,000 held-back pictures by default.
-
-    Returns
-    -------
-    uint8, shape (N, 28, 28)
-        A new array, the same on every call.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another name.
-    """
-    known("set of outliers", name, OUTLIERS)
-    if name == "digits":
-        return _digits()
-    if name == "noise":
-        shape = (_NOISE_PICTURES, _TILE, _TILE)
-        return np.random.default_rng(_OUTLIER_SEED).integers(0, 256, shape, dtype=np.uint8)
-    if name == "textures":
-        return _textures()
-    pictures = fashion_mnist_arrays("test")[0][1000:] if clothes is None else clothes
-    if name == "inverted":
-        return np.asarray(255 - pictures, np.uint8)
-    return np.stack([np.rot90(picture, 1 + number % 3) for number, picture in enumerate(pictures)])
-
-
 @cache
 def _classifier(name: str) -> Classifier:
     return Classifier.load(_path("models", f"{name}.keras"))
@@ -287,25 +240,3 @@ def _path(*parts: str) -> Path:
             " has photographs alone, so work in a checkout and install it editable (pip install -e .)"
         )
     return path
-
-
-def _digits() -> Pixels:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
-
-    # Values 0 to 16.
-    small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    size = (_TILE, _TILE)
-    return np.stack(
-        [np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)) for digit in small]
-    )
-
-
-def _textures() -> Pixels:
-    random = np.random.default_rng(_OUTLIER_SEED)
-    crops = []
-    for photo in photos("photographs"):
-        grey = np.asarray(Image.fromarray(photo.pixels).convert("L"))
-        for _ in range(_CROPS_EACH):
-            top, left = (int(random.integers(0, side - _TILE + 1)) for side in grey.shape)
-            crops.append(grey[top : top + _TILE, left : left + _TILE])
-    return np.stack(crops)

@@ -125,31 +125,6 @@ def test_unknown_name_is_refused_with_those_that_exist(function, received, expec
         function(received)
 
 
-def test_outliers_are_28_pixels_square_and_the_same_each_time():
-    counts = {name: len(samples.outliers(name)) for name in samples.OUTLIERS}
-    photographs = len(samples.photos("photographs"))
-    assert counts == {
-        "digits": 1797,
-        "noise": 1000,
-        "inverted": 1000,
-        "textures": 25 * photographs,
-        "rotated": 1000,
-    }
-    for name in samples.OUTLIERS:
-        assert samples.outliers(name).shape[1:] == (28, 28)
-        assert samples.outliers(name).dtype == np.uint8
-        np.testing.assert_array_equal(samples.outliers(name), samples.outliers(name))
-
-
-def test_outliers_are_what_they_are_called():
-    picture = np.arange(28 * 28, dtype=np.uint8).reshape(1, 28, 28)
-    np.testing.assert_array_equal(samples.outliers("inverted", picture)[0, 0, :3], [255, 254, 253])
-    # Counter-clockwise by 90 degrees: the last column becomes the first row.
-    np.testing.assert_array_equal(samples.outliers("rotated", picture)[0, 0], picture[0, :, -1])
-    assert samples.outliers("digits")[:, 0, 0].mean() < 10
-    assert abs(samples.outliers("noise").mean() - 127.5) < 1
-
-
 def test_missing_data_is_reported_with_what_to_do(tmp_path):
     shutil.copytree(Path(samples.__file__).parent, tmp_path / "kit")
     script = (

@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 from kit import Novelty, Perturbation, Photo, fit_novelty, samples  # noqa: E402
-from kit.samples import OUTLIERS, outliers  # noqa: E402
+from tests.outliers import OUTLIERS, outliers  # noqa: E402
 
 Pictures = npt.NDArray[np.uint8]
 SIDE = 28

@@ -10,8 +10,9 @@ from PIL import Image
 
 import kit
 from kit.classifier import loading
-from kit.samples import outliers, probes
+from kit.samples import probes
 from tests import networks
+from tests.outliers import outliers
 
 STRONG = [
     "small_before",

@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits
 import kit
 from kit import Classifier, Perturbation, Preprocessing, Scaling, samples
 from kit.preprocessing.faults import CATALOGUE
-from kit.samples import outliers
 from tests import networks
+from tests.outliers import outliers
 
 RandomShift, BatchStatistics = networks.careless_layers()
 LITE = samples.classifier("efficientnet_lite0")

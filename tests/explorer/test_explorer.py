@@ -15,6 +15,7 @@ from kit.explorer.explorer import Explorer
 from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
 from kit.perturbation import noise_field
 from tests.explorer.page import ask, deliver, listen, panel
+from tests.outliers import outliers
 
 GOLDFISH = Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
 
@@ -349,7 +350,7 @@ def test_every_word_of_the_page_comes_from_here(explorer):
 def test_none_of_these_is_an_answer_where_the_classifier_knows_ordinary_pictures(fashion, clothes):
     training = list(samples.fashion_mnist_arrays("train")[0][:200])
     knowing = kit.fit_novelty(fashion, training, clothes[:100]).attached()
-    digit = kit.load_image(samples.outliers("digits")[0], name="digit")
+    digit = kit.load_image(outliers("digits")[0], name="digit")
     told = [ask(listen(Explorer(each, [digit])), kind="hello", request="")[0] for each in (knowing, fashion)]
     assert [message["verdict"].startswith("None of these: ") for message in told] == [True, False]
     assert [message["answer"]["name"] == "None of these" for message in told] == [True, False]

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kit import faults, load_image, samples
+from kit import faults, load_image
 from kit.explorer import view
 from kit.explorer.view import Bench
 from kit.perturbation import PARAMETERS
+from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
 
@@ -107,6 +108,6 @@ def test_novelty_is_told_where_the_classifier_knows_ordinary_pictures(fashion, c
     knowing = Bench(fashion, fashion.preprocessing, novelty).view(photo, neutral)
     assert knowing.novel is False
     assert Bench(fashion, fashion.preprocessing).view(photo, neutral).novel is None
-    noise = load_image(samples.outliers("noise")[0], name="noise")
+    noise = load_image(outliers("noise")[0], name="noise")
     foreign = Bench(fashion, fashion.preprocessing, novelty).view(noise, view.neutral("noise"))
     assert foreign.novel is True

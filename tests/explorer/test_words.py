@@ -11,7 +11,7 @@ from kit import fit_novelty, load_image, samples
 from kit.explorer import view
 from kit.explorer.explorer import Explorer
 from kit.explorer.view import Bench, neutral
-from kit.samples import outliers
+from tests.outliers import outliers
 
 ESPRESSO = 967
 

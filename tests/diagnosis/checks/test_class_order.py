@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from kit import samples
 from kit.diagnosis.class_order import check_class_order, known_orders
 from kit.preprocessing.faults import CATALOGUE
-from kit.samples import outliers
+from tests.outliers import outliers
 
 
 def answers(classes, count, sure=0.9):

@@ -16,8 +16,8 @@ from kit.classifier.intermediate import IntermediateOutputs
 from kit.diagnosis.investigation import out_of_distribution
 from kit.robustness.novelty import combined, energy, profile_novelty, statistics
 from kit.robustness.profile import Gaussian, distances
-from kit.samples import outliers
 from tests import networks
+from tests.outliers import outliers
 
 HELD = 1000
 

@@ -1,0 +1,50 @@
+"""Images that a classifier of clothes should take for foreign, uint8 (N, 28, 28), the same on every call."""
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from kit import samples
+
+
+def digits():
+    """The 1,797 digits of scikit-learn, enlarged from 8 x 8, bright on black as the clothes are."""
+    small = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    enlarged = [Image.fromarray(digit).resize((28, 28), Image.Resampling.BICUBIC) for digit in small]
+    return np.stack([np.asarray(digit) for digit in enlarged])
+
+
+def noise():
+    """1,000 images of independent uniform values."""
+    return np.random.default_rng(11).integers(0, 256, (1000, 28, 28), dtype=np.uint8)
+
+
+def inverted():
+    """The last 1,000 held-back clothes, dark on white."""
+    return 255 - samples.fashion_mnist_arrays("test")[0][1000:]
+
+
+def textures():
+    """25 crops out of each bundled photograph, in grey."""
+    random = np.random.default_rng(11)
+    crops = []
+    for photo in samples.photos("photographs"):
+        grey = np.asarray(Image.fromarray(photo.pixels).convert("L"))
+        for _ in range(25):
+            top, left = (int(random.integers(0, side - 27)) for side in grey.shape)
+            crops.append(grey[top : top + 28, left : left + 28])
+    return np.stack(crops)
+
+
+def rotated():
+    """The last 1,000 held-back clothes, turned by 90, 180 and 270 degrees in turn."""
+    clothes = samples.fashion_mnist_arrays("test")[0][1000:]
+    return np.stack([np.rot90(picture, 1 + number % 3) for number, picture in enumerate(clothes)])
+
+
+OUTLIERS = {function.__name__: function for function in (digits, noise, inverted, textures, rotated)}
+
+
+def outliers(name):
+    """One of `OUTLIERS` by its name."""
+    return OUTLIERS[name]()
