@@ -1,0 +1,343 @@
+"""Files and names that describe a preprocessing. What Keras itself computes is compared in test_keras.py."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import SCALINGS, Scaling
+from tests.pictures import picture
+
+PIXELS = picture((300, 400))
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+CONVERTER = {
+    "name": "converter",
+    "trainable": True,
+    "dtype": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}},
+    "image_size": [48, 64],
+    "scale": (1 / 255 / np.array(STD)).tolist(),
+    "offset": (-np.array(MEAN) / STD).tolist(),
+    "interpolation": "bicubic",
+    "antialias": False,
+    "crop_to_aspect_ratio": True,
+    "pad_to_aspect_ratio": False,
+    "bounding_box_format": "yxyx",
+    "data_format": "channels_last",
+}
+VIT = {
+    "image_processor_type": "ViTImageProcessor",
+    "do_resize": True,
+    "size": {"height": 224, "width": 224},
+    "resample": 2,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+CLIP = {
+    **VIT,
+    "image_processor_type": "CLIPImageProcessor",
+    "size": {"shortest_edge": 256},
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": 224, "width": 224},
+    "image_mean": MEAN,
+    "image_std": STD,
+}
+CONVNEXT = {
+    **VIT,
+    "image_processor_type": "ConvNextImageProcessor",
+    "size": {"shortest_edge": 224},
+    "resample": 3,
+    "crop_pct": 0.9,
+}
+TIMM = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "mean": MEAN, "std": STD}
+SQUARE = {"height": 256, "width": 256}
+
+
+def converter(**changes):
+    """A KerasHub file as ``keras.layers.serialize`` lays it out."""
+    inner = {"class_name": "ResNetImageConverter", "config": {**CONVERTER, **changes}}
+    config = {"name": "preprocessor", "image_converter": inner, "config_file": "preprocessor.json"}
+    return {"module": "keras_hub", "class_name": "ResNetImageClassifierPreprocessor", "config": config}
+
+
+def read(content):
+    return Preprocessing.from_config(content)
+
+
+def as_torch(size, resample, crop=(slice(None), slice(None)), mean=MEAN, std=STD):
+    """Resize, crop, rescale, normalize by hand: Pillow, then numpy, channels first."""
+    pixels = np.asarray(Image.fromarray(PIXELS).resize(size, resample))[crop]
+    return ((pixels / 255 - mean) / std).transpose(2, 0, 1)[None]
+
+
+# keras.applications
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "channels"),
+    [
+        ("ResNet50", 224, "bgr"),
+        ("resnet", 224, "bgr"),
+        ("efficientnet-b3", 300, "rgb"),
+        ("NASNetLarge", 331, "rgb"),
+        ("inception v3", 299, "rgb"),
+    ],
+)
+def test_families_and_models_are_found_whatever_the_spelling(name, side, channels):
+    preprocessing = Preprocessing.for_application(name)
+    assert (preprocessing.size, preprocessing.channels) == ((side, side), channels)
+
+
+def test_networks_that_scale_inside_get_0_to_255_and_say_so():
+    for name in ("efficientnet", "efficientnet_v2", "mobilenet_v3", "convnext"):
+        preprocessing = Preprocessing.for_application(name)
+        assert preprocessing.scaling == ()
+        assert "preprocess_input does nothing" in preprocessing.notes[0]
+    assert not any("does nothing" in note for note in Preprocessing.for_application("resnet").notes)
+
+
+def test_another_name_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match=r"received 'resnet51'; did you mean 'ResNet50'\?"):
+        Preprocessing.for_application("resnet51")
+    with pytest.raises(ValueError, match="received None"):
+        Preprocessing.for_application(None)
+
+
+# KerasHub
+
+
+def test_a_converter_is_read_with_its_scaling_and_what_it_rounds_is_noted():
+    preprocessing = read(converter())
+    assert preprocessing == Preprocessing(size=(48, 64), filter="tf_bicubic", fit="crop", scaling="imagenet")
+    notes = " ".join(preprocessing.notes)
+    assert "equal up to float32 rounding" in notes
+    assert "rounds after resizing a uint8 picture" in notes
+    assert "computes this in" not in notes
+    other = read(converter(data_format="channels_first", dtype={"config": {"name": "mixed_float16"}}))
+    assert other.layout == "channels_first"
+    assert "computes this in mixed_float16" in " ".join(other.notes)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
+        ({"height": 8, "width": 9}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
+        ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
+        ({"image_size": [None, None]}, {"size": None}),
+        ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
+        ({"offset": -3.0}, {"size": None, "scaling": Scaling(1, 3.0, 1.0)}),
+        ({"scale": 0.5, "mean": 3, "variance": 16}, {"size": None, "scaling": Scaling(1, 6.0, 8.0)}),
+        ({"scale": 0.5, "mean": 3}, {"size": None, "scaling": Scaling(1, 0.0, 2.0)}),
+    ],
+)
+def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
+    assert read({"class_name": "ImageConverter", "config": config}) == Preprocessing(**expected)
+
+
+def test_a_preprocessor_without_a_converter_does_nothing():
+    empty = {"class_name": "ImageClassifierPreprocessor", "config": {"config_file": "preprocessor.json"}}
+    assert "no image converter" in read(empty).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"interpolation": "lanczos3"}, ValueError, "interpolation out of nearest.*received 'lanczos3'"),
+        ({"pad_to_aspect_ratio": True}, ValueError, "received both as true"),
+        ({"patch_size": 14}, TypeError, "received 'patch_size'"),
+        ({"scale": 0.0}, ValueError, "scale other than 0"),
+        ({"scale": "1/255"}, TypeError, "as a number"),
+        ({"image_size": [224]}, TypeError, "whole numbers"),
+        ({"mean": 1.0, "variance": -1.0}, ValueError, "a variance above 0, received -1"),
+        ({"antialias": "yes"}, TypeError, "antialias as true or false"),
+    ],
+)
+def test_what_kerashub_says_and_cannot_be_expressed_is_refused(changes, error, message):
+    with pytest.raises(error, match=message):
+        read(converter(**changes))
+
+
+# Hugging Face
+
+
+def test_vit_squashes():
+    expected = as_torch((224, 224), Image.Resampling.BILINEAR, mean=0.5, std=0.5)
+    np.testing.assert_allclose(read(VIT).apply(PIXELS), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "top", "left"),
+    [
+        (CLIP, (341, 256), 16, 58),  # the shorter side 256: 256 * 400 / 300 is 341
+        ({**CLIP, "size": SQUARE}, (256, 256), 16, 16),
+        # 224 by 0.95 is 235 rounded down, of which 400 / 300 is 313.
+        (TIMM, (313, 235), 6, 44),
+        ({**TIMM, "crop_mode": "squash"}, (235, 235), 6, 6),
+    ],
+)
+def test_resizing_and_crop_are_theirs_up_to_the_rounding_of_one_resampling(content, size, top, left):
+    expected = as_torch(size, Image.Resampling.BICUBIC, (slice(top, top + 224), slice(left, left + 224)))
+    apart = np.abs(read(content).apply(PIXELS) - expected)
+    assert apart.max() <= 1.01 / 255 / min(STD)
+    assert np.mean(apart > 1e-5) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("changes", "size", "fit", "fraction"),
+    [
+        ({"size": SQUARE, "crop_size": 256}, 256, "squash", 1),
+        ({"size": SQUARE, "crop_size": 224}, 224, "squash_crop", 0.875),
+        ({"size": {"shortest_edge": 224}}, 224, "resize_crop", 1),
+        ({"size": 256}, 224, "resize_crop", 0.875),
+        ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"}, 224, "squash", 1),
+        ({**CONVNEXT, "do_center_crop": False}, 224, "resize_crop", 0.9),
+        ({**CONVNEXT, "do_center_crop": False, "crop_pct": None}, 224, "resize_crop", 0.875),
+        ({**CONVNEXT, "do_center_crop": False, "size": 384}, 384, "squash", 1),
+    ],
+)
+def test_size_and_crop_together_make_a_fit(changes, size, fit, fraction):
+    found = read({**CLIP, **changes})
+    assert (found.size, found.fit, found.crop_fraction) == ((size, size), fit, fraction)
+
+
+@pytest.mark.parametrize(
+    ("changes", "scaling"),
+    [
+        ({}, "-1..1"),
+        ({"do_normalize": False}, "0..1"),
+        ({"do_normalize": False, "do_rescale": False}, ()),
+        ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
+        ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
+        ({"rescale_factor": 0.3, "do_normalize": False}, Scaling(1 / 0.3)),
+        ({"do_normalize": None, "do_rescale": None}, "-1..1"),
+        ({"do_normalize": None, "do_rescale": None, "image_mean": None}, ()),
+    ],
+)
+def test_scaling_follows_the_switches(changes, scaling):
+    given = {key: value for key, value in {**VIT, **changes}.items() if value is not None}
+    assert read(given).scaling == Preprocessing(scaling=scaling).scaling
+
+
+def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
+    for code in range(6):
+        assert read({**VIT, "resample": code}).filter == Image.Resampling(code).name.lower()
+    assert read(VIT).layout == "channels_first"
+    assert "replace(layout='channels_last')" in read(VIT).notes[0]
+
+
+def test_what_a_file_of_hugging_face_leaves_open_is_noted():
+    older = {key: value for key, value in VIT.items() if key not in {"resample", "do_rescale"}}
+    notes = " ".join(read({**older, "image_processor_type": "ViTImageProcessorFast"}).notes)
+    assert "bilinear is assumed" in notes
+    assert "1/255 is assumed" in notes
+    assert "torchvision" in notes
+    assert "assumed" not in " ".join(read(VIT).notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"do_pad": True}, ValueError, "received do_pad"),
+        ({"do_flip_channel_order": True}, ValueError, "received do_flip_channel_order"),
+        ({"do_x\ny": True}, ValueError, "received do_x\\?y"),
+        ({"rescale_offset": True}, ValueError, "received rescale_offset"),
+        ({"image_processor_type": "EfficientNetImageProcessor"}, ValueError, "received include_top"),
+        ({"resample": 9}, ValueError, "Pillow code 0..5, received 9"),
+        ({"resample": True}, ValueError, "Pillow code 0..5, received True"),
+        ({"do_center_crop": False}, ValueError, "the photo decides the size"),
+        ({"size": {"longest_edge": 256}}, ValueError, "received {'longest_edge': 256}"),
+        ({"size": "224"}, ValueError, "received 224"),
+        ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
+        ({"size": {"shortest_edge": "256"}}, TypeError, "size as whole numbers"),
+        ({"size": {"shortest_edge": 0}}, ValueError, "size within 1..4096"),
+        ({"crop_size": 300}, ValueError, r"a crop_size within \(256, 256\)"),
+        ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
+        ({"crop_size": [1, 2, 3]}, TypeError, "crop_size as whole numbers"),
+        ({"do_resize": False}, ValueError, "a crop alone"),
+        ({"image_mean": None}, ValueError, "image_mean and image_std"),
+        ({"image_mean": [0.5, 0.5]}, ValueError, "received 2 and 3 values"),
+        ({"rescale_factor": 0}, ValueError, "rescale_factor other than 0"),
+    ],
+)  # fmt: skip
+def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(changes, error, message):
+    with pytest.raises(error, match=message) as refused:
+        read({**CLIP, **changes})
+    assert "\n" not in str(refused.value)
+
+
+# timm
+
+
+def test_timm_is_found_alone_and_inside_a_config_and_its_defaults_are_noted():
+    assert read({"architecture": "resnet50", "pretrained_cfg": TIMM}) == read(TIMM)
+    assert read(TIMM).scaling == SCALINGS["imagenet"]
+    assert read({**TIMM, "crop_mode": "squash", "crop_pct": 1.0}).fit == "squash"
+    grey = read({**TIMM, "input_size": [1, 28, 28], "mean": [0.5], "std": [0.25]})
+    assert (grey.input_shape, grey.scaling) == ((28, 28, 1), (Scaling(255, (0.5,), (0.25,)),))
+    few = read({"input_size": [3, 64, 64], "test_input_size": [3, 288, 288]})
+    notes = " ".join(few.notes)
+    assert "leaves out interpolation, crop_pct, crop_mode, mean, std" in notes
+    assert "test_input_size not used" in notes
+    assert (few.filter, few.crop_fraction) == ("bicubic", 0.875)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_size": [4, 224, 224]}, r"input_size as \[3, height, width\]"),
+        ({"input_size": 224}, r"input_size as \[3, height, width\]"),
+        ({"input_size": [3, 224, 192]}, "a square input_size"),
+        ({"interpolation": "random"}, "received 'random'"),
+        ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
+        ({"crop_pct": 1.2}, "crop_fraction above 0 and up to 1"),
+    ],
+)
+def test_what_timm_says_and_cannot_be_expressed_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        read({**TIMM, **changes})
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [(converter(), "tf_bicubic"), (VIT, "bilinear"), (TIMM, "bicubic")]
+)
+def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
+    path = tmp_path / "any_name.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert read(path) == read(str(path)) == read(content)
+    assert read(path).filter == name
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("{", ValueError, "the file x.json as JSON, received text that is not"),
+        ("\xff", ValueError, "the file x.json as JSON, received text that is not"),
+        ("[" * 100_000, ValueError, "the file x.json as JSON, received text that is not"),
+        ("[1]", TypeError, r"x.json as a JSON object, received \[1\]"),
+        ('{"a": 1}', ValueError, "received an object with 'a'"),
+        ("{}", ValueError, "received an object with nothing"),
+        ('{"pretrained_cfg": "a"}', TypeError, "pretrained_cfg as an object"),
+        ('{"class_name": "a"}', TypeError, "config as an object"),
+        (" " * (1 << 20) + "{}", ValueError, "at most 1048576 bytes"),
+    ],
+)
+def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(error, match=message) as refused:
+        read(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_not_found(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "missing.json")
