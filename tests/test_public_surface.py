@@ -179,9 +179,7 @@ def test_documents_name_nothing_below_the_public_surface():
 
 
 def test_a_use_below_the_surface_is_found():
-    source = (
-        "from kit import plots as p\nimport kit\np.canvas.Canvas\nkit.plots.sweep_figure(kit.Classifier.x)"
-    )
+    source = "from kit import plots as p\nimport kit\np.canvas.Canvas\nkit.plots.sweep_figure(kit.pin)"
     assert below(used(source)) == {"kit.plots.canvas", "kit.plots.canvas.Canvas"}
 
 
