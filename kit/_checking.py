@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
 from math import isfinite
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -156,13 +156,10 @@ def fraction(what: str, value: Any) -> float:
 
 def integers(what: str, value: Any, names: Sequence[str], low: int, high: int) -> tuple[int, ...]:
     """Return whole numbers within low..high, one for each name, else raise a TypeError or a ValueError."""
-    parts = tuple(value) if isinstance(value, (tuple, list)) else ()
-    whole = all(isinstance(part, Integral) and not isinstance(part, bool) for part in parts)
-    if len(parts) != len(names) or not whole:
+    if not isinstance(value, (tuple, list)) or len(value) != len(names):
         raise TypeError(f"Expected {what} as whole numbers ({', '.join(names)}), received {value!r}")
-    if not all(low <= part <= high for part in parts):
-        raise ValueError(f"Expected {what} within {low}..{high}, received {value!r}")
-    return tuple(int(part) for part in parts)
+    pairs = zip(names, value, strict=True)
+    return tuple(whole(f"{name} of the {what}", part, low, high) for name, part in pairs)
 
 
 def flag(content: Mapping[str, Any], key: str, *, default: bool) -> bool:

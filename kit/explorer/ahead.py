@@ -2,9 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter, thread_time
-from typing import Self
 
 from kit._checking import whole
 from kit.explorer.view import Settings, View
@@ -25,44 +23,30 @@ PAUSE_MS = 1000
 """How long the page then waits before it asks again."""
 
 
-@dataclass(frozen=True)
-class Ahead:
-    """Answers for settings that nobody has chosen yet.
+def chosen_places(places: int | None) -> int:
+    """Return how many places a slider has at most, those of the environment where None is given; 0 is none.
 
-    Attributes
-    ----------
-    places
-        At most so many a slider; 0 is none.
+    Raises
+    ------
+    TypeError, ValueError
+        No whole number of 0 to 10,000, from here or from there.
     """
+    if places is not None:
+        return whole("ahead", places, 0, 10_000)
+    given = os.environ.get(VARIABLE, str(PLACES)).strip()
+    if not (given.isascii() and given.isdigit()):
+        raise ValueError(f"Expected {VARIABLE} as a number of places, received {given!r}")
+    return whole(VARIABLE, int(given), 0, 10_000)
 
-    places: int
 
-    @classmethod
-    def of(cls, places: int | None) -> Self:
-        """Take the number of places, or that of the environment where it is None.
-
-        Raises
-        ------
-        TypeError, ValueError
-            No whole number of 0 to 10,000, from here or from there.
-        """
-        if places is None:
-            given = os.environ.get(VARIABLE, str(PLACES)).strip()
-            if not (given.isascii() and given.isdigit()):
-                raise ValueError(f"Expected {VARIABLE} as a number of places, received {given!r}")
-            return cls(whole(VARIABLE, int(given), 0, 10_000))
-        return cls(whole("ahead", places, 0, 10_000))
-
-    def answered(
-        self, wanted: Sequence[Settings], compute: Callable[[Settings], View]
-    ) -> tuple[list[View], int]:
-        """Return as many views as the time allows, and a pause in ms where others need the cores."""
-        start, worked = perf_counter(), thread_time()
-        found = []
-        for settings in wanted:
-            found.append(compute(settings))
-            if perf_counter() > start + SECONDS:
-                break
-        took = perf_counter() - start
-        waited = 1 - (thread_time() - worked) / took if found else 0.0
-        return found, PAUSE_MS if waited > WAITED else 0
+def answered(wanted: Sequence[Settings], compute: Callable[[Settings], View]) -> tuple[list[View], int]:
+    """Return as many views as the time allows, and a pause in ms where others need the cores."""
+    start, worked = perf_counter(), thread_time()
+    found = []
+    for settings in wanted:
+        found.append(compute(settings))
+        if perf_counter() > start + SECONDS:
+            break
+    took = perf_counter() - start
+    waited = 1 - (thread_time() - worked) / took if found else 0.0
+    return found, PAUSE_MS if waited > WAITED else 0

@@ -5,6 +5,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import threading
 import traceback
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -21,23 +22,10 @@ from kit._checking import integers, known, told, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import page, replies, view as views
-from kit.explorer.ahead import Ahead
-from kit.explorer.replies import (
-    CAMERA,
-    CAMERA_SIDE,
-    LIVE_PIXELS,
-    PIXELS,
-    Entry,
-    Replies,
-    Shelf,
-    Uploads,
-    checked,
-    frozen,
-    panel,
-    shown,
-)
+from kit.explorer.ahead import answered, chosen_places
+from kit.explorer.replies import CAMERA, Entry, Replies, Shelf, Uploads
 from kit.explorer.view import Bench
-from kit.explorer.why import Questions, altered
+from kit.explorer.why import Questions
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
@@ -108,12 +96,12 @@ class Explorer(anywidget.AnyWidget):
         opened = as_photos(photos, allow_empty=False)
         expected = class_indices(labels, classifier.class_names, len(opened))
         self._lock = threading.RLock()
-        self._ahead = Ahead.of(ahead)
+        self._ahead = chosen_places(ahead)
         self._latency = bool(latency)
         self._cases = Path(cases)
         self._bench = Bench.of(classifier)
         self._shelf, self._uploads = Shelf(), Uploads()
-        self._replies = Replies(classifier.class_names)
+        self._replies = Replies()
         # Looked up for each message: whoever listens in puts another `send` in its place.
         tell = lambda *message: self.send(*message)  # noqa: E731, PLW0108
         self._questions = Questions(tell, self._fail, self._note_found)
@@ -126,7 +114,7 @@ class Explorer(anywidget.AnyWidget):
         self._shown = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
         self._refresh_panel()
-        self._still = frozen(self._shown, classifier.class_names, self._idle(first))
+        self._still = replies.frozen(self._shown)
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -144,12 +132,10 @@ class Explorer(anywidget.AnyWidget):
     @property
     def view(self) -> views.View:
         """Everything that the present settings come to."""
-        return self._current()
-
-    @property
-    def asking(self) -> bool:
-        """Whether a "Why?" is under way."""
-        return self._questions.busy
+        with self._lock:
+            if self.error and self._shown.settings != self.settings:
+                raise ValueError(self.error)
+            return self._shown
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last "Why?" is answered or stopped, at most so long."""
@@ -158,7 +144,7 @@ class Explorer(anywidget.AnyWidget):
     @property
     def photos(self) -> tuple[Photo, ...]:
         """The photographs on offer, those that were added included."""
-        return tuple(entry.photo for entry in self._shelf.entries.values())
+        return tuple(entry.photo for entry in self._shelf.values())
 
     @property
     def photo(self) -> Photo:
@@ -190,19 +176,16 @@ class Explorer(anywidget.AnyWidget):
     def add(self, source: Any, name: str | None = None, label: int | str | None = None) -> None:
         """Open one more picture (whatever :func:`kit.load_image` takes) and show it."""
         (expected,) = class_indices([label], self.classifier.class_names, 1)
+        self._add(load_image(source, name=name), expected)
+
+    def _add(self, photo: Photo, label: int | None = None) -> None:
         with self._lock:
-            added = self._shelf.add(load_image(source, name=name), expected, added=True)
+            added = self._shelf.add(photo, label, added=True)
             self._refresh_panel()
             self.settings = self.settings | {"photo": added}
 
     def remove(self, name: str) -> None:
-        """Take away a picture that was added; the first one is shown in its place.
-
-        Raises
-        ------
-        ValueError
-            There is none of that name, or it came with the explorer.
-        """
+        """Take away a picture that was added; the first one is shown in its place."""
         with self._lock:
             self._shelf.remove(name)
             if self._asked_about.get("photo") == name:
@@ -217,9 +200,8 @@ class Explorer(anywidget.AnyWidget):
         self._answer_on_any_shell()
 
     def _ipython_display_(self, **_options: Any) -> None:
-        with self._lock:
-            view, idle = self._shown, self._idle(self.settings["photo"])
-        message, _ = shown(view, self.classifier.class_names, idle)
+        view = self._shown
+        message, _ = replies.shown(view)
         data, metadata = self._repr_mimebundle_() or ({}, {})
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network, a PDF.
@@ -234,17 +216,8 @@ class Explorer(anywidget.AnyWidget):
         # moved the explorer that is the main one, and the page would wait for every cell still to run.
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
-    def _current(self) -> views.View:
-        with self._lock:
-            if self.error and self._shown.settings != self.settings:
-                raise ValueError(self.error)
-            return self._shown
-
-    def _idle(self, name: str) -> tuple[str, ...]:
-        return self._shelf.idle(name, self._bench.trained)
-
     def _refresh_panel(self) -> None:
-        self._panel = panel(self._bench, self._shelf, self._ahead, latency=self._latency)
+        self._panel = replies.panel(self._bench, self._shelf, self._ahead, latency=self._latency)
 
     def _compute(self, settings: views.Settings) -> views.View:
         entry = self._shelf[settings["photo"]]
@@ -279,8 +252,7 @@ class Explorer(anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; the page and `error` show it
             self._fail(error, self._request)
             return
-        idle = self._idle(self.settings["photo"])
-        self.send(*self._replies.view(self._shown, idle, self._request, started))
+        self.send(*self._replies.view(self._shown, self._request, started))
 
     def _fail(self, error: Exception, request: str) -> None:
         self.error = " ".join(str(error).split()) or type(error).__name__
@@ -291,8 +263,8 @@ class Explorer(anywidget.AnyWidget):
         with self._lock:
             self._request = told(str(content.get("request", ""))) if isinstance(content, dict) else ""
             try:
-                kind = checked(content, len(buffers))
-                getattr(self, f"_take_{kind}")(content, *buffers[: kind in PIXELS])
+                kind = replies.checked(content, len(buffers))
+                getattr(self, f"_take_{kind}")(content, *buffers[: kind in replies.PIXELS])
             except Exception as error:  # noqa: BLE001 - as in _update
                 self._fail(error, self._request)
             finally:
@@ -314,24 +286,26 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_noise(self, content: dict[str, Any]) -> None:
         seed, count = (whole(key, content[key], 0, None) for key in ("seed", "count"))
-        field = noise_field(seed, min(count, 3 * LIVE_PIXELS))
+        field = noise_field(seed, min(count, 3 * replies.LIVE_PIXELS))
         self.send({"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()])
 
     def _take_frame(self, content: dict[str, Any], pixels: memoryview) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photograph that is shown."""
-        sides = integers("frame", (content["height"], content["width"]), ("height", "width"), 1, CAMERA_SIDE)
+        sides = integers(
+            "frame", (content["height"], content["width"]), ("height", "width"), 1, replies.CAMERA_SIDE
+        )
         if len(pixels) != 3 * sides[0] * sides[1]:
             raise ValueError(f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}")
         settings = {**content["settings"], "photo": CAMERA}
         self._checked(settings, [CAMERA])  # before the last frame is given up
         frame = np.frombuffer(pixels, np.uint8).reshape(*sides, 3)
-        self._shelf.entries[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
+        self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
         self._replies.held = (CAMERA, self._bench.trained.decoding)  # the page has its own frames
         self._take_settings({"settings": settings})
 
     def _take_snap(self, _content: dict[str, Any]) -> None:
         """Keep the last frame of the camera as a photograph."""
-        known("photo", CAMERA, list(self._shelf))
+        known("photo", CAMERA, self._shelf)
         count = sum(name.startswith("Snap ") for name in self._shelf) + 1
         self.add(self._shelf[CAMERA].photo.pixels, f"Snap {count}")
 
@@ -339,9 +313,8 @@ class Explorer(anywidget.AnyWidget):
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
         settings, key = content["settings"], known("slider", content["key"], views.MAIN)
         places = [self._checked({**settings, key: place}, list(self._shelf)) for place in content["places"]]
-        answered, pause = self._ahead.answered(places, self._compute)
-        idle = self._idle(answered[0].settings["photo"]) if answered else ()
-        message, pixels = self._replies.ahead(answered, idle, self._request)
+        found, pause = answered(places, self._compute)
+        message, pixels = self._replies.ahead(found, self._request)
         self.send(message | {"pause": pause}, pixels)
 
     def _take_upload(self, content: dict[str, Any], piece: memoryview) -> None:
@@ -355,14 +328,11 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_sample(self, content: dict[str, Any]) -> None:
         """Show the photograph of the samples on which a step of reading files acts."""
-        name = replies.OF_FILES[known("step", content["step"], replies.OF_FILES)][-1]
+        name = views.FILE_STEPS[known("step", content["step"], views.FILE_STEPS)][-1]
         if name in self._shelf:
             self.settings = self.settings | {"photo": name}
-            return
-        (photo,) = [photo for photo in samples.photos("special") if photo.name == name]
-        added = self._shelf.add(photo, added=True)
-        self._refresh_panel()
-        self.settings = self.settings | {"photo": added}
+        else:
+            self._add(next(photo for photo in samples.photos("special") if photo.name == name))
 
     def _take_why(self, content: dict[str, Any]) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
@@ -376,33 +346,32 @@ class Explorer(anywidget.AnyWidget):
             if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
                 self.diagnosis, self._asked_about = diagnosis, view.settings
             if right is not None and not self.settings["fix"]:
-                self._bench = self._bench.fixing(right)
+                self._bench = replace(self._bench, fixed=right)
 
     def _asked(self, content: dict[str, Any]) -> views.View:
         """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""
         if content["settings"] != self.settings:
             self.settings = content["settings"]
-        return self._current()
+        return self.view
 
     def _take_pin(self, content: dict[str, Any]) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
         from kit.regression.cases import pin  # noqa: PLC0415 (the bars come sooner without it)
 
         view = self._asked(content)
-        asked = self.diagnosis is not None and self._asked_about == view.settings
-        found = self.diagnosis.best if self.diagnosis is not None and asked else None
-        fix = None if found is None or found.fix is None else found.fix.preprocessing
+        found = self.diagnosis if self._asked_about == view.settings else None
+        fix = None if found is None else found.corrected
+        expected = view.untouched.top if view.label is None else view.label
         path = pin(
             self._cases,
             self.classifier,
-            self._shelf[view.settings["photo"]].photo,
-            view.untouched.top if view.label is None else view.label,
+            view.original,
+            expected,
             perturbation=views.perturbation_of(view.settings),
-            preprocessing=view.preprocessing if fix is None else fix,
-            fault=None if fix is None else view.preprocessing,
-            cause="" if found is None else found.cause,
+            preprocessing=fix or view.preprocessing,
+            fault=view.preprocessing if fix else None,
+            cause=found.best.cause if found is not None and found.best is not None else "",
         )
-        expected = self.classifier.class_names[view.untouched.top if view.label is None else view.label]
-        yet = ", which it is not yet" if view.wrong or altered(view) else ""
-        text = f"Pinned: {path}, expected {expected}{yet}"
+        yet = ", which it is not yet" if view.wrong or view.altered else ""
+        text = f"Pinned: {path}, expected {self.classifier.class_names[expected]}{yet}"
         self.send({"kind": "pinned", "request": self._request, "text": text})

@@ -1,7 +1,7 @@
 """Messages of the page and the replies to them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic, perf_counter
 from types import MappingProxyType
 from typing import Any
@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kit._arrays import Pixels
 from kit._checking import known
-from kit.explorer.ahead import AHEAD_BYTES, Ahead
+from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.view import (
+    FILE_STEPS,
     MAIN,
     Bench,
     View,
@@ -78,12 +79,6 @@ def checked(content: Any, buffers: int) -> str:
 CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 
-OF_FILES = {
-    "exif": ("no tag", "This file has no orientation tag, or none that turns it.", "exif.jpg"),
-    "alpha": ("none", "This file has no transparent pixels.", "alpha.webp"),
-    "depth": ("8 bit", "This file has 8 bits a colour.", "depth16.png"),
-}
-"""Steps that only some files have: why one has none, in short and in full, and a sample that has one."""
 LABELS = {
     "file": "File",
     "exif": "EXIF",
@@ -110,18 +105,18 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
     """
     found = [_plain("file")]
     for step, label in faults.STEPS.items():
-        if CHOICES[step] not in TO_SIZE[0].choices and found[-1]["key"] in OF_FILES:
+        if CHOICES[step] not in TO_SIZE[0].choices and found[-1]["key"] in FILE_STEPS:
             found += [_plain(key) for key in _AFTER]
         others = faults.alternatives(trained, step)
         if others:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
             hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
-            sample = OF_FILES[step][-1] if step in OF_FILES else ""
+            sample = FILE_STEPS[step][-1] if step in FILE_STEPS else ""
             found.append(_plain(step) | {"name": label, "options": options, "hint": hint, "sample": sample})
     return found + [_plain(key) for key in _ENDS]
 
 
-def values(view: View, names: Sequence[str], idle: Sequence[str]) -> dict[str, dict[str, Any]]:
+def values(view: View) -> dict[str, dict[str, Any]]:
     """Return for each chip its value in a few words, whether it is changed, and why it cannot act."""
     height, width = view.source.size
     changed = changed_settings(view.settings)
@@ -137,18 +132,18 @@ def values(view: View, names: Sequence[str], idle: Sequence[str]) -> dict[str, d
         "perturbation": (some if perturbed else "none", bool(perturbed)),
         "tensor": ("×".join(map(str, view.tensor.shape[1:])), not alike),
         "probabilities": (
-            "none of these" if view.answer is None else names[view.answer],
+            "none of these" if view.answer is None else view.names[view.answer],
             view.answer != view.untouched.answer,
         ),
     }
     for step in faults.STEPS:
         words = CHOICES[step].words(view.preprocessing)
-        told[step] = (_short(words), words != CHOICES[step].words(view.trained))
+        told[step] = (_short(words), words != CHOICES[step].words(view.bench.trained))
     return {
         key: {
-            "value": OF_FILES[key][0] if key in idle else value,
+            "value": FILE_STEPS[key][0] if key in view.idle else value,
             "changed": differs,
-            "idle": OF_FILES[key][1] if key in idle else "",
+            "idle": FILE_STEPS[key][1] if key in view.idle else "",
         }
         for key, (value, differs) in told.items()
     }
@@ -162,19 +157,6 @@ def _short(words: str) -> str:
     """Return the name before the formula, or what there is, without underscores."""
     name, _, _ = words.partition(", ")
     return (words if "(" in name else name).replace("_", " ")
-
-
-def idle_steps(photo: Photo, trained: Preprocessing) -> tuple[str, ...]:
-    """Return the steps of reading a file that make no difference to this one, whatever is chosen."""
-    plain = photo.decoded(trained.decoding).pixels
-    return tuple(
-        step
-        for step in OF_FILES
-        if all(
-            np.array_equal(plain, photo.decoded(fault.apply(trained).decoding).pixels)
-            for fault in faults.alternatives(trained, step)
-        )
-    )
 
 
 def sliders() -> list[dict[str, Any]]:
@@ -249,17 +231,13 @@ def still(view: View, message: dict[str, Any], title: str) -> bytes:
 def note(view: View, message: dict[str, Any], title: str) -> dict[str, Any]:
     """Return what stands below the widget, which takes it away once it is live; shown after three seconds."""
     png = still(view, message, title)
-    html = f'{_LATER}<div class="kit-note">{tag(png, described(view, message, title))}<p>{LIVE}</p></div>'
+    told = f"Explorer of {title}: the photograph {view.settings['photo']}. {message['verdict']}"
+    html = f'{_LATER}<div class="kit-note">{tag(png, told)}<p>{LIVE}</p></div>'
     return {"text/plain": LIVE, "text/html": html, "image/png": png}
 
 
-def described(view: View, message: dict[str, Any], title: str) -> str:
-    """Say in words what the still shows."""
-    return f"Explorer of {title}: the photograph {view.settings['photo']}. {message['verdict']}"
-
-
 def _fitted(pixels: Pixels, side: int) -> Image.Image:
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image = Image.fromarray(pixels)
     scale = side / max(image.size)
     if scale < 1:
         image.thumbnail((side, side))
@@ -290,69 +268,42 @@ class Entry:
     label: int | None = None
     added: bool = False
     reference: View | None = None
-    idle: tuple[str, ...] | None = None
     thumbnail: bytes = b""
 
 
-@dataclass(eq=False)
-class Shelf:
+class Shelf(dict[str, Entry]):
     """Photographs by name, in the order in which they came; names are made unique."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Entry:
-        return self.entries[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.entries)
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
         """Put a photograph there, and return its name."""
         name, count = photo.name, 1
-        while name in self.entries or name == CAMERA:
+        while name in self or name == CAMERA:
             count += 1
             name = f"{photo.name} ({count})"
-        self.entries[name] = Entry(photo, label, added)
+        self[name] = Entry(photo, label, added)
         return name
 
     def remove(self, name: str) -> None:
-        """Take a photograph away that was added; nothing of it is kept.
-
-        Raises
-        ------
-        ValueError
-            There is none of that name, or it came with the explorer.
-        """
-        known("photo", name, list(self.entries))
-        if not self.entries[name].added:
+        """Take a photograph away that was added, or raise a ValueError; nothing of it is kept."""
+        if not self[known("photo", name, self)].added:
             raise ValueError(
                 f"Expected a picture that was added, received {name!r}, which came with the explorer"
             )
-        del self.entries[name]
-
-    def idle(self, name: str, trained: Preprocessing) -> tuple[str, ...]:
-        """Return the steps of reading a file that make no difference to this one."""
-        entry = self.entries[name]
-        if entry.idle is None:
-            entry.idle = idle_steps(entry.photo, trained)
-        return entry.idle
+        del self[name]
 
     def told(self) -> list[dict[str, object]]:
         """Return what the page shows of each: name, whether it can be removed, and a small JPEG."""
         rows = []
-        for place, (name, entry) in enumerate(self.entries.items()):
+        for place, (name, entry) in enumerate(self.items()):
             if not entry.thumbnail and place < THUMBNAILS:
-                entry.thumbnail = _thumbnail(entry.photo)
+                step = max(1, min(entry.photo.size) // (2 * THUMBNAIL))
+                entry.thumbnail = small(entry.photo.pixels[::step, ::step], THUMBNAIL)
             rows.append({"name": name, "added": entry.added, "thumbnail": entry.thumbnail})
         return rows
 
 
-@dataclass(eq=False)
-class Uploads:
-    """Files that come in pieces, since a websocket refuses messages over 10 MiB."""
-
-    pieces: dict[str, list[bytes]] = field(default_factory=dict)
-    heard: dict[str, float] = field(default_factory=dict)
+class Uploads(dict[str, tuple[float, list[bytes]]]):
+    """Files that come in pieces, since a websocket refuses messages over 10 MiB; when the last piece came."""
 
     def take(self, number: str, name: str, piece: bytes, *, last: bool) -> bytes | None:
         """Take a piece of a file, and return the whole with the last one.
@@ -363,29 +314,19 @@ class Uploads:
             The file is too large, or too many are on their way; nothing of it is kept.
         """
         now = monotonic()
-        for silent in [key for key, time in self.heard.items() if now - time > UPLOAD_SECONDS]:
-            self._forget(silent)
-        if number not in self.pieces and len(self.pieces) >= UPLOADS:
+        for silent in [key for key, (heard, _) in self.items() if now - heard > UPLOAD_SECONDS]:
+            del self[silent]
+        if number not in self and len(self) >= UPLOADS:
             raise ValueError(f"Expected at most {UPLOADS} pictures at a time, received one more: {name}")
-        self.heard[number] = now
-        self.pieces.setdefault(number, []).append(piece)
-        if sum(map(len, self.pieces[number])) > UPLOAD_BYTES:
-            self._forget(number)
+        _, pieces = self.pop(number, (now, []))
+        pieces.append(piece)
+        if sum(map(len, pieces)) > UPLOAD_BYTES:
             most = UPLOAD_BYTES // 1_000_000
             raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
-        return b"".join(self._forget(number)) if last else None
-
-    def _forget(self, number: str) -> list[bytes]:
-        self.heard.pop(number, None)
-        return self.pieces.pop(number, [])
-
-
-def _thumbnail(photo: Photo) -> bytes:
-    height, width = photo.size
-    step = max(1, min(height, width) // (2 * THUMBNAIL))
-    image = Image.fromarray(np.ascontiguousarray(photo.pixels[::step, ::step]))
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return encoded(image, "JPEG", quality=80)
+        if last:
+            return b"".join(pieces)
+        self[number] = now, pieces
+        return None
 
 
 CAMERA_SIDE = 512
@@ -394,7 +335,7 @@ CAMERA_MS = 50
 """Least time between two frames, so that a camera leaves room for other work."""
 
 
-def panel(bench: Bench, shelf: Shelf, ahead: Ahead, *, latency: bool) -> dict[str, Any]:
+def panel(bench: Bench, shelf: Shelf, ahead: int, *, latency: bool) -> dict[str, Any]:
     """Return the panel of an explorer, as the page takes it."""
     classifier, trained = bench.classifier, bench.trained
     notes = list(classifier.notes)
@@ -414,7 +355,7 @@ def panel(bench: Bench, shelf: Shelf, ahead: Ahead, *, latency: bool) -> dict[st
         "tempered": classifier.temperature != 1,
         "uploadBytes": UPLOAD_BYTES,
         "latency": latency,
-        "ahead": {"keys": MAIN, "places": ahead.places, "bytes": AHEAD_BYTES},
+        "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
         "live": LIVE,
     }
 
@@ -428,16 +369,16 @@ LIVE_PIXELS = 1_048_576
 Message = tuple[dict[str, Any], list[bytes]]
 
 
-def shown(view: View, names: Sequence[str], idle: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+def shown(view: View) -> tuple[dict[str, Any], bytes]:
     """Return texts and bars of a view as the page shows them, and the pixels that the network sees."""
     seen = view.seen
     message = {
         "settings": view.settings,
-        "bars": bars(view, names),
-        "answer": answer(view, names),
-        "verdict": verdict(view, names),
+        "bars": bars(view),
+        "answer": answer(view),
+        "verdict": verdict(view),
         "tensor": tensor_table(view),
-        "path": values(view, names, idle),
+        "path": values(view),
         "code": as_code(view),
         "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
         "input": {"height": seen.shape[0], "width": seen.shape[1]},
@@ -445,9 +386,9 @@ def shown(view: View, names: Sequence[str], idle: Sequence[str]) -> tuple[dict[s
     return message, seen.tobytes()
 
 
-def frozen(view: View, names: Sequence[str], idle: Sequence[str]) -> dict[str, Any]:
+def frozen(view: View) -> dict[str, Any]:
     """Return a view as the state of a widget keeps it, for pages without a kernel."""
-    message, _ = shown(view, names, idle)
+    message, _ = shown(view)
     return {"content": message, "pictures": [small(view.photo.pixels, 256), small(view.seen, 256)]}
 
 
@@ -455,12 +396,11 @@ def frozen(view: View, names: Sequence[str], idle: Sequence[str]) -> dict[str, A
 class Replies:
     """Makes the replies, and knows which photograph the page holds, so that each is sent once."""
 
-    names: Sequence[str]
     held: tuple[object, ...] | None = None
 
-    def view(self, view: View, idle: Sequence[str], request: str, started: float) -> Message:
+    def view(self, view: View, request: str, started: float) -> Message:
         """Answer with a view."""
-        message, model_input = shown(view, self.names, idle)
+        message, model_input = shown(view)
         pixels, source = self._preview(view)
         buffers = [model_input.ljust(REPLY_BYTES, b"\0")]
         if pixels is not None:
@@ -468,9 +408,9 @@ class Replies:
         spent = round(1000 * (perf_counter() - started), 1)
         return message | {"kind": "view", "request": request, "source": source, "kernelMs": spent}, buffers
 
-    def ahead(self, views: Sequence[View], idle: Sequence[str], request: str) -> Message:
+    def ahead(self, views: Sequence[View], request: str) -> Message:
         """Answer for settings that nobody has chosen yet."""
-        told = [shown(view, self.names, idle) for view in views]
+        told = [shown(view) for view in views]
         pixels = b"".join(part for _, part in told).ljust(REPLY_BYTES, b"\0")
         return {"kind": "ahead", "request": request, "views": [each for each, _ in told]}, [pixels]
 

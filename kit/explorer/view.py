@@ -23,6 +23,12 @@ Settings = dict[str, Any]
 
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
+FILE_STEPS = {
+    "exif": ("no tag", "This file has no orientation tag, or none that turns it.", "exif.jpg"),
+    "alpha": ("none", "This file has no transparent pixels.", "alpha.webp"),
+    "depth": ("8 bit", "This file has 8 bits a colour.", "depth16.png"),
+}
+"""Steps that only some files have: why one has none, in short and in full, and a sample that has one."""
 
 
 def neutral(photo: str) -> Settings:
@@ -78,6 +84,8 @@ class View:
 
     Attributes
     ----------
+    bench
+        Where it was looked at.
     settings
         Complete settings.
     original
@@ -94,10 +102,6 @@ class View:
         float32, (classes,), summing to 1.
     reference
         The view of the same photograph unperturbed and prepared as in training; None where this is that view.
-    trained
-        Preprocessing where nobody has chosen another.
-    base
-        `trained`, or the fix in its place: `preprocessing` without the faults that were chosen.
     label
         Index of the class that the photograph is known to show, where it is known.
     calibrated
@@ -106,6 +110,7 @@ class View:
         Whether the tensor is unlike those of the training pictures; None where the classifier cannot tell.
     """
 
+    bench: "Bench"
     settings: Settings
     original: Photo
     source: Photo
@@ -113,12 +118,20 @@ class View:
     preprocessing: Preprocessing
     tensor: Float32
     probabilities: Float32
-    trained: Preprocessing
-    base: Preprocessing
     reference: "View | None" = None
     label: int | None = None
     calibrated: Float32 | None = None
     novel: bool | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the classes."""
+        return self.bench.classifier.class_names
+
+    @property
+    def base(self) -> Preprocessing:
+        """`preprocessing` without the faults that were chosen."""
+        return self.bench.base(self.settings)
 
     @property
     def top(self) -> int:
@@ -145,12 +158,36 @@ class View:
         """Whether the answer is known to be wrong."""
         return self.label is not None and self.answer != self.label
 
+    @property
+    def altered(self) -> bool:
+        """Whether what was changed has changed the answer."""
+        return self.answer != self.untouched.answer
+
+    @cached_property
+    def idle(self) -> tuple[str, ...]:
+        """Steps of reading a file that make no difference to this one, whatever is chosen."""
+        return (
+            _idle_steps(self.original, self.bench.trained) if self.reference is None else self.reference.idle
+        )
+
     @cached_property
     def statistics(self) -> tuple[str, ...]:
         """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
         tensor = self.tensor
         numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
         return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
+
+
+def _idle_steps(photo: Photo, trained: Preprocessing) -> tuple[str, ...]:
+    plain = photo.decoded(trained.decoding).pixels
+    return tuple(
+        step
+        for step in FILE_STEPS
+        if all(
+            np.array_equal(plain, photo.decoded(fault.apply(trained).decoding).pixels)
+            for fault in faults.alternatives(trained, step)
+        )
+    )
 
 
 BARS = 8
@@ -166,7 +203,7 @@ def percent(probability: float) -> str:
     return f"{100 * float(probability):.1f} %"
 
 
-def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
+def bars(view: View) -> list[dict[str, Any]]:
     """Return the rows of the softmax table, with the lengths (0 to 1) and texts of bars and ghost bars.
 
     Where the classifier has no temperature, the bar of the calibrated probability is None and its text empty.
@@ -183,7 +220,7 @@ def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "index": index,
-            "name": names[index],
+            "name": view.names[index],
             "value": _length(values[index]),
             "text": percent(values[index]),
             "ghost": _length(ghosts[index]),
@@ -197,13 +234,13 @@ def bars(view: View, names: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def called(view: View, names: Sequence[str]) -> str:
+def called(view: View) -> str:
     """Return what is answered, with its probability."""
-    name = "none of these" if view.answer is None else names[view.answer]
+    name = "none of these" if view.answer is None else view.names[view.answer]
     return f"{name}, {percent(view.probabilities[view.top])}"
 
 
-def answer(view: View, names: Sequence[str]) -> dict[str, str]:
+def answer(view: View) -> dict[str, str]:
     """Return the answer in parts that are read from the back row."""
     if not np.isfinite(view.probabilities).all():
         lost = "the network's outputs are no numbers (nan). Look for nan in its weights."
@@ -211,22 +248,22 @@ def answer(view: View, names: Sequence[str]) -> dict[str, str]:
     mark, state = "", ""
     if view.label is not None:
         right = not view.wrong
-        mark, state = ("✓ right", "right") if right else (f"✕ it is {names[view.label]}", "wrong")
+        mark, state = ("✓ right", "right") if right else (f"✕ it is {view.names[view.label]}", "wrong")
     before = view.untouched
     same = f"the same class, {percent(before.probabilities[before.top])}"
-    was = same if before.answer == view.answer else called(before, names)
+    was = same if before.answer == view.answer else called(before)
     note = "" if view.reference is None else f"Untouched: {was}"
-    name, share = names[view.top], percent(view.probabilities[view.top])
+    name, share = view.names[view.top], percent(view.probabilities[view.top])
     if view.novel:
         likeliest = f"Unlike the training pictures. Likeliest: {name}, {share}. {note}".strip()
         return {"name": "None of these", "share": "", "mark": mark, "state": state, "note": likeliest}
     return {"name": name, "share": share, "mark": mark, "state": state, "note": note}
 
 
-def verdict(view: View, names: Sequence[str]) -> str:
+def verdict(view: View) -> str:
     """Say in a sentence or two what the answer is, and how it differs from the untouched one."""
-    told = answer(view, names)
-    mark = {"right": " (right)", "wrong": f" (wrong: it is {names[view.label or 0]})", "": ""}[told["state"]]
+    told = answer(view)
+    mark = {"right": " (right)", "wrong": f" (wrong: {told['mark'][2:]})"}.get(told["state"], "")
     if not told["share"]:
         return f"{told['name']}{mark}: {told['note'][0].lower()}{told['note'][1:]}"
     return f"{told['name']}, {told['share']}{mark}. {told['note']}".strip()
@@ -331,6 +368,7 @@ class Bench:
         calibrated = self.classifier.calibrated(rows)[0] if self.classifier.temperature != 1 else None
         novel = None if self.novelty is None else self.novelty.is_novel_tensor(tensor)
         return View(
+            self,
             settings,
             photo,
             source,
@@ -338,8 +376,6 @@ class Bench:
             preprocessing,
             tensor,
             rows[0],
-            self.trained,
-            self.base(settings),
             reference,
             label,
             calibrated,
@@ -351,7 +387,3 @@ class Bench:
         prepared = replace(self, trained=preprocessing)
         settings = view.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
         return prepared.view(view.original, settings, view.untouched, view.label)
-
-    def fixing(self, right: Preprocessing | None) -> "Bench":
-        """Return the same with another preprocessing that a diagnosis found to be right."""
-        return replace(self, fixed=right)

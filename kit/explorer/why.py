@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations, product
 from typing import Any
@@ -62,16 +62,6 @@ class Change:
     enough: bool | None = None
 
 
-def wanted(view: View) -> int:
-    """Return the class that ought to be the answer; where it is, or none is known, the untouched photo's."""
-    return view.untouched.top if view.label in {None, view.top} else view.label
-
-
-def altered(view: View) -> bool:
-    """Whether what was changed has changed the answer."""
-    return view.answer != view.untouched.answer
-
-
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     """Take back each change by itself, and where none of them regains the answer, some together.
 
@@ -82,14 +72,14 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
         the answer.
     """
     changed = [key for key in changed_settings(view.settings) if key != "seed"]
-    found = sorted(
-        (_without(view, (key,), compute) for key in changed), key=partial(_weight, view), reverse=True
-    )
-    if not altered(view) or len(found) < 2:
+    single = (_without(view, (key,), compute) for key in changed)
+    found = sorted(single, key=partial(_weight, view), reverse=True)
+    if not view.altered or len(found) < 2:
         return tuple(found)
     if found[0].regains:
-        first = replace(found[0], enough=_alone(view, found[0].keys, compute).answer == view.answer)
-        return (first, *found[1:])
+        kept = {key: view.settings[key] for key in (*found[0].taken, "seed")}
+        alone = compute(neutral(view.settings["photo"]) | kept)
+        return (replace(found[0], enough=alone.answer == view.answer), *found[1:])
     for size in range(2, min(TOGETHER, len(found)) + 1):
         sets = list(combinations(found, size))[:_ASKED]
         tried = [_without(view, tuple(key for one in some for key in one.keys), compute) for some in sets]
@@ -99,46 +89,43 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     return (_least(view, tuple(changed), compute), *found)
 
 
-def told(found: Sequence[Change], view: View, names: Sequence[str]) -> list[dict[str, Any]]:
+def told(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
     """Return a line for each change, with the settings that take it back."""
     lines = []
     for change in found:
         still = "still " if change.without.answer == view.answer else ""
-        now = f"{still}{called(change.without, names)}"
+        now = f"{still}{called(change.without)}"
         text = f"{change.words}: without it {now}"
         if len(change.keys) > 1:
             text = f"Only together: {change.words}: without them {now}"
         back = {key: change.without.settings[key] for key in change.taken}
-        matters = change.regains or (not altered(view) and not still)
+        matters = change.regains or (not view.altered and not still)
         lines.append({"text": text, "settings": back, "matters": matters})
     return lines
 
 
-def headline(found: Sequence[Change], view: View, names: Sequence[str]) -> str:
+def headline(found: Sequence[Change], view: View) -> str:
     """Say what the changes come to, in one sentence; empty where nothing was changed."""
-    if not found or (len(found) == 1 and altered(view)):
+    if not found or (len(found) == 1 and view.altered):
         return ""  # its line says it
-    if not altered(view):
+    if not view.altered:
         what = "What was changed leaves" if len(found) == 1 else "All changes together leave"
-        known = f"{what} the answer: untouched it is {called(view.untouched, names)}."
+        known = f"{what} the answer: untouched it is {called(view.untouched)}."
         other = next((one for one in found if one.without.answer != view.answer), None)
-        return (
-            known
-            if other is None
-            else f"{known} Yet without {other.words} it is {called(other.without, names)}."
-        )
+        yet = "" if other is None else f" Yet without {other.words} it is {called(other.without)}."
+        return f"{known}{yet}"
     first = found[0]
     alone = [one for one in found if one.regains and len(one.keys) == 1]
     if len(alone) > 1:
         answers = list(dict.fromkeys(one.without.answer for one in alone))
         again = " again" if answers == [view.untouched.answer] else ""
-        told = " or ".join("none of these" if one is None else names[one] for one in answers)
+        told = " or ".join("none of these" if one is None else view.names[one] for one in answers)
         return f"The changes work together: with any of these {len(alone)} taken back it is {told}{again}."
     if len(first.keys) == 1 and not first.enough:
-        without = called(first.without, names)
+        without = called(first.without)
         return f"{first.words} is needed for this answer, with the others: without it {without}."
     them = "them" if len(first.keys) > 1 else "it"
-    return f"{first.words}: this makes the answer. Without {them}: {called(first.without, names)}."
+    return f"{first.words}: this makes the answer. Without {them}: {called(first.without)}."
 
 
 def words(key: str, settings: Settings) -> str:
@@ -155,18 +142,11 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     plain = neutral(view.settings["photo"])
     taken = _with_steering(keys)
     without = compute(view.settings | {key: plain[key] for key in taken})
-    target = wanted(view)
+    target = view.untouched.top if view.label in {None, view.top} else view.label
     gain = float(without.probabilities[target] - view.probabilities[target])
-    regains = altered(view) and without.answer in {view.untouched.answer, target} - {view.answer}
-    return Change(
-        keys, taken, " and ".join(words(key, view.settings) for key in keys), without, regains, gain
-    )
-
-
-def _alone(view: View, keys: tuple[str, ...], compute: Compute) -> View:
-    """Return the view with these changes and no others."""
-    kept = {key: view.settings[key] for key in (*_with_steering(keys), "seed")}
-    return compute(neutral(view.settings["photo"]) | kept)
+    regains = view.altered and without.answer in {view.untouched.answer, target} - {view.answer}
+    named = " and ".join(words(key, view.settings) for key in keys)
+    return Change(keys, taken, named, without, regains, gain)
 
 
 def _with_steering(keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -212,9 +192,7 @@ def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Set
     return None if settings["fix"] else dict.fromkeys(STEPS, "") | {"fix": True}
 
 
-def answer(
-    diagnosis: Diagnosis, view: View, names: Sequence[str], fixed: View | None = None
-) -> dict[str, Any]:
+def answer(diagnosis: Diagnosis, view: View, fixed: View | None = None) -> dict[str, Any]:
     """Put a diagnosis into the words and numbers that the page shows.
 
     Parameters
@@ -223,34 +201,25 @@ def answer(
         Of what is shown.
     view
         What is shown.
-    names
-        Of the classes.
     fixed
         The same picture with the preprocessing that was named; None where none was.
     """
     fix = diagnosis.best.fix if diagnosis.best else None
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
+    dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     back = None if fixed is None else remedy(view.settings, view.base, fixed.preprocessing)
     spoils = fixed is not None and fixed.wrong and not view.wrong and view.label is not None
     return {
-        "headline": _headline(diagnosis, view, names, fixed),
-        "notes": [plain(note) for note in diagnosis.notes],
+        "headline": _headline(diagnosis, view, fixed),
+        "notes": list(map(plain, diagnosis.notes)),
         "judged": plain(diagnosis.judged_by),
         "findings": [_row(finding, view) for finding in shown],
         # Over an answer that is known to be wrong nothing is dismissed.
-        "ruledOut": []
-        if view.wrong or altered(view)
-        else [plain(f.cause) for f in diagnosis.findings if f.verdict == "ruled_out"],
+        "ruledOut": [] if view.wrong or view.altered else dismissed,
         "fix": "" if fix is None else plain(fix.text),
         "code": "" if fix is None else fix.code,
         "apply": None if spoils else back,
     }
-
-
-def beside(view: View, right: Preprocessing) -> tuple[Any, Any]:
-    """Return what the network gets, and what it was trained to see: uint8, (H, W, 3), read by `right`."""
-    gets, sees = right.picture(view.tensor), right.picture(right.apply(view.photo))
-    return np.ascontiguousarray(gets), np.ascontiguousarray(sees)
 
 
 def plain(text: str) -> str:
@@ -260,36 +229,36 @@ def plain(text: str) -> str:
     return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text)
 
 
-def _headline(diagnosis: Diagnosis, view: View, names: Sequence[str], fixed: View | None) -> str:
+def _headline(diagnosis: Diagnosis, view: View, fixed: View | None) -> str:
     causes = {
         verdict: " and ".join(plain(one.cause) for one in diagnosis.findings if one.verdict == verdict)
         for verdict in ("named", "possible")
     }
     if causes["named"]:
-        return _named(causes["named"], view, names, fixed)
+        return _named(causes["named"], view, fixed)
     besides = bool(changed_settings(view.settings))
-    if causes["possible"] and (view.wrong or altered(view)):
+    if causes["possible"] and (view.wrong or view.altered):
         return f"{'Perhaps besides' if besides else 'Not certain; perhaps'}: {causes['possible']}"
-    if altered(view):
+    if view.altered:
         return "Measuring finds nothing besides what was changed"
     if view.wrong:
-        return _hard(view, names)
+        return _hard(view)
     conclusion = plain(diagnosis.conclusion)
     if besides:
         return f"Besides what was changed: {conclusion}"
     return f"{conclusion[0].upper()}{conclusion[1:]}"
 
 
-def _named(cause: str, view: View, names: Sequence[str], fixed: View | None) -> str:
+def _named(cause: str, view: View, fixed: View | None) -> str:
     """Say what is named no stronger than what putting it right does to this very answer."""
-    questioned = view.wrong or altered(view)
+    questioned = view.wrong or view.altered
     if fixed is None:
         # Whatever was changed about an answer that stands has not made it.
-        stands = view.reference is not None and not altered(view)
+        stands = view.reference is not None and not view.altered
         return f"{'Found in the picture' if stands else 'The cause'}: {cause}"
     if questioned and fixed.answer in {view.label, view.untouched.answer} - {view.answer}:
         return f"The cause: {cause}"
-    now = called(fixed, names)
+    now = called(fixed)
     if fixed.answer == view.answer:
         return f"Not as in training: {cause}. Put right, it is still {now}"
     if fixed.wrong and not view.wrong and view.label is not None:
@@ -297,28 +266,25 @@ def _named(cause: str, view: View, names: Sequence[str], fixed: View | None) -> 
     return f"{'Not' if questioned else 'Perhaps not'} as in training: {cause}. Put right, it is {now}"
 
 
-def _hard(view: View, names: Sequence[str]) -> str:
+def _hard(view: View) -> str:
     """Say what a network makes of an untouched picture that it gets wrong."""
     label = view.label or 0
+    named, wanted = view.names[view.top], view.names[label]
     top, right = view.probabilities[view.top], view.probabilities[label]
     second = int(np.argsort(-view.probabilities, kind="stable")[1])
     if view.answer is None:
-        return f"Unlike the training pictures to this network, and yet it is {names[label]}"
+        return f"Unlike the training pictures to this network, and yet it is {wanted}"
     if right >= max(_ALIKE, top / 4):
         shares = f"{percent(top)} and {percent(right)}"
-        return f"A hard picture: to this network {names[view.top]} and {names[label]} look alike ({shares})"
-    if second != label and view.probabilities[second] >= _ALIKE:
-        either = f"{names[view.top]} or {names[second]}"
-        return (
-            f"A hard picture: this network sees {either} in it, and hardly {names[label]} ({percent(right)})"
-        )
-    sure = f"{names[view.top]} ({percent(top)})"
-    return f"A hard picture: this network sees {sure} in it, and hardly {names[label]} ({percent(right)})"
+        return f"A hard picture: to this network {named} and {wanted} look alike ({shares})"
+    other = second != label and view.probabilities[second] >= _ALIKE
+    sees = f"{named} or {view.names[second]}" if other else f"{named} ({percent(top)})"
+    return f"A hard picture: this network sees {sees} in it, and hardly {wanted} ({percent(right)})"
 
 
 def _row(finding: Finding, view: View) -> dict[str, Any]:
     summary = plain(finding.summary)
-    if view.reference is not None and not altered(view):
+    if view.reference is not None and not view.altered:
         # Known by taking everything back.
         summary = re.sub(
             r"; it (most probably|may have) changed the answer\.?$", "; here the answer stands.", summary
@@ -335,49 +301,10 @@ class StoppedError(Exception):
     """Somebody has stopped the question."""
 
 
-class Asking:
-    """One question at a time, on a thread of its own; a new one stops the one before."""
-
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, work: Callable[[Callable[[str], None]], Any], tell: Callable[[str], None]) -> None:
-        """Run `work`, which is handed a function to tell its progress with.
-
-        The function raises `StoppedError` once the question is stopped.
-        """
-        self.stop()
-        stop = self._stop = threading.Event()
-
-        def progress(text: str) -> None:
-            if stop.is_set():
-                raise StoppedError
-            tell(text)
-
-        self._thread = threading.Thread(target=work, args=(progress,), name="explorer-why", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the question; what it has found so far is thrown away."""
-        self._stop.set()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a question is under way."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the last question is answered or stopped."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-
-@dataclass(eq=False)
 class Questions:
-    """What each view of the widget has asked.
+    """A question at a time for each view of the widget, on a thread of its own; a new one stops the last.
 
-    Attributes
+    Parameters
     ----------
     send
         Sends a message to the pages.
@@ -387,61 +314,63 @@ class Questions:
         Told a diagnosis, what it is about, and the preprocessing that it found to be right, if any.
     """
 
-    send: Callable[..., None]
-    fail: Callable[[Exception, str], None]
-    found: "Callable[[Diagnosis, View, Preprocessing | None], None]"
-    pages: dict[str, Asking] = field(default_factory=dict)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a question is under way."""
-        return any(each.busy for each in self.pages.values())
+    def __init__(
+        self,
+        send: Callable[..., None],
+        fail: Callable[[Exception, str], None],
+        found: Callable[[Diagnosis, View, Preprocessing | None], None],
+    ) -> None:
+        self._send, self._fail, self._found = send, fail, found
+        self._asked: dict[str, tuple[threading.Event, threading.Thread]] = {}
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last questions are answered or stopped."""
-        for each in tuple(self.pages.values()):
-            each.wait(seconds)
+        for _, thread in tuple(self._asked.values()):
+            thread.join(seconds)
 
     def stop(self, request: str) -> None:
-        """Stop the question of the view that a request came from."""
-        asking = self.pages.get(_page(request))
-        if asking is not None:
-            asking.stop()
+        """Stop the question of the view that a request came from; what it has found so far is thrown away."""
+        if (page := _page(request)) in self._asked:
+            self._asked[page][0].set()
 
     def ask(self, view: View, bench: Bench, compute: Compute, request: str) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        names = bench.classifier.class_names
+        self.stop(request)
         known = changes(view, compute)
-        lines, words = told(known, view, names), headline(known, view, names)
-        first = {
-            "kind": "because",
-            "request": request,
-            "changes": {"headline": words, "lines": lines, "settings": view.settings},
-        }
-        self.send(first)
-        self.pages.setdefault(_page(request), Asking()).start(
-            lambda progress: self._explain(view, bench, first, progress),
-            lambda text: self.send({"kind": "asking", "request": request, "text": text}),
-        )
+        said = {"headline": headline(known, view), "lines": told(known, view), "settings": view.settings}
+        first = {"kind": "because", "request": request, "changes": said}
+        self._send(first)
+        stopped = threading.Event()
+
+        def progress(text: str) -> None:
+            if stopped.is_set():
+                raise StoppedError
+            self._send({"kind": "asking", "request": request, "text": text})
+
+        work = (view, bench, first, progress)
+        thread = threading.Thread(target=self._explain, args=work, name="explorer-why", daemon=True)
+        self._asked[_page(request)] = stopped, thread
+        thread.start()
 
     def _explain(self, view: View, bench: Bench, first: dict[str, Any], progress: Any) -> None:
-
         try:
             diagnosis = ask(bench.classifier, view, progress)
             right = diagnosis.corrected
             fixed = None if right is None else bench.with_preprocessing(view, right)
-            told_first = answer(diagnosis, view, bench.classifier.class_names, fixed)
-            pictures = [] if right is None else list(beside(view, right))
+            explained = answer(diagnosis, view, fixed)
+            # What the network gets, and what it was trained to see.
+            pair = [] if right is None else [view.tensor, right.apply(view.photo)]
+            pictures = [(right or view.base).picture(tensor) for tensor in pair]
             progress("")
         except StoppedError:
-            self.send(first | {"stopped": True})
+            self._send(first | {"stopped": True})
             return
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
-            self.fail(error, first["request"])
+            self._fail(error, first["request"])
             return
-        self.found(diagnosis, view, right)
+        self._found(diagnosis, view, right)
         sizes = [picture.shape[:2] for picture in pictures]
-        self.send(first | told_first | {"pictures": sizes}, [picture.tobytes() for picture in pictures])
+        self._send(first | explained | {"pictures": sizes}, [picture.tobytes() for picture in pictures])
 
 
 def _page(request: str) -> str:

@@ -1,27 +1,28 @@
-"""What the explorer computes for one photograph: settings, preprocessing and probabilities."""
+"""What the explorer computes for one photograph, and the words and numbers that the page paints."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import kit
 from kit import faults, load_image
 from kit.explorer import view
-from kit.explorer.view import Bench
+from kit.explorer.explorer import Explorer
+from kit.explorer.view import Bench, neutral
 from kit.perturbation import PARAMETERS
 from tests.outliers import outliers
 
 NAMES = ("cat.jpg", "espresso.jpg")
+ESPRESSO = 967
 
 
 def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
-    neutral = view.neutral("cat.jpg")
-    assert set(neutral) == {"photo", "seed", "fix", *PARAMETERS, *faults.STEPS}
-    assert view.perturbation_of(neutral).is_identity
-
-
-def test_missing_settings_are_neutral_and_the_photo_stays():
-    assert view.checked({"noise": 5}, NAMES, "cat.jpg") == view.neutral("cat.jpg") | {"noise": 5.0}
+    settings = neutral("cat.jpg")
+    assert set(settings) == {"photo", "seed", "fix", *PARAMETERS, *faults.STEPS}
+    assert view.perturbation_of(settings).is_identity
+    assert view.checked({"noise": 5}, NAMES, "cat.jpg") == settings | {"noise": 5.0}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,6 @@ def test_missing_settings_are_neutral_and_the_photo_stays():
     [
         ({"brightnes": 1}, r"the setting out of.*'brightnes'; did you mean 'brightness'"),
         ({"photo": "cat.png"}, r"the photo out of.*'cat.png'; did you mean 'cat.jpg'"),
-        ({"scaling": "missing_scale"}, r"step 'scaling'.*'missing_scale'; did you mean 'missing_scaling'"),
         ({"channels": "missing_scaling"}, r"step 'channels'.*received 'missing_scaling'"),
         ({"brightness": -1}, "brightness"),
         ({"fix": 1}, "Expected fix as True or False, received 1"),
@@ -44,70 +44,169 @@ def test_settings_that_do_not_exist_are_refused_with_the_nearest(settings, messa
     ("changed", "counts"),
     [
         ({}, {}),
-        ({"noise": 5.0}, {"noise": 5.0}),
-        ({"seed": 3}, {}),
         ({"noise": 5.0, "seed": 3}, {"noise": 5.0, "seed": 3}),
         ({"channels": "channels_swapped", "seed": 3}, {"channels": "channels_swapped"}),
-        ({"occlusion_x": 0.1}, {}),
         ({"occlusion": 0.2, "occlusion_x": 0.1}, {"occlusion": 0.2, "occlusion_x": 0.1}),
         ({"occlusion_x": 0.1, "seed": 3}, {}),
         ({"jpeg_quality": 100, "fix": True}, {"jpeg_quality": 100, "fix": True}),
     ],
 )
 def test_only_what_changes_something_by_itself_counts_as_changed(changed, counts):
-    assert view.changed_settings(view.neutral("cat.jpg") | changed) == counts
+    assert view.changed_settings(neutral("cat.jpg") | changed) == counts
 
 
 def test_the_path_is_the_classifiers_own(look, classifier, espresso):
     shown = look(brightness=1.5, noise=20, scaling="range_0_1", channels="channels_swapped")
-    trained = classifier.preprocessing
-    by_hand = trained.replace(channels="bgr", scaling="0..1")
+    by_hand = classifier.preprocessing.replace(channels="bgr", scaling="0..1")
     assert shown.preprocessing == by_hand
     expected = classifier.probabilities(espresso, view.perturbation_of(shown.settings), by_hand)
     np.testing.assert_array_equal(shown.probabilities, expected[0])
+    assert look().untouched is look()
+    assert look(noise=3).untouched is look()
 
 
 def test_the_fix_takes_the_place_of_the_preprocessing_and_faults_come_on_top(classifier):
     right = classifier.preprocessing
     wrong = right.replace(scaling="0..1")
-    bench = Bench(classifier, wrong).fixing(right)
-    neutral = view.neutral("cat.jpg")
-    assert bench.preprocessing(neutral) == wrong
-    assert bench.preprocessing(neutral | {"fix": True}) == right
-    swapped = neutral | {"fix": True, "channels": "channels_swapped"}
+    bench = Bench(classifier, wrong, fixed=right)
+    settings = neutral("cat.jpg")
+    assert bench.preprocessing(settings) == wrong
+    assert bench.preprocessing(settings | {"fix": True}) == right
+    swapped = settings | {"fix": True, "channels": "channels_swapped"}
     assert bench.preprocessing(swapped) == right.replace(channels="bgr")
 
 
-def test_the_network_sees_its_input_again_where_nothing_is_wrong(look, classifier, espresso):
+def test_what_the_network_sees_is_its_input_as_a_picture(look, classifier, espresso):
     steps = {step.name: step.array for step in classifier.preprocessing.steps(espresso)}
     np.testing.assert_array_equal(look().seen, steps["resize"])
-
-
-def test_the_network_sees_white_where_scaling_is_left_out(look):
     # A level x counts as 128 x + 127 for a network that expects (x - 127) / 128: all but black is white.
     assert (look(scaling="missing_scaling").seen == 255).mean() > 0.9
 
 
-def test_the_untouched_view_is_its_own_reference(look):
-    assert look().untouched is look()
-    assert look(noise=3).untouched is look()
-
-
-def test_without_a_temperature_there_is_nothing_calibrated(look, classifier):
+def test_a_temperature_gives_every_bar_a_calibrated_one(look, classifier):
     assert look(noise=3).calibrated is None
-    tempered = replace(look.bench, classifier=classifier.tempered(2.0))
-    shown = tempered.view(look().source, look().settings)
-    np.testing.assert_array_equal(shown.probabilities, look().probabilities)
+    assert (view.bars(look())[0]["calibrated"], view.bars(look())[0]["calibratedText"]) == (None, "")
+    tempered = classifier.tempered(2.0)
+    shown = replace(look.bench, classifier=tempered).view(look().source, look().settings)
     by_hand = np.sqrt(look().probabilities)  # a temperature of 2 halves the logits
     np.testing.assert_allclose(shown.calibrated, by_hand / by_hand.sum(), atol=1e-6)
+    top = next(row for row in view.bars(shown) if row["top"])
+    assert top["calibrated"] == pytest.approx(float(shown.calibrated.max()), abs=1e-6)
+    assert top["calibratedText"] == view.percent(shown.calibrated.max())
+    assert view.caption(tempered).endswith("thin bar: calibrated with temperature 2.00")
 
 
-def test_novelty_is_told_where_the_classifier_knows_ordinary_pictures(fashion, clothes, novelty):
-    photo = clothes[1000]
-    neutral = view.neutral(photo.name)
-    knowing = Bench(fashion, fashion.preprocessing, novelty).view(photo, neutral)
-    assert knowing.novel is False
-    assert Bench(fashion, fashion.preprocessing).view(photo, neutral).novel is None
-    noise = load_image(outliers("noise")[0], name="noise")
-    foreign = Bench(fashion, fashion.preprocessing, novelty).view(noise, view.neutral("noise"))
-    assert foreign.novel is True
+def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
+    digit = load_image(outliers("digits")[0], name="digit")
+    told = []
+    knowing = novelty.attached()
+    for photo, classifier in ((digit, knowing), (clothes[1000], knowing), (digit, fashion)):
+        shown = Bench.of(classifier).view(photo, neutral(photo.name))
+        told.append((shown.novel, view.verdict(shown), shown.names[shown.top]))
+    assert [novel for novel, *_ in told] == [True, False, None]
+    unlike = "None of these: unlike the training pictures. Likeliest: "
+    assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
+    assert told[1][1].startswith(f"{told[1][2]}, ")
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0.0, "0.0 %"),
+        (0.000499, "<0.1 %"),
+        (0.0005, "0.1 %"),
+        (0.9994, "99.9 %"),
+        (0.9995, ">99.9 %"),
+        (1.0, "100.0 %"),
+        (np.float32("nan"), "nan %"),
+    ],
+)
+def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text):
+    # 0.0005 in binary lies a little above 0.05 %, which is rounded up.
+    assert view.percent(probability) == text
+
+
+def test_bars_show_the_most_probable_classes_with_their_untouched_values(look):
+    rows = view.bars(look(brightness=0.3))
+    assert len(rows) == view.BARS
+    values = [row["value"] for row in rows]
+    assert values == sorted(values, reverse=True)
+    assert sum(row["top"] for row in rows) == 1
+    named = next(row for row in rows if row["expected"])
+    assert (named["index"], named["name"]) == (ESPRESSO, look.names[ESPRESSO])
+    assert named["ghost"] == pytest.approx(look().probabilities[ESPRESSO], abs=1e-6)
+
+
+def test_the_known_class_and_the_untouched_answer_keep_their_bars(look):
+    shown = look("cat.jpg", scaling="missing_scaling")
+    assert shown.label not in np.argsort(-shown.probabilities)[: view.BARS]
+    rows = view.bars(shown)
+    assert {"Egyptian cat", "tiger cat"} <= {row["name"] for row in rows}
+    assert len(rows) == view.BARS
+
+
+def test_ten_classes_keep_their_places(fashion, clothes):
+    shown = Bench(fashion, fashion.preprocessing).view(clothes[0], neutral(clothes[0].name))
+    assert [row["name"] for row in view.bars(shown)] == list(fashion.class_names)
+
+
+def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
+    before = view.percent(look().probabilities[ESPRESSO])
+    assert view.verdict(look()) == f"espresso, {before} (right)."
+    wrong = look(scaling="missing_scaling")
+    assert "(wrong: it is espresso)" in view.verdict(wrong)
+    assert view.verdict(wrong).endswith(f"Untouched: espresso, {before}")
+    same = view.verdict(look(brightness=0.9))
+    assert same.endswith(f"(right). Untouched: the same class, {before}")
+    unknown = look.bench.view(espresso, neutral("espresso.jpg"))
+    marks = [view.answer(each)["mark"] for each in (look(), wrong, unknown)]
+    assert marks == ["✓ right", "✕ it is espresso", ""]
+
+
+def test_outputs_that_are_no_numbers_are_told(look):
+    nothing = replace(look(), probabilities=np.full(1000, np.nan, np.float32))
+    assert view.verdict(nothing).startswith("No answer: the network's outputs are no numbers")
+    assert (view.bars(nothing)[0]["value"], view.bars(nothing)[0]["text"]) == (0.0, "nan %")
+
+
+def test_the_tensor_table_marks_what_differs(look):
+    rows = {row[0]: row[1:] for row in view.tensor_table(look(scaling="missing_scaling"))}
+    assert rows["shape"] == ["(1, 224, 224, 3)", "(1, 224, 224, 3)", "same"]
+    assert (rows["maximum"][0], rows["maximum"][2]) == ("255", "differs")
+
+
+def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(classifier):
+    assert view.usual(classifier) == "as in training"
+    wrong = classifier.using(classifier.preprocessing.replace(channels="bgr", scaling="0..1"))
+    assert view.usual(wrong) == "as your code does it"
+    assert view.usual(wrong.using(classifier.preprocessing)) == "as in training"
+    assert view.caption(wrong) == "Pale bar: the untouched photograph, prepared as your code does it"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"noise": 30.0, "seed": 7, "jpeg_quality": 20, "flip_horizontal": True},
+        {"photo": "cat.jpg", "channels": "channels_swapped", "scaling": "caffe_means", "occlusion": 0.3},
+    ],
+)
+def test_the_code_gives_the_same_settings_perturbation_and_preprocessing(classifier, photos, changed):
+    shown = Explorer(classifier, photos[:2])
+    shown.settings = changed
+    other = Explorer(classifier, photos[:2])
+    other.settings = {"noise": 99}
+    found = {"explorer": other, "kit": kit}
+    exec(view.as_code(shown.view), found)  # noqa: S102
+    assert other.settings == shown.settings
+    assert found["preprocessing"] == shown.preprocessing
+    assert found.get("perturbation", kit.Perturbation()) == shown.perturbation
+    np.testing.assert_array_equal(found["preprocessing"].apply(other.photo), shown.tensor)
+
+
+def test_the_code_has_only_what_was_changed(look):
+    assert re.findall(r"^\w+(?:\.\w+)? = ", view.as_code(look()), re.MULTILINE) == [
+        "explorer.settings = ",
+        "preprocessing = ",
+    ]
+    assert "kit.Perturbation(noise=4.0)" in view.as_code(look(noise=4))

@@ -1,0 +1,372 @@
+"""Messages of the page and what answers them, and what is shown where no kernel is."""
+
+import json
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from PIL import Image
+from traitlets.config import Config
+
+from kit import faults, load_image, samples
+from kit.explorer import replies
+from kit.explorer.explorer import Explorer
+from kit.explorer.replies import FIELDS, LIVE_PIXELS, THUMBNAIL, UPLOADS, Shelf, Uploads, checked
+from kit.explorer.view import FILE_STEPS, MAIN, Bench, neutral, percent
+from kit.perturbation import PARAMETERS
+from tests.explorer.page import ask, deliver, listen, panel
+
+GOLDFISH = (Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg").read_bytes()
+FRAME = {"kind": "frame", "settings": {}, "height": 2, "width": 2}
+UPLOAD = {"kind": "upload", "number": "v.1", "name": "my.jpg", "last": True}
+AHEAD = {"kind": "ahead", "settings": {}, "key": "noise", "places": [1]}
+TWELVE = [bytes(12)]
+
+MALFORMED = [
+    # No message at all.
+    ({}, [], "Expected the kind of a message as text"),
+    ({"kind": ["settings"]}, [], "Expected the kind of a message as text"),
+    ({"kind": "setting"}, [], "did you mean 'settings'?"),
+    ({"kind": "_on_message"}, [], "received '_on_message'"),
+    # A field that is missing, or of another type.
+    ({"kind": "settings"}, [], "Expected settings of a message 'settings' as dict, received None"),
+    ({"kind": "noise", "seed": True, "count": 3}, [], "Expected seed of a message 'noise' as int"),
+    ({**AHEAD, "places": 3}, [], "Expected places of a message 'ahead' as list or tuple, received 3"),
+    ({**FRAME, "height": "2"}, TWELVE, "Expected height of a message 'frame' as int, received '2'"),
+    ({**UPLOAD, "last": 1}, [b"x"], "Expected last of a message 'upload' as bool, received 1"),
+    (FRAME, [], "Expected a message 'frame' with a buffer, received none"),
+    # A value that does not exist, or out of its bounds.
+    ({"kind": "settings", "settings": {"brightness": float("nan")}}, [], "Expected a finite brightness"),
+    ({"kind": "settings", "settings": {"noise": 1e9}}, [], "Expected noise within 0..100"),
+    ({"kind": "settings", "settings": {"nonsense": 1}}, [], "the setting out of"),
+    ({"kind": "settings", "settings": {"photo": ["cat.jpg"]}}, [], "Expected the photo as text"),
+    ({"kind": "settings", "settings": {"scaling": {}}}, [], "the fault of the step 'scaling' as text"),
+    ({"kind": "settings", "settings": {"fix": True}}, [], "Expected fix as False before a diagnosis"),
+    ({"kind": "noise", "seed": 1, "count": -3}, [], "Expected count as a whole number not below 0"),
+    ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
+    ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
+    ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
+    ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
+    ({**FRAME, "width": 0}, TWELVE, "Expected width of the frame as a whole number 1..512"),
+    ({**FRAME, "settings": {"fix": True}}, TWELVE, "Expected fix as False before a diagnosis"),
+    ({"kind": "snap"}, [], "received 'Camera (live)'"),
+    ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),
+    ({"kind": "sample", "step": "fit"}, [], "Expected the step out of exif, alpha, depth; received 'fit'"),
+    (UPLOAD, [b"no picture at all"], "Expected an image file"),
+]
+
+
+@pytest.fixture(scope="module")
+def shown(classifier, photos):
+    return Explorer(classifier, photos[:2])
+
+
+@pytest.mark.parametrize(("content", "buffers", "text"), MALFORMED)
+def test_a_malformed_message_gets_one_clear_line_with_its_number_and_changes_nothing(
+    shown, content, buffers, text
+):
+    explorer = listen(shown)
+    before = explorer.settings, explorer.photos, panel(explorer), explorer.probabilities.tolist()
+    deliver(explorer, buffers, request="a.9", **content)
+    [(message, _)] = explorer.sent
+    assert (message["kind"], message["request"]) == ("error", "a.9")
+    assert text in message["text"]
+    assert message["text"].startswith("Expected ")
+    assert "\n" not in message["text"]
+    assert explorer.error == message["text"]
+    assert (explorer.settings, explorer.photos, panel(explorer), explorer.probabilities.tolist()) == before
+
+
+@pytest.mark.parametrize("content", [None, 3, "settings", [{"kind": "settings"}]])
+def test_what_is_no_object_is_refused_and_the_next_message_answered(shown, content):
+    explorer = listen(shown)
+    explorer.comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    [(message, _)] = explorer.sent
+    assert message["text"].startswith("Expected a message as an object, received ")
+    message, _ = ask(explorer, [b"one buffer too many"], kind="hello", request="\ud800\n")
+    assert (message["kind"], message["request"], explorer.error) == ("view", "??", "")
+    json.dumps(message, ensure_ascii=False).encode()
+
+
+def test_a_bad_frame_leaves_the_last_one(classifier, photos):
+    explorer = listen(Explorer(classifier, photos[:1]))
+    deliver(explorer, [bytes(12)], **FRAME)
+    photo = explorer.photo
+    message, _ = ask(explorer, [b"\xff" * 12], **(FRAME | {"settings": {"noise": "much"}}))
+    assert message["kind"] == "error"
+    assert explorer.photos[-1] is photo
+
+
+def test_noise_is_bounded_by_what_a_page_can_paint(shown):
+    message, [field] = ask(listen(shown), kind="noise", seed=3, count=10**12)
+    assert message["count"] == 3 * LIVE_PIXELS
+    assert len(field) == 2 * message["count"]
+
+
+def test_every_kind_has_a_handler_and_all_its_fields_are_needed():
+    for kind, fields in FIELDS.items():
+        assert callable(getattr(Explorer, f"_take_{kind}"))
+        whole = {"kind": kind} | {name: types[0]() for name, types in fields.items()}
+        assert checked(whole, 1) == kind
+        for name in fields:
+            with pytest.raises(TypeError, match=f"Expected {name} of a message {kind!r}"):
+                checked({key: value for key, value in whole.items() if key != name}, 1)
+
+
+# -- chips and sliders
+
+ORDER = [
+    *("file", "exif", "alpha", "depth", "photograph", "perturbation", "thumbnail", "filter", "fit"),
+    *("channels", "polarity", "scaling", "cast", "layout", "tensor", "probabilities"),
+]
+
+
+def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(classifier, fashion):
+    trained = classifier.preprocessing
+    chips = replies.chips(trained, "as in training")
+    assert [chip["key"] for chip in chips] == ORDER
+    assert [chip["key"] for chip in chips if "options" in chip] == list(faults.STEPS)
+    for chip in chips:
+        if "options" in chip:
+            others = faults.alternatives(trained, chip["key"])
+            assert chip["options"] == [["", "as in training"], *([one.name, one.title] for one in others)]
+            assert all(one.origin in chip["hint"] for one in others)
+    # A step without an alternative has none.
+    assert "channels" not in [chip["key"] for chip in replies.chips(fashion.preprocessing, "")]
+
+
+def test_sliders_offer_every_parameter_with_its_groups_together():
+    sliders = replies.sliders()
+    assert [slider["key"] for slider in sliders] == list(PARAMETERS)
+    folded = [slider["section"] for slider in sliders if slider["group"] == "more"]
+    groups = ["Scene", "Weather", "Lens", "Light", "Sensor", "File"]
+    assert sorted(folded, key=groups.index) == folded
+    assert {slider["key"] for slider in sliders if slider["group"] == "main"} == set(MAIN)
+
+
+@pytest.mark.parametrize(
+    ("changed", "marked", "perturbed"),
+    [
+        ({}, set(), "none"),
+        ({"channels": "channels_swapped"}, {"channels", "tensor"}, "none"),
+        ({"noise": 5, "seed": 3}, {"perturbation", "tensor"}, "Noise"),
+        ({"scaling": "missing_scaling"}, {"scaling", "tensor", "probabilities"}, "none"),
+        ({"exif": "exif_ignored", "occlusion_x": 0.1}, {"exif"}, "none"),
+        ({"noise": 5, "blur": 1, "flip_vertical": True}, {"perturbation", "tensor"}, "3 changes"),
+    ],
+)
+def test_what_is_changed_is_marked_and_what_follows_where_it_differs(look, changed, marked, perturbed):
+    told = replies.values(look(**changed))
+    assert {key for key, chip in told.items() if chip["changed"]} == marked
+    assert told["perturbation"]["value"] == perturbed
+    assert (told["photograph"]["value"], told["tensor"]["value"]) == ("512 × 341", "224×224×3")
+    assert not [chip["value"] for chip in told.values() if "_" in chip["value"] or not chip["value"]]
+
+
+def test_steps_that_a_file_does_not_need_are_greyed_with_a_reason(look):
+    told = replies.values(look())
+    assert {key for key, chip in told.items() if chip["idle"]} == set(FILE_STEPS)
+    reason = "This file has no orientation tag, or none that turns it."
+    assert told["exif"] == {"value": "no tag", "changed": False, "idle": reason}
+
+
+@pytest.mark.parametrize("step", FILE_STEPS)
+def test_a_chip_shows_the_sample_of_its_step_on_which_it_acts(classifier, photos, step):
+    explorer = listen(Explorer(classifier, photos[:2]))
+    chip = next(chip for chip in panel(explorer)["path"] if chip["key"] == step)
+    message, _ = ask(explorer, kind="sample", request="a.1", step=step)
+    assert (message["kind"], message["request"]) == ("view", "a.1")
+    assert message["settings"]["photo"] == explorer.photo.name == chip["sample"]
+    assert {key for key in FILE_STEPS if not message["path"][key]["idle"]} == {step}
+    explorer.settings = {"photo": photos[0].name}
+    deliver(explorer, kind="sample", step=step)
+    assert explorer.settings["photo"] == chip["sample"]
+    told = [(row["name"], row["added"]) for row in panel(explorer)["photos"]]
+    assert told == [(photos[0].name, False), (photos[1].name, False), (chip["sample"], True)]
+
+
+# -- photographs, and files on their way
+
+
+def test_names_are_unique_whatever_comes(cat):
+    kept = Shelf()
+    given = [cat.name] * 3 + ["cat.jpg (2)", "cat.jpg"]
+    received = [kept.add(load_image(cat.pixels, name=name)) for name in given]
+    assert received == ["cat.jpg", "cat.jpg (2)", "cat.jpg (3)", "cat.jpg (2) (2)", "cat.jpg (4)"]
+    assert list(kept) == received
+
+
+def test_thumbnails_are_small_jpegs_of_the_whole_picture():
+    left_white = np.zeros((300, 600, 3), np.uint8)
+    left_white[:, :300] = 255
+    kept = Shelf()
+    for pixels in (left_white, left_white[:1, :1], left_white[:1]):
+        kept.add(load_image(pixels, name="any"))
+    files = [row["thumbnail"] for row in kept.told()]
+    assert max(map(len, files)) < 4_000
+    image = opened(files[0], "JPEG")
+    assert image.size == (THUMBNAIL, THUMBNAIL // 2)
+    pixels = np.asarray(image)
+    assert pixels[:, : THUMBNAIL // 2 - 3].min() > 230
+    assert pixels[:, THUMBNAIL // 2 + 3 :].max() < 25
+
+
+def test_of_very_many_pictures_only_the_first_have_thumbnails(clothes, monkeypatch):
+    monkeypatch.setattr(replies, "THUMBNAILS", 2)
+    kept = Shelf()
+    for photo in clothes[:3]:
+        kept.add(photo)
+    assert [bool(row["thumbnail"]) for row in kept.told()] == [True, True, False]
+
+
+def test_pieces_of_several_files_are_kept_apart_and_bounded_in_number():
+    uploads = Uploads()
+    for number in range(UPLOADS):
+        assert uploads.take(str(number), f"{number}.jpg", b"x", last=False) is None
+    with pytest.raises(ValueError, match=f"Expected at most {UPLOADS} pictures at a time.*: more.jpg"):
+        uploads.take("more", "more.jpg", b"z", last=False)
+    for number in range(UPLOADS):
+        assert uploads.take(str(number), f"{number}.jpg", str(number).encode(), last=True) == b"x%d" % number
+    assert uploads == {}
+
+
+def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_large(monkeypatch):
+    monkeypatch.setattr(replies, "UPLOAD_BYTES", 10)
+    uploads = Uploads()
+    assert uploads.take("a", "a.jpg", b"x" * 10, last=False) is None
+    with pytest.raises(ValueError, match=r"Expected a picture of at most 0 MB, received more: a\.jpg"):
+        uploads.take("a", "a.jpg", b"x", last=True)
+    assert uploads == {}
+
+
+def test_an_upload_that_falls_silent_is_given_up(monkeypatch):
+    uploads = Uploads()
+    for number in range(UPLOADS):
+        uploads.take(str(number), f"{number}.jpg", b"x", last=False)
+    monkeypatch.setattr(replies, "UPLOAD_SECONDS", -1.0)
+    assert uploads.take("more", "more.jpg", b"z", last=True) == b"z"
+    assert uploads == {}
+
+
+# -- where no kernel is
+
+
+@pytest.fixture
+def explorer(classifier, photos, labels):
+    return listen(Explorer(classifier, photos[:2], labels[:2]))
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Return what a cell publishes that shows an explorer: the data of widget and picture."""
+    settings = Config()
+    settings.HistoryManager.enabled = False
+    InteractiveShell.instance(config=settings)
+
+    def published(explorer):
+        with capture_output() as captured:
+            explorer._ipython_display_()
+        return [output.data for output in captured.outputs]
+
+    yield published
+    InteractiveShell.clear_instance()
+
+
+def opened(file, kind="PNG"):
+    image = Image.open(BytesIO(file))
+    image.load()
+    assert image.format == kind
+    return image.convert("RGB")
+
+
+def told(data):
+    """Return the alternative text of a picture in HTML, as a page reads it."""
+    texts = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tag == "img" and texts.append(dict(attributes)["alt"])
+    parser.feed(data["text/html"])
+    (text,) = texts
+    return text
+
+
+def kept(explorer):
+    """Return content and pictures that a widget's state keeps for pages without a kernel."""
+    state = explorer.get_state()["_still"]
+    return state["content"], *(opened(file, "JPEG") for file in state["pictures"])
+
+
+def test_beside_the_widget_stands_a_picture_of_the_present_settings_with_its_text(explorer, published):
+    untouched = published(explorer)[1]["image/png"]
+    explorer.settings = {"photo": "espresso.jpg", "noise": 5}
+    widget, data = published(explorer)
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    assert data["image/png"] != untouched
+    image = opened(data["image/png"])
+    assert image.width == replies.WIDTH
+    assert min(image.getpixel((0, 0))) > 250, "white, for pages in the dark"
+    top = percent(explorer.probabilities.max())
+    about = f"Explorer of efficientnet_lite0: the photograph espresso.jpg. espresso, {top} (right)"
+    assert told(data).startswith(about)
+    assert data["text/plain"] == replies.LIVE == panel(explorer)["live"]
+    assert replies.LIVE in data["text/html"]
+
+
+def test_the_state_holds_the_first_view_with_two_pictures(explorer, classifier, photos):
+    first, _ = replies.shown(explorer.view)
+    explorer.settings = {"photo": "espresso.jpg", "noise": 5}
+    content, photograph, seen = kept(explorer)
+    assert content == first
+    assert content["answer"]["name"] == "Egyptian cat"
+    height, width = photos[0].size
+    assert max(photograph.size) == 256
+    assert photograph.width / photograph.height == pytest.approx(width / height, rel=0.02)
+    resized = {step.name: step.array for step in classifier.preprocessing.steps(photos[0])}["resize"]
+    assert np.abs(np.asarray(seen, float) - resized).mean() < 5  # of 255 levels, as a JPEG
+
+
+def test_small_pictures_are_enlarged_without_inventing_pixels(fashion, clothes):
+    _, photograph, seen = kept(Explorer(fashion, clothes[:1]))
+    assert photograph.size == seen.size == (9 * 28, 9 * 28)
+    centres = np.asarray(photograph, float)[4::9, 4::9]
+    assert np.abs(centres - clothes[0].pixels).max() < 30  # of 255 levels, as a JPEG
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (3000, 2000)])
+def test_pictures_of_any_shape_fit(fashion, size, published):
+    explorer = Explorer(fashion, np.zeros((*size, 3), np.uint8))
+    _, photograph, seen = kept(explorer)
+    assert max(*photograph.size, *seen.size) <= 256
+    opened(published(explorer)[1]["image/png"])
+
+
+def test_the_bars_are_as_long_as_the_probabilities(explorer):
+    message, _ = replies.shown(explorer.view)
+    pixels = np.asarray(opened(replies.still(explorer.view, message, "a name")))
+    pixels = pixels[:, 2 * (replies.SIDE + replies.GAP) :].astype(int)
+    blue = np.abs(pixels - (0x1B, 0x6E, 0xC2)).max(axis=-1) < 40
+    tops = [replies.GAP + (2 + place) * replies.ROW for place in range(len(message["bars"]))]
+    lengths = [int(blue[top : top + replies.ROW].any(axis=0).sum()) for top in tops]
+    assert lengths == pytest.approx([150 * row["value"] for row in message["bars"]], abs=2)
+
+
+def test_names_reach_the_page_as_text_alone_however_long(fashion, clothes, published):
+    explorer = Explorer(fashion, clothes[:1])
+    name = f'"><script>alert(1){"n" * 500}.png'
+    explorer.add(clothes[0].pixels, name=name)
+    _, data = published(explorer)
+    assert "<script>" not in data["text/html"]
+    assert name in told(data)
+    opened(data["image/png"])
+
+
+def test_a_file_step_is_judged_by_the_untouched_picture(classifier):
+    turned = next(photo for photo in samples.photos("special") if photo.name == "exif.jpg")
+    bench = Bench(classifier, classifier.preprocessing)
+    untouched = bench.view(turned, neutral("exif.jpg"))
+    ignoring = bench.view(turned, neutral("exif.jpg") | {"exif": "exif_ignored"}, untouched)
+    assert ignoring.idle is untouched.idle
+    assert ignoring.idle == ("alpha", "depth")
