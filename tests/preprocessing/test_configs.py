@@ -255,7 +255,7 @@ def test_what_a_file_of_hugging_face_leaves_open_is_noted():
         ({"size": "224"}, ValueError, "received 224"),
         ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
         ({"size": {"shortest_edge": "256"}}, TypeError, "size as whole numbers"),
-        ({"size": {"shortest_edge": 0}}, ValueError, "size within 1..4096"),
+        ({"size": {"shortest_edge": 0}}, ValueError, "size as a whole number 1..4096"),
         ({"crop_size": 300}, ValueError, r"a crop_size within \(256, 256\)"),
         ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
         ({"crop_size": [1, 2, 3]}, TypeError, "crop_size as whole numbers"),
