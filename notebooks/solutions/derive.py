@@ -49,20 +49,24 @@ def run(solution):
                 client.execute_cell(question, place)
             client.execute_cell(cell, place)
             cell.metadata.pop("execution", None)
-            cell.outputs = stored(cell.outputs)
+            cell.outputs = stored(cell.outputs, number)
             question.metadata = deepcopy(cell.metadata)
             if not exercise:
                 question.outputs = deepcopy(cell.outputs)
             question.execution_count = cell.execution_count = number
             cell.outputs = [without_pictures(output) for output in cell.outputs]
+    for book in (solution, lesson):
+        book.metadata.language_info = {"name": "python"}
     return solution, lesson
 
 
-def stored(outputs):
+def stored(outputs, number):
     """Leave out widgets, which need a kernel, and progress, which is shown only on slow machines."""
     kept = [output for output in outputs if not PROGRESS.match(output.get("data", {}).get("text/plain", ""))]
     for output in kept:
         output.get("data", {}).pop(WIDGET, None)
+        if output.output_type == "execute_result":
+            output.execution_count = number
     return kept
 
 
