@@ -14,7 +14,7 @@ import typing
 from types import ModuleType
 
 import kit
-from tests.project import ROOT, code, tracked
+from tests.project import ROOT, tracked
 
 WRITTEN = ROOT / "tests" / "public_surface.txt"
 UPDATE = "python -m tests.test_public_surface"
@@ -128,59 +128,30 @@ def public_chain(parts):
     return True
 
 
-def chain(node):
-    """``["kit", "plots", "x"]`` for the expression ``kit.plots.x``; nothing for any other."""
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
-
-
-def used(source):
-    """Dotted names below `kit` that a source imports or reaches, under whatever name it imports them."""
-    tree, names = ast.parse(source), {"kit": ["kit"]}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (each.name.split(".") for each in node.names if each.name.startswith("kit."))
-        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "kit":
-            for each in node.names:
-                names[each.asname or each.name] = [*node.module.split("."), each.name]
-                yield names[each.asname or each.name]
-    for node in ast.walk(tree):
-        parts = chain(node) if isinstance(node, ast.Attribute) else []
-        if parts and parts[0] in names:
-            yield [*names[parts[0]], *parts[1:]]
-
-
-def mentioned(text):
-    """Dotted names below `kit` in prose and in the examples of a document; ``-m kit`` is a command."""
+def named_in(text):
+    """Dotted names below `kit` in code, prose and examples; ``-m kit`` is a command."""
     for found in re.findall(r"(?<![\w./-])(?<!-m )kit((?:\.[A-Za-z_]\w*)+)(?!\w*/)", text):
         yield ["kit", *found[1:].split(".")]
+    for home, names in re.findall(r"^\s*from kit([.\w]*) import ([\w, ]+)$", text, re.MULTILINE):
+        yield from ([*f"kit{home}".split("."), name.split()[0]] for name in names.split(","))
 
 
-def below(uses):
-    return {".".join(parts) for parts in uses if not public_chain(parts)}
+def below(text):
+    return {".".join(parts) for parts in named_in(text) if not public_chain(parts)}
 
 
-def notebooks():
-    return [ROOT / path for path in tracked() if path.endswith(".ipynb") and path.startswith("notebooks/")]
-
-
-def test_notebooks_use_nothing_below_the_public_surface():
-    assert below(parts for path in notebooks() for parts in used(code(path))) == set()
-
-
-def test_documents_name_nothing_below_the_public_surface():
-    cells = [cell for path in notebooks() for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-    texts += [(ROOT / path).read_text(encoding="utf-8") for path in tracked() if path.endswith(".md")]
-    assert below(parts for text in texts for parts in mentioned(text)) == set()
-
-
-def test_a_use_below_the_surface_is_found():
-    source = "from kit import plots as p\nimport kit\np.canvas.Canvas\nkit.plots.sweep_figure(kit.pin)"
-    assert below(used(source)) == {"kit.plots.canvas", "kit.plots.canvas.Canvas"}
+def test_notebooks_and_documents_name_nothing_below_the_public_surface():
+    pages = [ROOT / path for path in tracked() if path.endswith((".md", ".ipynb"))]
+    texts = {page.name: page.read_text(encoding="utf-8") for page in pages if page.suffix == ".md"}
+    for page in pages:
+        if page.suffix == ".ipynb":
+            cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+            texts[page.name] = "\n".join("".join(cell["source"]) for cell in cells)
+    assert {name: found for name, text in texts.items() if (found := below(text))} == {}
+    assert below("from kit.plots import canvas as c\nkit.pin, kit.severities, python -m kit.x") == {
+        "kit.plots.canvas",
+        "kit.severities",
+    }
 
 
 if __name__ == "__main__":
