@@ -9,6 +9,7 @@ import random
 import pytest
 
 from kit import Classifier, fit_novelty, samples
+from kit.classifier import loading
 from tests import networks
 from tests.project import VARIABLES
 
@@ -29,6 +30,15 @@ def pytest_make_collect_report():
 def pytest_runtest_setup():
     """Let Keras, which takes the seeds of its weights from here, draw the same in every order of tests."""
     random.seed(SEED)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """A folder for compiled networks in place of the developer's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setattr(loading, "cache_folder", lambda: folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from kit.classifier.conversion import compile_lite, import_keras
+from kit.classifier.conversion import compile_lite
+from kit.classifier.keras_models import import_keras
 from kit.preprocessing import Preprocessing
 
 NAMES = ("cat", "dog", "horse")

@@ -1,7 +1,8 @@
-"""Make a ``.keras`` file smaller without changing a weight: HDF5's byte shuffle and gzip in its weights file.
+"""Make a ``.keras`` file smaller without changing a weight, and compile its network beside it.
 
 Float32 weights hardly compress as they are (91 % with deflate); with the bytes of equal significance side by
 side they come to 83 %. Keras reads the filtered file as any other.
+What is compiled goes to ``data/models/compiled/``, named by the digest of the weights as in the cache folder.
 """
 
 import io
@@ -11,24 +12,23 @@ from pathlib import Path
 
 import h5py
 
-from kit.classifier import store
+from kit.classifier import loading, store
+from kit.classifier.contract import preprocessing_in
 from kit.classifier.store import PREFIX
 
 WEIGHTS = "model.weights.h5"
 # Smaller arrays are not worth a chunk of their own.
 SMALLEST = 64
-FILLED_IN = ("format", "weights_sha256", "members")
+FILLED_IN = ("format", "weights_sha256", "statistics_sha256")
 
 
 def pack(path: Path) -> None:
-    """Rewrite a file that ``Classifier.save`` wrote with packed weights, and tie its members to them."""
+    """Rewrite a file that ``Classifier.save`` wrote with packed weights, and compile it."""
     saved = store.read(path)
     if saved.contract is None:
         raise ValueError(
             f"Expected a file that Classifier.save wrote, received {path.name!r}; save it so first"
         )
-    kept = {name: saved.member(name) for name in (store.COMPILED, store.FIRST_LAYERS)}
-    members = {name: member for name, member in kept.items() if member is not None}
     contract = {key: value for key, value in saved.contract.items() if key not in FILLED_IN}
     with tempfile.TemporaryDirectory() as folder:
         network = Path(folder) / path.name
@@ -38,7 +38,14 @@ def pack(path: Path) -> None:
                     data = old.read(info)
                     packed = filtered(data) if info.filename == WEIGHTS else data
                     new.writestr(zipfile.ZipInfo(info.filename), packed, zipfile.ZIP_DEFLATED, 9)
-        store.write(network, path, contract, members)
+        compile_beside(store.write(network, path, contract, saved.statistics))
+
+
+def compile_beside(opened: store.Archive) -> None:
+    """Compile a network for those who open it here."""
+    loading.BUNDLED.mkdir(exist_ok=True)
+    compiled = loading.convert(opened, preprocessing_in(opened))
+    compiled.write(loading.BUNDLED / f"{opened.digest}.zip")
 
 
 def filtered(data: bytes) -> bytes:

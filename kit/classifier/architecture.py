@@ -11,8 +11,7 @@ import numpy as np
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
 from kit.classifier.first_layers import leaves
-from kit.classifier.loading import unchanged
-from kit.classifier.store import weights_in
+from kit.classifier.store import unchanged, weights_in
 
 _NESTED = ("Functional", "Sequential", "Model")
 

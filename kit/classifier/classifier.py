@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from kit._arrays import Float32
+from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told
 from kit.classifier import store
-from kit.classifier.contract import contract_of, preprocessing_in, remarks
+from kit.classifier.contract import preprocessing_in, remarks
 from kit.classifier.conversion import Verification
 from kit.classifier.engines import (
     Engine,
@@ -27,9 +27,8 @@ from kit.classifier.engines import (
     tempered,
 )
 from kit.classifier.first_layers import FirstLayers
-from kit.classifier.golden import golden_of
 from kit.classifier.labels import ClassNames, checked_class_names
-from kit.classifier.loading import restore, vouch
+from kit.classifier.loading import keep, restore
 from kit.classifier.network import Network
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
@@ -119,12 +118,11 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         class_names: ClassNames | None = None,
     ) -> Self:
-        """Open a ``.keras`` file; without TensorFlow if `save` wrote it.
+        """Open a ``.keras`` file; without TensorFlow where its network is known.
 
-        A file that plain Keras wrote is opened too: TensorFlow compiles it once, and the result is kept in
-        the user's cache folder. Its preprocessing is then unknown, unless given here. What somebody else
-        saved is inspected once, see `kit.classifier.inspection`; what is wrong with it is compiled
-        anew.
+        The bundled networks are, and those that `save` wrote on this machine. TensorFlow compiles any other
+        once, in a process of its own, and the result is kept in the user's cache folder. Of a file that plain
+        Keras wrote the preprocessing is unknown, unless given here.
 
         Parameters
         ----------
@@ -149,27 +147,24 @@ class Classifier:
         if not isinstance(preprocessing, Preprocessing):
             check_preprocessing(preprocessing, (None, None, None))
             preprocessing = preprocessing_in(opened)
-        found = restore(opened, preprocessing)
         contract = opened.contract or {}
         self = cls.__new__(cls)
         self._fill(
             contract.get("name", opened.path.stem),
-            Network(found.compiled, found.engine, source=found.source, compared=found.compared),
+            restore(opened, preprocessing),
             preprocessing,
             contract.get("class_names") if class_names is None else class_names,
-            found.notes,
+            (f"what the file says of its training images {opened.flaw}",) if opened.flaw else (),
         )
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
-    def save(self, path: str | PathLike[str], training: Pictures = (), *, golden: Pictures = ()) -> None:
-        """Write network, preprocessing, class names, compiled form and reference into one ``.keras`` file.
+    def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
+        """Write network, preprocessing, class names and reference into one ``.keras`` file.
 
-        The compiled form is compared with Keras before, in the range of the preprocessing; where they differ
-        by more than 1e-5 in a probability, it is left out, and `notes` say that Keras runs the network. Plain
-        ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a plain
-        ``model.save`` of a network loaded in that way writes the network alone: preprocessing, class names
-        and compiled form are missing from the new file. Save through a `Classifier` to keep them.
+        Plain ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a
+        plain ``model.save`` of a network loaded in that way writes the network alone: preprocessing and class
+        names are missing from the new file. Save through a `Classifier` to keep them.
 
         The file is replaced in one step, so an interruption leaves the old one.
 
@@ -182,15 +177,11 @@ class Classifier:
             profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the pictures are
             not. Networks without BatchNorm, and those for small pictures, are diagnosed by the profile.
             Without any, a profile and measures that the file has are kept.
-        golden
-            Up to three pictures that are kept small in the file, with what each step makes of them and their
-            probabilities: ``python -m kit verify MODEL.keras`` says on any machine whether it does the same.
-            Without any, those that the file has are kept while they fit its weights.
 
         Raises
         ------
         ValueError
-            More golden pictures, another file name, or a file that was replaced since it was loaded.
+            Another file name, or a file that was replaced since it was loaded.
         OSError
             The file cannot be written: a full disk, a folder without permission.
         """
@@ -199,19 +190,21 @@ class Classifier:
             raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
         with self._lock, tempfile.TemporaryDirectory() as folder:
             source = self._network.keras_file(Path(folder))
-            self._network = self._network.up_to_date(self.input_shape, self.preprocessing)
-            compiled = self._network.compiled
+            self._network = self._network.up_to_date(self.preprocessing)
             self.notes = self._noted()
-            contract = contract_of(
-                self.name, self.class_names, self.preprocessing, self.temperature, compiled
-            )
             known = self.reference.moved(self._network, self.input_shape)
             self.reference = known.with_pictures(as_photos(training), self.tensor)
-            kept = as_photos(golden)
-            if kept:
-                self.reference = self.reference.with_golden(golden_of(self, kept))
-            members = {store.COMPILED: compiled.data, **self.reference.members()}
-            vouch(store.write(source, target, contract, members))
+            steps = self.preprocessing
+            contract = {
+                "name": self.name,
+                "class_names": list(self.class_names),
+                "preprocessing": None if steps is None else steps.to_dict(),
+                "temperature": self.temperature,
+            }
+            written = store.write(source, target, contract, self.reference.all())
+            compiled = self._network.compiled
+            if self.source is None and compiled.input_shape == tuple(self.model.inputs[0].shape[1:]):
+                keep(written, compiled)
 
     def tensor(
         self,
@@ -438,16 +431,15 @@ class Classifier:
                 f" received {self.name!r} made from a model; save it and use Classifier.load"
             )
         path = self.source.path.resolve()
-        measured = dict(self.reference.measured)
         given = {"preprocessing": self.preprocessing, "class_names": self.class_names}
-        return _reopened, (path, given, self.temperature, measured)
+        return _reopened, (path, given, self.temperature, dict(self.reference.given))
 
 
 def _reopened(
-    path: Path, given: dict[str, Any], temperature: float, measured: dict[str, bytes]
+    path: Path, settings: dict[str, Any], temperature: float, given: dict[str, Array]
 ) -> Classifier:
-    opened = Classifier.load(path, **given).tempered(temperature)
-    return opened.with_reference(replace(opened.reference, measured=measured))
+    opened = Classifier.load(path, **settings).tempered(temperature)
+    return opened.with_reference(replace(opened.reference, given=given))
 
 
 def check_first(value: object, call: str) -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from kit._checking import first_line
 from kit.classifier.conversion import Compiled
@@ -10,23 +9,6 @@ from kit.classifier.store import Archive
 from kit.preprocessing import Preprocessing
 
 _SHOWN = 3
-
-
-def contract_of(
-    name: str,
-    class_names: Sequence[str],
-    preprocessing: Preprocessing | None,
-    temperature: float,
-    compiled: Compiled,
-) -> dict[str, Any]:
-    """Return the contract of a classifier, as `kit.classifier.store.write` takes it."""
-    return {
-        "name": name,
-        "class_names": list(class_names),
-        "preprocessing": None if preprocessing is None else preprocessing.to_dict(),
-        "temperature": temperature,
-        **compiled.to_contract(),
-    }
 
 
 def preprocessing_in(opened: Archive) -> Preprocessing | None:

@@ -1,12 +1,10 @@
 """A Keras model compiled to LiteRT, and whether both give the same probabilities."""
 
 import json
-import os
-import re
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
-from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,24 +14,25 @@ from kit._arrays import Float32, Pixels
 from kit._checking import first_line
 from kit._interrupts import held
 from kit._reporting import Result
-from kit.classifier import store
 from kit.classifier.engines import (
-    HEADS,
     Engine,
     KerasEngine,
     LiteEngine,
     Shape,
-    captured_errors,
     check_preprocessing,
     head_of,
     measured_head,
-    only_warnings,
     probabilities,
     sides,
 )
-from kit.classifier.store import check_fields, refuse_code
+from kit.classifier.first_layers import FirstLayers, first_layers_of
+from kit.classifier.keras_models import ConversionError, check_model, lite_of
+from kit.classifier.statistics import arrays_in, packed
+from kit.classifier.store import replacing
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
+
+_ABOUT, _MODEL, _FIRST_LAYERS = "about.json", "model.tflite", "first_layers.npz"
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +53,8 @@ class Compiled:
         Largest difference in a probability, 0..1, that was found between the compiled form and Keras.
     reason
         Why ``data`` is missing.
+    first_layers
+        Measures what the first layers receive; None where there is nothing to measure.
     """
 
     head: str
@@ -62,46 +63,42 @@ class Compiled:
     data: bytes | None = None
     max_difference: float | None = None
     reason: str | None = None
+    first_layers: FirstLayers | None = None
 
     @property
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
         return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
 
-    def differing(self, difference: float) -> Self:
-        """Return the same without its compiled form, which was found to differ from Keras by so much."""
-        reason = f"its compiled form differs by {difference:.1e} in a probability"
-        if not isfinite(difference):
-            reason = "some answers are no numbers"
-        return replace(self, data=None, max_difference=difference, reason=reason)
-
-    def to_contract(self) -> dict[str, Any]:
-        """Return everything but the compiled form, as JSON takes it."""
-        return {name: value for name, value in vars(self).items() if name != "data"}
+    def write(self, path: Path) -> None:
+        """Write everything to a file of its own."""
+        about = {name: value for name, value in vars(self).items() if name not in {"data", "first_layers"}}
+        with replacing(path) as stream, zipfile.ZipFile(stream, "w") as entry:
+            entry.writestr(_ABOUT, json.dumps(about))
+            if self.data is not None:
+                entry.writestr(_MODEL, self.data)
+            if self.first_layers is not None:
+                entry.writestr(_FIRST_LAYERS, packed(self.first_layers.arrays()))
 
     @classmethod
-    def from_contract(cls, contract: Mapping[str, Any], data: bytes | None = None, file: str = "") -> Self:
-        """Read what `to_contract` wrote; `file` is named in errors.
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
 
         Raises
         ------
-        ValueError
-            A value of another kind.
+        OSError, ValueError
+            Something else, or damaged.
         """
-        keys = ("head", "input_shape", "output_count", "max_difference", "reason")
-        values: list[Any] = [contract.get(key) for key in keys]
-        head, shape, count, difference, reason = values
-        three = isinstance(shape, list | tuple) and len(shape) == 3
-        sizes = three and all(side is None or (type(side) is int and side > 0) for side in shape)
-        checks = {
-            "head": (f"one of {', '.join(HEADS)}", head in HEADS),
-            "input_shape": ("three sizes", sizes),
-            "output_count": ("a whole number above 0", type(count) is int and count > 0),
-            "max_difference": ("a number", isinstance(difference, int | float | None)),
-            "reason": ("a text", isinstance(reason, str | None)),
-        }
-        check_fields(contract, checks, file)
-        return cls(head, tuple(shape), count, data, difference, reason)
+        try:
+            with zipfile.ZipFile(path) as entry:
+                parts = {name: entry.read(name) for name in entry.namelist()}
+            about = json.loads(parts[_ABOUT])
+            about["input_shape"] = tuple(about["input_shape"])
+            layers = parts.get(_FIRST_LAYERS)
+            first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
+            return cls(**about, data=parts.get(_MODEL), first_layers=first_layers)
+        except (zipfile.BadZipFile, KeyError, TypeError, EOFError, RuntimeError) as error:
+            raise ValueError(f"Expected a compiled network in {path.name!r}, received other bytes") from error
 
     def __repr__(self) -> str:
         shape = sides(self.input_shape)
@@ -156,15 +153,10 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
     float
         Largest absolute difference, 0..1; infinite where a result is not a number.
     """
-    both = [(reference.predict(batch), compiled.predict(batch)) for batch in batches]
-    return difference_between([one for one, _ in both], [other for _, other in both], head)
-
-
-def difference_between(outputs: Iterable[Float32], others: Iterable[Float32], head: str) -> float:
-    """Return what `largest_difference` does, from outputs for the same inputs."""
     largest = 0.0
-    for one, other in zip(outputs, others, strict=True):
-        difference = np.abs(probabilities(one, head) - probabilities(other, head))
+    for batch in batches:
+        one, other = (probabilities(engine.predict(batch), head) for engine in (reference, compiled))
+        difference = np.abs(one - other)
         largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
     return largest
 
@@ -223,136 +215,6 @@ def _fitted(picture: Pixels, side: int, shape: tuple[int, int, int]) -> Float32:
     return large[: shape[1], : shape[2], : shape[0]].transpose(2, 0, 1)
 
 
-def import_keras() -> Any:
-    """Import Keras, which takes seconds the first time; what TensorFlow's libraries write is kept out."""
-    # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with captured_errors():
-        import keras  # noqa: PLC0415 (heavy)
-    return keras
-
-
-def load_keras(path: str | PathLike[str]) -> Any:
-    """Open a ``.keras`` file with Keras, safely.
-
-    Only an existing local file is opened, always with ``safe_mode=True, compile=False``: code stored in the
-    file is not run. Even so, open files only from sources that you trust; the Keras project advises the same.
-
-    Parameters
-    ----------
-    path
-        An existing local ``.keras`` file.
-
-    Returns
-    -------
-    keras.Model
-        A new model with the weights of the file; not compiled for training.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        No such file, another format, a damaged archive, or content that is not opened safely.
-    """
-    opened = store.read(path)
-    refuse_code(opened.config(), opened.path.name)
-    return opened_safely(opened.path, opened.path.name)
-
-
-def opened_safely(file: Path, name: str) -> Any:
-    """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not."""
-    keras = import_keras()
-    # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
-    from keras.src.saving.serialization_lib import SafeModeScope  # noqa: PLC0415
-
-    try:
-        with SafeModeScope(safe_mode=True):
-            return keras.models.load_model(file, safe_mode=True, compile=False)
-    except Exception as error:  # Keras raises whatever a layer raises
-        reason, advice = _refusal(error)
-        raise ValueError(
-            f"Expected a network that Keras opens in safe mode, received {name!r}: {reason}; {advice}"
-        ) from error
-
-
-def check_model(model: Any) -> None:
-    """Check that a Keras model is a classifier of pictures.
-
-    Raises
-    ------
-    TypeError
-        No Keras model.
-    ValueError
-        Not one image-shaped input and one output of shape (N, classes).
-    """
-    if not hasattr(model, "export"):
-        raise TypeError(
-            f"Expected a Keras model, received {type(model).__name__}; see Classifier.load for files"
-        )
-    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-        raise ValueError(
-            f"Expected a Keras model with known shapes, received {type(model).__name__} without inputs and"
-            " outputs; wrap it: x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
-        )
-    inputs = [tuple(entry.shape) for entry in model.inputs]
-    if len(inputs) != 1:
-        raise ValueError(
-            f"Expected a network with one image input, received {len(inputs)} inputs: {inputs};"
-            " make a keras.Model that takes the picture alone"
-        )
-    if len(inputs[0]) != 4 or not {inputs[0][1], inputs[0][3]} & {1, 3}:
-        raise ValueError(
-            f"Expected a network with an input (N, H, W, 1) or (N, H, W, 3), received {inputs[0]};"
-            " the kit works on classifiers of pictures"
-        )
-    outputs = [tuple(entry.shape) for entry in model.outputs]
-    if len(outputs) != 1 or len(outputs[0]) != 2 or outputs[0][1] is None:
-        raise ValueError(
-            f"Expected a network with one output (N, classes), received {outputs};"
-            " make a keras.Model that ends in the class scores"
-        )
-    named = getattr(model, "output", None)
-    if isinstance(named, dict):
-        raise ValueError(  # noqa: TRY004 (as for the other shapes that a network may have)
-            f"Expected a network that returns one array, received one that returns {list(named)} by name;"
-            " use keras.Model(model.inputs, model.outputs[0])"
-        )
-
-
-def _refusal(error: BaseException) -> tuple[str, str]:
-    """Say why Keras did not open a file, and what to do about it."""
-    if isinstance(error, OSError):
-        return first_line(error), "its weights are cut off or damaged, so copy the file anew"
-    # A class that is missing within a network hides behind the network that is not built without it.
-    chain = [error]
-    while chain[-1].__context__ is not None:
-        chain.append(chain[-1].__context__)
-    missing = [each for each in chain if str(each).startswith("Could not locate")]
-    # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
-    reason = first_line(missing[0] if missing else error).partition(". ")[0]
-    if "TFSMLayer" in reason:
-        return reason, (
-            "a SavedModel's graph is in another folder: build the network in Keras, copy its weights and"
-            " save that"
-        )
-    if "Lambda" in reason:
-        return reason, "replace Lambda layers by registered custom ones and save the network anew"
-    if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
-        return reason, (
-            "register custom layers before loading: import the module that defines them (--import MODULE"
-            " on the command line)"
-        )
-    # Of several layers whose weights do not fit, Keras shows one; reasons stand behind long introductions.
-    behind = re.findall(
-        r"(?:Exception encountered:|Example error message for object .*?:)\s+(.+)", str(error)
-    )
-    told = re.sub(r"\{\{.*?\}\} ?", "", behind[-1] if behind else reason).strip()
-    return told.rstrip(".")[:300], "copy the file anew, or save the network anew where it was made"
-
-
-class ConversionError(RuntimeError):
-    """A network that cannot be compiled; the Keras model itself works all the same."""
-
-
 def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
     """Compile a Keras model for LiteRT, with float32 weights and an open batch size.
 
@@ -376,29 +238,6 @@ def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
     return lite_of(KerasEngine(model, _sized(model, size)).graph)
 
 
-def lite_of(graph: Any) -> bytes:
-    """Compile what `traced` gives, in less than half the time of Keras's own export and to the same network.
-
-    Raises
-    ------
-    ConversionError
-        LiteRT lacks an operation, or there is no graph.
-    """
-    if graph is None:
-        raise ConversionError("TensorFlow cannot draw one graph of it, which is what is compiled")
-    import tensorflow as tf  # noqa: PLC0415 (heavy)
-
-    with only_warnings("tensorflow"), captured_errors() as messages:
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
-        # Operations outside LiteRT's own need TensorFlow at run time: better found here than live.
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        try:
-            compiled: bytes = converter.convert()
-        except Exception as error:  # the converter has no exception of its own for what it cannot do
-            raise ConversionError(_unsupported(messages()) or first_line(error)) from error
-    return compiled
-
-
 @held()
 def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: bool = True) -> Compiled:
     """Compile a Keras model and hold the result against it.
@@ -416,7 +255,7 @@ def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: b
     -------
     Compiled
         With ``reason`` in place of ``data`` where compiling failed, or where the results differ by more than
-        `kit.classifier.conversion.TOLERANCE`.
+        `TOLERANCE`.
 
     Raises
     ------
@@ -432,15 +271,19 @@ def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: b
     head = head_of(json.loads(model.to_json())) or measured_head(
         np.concatenate([reference.predict(batch) for batch in batches])
     )
-    count = reference.output_count
+    known = Compiled(head, shape, reference.output_count, first_layers=first_layers_of(model))
     try:
         data = lite_of(reference.graph)
         engine = LiteEngine(data, threads=1)
     except (ConversionError, ValueError) as error:
-        return Compiled(head, shape, count, reason=first_line(error))
+        return replace(known, reason=first_line(error))
     difference = largest_difference(reference, engine, head, batches)
-    compiled = Compiled(head, shape, count, data, difference)
-    return compiled if difference <= TOLERANCE else compiled.differing(difference)
+    if difference <= TOLERANCE:
+        return replace(known, data=data, max_difference=difference)
+    reason = f"its compiled form differs by {difference:.1e} in a probability"
+    if not isfinite(difference):
+        reason = "some answers are no numbers"
+    return replace(known, max_difference=difference, reason=reason)
 
 
 def _sized(model: Any, size: tuple[int, int] | None) -> Shape:
@@ -449,9 +292,3 @@ def _sized(model: Any, size: tuple[int, int] | None) -> Shape:
     if channels not in {1, 3}:
         return (height, width, channels)
     return (height or (size[0] if size else None), width or (size[1] if size else None), channels)
-
-
-def _unsupported(messages: str) -> str:
-    """Name the operations that the converter complained about."""
-    found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
-    return f"LiteRT has no operation {found[1].strip()}" if found else ""

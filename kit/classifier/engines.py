@@ -117,15 +117,12 @@ def captured_errors() -> Iterator[Callable[[], str]]:
 
 
 @contextmanager
-def only_warnings(name: str) -> Iterator[None]:
-    """Keep what a logger of Python reports below a warning out, while the block runs.
-
-    In a notebook TensorFlow's logger also tells of every file that it writes.
-    """
+def only_errors(name: str) -> Iterator[None]:
+    """Keep what a logger of Python reports below an error out, while the block runs."""
     logger = logging.getLogger(name)
     with _LOCK:
         level = logger.level
-        logger.setLevel(max(level, logging.WARNING))
+        logger.setLevel(max(level, logging.ERROR))
         try:
             yield
         finally:

@@ -1,7 +1,5 @@
 """Statistics of what a network's first layers receive, from its running averages."""
 
-import io
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,11 +8,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from kit._arrays import Float32, Float64, Indices
+from kit._arrays import Array, Float32, Float64, Indices
 from kit._interrupts import held
-from kit.classifier.conversion import ConversionError, lite_of
-from kit.classifier.engines import LiteEngine, Shape, traced
-from kit.classifier.store import arrays_in
+from kit.classifier.engines import LiteEngine, traced
+from kit.classifier.keras_models import ConversionError, lite_of
 
 GRID = 4
 """Cells to a side. Fewer tell less on pictures of digits and clothes; 8 are too many for 50 pictures."""
@@ -61,9 +58,6 @@ def _starts(side: int) -> Indices:
     return np.arange(cells) * side // cells
 
 
-_OPTIONAL = ("means", "variances", "profile", "features")
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class FirstLayers:
     """Compiled statistics of the first layers, with what training left there.
@@ -83,8 +77,7 @@ class FirstLayers:
         float64 (pictures, 2 * sum(widths)): what `measure` gives for some training pictures; None if none
         were given.
     features
-        float64 (pictures, K): what `tensor_features` gives for the same; None in files of
-        an earlier version.
+        float64 (pictures, K): what `tensor_features` gives for the same.
     """
 
     compiled: bytes
@@ -99,11 +92,6 @@ class FirstLayers:
     def source(self) -> str:
         """Where statistics of the training pictures come from: "batchnorm", "profile" or ""."""
         return "batchnorm" if self.means is not None else "profile" if self.profile is not None else ""
-
-    @property
-    def input_shape(self) -> Shape:
-        """(H, W, C) of the tensors that `compiled` takes."""
-        return self._engine.input_shape
 
     @cached_property
     def _engine(self) -> LiteEngine:
@@ -134,37 +122,27 @@ class FirstLayers:
         """
         return replace(self, profile=self.measure(tensors), features=tensor_features(tensors))
 
-    def to_bytes(self) -> bytes:
-        """Return this value as an ``.npz`` file."""
-        optional = {name: value for name in _OPTIONAL if (value := getattr(self, name)) is not None}
-        compiled, buffer = np.frombuffer(self.compiled, np.uint8), io.BytesIO()
-        np.savez(buffer, compiled=compiled, widths=self.widths, epsilon=self.epsilon, **optional)
-        return buffer.getvalue()
+    def arrays(self) -> dict[str, Array]:
+        """Return what belongs to the network, and nothing of the training images, as arrays."""
+        found = {
+            "compiled": np.frombuffer(self.compiled, np.uint8),
+            "widths": np.array(self.widths),
+            "epsilon": np.array(self.epsilon),
+        }
+        if self.means is not None and self.variances is not None:
+            found |= {"means": self.means, "variances": self.variances}
+        return found
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Return the value that `to_bytes` wrote.
-
-        Raises
-        ------
-        ValueError
-            For anything else.
-        """
-        try:
-            arrays = arrays_in(data)
-            # Earlier versions wrote more, which nothing needed.
-            optional = {name: arrays[name] for name in _OPTIONAL if name in arrays}
-            widths = tuple(arrays["widths"].tolist())
-            kinds = {each.dtype.kind for each in optional.values()} | {arrays["epsilon"].dtype.kind}
-            spread = np.append(optional.get("variances", ()), arrays["epsilon"])
-            if kinds != {"f"} or not (np.isfinite(spread).all() and (spread >= 0).all()):
-                raise ValueError("no statistics")  # noqa: TRY301 (told as any other damage)
-            return cls(arrays["compiled"].tobytes(), widths, epsilon=float(arrays["epsilon"]), **optional)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"Expected first layers as FirstLayers.to_bytes writes them, received other bytes ({error});"
-                " save anew"
-            ) from error
+    def of(cls, arrays: Mapping[str, Array]) -> Self:
+        """Return what `arrays` gave; KeyError where one is missing."""
+        return cls(
+            arrays["compiled"].tobytes(),
+            tuple(arrays["widths"].tolist()),
+            arrays.get("means"),
+            arrays.get("variances"),
+            float(arrays["epsilon"]),
+        )
 
     def __repr__(self) -> str:
         return f"FirstLayers(widths={self.widths}, source={self.source!r})"

@@ -18,7 +18,7 @@ from typing import Any
 
 from kit._checking import told
 from kit.classifier.child import answer, ask, waiting
-from kit.classifier.conversion import import_keras, opened_safely
+from kit.classifier.keras_models import import_keras, opened_safely
 from kit.classifier.store import CodeError, refuse_code
 
 SECONDS = 600.0

@@ -48,7 +48,10 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
         )
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
-    names = tuple(told(str(each)) for each in class_names)
+    names = tuple(map(str, class_names))
+    together = "".join(names)
+    if told(together) != together:
+        names = tuple(map(told, names))
     if len(names) != count:
         raise ValueError(
             f"Expected {count} class names, one for each class of {network!r}, received {len(names)};"

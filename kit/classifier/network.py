@@ -3,18 +3,23 @@
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier.conversion import TOLERANCE, Compiled, Verification, largest_difference, trial_tensors
-from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape, picture_size, probabilities
-from kit.classifier.first_layers import FirstLayers
-from kit.classifier.loading import restore_first_layers, unchanged
-from kit.classifier.store import Archive
+from kit.classifier.conversion import (
+    TOLERANCE,
+    Compiled,
+    Verification,
+    describe,
+    largest_difference,
+    trial_tensors,
+)
+from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape, probabilities
+from kit.classifier.keras_models import load_keras
+from kit.classifier.store import Archive, unchanged
 from kit.preprocessing import Preprocessing
 
 
@@ -28,35 +33,26 @@ class Network:
     ----------
     compiled
         What is known of it.
-    lite
-        Runs the compiled form; None where Keras has to run the network.
     model
         The Keras model; None to open it from ``source`` when it is needed.
     source
         The file that it came from; None for a network in memory.
-    compared
-        The preprocessing in whose range the compiled form was compared with Keras; None if in no such range.
+
+    Raises
+    ------
+    ValueError
+        LiteRT does not run the compiled form.
     """
 
-    def __init__(
-        self,
-        compiled: Compiled,
-        lite: LiteEngine | None,
-        *,
-        model: Any = None,
-        source: Archive | None = None,
-        compared: Preprocessing | None = None,
-    ) -> None:
+    def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
         self.compiled = compiled
-        self.lite = lite
         self.source = source
+        self._lite = None if compiled.data is None else LiteEngine(compiled.data)
         self._lock = threading.RLock()
         self._model = model
         self._keras: KerasEngine | None = None
         self._lanes: Lanes | None = None
-        self._first_layers: dict[Shape, FirstLayers | None] = {}
         self._weights = _fingerprint(model) if source is None else None
-        self._compared = compared
 
     @classmethod
     def of(cls, model: Any, preprocessing: Preprocessing | None = None) -> Self:
@@ -67,17 +63,13 @@ class Network:
         TypeError, ValueError
             No Keras model, one with other shapes, or a preprocessing that does not fit.
         """
-        from kit.classifier import conversion  # noqa: PLC0415 (not needed for a network from a file)
-
-        compiled = conversion.describe(model, preprocessing)
-        lite = None if compiled.data is None else LiteEngine(compiled.data)
-        return cls(compiled, lite, model=model, compared=preprocessing)
+        return cls(describe(model, preprocessing), model=model)
 
     @property
     def engine(self) -> Engine:
         """What runs the network; where that is Keras, it is made at the first use."""
-        if self.lite is not None:
-            return self.lite
+        if self._lite is not None:
+            return self._lite
         with self._lock:
             if self._keras is None:
                 self._keras = KerasEngine(self.model)
@@ -87,8 +79,6 @@ class Network:
     def model(self) -> Any:
         """The Keras model; of a network from a file it is opened at the first use."""
         if self._model is None and self.source is not None:
-            from kit.classifier.conversion import load_keras  # noqa: PLC0415 (not needed to predict)
-
             with self._lock:
                 if self._model is None:
                     self._model = load_keras(unchanged(self.source).path)
@@ -97,7 +87,7 @@ class Network:
     @property
     def lanes(self) -> Lanes | None:
         """The compiled form once for each core, made at the first use; None where Keras runs the network."""
-        if self.compiled.data is None or self.lite is None:
+        if self.compiled.data is None:
             return None
         with self._lock:
             if self._lanes is None:
@@ -107,21 +97,6 @@ class Network:
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
         return probabilities(self.engine.predict(tensors), self.compiled.head)
-
-    def first_layers(self, shape: Shape) -> FirstLayers | None:
-        """Find statistics of the first layers, for one shape of tensors, once; see `restore_first_layers`.
-
-        None where the size is open, since they belong to one.
-        """
-        height, width = picture_size(shape)
-        if height is None or width is None:
-            return None
-        with self._lock:
-            if shape not in self._first_layers:
-                self._first_layers[shape] = restore_first_layers(
-                    self.source, lambda: self.model, self.compiled.input_shape, (height, width)
-                )
-            return self._first_layers[shape]
 
     def verify(
         self, shape: Shape, preprocessing: Preprocessing | None, photos: Sequence[Float32] = ()
@@ -140,30 +115,11 @@ class Network:
         self._model.save(path)
         return path
 
-    def up_to_date(self, shape: Shape, preprocessing: Preprocessing | None) -> Self:
-        """Return this network, or another where its compiled form can no longer be trusted.
-
-        A model that was trained since is compiled anew. The compiled form from a file is compared with Keras
-        in the range of the preprocessing, if it was not before; where they differ, it is left out.
-
-        Parameters
-        ----------
-        shape
-            (H, W, C) of the tensors that the preprocessing makes; ``None`` for a side that photos decide.
-        preprocessing
-            What the network expects, if known.
-        """
-        if self.source is None:
-            trained = _fingerprint(self._model) != self._weights
-            return self.of(self._model, preprocessing) if trained else self
-        known = self._compared is not None and self._compared == preprocessing
-        if known or self.compiled.data is None:
+    def up_to_date(self, preprocessing: Preprocessing | None) -> Self:
+        """Return this network, or another, compiled anew, where the model was trained since."""
+        if self.source is not None or _fingerprint(self._model) == self._weights:
             return self
-        found = self.verify(shape, preprocessing)
-        difference, lite = found.max_difference, self.lite if found.agrees else None
-        compiled = replace(self.compiled, max_difference=difference)
-        compiled = compiled if found.agrees else compiled.differing(difference)
-        return type(self)(compiled, lite, model=self._model, source=self.source, compared=preprocessing)
+        return self.of(self._model, preprocessing)
 
 
 def _fingerprint(model: Any) -> str:

@@ -1,6 +1,5 @@
 """What a classifier file knows of its training images."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,12 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32, Float64
-from kit._checking import whole
-from kit._reporting import plain
-from kit.classifier import store
+from kit._arrays import Array, Float32, Float64
 from kit.classifier.engines import Shape
-from kit.classifier.first_layers import FirstLayers
+from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.network import Network
 from kit.images import Photo
 from kit.images.properties import QUANTITIES, measure
@@ -27,7 +23,10 @@ TRIED = (16, 64)
 
 _TRIED_PIXELS = 1 << 20
 
-_FORMAT = 1
+MOST_BYTES = 1 << 27
+"""Of the arrays of one part."""
+
+_PROFILE = {"moments", "features", "shape"}
 _DIGITS = 4
 _SEED = 0
 
@@ -73,36 +72,32 @@ class InputStatistics:
         chosen = [photos[place] for place in order]
         return cls(measured_rows(chosen), measured_responses(chosen), len(photos))
 
-    def to_bytes(self) -> bytes:
-        """Return this value as JSON in UTF-8; about 70 bytes for each picture."""
-        content = plain(_layout() | {"count": self.count, "rows": self.rows, "response": self.response})
-        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+    def arrays(self) -> dict[str, Array]:
+        """Return this value as arrays, with the strengths that the responses belong to."""
+        content = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
+        return {**content, "count": np.array(self.count)}
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Return the value that `to_bytes` wrote.
+    def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """Return the value that `arrays` gave.
 
         Raises
         ------
         ValueError
-            Anything else, and what was written with other quantities or alterations than there are here.
+            Anything else, and what was made with other quantities or alterations than there are here.
         """
         try:
-            content = json.loads(data)
-            for key, expected in _layout().items():
-                _check(key, content[key] == expected)
-            rows = np.array(content["rows"], np.float64).reshape(-1, len(QUANTITIES))
-            shape = (len(ALTERATIONS), -1, len(QUANTITIES))
-            return cls(
-                rows,
-                np.array(content["response"], np.float64).reshape(shape),
-                whole("count", content["count"], 0, 1 << 53),
-            )
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            rows, response, count = arrays["rows"], arrays["response"], int(arrays["count"])
+            same = np.array_equal(arrays["strengths"], _strengths()) and rows.shape[1] == len(QUANTITIES)
+            same &= response.shape[::2] == (len(ALTERATIONS), len(QUANTITIES)) and count >= len(rows)
+        except (KeyError, TypeError, IndexError, ValueError):
+            same = False
+        if not same:
             raise ValueError(
-                f"Expected input statistics of this version of the kit, received other bytes ({error});"
-                " save the classifier anew with training="
-            ) from error
+                "Expected input statistics of this version of the kit, received others; save the classifier"
+                " anew with training="
+            )
+        return cls(rows, response, count)
 
     def __repr__(self) -> str:
         return f"InputStatistics({len(self.rows)} of {self.count} pictures, {len(QUANTITIES)} quantities)"
@@ -127,20 +122,13 @@ def _rounded(values: Any) -> Float64:
     return np.array(flat).reshape(table.shape)
 
 
-def _layout() -> dict[str, Any]:
-    """Return what the columns stand for, so that a file from another version is not misread."""
-    strengths = {name: list(item.strengths) for name, item in ALTERATIONS.items()}
-    return {"format": _FORMAT, "quantities": list(QUANTITIES), "alterations": strengths}
-
-
-def _check(key: str, same: bool) -> None:
-    if not same:
-        raise ValueError(f"other {key}")
+def _strengths() -> Float64:
+    return np.array([strength for item in ALTERATIONS.values() for strength in item.strengths], np.float64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reference:
-    """What is known of the training pictures of a network; each part is read when it is first asked for.
+    """What is known of the training pictures of a network; part of its file.
 
     Attributes
     ----------
@@ -148,23 +136,27 @@ class Reference:
         The network.
     shape
         (H, W, C) of its tensors; ``None`` for a side that photos decide.
-    measured
-        Members of the file, by name, that were measured since it was opened and take the place of its own.
+    given
+        Arrays by ``part/name`` that take the place of those in the file, a part as a whole.
+    own_layers
+        In place of the network's own first layers; not saved.
     """
 
     network: Network
     shape: Shape
-    measured: Mapping[str, bytes] = field(default_factory=dict)
+    given: Mapping[str, Array] = field(default_factory=dict)
+    own_layers: FirstLayers | None = None
 
     @cached_property
     def first_layers(self) -> FirstLayers | None:
-        """What the first layers receive, and received in training; None where nothing can be read.
-
-        `Classifier.save` writes them into the file. For another file they are made at the first use, which
-        imports TensorFlow, and kept in the user's cache folder.
-        """
-        data = self.measured.get(store.FIRST_LAYERS)
-        return self.network.first_layers(self.shape) if data is None else FirstLayers.from_bytes(data)
+        """What the first layers receive, and received in training; None where nothing can be read."""
+        layers, profile = self.network.compiled.first_layers, self.arrays("profile")
+        if self.own_layers is not None or layers is None or set(profile) != _PROFILE:
+            return self.own_layers or layers
+        fits = profile["moments"].ndim == 2 and profile["moments"].shape[1] == 2 * sum(layers.widths)
+        if not fits or profile["shape"].tolist() != [side or 0 for side in self.shape]:
+            return layers
+        return replace(layers, profile=profile["moments"], features=profile["features"])
 
     @cached_property
     def properties(self) -> InputStatistics | None:
@@ -175,30 +167,53 @@ class Reference:
         ValueError
             They were written by another version of the kit.
         """
-        data = self._member(store.PROPERTIES)
-        return None if data is None else InputStatistics.from_bytes(data)
+        arrays = self.arrays("properties")
+        return InputStatistics.of_arrays(arrays) if arrays else None
+
+    def arrays(self, part: str) -> dict[str, Array]:
+        """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
+        start = f"{part}/"
+        return {
+            name.removeprefix(start): array for name, array in self.all().items() if name.startswith(start)
+        }
+
+    def with_arrays(self, part: str, arrays: Mapping[str, Array]) -> Self:
+        """Return the same with other arrays of a part; `Classifier.save` writes them into the file.
+
+        Parameters
+        ----------
+        part
+            Whose they are, such as ``"novelty"``.
+        arrays
+            Numbers, by name; 128 MB in all at most.
+
+        Raises
+        ------
+        ValueError
+            Other values than numbers, or more of them.
+        """
+        kept = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
+        total = sum(array.nbytes for array in kept.values())
+        if total > MOST_BYTES or any(array.dtype.kind not in "biuf" for array in kept.values()):
+            raise ValueError(
+                f"Expected arrays of numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}"
+            )
+        others = {name: array for name, array in self.given.items() if not name.startswith(f"{part}/")}
+        return replace(self, given={**others, **kept})
+
+    def with_first_layers(self, first_layers: FirstLayers) -> Self:
+        """Return the same with other statistics in the first layers; they are not saved."""
+        return replace(self, own_layers=first_layers)
 
     @property
     def novelty(self) -> bytes | None:
         """What `kit.fit_novelty` learned, as `kit.Novelty.to_bytes` writes it; None where it was not."""
-        return self._member(store.NOVELTY)
-
-    @property
-    def golden(self) -> bytes | None:
-        """Pictures and their answers, as `kit.classifier.golden` writes them; None without any."""
-        return self._member(store.GOLDEN)
-
-    def with_golden(self, data: bytes) -> Self:
-        """Return the same with other pictures and answers."""
-        return self._with({store.GOLDEN: data})
+        kept = self.arrays("novelty")
+        return kept["file"].tobytes() if "file" in kept else None
 
     def with_novelty(self, data: bytes) -> Self:
         """Return the same with what `kit.Novelty.to_bytes` wrote."""
-        return self._with({store.NOVELTY: data})
-
-    def with_first_layers(self, first_layers: FirstLayers) -> Self:
-        """Return the same with other statistics of training pictures in the first layers."""
-        return self._with({store.FIRST_LAYERS: first_layers.to_bytes()})
+        return self.with_arrays("novelty", {"file": np.frombuffer(data, np.uint8)})
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.
@@ -212,36 +227,32 @@ class Reference:
         """
         if not photos:
             return self
-        found, layers = {}, self.first_layers
-        if layers is not None:
-            tensors = np.concatenate([prepare(photo) for photo in photos])
-            found[store.FIRST_LAYERS] = layers.with_profile(tensors).to_bytes()
-        return self._with({**found, store.PROPERTIES: InputStatistics.of(photos).to_bytes()})
+        found, layers = self.with_arrays("properties", InputStatistics.of(photos).arrays()), self.first_layers
+        if layers is None:
+            return found
+        tensors = np.concatenate([prepare(photo) for photo in photos])
+        moments, features = layers.measure(tensors), tensor_features(tensors)
+        shape = np.array([side or 0 for side in self.shape])
+        return found.with_arrays("profile", {"moments": moments, "features": features, "shape": shape})
 
     def moved(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size; without what belongs to another size or to other weights."""
-        trained = network is not self.network and network.source is None
-        if shape == self.shape and not trained:
+        if network is self.network and shape == self.shape:
             return self
-        stale = {store.FIRST_LAYERS, *([store.GOLDEN] if trained else [])}
-        kept = {name: data for name, data in self.measured.items() if name not in stale}
+        trained = network is not self.network and network.source is None
+        kept = {name: array for name, array in self.given.items() if not trained or name[:8] != "profile/"}
         return type(self)(network, shape, kept)
 
-    def members(self) -> dict[str, bytes]:
-        """Return everything as the members of a file, by name."""
-        found = {name: self._member(name) for name in (store.PROPERTIES, store.NOVELTY, store.GOLDEN)}
-        found[store.FIRST_LAYERS] = None if self.first_layers is None else self.first_layers.to_bytes()
-        return {name: data for name, data in found.items() if data is not None}
+    def all(self) -> dict[str, Array]:
+        """Return every array by ``part/name``."""
+        source = self.network.source
+        parts = {name.partition("/")[0] for name in self.given}
+        stored = {} if source is None else source.statistics
+        return {
+            **{name: array for name, array in stored.items() if name.partition("/")[0] not in parts},
+            **self.given,
+        }
 
     def __repr__(self) -> str:
-        names = (store.FIRST_LAYERS, store.PROPERTIES, store.NOVELTY, store.GOLDEN)
-        known = [name for name in names if self._member(name) is not None]
-        return f"Reference({', '.join(known) or 'nothing in the file'})"
-
-    def _with(self, measured: Mapping[str, bytes]) -> Self:
-        return replace(self, measured={**self.measured, **measured})
-
-    def _member(self, name: str) -> bytes | None:
-        source = self.network.source
-        kept = self.measured.get(name)
-        return kept if kept is not None or source is None else source.member(name)
+        parts = sorted({name.partition("/")[0] for name in self.all()})
+        return f"Reference({', '.join(parts) or 'nothing of the training pictures'})"

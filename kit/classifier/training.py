@@ -11,9 +11,9 @@ from kit._checking import number
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
-from kit.classifier.conversion import import_keras
 from kit.classifier.engines import captured_errors, check_shape, tensor_shape
 from kit.classifier.first_layers import leaves
+from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing

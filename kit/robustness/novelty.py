@@ -17,7 +17,7 @@ from kit.classifier import Classifier, check_first
 from kit.classifier.conversion import OPEN_SIDE
 from kit.classifier.engines import LiteEngine, probabilities
 from kit.classifier.intermediate import IntermediateOutputs, reveal
-from kit.classifier.store import arrays_in
+from kit.classifier.statistics import arrays_in
 from kit.images import Photo, Pictures, as_photos
 from kit.robustness.profile import Gaussian, distances
 

@@ -5,68 +5,77 @@ import pickle
 import numpy as np
 import pytest
 
-from kit.classifier import Classifier, loading, store
-from kit.classifier.network import Network
-from kit.classifier.reference import InputStatistics
+from kit import samples
+from kit.classifier import Classifier, reference
+from kit.classifier.reference import KEPT, InputStatistics, measured_rows
 from kit.images import Photo
+from kit.images.properties import QUANTITIES, measure
 from kit.preprocessing import Preprocessing
 from tests import networks
 from tests.pictures import picture
 
 PHOTOS = tuple(Photo.from_array(picture((40, 40), seed=seed)) for seed in range(3))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        place = tmp_path_factory.mktemp("cache")
-        patch.setattr(loading, "cache_folder", lambda: place)
-        yield place
+CLOTHES = samples.photos("fashion_mnist")
+PARTS = {"rows": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(7)}
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("networks") / "small.keras"
-    classifier = Classifier(networks.small(), networks.GREY)
-    classifier.with_reference(classifier.reference.with_novelty(b"novelty")).save(path, training=PHOTOS)
+    classifier = Classifier(networks.small(), networks.GREY, networks.NAMES)
+    classifier.with_reference(classifier.reference.with_arrays("novelty", PARTS)).save(path, training=PHOTOS)
     return path
 
 
-def test_each_part_is_read_without_the_others(file, monkeypatch):
-    reference = Classifier.load(file).reference
-    monkeypatch.setattr(Network, "first_layers", None)
-    assert reference.novelty == b"novelty"
-    np.testing.assert_array_equal(reference.properties.rows, InputStatistics.of(PHOTOS).rows)
+def same_parts(one, other):
+    assert one.all().keys() == other.all().keys()
+    for name, array in one.all().items():
+        np.testing.assert_array_equal(other.all()[name], array)
 
 
 def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
-    reference = Classifier.load(file).reference
-    assert list(reference.members()) == [store.PROPERTIES, store.NOVELTY, store.FIRST_LAYERS]
+    found = Classifier.load(file).reference
+    assert repr(found) == "Reference(novelty, profile, properties)"
+    np.testing.assert_array_equal(found.arrays("novelty")["rows"], PARTS["rows"])
+    np.testing.assert_array_equal(found.properties.rows, InputStatistics.of(PHOTOS).rows)
+    assert found.first_layers.profile.shape == (3, 16)
     Classifier.load(file).save(tmp_path / "again.keras")
-    assert Classifier.load(tmp_path / "again.keras").reference.members() == reference.members()
+    same_parts(Classifier.load(tmp_path / "again.keras").reference, found)
     other = Classifier.load(file)
     other = other.with_reference(other.reference.with_pictures(PHOTOS[:1], other.tensor))
     received = pickle.loads(pickle.dumps(other)).reference  # noqa: S301 (made here)
     assert (received.properties.count, len(received.first_layers.profile)) == (1, 1)
-    assert received.novelty == b"novelty"
+    same_parts(received, other.reference)
 
 
 def test_training_pictures_take_the_place_of_those_in_the_file(file, tmp_path):
     opened = Classifier.load(file)
     opened.save(tmp_path / "two.keras", training=PHOTOS[:2])
-    for reference in (opened.reference, Classifier.load(tmp_path / "two.keras").reference):
-        assert (reference.properties.count, len(reference.first_layers.profile)) == (2, 2)
-        assert reference.novelty == b"novelty"
+    for found in (opened.reference, Classifier.load(tmp_path / "two.keras").reference):
+        assert (found.properties.count, len(found.first_layers.profile)) == (2, 2)
+        assert found.arrays("novelty").keys() == PARTS.keys()
+
+
+def test_a_part_is_replaced_as_a_whole(file):
+    found = Classifier.load(file).reference.with_arrays("novelty", {"other": np.zeros(2)})
+    assert found.arrays("novelty").keys() == {"other"}
+    assert found.properties.count == len(PHOTOS)
+
+
+@pytest.mark.parametrize("array", [np.array(["text"]), np.array([{}]), np.zeros(1 << 25)])
+def test_arrays_that_are_no_numbers_or_too_many_are_refused(small, array):
+    with pytest.raises(ValueError, match="Expected arrays of numbers of at most 134217728 bytes for 'mine'"):
+        small.reference.with_arrays("mine", {"a": array})
 
 
 def test_where_nothing_is_known_nothing_is_written():
     keras = networks.imported_keras()
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
-    reference = Classifier(model, networks.GREY).reference
-    assert (reference.first_layers, reference.properties, reference.novelty) == (None, None, None)
-    assert reference.members() == {}
-    assert list(reference.with_pictures(PHOTOS, networks.GREY.apply).members()) == [store.PROPERTIES]
-    assert repr(reference) == "Reference(nothing in the file)"
+    found = Classifier(model, networks.GREY).reference
+    assert (found.first_layers, found.properties, found.all()) == (None, None, {})
+    with_pictures = found.with_pictures(PHOTOS, networks.GREY.apply)
+    assert repr(with_pictures) == "Reference(properties)"
+    assert repr(found) == "Reference(nothing of the training pictures)"
 
 
 def test_a_network_that_was_trained_on_has_other_first_layers(tmp_path):
@@ -79,30 +88,56 @@ def test_a_network_that_was_trained_on_has_other_first_layers(tmp_path):
     model.set_weights(networks.small(seed=8).get_weights())
     classifier.save(tmp_path / "after.keras")
     assert classifier.first_layers.profile is None
-    assert classifier.first_layers.compiled != before.compiled
+    assert not np.array_equal(classifier.first_layers.means, before.means)
     assert classifier.reference.properties.count == len(PHOTOS)
 
 
-def test_first_layers_belong_to_a_size(tmp_path):
+def test_a_profile_belongs_to_a_size(tmp_path):
     keras = networks.imported_keras()
     layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
     model = keras.Sequential([keras.Input((None, None, 3)), *layers])
     small, large = (Preprocessing(size=(side, side)) for side in (20, 30))
-    model.save(tmp_path / "plain.keras")
-    Classifier.load(tmp_path / "plain.keras", preprocessing=small).save(
-        tmp_path / "open.keras", training=PHOTOS
-    )
+    opened = Classifier(model).using(small)
+    opened.save(tmp_path / "open.keras", training=PHOTOS)
     opened = Classifier.load(tmp_path / "open.keras")
     assert len(opened.first_layers.profile) == len(PHOTOS)
     for other in (opened.using(large), Classifier.load(tmp_path / "open.keras", preprocessing=large)):
-        assert other.first_layers.input_shape == (30, 30, 3)
+        assert other.first_layers.measure(np.zeros((1, 30, 30, 3), np.float32)).shape == (1, 14)
         assert (other.first_layers.profile, other.reference.properties.count) == (None, len(PHOTOS))
     assert opened.using(small.replace(channels="bgr")).reference is opened.reference
 
 
-def test_properties_of_another_version_are_refused_and_kept(file):
-    reference = Classifier.load(file).reference._with({store.PROPERTIES: b"{}"})
+# Measures of the pictures themselves
+
+
+def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
+    monkeypatch.setattr(reference, "TRIED", (1, 1))  # responses take longer and are not looked at
+    levels = np.linspace(1, 255, 2 * KEPT).astype(np.uint8)
+    statistics = InputStatistics.of([Photo.from_array(np.full((4, 4), level, np.uint8)) for level in levels])
+    assert (len(statistics.rows), statistics.count) == (KEPT, 2 * KEPT)
+    brightness = statistics.rows[:, 0]
+    assert len(np.unique(brightness)) > 0.6 * KEPT
+    # Evenly from 1 to 255: mean 128, and the standard error of half of the pictures.
+    assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * KEPT)
+
+
+def test_measures_are_kept_to_four_digits_and_are_the_same_after_a_file():
+    exact = np.array([list(measure(photo).values()) for photo in CLOTHES[:20]])
+    np.testing.assert_allclose(measured_rows(CLOTHES[:20]), exact, rtol=5e-4, atol=1e-12)
+    statistics = InputStatistics.of(CLOTHES[:2])
+    again = InputStatistics.of_arrays(statistics.arrays())
+    np.testing.assert_array_equal(again.rows, statistics.rows)
+    np.testing.assert_array_equal(again.response, statistics.response)
+    assert np.isnan(again.rows[:, list(QUANTITIES).index("jpeg_quality")]).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"strengths": np.zeros(3)}, {"rows": np.zeros((2, 1))}, {"response": np.zeros(2)}, {"count": 0}],
+)
+def test_measures_of_another_version_are_refused_and_kept(file, change):
+    arrays = {**Classifier.load(file).reference.arrays("properties"), **change}
+    found = Classifier.load(file).reference.with_arrays("properties", arrays)
     with pytest.raises(ValueError, match="Expected input statistics of this version"):
-        _ = reference.properties
-    assert reference.members()[store.PROPERTIES] == b"{}"
-    assert repr(reference) == "Reference(kit/taps.npz, kit/statistics.json, kit/novelty.npz)"
+        _ = found.properties
+    assert found.all().keys() >= {"properties/rows", "properties/response"}

@@ -97,7 +97,7 @@ def prepared(name):
 
 
 def _small():
-    from kit.classifier.conversion import import_keras  # noqa: PLC0415
+    from kit.classifier.keras_models import import_keras  # noqa: PLC0415
 
     keras = import_keras()
     layers, initializers = keras.layers, keras.initializers

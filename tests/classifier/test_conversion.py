@@ -6,8 +6,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kit.classifier import Classifier
-from kit.classifier.conversion import ConversionError, check_model, compile_lite, describe, load_keras
+from kit.classifier.conversion import Compiled, compile_lite, describe, largest_difference, trial_tensors
 from kit.classifier.engines import KerasEngine, LiteEngine
+from kit.classifier.keras_models import ConversionError, check_model, load_keras
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -22,10 +23,10 @@ def test_a_compiled_network_keeps_an_open_batch():
     assert entry["shape_signature"].tolist() == [-1, 28, 28, 1]
 
 
-def test_compiling_writes_nothing_to_the_notebook(capfd):
+def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
     compile_lite(networks.small())
     written = capfd.readouterr()
-    assert (written.out, written.err) == ("", "")
+    assert (written.out, written.err, caplog.text) == ("", "", "")
 
 
 def test_an_operation_that_litert_lacks_is_named():
@@ -47,6 +48,21 @@ def test_a_model_that_cannot_be_compiled_is_described_with_the_reason():
     assert found.data is None
     assert found.reason == "LiteRT has no operation ResizeBicubic"
     assert (found.head, found.output_count) == ("softmax", 3)
+
+
+def test_what_was_found_comes_back_from_a_file(tmp_path):
+    found = describe(networks.small(), networks.GREY)
+    found.write(tmp_path / "entry.zip")
+    again = Compiled.read(tmp_path / "entry.zip")
+    for name in ("head", "input_shape", "output_count", "data", "max_difference", "reason"):
+        assert getattr(again, name) == getattr(found, name)
+    batch = networks.tensors(2)
+    np.testing.assert_array_equal(again.first_layers.measure(batch), found.first_layers.measure(batch))
+    np.testing.assert_array_equal(again.first_layers.means, found.first_layers.means)
+    for content in (b"", b"PK\x05\x06" + bytes(18), (tmp_path / "entry.zip").read_bytes()[:-99]):
+        (tmp_path / "entry.zip").write_bytes(content)
+        with pytest.raises(ValueError, match=r"Expected a compiled network in 'entry.zip'"):
+            Compiled.read(tmp_path / "entry.zip")
 
 
 def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
@@ -232,3 +248,65 @@ def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
     with pytest.raises(ValueError, match=r"truncated file.*; its weights are cut off or damaged") as caught:
         load_keras(tmp_path / "cut.keras")
     assert "register" not in str(caught.value)
+
+
+# Comparing
+
+
+class Fixed:
+    """Engine that always puts out the same row."""
+
+    input_shape, output_count, description = (2, 2, 1), 2, "fixed"
+
+    def __init__(self, *row):
+        self.row = np.array(row, np.float32)
+
+    def predict(self, tensors):
+        return np.tile(self.row, (len(tensors), 1))
+
+
+BATCHES = (np.zeros((2, 2, 2, 1), np.float32), np.ones((1, 2, 2, 1), np.float32))
+
+
+def test_the_largest_difference_is_that_of_the_probabilities():
+    assert largest_difference(Fixed(0.5, 0.5), Fixed(0.5, 0.5), "softmax", BATCHES) == 0
+    assert largest_difference(Fixed(0.5, 0.5), Fixed(0.75, 0.25), "softmax", BATCHES) == 0.25
+    # A constant added to all logits changes no probability.
+    assert largest_difference(Fixed(1, 2), Fixed(3, 4), "logits", BATCHES) == pytest.approx(0, abs=1e-7)
+
+
+def test_what_is_no_number_never_agrees():
+    assert largest_difference(Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES) == float("inf")
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (224, 224, 3), (300, 500, 3), (3, 32, 48)])
+def test_trial_inputs_fit_any_network(shape):
+    for batch in trial_tensors(shape):
+        assert batch.shape[1:] == shape
+        assert batch.dtype == np.float32
+
+
+def test_open_sides_are_tried_at_96_pixels():
+    assert {batch.shape[1:] for batch in trial_tensors((None, 40, 3))} == {(96, 40, 3)}
+
+
+def test_without_a_preprocessing_the_usual_ranges_are_covered():
+    unit, signed, levels = trial_tensors((64, 64, 3))
+    assert 0 <= unit.min() < 0.01
+    assert 0.99 < unit.max() <= 1
+    assert (signed.min() < -0.98, signed.max() > 0.98) == (True, True)
+    assert (levels.min() < 2.6, levels.max() > 252) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "low", "high"), [("-1..1", -1, 1), ("0..255", 0, 255), ("caffe", -124, 152)]
+)
+def test_with_a_preprocessing_its_range_is_covered(scaling, low, high):
+    noise, pictures = trial_tensors((32, 32, 3), Preprocessing(size=(32, 32), scaling=scaling))
+    for batch in (noise, pictures):
+        assert batch.shape[1:] == (32, 32, 3)
+        assert low <= batch.min() < low + 0.2 * (high - low)
+        assert high - 0.2 * (high - low) < batch.max() <= high
+    # Pictures have smooth areas, noise has none.
+    steps = [np.abs(np.diff(batch, axis=1)).mean() for batch in (noise, pictures)]
+    assert steps[1] < steps[0] / 3

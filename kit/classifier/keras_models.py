@@ -1,0 +1,171 @@
+"""Keras models: opened safely, checked, and compiled to LiteRT."""
+
+import os
+import re
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from kit._checking import first_line
+from kit.classifier import store
+from kit.classifier.engines import captured_errors, only_errors
+from kit.classifier.store import refuse_code
+
+
+def import_keras() -> Any:
+    """Import Keras, which takes seconds the first time; what TensorFlow's libraries write is kept out."""
+    # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with captured_errors():
+        import keras  # noqa: PLC0415 (heavy)
+    return keras
+
+
+def load_keras(path: str | PathLike[str]) -> Any:
+    """Open a ``.keras`` file with Keras, safely.
+
+    Only an existing local file is opened, always with ``safe_mode=True, compile=False``: code stored in the
+    file is not run. Even so, open files only from sources that you trust; the Keras project advises the same.
+
+    Parameters
+    ----------
+    path
+        An existing local ``.keras`` file.
+
+    Returns
+    -------
+    keras.Model
+        A new model with the weights of the file; not compiled for training.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        No such file, another format, a damaged archive, or content that is not opened safely.
+    """
+    opened = store.read(path)
+    refuse_code(opened.config(), opened.path.name)
+    return opened_safely(opened.path, opened.path.name)
+
+
+def opened_safely(file: Path, name: str) -> Any:
+    """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not."""
+    keras = import_keras()
+    # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
+    from keras.src.saving.serialization_lib import SafeModeScope  # noqa: PLC0415
+
+    try:
+        with SafeModeScope(safe_mode=True):
+            return keras.models.load_model(file, safe_mode=True, compile=False)
+    except Exception as error:  # Keras raises whatever a layer raises
+        reason, advice = _refusal(error)
+        raise ValueError(
+            f"Expected a network that Keras opens in safe mode, received {name!r}: {reason}; {advice}"
+        ) from error
+
+
+def check_model(model: Any) -> None:
+    """Check that a Keras model is a classifier of pictures.
+
+    Raises
+    ------
+    TypeError
+        No Keras model.
+    ValueError
+        Not one image-shaped input and one output of shape (N, classes).
+    """
+    if not hasattr(model, "export"):
+        raise TypeError(
+            f"Expected a Keras model, received {type(model).__name__}; see Classifier.load for files"
+        )
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise ValueError(
+            f"Expected a Keras model with known shapes, received {type(model).__name__} without inputs and"
+            " outputs; wrap it: x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
+        )
+    inputs = [tuple(entry.shape) for entry in model.inputs]
+    if len(inputs) != 1:
+        raise ValueError(
+            f"Expected a network with one image input, received {len(inputs)} inputs: {inputs};"
+            " make a keras.Model that takes the picture alone"
+        )
+    if len(inputs[0]) != 4 or not {inputs[0][1], inputs[0][3]} & {1, 3}:
+        raise ValueError(
+            f"Expected a network with an input (N, H, W, 1) or (N, H, W, 3), received {inputs[0]};"
+            " the kit works on classifiers of pictures"
+        )
+    outputs = [tuple(entry.shape) for entry in model.outputs]
+    if len(outputs) != 1 or len(outputs[0]) != 2 or outputs[0][1] is None:
+        raise ValueError(
+            f"Expected a network with one output (N, classes), received {outputs};"
+            " make a keras.Model that ends in the class scores"
+        )
+    named = getattr(model, "output", None)
+    if isinstance(named, dict):
+        raise ValueError(  # noqa: TRY004 (as for the other shapes that a network may have)
+            f"Expected a network that returns one array, received one that returns {list(named)} by name;"
+            " use keras.Model(model.inputs, model.outputs[0])"
+        )
+
+
+def _refusal(error: BaseException) -> tuple[str, str]:
+    """Say why Keras did not open a file, and what to do about it."""
+    if isinstance(error, OSError):
+        return first_line(error), "its weights are cut off or damaged, so copy the file anew"
+    # A class that is missing within a network hides behind the network that is not built without it.
+    chain = [error]
+    while chain[-1].__context__ is not None:
+        chain.append(chain[-1].__context__)
+    missing = [each for each in chain if str(each).startswith("Could not locate")]
+    # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
+    reason = first_line(missing[0] if missing else error).partition(". ")[0]
+    if "TFSMLayer" in reason:
+        return reason, (
+            "a SavedModel's graph is in another folder: build the network in Keras, copy its weights and"
+            " save that"
+        )
+    if "Lambda" in reason:
+        return reason, "replace Lambda layers by registered custom ones and save the network anew"
+    if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
+        return reason, (
+            "register custom layers before loading: import the module that defines them (--import MODULE"
+            " on the command line)"
+        )
+    # Of several layers whose weights do not fit, Keras shows one; reasons stand behind long introductions.
+    behind = re.findall(
+        r"(?:Exception encountered:|Example error message for object .*?:)\s+(.+)", str(error)
+    )
+    told = re.sub(r"\{\{.*?\}\} ?", "", behind[-1] if behind else reason).strip()
+    return told.rstrip(".")[:300], "copy the file anew, or save the network anew where it was made"
+
+
+class ConversionError(RuntimeError):
+    """A network that cannot be compiled; the Keras model itself works all the same."""
+
+
+def lite_of(graph: Any) -> bytes:
+    """Compile what `traced` gives, in less than half the time of Keras's own export and to the same network.
+
+    Raises
+    ------
+    ConversionError
+        LiteRT lacks an operation, or there is no graph.
+    """
+    if graph is None:
+        raise ConversionError("TensorFlow cannot draw one graph of it, which is what is compiled")
+    import tensorflow as tf  # noqa: PLC0415 (heavy)
+
+    with only_errors("absl"), captured_errors() as messages:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
+        # Operations outside LiteRT's own need TensorFlow at run time: better found here than live.
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            compiled: bytes = converter.convert()
+        except Exception as error:  # the converter has no exception of its own for what it cannot do
+            raise ConversionError(_unsupported(messages()) or first_line(error)) from error
+    return compiled
+
+
+def _unsupported(messages: str) -> str:
+    """Name the operations that the converter complained about."""
+    found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
+    return f"LiteRT has no operation {found[1].strip()}" if found else ""

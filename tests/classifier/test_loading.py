@@ -1,0 +1,248 @@
+"""What a network is opened from: bundled, known to this user, or compiled once in a process of its own."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import pytest
+
+from kit import samples
+from kit.classifier import loading, store
+from kit.classifier.conversion import Compiled
+from kit.classifier.engines import KerasEngine
+from kit.classifier.loading import cache_folder, convert, keep, restore
+from tests import networks
+
+
+@cache
+def small():
+    return Compiled("softmax", (28, 28, 1), 3, networks.small_compiled(), 1e-7)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def converted(folder, monkeypatch):
+    """Files that were compiled through TensorFlow; the real thing is tested below."""
+    files = []
+
+    def convert(opened, preprocessing):
+        files.append(opened.path.name)
+        time.sleep(0.2)
+        return small()
+
+    monkeypatch.setattr(loading, "convert", convert)
+    return files
+
+
+def keras_file(path, config='{"class_name": "Sequential", "config": {}}', weights=b"weights"):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", config)
+        file.writestr("model.weights.h5", weights)
+    return store.read(path)
+
+
+def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
+    first = restore(keras_file(tmp_path / "plain.keras"))
+    second = restore(keras_file(tmp_path / "copy.keras"))
+    assert converted == ["plain.keras"]
+    assert first.compiled.data == second.compiled.data == small().data
+    restore(keras_file(tmp_path / "other.keras", weights=b"others"))
+    assert converted == ["plain.keras", "other.keras"]
+
+
+def test_threads_that_open_one_file_compile_it_once(tmp_path, converted):
+    opened = keras_file(tmp_path / "plain.keras")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(restore, [opened] * 8))
+    assert converted == ["plain.keras"]
+    assert {network.compiled.data for network in found} == {small().data}
+
+
+OPENING = """
+import sys, time
+from pathlib import Path
+from kit.classifier import loading, store
+from kit.classifier.conversion import Compiled
+path, folder = Path(sys.argv[1]), Path(sys.argv[2])
+loading.cache_folder = lambda: folder / "cache"
+def convert(opened, preprocessing):
+    with open(folder / "compiled.txt", "a") as file:
+        file.write("once ")
+    time.sleep(1)
+    return Compiled.read(folder / "entry.zip")
+loading.convert = convert
+print(loading.restore(store.read(path)).compiled)
+"""
+
+
+def test_ten_processes_that_open_one_file_compile_it_once(tmp_path):
+    keras_file(tmp_path / "plain.keras")
+    small().write(tmp_path / "entry.zip")
+    command = [sys.executable, "-c", OPENING, tmp_path / "plain.keras", tmp_path]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    told = {process.communicate()[0] for process in running}
+    assert told == {"Compiled(28x28x1 -> 3 softmax, LiteRT)\n"}
+    assert (tmp_path / "compiled.txt").read_text() == "once "
+
+
+@pytest.mark.parametrize("content", [b"", b"foreign", None])
+def test_what_is_damaged_in_the_cache_or_cannot_run_is_made_anew(tmp_path, converted, folder, content):
+    opened = keras_file(tmp_path / "plain.keras")
+    keep(opened, Compiled("softmax", (28, 28, 1), 3, b"no network", 1e-7))
+    if content is not None:
+        (folder / f"{opened.digest}.zip").write_bytes(content)
+    for _ in range(2):
+        assert restore(opened).compiled.data == small().data
+    assert converted == ["plain.keras"]
+
+
+def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converted):
+    opened = keras_file(tmp_path / "plain.keras")
+    keep(opened, Compiled("softmax", (28, 28, 1), 3, reason="LiteRT has no operation FFT2D"))
+    assert restore(opened).compiled.reason == "LiteRT has no operation FFT2D"
+    assert converted == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folders of users apart by itself")
+def test_the_folder_is_closed_to_others(tmp_path, folder):
+    folder.mkdir(mode=0o755)
+    keep(keras_file(tmp_path / "plain.keras"), small())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no owners of this kind")
+def test_a_folder_of_somebody_else_or_a_link_is_not_used(tmp_path, converted, folder, monkeypatch):
+    opened = keras_file(tmp_path / "plain.keras")
+    keep(opened, small())
+    monkeypatch.setattr(os, "getuid", lambda: 12_345)
+    restore(opened)
+    monkeypatch.undo()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "link")
+    monkeypatch.setattr(loading, "convert", lambda *_given: converted.append("again") or small())
+    restore(opened)
+    assert converted == ["plain.keras", "again"]
+
+
+def test_where_nothing_can_be_kept_a_network_opens_all_the_same(tmp_path, converted, folder):
+    folder.write_bytes(b"")  # a file in its place refuses everyone, the administrator too
+    for _ in range(2):
+        assert restore(keras_file(tmp_path / "plain.keras")).compiled == small()
+    assert converted == ["plain.keras"] * 2
+
+
+def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(loading, "CACHED", 2)
+    files = [keras_file(tmp_path / f"{name}.keras", weights=name.encode()) for name in "abc"]
+    for age, opened in enumerate(files[:2]):
+        keep(opened, small())
+        os.utime(folder / f"{opened.digest}.zip", (1000 + age, 1000 + age))
+    restore(files[0])
+    keep(files[2], small())
+    assert {entry.stem for entry in folder.glob("*.zip")} == {files[0].digest, files[2].digest}
+
+
+LAYER = {"module": None, "class_name": "Spectrum", "registered_name": "Mine>Spectrum"}
+LOSS = {"module": "builtins", "class_name": "function", "config": "my_loss", "registered_name": "function"}
+
+
+def test_a_network_with_code_of_ones_own_is_compiled_here_each_time(tmp_path, converted, monkeypatch):
+    described = []
+    monkeypatch.setattr(loading, "load_keras", lambda path: path.name)
+    monkeypatch.setattr(
+        loading, "describe", lambda model, *_given, **_options: described.append(model) or small()
+    )
+    for layer in (LAYER, {"module": "my_layers", "class_name": "Spectrum"}):
+        config = {"class_name": "Sequential", "config": {"layers": [layer]}}
+        restore(keras_file(tmp_path / "own.keras", json.dumps(config)))
+    assert described == ["own.keras"] * 2
+    # A loss is no layer of the network.
+    config = {"class_name": "Sequential", "config": {}, "compile_config": {"loss": LOSS}}
+    restore(keras_file(tmp_path / "trained.keras", json.dumps(config)))
+    assert (len(described), converted) == (2, ["trained.keras"])
+
+
+def test_the_cache_folder_is_the_users_own_even_without_a_home(monkeypatch):
+    assert cache_folder().parent.name == "classifier-investigation-kit"
+
+    def nowhere(*_args, **_options):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("platformdirs.user_cache_path", nowhere)
+    assert cache_folder().parent.name == "classifier-investigation-kit"
+
+
+@pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])
+def test_bundled_networks_are_compiled_for_everybody(name):
+    entry = loading.BUNDLED / f"{samples.classifier(name).source.digest}.zip"
+    assert Compiled.read(entry).data == samples.classifier(name).compiled
+
+
+# In a process of its own
+
+
+def test_a_process_of_its_own_compiles_while_this_one_loads_no_tensorflow(plain_file, tmp_path):
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from kit import Classifier\n"
+        "from kit.classifier import loading\n"
+        "loading.cache_folder = lambda: Path(sys.argv[2])\n"
+        "first, second = Classifier.load(sys.argv[1]), Classifier.load(sys.argv[1])\n"
+        "print(first, first.notes == second.notes, first.first_layers, 'keras' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", script, plain_file, tmp_path / "cache"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stdout == (
+        "Classifier('plain', 28x28x1 -> 3 classes, LiteRT, preprocessing unknown) True"
+        " FirstLayers(widths=(8,), source='batchnorm') False\n"
+    ), result.stderr
+    assert "Compiling 'plain.keras', once: " in result.stderr
+
+
+def test_a_file_that_is_replaced_while_it_is_compiled_leaves_nothing(tmp_path, folder, monkeypatch):
+    opened = keras_file(tmp_path / "plain.keras")
+    asked = lambda *_given, **_options: keras_file(tmp_path / "plain.keras", weights=b"new") and {}  # noqa: E731
+    monkeypatch.setattr(loading, "ask", asked)
+    with pytest.raises(ValueError, match=r"Expected the network in 'plain.keras' as it was loaded"):
+        restore(opened)
+    assert not list(folder.glob("*.zip"))
+
+
+def test_layers_of_a_size_that_fills_the_memory_end_in_one_line(plain_file, tmp_path):
+    """20 KB that declare half a billion units: the process meets its limit."""
+    target = tmp_path / "units.keras"
+    with zipfile.ZipFile(plain_file) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'"units": 3', b'"units": 500000000'))
+    with pytest.raises(ValueError, match=r"received 'units.keras': OOM when ") as caught:
+        convert(store.read(target))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_litert_cannot_run_is_known_with_its_reason(tmp_path, folder, monkeypatch):
+    def here(_module, file, place, **_options):
+        return loading._compile(file, place)
+
+    monkeypatch.setattr(loading, "ask", here)
+    networks.unconvertible().save(tmp_path / "bicubic.keras")
+    opened = store.read(tmp_path / "bicubic.keras")
+    for _ in range(2):
+        found = restore(opened)
+        assert found.compiled.reason == "LiteRT has no operation ResizeBicubic"
+        monkeypatch.setattr(loading, "ask", None)
+    assert isinstance(found.engine, KerasEngine)
+    tensors = networks.tensors(2)
+    assert found.predict(tensors) == pytest.approx(np.asarray(found.model(tensors)), abs=1e-6)

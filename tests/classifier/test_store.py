@@ -1,0 +1,323 @@
+import errno
+import hashlib
+import io
+import json
+import warnings
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from kit.classifier import store
+from kit.classifier.statistics import STATISTICS as MEMBER, arrays_in
+from kit.classifier.store import replacing, weights_in
+
+CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
+STATISTICS = {"novelty/rows": np.arange(6.0).reshape(2, 3), "novelty/count": np.array(7)}
+
+
+def network(path, weights=b"weights" * 40, **others):
+    """Zip with the members of a Keras archive, without Keras."""
+    members = {
+        "metadata.json": b"{}",
+        "config.json": b'{"class_name": "Sequential"}',
+        "model.weights.h5": weights,
+    }
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in (members | others).items():
+            file.writestr(name, content)
+    return path
+
+
+def rewritten(source, target, **changes):
+    """Copy of a zip with some members replaced."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, changes.get(name, old.read(name)))
+    return target
+
+
+@pytest.fixture
+def saved(tmp_path):
+    source = network(tmp_path / "plain.keras")
+    target = tmp_path / "saved.keras"
+    store.write(source, target, CONTRACT, STATISTICS)
+    return target
+
+
+def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
+    found = store.read(saved)
+    assert found.flaw == ""
+    assert {name: array.tolist() for name, array in found.statistics.items()} == {
+        "novelty/rows": [[0, 1, 2], [3, 4, 5]],
+        "novelty/count": 7,
+    }
+    store.write(saved, saved, CONTRACT | {"name": "renamed"})
+    again = store.read(saved)
+    assert (again.contract["name"], again.statistics) == ("renamed", {})
+
+
+def test_the_same_content_makes_the_same_file(tmp_path, saved):
+    store.write(tmp_path / "plain.keras", tmp_path / "again.keras", CONTRACT, STATISTICS)
+    assert (tmp_path / "again.keras").read_bytes() == saved.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "flaw"),
+    [
+        ("model.weights.h5", b"other", "belongs to other weights"),
+        (MEMBER, b"other", "was changed"),
+    ],
+)
+def test_statistics_that_do_not_belong_to_the_file_are_not_used(tmp_path, saved, member, content, flaw):
+    found = store.read(rewritten(saved, tmp_path / "other.keras", **{member: content}))
+    assert (found.statistics, found.flaw) == ({}, flaw)
+    assert found.contract["class_names"] == ["cat", "dog"]
+
+
+def test_the_sha256_of_the_file_is_compared(saved):
+    right = hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert store.read(saved, sha256=right.upper()).contract["name"] == "small"
+    with pytest.raises(ValueError, match=r"Expected 'saved.keras' with SHA-256 0000, received [0-9a-f]{64}"):
+        store.read(saved, sha256="0000")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (b"[1, 2]", "Expected an object of at most 8388608 bytes in kit/contract.json of 'o.keras'"),
+        (b"[" * 100_000, "Expected an object"),
+        (b"[" + b"[]," * (1 << 22) + b"[]]", "Expected an object"),
+        ({"format": 99}, "Expected 'format' in kit/contract.json of 'o.keras' .*, received 99; save"),
+        ({"class_names": [1]}, "Expected 'class_names'"),
+        ({"preprocessing": 3}, "Expected 'preprocessing'"),
+        ({"name": None}, "Expected 'name'"),
+        ({"temperature": 10**400}, "Expected 'temperature'"),
+    ],
+)
+def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
+    if isinstance(change, dict):
+        change = json.dumps(dict(store.read(saved).contract) | change).encode()
+    with pytest.raises(ValueError, match=message) as caught:
+        store.read(rewritten(saved, tmp_path / "o.keras", **{store.CONTRACT: change}))
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_that_was_changed_anywhere_is_opened_or_refused_in_one_line(tmp_path, saved, data):
+    content = bytearray(saved.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        kind = data.draw(st.sampled_from(["byte", "cut", "word"]))
+        if kind == "cut":
+            del content[max(place, 8) :]
+        elif kind == "byte":
+            content[place] = data.draw(st.integers(0, 255))
+        else:
+            content[place : place + 4] = data.draw(st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f" * 4]))
+    refused_or_read(tmp_path / "changed.keras", bytes(content))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_of_any_members_is_opened_or_refused_in_one_line(tmp_path, saved, data):
+    names = ["config.json", "model.weights.h5", store.CONTRACT, MEMBER, "kit/", "config.json/"]
+    method = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]))
+    buffer = io.BytesIO()
+    with (
+        warnings.catch_warnings(),
+        zipfile.ZipFile(saved) as old,
+        zipfile.ZipFile(buffer, "w", method) as new,
+    ):
+        warnings.simplefilter("ignore", UserWarning)  # of a name that is there twice
+        for name in (*names[:4], *data.draw(st.lists(st.sampled_from(names)))):
+            kept = old.read(name) if name in names[:4] else b""
+            new.writestr(name, data.draw(st.sampled_from([kept, kept, b"", b"[]", b'{"format": 1}'])))
+    refused_or_read(tmp_path / "changed.keras", buffer.getvalue())
+
+
+def refused_or_read(path, content):
+    path.write_bytes(content)
+    told = "Expected"
+    try:
+        found = store.read(path)
+        told += found.flaw
+        found.config()
+    except (OSError, ValueError) as error:
+        told = str(error)
+    assert told.startswith("Expected")
+    assert "\n" not in told
+
+
+def test_what_the_network_consists_of_is_copied_unchanged(tmp_path, saved):
+    with zipfile.ZipFile(tmp_path / "plain.keras") as old, zipfile.ZipFile(saved) as new:
+        for name in old.namelist():
+            assert new.read(name) == old.read(name)
+
+
+def test_the_digest_covers_names_sizes_and_contents(tmp_path):
+    total = hashlib.sha256()
+    config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
+    total.update(b"config.json\x0028\x00" + config + b"model.weights.h5\x00280\x00" + weights)
+    assert store.read(network(tmp_path / "plain.keras")).digest == total.hexdigest()
+
+
+def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
+    other = network(tmp_path / "later.keras", **{"metadata.json": b'{"date_saved": "later"}'})
+    assert store.read(other).digest == store.read(saved).digest
+
+
+def test_the_digest_sees_assets(tmp_path):
+    with_asset = network(tmp_path / "asset.keras", **{"assets/words.txt": b"cat"})
+    assert store.read(with_asset).digest != store.read(network(tmp_path / "plain.keras")).digest
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: python -m kit import a.h5 NEW.keras"),
+        ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
+        ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "holds weights without a network.*load_weights"),
+        ("a.zip", b"PK", r"Expected a .keras file, received 'a.zip'; make it with"),
+        ("a.keras", b"not a zip at all", "damaged or no zip"),
+        ("a.keras", b"", "damaged or no zip"),
+    ],
+)
+def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        store.read(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"received the folder '.*'; name a file in it"):
+        store.read(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match="SavedModel"):
+        store.read(tmp_path)
+    for path in (tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
+        with pytest.raises(FileNotFoundError, match="existing local"):
+            store.read(path)
+
+
+def test_a_zip_that_is_no_keras_archive_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        file.writestr("readme.txt", "hello")
+    with pytest.raises(ValueError, match=r"received 'a.keras' with readme.txt"):
+        store.read(tmp_path / "a.keras")
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", "{}")
+        file.writestr("model.weights.h5", bytes(200 << 20))
+    (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
+    with pytest.raises(ValueError, match="fills the memory"):
+        store.read(tmp_path / "bomb.keras")
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, saved):
+    before = saved.read_bytes()
+
+    def interrupted():
+        with replacing(saved) as stream:
+            stream.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert saved.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.keras", "saved.keras"]
+
+
+def test_a_link_stays_a_link(tmp_path, saved):
+    link = tmp_path / "link.keras"
+    try:
+        link.symlink_to(saved)
+    except OSError:
+        pytest.skip("this system does not let its users make links")
+    store.write(saved, link, CONTRACT | {"name": "renamed"})
+    assert link.is_symlink()
+    assert store.read(saved).contract["name"] == "renamed"
+
+
+def test_repr_is_short_and_without_a_path(saved):
+    assert repr(store.read(saved)).startswith("Archive('saved.keras', digest='")
+
+
+# What is not believed
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "method", "message"),
+    [
+        ((1 << 37,), "|u1", zipfile.ZIP_STORED, "declares more than it holds"),
+        ((2,), "|O", zipfile.ZIP_STORED, "declares more than it holds"),
+        ((2,), "|u1", zipfile.ZIP_DEFLATED, "is not stored as it is"),
+    ],
+)
+def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method, message):
+    header, buffer = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("a.npy", header.getvalue() + b"ab" * 500)
+    with pytest.raises(ValueError, match=message):
+        arrays_in(buffer.getvalue())
+
+
+def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path):
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.create_dataset("layers/dense/vars/0", (1 << 36,), "u1", chunks=(1 << 20,), compression="gzip")
+    with pytest.raises(
+        ValueError, match=r"'a.keras' as Keras writes them, .* declares more values than it holds"
+    ):
+        weights_in(network(tmp_path / "a.keras", buffer.getvalue()))
+    with pytest.raises(ValueError, match=r"'b.keras' as Keras writes them, received others"):
+        weights_in(network(tmp_path / "b.keras", b"no HDF5"))
+
+
+# Writing
+
+
+def test_a_folder_that_cannot_be_written_to_ends_in_one_line_without_a_hidden_name(tmp_path, saved):
+    target = tmp_path / "none" / "saved.keras"
+    with pytest.raises(FileNotFoundError) as caught:
+        store.write(saved, target, CONTRACT)
+    assert str(caught.value) == (
+        "Expected to write 'saved.keras', received: No such file or directory; nothing was changed, so free"
+        " space or choose another folder"
+    )
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_values_without_a_fixed_size_are_refused_before_they_are_read(tmp_path):
+    """Many variable-length texts may all point at the same megabyte."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("layers/extra/vars/0", data=["a", "b"], dtype=h5py.string_dtype())
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        file.write(tmp_path / "w.h5", "model.weights.h5")
+    with pytest.raises(ValueError, match="values of the kind object, which have no fixed size"):
+        weights_in(tmp_path / "a.keras")
+
+
+def test_a_table_of_contents_of_a_hundred_thousand_is_not_read(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        for number in range(100_000):
+            file.writestr(f"{number:05}", b"")
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", None)  # of one that was read
+    with pytest.raises(ValueError, match=r"received 'a.keras', which is damaged or no zip"):
+        store.read(tmp_path / "a.keras")
+
+
+def test_names_of_a_file_are_told_in_one_line_that_a_shell_can_be_given(tmp_path):
+    file = tmp_path / "a;b\n #.h5"
+    file.write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(ValueError, match=r"kit import 'a;b\? #.h5' NEW.keras$"):
+        store.read(file)
