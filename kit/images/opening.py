@@ -1,6 +1,5 @@
 """Opening image files safely and decoding them to RGB."""
 
-import ctypes
 import logging
 import re
 import threading
@@ -9,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+from PIL import ExifTags, Image, ImageFile, WebPImagePlugin  # noqa: F401
 
 from kit._arrays import Array, Pixels
 from kit._checking import instance, integers, known
@@ -20,40 +20,24 @@ from kit._checking import instance, integers, known
 _KEPT, _LONGEST = 3, 200
 
 
-class _Warnings:
-    """Stands for the module `warnings` in Pillow's modules: what a thread hears that listens is kept for it.
-
-    `warnings.catch_warnings` changes the filters of every thread, and other libraries read and copy them.
-    """
-
-    thread = threading.local()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(warnings, name)
-
-    def warn(self, message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:
-        """Keep a warning where this thread listens; warn as ever where it does not."""
-        heard = getattr(self.thread, "heard", None)
-        if heard is None:
-            warnings.warn(message, category, stacklevel + 1)
-        else:
-            heard.append(str(message))
-
-
-for _module in (Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
-    _module.warnings = _Warnings()  # type: ignore[attr-defined]
+_LISTENING = threading.RLock()
 
 
 @contextmanager
 def listening() -> Iterator[list[str]]:
-    """Collect what Pillow warns of in this thread, in order; nobody else sees it."""
-    before = getattr(_Warnings.thread, "heard", None)
+    """Collect what Pillow warns of while the block runs; the list is filled when it ends.
+
+    The filters of warnings belong to the whole process, so one thread listens at a time.
+    """
     heard: list[str] = []
-    _Warnings.thread.heard = heard
-    try:
+    with _LISTENING, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         yield heard
-    finally:
-        _Warnings.thread.heard = before
+    for one in caught:
+        if "PIL" in Path(one.filename).parts:
+            heard.append(str(one.message))
+        else:  # of another thread
+            warnings.showwarning(one.message, one.category, one.filename, one.lineno)
 
 
 def as_notes(heard: list[str]) -> tuple[str, ...]:
@@ -63,21 +47,11 @@ def as_notes(heard: list[str]) -> tuple[str, ...]:
     return (*(f"Pillow warns: {text}" for text in told[:_KEPT]), *more)
 
 
-def _mute_libtiff() -> None:
-    # It prints its errors on the process's standard error, and Pillow raises an OSError for each besides.
-    try:
-        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
-    except (AttributeError, OSError, TypeError):
-        return  # linked into Pillow, as on Windows, where no notebook shows what is printed there
-
-
-_mute_libtiff()
 # Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-# Importing a plugin registers its format in Image.OPEN; preinit imports those of the other formats.
-
+# Registers the formats in Image.OPEN; WebP's plugin by being imported.
 Image.preinit()
 
 MAX_PIXELS = 50_000_000

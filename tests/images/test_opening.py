@@ -1,23 +1,25 @@
-"""Files that are no usable picture are refused in one line, from the header where that is possible."""
+"""Image files become RGB as an independent model says, or are refused in one line."""
 
+import io
 import re
 import struct
+import warnings
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from hypothesis import given, settings, strategies as st
+from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
 from kit.images import PhotoError, load_image
-from kit.images.opening import MAX_PIXELS, READS, SCANS
+from kit.images.opening import MAX_PIXELS, READS, SCANS, Decoding, as_notes, listening
 from tests.pictures import file_of, png, smooth
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
-@pytest.mark.parametrize("kept", [0.1, 0.5, 0.95])
-def test_a_truncated_file_is_refused_by_name(image_format, kept):
+def test_a_truncated_file_is_refused_by_name(image_format):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = file_of(Image.fromarray(noise), image_format)
-    data = data[: int(len(data) * kept)]
+    data = data[: len(data) // 2]
     message = (
         rf"^Expected a complete image file, received 'cat\.jpg' \({len(data)} bytes\), which is truncated.*$"
     )
@@ -47,14 +49,10 @@ def test_data_after_the_end_of_a_jpeg_is_no_truncation():
     ("data", "contents"),
     [
         (b"%PDF-1.7 ...", "a PDF document"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "a PostScript document"),
-        (b"PK\x03\x04............", "a ZIP archive"),
         (b"\0\0\0\x18ftypheic........", "a HEIC photograph (save or send it as JPEG; "),
         (b"<!DOCTYPE html><html>", "a web page"),
-        (b'<?xml version="1.0"?><svg xmlns="x">', "an SVG drawing"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"name,label\ncat,281\n", "plain text"),
-        (b"hi", "plain text"),
         (b"\x00\x01\x02\x03" * 5, "20 bytes of unknown data"),
     ],
 )
@@ -84,14 +82,6 @@ def test_a_gigantic_picture_is_refused_from_its_header(width, height):
         load_image(data, name="x")
 
 
-def test_a_gigantic_gif_frame_on_a_small_screen_is_refused():
-    data = bytearray(file_of(Image.new("P", (4, 4)), "GIF"))
-    descriptor = data.index(b"\x2c\0\0\0\0\x04\0\x04\0")
-    data[descriptor + 5 : descriptor + 9] = b"\xff\xff\xff\xff"
-    with pytest.raises(PhotoError):
-        load_image(bytes(data))
-
-
 def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated():
     frames = [Image.fromarray(smooth()).rotate(90 * turn) for turn in range(3)]
     data = file_of(frames[0], "GIF", save_all=True, append_images=frames[1:])
@@ -118,15 +108,6 @@ def test_a_progressive_jpeg_of_a_hundred_scans_is_opened_and_one_of_more_refused
         load_image(data[:-2] + data[last:-2] * (SCANS - scans + 1) + data[-2:])
 
 
-def test_a_large_jpeg_may_have_fewer_scans():
-    data = file_of(Image.new("L", (7000, 7000), 90), "JPEG", progressive=True)
-    last = data[data.rindex(b"\xff\xda") : -2]
-    twenty = data[:-2] + last * (20 - data.count(b"\xff\xda")) + data[-2:]
-    assert load_image(twenty).size == (7000, 7000)
-    with pytest.raises(PhotoError, match="more than 20 scans"):
-        load_image(twenty[:-2] + last + twenty[-2:])
-
-
 @pytest.mark.parametrize("size", [(1, 65_501), (65_501, 1)])
 def test_a_picture_longer_than_a_jpeg_can_be_is_refused(size):
     image = Image.new("L", size)
@@ -144,3 +125,327 @@ def test_a_bitmap_in_runs_is_opened_up_to_eight_million_pixels():
     assert load_image(bitmap(4, 8)).size == (8, 4)
     with pytest.raises(PhotoError, match="more than 8000000 pixels in runs"):
         load_image(bitmap(4000, 2001))
+
+
+CORNERS = np.array(
+    [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]], np.uint8
+)
+
+
+# What the first stored row and the first stored column are in the upright picture (CIPA DC-008, tag 274).
+EXIF_MEANING = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+def stored_for(upright, orientation):
+    """Return what a camera stores, from the wording of the standard alone."""
+    row, column = EXIF_MEANING[orientation]
+    stored = upright if row in ("top", "bottom") else upright.swapaxes(0, 1)
+    if row in ("bottom", "right"):
+        stored = stored[::-1]
+    if column in ("bottom", "right"):
+        stored = stored[:, ::-1]
+    return np.ascontiguousarray(stored)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])  # of a TIFF, Pillow turns it
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_each_exif_orientation_comes_out_upright_or_as_stored(orientation, image_format):
+    upright = smooth()
+    stored = stored_for(upright, orientation)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = load_image(file_of(Image.fromarray(stored), image_format, exif=exif))
+
+    np.testing.assert_array_equal(photo.pixels, upright)
+    assert photo.notes == ((f"EXIF orientation {orientation} applied",) if orientation > 1 else ())
+
+    as_stored = photo.decoded(Decoding(exif=False))
+    np.testing.assert_array_equal(as_stored.pixels, stored)
+    assert as_stored.notes == ((f"EXIF orientation {orientation} ignored",) if orientation > 1 else ())
+
+
+def test_a_pillow_image_is_turned_by_its_exif_orientation_too():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    opened = Image.open(io.BytesIO(file_of(Image.fromarray(CORNERS), exif=exif)))
+    np.testing.assert_array_equal(load_image(opened).pixels, np.rot90(CORNERS, -1))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_an_orientation_outside_1_to_8_or_a_damaged_exif_block_changes_nothing():
+    exif = Image.Exif()
+    exif[0x0112] = 9
+    assert load_image(file_of(Image.fromarray(CORNERS), exif=exif)).notes == ()
+    damaged = load_image(file_of(Image.fromarray(CORNERS), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"))
+    np.testing.assert_array_equal(damaged.pixels, CORNERS)
+
+
+def test_alpha_is_laid_on_the_matte_rounded_to_nearest():
+    colors, alphas = np.meshgrid(np.arange(256), np.arange(256))
+    rgba = np.stack([colors, 255 - colors, colors, alphas], axis=-1).astype(np.uint8)
+    data = file_of(Image.fromarray(rgba))
+    for matte in [(255, 255, 255), (0, 0, 0), (10, 200, 77)]:
+        photo = load_image(data, decoding=Decoding(matte=matte))
+        weight = rgba[..., 3:].astype(np.float64) / 255
+        exact = rgba[..., :3] * weight + np.array(matte) * (1 - weight)
+        np.testing.assert_array_equal(photo.pixels, np.floor(exact + 0.5 + 1e-9))
+        assert photo.notes == (f"alpha laid on {matte}, 99.6 % of the pixels transparent",)
+
+
+def test_without_a_matte_the_color_under_transparent_pixels_shows():
+    rgba = np.dstack([CORNERS, np.array([[0, 128, 255], [255, 255, 255]], np.uint8)])
+    photo = load_image(file_of(Image.fromarray(rgba)), decoding=Decoding(matte=None))
+    np.testing.assert_array_equal(photo.pixels, CORNERS)
+    assert photo.notes == ("alpha dropped, 33.3 % of the pixels transparent",)
+
+
+def test_a_single_transparent_pixel_among_many_is_not_rounded_away():
+    image = Image.new("RGBA", (100, 100), (1, 2, 3, 255))
+    image.putpixel((5, 5), (0, 0, 0, 0))
+    assert load_image(file_of(image)).notes[0].endswith("<0.1 % of the pixels transparent")
+
+
+def test_grey_with_alpha():
+    image = Image.fromarray(np.array([[[100, 255], [100, 0]]], np.uint8), "LA")
+    photo = load_image(file_of(image))
+    assert photo.pixels.tolist() == [[[100] * 3, [255] * 3]]
+    assert photo.notes[0] == "greyscale converted to RGB"
+
+
+def test_premultiplied_grey_keeps_its_alpha():
+    image = Image.fromarray(np.array([[[100, 255], [0, 0]]], np.uint8), "LA").convert("La")
+    assert load_image(image).pixels.tolist() == [[[100] * 3, [255] * 3]]
+
+
+def test_a_transparent_palette_entry_becomes_the_matte():
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    data = file_of(image, transparency=bytes([255, 0, 51]))
+    photo = load_image(data)
+    assert photo.pixels.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 255]]]
+    assert photo.notes == (
+        "palette converted to RGB",
+        "alpha laid on (255, 255, 255), 66.7 % of the pixels transparent",
+    )
+    dropped = photo.decoded(Decoding(matte=None))
+    assert dropped.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+
+
+def test_a_transparent_color_without_an_alpha_channel_becomes_the_matte():
+    photo = load_image(
+        file_of(Image.fromarray(CORNERS), transparency=(9, 9, 9)), decoding=Decoding(matte=(1, 2, 3))
+    )
+    assert photo.pixels[1, 0].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(photo.pixels[0], CORNERS[0])
+
+
+def test_a_transparent_level_of_16_bit_grey_becomes_the_matte():
+    rows = [struct.pack(">HHH", 0, 4369, 65535)]
+    photo = load_image(png(3, 1, 16, 0, rows, (b"tRNS", struct.pack(">H", 4369))))
+    assert photo.pixels[..., 0].tolist() == [[0, 255, 255]]
+    assert photo.pixels[0, 0].tolist() == [0, 0, 0]
+
+
+SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_16_bit_grey_is_scaled_or_cut(mode):
+    if mode == "I":
+        image = Image.fromarray(SIXTEEN_BITS.astype(np.int32))
+    else:
+        image = Image.frombytes(
+            mode, (8, 1), SIXTEEN_BITS.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
+        )
+    assert image.mode == mode
+    photo = load_image(image)
+    assert photo.pixels[..., 0].tolist() == [[0, 0, 1, 1, 1, 16, 128, 255]]
+    assert photo.notes == ("16-bit greyscale 0..65535 divided by 257",)
+    cut = photo.decoded(Decoding(depth="clip"))
+    assert cut.pixels[..., 1].tolist() == [[0, 128, 129, 255, 255, 255, 255, 255]]
+    assert cut.notes == ("16-bit greyscale 0..65535 cut at 255 (50.0 % of the pixels)",)
+
+
+def test_every_16_bit_level_is_divided_by_257_and_rounded():
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.array([round(level / 257) for level in range(65536)]).reshape(256, 256)
+    np.testing.assert_array_equal(load_image(Image.fromarray(levels)).pixels[..., 0], expected)
+
+
+def test_16_bit_color_is_reported_as_read_at_8_bits():
+    rows = [struct.pack(">HHHHHH", 0x12FF, 0x8000, 0xFFFF, 0x00FF, 0x0100, 0x7F80)]
+    photo = load_image(png(2, 1, 16, 2, rows))
+    assert photo.pixels.tolist() == [[[0x12, 0x80, 0xFF], [0x00, 0x01, 0x7F]]]
+    assert photo.notes == ("16 bits a channel read as 8, upper byte kept",)
+
+
+def test_whole_numbers_outside_16_bits_are_refused():
+    image = Image.fromarray(np.array([[-5, 70000]], np.int32))
+    with pytest.raises(
+        PhotoError, match=r"^Expected whole numbers 0\.\.65535 .* received 'x' with -5\.\.70000; "
+    ):
+        load_image(image, name="x")
+
+
+def test_float_pictures_are_read_by_their_range():
+    unit = load_image(file_of(Image.fromarray(np.array([[0, 0.5, 1]], np.float32)), "TIFF"))
+    assert unit.pixels[..., 0].tolist() == [[0, 128, 255]]
+    assert unit.notes == ("floating-point greyscale 0..1 taken as 0..1",)
+    levels = load_image(Image.fromarray(np.array([[0, 2.5, 254.9]], np.float32)))
+    assert levels.pixels[..., 0].tolist() == [[0, 2, 255]]
+    assert levels.notes == ("floating-point greyscale 0..254.9 taken as 0..255",)
+
+
+@pytest.mark.parametrize("values", [[-1, 1], [0, 256], [0, np.nan], [0, np.inf]])
+def test_float_pictures_of_another_range_are_refused(values):
+    with pytest.raises(PhotoError, match=r"^Expected floating-point values 0\.\.1 or 0\.\.255, received "):
+        load_image(Image.fromarray(np.array([values], np.float32)))
+
+
+def test_cmyk_follows_ink_on_paper():
+    rng = np.random.default_rng(1)
+    inks = rng.integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    photo = load_image(file_of(Image.fromarray(inks, "CMYK"), "TIFF"))
+    light = (255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255
+    assert np.abs(photo.pixels - light).max() <= 1
+    assert photo.notes == ("CMYK converted to RGB without a colour profile",)
+    # Adobe's JPEGs store the absence of ink.
+    yellow = load_image(file_of(Image.new("CMYK", (8, 8), (0, 0, 255, 0)), "JPEG"))
+    assert np.abs(yellow.pixels.astype(int) - [255, 255, 0]).max() <= 2
+
+
+def test_grey_and_1_bit():
+    grey = load_image(file_of(Image.fromarray(np.array([[0, 77, 255]], np.uint8))))
+    assert grey.pixels.tolist() == [[[0] * 3, [77] * 3, [255] * 3]]
+    assert grey.notes == ("greyscale converted to RGB",)
+    bits = load_image(file_of(Image.fromarray(np.array([[False, True]]))))
+    assert bits.pixels.tolist() == [[[0] * 3, [255] * 3]]
+    assert bits.notes == ("1 bit converted to RGB",)
+
+
+def test_hsv_and_ycbcr():
+    hsv = load_image(Image.fromarray(np.array([[[85, 255, 255], [0, 0, 128]]], np.uint8), "HSV"))
+    assert hsv.pixels.tolist() == [[[0, 255, 0], [128, 128, 128]]]
+    assert hsv.notes == ("HSV converted to RGB",)
+    ycc = load_image(Image.fromarray(np.array([[[76, 85, 255]]], np.uint8), "YCbCr"))
+    assert np.abs(ycc.pixels.astype(int) - [255, 0, 0]).max() <= 2  # ITU-R 601
+
+
+def test_lab():
+    profile = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+    lab = ImageCms.applyTransform(Image.fromarray(smooth()), ImageCms.buildTransform(*profile, "RGB", "LAB"))
+    lab.info.clear()  # of its colour profile
+    photo = load_image(file_of(lab, "TIFF"))
+    assert np.abs(photo.pixels.astype(int) - smooth()).mean() < 3
+    assert photo.notes == ("LAB converted to RGB",)
+
+
+def test_a_colour_profile_is_reported_and_not_applied():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = load_image(file_of(Image.fromarray(CORNERS), icc_profile=profile))
+    assert photo.notes == ("ICC profile not applied",)
+    np.testing.assert_array_equal(photo.pixels, CORNERS)
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_several_frames_the_first_is_used(image_format):
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
+    options = {"lossless": True} if image_format == "WEBP" else {}
+    photo = load_image(file_of(frames[0], image_format, save_all=True, append_images=frames[1:], **options))
+    assert (photo.pixels == [255, 0, 0]).all()
+    kind = "several pictures in the file" if image_format == "TIFF" else "animation"
+    assert photo.notes[0] == f"{kind}, number 1 used"
+
+
+def test_the_second_picture_in_a_telephone_file_is_left_alone():
+    frames = [Image.new("RGB", (8, 8), color) for color in ("white", "black")]
+    photo = load_image(file_of(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    assert photo.pixels.min() > 250
+    assert photo.notes == ("several pictures in the file, number 1 used",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"exif": 1}, TypeError),
+        ({"depth": "scaled"}, ValueError),
+        ({"depth": 16}, TypeError),
+        ({"matte": (0, 0)}, TypeError),
+        ({"matte": "white"}, TypeError),
+    ],
+)
+def test_a_decoding_refuses_other_values(arguments, error):
+    name = next(iter(arguments))
+    with pytest.raises(error, match=rf"^Expected (the )?{name} .*[,;] received "):
+        Decoding(**arguments)
+
+
+def test_a_matte_from_json_or_numpy_is_the_same_value():
+    assert Decoding(matte=[1, 2, 3]) == Decoding(matte=(1, 2, 3))
+    assert (
+        repr(Decoding(matte=tuple(np.arange(1, 4)))) == "Decoding(exif=True, matte=(1, 2, 3), depth='scale')"
+    )
+
+
+def damaged_exif():
+    """A JPEG whose EXIF block ends in its first entry."""
+    exif = Image.Exif()
+    exif[0x010F] = "a maker with a long name"
+    data = exif.tobytes()
+    return file_of(Image.fromarray(smooth()), "JPEG", exif=data[:-12])
+
+
+def test_a_warning_is_a_note_of_the_photo_once_and_nobody_else_sees_it(recwarn, capfd):
+    photo = load_image(damaged_exif(), name="cat.jpg")
+    assert photo.notes == ("Pillow warns: Truncated File Read",)
+    assert len(recwarn) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_many_warnings_are_three_notes_in_one_line_each_and_a_number():
+    notes = as_notes(["a\n b", "a b", "c", "d", "e", "f"])
+    assert notes == ("Pillow warns: a b", "Pillow warns: c", "Pillow warns: d", "Pillow warns 2 times more")
+
+
+def test_what_pillow_warns_of_is_heard_and_other_warnings_pass_on(recwarn):
+    with listening() as heard:
+        warnings.warn_explicit("of a picture", UserWarning, TiffImagePlugin.__file__, 1)
+        warnings.warn("of another library", stacklevel=1)
+    assert heard == ["of a picture"]
+    assert [str(one.message) for one in recwarn] == ["of another library"]
+
+
+FILES = [
+    file_of(Image.fromarray(smooth()), "JPEG"),
+    file_of(Image.fromarray(smooth()), "JPEG", progressive=True),
+    file_of(Image.fromarray(smooth()).convert("RGBA"), "PNG"),
+    file_of(Image.fromarray(smooth()), "WEBP"),
+]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    data=st.sampled_from(FILES),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=6),
+    kept=st.just(1.0) | st.floats(0, 1),
+)
+def test_any_damaged_file_is_opened_or_refused_in_one_line(data, changes, kept):
+    for place, inserted in changes:
+        start = int(place * len(data))
+        data = data[:start] + inserted + data[start + 2 :]
+    try:
+        photo = load_image(data[: int(kept * len(data))], name="x")
+    except PhotoError as error:
+        assert str(error).startswith("Expected ")  # noqa: PT017
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert photo.pixels.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Measures of pictures: numbers that can be checked by hand, and what real pictures and Pillow say."""
+"""What is measured in an image, by hand and by what Pillow says; levels and noise corrected."""
 
 import io
 from types import SimpleNamespace
@@ -9,15 +9,18 @@ from PIL import Image
 from scipy.fft import dctn
 
 import kit
-from kit.images import properties
+from kit.images import Photo, properties
 from kit.images.properties import (
     block_edges,
     bright_level,
     dark_level,
+    denoised,
     grid_zeros,
     jpeg_quality,
     level_range,
     relative_contrast,
+    relevelled,
+    usual_levels,
 )
 
 PHOTOS = kit.samples.photos("photographs")
@@ -47,16 +50,6 @@ def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
     assert alone == {"bright_level", "clipping", "range", "block_edges", "colour"}
 
 
-def test_a_sample_without_a_window_is_every_pixel_of_a_large_picture():
-    pixels = np.random.default_rng(0).integers(0, 256, (1100, 1200, 3)).astype(np.uint8)
-    photo = kit.Photo.from_array(pixels)
-    whole = properties.Sample(photo, window=None)
-    assert whole.thin.shape == whole.middle.shape == pixels.shape
-    # sqrt(1100 x 1200) = 1149 is two windows of 512.
-    assert properties.Sample(photo).thin.shape == (550, 600, 3)
-    assert properties.Sample(photo).middle.shape == (512, 512, 3)
-
-
 def test_a_flat_picture_has_its_level_and_nothing_else():
     found = measured(flat(100, 100, 100))
     assert found.brightness == pytest.approx(100, abs=1e-3)
@@ -78,13 +71,6 @@ def test_half_black_and_half_white_is_known_by_hand():
     assert found.brightness == pytest.approx(127.5, abs=1e-3)
     assert found.contrast == pytest.approx(1, abs=1e-4)  # deviation 127.5 over mean 127.5
     assert (found.highlights, found.shadows) == (0.5, 0.5)
-
-
-def test_contrast_is_left_alone_by_less_light():
-    photo = PHOTOS[0]
-    assert measure(kit.Perturbation(brightness=0.5).apply(photo)).contrast == pytest.approx(
-        measure(photo).contrast, rel=0.03
-    )
 
 
 def test_colour_is_read_from_edges_and_not_from_what_the_picture_shows():
@@ -118,11 +104,6 @@ def test_traces_of_jpeg_are_seen_on_nearly_every_small_picture():
     plain = np.array([measure(photo).blocking for photo in photos])
     after = np.array([measure(kit.Perturbation(jpeg_quality=80).apply(photo)).blocking for photo in photos])
     assert np.mean(after > plain) >= 0.95
-
-
-@pytest.mark.parametrize("quality", [1, 10, 35, 50, 75, 90, 99])
-def test_quality_is_read_from_the_tables_of_a_file(quality):
-    assert jpeg_quality(saved(PHOTOS[0], quality)) == quality
 
 
 def test_quality_is_unknown_where_there_is_no_file():
@@ -234,3 +215,44 @@ def test_ratios_count_on_a_logarithmic_scale():
         properties.QUANTITIES["brightness"].scaled(np.array([8.0, 0.0])), [3, np.log2(1e-3)]
     )
     np.testing.assert_allclose(properties.QUANTITIES["noise"].scaled(np.array([8.0, 0.0])), [8, 0])
+
+
+RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
+
+
+def percentiles(photo):
+    return tuple(np.percentile(photo.pixels[..., 0], (5, 95)))
+
+
+def test_levels_are_the_median_of_the_percentiles():
+    photos = [Photo.from_array(RAMP + np.uint8(added)) for added in (0, 10, 100)]
+    assert usual_levels(photos) == pytest.approx((15, 105), abs=0.01)
+
+
+@pytest.mark.parametrize("change", [lambda x: x + 80, lambda x: x // 2, lambda x: 2 * x + 20])
+def test_added_levels_and_factors_are_undone(change):
+    photo = Photo.from_array(RAMP)
+    changed = Photo.from_array(change(RAMP.astype(int)).astype(np.uint8))
+    back = relevelled(changed, percentiles(photo))
+    assert np.abs(back.pixels.astype(int) - photo.pixels).max() <= 2
+    assert back.notes[-1] == "levels corrected"
+
+
+def test_a_picture_that_is_right_stays():
+    photo = Photo.from_array(RAMP)
+    assert np.array_equal(relevelled(photo, percentiles(photo)).pixels, photo.pixels)
+
+
+def test_a_picture_of_one_value_is_moved_alone():
+    flat = Photo.from_array(np.full((3, 3), 50, np.uint8))
+    assert set(relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
+
+
+def test_noise_is_taken_out_and_a_plain_picture_stays():
+    plain = np.full((9, 9, 3), 120, np.uint8)
+    speck = plain.copy()
+    speck[4, 4] = 255
+    for pixels in (plain, speck):
+        result = denoised(Photo(pixels, "one"))
+        assert np.array_equal(result.pixels, plain)
+        assert (result.name, result.notes[-1]) == ("one", "noise taken out")
