@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kit.classifier.importing import import_h5 as import_h5
     from kit.classifier.training import adapt as adapt
     from kit.diagnosis import diagnose as diagnose
+    from kit.diagnosis.comparing import compare as compare
     from kit.diagnosis.own_function import check as check
     from kit.explorer.explorer import Explorer as Explorer
     from kit.images import Decoding as Decoding, Photo as Photo, load_image as load_image
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from kit.preprocessing.scaling import Scaling as Scaling
     from kit.regression.cases import Case as Case, Expected as Expected, pin as pin
     from kit.regression.checking import check_cases as check_cases
-    from kit.regression.comparing import compare as compare
     from kit.robustness.costs import cost_table as cost_table, fault_costs as fault_costs
     from kit.robustness.novelty import (
         Novelty as Novelty,

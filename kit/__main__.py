@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kit.regression import commands as regression
+from kit.regression.commands import show
 from kit.workshop import setup as workshop
 
 if TYPE_CHECKING:
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from kit.classifier import Classifier
     from kit.preprocessing import Preprocessing
 
-CLEAN, NAMED, CANNOT_TELL, BAD_INPUT = range(4)
-"""Exit codes."""
-INTERRUPTED = 130
-"""The one that shells give to a program that was interrupted."""
+DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
+BAD_INPUT, INTERRUPTED = 3, 130
+"""Exit codes, beside 0 where all holds and 1 where something changed."""
 PROGRAM = "python -m kit"
 
 
@@ -33,13 +32,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code.
-
-    Of ``diagnose``, 0: no fault is found, or none that is loud. 1: a cause is named. 2: it cannot be told. Of
-    the others, 0: all holds. 1: something moved. Of all, 3: bad input, told in one line. 130: interrupted.
-    """
+    """Run one command and return the exit code; bad input is one line on stderr."""
     given = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
-    command = f"{PROGRAM} {given.command}"
     try:
         for module in given.imports:
             _import(module)
@@ -49,18 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read has read enough, as head does; what is left would be written once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BAD_INPUT
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, ImportError):
-            line += "; make environment installs what is needed, for .venv/bin/python -m kit"
-        if isinstance(error, OSError) and error.filename is not None:  # said by the system alone
-            line = f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
-        sys.stderr.write(f"{command}: {line}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{command}: interrupted\n")
-        return INTERRUPTED
+    except (ImportError, OSError, TypeError, ValueError, KeyboardInterrupt) as error:
+        sys.stderr.write(f"{PROGRAM} {given.command}: {_line(error)}\n")
+        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT
     return code
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError) and error.filename is not None:  # said by the system alone
+        return f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
+    line = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ImportError):
+        line += "; make environment installs what is needed, for .venv/bin/python -m kit"
+    return line
 
 
 def _import(module: str) -> None:
@@ -76,12 +73,9 @@ def _import(module: str) -> None:
 
 def _joined(arguments: Sequence[str]) -> list[str]:
     """Write the name of a scaling behind its option: -1..1 by itself would be taken for an option."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] == "--scaling":
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
+    joined = list(arguments)
+    for place in [place for place, each in enumerate(joined[:-1]) if each == "--scaling"][::-1]:
+        joined[place : place + 2] = [f"--scaling={joined[place + 1]}"]
     return joined
 
 
@@ -90,89 +84,125 @@ def _parser() -> _Parser:
     version = import_module("kit").__version__
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
-    diagnose = commands.add_parser(
-        "diagnose",
-        help="name the cause",
-        description="Name the cause. Exit codes: 0 clean, 1 a cause named, 2 cannot tell, 3 bad input.",
+    diagnose = _command(
+        commands, "diagnose", _diagnose, "name the cause", "clean, 1 a cause named, 2 cannot tell"
     )
     diagnose.add_argument("model", metavar="MODEL.keras")
     diagnose.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
     diagnose.add_argument(
         "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
     )
-    _add_in_use(diagnose)
-    diagnose.add_argument("--json", action="store_true", help="print JSON instead of text")
-    diagnose.set_defaults(run=_diagnose)
     regression.add(commands, _add_in_use)
+    words = "compare two models on the same images"
+    compare = _command(commands, "compare", _compare, words, "no prediction changes, 1 some do")
+    compare.add_argument("first", metavar="A.keras")
+    compare.add_argument("second", metavar="B.keras")
+    compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
+    for command in (diagnose, compare):
+        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+        _add_in_use(command)
     workshop.add(commands)
+    words = "make a .keras file of an .h5 file of older versions of Keras, or of Teachable Machine"
+    importing = _command(commands, "import", _import_h5, words, "written")
+    importing.add_argument("old", metavar="OLD.h5")
+    importing.add_argument("new", metavar="NEW.keras")
     for command in commands.choices.values():
         # Shortened names of options would not be seen in time; see `_joined`.
         command.allow_abbrev = False
-        told = "a module that registers custom layers, imported first; may be repeated"
+        words = "a module that registers custom layers, imported first; may be repeated"
         command.add_argument(
-            "--import", dest="imports", metavar="MODULE", action="append", default=[], help=told
+            "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
         )
     return parser
+
+
+def _command(commands: Any, name: str, run: Callable[..., int], words: str, code_0: str) -> Any:
+    told = f"{words[0].upper()}{words[1:]}. Exit codes: 0 {code_0}, 3 bad input."
+    command = commands.add_parser(name, help=words, description=told)
+    command.set_defaults(run=run)
+    return command
 
 
 def _add_in_use(command: argparse.ArgumentParser) -> None:
     """Add the options that say how pictures are prepared."""
     in_use = command.add_mutually_exclusive_group()
-    options = {
-        "--preprocessing FILE.json": "the preprocessing in use, in place of the model's own: what "
-        "Preprocessing.to_json gives, or a file of KerasHub, Hugging Face or timm",
-        "--application NAME": "the same, by a name of keras.applications, in the size of the model's input",
-        "--scaling NAME": "the same, for RGB resized to the model's input, by the name of the scaling: "
-        "0..255, 0..1, -1..1, imagenet, caffe or lite",
-    }
-    for option, told in options.items():
-        flag, metavar = option.split()
-        in_use.add_argument(flag, metavar=metavar, help=told)
+    words = (
+        "the preprocessing in use, in place of the model's own: what Preprocessing.to_json gives, or a file"
+        " of KerasHub, Hugging Face or timm"
+    )
+    in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
+    words = "the same, by a name of keras.applications, in the size of the model's input"
+    in_use.add_argument("--application", metavar="NAME", help=words)
+    words = (
+        "the same, for RGB resized to the model's input, by the name of the scaling: 0..255, 0..1, -1..1,"
+        " imagenet, caffe or lite"
+    )
+    in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
 def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], Classifier]) -> int:
-    from kit._reporting import plain  # noqa: PLC0415 (--help stays fast)
-    from kit.diagnosis import diagnose  # noqa: PLC0415
+    from kit.diagnosis import diagnose  # noqa: PLC0415 (--help stays fast)
     from kit.images import as_photos  # noqa: PLC0415
 
     photos = as_photos(given.pictures)
     classifier = opened(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = diagnose(classifier, photos, labels)
-    if given.json:
-        shown = json.dumps(plain(diagnosis.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
-    else:
-        shown = diagnosis.text()
-    sys.stdout.write(f"{shown}\n")
-    if diagnosis.undecided:
-        return CLEAN
-    return {"clean": CLEAN, "named": NAMED, "cannot_tell": CANNOT_TELL}[diagnosis.verdict]
+    show(diagnosis, as_json=given.json)
+    return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
+
+
+def _compare(given: argparse.Namespace, opened: Callable[[argparse.Namespace], Classifier]) -> int:
+    from kit.diagnosis.comparing import compare  # noqa: PLC0415 (--help stays fast)
+    from kit.images import as_photos  # noqa: PLC0415
+    from kit.regression import cases as folders  # noqa: PLC0415
+
+    first, second = (
+        opened(argparse.Namespace(**{**vars(given), "model": each})) for each in (given.first, given.second)
+    )
+    folder, labels, photos = Path(given.pictures[0]), None, given.pictures
+    if len(photos) == 1 and folder.is_dir() and (paths := folders.paths(folder)):
+        cases = [folders.read(path) for path in paths]
+        photos = [case.perturbation.apply(folders.photo_of(folder, case)) for case in cases]
+        named = [case.expected.classes for case in cases]
+        labels = [classes[0] if len(classes) == 1 else None for classes in named]
+    result = compare(first, second, as_photos(photos), labels, progress=not given.json)
+    show(result, as_json=given.json)
+    return int(result.changed > 0)
+
+
+def _import_h5(given: argparse.Namespace, _opened: object) -> int:
+    from kit.classifier.importing import import_h5  # noqa: PLC0415 (--help stays fast)
+
+    left_out = import_h5(given.old, given.new)
+    without = f", without {', '.join(left_out)}" if left_out else ""
+    sys.stdout.write(f"{given.new}: architecture and weights of {given.old}{without}\n")
+    return 0
 
 
 def _classifier(given: argparse.Namespace) -> Classifier:
-    """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
-    from kit.classifier import Classifier, store  # noqa: PLC0415
+    """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
+    from kit.classifier import Classifier, store  # noqa: PLC0415 (--help stays fast)
     from kit.diagnosis.checks_input import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
-    if given.application is given.scaling is given.preprocessing is None:
-        if (store.read(given.model).contract or {}).get("preprocessing") is None:
-            name = Path(given.model).name
-            raise ValueError(
-                f"Expected a model that carries its preprocessing, received {name!r} without;"
-                " say how your code prepares a picture: --scaling 0..1, --application MobileNetV2 or "
-                "--preprocessing FILE.json (see --help)"
-            )
-        return Classifier.load(given.model)
-    # Refused before the model is opened, if the name is wrong.
+    ours = False
     if given.preprocessing is not None:
         named, ours = _preprocessing(given.preprocessing)
-        if ours:
-            return Classifier.load(given.model, preprocessing=named)
     elif given.application is not None:
         named = Preprocessing.for_application(given.application)
-    else:
+    elif given.scaling is not None:
         named = Preprocessing(scaling=given.scaling)
+    elif (store.read(given.model).contract or {}).get("preprocessing") is not None:
+        return Classifier.load(given.model)
+    else:
+        raise ValueError(
+            f"Expected a model that carries its preprocessing, received {Path(given.model).name!r} without;"
+            " say how your code prepares a picture: --scaling 0..1, --application MobileNetV2 or"
+            " --preprocessing FILE.json (see --help)"
+        )
+    if ours:
+        return Classifier.load(given.model, preprocessing=named)
     classifier = Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)
     if given.scaling is not None:
@@ -182,7 +212,7 @@ def _classifier(given: argparse.Namespace) -> Classifier:
 
 
 def _preprocessing(path: str) -> tuple[Preprocessing, bool]:
-    """Read a preprocessing, and say whether it is a file of the kit's, which tells the order of axes, too."""
+    """Read a preprocessing, and say whether the file is the kit's, which gives the order of axes, too."""
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     try:
@@ -190,11 +220,12 @@ def _preprocessing(path: str) -> tuple[Preprocessing, bool]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "no text in UTF-8"
         raise ValueError(
-            f"Expected a preprocessing as a JSON file, received {path!r} ({reason}); write one with "
-            "kit.Preprocessing(…).to_json()"
+            f"Expected a preprocessing as a JSON file, received {path!r} ({reason}); write one with"
+            " kit.Preprocessing(…).to_json()"
         ) from error
-    ours = '"kit.preprocessing"' in text
-    return (Preprocessing.from_json(text) if ours else Preprocessing.from_config(Path(path))), ours
+    if '"kit.preprocessing"' in text:
+        return Preprocessing.from_json(text), True
+    return Preprocessing.from_config(Path(path)), False
 
 
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:

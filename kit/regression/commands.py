@@ -1,4 +1,4 @@
-"""The commands pin, verify, compare, new-regression and import."""
+"""The commands pin, verify and new-regression."""
 
 import argparse
 import json
@@ -37,23 +37,15 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     pin.add_argument("--note", default="", help="why it is kept")
     pin.add_argument("--owner", default="", help="who needs it to hold")
     in_use(pin)
-    verify, compare = _add_verify(commands, in_use), _add_compare(commands, in_use)
+    _add_verify(commands, in_use)
     new = commands.add_parser("new-regression", help="write a notebook that checks a folder of cases")
     new.add_argument("folder", metavar="FOLDER", help="made if needed; its cases are in FOLDER/cases")
     new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled one that the cases name")
-    importing = commands.add_parser(
-        "import",
-        help="make a .keras file of an .h5 file",
-        description="Make a .keras file of an .h5 file of older versions of Keras, or of Teachable Machine.",
-    )
-    importing.add_argument("old", metavar="OLD.h5")
-    importing.add_argument("new", metavar="NEW.keras")
-    runs = {pin: run_pin, verify: run_verify, compare: run_compare, new: run_new, importing: run_import}
-    for command, run in runs.items():
-        command.set_defaults(run=run)
+    pin.set_defaults(run=run_pin)
+    new.set_defaults(run=run_new)
 
 
-def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Any:
+def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
     verify = commands.add_parser(
         "verify",
         help="run the cases of a folder",
@@ -68,21 +60,7 @@ def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]
     forms.add_argument("--json", action="store_true", help="print JSON instead of text")
     forms.add_argument("--junit", metavar="FILE.xml", help="write JUnit XML besides")
     in_use(verify)
-    return verify
-
-
-def _add_compare(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Any:
-    compare = commands.add_parser(
-        "compare",
-        help="compare two models on the same images",
-        description="Compare two models. Exit codes: 0 no prediction changes, 1 some do, 3 bad input.",
-    )
-    compare.add_argument("first", metavar="A.keras")
-    compare.add_argument("second", metavar="B.keras")
-    compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
-    compare.add_argument("--json", action="store_true", help="print JSON instead of text")
-    in_use(compare)
-    return compare
+    verify.set_defaults(run=run_verify)
 
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
@@ -120,28 +98,6 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
     if result.unfinished:
         raise KeyboardInterrupt  # once what was done is shown
     return HOLDS if result.holds else MOVED
-
-
-def run_compare(given: argparse.Namespace, opened: Open) -> int:
-    """Compare two files on images, or on those of a folder of cases with what they expect."""
-    from kit.images import as_photos  # noqa: PLC0415 (--help stays fast)
-    from kit.regression import cases as folders  # noqa: PLC0415
-    from kit.regression.comparing import compare  # noqa: PLC0415
-
-    first, second = (
-        opened(argparse.Namespace(**{**vars(given), "model": each})) for each in (given.first, given.second)
-    )
-    folder, labels = Path(given.pictures[0]), None
-    if len(given.pictures) == 1 and folder.is_dir() and (paths := folders.paths(folder)):
-        cases = [folders.read(path) for path in paths]
-        photos: Any = [case.perturbation.apply(folders.photo_of(folder, case)) for case in cases]
-        named = [case.expected.classes for case in cases]
-        labels = [classes[0] if len(classes) == 1 else None for classes in named]
-    else:
-        photos = as_photos(given.pictures)
-    result = compare(first, second, photos, labels, progress=not given.json)
-    show(result, as_json=given.json)
-    return MOVED if result.changed else HOLDS
 
 
 def run_new(given: argparse.Namespace, _opened: Open) -> int:
@@ -187,16 +143,6 @@ def notebook(classifier: str, text: str) -> str:
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return f"{new.writes(new.new_notebook(cells=cells, metadata=metadata))}\n"
-
-
-def run_import(given: argparse.Namespace, _opened: Open) -> int:
-    """Write the file, and say what was left out."""
-    from kit.classifier.importing import import_h5  # noqa: PLC0415 (--help stays fast)
-
-    left_out = import_h5(given.old, given.new)
-    without = f", without {', '.join(left_out)}" if left_out else ""
-    sys.stdout.write(f"{given.new}: architecture and weights of {given.old}{without}\n")
-    return HOLDS
 
 
 def show(result: Any, *, as_json: bool) -> None:

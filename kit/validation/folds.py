@@ -148,7 +148,7 @@ def cross_validate(
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(truth, truth, groups))
     finished = []
-    with Steps(splits, "Cross-validation", "fold", progress) as trainings:
+    with Steps(splits, "Folds", "fold", progress) as trainings:
         for training, validation in trainings:
             classifier = train([chosen[place] for place in training], truth[training], seed=seed)
             hits = _hits(classifier, chosen, truth, validation)

@@ -1,0 +1,378 @@
+"""Two classifiers, or two forms of one network, compared on the same images."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from kit._arrays import Float32
+from kit._reporting import Progress, Result, Steps, Table
+from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.labels import Labels, class_indices, hits
+from kit.diagnosis.checks_network import check_determinism
+from kit.diagnosis.class_order import known_orders
+from kit.diagnosis.search import difference, matching
+from kit.images import Photo, Pictures, as_photos
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.pipeline import TO_TENSOR
+from kit.validation import Comparison, compare_accuracies
+from kit.validation.calibration import measure
+
+Function = Callable[[Float32], Float32]
+
+MOVERS = 10
+"""How many of the images that changed most are reported."""
+JUDGED, SEARCHED = 32, 8
+"""How many of them judge a head and an order of classes, and how many a preprocessing, which takes longer."""
+EQUAL, SOUND, CLOSE = 1e-3, 1e-2, 0.1
+"""Largest difference, as `Compared` has it, of forms that do the same, of one that can take the place of the
+other, and of networks that are close."""
+RESTORED = 0.1
+"""Share of the difference that may be left where a cause is undone."""
+ORDERED = 0.01
+"""Difference that may be left by an order of classes that was made to fit."""
+_FLOOR = 1e-12
+
+
+@dataclass(frozen=True)
+class Mover:
+    """An image whose prediction changed.
+
+    Attributes
+    ----------
+    photo
+        Its name.
+    before, after
+        The most probable class and its probability, 0..1, by the first and by the second.
+    change
+        Largest difference of a probability, 0..1.
+    label
+        The right class; empty where it is not known.
+    """
+
+    photo: str
+    before: tuple[str, float]
+    after: tuple[str, float]
+    change: float
+    label: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Compared(Result):
+    """What came of two classifiers on the same images.
+
+    Attributes
+    ----------
+    first, second
+        Their names.
+    photos, changed
+        How many images there are, and how many predicted classes change.
+    difference
+        Mean over images of the largest difference of a probability, 0..1.
+    cause
+        What differs, if it is proven: causes as `diagnose` names them, joined by "and". Empty where nothing
+        differs, or nobody knows what.
+    undone, left
+        What undoes the cause, in words, and the difference that is left then.
+    prepared
+        What the second does otherwise when it prepares images, in words; empty where both do the same.
+    movers
+        The images that changed most, the first the most.
+    classes
+        For each pair of predictions, before and after, how many images; the most frequent first.
+    accuracy
+        McNemar's test on the labelled images: whether one is right more often than by chance; None without
+        labels.
+    calibration
+        Expected calibration error of both on the labelled images, 0..1; None without labels, or where the
+        second returns no probabilities.
+    """
+
+    first: str
+    second: str
+    photos: int
+    changed: int
+    difference: float
+    cause: str = ""
+    undone: str = ""
+    left: float = 0.0
+    prepared: str = ""
+    movers: tuple[Mover, ...] = ()
+    classes: tuple[tuple[str, str, int], ...] = ()
+    accuracy: Comparison | None = None
+    calibration: tuple[float, float] | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether the second can take the place of the first."""
+        return self.difference <= SOUND
+
+    def headline(self) -> str:
+        """Return one sentence."""
+        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
+        return f"{changes}; {self._verdict()}."
+
+    def _verdict(self) -> str:
+        average = f"{self.difference:.3f} on average"
+        if self.undone:
+            return f"{self.cause}, undone by {self.undone}: {self.left:.3f} of {average} is left"
+        if self.cause:
+            return f"{self.cause}: {average}"
+        if self.sound:
+            return f"{'both do the same' if self.difference <= EQUAL else 'nearly the same'}: {average}"
+        return f"{'close, cause unknown' if self.difference <= CLOSE else 'cause unknown'}: {average}"
+
+    def table(self) -> Table:
+        """Return a row for each of the images that changed most."""
+        rows = [
+            (
+                one.photo,
+                *(f"{name} {share:.2f}" for name, share in (one.before, one.after)),
+                f"{one.change:.3f}",
+                one.label,
+            )
+            for one in self.movers
+        ]
+        return Table(("picture", "before", "after", "change", "right"), rows, "<<<><")
+
+    def __repr__(self) -> str:
+        return self.headline()
+
+    def _report(self) -> Iterator[str | Result]:
+        yield self.headline()
+        if self.prepared:
+            yield f"the second prepares images otherwise: {self.prepared}"
+        if self.accuracy is not None:
+            one = self.accuracy
+            yield (
+                f"right: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
+                f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
+            )
+        if self.calibration is not None:
+            yield "expected calibration error: {:.3f} before, {:.3f} after".format(*self.calibration)
+        for before, after, count in self.classes[:MOVERS]:
+            yield f"{before} -> {after}: {count}"
+        if self.movers:
+            yield self.table()
+
+
+class _Form(NamedTuple):
+    """The second as a search asks it: its outputs in the order of the first's classes."""
+
+    function: Function
+    order: Sequence[int]
+    preprocessing: Preprocessing
+
+    def predict_tensors(self, tensors: Float32) -> Float32:
+        rows = np.asarray(self.function(tensors), np.float32)
+        if rows.ndim != 2 or rows.shape[1] != len(self.order):
+            raise ValueError(
+                f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}; compare forms"
+                " of one network"
+            )
+        return rows[:, self.order]
+
+    def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
+        return self.predict_tensors(np.concatenate([preprocessing.apply(photo) for photo in photos]))
+
+
+class _Cause(NamedTuple):
+    cause: str = ""
+    undone: str = ""
+    left: float = 0.0
+
+
+def compare(
+    first: Classifier,
+    second: Classifier | Function,
+    photos: Pictures,
+    labels: Labels | None = None,
+    *,
+    progress: Progress = True,
+) -> Compared:
+    """Compare two classifiers, or a classifier and another form of its network, on the same images.
+
+    Where predictions differ by more than `SOUND`, the cause is looked for as `kit.diagnose` does, with the
+    predictions of the first as the truth: a fault of the preprocessing, another order of the classes, or
+    another head. It is named only if undoing it removes the difference.
+
+    Parameters
+    ----------
+    first
+        Each classifier prepares the images in its own way.
+    second
+        A classifier with as many classes, or a function from float32 tensors (N, H, W, C), as the first's
+        network expects them, to probabilities (N, classes): an exported or quantised form.
+    photos
+        See `kit.images.photo`.
+    labels
+        The right class of each by name or index, None where it is not known.
+    progress
+        See `kit.robustness.sweep`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No classifier, no images, another number of classes or labels.
+    """
+    check_first(first, "kit.compare(first, second, photos)")
+    used, names = known_preprocessing(first), first.class_names
+    form = _form(first, second)
+    opened = as_photos(photos, allow_empty=False)
+    truth = class_indices(labels, names, len(opened))
+    one = np.concatenate([first.probabilities(each) for each in Steps(opened, "First", "photo", progress)])
+    each_row = (form.rows([each], form.preprocessing) for each in Steps(opened, "Second", "photo", progress))
+    two = np.concatenate(list(each_row))
+    changes = _changes(one, two)
+    most = np.argsort(-changes, kind="stable")[:JUDGED]
+    cause = _Cause()
+    if changes.mean() > SOUND:
+        given = isinstance(second, Classifier)
+        cause = _cause(form, tuple(opened[place] for place in most), one[most], two[most], names, given)
+    tops = [tuple(names[place] for place in pair) for pair in np.stack([one, two]).argmax(axis=2).T.tolist()]
+    flipped = Counter(pair for pair in tops if pair[0] != pair[1])
+    accuracy, calibration = _on_labels(one, two, truth)
+    return Compared(
+        *_names(first, second),
+        photos=len(opened),
+        changed=sum(flipped.values()),
+        difference=float(changes.mean()),
+        **cause._asdict(),
+        prepared=difference(used, form.preprocessing),
+        movers=tuple(_movers(names, opened, one, two, truth)),
+        classes=tuple((before, after, count) for (before, after), count in flipped.most_common()),
+        accuracy=accuracy,
+        calibration=calibration,
+    )
+
+
+def _form(first: Classifier, second: Classifier | Function) -> _Form:
+    names = first.class_names
+    used = known_preprocessing(first)
+    if isinstance(second, Classifier):
+        others = second.class_names
+        if len(names) != len(others):
+            raise ValueError(f"Expected as many classes, received {len(names)} and {len(others)}")
+        order = list(range(len(names)))
+        if sorted(names) == sorted(others):
+            # Stable, so that classes of one name stay in their order.
+            ours, theirs = (sorted(order, key=each.__getitem__) for each in (names, others))
+            places = dict(zip(ours, theirs, strict=True))
+            order = [places[place] for place in range(len(names))]
+        return _Form(second.predict_tensors, order, second.preprocessing or used)
+    if not callable(second):
+        raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
+    return _Form(second, range(len(names)), used)
+
+
+def _names(first: Classifier, second: Classifier | Function) -> tuple[str, str]:
+    """Return what tells the two apart: their files, where two networks have one name."""
+    if not isinstance(second, Classifier):
+        return first.name, getattr(second, "__name__", "the other form")
+    if first.name == second.name and first.source is not None and second.source is not None:
+        return first.source.path.as_posix(), second.source.path.as_posix()
+    return first.name, second.name
+
+
+def _changes(one: Float32, two: Float32) -> Float32:
+    """Return the largest difference of a probability of each image; what is no probability counts as 1."""
+    change: Float32 = np.nan_to_num(np.abs(one - two), nan=1.0).max(axis=1)
+    return np.minimum(change, np.float32(1))
+
+
+def _cause(
+    form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, names: Sequence[str], prepares: bool
+) -> _Cause:
+    """Undo one thing after the other, and return what removes the difference."""
+    network = cast("Classifier", form)
+    unsteady = check_determinism(network, form.preprocessing.apply(photos[0]))
+    if unsteady:
+        return _Cause(unsteady[0].cause)
+    best = min((*_heads(one, two), *_orders(names, one, two)), key=lambda each: each.left)
+    if best.left <= RESTORED * _changes(one, two).mean():
+        return best
+    photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
+    given = {choice.name for operation in TO_TENSOR for choice in operation.choices}
+    for match in matching(network, photos, one, form.preprocessing):
+        # A function is given tensors: how images were resized is none of its doing.
+        if prepares or all(change.step in given for change in match.changes):
+            left = float(_changes(one, form.rows(photos, match.preprocessing)).mean())
+            if left > RESTORED * _changes(one, two).mean():
+                return _Cause()
+            causes = " and ".join(dict.fromkeys(change.cause for change in match.changes))
+            return _Cause(causes, difference(form.preprocessing, match.preprocessing), left)
+    return _Cause()
+
+
+def _heads(one: Float32, two: Float32) -> Iterator[_Cause]:
+    """Yield what the outputs of a head without softmax, with two of them or with a temperature stand for."""
+    if not _is_distribution(two):
+        yield _Cause("softmax_head", "a softmax", float(_changes(one, _softmax(two)).mean()))
+        return
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
+
+    logs = np.log(np.maximum(two, _FLOOR))
+    # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
+    inner = logs + (1 - logs.sum(axis=1, keepdims=True)) / two.shape[1]
+    yield _Cause("softmax_head", "taking one of two softmaxes out", float(_changes(one, inner).mean()))
+
+    def left(power: float) -> float:
+        return float(_changes(one, _softmax(logs * np.exp(power))).mean())
+
+    power = minimize_scalar(left, bounds=(-2.5, 2.5), method="bounded").x
+    yield _Cause("softmax_head", f"multiplying its logits by {np.exp(power):.2g}", left(power))
+
+
+def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[_Cause]:
+    """Yield the usual orders of the classes, and the one that fits best where it leaves nothing."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
+
+    for name, order in known_orders(names).items():
+        yield _Cause(
+            "class_order",
+            f"reading its classes {name}",
+            float(_changes(one, two[:, np.argsort(order)]).mean()),
+        )
+    apart = (one**2).sum(axis=0)[:, None] + (two**2).sum(axis=0)[None] - 2 * one.T @ two
+    fitted = linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]
+    left = float(_changes(one, two[:, fitted]).mean())
+    if left <= ORDERED:
+        yield _Cause("class_order", "putting its classes in order", left)
+
+
+def _is_distribution(rows: Float32) -> bool:
+    inside = bool(np.isfinite(rows).all() and (rows >= -EQUAL).all() and (rows <= 1 + EQUAL).all())
+    return inside and bool(np.allclose(rows.sum(axis=1), 1, atol=1e-2))
+
+
+def _softmax(rows: Float32) -> Float32:
+    powers: Float32 = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _on_labels(
+    one: Float32, two: Float32, truth: Sequence[int | None]
+) -> tuple[Comparison | None, tuple[float, float] | None]:
+    """Return accuracy and calibration on the images whose class is known; None without any."""
+    known = [place for place, label in enumerate(truth) if label is not None]
+    if not known:
+        return None, None
+    picked = [label for label in truth if label is not None]
+    accuracy = compare_accuracies(*(hits(rows[known], picked) for rows in (one, two)))
+    if not _is_distribution(two):
+        return accuracy, None
+    ours, theirs = (measure(rows[known], np.asarray(picked), resamples=2).ece.value for rows in (one, two))
+    return accuracy, (float(ours), float(theirs))
+
+
+def _movers(
+    names: Sequence[str], photos: Sequence[Photo], one: Float32, two: Float32, truth: Sequence[int | None]
+) -> Iterator[Mover]:
+    changes = _changes(one, two)
+    for place in np.argsort(-changes, kind="stable")[:MOVERS].tolist():
+        if changes[place] > 0:
+            before, after = ((names[int(row.argmax())], float(row.max())) for row in (one[place], two[place]))
+            label = "" if (known := truth[place]) is None else names[known]
+            yield Mover(photos[place].name, before, after, float(changes[place]), label)

@@ -1,0 +1,259 @@
+"""Two classifiers on the same images, counted by hand, and what is wrong with another form of a network.
+
+All forms on all networks: ``tests/benchmarks/forms.py``.
+"""
+
+import json
+from math import comb
+
+import numpy as np
+import pytest
+
+import kit
+from kit import samples
+from kit.diagnosis.comparing import Compared, Mover
+from kit.validation.calibration import measure
+from tests import forms
+
+
+@pytest.fixture(scope="module")
+def early():
+    """Trained on 500 images, apart from `fashion`."""
+    return samples.classifier("fashion_mnist_500")
+
+
+@pytest.fixture(scope="module")
+def hundred(fashion, early, clothes, clothes_labels):
+    """Two trainings on a hundred images: what came of them, their probabilities, and the right classes."""
+    labels = np.array(clothes_labels[:100])
+    found = kit.compare(fashion, early, clothes[:100], labels.tolist(), progress=False)
+    return found, [each.probabilities(clothes[:100]) for each in (fashion, early)], labels
+
+
+def compared(network, function):
+    one = forms.subject(network)
+    return kit.compare(one.classifier, function, list(one.photos), progress=False)
+
+
+def test_predictions_that_change_are_counted_by_pair(hundred, fashion):
+    found, (one, two), _ = hundred
+    before, after = one.argmax(axis=1), two.argmax(axis=1)
+    assert found.changed == int((before != after).sum()) > 10
+    assert sum(count for _, _, count in found.classes) == found.changed
+    counts = [count for _, _, count in found.classes]
+    assert counts == sorted(counts, reverse=True)
+    names = fashion.class_names
+    first, second, count = found.classes[0]
+    assert count == sum(names[a] == first and names[b] == second for a, b in zip(before, after, strict=True))
+
+
+def test_mcnemars_test_is_that_of_a_small_table(hundred):
+    found, rows, labels = hundred
+    one, two = (each.argmax(axis=1) == labels for each in rows)
+    b, c = int((one & ~two).sum()), int((two & ~one).sum())
+    assert (found.accuracy.only_first, found.accuracy.only_second) == (b, c)
+    assert (found.accuracy.first, found.accuracy.second) == (one.mean(), two.mean())
+    # Exact and two-sided, as statsmodels' mcnemar(table, exact=True).
+    by_hand = min(1, 2 * sum(comb(b + c, k) for k in range(min(b, c) + 1)) / 2 ** (b + c))
+    assert found.accuracy.p_value == pytest.approx(by_hand)
+    assert 0 < by_hand < 0.05
+
+
+def test_the_images_that_changed_most_come_first(hundred, fashion, clothes):
+    found, (one, two), labels = hundred
+    change = np.abs(one - two).max(axis=1)
+    assert [mover.change for mover in found.movers] == pytest.approx(sorted(change.tolist())[::-1][:10])
+    place = int(change.argmax())
+    names, first = fashion.class_names, found.movers[0]
+    assert (first.photo, first.label) == (clothes[place].name, names[labels[place]])
+    assert first.before == (names[int(one[place].argmax())], pytest.approx(one[place].max()))
+    assert first.after == (names[int(two[place].argmax())], pytest.approx(two[place].max()))
+    assert found.difference == pytest.approx(change.mean())
+
+
+def test_accuracy_and_calibration_are_those_of_the_labelled_images(fashion, early, hundred, clothes):
+    _, rows, labels = hundred
+    known = [label if place % 2 else None for place, label in enumerate(labels.tolist())]
+    found = kit.compare(fashion, early, clothes[:100], known, progress=False)
+    for each, error in zip(rows, found.calibration, strict=True):
+        assert error == pytest.approx(measure(each[1::2], labels[1::2]).ece.value)
+    unlabelled = kit.compare(fashion, early, clothes[:2], progress=False)
+    assert unlabelled.accuracy is unlabelled.calibration is None
+
+
+def test_two_trainings_have_no_cause_and_are_not_sound(hundred):
+    found, _, _ = hundred
+    assert (found.cause, found.prepared, found.sound) == ("", "", False)
+    assert found.headline() == (
+        f"{found.changed} of 100 predictions change from fashion_mnist to fashion_mnist_500; cause unknown:"
+        f" {found.difference:.3f} on average."
+    )
+
+
+def test_a_classifier_and_itself_do_the_same(fashion, sixteen):
+    found = kit.compare(fashion, fashion, sixteen, progress=False)
+    assert (found.changed, found.difference, found.movers, found.classes) == (0, 0, (), ())
+    assert "0 of 16 predictions change" in found.headline()
+    assert found.headline().endswith("; both do the same: 0.000 on average.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"filter": "nearest"}, "resize_filter"),
+        ({"channels": "bgr"}, "channel_order"),
+    ],
+)
+def test_another_preprocessing_is_named_and_undone(classifier, photos, changes, cause):
+    other = classifier.using(classifier.preprocessing.replace(**changes))
+    found = kit.compare(classifier, other, photos[:4], progress=False)
+    assert found.cause == cause
+    assert found.left < 1e-4
+    for words in changes.values():
+        assert words in found.prepared
+
+
+def test_classes_in_another_order_are_compared_by_name(fashion, clothes, clothes_labels, monkeypatch):
+    names = fashion.class_names
+    wrong = kit.Classifier.load(fashion.source.path, class_names=[*names[1:], names[0]])
+    found = kit.compare(fashion, wrong, clothes[:50], clothes_labels[:50], progress=False)
+    assert (found.cause, found.changed) == ("class_order", 50)
+    assert found.accuracy.first - found.accuracy.second > 0.6
+    predict = type(wrong).predict_tensors
+    turned = kit.Classifier.load(fashion.source.path, class_names=names[::-1])
+    monkeypatch.setattr(
+        type(turned),
+        "predict_tensors",
+        lambda self, tensors: predict(self, tensors)[:, :: -1 if self is turned else 1],
+    )
+    found = kit.compare(fashion, turned, clothes[:50], clothes_labels[:50], progress=False)
+    assert (found.cause, found.changed, found.difference) == ("", 0, 0)
+    assert found.accuracy.second == found.accuracy.first
+    plain = kit.Classifier.load(fashion.source.path, class_names=[f"class {each}" for each in range(10)])
+    assert kit.compare(fashion, plain, clothes[:5], progress=False).changed == 0, "by their place"
+
+
+FAULTS = (
+    ("fashion_mnist", "expects 0..255"),
+    ("fashion_mnist", "height and width"),
+    ("fashion_mnist", "black and white"),
+    ("fashion_mnist", "classes rotated"),
+    ("fashion_mnist", "classes permuted"),
+    ("fashion_mnist", "two classes exchanged"),
+    ("fashion_mnist", "logits"),
+    ("fashion_mnist", "softmax twice"),
+    ("fashion_mnist", "another temperature"),
+    ("efficientnet_lite0", "range and colours"),
+    ("efficientnet_lite0", "classes sorted"),
+)
+
+
+@pytest.mark.parametrize(("network", "kind"), FAULTS)
+def test_what_is_wrong_with_a_form_is_named(network, kind):
+    form = next(each for each in forms.faults(network) if each.kind == kind)
+    found = compared(network, form.make())
+    assert set(found.cause.split(" and ")) <= form.causes, found.headline()
+    assert found.left <= 0.1 * found.difference
+    assert not found.sound
+    assert f"{found.cause}, undone by {found.undone}: " in found.headline()
+
+
+@pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
+def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(kind):
+    form = next(each for each in forms.faults("fashion_mnist") if each.kind == kind)
+    found = compared("fashion_mnist", form.make())
+    assert (found.cause, found.sound) == ("", False)
+    assert "cause unknown: 0." in found.headline()
+
+
+@pytest.mark.parametrize(
+    "kind", ["one by one", "one thread", "renormalised", "noise of 1e-5", "float16 answers"]
+)
+def test_a_sound_conversion_is_not_accused(kind):
+    form = next(each for each in forms.sound("fashion_mnist") if each.kind == kind)
+    found = compared("fashion_mnist", form.make())
+    assert (found.cause, found.sound) == ("", True)
+    assert "both do the same" in found.headline()
+
+
+def test_a_form_that_predicts_otherwise_again_or_beside_others_is_as_in_training(fashion, sixteen):
+    predict, random = fashion.predict_tensors, np.random.default_rng(0)
+
+    def by_chance(tensors):
+        return predict(tensors * random.uniform(0.2, 2, tensors.shape).astype(np.float32))
+
+    def by_batch(tensors):
+        return predict(tensors) if len(tensors) > 1 else predict(tensors)[:, ::-1]
+
+    causes = [kit.compare(fashion, each, sixteen, progress=False).cause for each in (by_chance, by_batch)]
+    assert causes == ["training_mode", "batchnorm_mode"]
+
+
+def test_outputs_that_are_no_probabilities_are_compared_all_the_same(fashion, sixteen, truth):
+    def logits(tensors):
+        return np.log(fashion.predict_tensors(tensors) + 1e-12)
+
+    found = kit.compare(fashion, logits, sixteen, truth, progress=False)
+    assert (found.second, found.cause, found.changed, found.calibration) == (
+        "logits",
+        "softmax_head",
+        0,
+        None,
+    )
+    assert found.accuracy.first == found.accuracy.second
+    assert found.difference <= 1
+    nothing = kit.compare(fashion, lambda x: np.full((len(x), 10), np.nan), sixteen, progress=False)
+    assert (nothing.cause, nothing.difference, nothing.sound) == ("", 1, False)
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.0009, "both do the same: 0.001 on average"),
+        (0.009, "nearly the same: 0.009 on average"),
+        (0.05, "close, cause unknown: 0.050 on average"),
+        (0.2, "cause unknown: 0.200 on average"),
+    ],
+)
+def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth(difference, words):
+    found = Compared("first", "second", 24, 1, difference)
+    assert found.headline() == f"1 of 24 predictions change from first to second; {words}."
+    assert found.sound == (difference <= 0.01)
+
+
+def test_the_report_can_be_read_by_people_and_machines(hundred):
+    movers = (
+        Mover("a.jpg", ("cat", 0.912), ("dog", 0.5), 0.75, "cat"),
+        Mover("b.jpg", ("cat", 0.6), ("cat", 0.4), 0.2),
+    )
+    made = Compared(
+        "first", "second", 20, 1, 0.1, movers=movers, classes=(("cat", "dog", 1),), prepared="scale: x"
+    )
+    lines = made.text().splitlines()
+    assert lines[1].endswith("the second prepares images otherwise: scale: x")
+    assert any(line.strip() == "cat -> dog: 1" for line in lines)
+    assert any("a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line for line in lines)
+    found, _, _ = hundred
+    read = json.loads(json.dumps(found.to_dict()))
+    assert (read["changed"], read["accuracy"]["first"]) == (found.changed, found.accuracy.first)
+    assert "(McNemar)" in found.text()
+    assert found._repr_html_().count("<tr>") == len(found.movers) + 1
+
+
+def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
+    refused = {
+        (fashion, classifier): "Expected as many classes, received 10 and 1000",
+        (
+            fashion,
+            lambda tensors: fashion.predict_tensors(tensors)[:, :4],
+        ): "as many classes, received 10 and 4",
+        (sixteen[0], fashion): r"kit\.compare\(first, second, photos\)",
+        (fashion, "model.keras"): "a classifier or a function of tensors, received str",
+    }
+    for (first, second), message in refused.items():
+        with pytest.raises((TypeError, ValueError), match=message):
+            kit.compare(first, second, sixteen, progress=False)
+    with pytest.raises(ValueError, match="Expected"):
+        kit.compare(fashion, fashion, [], progress=False)
+    with pytest.raises(ValueError, match="Expected 16 labels"):
+        kit.compare(fashion, fashion, sixteen, [1, 2], progress=False)
