@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -11,38 +12,33 @@ from kit.images import Photo, Source, load_image
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, steps
 from kit.preprocessing.scaling import MINUS, same_scaling
 
-# What float32 may round off, relative to the largest value.
 ROUNDING = 2e-6
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a tensor holds: data type, shape, lowest and highest finite value."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.dtype} {self.shape}, {short(self.low)}..{short(self.high)}"
+"""What float32 may round off, relative to the largest value."""
+Effect = Callable[[Array, Array], float]
+"""From the tensor of a preprocessing, and what one difference makes of it, to a number from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class StepDifference:
-    """One step on a photo: what both hold after it, and the largest difference, None if shapes differ."""
+    """One step on a photo: what both hold after it in words, and the largest difference.
+
+    `difference` is None where the shapes differ, `parts` whether the two differ by more than rounding.
+    """
 
     name: str
-    here: Held
-    there: Held
+    here: str
+    there: str
     difference: float | None
+    parts: bool
 
-    @property
-    def parts(self) -> bool:
-        """Whether the two differ by more than rounding."""
-        if self.difference is None:
-            return True
-        return not self.difference <= ROUNDING * max(1.0, abs(self.here.low), abs(self.here.high))
+    @classmethod
+    def of(cls, name: str, here: Array, there: Array) -> Self:
+        """Measure how far two arrays are apart."""
+        if here.shape != there.shape:
+            return cls(name, _held(here), _held(there), None, parts=True)
+        difference = float(np.max(np.abs(here.astype(np.float64) - there), initial=0))
+        rounding = ROUNDING * max(1.0, float(np.max(np.abs(here.astype(np.float64)), initial=0)))
+        return cls(name, _held(here), _held(there), difference, parts=not difference <= rounding)
 
     @property
     def words(self) -> str:
@@ -53,6 +49,26 @@ class StepDifference:
             return "equal"
         # How much is rounded off depends on the processor, so the figure stays out of notebooks.
         return short(self.difference) if self.parts else "equal up to rounding"
+
+
+def _held(array: Array) -> str:
+    numbers = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (float("nan"), float("nan"))
+    return f"{array.dtype} {array.shape}, {short(low)}..{short(high)}"
+
+
+def short(value: float) -> str:
+    """Return a number with four digits and a true minus sign."""
+    return f"{value:.4g}".replace("-", MINUS)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference: its step, what it is in words, and its effect by itself."""
+
+    step: str
+    words: str
+    effect: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,21 @@ class Comparison(Result):
     notes: tuple[str, ...] = ()
     effects: tuple[tuple[str, float], ...] = ()
 
+    @classmethod
+    def on(
+        cls,
+        photo: str,
+        found: Iterable[Difference],
+        steps: tuple[StepDifference, ...],
+        notes: Sequence[str],
+        first_step: str | None,
+    ) -> Self:
+        """Return the comparison on a photo, of differences in the order of the pipeline."""
+        ordered = sorted(found, key=lambda one: -one.effect)
+        words = tuple(one.words for one in ordered)
+        effects = tuple((one.step, one.effect) for one in ordered)
+        return cls(words, first_step, steps, photo, tuple(notes), effects)
+
     @property
     def main_step(self) -> str | None:
         """The step with the largest effect; None without a photo, or where nothing differs on it."""
@@ -97,7 +128,7 @@ class Comparison(Result):
     def table(self) -> Table:
         """Return a row for each step with what both hold after it; on the right none where they are equal."""
         rows = [
-            (step.name, step.words, str(step.here), str(step.there) if step.difference != 0 else "")
+            (step.name, step.words, step.here, step.there if step.difference != 0 else "")
             for step in self.steps
         ]
         return Table(("step", "difference", "here", "there"), rows, "<<<<")
@@ -115,32 +146,8 @@ class Comparison(Result):
             yield self.table()
         yield from (f"Note: {note}." for note in self.notes)
 
-
-Effect = Callable[[Array, Array], float]
-"""From the tensor of a preprocessing, and what one difference makes of it, to a number from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One difference: its step, what it is in words, and its effect by itself."""
-
-    step: str
-    words: str
-    effect: float
-
-
-def compared(
-    found: Iterable[Difference],
-    first_step: str | None,
-    steps: tuple[StepDifference, ...],
-    photo: str,
-    notes: Sequence[str],
-) -> Comparison:
-    """Return the comparison on a photo, of differences in the order of the pipeline."""
-    ordered = sorted(found, key=lambda one: -one.effect)
-    words = tuple(one.words for one in ordered)
-    effects = tuple((one.step, one.effect) for one in ordered)
-    return Comparison(words, first_step, steps, photo, tuple(notes), effects)
+    def __str__(self) -> str:
+        return self.text()
 
 
 def moved(here: Array, there: Array) -> float:
@@ -156,29 +163,34 @@ def moved(here: Array, there: Array) -> float:
 
 def compare_values(here: Pipeline, there: Pipeline, photo: Source | None = None) -> Comparison:
     """Compare two preprocessings in words and, if there is a photo, step by step on it."""
-    told = tuple(differences(here, there))
+    named = tuple(differences(here, there))
     notes: tuple[str, ...] = ()
     if here.scaling != there.scaling and same_scaling(here.scaling, there.scaling):
         notes = ("the scalings are written differently and agree up to rounding",)
     if photo is None:
-        return Comparison(tuple(text for _, text in told), notes=notes)
+        return Comparison(tuple(text for _, text in named), notes=notes)
     opened = load_image(photo)
     pairs = zip(steps(PIPELINE, here, opened), steps(PIPELINE, there, opened), strict=True)
-    found = tuple(step_difference(mine.name, mine.array, theirs.array) for mine, theirs in pairs)
+    found = tuple(StepDifference.of(mine.name, mine.array, theirs.array) for mine, theirs in pairs)
     first = next((step.name for step in found if step.parts), None)
-    effects = {name: _effect(here, there, name, opened) for name, _ in told}
-    return compared([Difference(*one, effects[one[0]]) for one in told], first, found, opened.name, notes)
+    effects = {name: _effect(here, there, name, opened) for name, _ in named}
+    parts = (Difference(name, text, effects[name]) for name, text in named)
+    return Comparison.on(opened.name, parts, found, notes, first)
 
 
-def _effect(here: Pipeline, there: Pipeline, name: str, photo: Photo) -> float:
-    """Return how far one step moves the tensor if it alone is taken from the other preprocessing."""
-    operation = next(each for each in PIPELINE if each.name == name)
+def _effect(here: Pipeline, there: Pipeline, step: str, photo: Photo) -> float:
     try:
-        alone = here.replace(**dict(zip(operation.fields, operation.values(there), strict=True)))
+        changed = alone(here, there, step)
     except ValueError:
         # The other order of channels has another number of them than the mean.
         return 1.0
-    return moved(*(run(PIPELINE, each, photo) for each in (here, alone)))
+    return moved(*(run(PIPELINE, each, photo) for each in (here, changed)))
+
+
+def alone(here: Pipeline, there: Pipeline, step: str) -> Pipeline:
+    """Return the first preprocessing with this step alone of the second; a ValueError if they do not fit."""
+    operation = next(each for each in PIPELINE if each.name == step)
+    return here.replace(**{name: getattr(there, name) for name in operation.fields})
 
 
 def differences(
@@ -192,26 +204,4 @@ def differences(
             mine, theirs = choice.words(here), choice.words(there)
             alike = choice.name == "scaling" and same_scaling(here.scaling, there.scaling)
             if mine != theirs and not alike:
-                told = f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}"
-                yield operation.name, told
-
-
-def step_difference(name: str, here: Array, there: Array) -> StepDifference:
-    """Measure how far two arrays are apart."""
-    difference = None
-    if here.shape == there.shape:
-        apart = np.abs(here.astype(np.float64) - there.astype(np.float64))
-        difference = float(apart.max()) if apart.size else 0.0
-    return StepDifference(name, held(here), held(there), difference)
-
-
-def held(array: Array) -> Held:
-    """Say what an array holds."""
-    numbers = array[np.isfinite(array)] if array.dtype.kind == "f" else array
-    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (float("nan"), float("nan"))
-    return Held(str(array.dtype), array.shape, low, high)
-
-
-def short(value: float) -> str:
-    """Return a number with four digits and a true minus sign."""
-    return f"{value:.4g}".replace("-", MINUS)
+                yield operation.name, f"{choice.title}: {mine} {sides[0]}, {theirs} {sides[1]}"

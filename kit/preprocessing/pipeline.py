@@ -1,10 +1,10 @@
 """The steps of a preprocessing and how each runs and is undone."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -13,17 +13,15 @@ from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import fraction, instance, integers, known, optional, refuse_unknown
 from kit.images import Decoding
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, fit_words, resize, sides
-from kit.preprocessing.scaling import MINUS, SCALINGS, ScalingField, scale, scaling_words, unscale
-
-P = TypeVar("P")
-"""The value that holds the fields of all operations."""
+from kit.preprocessing.scaling import MINUS, SCALINGS, ScalingField, fits, scale, scaling_words, unscale
 
 Changes = Mapping[str, Any]
-Tried = Callable[[P], Iterable[Changes]]
+Words = Callable[["Pipeline"], str]
+Tried = Callable[["Pipeline"], Iterable[Changes]]
 
 
 @dataclass(frozen=True)
-class Choice(Generic[P]):
+class Choice:
     """What there is to choose in an operation, and to choose wrongly.
 
     Attributes
@@ -37,19 +35,19 @@ class Choice(Generic[P]):
     tried
         Changes that lead from what is in use to what may have been in training.
     title
-        Its name in comparisons, where that is another.
+        Its name in comparisons.
     """
 
     name: str
     label: str
-    words: Callable[[P], str]
-    causes: tuple[str, ...] = ()
-    tried: Callable[[P], Iterable[Changes]] = lambda _: ()
-    title: str = ""
+    words: Words
+    causes: tuple[str, ...]
+    tried: Tried
+    title: str
 
 
 @dataclass(frozen=True)
-class Operation(Generic[P]):
+class Operation:
     """One step of a preprocessing.
 
     Attributes
@@ -72,20 +70,20 @@ class Operation(Generic[P]):
     name: str
     function: Callable[..., Any]
     fields: Mapping[str, Callable[[str, Any], Any]]
-    choices: tuple[Choice[P], ...]
+    choices: tuple[Choice, ...]
     undo: Callable[..., Any] | None = None
-    line: Callable[[P], str] | None = None
+    line: Words | None = None
 
-    def values(self, p: P) -> tuple[Any, ...]:
+    def values(self, p: "Pipeline") -> tuple[Any, ...]:
         """Return the values of the fields that it reads."""
         return tuple(getattr(p, name) for name in self.fields)
 
-    def skipped(self, p: P) -> bool:
+    def skipped(self, p: "Pipeline") -> bool:
         """Whether it is left out."""
         first = self.values(p)[0]
         return first is None or first is False
 
-    def described(self, p: P) -> str:
+    def described(self, p: "Pipeline") -> str:
         """Return what it does, in words."""
         return self.line(p) if self.line else "; ".join(choice.words(p) for choice in self.choices)
 
@@ -102,7 +100,7 @@ class Step:
         return f"Step({self.name!r}, {self.array.dtype} {self.array.shape}, {low:g}..{high:g})"
 
 
-def run(operations: Iterable[Operation[P]], p: P, x: Any) -> Any:
+def run(operations: Iterable[Operation], p: "Pipeline", x: Any) -> Any:
     """Return what operations make of a photo, or of what those before them left behind."""
     for operation in operations:
         if not operation.skipped(p):
@@ -110,7 +108,7 @@ def run(operations: Iterable[Operation[P]], p: P, x: Any) -> Any:
     return x
 
 
-def run_back(operations: Sequence[Operation[P]], p: P, x: Array) -> Array:
+def run_back(operations: Sequence[Operation], p: "Pipeline", x: Array) -> Array:
     """Return what `x` was before those operations that can be undone."""
     for operation in reversed(operations):
         if operation.undo is not None and not operation.skipped(p):
@@ -118,7 +116,7 @@ def run_back(operations: Sequence[Operation[P]], p: P, x: Array) -> Array:
     return x
 
 
-def steps(operations: Iterable[Operation[P]], p: P, x: Any) -> tuple[Step, ...]:
+def steps(operations: Iterable[Operation], p: "Pipeline", x: Any) -> tuple[Step, ...]:
     """Return what each operation leaves behind."""
     found = []
     for operation in operations:
@@ -202,10 +200,6 @@ def arrange_back(x: Array, layout: str) -> Array:
     return _ARRANGE[layout][1](x)
 
 
-def _swapped(x: Array) -> Array:
-    return x.swapaxes(-3, -2)
-
-
 def _scrambled(x: Array) -> Array:
     *many, height, width, channels = x.shape
     return np.moveaxis(x.reshape(*many, channels, height, width), -3, -1)
@@ -215,7 +209,7 @@ def _scrambled(x: Array) -> Array:
 _ARRANGE: Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     "channels_last": (lambda x: x, lambda x: x),
     "channels_first": (lambda x: np.moveaxis(x, -1, -3), lambda x: np.moveaxis(x, -3, -1)),
-    "transposed": (_swapped, _swapped),
+    "transposed": (lambda x: x.swapaxes(-3, -2), lambda x: x.swapaxes(-3, -2)),
     "reshaped": (_scrambled, lambda x: np.moveaxis(x, -1, -3).reshape(x.shape)),
 }
 
@@ -245,12 +239,10 @@ class Pipeline:
         for operation in PIPELINE:
             for name, check in operation.fields.items():
                 object.__setattr__(self, name, check(name, getattr(self, name)))
-        for part in self.scaling:
-            if part.channels not in {None, self.channel_count}:
-                raise ValueError(
-                    f"Expected mean and std for {self.channel_count} channels ({self.channels}), "
-                    f"received {part.channels}"
-                )
+        wrong = [part.channels for part in self.scaling if not fits((part,), self.channel_count)]
+        if wrong:
+            expected = f"mean and std for {self.channel_count} channels ({self.channels})"
+            raise ValueError(f"Expected {expected}, received {wrong[0]}")
         if not isinstance(self.notes, (tuple, list)) or not all(isinstance(note, str) for note in self.notes):
             raise TypeError(f"Expected notes as texts, received {self.notes!r}")
         object.__setattr__(self, "notes", tuple(self.notes))
@@ -284,16 +276,8 @@ def _depth_words(p: Pipeline) -> str:
     return "divided by 257" if p.decoding.depth == "scale" else "cut at 255"
 
 
-def _decode_words(p: Pipeline) -> str:
-    return "; ".join(f"{choice.title or choice.name} {choice.words(p)}" for choice in PIPELINE[0].choices)
-
-
 def _before_words(p: Pipeline) -> str:
     return "none" if p.thumbnail is None else f"at most {sides(p.thumbnail)} first"
-
-
-def _fit_words(p: Pipeline) -> str:
-    return fit_words(p.fit, p.crop_fraction, p.fill)
 
 
 def _polarity_words(p: Pipeline) -> str:
@@ -304,45 +288,44 @@ def _cast_words(p: Pipeline) -> str:
     return "none" if p.cast is None else f"to {p.cast} after scaling"
 
 
-def _values(name: str, *values: Any) -> Tried[Pipeline]:
-    return lambda _: ({name: value} for value in values)
-
-
-def _decodings(name: str, *values: Any) -> Tried[Pipeline]:
-    return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
-
-
-def other_decodings(decoding: Decoding) -> Iterable[Decoding]:
-    """Yield every decoding that differs in one choice."""
-    choices: dict[str, tuple[Any, ...]] = {
-        "exif": (True, False),
-        "matte": _MATTES,
-        "depth": ("scale", "clip"),
-    }
-    for name, values in choices.items():
-        yield from (
-            replace(decoding, **{name: value}) for value in values if value != getattr(decoding, name)
-        )
-
-
-def _resized(*changes: Changes) -> Tried[Pipeline]:
-    return lambda p: () if p.size is None else changes
-
-
 def _orders(p: Pipeline) -> Iterable[Changes]:
     return () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p)
 
 
-def _scalings(p: Pipeline) -> Iterable[Changes]:
+def _choice(
+    name: str, label: str, causes: str, words: Words, tried: Tried = lambda _: (), title: str = ""
+) -> Choice:
+    return Choice(name, label, words, tuple(causes.split()), tried, title or name)
+
+
+def _fit_words(p: Pipeline) -> str:
+    return fit_words(p.fit, p.crop_fraction, p.fill)
+
+
+def _values(name: str, *values: Any) -> Tried:
+    return lambda _: ({name: value} for value in values)
+
+
+def _decodings(name: str, *values: Any) -> Tried:
+    return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
+
+
+def other_decodings(p: Pipeline) -> Iterator[Pipeline]:
+    """Yield the preprocessing with every decoding that differs in one choice."""
+    for name, values in (("exif", (True, False)), ("matte", _MATTES), ("depth", ("scale", "clip"))):
+        for changes in _decodings(name, *values)(p):
+            if changes["decoding"] != p.decoding:
+                yield p.replace(**changes)
+
+
+def _scalings(p: Pipeline) -> Iterator[Changes]:
     half = len(p.scaling) // 2
     if half and p.scaling[:half] == p.scaling[half:]:
         yield {"scaling": p.scaling[:half]}
-    for scaling in SCALINGS.values():
-        if p.channels != "gray" or all(part.channels is None for part in scaling):
-            yield {"scaling": scaling}
+    yield from ({"scaling": each} for each in SCALINGS.values() if fits(each, p.channel_count))
 
 
-def _layouts(p: Pipeline) -> Iterable[Changes]:
+def _layouts(p: Pipeline) -> Iterator[Changes]:
     # A network that takes scrambled pictures does not exist; exchanged axes come with some data sets.
     yield {"layout": "channels_last"}
     if p.layout == "channels_last" and p.size is not None and p.size[0] == p.size[1]:
@@ -355,35 +338,38 @@ _FITS = [
     {"fit": fit, "crop_fraction": part}
     for fit, part in (("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0))
 ]
-
 _MATTES = (255, 255, 255), (0, 0, 0), None
-_SCALING_CAUSES = ("missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std")
-_EXIF = Choice(
-    "exif", "Orientation", _exif_words, ("exif_orientation",), _decodings("exif", True), "EXIF orientation"
+_DECODE = (
+    _choice(
+        "exif", "Orientation", "exif_orientation", _exif_words, _decodings("exif", True), "EXIF orientation"
+    ),
+    _choice("alpha", "Transparency", "alpha_matte", _alpha_words, _decodings("matte", *_MATTES)),
+    _choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
-_ALPHA = Choice("alpha", "Transparency", _alpha_words, ("alpha_matte",), _decodings("matte", *_MATTES))
-_DEPTH = Choice(
-    "depth", "16-bit pictures", _depth_words, ("bit_depth",), _decodings("depth", "scale"), "16 bit"
+_RESIZE = (
+    _choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
+    _choice(
+        "filter", "Resize filter", "resize_filter", lambda p: p.filter, lambda p: _FILTERS if p.size else ()
+    ),
+    _choice("fit", "Resize fit", "resize_fit", _fit_words, lambda p: _FITS if p.size else ()),
 )
-_BEFORE = Choice("thumbnail", "Size before", _before_words, ("target_size",), _values("thumbnail", None))
-_TO = Choice[Pipeline]("size", "", lambda p: "as it comes" if p.size is None else sides(p.size))
-_FILTER = Choice("filter", "Resize filter", lambda p: p.filter, ("resize_filter",), _resized(*_FILTERS))
-_FIT = Choice("fit", "Resize fit", _fit_words, ("resize_fit",), _resized(*_FITS))
-_CHANNELS = Choice("channels", "Channels", lambda p: p.channels, ("grayscale", "channel_order"), _orders)
-_POLARITY = Choice(
-    "polarity", "Polarity", _polarity_words, ("inverted_polarity",), _values("invert", True, False)
+_BEFORE = _choice("thumbnail", "Size before", "target_size", _before_words, _values("thumbnail", None))
+_CHANNELS = _choice("channels", "Channels", "grayscale channel_order", lambda p: p.channels, _orders)
+_POLARITY = _choice(
+    "polarity", "Polarity", "inverted_polarity", _polarity_words, _values("invert", True, False)
 )
-_SCALING = Choice("scaling", "Scaling", lambda p: scaling_words(p.scaling), _SCALING_CAUSES, _scalings)
-_CAST = Choice("cast", "Data type", _cast_words, ("dtype_cast",), _values("cast", None))
-_LAYOUT = Choice("layout", "Layout", lambda p: p.layout, ("channel_layout",), _layouts)
+_SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
+_SCALING = _choice("scaling", "Scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
+_CAST = _choice("cast", "Data type", "dtype_cast", _cast_words, _values("cast", None))
+_LAYOUT = _choice("layout", "Layout", "channel_layout", lambda p: p.layout, _layouts)
 
-PIPELINE: tuple[Operation[Pipeline], ...] = (
+PIPELINE: tuple[Operation, ...] = (
     Operation(
         "decode",
         lambda photo, decoding: photo.decoded(decoding).pixels,
         {"decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")},
-        (_EXIF, _ALPHA, _DEPTH),
-        line=_decode_words,
+        _DECODE,
+        line=lambda p: "; ".join(f"{each.title} {each.words(p)}" for each in _DECODE),
     ),
     Operation("thumbnail", shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
     Operation(
@@ -396,7 +382,7 @@ PIPELINE: tuple[Operation[Pipeline], ...] = (
             "crop_fraction": fraction,
             "fill": partial(integers, names=("red", "green", "blue"), low=0, high=255),
         },
-        (_TO, _FILTER, _FIT),
+        _RESIZE,
         line=lambda p: f"to {sides(p.size or (0, 0))}, filter {p.filter}, {_fit_words(p)} ({FITS[p.fit]})",
     ),
     Operation(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -32,11 +31,8 @@ class Axis:
         return self.start + self.offset * scale, min(end, self.stop)
 
 
-class _Taps(NamedTuple):
-    """Source indices, intp (taps, kept), and their weights, float32 (taps, kept)."""
-
-    indices: Indices
-    weights: Float32
+# Source indices, intp (taps, kept), and their weights, float32 (taps, kept).
+_Taps = tuple[Indices, Float32]
 
 
 def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
@@ -49,7 +45,7 @@ def _positions(axis: Axis, first: float = 0.5) -> tuple[Float32, int]:
 
 @lru_cache(maxsize=32)
 def _bilinear_taps(axis: Axis) -> tuple[Indices, Float32]:
-    """Source indices, intp (2, kept), and the weight of the second, float32 (kept,)."""
+    # The weight, float32 (kept,), is that of the second of two indices.
     where, length = _positions(axis)
     below = np.floor(where)
     indices = np.stack([np.maximum(below, 0), np.minimum(np.ceil(where), length - 1)])
@@ -67,7 +63,7 @@ def _bicubic_taps(axis: Axis) -> _Taps:
     inside = (indices >= 0) & (indices < length)
     weights = np.where(inside, _keys(np.abs(distance - taps)).astype(np.float32), np.float32(0))
     total = weights[0] + weights[1] + weights[2] + weights[3]
-    return _Taps(indices.clip(0, length - 1), weights * (np.float32(1) / total))
+    return indices.clip(0, length - 1), weights * (np.float32(1) / total)
 
 
 def _keys(distance: Float64) -> Float64:
@@ -83,13 +79,11 @@ def _triangle(distance: Float64) -> Float64:
 
 def _sample_nearest(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
     # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
-    return pixels[_nearest_indices(rows)][:, _nearest_indices(columns)].astype(np.float32)
-
-
-def _nearest_indices(axis: Axis) -> Indices:
-    centres, length = _positions(axis, 0)
-    indices: Indices = np.minimum(np.floor(centres), length - 1).astype(np.intp)
-    return indices
+    picked = []
+    for axis in (rows, columns):
+        centres, length = _positions(axis, 0)
+        picked.append(np.minimum(np.floor(centres), length - 1).astype(np.intp))
+    return pixels[picked[0]][:, picked[1]].astype(np.float32)
 
 
 def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
@@ -109,11 +103,11 @@ def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
 
 def _sampler(taps: Callable[[Axis], _Taps]) -> Callable[..., Float32]:
     def sample(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
-        down, across = taps(rows), taps(columns)
-        lines = _weighted([pixels[index] for index in down.indices], down.weights[:, :, None, None])
+        (down, heights), (across, widths) = taps(rows), taps(columns)
+        lines = _weighted([pixels[index] for index in down], heights[:, :, None, None])
         # Repeated along the channels: multiplying by an innermost axis of one is slow.
-        shares = across.weights[:, :, None].repeat(pixels.shape[2], axis=2)
-        return _weighted([lines.take(index, axis=1) for index in across.indices], shares)
+        shares = widths[:, :, None].repeat(pixels.shape[2], axis=2)
+        return _weighted([lines.take(index, axis=1) for index in across], shares)
 
     return sample
 
@@ -136,7 +130,7 @@ def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[
         inside = (indices >= 0) & (indices < length)
         weights = np.where(inside, kernel(np.abs(indices - where) / widening), 0.0)
         shares: Float32 = (weights / weights.sum(axis=0)).astype(np.float32)
-        return _Taps(indices.clip(0, length - 1).astype(np.intp), shares)
+        return indices.clip(0, length - 1).astype(np.intp), shares
 
     return taps
 
@@ -257,8 +251,8 @@ def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, 
         return _centre(height, least[0], rows), _centre(width, least[1], columns)
     if fit == "resize_crop":
         # One of the two is the shorter side and keeps its `least`.
-        resized = max(least[0], int(least[1] * height / width)), max(least[1], int(least[0] * width / height))
-        return _centre(height, resized[0], rows), _centre(width, resized[1], columns)
+        tall, wide = int(least[1] * height / width), int(least[0] * width / height)
+        return _centre(height, max(least[0], tall), rows), _centre(width, max(least[1], wide), columns)
     if fit == "letterbox":
         return _inside(height, rows, width, columns), _inside(width, columns, height, rows)
     return Axis(0, height, rows, 0, rows), Axis(0, width, columns, 0, columns)

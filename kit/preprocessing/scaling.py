@@ -22,11 +22,11 @@ _LARGEST = 1e12
 def _per_channel(what: str, value: Any) -> PerChannel | None:
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if not isinstance(value, (tuple, list)):
-        return None if value is None else _single(what, value)
-    if not value:
-        raise ValueError(f"Expected one {what} per channel, received none; use None to leave it out")
-    return tuple(_single(what, part) for part in value)
+    if isinstance(value, (tuple, list)):
+        if not value:
+            raise ValueError(f"Expected one {what} per channel, received none; use None to leave it out")
+        return tuple(_single(what, part) for part in value)
+    return None if value is None else _single(what, value)
 
 
 def _single(what: str, value: Any) -> float:
@@ -63,14 +63,14 @@ class Scaling:
         object.__setattr__(self, "divisor", _single("divisor", self.divisor))
         object.__setattr__(self, "mean", _per_channel("mean", self.mean))
         object.__setattr__(self, "std", _per_channel("std", self.std))
-        if self.divisor == 0 or 0.0 in np.atleast_1d([] if self.std is None else self.std):
-            what = "divisor" if self.divisor == 0 else "std"
+        for what in ("divisor", "std"):
+            value = getattr(self, what)
+            if 0.0 in (value if isinstance(value, tuple) else (value,)):
+                raise ValueError(f"Expected a {what} other than 0, received {value}; leave it out instead")
+        lengths = [len(value) for value in (self.mean, self.std) if isinstance(value, tuple)]
+        if len(set(lengths)) > 1:
             raise ValueError(
-                f"Expected a {what} other than 0, received {getattr(self, what)}; leave it out instead"
-            )
-        if isinstance(self.mean, tuple) and isinstance(self.std, tuple) and len(self.mean) != len(self.std):
-            raise ValueError(
-                f"Expected mean and std of one length, received {len(self.mean)} and {len(self.std)} values"
+                f"Expected mean and std of one length, received {lengths[0]} and {lengths[1]} values"
             )
 
     def __repr__(self) -> str:
@@ -79,20 +79,7 @@ class Scaling:
     @property
     def channels(self) -> int | None:
         """How many channels the mean and std are made for; None if for any number."""
-        lengths = [len(value) for value in (self.mean, self.std) if isinstance(value, tuple)]
-        return lengths[0] if lengths else None
-
-    def apply(self, x: ArrayLike) -> Float32:
-        """Return the scaled copy of `x`, float32 (..., C)."""
-        return scale(x, (self,))
-
-    def invert(self, x: ArrayLike) -> Float32:
-        """Return the copy of `x`, float32 (..., C), that `apply` would turn into `x` (up to rounding)."""
-        result = np.array(x, dtype=np.float32, order="C")
-        for value, undo in ((self.std, np.multiply), (self.mean, np.add), (self.divisor, np.multiply)):
-            if value is not None:
-                undo(result, np.asarray(value, dtype=np.float32), out=result)
-        return result
+        return next((len(value) for value in (self.mean, self.std) if isinstance(value, tuple)), None)
 
 
 Scalings = tuple[Scaling, ...]
@@ -108,15 +95,8 @@ SCALINGS: Mapping[str, Scalings] = MappingProxyType(
     }
 )
 
-_OTHER_NAMES = {
-    "none": "0..255",
-    "raw": "0..255",
-    "1/255": "0..1",
-    "/255": "0..1",
-    "1/127.5": "-1..1",
-    "tf": "-1..1",
-    "torch": "imagenet",
-}
+_OTHER_NAMES = dict.fromkeys(("none", "raw"), "0..255") | dict.fromkeys(("1/255", "/255"), "0..1")
+_OTHER_NAMES |= {"1/127.5": "-1..1", "tf": "-1..1", "torch": "imagenet"}
 """What else people call these; the modes of ``keras.applications.imagenet_utils`` are among them."""
 
 
@@ -127,9 +107,8 @@ def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
     if isinstance(value, str):
         meant = _OTHER_NAMES.get(value.lower())
         if meant is not None:
-            raise ValueError(
-                f"Expected the scaling out of {', '.join(SCALINGS)}; received {value!r}; use {meant!r}"
-            )
+            names = ", ".join(SCALINGS)
+            raise ValueError(f"Expected the scaling out of {names}; received {value!r}; use {meant!r}")
         return SCALINGS[known("scaling", value, SCALINGS)]
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"Expected a scaling's name, a Scaling or a tuple of them, received {value!r}")
@@ -144,6 +123,11 @@ class ScalingField:
 
     def __set__(self, instance: object, value: str | Scaling | Sequence[str | Scaling]) -> None:
         instance.__dict__["scaling"] = as_scalings(value)
+
+
+def fits(scalings: Scalings, count: int) -> bool:
+    """Whether scalings are made for any number of channels, or for this one."""
+    return all(part.channels in {None, count} for part in scalings)
 
 
 def affine(scalings: Scalings) -> tuple[Float64, Float64]:
@@ -169,20 +153,19 @@ def same_line(one: tuple[Float64, Float64], other: tuple[Float64, Float64], apar
     return all(bool(np.all(np.abs(end) <= apart)) for end in ends)
 
 
-def scaling_name(scalings: Scalings) -> str | None:
-    """Return the name in `SCALINGS` of an equal scaling, or None."""
-    return next((name for name, known_one in SCALINGS.items() if same_scaling(scalings, known_one)), None)
+def _name(scalings: Scalings) -> str | None:
+    return next((name for name, each in SCALINGS.items() if same_scaling(scalings, each)), None)
 
 
 def simplest(scalings: Scalings) -> Scalings:
     """Return the scaling of `SCALINGS` that agrees up to rounding, since it has a name, or `scalings`."""
-    name = scaling_name(scalings)
+    name = _name(scalings)
     return scalings if name is None else SCALINGS[name]
 
 
 def scaling_words(scalings: Scalings) -> str:
     """Return the name, if there is one, and where it does not say all the formula, for people to read."""
-    name = scaling_name(scalings)
+    name = _name(scalings)
     if name is not None and ".." in name:
         return name.replace("-", MINUS)
     formula = ", then ".join(_formula(scaling) for scaling in scalings)
@@ -206,11 +189,14 @@ def scale(x: ArrayLike, scalings: Scalings) -> Float32:
     return result
 
 
-def unscale(x: Float32, scalings: Scalings) -> Float32:
-    """Return the copy of `x` that `scale` would turn into `x` (up to rounding)."""
-    for scaling in reversed(scalings):
-        x = scaling.invert(x)
-    return x
+def unscale(x: ArrayLike, scalings: Scalings) -> Float32:
+    """Return the copy of `x`, float32 (…, C), that `scale` would turn into `x` (up to rounding)."""
+    result = np.array(x, dtype=np.float32, order="C")
+    for each in reversed(scalings):
+        for value, undo in ((each.std, np.multiply), (each.mean, np.add), (each.divisor, np.multiply)):
+            if value is not None:
+                undo(result, np.asarray(value, dtype=np.float32), out=result)
+    return result
 
 
 @lru_cache(maxsize=64)

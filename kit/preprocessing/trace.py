@@ -91,7 +91,8 @@ class Trace:
             return False
         level, seen = 1.0, 0.0
         for ours, theirs in zip(self.steps, other.steps, strict=True):
-            distance, spread = ours.distance(theirs), _spread(theirs.means)
+            distance = ours.distance(theirs)
+            spread = max(theirs.means, default=0.0) - min(theirs.means, default=0.0)
             if theirs.kind.startswith("uint8"):
                 level, seen = 1.0, spread
             elif seen and spread:
@@ -123,18 +124,10 @@ class Trace:
         return cls(tuple(steps))
 
 
-def _spread(means: tuple[float, ...]) -> float:
-    return max(means, default=0.0) - min(means, default=0.0)
-
-
 def _means(array: Array) -> tuple[float, ...]:
     picture = array[0] if array.ndim == 4 else array
-    rows = np.array_split(np.arange(picture.shape[0]), min(BLOCKS, picture.shape[0]))
-    columns = np.array_split(np.arange(picture.shape[1]), min(BLOCKS, picture.shape[1]))
+    rows, columns = (np.array_split(np.arange(side), min(BLOCKS, side)) for side in picture.shape[:2])
     blocks = [
-        picture[row[0] : row[-1] + 1, column[0] : column[-1] + 1].mean(axis=(0, 1), dtype=np.float64)
-        for row in rows
-        for column in columns
+        picture[row][:, column].mean(axis=(0, 1), dtype=np.float64) for row in rows for column in columns
     ]
-    values = np.concatenate([np.atleast_1d(each) for each in blocks])
-    return tuple(float(f"{value:g}") for value in values)
+    return tuple(float(f"{value:g}") for value in np.ravel(blocks))

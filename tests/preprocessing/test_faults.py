@@ -31,19 +31,12 @@ def test_faults_of_colour_leave_a_grey_network_alone():
     assert not {"missing_scaling", "inverted", "transposed"} & unchanged
 
 
-def test_steps_are_listed_in_the_order_of_the_catalogue():
-    assert list(dict.fromkeys(fault.step for fault in CATALOGUE.values())) == list(STEPS)
-
-
 def test_missing_scaling_feeds_the_raw_levels():
     assert fed("missing_scaling")[0, 0].tolist() == [255, 0, 0]
 
 
-def test_double_scaling_divides_twice():
+def test_double_scaling_divides_twice_or_once_outside_a_network_that_scales_inside():
     assert fed("double_scaling")[1, 1].tolist() == pytest.approx([1 / 255] * 3)
-
-
-def test_double_scaling_of_a_network_that_scales_inside_divides_once_outside():
     raw = Preprocessing(size=None, scaling="0..255")
     assert CATALOGUE["double_scaling"].apply(raw).scaling == SCALINGS["0..1"]
 
@@ -64,14 +57,12 @@ def test_a_cast_to_uint8_keeps_only_white():
     assert fed("cast_to_uint8", TINY.replace(scaling="lite")).min() >= 0
 
 
-def test_missing_mean_std_keeps_the_division():
-    without = CATALOGUE["missing_mean_std"].apply(Preprocessing(scaling="imagenet"))
-    assert without.scaling == SCALINGS["0..1"]
-
-
-def test_faults_compose():
-    both = CATALOGUE["missing_scaling"].apply(CATALOGUE["channels_swapped"].apply(TINY))
-    assert both.apply(PHOTO)[0, 0, 0].tolist() == [0, 0, 255]
+def test_without_mean_and_deviation_only_divisions_are_left():
+    without = CATALOGUE["missing_mean_std"]
+    assert without.apply(Preprocessing(scaling="imagenet")).scaling == SCALINGS["0..1"]
+    assert without.apply(Preprocessing(scaling="caffe")).scaling == ()
+    twice = Preprocessing(scaling=("0..1", "lite", "-1..1"))
+    assert [part.divisor for part in without.apply(twice).scaling] == [255, 127.5]
 
 
 def test_alternatives_are_distinct_and_differ_from_training():
@@ -130,14 +121,6 @@ def test_what_evidence_cannot_single_out_is_quiet():
     filters = {fault.name for fault in CATALOGUE.values() if fault.name.startswith("filter_")}
     assert quiet == {*filters, "fit_squash", "fit_crop_all", "fit_crop_margin"}
     assert len(filters) == 4
-
-
-def test_without_mean_and_deviation_only_divisions_are_left():
-    without = CATALOGUE["missing_mean_std"]
-    assert without.apply(Preprocessing(scaling="caffe")).scaling == ()
-    twice = Preprocessing(scaling=("0..1", "lite", "-1..1"))
-    assert [part.divisor for part in without.apply(twice).scaling] == [255, 127.5]
-    assert CATALOGUE["double_scaling"].apply(Preprocessing(scaling="lite")).scaling == SCALINGS["lite"] * 2
 
 
 TRANSPARENT = np.uint8([[[200, 100, 50, 0]]])

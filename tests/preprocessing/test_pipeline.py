@@ -4,16 +4,27 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kit.images import Decoding, Photo
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR, run
+from kit.preprocessing.pipeline import (
+    LAYOUTS,
+    PIPELINE,
+    TO_SIZE,
+    TO_TENSOR,
+    arrange,
+    arrange_back,
+    cast_uint8,
+    invert,
+    order_channels,
+    run,
+    shrink,
+)
 from kit.preprocessing.scaling import SCALINGS
+from tests.pictures import picture
 
-PHOTOS = [
-    Photo.from_array(np.random.default_rng(seed).integers(0, 256, (30 + seed, 40, 3), dtype=np.uint8))
-    for seed in range(3)
-]
+PHOTOS = [Photo.from_array(picture((30 + seed, 40), seed=seed)) for seed in range(3)]
 
 
 def test_every_field_is_read_by_one_step():
@@ -89,11 +100,67 @@ def test_only_what_the_network_could_take_is_tried():
     assert [changes["decoding"].exif for changes in tried("exif", decoding=in_use)] == [True]
 
 
-def test_every_step_says_in_words_what_it_does():
+def test_every_step_that_does_something_says_what_in_words():
+    assert len(Preprocessing(size=None).describe()) == 4
     told = Preprocessing((8, 9), fit="crop", crop_fraction=0.5, channels="bgr", invert=True).describe()
-    assert (
-        told[0] == "decode: EXIF orientation applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
-    )
+    decoding = "decode: EXIF orientation applied; alpha laid over (255, 255, 255); 16 bit divided by 257"
+    assert told[0] == decoding
     assert told[1].startswith("resize: to 8\N{MULTIPLICATION SIGN}9, filter bilinear, crop of 50 % (")
     assert told[2:4] == ("channels: bgr (blue, green, red (OpenCV, caffe))", "invert: 255 \N{MINUS SIGN} x")
     assert told[4:] == ("scale: 0..255", "layout: channels_last (1, H, W, C)")
+
+
+# What single steps do
+
+
+PICTURE = picture((6, 9))
+
+
+def test_grey_is_pillows_luma_for_every_shade():
+    shades = picture((300, 300))
+    expected = np.asarray(Image.fromarray(shades).convert("L"))
+    np.testing.assert_array_equal(order_channels(shades, "gray")[..., 0], expected)
+    np.testing.assert_array_equal(order_channels(shades, "gray_rgb"), np.stack([expected] * 3, axis=-1))
+
+
+def test_grey_of_decimals_is_not_rounded():
+    luma = order_channels(np.float32([[[10, 20, 30]]]), "gray")
+    assert luma.dtype == np.float32
+    np.testing.assert_allclose(luma, [[[0.299 * 10 + 0.587 * 20 + 0.114 * 30]]], rtol=1e-4)
+
+
+def test_bgr_swaps_red_and_blue():
+    np.testing.assert_array_equal(order_channels(PICTURE, "bgr"), PICTURE[:, :, [2, 1, 0]])
+    assert order_channels(PICTURE, "rgb") is PICTURE
+
+
+def test_inverting_keeps_the_data_type():
+    np.testing.assert_array_equal(invert(np.uint8([0, 1, 255])), np.uint8([255, 254, 0]))
+    assert invert(np.float32([0.5])).dtype == np.float32
+
+
+def test_a_cast_cuts_decimals_and_wraps_around():
+    np.testing.assert_array_equal(
+        cast_uint8(np.float32([0.99, 1.5, -1.2, 256.7])), np.float32([0, 1, 255, 0])
+    )
+
+
+def test_a_thumbnail_keeps_proportions_and_never_enlarges():
+    photo = np.zeros((100, 50, 3), np.uint8)
+    assert shrink(photo, (20, 20)).shape == (20, 10, 3)
+    assert shrink(photo, (500, 500)).shape == (100, 50, 3)
+
+
+def test_layouts_are_what_they_are_called():
+    np.testing.assert_array_equal(arrange(PICTURE, "channels_first"), np.moveaxis(PICTURE, -1, 0))
+    np.testing.assert_array_equal(arrange(PICTURE, "transposed"), np.swapaxes(PICTURE, 0, 1))
+    scrambled = arrange(PICTURE, "reshaped")
+    np.testing.assert_array_equal(np.moveaxis(scrambled, -1, 0), PICTURE.reshape(3, 6, 9))
+    assert not np.array_equal(scrambled, PICTURE)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_can_be_undone_and_is_contiguous(layout):
+    arranged = arrange(PICTURE, layout)
+    assert arranged.flags.c_contiguous
+    np.testing.assert_array_equal(arrange_back(arranged, layout), PICTURE)

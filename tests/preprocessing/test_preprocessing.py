@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kit
 from kit.images import Decoding, Photo, load_image
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import SCALINGS, Scaling
+from tests.pictures import picture
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+PIXELS = picture((90, 120))
 PHOTO = Photo.from_array(PIXELS)
 FANCY = Preprocessing(
     size=(31, 57),
@@ -29,47 +31,26 @@ FANCY = Preprocessing(
 )
 
 
-# The article's three functions -----------------------------------------------------------------------------
+# The article's functions -----------------------------------------------------------------------------------
 
 
-def resized(pixels):
-    return np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR))
-
-
-def literal_training(pixels):
-    x = resized(pixels).astype(np.float32) / np.float32(255)
-    mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-    std = np.array([0.229, 0.224, 0.225], dtype=np.float32)
-    x = (x - mean) / std
+def literal(pixels, *, normalize):
+    x = np.asarray(Image.fromarray(pixels).resize((224, 224), Image.Resampling.BILINEAR))
+    x = x.astype(np.float32) / np.float32(255)
+    if normalize:
+        x = (x - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
     return np.transpose(x, (2, 0, 1))[np.newaxis]
-
-
-def literal_incorrect_inference(pixels):
-    return np.transpose(resized(pixels).astype(np.float32) / np.float32(255), (2, 0, 1))[np.newaxis]
-
-
-def literal_correct_inference(pixels):
-    return literal_training(pixels)
 
 
 TRAINING = Preprocessing(scaling="imagenet", layout="channels_first")
 INCORRECT_INFERENCE = TRAINING.replace(scaling="0..1")
 
 
-@pytest.mark.parametrize(
-    ("value", "literal"),
-    [
-        (TRAINING, literal_training),
-        (INCORRECT_INFERENCE, literal_incorrect_inference),
-        (TRAINING.replace(), literal_correct_inference),
-    ],
-    ids=["training", "incorrect inference", "correct inference"],
-)
-def test_the_three_functions_of_the_article_are_three_values(value, literal):
-    result = value.apply(PHOTO)
-    assert result.shape == (1, 3, 224, 224)
-    assert result.dtype == np.float32
-    np.testing.assert_array_equal(result, literal(PIXELS))
+def test_the_functions_of_the_article_are_values():
+    for value, normalize in ((TRAINING, True), (INCORRECT_INFERENCE, False)):
+        result = value.apply(PHOTO)
+        assert (result.shape, result.dtype) == ((1, 3, 224, 224), np.float32)
+        np.testing.assert_array_equal(result, literal(PIXELS, normalize=normalize))
 
 
 def test_the_articles_mistake_is_named_and_its_remedy_is_equal():
@@ -121,17 +102,17 @@ def test_the_tensor_is_new_memory_and_the_photo_stays_as_it_is():
     assert Preprocessing().apply(PHOTO).flags.writeable
 
 
-@pytest.mark.parametrize("name", ["bilinear", "tf_bilinear", "tf_bicubic_antialias"])
-@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray", "gray_rgb"])
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first", "transposed", "reshaped"])
-def test_the_tensor_has_the_shape_that_is_promised(layout, channels, name):
-    preprocessing = Preprocessing((20, 30), name, channels=channels, layout=layout)
-    height, width, count = preprocessing.input_shape
-    expected = {"channels_first": (1, count, height, width), "transposed": (1, width, height, count)}
-    result = preprocessing.apply(PHOTO)
-    assert result.shape == expected.get(layout, (1, height, width, count))
-    assert result.dtype == np.float32
-    assert result.flags.c_contiguous
+def test_the_tensor_has_the_shape_that_is_promised(layout):
+    for name in ("bilinear", "tf_bilinear"):
+        for channels in ("rgb", "bgr", "gray", "gray_rgb"):
+            preprocessing = Preprocessing((20, 30), name, channels=channels, layout=layout)
+            height, width, count = preprocessing.input_shape
+            expected = {"channels_first": (1, count, height, width), "transposed": (1, width, height, count)}
+            result = preprocessing.apply(PHOTO)
+            assert result.shape == expected.get(layout, (1, height, width, count))
+            assert result.dtype == np.float32
+            assert result.flags.c_contiguous
 
 
 def test_a_photo_is_decoded_as_the_preprocessing_says(tmp_path):
@@ -142,32 +123,16 @@ def test_a_photo_is_decoded_as_the_preprocessing_says(tmp_path):
     assert (shown.tolist(), hidden.tolist()) == ([255, 255, 255], [200, 100, 50])
 
 
-def test_a_thumbnail_loses_detail():
-    sharp = Preprocessing((64, 64), scaling="0..1").apply(PHOTO)
-    soft = Preprocessing((64, 64), thumbnail=(16, 16), scaling="0..1").apply(PHOTO)
-    assert soft.std() < 0.6 * sharp.std()
-
-
-def test_a_cast_after_scaling_leaves_little():
-    assert set(np.unique(Preprocessing(scaling="0..1", cast="uint8").apply(PHOTO))) <= {0.0, 1.0}
-
-
 # The picture in a tensor -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SCALINGS)
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first", "transposed", "reshaped"])
-@pytest.mark.parametrize("invert", [False, True])
-def test_a_picture_undoes_everything_but_resizing(name, layout, invert):
-    for channels in ("rgb", "bgr"):
-        p = Preprocessing(None, scaling=name, layout=layout, channels=channels, invert=invert)
-        np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
-        np.testing.assert_array_equal(p.picture(p.apply(PHOTO)[0]), PIXELS)
-
-
-def test_scalings_are_undone_in_reverse():
-    p = Preprocessing(None, scaling=("0..1", Scaling(mean=0.5, std=2)))
-    np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
+def test_a_picture_undoes_everything_but_resizing(layout):
+    for scaling in (*SCALINGS, ("0..1", Scaling(mean=0.5, std=2))):
+        for channels, invert in (("rgb", False), ("bgr", True)):
+            p = Preprocessing(None, scaling=scaling, layout=layout, channels=channels, invert=invert)
+            np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
+            np.testing.assert_array_equal(p.picture(p.apply(PHOTO)[0]), PIXELS)
 
 
 def test_a_picture_of_one_channel_is_grey():
@@ -194,16 +159,12 @@ def test_a_tensor_of_another_layout_has_no_picture():
 
 
 def test_it_is_frozen_comparable_hashable_and_can_be_pickled():
-    with pytest.raises(FrozenInstanceError):
-        FANCY.size = (1, 1)
+    for field, value in (("size", (1, 1)), ("scaling", ())):
+        with pytest.raises(FrozenInstanceError):
+            setattr(FANCY, field, value)
     assert pickle.loads(pickle.dumps(FANCY)) == FANCY  # noqa: S301  our own
     assert len({FANCY, FANCY.replace(), FANCY.replace(invert=False)}) == 2
     assert FANCY.replace(notes=()) == FANCY
-
-
-def test_scaling_is_frozen_too():
-    with pytest.raises(FrozenInstanceError):
-        FANCY.scaling = ()
 
 
 def test_scaling_may_be_given_in_every_form():
@@ -214,21 +175,17 @@ def test_scaling_may_be_given_in_every_form():
     assert named.scaling == SCALINGS["imagenet"]
 
 
-@pytest.mark.parametrize("value", [FANCY, Preprocessing(), TRAINING, INCORRECT_INFERENCE])
-def test_its_repr_can_be_run(value):
+@pytest.mark.parametrize(
+    "value", [FANCY, TRAINING, Preprocessing(size=None), Preprocessing(scaling=Scaling(1 / 3, 0.1))]
+)
+def test_its_repr_its_code_and_its_json_give_back_the_same_value_and_the_same_bits(value):
     names = {"Preprocessing": Preprocessing, "Scaling": Scaling, "Decoding": Decoding}
     assert eval(repr(value), names) == value  # noqa: S307  that is the point
-    assert repr(Preprocessing(scaling="-1..1")) == "Preprocessing(scaling='-1..1')"
-
-
-@pytest.mark.parametrize(
-    "value", [FANCY, Preprocessing(size=None), Preprocessing(scaling=Scaling(1 / 3, 0.1))]
-)
-def test_json_gives_back_the_same_value_and_the_same_bits(value):
+    assert eval(value.to_code(), {"kit": kit}) == value  # noqa: S307
     back = Preprocessing.from_json(value.to_json())
-    assert back == value
-    assert back.notes == value.notes
+    assert (back, back.notes) == (value, value.notes)
     np.testing.assert_array_equal(back.apply(PHOTO), value.apply(PHOTO))
+    assert repr(Preprocessing(scaling="-1..1")) == "Preprocessing(scaling='-1..1')"
 
 
 def test_json_names_every_field_and_its_version():
@@ -250,12 +207,10 @@ def test_json_may_leave_fields_out_and_name_scalings():
         ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
         ({"size": "224"}, TypeError, "size as whole numbers"),
         ({"invert": 1}, TypeError, "invert as True or False"),
-        ({"crop_fraction": "0.9"}, TypeError, "crop_fraction as a number"),
         ({"scaling": 255}, TypeError, "scaling"),
         ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
         ({"scaling": [{"divisor": 255, "men": 1}]}, TypeError, r"received 'men'; did you mean 'mean'\?"),
         ({"decoding": {"exiff": True}}, TypeError, r"did you mean 'exif'\?"),
-        ({"decoding": True}, TypeError, "decoding as a JSON object"),
         ({"notes": "text"}, TypeError, "notes as texts"),
         ({"cast": True}, TypeError, "the cast as text"),
     ],
@@ -279,18 +234,14 @@ def test_text_that_is_no_json_is_refused():
     ("changes", "error", "message"),
     [
         ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
-        ({"fit": "corp"}, ValueError, r"did you mean 'crop'\?"),
-        ({"layout": "channel_first"}, ValueError, r"did you mean 'channels_first'\?"),
         ({"channels": "RGBA"}, ValueError, r"did you mean 'rgb'\?"),
         ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
         ({"scaling": "1/255"}, ValueError, r"received '1/255'; use '0..1'"),
-        ({"cast": "int8"}, ValueError, r"did you mean 'uint8'\?"),
         ({"size": (-1, 224)}, ValueError, "height of the size as a whole number 1..4096, received -1"),
         ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
         ({"thumbnail": (0, 1)}, ValueError, "thumbnail as a whole number"),
         ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
         ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
-        ({"crop_fraction": 1.5}, ValueError, "above 0 and up to 1"),
         ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
         ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
         ({"decoding": None}, TypeError, "kit.images.Decoding"),
@@ -301,17 +252,3 @@ def test_what_cannot_be_applied_is_refused_in_one_line(changes, error, message):
     with pytest.raises(error, match=message) as refused:
         Preprocessing().replace(**changes)
     assert "\n" not in str(refused.value)
-
-
-def test_description_has_a_line_for_every_step_that_does_something():
-    assert len(Preprocessing(size=None).describe()) == 4
-    text = "\n".join(FANCY.describe())
-    for word in (
-        "EXIF orientation ignored",
-        "at most 40",
-        "lanczos",
-        "letterbox on (1, 2, 3)",
-        "bgr",
-        "channels_first",
-    ):
-        assert word in text

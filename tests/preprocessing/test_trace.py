@@ -65,13 +65,8 @@ def test_the_first_step_that_differs_is_named(cat, classifier, step):
     later = "scale" if step in {"cast", "layout"} else step
     assert of(cat, other.replace(scaling="imagenet")).parts_at(right) == later
     assert of(cat, classifier.preprocessing).parts_at(right) == ""
-
-
-def test_another_picture_parts_where_it_is_decoded_and_another_perturbation_after_it(cat, photos, classifier):
-    other = next(photo for photo in photos if photo.name != cat.name)
-    right = classifier.preprocessing
-    assert of(other, right).parts_at(of(cat, right)) == "decode"
-    assert of(cat, right, kit.Perturbation(brightness=0.9)).parts_at(of(cat, right)) == "perturb"
+    assert of(cat, other, kit.Perturbation(brightness=0.9)).parts_at(right) == "perturb"
+    assert of(kit.Photo(cat.pixels[::-1]), other).parts_at(right) == "decode"
 
 
 def test_a_step_that_is_missing_is_told(cat, classifier):
@@ -94,16 +89,7 @@ def test_what_rounding_leaves_of_floats_is_the_same_and_one_level_of_uint8_is_no
     assert Left.of("decode", cat.pixels.copy()).same(Left.of("decode", cat.pixels))
 
 
-def test_another_shape_or_type_is_not_the_same_whatever_the_values():
-    ones = np.ones((1, 8, 8, 3), np.float32)
-    kept = Left.of("layout", ones)
-    assert not Left.of("layout", ones.reshape(1, 8, 3, 8)).same(kept)
-    assert not Left.of("layout", ones.astype(np.float64)).same(kept)
-    assert kept.distance(Left.of("layout", ones.reshape(1, 8, 3, 8))) is None
-    assert kept.distance(Left.of("layout", 1.5 * ones)) == 0.5
-
-
-@pytest.mark.parametrize("scaling", ["0..1", "-1..1", "imagenet", "0..255"])
+@pytest.mark.parametrize("scaling", ["imagenet", "0..255"])
 def test_what_is_slight_is_told_from_what_is_not_in_any_range(cat, classifier, scaling):
     right = classifier.preprocessing.replace(scaling=scaling)
     darker = kit.Photo(np.where(cat.pixels > 0, cat.pixels - 1, 0).astype(np.uint8))
