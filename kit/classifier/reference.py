@@ -205,16 +205,6 @@ class Reference:
         """Return the same with other statistics in the first layers; they are not saved."""
         return replace(self, own_layers=first_layers)
 
-    @property
-    def novelty(self) -> bytes | None:
-        """What `kit.fit_novelty` learned, as `kit.Novelty.to_bytes` writes it; None where it was not."""
-        kept = self.arrays("novelty")
-        return kept["file"].tobytes() if "file" in kept else None
-
-    def with_novelty(self, data: bytes) -> Self:
-        """Return the same with what `kit.Novelty.to_bytes` wrote."""
-        return self.with_arrays("novelty", {"file": np.frombuffer(data, np.uint8)})
-
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.
 
@@ -240,7 +230,7 @@ class Reference:
         if network is self.network and shape == self.shape:
             return self
         trained = network is not self.network and network.source is None
-        kept = {name: array for name, array in self.given.items() if not trained or name[:8] != "profile/"}
+        kept = {name: array for name, array in self.given.items() if not trained or name.startswith("properties/")}
         return type(self)(network, shape, kept)
 
     def all(self) -> dict[str, Array]:

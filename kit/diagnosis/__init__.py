@@ -194,7 +194,7 @@ STAGES = (
         "properties",
         lambda case: case.searched.photographic and not case.searched.as_in_training and not case.named,
     ),
-    Stage(_novelty, "novelty", lambda case: not case.named and case.classifier.reference.novelty is not None),
+    Stage(_novelty, "novelty", lambda case: not case.named and bool(case.classifier.reference.arrays("novelty"))),
     Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
     Stage(_quiet_changes, "quiet changes"),
 )

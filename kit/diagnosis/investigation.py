@@ -12,7 +12,7 @@ from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.robustness.novelty import FALSE_POSITIVES, novelty_of, profile_novelty
+from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.validation.accuracy import accuracy_interval
 
 # No faults of the network or of the pipeline.
@@ -232,9 +232,7 @@ def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
     Parameters
     ----------
     classifier
-        Best with a novelty (`kit.fit_novelty`). Without one, the profile of training pictures in its file
-        gives a weaker answer, which speaks for the cause at most and never against it: the first layers see
-        light and texture, and no shapes.
+        With a novelty (`kit.fit_novelty`).
     photos
         A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
 
@@ -243,8 +241,8 @@ def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
     Finding
         Cause ``"out_of_distribution"``. ``"named"`` where so many of the photos lie above the threshold for
         a false-positive rate of 1 % that ordinary photos would do so in 1 % of all cases or less;
-        ``"possible"`` likewise with 5 % for both; else ``"ruled_out"``, or ``"cannot_tell"`` where only the
-        profile could be asked, or nothing.
+        ``"possible"`` likewise with 5 % for both; else ``"ruled_out"``, or ``"cannot_tell"`` without a
+        novelty.
 
     Raises
     ------
@@ -252,34 +250,18 @@ def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
         No preprocessing, no photo, or photos that cannot be prepared.
     """
     chosen = as_photos(photos, allow_empty=False)
-    fitted = novelty_of(classifier)
-    novelty = fitted or profile_novelty(classifier)
+    novelty = novelty_of(classifier)
     if novelty is None:
         return Finding(
             CAUSE,
             "cannot_tell",
             "The classifier does not know how ordinary pictures look to it: fit a novelty (kit.fit_novelty).",
         )
-    name = novelty.method
-    chances = novelty.chances(novelty.scores(chosen)[name])
-    if fitted is not None:
-        verdict, evidence = _judged(chances, f"whose {_WORDS[name]} is unlike that of held-back pictures")
-        summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
-        return Finding(CAUSE, verdict, summary, evidence)
-    verdict, evidence = _judged(chances, "whose light and texture are unlike those of the profile")
-    if verdict == "ruled_out":
-        summary = "Light and texture are as in training; for shapes, fit a novelty (kit.fit_novelty)."
-        return Finding(CAUSE, "cannot_tell", summary, evidence)
-    return Finding(CAUSE, "possible", "Light or texture are unlike those of the training pictures.", evidence)
+    verdict, evidence = _judged(novelty.chances(novelty.scores(chosen)))
+    summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
+    return Finding(CAUSE, verdict, summary, evidence)
 
 
-_WORDS = {
-    "combined": "energy or distance in the network's stages",
-    "features": "distance in the network's stages",
-    "energy": "energy",
-    "batchnorm": "light or texture",
-    "probability": "largest probability",
-}
 _SUMMARIES: dict[Verdict, str] = {
     "named": "{above:.0f} of {count} pictures are unlike anything in training: none of the classes fits.",
     "possible": "{above:.0f} of {count} pictures are rather unlike those of training.",
@@ -287,7 +269,7 @@ _SUMMARIES: dict[Verdict, str] = {
 }
 
 
-def _judged(chances: Float64, told: str) -> tuple[Verdict, tuple[Evidence, ...]]:
+def _judged(chances: Float64) -> tuple[Verdict, tuple[Evidence, ...]]:
     """Compare how many pictures lie above a threshold with what chance would give."""
     count = len(chances)
     evidence = []
@@ -296,7 +278,10 @@ def _judged(chances: Float64, told: str) -> tuple[Verdict, tuple[Evidence, ...]]
         limit = rate + 1e-9
         above = int((chances <= limit).sum())
         needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
-        text = f"pictures out of {count} {told}, {rate:.0%} of which score so high"
+        text = (
+            f"pictures out of {count} that lie farther from the training pictures than {1 - rate:.0%} of"
+            " held-back ones"
+        )
         evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
     sure, unusual = evidence
     verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"

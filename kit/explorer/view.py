@@ -342,7 +342,7 @@ class Bench:
             from kit.diagnosis.checks_input import assumed_preprocessing  # noqa: PLC0415 (only an unknown one needs it)
 
             trained = assumed_preprocessing(classifier)
-        if classifier.reference.novelty is not None:
+        if classifier.reference.arrays("novelty"):
             from kit.robustness.novelty import novelty_of  # noqa: PLC0415 (others are shown sooner)
 
             novelty = novelty_of(classifier)

@@ -11,7 +11,7 @@ from kit.classifier.first_layers import tensor_features
 from kit.images.properties import QUANTITIES
 from kit.robustness.profile import Profile, distances
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[1] / "data"
 EXPECTED = json.loads((DATA / "earlier.json").read_text())
 PHOTOS = kit.samples.photos("fashion_mnist")[:3]
 

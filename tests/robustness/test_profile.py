@@ -1,4 +1,4 @@
-"""What is ordinary by a profile: the textbook's distance, and pictures that must lie far off."""
+"""Distances from the profile of training images: the textbook's, and images that must lie far off."""
 
 from dataclasses import replace
 
@@ -10,6 +10,8 @@ import kit
 from kit.classifier.first_layers import FirstLayers
 from kit.diagnosis.candidates import Evaluator
 from kit.robustness.profile import Gaussian, Profile, distances
+
+KNOWN = FirstLayers(b"", (2,), np.array([1.0, 0.0]), np.array([4.0, 1.0]), epsilon=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,25 @@ def moments(mean, deviation):
     """One layer of one channel, as `FirstLayers.measure` gives it."""
     mean, deviation = np.asarray(mean, float), np.asarray(deviation, float)
     return np.stack([mean, mean**2 + deviation**2], axis=1)
+
+
+def test_statistics_of_training_have_no_distance():
+    moments = np.array([1.0, 0.0, 5.0, 1.0])  # means, then mean squares: variance plus squared mean
+    np.testing.assert_allclose(distances(moments, KNOWN), [0.0], atol=1e-12)
+
+
+def test_distance_is_the_divergence_of_normal_distributions_averaged_over_channels():
+    # First: mean 3 instead of 1, variance 4: (3 - 1)**2 / 4 / 2 = 0.5. Second: variance e instead of 1.
+    moments = np.array([3.0, 0.0, 13.0, np.e])
+    np.testing.assert_allclose(distances(moments, KNOWN), [(0.5 + (np.e - 2) / 2) / 2])
+
+
+def test_a_profile_takes_the_place_of_moving_averages():
+    profile = np.array([[1.0, 0.0, 5.0, 1.0], [1.0, 0.0, 5.0, 1.0]])
+    layers = replace(KNOWN, means=None, variances=None, profile=profile)
+    np.testing.assert_allclose(distances(profile[0], layers), [0.0], atol=1e-12)
+    with pytest.raises(ValueError, match="statistics of training pictures"):
+        distances(profile[0], replace(layers, profile=None))
 
 
 def test_distance_is_mahalanobis_over_the_values_that_vary():
@@ -99,10 +120,3 @@ def test_a_picture_on_its_side_lies_farther_off_where_single_channels_do_not_tel
 def test_a_picture_that_is_scaled_to_nothing_lies_far_off(evaluator, hundred):
     scaled_twice = kit.Preprocessing().replace(scaling="0..1").scaling * 2
     assert away(evaluator, hundred, scaling=scaled_twice).min() > 4 * evaluator.profile.limit
-
-
-def test_a_profile_of_an_earlier_version_knows_no_features(evaluator, hundred):
-    earlier = Evaluator(evaluator.classifier, replace(evaluator.first_layers, features=None))
-    assert earlier.features(hundred, evaluator.classifier.preprocessing) is None
-    assert len(earlier.profile.gaussian.centre) == len(evaluator.profile.gaussian.centre) - 16
-    assert 0.8 < (away(earlier, hundred) <= earlier.profile.limit).mean() < 0.98

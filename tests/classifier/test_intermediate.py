@@ -1,0 +1,45 @@
+"""A compiled network that ends with its last feature map gives what Keras computes there."""
+
+import numpy as np
+import pytest
+
+from kit.classifier.conversion import compile_lite
+from kit.classifier.engines import LiteEngine
+from kit.classifier.intermediate import pooled_features
+from tests import networks
+
+
+def test_features_are_the_means_of_the_last_feature_map(fashion, clothes):
+    tensors = np.concatenate([fashion.tensor(photo) for photo in clothes[:16]])
+    keras = networks.imported_keras()
+    inside = keras.Model(fashion.model.inputs, fashion.model.get_layer("relu2b").output)
+    expected = np.asarray(inside(tensors)).mean(axis=(1, 2))
+    received = LiteEngine(pooled_features(fashion.compiled), threads=1).predict(tensors)
+    assert received.shape == (16, 40)
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
+
+
+def test_images_of_any_size_have_features():
+    keras = networks.imported_keras()
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(4, 3),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, "softmax"),
+        ]
+    )
+    engine = LiteEngine(pooled_features(compile_lite(model, (None, None, 3))), threads=1)
+    for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
+        assert engine.predict(np.ones(shape, np.float32)).shape == (shape[0], 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3 and no network", "dense"])
+def test_what_has_no_feature_map_is_refused(content):
+    if content == "dense":
+        keras = networks.imported_keras()
+        layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+        content = compile_lite(keras.Sequential(layers), (4, 4, 1))
+    with pytest.raises(ValueError, match="Expected a compiled network with a feature map"):
+        pooled_features(content)

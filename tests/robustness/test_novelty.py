@@ -1,0 +1,200 @@
+"""Images that are none of the classes are found by their distance, at a stated rate of false positives."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+
+import kit
+from kit import Novelty, samples
+from kit.classifier.engines import LiteEngine
+from kit.classifier.intermediate import pooled_features
+from kit.diagnosis.investigation import out_of_distribution
+from kit.robustness.novelty import NEAREST
+from tests import networks
+from tests.outliers import outliers
+
+TRAINING = samples.fashion_mnist_arrays("train")[0]
+
+
+def known(fashion, held_back=(1, 2, 3), **settings):
+    """Three training images of which only the distances are looked at."""
+    places = np.arange(3)
+    features = np.zeros((3, 40), np.float32)
+    scores = np.asarray(held_back, np.float32)
+    return Novelty(fashion, features, places, places, ("a", "b", "c"), scores, **settings)
+
+
+@pytest.fixture(scope="module")
+def ordinary(novelty, others):
+    return novelty.scores(others)
+
+
+@pytest.mark.parametrize("name", ["digits", "noise", "inverted", "textures"])
+def test_foreign_images_score_higher_than_clothes(novelty, ordinary, name):
+    scores = novelty.scores(list(outliers(name)))
+    truth = np.repeat([0, 1], [len(ordinary), len(scores)])
+    assert roc_auc_score(truth, np.concatenate([ordinary, scores])) >= 0.97
+    assert (scores > novelty.threshold).mean() >= 0.85
+
+
+def test_other_clothes_lie_above_the_threshold_as_often_as_stated(novelty, ordinary):
+    # The share above the threshold varies with the 1,000 held-back images and with the 1,000 others.
+    assert (ordinary > novelty.threshold).mean() < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 * 2 / 1000)
+
+
+@pytest.mark.parametrize("settings", [{"brightness": 0.8}, {"noise": 6}, {"jpeg_quality": 60}])
+def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, others, settings):
+    photos = kit.Perturbation(**settings).apply_to_all(others[:400])
+    assert novelty.is_novel(photos).mean() < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 * (1 / 400 + 1 / 1000))
+
+
+def test_the_score_is_the_mean_distance_to_the_nearest_training_images(fashion, clothes):
+    novelty = kit.fit_novelty(fashion, clothes[:50], clothes[50:90], progress=False)
+    engine = LiteEngine(pooled_features(fashion.compiled), threads=1)
+    rows = engine.predict(np.concatenate([fashion.tensor(photo) for photo in clothes[:100]]))
+    distances, places = NearestNeighbors(n_neighbors=NEAREST).fit(rows[:50]).kneighbors(rows[90:])
+    np.testing.assert_allclose(novelty.scores(clothes[90:100]), distances.mean(axis=1), rtol=1e-3)
+    for photo, nearest, away in zip(clothes[90:100], places, distances, strict=True):
+        found = novelty.nearest(photo, 2)
+        assert [one.place for one in found] == nearest[:2].tolist()
+        assert [one.name for one in found] == [clothes[place].name for place in nearest[:2]]
+        np.testing.assert_allclose([one.distance for one in found], away[:2], rtol=1e-2)
+        predicted = fashion.class_names[fashion.probabilities(clothes[nearest[0]])[0].argmax()]
+        assert found[0].predicted == predicted
+
+
+def test_a_training_image_is_nearest_to_itself(novelty):
+    place = int(novelty.places[7])
+    found = novelty.nearest(TRAINING[place], 1)[0]
+    assert found.place == place
+    assert found.distance == pytest.approx(0, abs=0.01)
+
+
+def test_the_threshold_is_the_quantile_of_split_conformal_prediction(fashion):
+    held = np.arange(1, 100)
+    assert known(fashion, held).threshold == 95
+    assert known(fashion, held, false_positive_rate=0.01).threshold == 99
+    assert known(fashion, held, false_positive_rate=0.005).threshold == float("inf")
+    # (24 + 1) * (1 - 0.44) is 14, and a little more in binary.
+    assert known(fashion, np.arange(1, 25), false_positive_rate=0.44).threshold == 14
+
+
+def test_chances_are_shares_of_held_back_images(fashion):
+    np.testing.assert_allclose(known(fashion).chances([0, 2, 4]), [1, 0.75, 0.25])
+
+
+def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
+    few = [*others[:5], outliers("digits")[0]]
+    expected = novelty.scores(few) > novelty.threshold
+    np.testing.assert_array_equal(novelty.is_novel(few), expected)
+    assert [
+        novelty.is_novel_tensor(fashion.tensor(one)) for one in map(kit.load_image, few)
+    ] == expected.tolist()
+    assert expected[-1]
+    assert novelty.scores([]).shape == (0,)
+
+
+@pytest.mark.parametrize("rate", [0, 1, float("nan")])
+def test_a_rate_out_of_range_is_refused(fashion, clothes, rate):
+    with pytest.raises(ValueError, match="Expected a"):
+        kit.fit_novelty(fashion, clothes[:30], clothes[30:60], false_positive_rate=rate)
+
+
+def test_too_few_held_back_images_are_refused(fashion, clothes):
+    with pytest.raises(ValueError, match=r"at least 19 held-back pictures for .* 0\.05, received 18"):
+        kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
+    for rate, count in ((0.05, 19), (1 / 49, 48)):
+        fitted = kit.fit_novelty(fashion, clothes[:19], clothes[:count], false_positive_rate=rate)
+        assert fitted.threshold == fitted.held_back[-1]
+
+
+def test_a_network_that_runs_in_keras_is_refused(clothes):
+    network = kit.Classifier(networks.unconvertible(), kit.Preprocessing(size=(28, 28), channels="gray"))
+    with pytest.raises(ValueError, match="Expected a network that can be compiled, received"):
+        kit.fit_novelty(network, clothes[:30], clothes[30:60])
+
+
+def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
+    novelty.attached().save(tmp_path / "carrying.keras")
+    restored = kit.novelty_of(kit.Classifier.load(tmp_path / "carrying.keras"))
+    assert repr(restored) == (
+        "Novelty('fashion_mnist', 5000 training and 1000 held-back images, 0.05 false positives)"
+    )
+    assert restored.threshold == novelty.threshold
+    np.testing.assert_array_equal(restored.scores(others[:9]), novelty.scores(others[:9]))
+    assert restored.nearest(others[0]) == novelty.nearest(others[0])
+
+
+def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novelty):
+    arrays = novelty.arrays()
+    assert kit.novelty_of(fashion) is None
+    with pytest.raises(ValueError, match=r"Expected a novelty as kit\.fit_novelty makes it"):
+        Novelty.of_arrays(arrays, classifier)
+    changes = [
+        {"features": arrays["features"][1:]},
+        {"features": np.full_like(arrays["features"], np.nan)},
+        {"predicted": arrays["predicted"] + 10},
+        {"false_positive_rate": np.array(2.0)},
+    ]
+    for wrong in [{**arrays, **change} for change in changes] + [{}]:
+        with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it again$"):
+            Novelty.of_arrays(wrong, fashion)
+
+
+# The cause
+
+
+def test_foreign_images_are_named_as_the_cause(novelty):
+    finding = out_of_distribution(novelty.attached(), outliers("digits")[0])
+    assert (finding.cause, finding.verdict) == ("out_of_distribution", "named")
+    assert finding.evidence[1].value == finding.evidence[1].threshold == 1
+
+
+def test_ordinary_images_are_seldom_blamed(novelty, others):
+    carrying = novelty.attached()
+    verdicts = [out_of_distribution(carrying, photo).verdict for photo in others[:200]]
+    # 1 % and 5 % are stated.
+    assert verdicts.count("named") <= binom.ppf(0.999, 200, 0.01)
+    assert verdicts.count("possible") <= binom.ppf(0.999, 200, 0.05)
+    assert out_of_distribution(carrying, others[:100]).verdict == "ruled_out"
+
+
+def test_without_a_novelty_it_cannot_tell(fashion, others):
+    finding = out_of_distribution(fashion, others[0])
+    assert (finding.verdict, "kit.fit_novelty" in finding.summary) == ("cannot_tell", True)
+
+
+@pytest.fixture(scope="module")
+def found(novelty, others):
+    """The finding for so many foreign and ordinary images, the foreign ones with this chance in 1000."""
+    digit, shirt = outliers("digits")[0], others[0]
+    high, low = novelty.scores([digit, shirt])
+    assert high > low + 0.2
+
+    def find(foreign, ordinary, chance):
+        held = np.repeat([low + 0.1, high + 0.1], [1000 - chance, chance - 1]).astype(np.float32)
+        carrying = replace(novelty, held_back=held).attached()
+        return out_of_distribution(carrying, [digit] * foreign + [shirt] * ordinary)
+
+    return find
+
+
+def test_the_evidence_counts_images_and_says_how_many_chance_allows(found):
+    # Of four, one above a threshold for 1 % has a chance of 1 - 0.99**4 = 3.9 %, two have one of 0.06 %.
+    finding = found(1, 3, chance=1)
+    assert (finding.verdict, finding.evidence[1].value, finding.evidence[1].threshold) == ("ruled_out", 1, 2)
+    assert found(2, 2, chance=1).verdict == "named"
+    assert found(2, 2, chance=41).verdict == "possible"
+
+
+@pytest.mark.parametrize(
+    ("chance", "verdict"), [(10, "named"), (11, "possible"), (50, "possible"), (51, "ruled_out")]
+)
+def test_one_image_is_judged_by_its_chance(found, chance, verdict):
+    finding = found(1, 0, chance)
+    assert finding.verdict == verdict
+    assert [one.supports for one in finding.evidence] == [chance <= 50, chance <= 10]
