@@ -230,7 +230,9 @@ class Reference:
         if network is self.network and shape == self.shape:
             return self
         trained = network is not self.network and network.source is None
-        kept = {name: array for name, array in self.given.items() if not trained or name.startswith("properties/")}
+        kept = {
+            name: array for name, array in self.given.items() if not trained or name.startswith("properties/")
+        }
         return type(self)(network, shape, kept)
 
     def all(self) -> dict[str, Array]:

@@ -194,7 +194,9 @@ STAGES = (
         "properties",
         lambda case: case.searched.photographic and not case.searched.as_in_training and not case.named,
     ),
-    Stage(_novelty, "novelty", lambda case: not case.named and bool(case.classifier.reference.arrays("novelty"))),
+    Stage(
+        _novelty, "novelty", lambda case: not case.named and bool(case.classifier.reference.arrays("novelty"))
+    ),
     Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
     Stage(_quiet_changes, "quiet changes"),
 )
