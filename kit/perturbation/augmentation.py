@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Array, Pixels
-from kit._checking import number
+from kit._checking import number, whole
 from kit._reporting import changed
 from kit.perturbation.physics import to_pixels
-
-__all__ = ["Augmentation"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,8 +42,7 @@ class Augmentation:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if number("shift", self.shift) != int(self.shift) or self.shift < 0:
-            raise ValueError(f"Expected shift as whole pixels, not below 0, received {self.shift!r}")
+        whole("shift", self.shift, 0, None)
         if not 0 <= number("noise", self.noise) <= 255:
             raise ValueError(f"Expected noise within 0..255 levels, received {self.noise!r}")
         for name, least, most in (("brightness", 1e-3, 1e3), ("added", -255, 255)):

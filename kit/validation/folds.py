@@ -116,7 +116,7 @@ def cross_validate(
     ----------
     train
         Called with photos, labels and a seed, the same in every fold; returns a classifier. Say
-        ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5, keep_interrupted=False)``.
+        ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
     pictures
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     labels

@@ -36,19 +36,14 @@ def test_the_network_is_that_of_the_bundled_classifiers():
 
 
 def test_a_seed_decides_everything_whatever_the_global_state():
-    once = trained()
+    made = [network("one", (28, 28, 1), 10, seed=seed) for seed in (0, 0, 1)]
+    assert np.array_equal(weights(made[0]), weights(made[1]))
+    assert not np.array_equal(weights(made[0]), weights(made[2]))
+    once = trained(model=made[0])
     imported_keras().utils.set_random_seed(99)
     before = np.random.get_state()[1].copy()  # noqa: NPY002 (the global state is what is looked at)
-    assert np.array_equal(weights(trained().model), weights(once.model))
+    assert np.array_equal(weights(trained(model=made[0]).model), weights(once.model))
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    assert not np.array_equal(weights(trained(seed=1).model), weights(once.model))
-
-
-def test_photos_count_like_arrays():
-    pictures, labels = samples.fashion_mnist_arrays("train")
-    photos = [Photo.from_array(picture) for picture in pictures[:64]]
-    again = train(photos, labels[:64], GREY, NAMES, epochs=1, progress=False, model=small(units=10))
-    assert np.array_equal(weights(again.model), weights(trained(model=small(units=10)).model))
 
 
 def test_a_second_of_training_is_better_than_guessing():
@@ -86,43 +81,6 @@ def test_a_step_is_that_of_adam_on_the_cross_entropy():
     )
     moved = np.abs(after.model.get_layer("classes").get_weights()[0] - kernel)
     assert np.median(moved) == pytest.approx(1e-3, rel=1e-3)
-
-
-def test_checkpoints_are_called_after_each_epoch():
-    seen = []
-    trained(
-        model=small(units=10),
-        epochs=3,
-        checkpoints=lambda done, model: seen.append((done, weights(model)[0])),
-    )
-    assert [done for done, _ in seen] == [1, 2, 3]
-    assert len({value for _, value in seen}) == 3
-
-
-def test_an_interruption_keeps_the_last_whole_epoch_and_says_so():
-    kept = []
-
-    def interrupt(done, model):
-        kept.append(weights(model))
-        if done == 2:
-            # As if part of the third epoch were done.
-            model.set_weights([0 * weight for weight in model.get_weights()])
-            raise KeyboardInterrupt
-
-    with pytest.warns(UserWarning, match="Training was stopped after 2 of 5 epochs"):
-        classifier = trained(model=small(units=10), epochs=5, checkpoints=interrupt)
-    assert np.array_equal(weights(classifier.model), kept[1])
-    assert classifier.notes == ("training was stopped after 2 of 5 epochs",)
-
-
-def test_an_interruption_is_raised_where_nothing_is_done_or_a_loop_asks_for_it():
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        trained(model=small(units=10), epochs=2, augment=interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        trained(model=small(units=10), epochs=2, checkpoints=interrupt, keep_interrupted=False)
 
 
 def test_augmented_pictures_are_drawn_anew_and_then_prepared():

@@ -73,7 +73,7 @@ def prepared(name):
         return validation.train(pictures, truth, seed=seed, model=model, **(settings | changes))
 
     def crossed():
-        folds = partial(trained, epochs=1, keep_interrupted=False)
+        folds = partial(trained, epochs=1)
         return partial(kit.cross_validate, folds, clothes[:128], np.array(labels[:128]), folds=2)
 
     def shifted():

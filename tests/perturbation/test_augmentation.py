@@ -88,7 +88,7 @@ def test_it_prints_what_is_changed():
     ("settings", "error"),
     [
         ({"shift": -1}, ValueError),
-        ({"shift": 0.5}, ValueError),
+        ({"shift": 0.5}, TypeError),
         ({"noise": 256}, ValueError),
         ({"brightness": (0, 1)}, ValueError),
         ({"added": (5, -5)}, ValueError),
