@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kit.classifier import Classifier
-    from kit.preprocessing import Preprocessing
 
 DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
 BAD_INPUT, INTERRUPTED = 3, 130
@@ -186,9 +185,11 @@ def _classifier(given: argparse.Namespace) -> Classifier:
     from kit.diagnosis.checks_input import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
-    ours = False
     if given.preprocessing is not None:
-        named, ours = _preprocessing(given.preprocessing)
+        file = Path(given.preprocessing)
+        if '"kit.preprocessing"' in (text := file.read_text(encoding="utf-8", errors="replace")):
+            return Classifier.load(given.model, preprocessing=Preprocessing.from_json(text))
+        named = Preprocessing.from_config(file)
     elif given.application is not None:
         named = Preprocessing.for_application(given.application)
     elif given.scaling is not None:
@@ -201,31 +202,12 @@ def _classifier(given: argparse.Namespace) -> Classifier:
             " say how your code prepares a picture: --scaling 0..1, --application MobileNetV2 or"
             " --preprocessing FILE.json (see --help)"
         )
-    if ours:
-        return Classifier.load(given.model, preprocessing=named)
     classifier = Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)
     if given.scaling is not None:
         return classifier.using(usual.replace(scaling=named.scaling))
     size = named.size if given.application is None else usual.size or named.size
     return classifier.using(named.replace(size=size, layout=usual.layout))
-
-
-def _preprocessing(path: str) -> tuple[Preprocessing, bool]:
-    """Read a preprocessing, and say whether the file is the kit's, which gives the order of axes, too."""
-    from kit.preprocessing import Preprocessing  # noqa: PLC0415
-
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text in UTF-8"
-        raise ValueError(
-            f"Expected a preprocessing as a JSON file, received {path!r} ({reason}); write one with"
-            " kit.Preprocessing(…).to_json()"
-        ) from error
-    if '"kit.preprocessing"' in text:
-        return Preprocessing.from_json(text), True
-    return Preprocessing.from_config(Path(path)), False
 
 
 def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:

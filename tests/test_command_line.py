@@ -79,8 +79,8 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(t
 
 
 BAD = [
-    ([PICTURES[0], "--preprocessing", "nothing.json"], "received 'nothing.json' (No such file or directory)"),
-    ([PICTURES[0], "--preprocessing", PICTURES[0]], "(no text in UTF-8)"),
+    ([PICTURES[0], "--preprocessing", "nothing.json"], "another path than 'nothing.json'"),
+    ([PICTURES[0], "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([PICTURES[0], "--scaling", "0-1"], "did you mean '0..1'"),
     (["nothing.jpg"], "which does not exist"),
     ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each picture, received 2"),

@@ -18,7 +18,6 @@ from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR
 from kit.validation import Comparison, compare_accuracies
-from kit.validation.calibration import measure
 
 Function = Callable[[Float32], Float32]
 
@@ -85,9 +84,6 @@ class Compared(Result):
     accuracy
         McNemar's test on the labelled images: whether one is right more often than by chance; None without
         labels.
-    calibration
-        Expected calibration error of both on the labelled images, 0..1; None without labels, or where the
-        second returns no probabilities.
     """
 
     first: str
@@ -102,7 +98,6 @@ class Compared(Result):
     movers: tuple[Mover, ...] = ()
     classes: tuple[tuple[str, str, int], ...] = ()
     accuracy: Comparison | None = None
-    calibration: tuple[float, float] | None = None
 
     @property
     def sound(self) -> bool:
@@ -150,8 +145,6 @@ class Compared(Result):
                 f"right: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
                 f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
             )
-        if self.calibration is not None:
-            yield "expected calibration error: {:.3f} before, {:.3f} after".format(*self.calibration)
         for before, after, count in self.classes[:MOVERS]:
             yield f"{before} -> {after}: {count}"
         if self.movers:
@@ -233,7 +226,8 @@ def compare(
         cause = _cause(form, tuple(opened[place] for place in most), one[most], two[most], names, given)
     tops = [tuple(names[place] for place in pair) for pair in np.stack([one, two]).argmax(axis=2).T.tolist()]
     flipped = Counter(pair for pair in tops if pair[0] != pair[1])
-    accuracy, calibration = _on_labels(one, two, truth)
+    labelled = [place for place, label in enumerate(truth) if label is not None]
+    right = [hits(rows, truth)[labelled] for rows in (one, two)]
     return Compared(
         *_names(first, second),
         photos=len(opened),
@@ -243,8 +237,7 @@ def compare(
         prepared=difference(used, form.preprocessing),
         movers=tuple(_movers(names, opened, one, two, truth)),
         classes=tuple((before, after, count) for (before, after), count in flipped.most_common()),
-        accuracy=accuracy,
-        calibration=calibration,
+        accuracy=compare_accuracies(*right) if labelled else None,
     )
 
 
@@ -350,21 +343,6 @@ def _is_distribution(rows: Float32) -> bool:
 def _softmax(rows: Float32) -> Float32:
     powers: Float32 = np.exp(rows - rows.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _on_labels(
-    one: Float32, two: Float32, truth: Sequence[int | None]
-) -> tuple[Comparison | None, tuple[float, float] | None]:
-    """Return accuracy and calibration on the images whose class is known; None without any."""
-    known = [place for place, label in enumerate(truth) if label is not None]
-    if not known:
-        return None, None
-    picked = [label for label in truth if label is not None]
-    accuracy = compare_accuracies(*(hits(rows[known], picked) for rows in (one, two)))
-    if not _is_distribution(two):
-        return accuracy, None
-    ours, theirs = (measure(rows[known], np.asarray(picked), resamples=2).ece.value for rows in (one, two))
-    return accuracy, (float(ours), float(theirs))
 
 
 def _movers(
