@@ -6,11 +6,12 @@ import pytest
 from playwright.sync_api import Error, sync_playwright
 
 from tests import chromium
+from tests.browser.lab import jupyter_lab
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
-    """A headless browser, closed with the module: notebooks run their own event loop after it."""
+    """A headless browser, closed with the package: notebooks run their own event loop after it."""
     with sync_playwright() as playwright:
         try:
             running = chromium.launch(playwright)
@@ -24,3 +25,10 @@ def browser():
             pytest.skip(reason)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="package")
+def lab(browser):
+    """One JupyterLab for all tests of a worker."""
+    with jupyter_lab(browser) as running:
+        yield running

@@ -61,6 +61,7 @@ class Shown:
     def __init__(self, root: Locator) -> None:
         self.root = root
         self.page = root.page
+        root.locator(".kit-bars tbody tr").first.wait_for(timeout=60_000)
 
     def control(self, key: str) -> Locator:
         """Return the slider or menu of one setting; of the photo, the button that is chosen."""
@@ -81,6 +82,11 @@ class Shown:
         else:
             control.fill(str(value))
 
+    def until(self, key: str, value: float | str) -> None:
+        """Wait until what is painted has this value of one setting."""
+        told = [self.root.element_handle(), key, value]
+        self.page.wait_for_function("([root, key, value]) => root.painted?.at(-1)?.[key] === value", arg=told)
+
     def chip(self, key: str) -> dict[str, Any]:
         """Return what the chip of one step says, and whether it is marked as changed or as without effect."""
         self.state()
@@ -94,14 +100,9 @@ class Shown:
         )
         return found
 
-    def camera(self) -> None:
-        """Press the button of the camera."""
-        self.root.get_by_role("button", name="Camera").click()
-
-    def reset(self) -> None:
-        """Press Reset and wait for what it does."""
-        self.root.get_by_role("button", name="Reset").click()
-        self.state()
+    def press(self, name: str) -> None:
+        """Press a button."""
+        self.root.get_by_role("button", name=name, exact=True).click()
 
     def drag(self, key: str, fractions: list[float]) -> None:
         """Drag a slider with the mouse to these places along its track, 0 to 1, and let go at the last."""

@@ -11,8 +11,8 @@ from tests.project import ROOT
 COLLAPSED = "() => jupyterapp.shell.leftCollapsed"
 
 
-@pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
+@pytest.fixture
+def new_lab(browser, tmp_path_factory):
     """JupyterLab as ``make lab`` starts it, in an environment that is new."""
     copy = shutil.copytree(ROOT / "notebooks" / ".jupyterlab", tmp_path_factory.mktemp("share") / "lab")
     folders = [f"--LabApp.app_settings_dir={copy}/settings", f"--LabApp.workspaces_dir={copy}/workspaces"]
@@ -21,8 +21,8 @@ def lab(browser, tmp_path_factory):
         yield running
 
 
-def test_no_question_is_asked_and_the_file_browser_is_folded_until_a_person_unfolds_it(lab):
-    with lab.open(["import kit"], first=True) as notebook:
+def test_no_question_is_asked_and_the_file_browser_is_folded_until_a_person_unfolds_it(new_lab):
+    with new_lab.open(["import kit"], first=True) as notebook:
         page = notebook.page
         # The question comes a moment after the page.
         page.wait_for_timeout(3000)

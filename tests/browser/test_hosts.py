@@ -1,6 +1,5 @@
 """The explorer in other hosts than JupyterLab's own window, and on a page that no kernel stands behind."""
 
-import contextlib
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from nbconvert import HTMLExporter
 
 from kit import samples
 from kit.explorer.replies import LIVE
-from tests.browser.lab import START_SECONDS, TOKEN, jupyter_lab, served
+from tests.browser.lab import START_SECONDS, TOKEN, served
 from tests.browser.shown import RECORD, Shown
 
 CELL = """import kit
@@ -39,11 +38,10 @@ def written(folder):
 
 def live(page):
     """Return the explorer that a page shows, once it has its answer."""
-    root = page.locator(".kit-explorer")
-    root.wait_for(timeout=1000 * START_SECONDS)
+    page.locator(".kit-explorer").wait_for(timeout=1000 * START_SECONDS)
     page.evaluate(RECORD)
     page.locator(".kit-note").wait_for(state="hidden")
-    return Shown(root)
+    return Shown(page.locator(".kit-explorer"))
 
 
 def assert_follows(shown):
@@ -94,32 +92,29 @@ def reached(url):
     """Wait until a server answers, whatever it says."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
-        with contextlib.suppress(urllib.error.HTTPError):
-            try:
-                urllib.request.urlopen(url, timeout=5)  # noqa: S310 - loopback
-            except (urllib.error.URLError, ConnectionError) as error:
-                if not isinstance(error, urllib.error.HTTPError):
-                    time.sleep(0.2)
-                    continue
-        return
+        try:
+            urllib.request.urlopen(url, timeout=5)  # noqa: S310 - loopback
+        except urllib.error.HTTPError:
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+        else:
+            return
 
 
-def test_simple_mode_of_jupyterlab_is_no_different(browser):
-    with jupyter_lab(browser) as lab, lab.open([CELL]) as notebook:
+def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_how_to_go_on(
+    lab, page, tmp_path
+):
+    with lab.open([CELL]) as notebook:
         notebook.page.set_viewport_size(LAPTOP)
         notebook.page.evaluate("() => jupyterapp.commands.execute('application:toggle-mode')")
         notebook.run(0)
         assert_follows(live(notebook.page))
-
-
-def test_an_exported_page_without_a_network_shows_the_last_picture_and_how_to_go_on(browser, page, tmp_path):
-    with jupyter_lab(browser) as lab, lab.open([CELL]) as notebook:
-        notebook.run(0)
-        live(notebook.page)
         notebook.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
-        (saved,) = (lab.folder / "work").glob("*.ipynb")
+        saved = max((lab.folder / "work").glob("*.ipynb"), key=lambda path: path.stat().st_mtime)
         html, _ = HTMLExporter().from_filename(saved)
     (tmp_path / "book.html").write_text(html, encoding="utf-8")
+    # Without a network.
     page.route("http**", lambda route: route.abort())
     page.goto((tmp_path / "book.html").as_uri())
     still = page.get_by_alt_text("Explorer of efficientnet_lite0: the photograph cat.jpg. Egyptian cat")

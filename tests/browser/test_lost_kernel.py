@@ -6,7 +6,6 @@ import signal
 import pytest
 
 from kit import samples
-from tests.browser.lab import jupyter_lab
 from tests.browser.shown import RECORD, Shown
 
 CELLS = [
@@ -26,23 +25,21 @@ GONE = "The kernel was restarted or stopped. Run this cell again."
 
 
 @pytest.fixture(scope="module")
-def lab(browser):
-    with jupyter_lab(browser) as running:
-        yield running
-
-
-@pytest.fixture
 def notebook(lab):
     with lab.open(CELLS) as opened:
         opened.page.evaluate(RECORD)
-        opened.run(0)
         yield opened
 
 
 @pytest.fixture
 def shown(notebook):
+    """An explorer that a kernel stands behind, and that is as it was made."""
+    root = notebook.output(0).locator(".kit-explorer")
+    if root.count() == 0 or root.locator(".kit-lost[role=alert]").is_visible():
+        notebook.wait()
+        notebook.run(0)
     explorer = Shown(notebook.output(0).locator(".kit-explorer"))
-    explorer.root.locator(".kit-bars tbody tr").first.wait_for()
+    explorer.press("Reset")
     explorer.state()
     return explorer
 
@@ -57,33 +54,23 @@ def assert_lost(shown, text):
     assert shown.root.evaluate("(root) => root.classList.contains('kit-stale')")
 
 
-def test_a_restart_is_told_at_once_and_nothing_comes_from_the_cache(notebook, shown):
-    shown.control("brightness").hover()
-    shown.page.wait_for_timeout(1500)  # answers ahead are there
-    shown.root.get_by_role("button", name="Why?").click()
-    notebook.page.evaluate(f"() => {KERNEL}.restart()")
-    assert_lost(shown, GONE)
-    painted = shown.root.evaluate("(root) => root.painted.length")
-    # Even what a script does to a control that a hand cannot reach.
-    shown.control("brightness").evaluate(
-        "(slider) => { slider.value = 1.5; slider.dispatchEvent(new Event('input', { bubbles: true })); }"
-    )
-    shown.page.wait_for_timeout(300)
-    assert shown.root.evaluate("(root) => root.painted.length") == painted
-    assert "Ended" in shown.root.locator(".kit-asking").inner_text()
-    notebook.wait()
-    notebook.run(0)
-    again = Shown(notebook.output(0).locator(".kit-explorer"))
-    again.root.locator(".kit-bars tbody tr").first.wait_for()
-    assert banner(again).is_hidden()
-    cat = next(photo for photo in samples.photos("imagenet") if photo.name == "cat.jpg")
-    again.put("noise", 20)
-    again.assert_shows(samples.classifier("efficientnet_lite0"), cat, noise=20)
+def test_one_explorer_does_not_disturb_another(notebook, shown, classifier, cat, fashion):
+    notebook.run(1)
+    other = Shown(notebook.output(1).locator(".kit-explorer"))
+    for value in (1.2, 0.7):
+        shown.put("brightness", value)
+        other.put("noise", 30 * value)
+        shown.assert_shows(classifier, cat, brightness=value)
+        other.assert_shows(fashion, samples.photos("fashion_mnist")[0], noise=30 * value)
+    assert other.root.locator(".kit-because").is_hidden()
 
 
-def test_a_kernel_that_dies_is_told(notebook, shown):
-    notebook.page.evaluate(f"() => {{ {KERNEL}.requestExecute({{ code: 'import os; os._exit(1)' }}) }}")
-    assert_lost(shown, GONE)
+def test_a_connection_that_breaks_comes_back_by_itself(notebook, shown, classifier, cat):
+    notebook.page.evaluate(f"() => {{ {KERNEL}._ws.close(); }}")
+    shown.page.wait_for_function(f"() => {KERNEL}.connectionStatus === 'connected'", timeout=30_000)
+    banner(shown).wait_for(state="hidden", timeout=30_000)
+    shown.put("brightness", 0.5)
+    shown.assert_shows(classifier, cat, brightness=0.5)
 
 
 def test_a_kernel_that_is_silent_is_told_and_found_again(notebook, shown, classifier, cat):
@@ -100,21 +87,28 @@ def test_a_kernel_that_is_silent_is_told_and_found_again(notebook, shown, classi
     shown.assert_shows(classifier, cat, brightness=0.5)
 
 
-def test_a_connection_that_breaks_comes_back_by_itself(notebook, shown, classifier, cat):
-    notebook.page.evaluate(f"() => {{ {KERNEL}._ws.close(); }}")
-    shown.page.wait_for_function(f"() => {KERNEL}.connectionStatus === 'connected'", timeout=30_000)
-    banner(shown).wait_for(state="hidden", timeout=30_000)
-    shown.put("brightness", 0.5)
-    shown.assert_shows(classifier, cat, brightness=0.5)
+def test_a_restart_is_told_at_once_and_nothing_comes_from_the_cache(notebook, shown, classifier, cat):
+    shown.control("brightness").hover()
+    shown.page.wait_for_timeout(1500)  # answers ahead are there
+    shown.press("Why?")
+    notebook.page.evaluate(f"() => {KERNEL}.restart()")
+    assert_lost(shown, GONE)
+    painted = shown.root.evaluate("(root) => root.painted.length")
+    # Even what a script does to a control that a hand cannot reach.
+    shown.control("brightness").evaluate(
+        "(slider) => { slider.value = 1.5; slider.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
+    shown.page.wait_for_timeout(300)
+    assert shown.root.evaluate("(root) => root.painted.length") == painted
+    assert "Ended" in shown.root.locator(".kit-asking").inner_text()
+    notebook.wait()
+    notebook.run(0)
+    again = Shown(notebook.output(0).locator(".kit-explorer"))
+    assert banner(again).is_hidden()
+    again.put("noise", 20)
+    again.assert_shows(classifier, cat, noise=20)
 
 
-def test_one_explorer_does_not_disturb_another(notebook, shown, classifier, cat, fashion):
-    notebook.run(1)
-    other = Shown(notebook.output(1).locator(".kit-explorer"))
-    other.root.locator(".kit-bars tbody tr").first.wait_for()
-    for value in (1.2, 0.7):
-        shown.put("brightness", value)
-        other.put("noise", 30 * value)
-        shown.assert_shows(classifier, cat, brightness=value)
-        other.assert_shows(fashion, samples.photos("fashion_mnist")[0], noise=30 * value)
-    assert other.root.locator(".kit-because").is_hidden()
+def test_a_kernel_that_dies_is_told(notebook, shown):
+    notebook.page.evaluate(f"() => {{ {KERNEL}.requestExecute({{ code: 'import os; os._exit(1)' }}) }}")
+    assert_lost(shown, GONE)
