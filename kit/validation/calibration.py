@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,51 +43,13 @@ class Bin:
     interval: tuple[float, float]
 
 
-def equal_width(count: int) -> Float64:
-    """Return the edges of bins of one width: float64, shape (count + 1,), 0 to 1."""
-    return np.linspace(0, 1, count + 1)
-
-
-def equal_mass(confidences: Float64, count: int) -> Float64:
-    """Return edges with the same number of pictures in every bin, as far as equal confidences allow.
-
-    Parameters
-    ----------
-    confidences
-        float64, shape (N,), 0..1.
-    count
-        Number of bins; some stay empty where many confidences are equal.
-
-    Returns
-    -------
-    float64, shape (count + 1,)
-        Quantiles of `confidences`, ascending.
-    """
-    return np.quantile(confidences, np.linspace(0, 1, count + 1))
-
-
-def places(confidences: Float64, edges: Float64) -> Int64:
-    """Return the bin of each confidence: int64, same shape, 0 to len(edges) - 2.
-
-    A confidence on an edge belongs to the lower bin, as in the definition of the expected calibration error
-    (Guo et al. 2017, arXiv 1706.04599).
-    """
+def _places(confidences: Float64, edges: Float64) -> Int64:
+    # One on an edge belongs to the lower bin, as in Guo et al. 2017.
     return np.searchsorted(edges[1:-1], confidences)
 
 
-def binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]:
-    """Put pictures into bins; bins without a picture are left out.
-
-    Parameters
-    ----------
-    confidences
-        float64, shape (N,), 0..1.
-    hits
-        bool, shape (N,): whether the answer is right.
-    edges
-        float64, shape (bins + 1,), ascending.
-    """
-    found = places(confidences, edges)
+def _binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]:
+    found = _places(confidences, edges)
     bins = []
     for place in np.unique(found).tolist():
         inside = found == place
@@ -100,11 +63,6 @@ LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are looked for; at the ends the pictures do not determine one."""
 
 
-def logits(rows: Floats) -> Float64:
-    """Return logits of softmax probabilities: float64, same shape. 0 counts as the smallest float32."""
-    return np.log(np.maximum(np.asarray(rows, np.float64), np.finfo(np.float32).tiny))
-
-
 def fit_temperature(rows: Floats, labels: Int64) -> float:
     """Return the temperature with the least negative log-likelihood, within `LOWEST` to `HIGHEST`.
 
@@ -116,22 +74,19 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
         Shape (N,): index of the right class.
     """
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
+    from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
 
-    scores, picture = logits(rows), np.arange(len(rows))
+    # 0 counts as the smallest float32.
+    scores = np.log(np.maximum(np.asarray(rows, np.float64), np.finfo(np.float32).tiny))
+    picture = np.arange(len(rows))
 
     # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
     def loss(log_temperature: float) -> float:
-        return float(-_log_softmax(scores / np.exp(log_temperature))[picture, labels].mean())
+        return float(-log_softmax(scores / np.exp(log_temperature), axis=1)[picture, labels].mean())
 
     bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return float(np.exp(found.x))
-
-
-def _log_softmax(scores: Float64) -> Float64:
-    from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
-
-    return np.asarray(log_softmax(scores, axis=1))
 
 
 LEVEL = 0.95
@@ -168,76 +123,47 @@ class Estimate:
         return f"Estimate({self})"
 
 
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """A metric as a function of sums over the pictures.
-
-    Attributes
-    ----------
-    columns
-        float64, shape (N, C): what each picture adds to each sum.
-    reduce
-        From sums of shape (…, C) to values of shape (…).
-    """
+class _Sums(NamedTuple):
+    """A metric of pictures as `reduce` of the sums (…, C) over them of `columns`, float64 (N, C)."""
 
     columns: Float64
     reduce: Callable[[Float64], Float64]
 
     def total(self) -> float:
-        """Return the metric on the pictures as they are."""
         return float(self.reduce(self.columns.sum(axis=0)))
 
 
-def mean(column: Float64) -> Sums:
-    """Return the mean of a value over the pictures, float64 (N,)."""
-    return Sums(column[:, None], lambda sums: np.asarray(sums[..., 0] / len(column)))
+def _mean(column: Float64) -> _Sums:
+    return _Sums(column[:, None], lambda sums: np.asarray(sums[..., 0] / len(column)))
 
 
-def share(part: Bools, whole: Bools) -> Sums:
-    """Return the share of some pictures among others, bool (N,) each; 0 where there are no others."""
+def _share(part: Bools, whole: Bools) -> _Sums:
     columns = np.stack([part, whole], axis=1).astype(np.float64)
-    return Sums(columns, lambda sums: np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1)))
+    return _Sums(columns, lambda sums: np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1)))
 
 
-def calibration_error(gaps: Float64, confidences: Float64, edges: Float64) -> Sums:
-    """Return the mean distance of truth and probability over bins, the same bins in every resample.
-
-    Parameters
-    ----------
-    gaps
-        float64, shape (N,): truth minus probability of each picture.
-    confidences, edges
-        As for `kit.validation.calibration.places`.
-    """
+def _gaps(gaps: Float64, confidences: Float64, edges: Float64) -> Float64:
     columns = np.zeros((len(gaps), len(edges) - 1))
-    columns[np.arange(len(gaps)), places(confidences, edges)] = gaps
-    return Sums(columns, lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / len(gaps)))
+    columns[np.arange(len(gaps)), _places(confidences, edges)] = gaps
+    return columns
 
 
-def classwise_errors(values: Float64, truth: Float64, edges: Float64) -> Iterator[Sums]:
-    """Yield sums over some classes at a time that add up to the classwise error.
+def _distance(columns: Float64, count: int) -> _Sums:
+    return _Sums(columns, lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / count))
 
-    The columns of a thousand classes at once would not fit into memory.
 
-    Parameters
-    ----------
-    values, truth
-        float64, shape (N, classes): probabilities, and 1 for the right class.
-    edges
-        Of the bins.
-    """
-    classes = values.shape[1]
-    for start in range(0, classes, _CLASSES_AT_ONCE):
+def _classwise(values: Float64, truth: Float64, edges: Float64) -> Iterator[_Sums]:
+    # Some classes at a time, which add up: the columns of a thousand would not fit into memory.
+    classes = range(values.shape[1])
+    for start in range(0, len(classes), _CLASSES_AT_ONCE):
         parts = [
-            calibration_error(truth[:, each] - values[:, each], values[:, each], edges).columns
-            for each in range(classes)[start : start + _CLASSES_AT_ONCE]
+            _gaps(truth[:, each] - values[:, each], values[:, each], edges)
+            for each in classes[start : start + _CLASSES_AT_ONCE]
         ]
-        columns = np.concatenate(parts, axis=1)
-        yield Sums(columns, lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / values.size))
+        yield _distance(np.concatenate(parts, axis=1), values.size)
 
 
-def resampled(metrics: Sequence[Sums], count: int, resamples: int, seed: int) -> list[Float64]:
-    """Return each metric of `count` pictures on each resample, float64 (resamples,)."""
+def _resampled(metrics: Sequence[_Sums], count: int, resamples: int, seed: int) -> list[Float64]:
     rng = np.random.default_rng(seed)
     parts = []
     for size in _portions(count, resamples):
@@ -247,11 +173,11 @@ def resampled(metrics: Sequence[Sums], count: int, resamples: int, seed: int) ->
     return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 
-def errors_by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:
-    """Return calibration errors with answers that are right as often as the confidences say: (resamples,)."""
+def _errors_by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:
+    # With answers that are right as often as the confidences say.
     rng = np.random.default_rng(seed)
     count = len(confidences)
-    inside = calibration_error(np.ones(count), confidences, edges).columns
+    inside = _gaps(np.ones(count), confidences, edges)
     errors = []
     for size in _portions(count, resamples):
         hits = rng.random((size, count)) < confidences
@@ -265,16 +191,11 @@ def _portions(count: int, resamples: int) -> Iterator[int]:
         yield min(at_once, resamples - start)
 
 
-def percentile_interval(value: float, drawn: Float64) -> Estimate:
-    """Return a value with the percentiles of its resamples."""
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
-
-
-def basic_interval(value: float, drawn: Float64) -> Estimate:
-    """Return a value with mirrored percentiles of its resamples, kept around it and at 0 or above."""
-    found = percentile_interval(value, drawn)
-    return Estimate(value, max(0.0, min(value, 2 * value - found.high)), max(value, 2 * value - found.low))
+def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
+    low, high = (float(end) for end in np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    if basic:  # mirrored
+        low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
+    return Estimate(value, low, high)
 
 
 SURE = 0.9
@@ -352,15 +273,13 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     Parameters
     ----------
     rows
-        Shape (N, classes), rows summing to 1. Not changed.
+        Shape (N, classes), rows summing to 1.
     labels
-        Shape (N,): index of the right class. Not changed.
+        Shape (N,): index of the right class.
     bins
         Bins of every calibration error.
-    resamples
-        Bootstrap resamples for the intervals.
-    seed
-        Of these resamples and of `Metrics.ece_by_chance`.
+    resamples, seed
+        Of the bootstrap.
     """
     values = np.asarray(rows, np.float64)
     top, confidences = values.argmax(axis=1), values.max(axis=1)
@@ -368,29 +287,27 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     own = values[np.arange(len(values)), labels]
     truth = np.zeros_like(values)
     truth[np.arange(len(values)), labels] = 1
-    width, mass = equal_width(bins), equal_mass(confidences, bins)
+    width, mass = _edges(confidences, bins)
+    gaps = hits - confidences
     whole = {
-        "accuracy": mean(hits.astype(np.float64)),
-        "confidence": mean(confidences),
-        "ece": calibration_error(hits - confidences, confidences, width),
-        "ece_equal_mass": calibration_error(hits - confidences, confidences, mass),
-        "brier": mean(((values - truth) ** 2).sum(axis=1)),
-        "nll": mean(-np.log(np.maximum(own, _SMALLEST))),
-        "sure_errors": share(~hits & (confidences > SURE), ~hits),
+        "accuracy": _mean(hits.astype(np.float64)),
+        "confidence": _mean(confidences),
+        "ece": _distance(_gaps(gaps, confidences, width), len(values)),
+        "ece_equal_mass": _distance(_gaps(gaps, confidences, mass), len(values)),
+        "brier": _mean(((values - truth) ** 2).sum(axis=1)),
+        "nll": _mean(-np.log(np.maximum(own, _SMALLEST))),
+        "sure_errors": _share(~hits & (confidences > SURE), ~hits),
     }
-    drawn = resampled(tuple(whole.values()), len(values), resamples, seed)
+    drawn = _resampled(tuple(whole.values()), len(values), resamples, seed)
     found = {name: (sums.total(), each) for (name, sums), each in zip(whole.items(), drawn, strict=True)}
     parts = [
-        (sums.total(), resampled((sums,), len(values), resamples, seed)[0])
-        for sums in classwise_errors(values, truth, width)
+        (sums.total(), _resampled((sums,), len(values), resamples, seed)[0])
+        for sums in _classwise(values, truth, width)
     ]
     found["classwise_ece"] = sum(total for total, _ in parts), np.sum([each for _, each in parts], axis=0)
-    estimates = {
-        name: (basic_interval if name in ERRORS else percentile_interval)(*measured)
-        for name, measured in found.items()
-    }
+    estimates = {name: _interval(*one, basic=name in ERRORS) for name, one in found.items()}
     chance = {
-        name: errors_by_chance(confidences, edges, resamples, seed)
+        name: _errors_by_chance(confidences, edges, resamples, seed)
         for name, edges in (("ece", width), ("ece_equal_mass", mass))
     }
     for name, errors in chance.items():
@@ -575,28 +492,18 @@ def reliability(rows: Floats, labels: Int64, bins: int = 15) -> Reliability:
     """
     values = np.asarray(rows, np.float64)
     confidences, hits = values.max(axis=1), values.argmax(axis=1) == labels
-    return Reliability(
-        binned(confidences, hits, equal_width(bins)),
-        binned(confidences, hits, equal_mass(confidences, bins)),
-    )
+    width, mass = _edges(confidences, bins)
+    return Reliability(_binned(confidences, hits, width), _binned(confidences, hits, mass))
+
+
+def _edges(confidences: Float64, bins: int) -> tuple[Float64, Float64]:
+    cuts = np.linspace(0, 1, bins + 1)
+    # With many equal confidences some of the second kind stay empty.
+    return cuts, np.quantile(confidences, cuts)
 
 
 def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
-    """Choose a share of the pictures at random, the same share of each class to within one picture.
-
-    Parameters
-    ----------
-    labels
-        Shape (N,): class of each picture.
-    share
-        Above 0 and below 1.
-    seed
-        Of the choice.
-
-    Returns
-    -------
-    bool, shape (N,)
-    """
+    """Choose a share of the pictures at random, the same of each class to within one; bool (N,)."""
     # Shuffled within each class; then every 1 / share-th in the order of the classes.
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]

@@ -1,4 +1,4 @@
-"""Figures are PNG pictures with alternative text, and leave pyplot alone."""
+"""Figures are PNGs with alternative text, drawn to scale, and leave pyplot alone."""
 
 import subprocess
 import sys
@@ -8,11 +8,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.figure import Figure
 from PIL import Image
 
 import kit
 from kit import plots, samples
 from kit.robustness.costs import Cost
+from kit.validation.calibration import Bin
 
 COSTS = (
     Cost("", "as in training", 0.9, 0.0, 0.8, 0.8, 0.0),
@@ -69,17 +71,11 @@ def test_confidences_are_told_in_words_too():
     assert size(figure)[0] > 500
 
 
-def test_pyplot_is_not_imported():
-    code = (
-        "import sys, numpy, kit; kit.plots.picture_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))]);"
-        "sys.exit('matplotlib.pyplot' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_what_made_the_results_is_not_imported():
+def test_neither_pyplot_nor_what_made_the_results_is_imported():
     rooms = {f"kit.{name}" for name in ("classifier", "diagnosis", "robustness", "validation")}
-    code = f"import sys, kit; kit.plots; sys.exit(bool(sys.modules.keys() & {rooms}))"
+    rooms |= {"matplotlib.pyplot"}
+    drawn = "kit.plots.picture_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))])"
+    code = f"import sys, numpy, kit; {drawn}; sys.exit(bool(sys.modules.keys() & {rooms}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -128,25 +124,6 @@ def test_shares_are_groups_of_bars():
     assert size(figure)[0] > 500
 
 
-def luminance(colour):
-    """Relative luminance of WCAG 2.2 of a grey, 0..1, from its level."""
-    share = int(colour[1:3], 16) / 255
-    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
-
-
-def test_figures_have_the_pages_ground_and_words_that_are_read_on_light_and_dark():
-    figure = plots.accuracy_figure({"as it is": {"before": 0.9}, "dim": {"before": 0.5}})
-    with Image.open(BytesIO(figure.data)) as image:
-        assert image.mode == "RGBA"
-        assert image.getpixel((0, 0))[3] == 0
-        colours = {colour for _, colour in image.getcolors(1 << 20)}
-    level = int(plots.DARK[1:3], 16)
-    assert (level, level, level, 255) in colours
-    words = luminance(plots.DARK) + 0.05
-    assert (1 + 0.05) / words >= 4.2  # on white
-    assert words / (luminance("#111111") + 0.05) >= 4.2  # the ground of JupyterLab's dark theme
-
-
 def test_a_dollar_in_a_name_is_one(monkeypatch):
     black = np.zeros((4, 4, 3), np.uint8)
     assert size(plots.picture_figure([("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]))
@@ -154,3 +131,70 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
     shown = figure.subplots().set_title("$x^2$")
     plots.image(figure, "none")
     assert not shown.get_parse_math()
+    assert shown.get_color() == plots.DARK  # read on a light page and on a dark one
+
+
+BINS = (
+    Bin(0.4, 0.6, 10, 0.5, 0.25, (0.1, 0.5)),
+    Bin(0.8, 1.0, 30, 0.9, 0.8, (0.6, 0.9)),
+)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figure behind the PNG."""
+    figures = []
+    plainly = Figure.savefig
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda self, *given, **named: [figures.append(self), plainly(self, *given, **named)],
+    )
+    plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
+    return figures[0]
+
+
+def test_points_lie_at_confidence_and_share_of_right_answers(drawn):
+    points = drawn.axes[0].containers[0].lines[0]
+    assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
+
+
+def test_intervals_and_gaps_are_drawn_to_scale(drawn):
+    gaps, intervals = drawn.axes[0].collections
+    # From the line of perfect calibration to the point.
+    assert [part.tolist() for part in gaps.get_segments()] == [
+        [[0.5, 0.5], [0.5, 0.25]],
+        [[0.9, 0.9], [0.9, 0.8]],
+    ]
+    ends = [end for part in intervals.get_segments() for end in part[:, 1]]
+    assert ends == pytest.approx([0.1, 0.5, 0.6, 0.9])
+    bars = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in drawn.axes[2].patches]
+    assert bars == [(0.4, pytest.approx(0.2), 10), (0.8, pytest.approx(0.2), 30)]
+
+
+def test_it_is_told_in_words_too():
+    bins = (Bin(0.4, 0.6, 10, 0.5, 0.2, (0.1, 0.5)), BINS[1])
+    figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
+    # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
+    assert figure.alt == (
+        "Reliability diagrams. before: 65% right at a mean confidence of 80% on 40 pictures, calibration"
+        " error 0.150. after: 80% right at a mean confidence of 90% on 30 pictures, calibration error 0.100."
+    )
+    width, height = Image.open(BytesIO(figure.data)).size
+    assert width > height > 300
+
+
+def test_the_slider_shows_the_diagram_of_its_number():
+    figures = {
+        500: plots.reliability_figure([("<500>", BINS)]),
+        2000: plots.reliability_figure([("b", BINS)]),
+    }
+    box = plots.reliability_slider(figures, "Training pictures")
+    chooser, shown = box.children
+    assert chooser.value == 500
+    assert shown.value.startswith('<img alt="Reliability diagrams. &lt;500&gt;: 66% right at a mean confid')
+    chooser.value = 2000
+    assert shown.value.startswith('<img alt="Reliability diagrams. b: 66% right at a mean confidence of 80%')
+    assert [label for label, _ in chooser.options] == ["500", "2,000"]
+    with pytest.raises(ValueError, match="Expected at least one figure, received none"):
+        plots.reliability_slider({}, "")
