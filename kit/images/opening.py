@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, WebPImagePlugin  # noqa: F401
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from kit._arrays import Array, Pixels
 from kit._checking import instance, integers, known
@@ -51,7 +51,7 @@ def as_notes(heard: list[str]) -> tuple[str, ...]:
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-# Registers the formats in Image.OPEN; WebP's plugin by being imported.
+# Registers the other formats; TIFF's and WebP's plugins do by being imported.
 Image.preinit()
 
 MAX_PIXELS = 50_000_000
