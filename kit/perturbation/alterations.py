@@ -19,6 +19,7 @@ from kit.images.properties import QUANTITIES, Sample, measure
 from kit.perturbation import Perturbation
 from kit.perturbation.physics import to_pixels
 
+Apply = Callable[[Photo, float], Photo]
 _SIGNS: Mapping[str, tuple[str, ...]] = {
     "brightness": ("highlights", "shadows"),
     "contrast": ("highlights", "shadows"),
@@ -52,7 +53,7 @@ class Alteration:
     name: str
     quantity: str
     strengths: tuple[float, ...]
-    apply: Callable[[Photo, float], Photo]
+    apply: Apply
     unit: str = "factor"
     neutral: float = 1
     opposite: str = ""
@@ -63,34 +64,29 @@ class Alteration:
         return frozenset({self.quantity, *_SIGNS.get(self.quantity, ())})
 
 
-def _perturbed(field: str) -> Callable[[Photo, float], Photo]:
-    def apply(photo: Photo, strength: float) -> Photo:
-        return Perturbation(**{field: strength}).apply(photo)  # type: ignore[arg-type]
-
-    return apply
+def _perturbed(field: str) -> Apply:
+    return lambda photo, strength: Perturbation(**{field: strength}).apply(photo)  # type: ignore[arg-type]
 
 
 def _altered(photo: Photo, pixels: Pixels) -> Photo:
     return Photo(pixels, photo.name, photo.decoding, photo.notes)
 
 
-def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Callable[[Photo, float], Photo]:
-    def apply(photo: Photo, strength: float) -> Photo:
-        return _altered(photo, np.asarray(function(Image.fromarray(photo.pixels), strength)))
-
-    return apply
-
-
-def _gained(photo: Photo, *gains: float) -> Photo:
-    return _altered(photo, to_pixels(photo.pixels.astype(np.float32) * np.array(gains, np.float32)))
+def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Apply:
+    return lambda photo, strength: _altered(
+        photo, np.asarray(function(Image.fromarray(photo.pixels), strength))
+    )
 
 
-def _warmed(photo: Photo, gain: float) -> Photo:
-    return _gained(photo, gain**0.5, 1, gain**-0.5)
+def _gained(red: float, green: float, blue: float) -> Apply:
+    # Each channel times the strength to this power.
+    powers = np.array([red, green, blue])
 
+    def gain(photo: Photo, strength: float) -> Photo:
+        gains = (strength**powers).astype(np.float32)
+        return _altered(photo, to_pixels(photo.pixels.astype(np.float32) * gains))
 
-def _greened(photo: Photo, gain: float) -> Photo:
-    return _gained(photo, 1, gain, 1)
+    return gain
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
@@ -113,51 +109,53 @@ def _grained(photo: Photo, deviation: float) -> Photo:
     return _altered(photo, to_pixels(photo.pixels + noise))
 
 
-def _resized(image: Image.Image, across: float, down: float) -> Image.Image:
-    size = (max(round(image.width * across), 1), max(round(image.height * down), 1))
-    return image.resize(size, Image.Resampling.BICUBIC)
+def _resized(across: float, down: float) -> Apply:
+    # Each side times the strength to this power.
+    def resize(image: Image.Image, factor: float) -> Image.Image:
+        width, height = image.width * factor**across, image.height * factor**down
+        return image.resize((max(round(width), 1), max(round(height), 1)), Image.Resampling.BICUBIC)
+
+    return _through_pillow(resize)
 
 
-def _cut(image: Image.Image, across: float, down: float) -> Image.Image:
-    left, top = image.width * (1 - across) / 2, image.height * (1 - down) / 2
-    return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
+def _cropped(across: bool, down: bool) -> Apply:
+    def cut(image: Image.Image, part: float) -> Image.Image:
+        left, top = image.width * (1 - part) / 2 * across, image.height * (1 - part) / 2 * down
+        return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
+
+    return _through_pillow(cut)
 
 
-_coloured = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
-_sharpened = _through_pillow(
-    lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0))
-)
-_scaled = _through_pillow(lambda image, factor: _resized(image, factor, factor))
-_squeezed = _through_pillow(lambda image, factor: _resized(image, factor**0.5, factor**-0.5))
-_cropped = _through_pillow(lambda image, part: _cut(image, part, part))
-_narrowed = _through_pillow(lambda image, part: _cut(image, part, 1))
-_widened = _through_pillow(lambda image, part: _cut(image, 1, part))
-_RATIO = "red over blue"
-_GREEN = "green over the rest"
+_COLOUR = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
+_SHARPEN = _through_pillow(lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0)))
+_WARM, _GREEN = _gained(0.5, 0, -0.5), _gained(0, 1, 0)
+_RATIO, _REST = "red over blue", "green over the rest"
+_LESS, _MORE = (0.85, 0.6, 0.3), (1.15, 1.5, 2.2)
+_GAINS, _LOSSES = (1.05, 1.15, 1.4), (0.95, 0.87, 0.71)
 
 _TABLE = (
-    Alteration("darker", "brightness", (0.85, 0.6, 0.3), _perturbed("brightness")),
-    Alteration("brighter", "brightness", (1.15, 1.5, 2.2), _perturbed("brightness")),
-    Alteration("flatter", "contrast", (0.85, 0.6, 0.3), _perturbed("contrast")),
-    Alteration("harder", "contrast", (1.15, 1.5, 2.2), _perturbed("contrast")),
-    Alteration("warmer", "warmth", (1.05, 1.15, 1.4), _warmed, _RATIO),
-    Alteration("cooler", "warmth", (0.95, 0.87, 0.71), _warmed, _RATIO),
-    Alteration("greener", "tint", (1.05, 1.15, 1.4), _greened, _GREEN),
-    Alteration("more magenta", "tint", (0.95, 0.87, 0.71), _greened, _GREEN),
-    Alteration("paler", "saturation", (0.8, 0.4, 0), _coloured),
-    Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _coloured),
+    Alteration("darker", "brightness", _LESS, _perturbed("brightness")),
+    Alteration("brighter", "brightness", _MORE, _perturbed("brightness")),
+    Alteration("flatter", "contrast", _LESS, _perturbed("contrast")),
+    Alteration("harder", "contrast", _MORE, _perturbed("contrast")),
+    Alteration("warmer", "warmth", _GAINS, _WARM, _RATIO),
+    Alteration("cooler", "warmth", _LOSSES, _WARM, _RATIO),
+    Alteration("greener", "tint", _GAINS, _GREEN, _REST),
+    Alteration("more magenta", "tint", _LOSSES, _GREEN, _REST),
+    Alteration("paler", "saturation", (0.8, 0.4, 0), _COLOUR),
+    Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _COLOUR),
     Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),
-    Alteration("sharpened", "sharpness", (50, 120, 300), _sharpened, "% of an unsharp mask", 0),
+    Alteration("sharpened", "sharpness", (50, 120, 300), _SHARPEN, "% of an unsharp mask", 0),
     Alteration("noisy", "noise", (2, 8, 25), _noised, "levels", 0, "cleaner"),
     Alteration("grainy", "noise", (2, 8, 25), _grained, "levels of grey noise", 0, "less grainy"),
     Alteration("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"),
-    Alteration("reduced", "size", (0.8, 0.5, 0.25), _scaled),
-    Alteration("enlarged", "size", (1.25, 2, 4), _scaled),
-    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped),
-    Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _squeezed),
-    Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _squeezed),
-    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _narrowed),
-    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _widened),
+    Alteration("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
+    Alteration("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
+    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped(across=True, down=True)),
+    Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _resized(0.5, -0.5)),
+    Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _resized(0.5, -0.5)),
+    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(across=True, down=False)),
+    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _cropped(across=False, down=True)),
 )
 ALTERATIONS: Mapping[str, Alteration] = MappingProxyType({item.name: item for item in _TABLE})
 """Every alteration by its name."""

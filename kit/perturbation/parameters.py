@@ -1,6 +1,6 @@
 """The parameters of a perturbation, with ranges and neutral values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -66,21 +66,15 @@ class Parameter:
             return None
         if self.kind == "whole":
             return whole(self.name, value, int(self.low), int(self.high))
+        switched = self.kind == "switch" and isinstance(value, bool | np.bool_)
+        real = number(self.name, float(value) if switched else value)
         if self.kind == "switch":
-            return _switch(self.name, value)
-        real = number(self.name, value)
+            if real not in (0, 1):
+                raise ValueError(f"Expected {self.name} as True or False, received {value!r}")
+            return bool(real)
         if not self.low <= real <= self.high:
             raise ValueError(f"Expected {self.name} within {self.low:g}..{self.high:g}, received {value!r}")
         return real + 0.0
-
-
-def _switch(name: str, value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    real = number(name, value)
-    if real not in (0, 1):
-        raise ValueError(f"Expected {name} as True or False, received {value!r}")
-    return bool(real)
 
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
@@ -88,68 +82,71 @@ _SEVERITY = "as severe as ImageNet-C's 1 to 5, and in between"
 _SAVED = "saved as JPEG with this quality and read back"
 
 
-def _group(group: str, *rows: tuple[Any, ...]) -> tuple[Parameter, ...]:
-    """Return the parameters of one group; those without a function steer the last one that has one."""
-    found: list[Parameter] = []
+_ROWS: Mapping[str, tuple[tuple[Any, ...], ...]] = {
+    "Scene": (
+        ("flip_horizontal", "Mirrored", "", 0, 1, 1, False, "left and right swapped", "switch"),
+        ("flip_vertical", "Upside down", "", 0, 1, 1, False, "top and bottom swapped", "switch"),
+        ("rotation", "Rotation", "°", -180, 180, 1, 0, "anticlockwise about the centre"),
+        ("elastic", "Elastic", "px", 0, 10, 0.1, 0, "standard deviation of a smooth random displacement"),
+        ("occlusion", "Occlusion", "", 0, 1, 0.01, 0, "share of the area behind a grey rectangle"),
+        ("occlusion_x", "Occlusion x", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 left, 1 right"),
+        ("occlusion_y", "Occlusion y", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 top, 1 bottom"),
+    ),
+    "Weather": (
+        ("fog", "Fog", "", 0, 5, 0.1, 0, f"clouds of a plasma fractal, {_SEVERITY}"),
+        ("snow", "Snow", "", 0, 5, 0.1, 0, f"falling snow, {_SEVERITY}"),
+        ("frost", "Frost", "", 0, 5, 0.1, 0, f"drawn ice crystals, {_SEVERITY}"),
+    ),
+    "Lens": (
+        ("glass_blur", "Glass blur", "px", 0, 12, 0.1, 0, "standard deviation by which pixels are displaced"),
+        ("defocus_blur", "Defocus blur", "px", 0, 30, 0.5, 0, "radius of the disc of a lens out of focus"),
+        ("blur", "Blur", "px", 0, 10, 0.1, 0, "standard deviation of a Gaussian blur"),
+        ("zoom_blur", "Zoom blur", "%", 0, 50, 1, 0, "how far the lens is zoomed in during the exposure"),
+        ("motion_blur", "Motion blur", "px", 0, 100, 1, 0, "length of the way the camera moves"),
+        ("motion_angle", "Motion angle", "°", -90, 90, 5, 0, "way of the camera, anticlockwise"),
+    ),
+    "Light": (
+        ("brightness", "Brightness", _TIMES, 0, 3, 0.05, 1, "factor on every value, as PIL.ImageEnhance"),
+        ("lift", "Lift", "levels", -128, 128, 1, 0, "added to the value of hue, saturation and value"),
+        ("contrast", "Contrast", _TIMES, 0, 3, 0.05, 1, "factor on the distance from mean grey"),
+        ("fade", "Fade", "", 0, 1, 0.01, 0, "how far each channel is drawn to its own mean"),
+    ),
+    "Sensor": (
+        ("shot_noise", "Shot noise", "levels", 0, 150, 1, 0, "standard deviation of Poisson noise at white"),
+        ("noise", "Noise", "levels", 0, 100, 1, 0, "standard deviation of Gaussian noise, 8-bit levels"),
+        ("impulse_noise", "Impulse noise", "", 0, 1, 0.01, 0, "share of values that turn into 0 or 255"),
+        (
+            "white_balance",
+            "White balance",
+            "stops",
+            -1,
+            1,
+            0.05,
+            0,
+            "red up and blue down: above 0 is warmer",
+        ),
+    ),
+    "File": (
+        ("downscale", "Downscale", _TIMES, 1, 16, 0.1, 1, "reduced by this and enlarged again, bicubic"),
+        ("pixelate", "Pixelate", "px", 1, 32, 0.1, 1, "side of the blocks that are averaged"),
+        ("jpeg_quality", "JPEG quality", "", 1, 100, 1, None, _SAVED, "whole"),
+    ),
+}
+
+
+def _parameters() -> Iterator[Parameter]:
     steered = ""
-    for row in rows:
-        function = getattr(physics, row[0], None) or getattr(weather, row[0], None)
-        steered = row[0] if function else steered
-        of = "" if function else steered
-        found.append(replace(Parameter(*row), of=of, group=group, function=function))
-    return tuple(found)
+    for group, rows in _ROWS.items():
+        for row in rows:
+            function = getattr(physics, row[0], None) or getattr(weather, row[0], None)
+            # Those without a function steer the last one that has one.
+            of = "" if function else steered
+            steered = of or row[0]
+            yield replace(Parameter(*row), of=of, group=group, function=function)
 
 
-_SCENE = _group(
-    "Scene",
-    ("flip_horizontal", "Mirrored", "", 0, 1, 1, False, "left and right swapped", "switch"),
-    ("flip_vertical", "Upside down", "", 0, 1, 1, False, "top and bottom swapped", "switch"),
-    ("rotation", "Rotation", "°", -180, 180, 1, 0, "anticlockwise about the centre"),
-    ("elastic", "Elastic", "px", 0, 10, 0.1, 0, "standard deviation of a smooth random displacement"),
-    ("occlusion", "Occlusion", "", 0, 1, 0.01, 0, "share of the area behind a grey rectangle"),
-    ("occlusion_x", "Occlusion x", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 left, 1 right"),
-    ("occlusion_y", "Occlusion y", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 top, 1 bottom"),
-)
-_WEATHER = _group(
-    "Weather",
-    ("fog", "Fog", "", 0, 5, 0.1, 0, f"clouds of a plasma fractal, {_SEVERITY}"),
-    ("snow", "Snow", "", 0, 5, 0.1, 0, f"falling snow, {_SEVERITY}"),
-    ("frost", "Frost", "", 0, 5, 0.1, 0, f"drawn ice crystals, {_SEVERITY}"),
-)
-_LENS = _group(
-    "Lens",
-    ("glass_blur", "Glass blur", "px", 0, 12, 0.1, 0, "standard deviation by which pixels are displaced"),
-    ("defocus_blur", "Defocus blur", "px", 0, 30, 0.5, 0, "radius of the disc of a lens out of focus"),
-    ("blur", "Blur", "px", 0, 10, 0.1, 0, "standard deviation of a Gaussian blur"),
-    ("zoom_blur", "Zoom blur", "%", 0, 50, 1, 0, "how far the lens is zoomed in during the exposure"),
-    ("motion_blur", "Motion blur", "px", 0, 100, 1, 0, "length of the way the camera moves"),
-    ("motion_angle", "Motion angle", "°", -90, 90, 5, 0, "way of the camera, anticlockwise"),
-)
-_LIGHT = _group(
-    "Light",
-    ("brightness", "Brightness", _TIMES, 0, 3, 0.05, 1, "factor on every value, as PIL.ImageEnhance"),
-    ("lift", "Lift", "levels", -128, 128, 1, 0, "added to the value of hue, saturation and value"),
-    ("contrast", "Contrast", _TIMES, 0, 3, 0.05, 1, "factor on the distance from mean grey"),
-    ("fade", "Fade", "", 0, 1, 0.01, 0, "how far each channel is drawn to its own mean"),
-)
-_SENSOR = _group(
-    "Sensor",
-    ("shot_noise", "Shot noise", "levels", 0, 150, 1, 0, "standard deviation of Poisson noise at white"),
-    ("noise", "Noise", "levels", 0, 100, 1, 0, "standard deviation of Gaussian noise, 8-bit levels"),
-    ("impulse_noise", "Impulse noise", "", 0, 1, 0.01, 0, "share of values that turn into 0 or 255"),
-    ("white_balance", "White balance", "stops", -1, 1, 0.05, 0, "red up and blue down: above 0 is warmer"),
-)
-_FILE = _group(
-    "File",
-    ("downscale", "Downscale", _TIMES, 1, 16, 0.1, 1, "reduced by this and enlarged again, bicubic"),
-    ("pixelate", "Pixelate", "px", 1, 32, 0.1, 1, "side of the blocks that are averaged"),
-    ("jpeg_quality", "JPEG quality", "", 1, 100, 1, None, _SAVED, "whole"),
-)
-
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
-    {each.name: each for each in (*_SCENE, *_WEATHER, *_LENS, *_LIGHT, *_SENSOR, *_FILE)}
-)
-
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType({each.name: each for each in _parameters()})
+"""Every parameter by name, in the order of a camera."""
 
 LARGEST_SIDE = 672
 """Side of the largest pictures that lengths are scaled for; beyond it they leave the bounds of sliders."""

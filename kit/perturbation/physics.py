@@ -1,7 +1,6 @@
 """Perturbations in the order of a camera: scene, lens, light, sensor, file."""
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
 from statistics import NormalDist
@@ -21,7 +20,7 @@ NOISE_CACHE_BYTES = 64 << 20
 
 # 128 KiB of float32 at a time stay in the processor's second-level cache, which halves the time.
 _CHUNK = 32_768
-_fields: OrderedDict[int, Int16] = OrderedDict()
+_fields: dict[int, Int16] = {}
 _fields_lock = Lock()
 
 
@@ -38,24 +37,20 @@ def noise_field(seed: int, count: int) -> Int16:
     Returns
     -------
     ndarray
-        int16, shape (count,), read-only, shared: samples times `NOISE_STEPS`, rounded. The longest fields of
-        recent seeds are kept, up to `NOISE_CACHE_BYTES` in total.
+        int16, shape (count,), read-only: samples times `NOISE_STEPS`, rounded. Fields of recent seeds are
+        kept and shared, up to `NOISE_CACHE_BYTES` in total.
     """
     with _fields_lock:
-        known = _fields.get(seed)
-        if known is not None and known.size >= count:
-            _fields.move_to_end(seed)
-            return known[:count]
-    field = _draw(seed, count)
+        field = _fields.get(seed)
+    if field is None or field.size < count:
+        field = _draw(seed, count)
     if field.nbytes <= NOISE_CACHE_BYTES:
         with _fields_lock:
-            known = _fields.get(seed)
-            if known is None or known.size < count:
-                _fields[seed] = field
-            _fields.move_to_end(seed)
+            _fields.pop(seed, None)
+            _fields[seed] = field  # the newest comes last
             while sum(kept.nbytes for kept in _fields.values()) > NOISE_CACHE_BYTES:
-                _fields.popitem(last=False)
-    return field
+                del _fields[next(iter(_fields))]
+    return field[:count]
 
 
 def _draw(seed: int, count: int) -> Int16:
@@ -96,7 +91,7 @@ def uniform(seed: int, purpose: str, low: float, high: float) -> float:
 
 
 def to_pixels(values: Floats) -> Pixels:
-    """Round half to even and clip to 0..255: uint8 of the same shape. `values` is overwritten."""
+    """Round half to even and clip to 0..255: uint8 of the same shape. Overwrites `values`."""
     np.rint(values, out=values)
     np.clip(values, 0, 255, out=values)
     return values.astype(np.uint8)
@@ -105,12 +100,7 @@ def to_pixels(values: Floats) -> Pixels:
 def in_parts(pixels: Pixels, part: Callable[[Pixels, Float32, int], None]) -> Pixels:
     """Compute levels in float32 without filling the memory, clip them to 0..255 and cut off fractions.
 
-    Parameters
-    ----------
-    pixels
-        uint8 of any shape, C-contiguous.
-    part
-        Takes some of the values in their order, an array for the results and how many values came before.
+    `part` takes some of the values in their order, an array for the results and how many values came before.
     """
     # Scratch space belongs to the call: callbacks come from several threads.
     values = pixels.reshape(-1)
@@ -138,14 +128,14 @@ _ELASTIC_SHARE = 0.01
 _ELASTIC_REACH = 3  # standard deviations at which the smoothing ends
 
 
-def flip_horizontal(pixels: Pixels, value: bool, _seed: int = 0) -> Pixels:
-    """Swap left and right where `value` is true."""
-    return np.ascontiguousarray(pixels[:, ::-1] if value else pixels)
+def flip_horizontal(pixels: Pixels, _value: bool, _seed: int = 0) -> Pixels:
+    """Swap left and right."""
+    return np.ascontiguousarray(pixels[:, ::-1])
 
 
-def flip_vertical(pixels: Pixels, value: bool, _seed: int = 0) -> Pixels:
-    """Swap top and bottom where `value` is true."""
-    return np.ascontiguousarray(pixels[::-1] if value else pixels)
+def flip_vertical(pixels: Pixels, _value: bool, _seed: int = 0) -> Pixels:
+    """Swap top and bottom."""
+    return np.ascontiguousarray(pixels[::-1])
 
 
 def rotation(pixels: Pixels, degrees: float, _seed: int = 0) -> Pixels:
@@ -242,12 +232,8 @@ def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
 
 
 def convolve(values: Float32, kernel: Float32) -> Float32:
-    """Convolve a float32 plane (H, W) with a kernel of odd sides, scaled to the sum 1.
-
-    Beyond its borders the plane is mirrored. By a Fourier transform, since discs and lines have hundreds of
-    weights.
-    """
-    from scipy import fft  # noqa: PLC0415 (heavy)
+    """Convolve a float32 plane (H, W), mirrored at its borders, with a kernel of odd sides, scaled to 1."""
+    from scipy import fft  # noqa: PLC0415 (heavy; discs and lines have hundreds of weights)
 
     height, width = values.shape
     tall, wide = kernel.shape
@@ -267,10 +253,9 @@ def _blurred(pixels: Pixels, kernel: Float32) -> Pixels:
 
 
 def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
-    """Take every pixel from a random place nearby, as seen through frosted glass.
+    """Take every pixel from a random place, `deviation` pixels away along each axis, between two blurs.
 
-    `deviation` is the standard deviation of that displacement in pixels along each axis. ImageNet-C shuffles
-    pixels between two Gaussian blurs; their standard deviations follow from the displacement here.
+    As ImageNet-C's frosted glass; the standard deviation of the blurs follows from the displacement.
     """
     softness = min(deviation, 0.55 + 0.22 * deviation)  # a line through ImageNet-C's five pairs
     soft = blur(pixels, softness)
@@ -351,7 +336,7 @@ def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
 
 
 def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
-    """Add samples that are given, int16 in steps of 1/4096 of the deviation, one for each value."""
+    """Add the given samples, int16 in steps of 1/4096 of the deviation, one for each value."""
     scale = np.float32(deviation / NOISE_STEPS)
 
     def part(values: Pixels, scratch: Float32, start: int) -> None:
@@ -375,16 +360,10 @@ def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
 
 
 def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
-    """Return Poisson quantiles: float32, (N,).
+    """Return Poisson quantiles, float32 (N,).
 
-    Parameters
-    ----------
-    levels
-        uint8, (N,): which of the 256 `means` a value has.
-    means
-        float64, (256,).
-    field
-        int16, (N,): standard normal samples in steps of 1/4096; the quantile is that of their rank.
+    `levels`, uint8 (N,), says which of the 256 `means` a value has; `field`, int16 (N,), are standard normal
+    samples in steps of 1/4096, whose rank is that of the quantile.
     """
     from scipy import special  # noqa: PLC0415 (heavy)
 
