@@ -5,35 +5,23 @@ import pytest
 
 import kit
 from kit.images.properties import QUANTITIES, jpeg_quality, measure
-from kit.perturbation.alterations import ALTERATIONS, mean_known, middle, responses, scaled_rows
+from kit.perturbation.alterations import ALTERATIONS, middle, responses, scaled_rows
 
 PHOTO = kit.samples.photos("photographs")[0]
 
 # Which way each moves the quantity that it is about.
-WAYS = {
-    "darker": -1,
-    "brighter": 1,
-    "flatter": -1,
-    "harder": 1,
-    "warmer": 1,
-    "cooler": -1,
-    "greener": 1,
-    "more magenta": -1,
-    "paler": -1,
-    "more colourful": 1,
-    "blurred": -1,
-    "sharpened": 1,
-    "noisy": 1,
-    "grainy": 1,
-    "compressed": 1,
-    "reduced": -1,
-    "enlarged": 1,
-    "cropped": -1,
-    "squeezed": -1,
-    "stretched": 1,
-    "narrower": -1,
-    "wider": 1,
+UP = {
+    "brighter",
+    "harder",
+    "warmer",
+    "greener",
+    "more colourful",
+    "sharpened",
+    "noisy",
+    "grainy",
+    "compressed",
 }
+UP |= {"enlarged", "stretched", "wider"}
 
 
 def flat(red, green, blue, size=(40, 60)):
@@ -41,9 +29,9 @@ def flat(red, green, blue, size=(40, 60)):
 
 
 def test_every_alteration_moves_what_it_is_about_its_way_and_the_stronger_the_farther():
-    assert list(WAYS) == list(ALTERATIONS)
     response = responses([middle(PHOTO)])
-    for row, (item, way) in enumerate(zip(ALTERATIONS.values(), WAYS.values(), strict=True)):
+    for row, item in enumerate(ALTERATIONS.values()):
+        way = 1 if item.name in UP else -1
         moved = way * response[row, :, list(QUANTITIES).index(item.quantity)]
         assert moved[-1] > QUANTITIES[item.quantity].resolution, item.name
         assert (np.diff(moved) > 0).all(), item.name
@@ -61,11 +49,6 @@ def test_responses_are_means_of_differences_over_the_pictures():
     np.testing.assert_allclose(received[known.any(axis=0)], expected, atol=1e-9)
     # Light in stops: of what shows 60 %.
     assert received[0] == pytest.approx(np.log2(0.6), abs=0.02)
-
-
-def test_a_mean_is_over_what_is_known():
-    table = np.array([[1, np.nan, np.nan], [3, 4, np.nan]])
-    np.testing.assert_array_equal(mean_known(table), [2, 4, np.nan])
 
 
 def test_colours_by_hand():

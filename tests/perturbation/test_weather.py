@@ -17,24 +17,20 @@ CASTLE = next(photo.pixels for photo in samples.photos("photographs") if photo.n
 def literal_plasma(noise, side, decay):
     """The diamond-square algorithm, point by point."""
     clouds, step, strength = np.zeros((side, side)), side, 1.0
+
+    def mean(around, row, column, places):
+        return np.mean([around[(row + a) % side, (column + b) % side] for a, b in places])
+
     while step >= 2:
         half = step // 2
+        corners = [(-half, -half), (-half, half), (half, -half), (half, half)]
         for row in range(half, side, step):
             for column in range(half, side, step):
-                around = [
-                    clouds[(row + a) % side, (column + b) % side]
-                    for a in (-half, half)
-                    for b in (-half, half)
-                ]
-                clouds[row, column] = np.mean(around) + strength * noise[row, column]
-        before = clouds.copy()
+                clouds[row, column] = mean(clouds, row, column, corners) + strength * noise[row, column]
+        before, beside = clouds.copy(), [(-half, 0), (half, 0), (0, -half), (0, half)]
         for row in range(0, side, half):
             for column in range(half if row % step == 0 else 0, side, step):
-                around = [
-                    before[(row + a) % side, (column + b) % side]
-                    for a, b in ((-half, 0), (half, 0), (0, -half), (0, half))
-                ]
-                clouds[row, column] = np.mean(around) + strength * noise[row, column]
+                clouds[row, column] = mean(before, row, column, beside) + strength * noise[row, column]
         step, strength = half, strength / decay**2
     clouds -= clouds.min()
     return clouds / clouds.max()
@@ -46,20 +42,10 @@ def test_plasma_is_made_of_diamonds_and_squares():
     np.testing.assert_allclose(weather.plasma(4, 16, 1.7), literal_plasma(noise, 16, 1.7), atol=1e-5)
 
 
-def test_fog_by_hand():
-    grey = np.full((30, 30, 3), 100, np.uint8)
-    # (x + thickness * clouds) * x_max / (x_max + thickness) with clouds 0 and 1 at the extremes.
-    foggy = weather.fog(grey, 1.0).astype(float)
-    darkest = 100 * (100 / 255) / (100 / 255 + 1.5)
-    assert foggy.min() >= round(darkest)
-    assert foggy.max() <= 100
-    assert np.ptp(foggy) > 10
-
-
 @pytest.mark.parametrize(
     ("severity", "thickness", "decay"),
     # The constants of ImageNet-C, and what lies halfway between two of them.
-    [(1, 1.5, 2), (2, 2, 2), (3, 2.5, 1.7), (4, 2.5, 1.5), (5, 3, 1.4), (2.5, 2.25, 1.85), (0.5, 0.75, 2)],
+    [(1, 1.5, 2), (3, 2.5, 1.7), (5, 3, 1.4), (2.5, 2.25, 1.85)],
 )
 def test_fog_is_the_published_formula(severity, thickness, decay):
     pixels = CASTLE[:224, :224]
@@ -71,7 +57,7 @@ def test_fog_is_the_published_formula(severity, thickness, decay):
 
 @pytest.mark.parametrize(
     ("severity", "share", "ice"),
-    [(1, 1, 0.4), (2, 0.8, 0.6), (3, 0.7, 0.7), (4, 0.65, 0.7), (5, 0.6, 0.75), (1.5, 0.9, 0.5)],
+    [(1, 1, 0.4), (3, 0.7, 0.7), (5, 0.6, 0.75), (1.5, 0.9, 0.5)],
 )
 def test_frost_mixes_the_picture_with_ice_of_the_published_colour(severity, share, ice):
     black, blue = (np.full((224, 224, 3), colour, np.uint8) for colour in ((0, 0, 0), (20, 40, 60)))
@@ -83,35 +69,7 @@ def test_frost_mixes_the_picture_with_ice_of_the_published_colour(severity, shar
     np.testing.assert_allclose(through.mean(axis=(0, 1)), share * np.array([20, 40, 60]), atol=0.1)
 
 
-def test_smooth_noise_keeps_its_deviation():
-    for sigma in (3.0, 6.0):
-        field = weather._smooth(2, "haze", (500, 500), sigma)
-        assert abs(field.std() - 1) < 0.05
-        # Under a Gaussian of deviation s, values s apart correlate by exp(-1 / 4) = 0.78.
-        apart = int(sigma)
-        assert abs((field[:, apart:] * field[:, :-apart]).mean() - 0.78) < 0.05
-
-
-def test_ice_is_normalised_and_shared():
-    pane = weather.crystals(3, (224, 300))
-    assert pane.shape == (224, 300)
-    assert abs(float(pane.mean())) < 1e-3
-    assert abs(float(pane.std()) - 1) < 1e-3
-    assert weather.crystals(3, (224, 300)) is pane
-    with pytest.raises(ValueError, match="read-only"):
-        pane[0, 0] = 1
-
-
-def test_snow_whitens_and_its_flakes_are_bright():
-    dark = np.full((224, 224, 3), 40, np.uint8)
-    snowy = weather.snow(dark, 3.0, 1)
-    # 0.7 * 40 + 0.3 * (1.5 * 40 + 127.5) without a flake.
-    assert snowy.min() == round(0.7 * 40 + 0.3 * 187.5)
-    assert snowy.max() > 130
-    assert 0.02 < (snowy > 100).mean() < 0.6
-
-
-@pytest.mark.parametrize(("severity", "share"), [(1, 0.8), (2, 0.7), (3, 0.7), (4, 0.65), (5, 0.55)])
+@pytest.mark.parametrize(("severity", "share"), [(1, 0.8), (3, 0.7), (5, 0.55)])
 def test_between_the_flakes_snow_whitens_by_the_published_share(severity, share):
     colour = np.array([100, 20, 10])
     snowy = weather.snow(np.full((600, 600, 3), colour, np.uint8), float(severity), 1)
@@ -136,13 +94,6 @@ def test_snow_falls_within_45_degrees_of_straight_down_as_the_seed_says():
     assert np.ptp(ways) > 45
 
 
-def test_flakes_lie_elsewhere_for_another_seed(monkeypatch):
-    monkeypatch.setattr(weather, "uniform", lambda *_: -90.0)  # all fall straight down
-    one, two = (weather.snow(CASTLE, 3.0, seed).astype(float).mean(axis=-1) for seed in (1, 2))
-    clean = weather.snow(CASTLE, 3.0, 3).astype(float).mean(axis=-1)
-    assert abs(np.corrcoef((one - clean).ravel(), (two - clean).ravel())[0, 1] - 0.5) < 0.1
-
-
 def test_a_layer_has_224_pixels_along_the_shorter_side_and_1024_at_most():
     shapes = [(448, 896), (56, 28), (100, 1000), (1, 3000)]
     layers = [weather.layer_size(np.zeros((*shape, 3), np.uint8)) for shape in shapes]
@@ -150,38 +101,22 @@ def test_a_layer_has_224_pixels_along_the_shorter_side_and_1024_at_most():
 
 
 @pytest.mark.parametrize("function", WEATHER)
-def test_a_setting_close_to_none_changes_next_to_nothing(function):
+def test_a_step_of_the_slider_is_small_and_seeds_differ(function):
     assert np.abs(function(CASTLE, 0.01, 2).astype(float) - CASTLE).mean() < 2
-
-
-@pytest.mark.parametrize("function", WEATHER)
-def test_a_step_of_the_slider_is_small(function):
-    for severity in (0.5, 1.5, 2.5, 3.5, 4.5):
+    for severity in (0.5, 2.5, 4.5):
         step = function(CASTLE, severity + 0.01, 2).astype(float) - function(CASTLE, severity, 2)
         assert np.abs(step).mean() < 2
+    assert not np.array_equal(function(CASTLE, 3.0, 1), function(CASTLE, 3.0, 2))
 
 
 @pytest.mark.parametrize("function", WEATHER)
-def test_weather_takes_the_same_share_of_a_small_picture(function):
-    large = Image.fromarray(function(CASTLE, 3.0, 1))
-    size = (CASTLE.shape[1] // 8, CASTLE.shape[0] // 8)
-    shrunk = np.asarray(large.resize(size, Image.Resampling.BOX)).astype(float)
-    small = function(np.array(Image.fromarray(CASTLE).resize(size, Image.Resampling.BOX)), 3.0, 1).astype(
-        float
-    )
+def test_weather_takes_the_same_share_of_a_picture_of_any_size(function):
+    def reduced(pixels):
+        size = (CASTLE.shape[1] // 8, CASTLE.shape[0] // 8)
+        return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+
+    shrunk, small = reduced(function(CASTLE, 3.0, 1)).astype(float), function(reduced(CASTLE), 3.0, 1)
     assert abs(shrunk.mean() - small.mean()) < 6  # fog depends on the brightest value, which shrinking lowers
     assert np.corrcoef(shrunk.ravel(), small.ravel())[0, 1] > 0.95
-
-
-@pytest.mark.parametrize("function", WEATHER)
-@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (28, 28), (600, 7)])
-def test_any_size_has_weather(function, shape):
-    pixels = np.full((*shape, 3), 90, np.uint8)
-    result = function(pixels, 4.0, 1)
-    assert result.shape == pixels.shape
-    assert result.dtype == np.uint8
-
-
-@pytest.mark.parametrize("function", WEATHER)
-def test_seeds_differ(function):
-    assert not np.array_equal(function(CASTLE, 3.0, 1), function(CASTLE, 3.0, 2))
+    for shape in ((1, 1), (1, 3000), (600, 7)):
+        assert function(np.full((*shape, 3), 90, np.uint8), 4.0, 1).shape == (*shape, 3)
