@@ -74,7 +74,7 @@ class Compared(Result):
         What differs, if it is proven: causes as `diagnose` names them, joined by "and". Empty where nothing
         differs, or nobody knows what.
     undone, left
-        What undoes the cause, in words, and the difference that is left then.
+        What undoes the cause, in words, and the share of the difference that is left then, 0..1.
     prepared
         What the second does otherwise when it prepares images, in words; empty where both do the same.
     movers
@@ -111,10 +111,9 @@ class Compared(Result):
 
     def _verdict(self) -> str:
         average = f"{self.difference:.3f} on average"
-        if self.undone:
-            return f"{self.cause}, undone by {self.undone}: {self.left:.3f} of {average} is left"
         if self.cause:
-            return f"{self.cause}: {average}"
+            undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
+            return f"{self.cause}: {average}{undone}"
         if self.sound:
             return f"{'both do the same' if self.difference <= EQUAL else 'nearly the same'}: {average}"
         return f"{'close, cause unknown' if self.difference <= CLOSE else 'cause unknown'}: {average}"
@@ -279,60 +278,60 @@ def _cause(
     form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, names: Sequence[str], prepares: bool
 ) -> _Cause:
     """Undo one thing after the other, and return what removes the difference."""
-    network = cast("Classifier", form)
-    unsteady = check_determinism(network, form.preprocessing.apply(photos[0]))
+    network, used = cast("Classifier", form), form.preprocessing
+    unsteady = check_determinism(network, used.apply(photos[0]))
     if unsteady:
-        return _Cause(unsteady[0].cause)
-    best = min((*_heads(one, two), *_orders(names, one, two)), key=lambda each: each.left)
-    if best.left <= RESTORED * _changes(one, two).mean():
-        return best
+        return _Cause(unsteady[0].cause, left=1.0)
+    whole = _changes(one, two).mean()
+    tried = (*_heads(one, two), *_orders(names, one, two))
+    left, cause, undone = min((float(_changes(one, rows).mean() / whole), *words) for words, rows in tried)
+    if left <= RESTORED:
+        return _Cause(cause, undone, left)
     photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
+    if used.size is None and len({photo.size for photo in photos}) > 1:
+        return _Cause()
     given = {choice.name for operation in TO_TENSOR for choice in operation.choices}
-    for match in matching(network, photos, one, form.preprocessing):
+    for match in matching(network, photos, one, used):
         # A function is given tensors: how images were resized is none of its doing.
         if prepares or all(change.step in given for change in match.changes):
-            left = float(_changes(one, form.rows(photos, match.preprocessing)).mean())
-            if left > RESTORED * _changes(one, two).mean():
-                return _Cause()
+            rows = form.rows(photos, match.preprocessing)
+            left = float(_changes(one, rows).mean() / _changes(one, two).mean())
             causes = " and ".join(dict.fromkeys(change.cause for change in match.changes))
-            return _Cause(causes, difference(form.preprocessing, match.preprocessing), left)
+            undone = difference(used, match.preprocessing)
+            return _Cause(causes, undone, left) if left <= RESTORED else _Cause()
     return _Cause()
 
 
-def _heads(one: Float32, two: Float32) -> Iterator[_Cause]:
+def _heads(one: Float32, two: Float32) -> Iterator[tuple[tuple[str, str], Float32]]:
     """Yield what the outputs of a head without softmax, with two of them or with a temperature stand for."""
-    if not _is_distribution(two):
-        yield _Cause("softmax_head", "a softmax", float(_changes(one, _softmax(two)).mean()))
-        return
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
 
+    if not _is_distribution(two):
+        yield ("softmax_head", "a softmax"), _softmax(two)
+        return
     logs = np.log(np.maximum(two, _FLOOR))
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
     inner = logs + (1 - logs.sum(axis=1, keepdims=True)) / two.shape[1]
-    yield _Cause("softmax_head", "taking one of two softmaxes out", float(_changes(one, inner).mean()))
+    yield ("softmax_head", "taking one of two softmaxes out"), inner
+    fitted = minimize_scalar(
+        lambda power: _changes(one, _softmax(logs * np.exp(power))).mean(),
+        bounds=(-2.5, 2.5),
+        method="bounded",
+    )
+    factor = np.exp(fitted.x)
+    yield ("softmax_head", f"multiplying its logits by {factor:.2g}"), _softmax(logs * factor)
 
-    def left(power: float) -> float:
-        return float(_changes(one, _softmax(logs * np.exp(power))).mean())
 
-    power = minimize_scalar(left, bounds=(-2.5, 2.5), method="bounded").x
-    yield _Cause("softmax_head", f"multiplying its logits by {np.exp(power):.2g}", left(power))
-
-
-def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[_Cause]:
+def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[tuple[str, str], Float32]]:
     """Yield the usual orders of the classes, and the one that fits best where it leaves nothing."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
 
     for name, order in known_orders(names).items():
-        yield _Cause(
-            "class_order",
-            f"reading its classes {name}",
-            float(_changes(one, two[:, np.argsort(order)]).mean()),
-        )
+        yield ("class_order", f"reading its classes {name}"), two[:, np.argsort(order)]
     apart = (one**2).sum(axis=0)[:, None] + (two**2).sum(axis=0)[None] - 2 * one.T @ two
-    fitted = linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]
-    left = float(_changes(one, two[:, fitted]).mean())
-    if left <= ORDERED:
-        yield _Cause("class_order", "putting its classes in order", left)
+    fitted = two[:, linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]]
+    if _changes(one, fitted).mean() <= ORDERED:
+        yield ("class_order", "putting its classes in order"), fitted
 
 
 def _is_distribution(rows: Float32) -> bool:
