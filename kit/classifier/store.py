@@ -5,7 +5,6 @@ import io
 import json
 import os
 import secrets
-import sys
 import zipfile
 import zlib
 from collections import Counter
@@ -91,8 +90,6 @@ _MAX_JSON = 1 << 23
 _MAX_MEMBERS = 10_000
 _MAX_EXPANSION = 50
 _SPARE = 1 << 26
-# `zipfile` reads the table of contents in one piece, and takes ten times its size; all else in small ones.
-_MAX_READ = 1 << 22
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
@@ -167,9 +164,8 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & {"model.weights.h5", "model.weights.npz"}:
             raise ValueError(
-                f"Expected a Keras archive with config.json and model.weights.h5, received {file.name!r} with"
-                f" {told(', '.join(sorted(names)[:4]))[:100] or 'nothing in it'}; make it with"
-                " model.save('….keras')"
+                f"Expected config.json and model.weights.h5 in a Keras archive, received {file.name!r} with"
+                f" {told(', '.join(sorted(names)))[:100] or 'nothing'}; make it with model.save('….keras')"
             )
         digest = _digest_of(archive)
         if CONTRACT not in names:
@@ -205,30 +201,21 @@ def _local_file(path: str | PathLike[str]) -> Path:
         raise FileNotFoundError(
             f"Expected an existing local .keras file, received {os.fspath(path)!r}; check the path"
         )
-    received, advice = f"{file.name!r}", "make it with model.save('….keras')"
+    hdf5 = file.suffix.lower() in {".h5", ".hdf5"}
+    if file.is_file() and not hdf5:
+        with file.open("rb") as stream:
+            hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
+        if file.suffix == ".keras" and not hdf5:
+            return file
+    received, advice = repr(file.name), "make it with model.save('….keras')"
     if file.is_dir():
-        received, advice = f"the folder {file.name!r}", "name a file in it"
-        if (file / "saved_model.pb").exists():
-            advice = (
-                "a SavedModel has no Keras layers any more: build the network in code, load its weights and"
-                " use model.save('….keras')"
-            )
+        received, advice = f"the folder {file.name!r}", f"name a file in it, or {advice} of a SavedModel"
     elif file.name.endswith(".weights.h5"):
-        received += ", which holds weights without a network"
-        advice = "build the network in code, call load_weights and then save('….keras')"
-    elif file.suffix.lower() in {".h5", ".hdf5"} or _starts_as_hdf5(file):
+        received, advice = f"weights alone in {file.name!r}", f"build the network, load them, and {advice}"
+    elif hdf5:
         received += " in HDF5, the format of older versions of Keras"
         advice = f"convert it: python -m kit import {quote(told(file.name))} NEW.keras"
-    elif file.suffix == ".keras" and file.is_file():
-        return file
     raise ValueError(f"Expected a .keras file, received {received}; {advice}")
-
-
-def _starts_as_hdf5(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as stream:
-        return stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _digest_of(archive: zipfile.ZipFile) -> str:
@@ -275,35 +262,22 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         )
 
 
-class _Bounded(io.FileIO):
-    """A file of which not more than `most` bytes are read at once, else a ValueError is raised."""
-
-    most = _MAX_READ
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > self.most:
-            raise ValueError(f"Expected at most {self.most} bytes at once, received {size}")
-        return super().read(size)
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
-    damaged = (
-        f"Expected a whole Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
+    damaged = ValueError(
+        f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
     )
-    with _Bounded(path) as stream:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise damaged from error
+    with archive:
         try:
-            archive = zipfile.ZipFile(stream)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise ValueError(damaged) from error
-        stream.most = sys.maxsize
-        with archive:
             _check_members(archive.infolist(), path)
-            try:
-                yield archive
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-                raise ValueError(damaged) from error
+            yield archive
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise damaged from error
 
 
 def _check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
@@ -314,15 +288,8 @@ def _check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
             f"Expected at most {_MAX_MEMBERS} members of {allowed} bytes, received {path.name!r} with"
             f" {len(members)} of {declared}; such a file fills the memory and is not opened"
         )
-    given = Counter(member.filename.rstrip("/") for member in members)
-    for member in members:
-        plain = member.compress_type in _METHODS and not member.flag_bits & _ENCRYPTED
-        if not plain or given[member.filename.rstrip("/")] > 1:
-            raise ValueError(
-                f"Expected members of different names that are stored or deflated, received {path.name!r}"
-                f" with {told(member.filename)[:60]!r} twice, encrypted or packed in another way; make it"
-                " with model.save('….keras')"
-            )
+    if any(member.compress_type not in _METHODS or member.flag_bits & _ENCRYPTED for member in members):
+        raise zipfile.BadZipFile
 
 
 # Weights hardly shrink; more than this many times the size of the file is no network.

@@ -180,7 +180,7 @@ def test_the_digest_sees_assets(tmp_path):
     [
         ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: python -m kit import a.h5 NEW.keras"),
         ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
-        ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "holds weights without a network.*load_weights"),
+        ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "received weights alone in"),
         ("a.zip", b"PK", r"Expected a .keras file, received 'a.zip'; make it with"),
         ("a.keras", b"not a zip at all", "damaged or no zip"),
         ("a.keras", b"", "damaged or no zip"),
@@ -195,9 +195,6 @@ def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message)
 
 def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"received the folder '.*'; name a file in it"):
-        store.read(tmp_path)
-    (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(ValueError, match="SavedModel"):
         store.read(tmp_path)
     for path in (tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
         with pytest.raises(FileNotFoundError, match="existing local"):
@@ -271,7 +268,6 @@ def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method,
 
 
 def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path):
-
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.create_dataset("layers/dense/vars/0", (1 << 36,), "u1", chunks=(1 << 20,), compression="gzip")
@@ -305,15 +301,6 @@ def test_values_without_a_fixed_size_are_refused_before_they_are_read(tmp_path):
         file.write(tmp_path / "w.h5", "model.weights.h5")
     with pytest.raises(ValueError, match="values of the kind object, which have no fixed size"):
         weights_in(tmp_path / "a.keras")
-
-
-def test_a_table_of_contents_of_a_hundred_thousand_is_not_read(tmp_path, monkeypatch):
-    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
-        for number in range(100_000):
-            file.writestr(f"{number:05}", b"")
-    monkeypatch.setattr(zipfile.ZipFile, "infolist", None)  # of one that was read
-    with pytest.raises(ValueError, match=r"received 'a.keras', which is damaged or no zip"):
-        store.read(tmp_path / "a.keras")
 
 
 def test_names_of_a_file_are_told_in_one_line_that_a_shell_can_be_given(tmp_path):
