@@ -42,21 +42,21 @@ _PART = 32
 
 @guiding
 class Classifier:
-    """A network for pictures with its preprocessing and class names; safe to use from several threads.
+    """A network for images with its preprocessing and class names; safe to use from several threads.
 
-    The network is compiled at once. Training ``model`` further does not change what this classifier predicts;
-    make a new one, or `save` it, which compiles anew.
+    It is compiled at once. Training ``model`` further does not change the predictions; make a new classifier,
+    or `save` this one, which compiles anew.
 
     Parameters
     ----------
     model
-        A Keras model from pictures (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or
-        logits, which get a softmax. One sigmoid output becomes two columns.
+        A Keras model from (N, H, W, 1) or (N, H, W, 3) to (N, classes): softmax probabilities, or logits,
+        which get a softmax. One sigmoid output becomes two columns.
     preprocessing
-        How its training pictures were prepared. ``None`` if unknown; predictions then ask for one.
+        How its training images were prepared. ``None`` if unknown; predictions then ask for one.
     class_names
-        One for each class; "class 0", "class 1", … by default. A mapping between names and indices will do,
-        such as ``class_indices`` of Keras's generators.
+        One for each class, or a mapping such as ``class_indices`` of Keras's generators; "class 0", "class
+        1", … by default.
 
     Attributes
     ----------
@@ -118,11 +118,10 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         class_names: ClassNames | None = None,
     ) -> Self:
-        """Open a ``.keras`` file; without TensorFlow where its network is known.
+        """Open a ``.keras`` file, without TensorFlow where its network is known.
 
-        The bundled networks are, and those that `save` wrote on this machine. TensorFlow compiles any other
-        once, in a process of its own, and the result is kept in the user's cache folder. Of a file that plain
-        Keras wrote the preprocessing is unknown, unless given here.
+        TensorFlow compiles one that neither is bundled nor was saved or opened on this machine before, once
+        and in a process of its own; the result is kept in the user's cache folder.
 
         Parameters
         ----------
@@ -132,11 +131,6 @@ class Classifier:
             SHA-256 of the whole file in hexadecimal digits, compared if given.
         preprocessing, class_names
             Take the place of what the file says.
-
-        Returns
-        -------
-        Classifier
-            Its ``notes`` tell what could not be used as it was.
 
         Raises
         ------
@@ -162,21 +156,18 @@ class Classifier:
     def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
         """Write network, preprocessing, class names and reference into one ``.keras`` file.
 
-        Plain ``keras.models.load_model`` opens the file too, and does not see what is added. Mind that a
-        plain ``model.save`` of a network loaded in that way writes the network alone: preprocessing and class
-        names are missing from the new file. Save through a `Classifier` to keep them.
-
-        The file is replaced in one step, so an interruption leaves the old one.
+        Plain ``keras.models.load_model`` opens the file too, and does not see what is added; a plain
+        ``model.save`` of what it returns drops that. An interruption leaves the old file.
 
         Parameters
         ----------
         path
             File to write, named ``….keras``.
         training
-            20 to 50 ordinary training pictures, or more. Their statistics in the first layers are kept as a
-            profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the pictures are
-            not. Networks without BatchNorm, and those for small pictures, are diagnosed by the profile.
-            Without any, a profile and measures that the file has are kept.
+            20 to 50 ordinary training images, or more. Their statistics in the first layers are kept as a
+            profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the images are not.
+            Networks without BatchNorm, and those for small images, are diagnosed by the profile. Without any,
+            what the file has is kept.
 
         Raises
         ------
@@ -259,10 +250,7 @@ class Classifier:
         return self._network.predict(tensors)
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
-        """Return a `predict_tensors` for many pictures, and from how many threads it is best called.
-
-        It gives the same probabilities. Its networks, one for each core, are made at the first call and kept.
-        """
+        """Return a `predict_tensors` for many images, and from how many threads it is best called."""
         lanes, head = self._network.lanes, self.head
         if lanes is None:
             return self.predict_tensors, 1

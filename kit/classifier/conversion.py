@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Float32, Pixels
+from kit._arrays import Float32
 from kit._checking import first_line
 from kit._interrupts import held
 from kit._reporting import Result
@@ -110,6 +110,7 @@ TOLERANCE = 1e-5
 
 OPEN_SIDE = 96
 """Height and width on which a network is tried that leaves them open, in pixels."""
+_PATCHES = 8
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,14 +163,14 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
 
 
 def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> tuple[Float32, ...]:
-    """Make inputs to compare engines on: pseudo-random values, and pictures drawn by a formula.
+    """Make inputs to compare engines on: pseudo-random values, and images of even patches with grain.
 
     Parameters
     ----------
     shape
         Input shape of the network without the batch; an open side gets `OPEN_SIDE`.
     preprocessing
-        What the network expects; the pictures go through it, and the random values cover its range. Where
+        What the network expects; the images go through it, and the random values cover its range. Where
         unknown, the usual ranges 0..1, -1..1 and 0..255 are covered.
 
     Returns
@@ -178,41 +179,23 @@ def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> t
         The same values at every call.
     """
     height, width, channels = (side or OPEN_SIDE for side in shape)
-    sized = (height, width, channels)
     random = np.random.default_rng(20_241)
-    noise = random.random((2, *sized), dtype=np.float32)
-    pictures = _scenes(random)
+    noise = random.random((2, height, width, channels), dtype=np.float32)
     if preprocessing is None:
-        side = max(256, *sized)
-        crops = np.stack([_fitted(picture, side, sized) for picture in pictures]) / np.float32(255)
-        batch = np.concatenate([noise, crops])
+        batch = np.concatenate([noise, _patches(random, (height, width, channels))])
         return batch, batch * np.float32(2) - np.float32(1), batch * np.float32(255)
-    tensors = np.concatenate([preprocessing.apply(Photo.from_array(picture)) for picture in pictures])
+    images = (255 * _patches(random, (192, 256, 3))).astype(np.uint8)
+    tensors = np.concatenate([preprocessing.apply(Photo.from_array(image)) for image in images])
     low, high = float(tensors.min()), float(tensors.max())
     return noise * np.float32(high - low) + np.float32(low), tensors
 
 
-def _scenes(random: np.random.Generator) -> list[Pixels]:
-    """Three pictures, uint8 (192, 256, 3), with the smooth areas, edges and grain of photographs."""
-    down, across = np.mgrid[0 : 1 : 192 * 1j, 0 : 1 : 256 * 1j][..., None]
-    scenes = []
-    for turn in range(3):
-        centre = random.random((2, 3))
-        distance = np.hypot(down - centre[0], across - centre[1])
-        light = 40 + 160 * (across if turn % 2 else down)
-        disc = 60 * (distance < 0.3) - 40 * np.cos(8 * (turn + 1) * distance)
-        grain = random.normal(0, 6, distance.shape)
-        scenes.append(np.clip(light + disc + grain, 0, 255).astype(np.uint8))
-    return scenes
-
-
-def _fitted(picture: Pixels, side: int, shape: tuple[int, int, int]) -> Float32:
-    """Repeat a picture to the side and cut it to the shape, channels last or first, without resampling."""
-    repeats = (-(-side // picture.shape[0]), -(-side // picture.shape[1]), 1)
-    large = np.tile(picture, repeats).astype(np.float32)
-    if shape[2] in {1, 3}:
-        return large[: shape[0], : shape[1], : shape[2]]
-    return large[: shape[1], : shape[2], : shape[0]].transpose(2, 0, 1)
+def _patches(random: np.random.Generator, shape: tuple[int, int, int]) -> Float32:
+    """Three images, 0..1, of eight by eight patches in colours of their own."""
+    rows, columns, channels = (np.arange(side) * _PATCHES // side for side in shape)
+    light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
+    even = light[:, rows[:, None, None], columns[:, None], channels]
+    return np.float32(0.9) * even + np.float32(0.1) * random.random(even.shape, dtype=np.float32)
 
 
 def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:

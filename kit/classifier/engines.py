@@ -239,41 +239,12 @@ def _name(layer: Mapping[str, Any]) -> object:
     return layer.get("name") or layer.get("config", {}).get("name")
 
 
-def is_open(entry: Any) -> bool:
-    """Whether height or width are left to the caller, so that there is nothing to allocate yet."""
-    return any(side < 0 for side in entry["shape_signature"][1:])
-
-
 def schema() -> Any:
     """Return the module that describes the format of compiled networks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from ai_edge_litert import schema_py_generated  # noqa: PLC0415 (not needed to predict)
     return schema_py_generated
-
-
-def ready(compiled: bytes, threads: int) -> Any:
-    """Return an interpreter with memory for one picture."""
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
-
-    try:
-        with captured_errors(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            interpreter = Interpreter(model_content=compiled, num_threads=threads)
-            entries, results = interpreter.get_input_details(), interpreter.get_output_details()
-            fits = [len(entry["shape"]) for entry in (*entries, *results)] == [4, 2]
-            if fits and not is_open(entries[0]):
-                interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"Expected a network that LiteRT can run, received one it refuses: {first_line(error)}"
-        ) from error
-    if not fits:
-        shapes = [entry["shape_signature"].tolist() for entry in (*entries, *results)]
-        raise ValueError(
-            f"Expected a network from (N, H, W, C) to (N, outputs), received the shapes {shapes}"
-        )
-    return interpreter
 
 
 def cores() -> int:
@@ -323,18 +294,33 @@ class LiteEngine:
     """
 
     def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (not needed to name a network)
+
         self._lock = threading.Lock()
         self.threads = min(_MOST_THREADS, cores()) if threads is None else threads
-        self._interpreter = ready(compiled, self.threads)
-        (entry,) = self._interpreter.get_input_details()
-        (result,) = self._interpreter.get_output_details()
-        self._input, self._output = entry["index"], result["index"]
-        self._dtype = entry["dtype"]
-        self._allocated = not is_open(entry)
-        self._shape: tuple[int, ...] = () if is_open(entry) else tuple(int(side) for side in entry["shape"])
-        height, width, channels = (int(side) if side > 0 else None for side in entry["shape_signature"][1:])
+        try:
+            with captured_errors(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._interpreter = Interpreter(model_content=compiled, num_threads=self.threads)
+                ends = (*self._interpreter.get_input_details(), *self._interpreter.get_output_details())
+                sides = [[int(side) for side in end["shape_signature"]] for end in ends]
+                self._allocated = [len(each) for each in sides] == [4, 2] and min(sides[0][1:]) > 0
+                if self._allocated:
+                    self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"Expected a network that LiteRT can run, received one it refuses: {first_line(error)}"
+            ) from error
+        if [len(each) for each in sides] != [4, 2]:
+            raise ValueError(
+                f"Expected a network from (N, H, W, C) to (N, outputs), received the shapes {sides}"
+            )
+        self._input, self._output = (end["index"] for end in ends)
+        self._dtype = ends[0]["dtype"]
+        self._shape: tuple[int, ...] = (1, *sides[0][1:]) if self._allocated else ()
+        height, width, channels = (side if side > 0 else None for side in sides[0][1:])
         self.input_shape: Shape = (height, width, channels)
-        self.output_count = int(result["shape_signature"][-1])
+        self.output_count = sides[1][1]
 
     @property
     def description(self) -> str:
@@ -387,15 +373,12 @@ class LiteEngine:
         outputs: Float32 = interpreter.get_tensor(self._output)
         return outputs
 
-    def __repr__(self) -> str:
-        return f"LiteEngine({sides(self.input_shape)} -> {self.output_count})"
-
 
 class Lanes:
-    """The same network once for each core, with one thread each, for many pictures at a time.
+    """The same network once for each core, with one thread each, for many images at a time.
 
-    Called from as many threads, they run side by side. That beats one network on all cores, whose threads
-    wait for each other after every layer, and leaves each thread to prepare its own pictures.
+    Called from as many threads, they beat one network on all cores, whose threads wait for each other after
+    every layer.
 
     Parameters
     ----------
@@ -474,14 +457,11 @@ class KerasEngine:
             return np.asarray(self._model.predict_on_batch(values), np.float32)
         return np.asarray(self.graph(_tensorflow().constant(values)), np.float32)
 
-    def __repr__(self) -> str:
-        return f"KerasEngine({sides(self.input_shape)} -> {self.output_count})"
-
 
 def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
-    """Return one graph of TensorFlow for every number of images; None where Keras cannot make it.
+    """Return one graph of TensorFlow for every number of images; None where there is none.
 
-    Another backend has none, nor has a layer that must know the sizes where the network leaves them open.
+    As on another backend, or with a layer that must know the sizes where the network leaves them open.
     """
     import keras  # noqa: PLC0415 (heavy, and loaded already where a model exists)
 

@@ -1,14 +1,8 @@
-"""Making a ``.keras`` file of an ``.h5`` file, which older versions of Keras and Teachable Machine write.
-
-The architecture is read as JSON and repaired before Keras builds it, in safe mode: nothing in the file runs.
-That happens in a process of its own with limited memory, unless layers are registered here, which Keras may
-need.
-"""
+"""Making a ``.keras`` file of an ``.h5`` file, which older versions of Keras and Teachable Machine write."""
 
 import json
 import shutil
 import sys
-import zipfile
 from collections.abc import Iterator, Mapping
 from inspect import signature
 from os import PathLike
@@ -26,7 +20,7 @@ SECONDS = 600.0
 _NEW = "new.keras"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
-_ELSEWHERE = (
+_ELSEWHERE = [
     "batch_input_shape",
     "batch_shape",
     "input_shape",
@@ -35,7 +29,7 @@ _ELSEWHERE = (
     "build_config",
     "dtype",
     "name",
-)
+]
 """Arguments that Keras takes of every layer, whatever its signature says."""
 _HARMLESS = ("fused", "implementation")
 """Arguments of Keras 2 that changed how fast a layer ran, and not what it did."""
@@ -63,22 +57,16 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
 
     Raises
     ------
-    FileNotFoundError, FileExistsError, ValueError
+    FileNotFoundError, ValueError
         No such file, a new one that exists, weights alone, a layer with code in it, or what Keras cannot
         build.
     """
     source, target = Path(old), Path(new)
     if not source.is_file():
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
-    if target.suffix != ".keras" or not target.resolve().parent.is_dir():
+    if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
         raise ValueError(
-            f"Expected a name that ends in .keras, in a folder that exists, received {str(new)!r}; rename it"
-        )
-    if target.exists():
-        raise FileExistsError(f"Expected a new file, received {str(new)!r}, which exists; name another")
-    if zipfile.is_zipfile(source):
-        raise ValueError(
-            f"Expected an .h5 file, received {source.name!r}, which is a .keras file; open it as it is"
+            f"Expected a new file ….keras in a folder that exists, received {str(new)!r}; name another"
         )
     with TemporaryDirectory(dir=target.resolve().parent) as name, waiting(f"Importing {source.name!r}"):
         folder = Path(name)

@@ -64,7 +64,7 @@ def opened_safely(file: Path, name: str) -> Any:
 
 
 def check_model(model: Any) -> None:
-    """Check that a Keras model is a classifier of pictures.
+    """Check that a Keras model is a classifier of images.
 
     Raises
     ------
@@ -77,33 +77,24 @@ def check_model(model: Any) -> None:
         raise TypeError(
             f"Expected a Keras model, received {type(model).__name__}; see Classifier.load for files"
         )
-    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+    inputs, outputs = (
+        [tuple(entry.shape) for entry in getattr(model, name, None) or ()] for name in ("inputs", "outputs")
+    )
+    flaw = ""
+    if not inputs or not outputs:
+        flaw = "without inputs; wrap it: x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
+    elif len(inputs) != 1:
+        flaw = f"with {len(inputs)} inputs: {inputs}; make a keras.Model that takes the image alone"
+    elif len(inputs[0]) != 4 or not {inputs[0][1], inputs[0][3]} & {1, 3}:
+        flaw = f"with the input {inputs[0]}; the kit works on classifiers of images"
+    elif len(outputs) != 1 or len(outputs[0]) != 2 or outputs[0][1] is None:
+        flaw = f"with the outputs {outputs}; make a keras.Model that ends in the class scores"
+    elif isinstance(getattr(model, "output", None), dict):
+        flaw = "that returns its output by name; use keras.Model(model.inputs, model.outputs[0])"
+    if flaw:
         raise ValueError(
-            f"Expected a Keras model with known shapes, received {type(model).__name__} without inputs and"
-            " outputs; wrap it: x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
-        )
-    inputs = [tuple(entry.shape) for entry in model.inputs]
-    if len(inputs) != 1:
-        raise ValueError(
-            f"Expected a network with one image input, received {len(inputs)} inputs: {inputs};"
-            " make a keras.Model that takes the picture alone"
-        )
-    if len(inputs[0]) != 4 or not {inputs[0][1], inputs[0][3]} & {1, 3}:
-        raise ValueError(
-            f"Expected a network with an input (N, H, W, 1) or (N, H, W, 3), received {inputs[0]};"
-            " the kit works on classifiers of pictures"
-        )
-    outputs = [tuple(entry.shape) for entry in model.outputs]
-    if len(outputs) != 1 or len(outputs[0]) != 2 or outputs[0][1] is None:
-        raise ValueError(
-            f"Expected a network with one output (N, classes), received {outputs};"
-            " make a keras.Model that ends in the class scores"
-        )
-    named = getattr(model, "output", None)
-    if isinstance(named, dict):
-        raise ValueError(  # noqa: TRY004 (as for the other shapes that a network may have)
-            f"Expected a network that returns one array, received one that returns {list(named)} by name;"
-            " use keras.Model(model.inputs, model.outputs[0])"
+            "Expected a network with one input (N, H, W, 1) or (N, H, W, 3) and one output (N, classes),"
+            f" received {type(model).__name__} {flaw}"
         )
 
 
@@ -119,17 +110,11 @@ def _refusal(error: BaseException) -> tuple[str, str]:
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
     if "TFSMLayer" in reason:
-        return reason, (
-            "a SavedModel's graph is in another folder: build the network in Keras, copy its weights and"
-            " save that"
-        )
+        return reason, "build the network in Keras, copy the weights of the SavedModel and save that"
     if "Lambda" in reason:
         return reason, "replace Lambda layers by registered custom ones and save the network anew"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
-        return reason, (
-            "register custom layers before loading: import the module that defines them (--import MODULE"
-            " on the command line)"
-        )
+        return reason, "register custom layers before loading: import the module that defines them (--import)"
     # Of several layers whose weights do not fit, Keras shows one; reasons stand behind long introductions.
     behind = re.findall(
         r"(?:Exception encountered:|Example error message for object .*?:)\s+(.+)", str(error)
@@ -143,7 +128,7 @@ class ConversionError(RuntimeError):
 
 
 def lite_of(graph: Any) -> bytes:
-    """Compile what `traced` gives, in less than half the time of Keras's own export and to the same network.
+    """Compile what `traced` gives, to the network that Keras's own export gives and in half its time.
 
     Raises
     ------
@@ -161,11 +146,11 @@ def lite_of(graph: Any) -> bytes:
         try:
             compiled: bytes = converter.convert()
         except Exception as error:  # the converter has no exception of its own for what it cannot do
-            raise ConversionError(_unsupported(messages()) or first_line(error)) from error
+            raise ConversionError(_reason(messages(), first_line(error))) from error
     return compiled
 
 
-def _unsupported(messages: str) -> str:
-    """Name the operations that the converter complained about."""
+def _reason(messages: str, error: str) -> str:
+    """Name the operations that the converter complained about, or what else it says without where."""
     found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
-    return f"LiteRT has no operation {found[1].strip()}" if found else ""
+    return f"LiteRT has no operation {found[1].strip()}" if found else re.sub("^.*?error: ", "", error)
