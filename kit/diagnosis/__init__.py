@@ -93,13 +93,14 @@ def diagnose(
     truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
-        case = Investigation(classifier, used, chosen, truth, reference, Evaluator(classifier))
+        case = Investigation(classifier, used, chosen, truth, Evaluator(classifier), reference)
         for stage in Steps(STAGES, "Diagnosis", "part", progress is True):
-            if not case.closed and stage.applies(case):
+            # Nothing else is asked of a network whose weights are no numbers.
+            if stage.applies(case) and not case.certainly("diverged_training"):
                 if callable(progress) and stage.words:
                     progress(stage.words)
                 case = stage.run(case)
-    return replace(case.diagnosis(), asked=(classifier, chosen, truth))
+    return case.diagnosis()
 
 
 def _check_sizes(used: Preprocessing, photos: Sequence[Photo]) -> None:
@@ -120,9 +121,7 @@ class Stage(NamedTuple):
 
 
 def _certain(case: Investigation) -> Investigation:
-    certain = certain_checks(case.classifier, case.photos, case.labels)
-    diverged = any(finding.cause == "diverged_training" for finding in certain)
-    return replace(case, certain=certain, closed=diverged)
+    return replace(case, certain=certain_checks(case.classifier, case.photos, case.labels))
 
 
 def _preprocessing(case: Investigation) -> Investigation:
@@ -131,12 +130,10 @@ def _preprocessing(case: Investigation) -> Investigation:
         layers = layers.with_profile(np.asarray(case.reference, np.float32))
         layers = replace(layers, means=None, variances=None)
     evaluator = Evaluator(case.classifier, layers)
-    searched = search(evaluator, case.in_use, case.photos, case.ordered_labels)
-    certain = tuple(
-        doubted(one) if contradicted(evaluator, case.in_use, case.photos, case.ordered_labels, one) else one
-        for one in case.certain
-    )
-    if case.disordered and searched.named:
+    asked = evaluator, case.in_use, case.photos, case.ordered_labels
+    searched = search(*asked)
+    certain = tuple(doubted(one) if contradicted(*asked, one) else one for one in case.certain)
+    if case.certainly("class_order") and searched.named:
         # Answers to wrongly prepared pictures can look like another order.
         certain = tuple(
             replace(one, verdict="possible") if one.cause == "class_order" else one for one in certain
@@ -150,10 +147,10 @@ def _search_again(case: Investigation) -> Investigation:
     if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
     searched = search(case.evaluator, repaired, case.photos, case.ordered_labels)
-    if not searched.named:
+    whole = searched.findings[0].fix if searched.named else None
+    if whole is None:
         return case
-    whole = searched.findings[0].fix
-    if whole is not None and whole.preprocessing is not None and whole.preprocessing.size == case.in_use.size:
+    if whole.preprocessing is not None and whole.preprocessing.size == case.in_use.size:
         back, used = (case.evaluator.tensors(case.photos[:1], p) for p in (whole.preprocessing, case.in_use))
         if back.shape == used.shape and np.abs(back - used).max() <= _SAME * max(float(np.ptp(used)), 1e-6):
             # What the checks took for a fault is as in training, by all other evidence.
@@ -166,15 +163,15 @@ def _pictures(case: Investigation) -> Investigation:
 
 
 def _novelty(case: Investigation) -> Investigation:
-    return case.found(out_of_distribution(case.classifier, case.photos))
+    finding = out_of_distribution(case.classifier, case.photos)
+    return case if finding is None else case.found(finding)
 
 
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
     which = "this picture is not" if len(answers) == 1 else "no more than half of the labelled pictures are"
     failing = (_FAILING.format(which),) if mostly_wrong(answers, case.labels) else ()
-    doubts = (*case.doubts, *failing)
-    return replace(case.found(*check_trust(answers, case.labels)), doubts=doubts)
+    return replace(case.found(*check_trust(answers, case.labels)), doubts=failing)
 
 
 def _quiet_changes(case: Investigation) -> Investigation:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -61,25 +61,14 @@ class Candidate:
 
 @lru_cache(maxsize=256)
 def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
-    """Return what may have been the preprocessing in training, without doubles, in the order of the steps.
-
-    Parameters
-    ----------
-    in_use
-        The preprocessing that is suspected.
-    """
+    """Return what may have been the preprocessing in training, without doubles, in the order of the steps."""
     found: list[Candidate] = []
-    for step, preprocessing in _edits(in_use):
-        if not _same(preprocessing, in_use) and not any(_same(preprocessing, c.preprocessing) for c in found):
-            found.append(explained(step, preprocessing, in_use))
+    for choice in (choice for operation in PIPELINE for choice in operation.choices):
+        for changes in choice.tried(in_use):
+            tried = in_use.replace(**changes)
+            if not any(_same(tried, other) for other in (in_use, *(one.preprocessing for one in found))):
+                found.append(explained(choice.name, tried, in_use))
     return tuple(found)
-
-
-def _edits(in_use: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
-    for operation in PIPELINE:
-        for choice in operation.choices:
-            for changes in choice.tried(in_use):
-                yield choice.name, in_use.replace(**changes)
 
 
 def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
@@ -87,22 +76,12 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     faults = [
         fault
         for fault in CATALOGUE.values()
-        if fault.changes(candidate) and _same(fault.apply(candidate), in_use)
+        if fault.step == step and fault.changes(candidate) and _same(fault.apply(candidate), in_use)
     ]
-    causes = list(dict.fromkeys(fault.cause for fault in faults)) or [_cause(step, candidate, in_use)]
-    return Candidate(
-        candidate,
-        step,
-        causes[0],
-        tuple(fault.name for fault in faults),
-        tuple(causes[1:]),
-        _quiet(step, candidate, in_use),
-    )
-
-
-def _quiet(step: str, candidate: Preprocessing, in_use: Preprocessing) -> bool:
+    cause, *others = dict.fromkeys(fault.cause for fault in faults) or [_cause(step, candidate, in_use)]
     # Squashing costs EfficientNet-Lite1 no certainty on photographs with a known class: 0.06 nats.
-    return step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
+    quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
+    return Candidate(candidate, step, cause, tuple(fault.name for fault in faults), tuple(others), quiet)
 
 
 def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:
@@ -127,22 +106,13 @@ _KEPT = 24
 
 
 class Evaluator:
-    """Runs a network and its first layers on pictures under many preprocessings.
-
-    Parameters
-    ----------
-    classifier
-        The network.
-    first_layers
-        Of the network; None where they cannot be reached.
-    """
+    """Runs a network, and its first layers where they can be reached, under many preprocessings."""
 
     def __init__(self, classifier: Classifier, first_layers: FirstLayers | None = None) -> None:
         self.classifier = classifier
         self.first_layers = _learned(first_layers)
         self._resized: dict[tuple[Any, ...], Array] = {}
         self._known: dict[tuple[Any, ...], Float64] = {}
-        self._ordinary: Profile | None = None
 
     @property
     def statistics(self) -> bool:
@@ -150,20 +120,15 @@ class Evaluator:
         layers = self.first_layers
         return layers is not None and (layers.means is not None or self.profile is not None)
 
-    @property
+    @cached_property
     def profile(self) -> Profile | None:
         """What is ordinary by the profile; None without one, or where it is short."""
         layers = self.first_layers
         if layers is None or layers.profile is None:
             return None
-        if (
-            len({row.tobytes() for row in layers.profile}) < LEAST_PROFILED
-            or not np.isfinite(layers.profile).all()
-        ):
-            return None
-        if self._ordinary is None:
-            self._ordinary = Profile.of(layers)
-        return self._ordinary
+        distinct = len({row.tobytes() for row in layers.profile})
+        usable = distinct >= LEAST_PROFILED and np.isfinite(layers.profile).all()
+        return Profile.of(layers) if usable else None
 
     @property
     def _read(self) -> FirstLayers:
@@ -197,14 +162,7 @@ class Evaluator:
     ) -> float:
         """Return the distance of the photos, pooled, from the averages of training, in nats.
 
-        The geometric mean over the layers.
-
-        Parameters
-        ----------
-        photos, preprocessing
-            The photos, and how they are prepared.
-        weights
-            float64 (N,) of the photos; the same for each by default.
+        The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
         """
         moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
         return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
@@ -258,14 +216,10 @@ class Sensitivity:
 
     Attributes
     ----------
-    name
-        Such as ``"resize_filter"``.
-    variants
-        What was tried in place of what is in use, in words.
-    photos
-        How many pictures were tried.
-    changed
-        How many of them get another answer under at least one variant.
+    name, variants
+        Such as ``"resize_filter"``, and what was tried in place of what is in use, in words.
+    photos, changed
+        How many pictures were tried, and how many of them get another answer under at least one variant.
     typical, largest
         Mean over the pictures, and the largest, of the spread of the probability of the present answer over
         the variants and what is in use: largest minus smallest, 0..1.
@@ -288,10 +242,8 @@ class Equivalent:
 
     Attributes
     ----------
-    change
-        What differs, in words.
-    cause
-        What it would be called.
+    change, cause
+        What differs, in words, and what it would be called.
     difference
         Largest difference of a probability on the pictures, 0..1.
     """
@@ -308,12 +260,8 @@ def sensitivities(
 
     Parameters
     ----------
-    evaluator
-        Of the network.
     preprocessing
         Around which is varied: the right one, as far as it is known.
-    photos
-        At least one.
 
     Returns
     -------
@@ -338,22 +286,17 @@ def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
     spread = present.max(axis=0) - present.min(axis=0)
     moved = np.abs(present[1:] - present[0]).mean(axis=1)
     changed = np.any([trial.changed for trial in trials.values()], axis=0)
-    return Sensitivity(
-        name,
-        tuple(trials),
-        len(top),
-        int(changed.sum()),
-        float(spread.mean()),
-        float(spread.max()),
-        tuple(trials)[int(moved.argmax())],
-    )
+    typical, largest = float(spread.mean()), float(spread.max())
+    variants = tuple(trials)
+    worst = variants[int(moved.argmax())]
+    return Sensitivity(name, variants, len(top), int(changed.sum()), typical, largest, worst)
 
 
 def _varied(
     evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
 ) -> Iterator[tuple[str, str, Float32]]:
     """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
-    for name, words, changes in _edits_sensitivity(p) if p.size is not None else ():
+    for name, words, changes in _resized(p) if p.size is not None else ():
         yield name, words, evaluator.tensors(photos, p.replace(**changes))
     for words, function in _DECODERS.items():
         pixels = (function(photo.decoded(p.decoding).pixels) for photo in photos)
@@ -361,7 +304,7 @@ def _varied(
         yield "decoder", words, np.concatenate([p.apply(photo) for photo in redone])
 
 
-def _edits_sensitivity(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
+def _resized(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos"):
         if name != p.filter:
             yield "resize_filter", name, {"filter": name}

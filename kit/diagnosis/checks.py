@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kit.classifier import Classifier
+from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Truth
-from kit.diagnosis.checks_input import check_crop_inside, check_files, check_graph, check_tensors, read_inside
+from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.diagnosis.checks_network import (
     check_determinism,
     check_forced_training,
     check_head,
     check_weights,
-    initial_shares,
 )
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.finding import Finding, ranked
+from kit.diagnosis.inside import check_crop_inside, check_graph, read_inside
 from kit.images import Photo
 
 _PICTURES = 16
@@ -30,10 +30,8 @@ def certain_checks(
 
     Parameters
     ----------
-    classifier
-        With the preprocessing in use.
-    photos
-        At least one.
+    classifier, photos
+        With the preprocessing in use, and at least one picture.
     labels
         Index of the right class of each, None where it is not known; empty where none is.
 
@@ -42,16 +40,8 @@ def certain_checks(
     tuple of Finding
         Named ones first, then possible ones, then what was ruled out; among equals in the order of the data:
         file, tensor, graph, weights, head, class order.
-
-    Raises
-    ------
-    ValueError
-        Without a preprocessing or a picture.
     """
-    used = classifier.preprocessing
-    if used is None or not photos:
-        missing = "a picture" if used is not None else "a classifier with a known preprocessing"
-        raise ValueError(f"Expected {missing}, received none; there is nothing to check")
+    used = known_preprocessing(classifier)
     few = tuple(photos[:_PICTURES])
     config, weights = architecture_and_weights(classifier)
     layers = layers_of(config)
@@ -65,7 +55,7 @@ def certain_checks(
         check_crop_inside(inside, used),
         *check_determinism(classifier, tensors, layers),
         check_forced_training(layers),
-        *check_weights(layers, weights, lambda: initial_shares(classifier.first_layers, tensors)),
+        check_weights(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
     ]
     if labels:

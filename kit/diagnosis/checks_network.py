@@ -2,63 +2,50 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Float64, Int64
+from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, mapping
-from kit.classifier.first_layers import FirstLayers
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, conclude
+from kit.diagnosis.finding import Evidence, Finding, Verdict, conclude
 
 LEFT = 0.05
 """Share of the initial values in the moving averages from which on they are far from converged: with Keras's
 momentum of 0.99 it is reached after 300 training steps."""
 
-LIKELY_LEFT = 0.5
-"""The same, where the file does not tell the number of steps and the smallest moving variance has to do."""
+LIKELY_LEFT, CHANNELS = 0.5, 64
+"""The same for the smallest moving variance, where nothing tells the number of steps, and the channels that
+are needed for it: among as many, a trained network has a quiet one."""
 
-CHANNELS = 64
-"""Batch-normalized channels that are needed for that: among as many, a trained network has a quiet one."""
+SMALLEST_HEAD, WITHOUT_BIAS = 64, 2_000
+"""Weights that the last kernel must have to be told from a trained one, with a bias of 0 and without one."""
 
-SHOWN = 0.2
-"""Such a share, where pictures show it channel by channel: after 160 steps. In networks of clothes that were
-trained to the end it was up to 0.16, and then not the same in all channels."""
+_SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
-AGREEING = 0.15
-"""How far a channel may lie from the others in that. After 20 to 150 steps on clothes it was up to 0.11."""
-
-QUIET = 0.5
-"""Variance of the channels that show it; a larger one hides the 1."""
-
-FEWEST = 8
-"""Channels that must agree."""
-
-Shares = Callable[[], Float64]
-"""Asks the pictures at hand, when the weights leave it open; see `initial_shares`."""
+Weights = Mapping[str, tuple[Array, ...]]
 
 
-def check_moving_averages(
-    layers: Sequence[Layer],
-    weights: Mapping[str, tuple[Array, ...]],
-    shares: Shares = lambda: np.empty(0),
-) -> Finding | None:
-    """Tell from moving averages, and from the number of steps, whether they have converged.
+def check_weights(layers: Sequence[Layer], weights: Weights) -> Finding | None:
+    """Look for weights and moving averages that training has hardly touched.
 
     Parameters
     ----------
     layers, weights
         As from `kit.classifier.architecture`.
-    shares
-        Asks the pictures at hand; see `initial_shares`.
 
     Returns
     -------
     Finding or None
-        Cause ``"batchnorm_mode"``.
+        Cause ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``.
     """
+    return _diverged(weights) or _untrained(layers, weights) or _moving_averages(layers, weights)
+
+
+def _moving_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     # A frozen layer is used in training as it is afterwards.
     norms = [
         layer
@@ -72,82 +59,27 @@ def check_moving_averages(
     means, variances = (
         np.concatenate([weights[layer.name][place].reshape(-1) for layer in norms]) for place in (-2, -1)
     )
+    smallest, steps = float(variances.min()), _steps(weights)
     floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
-    evidence = (
-        Evidence(floor, float(variances.min()), LIKELY_LEFT),
+    not_converged = partial(
+        _not_converged,
+        Evidence(floor, smallest, LIKELY_LEFT),
         Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
     )
     if not means.any() and bool((variances == 1).all()):
-        return _not_converged("named", "were never updated", evidence)
+        return not_converged(what="were never updated")
     momentum = float(norms[0].settings.get("momentum", 0.99))
-    return _after(_steps(weights), momentum, variances, shares, evidence)
-
-
-def _after(
-    steps: int | None, momentum: float, variances: Array, shares: Shares, evidence: Sequence[Evidence]
-) -> Finding | None:
-    smallest = float(variances.min())
     left = 1.0 if steps is None else momentum**steps
-    if left <= LEFT:
-        return None
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    if steps is not None and left * (1 - 1e-4) <= smallest <= 1:
+    if steps is not None and left * (1 - 1e-4) <= smallest <= 1 and left > LEFT:
         told = Evidence(f"share of the initial values left after {steps} training steps", left, LEFT, True)
-        return _not_converged("named", f"had only {steps} training steps", [*evidence, told])
-    found = _by_pictures(smallest, shares, evidence)
-    if found is None and steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
-        return _not_converged("possible", "look as after a few training steps", evidence)
-    return found
+        return not_converged(told, what=f"had only {steps} training steps")
+    guessed = steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1
+    return not_converged(what="look as after a few training steps", verdict="possible") if guessed else None
 
 
-def _by_pictures(smallest: float, shares: Shares, evidence: Sequence[Evidence]) -> Finding | None:
-    """Whether the same share of 1 is left in every channel, and no variance lies below it."""
-    if smallest < SHOWN:
-        return None
-    found = shares()
-    if len(found) < FEWEST:
-        return None
-    share = float(np.median(found))
-    spread = float(np.abs(found - share).max())
-    if share < SHOWN or spread > AGREEING or smallest < share - AGREEING / 2:
-        return None
-    text = (
-        f"share of the initial 1 left in moving variances, by these pictures; median of {len(found)} channels"
-    )
-    told = Evidence(text, share, SHOWN, supports=True)
-    alike = Evidence("largest distance of a channel from it", spread, AGREEING, supports=True)
-    return _not_converged("named", "saw only a few training steps", [*evidence, told, alike])
-
-
-def initial_shares(first_layers: FirstLayers | None, tensors: Float32) -> Float64:
-    """Measure how much of the initial 1 is left in moving variances, by what the layer receives.
-
-    Parameters
-    ----------
-    first_layers
-        Of the network.
-    tensors
-        float32, shape (N, H, W, C).
-
-    Returns
-    -------
-    float64, shape (channels,)
-        Of the quiet channels of the first batch normalization: how far the moving variance lies from the one
-        of these pictures towards 1. Empty where there is no batch normalization that can be measured.
-    """
-    if first_layers is None or first_layers.variances is None:
-        return np.empty(0)
-    width = first_layers.widths[0]
-    means, squares = first_layers.measure(tensors)[:, : 2 * width].mean(axis=0).reshape(2, width)
-    variances = squares - means**2
-    quiet = variances < QUIET
-    moving = first_layers.variances[:width]
-    shares: Float64 = (moving[quiet] - variances[quiet]) / (1 - variances[quiet])
-    return shares
-
-
-def _not_converged(verdict: Verdict, what: str, evidence: Sequence[Evidence]) -> Finding:
+def _not_converged(*evidence: Evidence, what: str, verdict: Verdict = "named") -> Finding:
     return conclude(
         "batchnorm_mode",
         verdict,
@@ -160,55 +92,13 @@ def _not_converged(verdict: Verdict, what: str, evidence: Sequence[Evidence]) ->
     )
 
 
-def _steps(weights: Mapping[str, tuple[Array, ...]]) -> int | None:
-    """Training steps, which Keras keeps as the optimizer's first variable."""
+def _steps(weights: Weights) -> int | None:
+    """Return the training steps, which Keras keeps as the optimizer's first variable."""
     first: Int64 | None = next(iter(weights.get("optimizer", ())), None)
-    if first is None or first.ndim or first.dtype.kind not in "iu":
-        return None
-    return int(first)
+    return None if first is None or first.ndim or first.dtype.kind not in "iu" else int(first)
 
 
-SMALLEST_HEAD = 64
-"""Weights that the kernel of the last layer must have to be told from a trained one by its bounds."""
-
-INITIAL_SPREAD = 0.03
-"""How far the spread of a kernel may lie from its initializer's, as a share of it, to count as untouched.
-Chance alone gives a standard deviation of 1 % for the smallest kernel that is looked at."""
-
-SMALLEST_KERNEL = 2_000
-"""Weights that a kernel must have for its spread to say something."""
-
-_SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
-
-
-def check_weights(
-    layers: Sequence[Layer],
-    weights: Mapping[str, tuple[Array, ...]],
-    shares: Shares = lambda: np.empty(0),
-) -> tuple[Finding, ...]:
-    """Look for weights that training has hardly touched.
-
-    Parameters
-    ----------
-    layers, weights
-        As from `kit.classifier.architecture`.
-    shares
-        Asks the pictures at hand; see `kit.diagnosis.checks_network.initial_shares`.
-
-    Returns
-    -------
-    tuple of Finding
-        ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``; empty where nothing is
-        found.
-    """
-    found = _diverged(weights) or _untrained(layers, weights)
-    if found is not None:
-        return (found,)
-    both = (_untrained_head(layers, weights), check_moving_averages(layers, weights, shares))
-    return tuple(finding for finding in both if finding is not None)
-
-
-def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+def _diverged(weights: Weights) -> Finding | None:
     arrays = [
         array
         for name, kept in weights.items()
@@ -228,36 +118,15 @@ def _diverged(weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
     )
 
 
-def _untrained(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
-    away, moved = [], [0.0]
-    for layer in layers:
-        kept = weights.get(layer.name, ())
-        if (expected := _initial_spread(layer, kept)) is not None and kept[0].size >= SMALLEST_KERNEL:
-            away.append(abs(float(np.std(kept[0])) / expected - 1))
-        if (shift := _shift(layer, kept)) is not None:
-            moved.append(float(np.abs(shift).max()))
-    if not away or max(away) > INITIAL_SPREAD or max(moved) > 0:
-        return None
-    distance = "largest distance of a kernel's spread from its initializer's, as a share of it"
-    return conclude(
-        "untrained_weights",
-        "named",
-        f"All {len(away)} large kernels still have the spread of their initializer and every bias is 0: "
-        "the weights were never trained, or were not loaded.",
-        Evidence(distance, max(away), INITIAL_SPREAD, supports=True),
-        Evidence("largest absolute bias", max(moved), 0.0, supports=True),
-        advice="Load the trained weights into the network before it is saved.",
-    )
-
-
-def _untrained_head(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]]) -> Finding | None:
+def _untrained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Whether the last kernel still keeps to the bounds of its initializer, and its bias to 0."""
     with_kernel = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]
     if not with_kernel:
         return None
     layer, kept = with_kernel[-1], weights[with_kernel[-1].name]
-    bias, spread = _shift(layer, kept), _initial_spread(layer, kept)
-    fewest = SMALLEST_KERNEL if bias is None else SMALLEST_HEAD
+    bias = kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else None
+    spread = _initial_spread(layer, kept)
+    fewest = WITHOUT_BIAS if bias is None else SMALLEST_HEAD
     if spread is None or kept[0].size < fewest or (bias is not None and bias.any()):
         return None
     uniform = str(mapping(layer.settings["kernel_initializer"])["class_name"]).endswith("Uniform")
@@ -293,18 +162,9 @@ def _initial_spread(layer: Layer, kept: tuple[Array, ...]) -> float | None:
     return math.sqrt(scale / ((fan_in + fan_out) / 2 if kind.startswith("Glorot") else fan_in))
 
 
-def _shift(layer: Layer, kept: tuple[Array, ...]) -> Array | None:
-    """Return a layer's bias, or the beta of a normalization: both start at 0."""
-    if layer.kind == "BatchNormalization":
-        place = 1 if layer.settings.get("scale", True) else 0
-        return kept[place] if layer.settings.get("center", True) and len(kept) > place + 2 else None
-    return kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else None
-
-
 SUM_TOLERANCE = 0.02
 """How far the sum of the outputs may lie from 1; float32 rounding over 1000 classes stays below 0.001."""
 
-_LOSSES = ("crossentropy", "cross_entropy")
 _REGRESSION = re.compile("mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE)
 """Losses of numbers, by parts of their names."""
 _IN_KERAS = re.compile("(SparseCategorical|Categorical|Binary)(Focal)?Crossentropy")
@@ -322,6 +182,7 @@ _OTHER_LOSS = """import keras
 model = classifier.model
 model.compile(loss=keras.losses.{loss}(from_logits={from_logits}))
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
+_head = partial(conclude, "softmax_head")
 
 
 def check_head(
@@ -347,60 +208,44 @@ def check_head(
     if not ends:
         return None
     last, layer = ends[-1]
-    name, _ = _loss(mapping(compiled).get("loss"))
+    loss, from_logits = _loss(mapping(compiled).get("loss"))
     several = last == "sigmoid" and outputs.shape[1] > 1
-    if name is not None and _REGRESSION.search(name) and (several or last in {"linear", "relu"}):
-        return _regression(name, last, outputs)
-    if last == "softmax" and outputs.shape[1] == 1:
-        return _of_one(layer, outputs)
+    if _REGRESSION.search(loss) and (several or last in {"linear", "relu"}):
+        return _numbers(loss, last, outputs)
     # A second softmax after weights of its own is not bound to the flat answers of one right behind another.
-    if [name for name, _ in ends[-2:]] == ["softmax", "softmax"] and layer.kind in {"Softmax", "Activation"}:
-        return _twice(layer, outputs)
-    if last == "sigmoid" and outputs.shape[1] > 1:
-        return _sigmoids(layer, outputs)
-    return _trained_otherwise(last, outputs, compiled or {})
+    twice = [name for name, _ in ends[-2:]] == ["softmax", "softmax"]
+    twice = twice and layer.kind in {"Softmax", "Activation"}
+    if twice or (last == "softmax" and outputs.shape[1] == 1):
+        return _flat(layer, outputs)
+    return _sigmoids(layer, outputs) if several else _trained_otherwise(last, outputs, loss, from_logits)
 
 
-def _ending_in(activation: str, layer: Layer, names: str = ", classifier.class_names") -> str:
-    """Return code for the same network and weights with another activation at its end."""
-    other = f'type(layer).from_config({{**layer.get_config(), "activation": {activation!r}}})'
-    if "activation" not in layer.settings:
-        other = f"keras.layers.Activation({activation!r})"
-    return _OTHER_ACTIVATION.format(name=layer.name, other=other, names=names)
-
-
-def _regression(loss: str, last: str, outputs: Float32) -> Finding:
-    count = outputs.shape[1]
-    return conclude(
-        "softmax_head",
+def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
+    return _head(
         # Classes told apart by squares of their sigmoids are rare, but there are some.
         "possible" if last == "sigmoid" else "named",
-        f"The network was trained by {loss} and ends in a {last} layer: its {count} outputs are numbers, "
-        "such as the coordinates of a box, and no classes.",
-        Evidence("smallest output on these pictures", float(outputs.min())),
-        Evidence("largest output on these pictures", float(outputs.max())),
+        f"The network was trained by {loss} and ends in a {last} layer: its {outputs.shape[1]} outputs are "
+        "numbers, such as the coordinates of a box, and no classes.",
+        *_ends_of(outputs),
         advice="Read the outputs of classifier.model by themselves; what is told of classes means nothing.",
     )
 
 
-def _of_one(layer: Layer, outputs: Float32) -> Finding:
-    return conclude(
-        "softmax_head",
-        "named",
-        "The last layer is a softmax over one output, which is 1 for every picture whatever the weights are.",
-        Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
-        Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
-        advice="End in a sigmoid, and train the network again: its loss had no slope before.",
-        code=_ending_in("sigmoid", layer, names=""),
-    )
-
-
-def _twice(layer: Layer, outputs: Float32) -> Finding:
+def _flat(layer: Layer, outputs: Float32) -> Finding:
     count = outputs.shape[1]
+    if count == 1:
+        return _head(
+            "named",
+            "The last layer is a softmax over one output, which is 1 for every picture whatever the weights "
+            "are.",
+            Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
+            Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
+            advice="End in a sigmoid, and train the network again: its loss had no slope before.",
+            code=_ending_in("sigmoid", layer, names=""),
+        )
     most = float(np.e / (np.e + count - 1))
     limit = f"largest output on these pictures; e / (e + {count - 1}) is the most there can be"
-    return conclude(
-        "softmax_head",
+    return _head(
         "named",
         f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
         Evidence("softmax layers at the end", 2, 2, supports=True),
@@ -415,8 +260,7 @@ def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
     if away <= SUM_TOLERANCE:
         return None
     count = outputs.shape[1]
-    return conclude(
-        "softmax_head",
+    return _head(
         "named" if count == 2 else "possible",
         f"The head has one sigmoid for each of {count} outputs: they answer separate questions, "
         "and are no shares of 100 %.",
@@ -427,27 +271,38 @@ def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
     )
 
 
-def _trained_otherwise(last: str, outputs: Float32, compiled: Mapping[str, Any]) -> Finding | None:
+def _trained_otherwise(last: str, outputs: Float32, loss: str, from_logits: bool) -> Finding | None:
     """Whether the loss of the training took the outputs for something else than they are."""
-    name, from_logits = _loss(compiled.get("loss"))
-    if name is None or not any(part in name for part in _LOSSES):
-        return None
     probable = last in {"softmax", "sigmoid"}
-    if from_logits != probable or not (probable or last == "linear"):
+    agree = from_logits != probable
+    if "crossentropy" not in loss.replace("_", "") or agree or not (probable or last == "linear"):
         return None
-    loss = "".join(part.title() if part.islower() else part for part in name.split("_"))
-    code = _OTHER_LOSS.format(loss=loss, from_logits=not from_logits) if _IN_KERAS.fullmatch(loss) else ""
+    named = "".join(part.title() if part.islower() else part for part in loss.split("_"))
+    code = _OTHER_LOSS.format(loss=named, from_logits=not from_logits) if _IN_KERAS.fullmatch(named) else ""
     taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
-    return conclude(
-        "softmax_head",
+    return _head(
         "named",
-        f"The loss of the training ({name}) takes the outputs for {taken}, but they are {are}.",
+        f"The loss of the training ({loss}) takes the outputs for {taken}, but they are {are}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
-        Evidence("smallest output on these pictures", float(outputs.min())),
-        Evidence("largest output on these pictures", float(outputs.max())),
+        *_ends_of(outputs),
         advice="Let the loss and the last layer agree, and train again.",
         code=code,
     )
+
+
+def _ends_of(outputs: Float32) -> tuple[Evidence, Evidence]:
+    return (
+        Evidence("smallest output on these pictures", float(outputs.min())),
+        Evidence("largest output on these pictures", float(outputs.max())),
+    )
+
+
+def _ending_in(activation: str, layer: Layer, names: str = ", classifier.class_names") -> str:
+    """Return code for the same network and weights with another activation at its end."""
+    other = f'type(layer).from_config({{**layer.get_config(), "activation": {activation!r}}})'
+    if "activation" not in layer.settings:
+        other = f"keras.layers.Activation({activation!r})"
+    return _OTHER_ACTIVATION.format(name=layer.name, other=other, names=names)
 
 
 def _activation(layer: Layer) -> str | None:
@@ -459,12 +314,12 @@ def _activation(layer: Layer) -> str | None:
     return activation if isinstance(activation, str) else None
 
 
-def _loss(loss: Any) -> tuple[str | None, bool]:
+def _loss(loss: Any) -> tuple[str, bool]:
+    """Return its name, empty where it is not known, and whether it takes logits."""
     if isinstance(loss, Mapping):
         settings = mapping(loss.get("config"))
-        name = settings.get("name") or loss.get("class_name")
-        return (str(name) if name else None), settings.get("from_logits") is True
-    return loss if isinstance(loss, str) else None, False
+        return str(settings.get("name") or loss.get("class_name") or ""), settings.get("from_logits") is True
+    return loss if isinstance(loss, str) else "", False
 
 
 SAME = 1e-3
@@ -498,7 +353,7 @@ def check_determinism(
     -------
     tuple of Finding
         ``"training_mode"`` where the same tensor gets different answers, ``"batchnorm_mode"`` where the
-        answer depends on the pictures in the same batch; empty where neither is so.
+        answer depends on the pictures in the same batch.
     """
     one = tensors[:1]
     first = classifier.predict_tensors(one)
@@ -508,7 +363,7 @@ def check_determinism(
         kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
         names = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
         told = "The same tensor gets different answers: a layer with chance in it is active, as in training"
-        return (_named("training_mode", f"{told}{names}.", "between four calls with one tensor", twice),)
+        return (_differing("training_mode", f"{told}{names}.", "between four calls with one tensor", twice),)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
@@ -518,18 +373,19 @@ def check_determinism(
         "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
         "batch normalization does in training."
     )
-    return (_named("batchnorm_mode", told, "between a picture alone and beside two others", beside),)
+    return (_differing("batchnorm_mode", told, "between a picture alone and beside two others", beside),)
+
+
+def _differing(cause: str, summary: str, between: str, difference: float) -> Finding:
+    evidence = Evidence(f"largest difference in a probability {between}", difference, SAME, supports=True)
+    return conclude(cause, "named", summary, evidence, advice=_FIX)
 
 
 def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
     """Tell of layers that were called with ``training=True`` when the network was built; possible at most.
 
-    ``model.predict`` and the kit overrule that, a bare ``model(x)`` does not.
-
-    Parameters
-    ----------
-    layers
-        As from `kit.classifier.architecture.layers_of`.
+    ``model.predict`` and the kit overrule that, a bare ``model(x)`` does not. `layers` are as from
+    `kit.classifier.architecture.layers_of`.
     """
     # A frozen normalization is used in training as it is afterwards.
     forced = [
@@ -541,18 +397,12 @@ def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
     ]
     if not forced:
         return None
-    norms = any("Norm" in layer.kind for layer in forced)
     names = ", ".join(dict.fromkeys(layer.kind for layer in forced))
-    return Finding(
-        "batchnorm_mode" if norms else "training_mode",
+    return conclude(
+        "batchnorm_mode" if "Norm" in names else "training_mode",
         "possible",
         f"The network was built with training=True at {names}: called as model(x) it behaves as in training.",
-        (Evidence("layers that are called with training=True", len(forced)),),
-        fix=Fix(_FIX, _CALLED_FOR_INFERENCE),
+        Evidence("layers that are called with training=True", len(forced)),
+        advice=_FIX,
+        code=_CALLED_FOR_INFERENCE,
     )
-
-
-def _named(cause: str, summary: str, between: str, difference: float) -> Finding:
-    text = f"largest difference in a probability {between}"
-    evidence = (Evidence(text, difference, SAME, supports=True),)
-    return Finding(cause, "named", summary, evidence, fix=Fix(_FIX))

@@ -34,20 +34,7 @@ SURE = 0.9
 _LAST = "sorted as numbers from 1 on"
 """Tried where no other order fits, so that it does not count against them."""
 
-_CODE = {
-    "sorted as text": "order = sorted(range(len(names)), key=str)",
-    "sorted as text from 1 on": "order = sorted(range(len(names)), key=lambda place: str(place + 1))",
-    "sorted as numbers": "text = sorted(range(len(names)), key=str)\n"
-    "order = [text.index(place) for place in sorted(text)]",
-    _LAST: "text = sorted(range(len(names)), key=lambda place: str(place + 1))\n"
-    "order = [text.index(place) for place in range(len(names))]",
-    "sorted by name": "order = sorted(range(len(names)), key=lambda place: names[place])",
-    "sorted by the numbers in their names": "import re\n"
-    "order = sorted(range(len(names)), key=lambda place: int(re.sub('[^0-9]', '', names[place])))",
-    "one place too far": "order = [(place - 1) % len(names) for place in range(len(names))]",
-    "one place too early": "order = [(place + 1) % len(names) for place in range(len(names))]",
-    "reversed": "order = list(range(len(names)))[::-1]",
-}
+_BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
 # Labels that are indices move with the names.
 _RENAMED = """
@@ -63,9 +50,9 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
     probabilities
         float32, shape (N, classes).
     labels
-        Index of the right class in the order in use, for each picture; None where it is not known.
+        Index of the right class of each picture, None where it is not known.
     class_names
-        In the order in use.
+        In the order in use, as the labels are.
 
     Returns
     -------
@@ -89,35 +76,28 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
-    """Return the usual mistakes by name, as the class that each output stands for; without repetitions.
-
-    Parameters
-    ----------
-    class_names
-        In the order in use.
-    """
-    count = len(class_names)
-    numbers = np.arange(count)
-    as_text = np.array(sorted(range(count), key=str), dtype=np.intp)
-    from_one = np.array(sorted(range(count), key=lambda place: str(place + 1)), dtype=np.intp)
-    candidates = {
+    """Return the usual mistakes by name, as the class that each output stands for; without repetitions."""
+    numbers = list(range(len(class_names)))
+    places = np.array(numbers)
+    as_text = np.array(sorted(numbers, key=str))
+    from_one = np.array(sorted(numbers, key=lambda place: str(place + 1)))
+    orders = {
         "sorted as text": as_text,
         "sorted as text from 1 on": from_one,
         "sorted as numbers": np.argsort(as_text),
-        "sorted by name": np.array(sorted(range(count), key=lambda place: class_names[place])),
-        "one place too far": (numbers - 1) % count,
-        "one place too early": (numbers + 1) % count,
-        "reversed": numbers[::-1],
+        "sorted by name": np.array(sorted(numbers, key=lambda place: class_names[place])),
+        "one place too far": np.roll(places, 1),
+        "one place too early": np.roll(places, -1),
+        "reversed": places[::-1],
     }
     digits = [re.sub("[^0-9]", "", name) for name in class_names]
     if all(digits):
-        by_number = sorted(range(count), key=lambda place: int(digits[place]))
-        candidates["sorted by the numbers in their names"] = np.array(by_number)
-    candidates[_LAST] = np.argsort(from_one)
-    distinct: dict[bytes, str] = {numbers.astype(np.intp).tobytes(): ""}
-    for name, order in candidates.items():
-        distinct.setdefault(order.astype(np.intp).tobytes(), name)
-    return {name: candidates[name].astype(np.intp) for name in distinct.values() if name}
+        by_number = sorted(numbers, key=lambda place: int(digits[place]))
+        orders["sorted by the numbers in their names"] = np.array(by_number)
+    orders[_LAST] = np.argsort(from_one)
+    distinct = {order.tobytes(): name for name, order in reversed(orders.items())}
+    distinct.pop(places.tobytes(), None)
+    return {name: order for name, order in orders.items() if distinct.get(order.tobytes()) == name}
 
 
 def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Finding | None:
@@ -144,7 +124,7 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
         Evidence(f"of {count} labelled pictures, answered rightly if {name}", fits, supports=short >= NAMED),
         Evidence("probability that so many classes fit by chance", chance, NAMED, chance <= NAMED),
         advice="Give the class names in the order of the training.",
-        code=_NAMES + _CODE[name] + _RENAMED,
+        code=_NAMES + _BY_RULE.format(name) + _RENAMED,
         cost=fits / count,
     )
 

@@ -13,7 +13,8 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels, class_indices, hits
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
-from kit.diagnosis.search import difference, matching
+from kit.diagnosis.search import matching
+from kit.diagnosis.verdict import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import TO_TENSOR

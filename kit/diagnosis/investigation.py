@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from kit._arrays import Float32, Float64
+from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.labels import Truth, hits, known
 from kit.diagnosis.candidates import Evaluator, Sensitivity
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, at_least, ranked
+from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, at_least, conclude, ranked
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
-from kit.images import Photo, Pictures, as_photos
+from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 from kit.validation.accuracy import accuracy_interval
@@ -30,45 +30,36 @@ class Investigation:
         The network, the preprocessing that is suspected, and at least one picture.
     labels
         Index of the right class of each picture, None where it is not known; empty where none is.
-    reference
-        Tensors (N, H, W, C) as in training, in place of what the file tells.
     evaluator
         Runs candidates; without the first layers of the network until the search opens them.
-    certain
-        What the checks found.
-    searched
-        What the search over candidates found.
-    further
-        What later stages found.
+    reference
+        Tensors (N, H, W, C) as in training, in place of what the file tells.
+    certain, searched, further
+        What the checks, the search over candidates and later stages found.
     doubts
         Notes of stages that found no cause, but that something must be wrong.
-    sensitivity
-        What quiet changes do.
-    undecided
-        Kinds of quiet changes that matter to these pictures, where nothing else is named.
-    closed
-        Whether no further stage can say anything.
+    sensitivity, undecided
+        What quiet changes do, and kinds of them that matter to these pictures, where nothing else is named.
     """
 
     classifier: Classifier
     in_use: Preprocessing
     photos: tuple[Photo, ...]
     labels: Truth
-    reference: Float32 | None
     evaluator: Evaluator
+    reference: Float32 | None = None
     certain: tuple[Finding, ...] = ()
     searched: Search = NOTHING
     further: tuple[Finding, ...] = ()
     doubts: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
-    closed: bool = False
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
         searched = self.searched.findings
-        if self._certainly("batchnorm_mode"):
+        if self.certainly("batchnorm_mode"):
             # The search holds pictures against statistics that are then not those of the training.
             searched = tuple(replace(one, verdict=_DOUBTED.get(one.verdict, one.verdict)) for one in searched)
         return ranked((*_merged(self.certain, searched), *self.further))
@@ -79,16 +70,12 @@ class Investigation:
         return any(finding.verdict == "named" for finding in self.findings)
 
     @property
-    def disordered(self) -> bool:
-        """Whether another order of the classes is named by the checks."""
-        return self._certainly("class_order")
-
-    @property
     def ordered_labels(self) -> Truth:
         """The labels to search by: in another order they speak for whatever makes the network unsure."""
-        return () if self.disordered else self.labels
+        return () if self.certainly("class_order") else self.labels
 
-    def _certainly(self, cause: str) -> bool:
+    def certainly(self, cause: str) -> bool:
+        """Whether the checks name this cause."""
         return any(one.cause == cause and one.verdict == "named" for one in self.certain)
 
     def found(self, *findings: Finding) -> "Investigation":
@@ -111,27 +98,30 @@ class Investigation:
             self.searched.equivalents,
             self.undecided if quiet else (),
             self.searched.judged_by,
+            (self.classifier, self.photos, self.labels),
         )
 
 
 def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the corrected preprocessing of what is named, or else the one in use."""
-    fixes = (one.fix.preprocessing for one in findings if one.verdict == "named" and one.fix is not None)
-    return next((right for right in fixes if right is not None), in_use)
+    return next((right for one in findings if (right := _right(one)) is not None), in_use)
 
 
 def doubted(finding: Finding) -> Finding:
     """Let a named fault of the preprocessing be possible, where other evidence speaks against it."""
-    about = finding.fix is not None and finding.fix.preprocessing is not None
-    return replace(finding, verdict="possible") if about and finding.verdict == "named" else finding
+    return finding if _right(finding) is None else replace(finding, verdict="possible")
 
 
-def fixed_together(finding: Finding, whole: Fix | None) -> Finding:
+def fixed_together(finding: Finding, whole: Fix) -> Finding:
     """Let a named finding about the preprocessing carry the fix of all faults together."""
-    fix = finding.fix
-    if finding.verdict != "named" or fix is None or fix.preprocessing is None or whole is None:
+    if finding.fix is None or _right(finding) is None:
         return finding
-    return replace(finding, fix=replace(fix, code=whole.code, preprocessing=whole.preprocessing))
+    return replace(finding, fix=replace(whole, text=finding.fix.text))
+
+
+def _right(finding: Finding) -> Preprocessing | None:
+    named = finding.verdict == "named" and finding.fix is not None
+    return finding.fix.preprocessing if named and finding.fix is not None else None
 
 
 def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
@@ -140,13 +130,12 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
     merged = []
     for finding in certain:
         other = by_cause.pop(finding.cause, None) if finding.verdict == "named" else None
-        merged.append(finding if other is None or other.verdict != "named" else _joined(finding, other))
+        if other is not None and other.verdict == "named":
+            evidence, fix = (*finding.evidence, *other.evidence), other.fix or finding.fix
+            merged.append(replace(finding, evidence=evidence, cost=other.cost, fix=fix))
+        else:
+            merged.append(finding)
     return [*merged, *by_cause.values()]
-
-
-def _joined(certain: Finding, searched: Finding) -> Finding:
-    evidence = (*certain.evidence, *searched.evidence)
-    return replace(certain, evidence=evidence, cost=searched.cost, fix=searched.fix or certain.fix)
 
 
 WIDE = 0.1
@@ -174,43 +163,32 @@ def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
         two labels.
     """
     places, _ = known(labels)
-    right, count = int(hits(probabilities, labels).sum()), len(places)
-    if count < 2:
+    if len(places) < 2:
         return ()
-    interval = accuracy_interval(right, count)
+    interval = accuracy_interval(int(hits(probabilities, labels).sum()), len(places))
     low, high, accuracy = interval.low, interval.high, interval.accuracy
-    half = (high - low) / 2
-    verdict: Verdict = "possible" if half > WIDE else "ruled_out"
-    told = f"{count} labelled pictures: {accuracy:.0%} are answered rightly"
-    found = [
-        Finding(
-            "small_validation",
-            verdict,
-            f"{told}, and for others the share may be anything from {low:.0%} to {high:.0%}.",
-            (Evidence("half of the 95 % interval of the accuracy", half, WIDE, supports=half > WIDE),),
-            fix=Fix("Judge the network by more pictures; these are enough to look for a cause."),
-        )
-    ]
-    if count >= ENOUGH:
-        confidence = float(probabilities[places].max(axis=1).mean())
-        sure: Verdict = "possible" if confidence > high else "ruled_out"
-        text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
-        found.append(
-            Finding(
-                "overconfident",
-                sure,
-                f"{told}, with a mean confidence of {confidence:.0%}.",
-                (
-                    Evidence(text, confidence, high, supports=confidence > high),
-                    Evidence("share of these pictures that is answered rightly", accuracy),
-                ),
-                fix=Fix(
-                    "If these pictures are an ordinary sample, divide the logits by a temperature.",
-                    "classifier = kit.calibrate(classifier, photos, labels).classifier",
-                ),
-            )
-        )
-    return tuple(found)
+    half, confidence = (high - low) / 2, float(probabilities[places].max(axis=1).mean())
+    told = f"{len(places)} labelled pictures: {accuracy:.0%} are answered rightly"
+    small = conclude(
+        "small_validation",
+        "possible" if half > WIDE else "ruled_out",
+        f"{told}, and for others the share may be anything from {low:.0%} to {high:.0%}.",
+        Evidence("half of the 95 % interval of the accuracy", half, WIDE, supports=half > WIDE),
+        advice="Judge the network by more pictures; these are enough to look for a cause.",
+    )
+    if len(places) < ENOUGH:
+        return (small,)
+    text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
+    sure = conclude(
+        "overconfident",
+        "possible" if confidence > high else "ruled_out",
+        f"{told}, with a mean confidence of {confidence:.0%}.",
+        Evidence(text, confidence, high, supports=confidence > high),
+        Evidence("share of these pictures that is answered rightly", accuracy),
+        advice="If these pictures are an ordinary sample, divide the logits by a temperature.",
+        code="classifier = kit.calibrate(classifier, photos, labels).classifier",
+    )
+    return small, sure
 
 
 def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:
@@ -219,70 +197,41 @@ def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:
     return count > 0 and 2 * int(hits(probabilities, labels).sum()) <= count
 
 
-CAUSE = "out_of_distribution"
 SURE = 0.01
-"""Chance, with ordinary pictures, at which the cause is named."""
+"""Chance, with ordinary pictures, at which pictures are named as out of distribution."""
 
-
-def out_of_distribution(classifier: Classifier, photos: Pictures) -> Finding:
-    """Measure whether photos are unlike the training pictures.
-
-    Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
-
-    Parameters
-    ----------
-    classifier
-        With a novelty (`kit.fit_novelty`).
-    photos
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
-
-    Returns
-    -------
-    Finding
-        Cause ``"out_of_distribution"``. ``"named"`` where so many of the photos lie above the threshold for
-        a false-positive rate of 1 % that ordinary photos would do so in 1 % of all cases or less;
-        ``"possible"`` likewise with 5 % for both; else ``"ruled_out"``, or ``"cannot_tell"`` without a
-        novelty.
-
-    Raises
-    ------
-    ValueError
-        No preprocessing, no photo, or photos that cannot be prepared.
-    """
-    chosen = as_photos(photos, allow_empty=False)
-    novelty = novelty_of(classifier)
-    if novelty is None:
-        return Finding(
-            CAUSE,
-            "cannot_tell",
-            "The classifier does not know how ordinary pictures look to it: fit a novelty (kit.fit_novelty).",
-        )
-    verdict, evidence = _judged(novelty.chances(novelty.scores(chosen)))
-    summary = _SUMMARIES[verdict].format(above=evidence[0].value, count=len(chosen))
-    return Finding(CAUSE, verdict, summary, evidence)
-
-
-_SUMMARIES: dict[Verdict, str] = {
-    "named": "{above:.0f} of {count} pictures are unlike anything in training: none of the classes fits.",
-    "possible": "{above:.0f} of {count} pictures are rather unlike those of training.",
+_UNLIKE: dict[Verdict, str] = {
+    "named": "{} of {} pictures are unlike anything in training: none of the classes fits.",
+    "possible": "{} of {} pictures are rather unlike those of training.",
     "ruled_out": "The pictures are like those of training.",
 }
 
 
-def _judged(chances: Float64) -> tuple[Verdict, tuple[Evidence, ...]]:
-    """Compare how many pictures lie above a threshold with what chance would give."""
-    count = len(chances)
-    evidence = []
-    for rate in (SURE, FALSE_POSITIVES):
+def out_of_distribution(classifier: Classifier, photos: Sequence[Photo]) -> Finding | None:
+    """Measure whether photos are unlike the training pictures, by the classifier's `kit.fit_novelty`.
+
+    Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
+
+    Returns
+    -------
+    Finding or None
+        Cause ``"out_of_distribution"``: named where so many of the photos lie above the threshold for a
+        false-positive rate of `SURE` that ordinary photos would do so in as few cases or fewer; possible
+        likewise with `FALSE_POSITIVES`; else ruled out. None without a novelty.
+    """
+    novelty = novelty_of(classifier)
+    if novelty is None:
+        return None
+    chances = novelty.chances(novelty.scores(photos))
+    count, evidence = len(chances), []
+    for rate in (FALSE_POSITIVES, SURE):
         # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
         limit = rate + 1e-9
         above = int((chances <= limit).sum())
         needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
-        text = (
-            f"pictures out of {count} that lie farther from the training pictures than {1 - rate:.0%} of"
-            " held-back ones"
-        )
+        text = f"pictures out of {count} farther from training than {1 - rate:.0%} of held-back ones"
         evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
-    sure, unusual = evidence
+    unusual, sure = evidence
     verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"
-    return verdict, (unusual, sure)
+    summary = _UNLIKE[verdict].format(unusual.value, count)
+    return Finding("out_of_distribution", verdict, summary, (unusual, sure))

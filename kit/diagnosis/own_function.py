@@ -49,12 +49,10 @@ class Checkup(Result):
         """
         # The largest effect comes first; of two differences in one step that one counts.
         each = [dict(reversed(comparison.effects)) for comparison in self.comparisons]
-        steps = (operation.name for operation in PIPELINE)
-        found = dict.fromkeys(
-            step for step in ("function", *steps, "tensor") if any(step in one for one in each)
-        )
-        means = {step: sum(one.get(step, 0.0) for one in each) / len(each) for step in found}
-        return dict(sorted(means.items(), key=lambda pair: -pair[1]))
+        steps = ("function", *(operation.name for operation in PIPELINE), "tensor")
+        means = {step: sum(one.get(step, 0.0) for one in each) / len(each) for step in steps}
+        found = [step for step in steps if any(step in one for one in each)]
+        return {step: means[step] for step in sorted(found, key=lambda step: -means[step])}
 
     @property
     def main_step(self) -> str | None:
@@ -64,8 +62,8 @@ class Checkup(Result):
     def _report(self) -> Iterator[str | Result]:
         count = len(self.comparisons)
         if self.agrees:
-            agreed = "The function agrees with the preprocessing of the classifier"
-            yield f"{agreed} on {count} of {count} photos."
+            head = "The function agrees with the preprocessing of the classifier"
+            yield f"{head} on {count} of {count} photos."
             yield from (f"Note: {note}." for part in self.comparisons[:1] for note in part.notes)
             return
         parted = [comparison for comparison in self.comparisons if not comparison.equal]
@@ -101,10 +99,8 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
 
     Raises
     ------
-    TypeError
-        If the arguments are in another order, or `function` cannot be called.
-    ValueError
-        If the preprocessing is unknown, or there is no photo.
+    TypeError, ValueError
+        Arguments in another order, no function, an unknown preprocessing, or no photo.
     """
     check_first(classifier, "kit.check(classifier, photos, function)")
     if not callable(function):
@@ -118,20 +114,15 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     for photo in chosen:
         called = call(function, photo)
         comparisons.append(compare_called(contract, called, photo, partial(_effect, classifier)))
-        changes.append(_changed(classifier, contract.apply(photo), called.tensor))
-    known = [change for change in changes if change is not None]
-    return Checkup(tuple(comparisons), float(np.mean(known)) if len(known) == len(changes) else None)
+        rows = None if called.tensor is None else _answers(classifier, contract.apply(photo), called.tensor)
+        changes.append(None if rows is None else bool(np.diff(rows.argmax(axis=1))[0]))
+    return Checkup(tuple(comparisons), None if None in changes else sum(map(bool, changes)) / len(changes))
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:
     """Return the share of the probability that moves; 1 where the network takes no such tensor."""
     rows = _answers(classifier, here, there)
     return 1.0 if rows is None else float(np.nan_to_num(np.abs(rows[0] - rows[1]).sum() / 2, nan=1.0))
-
-
-def _changed(classifier: Classifier, ours: Array, theirs: Array | None) -> bool | None:
-    rows = None if theirs is None else _answers(classifier, ours, theirs)
-    return None if rows is None else bool(np.diff(rows.argmax(axis=1))[0])
 
 
 def _answers(classifier: Classifier, *tensors: Array) -> Float32 | None:

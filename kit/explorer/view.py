@@ -339,7 +339,7 @@ class Bench:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
         trained, novelty = classifier.preprocessing, None
         if trained is None:
-            from kit.diagnosis.checks_input import assumed_preprocessing  # noqa: PLC0415 (only an unknown one needs it)
+            from kit.diagnosis.inside import assumed_preprocessing  # noqa: PLC0415 (only an unknown one needs it)
 
             trained = assumed_preprocessing(classifier)
         if classifier.reference.arrays("novelty"):

@@ -41,10 +41,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
 
 import kit  # noqa: E402
-from kit.diagnosis.candidates import (  # noqa: E402
-    Evaluator,
-    candidates,
-)
+from kit.diagnosis.candidates import Evaluator, candidates  # noqa: E402
 from kit.diagnosis.evidence import Grounds  # noqa: E402
 from kit.images import Photo  # noqa: E402
 from kit.samples import typical  # noqa: E402
@@ -238,7 +235,7 @@ GRID: dict[str, tuple[float, ...]] = {
     "Averages": (0.7, 1.0, 1.4),
     "Ordinary": (0.7, 1.0, 1.4),
     "Answers": (0.0, 0.5, 1.0, 1.5),
-    "Labels": (0.5, 1.0, 1.5),
+    "Labelled": (0.5, 1.0, 1.5),
     "rarity": (0.5, 1.0, 1.5),
 }
 """Limits in nats, and factors on the votes as they are."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import kit
 from kit.classifier import loading
@@ -72,14 +71,9 @@ def named(diagnosis):
 @pytest.mark.parametrize(
     "pair",
     [
-        ("channels_swapped", "missing_scaling"),
         ("channels_swapped", "imagenet_mean_std"),
-        ("channels_swapped", "caffe_means"),
-        ("channels_swapped", "transposed"),
         ("channels_swapped", "double_scaling"),
-        ("inverted", "missing_scaling"),
         ("inverted", "channels_swapped"),
-        ("gray_input", "missing_scaling"),
         ("missing_scaling", "transposed"),
     ],
     ids="+".join,
@@ -98,9 +92,7 @@ def test_two_faults_at_once_are_both_named_and_put_right_by_one_fix(pair):
     "pair",
     [
         ("missing_scaling", "inverted"),
-        ("missing_scaling", "transposed"),
         ("inverted", "transposed"),
-        ("inverted", "double_scaling"),
         ("small_before", "missing_scaling"),
     ],
     ids="+".join,
@@ -140,16 +132,12 @@ def by_profile():
     )
 
 
-@pytest.mark.parametrize("picture", ["ordinary", "white", "grey"])
-def test_a_healthy_network_of_photographs_without_batch_normalization_is_not_accused(by_profile, picture):
-    pictures = {"ordinary": photo("koala"), "white": on_white(), "grey": photo("tripod")}
-    assert kit.diagnose(by_profile, pictures[picture]).best is None
-
-
-@pytest.mark.parametrize("fault", ["missing_scaling", "inverted", "transposed"])
-def test_its_faults_are_named_from_one_photograph(by_profile, fault):
-    broken = by_profile.using(kit.faults.CATALOGUE[fault].apply(by_profile.preprocessing))
-    assert kit.diagnose(broken, photo("koala")).best.cause == kit.faults.CATALOGUE[fault].cause
+def test_a_network_of_photographs_without_batch_normalization_is_diagnosed_by_its_profile(by_profile):
+    for picture in (photo("koala"), on_white(), photo("tripod")):
+        assert kit.diagnose(by_profile, picture).best is None
+    for fault in ("missing_scaling", "inverted", "transposed"):
+        broken = by_profile.using(kit.faults.CATALOGUE[fault].apply(by_profile.preprocessing))
+        assert kit.diagnose(broken, photo("koala")).best.cause == kit.faults.CATALOGUE[fault].cause
 
 
 def test_the_order_of_its_channels_is_named_from_sixteen_and_never_denied(by_profile):
@@ -187,14 +175,6 @@ def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence
             assert headline.endswith(told)
         if diagnosis.clean:
             assert headline.endswith("no fault is found.")
-
-
-def test_labels_in_another_order_do_not_put_the_blame_on_the_preprocessing(sixteen):
-    truth = kit.samples.labels("fashion_mnist")[200:216]
-    moved = [(label + 1) % 10 for label in truth]
-    diagnosis = kit.diagnose(with_faults("fashion_mnist"), sixteen, moved)
-    assert diagnosis.best.cause == "class_order"
-    assert {one.cause for one in diagnosis.findings if one.verdict == "named"} == {"class_order"}
 
 
 def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
@@ -255,12 +235,6 @@ def test_a_reference_takes_the_place_of_statistics(sixteen):
     assert kit.diagnose(classifier, sixteen, reference=training).best.cause == "inverted_polarity"
 
 
-def test_the_answer_is_the_same_every_time():
-    classifier = with_faults("efficientnet_lite0", "inverted")
-    one, other = (kit.diagnose(classifier, photo("koala")).text() for _ in range(2))
-    assert one == other
-
-
 def test_probes_are_none_of_the_pictures_with_a_known_class():
     known = {picture.name for picture in kit.samples.photos("imagenet")}
     assert len(probes()) == 13
@@ -271,12 +245,6 @@ def test_probes_are_none_of_the_pictures_with_a_known_class():
 def test_labels_that_do_not_fit_are_refused(labels):
     with pytest.raises(ValueError, match="Expected"):
         kit.diagnose(with_faults("efficientnet_lite0"), photo("koala"), labels)
-
-
-def test_labels_may_be_names_of_classes():
-    picture = Image.new("RGB", (64, 64), (200, 30, 30))
-    diagnosis = kit.diagnose(with_faults("efficientnet_lite0"), picture, ["koala"])
-    assert diagnosis.photos == 1
 
 
 def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, monkeypatch):
@@ -300,7 +268,7 @@ def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, 
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])
-@pytest.mark.parametrize("foreign", ["photographs", "digits", "noise", "textures"])
+@pytest.mark.parametrize("foreign", ["photographs", "digits"])
 def test_pictures_of_something_else_are_no_fault_of_the_pipeline(name, foreign):
     pictures = kit.samples.photos(foreign) if foreign == "photographs" else list(outliers(foreign))
     diagnosis = kit.diagnose(with_faults(name), pictures[:16])

@@ -24,7 +24,7 @@ SIXTEEN = PICTURES[200:216]
 SMALL = Preprocessing(size=(32, 32), scaling="0..1")
 
 
-SEARCHED = {"channel_order", "inverted_polarity", "overconfident", "data_leakage"}
+SEARCHED = {"channel_order", "inverted_polarity", "overconfident"}
 
 
 def found(cause, classifier, photos, labels=None, **more):
@@ -52,9 +52,7 @@ FAULTS = [
     (LITE, "exif_ignored", "exif_orientation", [SPECIAL["exif.jpg"]]),
     (LITE, "alpha_dropped", "alpha_matte", [SPECIAL["alpha.webp"]]),
     (LITE, "depth_clipped", "bit_depth", [SPECIAL["depth16.png"]]),
-    (LITE, "small_before", "target_size", PHOTOGRAPHS),
     (LITE, "double_scaling", "double_scaling", PHOTOGRAPHS),
-    (LITE, "cast_to_uint8", "dtype_cast", PHOTOGRAPHS),
     (LITE, "reshaped", "channel_layout", PHOTOGRAPHS),
     (LITE, "channels_swapped", "channel_order", PHOTOGRAPHS),
     (CLOTHES, "inverted", "inverted_polarity", SIXTEEN),
@@ -71,13 +69,6 @@ def test_a_preprocessing_is_put_right(healthy, fault, cause, photos):
     np.testing.assert_allclose(fixed.tensor(photos[0]), healthy.tensor(photos[0]), atol=1 / 64)
     again = found(cause, fixed, photos)
     assert again is None or again.verdict != "named"
-
-
-def test_numbers_beyond_every_contract_are_put_right():
-    broken = LITE.using(LITE.preprocessing.replace(scaling=kit.Scaling(1 / 257)))
-    finding = found("wrong_range", broken, PHOTOGRAPHS)
-    fixed = run(finding.fix.code, broken, PHOTOGRAPHS)["classifier"]
-    assert np.abs(fixed.tensor(PHOTOGRAPHS[0])).max() <= 255
 
 
 def network(*first, last, loss=None):
@@ -135,22 +126,12 @@ def test_a_head_is_replaced_and_keeps_its_weights(last):
     np.testing.assert_allclose(fixed.probabilities(PHOTOGRAPHS).sum(axis=1), 1, rtol=1e-5)
 
 
-def test_of_two_softmax_layers_the_answers_of_the_first_are_left():
-    classifier = network(last=[dense(), layers.Softmax()])
-    finding = found("softmax_head", classifier, PHOTOGRAPHS)
-    fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
-    once = keras.Model(classifier.model.inputs, classifier.model.layers[-2].output)
-    tensor = classifier.tensor(PHOTOGRAPHS[0])
-    np.testing.assert_allclose(fixed.predict_tensors(tensor), once(tensor), atol=1e-6)
-
-
 def test_a_softmax_with_weights_behind_another_is_not_called_flat():
     assert found("softmax_head", network(last=[dense(), dense()]), PHOTOGRAPHS) is None
 
 
 LOSSES = [
     ("softmax", losses.SparseCategoricalCrossentropy(from_logits=True)),
-    ("softmax", losses.CategoricalCrossentropy(from_logits=True)),
     (None, "sparse_categorical_crossentropy"),
 ]
 
@@ -187,19 +168,9 @@ def briefly_trained(steps=60):
     """Pictures of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
     keras.utils.set_random_seed(5)
     pictures, classes = samples.fashion_mnist_arrays("train")
-    blocks = [
-        layer
-        for width in (16, 32)
-        for layer in (
-            layers.Conv2D(width, 3, use_bias=False),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.MaxPooling2D(),
-        )
-    ]
-    model = keras.Sequential(
-        [keras.Input((28, 28, 1)), *blocks, layers.Flatten(), layers.Dense(10, activation="softmax")]
-    )
+    body = [layers.Conv2D(16, 3, strides=2, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+    last = [layers.Flatten(), layers.Dense(10, activation="softmax")]
+    model = keras.Sequential([keras.Input((28, 28, 1)), *body, *last])
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
     for step in range(steps):
         part = slice(64 * step, 64 * step + 64)
@@ -221,8 +192,6 @@ def test_moving_averages_are_measured_anew():
 TEN = np.arange(10)
 ORDERS = {
     "one place too far": (TEN - 1) % 10,
-    "one place too early": (TEN + 1) % 10,
-    "reversed": TEN[::-1],
     "sorted as text from 1 on": np.array([0, 9, 1, 2, 3, 4, 5, 6, 7, 8]),
     "always the same": np.array([3, 0, 7, 1, 9, 2, 8, 4, 5, 6]),
 }

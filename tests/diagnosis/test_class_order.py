@@ -1,4 +1,4 @@
-"""The order of the classes, told from few labelled pictures."""
+"""The order of the classes, found from few labelled pictures."""
 
 from types import SimpleNamespace
 
@@ -22,12 +22,6 @@ def names(count):
     return [f"name {place:04d}" for place in range(count)]
 
 
-def test_text_sorting_is_what_sorted_does_with_folder_names():
-    order = known_orders(names(12))["sorted as text"]
-    assert order.tolist() == [0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9]
-    assert "sorted as text" not in known_orders(names(10))
-
-
 @pytest.mark.parametrize("labels", [[30], [7, 30]])
 def test_text_sorting_of_sixty_four_folders_is_named_from_one_or_two_pictures(labels):
     # Folders "0" to "63": class 30 lies in place 25, class 7 in place 61, of "0", "1", "10", "11", …
@@ -44,12 +38,6 @@ def test_text_sorting_of_sixty_four_folders_is_named_from_one_or_two_pictures(la
     assert finding.evidence[2].value == pytest.approx({1: 6 / 64, 2: 6 / 64 / 65}[len(labels)])
 
 
-def test_one_picture_of_a_thousand_classes_is_enough_for_text_sorting():
-    order = known_orders(names(1000))["sorted as text"]
-    output = order.tolist().index(500)
-    assert check_class_order(answers([output], 1000), [500], names(1000)).verdict == "named"
-
-
 def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
     shifted = [answers([label + 1 for label in labels], 1001) for labels in ([5], [5, 90, 400, 700])]
     one, four = (
@@ -60,12 +48,6 @@ def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
     assert four.verdict == "named"
     # Each of the orders that are tried hits a neighbour in 0.1 of all cases; the last one is not tried.
     assert four.evidence[2].value == pytest.approx((len(known_orders(names(1001))) - 1) * 1e-4)
-
-
-def test_two_thousand_labelled_pictures_are_no_more_than_can_be_counted():
-    labels = [label for label in range(10) for _ in range(200)]
-    finding = check_class_order(answers([(label + 1) % 10 for label in labels], 10), labels, names(10))
-    assert (finding.verdict, finding.evidence[2].value) == ("named", pytest.approx(0, abs=1e-8))
 
 
 def test_two_classes_that_changed_places_need_both_classes():
@@ -127,22 +109,6 @@ def test_folders_that_are_numbers_are_found_in_both_directions(count, trained_on
     assert finding.cost == 0.75
     words = {"text": "sorted as text from 1 on", "numbers": "sorted by the numbers in their names"}
     assert words[trained_on] in finding.summary
-
-
-@pytest.mark.parametrize("count", [10, 14, 42])
-@pytest.mark.parametrize("trained_on", ["text", "numbers"])
-def test_folders_that_are_numbers_are_found_where_the_classes_have_other_names(count, trained_on):
-    numbers, text = counting(count)
-    in_use, training = (numbers, text) if trained_on == "text" else (text, numbers)
-    labels = list(range(count)) * 2
-    outputs = [training.index(in_use[label]) for label in labels]
-    outputs = [(output + 1) % count if place % 4 == 0 else output for place, output in enumerate(outputs)]
-    finding = check_class_order(
-        answers(outputs, count), labels, [f"kind {chr(97 + place)}" for place in range(count)]
-    )
-    # Of ten such folders one place too far or too early would explain 60 %.
-    assert (finding.verdict, finding.cost) == ("named", 0.75)
-    assert f"sorted as {trained_on} from 1 on" in finding.summary
 
 
 SHUFFLED = [f"n{place}" for place in (3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5)]

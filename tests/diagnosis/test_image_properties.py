@@ -1,11 +1,11 @@
-"""Properties of pictures: hand-checkable measures, the bundled photographs, how they are done and undone."""
+"""Properties of pictures: hand-checkable measures, how they are done and undone."""
 
 import numpy as np
 import pytest
 
 import kit
 from kit import Perturbation, Photo, samples
-from kit.diagnosis.image_causes import PROPERTIES
+from kit.diagnosis.image_properties import PROPERTIES
 from kit.images.properties import clipping, luma, noise_level, relative_contrast, sharpness
 
 PHOTOS = samples.photos("photographs")

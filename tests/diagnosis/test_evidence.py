@@ -7,9 +7,11 @@ import pytest
 
 import kit
 from kit.diagnosis.candidates import Evaluator, candidates
-from kit.diagnosis.evidence import Answers, Averages, Grounds, Labels, Ordinary, Score, Vote, rarity
+from kit.diagnosis.evidence import Grounds, Score
+from kit.diagnosis.sources import Answers, Averages, Labelled, Ordinary, Vote, votes
 
 LITE = kit.samples.classifier("efficientnet_lite0")
+
 BATCHNORM = kit.samples.classifier("fashion_mnist")
 
 
@@ -23,7 +25,7 @@ def kinds(grounds):
 
 def test_without_first_layers_only_labels_and_answers_are_known(no_batchnorm, sixteen, truth):
     grounds = grounds_of(no_batchnorm, Evaluator(no_batchnorm), sixteen[:4], (*truth[:3], None))
-    assert kinds(grounds) == [Answers, Labels]
+    assert kinds(grounds) == [Answers, Labelled]
     assert (grounds.evaluator.statistics, grounds.probes, grounds.known_labels) == (False, (), 3)
 
 
@@ -77,7 +79,7 @@ def test_a_profile_counts_less_the_more_its_pictures_differ_and_the_fewer_the_us
     right = next(one for one in candidates(broken) if one.preprocessing == used)
     profile = evaluator.profile
     for count in (1, 4, 16):
-        source = Ordinary(evaluator, profile, sixteen[:count])
+        source = Ordinary(evaluator, sixteen[:count], profile)
         before, after = (max(source.away(each), profile.typical) for each in (broken, used))
         weight = min(1, 0.5 / (3 * profile.scatter / count**0.5))
         assert source.vote(broken, right).gain == pytest.approx(weight * (before - after))
@@ -86,7 +88,7 @@ def test_a_profile_counts_less_the_more_its_pictures_differ_and_the_fewer_the_us
 def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     used = no_batchnorm.preprocessing
     answers = no_batchnorm.probabilities(sixteen).argmax(axis=1).tolist()
-    source = Labels(Evaluator(no_batchnorm), sixteen, answers)
+    source = Labelled(Evaluator(no_batchnorm), sixteen, answers)
     inverted = next(one for one in candidates(used) if one.step == "polarity")
     assert source.vote(used, inverted).veto
     broken = inverted.preprocessing
@@ -94,8 +96,8 @@ def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     vote = source.vote(broken, back)
     assert not vote.veto
     assert vote.gain > 0
-    few = Labels(Evaluator(no_batchnorm), sixteen[:4], answers[:4])
-    same = Labels(Evaluator(no_batchnorm), sixteen[:4] * 4, answers[:4] * 4)
+    few = Labelled(Evaluator(no_batchnorm), sixteen[:4], answers[:4])
+    same = Labelled(Evaluator(no_batchnorm), sixteen[:4] * 4, answers[:4] * 4)
     assert few.vote(broken, back).gain == pytest.approx(same.vote(broken, back).gain / 2)  # √(4 / 16)
 
 
@@ -116,7 +118,7 @@ def test_what_hardly_any_training_has_is_suspected(odd, nats):
     broken = plain.replace(**odd)
     back = next(one for one in candidates(broken) if one.preprocessing == plain)
     unexplained = 0 if back.faults else 0.35
-    assert rarity(broken, back).gain == pytest.approx(nats - unexplained)
+    assert votes((), broken, back)[0].gain == pytest.approx(nats - unexplained)
 
 
 def test_a_score_is_the_sum_of_its_votes_and_any_of_them_may_forbid_it(no_batchnorm):
@@ -180,6 +182,6 @@ def test_another_order_of_channels_is_told_from_small_differences_that_all_pictu
     evaluator = Evaluator(LITE, layers)
     broken = LITE.preprocessing.replace(channels="bgr")
     right = next(one for one in candidates(broken) if one.preprocessing == LITE.preprocessing)
-    source = Ordinary(evaluator, evaluator.profile, photos)
+    source = Ordinary(evaluator, photos, evaluator.profile)
     assert source.vote(broken, right).gain >= 0.5
     assert replace(source, photos=photos[:2]).vote(broken, right).gain < 0.5

@@ -1,4 +1,4 @@
-"""Preprocessing inside real Keras architectures, against the preprocessing in use."""
+"""Preprocessing inside real Keras architectures, against the preprocessing in use or in place of it."""
 
 import json
 
@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kit import Preprocessing
+from kit import Classifier, Preprocessing, samples
 from kit.classifier.architecture import layers_of, weights_in
-from kit.diagnosis.checks_input import check_crop_inside, check_graph, read_inside
+from kit.diagnosis.inside import assumed_preprocessing, check_crop_inside, check_graph, read_inside
+from kit.preprocessing.scaling import SCALINGS
+from tests.networks import imported_keras
 
 SIDE = (16, 16)
 
@@ -28,6 +30,7 @@ def check(model, scaling):
 
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "variance": [0.0524, 0.0502, 0.0506]}
+
 EXPECTED = [
     ([layers.Rescaling(1 / 255)], "0..255"),
     ([layers.Rescaling(1 / 127.5, offset=-1)], "0..255"),
@@ -57,9 +60,7 @@ def test_arithmetic_in_a_functional_network_counts_as_scaling():
     entry = keras.Input((*SIDE, 3))
     scaled = (entry / 255.0 - 0.5) * 2.0
     outputs = layers.Dense(2)(layers.Flatten()(layers.Conv2D(4, 3)(scaled)))
-    found = inside(keras.Model(entry, outputs))
-    assert (found.slope.item(), found.offset.item()) == (pytest.approx(2 / 255), pytest.approx(-1))
-    assert found.expected == "0..255"
+    assert inside(keras.Model(entry, outputs)).expected == "0..255"
 
 
 def test_a_nested_backbone_is_looked_into():
@@ -108,13 +109,33 @@ def test_the_fix_feeds_what_the_network_expects():
     assert [round(part.value, 3) for part in finding.evidence] == [0, 1, 0.996]
 
 
-def test_nothing_is_said_without_scaling_inside():
-    assert check(network(), "0..1") is None
-
-
 def test_cropping_outside_a_network_that_crops_inside_is_possible_trouble():
     cropping = inside(network(layers.CenterCrop(12, 12)))
     twice = Preprocessing(size=SIDE, fit="crop", crop_fraction=0.875)
     assert check_crop_inside(cropping, twice).verdict == "possible"
     assert check_crop_inside(cropping, Preprocessing(size=SIDE)) is None
     assert check_crop_inside(inside(network()), twice) is None
+
+
+def test_an_unknown_preprocessing_starts_from_the_commonest():
+    known = samples.classifier("fashion_mnist")
+    unknown = known.using(known.preprocessing)
+    unknown.preprocessing = None
+    assumed = assumed_preprocessing(unknown)
+    assert assumed.input_shape == (28, 28, 1)
+    assert assumed.scaling == SCALINGS["0..1"]
+
+
+def test_what_is_assumed_follows_from_the_network():
+    keras = imported_keras()
+
+    def assumed(shape, *first):
+        last = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")]
+        return assumed_preprocessing(Classifier(keras.Sequential([keras.Input(shape), *first, *last])))
+
+    inside = assumed((32, 48, 3), keras.layers.Rescaling(1 / 127.5, offset=-1))
+    assert inside.scaling == SCALINGS["0..255"]
+    assert inside.size == (32, 48)
+    assert assumed((None, None, 3)).size == (224, 224)
+    first = assumed((3, 32, 48), keras.layers.Permute((2, 3, 1)))
+    assert (first.layout, first.size, first.channels) == ("channels_first", (32, 48), "rgb")

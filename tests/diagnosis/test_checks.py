@@ -12,9 +12,13 @@ from kit.diagnosis.checks import certain_checks
 from kit.preprocessing.faults import CATALOGUE
 
 LITE = samples.classifier("efficientnet_lite0")
+
 RIGHT = LITE.preprocessing
+
 PHOTOS = samples.photos("imagenet")[:6] + samples.photos("special")
+
 LABELS = samples.labels("imagenet")[:6] + (None,) * len(samples.photos("special"))
+
 CERTAIN = {
     "exif_ignored": "exif_orientation",
     "alpha_dropped": "alpha_matte",
@@ -56,8 +60,3 @@ def test_a_saved_classifier_is_checked_without_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
-
-
-def test_without_a_picture_there_is_nothing_to_check():
-    with pytest.raises(ValueError, match="Expected a picture, received none"):
-        certain_checks(samples.classifier("efficientnet_lite0"), [])

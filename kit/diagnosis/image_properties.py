@@ -1,0 +1,229 @@
+"""Image properties that may be causes: how each is measured, done to other images and undone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from kit._arrays import Pixels
+from kit.diagnosis.finding import Fix
+from kit.images import Photo, properties
+from kit.images.properties import bright_level, relevelled
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness.restoring import (
+    blur_radius,
+    compression_quality,
+    noise_deviation,
+    without_blocks,
+    without_blur,
+    without_noise,
+)
+
+_ADVICE = {
+    "dark": "Brighten the pictures",
+    "bright": "Expose less, since what is cut off at white stays lost",
+    "low_contrast": "Spread the levels",
+    "noisy": "Remove the noise",
+    "blurred": "Sharpen, or focus better, since detail that is lost stays lost",
+    "jpeg": "Save with a higher quality",
+    "grayscale": "Use the colour originals",
+}
+_DIMMED = 0.65
+_CODE = """\
+from kit.images import as_photos
+from kit.robustness import relevelled, restored
+better = [{} for photo in as_photos(photos)]
+for row in classifier.probabilities(better):
+    print(classifier.top(row, 3))"""
+
+
+def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:
+    """Bring the light of a dark picture back."""
+    bright = max(bright_level(pixels), 1.0)
+    return [_times(pixels, 204 / bright), _times(pixels, 160 / bright), _spread(pixels, 31, 204)]
+
+
+def contrasted(pixels: Pixels, _amount: float) -> list[Pixels]:
+    """Spread the levels."""
+    return [_spread(pixels, *levels) for levels in ((31, 204), (31, 170), (60, 190))]
+
+
+def darkened(pixels: Pixels, _amount: float) -> list[Pixels]:
+    """Take light from a picture that is too bright, and even its levels out."""
+    equalized = np.asarray(ImageOps.equalize(Image.fromarray(pixels)))
+    dimmed = _times(pixels, _DIMMED)
+    return [_times(equalized, _DIMMED), dimmed[:, ::-1], _shrunk(dimmed)]
+
+
+def cleaned(pixels: Pixels, amount: float) -> list[Pixels]:
+    """Remove noise."""
+    # To a network, detail that goes does more harm than noise that stays.
+    less, more = (without_noise(pixels, share * amount) for share in (0.4, 0.7))
+    return [less, more[:, ::-1], _shrunk(more)]
+
+
+def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:
+    """Sharpen, by two filters."""
+    masked = ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)
+    twice = np.asarray(Image.fromarray(pixels).filter(masked).filter(masked))
+    return [twice, without_blur(pixels, amount), _shrunk(without_blur(pixels, 0.8 * amount))]
+
+
+def smoothed(pixels: Pixels, amount: float) -> list[Pixels]:
+    """Smooth the blocks of JPEG, or show them elsewhere."""
+    return [without_blocks(pixels, amount)[:, ::-1], pixels[:, ::-1], _shrunk(pixels)]
+
+
+def _spread(pixels: Pixels, dark: float, bright: float) -> Pixels:
+    return relevelled(Photo(pixels), (dark, bright)).pixels
+
+
+def _times(pixels: Pixels, factor: float) -> Pixels:
+    result: Pixels = np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8)[pixels]
+    return result
+
+
+def _shrunk(pixels: Pixels) -> Pixels:
+    """Show a picture at 0.7 of its size amid its mirror images: what is left of noise and blur shrinks."""
+    height, width = pixels.shape[:2]
+    tall, wide = (max(1, round(0.7 * side)) for side in (height, width))
+    small = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    edges = ((top, height - tall - top), (left, width - wide - left), (0, 0))
+    return np.pad(np.asarray(small), edges, "symmetric")
+
+
+TEXTURED = 64
+"""Pixels a side below which a picture is little but texture, so that noise, blur and JPEG blocks cannot be
+told."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property, the limit of what is ordinary, and how it is done and undone.
+
+    Attributes
+    ----------
+    name
+        Cause that it stands for, such as ``"dark"``.
+    measured
+        Key of `kit.images.properties.PROPERTIES`.
+    ordinary, below
+        Measure beyond which a picture is out of the ordinary, and whether that is below it, and not above.
+    parameter
+        Of a `Perturbation`, which does it; empty where colour is taken away.
+    amounts
+        Pairs of a measure and the setting of `parameter` that brings photographs to it.
+    undo
+        Takes it out of a picture, given the setting; None where that cannot be done.
+    read
+        Reads the setting from the pixels, where they tell it better than the measure does.
+    least_side
+        Pixels a side that a picture needs for it.
+    exact
+        Whether undoing it brings back all but the rounding.
+    brings
+        Properties that come with it and are no causes of their own beside it.
+    coloured
+        Whether it says something only where the network takes colour.
+    """
+
+    name: str
+    measured: str
+    ordinary: float
+    below: bool = False
+    parameter: str = ""
+    amounts: tuple[tuple[float, float], ...] = ((0, 0),)
+    undo: Callable[[Pixels, float], list[Pixels]] | None = None
+    read: Callable[[Pixels], float] | None = None
+    least_side: int = 0
+    exact: bool = False
+    brings: tuple[str, ...] = ()
+    coloured: bool = False
+
+    def remedy(self, amount: float) -> Fix:
+        """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
+        call = f"restored(photo, {self.parameter}={amount:.3g})"
+        if self.parameter in {"brightness", "contrast"}:
+            call = "relevelled(photo, (31, 204))"
+        text = f"{_ADVICE[self.name]}, or add such pictures to the training pictures."
+        return Fix(text, "" if self.undo is None else _CODE.format(call))
+
+    @property
+    def word(self) -> str:
+        """What such pictures are."""
+        return _WORDS.get(self.name, self.name)
+
+    @property
+    def unit(self) -> str:
+        """Of the measure, in words."""
+        return properties.PROPERTIES[self.measured].unit
+
+    def scaled(self, amount: float, factor: int) -> float:
+        """Return the amount before a picture was reduced by a factor."""
+        return amount * factor if self.parameter in {"noise", "blur"} else amount
+
+    def told(self, amount: float) -> str:
+        """Return an amount in words."""
+        if not self.parameter:
+            return "no colour"
+        parameter = PARAMETERS[self.parameter]
+        return f"{parameter.name.replace('jpeg_', 'JPEG ')} {amount:.2g} {parameter.unit}".strip()
+
+    def measure(self, pixels: Pixels) -> float:
+        """Measure uint8 pixels (H, W, 3), every one of them."""
+        sample = properties.Sample(Photo(pixels), window=None)
+        return properties.PROPERTIES[self.measured].measure(sample)
+
+    def unusual(self, value: float) -> bool:
+        """Return whether a measure is out of the ordinary."""
+        return value < self.ordinary if self.below else value > self.ordinary
+
+    def amount(self, value: float, pixels: Pixels | None = None) -> float:
+        """Return the setting that brings photographs to a measure; that of the pixels where they tell it."""
+        if self.read is not None and pixels is not None:
+            return self.read(pixels)
+        measures, amounts = np.array(self.amounts).T
+        return float(np.interp(value, measures, amounts))
+
+    def undone(self, pixels: Pixels, amount: float) -> list[Photo]:
+        """Return the pictures that come of taking this amount out of uint8 pixels (H, W, 3)."""
+        return [] if self.undo is None else [Photo(each) for each in self.undo(pixels, amount)]
+
+    def done(self, photo: Photo, amount: float) -> Photo:
+        """Return a photo to which this amount is done."""
+        if not self.parameter:
+            grey = Image.fromarray(photo.pixels).convert("L").convert("RGB")
+            return Photo(np.asarray(grey), photo.name)
+        setting = round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
+        return Perturbation.from_dict({self.parameter: setting}).apply(photo)
+
+
+_WORDS = {
+    "low_contrast": "low in contrast",
+    "jpeg": "compressed",
+    "grayscale": "grey, where the network takes colour",
+}
+_DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))
+_BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5), (0.55, 3))
+_FLAT = ((0.04, 0.05), (0.08, 0.1), (0.16, 0.2), (0.32, 0.4), (0.74, 1))
+_NOISE = ((0, 0), (10, 10), (19.3, 20), (27.6, 30), (39.3, 45), (49.6, 60), (62.4, 80), (73.5, 100))
+_BLUR = ((0.03, 8), (0.05, 5), (0.06, 4), (0.08, 3), (0.11, 2), (0.15, 1.5), (0.2, 1), (0.41, 0))
+_BLOCKS = ((1.2, 60), (2, 30), (2.9, 20), (3.2, 15), (4.3, 10), (5.9, 7), (8, 5), (27, 2))
+
+
+_ROWS = (
+    Property("dark", "bright_level", 105, True, "brightness", _DARK, brightened, exact=True),
+    Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast",)),
+    Property("low_contrast", "range", 0.25, True, "contrast", _FLAT, contrasted, exact=True),
+    Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
+    Property("blurred", "sharpness", 0.2, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED),
+    Property(
+        "jpeg", "block_edges", 1.6, False, "jpeg_quality", _BLOCKS, smoothed, compression_quality, TEXTURED
+    ),
+    Property("grayscale", "colour", 2.0, True, coloured=True),
+)
+PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})
+"""Every property by its name."""

@@ -1,0 +1,224 @@
+"""Preprocessing layers inside a network, and what they tell of the preprocessing before it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit._arrays import Array, Float64
+from kit.classifier import Classifier
+from kit.classifier.architecture import Layer, architecture_and_weights, channel_values, layers_of
+from kit.diagnosis.finding import Evidence, Finding, conclude, using
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
+
+RANGES: Mapping[str, tuple[float, float]] = {"0..255": (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
+"""Ranges that a network with its scaling inside may be fed with."""
+
+LANDING_SPAN = (0.8, 6.0)
+"""Span of the numbers after the scaling inside. The contracts of keras.applications lie between 1 (0..1) and
+4.5 (ImageNet's mean and standard deviation); read 255 times too wide or too narrow they lie far outside."""
+
+LANDING_SIZE = 4.0
+"""Largest absolute number after the scaling inside; 2.7 with ImageNet's mean and standard deviation."""
+
+SAME_RANGE = 0.03
+"""Share of the span by which two ranges may differ; (x - 127) / 128 differs from x / 127.5 - 1 by 0.004."""
+
+NARROW = 0.3
+"""Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
+standard deviation where 0..255 is expected, 0.004 for 0..1."""
+
+_PASSING = ("InputLayer", "ZeroPadding2D", "Identity", "Activation", "Dropout", "GaussianNoise")
+_CROPS = ("CenterCrop", "Resizing")
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a network does to its input before the first layer with weights.
+
+    Attributes
+    ----------
+    steps
+        The layers that scale, in words.
+    crops
+        Layers that crop or resize, in words.
+    expected
+        A name of `RANGES`: what the network is to be fed with; None where the architecture does not tell.
+    """
+
+    steps: tuple[str, ...]
+    crops: tuple[str, ...]
+    expected: str | None
+
+
+def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]] | None = None) -> Inside:
+    """Follow the input up to the first layer with weights.
+
+    Parameters
+    ----------
+    layers, weights
+        As from `kit.classifier.architecture`; ``Normalization`` layers that were adapted to data keep their
+        numbers in the weights.
+    """
+    slope, offset = np.ones(1), np.zeros(1)
+    steps: list[str] = []
+    crops: list[str] = []
+    for layer in layers:
+        if layer.kind in _CROPS:
+            crops.append(f"{layer.kind}({layer.settings.get('height')}, {layer.settings.get('width')})")
+        elif layer.kind in _PASSING or layer.kind.startswith("Random"):
+            continue
+        else:
+            line = _line(layer, weights or {})
+            if line is None:
+                # Layers with weights, and a normalisation whose numbers are not known.
+                break
+            slope, offset = slope * line[0], offset * line[0] + line[1]
+            steps.append(_words(layer))
+    return Inside(tuple(steps), tuple(crops), _expected(slope, offset) if steps else None)
+
+
+def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
+    """Hold the range that the architecture implies against the range in use.
+
+    Named where they differ, ruled out where they agree, None where the architecture does not tell.
+    """
+    if inside.expected is None:
+        return None
+    slope, offset = affine(preprocessing.scaling)
+    ends = np.stack(np.broadcast_arrays(*np.atleast_1d(offset, slope * 255 + offset)))
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    wanted_low, wanted_high = RANGES[inside.expected]
+    span = wanted_high - wanted_low
+    away = float(max(np.abs(low - wanted_low).max(), np.abs(high - wanted_high).max()) / span)
+    chain = ", then ".join(inside.steps)
+    lowest = f"lowest value in use; the network begins with {chain} and expects {wanted_low:g}"
+    distance = "distance of the two ranges, as a share of the expected span"
+    evidence = (
+        Evidence(lowest, float(low[np.abs(low).argmax()])),
+        Evidence(f"highest value in use; expected is {wanted_high:g}", float(high[np.abs(high).argmax()])),
+        Evidence(distance, away, SAME_RANGE, away > SAME_RANGE),
+    )
+    if away <= SAME_RANGE:
+        told = f"The network scales inside ({chain}) and is fed with {inside.expected}, as it expects."
+        return Finding("double_scaling", "ruled_out", told, evidence)
+    fixed = preprocessing.replace(scaling=SCALINGS[inside.expected], cast=None)
+    cause, equivalent = _cause(preprocessing, fixed, float((high - low).max()) / span)
+    return Finding(
+        cause,
+        "named",
+        f"The network scales inside ({chain}) and expects {inside.expected}, but is fed with "
+        f"{scaling_words(preprocessing.scaling)}.",
+        evidence,
+        fix=using(f"Feed {inside.expected}, and leave the rest to the network.", fixed),
+        equivalent=equivalent,
+    )
+
+
+def check_crop_inside(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
+    """Tell of a network that crops or resizes inside while the preprocessing crops, too; possible at most."""
+    cropped = "crop" in preprocessing.fit and preprocessing.crop_fraction < 1
+    if not cropped or not any(step.startswith("CenterCrop") for step in inside.crops):
+        return None
+    return conclude(
+        "resize_fit",
+        "possible",
+        f"The network crops inside ({', '.join(inside.crops)}) and the preprocessing crops before it.",
+        Evidence("part of each side that the crop outside keeps", preprocessing.crop_fraction),
+        advice="Leave the crop to the network.",
+        right=preprocessing.replace(crop_fraction=1.0),
+    )
+
+
+def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float64, Float64] | None:
+    """Slope and offset of a layer that scales; None for any other layer."""
+    if layer.kind == "Rescaling":
+        scale, shift = (channel_values(layer.settings.get(key, 0.0)) for key in ("scale", "offset"))
+        return None if scale is None or shift is None else (scale, shift)
+    if layer.kind == "Normalization":
+        return _normalisation(layer, weights.get(layer.name, ()))
+    if len(layer.constants) != 1:
+        return None
+    (constant,) = layer.constants
+    slope, offset = {
+        "Multiply": (constant, 0.0),
+        "Add": (1.0, constant),
+        "Subtract": (1.0, -constant),
+        "TrueDivide": (1 / (constant or np.inf), 0.0),
+        "Divide": (1 / (constant or np.inf), 0.0),
+    }.get(layer.kind, (0.0, 0.0))
+    return None if slope == 0 else (np.array([slope]), np.array([offset]))
+
+
+def _normalisation(layer: Layer, kept: tuple[Array, ...]) -> tuple[Float64, Float64] | None:
+    adapted = len(kept) >= 2
+    mean = channel_values(kept[0] if adapted else layer.settings.get("mean"))
+    variance = channel_values(kept[1] if adapted else layer.settings.get("variance"))
+    if mean is None or variance is None or layer.settings.get("invert"):
+        return None
+    # As Keras does it: no deviation below its epsilon.
+    deviation = np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
+    return 1 / deviation, -mean / deviation
+
+
+def _expected(slope: Float64, offset: Float64) -> str | None:
+    landed = {}
+    for name, (low, high) in RANGES.items():
+        ends = np.stack([slope * low + offset, slope * high + offset])
+        span, size = float(np.ptp(ends, axis=0).max()), float(np.abs(ends).max())
+        if LANDING_SPAN[0] <= span <= LANDING_SPAN[1] and size <= LANDING_SIZE:
+            usual = (np.array([[bottom], [1.0]]) for bottom in (0.0, -1.0))
+            landed[name] = min(float(np.abs(ends - each).max()) for each in usual)
+    exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
+    # Of several that would do, none is known.
+    found = exact or (list(landed) if len(landed) == 1 else [])
+    return found[0] if found else None
+
+
+def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str, tuple[str, ...]]:
+    """Return the cause, and others in the catalogue that come to the same."""
+    same = [
+        fault.cause
+        for fault in CATALOGUE.values()
+        if fault.step == "scaling" and same_scaling(fault.apply(fixed).scaling, used.scaling)
+    ]
+    cause = "double_scaling" if ratio < NARROW else next(iter(same), "wrong_range")
+    if not used.scaling:
+        cause = "missing_scaling"
+    return cause, tuple(dict.fromkeys(name for name in same if name != cause))
+
+
+def _words(layer: Layer) -> str:
+    if layer.kind == "Rescaling":
+        scale, offset = layer.settings.get("scale"), layer.settings.get("offset", 0.0)
+        if isinstance(scale, int | float) and isinstance(offset, int | float):
+            shown = f"1/{1 / scale:g}" if 0 < scale < 1 else f"{scale:g}"
+            return f"Rescaling({shown}{f', offset={offset:g}' if offset else ''})"
+    return layer.kind if not layer.constants else f"{layer.kind}({layer.constants[0]:g})"
+
+
+OPEN_SIDE = 224
+"""Height and width assumed where a network leaves them open, in pixels: the size of most that are in use."""
+
+
+def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
+    """Return the classifier's own preprocessing, or the commonest guess where it is unknown.
+
+    What the network itself tells counts: the sides and channels of its input, channels that come first, and
+    the range that it expects where it scales inside. Open sides are taken to be `OPEN_SIDE`.
+    """
+    if classifier.preprocessing is not None:
+        return classifier.preprocessing
+    sides, layout = classifier.input_shape, "channels_last"
+    if sides[2] not in {1, 3} and sides[0] in {1, 3}:
+        sides, layout = (sides[1], sides[2], sides[0]), "channels_first"
+    height, width, channels = sides
+    config, weights = architecture_and_weights(classifier)
+    return Preprocessing(
+        size=(height or OPEN_SIDE, width or OPEN_SIDE),
+        channels="gray" if channels == 1 else "rgb",
+        scaling=read_inside(layers_of(config), weights).expected or "0..1",
+        layout=layout,
+    )

@@ -1,0 +1,260 @@
+"""What speaks for and against a candidate, each source by itself, in nats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, log, sqrt
+
+import numpy as np
+
+from kit._arrays import Float64
+from kit.classifier.labels import Truth, entropies, known
+from kit.diagnosis.candidates import Candidate, Evaluator
+from kit.images import Photo
+from kit.preprocessing import Preprocessing
+from kit.robustness.profile import Profile
+
+NAMED = 0.5
+"""Nats of all sources together that name a cause."""
+
+AGAINST = -0.6
+"""Nats of the user's own pictures at which a candidate is out of the question: they would lie half as near
+again to training as they do."""
+
+CLOSE = 8.0
+"""The order of channels is judged by smaller differences than all else: another order of the same channels is
+as probable before as after, so that only what lies nearer counts. Where a candidate brings pictures as near
+as chance lets those of the training, this part of that distance is the floor."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one source says of a candidate.
+
+    Attributes
+    ----------
+    text, measured
+        What was measured, in words, and the number in the unit that they name.
+    gain
+        What it is worth, in nats; below 0 where it speaks against the candidate.
+    at_home
+        Whether the candidate makes what the source looks at as usual as in training; None where the source
+        cannot tell.
+    veto
+        Whether it alone keeps the candidate from being named.
+    """
+
+    text: str
+    gain: float
+    measured: float
+    at_home: bool | None = None
+    veto: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Averages:
+    """Pictures against the moving averages of BatchNorm layers, or those of a profile.
+
+    Attributes
+    ----------
+    evaluator, photos
+        Of a network with such averages, and the user's photos or probe photographs.
+    told
+        What they are, in words.
+    weight
+        Of the gain.
+    floor
+        Distance, in nats, that pictures as in training reach by chance: below, nearer is no better.
+    home
+        Distance up to which pictures count as those of the training; None where another source tells better.
+    binding
+        Whether they may forbid a candidate.
+    close
+        Distance up to which pictures lie as near as chance lets pictures of the training; see `CLOSE`.
+    weights
+        float64 (photos,); the same for each by default.
+    """
+
+    evaluator: Evaluator
+    photos: tuple[Photo, ...]
+    told: str
+    weight: float
+    floor: float
+    home: float | None
+    binding: bool
+    close: float = 0.0
+    weights: Float64 | None = None
+
+    def away(self, preprocessing: Preprocessing) -> float:
+        """Return the distance from training, in nats."""
+        return self.evaluator.distance(self.photos, preprocessing, self.weights)
+
+    def at_home(self, preprocessing: Preprocessing) -> bool | None:
+        """Whether the pictures are as usual as in training; None where another source tells better."""
+        return None if self.home is None else self.away(preprocessing) <= self.home
+
+    def nearness(self, preprocessing: Preprocessing) -> float:
+        """Return how near to training the pictures lie, in nats, weighted as in a vote, without a floor."""
+        return -self.weight * log(self.away(preprocessing))
+
+    def nearest(self, preprocessing: Preprocessing) -> bool:
+        """Whether the pictures lie as near as chance lets training pictures come."""
+        return self.away(preprocessing) <= self.floor
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
+        """Compare a candidate with the preprocessing in use."""
+        before, after = self.away(in_use), self.away(candidate.preprocessing)
+        close = candidate.step == "channels" and after <= self.close
+        floor = self.close / CLOSE if close else self.floor
+        gain = self.weight * log((before + floor) / (after + floor))
+        text = f"distance of {self.told} from the averages of training, in nats; {before:.3g} as it is"
+        home = self.at_home(candidate.preprocessing)
+        return Vote(text, gain, after, home, veto=self.binding and gain < AGAINST)
+
+
+@dataclass(frozen=True, eq=False)
+class Ordinary:
+    """The user's pictures against a profile of training pictures, each by itself."""
+
+    evaluator: Evaluator
+    photos: tuple[Photo, ...]
+    profile: Profile
+    told: str = "a profile of training pictures"
+
+    ERRORS = 3.0
+    """Standard errors of the mean of so many pictures that a name needs, and up to which they are usual."""
+    PAIRED, MOST = 4, 1.5
+    """Pictures from which on each is compared with itself, and the most that this counts, in names."""
+
+    @property
+    def error(self) -> float:
+        """Standard error, in nats, of the mean logarithm of the distance of so many training pictures."""
+        return self.profile.scatter / sqrt(len(self.photos))
+
+    @property
+    def weight(self) -> float:
+        """Of a nat: as many errors of the mean as a name needs are worth a name; never more than 1."""
+        return min(1.0, NAMED / (self.ERRORS * max(self.error, 1e-6)))
+
+    def away(self, preprocessing: Preprocessing) -> float:
+        """Return the mean logarithm of the distance from the profile."""
+        return float(self._each(preprocessing).mean())
+
+    def _each(self, preprocessing: Preprocessing) -> Float64:
+        return self.evaluator.log_profile_distances(self.photos, preprocessing, self.profile)
+
+    def at_home(self, preprocessing: Preprocessing) -> bool:
+        """Whether the pictures are as usual as in training."""
+        usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self.error)
+        return self.away(preprocessing) <= usual
+
+    def nearness(self, preprocessing: Preprocessing) -> float:
+        """Return how near to training the pictures lie, in nats, weighted as in a vote, without a floor."""
+        return -self.weight * self.away(preprocessing)
+
+    def nearest(self, preprocessing: Preprocessing) -> bool:
+        """Whether the pictures lie as near as chance lets training pictures come."""
+        return self.away(preprocessing) <= self.profile.typical
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
+        """Compare a candidate with the preprocessing in use."""
+        right = candidate.preprocessing
+        before, after = (max(self.away(each), self.profile.typical) for each in (in_use, right))
+        gain = max(self.weight * (before - after), self._paired(in_use, candidate))
+        text = (
+            "mean logarithmic distance of these pictures from the profile of training pictures;"
+            f" {before:.2f} as it is, {self.profile.typical:.2f} for training pictures"
+        )
+        return Vote(text, gain, after, self.at_home(right), gain < AGAINST)
+
+    def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
+        """Return what another order of channels is worth, by how many standard errors pictures lie nearer.
+
+        Only where it makes them wholly usual; minus infinity for all else, and for fewer than `PAIRED`.
+        """
+        count, right = len(self.photos), candidate.preprocessing
+        usual = self.profile.typical + 2 * self.error
+        if candidate.step != "channels" or count < self.PAIRED or self.away(right) > usual:
+            return -inf
+        nearer = self._each(in_use) - self._each(right)
+        error = max(float(nearer.std()) / sqrt(count), 1e-3)
+        errors = float(nearer.mean()) / error * sqrt((count - 2) / count)
+        return NAMED * min(errors / self.ERRORS, self.MOST)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """How sure the network is of its answers; never much, since a wrong scale often makes it more sure.
+
+    Averages over a picture do not see that its axes are exchanged: for this the answers count more, and those
+    to probe photographs, where photographs are what the network knows, count as well.
+    """
+
+    evaluator: Evaluator
+    photos: tuple[Photo, ...]
+    probes: tuple[Photo, ...]
+    told: str = ""
+
+    WEIGHT, OF_LAYOUT = 0.2, 0.5
+    """Of a nat of entropy."""
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
+        """Compare a candidate with the preprocessing in use."""
+        layout = candidate.step == "layout"
+        photos = (*self.probes, *self.photos) if layout else self.photos
+        trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
+        fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
+        weight = self.OF_LAYOUT if layout else self.WEIGHT
+        return Vote("fall of the answers' mean entropy, in nats", weight * fall, fall)
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The right classes, where they are known; whatever makes them worse is out of the question.
+
+    A probability below `LEAST` counts as this: a network that is very sure of a wrong answer says no more
+    than one that is just wrong.
+    """
+
+    evaluator: Evaluator
+    photos: tuple[Photo, ...]
+    labels: Truth
+    told: str = "your labels"
+
+    LEAST, WEIGHT = 0.05, 0.7
+    ENOUGH = 16
+    """Labels that count in full; fewer are met by chance too easily."""
+
+    def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
+        """Compare a candidate with the preprocessing in use."""
+        trial = self.evaluator.trial(self.photos, in_use, candidate.preprocessing, self.labels)
+        before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
+        count, more = len(known(self.labels)[0]), trial.regained
+        text = f"more of {count} labelled pictures that are answered rightly"
+        weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
+        return Vote(text, weight * (after - before), more, veto=more < 0)
+
+
+Source = Averages | Ordinary | Answers | Labelled
+
+ODD, UNEXPLAINED = 0.6, 0.35
+"""Nats for each step that hardly any training has, and for a change that no fault of the catalogue makes."""
+
+
+def votes(sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate) -> tuple[Vote, ...]:
+    """Return the votes of all sources on a candidate, and last that of what is known before any picture."""
+    fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
+    gain = ODD * fewer - (0 if candidate.faults else UNEXPLAINED)
+    rarity = Vote("steps fewer that hardly any training has", gain, fewer)
+    return (*(source.vote(in_use, candidate) for source in sources), rarity)
+
+
+def _oddities(preprocessing: Preprocessing) -> float:
+    return (
+        float(preprocessing.invert)
+        + float(preprocessing.layout in {"transposed", "reshaped"})
+        + float(preprocessing.thumbnail is not None)
+        + float(preprocessing.cast is not None)
+        + 0.6 * float(preprocessing.channels == "gray_rgb")
+        + 0.5 * float(preprocessing.fit == "letterbox")
+        + 0.5 * max(len(preprocessing.scaling) - 1, 0)
+    )

@@ -1,0 +1,168 @@
+"""What the scores of candidates come to: findings, and their words."""
+
+from collections.abc import Sequence
+
+from kit.diagnosis.evidence import Grounds, Score
+from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
+from kit.diagnosis.sources import NAMED
+from kit.preprocessing import Preprocessing
+
+POSSIBLE = 0.25
+"""Nats from which on a cause is mentioned."""
+
+MEASURED = 0.05
+"""Nats that must have been measured: how rare a step is never names it alone."""
+
+NEAR, EXCLUDED = 0.1, -0.2
+"""Nats above which a candidate is never ruled out, and up to which it is, if it changes any answer."""
+
+LEAD, LEAD_WITHIN = 0.2, 0.03
+"""Nats by which a cause must lead the next one of another step, and of the same step."""
+
+BY_CHANCE = 0.02
+"""Chance that a change which does nothing puts so many more labels right, where labels are all there is."""
+
+_SEES = "The network sees what it was trained on when this is changed: {}."
+_MEETS = "The labels are met when this is changed: {}."
+_MAY = "Changing this brings the network somewhat nearer to what it was trained on: {}."
+_SEES_NOT = "Changing this brings the network no nearer to what it was trained on."
+_MEETS_NOT = "The labels are met no better when this is changed."
+_OPEN = "Nothing tells whether this is as in training; changing it changes answers."
+
+
+def judged(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> Finding | None:
+    """Put the first of the scores into words and numbers; None where nothing speaks against `in_use`."""
+    if not ranked or ranked[0].gain < POSSIBLE:
+        return None
+    best = ranked[0]
+    right, cause = best.candidate.preprocessing, best.candidate.cause
+    conditions = [one for one in (_lead(grounds, best, ranked), _beyond_chance(grounds, best, in_use)) if one]
+    seen = best.measured >= MEASURED and best.at_home and not best.vetoed
+    sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
+    summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
+    return Finding(
+        cause,
+        "named" if sure else "possible",
+        summary.format(difference(in_use, right)),
+        (*weighed(best), *conditions),
+        float(grounds.trial(in_use, right).changed.mean()),
+        fix(in_use, right, cause),
+        _same_causes(grounds, best, ranked),
+    )
+
+
+def weighed(score: Score) -> tuple[Evidence, ...]:
+    """Return the sum of the votes, then what each of them measured."""
+    text = "all evidence together, in nats; a vote counts as much as is said behind it"
+    whole = Evidence(text, score.gain, NAMED, supports=score.gain >= NAMED)
+    told = [
+        Evidence(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, supports=vote.gain > 0)
+        for vote in score.votes
+        if vote.gain or vote.veto
+    ]
+    return (whole, *told)
+
+
+def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | None:
+    other = best_of_another_cause(grounds, best, ranked)
+    if other is None:
+        return None
+    lead, text = best.gain - other.gain, f"lead over the next cause, {other.candidate.cause}, in nats"
+    needed = LEAD_WITHIN if other.candidate.step == best.candidate.step else LEAD
+    return Evidence(text, lead, needed, supports=lead >= needed)
+
+
+def best_of_another_cause(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Score | None:
+    """Return the score of another cause, told from the best at all, whose lead is the most doubtful."""
+    rivals = [
+        score
+        for score in ranked
+        if not best.candidate.causes & score.candidate.causes and _same(grounds, best, score) is None
+    ]
+    within = [score for score in rivals if score.candidate.step == best.candidate.step]
+    beyond = [score for score in rivals if score.candidate.step != best.candidate.step]
+    close = [score for score in within[:1] if best.gain - score.gain < LEAD_WITHIN]
+    return next(iter((*close, *beyond, *within)), None)
+
+
+def _same(grounds: Grounds, one: Score, other: Score) -> float | None:
+    pair = one.candidate.preprocessing, other.candidate.preprocessing
+    return grounds.equivalence(*pair, one.measured - other.measured)
+
+
+def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
+    """Return the chance of so many more labels; None where there is other evidence than labels."""
+    if grounds.evaluator.statistics:
+        return None
+    gained, lost = grounds.trial(in_use, best.candidate.preprocessing).turned
+    chance = _by_chance(grounds, best, in_use)
+    text = f"chance of {gained} labels more and {lost} less by a change that does nothing, out of all tried"
+    return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
+
+
+def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
+    """Return the chance that one of all changes that are tried turns as many labels to the good."""
+    gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
+    return min(1.0, at_least(gained, gained + lost, 0.5) * len(grounds.tried(in_use)))
+
+
+def disagreement(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> str:
+    """Say where the labels and the statistics of training speak for different things; empty where not."""
+    if not grounds.known_labels or not grounds.evaluator.statistics:
+        return ""
+    for score in ranked:
+        labels = grounds.vote_of_labels(score)
+        rest, told = score.gain - labels.gain, ""
+        if labels.veto and rest >= NAMED:
+            told = "the statistics of training speak for this change, and the labels forbid it"
+        elif rest <= EXCLUDED and _by_chance(grounds, score, in_use) <= BY_CHANCE:
+            told = "the labels speak for this change, and the statistics of training against it"
+        if told:
+            return f"{told}: {difference(in_use, score.candidate.preprocessing)}"
+    return ""
+
+
+def settled(
+    grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing, told: set[str]
+) -> list[Finding]:
+    """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
+
+    A candidate is left that comes near to being named, or that changes an answer and is not excluded.
+    """
+    found: dict[str, Finding] = {}
+    for score in ranked:
+        cause = score.candidate.cause
+        if cause in told or (cause in found and found[cause].verdict == "cannot_tell"):
+            continue
+        trial = grounds.trial(in_use, score.candidate.preprocessing)
+        labelled = bool(grounds.known_labels) and _by_chance(grounds, score, in_use) <= BY_CHANCE
+        if labelled or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
+            found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
+        else:
+            summary = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
+            found.setdefault(cause, Finding(cause, "ruled_out", summary, weighed(score)))
+    return list(found.values())
+
+
+def difference(in_use: Preprocessing, right: Preprocessing) -> str:
+    """Return what `right` does otherwise, step by step, and which steps it leaves out."""
+    before, after = (dict(line.split(": ", 1) for line in each.describe()) for each in (in_use, right))
+    changed = [f"{step}: {words}" for step, words in after.items() if before.get(step) != words]
+    left_out = [f"leave out {step} ({words})" for step, words in before.items() if step not in after]
+    return "; ".join([*changed, *left_out])
+
+
+def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
+    """Return what to change, in words and as code."""
+    text = f"Prepare pictures as in training: {difference(in_use, right)} ({cause} put right)."
+    return using(text, right)
+
+
+def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tuple[str, ...]:
+    """Return other causes that come to the same, by what they do or on this network."""
+    causes = dict.fromkeys(best.candidate.equivalent)
+    for score in ranked:
+        if score is not best and _same(grounds, best, score) is not None:
+            causes.update(dict.fromkeys((score.candidate.cause, *score.candidate.equivalent)))
+    causes.pop(best.candidate.cause, None)
+    return tuple(causes)

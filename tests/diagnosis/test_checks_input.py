@@ -1,0 +1,120 @@
+"""Files and tensors that no network is trained on, made from the bundled photographs."""
+
+import numpy as np
+import pytest
+
+from kit import Photo, Preprocessing, Scaling, samples
+from kit.diagnosis.checks_input import check_files, check_tensors
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.scaling import SCALINGS
+
+LITE = samples.classifier("efficientnet_lite0")
+
+RIGHT = LITE.preprocessing
+
+SPECIAL = samples.photos("special")
+
+ORDINARY = samples.photos("imagenet")[:4]
+
+
+def files_checked(preprocessing, photos, labels=None):
+    return check_files(LITE.using(preprocessing), photos, labels)
+
+
+CASES = [
+    ("exif_ignored", "exif_orientation", "exif.jpg"),
+    ("alpha_dropped", "alpha_matte", "alpha.webp"),
+    ("depth_clipped", "bit_depth", "depth16.png"),
+]
+
+
+@pytest.mark.parametrize(("fault", "cause", "name"), CASES)
+def test_a_file_that_is_not_heeded_is_named_from_one_picture(fault, cause, name):
+    photo = next(photo for photo in SPECIAL if photo.name == name)
+    (finding,) = files_checked(CATALOGUE[fault].apply(RIGHT), [photo])
+    assert (finding.cause, finding.verdict) == (cause, "named")
+    assert finding.fix.preprocessing == RIGHT
+    assert finding.evidence[0].value == 1
+
+
+@pytest.mark.parametrize(("fault", "cause", "name"), CASES)
+def test_files_that_ask_for_nothing_are_not_accused(fault, cause, name):
+    assert files_checked(CATALOGUE[fault].apply(RIGHT), ORDINARY) == ()
+
+
+def test_a_thumbnail_before_the_network_is_named():
+    (finding,) = files_checked(CATALOGUE["small_before"].apply(RIGHT), ORDINARY)
+    assert (finding.cause, finding.verdict) == ("target_size", "named")
+    assert finding.fix.preprocessing == RIGHT
+
+
+def test_a_small_picture_is_possible_trouble():
+    small = ORDINARY[0].pixels[::4, ::4][:60, :60]
+    (finding,) = files_checked(RIGHT, [samples.photos("imagenet")[0].from_array(small)])
+    assert (finding.cause, finding.verdict) == ("target_size", "possible")
+
+
+def test_nothing_is_said_of_the_right_preprocessing():
+    assert files_checked(RIGHT, ORDINARY + SPECIAL) == ()
+
+
+EVERY = samples.photos("photographs") + samples.photos("special")
+
+SCALED = Preprocessing(scaling="0..1", fit="crop")
+
+
+def causes(preprocessing, photos=EVERY[:4]):
+    return [(finding.cause, finding.verdict) for finding in check_tensors(photos, preprocessing)]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray", "gray_rgb"])
+def test_no_bundled_photograph_is_accused_in_a_usual_range(scaling, channels):
+    if channels == "gray" and scaling in {"imagenet", "caffe"}:
+        pytest.skip("made for three channels")
+    right = Preprocessing(size=(64, 64), scaling=scaling, channels=channels)
+    assert [photo.name for photo in EVERY if causes(right, [photo])] == []
+
+
+@pytest.mark.parametrize("size", [(28, 28), (96, 64), (224, 224)])
+def test_a_reshaped_picture_is_told_by_its_rows_on_every_photograph(size):
+    scrambled = SCALED.replace(size=size, layout="reshaped")
+    assert {tuple(causes(scrambled, [photo])) for photo in EVERY} == {(("channel_layout", "named"),)}
+    assert causes(SCALED.replace(size=size, layout="transposed"), EVERY) == []
+
+
+@pytest.mark.parametrize("scaling", ["0..1", "-1..1", "imagenet", "lite", "caffe"])
+def test_a_cast_after_scaling_is_named(scaling):
+    used = CATALOGUE["cast_to_uint8"].apply(SCALED.replace(scaling=scaling))
+    (finding,) = check_tensors(EVERY[:2], used)
+    assert (finding.cause, finding.verdict) == ("dtype_cast", "named")
+    assert finding.fix.preprocessing == SCALED.replace(scaling=scaling)
+
+
+def test_a_cast_of_0_to_255_is_harmless():
+    assert causes(SCALED.replace(scaling=(), cast="uint8")) == []
+
+
+@pytest.mark.parametrize("scaling", ["0..1", "-1..1", "lite", "imagenet"])
+def test_scaling_twice_is_named(scaling):
+    right = SCALED.replace(scaling=scaling)
+    (finding,) = check_tensors(EVERY[:2], CATALOGUE["double_scaling"].apply(right))
+    assert (finding.cause, finding.verdict) == ("double_scaling", "named")
+    assert finding.fix.preprocessing == right
+
+
+def test_a_tensor_with_one_value_is_a_wrong_range():
+    # What a loader makes of a picture that it did not turn into an array: 0 everywhere, scaled to -1.
+    used = SCALED.replace(scaling=Scaling(1e12, mean=1.0))
+    (finding,) = check_tensors(EVERY[:2], used)
+    assert (finding.cause, finding.verdict) == ("wrong_range", "named")
+    assert "-1" in finding.summary
+
+
+def test_numbers_beyond_every_contract_are_a_wrong_range():
+    assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [("wrong_range", "named")]
+
+
+def test_a_picture_of_one_colour_says_nothing():
+    flat = Photo.from_array(np.full((40, 40, 3), 128, np.uint8))
+    assert causes(CATALOGUE["double_scaling"].apply(SCALED), [flat]) == []

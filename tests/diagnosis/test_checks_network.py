@@ -1,0 +1,342 @@
+"""Heads, weights, averages and behaviour of networks that Keras builds."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kit import Classifier, Preprocessing, samples
+from kit.classifier import store
+from kit.classifier.architecture import layers_of, weights_in
+from kit.diagnosis.checks import certain_checks
+from kit.diagnosis.checks_network import check_determinism, check_forced_training, check_head, check_weights
+from tests import networks
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def network(momentum=0.99):
+    keras.utils.set_random_seed(3)
+    body = [
+        layers.Conv2D(64, 3, use_bias=False),
+        layers.BatchNormalization(momentum=momentum),
+        layers.ReLU(),
+        layers.Conv2D(64, 3),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3, activation="softmax"),
+    ]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *body])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def train(model, steps):
+    random = np.random.default_rng(0)
+    pictures, classes = random.random((8, 12, 12, 3), np.float32), random.integers(0, 3, 8)
+    for _ in range(steps):
+        model.train_on_batch(pictures, classes)
+    return model
+
+
+def weights_checked(model, folder):
+    model.save(folder / "model.keras")
+    weights = weights_in(store.read(folder / "model.keras").path)
+    finding = check_weights(layers_of(json.loads(model.to_json())), weights)
+    return () if finding is None else (finding,)
+
+
+def test_a_network_that_was_never_trained_is_named(tmp_path):
+    (finding,) = weights_checked(network(), tmp_path)
+    assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
+    assert finding.evidence[0].value < 0.03
+    assert finding.evidence[1].value == 0
+
+
+def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
+    model = network()
+    kernel, bias = model.layers[-1].get_weights()
+    kernel[0, 0] = np.nan
+    model.layers[-1].set_weights([kernel, bias])
+    (finding,) = weights_checked(model, tmp_path)
+    assert (finding.cause, finding.verdict) == ("diverged_training", "named")
+    # One of 64 x 3 values in one of nine arrays.
+    assert finding.evidence[0].value == pytest.approx(1 / 192 / 9)
+
+
+def test_moving_averages_after_three_steps_are_named(tmp_path):
+    (finding,) = weights_checked(train(network(), 3), tmp_path)
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
+    assert finding.evidence[-1].value == pytest.approx(0.99**3)
+    assert "3 training steps" in finding.summary
+
+
+def test_moving_averages_after_many_steps_are_not_accused(tmp_path):
+    # 0.9 ** 40 leaves 1.5 % of the initial values.
+    assert weights_checked(train(network(momentum=0.9), 40), tmp_path) == ()
+
+
+def test_a_few_more_steps_on_a_trained_network_are_not_accused(tmp_path):
+    model = train(network(momentum=0.5), 30)
+    model.layers[1].momentum = 0.99
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert weights_checked(train(model, 3), tmp_path) == ()
+
+
+def test_moving_averages_that_training_left_out_are_named(tmp_path):
+    model = train(network(), 3)
+    *scale, mean, variance = model.layers[1].get_weights()
+    model.layers[1].set_weights([*scale, np.zeros_like(mean), np.ones_like(variance)])
+    (finding,) = weights_checked(model, tmp_path)
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
+    assert "never updated" in finding.summary
+
+
+def test_without_the_number_of_steps_a_high_floor_is_possible_trouble(tmp_path):
+    model = train(network(), 3)
+    bare = keras.Sequential([keras.Input((12, 12, 3)), *model.layers])
+    (finding,) = weights_checked(bare, tmp_path)
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
+
+
+CLOTHES = samples.classifier("fashion_mnist")
+
+
+def test_frozen_normalization_is_the_same_in_training(tmp_path):
+    model = network()
+    model.layers[1].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert weights_checked(train(model, 3), tmp_path) == ()
+
+
+def checked(model):
+    found = certain_checks(
+        Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names), samples.photos("fashion_mnist")[:1]
+    )
+    return [one for one in found if one.verdict in {"named", "possible"}]
+
+
+def with_head(**settings):
+    """The body of the bundled network under a new head."""
+    keras.utils.set_random_seed(4)
+    body = keras.models.clone_model(CLOTHES.model)  # which other tests rely on
+    body.set_weights(CLOTHES.model.get_weights())
+    outputs = layers.Dense(10, activation="softmax", name="new", **settings)(body.layers[-2].output)
+    return keras.Model(body.inputs, outputs)
+
+
+@pytest.mark.parametrize("initializer", ["glorot_uniform", "he_normal", "lecun_uniform"])
+def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
+    model = with_head(kernel_initializer=initializer)
+    (finding,) = checked(model)
+    assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
+    assert "'new'" in finding.summary
+
+
+def test_a_head_is_trained_after_one_step():
+    model = with_head()
+    for layer in model.layers[:-1]:
+        layer.trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    pictures, classes = samples.fashion_mnist_arrays("train")
+    model.train_on_batch(pictures[:64, ..., None] / np.float32(255), classes[:64])
+    assert checked(model) == []
+
+
+def test_a_head_without_bias_is_told_by_its_bounds_if_it_is_large(tmp_path):
+    def made(width):
+        keras.utils.set_random_seed(width)
+        body = [layers.Conv2D(width, 3), layers.GlobalAveragePooling2D(), layers.Dense(10, use_bias=False)]
+        model = keras.Sequential([keras.Input((12, 12, 3)), *body])
+        kernel, bias = model.layers[0].get_weights()
+        model.layers[0].set_weights([kernel * 2, bias + 1])
+        return model
+
+    # 200 x 10 and 100 x 10 weights.
+    assert [one.cause for one in weights_checked(made(200), tmp_path)] == ["untrained_weights"]
+    assert weights_checked(made(100), tmp_path) == ()
+
+
+def test_links_out_of_a_file_and_within_are_not_followed(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["secret"] = np.ones(3)
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        layer = file.create_group("layers/dense/vars")
+        layer["0"] = np.zeros(2)
+        layer["1"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")
+        layer["2"] = h5py.SoftLink("/layers/dense/vars/0")
+        file["layers/elsewhere"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
+        written.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    found = weights_in(tmp_path / "model.keras")
+    assert {name: [array.tolist() for array in arrays] for name, arrays in found.items()} == {
+        "dense": [[0, 0]]
+    }
+
+
+def test_weights_that_can_be_read_in_two_places_are_refused(tmp_path):
+    """Keras reads by place: of an object with two names, or two layers of one name, nobody knows which."""
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        file["layers/dense/vars/0"] = np.zeros(2)
+        file["a"] = file["layers/dense/vars"]
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
+        written.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    with pytest.raises(ValueError, match="'a' under several names"):
+        weights_in(tmp_path / "model.keras")
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        for place, name in {"layers/dense": "head", "layers/zz": "head", "layers/conv2d": "stem"}.items():
+            file[f"{place}/vars/0"] = np.zeros(2)
+            file[f"{place}/vars"].attrs["name"] = name
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as written:
+        written.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    assert list(weights_in(tmp_path / "model.keras")) == ["stem"]
+
+
+def test_the_bundled_network_is_trained():
+    opened = store.read(DATA / "models" / "efficientnet_lite0.keras")
+    assert check_weights(layers_of(opened.config()), weights_in(opened.path)) is None
+
+
+def head_of(*last, loss=None):
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), *last])
+    if loss is not None:
+        model.compile("sgd", loss)
+    outputs = np.asarray(model(np.random.default_rng(0).normal(0, 3, (6, 8, 8, 1)).astype(np.float32)))
+    compiled = keras.saving.serialize_keras_object(model).get("compile_config")
+    return check_head(layers_of(json.loads(model.to_json())), outputs, compiled)
+
+
+def test_softmax_over_one_output_is_named():
+    finding = head_of(layers.Dense(1, activation="softmax"))
+    assert (finding.cause, finding.verdict) == ("softmax_head", "named")
+    assert finding.evidence[1].value == 1.0
+
+
+def test_two_softmax_layers_are_named_with_the_most_that_a_class_can_get():
+    finding = head_of(layers.Dense(10, activation="softmax"), layers.Softmax())
+    assert finding.verdict == "named"
+    # e / (e + 9) = 2.71828 / 11.71828
+    assert finding.evidence[1].threshold == pytest.approx(0.23197, abs=1e-5)
+    assert finding.evidence[1].value <= 0.23197
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(2, "named"), (10, "possible")])
+def test_sigmoids_that_are_no_shares_are_told(count, verdict):
+    finding = head_of(layers.Dense(count, activation="sigmoid"))
+    assert (finding.cause, finding.verdict) == ("softmax_head", verdict)
+
+
+@pytest.mark.parametrize(
+    ("activation", "from_logits", "wrong"),
+    [("softmax", True, True), ("softmax", False, False), (None, False, True), (None, True, False)],
+)
+def test_the_loss_of_the_training_is_held_against_the_last_layer(activation, from_logits, wrong):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+    finding = head_of(layers.Dense(10, activation=activation), loss=loss)
+    assert (finding is not None) == wrong
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        [layers.Dense(10, activation="softmax")],
+        [layers.Dense(10), layers.Softmax()],
+        [layers.Dense(1, activation="sigmoid")],
+        [layers.Dense(10)],
+    ],
+)
+def test_usual_heads_are_not_accused(last):
+    assert head_of(*last) is None
+
+
+@pytest.mark.parametrize(
+    ("activation", "count", "loss", "verdict"),
+    [
+        (None, 4, "mse", "named"),
+        (None, 4, keras.losses.Huber(), "named"),
+        (None, 1, "mean_absolute_error", "named"),
+        ("sigmoid", 4, keras.losses.MeanSquaredError(), "possible"),
+        ("sigmoid", 1, "mse", None),
+        ("softmax", 4, "mse", None),
+    ],
+)
+def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(activation, count, loss, verdict):
+    finding = head_of(layers.Dense(count, activation=activation), loss=loss)
+    assert (None if finding is None else finding.verdict) == verdict
+    assert finding is None or f"its {count} outputs are numbers" in finding.summary
+
+
+RandomShift, BatchStatistics = networks.careless_layers()
+
+TENSORS = np.random.default_rng(5).random((2, 12, 12, 3), np.float32)
+
+
+def model_with(layer, **arguments):
+    keras.utils.set_random_seed(2)
+    entry = keras.Input((12, 12, 3))
+    inner = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3)(layer(entry, **arguments)))
+    return keras.Model(entry, layers.Dense(4, activation="softmax")(inner))
+
+
+def called(model):
+    classifier = Classifier(model, Preprocessing(size=(12, 12), scaling="0..1"))
+    return check_determinism(classifier, TENSORS, layers_of(json.loads(model.to_json())))
+
+
+def test_chance_in_the_answers_is_named():
+    (finding,) = called(model_with(RandomShift()))
+    assert (finding.cause, finding.verdict) == ("training_mode", "named")
+    assert "RandomShift" in finding.summary
+    assert finding.evidence[0].value > finding.evidence[0].threshold
+
+
+def test_answers_that_depend_on_the_batch_are_named():
+    (finding,) = called(model_with(BatchStatistics()))
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")
+
+
+@pytest.mark.parametrize("layer", [layers.Dropout(0.5), layers.BatchNormalization()])
+def test_layers_in_inference_mode_are_not_accused(layer):
+    model = model_with(layer)
+    assert called(model) == ()
+    assert check_forced_training(layers_of(json.loads(model.to_json()))) is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "cause"),
+    [(layers.Dropout(0.5), "training_mode"), (layers.BatchNormalization(), "batchnorm_mode")],
+)
+def test_a_network_built_for_training_is_possible_trouble(layer, cause):
+    model = model_with(layer, training=True)
+    finding = check_forced_training(layers_of(json.loads(model.to_json())))
+    assert (finding.cause, finding.verdict) == (cause, "possible")
+    # Keras overrules it where it is told what is wanted, as model.predict does.
+    assert called(model) == ()
+
+
+def nested(**called):
+    """A network inside another, called as given, behind layers that Keras itself calls as in training."""
+    entry = keras.Input((8, 8, 3))
+    base = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()])
+    x = layers.RandomFlip()(layers.Resizing(8, 8)(entry))
+    x = layers.GlobalAveragePooling2D()(base(x, **called))
+    return base, keras.Model(entry, layers.Dense(3, activation="softmax")(layers.Dropout(0.1)(x)))
+
+
+def test_a_network_inside_that_is_called_as_in_training_is_possible_trouble():
+    base, model = nested(training=True)
+    finding = check_forced_training(layers_of(json.loads(model.to_json())))
+    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
+    assert finding.evidence[0].value == 1
+    # That is what a bare call does: the answer changes with the pictures beside.
+    pictures = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+    assert (
+        np.abs(np.asarray(base(pictures, training=True))[:1] - base(pictures[:1], training=True)).max() > 0.01
+    )
+    base.trainable = False
+    assert check_forced_training(layers_of(json.loads(model.to_json()))) is None
