@@ -180,8 +180,8 @@ def _import_h5(given: argparse.Namespace, _opened: object) -> int:
 
 
 def _classifier(given: argparse.Namespace) -> Classifier:
-    """Open the model with the preprocessing in use; what is missing is told before anything is compiled."""
-    from kit.classifier import Classifier, store  # noqa: PLC0415
+    """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
+    from kit.classifier import Classifier, store  # noqa: PLC0415 (--help stays fast)
     from kit.diagnosis.inside import assumed_preprocessing  # noqa: PLC0415
     from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
