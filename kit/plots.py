@@ -1,4 +1,4 @@
-"""Static figures for notebooks."""
+"""Static figures for notebooks: each an `IPython.display.Image`, a PNG with alternative text."""
 
 import textwrap
 from base64 import b64encode
@@ -33,35 +33,14 @@ _TITLE_WIDTH = 24
 
 
 def blank(width: float, height: float, layout: Literal["constrained"] | None = None) -> Any:
-    """Return an empty `matplotlib.figure.Figure`, which takes no part in pyplot's global state.
-
-    Parameters
-    ----------
-    width, height
-        In inches.
-    layout
-        "constrained" makes room for what lies beside the axes.
-    """
+    """Return an empty `matplotlib.figure.Figure` of so many inches, outside pyplot's global state."""
     from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
 
     return Figure(figsize=(width, height), layout=layout)
 
 
 def image(figure: Any, alt: str) -> Any:
-    """Turn a figure into what a notebook shows.
-
-    Parameters
-    ----------
-    figure
-        A `matplotlib.figure.Figure`.
-    alt
-        Says in words, with the numbers, what the figure shows.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG, and the same as HTML.
-    """
+    """Turn a figure into a PNG for a notebook; `alt` says in words, with the numbers, what it shows."""
     _suit_both_themes(figure)
     png = BytesIO()
     figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
@@ -119,20 +98,7 @@ _WIDEST = 8.9
 
 
 def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
-    """Lay pictures out in a grid, each under its title.
-
-    Parameters
-    ----------
-    pictures
-        Pairs of a title and uint8 pixels (H, W, 3).
-    columns
-        Pictures in a row.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with the titles as alternative text.
-    """
+    """Lay pictures, pairs of a title and uint8 pixels (H, W, 3), out in rows of so many columns."""
     rows = -(-len(pictures) // columns)
     side = min(2.4, _WIDEST / columns)
     tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in pictures)
@@ -153,11 +119,6 @@ def cost_figure(costs: Sequence["Cost"]) -> Any:
     ----------
     costs
         As :func:`fault_costs` returns them; the first is the preprocessing as in training.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
     """
     axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
     places = np.arange(len(costs))[::-1]
@@ -185,11 +146,6 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
     shares
         Share of right answers, 0..1, by group (the pictures, say) and by bar (what was done about them). All
         groups have the same bars.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
     """
     bars = list(next(iter(shares.values())))
     colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
@@ -212,16 +168,13 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
 def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
     """Draw reliability diagrams side by side, each over the number of pictures in its bins.
 
+    Points are the share of right answers in a bin with its 95 % interval, at the mean confidence of its
+    pictures; on the dotted line a network is as often right as it says.
+
     Parameters
     ----------
     panels
         Pairs of a title and the bins of `kit.validation.calibration.Reliability`.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text. Points are the share of right answers in a bin with its 95 % interval,
-        at the mean confidence of its pictures; on the dotted line a network is as often right as it says.
     """
     figure = blank(3.5 * len(panels), 4.4, layout="constrained")
     grid = figure.subplots(
@@ -248,20 +201,14 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
 
 
 def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
-    """Return a slider over figures that are drawn already, so that it does nothing but exchange one text.
+    """Return a slider (`ipywidgets.VBox`) over figures that are drawn already.
 
     Parameters
     ----------
     figures
-        As :func:`reliability_figure` returns them, by number, in the order of the slider; it begins with the
-        first.
+        As `reliability_figure` returns them, by number, in the order of the slider.
     description
         What the numbers are, plain text.
-
-    Returns
-    -------
-    ipywidgets.VBox
-        The slider over the figure.
 
     Raises
     ------
@@ -301,16 +248,6 @@ def sweep_figure(sweep: "Sweep") -> Any:
 
     Accuracy, where there are labels, and the mean confidence, in percent. Marks below a curve are the values
     at which the answer to a picture flips.
-
-    Parameters
-    ----------
-    sweep
-        With at most two axes.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
 
     Raises
     ------
@@ -392,11 +329,6 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any
     ----------
     panels
         Pairs of a title and confidences, 0..1, shape (N,), by what they belong to.
-
-    Returns
-    -------
-    IPython.display.Image
-        A PNG with alternative text.
     """
     figure = blank(3.5 * len(panels), 3, layout="constrained")
     for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):

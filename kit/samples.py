@@ -1,4 +1,4 @@
-"""The bundled networks and pictures. ``data/README.md`` says where they come from."""
+"""The bundled networks and pictures, in a checkout; of a wheel, the photographs (else FileNotFoundError)."""
 
 import json
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 SPLITS = ("train", "test")
 """Names for `fashion_mnist_arrays`."""
+
 # Non-negative least squares with a small ridge over the coloured photographs, the twelve largest once more.
 _TYPICAL = {
     "pavilion.jpg": 0.06,
@@ -43,7 +44,7 @@ _TILE = 28
 
 
 def classifier(name: str) -> Classifier:
-    """Load a bundled network with its preprocessing and class names.
+    """Load a bundled network with its preprocessing and class names; the same object on every call.
 
     Parameters
     ----------
@@ -53,24 +54,12 @@ def classifier(name: str) -> Classifier:
         ``"fashion_mnist_no_batchnorm"``: the same without batch normalization.
         ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained for equally many steps on so many
         pictures, unvaried.
-
-    Returns
-    -------
-    Classifier
-        The same object on every call.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another name.
-    FileNotFoundError
-        A wheel has the photographs alone.
     """
     return _classifier(known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values())))
 
 
 def photos(name: str) -> tuple[Photo, ...]:
-    """Load bundled pictures.
+    """Load bundled pictures; the same read-only objects on every call.
 
     Parameters
     ----------
@@ -79,49 +68,19 @@ def photos(name: str) -> tuple[Photo, ...]:
         ``"imagenet"``: those of them that show a known class of ImageNet.
         ``"special"``: files that are easily read wrongly: transparent, turned by EXIF, CMYK, 16 bits, wide.
         ``"fashion_mnist"``: the 2,000 held-back test pictures, 28 x 28, grey in RGB.
-
-    Returns
-    -------
-    tuple of Photo
-        The same read-only objects on every call.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another name.
-    FileNotFoundError
-        A wheel has the photographs alone.
     """
     return _photos(known("name of bundled photos", name, PHOTOS))
 
 
 def labels(name: str) -> tuple[int | None, ...]:
-    """Class indices of bundled pictures, in the order of `photos`.
-
-    Parameters
-    ----------
-    name
-        As for `photos`.
-
-    Returns
-    -------
-    tuple
-        A class index of the matching classifier, or ``None`` where a picture shows none of its classes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another name.
-    FileNotFoundError
-        A wheel has the photographs alone.
-    """
+    """Return the class index of each of `photos`, or None where a picture shows none of the classes."""
     if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":
         return tuple(_fashion_mnist("test")[1].tolist())
     return tuple(entry["imagenet_class"] for entry in _entries(name))
 
 
 def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
-    """Bundled part of Fashion-MNIST as arrays, for training.
+    """Return a bundled part of Fashion-MNIST as read-only arrays, for training.
 
     Parameters
     ----------
@@ -131,16 +90,9 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     Returns
     -------
     pictures
-        uint8, shape (N, 28, 28), 0 is the background, 255 the brightest. Read-only.
+        uint8, shape (N, 28, 28), 0 is the background, 255 the brightest.
     labels
-        int64, shape (N,), 0..9. Read-only.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Another name.
-    FileNotFoundError
-        A wheel has the photographs alone.
+        int64, shape (N,), 0..9.
     """
     return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
 
@@ -163,8 +115,7 @@ def probes() -> tuple[Photo, ...]:
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     """Load photographs that together have the colours of ImageNet's, as networks of photographs expect them.
 
-    Faults of scale and colour lie in the pipeline and not in the picture, so any photographs show them, best
-    those whose average is that of the training. A wheel has them too.
+    As `probes`; best are those whose average is that of the training.
 
     Parameters
     ----------
@@ -174,7 +125,7 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     Returns
     -------
     photos
-        The same read-only objects on every call.
+        Read-only.
     weights
         float64 (photos,), their sum is 1. Mean and standard deviation of all pixels together, weighted, are
         those of ImageNet as torchvision and Tiny ImageNet have them, (0.485, 0.456, 0.406) and
