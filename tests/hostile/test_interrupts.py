@@ -1,16 +1,51 @@
-"""A few of the moments of ``python -m tests.hostile.interrupts``, which has hundreds for each call."""
+"""A stop (SIGINT) in a long call: the same process goes on, with the answers that it would have given."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.hostile import interrupts
+from tests.project import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+SCRIPT = """
+import os, signal, threading, time
+import kit
+clothes, labels = kit.samples.photos("fashion_mnist")[:8], kit.samples.labels("fashion_mnist")[:8]
+right = kit.samples.classifier("fashion_mnist")
+wrong = right.using(right.preprocessing.replace(scaling="-1..1"))
+call = lambda: {call}
+call()  # with all imports
+began = time.monotonic()
+expected = call().text()
+usual = time.monotonic() - began
+before = {{thread.ident for thread in threading.enumerate()}}
+for part in (0.05, 0.3, 0.6, 0.9):
+    timer = threading.Timer(part * usual, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        call()
+        timer.join()
+        time.sleep(0.1)
+    except KeyboardInterrupt:
+        timer.join()
+    again = call().text()
+    assert again == expected, (part, again, expected)
+    left = {{each.name for each in threading.enumerate() if each.ident not in before}}
+    assert not left, left
+print("usable")
+"""
+CALLS = {
+    "sweep": "kit.sweep(right, clothes, {'brightness': [0.5, 1.0], 'noise': range(0, 60, 4)}, labels=labels)",
+    "diagnose": "kit.diagnose(wrong, clothes, labels, progress=False)",
+}
 
 
-@pytest.mark.parametrize("name", ["find_duplicates", "diagnose", "calibrate"])
+@pytest.mark.parametrize("name", CALLS)
 def test_a_stop_leaves_the_process_and_the_next_answer_as_they_were(name):
-    row = interrupts.warm(name, 3)
-    assert row.good, vars(row)
-    assert row.met >= 3
+    script = SCRIPT.format(call=CALLS[name])
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout.splitlines()[-1:] == ["usable"], done.stderr[-2000:]

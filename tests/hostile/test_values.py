@@ -1,0 +1,137 @@
+"""Any values in what is handed over as JSON or as arrays: taken, or refused in one line.
+
+Files of pictures, models and cases have such tests in their own rooms.
+"""
+
+import json
+from functools import cache
+
+import numpy as np
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+
+import kit
+from kit.images import as_photos
+from tests.explorer.page import deliver, listen
+
+QUICK = settings(
+    max_examples=100,
+    deadline=None,  # processors are shared
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
+)
+OWN = kit.Preprocessing((8, 9), scaling="0..1").to_dict()
+OTHERS = [
+    {
+        "do_resize": True,
+        "size": {"shortest_edge": 256},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": 224,
+    }
+    | {"do_rescale": True, "do_normalize": True, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2]},
+    {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
+    | {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]},
+    {"image_size": [224, 224], "scale": [0.01, 0.01, 0.01], "offset": -1.0, "interpolation": "bilinear"}
+    | {"dtype": "float32", "crop_to_aspect_ratio": True, "mean": None, "variance": None},
+]
+CHANGED = {"brightness": 1.2, "noise": 5, "seed": 1, "scaling": "missing_scaling", "photo": "p"}
+MESSAGES = [
+    {"kind": "hello", "request": "1.1"},
+    {"kind": "settings", "settings": CHANGED, "held": None, "request": "1.2"},
+    {"kind": "noise", "seed": 1, "count": 100},
+    {"kind": "ahead", "settings": CHANGED, "key": "noise", "places": [0, 10, 20]},
+    {"kind": "upload", "number": "1", "name": "a.png", "last": True},
+    {"kind": "remove", "name": "a.png"},
+    {"kind": "sample", "step": "exif"},
+    {"kind": "stop"},
+]
+
+
+def with_changes(known, *more):
+    """One of these objects, in which some keys have other values, or some of those of its settings."""
+    keys = sorted({key for each in known for key in each} | set(more))
+    changes = st.dictionaries(st.sampled_from(keys), VALUES, max_size=3)
+    return st.builds(lambda each, changed: each | changed, st.sampled_from(known), changes)
+
+
+def whole(made):
+    """Make a preprocessing; None where it is refused in one line."""
+    try:
+        steps = made()
+    except (TypeError, ValueError) as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return None
+    assert kit.Preprocessing.from_json(steps.to_json()) == steps
+    assert all("\n" not in line for line in steps.describe())
+    return steps
+
+
+@QUICK
+@given(content=with_changes([OWN]))
+@example(content=OWN | {"scaling": [{"divisor": 10**400, "mean": None, "std": None}]})
+def test_a_preprocessing_of_any_values_is_whole_or_refused_in_one_line(content):
+    steps = whole(lambda: kit.Preprocessing.from_json(json.dumps(content)))
+    if steps is not None and max(steps.size or (0,)) <= 500:
+        assert steps.apply(np.zeros((9, 7, 3), np.uint8)).dtype == np.float32
+
+
+@QUICK
+@given(content=with_changes(OTHERS, "rescale_factor", "rescale_offset", "image_processor_type", "do_pad"))
+def test_a_file_of_another_library_of_any_values_is_read_or_refused_in_one_line(content):
+    whole(lambda: kit.Preprocessing.from_config(content))
+    whole(lambda: kit.Preprocessing.from_config({"class_name": "X", "config": content}))
+
+
+@cache
+def explorer():
+    photos = kit.samples.photos("fashion_mnist")[:2]
+    return listen(kit.Explorer(kit.samples.classifier("fashion_mnist"), photos))
+
+
+@QUICK
+@given(
+    content=VALUES | with_changes(MESSAGES), inner=with_changes([CHANGED]), size=st.sampled_from([0, 1, 18])
+)
+def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(content, inner, size):
+    live = explorer()
+    live.sent.clear()
+    if isinstance(content, dict) and "settings" in content:
+        content = content | {"settings": inner}
+    data = {"method": "custom", "content": json.loads(json.dumps(content))}
+    live.comm.handle_msg({"content": {"data": data}, "buffers": [memoryview(bytes(size))]})
+    for answer, _ in live.sent:
+        json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
+        assert answer["kind"] != "error" or "\n" not in answer["text"]
+    assert "Traceback" not in live.error
+    deliver(live, kind="settings", settings={"photo": live.photos[0].name, "noise": 7})
+    assert (live.sent[-1][0]["kind"], live.error) == ("view", "")
+
+
+DTYPES = ["u1", "i1", ">u2", "i8", "f2", "f4", ">f8", "c8", "?", "O", "U3", "M8[s]", "V4"]
+
+
+@QUICK
+@given(
+    shape=st.lists(st.sampled_from([0, 1, 2, 3, 4, 28]), max_size=5),
+    dtype=st.sampled_from(DTYPES),
+    low=st.sampled_from([-3, 0, 1]),
+    step=st.sampled_from([0, 0.5, 1, 1e300, np.nan]),
+)
+def test_an_array_of_any_type_and_shape_is_a_picture_or_several_or_refused_in_one_line(
+    shape, dtype, low, step
+):
+    with np.errstate(all="ignore"):
+        values = low + step * (np.arange(np.prod(shape, dtype=int)) % 256)
+        array = np.zeros(shape, dtype) if dtype in {"M8[s]", "V4"} else values.reshape(shape).astype(dtype)
+    try:
+        photos = as_photos(array)
+    except (TypeError, ValueError) as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    assert all(photo.pixels.ndim == 3 and photo.pixels.dtype == np.uint8 for photo in photos)
