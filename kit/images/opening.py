@@ -121,21 +121,7 @@ class _Pieces(BytesIO):
 
 
 def open_image(data: bytes, name: str) -> tuple[Image.Image, Stored]:
-    """Open and fully decode an image file in memory.
-
-    Parameters
-    ----------
-    data
-        The whole file.
-    name
-        File name for messages.
-
-    Returns
-    -------
-    image
-        First frame, in the mode of the file.
-    stored
-        What its header said besides.
+    """Open and decode the first frame of an image file in memory, in its own mode; and what its header says.
 
     Raises
     ------
@@ -298,18 +284,7 @@ class Decoding:
 def to_rgb(
     image: Image.Image, decoding: Decoding, name: str, stored: Stored = _NOTHING_STORED
 ) -> tuple[Pixels, tuple[str, ...]]:
-    """Convert a picture of any Pillow mode to RGB.
-
-    Parameters
-    ----------
-    image
-        A loaded picture; not changed.
-    decoding
-        What to do about orientation, alpha and depth.
-    name
-        File name for messages.
-    stored
-        From `open_image`.
+    """Convert a loaded picture of any Pillow mode to RGB.
 
     Returns
     -------
@@ -359,7 +334,6 @@ def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
 def _conversion(
     image: Image.Image, decoding: Decoding, name: str, notes: list[str], depth: int
 ) -> tuple[_Conversion, bool]:
-    """Return how a band is converted, and whether that gives an alpha channel."""
     mode = image.mode
     if mode in _SIXTEEN_BIT_MODES:
         return _from_integers(image, decoding, name, notes), image.info.get("transparency") is not None

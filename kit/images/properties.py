@@ -155,7 +155,7 @@ def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
 
 
 def _means(pixels: Pixels) -> Float32:
-    """Means of 4 x 4 pixels, float32 (H / 4, W / 4, 3); in a picture of less than 16 a side the pixels."""
+    # In a picture of less than 16 pixels a side, the pixels.
     side = 4 if min(pixels.shape[:2]) >= 16 else 1
     height, width = (length // side for length in pixels.shape[:2])
     whole = pixels[: height * side, : width * side].astype(np.float32)
@@ -192,7 +192,6 @@ def jpeg_quality(file: bytes | None) -> float:
 
 @cache
 def _table_sums() -> Int64:
-    """Return the sum of the luminance table at each quality 1..100."""
     qualities = np.arange(1, 101)
     percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
     tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
@@ -201,7 +200,7 @@ def _table_sums() -> Int64:
 
 
 def _near_zero(plane: Float32) -> float:
-    """Share of the cosine coefficients below half a level, but for the first row and column of a block."""
+    # Without the first row and column of each block.
     height, width = (side // 8 * 8 for side in plane.shape)
     blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
     cosine = cosine_transform()
@@ -240,23 +239,10 @@ def usual_levels(photos: Pictures) -> Levels:
 
 
 def relevelled(photo: Photo, levels: Levels) -> Photo:
-    """Stretch and move all values so that dark and bright levels become the given ones.
+    """Stretch and move all values so that dark and bright levels become these, as of `usual_levels`.
 
     That undoes added levels, a factor, or both, except where values had been clipped. It cannot know of a
-    picture that was meant to be dark.
-
-    Parameters
-    ----------
-    photo
-        Not changed.
-    levels
-        Wanted dark and bright level, as `usual_levels` measures them on training pictures.
-
-    Returns
-    -------
-    Photo
-        Of the same size, values rounded and clipped to 0..255. A picture of one value alone is moved, not
-        stretched.
+    picture that was meant to be dark. Values are rounded and clipped to 0..255.
     """
     low, high = dark_level(photo.pixels), bright_level(photo.pixels)
     slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
@@ -265,18 +251,7 @@ def relevelled(photo: Photo, levels: Levels) -> Photo:
 
 
 def denoised(photo: Photo) -> Photo:
-    """Take noise out: the median of 3 x 3 pixels, then a Gaussian of 0.8 pixels; fine detail goes with it.
-
-    Parameters
-    ----------
-    photo
-        Not changed.
-
-    Returns
-    -------
-    Photo
-        Of the same size.
-    """
+    """Take noise out: the median of 3 x 3 pixels, then a Gaussian of 0.8 pixels; fine detail goes with it."""
     image = Image.fromarray(photo.pixels).filter(ImageFilter.MedianFilter(3))
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)))
     return Photo(pixels, photo.name, photo.decoding, (*photo.notes, "noise taken out"))
@@ -291,8 +266,6 @@ class Sample:
 
     Parameters
     ----------
-    photo
-        Not changed.
     window
         In a picture with more pixels a side, texture is measured in a middle part of this many, and light and
         colour on a grid of pixels; None for every pixel.
@@ -346,8 +319,7 @@ class Quantity:
         Takes it from a `Sample`; NaN where there is nothing to measure.
     resolution
         Smallest difference worth speaking of between two sets of pictures, of the logarithm (base 2) where
-        `logarithmic`. It keeps what does not vary at all among the training pictures from looking infinitely
-        far away. 0 where sets are not compared by it.
+        `logarithmic`. 0 where sets are not compared by it.
     logarithmic
         Whether ratios count, and not differences.
     title
@@ -431,13 +403,6 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
 
 
 def measure(photo: Photo) -> dict[str, float]:
-    """Measure a picture by all of `QUANTITIES`, in their order.
-
-    Parameters
-    ----------
-    photo
-        Not changed. Of one above `WINDOW` pixels a side, texture is measured in the middle, and light and
-        colour on a grid of pixels.
-    """
+    """Measure a picture by all of `QUANTITIES`, in their order, as a `Sample`."""
     sample = Sample(photo)
     return {name: item.measure(sample) for name, item in QUANTITIES.items()}
