@@ -6,10 +6,10 @@ pictures that changed.
 
 from kit.images.properties import denoised, relevelled, usual_levels
 from kit.perturbation.augmentation import Augmentation
-from kit.robustness.bisection import Flip, flip
+from kit.robustness.flips import Flip, flip
 from kit.robustness.restoring import restored
 from kit.robustness.sweep_result import Sweep
-from kit.robustness.sweeps import IN_FLIGHT, sweep
+from kit.robustness.sweeps import sweep
 
-__all__ = ["IN_FLIGHT", "Augmentation", "Flip", "Sweep", "flip", "sweep"]
+__all__ = ["Augmentation", "Flip", "Sweep", "flip", "sweep"]
 __all__ += ["denoised", "relevelled", "restored", "usual_levels"]

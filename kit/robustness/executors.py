@@ -1,44 +1,18 @@
-"""Running the tasks of a sweep: one after another, or on anything with the `concurrent.futures` interface."""
+"""Running tasks one after another, or on anything with the `concurrent.futures` interface."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from kit._reporting import Progress
-from kit.robustness.sweep_plan import Plan
-from kit.robustness.sweep_work import Shared
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-
-@dataclass(frozen=True)
-class Job:
-    """What a sweep asks, and how that is run.
-
-    Attributes
-    ----------
-    shared, plan
-        The classifier, and what it is asked.
-    executor, in_flight
-        As for `run`.
-    progress
-        Who is shown or told how far it is.
-    """
-
-    shared: Shared
-    plan: Plan
-    executor: Executor | None
-    in_flight: int
-    progress: Progress
+IN_FLIGHT = 32
+"""Tasks that an executor holds at a time: enough for sixteen workers, and few enough to stay small."""
 
 
 def run(
-    function: Callable[[Task], Result],
-    tasks: Iterable[tuple[int, Task]],
-    executor: Executor | None,
-    in_flight: int,
+    function: Callable[[Task], Result], tasks: Iterable[tuple[int, Task]], executor: Executor | None
 ) -> Iterator[tuple[int, Result]]:
     """Yield each task's number with its result, as soon as it is there.
 
@@ -47,11 +21,9 @@ def run(
     function
         Importable by its name, since other processes import it.
     tasks
-        Read only as far ahead as `in_flight` says, so that pictures do not pile up.
+        Read only as far ahead as `IN_FLIGHT` says, so that images do not pile up.
     executor
         None for this thread.
-    in_flight
-        Tasks that are handed out and not yet answered, at most.
 
     Raises
     ------
@@ -64,7 +36,7 @@ def run(
     waiting: dict[Future[Result], int] = {}
     try:
         for number, task in tasks:
-            while len(waiting) >= in_flight:
+            while len(waiting) >= IN_FLIGHT:
                 yield from _finished(waiting)
             waiting[executor.submit(function, task)] = number
         while waiting:

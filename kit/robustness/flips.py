@@ -1,64 +1,224 @@
-"""Where along a parameter a prediction changes."""
+"""Where along a parameter a prediction changes, by bisection."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kit._reporting import Steps
-from kit.perturbation import PARAMETERS
-from kit.robustness.bisection import Bracket, Flip, FlipsTask, as_flip, narrowed, tolerance_of
-from kit.robustness.executors import Job, run
-from kit.robustness.storage import Journal, batches
-from kit.robustness.sweep_result import Sweep
+from kit._checking import known, number
+from kit._reporting import Progress, Steps
+from kit.classifier import Classifier, check_first
+from kit.images import Picture, Source, load_image
+from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness.executors import run
+from kit.robustness.sweep_work import Shared, answers, opened
 
-Key: TypeAlias = tuple[int, int, bool]
-"""The row beside a flip, the axis along which it lies, and whether that goes up."""
+if TYPE_CHECKING:
+    from kit.robustness.sweep_result import Sweep
 
 
-def flips_of(swept: Sweep, job: Job, journal: Journal | None) -> tuple[Flip, ...]:
+@dataclass(frozen=True)
+class Flip:
+    """Where the answer to a picture changes along one parameter.
+
+    Attributes
+    ----------
+    photo
+        Place of the picture among those of the sweep.
+    parameter
+        Name of the parameter.
+    last, value
+        The answer is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
+        farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
+    before, after
+        Names of classes.
+    """
+
+    photo: int
+    parameter: str
+    last: float
+    value: float
+    before: str
+    after: str
+
+
+class Bracket(NamedTuple):
+    """Two values of a parameter between which an answer changes.
+
+    Attributes
+    ----------
+    last, value
+        Where the answer is still ``before``, and where it is another; either may be the larger one.
+    perturbation
+        Everything else.
+    before, after
+        Classes at the two ends.
+    tolerance
+        How close the ends are to be brought, in units of the parameter.
+    """
+
+    name: str
+    last: float
+    value: float
+    perturbation: Perturbation
+    before: int
+    after: int
+    tolerance: float
+
+    def at(self, value: float) -> Perturbation:
+        """Return the perturbation with this value of the parameter."""
+        changes: dict[str, Any] = {self.name: value}
+        return replace(self.perturbation, **changes)
+
+
+class FlipsTask(NamedTuple):
+    """A picture, and the brackets to be narrowed on it."""
+
+    shared: Shared
+    picture: Picture
+    brackets: tuple[Bracket, ...]
+
+
+def flip(
+    classifier: Classifier,
+    photo: Source,
+    parameter: str,
+    low: float,
+    high: float,
+    tolerance: float | None = None,
+    *,
+    perturbation: Perturbation | None = None,
+) -> Flip | None:
+    """Find by bisection where the answer to a picture changes between two values of a parameter.
+
+    Parameters
+    ----------
+    classifier
+        With a known preprocessing.
+    photo
+        A `Photo` or whatever else `kit.load_image` takes.
+    parameter
+        Name of a parameter of `Perturbation`.
+    low, high
+        Values to look between, which may be in either order. The answer is followed from `low`.
+    tolerance
+        How far apart `Flip.last` and `Flip.value` may be, in units of the parameter; by default a tenth of
+        the step of its slider, or 1 where it is a whole number.
+    perturbation
+        Everything else; by default nothing.
+
+    Returns
+    -------
+    Flip or None
+        None where both ends have the same answer. Between different ones there may be more than one flip; it
+        is one of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An unknown parameter, one that is only on or off, values outside its bounds, no tolerance above 0, or
+        a picture that cannot be read.
+    """
+    check_first(classifier, "flip(classifier, photo, parameter, low, high)")
+    known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
+    chosen = tolerance_of(parameter) if tolerance is None else number("tolerance", tolerance)
+    if chosen <= 0:
+        raise ValueError(f"Expected a tolerance above 0, received {tolerance!r}")
+    base = Perturbation() if perturbation is None else perturbation
+    bracket = Bracket(parameter, number("low", low), number("high", high), base, -1, -1, chosen)
+    opened_photo = load_image(photo)
+    ends = [(opened_photo, bracket.at(value), -1) for value in (bracket.last, bracket.value)]
+    answered = answers(classifier, ends, len(ends))
+    if answered.errors:
+        raise ValueError(answered.errors[0][1])
+    before, after = answered.top.tolist()
+    if before == after:
+        return None
+    bracket = bracket._replace(before=before, after=after)
+    (found,) = narrowed(FlipsTask(Shared(classifier), Picture(opened_photo.name, opened_photo), (bracket,)))
+    return as_flip(0, found, classifier.class_names)
+
+
+def tolerance_of(parameter: str) -> float:
+    """Return how far apart the sides of a flip may be: a tenth of the slider's step, 1 for whole numbers."""
+    chosen = PARAMETERS[parameter]
+    return 1.0 if chosen.kind == "whole" else chosen.step / 10
+
+
+def as_flip(photo: int, bracket: Bracket, class_names: Sequence[str]) -> Flip:
+    """Put a bracket into words."""
+    before, after = class_names[bracket.before], class_names[bracket.after]
+    return Flip(photo, bracket.name, float(bracket.last), float(bracket.value), before, after)
+
+
+def narrowed(task: FlipsTask) -> tuple[Bracket, ...]:
+    """Narrow brackets by bisection; a bracket with a value that cannot be answered stays as wide as it is."""
+    classifier = task.shared.classifier
+    photo = opened(task.picture, classifier)
+    found = list(task.brackets)
+    open_ = set(range(len(found)))
+    while open_:
+        middles = {place: _middle(found[place]) for place in sorted(open_)}
+        asked = {place: middle for place, middle in middles.items() if middle is not None}
+        cells = [(photo, found[place].at(middle), -1) for place, middle in asked.items()]
+        tops = answers(classifier, cells, len(cells)).top
+        for (place, middle), top in zip(asked.items(), tops.tolist(), strict=True):
+            bracket = found[place]
+            if top == bracket.before:
+                found[place] = bracket._replace(last=middle)
+            elif top >= 0:
+                found[place] = bracket._replace(value=middle, after=top)
+            else:
+                open_.discard(place)
+        open_ &= asked.keys()
+    return tuple(found)
+
+
+def _middle(bracket: Bracket) -> float | None:
+    """Return the value in the middle, None where the ends are close enough."""
+    gap = abs(bracket.value - bracket.last)
+    if PARAMETERS[bracket.name].kind == "whole":
+        return None if gap <= max(1, bracket.tolerance) else (bracket.value + bracket.last) // 2
+    middle = (bracket.value + bracket.last) / 2
+    return None if gap <= bracket.tolerance or middle in (bracket.value, bracket.last) else middle
+
+
+def flips_of(
+    swept: "Sweep",
+    shared: Shared,
+    pictures: Sequence[Picture],
+    executor: Executor | None,
+    progress: Progress,
+) -> tuple[Flip, ...]:
     """Return the flips beside a sweep's first changes of an answer, picture by picture.
 
     Parameters
     ----------
     swept
         Its rows.
-    job
-        What it asks and how that is run.
-    journal
-        What is known there is not looked for again; what is found is written into it.
+    shared, pictures
+        The classifier, and what it was asked about.
+    executor, progress
+        As for `kit.sweep`.
     """
-    found = {(row, axis, bracket.value > bracket.last): bracket for row, axis, bracket in brackets(swept)}
-    waiting = dict(found)
-    for record in batches(journal, len(swept), len(swept.class_names), flips=True):
-        columns = (record[name].tolist() for name in ("row", "axis", "top", "last", "value"))
-        for row, axis, after, last, value in zip(*columns, strict=True):
-            key = row, axis, value > last
-            if waiting.pop(key, None) is not None:
-                found[key] = found[key]._replace(last=last, value=value, after=after)
-    count = len(swept.perturbations)
-    by_photo: dict[int, list[Key]] = {}
-    for key in waiting:
-        by_photo.setdefault(key[0] // count, []).append(key)
-    tasks = (
-        (photo, FlipsTask(job.shared, job.plan.pictures[photo], tuple(waiting[key] for key in keys)))
-        for photo, keys in by_photo.items()
-    )
-    with Steps[None]((), "Flips", "picture", job.progress, total=len(by_photo)) as steps:
-        for photo, done in run(narrowed, tasks, job.executor, job.in_flight):
-            keys = by_photo[photo]
-            found |= zip(keys, done, strict=True)
-            if journal is not None:
-                row, axis, _ = zip(*keys, strict=True)
-                top, last, value = zip(*((each.after, each.last, each.value) for each in done), strict=True)
-                journal.write(row=row, axis=axis, top=top, last=last, value=value)
+    by_photo: dict[int, list[Bracket]] = {}
+    for photo, bracket in brackets(swept):
+        by_photo.setdefault(photo, []).append(bracket)
+    tasks = ((photo, FlipsTask(shared, pictures[photo], tuple(found))) for photo, found in by_photo.items())
+    narrow: dict[int, tuple[Bracket, ...]] = {}
+    with Steps[None]((), "Flips", "picture", progress, total=len(by_photo)) as steps:
+        for photo, done in run(narrowed, tasks, executor):
+            narrow[photo] = done
             steps.advance()
-    ordered = sorted(found, key=lambda key: (key[0] // count, key[1], key[2]))
-    return tuple(as_flip(key[0] // count, found[key], swept.class_names) for key in ordered)
+    return tuple(
+        as_flip(photo, bracket, swept.class_names) for photo in sorted(narrow) for bracket in narrow[photo]
+    )
 
 
-def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
-    """Yield the row beside each first flip of the grid, the axis along which it lies, and the bracket.
+def brackets(swept: "Sweep") -> Iterator[tuple[int, Bracket]]:
+    """Yield the picture and the bracket of each first flip of the grid, along one axis after the other.
 
     Along each axis, every picture is followed from the value nearest to the neutral one down and up.
     """
@@ -85,7 +245,7 @@ def brackets(swept: Sweep) -> Iterator[tuple[int, int, Bracket]]:
                 others = swept.perturbations[row % len(swept.perturbations)]
                 ends = int(tops[0]), int(tops[changed[0]])
                 bracket = Bracket(name, values[inner], values[outer], others, *ends, tolerance_of(name))
-                yield row, axis, bracket
+                yield row // len(swept.perturbations), bracket
 
 
 def _nearest(name: str, values: Sequence[Any]) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from kit._checking import known
 from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
 from kit.robustness import storage
-from kit.robustness.bisection import Flip
+from kit.robustness.flips import Flip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,7 +66,7 @@ class Sweep(Result):
         """Values on each axis; the number of perturbations where they are just a list."""
         return tuple(map(len, self.axes.values())) or (len(self.perturbations),)
 
-    @cached_property
+    @property
     def columns(self) -> Mapping[str, Array]:
         """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
 
@@ -76,24 +75,25 @@ class Sweep(Result):
         and ``probability`` (of the label) float32; ``correct`` bool, False without label or answer; ``name``,
         ``class`` and ``error`` texts or None.
         """
-        photos, perturbations = len(self.photos), len(self.perturbations)
-        photo = np.repeat(np.arange(photos, dtype=np.int32), perturbations)
-        label = self.labels[photo]
-        errors = np.full(len(self), None, object)
-        errors[list(self.errors)] = list(self.errors.values())
-        classes = np.array([*self.class_names, None], object)
+        return self.part(slice(0, len(self)))
+
+    def part(self, rows: slice) -> Mapping[str, Array]:
+        """Return `columns` for some rows, from a start to a stop."""
+        places = np.arange(rows.start, rows.stop, dtype=np.int32)
+        photo, perturbation = np.divmod(places, np.int32(len(self.perturbations)))
+        top, label = self.tops[rows], self.labels[photo]
         columns = {
             "photo": photo,
             "name": np.array(self.photos, object)[photo],
-            "perturbation": np.tile(np.arange(perturbations, dtype=np.int32), photos),
-            **{name: np.tile(self._values(name), photos) for name in self.parameters},
-            "top": self.tops,
-            "class": classes[self.tops],
-            "confidence": self.confidences,
+            "perturbation": perturbation,
+            **{name: self._values(name)[perturbation] for name in self.parameters},
+            "top": top,
+            "class": np.array([*self.class_names, None], object)[top],
+            "confidence": self.confidences[rows],
             "label": label,
-            "probability": self.probabilities,
-            "correct": (self.tops == label) & (label >= 0),
-            "error": errors,
+            "probability": self.probabilities[rows],
+            "correct": (top == label) & (label >= 0),
+            "error": np.array([self.errors.get(place) for place in places.tolist()], object),
         }
         return MappingProxyType(columns)
 
@@ -144,64 +144,42 @@ class Sweep(Result):
         values = [getattr(perturbation, name) for perturbation in self.perturbations]
         return np.array([np.nan if value is None else value for value in values], np.float64)
 
-    def to_parquet(self, path: str | PathLike[str], *, identity: Mapping[str, str] | None = None) -> None:
-        """Write the rows as columns of a Parquet file, in one step; pandas and others read it too.
-
-        Parameters
-        ----------
-        path
-            File to write.
-        identity
-            What `kit.sweep` knows a sweep by that it is asked for again.
-        """
-        description = {
-            "photos": self.photos,
-            "perturbations": [each.to_dict() for each in self.perturbations],
-            "axes": dict(self.axes),
-            "class_names": self.class_names,
-            "flips": [list(vars(flip).values()) for flip in self.flips],
-            "identity": identity,
-        }
-        storage.write_table(Path(path), self.columns, description)
-
     @classmethod
     def from_parquet(cls, path: str | PathLike[str]) -> Self:
-        """Read what `to_parquet`, or a sweep with ``path=``, wrote.
+        """Read what `kit.sweep` with ``path=`` wrote, a folder; or the one file of an earlier version.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            No such file, or no sweep in it.
+            Nothing there, no sweep, or one that is not finished.
         """
-        columns, description = storage.read_table(Path(path))
+        file = Path(path)
+        columns, description = storage.read(file)
         try:
-            found = cls.from_table(columns, description)
-            pairs = zip(columns.values(), found.columns.values(), strict=True)
-            whole = _is_sound(found) and all(_same(np.asarray(one), two) for one, two in pairs)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError):
-            whole = False
-        if not whole:
-            raise ValueError(
-                f"Expected the Parquet file of a sweep, received {Path(path).name!r}, whose parts do not fit"
+            perturbations = tuple(map(Perturbation.from_dict, description["perturbations"]))
+            rows, classes = len(description["photos"]) * len(perturbations), len(description["class_names"])
+            whole = len(columns.get("top", ())) == rows > 0
+            if not whole or any(not -1 <= columns[name].max() < classes for name in ("top", "label")):
+                raise ValueError(
+                    f"Expected a finished sweep in {file.name!r}, received another; call kit.sweep with this"
+                    " path again to finish it"
+                )
+            return cls(
+                tuple(description["photos"]),
+                perturbations,
+                MappingProxyType({name: tuple(each) for name, each in description["axes"].items()}),
+                tuple(description["class_names"]),
+                columns["label"][:: len(perturbations)],
+                columns["top"],
+                columns["confidence"],
+                columns["probability"],
+                MappingProxyType(storage.texts(columns["error"])),
+                tuple(Flip(*each) for each in description["flips"]),
             )
-        return found
-
-    @classmethod
-    def from_table(cls, columns: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
-        """Make a sweep from what `kit.robustness.storage.read_table` returns."""
-        perturbations = tuple(map(Perturbation.from_dict, description["perturbations"]))
-        return cls(
-            tuple(description["photos"]),
-            perturbations,
-            MappingProxyType({name: tuple(each) for name, each in description["axes"].items()}),
-            tuple(description["class_names"]),
-            columns["label"][:: len(perturbations)],
-            columns["top"],
-            columns["confidence"],
-            columns["probability"],
-            MappingProxyType(storage.texts(columns["error"])),
-            tuple(Flip(*each) for each in description["flips"]),
-        )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"Expected a sweep in {file.name!r}, received one whose parts do not fit; run it again"
+            ) from error
 
     def __eq__(self, other: object) -> bool:
         """Whether everything is the same, to the last bit."""
@@ -226,16 +204,6 @@ class Sweep(Result):
 
 def _same(one: Array, two: Array) -> bool:
     return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
-
-
-def _is_sound(sweep: Sweep) -> bool:
-    """Whether the arrays are of the kinds and within the bounds that `Sweep.columns` names."""
-    most = len(sweep.class_names)
-    places, shares = (sweep.tops, sweep.labels), (sweep.confidences, sweep.probabilities)
-    return all(each.dtype == np.float32 for each in shares) and all(
-        each.dtype == np.int32 and each.min(initial=0) >= -1 and each.max(initial=-1) < most
-        for each in places
-    )
 
 
 Figures = Mapping[str, Float64]

@@ -1,33 +1,161 @@
 """Sweeps: predictions of many images under many perturbations."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from itertools import product
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from kit._checking import number
+from kit._checking import known
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
-from kit.images import Pictures
+from kit.images import Photo, PhotoError, Picture, Pictures
+from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation
-from kit.robustness.executors import Job, check_executor, run
-from kit.robustness.flips import flips_of
-from kit.robustness.storage import Journal, batches, identity, read_table, refuse_another, texts
-from kit.robustness.sweep_plan import Block, Grid, Plan, expand, held
+from kit.robustness.executors import check_executor, run
+from kit.robustness.flips import Flip, flips_of
+from kit.robustness.storage import FLIPS, Folder, texts
 from kit.robustness.sweep_result import Sweep
 from kit.robustness.sweep_work import Answers, RowsTask, Shared, rows
 
-Done = TypeVar("Done")
+Grid: TypeAlias = Mapping[str, Sequence[Any]]
+
+BLOCK_ROWS = 96
+"""Rows that are computed, reported and kept together: under a second for a network of usual size."""
+
+_AXES = tuple(field.name for field in fields(Perturbation))
 
 
-IN_FLIGHT = 32
-"""Blocks that an executor holds at a time: enough for sixteen workers, and few enough to stay small."""
+class Block(NamedTuple):
+    """A rectangle of pictures and perturbations whose rows lie one after another."""
+
+    pictures: range
+    perturbations: range
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """Pictures times perturbations; a row for each pair, picture by picture.
+
+    Parameters
+    ----------
+    pictures
+        What is looked at.
+    perturbations
+        What is done to each of them.
+    axes
+        Names and values of which the perturbations are all combinations, the last name changing fastest;
+        empty where they are just a list.
+    labels
+        int32, shape (pictures,): class indices, -1 where none is known.
+    """
+
+    pictures: tuple[Picture, ...]
+    perturbations: tuple[Perturbation, ...]
+    axes: Mapping[str, tuple[Any, ...]]
+    labels: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.pictures) * len(self.perturbations)
+
+    def blocks(self) -> Iterator[Block]:
+        """Cut the rows into blocks of about `BLOCK_ROWS`: whole pictures, or parts of one picture."""
+        pictures, perturbations = len(self.pictures), len(self.perturbations)
+        step = max(1, BLOCK_ROWS // perturbations)
+        for first in range(0, pictures, step):
+            chosen = range(first, min(first + step, pictures))
+            for start in range(0, perturbations, BLOCK_ROWS):
+                yield Block(chosen, range(start, min(start + BLOCK_ROWS, perturbations)))
+
+    def rows(self, block: Block) -> slice:
+        """Return where the rows of a block lie."""
+        first = block.pictures.start * len(self.perturbations) + block.perturbations.start
+        return slice(first, first + len(block.pictures) * len(block.perturbations))
+
+
+def expand(
+    perturbations: Perturbation | Iterable[Perturbation] | Grid,
+) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
+    """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Neither of these, an unknown parameter (the message names the nearest), no values, or one that the
+        parameter does not allow.
+    """
+    if isinstance(perturbations, Perturbation):
+        return MappingProxyType({}), (perturbations,)
+    if isinstance(perturbations, Mapping):
+        # As the perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
+        axes = {
+            known("parameter", name, _AXES): tuple(
+                getattr(Perturbation(**{name: value}), name) for value in _values(name, values)
+            )
+            for name, values in perturbations.items()
+        }
+        if not axes:
+            raise ValueError("Expected at least one parameter with values, received none")
+        combinations = product(*axes.values())
+        return MappingProxyType(axes), tuple(
+            Perturbation(**dict(zip(axes, values, strict=True))) for values in combinations
+        )
+    listed = tuple(perturbations) if isinstance(perturbations, Iterable) else (perturbations,)
+    for each in listed:
+        if not isinstance(each, Perturbation):
+            raise TypeError(
+                f"Expected perturbations, or a mapping from parameters to values, received {each!r};"
+                ' for instance {"brightness": [0.5, 1, 1.5]}'
+            )
+    if not listed:
+        raise ValueError("Expected at least one perturbation, received none")
+    return MappingProxyType({}), listed
+
+
+def _values(name: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"Expected values of {name} in a sequence, received {values!r}; write [{values!r}]")
+    # Plain numbers, which print in one way only.
+    listed = tuple(each.item() if isinstance(each, np.generic) else each for each in values)
+    if not listed:
+        raise ValueError(f"Expected at least one value of {name}, received none")
+    return listed
+
+
+def held(photos: Pictures) -> tuple[Picture, ...]:
+    """Return what to look at as workers can have it: a path, the contents of a file, a photo, or an error.
+
+    Files are opened where they are used, and what cannot be read is kept as its error.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        As `kit.images.photo.each_picture`; no pictures at all.
+    """
+    return at_least_one(map(_held, each_picture(photos)))
+
+
+def _held(picture: Picture) -> Picture:
+    source = picture.source
+    if isinstance(source, (str, os.PathLike)):
+        # Workers may have been started in another folder.
+        return picture._replace(source=os.path.abspath(source))  # noqa: PTH100 (of ten thousand, texts are smaller)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return picture._replace(source=bytes(source))
+    try:
+        return picture._replace(source=picture.open())
+    except PhotoError as error:
+        return picture._replace(source=error)
 
 
 def sweep(
@@ -40,7 +168,6 @@ def sweep(
     path: str | PathLike[str] | None = None,
     flips: bool = True,
     progress: Progress = True,
-    in_flight: int = IN_FLIGHT,
 ) -> Sweep:
     """Ask a classifier about every picture under every perturbation.
 
@@ -64,15 +191,13 @@ def sweep(
         ``client.get_executor()`` of a `dask.distributed` client, whose machines need the same files at the
         same paths. By default everything runs in this thread.
     path
-        Parquet file that the sweep is kept in. While it runs, blocks of rows go into ``….partial`` beside it;
-        called again, a sweep that was killed or interrupted loses only the blocks that were being computed,
-        and a finished one is just read.
+        Folder that the sweep is kept in: Parquet files of about a hundred rows, which
+        ``pandas.read_parquet(path)`` reads as one. Called again, a sweep that was killed or interrupted goes
+        on with what is missing, and a finished one is just read.
     flips
         Whether to look for `Sweep.flips` in a grid.
     progress
         True for a bar once two seconds have passed; or a function that is told each step in a line.
-    in_flight
-        Blocks that `executor` holds at a time.
 
     Returns
     -------
@@ -88,81 +213,115 @@ def sweep(
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
     known_preprocessing(classifier)
-    if number("in_flight", in_flight) < 1:
-        raise ValueError(f"Expected in_flight above 0, received {in_flight!r}")
     check_executor(executor)
     pictures = held(photos)
     axes, listed = expand(perturbations)
-    known = class_indices(labels, classifier.class_names, len(pictures))
-    truth = np.array([-1 if label is None else label for label in known], np.int32)
+    given = class_indices(labels, classifier.class_names, len(pictures))
+    truth = np.array([-1 if label is None else label for label in given], np.int32)
     plan = Plan(pictures, listed, axes, truth)
-    job = Job(Shared(classifier), plan, executor, int(in_flight), progress)
-    return _swept(job, None, flips=flips) if path is None else _kept_running(job, Path(path), flips=flips)
-
-
-def _kept_running(job: Job, path: Path, *, flips: bool) -> Sweep:
-    pictures = Steps(job.plan.pictures, "Pictures", "picture", job.progress)
-    known = identity(job.shared.classifier, job.plan, pictures) | {"flips": str(flips)}
-    partial = path.with_name(f"{path.name}.partial")
-    if path.exists():
-        columns, description = read_table(path)
-        refuse_another(known, description["identity"], path)
-        result = Sweep.from_table(columns, description)
+    folder = None
+    if path is not None:
+        folder = Folder(Path(path), _identity(classifier, plan, progress), _description(classifier, plan))
+    shared = Shared(classifier)
+    result = _answered(shared, plan, folder, executor, progress)
+    if not flips:
+        return result
+    found = None if folder is None else folder.flips()
+    if found is None:
+        turned = flips_of(result, shared, pictures, executor, progress)
+        if folder is not None:
+            folder.write_json(FLIPS, {"flips": [list(vars(each).values()) for each in turned]})
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with Journal(partial, known) as journal:
-            result = _swept(job, journal, flips=flips)
-        result.to_parquet(path, identity=known)
-    partial.unlink(missing_ok=True)
-    return result
+        turned = tuple(Flip(*each) for each in found)
+    return replace(result, flips=turned)
 
 
-def _swept(job: Job, journal: Journal | None, *, flips: bool) -> Sweep:
-    plan, found = job.plan, _answered(job, journal)
+def _answered(
+    shared: Shared, plan: Plan, folder: Folder | None, executor: Executor | None, progress: Progress
+) -> Sweep:
+    """Return the answers to all rows, after asking for those that the folder has not yet."""
+    found, errors = Answers.none(len(plan)), dict[int, str]()
+    names = tuple(picture.name for picture in plan.pictures)
+    classes = shared.classifier.class_names
+    values = (found.top, found.confidence, found.probability)
     result = Sweep(
-        tuple(picture.name for picture in plan.pictures),
-        plan.perturbations,
-        plan.axes,
-        job.shared.classifier.class_names,
-        plan.labels,
-        found.top,
-        found.confidence,
-        found.probability,
-        MappingProxyType(dict(found.errors)),
+        names, plan.perturbations, plan.axes, classes, plan.labels, *values, MappingProxyType(errors)
     )
-    return replace(result, flips=flips_of(result, job, journal)) if flips else result
-
-
-def _answered(job: Job, journal: Journal | None) -> Answers:
-    """Return the answers to all rows, after asking for those that the journal has not yet."""
-    plan, found = job.plan, Answers.none(len(job.plan))
-    errors: dict[int, str] = {}
-    known = np.zeros(len(plan), bool)
-    classes = len(job.shared.classifier.class_names)
-    for record in batches(journal, len(plan), classes, flips=False):
-        places = record["row"]
-        known[places] = True
-        found.top[places], found.confidence[places] = record["top"], record["confidence"]
-        found.probability[places] = record["probability"]
-        errors |= {int(places[at]): text for at, text in texts(record["error"]).items()}
-    blocks = [block for block in plan.blocks() if not known[plan.rows(block)].all()]
-    tasks = ((place, _task(job, block)) for place, block in enumerate(blocks))
-    title = f"Sweep, {journal.damaged} damaged lines anew" if journal and journal.damaged else "Sweep"
-    with Steps[None]((), title, "picture", job.progress, total=len(plan), done=int(known.sum())) as steps:
-        for place, answers in run(rows, tasks, job.executor, job.in_flight):
+    blocks: list[Block] = []
+    for block in plan.blocks():
+        where = plan.rows(block)
+        kept = None if folder is None else folder.rows(where.start, where.stop - where.start)
+        if kept is None:
+            blocks.append(block)
+            continue
+        found.top[where], found.confidence[where] = kept["top"], kept["confidence"]
+        found.probability[where] = kept["probability"]
+        errors.update({where.start + at: text for at, text in texts(kept["error"]).items()})
+    tasks = ((place, _task(shared, plan, block)) for place, block in enumerate(blocks))
+    missing = sum(len(block.pictures) * len(block.perturbations) for block in blocks)
+    done = len(plan) - missing
+    with Steps[None]((), "Sweep", "picture", progress, total=len(plan), done=done) as steps:
+        for place, answers in run(rows, tasks, executor):
             where = plan.rows(blocks[place])
             found.top[where], found.confidence[where] = answers.top, answers.confidence
             found.probability[where] = answers.probability
-            errors |= {where.start + at: text for at, text in answers.errors}
-            if journal is not None:
-                row = range(where.start, where.stop)
-                error = [errors.get(at) for at in row]
-                journal.write(row=row, axis=[-1] * len(row), error=error, **answers._asdict())
+            errors.update({where.start + at: text for at, text in answers.errors})
+            if folder is not None:
+                folder.write(where.start, result.part(where))
             steps.advance(where.stop - where.start)
-    return found._replace(errors=tuple(sorted(errors.items())))
+    return replace(result, errors=MappingProxyType(dict(sorted(errors.items()))))
 
 
-def _task(job: Job, block: Block) -> RowsTask:
+def _task(shared: Shared, plan: Plan, block: Block) -> RowsTask:
     pictures, perturbations = (slice(part.start, part.stop) for part in block)
-    labels = tuple(job.plan.labels[pictures].tolist())
-    return RowsTask(job.shared, job.plan.pictures[pictures], labels, job.plan.perturbations[perturbations])
+    labels = tuple(plan.labels[pictures].tolist())
+    return RowsTask(shared, plan.pictures[pictures], labels, plan.perturbations[perturbations])
+
+
+def _description(classifier: Classifier, plan: Plan) -> dict[str, Any]:
+    return {
+        "photos": [picture.name for picture in plan.pictures],
+        "perturbations": [each.to_dict() for each in plan.perturbations],
+        "axes": dict(plan.axes),
+        "class_names": list(classifier.class_names),
+    }
+
+
+def _identity(classifier: Classifier, plan: Plan, progress: Progress) -> dict[str, str]:
+    if classifier.source is None:
+        raise ValueError(
+            f"Expected a classifier from a file, since a sweep goes on where another process ended, received"
+            f" {classifier.name!r} made from a model; save it and use Classifier.load"
+        )
+    steps = classifier.preprocessing
+    photographs = hashlib.sha256()
+    for picture in Steps(plan.pictures, "Pictures", "picture", progress):
+        photographs.update(f"{picture.name}\0{_digest(picture.source)}\0".encode())
+    return {
+        "classifier": classifier.source.digest,
+        "class names": _hash(list(classifier.class_names)),
+        "preprocessing": _hash(None if steps is None else steps.to_dict()),
+        "photos": photographs.hexdigest(),
+        "labels": _hash(plan.labels.tolist()),
+        "perturbations": _hash([dict(plan.axes), [each.to_dict() for each in plan.perturbations]]),
+    }
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(source: Any) -> str:
+    if isinstance(source, str):
+        try:
+            with open(source, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return "unreadable"
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, Photo):
+        return hashlib.sha256(
+            source.file or f"{source.size} {source.decoding}".encode() + source.pixels.tobytes()
+        ).hexdigest()
+    return str(source)

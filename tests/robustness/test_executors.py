@@ -23,7 +23,7 @@ def sources(tmp_path_factory):
     photos = samples.photos("fashion_mnist")
     path = folder / "first.png"
     Image.fromarray(photos[0].pixels).save(path)
-    (folder / "broken.png").write_bytes(b"\x89PNG and nothing more")
+    (folder / "broken.png").write_bytes(b"no picture")
     return [path, path.read_bytes(), photos[1], folder / "broken.png"]
 
 
