@@ -1,4 +1,4 @@
-"""How overconfident networks are: ``calibration.py --json FILE [--full] [--zoo FOLDER]``.
+"""How overconfident networks are: ``[--full] [--zoo FOLDER]``.
 
 The bundled networks for Fashion-MNIST, those that were trained on 500, 2,000, 5,000 and 10,000 pictures of it
 first, answer the 2,000 held-back ones. A temperature is fitted on half of these and judged on the other half,
@@ -14,27 +14,21 @@ kit has seen. They come from Debian's package ``dataset-fashion-mnist``, which i
 pictures: no temperature can be seen to do better.
 """
 
-import argparse
 import gzip
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-from tqdm import tqdm  # noqa: E402
-
-from data.build.sources import read  # noqa: E402
-from kit import samples  # noqa: E402
-from kit.classifier.engines import tempered  # noqa: E402
-from kit.images import Photo  # noqa: E402
-from kit.validation.calibration import fit_temperature, fitting_part, measure  # noqa: E402
-from tests.benchmarks.zoo import ROWS, subject  # noqa: E402
+from data.build.sources import read
+from kit import samples
+from kit.classifier.engines import tempered
+from kit.images import Photo
+from kit.validation.calibration import fit_temperature, fitting_part, measure
+from tests.benchmarks import report
+from tests.benchmarks.zoo import ROWS, subject
 
 HALVINGS = 10
 COLUMNS = (
@@ -82,8 +76,7 @@ def unseen() -> tuple[list[Photo], Labels]:
 
 def main() -> None:
     """Measure every network, print the table and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--json", type=Path)
+    parser = report.parser(__doc__)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--zoo", type=Path, metavar="FOLDER")
     options = parser.parse_args()
@@ -112,13 +105,16 @@ def main() -> None:
             }
             for column in COLUMNS
         }
-    print(f"{'network':26}" + "".join(f"  {column:>21}" for column in COLUMNS))
-    for told, result in results.items():
-        cells = [f"{one['mean']:.3f} ({one['lowest']:.3f}-{one['highest']:.3f})" for one in result.values()]
-        print(f"{told:26}" + "".join(f"  {cell:>21}" for cell in cells))
-    if options.json:
-        judges = "8,000 unseen test pictures" if options.full else f"halves, {HALVINGS} times"
-        options.json.write_text(json.dumps({"judged_on": judges, "networks": results}, indent=2) + "\n")
+    report.table(
+        {"network": told}
+        | {
+            name: f"{one['mean']:.3f} ({one['lowest']:.3f}-{one['highest']:.3f})"
+            for name, one in found.items()
+        }
+        for told, found in results.items()
+    )
+    judges = "8,000 unseen test pictures" if options.full else f"halves, {HALVINGS} times"
+    report.write(options.json, {"judged_on": judges, "networks": results})
 
 
 if __name__ == "__main__":

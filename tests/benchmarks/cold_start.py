@@ -1,4 +1,4 @@
-"""From a cold process to the first softmax, and the memory it takes: ``cold_start.py --json FILE``.
+"""From a cold process to the first softmax, and the memory it takes.
 
 Each start is a process of its own: Python, imports, EfficientNet-Lite0 from its file, one photograph from its
 file, one prediction. ``kit`` uses `kit.Classifier`; ``keras`` uses ``keras.models.load_model`` and
@@ -10,15 +10,15 @@ disk cache.
 ``memory_mb``: resident memory at that moment. ``import_kit_ms``: ``import kit`` alone, in another process.
 """
 
-import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from tests.benchmarks import report
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -83,28 +83,15 @@ def measure(pairs: int) -> dict[str, Any]:
             if number:
                 starts[variant].append(found)
     imports = [start(IMPORT) for _ in range(pairs)]
-    rows = [
-        {
-            "variant": variant,
-            "seconds": statistics.median(found["seconds"] for found in each),
-            "seconds_range": [
-                min(found["seconds"] for found in each),
-                max(found["seconds"] for found in each),
-            ],
-            "memory_mb": statistics.median(found["memory_mb"] for found in each),
-            "tensorflow": each[0]["tensorflow"],
-            "top": each[0]["top"],
-        }
-        for variant, each in starts.items()
-    ]
-    kit, keras = rows
+    rows = []
+    for variant, each in starts.items():
+        seconds = [found["seconds"] for found in each]
+        row = {"variant": variant, "seconds": statistics.median(seconds), "least": min(seconds)}
+        row |= {"most": max(seconds), "memory_mb": statistics.median(found["memory_mb"] for found in each)}
+        rows.append(row | {"tensorflow": each[0]["tensorflow"], "top": each[0]["top"]})
     return {
-        "what": "from a cold process to the first softmax on EfficientNet-Lite0",
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "pairs": pairs,
         "rows": rows,
-        "times_faster": keras["seconds"] / kit["seconds"],
-        "memory_share": kit["memory_mb"] / keras["memory_mb"],
         "import_kit_ms": 1000 * statistics.median(found["seconds"] for found in imports),
         "import_kit_tensorflow": any(found["tensorflow"] for found in imports),
     }
@@ -112,23 +99,19 @@ def measure(pairs: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print the table, write the report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser = report.parser(__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="starts of each variant (default: 5)")
     options = parser.parse_args()
-    report = measure(options.pairs)
-    print(f"{'variant':8} {'first softmax':>14} {'range':>14} {'memory':>9}  TensorFlow")
-    for row in report["rows"]:
-        low, high = row["seconds_range"]
-        print(
-            f"{row['variant']:8} {row['seconds']:12.2f} s {low:6.2f}..{high:5.2f} {row['memory_mb']:6.0f} MB"
-            f"  {'imported' if row['tensorflow'] else 'not imported'}"
-        )
-    print(f"kit is {report['times_faster']:.1f} times faster (target: 10)")
-    print(f"kit takes {report['memory_share']:.3f} of the memory (target: 0.2, and 160 MB)")
-    print(f"import kit takes {report['import_kit_ms']:.0f} ms (target: 300)")
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    found = measure(options.pairs)
+    report.table(found["rows"])
+    kit, keras = found["rows"]
+    found["targets"] = [
+        report.target("times faster", keras["seconds"] / kit["seconds"], 10),
+        report.target("share of the memory", kit["memory_mb"] / keras["memory_mb"], 0.2, most=True),
+        report.target("memory in MB", kit["memory_mb"], 160, most=True),
+        report.target("import kit in ms", found["import_kit_ms"], 300, most=True),
+    ]
+    report.write(options.json, found)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How often `kit.diagnose` is right: ``diagnosis.py --zoo FOLDER --json FILE [--only NAME …]``.
+"""How often `kit.diagnose` is right: ``--zoo FOLDER --json FILE [--only NAME …]``.
 
 Every fault of the catalogue that makes a difference is put into every network of `zoo.py` (which trains them
 into the folder), into EfficientNet-Lite0 and the bundled network for clothes. Draws of 1, 4 and 16 pictures
@@ -18,16 +18,10 @@ Left out
 Fixes
     Share of the held-back pictures that are answered rightly before and after the fix that is named, and in
     the healthy pipeline.
-Rivals
-    ``confidence``: the candidate under which the network is most sure. ``distance``: the candidate that lies
-    nearest to the statistics of training, without anything else. Each names one where it leads what is in use
-    by the threshold that serves it best on these very draws. ``reference``: assertions on channels, axes and
-    scale against the right tensor of the same picture, as ML-EXray describes them.
 """
 
 import argparse
 import json
-import sys
 import time
 import zlib
 from collections import Counter, defaultdict
@@ -37,21 +31,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-import kit  # noqa: E402
-from kit.diagnosis.candidates import Evaluator, candidates  # noqa: E402
-from kit.diagnosis.evidence import Grounds  # noqa: E402
-from kit.images import Photo  # noqa: E402
-from kit.samples import typical  # noqa: E402
-from kit.validation import accuracy_interval  # noqa: E402
-from tests.benchmarks import zoo  # noqa: E402
-from tests.benchmarks.zoo import Subject  # noqa: E402
-from tests.benchmarks.zoo_pictures import MissingPackageError, saved_small  # noqa: E402
+import kit
+from kit.diagnosis.candidates import Evaluator
+from kit.diagnosis.evidence import Grounds
+from kit.images import Photo
+from kit.samples import typical
+from kit.validation import accuracy_interval
+from tests.benchmarks import zoo
+from tests.benchmarks.zoo import Subject
+from tests.benchmarks.zoo_pictures import MissingPackageError, saved_small
 
 OF_FILES = {"exif", "alpha", "depth"}
-SCALING = {"missing_scaling", "double_scaling", "wrong_range", "wrong_mean_std"}
 HARM = 0.25
 OTHERS = ("dim", "bright", "saved again", "nearer", "farther")
 PAIRS = tuple(
@@ -179,7 +169,6 @@ def _diagnosed(
     evaluator = Remembering(classifier, layers)
     before = evaluator.answers(photos, in_use).argmax(axis=1)
     harm = 0.0 if healthy else float((evaluator.answers(photos, right).argmax(axis=1) != before).mean())
-    rivals = _rivals(evaluator, photos, in_use, right, wanted)
     for given in (None, list(labels)):
         started = time.perf_counter()
         found = kit.diagnose(classifier.using(in_use), list(photos), given)
@@ -201,7 +190,6 @@ def _diagnosed(
             "seconds": round(time.perf_counter() - started, 3),
             "fixed": None if fix is None else _accuracies(subject, in_use, fix, right),
             "scores": _scores(evaluator, in_use, photos, given or (), right, wanted),
-            **(rivals if given is None else {}),
         }
 
 
@@ -303,49 +291,6 @@ def _accuracies(subject: Subject, *all_of_them: kit.Preprocessing) -> list[float
     ]
 
 
-def _rivals(
-    evaluator: Evaluator,
-    photos: Sequence[Photo],
-    in_use: kit.Preprocessing,
-    right: kit.Preprocessing,
-    wanted: set[str],
-) -> dict[str, Any]:
-    """By how much each rival's best candidate leads, and whether it is right."""
-    tried = [one for one in candidates(in_use) if not one.quiet and one.step not in OF_FILES]
-
-    def sure(each: kit.Preprocessing) -> float:
-        return float(evaluator.answers(photos, each).max(axis=1).mean())
-
-    def near(each: kit.Preprocessing) -> float:
-        if evaluator.profile is not None:
-            return -float(evaluator.log_profile_distances(photos, each, evaluator.profile).mean())
-        return -float(np.log(evaluator.distance(photos, each)))
-
-    told = {}
-    for name, measure in (("confidence", sure), ("distance", near)):
-        best = max(tried, key=lambda one: measure(one.preprocessing))
-        told[name] = [measure(best.preprocessing) - measure(in_use), bool(best.causes & wanted)]
-    said = _asserted(in_use.apply(photos[0]), right.apply(photos[0]))
-    told["reference"] = [float(bool(said)), said in wanted or (said == "scale" and bool(wanted & SCALING))]
-    return told
-
-
-def _asserted(broken: np.ndarray, right: np.ndarray) -> str:
-    """Assert scale, channels and axes against the right tensor."""
-
-    def alike(one: np.ndarray, other: np.ndarray) -> bool:
-        varied = one.std() > 0 and other.std() > 0
-        return bool(varied and np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.999)
-
-    if broken.shape != right.shape or np.allclose(broken, right, atol=1e-3 * np.ptp(right)):
-        return ""
-    if alike(broken, right):
-        return "scale"
-    if right.shape[-1] == 3 and alike(broken[..., ::-1], right):
-        return "channel_order"
-    return "channel_layout" if alike(broken.swapaxes(1, 2), right) else ""
-
-
 def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
     """Put two faults at once into a network with a profile, and diagnose four pictures."""
     random = np.random.default_rng(seed)
@@ -367,18 +312,9 @@ def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
             }
             wanted = (causes_of(first.apply(right), right), causes_of(other_fault.apply(right), right))
             met = sum(bool(causes & named) for causes in wanted)
-            told = any("another fault may be left" in note for note in found.notes)
-            yield {
-                "network": subject.name,
-                "pair": f"{one} and {second}",
-                "found": "both"
-                if met == 2
-                else "one, and told"
-                if met and told
-                else "one"
-                if met
-                else "none",
-            }
+            more = any("another fault may be left" in note for note in found.notes)
+            words = ("none", "one, and told" if more else "one", "both")[met]
+            yield {"network": subject.name, "pair": f"{one} and {second}", "found": words}
 
 
 def told(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, int]]:
@@ -412,23 +348,9 @@ def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _best(rows: Sequence[dict[str, Any]], rival: str) -> dict[str, float]:
-    """A rival with the threshold that names most rightly while it accuses at most 2 %, if any does."""
-    rows = [row for row in rows if rival in row]
-    faulty = [row for row in rows if row["harm"] >= HARM and not row["quiet"]]
-    healthy = [row for row in rows if row["case"].startswith("healthy")]
-    found = []
-    for limit in sorted({round(row[rival][0], 2) for row in rows}):
-        accused = sum(row[rival][0] > limit for row in healthy) / max(len(healthy), 1)
-        hit = sum(row[rival][0] > limit and row[rival][1] for row in faulty) / max(len(faulty), 1)
-        wrong = sum(row[rival][0] > limit and not row[rival][1] for row in faulty) / max(len(faulty), 1)
-        found.append({"threshold": limit, "hit": hit, "wrong": wrong, "accused": accused})
-    return max(found, key=lambda one: (one["accused"] <= 0.02, one["hit"]))
-
-
 def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Print all tables, and return them."""
-    result: dict[str, Any] = {"kinds": {}, "settings": {}, "fixes": {}, "rivals": {}}
+    result: dict[str, Any] = {"kinds": {}, "settings": {}, "fixes": {}}
     print(
         f"{'':36s}" + "".join(f"{name:>16s}" for name in ("right", "accused", "silent", "N=1", "N=4", "N=16"))
     )
@@ -450,32 +372,16 @@ def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> 
         fixes = np.array([row["fixed"] for row in some if row["fixed"] is not None and row["harm"] >= HARM])
         if len(fixes):
             before, after, healthy = (float(value) for value in fixes.mean(axis=0))
-            result["fixes"][kind] = {
-                "before": before,
-                "after": after,
-                "healthy": healthy,
-                "fixes": len(fixes),
-            }
-            print(
-                f"fixes, {kind:18s} before {before:.3f} after {after:.3f} healthy {healthy:.3f}, {len(fixes)}"
-            )
-    for rival in ("confidence", "distance", "reference"):
-        result["rivals"][rival] = _best(rows, rival)
-        print(
-            f"rival {rival}: "
-            + ", ".join(f"{name} {value:.3f}" for name, value in result["rivals"][rival].items())
-        )
+            row = {"before": before, "after": after, "healthy": healthy, "fixes": len(fixes)}
+            result["fixes"][kind] = row
+            print(f"fixes, {kind:18s}", row)
     result["left out"] = left_out(rows)
     result["pairs"] = dict(Counter(row["found"] for row in double))
     print("two faults at once:", result["pairs"])
     wrong = Counter(
         (
-            row["network"],
-            row["case"],
+            *(row[name] for name in ("network", "case", "N", "statistics", "labels")),
             row["cause"] or row["verdict"],
-            row["N"],
-            row["statistics"],
-            row["labels"],
         )
         for row in rows
         if (row["verdict"] == "named" and not row["right"])

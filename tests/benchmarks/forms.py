@@ -7,17 +7,13 @@ of six networks: see ``tests/forms.py``. A wrong form is *named* where its cause
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-import kit  # noqa: E402
-from tests import forms  # noqa: E402
+import kit
+from tests import forms
 
 
 def judged(form: forms.Form) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How fast the softmax bars follow the hand, in a real JupyterLab: ``live_latency.py --json FILE``.
+"""How fast the softmax bars follow the hand, in a real JupyterLab.
 
 Variants
     ``floor``: a slider that the kernel answers without computing (echo.py), sending as the explorer does.
@@ -31,11 +31,7 @@ Times
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -46,13 +42,12 @@ import nbformat
 import numpy as np
 from playwright.sync_api import sync_playwright
 
+from tests import chromium
+from tests.benchmarks import report
+from tests.browser.lab import JupyterLab, Notebook, jupyter_lab
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT))  # a script starts with its own folder in place of the project's
-
-from tests import chromium  # noqa: E402
-from tests.browser.lab import JupyterLab, Notebook, jupyter_lab  # noqa: E402
-
 MODELS = ("efficientnet_lite0", "fashion_mnist")
 VARIANTS = ("floor", "explorer", "asking", "usual")
 MODES = ("isolated", "drag")
@@ -66,6 +61,14 @@ PACKAGES = (
     "ai-edge-litert",
     "numpy",
 )
+COLUMNS = ("model", "mode", "variant", "p50_ms", "p95_ms", "painted_hz", "painted", "known_ahead")
+COLUMNS += ("max_backlog", "settle_ms", "forward_p50_ms", "wait_ms", "transport_ms", "kernel_ms", "paint_ms")
+FASTER = (
+    ("drag", "p50_ms", (18, 10)),
+    ("drag", "p95_ms", (15, 8)),
+    ("isolated", "p50_ms", (12, 8)),
+)
+"""How many times faster than the usual way, with the small network and with the large one."""
 DRIVE = (HERE / "drive.js").read_text(encoding="utf-8")
 
 EXPLORER = """
@@ -115,26 +118,24 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright)
         with jupyter_lab(browser) as lab:
-            machine = {**this_machine(), "browser": browser.version}
+            machine = report.machine() | {"browser": browser.version}
             runs = list(_measure(lab, options))
         browser.close()
     rows = [_row(*key, runs) for key in dict.fromkeys(run["key"] for run in runs)]
-    report = {
-        "machine": machine | {"load_average_after": os.getloadavg()},
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+    report.table(rows, COLUMNS)
+    told = {
+        "machine": machine,
+        "versions": {name: version(name) for name in PACKAGES},
         "repeats": options.repeats,
         "seconds": round(time.time() - started),
         "rows": rows,
         "targets": list(_targets(rows)),
     }
-    _print(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report.write(options.json, told)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser = report.parser(__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     parser.add_argument("--repeats", type=int, default=3)
@@ -375,93 +376,31 @@ def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) ->
 
 def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield each target with what was measured."""
-    table = {(row["model"], row["mode"], row["variant"]): row for row in rows}
-
-    def target(model: str, text: str, measured: float, bound: float, *, most: bool) -> dict[str, Any]:
-        met = measured <= bound if most else measured >= bound
-        sign = "at most" if most else "at least"
-        return {
-            "model": model,
-            "target": f"{text} {sign} {bound:g}",
-            "measured": round(measured, 2),
-            "met": met,
-        }
-
+    found = {(row["model"], row["mode"], row["variant"]): row for row in rows}
     for model in dict.fromkeys(row["model"] for row in rows):
         small = model == "fashion_mnist"
-        floor, explorer, usual = (
-            [table.get((model, mode, variant)) for mode in MODES]
-            for variant in ("floor", "explorer", "usual")
-        )
-        if explorer[0] is None:
+        alone, drag = (found.get((model, mode, "explorer")) for mode in MODES)
+        if alone is None or drag is None:
             continue
-        alone, drag = explorer
-        for (_, mode, _), row in table.items():
+        for (_, mode, _), row in found.items():
             if row["model"] == model and "at once" in mode:
-                yield target(
-                    model, f"{mode}: p95 over that of one", row["p95_ms"] / drag["p95_ms"], 3, most=True
-                )
-        yield target(model, "drag: paints a second", drag["painted_hz"], 55 if small else 40, most=False)
-        yield target(model, "drag: requests under way", drag["max_in_flight"], 1, most=True)
-        yield target(model, "drag: under way and waiting", drag["max_backlog"], 2, most=True)
-        yield target(model, "drag: the last position is shown", float(drag["last_shown"]), 1, most=False)
-        yield target(model, "drag: time to settle over p95", drag["settle_ms"] / drag["p95_ms"], 1, most=True)
-        if floor[0] is not None:
-            bound = floor[0]["p50_ms"] + alone["forward_p50_ms"]
-            yield target(model, "isolated: p50 over floor + forward", alone["p50_ms"] / bound, 1.5, most=True)
-        if usual[0] is not None:
-            for name, row, other, percentile, bound in (
-                ("drag", drag, usual[1], "p50_ms", 18 if small else 10),
-                ("drag", drag, usual[1], "p95_ms", 15 if small else 8),
-                ("isolated", alone, usual[0], "p50_ms", 12 if small else 8),
-            ):
-                ratio = other[percentile] / row[percentile]
-                yield target(
-                    model, f"{name}: {percentile[:3]}, times faster than usual", ratio, bound, most=False
-                )
-
-
-def this_machine() -> dict[str, Any]:
-    cpu = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        names = [
-            line.split(":")[1].strip()
-            for line in information.read_text().splitlines()
-            if "model name" in line
-        ]
-        cpu = names[0] if names else cpu
-    return {
-        "system": platform.platform(),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load_average_before": os.getloadavg(),
-    }
-
-
-def _print(report: dict[str, Any]) -> None:
-    machine = report["machine"]
-    print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_average_before'][0]:.1f} before")
-    columns = (
-        "p50_ms",
-        "p95_ms",
-        "painted_hz",
-        "painted",
-        "known_ahead",
-        "max_backlog",
-        "settle_ms",
-        "forward_p50_ms",
-    )
-    parts = ("wait_ms", "transport_ms", "kernel_ms", "paint_ms")
-    print(
-        f"{'model':19}{'mode':21}{'variant':9}"
-        + "".join(f"{name.removesuffix('_ms'):>13}" for name in columns + parts)
-    )
-    for row in report["rows"]:
-        cells = "".join(f"{'' if row.get(name) is None else row[name]:>13}" for name in columns + parts)
-        print(f"{row['model']:19}{row['mode']:21}{row['variant']:9}{cells}")
-    for line in report["targets"]:
-        print(f"{'met ' if line['met'] else 'OPEN'} {line['model']}: {line['target']}: {line['measured']}")
+                ratio = row["p95_ms"] / drag["p95_ms"]
+                yield report.target(f"{model}, {mode}: p95 over that of one", ratio, 3, most=True)
+        drags = f"{model}, drag"
+        yield report.target(f"{drags}: paints a second", drag["painted_hz"], 55 if small else 40)
+        yield report.target(f"{drags}: requests under way", drag["max_in_flight"], 1, most=True)
+        yield report.target(f"{drags}: under way and waiting", drag["max_backlog"], 2, most=True)
+        yield report.target(f"{drags}: the last position is shown", float(drag["last_shown"]), 1)
+        settling = drag["settle_ms"] / drag["p95_ms"]
+        yield report.target(f"{drags}: time to settle over p95", settling, 1, most=True)
+        if floor := found.get((model, "isolated", "floor")):
+            ratio = alone["p50_ms"] / (floor["p50_ms"] + alone["forward_p50_ms"])
+            yield report.target(f"{model}, isolated: p50 over floor + forward", ratio, 1.5, most=True)
+        for mode, percentile, bounds in FASTER:
+            if usual := found.get((model, mode, "usual")):
+                ratio = usual[percentile] / found[model, mode, "explorer"][percentile]
+                text = f"{model}, {mode}: {percentile[:3]}, times faster than usual"
+                yield report.target(text, ratio, bounds[not small])
 
 
 if __name__ == "__main__":

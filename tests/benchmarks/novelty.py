@@ -22,7 +22,6 @@ share that is called novel. ``seconds`` and ``file_bytes`` say what fitting cost
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,11 +31,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-from kit import Novelty, Perturbation, Photo, fit_novelty, samples  # noqa: E402
-from tests.outliers import OUTLIERS, outliers  # noqa: E402
+from kit import Novelty, Perturbation, Photo, fit_novelty, samples
+from tests.outliers import OUTLIERS, outliers
 
 Pictures = npt.NDArray[np.uint8]
 SIDE = 28

@@ -1,4 +1,4 @@
-"""How often `kit.diagnose` blames the picture, and rightly: ``pictures.py --json FILE [--folder FOLDER]``.
+"""How often `kit.diagnose` blames the picture, and rightly: ``[--folder FOLDER]``.
 
 Each perturbation of a fixed list is done to each labelled bundled photograph that EfficientNet-Lite0 answers
 rightly, and the one picture that comes of it is diagnosed.
@@ -14,22 +14,17 @@ Pictures
     of them, whose right answer is taken to be that to the untouched picture, from ``--sure`` on.
 """
 
-import argparse
-import json
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-import kit  # noqa: E402
-from kit.images import Photo, as_photos  # noqa: E402
+import kit
+from kit.images import Photo, as_photos
+from tests.benchmarks import report
 
 PERTURBATIONS = {
     "dark": [kit.Perturbation(brightness=factor) for factor in (0.15, 0.2, 0.3, 0.4)],
@@ -127,27 +122,25 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 def main() -> None:
     """Run, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, required=True)
+    parser = report.parser(__doc__)
     parser.add_argument("--folder", help="of other pictures")
     parser.add_argument(
-        "--sure", type=float, default=0.5, help="least probability of a right answer, with --folder"
+        "--sure", type=float, default=0.5, help="least probability of an answer, with --folder"
     )
     given = parser.parse_args()
     rows = run(given.folder, given.sure)
-    result = {"shares": table(rows), "rows": rows}
-    given.json.write_text(json.dumps(result, indent=1, default=bool) + "\n", encoding="utf-8")
+    found = table(rows)
+    report.write(given.json, {"shares": found, "rows": rows})
+
+    def cell(one: dict[str, float]) -> str:
+        return f"{one['share']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
+
     columns = ("named", *OUTCOMES)
-    print(f"{'':32s}{'count':>6s}" + "".join(f"{column:>20s}" for column in columns))
-    for name, row in result["shares"].items():
-        cells = (row[column] for column in columns)
-        print(
-            f"{name:32s}{row['count']:6d}"
-            + "".join(
-                f"{one['share']:8.0%} ({one['low']:.0%} to {one['high']:.0%})".rjust(20) for one in cells
-            )
-        )
-    seconds = [row["seconds"] for found in rows.values() for row in found]
+    report.table(
+        {"pictures": name, "count": row["count"]} | {column: cell(row[column]) for column in columns}
+        for name, row in found.items()
+    )
+    seconds = [row["seconds"] for some in rows.values() for row in some]
     middle, most = np.percentile(seconds, (50, 95))
     print(f"seconds for one picture: median {middle:.2f}, 95 % below {most:.2f}")
 

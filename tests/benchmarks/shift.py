@@ -38,18 +38,15 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-import kit  # noqa: E402
-from kit.classifier.reference import InputStatistics, measured_rows  # noqa: E402
-from kit.perturbation.alterations import middle, responses  # noqa: E402
-from kit.robustness.shifts import (  # noqa: E402
+import kit
+from kit.classifier.reference import InputStatistics, measured_rows
+from kit.perturbation.alterations import middle, responses
+from kit.robustness.shifts import (
     Gathered,
     findings,
     judged,
 )
-from tests.benchmarks.calibration import unseen  # noqa: E402
+from tests.benchmarks.calibration import unseen
 
 REFERENCE, PHOTOS = 200, 100
 SIDE = 160

@@ -1,4 +1,4 @@
-"""A sweep beside its bare forward passes and beside the usual loop: ``sweep.py --json FILE [--rounds N]``.
+"""A sweep beside its bare forward passes and beside the usual loop.
 
 Grid
     EfficientNet-Lite0, one photograph of 512 x 512 pixels, 21 x 21 values of brightness and noise: 441 cells.
@@ -17,10 +17,7 @@ Executors
     the first).
 """
 
-import argparse
-import json
 import multiprocessing
-import platform
 import statistics
 import subprocess
 import sys
@@ -34,16 +31,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
+import kit
+from kit.classifier.engines import part_size
+from tests.benchmarks import report
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-import kit  # noqa: E402
-from kit.classifier.engines import part_size  # noqa: E402
-
 PHOTO = HERE.parents[1] / "data" / "photographs" / "astronaut.jpg"
 GRID = {"brightness": np.linspace(0.2, 2, 21), "noise": np.linspace(0, 50, 21)}
 COUNTS = (100, 1_000, 10_000)
-TARGETS = {"ratio": 1.3, "times_faster": 8}
 MEMORY = """
 import resource, sys, kit
 from pathlib import Path
@@ -170,33 +165,22 @@ def executors(classifier: Any) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure, print the tables, write the report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    parser = report.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     classifier = kit.samples.classifier("efficientnet_lite0")
     measured = grid(classifier, options.rounds)
-    print(f"21 x 21 grid, {measured['engine']}, batches of {measured['batch']}, {options.rounds} rounds")
-    for name, times in measured["seconds"].items():
-        print(f"  {name:10}  median {statistics.median(times):7.2f} s   best {min(times):7.2f} s")
-    print(f"  sweep / forward  {measured['ratio']:.2f}  (target: at most {TARGETS['ratio']})")
-    print(f"  usual / sweep    {measured['times_faster']:.1f}  (target: at least {TARGETS['times_faster']})")
-    peaks = [memory(count) for count in COUNTS]
-    for peak in peaks:
-        print(f"{peak['pictures']:6} pictures, {peak['rows']:6} rows: {peak['peak_kib'] / 1024:7.1f} MiB")
-    compared = executors(classifier)
-    for row in compared:
-        print(f"{row['executor']:20} {row['seconds']:6.2f} s   equal rows: {row['equal']}")
-    if options.json:
-        machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-        report = {
-            "machine": machine,
-            "targets": TARGETS,
-            "grid": measured,
-            "memory": peaks,
-            "executors": compared,
-        }
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    times = measured["seconds"].items()
+    report.table({"way": name, "median": statistics.median(some), "best": min(some)} for name, some in times)
+    targets = [
+        report.target("sweep over forward", measured["ratio"], 1.3, most=True),
+        report.target("usual over sweep", measured["times_faster"], 8),
+    ]
+    told = {"grid": measured, "targets": targets, "memory": [memory(count) for count in COUNTS]}
+    report.table(told["memory"])
+    told["executors"] = executors(classifier)
+    report.table(told["executors"])
+    report.write(options.json, told)
 
 
 if __name__ == "__main__":

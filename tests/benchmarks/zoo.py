@@ -6,7 +6,6 @@ statistics beside those of its BatchNorm layers; `Subject` gives it a profile of
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +15,10 @@ from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))  # a script starts with its own folder in place of the project's
-
-import kit  # noqa: E402
-from kit.images import Photo  # noqa: E402
-from kit.preprocessing.scaling import Scaling  # noqa: E402
-from tests.benchmarks.zoo_pictures import MissingPackageError, shuffled  # noqa: E402
+import kit
+from kit.images import Photo
+from kit.preprocessing.scaling import Scaling
+from tests.benchmarks.zoo_pictures import MissingPackageError, shuffled
 
 HELD_BACK, PROFILED = 0.3, 40
 """Share of the pictures that no network is trained on, and training pictures in a profile."""

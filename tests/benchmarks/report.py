@@ -1,0 +1,61 @@
+"""What the benchmarks share: their options, the machine, tables, targets and the file they write.
+
+Each is started from the root of the project, as ``python -m tests.benchmarks.NAME``.
+"""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kit import Table
+
+
+def parser(about: str) -> argparse.ArgumentParser:
+    """Return the options that all have: ``--json FILE``."""
+    made = argparse.ArgumentParser(description=about.splitlines()[0])
+    made.add_argument("--json", type=Path, metavar="FILE", help="where the report is written")
+    return made
+
+
+def machine() -> dict[str, Any]:
+    """Say where this runs."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cpu": names[0] if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg(),
+    }
+
+
+def table(rows: Iterable[dict[str, Any]], names: Sequence[str] = ()) -> None:
+    """Print rows under the names of their values, those of the first row by default."""
+    listed = list(rows)
+    names = names or list(listed[0])
+    print(Table(names, [[_shown(row.get(name)) for name in names] for row in listed]), flush=True)
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def target(text: str, found: float, bound: float, *, most: bool = False) -> dict[str, Any]:
+    """Print and return whether something that was measured is within its bound."""
+    met = found <= bound if most else found >= bound
+    told = f"{text}: {'at most' if most else 'at least'} {bound:g}"
+    print(f"{'met ' if met else 'OPEN'} {told}, found {found:.3g}", flush=True)
+    return {"target": told, "found": round(found, 3), "met": met}
+
+
+def write(path: Path | None, report: dict[str, Any]) -> None:
+    """Write the report with the machine, if there is a path."""
+    if path is not None:
+        content = {"machine": machine(), **report}
+        path.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
