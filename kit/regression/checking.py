@@ -2,12 +2,11 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -25,23 +24,21 @@ from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, SEEN, Case, observe, seen_now, weights_of
 
-STEPS: Mapping[str, str] = MappingProxyType(
-    {
-        DECODE: "the picture is decoded otherwise",
-        PERTURB: "the perturbation does something else",
-        "thumbnail": "the picture is made small otherwise",
-        "resize": "the picture is resized otherwise",
-        "channels": "the channels come in another order",
-        "invert": "black and white are exchanged otherwise",
-        "scale": "the pixels are scaled otherwise",
-        "cast": "the tensor has another data type",
-        "layout": "the axes come in another order",
-        "class_names": "the classes have other names, or come in another order",
-        "weights": "the network is another one",
-        "engine": "the same tensor gets another answer from the same weights: another engine",
-        "answer": "the same tensor gets another answer: another network or another engine",
-    }
-)
+STEPS = {
+    DECODE: "the picture is decoded otherwise",
+    PERTURB: "the perturbation does something else",
+    "thumbnail": "the picture is made small otherwise",
+    "resize": "the picture is resized otherwise",
+    "channels": "the channels come in another order",
+    "invert": "black and white are exchanged otherwise",
+    "scale": "the pixels are scaled otherwise",
+    "cast": "the tensor has another data type",
+    "layout": "the axes come in another order",
+    "class_names": "the classes have other names, or come in another order",
+    "weights": "the network is another one",
+    "engine": "the same tensor gets another answer from the same weights: another engine",
+    "answer": "the same tensor gets another answer: another network or another engine",
+}
 """What can have changed a prediction, in the order of an image's way, in words."""
 SLIGHT = 1.0
 """Levels by which the means of an image's blocks may differ where another network explains more."""

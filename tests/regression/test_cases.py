@@ -184,7 +184,7 @@ def damaged(draw):
         part = part[key]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged())
 def test_a_damaged_file_is_a_case_or_refused_in_one_line(tmp_path, data):
     path = tmp_path / "one.json"

