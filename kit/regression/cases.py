@@ -226,7 +226,7 @@ class Case:
 
 def _leave_out_earlier(given: dict[str, Any]) -> None:
     """Take out what only earlier versions wrote; refuse it where the case depends on it."""
-    rare = [name for name in ("platforms",) if given.pop(name, None)]
+    rare = ["platforms"] if given.pop("platforms", None) else []
     for part, names in _EARLIER.items():
         if isinstance(given.get(part), dict):
             inside = given[part] = dict(given[part])
@@ -234,7 +234,8 @@ def _leave_out_earlier(given: dict[str, Any]) -> None:
             rare += found if part == "expected" else []
     if rare:
         raise ValueError(
-            f"Expected classes alone, received {', '.join(rare)} of an earlier version; pin the image again"
+            f"Expected nothing but classes, received {', '.join(rare)} of an earlier version;"
+            " pin the image again"
         )
 
 
