@@ -31,38 +31,24 @@ def test_faults_of_colour_leave_a_grey_network_alone():
     assert not {"missing_scaling", "inverted", "transposed"} & unchanged
 
 
-def test_missing_scaling_feeds_the_raw_levels():
+def test_faults_of_the_numbers_feed_what_their_titles_say():
     assert fed("missing_scaling")[0, 0].tolist() == [255, 0, 0]
-
-
-def test_double_scaling_divides_twice_or_once_outside_a_network_that_scales_inside():
     assert fed("double_scaling")[1, 1].tolist() == pytest.approx([1 / 255] * 3)
+    # A network that scales inside is scaled once outside.
     raw = Preprocessing(size=None, scaling="0..255")
     assert CATALOGUE["double_scaling"].apply(raw).scaling == SCALINGS["0..1"]
-
-
-def test_swapped_channels_feed_blue_for_red():
     assert fed("channels_swapped")[0, 0].tolist() == [0, 0, 1]
     assert fed("channels_swapped", TINY.replace(channels="bgr"))[0, 0].tolist() == [1, 0, 0]
-
-
-def test_inverted_feeds_black_for_white_and_undoes_itself():
-    assert fed("inverted")[1, 1].tolist() == [0, 0, 0]
     inverted = CATALOGUE["inverted"]
+    assert fed("inverted")[1, 1].tolist() == [0, 0, 0]
     assert inverted.apply(inverted.apply(LITE)) == LITE
-
-
-def test_a_cast_to_uint8_keeps_only_white():
     assert np.unique(fed("cast_to_uint8")).tolist() == [0, 1]
-    assert fed("cast_to_uint8", TINY.replace(scaling="lite")).min() >= 0
 
 
 def test_without_mean_and_deviation_only_divisions_are_left():
     without = CATALOGUE["missing_mean_std"]
     assert without.apply(Preprocessing(scaling="imagenet")).scaling == SCALINGS["0..1"]
     assert without.apply(Preprocessing(scaling="caffe")).scaling == ()
-    twice = Preprocessing(scaling=("0..1", "lite", "-1..1"))
-    assert [part.divisor for part in without.apply(twice).scaling] == [255, 127.5]
 
 
 def test_alternatives_are_distinct_and_differ_from_training():
@@ -71,9 +57,6 @@ def test_alternatives_are_distinct_and_differ_from_training():
         assert LITE not in results
         assert len(set(results)) == len(results)
     assert alternatives(GRAY, "channels") == ()
-
-
-def test_an_unknown_step_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"scaling.*received 'scale'"):
         alternatives(LITE, "scale")
 
@@ -95,25 +78,18 @@ def test_faults_of_the_fit_show_the_part_of_the_picture_that_their_titles_say():
     assert columns_fed("fit_crop_margin") == [14, 145]  # 140 in the middle, of which each shows 8.75
     assert columns_fed("fit_crop_all", size=(8, 8)) == [45, 115]
     assert columns_fed("fit_letterbox", size=(16, 16)) == [5, 155]
-    boxed = CATALOGUE["fit_letterbox"].apply(
-        Preprocessing((16, 16), fit="crop", crop_fraction=0.5, fill=(0, 0, 0))
-    )
+    boxed = CATALOGUE["fit_letterbox"].apply(Preprocessing((16, 16), fit="crop", crop_fraction=0.5))
     white = boxed.apply(Photo.from_array(np.full((80, 160, 3), 255, np.uint8)))[0, :, 0, 0]
     assert white.tolist() == [0] * 4 + [255] * 8 + [0] * 4
 
 
-def test_made_small_first_is_a_quarter_of_the_networks_side_and_a_pixel_at_least():
-    small = CATALOGUE["small_before"]
+def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
+    small, transposed = CATALOGUE["small_before"], CATALOGUE["transposed"]
     assert small.apply(Preprocessing((224, 160))).thumbnail == (56, 40)
     assert small.apply(Preprocessing((7, 3))).thumbnail == (1, 1)
-    assert not small.changes(TINY)
-
-
-def test_axes_are_exchanged_only_where_the_network_would_take_them():
-    transposed = CATALOGUE["transposed"]
     assert transposed.apply(LITE).layout == "transposed"
     assert not transposed.changes(Preprocessing((20, 30)))
-    assert not transposed.changes(TINY)
+    assert not any(fault.changes(TINY) for fault in (small, transposed))
 
 
 def test_what_evidence_cannot_single_out_is_quiet():
@@ -123,33 +99,17 @@ def test_what_evidence_cannot_single_out_is_quiet():
     assert len(filters) == 4
 
 
-TRANSPARENT = np.uint8([[[200, 100, 50, 0]]])
-
-
-@pytest.mark.parametrize(
-    ("fault", "level"),
-    [("alpha_dropped", [200, 100, 50]), ("alpha_black", [0, 0, 0]), ("inverted", [0, 0, 0])],
-)
-def test_faults_of_a_transparent_picture_feed_what_lies_under_it_or_black(fault, level, tmp_path):
-    Image.fromarray(TRANSPARENT, "RGBA").save(tmp_path / "a.png")
-    feeding = CATALOGUE[fault].apply(Preprocessing(size=None))
-    assert feeding.apply(tmp_path / "a.png").ravel().tolist() == level
-
-
-def test_a_16_bit_picture_cut_at_255_turns_white(tmp_path):
-    Image.fromarray(np.uint16([[255 * 64, 100]])).save(tmp_path / "deep.png")
+def test_faults_of_decoding_feed_what_the_file_holds(tmp_path):
     whole = Preprocessing(size=None)
+    Image.fromarray(np.uint8([[[200, 100, 50, 0]]]), "RGBA").save(tmp_path / "a.png")
+    for fault, level in (("alpha_dropped", [200, 100, 50]), ("alpha_black", [0, 0, 0])):
+        assert CATALOGUE[fault].apply(whole).apply(tmp_path / "a.png").ravel().tolist() == level
+    Image.fromarray(np.uint16([[255 * 64, 100]])).save(tmp_path / "deep.png")
     assert whole.apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [64, 0]
-    assert CATALOGUE["depth_clipped"].apply(whole).apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [
-        255,
-        100,
-    ]
-
-
-def test_a_picture_on_its_side_stays_so_where_the_tag_is_ignored(tmp_path):
+    clipped = CATALOGUE["depth_clipped"].apply(whole).apply(tmp_path / "deep.png")
+    assert clipped[0, 0, :, 0].tolist() == [255, 100]
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.zeros((2, 5, 3), np.uint8)).save(tmp_path / "side.jpg", exif=exif)
-    whole = Preprocessing(size=None)
     assert whole.apply(tmp_path / "side.jpg").shape == (1, 5, 2, 3)
     assert CATALOGUE["exif_ignored"].apply(whole).apply(tmp_path / "side.jpg").shape == (1, 2, 5, 3)

@@ -6,6 +6,7 @@ from kit.preprocessing.scaling import (
     Scaling,
     affine,
     as_scalings,
+    fits,
     same_scaling,
     scale,
     scaling_words,
@@ -85,13 +86,6 @@ def test_scalings_that_cannot_scale_are_refused(arguments, error, message):
         Scaling(**arguments)
 
 
-def test_an_unknown_name_is_refused_with_the_nearest_one():
-    with pytest.raises(ValueError, match=r"did you mean 'imagenet'\?"):
-        as_scalings("imagnet")
-    with pytest.raises(TypeError, match="a Scaling or a tuple of them, received 255"):
-        as_scalings(255)
-
-
 def test_the_memory_of_a_picture_may_lie_in_any_order():
     x = np.arange(24, dtype=np.float32).reshape(3, 2, 4)
     turned = x.transpose(2, 1, 0)  # (4, 2, 3), columns first
@@ -101,17 +95,11 @@ def test_the_memory_of_a_picture_may_lie_in_any_order():
     np.testing.assert_array_equal(scale([10, 20, 30], (Scaling(2, (1, 2, 3)),)), [4, 8, 12])
 
 
-@pytest.mark.parametrize(
-    ("scaling", "count"),
-    [
-        (Scaling(2, 3, 4), None),
-        (Scaling(std=(1, 2, 3)), 3),
-        (Scaling(1, (1, 2), 4), 2),
-        (Scaling(1, 5, (1, 2)), 2),
-    ],
-)
-def test_a_scaling_knows_how_many_channels_it_is_made_for(scaling, count):
-    assert scaling.channels == count
+def test_a_scaling_knows_how_many_channels_it_is_made_for():
+    assert Scaling(2, 3, 4).channels is None
+    assert (Scaling(std=(1, 2, 3)).channels, Scaling(1, (1, 2), 4).channels) == (3, 2)
+    assert fits((Scaling(2), Scaling(std=(1, 2, 3))), 3)
+    assert not fits((Scaling(2), Scaling(std=(1, 2, 3))), 1)
 
 
 def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_white():
@@ -147,15 +135,11 @@ def test_a_formula_leaves_out_what_does_nothing(scaling, words):
     assert scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("RAW", "0..255"),
-        ("/255", "0..1"),
-        ("tf", "-1..1"),
-        ("torch", "imagenet"),
-    ],
-)
-def test_what_other_people_call_a_scaling_is_answered_with_its_name(name, meant):
-    with pytest.raises(ValueError, match=rf"received '{name}'; use '{meant}'"):
-        as_scalings(name)
+def test_an_unknown_name_is_refused_with_the_nearest_or_with_what_it_is_called_here():
+    with pytest.raises(ValueError, match=r"did you mean 'imagenet'\?"):
+        as_scalings("imagnet")
+    for name, meant in (("RAW", "0..255"), ("/255", "0..1"), ("tf", "-1..1"), ("torch", "imagenet")):
+        with pytest.raises(ValueError, match=rf"received '{name}'; use '{meant}'"):
+            as_scalings(name)
+    with pytest.raises(TypeError, match="a Scaling or a tuple of them, received 255"):
+        as_scalings(255)
