@@ -397,8 +397,9 @@ def _scaling_findings(here: Pipeline, best: View) -> Iterator[tuple[str, str]]:
 def _fitted_scaling(best: View) -> Scaling:
     std = 1 / np.atleast_1d(best.slope)
     mean = -best.offset * std
-    # Less than half a level is what rounding makes of none.
-    mean = np.where(np.abs(mean) < 0.5, 0, mean)
+    # Less than half a level is what rounding makes of none; a Scaling takes no number beyond 1e12.
+    mean = np.where(np.abs(mean) < 0.5, 0, np.clip(mean, -1e12, 1e12))
+    std = np.copysign(np.maximum(np.abs(std), 1e-12), std)
     if np.ptp(mean) < 0.5 and np.ptp(std) < 2e-3 * np.abs(std).max():
         mean, std = mean[:1], std[:1]
     means, deviations = (tuple(float(f"{value:.4g}") for value in values) for values in (mean, std))

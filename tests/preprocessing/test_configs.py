@@ -78,19 +78,16 @@ def as_torch(size, resample, crop=(slice(None), slice(None)), mean=MEAN, std=STD
 # keras.applications
 
 
-@pytest.mark.parametrize(
-    ("name", "side", "channels"),
-    [
-        ("ResNet50", 224, "bgr"),
-        ("resnet", 224, "bgr"),
-        ("efficientnet-b3", 300, "rgb"),
-        ("NASNetLarge", 331, "rgb"),
-        ("inception v3", 299, "rgb"),
-    ],
-)
-def test_families_and_models_are_found_whatever_the_spelling(name, side, channels):
-    preprocessing = Preprocessing.for_application(name)
-    assert (preprocessing.size, preprocessing.channels) == ((side, side), channels)
+def test_families_and_models_are_found_whatever_the_spelling():
+    sides = {"ResNet50": 224, "resnet": 224, "efficientnet-b3": 300, "NASNetLarge": 331, "inception v3": 299}
+    for name, side in sides.items():
+        preprocessing = Preprocessing.for_application(name)
+        assert preprocessing.size == (side, side)
+        assert preprocessing.channels == ("bgr" if name.lower().startswith("resnet") else "rgb")
+    with pytest.raises(ValueError, match=r"received 'resnet51'; did you mean 'ResNet50'\?"):
+        Preprocessing.for_application("resnet51")
+    with pytest.raises(ValueError, match="received None"):
+        Preprocessing.for_application(None)
 
 
 def test_networks_that_scale_inside_get_0_to_255_and_say_so():
@@ -99,13 +96,6 @@ def test_networks_that_scale_inside_get_0_to_255_and_say_so():
         assert preprocessing.scaling == ()
         assert "preprocess_input does nothing" in preprocessing.notes[0]
     assert not any("does nothing" in note for note in Preprocessing.for_application("resnet").notes)
-
-
-def test_another_name_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"received 'resnet51'; did you mean 'ResNet50'\?"):
-        Preprocessing.for_application("resnet51")
-    with pytest.raises(ValueError, match="received None"):
-        Preprocessing.for_application(None)
 
 
 # KerasHub
@@ -129,18 +119,12 @@ def test_a_converter_is_read_with_its_scaling_and_what_it_rounds_is_noted():
         ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
         ({"height": 8, "width": 9}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
         ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
-        ({"image_size": [None, None]}, {"size": None}),
         ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
-        ({"offset": -3.0}, {"size": None, "scaling": Scaling(1, 3.0, 1.0)}),
         ({"scale": 0.5, "mean": 3, "variance": 16}, {"size": None, "scaling": Scaling(1, 6.0, 8.0)}),
-        ({"scale": 0.5, "mean": 3}, {"size": None, "scaling": Scaling(1, 0.0, 2.0)}),
     ],
 )
 def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
     assert read({"class_name": "ImageConverter", "config": config}) == Preprocessing(**expected)
-
-
-def test_a_preprocessor_without_a_converter_does_nothing():
     empty = {"class_name": "ImageClassifierPreprocessor", "config": {"config_file": "preprocessor.json"}}
     assert "no image converter" in read(empty).notes[0]
 
@@ -155,7 +139,6 @@ def test_a_preprocessor_without_a_converter_does_nothing():
         ({"scale": "1/255"}, TypeError, "as a number"),
         ({"image_size": [224]}, TypeError, "whole numbers"),
         ({"mean": 1.0, "variance": -1.0}, ValueError, "a variance above 0, received -1"),
-        ({"antialias": "yes"}, TypeError, "antialias as true or false"),
     ],
 )
 def test_what_kerashub_says_and_cannot_be_expressed_is_refused(changes, error, message):
@@ -214,9 +197,7 @@ def test_size_and_crop_together_make_a_fit(changes, size, fit, fraction):
         ({"do_normalize": False, "do_rescale": False}, ()),
         ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
         ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
-        ({"rescale_factor": 0.3, "do_normalize": False}, Scaling(1 / 0.3)),
         ({"do_normalize": None, "do_rescale": None}, "-1..1"),
-        ({"do_normalize": None, "do_rescale": None, "image_mean": None}, ()),
     ],
 )
 def test_scaling_follows_the_switches(changes, scaling):
@@ -249,19 +230,15 @@ def test_what_a_file_of_hugging_face_leaves_open_is_noted():
         ({"rescale_offset": True}, ValueError, "received rescale_offset"),
         ({"image_processor_type": "EfficientNetImageProcessor"}, ValueError, "received include_top"),
         ({"resample": 9}, ValueError, "Pillow code 0..5, received 9"),
-        ({"resample": True}, ValueError, "Pillow code 0..5, received True"),
         ({"do_center_crop": False}, ValueError, "the photo decides the size"),
         ({"size": {"longest_edge": 256}}, ValueError, "received {'longest_edge': 256}"),
-        ({"size": "224"}, ValueError, "received 224"),
         ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
         ({"size": {"shortest_edge": "256"}}, TypeError, "size as whole numbers"),
         ({"size": {"shortest_edge": 0}}, ValueError, "size as a whole number 1..4096"),
         ({"crop_size": 300}, ValueError, r"a crop_size within \(256, 256\)"),
         ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
-        ({"crop_size": [1, 2, 3]}, TypeError, "crop_size as whole numbers"),
         ({"do_resize": False}, ValueError, "a crop alone"),
         ({"image_mean": None}, ValueError, "image_mean and image_std"),
-        ({"image_mean": [0.5, 0.5]}, ValueError, "received 2 and 3 values"),
         ({"rescale_factor": 0}, ValueError, "rescale_factor other than 0"),
     ],
 )  # fmt: skip
@@ -291,11 +268,9 @@ def test_timm_is_found_alone_and_inside_a_config_and_its_defaults_are_noted():
     ("changes", "message"),
     [
         ({"input_size": [4, 224, 224]}, r"input_size as \[3, height, width\]"),
-        ({"input_size": 224}, r"input_size as \[3, height, width\]"),
         ({"input_size": [3, 224, 192]}, "a square input_size"),
         ({"interpolation": "random"}, "received 'random'"),
         ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
-        ({"crop_pct": 1.2}, "crop_fraction above 0 and up to 1"),
     ],
 )
 def test_what_timm_says_and_cannot_be_expressed_is_refused(changes, message):
