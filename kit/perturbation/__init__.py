@@ -78,10 +78,8 @@ class Perturbation:
 
     Raises
     ------
-    TypeError
-        Not a number (a bool is none, but for a flip).
-    ValueError
-        Outside these bounds or not finite.
+    TypeError, ValueError
+        Not a number (a bool is none, but for a flip); outside these bounds or not finite.
     """
 
     brightness: float = 1.0
@@ -153,17 +151,7 @@ class Perturbation:
         return not parameter.of and getattr(self, parameter.name) != parameter.neutral
 
     def apply(self, photo: Photo) -> Photo:
-        """Perturb a photo.
-
-        Parameters
-        ----------
-        photo
-            Not changed.
-
-        Returns
-        -------
-        Photo
-            Of the same size; ``photo`` itself for an identity.
+        """Return a new photo of the same size; `photo` itself for an identity.
 
         Raises
         ------
@@ -197,13 +185,7 @@ class Perturbation:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Make a perturbation from `to_dict`'s result; missing fields are neutral.
-
-        Raises
-        ------
-        TypeError
-            An unknown field.
-        """
+        """Make a perturbation from `to_dict`'s result; fields left out are neutral, others refused."""
         return built(cls, "a perturbation", settings)
 
     def __repr__(self) -> str:

@@ -1,8 +1,4 @@
-"""What a whole folder of pictures may have gone through, as functions of a strength.
-
-Each alteration is tied to the quantity that it is about. Others move with it: noise looks sharp, and light
-that is cut off at white loses contrast. How far each of them moves is what `responses` measures.
-"""
+"""What a whole folder of pictures may have gone through, as functions of a strength."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -163,11 +159,6 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType({item.name: item for it
 
 def responses(photos: Sequence[Photo]) -> Float64:
     """Measure how far each alteration moves each quantity on some pictures, on average.
-
-    Parameters
-    ----------
-    photos
-        At least one; some dozens are enough.
 
     Returns
     -------

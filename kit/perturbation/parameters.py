@@ -50,15 +50,7 @@ class Parameter:
     function: Callable[..., Pixels] | None = None
 
     def checked(self, value: Any) -> Any:
-        """Return `value` as a float, an int or a bool, by `kind`.
-
-        Raises
-        ------
-        TypeError
-            Not a number (a bool is none, but for a switch).
-        ValueError
-            Outside the bounds or not finite.
-        """
+        """Return `value` as a float, an int or a bool, by `kind`; raises as `Perturbation`."""
         if self.kind == "number" and type(value) in (float, int) and self.low <= value <= self.high:
             # Short, since the live loop checks all at every move; -0.0 becomes 0.0, which prints in one way.
             return value + 0.0

@@ -25,20 +25,10 @@ _fields_lock = Lock()
 
 
 def noise_field(seed: int, count: int) -> Int16:
-    """Return standard normal samples in steps of 1/4096.
+    """Return standard normal samples times `NOISE_STEPS`, rounded: int16, (count,), read-only.
 
-    Parameters
-    ----------
-    seed
-        Seed of `numpy.random.default_rng`.
-    count
-        Number of samples. A shorter field is the beginning of a longer one.
-
-    Returns
-    -------
-    ndarray
-        int16, shape (count,), read-only: samples times `NOISE_STEPS`, rounded. Fields of recent seeds are
-        kept and shared, up to `NOISE_CACHE_BYTES` in total.
+    `seed` is that of `numpy.random.default_rng`; a shorter field is the beginning of a longer one. Fields of
+    recent seeds are kept and shared, up to `NOISE_CACHE_BYTES` in total.
     """
     with _fields_lock:
         field = _fields.get(seed)
@@ -146,9 +136,8 @@ def rotation(pixels: Pixels, degrees: float, _seed: int = 0) -> Pixels:
 def elastic(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
     """Move every pixel by a smooth random field, bilinear, mirrored at the borders.
 
-    Simard, Steinkraus and Platt (2003), as ImageNet-C sets it: the field is smoothed by a Gaussian with a
-    standard deviation of 1 % of each side (here never less than a pixel). `deviation` is the standard
-    deviation of the displacement along each axis in pixels, whatever the smoothing.
+    Simard, Steinkraus and Platt (2003), as ImageNet-C sets it, smoothed by a Gaussian of 1 % of each side, at
+    least a pixel. `deviation` is that of the displacement along each axis in pixels.
     """
     from scipy import ndimage  # noqa: PLC0415 (heavy)
 
@@ -204,10 +193,7 @@ def blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
 
 
 def motion_blur(pixels: Pixels, length: float, _seed: int = 0, angle: float = 0.0) -> Pixels:
-    """Blur along a straight line of this length in pixels, `angle` degrees anticlockwise from the horizontal.
-
-    The camera moves evenly while the shutter is open; the middle of the way is where the picture stays.
-    """
+    """Blur along a line of this length in pixels, `angle` degrees anticlockwise from the horizontal."""
     places = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32) * np.float32(length)
     return _blurred(pixels, line_kernel(places, np.ones_like(places), angle))
 
@@ -215,8 +201,7 @@ def motion_blur(pixels: Pixels, length: float, _seed: int = 0, angle: float = 0.
 def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
     """Put `weights` at `places` (pixels from the centre) along a line: float32, square, of an odd side.
 
-    `angle` is in degrees anticlockwise from the horizontal. Every weight is shared among the four pixels
-    around its place, so the kernel changes smoothly with place and angle.
+    Each is shared among the four pixels around it, so the kernel changes smoothly with place and angle.
     """
     x = places * math.cos(math.radians(angle))
     y = -places * math.sin(math.radians(angle))
@@ -294,11 +279,7 @@ def brightness(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
 
 
 def lift(pixels: Pixels, levels: float, _seed: int = 0) -> Pixels:
-    """Add to the value V of hue, saturation and value; hue and saturation stay.
-
-    V is the largest of the three channels, so all three are multiplied by ``clip(V + levels) / V``, and black
-    becomes grey. This is what ImageNet-C calls brightness.
-    """
+    """Add to the value of hue, saturation, value, which is the largest channel: ImageNet-C's brightness."""
     largest = pixels.max(axis=-1).astype(np.float32)
     wanted = np.clip(largest + np.float32(levels), 0, 255)
     gain = np.divide(wanted, largest, out=np.zeros_like(wanted), where=largest > 0)
@@ -326,11 +307,9 @@ _MANY = 30.0
 
 
 def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
-    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``.
+    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``, with q from `noise_field` in C order.
 
-    One float32 multiplication and one float32 addition a value, rounded half to even, with q from
-    `noise_field` in C order. The page repeats exactly this with ``Math.fround`` and a
-    ``Uint8ClampedArray``, byte for byte.
+    One float32 multiplication and addition a value, rounded half to even: the page repeats it byte for byte.
     """
     return add_field(pixels, deviation, noise_field(seed, pixels.size))
 
@@ -350,8 +329,7 @@ def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
 def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
     """Count photons: Poisson noise whose standard deviation at white is `deviation` levels.
 
-    White is ``(255 / deviation) ** 2`` photons, and the variance is proportional to the light. Each value is
-    the Poisson quantile of a fixed random number, so counts change one by one as the setting does.
+    Each value is the Poisson quantile of a fixed random number, so counts change one by one with the setting.
     """
     photons = (255 / deviation) ** 2
     field = steps(seed, "shot", pixels.size)

@@ -1,9 +1,7 @@
-"""Fog, snow and frost, made by rule: no photographs are laid over the picture.
+"""Fog, snow and frost by rule, at ImageNet-C's severities 0..5 (Hendrycks and Dietterich, arXiv 1903.12261).
 
-Each function takes uint8 pixels of shape (H, W, 3), its setting and a seed, and returns new pixels of the
-same shape. Settings are ImageNet-C's severities 0..5 (Hendrycks and Dietterich 2019, arXiv 1903.12261); its
-constants for 1 to 5 are interpolated in between. Weather is made for a picture of 224 pixels along its
-shorter side and stretched, so that flakes and clouds take the same share of a picture of any size.
+Each function takes uint8 (H, W, 3), its severity and a seed. Weather is made for 224 pixels along the shorter
+side and stretched, so that flakes and clouds take the same share of a picture of any size.
 """
 
 from functools import lru_cache
@@ -54,18 +52,9 @@ def fog(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
 
 
 def plasma(seed: int, side: int, decay: float) -> Float32:
-    """Make a fractal by diamonds and squares: float32, (side, side), 0..1, periodic.
+    """Make a fractal by diamonds and squares: float32, (side, side), 0..1; `side` is a power of two.
 
-    Every halving of the step adds uniform noise that is ``decay ** 2`` times weaker.
-
-    Parameters
-    ----------
-    seed
-        Chooses the noise; `decay` only weighs it.
-    side
-        A power of two.
-    decay
-        1 is as rough as noise, 3 as smooth as clouds.
+    Every halving of the step adds uniform noise that is ``decay ** 2`` times weaker: 1 is rough, 3 smooth.
     """
     noise = _uniform_field(seed, "fog", (side, side))
     clouds = np.zeros((side, side), np.float32)
@@ -121,11 +110,7 @@ def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
 
 
 def frost(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Mix the picture with a pane of ice crystals.
-
-    ImageNet-C lays crops of photographs over the picture. Here the ice is drawn, with the mean colour and the
-    contrast of those photographs.
-    """
+    """Mix the picture with drawn ice crystals, of the colour and contrast of ImageNet-C's photographs."""
     share, ice = _between(_FROST, severity)
     pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
     shade = np.clip(_ICE + np.float32(_ICE_CONTRAST) * pane[..., None], 0, 255)

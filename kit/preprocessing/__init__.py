@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,14 +13,11 @@ from numpy.typing import ArrayLike
 from kit._arrays import Float32, Pixels
 from kit._checking import built, guiding, parsed, refuse_unknown
 from kit.images import Decoding, Source, load_image
-from kit.preprocessing.black_box import compare_function
+from kit.preprocessing.black_box import Function, compare_function
 from kit.preprocessing.comparison import Comparison, compare_values
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, Step, run, run_back, steps
 from kit.preprocessing.scaling import SCALINGS, Scaling
-
-if TYPE_CHECKING:
-    from kit.preprocessing.black_box import Function
 
 FORMAT, VERSION = "kit.preprocessing", 1
 
