@@ -152,12 +152,6 @@ def refused_or_read(path, content):
     assert "\n" not in told
 
 
-def test_what_the_network_consists_of_is_copied_unchanged(tmp_path, saved):
-    with zipfile.ZipFile(tmp_path / "plain.keras") as old, zipfile.ZipFile(saved) as new:
-        for name in old.namelist():
-            assert new.read(name) == old.read(name)
-
-
 def test_the_digest_covers_names_sizes_and_contents(tmp_path):
     total = hashlib.sha256()
     config, weights = b'{"class_name": "Sequential"}', b"weights" * 40
@@ -170,20 +164,16 @@ def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
     assert store.read(other).digest == store.read(saved).digest
 
 
-def test_the_digest_sees_assets(tmp_path):
-    with_asset = network(tmp_path / "asset.keras", **{"assets/words.txt": b"cat"})
-    assert store.read(with_asset).digest != store.read(network(tmp_path / "plain.keras")).digest
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("a;b\n #.h5", b"\x89HDF\r\n\x1a\n", r"kit import 'a;b\? #.h5' NEW.keras$"),
         ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5.*convert it: python -m kit import a.h5 NEW.keras"),
         ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
         ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "received weights alone in"),
         ("a.zip", b"PK", r"Expected a .keras file, received 'a.zip'; make it with"),
         ("a.keras", b"not a zip at all", "damaged or no zip"),
-        ("a.keras", b"", "damaged or no zip"),
+        ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras' with nothing"),
     ],
 )
 def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
@@ -199,13 +189,6 @@ def test_a_folder_and_a_missing_or_remote_file_are_refused(tmp_path):
     for path in (tmp_path / "none.keras", "hf://someone/model", "https://example.org/model.keras"):
         with pytest.raises(FileNotFoundError, match="existing local"):
             store.read(path)
-
-
-def test_a_zip_that_is_no_keras_archive_is_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
-        file.writestr("readme.txt", "hello")
-    with pytest.raises(ValueError, match=r"received 'a.keras' with readme.txt"):
-        store.read(tmp_path / "a.keras")
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
@@ -241,10 +224,6 @@ def test_a_link_stays_a_link(tmp_path, saved):
     store.write(saved, link, CONTRACT | {"name": "renamed"})
     assert link.is_symlink()
     assert store.read(saved).contract["name"] == "renamed"
-
-
-def test_repr_is_short_and_without_a_path(saved):
-    assert repr(store.read(saved)).startswith("Archive('saved.keras', digest='")
 
 
 # What is not believed
@@ -301,10 +280,3 @@ def test_values_without_a_fixed_size_are_refused_before_they_are_read(tmp_path):
         file.write(tmp_path / "w.h5", "model.weights.h5")
     with pytest.raises(ValueError, match="values of the kind object, which have no fixed size"):
         weights_in(tmp_path / "a.keras")
-
-
-def test_names_of_a_file_are_told_in_one_line_that_a_shell_can_be_given(tmp_path):
-    file = tmp_path / "a;b\n #.h5"
-    file.write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(ValueError, match=r"kit import 'a;b\? #.h5' NEW.keras$"):
-        store.read(file)
