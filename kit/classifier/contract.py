@@ -12,13 +12,7 @@ _SHOWN = 3
 
 
 def preprocessing_in(opened: Archive) -> Preprocessing | None:
-    """Return the preprocessing that a file states; None where it states none.
-
-    Raises
-    ------
-    ValueError
-        One that is not understood.
-    """
+    """Return the preprocessing that a file states, None without one; ValueError where it makes no sense."""
     stated = (opened.contract or {}).get("preprocessing")
     if stated is None:
         return None
@@ -31,17 +25,7 @@ def preprocessing_in(opened: Archive) -> Preprocessing | None:
 def remarks(
     compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return remarks on a classifier; none on an ordinary one.
-
-    Parameters
-    ----------
-    compiled
-        What is known of its network.
-    preprocessing
-        The one in use, if one is known.
-    class_names
-        In the order of the outputs.
-    """
+    """Return what is unusual about a classifier, in words."""
     found = []
     if compiled.data is None:
         found.append(f"falls back to Keras because {compiled.reason}")

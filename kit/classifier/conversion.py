@@ -138,22 +138,7 @@ class Verification(Result):
 
 
 def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
-    """Return the largest difference between two engines' probabilities.
-
-    Parameters
-    ----------
-    reference, compiled
-        Engines of the same network.
-    head
-        One of `kit.classifier.engines.HEADS`.
-    batches
-        Float32, shape (N, H, W, C) each.
-
-    Returns
-    -------
-    float
-        Largest absolute difference, 0..1; infinite where a result is not a number.
-    """
+    """Return the largest difference of a probability, 0..1; infinite where a result is no number."""
     largest = 0.0
     for batch in batches:
         one, other = (probabilities(engine.predict(batch), head) for engine in (reference, compiled))
@@ -201,22 +186,7 @@ def _patches(random: np.random.Generator, shape: tuple[int, int, int]) -> Float3
 def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
     """Compile a Keras model for LiteRT, with float32 weights and an open batch size.
 
-    Parameters
-    ----------
-    model
-        A Keras model with one image-shaped input. Not changed.
-    size
-        Height and width to fix where the model leaves them open.
-
-    Returns
-    -------
-    bytes
-        The network in the ``.tflite`` format.
-
-    Raises
-    ------
-    ConversionError
-        It uses operations that LiteRT does not have, or Keras runs on another backend than TensorFlow.
+    An open height and width can be fixed. ConversionError where LiteRT lacks an operation.
     """
     return lite_of(KerasEngine(model, _sized(model, size)).graph)
 

@@ -134,13 +134,7 @@ HEADS = ("softmax", "logits", "sigmoid", "binary_logit", "log_softmax")
 
 
 def head_of(config: Mapping[str, Any]) -> str | None:
-    """Read from a Keras ``config.json`` what the last layer puts out; ``None`` where it does not say.
-
-    Parameters
-    ----------
-    config
-        Serialised architecture, as in ``config.json`` or ``json.loads(model.to_json())``.
-    """
+    """Read from a Keras ``config.json`` what the last layer puts out; None where it does not say."""
     kind, inner = config.get("class_name"), config.get("config", {})
     if not isinstance(inner, Mapping):
         return None
@@ -160,13 +154,7 @@ def head_of(config: Mapping[str, Any]) -> str | None:
 
 
 def measured_head(outputs: Float32) -> str:
-    """Judge by its values what the last layer puts out, for networks whose architecture does not tell.
-
-    Parameters
-    ----------
-    outputs
-        float32, shape (N, outputs).
-    """
+    """Judge by outputs, float32 (N, outputs), what the last layer puts out, where no architecture tells."""
     inside = bool((outputs >= 0).all() and (outputs <= 1).all())
     if outputs.shape[1] == 1:
         return "sigmoid" if inside else "binary_logit"
@@ -178,19 +166,9 @@ def measured_head(outputs: Float32) -> str:
 
 
 def probabilities(outputs: Float32, head: str) -> Float32:
-    """Softmax probabilities from what the last layer puts out.
+    """Turn what the last layer puts out, float32 (N, outputs), into probabilities (N, classes).
 
-    Parameters
-    ----------
-    outputs
-        float32, shape (N, outputs).
-    head
-        One of `HEADS`.
-
-    Returns
-    -------
-    float32, shape (N, classes)
-        Rows sum to 1. One output becomes two columns: the first class, the second.
+    One output becomes two columns: the first class, the second.
     """
     if head == "softmax":
         return outputs

@@ -98,28 +98,11 @@ class FirstLayers:
         return LiteEngine(self.compiled)
 
     def measure(self, tensors: Float32) -> Float64:
-        """Run the first layers on tensors.
-
-        Parameters
-        ----------
-        tensors
-            float32 (N, H, W, C), prepared for the network. Not changed.
-
-        Returns
-        -------
-        float64, shape (N, 2 * sum(widths))
-            One row for each picture, as `compiled` gives it.
-        """
+        """Run the first layers on float32 (N, H, W, C): float64 (N, 2 * sum(widths)), see `compiled`."""
         return self._engine.predict(tensors).astype(np.float64)
 
     def with_profile(self, tensors: Float32) -> Self:
-        """Return the same with the statistics of training pictures.
-
-        Parameters
-        ----------
-        tensors
-            float32 (N, H, W, C), prepared as in training.
-        """
+        """Return the same with the statistics of training images, float32 (N, H, W, C)."""
         return replace(self, profile=self.measure(tensors), features=tensor_features(tensors))
 
     def arrays(self) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from kit.classifier.store import refuse_code
 
 
 def import_keras() -> Any:
-    """Import Keras, which takes seconds the first time; what TensorFlow's libraries write is kept out."""
+    """Import Keras, which takes seconds the first time, without what TensorFlow's libraries write."""
     # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with captured_errors():
@@ -22,20 +22,7 @@ def import_keras() -> Any:
 
 
 def load_keras(path: str | PathLike[str]) -> Any:
-    """Open a ``.keras`` file with Keras, safely.
-
-    Only an existing local file is opened, always with ``safe_mode=True, compile=False``: code stored in the
-    file is not run. Even so, open files only from sources that you trust; the Keras project advises the same.
-
-    Parameters
-    ----------
-    path
-        An existing local ``.keras`` file.
-
-    Returns
-    -------
-    keras.Model
-        A new model with the weights of the file; not compiled for training.
+    """Open a ``.keras`` file with Keras: always ``safe_mode=True, compile=False``, no code in it is run.
 
     Raises
     ------
@@ -64,15 +51,7 @@ def opened_safely(file: Path, name: str) -> Any:
 
 
 def check_model(model: Any) -> None:
-    """Check that a Keras model is a classifier of images.
-
-    Raises
-    ------
-    TypeError
-        No Keras model.
-    ValueError
-        Not one image-shaped input and one output of shape (N, classes).
-    """
+    """Raise a TypeError or ValueError unless a Keras model is a classifier of images."""
     if not hasattr(model, "export"):
         raise TypeError(
             f"Expected a Keras model, received {type(model).__name__}; see Classifier.load for files"

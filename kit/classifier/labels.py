@@ -38,14 +38,9 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
     """
     if class_names is None:
         return tuple(f"class {index}" for index in range(count))
-    if isinstance(class_names, str):
-        raise TypeError(
-            f"Expected class names as a sequence of texts, received one text {class_names[:40]!r}"
-        )
-    if isinstance(class_names, (set, frozenset)):
-        raise TypeError(
-            "Expected class names in the order of the outputs, received a set, which has no order"
-        )
+    if isinstance(class_names, str | set | frozenset):
+        kind = type(class_names).__name__
+        raise TypeError(f"Expected class names in the order of the outputs, received one {kind}; give a list")
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
     names = tuple(map(str, class_names))
@@ -92,11 +87,6 @@ def class_indices(
         All classes in order.
     count
         Number of pictures.
-
-    Returns
-    -------
-    tuple of int or None
-        As many as there are pictures.
 
     Raises
     ------
@@ -202,13 +192,7 @@ class Trial:
         return float(np.abs(self.before - self.after).max())
 
     def likelihoods(self, least: float = LEAST) -> tuple[float, float] | None:
-        """Return the mean log-likelihood of the known labels before and after; None where none is known.
-
-        Parameters
-        ----------
-        least
-            Probabilities below count as this.
-        """
+        """Return the mean log-likelihood of the known labels before and after, if there are any."""
         rows, columns = known(self.labels)
         if not rows:
             return None

@@ -61,13 +61,7 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
 
 
 def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Compiled:
-    """Compile a ``.keras`` file in a process of its own.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As for `restore`.
-    """
+    """Compile a ``.keras`` file in a process of its own; raises as `restore` does."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if preprocessing is not None:

@@ -153,10 +153,12 @@ class Reference:
         layers, profile = self.network.compiled.first_layers, self.arrays("profile")
         if self.own_layers is not None or layers is None or set(profile) != _PROFILE:
             return self.own_layers or layers
-        fits = profile["moments"].ndim == 2 and profile["moments"].shape[1] == 2 * sum(layers.widths)
+        moments, features = profile["moments"], profile["features"]
+        fits = moments.ndim == features.ndim == 2 and len(moments) == len(features)
+        fits = fits and moments.shape[1] == 2 * sum(layers.widths)
         if not fits or profile["shape"].tolist() != [side or 0 for side in self.shape]:
             return layers
-        return replace(layers, profile=profile["moments"], features=profile["features"])
+        return replace(layers, profile=moments, features=features)
 
     @cached_property
     def properties(self) -> InputStatistics | None:

@@ -20,23 +20,7 @@ _MOST = 1 << 27
 
 
 def statistics_in(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[str, Array]:
-    """Return what a file says of the training images.
-
-    Parameters
-    ----------
-    archive, contract
-        Of the layout of today or of the first; the contract belongs to the weights.
-
-    Returns
-    -------
-    mapping
-        Arrays of numbers by ``part/name``; of the first layout without what cannot be read.
-
-    Raises
-    ------
-    ValueError
-        It is not as it was written; the message goes on a sentence about it.
-    """
+    """Return arrays by ``part/name``, of the first layout too; ValueError if not as they were written."""
     if contract["format"] == 1:
         return _earlier(archive, contract)
     if STATISTICS not in archive.namelist():
@@ -58,13 +42,7 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
 
 
 def arrays_in(data: bytes) -> dict[str, Array]:
-    """Return the arrays of numbers in an ``.npz`` file that `packed` wrote, by name.
-
-    Raises
-    ------
-    ValueError
-        Something else, compressed arrays, or one that declares more values than are there.
-    """
+    """Return the arrays of numbers that `packed` wrote, by name; ValueError for anything else."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             infos = file.infolist()

@@ -51,14 +51,9 @@ def serialized(config: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
-    """Refuse layers of some kinds, and functions of Keras that do more than compute on tensors.
+    """Raise a CodeError for layers of some kinds, and for functions that do more than compute on tensors.
 
     Keras itself would call each function that an architecture names, with the arguments that stand there.
-
-    Raises
-    ------
-    CodeError
-        There is one.
     """
     for part in serialized(config):
         kind, home = told(str(part["class_name"]))[:60], told(str(part.get("module")))[:60]
@@ -181,13 +176,7 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
 
 
 def unchanged(given: Archive) -> Archive:
-    """Return a file that was opened before, if its network is still the same.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        The file is gone, or was replaced by another network.
-    """
+    """Return a file that was opened before; FileNotFoundError or ValueError if its network is another."""
     if read(given.path).digest != given.digest:
         raise ValueError(
             f"Expected the network in {given.path.name!r} as it was loaded, received another; load it again"
@@ -298,19 +287,10 @@ _SPARE_WEIGHTS = 1 << 24
 
 
 def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
-    """Return the arrays of every layer of a ``.keras`` file, by the layer's name, in Keras's order.
+    """Return the arrays of every layer of a checked ``.keras`` file, by the layer's name, in Keras's order.
 
-    The optimizer's are under ``"optimizer"``. Links out of the file and data kept elsewhere are not followed.
-
-    Parameters
-    ----------
-    path
-        A ``.keras`` file that `read` has checked.
-
-    Returns
-    -------
-    mapping
-        Empty where the weights are not in HDF5.
+    The optimizer's are under ``"optimizer"``; empty where the weights are not in HDF5. Links out of the file
+    and data kept elsewhere are not followed.
 
     Raises
     ------
@@ -375,26 +355,18 @@ def write(
     contract: Mapping[str, Any],
     statistics: Mapping[str, Array] | None = None,
 ) -> Archive:
-    """Copy the network in ``source`` to ``target`` with a contract and statistics beside it.
-
-    The file is replaced in one step: whoever reads ``target`` sees the old or the new one, and an
-    interruption leaves the old one. ``source`` may be ``target``.
+    """Copy the network in ``source`` to ``target`` with a contract and statistics beside it, in one step.
 
     Parameters
     ----------
     source
-        A ``.keras`` file; its own members under ``kit/`` are not copied.
+        A ``.keras`` file, also ``target`` itself; its own members under ``kit/`` are not copied.
     target
         File to write.
     contract
         Values for ``kit/contract.json``; format and digests are filled in here.
     statistics
         Arrays of numbers for ``kit/statistics.npz``.
-
-    Returns
-    -------
-    Archive
-        What was written, as `read` finds it if nobody replaces it.
     """
     data = packed(statistics) if statistics else b""
     with opened(source) as old, replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
@@ -422,15 +394,7 @@ def _copy(old: zipfile.ZipFile, info: zipfile.ZipInfo, new: zipfile.ZipFile) -> 
 def replacing(target: str | PathLike[str]) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
-    Parameters
-    ----------
-    target
-        File to write; of a link, what it points to.
-
-    Raises
-    ------
-    OSError
-        In one line, of the kind that the system raised: a full disk, a folder that cannot be written to.
+    A link stays, and what it points to is replaced. OSError in one line where the system refuses.
     """
     file = Path(target).resolve()
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
