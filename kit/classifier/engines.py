@@ -65,20 +65,16 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
         return
     channels_first = expected[2] not in {1, 3} and expected[0] in {1, 3}
+    channels = 0 if channels_first else 2
     if len(shape) != 3:
-        advice = "give pictures with a batch in front, as Classifier.tensor makes them"
-    elif channels_first and shape[0] == expected[0] and None not in expected:
-        advice = f"set size=({expected[1]}, {expected[2]}) in the preprocessing"
-    elif channels_first:
-        advice = "set layout='channels_first' in the preprocessing"
-    elif shape[2] == expected[2] and None not in expected:
-        advice = f"set size=({expected[0]}, {expected[1]}) in the preprocessing"
-    elif shape[0] == expected[2]:
-        advice = "set layout='channels_last' in the preprocessing"
-    elif expected[2] in {1, 3}:
-        advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
+        advice = "give images with a batch in front, as Classifier.tensor makes them"
+    elif shape[channels] == expected[channels] and None not in expected:
+        advice = f"set size={expected[1:] if channels_first else expected[:2]} in the preprocessing"
+    elif channels_first or shape[0] == expected[2]:
+        layout = "channels_first" if channels_first else "channels_last"
+        advice = f"set layout={layout!r} in the preprocessing"
     else:
-        advice = "set layout='channels_first' in the preprocessing"
+        advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
     count = received[0] if len(shape) == 3 else "N"
     sides = ", ".join("any" if side is None else str(side) for side in expected)
     raise ValueError(f"Expected a tensor ({count}, {sides}), received {received}; {advice}")

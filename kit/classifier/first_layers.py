@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -133,6 +133,8 @@ class FirstLayers:
 
 COUNT = 3
 """Layers that are measured; later ones were found to add nothing."""
+_Met = tuple[Any, Any, int]
+"""A layer, what is measured there, and the axis of its channels."""
 
 
 @held()
@@ -151,7 +153,7 @@ def first_layers_of(model: Any) -> FirstLayers | None:
         At the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at the outputs of
         the first `COUNT` layers with a kernel. None for a network that has neither, or cannot be compiled.
     """
-    found: list[_Call] = []
+    found: list[_Met] = []
     try:
         copy = _in_float32(model)
         graph = traced(copy, lambda tensors: _moments(copy, tensors, found), tuple(copy.inputs[0].shape[1:]))
@@ -164,8 +166,9 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     # A class of its own that its configuration does not make, or operations that LiteRT does not have.
     except (TypeError, ValueError, NotImplementedError, ConversionError):
         return None
-    layers, widths = [call.layer for call in found], tuple(call.width for call in found)
-    if not found[0].norm:
+    widths = tuple(int(values.shape[axis]) for _, values, axis in found)
+    layers = [layer for layer, _, _ in found if hasattr(layer, "moving_mean")]
+    if not layers:
         return FirstLayers(compiled, widths)
     return FirstLayers(
         compiled,
@@ -176,57 +179,31 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     )
 
 
-class _Call(NamedTuple):
-    """One call of a layer, as it was met."""
-
-    layer: Any
-    received: Any
-    returned: Any
-
-    @property
-    def norm(self) -> bool:
-        kind, rank = type(self.layer).__name__, len(self.received.shape)
-        return kind == "BatchNormalization" and rank == 4 and self.layer.axis % 4 in {1, 3}
-
-    @property
-    def kernel(self) -> bool:
-        return hasattr(self.layer, "kernel") and len(self.returned.shape) in {2, 4}
-
-    @property
-    def measured(self) -> Any:
-        return self.received if self.norm else self.returned
-
-    @property
-    def axis(self) -> int:
-        """That of the channels: of a normalization, or 1 of a kernel with channels first."""
-        first = getattr(self.layer, "data_format", "") == "channels_first"
-        return int(getattr(self.layer, "axis", 1 if first else -1))
-
-    @property
-    def width(self) -> int:
-        return int(self.measured.shape[self.axis])
-
-
-def _moments(model: Any, tensors: Any, found: list[_Call]) -> Any:
+def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
     """Return means and mean squares at the first layers, and put these into a list."""
     from keras import ops  # noqa: PLC0415 (heavy)
 
-    calls: dict[int, _Call] = {}
+    norms: dict[int, _Met] = {}
+    kernels: dict[int, _Met] = {}
 
     def told(layer: Any, received: Any, returned: Any) -> None:
-        if hasattr(received, "shape") and hasattr(returned, "shape"):
-            calls.setdefault(id(layer), _Call(layer, received, returned))
+        if not (hasattr(received, "shape") and hasattr(returned, "shape")):
+            return
+        if type(layer).__name__ == "BatchNormalization":
+            if len(received.shape) == 4 and layer.axis % 4 in {1, 3}:
+                norms.setdefault(id(layer), (layer, received, layer.axis))
+        elif hasattr(layer, "kernel") and len(returned.shape) in {2, 4}:
+            axis = 1 if getattr(layer, "data_format", "") == "channels_first" else -1
+            kernels.setdefault(id(layer), (layer, returned, axis))
 
     with _watched(list(leaves(model)), told):
         model(tensors, training=False)
-    norms = [call for call in calls.values() if call.norm]
-    found[:] = (norms or [call for call in calls.values() if call.kernel])[:COUNT]
+    found[:] = list((norms or kernels).values())[:COUNT]
     parts = []
-    for call in found:
-        count = len(call.measured.shape)
-        axes = tuple(axis for axis in range(1, count) if axis != call.axis % count)
-        both = (call.measured, ops.square(call.measured))
-        parts += [ops.mean(each, axes) if axes else each for each in both]
+    for _, values, channels in found:
+        count = len(values.shape)
+        axes = tuple(axis for axis in range(1, count) if axis != channels % count)
+        parts += [ops.mean(each, axes) if axes else each for each in (values, ops.square(values))]
     return ops.concatenate(parts, axis=-1) if parts else tensors
 
 
