@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Bools
-from kit._checking import fraction
+from kit._checking import fraction, whole
 from kit._reporting import Result
 
 
@@ -76,14 +76,8 @@ def _counted(right: Any, count: int | None) -> tuple[int, int]:
     if count is None:
         hits = _bools(right)
         return int(hits.sum()), len(hits)
-    if not isinstance(right, (int, np.integer)) or isinstance(right, bool):
-        raise TypeError(
-            f"Expected the number of right answers with count=, received {type(right).__name__}; "
-            "leave count out for an array"
-        )
-    if not 0 <= right <= count or count < 1:
-        raise ValueError(f"Expected 0 to count right answers of at least 1, received {right} of {count}")
-    return int(right), int(count)
+    total = whole("count", count, 1, None)
+    return whole("right", right, 0, total), total
 
 
 def _bools(right: npt.ArrayLike) -> Bools:

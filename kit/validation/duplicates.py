@@ -151,20 +151,19 @@ def find_duplicates(
     most = whole("bits", bits, 0, SIDE * SIDE)
     ours = _Hashes(pictures, progress)
     theirs = ours if others is None else _Hashes(others, progress)
-    read = (ours,) if others is None else (ours, theirs)
     found = []
     for start in range(0, len(theirs.names), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         direct = _distances(ours.hashes, theirs.hashes[part])
-        mirrored = _distances(ours.hashes, theirs.mirrored[part])
-        nearest = np.minimum(direct, mirrored)
-        nearest[~ours.usable] = nearest[:, ~theirs.usable[part]] = SIDE * SIDE + 1
+        nearest = np.minimum(direct, _distances(ours.hashes, theirs.mirrored[part]))
+        nearest[~ours.usable] = nearest[:, ~theirs.usable[part]] = np.inf
         for first, place in np.argwhere(nearest <= most).tolist():
             second = start + place
             if others is not None or first < second:
-                distance = int(nearest[first, place])
+                distance, mirrored = int(nearest[first, place]), nearest[first, place] < direct[first, place]
                 names = ours.names[first], theirs.names[second]
-                found.append(Duplicate(first, second, *names, distance, distance < int(direct[first, place])))
+                found.append(Duplicate(first, second, *names, distance, bool(mirrored)))
+    read = (ours,) if others is None else (ours, theirs)
     return Duplicates(
         tuple(sorted(found, key=lambda pair: (pair.first, pair.second))),
         tuple(len(each.names) for each in read),

@@ -39,10 +39,10 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((11, 10), ValueError, "Expected 0 to count right answers of at least 1, received 11 of 10"),
+        ((11, 10), ValueError, r"Expected right as a whole number 0\.\.10, received 11"),
         (([1, 0],), TypeError, "Expected right or wrong as bool, received int64"),
         (([],), ValueError, "Expected an answer for each of at least one image"),
-        ((0.9, 10), TypeError, "Expected the number of right answers with count=, received float"),
+        ((0.9, 10), TypeError, "Expected right as a whole number"),
     ],
 )
 def test_what_is_no_count_of_answers_is_refused(arguments, error, message):
