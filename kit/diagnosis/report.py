@@ -159,9 +159,9 @@ class Diagnosis(Result):
         if self.equivalents:
             rows = [(one.change, one.cause, f"{one.difference:.3f}") for one in self.equivalents]
             head = ("change", "cause", "largest difference of a probability")
-            yield from ("", Table(head, rows, "<<>", title="Comes to the same on this network:"))
+            yield from ("", "Comes to the same on this network:", Table(head, rows, "<<>"))
         if self.sensitivity:
-            yield from ("", self._quiet())
+            yield from ("", _QUIET.format(self.sensitivity[0].photos), self._quiet())
 
     def _quiet(self) -> Table:
         rows = [
@@ -175,7 +175,7 @@ class Diagnosis(Result):
             for row in self.sensitivity
         ]
         head = ("change", "answers that change", "mean spread", "largest", "moved most by")
-        return Table(head, rows, "<>>><", title=_QUIET.format(self.sensitivity[0].photos))
+        return Table(head, rows, "<>>><")
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"
