@@ -20,8 +20,10 @@ SMALL = 0.5
 """Share of the network's side below which a picture is enlarged so much that detail is missing."""
 
 
-# What a file may ask for: what ignoring it is called, how it is heeded, and what comes of it.
-_REQUESTS: tuple[tuple[str, dict[str, Any], str], ...] = (
+Request = tuple[str, dict[str, Any], str]
+"""What a file may ask for: what ignoring it is called, how it is heeded, and what comes of it."""
+
+_REQUESTS: tuple[Request, ...] = (
     ("exif_orientation", {"exif": True}, "The EXIF orientation tag is ignored"),
     ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels show another colour than white"),
     ("bit_depth", {"depth": "scale"}, "Levels above 255 of 16-bit files are cut"),
@@ -40,30 +42,21 @@ def check_files(classifier: Classifier, photos: Sequence[Photo], labels: Truth =
     labels
         Index of the right class of each, None where it is not known; empty where none is.
     """
-    used = known_preprocessing(classifier)
-    found = [_unheeded(classifier, used, photos, labels, *request) for request in _REQUESTS]
-    return tuple(finding for finding in (*found, _small(used, photos)) if finding is not None)
+    found = [_unheeded(classifier, photos, labels, request) for request in _REQUESTS]
+    found.append(_small(known_preprocessing(classifier), photos))
+    return tuple(finding for finding in found if finding is not None)
 
 
 def _unheeded(
-    classifier: Classifier,
-    used: Preprocessing,
-    photos: Sequence[Photo],
-    labels: Truth,
-    cause: str,
-    heeded: dict[str, Any],
-    summary: str,
+    classifier: Classifier, photos: Sequence[Photo], labels: Truth, request: Request
 ) -> Finding | None:
-    wanted = replace(used.decoding, **heeded)
-    affected = [
-        place
-        for place, photo in enumerate(photos)
-        if wanted != used.decoding
-        and not np.array_equal(photo.decoded(used.decoding).pixels, photo.decoded(wanted).pixels)
-    ]
+    cause, heeded, told = request
+    used = known_preprocessing(classifier)
+    fixed = used.replace(decoding=replace(used.decoding, **heeded))
+    pairs = [(photo.decoded(used.decoding), photo.decoded(fixed.decoding)) for photo in photos]
+    affected = [i for i, (one, other) in enumerate(pairs) if not np.array_equal(one.pixels, other.pixels)]
     if not affected:
         return None
-    fixed = used.replace(decoding=wanted)
     touched = [photos[place] for place in affected]
     before, after = (classifier.probabilities(touched, preprocessing=each) for each in (used, fixed))
     trial = Trial(before, after, [labels[place] for place in affected] if labels else ())
@@ -72,7 +65,7 @@ def _unheeded(
     return conclude(
         cause,
         "named" if helps else "possible",
-        f"{summary} in {len(affected)} of {len(photos)} pictures.",
+        f"{told} in {len(affected)} of {len(photos)} pictures.",
         Evidence("pictures whose file asks for something else", len(affected), 1, supports=True),
         Evidence(gain, trial.gain, GAIN, supports=helps),
         Evidence("share of these pictures whose answer changes", changed),
@@ -159,11 +152,9 @@ def check_tensors(photos: Sequence[Photo], preprocessing: Preprocessing) -> tupl
     tensors = [preprocessing.apply(photo) for photo in seen]
     share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
     if share:
-        summary, advice = (
-            "The tensor holds values that are no numbers.",
-            "Find the division by zero before it.",
-        )
+        summary = "The tensor holds values that are no numbers."
         evidence = Evidence("share of values that are not finite", share, 0.0, supports=True)
+        advice = "Find the division by zero before the network."
         return (conclude("wrong_range", "named", summary, evidence, advice=advice),)
     values = (
         _cast(seen, tensors, preprocessing)

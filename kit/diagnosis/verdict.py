@@ -80,8 +80,8 @@ def best_of_another_cause(grounds: Grounds, best: Score, ranked: Sequence[Score]
         if not best.candidate.causes & score.candidate.causes and _same(grounds, best, score) is None
     ]
     within = [score for score in rivals if score.candidate.step == best.candidate.step]
-    beyond = [score for score in rivals if score.candidate.step != best.candidate.step]
     close = [score for score in within[:1] if best.gain - score.gain < LEAD_WITHIN]
+    beyond = [score for score in rivals if score.candidate.step != best.candidate.step]
     return next(iter((*close, *beyond, *within)), None)
 
 
