@@ -1,15 +1,11 @@
 """Candidates undo every fault of the catalogue; quiet changes are a spread of the answers."""
 
-import json
-import re
-
 import numpy as np
 import pytest
 
 import kit
-from kit.diagnosis.candidates import Equivalent, Evaluator, Sensitivity, candidates, sensitivities
+from kit.diagnosis.candidates import Evaluator, candidates, sensitivities
 from kit.diagnosis.evidence import Grounds
-from kit.diagnosis.report import Diagnosis
 from kit.preprocessing.scaling import SCALINGS, same_scaling
 
 RIGHT = kit.Preprocessing(size=(224, 224), filter="bicubic", fit="crop", crop_fraction=0.875, scaling="lite")
@@ -117,28 +113,3 @@ def test_scalings_that_no_evidence_tells_apart_are_reported_as_such():
     assert 0 < equivalent.difference < 0.02
     grounds, other = Grounds(Evaluator(LITE), PHOTOS, (), ()), LITE.preprocessing
     assert grounds.equivalence(LITE.preprocessing, other.replace(scaling="0..1"), 0) is None
-
-
-def test_both_are_in_text_html_and_json():
-    row = Sensitivity("resize_fit", ("squashed",), 3, 1, 0.125, 0.25, "squashed <all>")
-    diagnosis = Diagnosis(
-        (), "net", 3, sensitivity=(row,), equivalents=(Equivalent("scale: <x>", "wrong_range", 0.01),)
-    )
-    told = "Quiet changes, which no evidence singles out"
-    assert diagnosis.text().splitlines()[2:] == [
-        "Comes to the same on this network:",
-        "change      cause        largest difference of a probability",
-        "scale: <x>  wrong_range                                0.010",
-        "",
-        f"{told}, on 3 of the pictures (spread of the probability of the present answer):",
-        "change      answers that change  mean spread  largest  moved most by",
-        "resize fit               1 of 3        0.125    0.250  squashed <all>",
-    ]
-    html = diagnosis.html()
-    assert "squashed &lt;all&gt;" in html
-    assert "scale: &lt;x&gt;" in html
-    assert re.search(r'<th scope="col"[^>]*>moved most by</th>', html)
-    assert "<all>" not in html
-    content = json.loads(json.dumps(diagnosis.to_dict()))
-    assert content["sensitivity"][0]["largest"] == 0.25
-    assert content["equivalents"][0]["cause"] == "wrong_range"

@@ -68,7 +68,7 @@ def causes(preprocessing, photos=EVERY[:4]):
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray", "gray_rgb"])
+@pytest.mark.parametrize("channels", ["rgb", "gray"])
 def test_no_bundled_photograph_is_accused_in_a_usual_range(scaling, channels):
     if channels == "gray" and scaling in {"imagenet", "caffe"}:
         pytest.skip("made for three channels")
@@ -76,7 +76,7 @@ def test_no_bundled_photograph_is_accused_in_a_usual_range(scaling, channels):
     assert [photo.name for photo in EVERY if causes(right, [photo])] == []
 
 
-@pytest.mark.parametrize("size", [(28, 28), (96, 64), (224, 224)])
+@pytest.mark.parametrize("size", [(28, 28), (96, 64)])
 def test_a_reshaped_picture_is_told_by_its_rows_on_every_photograph(size):
     scrambled = SCALED.replace(size=size, layout="reshaped")
     assert {tuple(causes(scrambled, [photo])) for photo in EVERY} == {(("channel_layout", "named"),)}

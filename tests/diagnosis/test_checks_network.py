@@ -212,24 +212,12 @@ def head_of(*last, loss=None):
     return check_head(layers_of(json.loads(model.to_json())), outputs, compiled)
 
 
-def test_softmax_over_one_output_is_named():
-    finding = head_of(layers.Dense(1, activation="softmax"))
-    assert (finding.cause, finding.verdict) == ("softmax_head", "named")
-    assert finding.evidence[1].value == 1.0
-
-
 def test_two_softmax_layers_are_named_with_the_most_that_a_class_can_get():
     finding = head_of(layers.Dense(10, activation="softmax"), layers.Softmax())
     assert finding.verdict == "named"
     # e / (e + 9) = 2.71828 / 11.71828
     assert finding.evidence[1].threshold == pytest.approx(0.23197, abs=1e-5)
     assert finding.evidence[1].value <= 0.23197
-
-
-@pytest.mark.parametrize(("count", "verdict"), [(2, "named"), (10, "possible")])
-def test_sigmoids_that_are_no_shares_are_told(count, verdict):
-    finding = head_of(layers.Dense(count, activation="sigmoid"))
-    assert (finding.cause, finding.verdict) == ("softmax_head", verdict)
 
 
 @pytest.mark.parametrize(
@@ -318,26 +306,3 @@ def test_a_network_built_for_training_is_possible_trouble(layer, cause):
     assert (finding.cause, finding.verdict) == (cause, "possible")
     # Keras overrules it where it is told what is wanted, as model.predict does.
     assert called(model) == ()
-
-
-def nested(**called):
-    """A network inside another, called as given, behind layers that Keras itself calls as in training."""
-    entry = keras.Input((8, 8, 3))
-    base = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization()])
-    x = layers.RandomFlip()(layers.Resizing(8, 8)(entry))
-    x = layers.GlobalAveragePooling2D()(base(x, **called))
-    return base, keras.Model(entry, layers.Dense(3, activation="softmax")(layers.Dropout(0.1)(x)))
-
-
-def test_a_network_inside_that_is_called_as_in_training_is_possible_trouble():
-    base, model = nested(training=True)
-    finding = check_forced_training(layers_of(json.loads(model.to_json())))
-    assert (finding.cause, finding.verdict) == ("batchnorm_mode", "possible")
-    assert finding.evidence[0].value == 1
-    # That is what a bare call does: the answer changes with the pictures beside.
-    pictures = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
-    assert (
-        np.abs(np.asarray(base(pictures, training=True))[:1] - base(pictures[:1], training=True)).max() > 0.01
-    )
-    base.trainable = False
-    assert check_forced_training(layers_of(json.loads(model.to_json()))) is None

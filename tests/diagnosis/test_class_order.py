@@ -22,22 +22,6 @@ def names(count):
     return [f"name {place:04d}" for place in range(count)]
 
 
-@pytest.mark.parametrize("labels", [[30], [7, 30]])
-def test_text_sorting_of_sixty_four_folders_is_named_from_one_or_two_pictures(labels):
-    # Folders "0" to "63": class 30 lies in place 25, class 7 in place 61, of "0", "1", "10", "11", …
-    places = {30: 24, 7: 61}
-    folders = sorted(map(str, range(64)))
-    assert [folders[place] for place in places.values()] == ["30", "7"]
-    finding = check_class_order(answers([places[label] for label in labels], 64), labels, names(64))
-    assert (finding.cause, finding.summary.split(":")[0]) == (
-        "class_order",
-        "The classes of the network are sorted as text",
-    )
-    assert finding.verdict == ("named" if len(labels) == 2 else "possible")
-    # Six orders are tried, and one class hits 1 of 64 outputs, the next one 1 of 65.
-    assert finding.evidence[2].value == pytest.approx({1: 6 / 64, 2: 6 / 64 / 65}[len(labels)])
-
-
 def test_one_place_too_far_needs_several_pictures_since_neighbours_are_alike():
     shifted = [answers([label + 1 for label in labels], 1001) for labels in ([5], [5, 90, 400, 700])]
     one, four = (
@@ -95,7 +79,7 @@ def counting(count):
     return numbers, sorted(numbers)
 
 
-@pytest.mark.parametrize("count", [10, 14, 42])
+@pytest.mark.parametrize("count", [10, 42])
 @pytest.mark.parametrize("trained_on", ["text", "numbers"])
 def test_folders_that_are_numbers_are_found_in_both_directions(count, trained_on):
     numbers, text = counting(count)
@@ -147,12 +131,6 @@ def test_a_rule_that_leaves_a_network_half_wrong_is_not_named():
     assert finding is None or finding.verdict != "named"
 
 
-def test_few_classes_need_a_network_that_is_sure():
-    labels = [0, 1] * 5
-    unsure = check_class_order(answers([1, 0] * 5, 2, sure=0.8), labels, ["cat", "dog"])
-    assert unsure.verdict == "possible"
-
-
 def test_an_order_without_a_rule_is_preferred_to_a_rule_that_explains_less():
     # Eight of ten classes lie one place too far.
     order = [1, 0, 3, 4, 5, 6, 7, 8, 9, 2]
@@ -178,7 +156,7 @@ def broken():
     return found
 
 
-@pytest.mark.parametrize("count", [1, 4, 16, 64])
+@pytest.mark.parametrize("count", [4, 64])
 def test_wrong_preprocessing_and_foreign_pictures_are_no_other_order(broken, count):
     random = np.random.default_rng(count)
     named = []

@@ -1,16 +1,11 @@
 """`kit.diagnose` on the bundled networks: faults are named, healthy pipelines are not accused."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kit
-from kit.classifier import loading
-from kit.samples import probes
-from tests import networks
 from tests.outliers import outliers
 
 STRONG = [
@@ -52,16 +47,6 @@ def test_a_fault_in_the_pipeline_is_named_from_one_photograph_without_a_label(fa
     classifier = with_faults("efficientnet_lite0", fault)
     diagnosis = kit.diagnose(classifier, photo("koala"))
     assert diagnosis.best.cause == kit.faults.CATALOGUE[fault].cause
-
-
-def test_the_fix_restores_the_answers_of_the_right_preprocessing():
-    healthy = with_faults("efficientnet_lite0")
-    classifier = with_faults("efficientnet_lite0", "missing_scaling")
-    photos = [photo("koala"), photo("panda")]
-    fixed = kit.diagnose(classifier, photos).fix()
-    np.testing.assert_allclose(
-        classifier.probabilities(photos, preprocessing=fixed), healthy.probabilities(photos), atol=0.02
-    )
 
 
 def named(diagnosis):
@@ -185,40 +170,6 @@ def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):
     assert "pass reference= or labels=" in diagnosis.notes[0]
 
 
-@pytest.fixture(scope="module")
-def by_labels():
-    """A network of which nothing is known but its answers."""
-    classifier = with_faults("fashion_mnist_no_batchnorm")
-    return unprofiled(classifier)
-
-
-def test_one_label_that_is_missed_names_no_cause(by_labels, sixteen):
-    for label in range(10):
-        diagnosis = kit.diagnose(by_labels, sixteen[0], [label])
-        assert (named(diagnosis), diagnosis.verdict) == (set(), "cannot_tell")
-        assert "labels are all there is to judge by" in diagnosis.notes[0]
-
-
-def test_labels_alone_say_that_nothing_is_wrong_once_guessing_would_hardly_meet_as_many(by_labels, sixteen):
-    answers = by_labels.probabilities(sixteen).argmax(axis=1).tolist()
-    # One of ten classes is met by guessing in 10 %, two in 1 % of cases.
-    assert kit.diagnose(by_labels, sixteen[:1], answers[:1]).verdict == "cannot_tell"
-    assert kit.diagnose(by_labels, sixteen[:2], answers[:2]).verdict == "clean"
-
-
-def test_a_cause_needs_more_labels_than_chance_would_turn(by_labels, sixteen):
-    truth = kit.samples.labels("fashion_mnist")[200:216]
-    broken = by_labels.using(kit.faults.CATALOGUE["inverted"].apply(by_labels.preprocessing))
-    right = broken.probabilities(sixteen).argmax(axis=1) == truth
-    regained = [place for place in range(16) if not right[place]]
-    # A change that does nothing turns seven labels of seven in 0.8 % of cases, and five are tried.
-    few, more = regained[:7], regained
-    assert kit.diagnose(broken, [sixteen[i] for i in few], [truth[i] for i in few]).verdict == "cannot_tell"
-    diagnosis = kit.diagnose(broken, [sixteen[i] for i in more], [truth[i] for i in more])
-    assert diagnosis.best.cause == "inverted_polarity"
-    assert "The labels are met when this is changed" in diagnosis.best.summary
-
-
 @pytest.mark.parametrize("given", ["fashion_mnist.keras", None])
 def test_what_is_no_classifier_is_refused_in_one_line(given, sixteen):
     with pytest.raises(TypeError, match=r"Expected a Classifier, received .*; see kit\.Classifier\.load"):
@@ -235,36 +186,10 @@ def test_a_reference_takes_the_place_of_statistics(sixteen):
     assert kit.diagnose(classifier, sixteen, reference=training).best.cause == "inverted_polarity"
 
 
-def test_probes_are_none_of_the_pictures_with_a_known_class():
-    known = {picture.name for picture in kit.samples.photos("imagenet")}
-    assert len(probes()) == 13
-    assert not known & {probe.name for probe in probes()}
-
-
 @pytest.mark.parametrize("labels", [[1, 2], [1000], ["no such class"]])
 def test_labels_that_do_not_fit_are_refused(labels):
     with pytest.raises(ValueError, match="Expected"):
         kit.diagnose(with_faults("efficientnet_lite0"), photo("koala"), labels)
-
-
-def test_a_plain_file_is_diagnosed_without_tensorflow_the_second_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
-    networks.small().save(tmp_path / "plain.keras")
-    picture = kit.samples.photos("fashion_mnist")[0]
-    first = kit.diagnose(kit.Classifier.load(tmp_path / "plain.keras", preprocessing=networks.GREY), picture)
-    source = (
-        "import sys; from pathlib import Path; import kit; from kit.classifier import loading; "
-        "from tests import networks; folder = Path(sys.argv[1]); "
-        "loading.cache_folder = lambda: folder / 'cache'; "
-        "used = kit.Classifier.load(folder / 'plain.keras', preprocessing=networks.GREY); "
-        "print(kit.diagnose(used, kit.samples.photos('fashion_mnist')[0])); "
-        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source, str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.stderr == ""
-    assert done.stdout.strip() == str(first)
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "fashion_mnist_no_batchnorm"])

@@ -46,16 +46,6 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
     assert "11 photographs of the kit" in grounds.judged_by(None)
 
 
-def test_the_kits_photographs_have_the_colours_of_imagenet():
-    photos, weights = kit.samples.typical()
-    squares = kit.Preprocessing(size=(64, 64), filter="bicubic", fit="crop", scaling="0..1")
-    pixels = np.stack([squares.apply(photo)[0].astype(np.float64) for photo in photos])
-    mean = np.average(pixels.mean(axis=(1, 2)), axis=0, weights=weights)
-    square = np.average((pixels**2).mean(axis=(1, 2)), axis=0, weights=weights)
-    assert mean == pytest.approx([0.485, 0.456, 0.406], abs=0.01)
-    assert np.sqrt(square - mean**2) == pytest.approx([0.277, 0.269, 0.282], abs=0.01)
-
-
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
     evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     broken = BATCHNORM.preprocessing.replace(invert=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import kit
 from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds, Score
 from kit.diagnosis.sources import Vote
@@ -63,19 +62,6 @@ def verdict(grounds, ranked, in_use):
 )
 def test_a_gain_names_a_cause_where_it_is_large_and_leads(grounds, in_use, found, gains, said):
     assert verdict(grounds, scores(found, *gains), in_use) == said
-
-
-def test_scalings_among_each_other_need_a_smaller_lead(no_batchnorm, grounds):
-    used = no_batchnorm.preprocessing.replace(scaling="0..255")
-    one, other = [each for each in candidates(used) if each.step == "scaling"][:2]
-    other = replace(other, cause="wrong_range", equivalent=())
-    rare = Vote("rare", 0.0, 0.0)
-
-    def ranked(lead):
-        return [Score(one, (Vote("a", 2.0, 2.0), rare)), Score(other, (Vote("a", 2.0 - lead, 1.0), rare))]
-
-    assert verdict(grounds, ranked(0.06), used) == "named"
-    assert verdict(grounds, ranked(0.02), used) == "possible"
 
 
 def test_nothing_is_named_that_is_forbidden_or_leaves_the_pictures_away_from_training(grounds, in_use, found):
@@ -247,33 +233,3 @@ def test_a_fix_says_what_is_done_otherwise(in_use):
     assert difference(in_use, right) == "scale: −1..1"
     assert told.text == "Prepare pictures as in training: scale: −1..1 (wrong_range put right)."
     assert told.code == f"classifier = classifier.using(kit.{right!r})"
-
-
-@pytest.mark.parametrize(
-    ("used", "words"),
-    [
-        ({"invert": True}, "leave out invert (255 − x)"),
-        ({"cast": "uint8"}, "leave out cast (to uint8 after scaling)"),
-        ({"invert": True, "scaling": ()}, "scale: 0..1; leave out invert (255 − x)"),
-    ],
-)
-def test_a_fix_says_plainly_which_step_is_to_be_left_out(used, words):
-    right = kit.Preprocessing(scaling="0..1")
-    told = fix(right.replace(**used), right, "cause")
-    assert told.text == f"Prepare pictures as in training: {words} (cause put right)."
-
-
-def test_it_is_said_where_labels_and_statistics_disagree(no_batchnorm, evaluator, sixteen, in_use):
-    right = no_batchnorm.preprocessing
-    meant = no_batchnorm.probabilities(sixteen, preprocessing=in_use).argmax(axis=1).tolist()
-    # The pictures lie near training, and the labels are those that an inversion would give.
-    diagnosis = kit.diagnose(no_batchnorm, sixteen, meant)
-    assert (diagnosis.best, diagnosis.clean) == (None, False)
-    (told,) = (note for note in diagnosis.notes if "the labels speak for" in note)
-    assert told.endswith("and the statistics of training against it: invert: 255 − x")
-    # The other way round: the statistics speak for the fix, and every label for what is in use.
-    diagnosis = kit.diagnose(no_batchnorm.using(in_use), sixteen, meant)
-    assert (diagnosis.best, diagnosis.clean) == (None, False)
-    assert any("the labels forbid it" in note for note in diagnosis.notes)
-    assert "inverted_polarity" in {one.cause for one in diagnosis.findings if one.verdict == "possible"}
-    assert right == no_batchnorm.preprocessing
