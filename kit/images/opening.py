@@ -50,7 +50,6 @@ def as_notes(heard: list[str]) -> tuple[str, ...]:
 # Pillow logs an error for some of the files that it refuses; without a handler Python prints it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-
 # Registers the other formats; TIFF's and WebP's plugins do by being imported.
 Image.preinit()
 
@@ -75,17 +74,10 @@ that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 _HEIC = "save or send it as JPEG; iPhones take JPEG with Camera, Formats, Most Compatible in the settings"
 _SIGNATURES = (
     (rb"%PDF", "a PDF document"),
-    (rb"%!PS", "a PostScript document"),
     (rb"PK\x03\x04", "a ZIP archive (a .keras or office file, too)"),
-    (rb"\x1f\x8b", "a gzip file"),
-    (rb"\x89HDF", "an HDF5 file"),
-    (rb"\x93NUMPY", "a NumPy array file"),
-    (rb"8BPS", "a Photoshop document"),
     (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photograph ({_HEIC})"),
     (rb"(?s)....ftypavi[fs]", "an AVIF picture"),
     (rb"(?s)....ftyp", "a video"),
-    (rb"(?s)\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
-    (rb"(?s)\x00\x00\x00\x0cJXL |\xff\x0a", "a JPEG XL picture"),
     (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
     (rb"(?is)\s*(<\?xml.*)?<svg", "an SVG drawing"),
     (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),

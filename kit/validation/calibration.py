@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -200,18 +199,16 @@ def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
 
 SURE = 0.9
 """Confidence above which an error counts as a sure one."""
-TITLES: Mapping[str, str] = MappingProxyType(
-    {
-        "accuracy": "right answers",
-        "confidence": "mean confidence",
-        "ece": "ECE (equal width)",
-        "ece_equal_mass": "ECE (equal mass)",
-        "classwise_ece": "classwise ECE",
-        "brier": "Brier score",
-        "nll": "negative log-likelihood",
-        "sure_errors": f"errors above {SURE}",
-    }
-)
+TITLES = {
+    "accuracy": "right answers",
+    "confidence": "mean confidence",
+    "ece": "ECE (equal width)",
+    "ece_equal_mass": "ECE (equal mass)",
+    "classwise_ece": "classwise ECE",
+    "brier": "Brier score",
+    "nll": "negative log-likelihood",
+    "sure_errors": f"errors above {SURE}",
+}
 """The metrics of `Metrics` in words."""
 ERRORS = ("ece", "ece_equal_mass", "classwise_ece")
 """The metrics that are 0 only where there is no chance in them."""
@@ -463,7 +460,7 @@ def calibrate(
         fitted=int(fitting.sum()),
         judged=int(judged.sum()),
         **found,
-        reliability=MappingProxyType({name: reliability(*parts[name], bins) for name in found}),
+        reliability={name: reliability(*parts[name], bins) for name in found},
         notes=tuple(_notes(tempered, found["before"])),
     )
 

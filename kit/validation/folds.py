@@ -219,18 +219,12 @@ def learning_curve(
 
     Parameters
     ----------
-    train
-        As for `kit.cross_validate`.
-    pictures, labels
-        See `kit.images.photo`; and the class of each.
+    train, pictures, labels, seed, progress
+        As for `cross_validate`.
     validation_pictures, validation_labels
         Held back, in the same form.
     sizes
         Numbers of training images.
-    seed
-        Of the choice and of the training.
-    progress
-        True for a bar once two seconds have passed; or a function that is told each training in a line.
 
     Raises
     ------
