@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,22 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kit._arrays import Pixels
 from kit._checking import known
+from kit.explorer import view as views
 from kit.explorer.ahead import AHEAD_BYTES
-from kit.explorer.view import (
-    FILE_STEPS,
-    MAIN,
-    Bench,
-    View,
-    answer,
-    as_code,
-    bars,
-    caption,
-    changed_settings,
-    neutral,
-    tensor_table,
-    usual,
-    verdict,
-)
+from kit.explorer.view import FILE_STEPS, MAIN, Bench, View
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.perturbation import PARAMETERS
@@ -34,22 +20,20 @@ from kit.plots import tag
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import PIPELINE, TO_SIZE
 
-FIELDS: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType(
-    {
-        "hello": {},
-        "settings": {"settings": (dict,)},
-        "noise": {"seed": (int,), "count": (int,)},
-        "frame": {"settings": (dict,), "height": (int,), "width": (int,)},
-        "snap": {},
-        "ahead": {"settings": (dict,), "key": (str,), "places": (list, tuple)},
-        "upload": {"number": (str,), "name": (str,), "last": (bool,)},
-        "remove": {"name": (str,)},
-        "sample": {"step": (str,)},
-        "why": {"settings": (dict,)},
-        "stop": {},
-        "pin": {"settings": (dict,)},
-    }
-)
+FIELDS: dict[str, dict[str, type]] = {
+    "hello": {},
+    "settings": {"settings": dict},
+    "noise": {"seed": int, "count": int},
+    "frame": {"settings": dict, "height": int, "width": int},
+    "snap": {},
+    "ahead": {"settings": dict, "key": str, "places": list},
+    "upload": {"number": str, "name": str, "last": bool},
+    "remove": {"name": str},
+    "sample": {"step": str},
+    "why": {"settings": dict},
+    "stop": {},
+    "pin": {"settings": dict},
+}
 """Fields of each kind of message, with their types."""
 PIXELS = ("frame", "upload")
 """Kinds of messages with one buffer."""
@@ -66,11 +50,10 @@ def checked(content: Any, buffers: int) -> str:
     if not isinstance(content, Mapping):
         raise TypeError(f"Expected a message as an object, received {content!r}")
     kind = known("kind of a message", content.get("kind"), FIELDS)
-    for name, types in FIELDS[kind].items():
+    for name, wanted in FIELDS[kind].items():
         value = content.get(name)
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            words = " or ".join(each.__name__ for each in types)
-            raise TypeError(f"Expected {name} of a message {kind!r} as {words}, received {value!r}")
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            raise TypeError(f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}")
     if kind in PIXELS and buffers < 1:
         raise ValueError(f"Expected a message {kind!r} with a buffer, received none")
     return kind
@@ -94,8 +77,6 @@ LABELS = {
     "probabilities": "Answer",
 }
 """Names of chips that are shorter than those of their steps, or are no steps."""
-_AFTER = ("photograph", "perturbation")
-_ENDS = ("tensor", "probabilities")
 
 
 def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
@@ -106,35 +87,31 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
     found = [_plain("file")]
     for step, label in faults.STEPS.items():
         if CHOICES[step] not in TO_SIZE[0].choices and found[-1]["key"] in FILE_STEPS:
-            found += [_plain(key) for key in _AFTER]
+            found += [_plain("photograph"), _plain("perturbation")]
         others = faults.alternatives(trained, step)
         if others:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
             hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
             sample = FILE_STEPS[step][-1] if step in FILE_STEPS else ""
             found.append(_plain(step) | {"name": label, "options": options, "hint": hint, "sample": sample})
-    return found + [_plain(key) for key in _ENDS]
+    return [*found, _plain("tensor"), _plain("probabilities")]
 
 
 def values(view: View) -> dict[str, dict[str, Any]]:
     """Return for each chip its value in a few words, whether it is changed, and why it cannot act."""
-    height, width = view.source.size
-    changed = changed_settings(view.settings)
+    (height, width), before = view.source.size, view.untouched
+    changed = views.changed_settings(view.settings)
     perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS and key != "seed"]
     some = perturbed[0] if len(perturbed) == 1 else f"{len(perturbed)} changes"
     # Most differ in the numbers that are shown anyway.
-    alike = view.statistics == view.untouched.statistics and np.array_equal(
-        view.tensor, view.untouched.tensor
-    )
+    alike = view.statistics == before.statistics and np.array_equal(view.tensor, before.tensor)
+    answer = "none of these" if view.answer is None else view.names[view.answer]
     told: dict[str, tuple[str, bool]] = {
         "file": (", ".join(view.source.notes) or "as it is", False),
         "photograph": (f"{width} × {height}", False),
         "perturbation": (some if perturbed else "none", bool(perturbed)),
         "tensor": ("×".join(map(str, view.tensor.shape[1:])), not alike),
-        "probabilities": (
-            "none of these" if view.answer is None else view.names[view.answer],
-            view.answer != view.untouched.answer,
-        ),
+        "probabilities": (answer, view.altered),
     }
     for step in faults.STEPS:
         words = CHOICES[step].words(view.preprocessing)
@@ -164,11 +141,9 @@ def sliders() -> list[dict[str, Any]]:
     found = []
     for name, item in PARAMETERS.items():
         told = {key: getattr(item, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
-        kind = "switch" if item.kind == "switch" else "range"
-        told["whole"] = item.kind == "whole"
+        told |= {"kind": "switch" if item.kind == "switch" else "range", "whole": item.kind == "whole"}
         group, section = ("main", "") if name in MAIN else ("more", item.group)
-        place = {"key": name, "kind": kind, "group": group, "section": section}
-        found.append(place | told | {"hint": item.description})
+        found.append(told | {"key": name, "group": group, "section": section, "hint": item.description})
     return found
 
 
@@ -341,7 +316,7 @@ def panel(bench: Bench, shelf: Shelf, ahead: int, *, latency: bool) -> dict[str,
     notes = list(classifier.notes)
     if classifier.preprocessing is None:
         notes.append(f"assumed here: {'; '.join(trained.describe())}")
-    as_usual = usual(classifier)
+    as_usual = views.usual(classifier)
     return {
         "title": classifier.name,
         "photos": [row for row in shelf.told() if row["name"] != CAMERA],
@@ -349,9 +324,9 @@ def panel(bench: Bench, shelf: Shelf, ahead: int, *, latency: bool) -> dict[str,
         "sliders": sliders(),
         "path": chips(trained, as_usual),
         "usual": as_usual,
-        "neutral": neutral(next(iter(shelf))),
+        "neutral": views.neutral(next(iter(shelf))),
         "notes": notes,
-        "caption": caption(classifier),
+        "caption": views.caption(classifier),
         "tempered": classifier.temperature != 1,
         "uploadBytes": UPLOAD_BYTES,
         "latency": latency,
@@ -374,12 +349,12 @@ def shown(view: View) -> tuple[dict[str, Any], bytes]:
     seen = view.seen
     message = {
         "settings": view.settings,
-        "bars": bars(view),
-        "answer": answer(view),
-        "verdict": verdict(view),
-        "tensor": tensor_table(view),
+        "bars": views.bars(view),
+        "answer": views.answer(view),
+        "verdict": views.verdict(view),
+        "tensor": views.tensor_table(view),
         "path": values(view),
-        "code": as_code(view),
+        "code": views.as_code(view),
         "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
         "input": {"height": seen.shape[0], "width": seen.shape[1]},
     }
@@ -408,9 +383,9 @@ class Replies:
         spent = round(1000 * (perf_counter() - started), 1)
         return message | {"kind": "view", "request": request, "source": source, "kernelMs": spent}, buffers
 
-    def ahead(self, views: Sequence[View], request: str) -> Message:
+    def ahead(self, some: Sequence[View], request: str) -> Message:
         """Answer for settings that nobody has chosen yet."""
-        told = [shown(view) for view in views]
+        told = [shown(view) for view in some]
         pixels = b"".join(part for _, part in told).ljust(REPLY_BYTES, b"\0")
         return {"kind": "ahead", "request": request, "views": [each for each, _ in told]}, [pixels]
 

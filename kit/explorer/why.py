@@ -12,16 +12,8 @@ import numpy as np
 
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
-from kit.explorer.view import (
-    Bench,
-    Settings,
-    View,
-    called,
-    changed_settings,
-    neutral,
-    percent,
-    preprocessing_of,
-)
+from kit.explorer import view as views
+from kit.explorer.view import Bench, Settings, View, called, changed_settings, neutral, percent
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS
@@ -187,7 +179,7 @@ def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Set
     chosen = [step for step in STEPS if settings[step]]
     for keep in sorted(product((True, False), repeat=len(chosen)), key=lambda kept: kept.count(False)):
         back = {step: "" for step, kept in zip(chosen, keep, strict=True) if not kept}
-        if preprocessing_of(settings | back, base) == right:
+        if views.preprocessing_of(settings | back, base) == right:
             return back
     return None if settings["fix"] else dict.fromkeys(STEPS, "") | {"fix": True}
 
