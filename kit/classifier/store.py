@@ -7,7 +7,6 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from os import PathLike
 from pathlib import Path
 from shlex import quote
 from shutil import copyfileobj
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -303,8 +301,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")
-    groups: dict[str, dict[str, Array]] = {}
-    names: dict[str, str] = {}
+    found: dict[str, dict[tuple[str, str], Array]] = {}
     left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
 
     def keep(place: str, data: Any) -> None:
@@ -317,13 +314,12 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
             return
         if data.dtype.kind not in "biuf":
             raise ValueError(f"values of the kind {data.dtype.name}, which have no fixed size")
-        name = data.parent.attrs.get("name", layer)
-        left -= data.nbytes + len(str(name))
+        # The group of the optimizer bears the name of its kind.
+        name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
+        left -= data.nbytes + len(name)
         if left < 0:
             raise ValueError("it declares more values than it holds")
-        # The group of the optimizer bears the name of its kind.
-        names[data.parent.name] = name if isinstance(name, str) and layer != "optimizer" else layer
-        groups.setdefault(data.parent.name, {})[key] = np.asarray(data)
+        found.setdefault(name, {})[data.parent.name, key] = np.asarray(data)
 
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
@@ -335,17 +331,10 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
             f"Expected the weights in {path.name!r} as Keras writes them, received others:"
             f" {first_line(error)[:200]}; copy the file anew"
         ) from error
-    return MappingProxyType(_by_layer(names, groups))
-
-
-def _by_layer(
-    names: Mapping[str, str], groups: Mapping[str, Mapping[str, Array]]
-) -> dict[str, tuple[Array, ...]]:
-    given = Counter(names.values())  # which of two layers of one name is meant, is not to be told
     return {
-        names[group]: tuple(arrays[key] for key in sorted(arrays, key=lambda text: (len(text), text)))
-        for group, arrays in groups.items()
-        if given[names[group]] == 1
+        name: tuple(arrays[place] for place in sorted(arrays, key=lambda place: (len(place[1]), place[1])))
+        for name, arrays in found.items()
+        if len({group for group, _ in arrays}) == 1  # which of two layers of one name is meant, nobody knows
     }
 
 

@@ -151,7 +151,7 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
 
 
 def test_statistics_of_other_weights_are_not_used_and_noted(small, tmp_path):
-    small.save(tmp_path / "small.keras", training=[PHOTO])
+    small.using(networks.GREY).save(tmp_path / "small.keras", training=[PHOTO])
     found = store.read(tmp_path / "small.keras")
     with zipfile.ZipFile(found.path) as old, zipfile.ZipFile(tmp_path / "mixed.keras", "w") as new:
         for name in old.namelist():
