@@ -1,4 +1,4 @@
-"""What an interrupt must not leave behind: imports that were cut in two, and threads that go on."""
+"""What an interrupt must not leave behind: TensorFlow cut off within a step, and threads that go on."""
 
 import signal
 import threading
@@ -11,9 +11,7 @@ from contextlib import contextmanager
 def held() -> Iterator[None]:
     """Hold an interrupt (SIGINT) back until the block ends, where it is raised as ever.
 
-    Imports of compiled packages are such blocks: numpy, TensorFlow and others cannot be imported once more in
-    a process in which their first import was cut off, and only a new kernel would help. Single steps of
-    TensorFlow are others: cut off, they leave it building graphs for ever, or end the process.
+    For single steps of TensorFlow: cut off, they leave it building graphs for ever, or end the process.
     """
     # Elsewhere no interrupt arrives; and what was not set from Python cannot be put back from it.
     on_main = threading.current_thread() is threading.main_thread()

@@ -1,54 +1,16 @@
-"""Imports that no interrupt cuts in two, and threads that do not outlive what asked for them."""
+"""Interrupts that wait for the end of a block, and threads that do not outlive what asked for them."""
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from kit._interrupts import cancelling_threads, held
-from tests.project import ROOT
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="there os.kill ends a process in place of interrupting it"
 )
-
-# An interrupt arrives while a module of a package is looked for that is imported late.
-FIRST_USE = """
-import importlib, os, signal, sys, threading, time
-import kit
-cut = {cut!r}
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == cut:
-            os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, Interrupting())
-def call():
-    {call}
-try:
-    call()
-except KeyboardInterrupt:
-    print("interrupted", cut in sys.modules)
-call()
-print("done")
-"""
-LATE = {
-    "numpy": ("numpy.linalg", "kit.Perturbation"),
-    "LiteRT": ("ai_edge_litert.metrics_interface", "kit.samples.classifier('fashion_mnist')"),
-    "scipy": ("scipy.stats._distn_infrastructure", "kit.accuracy_interval(9, 10)"),
-}
-
-
-@pytest.mark.parametrize("name", LATE)
-def test_an_import_is_not_cut_in_two(name):
-    cut, call = LATE[name]
-    script = FIRST_USE.format(cut=cut, call=call)
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split("\n")[:2] == ["interrupted True", "done"], done.stderr
 
 
 def test_an_interrupt_that_is_held_is_raised_at_the_end_of_the_block():
