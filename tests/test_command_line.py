@@ -146,7 +146,7 @@ def test_custom_layers_are_registered_by_a_module_that_is_imported_first(tmp_pat
     del sys.modules["my_layers"], keras.saving.get_custom_objects()["mine>Halved"]
     pin = ["pin", str(tmp_path / "own.keras"), PICTURES[0], "--scaling", "-1..1", "--cases", str(tmp_path)]
     assert main(pin) == 3
-    assert "(--import MODULE on the command line)" in capsys.readouterr().err
+    assert "import the module that defines them (--import" in capsys.readouterr().err
     assert main([*pin, "--import", "my_layers"]) == 0
 
 
