@@ -9,7 +9,7 @@ import numpy as np
 from kit.classifier.labels import Trial, Truth, hits, known
 from kit.diagnosis.candidates import Candidate, Evaluator, candidates
 from kit.diagnosis.finding import at_least
-from kit.diagnosis.sources import Answers, Averages, Labelled, Ordinary, Source, Vote, votes
+from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Source, Vote, votes
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.samples import typical
@@ -114,7 +114,7 @@ class Grounds:
         probing = _probing(evaluator, in_use, seen)
         sources: list[Source] = [*_pictured(evaluator, seen), *probing]
         probes = probing[0].photos if probing else ()
-        sources.append(Answers(evaluator, seen, probes))
+        sources.append(Certainty(evaluator, seen, probes))
         if known(labels)[0]:
             sources.append(Labelled(evaluator, seen, labels))
         return cls(evaluator, seen, labels, tuple(sources), probes)

@@ -182,7 +182,7 @@ class Ordinary:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Certainty:
     """How sure the network is of its answers; never much, since a wrong scale often makes it more sure.
 
     Averages over a picture do not see that its axes are exchanged: for this the answers count more, and those
@@ -234,7 +234,7 @@ class Labelled:
         return Vote(text, weight * (after - before), more, veto=more < 0)
 
 
-Source = Averages | Ordinary | Answers | Labelled
+Source = Averages | Ordinary | Certainty | Labelled
 
 ODD, UNEXPLAINED = 0.6, 0.35
 """Nats for each step that hardly any training has, and for a change that no fault of the catalogue makes."""

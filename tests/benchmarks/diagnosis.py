@@ -222,7 +222,7 @@ GRID: dict[str, tuple[float, ...]] = {
     "lead": (0.1, 0.2, 0.3),
     "Averages": (0.7, 1.0, 1.4),
     "Ordinary": (0.7, 1.0, 1.4),
-    "Answers": (0.0, 0.5, 1.0, 1.5),
+    "Certainty": (0.0, 0.5, 1.0, 1.5),
     "Labelled": (0.5, 1.0, 1.5),
     "rarity": (0.5, 1.0, 1.5),
 }

@@ -8,7 +8,7 @@ import pytest
 import kit
 from kit.diagnosis.candidates import Evaluator, candidates
 from kit.diagnosis.evidence import Grounds, Score
-from kit.diagnosis.sources import Answers, Averages, Labelled, Ordinary, Vote, votes
+from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Vote, votes
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 
@@ -25,17 +25,17 @@ def kinds(grounds):
 
 def test_without_first_layers_only_labels_and_answers_are_known(no_batchnorm, sixteen, truth):
     grounds = grounds_of(no_batchnorm, Evaluator(no_batchnorm), sixteen[:4], (*truth[:3], None))
-    assert kinds(grounds) == [Answers, Labelled]
+    assert kinds(grounds) == [Certainty, Labelled]
     assert (grounds.evaluator.statistics, grounds.probes, grounds.known_labels) == (False, (), 3)
 
 
 def test_a_network_for_small_pictures_is_judged_by_the_users_pictures(no_batchnorm, evaluator, sixteen):
     grounds = grounds_of(no_batchnorm, evaluator, sixteen)
-    assert kinds(grounds) == [Ordinary, Answers]
+    assert kinds(grounds) == [Ordinary, Certainty]
     assert grounds.usual(no_batchnorm.preprocessing)
     assert not grounds.usual(no_batchnorm.preprocessing.replace(scaling="0..255"))
     small = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
-    assert kinds(Grounds.of(small, BATCHNORM.preprocessing, sixteen)) == [Averages, Answers]
+    assert kinds(Grounds.of(small, BATCHNORM.preprocessing, sixteen)) == [Averages, Certainty]
 
 
 def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never_the_users_own_picture():
