@@ -32,10 +32,8 @@ class Candidate:
 
     Attributes
     ----------
-    preprocessing
-        The one in use with one step changed.
-    step
-        The step that differs, a key of `kit.faults.STEPS`.
+    preprocessing, step
+        The one in use with one step changed, and the step, a key of `kit.faults.STEPS`.
     cause
         What was done wrong if this one is right.
     faults

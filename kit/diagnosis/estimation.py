@@ -40,10 +40,8 @@ def estimated(
 
     Parameters
     ----------
-    grounds
-        What judges.
-    in_use
-        The preprocessing that is suspected.
+    grounds, in_use
+        What judges, and the preprocessing that is suspected.
     ranked
         The scores of the candidates, the best first.
 

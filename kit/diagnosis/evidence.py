@@ -87,8 +87,6 @@ class Grounds:
 
     Attributes
     ----------
-    evaluator
-        Of the network.
     photos, labels
         The user's pictures, and the index of the class of each where known.
     sources

@@ -36,16 +36,9 @@ _CROPS = ("CenterCrop", "Resizing")
 
 @dataclass(frozen=True)
 class Inside:
-    """What a network does to its input before the first layer with weights.
+    """What a network does before its first layer with weights: layers that scale, and that crop, in words.
 
-    Attributes
-    ----------
-    steps
-        The layers that scale, in words.
-    crops
-        Layers that crop or resize, in words.
-    expected
-        A name of `RANGES`: what the network is to be fed with; None where the architecture does not tell.
+    What is expected is a name of `RANGES`, None where the architecture does not tell.
     """
 
     steps: tuple[str, ...]

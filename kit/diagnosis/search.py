@@ -125,10 +125,8 @@ def search(
 
     Parameters
     ----------
-    evaluator
-        Of the network.
-    in_use
-        The preprocessing that is suspected.
+    evaluator, in_use
+        Of the network, and the preprocessing that is suspected.
     photos, labels
         The user's pictures, and the index of the class of each where known.
     """

@@ -3,11 +3,9 @@
 import subprocess
 import sys
 
-import keras
 import pytest
-from keras import layers
 
-from kit import Classifier, Preprocessing, samples
+from kit import samples
 from kit.diagnosis.checks import certain_checks
 from kit.preprocessing.faults import CATALOGUE
 
@@ -37,19 +35,6 @@ def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     found = certain_checks(LITE.using(used), PHOTOS, LABELS)
     wanted = [CERTAIN[name]] if name in CERTAIN else []
     assert [finding.cause for finding in found if finding.verdict == "named"] == wanted
-
-
-@pytest.mark.parametrize("saved", [False, True])
-def test_scaling_inside_is_found_in_memory_and_in_a_file(saved, tmp_path):
-    keras.utils.set_random_seed(4)
-    body = [layers.Rescaling(1 / 255), layers.Conv2D(8, 3), layers.GlobalAveragePooling2D(), layers.Dense(4)]
-    model = keras.Sequential([keras.Input((32, 32, 3)), *body, layers.Softmax()])
-    classifier = Classifier(model, Preprocessing(size=(32, 32), scaling="0..1"))
-    if saved:
-        classifier.save(tmp_path / "inside.keras")
-        classifier = Classifier.load(tmp_path / "inside.keras")
-    found = certain_checks(classifier, PHOTOS[:2])
-    assert "double_scaling" in [finding.cause for finding in found if finding.verdict == "named"]
 
 
 def test_a_saved_classifier_is_checked_without_tensorflow():

@@ -37,11 +37,6 @@ def test_a_file_that_is_not_heeded_is_named_from_one_picture(fault, cause, name)
     assert finding.evidence[0].value == 1
 
 
-@pytest.mark.parametrize(("fault", "cause", "name"), CASES)
-def test_files_that_ask_for_nothing_are_not_accused(fault, cause, name):
-    assert files_checked(CATALOGUE[fault].apply(RIGHT), ORDINARY) == ()
-
-
 def test_a_thumbnail_before_the_network_is_named():
     (finding,) = files_checked(CATALOGUE["small_before"].apply(RIGHT), ORDINARY)
     assert (finding.cause, finding.verdict) == ("target_size", "named")

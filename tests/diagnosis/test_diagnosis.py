@@ -149,17 +149,11 @@ def test_small_networks_are_diagnosed_from_sixteen_of_the_users_pictures(name, f
 def test_a_healthy_small_network_is_clean_but_for_quiet_changes_that_no_evidence_singles_out(name, sixteen):
     for pictures in (sixteen, *sixteen[:6]):
         diagnosis = kit.diagnose(with_faults(name), pictures)
-        assert diagnosis.best is None
         moving = {row.name for row in diagnosis.sensitivity if row.changed > row.photos / 8}
         excluded = all(finding.verdict == "ruled_out" for finding in diagnosis.findings)
-        assert diagnosis.clean == (excluded and not moving)
-        headline = diagnosis.text().splitlines()[0]
-        if excluded and moving:
+        assert (diagnosis.best, diagnosis.clean) == (None, excluded and not moving)
+        if excluded:
             assert {kind.replace(" ", "_") for kind in diagnosis.undecided} == moving
-            told = f"no loud fault is found; the {' and the '.join(diagnosis.undecided)} cannot be judged."
-            assert headline.endswith(told)
-        if diagnosis.clean:
-            assert headline.endswith("no fault is found.")
 
 
 def test_without_statistics_and_labels_the_cause_cannot_be_told(sixteen):

@@ -1,7 +1,5 @@
 """A scaling that no table has is found as two numbers, and never where light would do the same."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -60,9 +58,3 @@ def test_nothing_is_estimated_where_pictures_are_usual_or_a_known_scaling_is_rig
 def test_other_light_is_no_other_scaling(trained, sixteen, light):
     changed = [kit.Perturbation(**light).apply(photo) for photo in sixteen]
     assert found(trained, RIGHT, changed) is None
-
-
-def test_without_statistics_there_is_nothing_to_estimate_from(no_batchnorm, sixteen):
-    layers = replace(no_batchnorm.first_layers, profile=None, features=None)
-    bare = no_batchnorm.with_reference(no_batchnorm.reference.with_first_layers(layers))
-    assert found(bare, "0..255", sixteen) is None

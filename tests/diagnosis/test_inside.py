@@ -63,12 +63,6 @@ def test_arithmetic_in_a_functional_network_counts_as_scaling():
     assert inside(keras.Model(entry, outputs)).expected == "0..255"
 
 
-def test_a_nested_backbone_is_looked_into():
-    backbone = network(layers.Rescaling(1 / 255))
-    entry = keras.Input((*SIDE, 3))
-    assert inside(keras.Model(entry, layers.Dense(2)(backbone(entry)))).expected == "0..255"
-
-
 def test_numbers_that_a_normalisation_was_adapted_to_come_from_the_weights(tmp_path):
     layer = layers.Normalization()
     layer.adapt(np.random.default_rng(0).uniform(0, 255, (8, *SIDE, 3)).astype(np.float32))

@@ -46,11 +46,6 @@ def test_what_is_certain_is_not_ruled_out_by_the_search():
     assert kept.verdict == "named"
 
 
-def test_what_is_only_possible_stays_beside_what_the_search_names():
-    found = investigation([Finding("wrong_range", "possible", "")], [named("wrong_range")]).findings
-    assert [one.verdict for one in found] == ["named", "possible"]
-
-
 def test_findings_are_ranked_by_verdict_and_then_by_stage():
     verdicts = ("ruled_out", "cannot_tell", "possible")
     certain = [Finding(verdict, verdict, "") for verdict in verdicts]

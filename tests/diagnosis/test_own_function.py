@@ -93,8 +93,3 @@ def test_a_function_with_another_size_cannot_be_asked_for_answers():
 def test_what_a_function_raises_is_told():
     found = kit.check(CLASSIFIER, PHOTOS[:1], lambda pixels: 1 / 0)
     assert "ZeroDivisionError" in str(found)
-
-
-def test_nothing_to_check_is_refused():
-    with pytest.raises(ValueError, match="Expected at least one picture"):
-        kit.check(CLASSIFIER, [], same)

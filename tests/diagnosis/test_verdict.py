@@ -169,19 +169,6 @@ def test_a_cause_is_ruled_out_only_where_what_it_would_change_is_excluded(ground
     assert settled(grounds, scores(found, gain), in_use, {"inverted_polarity"}) == []
 
 
-def test_what_changes_no_answer_is_ruled_out_unless_evidence_speaks_for_it(grounds, in_use, found):
-    same = replace(found["polarity"], preprocessing=in_use)
-    rare = Vote("rare", 0.0, 0.0)
-
-    def verdicts(*gains):
-        ranked = [Score(same, (Vote("told", gain, gain), rare)) for gain in gains]
-        return [one.verdict for one in settled(grounds, ranked, in_use, set())]
-
-    assert verdicts(0.1) == ["ruled_out"]
-    assert verdicts(0.11) == ["cannot_tell"]
-    assert verdicts(0.11, -3.0) == ["cannot_tell"]  # the one that is left decides
-
-
 def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in_use, found, sixteen, truth):
     def verdicts(labels):
         judges = Grounds.of(evaluator, in_use, sixteen, labels)
