@@ -1,0 +1,147 @@
+"""Keras models are opened without running code of their files, or refused in a line that says what to do."""
+
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+
+from kit.classifier import Classifier
+from kit.classifier.keras_models import check_model, load_keras
+from tests import networks
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return networks.imported_keras()
+
+
+def changed(source, target, change):
+    """Copy a file with other content in each of its members."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)))
+
+
+def shaped(keras, shape, *layers):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def test_models_that_are_no_picture_classifiers_are_refused(keras):
+    layers = keras.layers
+    picture, numbers = keras.Input((8, 8, 3)), keras.Input((4,))
+    both = layers.Concatenate()([layers.Flatten()(picture), numbers])
+    flat = layers.Flatten()(picture)
+    cases = [
+        (keras.Model([picture, numbers], both), r"received Functional with 2 inputs"),
+        (
+            keras.Model(picture, [flat, flat]),
+            r"with the outputs \[\(None, 192\), \(None, 192\)\]",
+        ),
+        (
+            shaped(keras, (4,), layers.Dense(2)),
+            r"one input \(N, H, W, 1\) or \(N, H, W, 3\) .* with the input \(None, 4\)",
+        ),
+        (shaped(keras, (8, 8, 5), layers.Flatten()), r"the input \(None, 8, 8, 5\)"),
+        (shaped(keras, (8, 8, 3), layers.Conv2D(2, 3)), r"one output \(N, classes\)"),
+        (keras.Sequential([layers.Flatten()]), r"Sequential without inputs"),
+        (keras.Model(picture, {"kind": flat}), "returns its output by name"),
+    ]
+    for model, message in cases:
+        with pytest.raises(ValueError, match=message) as caught:
+            check_model(model)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError, match="Expected a Keras model, received str"):
+        check_model("small.keras")
+
+
+def test_a_function_that_is_registered_here_is_found(keras, tmp_path):
+    @keras.saving.register_keras_serializable("mine")
+    def doubled(x):
+        return 2 * x
+
+    layers = keras.layers
+    stack = [keras.Input((4, 4, 1)), layers.Conv2D(3, 2, activation=doubled), layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([*stack, layers.Softmax()])
+    model.save(tmp_path / "mine.keras")
+    batch = np.random.default_rng(1).random((2, 4, 4, 1), np.float32)
+    opened = Classifier.load(tmp_path / "mine.keras")
+    assert opened.predict_tensors(batch) == pytest.approx(np.asarray(model(batch)), abs=1e-5)
+
+
+@pytest.fixture
+def with_code(keras, tmp_path):
+    inputs = keras.Input((4, 4, 1))
+    doubled = keras.layers.Lambda(lambda x: x * 2)(inputs)
+    keras.Model(inputs, keras.layers.Flatten()(doubled)).save(tmp_path / "code.keras")
+    return tmp_path / "code.keras"
+
+
+def test_code_in_a_file_is_not_run(with_code):
+    with pytest.raises(ValueError, match=r"opens in safe mode, received 'code.keras'") as caught:
+        load_keras(with_code)
+    assert "\n" not in str(caught.value)
+    # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
+    assert "safe_mode=False" not in str(caught.value)
+    assert "; replace Lambda layers by registered custom ones" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("home", "function"), [("config", "set_floatx"), ("applications", "MobileNet"), ("models", "load_model")]
+)
+@pytest.mark.parametrize("written", ['"function", "config": "{}"', '"{}", "config": {{}}'])
+def test_functions_of_keras_that_do_more_than_compute_are_not_called(
+    plain_file, tmp_path, home, function, written
+):
+    """They set options of the process, or ask a network; Keras would call them as an activation."""
+    named = f'{{"module": "keras.{home}", "class_name": {written.format(function)}}}'
+    changed(plain_file, tmp_path / "calls.keras", lambda data: data.replace(b'"softmax"', named.encode()))
+    with pytest.raises(ValueError, match=f"'calls.keras' with the function '{function}' of keras.{home}"):
+        load_keras(tmp_path / "calls.keras")
+
+
+def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
+    opened = []
+
+    def user():
+        keras.config.enable_unsafe_deserialization()
+        opened.append(keras.models.load_model(with_code, compile=False))
+        with pytest.raises(ValueError, match="safe mode"):
+            load_keras(with_code)
+        opened.append("refused")
+
+    # Keras keeps the setting by thread: it ends with this one.
+    thread = threading.Thread(target=user)
+    thread.start()
+    thread.join()
+    assert opened[1:] == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("home", "reason"),
+    [
+        (b'"keras.layers"', "Could not deserialize 'keras.layers.Dnse'"),
+        (b"null", "Could not locate class 'Dnse'"),
+    ],
+)
+def test_unknown_layers_end_in_one_line_that_names_them(plain_file, tmp_path, home, reason):
+    dense, unknown = (
+        b'"module": %s, "class_name": "%s"' % each
+        for each in ((b'"keras.layers"', b"Dense"), (home, b"Dnse"))
+    )
+    changed(plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown))
+    with pytest.raises(
+        ValueError, match=f"'other.keras': {reason}.*; register custom layers before loading"
+    ) as caught:
+        load_keras(tmp_path / "other.keras")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
+    changed(
+        plain_file, tmp_path / "cut.keras", lambda data: data[: len(data) // 2 if data[:1] != b"{" else None]
+    )
+    with pytest.raises(ValueError, match=r"truncated file.*; its weights are cut off or damaged") as caught:
+        load_keras(tmp_path / "cut.keras")
+    assert "register" not in str(caught.value)
