@@ -11,7 +11,22 @@ import pytest
 from keras import layers
 
 from kit.__main__ import main
+from kit._checking import first_line
+from kit.classifier import importing
 from kit.classifier.importing import import_h5
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Imports run in this process, which has Keras; the other is tested by itself."""
+
+    def ask(_module, file, folder, **_options):
+        try:
+            return importing._import(file, folder)
+        except ValueError as error:
+            return {"error": first_line(error)}
+
+    monkeypatch.setattr(importing, "ask", ask)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +71,7 @@ def written(model, path, change=aged):
     return path
 
 
-def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, tmp_path, capsys):
+def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, here, tmp_path, capsys):
     old, new = written(teachable, tmp_path / "keras_model.h5"), tmp_path / "new.keras"
     with pytest.raises(TypeError, match="Unrecognized keyword arguments"):
         keras.models.load_model(old, compile=False)
@@ -81,7 +96,7 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, tmp
 
 
 @pytest.mark.parametrize("value", ["2", "true"])
-def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(teachable, tmp_path, value):
+def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(teachable, here, tmp_path, value):
     def grouped(config):
         return json.loads(json.dumps(aged(config)).replace('"groups": 1', f'"groups": {value}'))
 
@@ -93,7 +108,7 @@ def test_an_argument_with_an_effect_is_left_in_and_refused_by_keras(teachable, t
 
 
 @pytest.mark.parametrize("kind", ["Lambda", "TFOpLambda", "TFSMLayer"])
-def test_layers_with_code_are_refused_before_anything_is_built(teachable, tmp_path, kind):
+def test_layers_with_code_are_refused_before_anything_is_built(teachable, here, tmp_path, kind):
     def coded(config):
         return json.loads(json.dumps(config).replace("GlobalAveragePooling2D", kind))
 
@@ -102,7 +117,7 @@ def test_layers_with_code_are_refused_before_anything_is_built(teachable, tmp_pa
         import_h5(old, tmp_path / "new.keras")
 
 
-def test_what_is_no_such_file_is_refused_in_a_line(teachable, tmp_path):
+def test_what_is_no_such_file_is_refused_in_a_line(teachable, here, tmp_path):
     teachable.save_weights(tmp_path / "only.weights.h5")
     (tmp_path / "text.h5").write_text("no network", encoding="utf-8")
     for name in ("only.weights.h5", "text.h5"):
@@ -124,7 +139,7 @@ def test_keras_builds_it_in_a_process_of_its_own(teachable, tmp_path):
     assert result.stdout == "('fused=True of BatchNormalization', 'groups=1 of DepthwiseConv2D') False\n"
 
 
-def test_an_architecture_that_is_nested_too_deep_is_one_line(teachable, tmp_path):
+def test_an_architecture_that_is_nested_too_deep_is_one_line(teachable, here, tmp_path):
     old = written(teachable, tmp_path / "old.h5")
     with h5py.File(old, "r+") as file:
         file.attrs["model_config"] = '{"config": ' * 2000 + "1" + "}" * 2000
