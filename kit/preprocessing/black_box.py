@@ -31,6 +31,7 @@ from kit.preprocessing.pipeline import (
     Pipeline,
     arrange,
     arrange_back,
+    cast_uint8,
     order_channels,
     other_decodings,
     run,
@@ -357,29 +358,23 @@ class Explanation:
         # A cast to whole numbers after scaling makes no straight line, so it is tried out.
         here, theirs = self.here, self.theirs
         few = np.unique(theirs.ravel()[:: max(1, theirs.size // ENOUGH_PIXELS)]).size <= 16
-        usual = [
-            here,
-            *(here.replace(scaling=each) for each in SCALINGS.values() if fits(each, here.channel_count)),
-        ]
-        there = next(filter(self._casts, usual if few else []), None)
-        if here.cast is not None or there is None:
+        if here.cast is not None or not few:
             return
-        left = ", ".join(short(value) for value in np.unique(theirs)[:6])
+        cast: Callable[[Array], Array] = np.trunc if theirs.min() < 0 else cast_uint8
+        scalings = [each for each in SCALINGS.values() if fits(each, here.channel_count)]
+        for there in (here, *(here.replace(scaling=each) for each in scalings)):
+            made = cast(run(PIPELINE, there, self.photo)[0])
+            if made.shape == theirs.shape and np.mean(made != theirs) < 0.02:
+                break
+        else:
+            return
         own = run(PIPELINE, here, self.photo)[0]
-        for step, words in differences(here, there.replace(cast="uint8")):
-            text = f"cast: none here, to whole numbers after scaling there; only {left} are left"
-            changed = (
-                np.trunc(own) if step == "cast" else run(PIPELINE, alone(here, there, step), self.photo)[0]
-            )
-            yield Difference(step, text if step == "cast" else words, self.effect(own, changed))
-
-    def _casts(self, there: Pipeline) -> bool:
-        signed = np.trunc(run(PIPELINE, there, self.photo)[0])
-        wrapped = run(PIPELINE, there.replace(cast="uint8"), self.photo)[0]
-        theirs = self.theirs
-        return any(
-            each.shape == theirs.shape and np.mean(each != theirs) < 0.02 for each in (wrapped, signed)
-        )
+        for step, words in differences(here, there):
+            changed = run(PIPELINE, alone(here, there, step), self.photo)[0]
+            yield Difference(step, words, self.effect(own, changed))
+        left = ", ".join(short(value) for value in np.unique(theirs)[:6])
+        text = f"cast: none here, to whole numbers after scaling there; only {left} are left"
+        yield Difference("cast", text, self.effect(own, np.trunc(own)))
 
 
 def _scaling_findings(here: Pipeline, best: View) -> Iterator[tuple[str, str]]:
@@ -421,9 +416,8 @@ def _scalings(own: Scalings) -> Iterator[Scalings]:
 
 def _agree(line: tuple[Float64, Float64], best: View) -> bool:
     # Within half a level of each other from 0 to 255.
-    if np.size(line[0]) not in {1, np.size(best.slope)}:
-        return False
-    return same_line(line, (best.slope, best.offset), 0.5 * np.abs(best.slope))
+    alike = np.size(line[0]) in {1, np.size(best.slope)}
+    return alike and same_line(line, (best.slope, best.offset), 0.5 * np.abs(best.slope))
 
 
 def compare_function(here: Pipeline, function: Function, photo: Source | None = None) -> Comparison:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,31 +31,29 @@ class Family:
 
 def _models(prefix: str, names: str, *sides: int) -> Mapping[str, int]:
     listed = [prefix + name for name in names.split(",")]
-    return MappingProxyType(dict(zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True)))
+    return dict(zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True))
 
 
 _CONVNEXT = _models("ConvNeXt", "Tiny,Small,Base,Large,XLarge", 224)
 _B = _models("EfficientNet", "B0,B1,B2,B3,B4,B5,B6,B7", 224, 240, 260, 300, 380, 456, 528, 600)
 _V2 = _models("EfficientNetV2", "B0,B1,B2,B3,S,M,L", 224, 240, 260, 300, 384, 480, 480)
-FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {
-        "convnext": Family("0..255", _CONVNEXT, (_OPTION, _RESIZING)),
-        "densenet": Family("imagenet", _models("DenseNet", "121,169,201", 224)),
-        "efficientnet": Family("0..255", _B, (_INSIDE, _RESIZING)),
-        "efficientnet_v2": Family("0..255", _V2, (_OPTION, _RESIZING)),
-        "inception_resnet_v2": Family("-1..1", _models("InceptionResNetV2", "", 299)),
-        "inception_v3": Family("-1..1", _models("InceptionV3", "", 299)),
-        "mobilenet": Family("-1..1", _models("MobileNet", "", 224)),
-        "mobilenet_v2": Family("-1..1", _models("MobileNetV2", "", 224)),
-        "mobilenet_v3": Family("0..255", _models("MobileNetV3", "Large,Small", 224), (_OPTION, _RESIZING)),
-        "nasnet": Family("-1..1", _models("NASNet", "Mobile,Large", 224, 331)),
-        "resnet": Family("caffe", _models("ResNet", "50,101,152", 224)),
-        "resnet_v2": Family("-1..1", _models("ResNet", "50V2,101V2,152V2", 224)),
-        "vgg16": Family("caffe", _models("VGG16", "", 224)),
-        "vgg19": Family("caffe", _models("VGG19", "", 224)),
-        "xception": Family("-1..1", _models("Xception", "", 299)),
-    }
-)
+FAMILIES: Mapping[str, Family] = {
+    "convnext": Family("0..255", _CONVNEXT, (_OPTION, _RESIZING)),
+    "densenet": Family("imagenet", _models("DenseNet", "121,169,201", 224)),
+    "efficientnet": Family("0..255", _B, (_INSIDE, _RESIZING)),
+    "efficientnet_v2": Family("0..255", _V2, (_OPTION, _RESIZING)),
+    "inception_resnet_v2": Family("-1..1", _models("InceptionResNetV2", "", 299)),
+    "inception_v3": Family("-1..1", _models("InceptionV3", "", 299)),
+    "mobilenet": Family("-1..1", _models("MobileNet", "", 224)),
+    "mobilenet_v2": Family("-1..1", _models("MobileNetV2", "", 224)),
+    "mobilenet_v3": Family("0..255", _models("MobileNetV3", "Large,Small", 224), (_OPTION, _RESIZING)),
+    "nasnet": Family("-1..1", _models("NASNet", "Mobile,Large", 224, 331)),
+    "resnet": Family("caffe", _models("ResNet", "50,101,152", 224)),
+    "resnet_v2": Family("-1..1", _models("ResNet", "50V2,101V2,152V2", 224)),
+    "vgg16": Family("caffe", _models("VGG16", "", 224)),
+    "vgg19": Family("caffe", _models("VGG19", "", 224)),
+    "xception": Family("-1..1", _models("Xception", "", 299)),
+}
 
 
 def fields_for(name: str) -> Fields:

@@ -167,9 +167,9 @@ _FAULTS = _faults(
 CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _FAULTS})
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
 
-STEPS: Mapping[str, str] = MappingProxyType(
-    {choice.name: choice.label for choice in _CHOICES if any(fault.step == choice.name for fault in _FAULTS)}
-)
+STEPS: Mapping[str, str] = {
+    choice.name: choice.label for choice in _CHOICES if any(fault.step == choice.name for fault in _FAULTS)
+}
 """Preprocessing steps in the order in which they run, with their labels."""
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -127,22 +126,18 @@ def steps(operations: Iterable[Operation], p: "Pipeline", x: Any) -> tuple[Step,
     return tuple(found)
 
 
-CHANNELS: Mapping[str, str] = MappingProxyType(
-    {
-        "rgb": "red, green, blue",
-        "bgr": "blue, green, red (OpenCV, caffe)",
-        "gray": "one channel, ITU-R 601 luma as Pillow's mode L",
-        "gray_rgb": "the luma three times",
-    }
-)
-LAYOUTS: Mapping[str, str] = MappingProxyType(
-    {
-        "channels_last": "(1, H, W, C)",
-        "channels_first": "(1, C, H, W)",
-        "transposed": "(1, W, H, C), height and width swapped",
-        "reshaped": "(1, H, W, C) scrambled: reshaped, not transposed, to channels first and moved back",
-    }
-)
+CHANNELS: Mapping[str, str] = {
+    "rgb": "red, green, blue",
+    "bgr": "blue, green, red (OpenCV, caffe)",
+    "gray": "one channel, ITU-R 601 luma as Pillow's mode L",
+    "gray_rgb": "the luma three times",
+}
+LAYOUTS: Mapping[str, str] = {
+    "channels_last": "(1, H, W, C)",
+    "channels_first": "(1, C, H, W)",
+    "transposed": "(1, W, H, C), height and width swapped",
+    "reshaped": "(1, H, W, C) scrambled: reshaped, not transposed, to channels first and moved back",
+}
 _LUMA = np.array([19595, 38470, 7471])
 _LUMA.flags.writeable = False
 

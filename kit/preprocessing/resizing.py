@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
@@ -135,42 +134,36 @@ def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[
     return taps
 
 
-SAMPLERS: Mapping[str, Callable[..., Float32]] = MappingProxyType(
-    {
-        "tf_nearest": _sample_nearest,
-        "tf_bilinear": _sample_bilinear,
-        "tf_bicubic": _sampler(_bicubic_taps),
-        "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
-        "tf_bicubic_antialias": _sampler(_antialiased(_keys, 2)),
-    }
-)
+SAMPLERS: Mapping[str, Callable[..., Float32]] = {
+    "tf_nearest": _sample_nearest,
+    "tf_bilinear": _sample_bilinear,
+    "tf_bicubic": _sampler(_bicubic_taps),
+    "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
+    "tf_bicubic_antialias": _sampler(_antialiased(_keys, 2)),
+}
 
 
-FILTERS: Mapping[str, str] = MappingProxyType(
-    {
-        "nearest": "one source pixel for each, the default of Keras load_img",
-        "box": "Pillow, mean of the pixels underneath",
-        "bilinear": "Pillow, antialiased",
-        "hamming": "Pillow, antialiased, sharper than bilinear",
-        "bicubic": "Pillow, antialiased, the default of Image.resize",
-        "lanczos": "Pillow, antialiased, the sharpest",
-        "tf_nearest": "TensorFlow and Keras layers, rarely another pixel than nearest",
-        "tf_bilinear": "TensorFlow and Keras layers, skips pixels when it shrinks a picture",
-        "tf_bicubic": "TensorFlow and Keras layers, skips pixels when it shrinks a picture",
-        "tf_bilinear_antialias": "TensorFlow with antialias=True",
-        "tf_bicubic_antialias": "TensorFlow with antialias=True",
-    }
-)
-FITS: Mapping[str, str] = MappingProxyType(
-    {
-        "squash": "the whole picture, its proportions lost",
-        "crop": "a central window of the target's proportions, cut first and then resized (Keras)",
-        "resize_crop": "the shorter side resized, then the centre cut out (torchvision, timm, Hugging Face)",
-        "squash_crop": "the whole picture squashed, then the centre cut out (DeiT, timm)",
-        "letterbox": "resized to fit inside, then filled up (Pillow's ImageOps.pad)",
-        "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
-    }
-)
+FILTERS: Mapping[str, str] = {
+    "nearest": "one source pixel for each, the default of Keras load_img",
+    "box": "Pillow, mean of the pixels underneath",
+    "bilinear": "Pillow, antialiased",
+    "hamming": "Pillow, antialiased, sharper than bilinear",
+    "bicubic": "Pillow, antialiased, the default of Image.resize",
+    "lanczos": "Pillow, antialiased, the sharpest",
+    "tf_nearest": "TensorFlow and Keras layers, rarely another pixel than nearest",
+    "tf_bilinear": "TensorFlow and Keras layers, skips pixels when it shrinks a picture",
+    "tf_bicubic": "TensorFlow and Keras layers, skips pixels when it shrinks a picture",
+    "tf_bilinear_antialias": "TensorFlow with antialias=True",
+    "tf_bicubic_antialias": "TensorFlow with antialias=True",
+}
+FITS: Mapping[str, str] = {
+    "squash": "the whole picture, its proportions lost",
+    "crop": "a central window of the target's proportions, cut first and then resized (Keras)",
+    "resize_crop": "the shorter side resized, then the centre cut out (torchvision, timm, Hugging Face)",
+    "squash_crop": "the whole picture squashed, then the centre cut out (DeiT, timm)",
+    "letterbox": "resized to fit inside, then filled up (Pillow's ImageOps.pad)",
+    "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
+}
 MAX_PADDED_PIXELS = 100_000_000
 LARGEST_SIDE = 4096
 

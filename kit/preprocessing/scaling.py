@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,16 +83,14 @@ class Scaling:
 
 Scalings = tuple[Scaling, ...]
 
-SCALINGS: Mapping[str, Scalings] = MappingProxyType(
-    {
-        "0..255": (),
-        "0..1": (Scaling(255.0),),
-        "-1..1": (Scaling(127.5, mean=1.0),),
-        "imagenet": (Scaling(255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),),
-        "caffe": (Scaling(1.0, (103.939, 116.779, 123.68)),),
-        "lite": (Scaling(1.0, 127.0, 128.0),),
-    }
-)
+SCALINGS: Mapping[str, Scalings] = {
+    "0..255": (),
+    "0..1": (Scaling(255.0),),
+    "-1..1": (Scaling(127.5, mean=1.0),),
+    "imagenet": (Scaling(255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),),
+    "caffe": (Scaling(1.0, (103.939, 116.779, 123.68)),),
+    "lite": (Scaling(1.0, 127.0, 128.0),),
+}
 
 _OTHER_NAMES = dict.fromkeys(("none", "raw"), "0..255") | dict.fromkeys(("1/255", "/255"), "0..1")
 _OTHER_NAMES |= {"1/127.5": "-1..1", "tf": "-1..1", "torch": "imagenet"}
