@@ -1,11 +1,12 @@
 """Small networks for tests. TensorFlow is imported at the first call, once for the whole process."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
-from kit.classifier.conversion import compile_lite
-from kit.classifier.keras_models import import_keras
+from kit.classifier.engines import KerasEngine
+from kit.classifier.keras_models import import_keras, lite_of
 from kit.preprocessing import Preprocessing
 
 NAMES = ("cat", "dog", "horse")
@@ -69,6 +70,18 @@ def careless_layers():
             return x - keras.ops.mean(x, axis=0, keepdims=True)
 
     return RandomShift, BatchStatistics
+
+
+def compile_lite(model):
+    """A Keras model in the ``.tflite`` format."""
+    return lite_of(KerasEngine(model).graph)
+
+
+def with_first_layers(classifier, first_layers):
+    """The same classifier, as if training had left other statistics in its first layers."""
+    reference = replace(classifier.reference)
+    vars(reference)["first_layers"] = first_layers
+    return classifier.with_reference(reference)
 
 
 @cache

@@ -183,14 +183,6 @@ def _patches(random: np.random.Generator, shape: tuple[int, int, int]) -> Float3
     return np.float32(0.9) * even + np.float32(0.1) * random.random(even.shape, dtype=np.float32)
 
 
-def compile_lite(model: Any, size: tuple[int, int] | None = None) -> bytes:
-    """Compile a Keras model for LiteRT, with float32 weights and an open batch size.
-
-    An open height and width can be fixed. ConversionError where LiteRT lacks an operation.
-    """
-    return lite_of(KerasEngine(model, _sized(model, size)).graph)
-
-
 @held()
 def describe(model: Any, preprocessing: Preprocessing | None = None, *, sized: bool = True) -> Compiled:
     """Compile a Keras model and hold the result against it.

@@ -138,21 +138,18 @@ class Reference:
         (H, W, C) of its tensors; ``None`` for a side that photos decide.
     given
         Arrays by ``part/name`` that take the place of those in the file, a part as a whole.
-    own_layers
-        In place of the network's own first layers; not saved.
     """
 
     network: Network
     shape: Shape
     given: Mapping[str, Array] = field(default_factory=dict)
-    own_layers: FirstLayers | None = None
 
     @cached_property
     def first_layers(self) -> FirstLayers | None:
         """What the first layers receive, and received in training; None where nothing can be read."""
         layers, profile = self.network.compiled.first_layers, self.arrays("profile")
-        if self.own_layers is not None or layers is None or set(profile) != _PROFILE:
-            return self.own_layers or layers
+        if layers is None or set(profile) != _PROFILE:
+            return layers
         moments, features = profile["moments"], profile["features"]
         fits = moments.ndim == features.ndim == 2 and len(moments) == len(features)
         fits = fits and moments.shape[1] == 2 * sum(layers.widths)
@@ -202,10 +199,6 @@ class Reference:
             )
         others = {name: array for name, array in self.given.items() if not name.startswith(f"{part}/")}
         return replace(self, given={**others, **kept})
-
-    def with_first_layers(self, first_layers: FirstLayers) -> Self:
-        """Return the same with other statistics in the first layers; they are not saved."""
-        return replace(self, own_layers=first_layers)
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.

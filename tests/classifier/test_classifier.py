@@ -76,7 +76,7 @@ def test_plain_keras_opens_the_file(small_file):
 
 
 def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypatch):
-    other = conversion.compile_lite(networks.small(seed=8))
+    other = networks.compile_lite(networks.small(seed=8))
     monkeypatch.setattr(conversion, "lite_of", lambda graph: other)
     monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     classifier = Classifier(networks.small(), networks.GREY)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.conversion import Compiled, compile_lite, describe, largest_difference, trial_tensors
+from kit.classifier.conversion import Compiled, describe, largest_difference, trial_tensors
 from kit.classifier.engines import KerasEngine, LiteEngine
 from kit.preprocessing import Preprocessing
 from tests import networks
@@ -13,7 +13,7 @@ def keras():
 
 
 def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
-    compile_lite(networks.small())
+    networks.compile_lite(networks.small())
     written = capfd.readouterr()
     assert (written.out, written.err, caplog.text) == ("", "", "")
 
@@ -36,7 +36,7 @@ def test_what_was_found_comes_back_from_a_file(tmp_path):
 
 
 def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
-    other = compile_lite(networks.small(seed=8))
+    other = networks.compile_lite(networks.small(seed=8))
     monkeypatch.setattr("kit.classifier.conversion.lite_of", lambda graph: other)
     found = describe(networks.small())
     assert found.data is None

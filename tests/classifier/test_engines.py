@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kit.classifier.conversion import compile_lite
 from kit.classifier.engines import (
     KerasEngine,
     Lanes,
@@ -97,14 +96,14 @@ def test_whole_number_inputs_get_their_dtype():
     )
     levels = np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3)).astype(np.float32)
     expected = levels.mean(axis=(1, 2)) / 255
-    for each in (LiteEngine(compile_lite(model), threads=1), KerasEngine(model)):
+    for each in (LiteEngine(networks.compile_lite(model), threads=1), KerasEngine(model)):
         assert each.predict(levels) == pytest.approx(expected, abs=1e-6)
 
 
 def test_open_sides_are_taken_as_they_come(capfd):
     keras = networks.imported_keras()
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
-    each = LiteEngine(compile_lite(model))
+    each = LiteEngine(networks.compile_lite(model))
     capfd.readouterr()
     assert each.input_shape == (None, None, 3)
     for height, width in ((5, 8), (9, 4)):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from kit.classifier.conversion import compile_lite
 from kit.classifier.engines import LiteEngine
 from kit.classifier.intermediate import pooled_features
 from tests import networks
@@ -30,7 +29,7 @@ def test_images_of_any_size_have_features():
             layers.Dense(3, "softmax"),
         ]
     )
-    engine = LiteEngine(pooled_features(compile_lite(model, (None, None, 3))), threads=1)
+    engine = LiteEngine(pooled_features(networks.compile_lite(model)), threads=1)
     for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
         assert engine.predict(np.ones(shape, np.float32)).shape == (shape[0], 4)
 
@@ -40,6 +39,6 @@ def test_what_has_no_feature_map_is_refused(content):
     if content == "dense":
         keras = networks.imported_keras()
         layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
-        content = compile_lite(keras.Sequential(layers), (4, 4, 1))
+        content = networks.compile_lite(keras.Sequential(layers))
     with pytest.raises(ValueError, match="Expected a compiled network with a feature map"):
         pooled_features(content)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kit
+from tests import networks
 from tests.outliers import outliers
 
 STRONG = [
@@ -101,7 +102,7 @@ def test_a_healthy_pipeline_is_not_accused(picture):
 
 def unprofiled(classifier):
     layers = replace(classifier.first_layers, profile=None)
-    return classifier.with_reference(classifier.reference.with_first_layers(layers))
+    return networks.with_first_layers(classifier, layers)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +113,7 @@ def by_profile():
     layers = classifier.first_layers.with_profile(
         np.concatenate([classifier.tensor(one) for one in known[::2]])
     )
-    return classifier.with_reference(
-        classifier.reference.with_first_layers(replace(layers, means=None, variances=None))
-    )
+    return networks.with_first_layers(classifier, replace(layers, means=None, variances=None))
 
 
 def test_a_network_of_photographs_without_batch_normalization_is_diagnosed_by_its_profile(by_profile):

@@ -7,6 +7,7 @@ import kit
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.estimation import estimated
 from kit.diagnosis.evidence import Grounds
+from tests import networks
 
 RIGHT = kit.Scaling(255.0, mean=0.2861, std=0.353)
 
@@ -19,7 +20,7 @@ def trained(no_batchnorm):
     right = no_batchnorm.using(no_batchnorm.preprocessing.replace(scaling=RIGHT))
     tensors = np.concatenate([right.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[:60]])
     layers = no_batchnorm.first_layers.with_profile(tensors)
-    return right.with_reference(right.reference.with_first_layers(layers))
+    return networks.with_first_layers(right, layers)
 
 
 def found(classifier, scaling, photos):
