@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kit.preprocessing.scaling import Scaling as Scaling
     from kit.regression.cases import Case as Case, Expected as Expected, pin as pin
     from kit.regression.checking import check_cases as check_cases
-    from kit.robustness.costs import cost_table as cost_table, fault_costs as fault_costs
+    from kit.robustness.costs import fault_costs as fault_costs
     from kit.robustness.novelty import (
         Novelty as Novelty,
         fit_novelty as fit_novelty,

@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from kit._arrays import Float64, Indices
+from kit._arrays import Float64
 from kit.classifier.reference import InputStatistics
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, Alteration, mean_known, scaled_rows
@@ -29,7 +32,7 @@ class Path:
     alteration
         Of `kit.perturbation.alterations.ALTERATIONS`.
     opposite
-        Whether the training pictures went through it, and not the photos.
+        Whether the training images went through it, and not the photos.
     names
         Quantities that are looked at.
     corners
@@ -45,12 +48,13 @@ class Path:
     def of(
         cls, alteration: Alteration, response: Float64, names: tuple[str, ...], *, opposite: bool
     ) -> "Path":
-        """Make a path from the response (strengths, names) of training pictures; what is unknown stays."""
-        known = np.nan_to_num(response) * (-1 if opposite else 1)
-        nothing = np.zeros((1, len(names)))
-        return cls(alteration, opposite, names, np.concatenate([nothing, known, [2 * known[-1] - known[-2]]]))
+        """Make a path from the response (strengths, names) of training images; what is unknown stays."""
+        moved = np.nan_to_num(response) * (-1 if opposite else 1)
+        return cls(
+            alteration, opposite, names, np.vstack([np.zeros(len(names)), moved, 2 * moved[-1] - moved[-2]])
+        )
 
-    @property
+    @cached_property
     def moved(self) -> Float64:
         """Movement at `POINTS`: float64 (points, names)."""
         return self._at(POINTS)
@@ -60,15 +64,11 @@ class Path:
         """Strengths at `POINTS`: float64 (points,)."""
         return np.asarray(np.interp(POINTS, np.arange(5), self._strengths()))
 
-    @property
-    def about(self) -> frozenset[str]:
-        """Its quantity and those that may speak for it."""
-        return self.alteration.about
-
     def credible(self, movement: Float64) -> bool:
         """Whether its quantity, or one that speaks for it, has moved the way that it does."""
         along = self.corners[-2] * movement
-        return any(along[self.names.index(name)] > 0 for name in self.about if name in self.names)
+        about = self.alteration.about
+        return any(moved > 0 for name, moved in zip(self.names, along, strict=True) if name in about)
 
     def _strengths(self) -> Float64:
         given = self.alteration.strengths
@@ -76,8 +76,7 @@ class Path:
         return np.array([self.alteration.neutral, *given, max(given[-1], 2 * given[-1] - given[-2])])
 
     def _at(self, points: Float64) -> Float64:
-        columns = [np.interp(points, np.arange(5), corner) for corner in self.corners.T]
-        return np.stack(columns, axis=-1)
+        return np.stack([np.interp(points, np.arange(5), corner) for corner in self.corners.T], axis=-1)
 
     def _in_light(self, factors: Float64) -> Float64:
         """Movement by noise on pictures whose light was changed first: (factors, points, names).
@@ -147,8 +146,7 @@ def paths(response: Float64, names: tuple[str, ...]) -> tuple[Path, ...]:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Nearest:
+class Nearest(NamedTuple):
     """One alteration, or two, where they come nearest to a movement.
 
     Attributes
@@ -156,26 +154,27 @@ class Nearest:
     paths
         Of the alterations.
     places
-        Point on each path, an index to `kit.robustness.attribution.POINTS`.
+        Point on each path, an index to `POINTS`.
     distance
         Squared distance of Mahalanobis that is left.
     moved
         float64 (names,): the movement that goes with them.
-    alone
-        Distance that each of them leaves without the other.
     """
 
     paths: tuple[Path, ...]
     places: tuple[int, ...]
     distance: float
     moved: Float64
-    alone: tuple[float, ...]
+
+    @property
+    def apart(self) -> tuple[Float64, ...]:
+        """Movement, float64 (names,), by each alteration alone."""
+        return tuple(path.moved[place] for path, place in zip(self.paths, self.places, strict=True))
 
     @property
     def size(self) -> Float64:
         """float64 (names,): how far the alterations move each quantity, whether or not they cancel."""
-        moved = [path.moved[place] for path, place in zip(self.paths, self.places, strict=True)]
-        return np.asarray(np.abs(moved).sum(axis=0))
+        return np.asarray(np.abs(self.apart).sum(axis=0))
 
 
 def distances(misses: Float64, inverse: Float64) -> Float64:
@@ -189,8 +188,7 @@ def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> N
     for path in tried:
         left = distances(movement - path.moved, inverse)
         place = int(left.argmin())
-        nearest = float(left[place])
-        found.append(Nearest((path,), (place,), nearest, path.moved[place], (nearest,)))
+        found.append(Nearest((path,), (place,), float(left[place]), path.moved[place]))
     return min(found, key=lambda one: one.distance, default=None)
 
 
@@ -203,31 +201,24 @@ def nearest_two(
     ----------
     first, second
         Paths over the same quantities.
-    movement
-        float64 (names,).
-    base
-        As `kit.robustness.attribution.together` takes it.
+    movement, base
+        float64 (names,); the base as `together` takes it.
     inverse
         float64 (names, names): inverse covariance.
     """
-    best: Nearest | None = None
-    tried: set[frozenset[int]] = set()
-    for one in first:
-        for other in second:
-            pair = frozenset({id(one), id(other)})
-            alike = one.alteration.quantity == other.alteration.quantity
-            # One that the photos went through and one that the training pictures did are no pair.
-            if alike or one.opposite != other.opposite or pair in tried:
-                continue
-            tried.add(pair)
-            moved = together(one, other, base)
-            left = distances(movement - moved, inverse)
-            places = divmod(int(left.argmin()), left.shape[1])
-            if best is None or left[places] < best.distance:
-                chosen = (one.moved[places[0]], other.moved[places[1]])
-                alone = tuple(float(distances(movement - each, inverse)) for each in chosen)
-                best = Nearest((one, other), places, float(left[places]), moved[places], alone)
-    return best
+    found = []
+    tried: set[frozenset[Path]] = set()
+    for one, other in product(first, second):
+        alike = one.alteration.quantity == other.alteration.quantity
+        # One that the photos went through and one that the training images did are no pair.
+        if alike or one.opposite != other.opposite or {one, other} in tried:
+            continue
+        tried.add(frozenset({one, other}))
+        moved = together(one, other, base)
+        left = distances(movement - moved, inverse)
+        places = divmod(int(left.argmin()), left.shape[1])
+        found.append(Nearest((one, other), places, float(left[places]), moved[places].copy()))
+    return min(found, key=lambda pair: pair.distance, default=None)
 
 
 _SHAPE = frozenset({"size", "aspect"})
@@ -243,7 +234,7 @@ _HALF = 0.5
 """Part of the distance left by one alteration that another must leave of it at most."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Explanation:
     """An alteration that explains a shift, or its opposite.
 
@@ -252,20 +243,17 @@ class Explanation:
     alteration
         Key of `kit.perturbation.alterations.ALTERATIONS`.
     opposite
-        Whether the training pictures look like photos that were altered in this way.
+        Whether the training images look like photos that were altered in this way.
     strength
         Of the alteration.
     share
         Of the movement that it explains, 0..1.
-    moved
-        float64 (quantities,): the movement that goes with it, on the scale of differences; NaN where unknown.
     """
 
     alteration: str
     opposite: bool
     strength: float
     share: float
-    moved: Float64
 
     @property
     def quantity(self) -> str:
@@ -277,11 +265,6 @@ class Explanation:
         """Whether it is at least as strong as the strongest that was tried."""
         tried = ALTERATIONS[self.alteration]
         return abs(self.strength - tried.neutral) >= abs(tried.strengths[-1] - tried.neutral)
-
-    @property
-    def about(self) -> frozenset[str]:
-        """`quantity` and those that may speak for it."""
-        return ALTERATIONS[self.alteration].about
 
 
 def explanations(
@@ -326,19 +309,19 @@ def explanations(
         inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(np.float64, copy=False)
         before = float(distances(left, inverse))
         # Nothing but a change of shape moves the shape, whatever else that moves.
-        first = [path for path in tried if not path.about.isdisjoint(wanted & _SHAPE or wanted)]
+        first = [path for path in tried if not path.alteration.about.isdisjoint(wanted & _SHAPE or wanted)]
         nearest = nearest_one(first, left, inverse)
         if nearest is None or nearest.distance > (_HALF if found else 1) * before:
             break
         limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + nearest.size))
         if not found and (nearest.distance > _FAR * len(names) or _unsettled(nearest, left, limit, wanted)):
-            second = [path for path in tried if not path.about.isdisjoint(wanted)]
+            second = [path for path in tried if not path.alteration.about.isdisjoint(wanted)]
             pair = nearest_two(first, second, left, base, inverse)
             if pair is not None and pair.distance <= _HALF * nearest.distance:
                 nearest = pair
                 limit = np.maximum(limit, _RELATIVE * (size + nearest.size))
         wanted = _unsettled(nearest, left, limit, wanted)
-        found += _explanations(nearest, before, columns)
+        found += _explanations(nearest, left, before, inverse)
         left, size = left - nearest.moved, size + nearest.size
     # Filters that resize differ in what they do to texture.
     return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
@@ -348,19 +331,19 @@ def _unsettled(nearest: Nearest, movement: Float64, limit: Float64, wanted: set[
     """Return those of the wanted quantities of which the alterations leave more than a limit."""
     names = nearest.paths[0].names
     left = np.abs(movement - nearest.moved) > limit
-    about = frozenset[str]().union(*(path.about for path in nearest.paths))
+    about = frozenset[str]().union(*(path.alteration.about for path in nearest.paths))
     return {name for name, far in zip(names, left, strict=True) if far and name in wanted} - about
 
 
-def _explanations(nearest: Nearest, before: float, columns: Indices) -> list[Explanation]:
-    made = []
-    parts = zip(nearest.paths, nearest.places, nearest.alone, strict=True)
-    for path, place, alone in sorted(parts, key=lambda one: one[2]):
-        moved = np.full(len(QUANTITIES), np.nan)
-        moved[columns] = path.moved[place]
-        strength, share = float(path.strengths[place]), max(1 - alone / before, 0.0)
-        made.append(Explanation(path.alteration.name, path.opposite, strength, share, moved))
-    return made
+def _explanations(nearest: Nearest, left: Float64, before: float, inverse: Float64) -> list[Explanation]:
+    alone = [float(distances(left - moved, inverse)) for moved in nearest.apart]
+    parts = sorted(zip(alone, nearest.paths, nearest.places, strict=True), key=lambda part: part[0])
+    return [
+        Explanation(
+            path.alteration.name, path.opposite, float(path.strengths[place]), max(1 - own / before, 0.0)
+        )
+        for own, path, place in parts
+    ]
 
 
 def _covariance(table: Float64) -> Float64:

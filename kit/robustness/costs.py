@@ -49,8 +49,10 @@ class Costs(tuple[Cost, ...], Result):
     __slots__ = ()
 
     def table(self) -> Table:
-        """Set the costs in a table, as `cost_table`."""
-        return cost_table(self)
+        """Set the costs in a table, one row each, with whole percentages."""
+        shares = ("right", "changed", "confidence", "wrong_and_sure")
+        rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in self]
+        return Table(("preprocessing", "right", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
 
     def _report(self) -> Iterator[str | Result]:
         yield self.table()
@@ -116,10 +118,3 @@ def fault_costs(
     costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in steps]
     ordered = sorted(costs, key=lambda item: (item.right, item.probability))
     return Costs((cost("", "as in training", trained), *ordered))
-
-
-def cost_table(costs: Sequence[Cost]) -> Table:
-    """Set the costs in a table, one row each, with whole percentages."""
-    shares = ("right", "changed", "confidence", "wrong_and_sure")
-    rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in costs]
-    return Table(("preprocessing", "right", "changed", "confidence", "wrong and sure"), rows, "<>>>>")

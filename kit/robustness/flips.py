@@ -138,7 +138,7 @@ def flip(
         return None
     bracket = bracket._replace(before=before, after=after)
     (found,) = narrowed(FlipsTask(Shared(classifier), Picture(opened_photo.name, opened_photo), (bracket,)))
-    return as_flip(0, found, classifier.class_names)
+    return _as_flip(0, found, classifier.class_names)
 
 
 def tolerance_of(parameter: str) -> float:
@@ -147,8 +147,7 @@ def tolerance_of(parameter: str) -> float:
     return 1.0 if chosen.kind == "whole" else chosen.step / 10
 
 
-def as_flip(photo: int, bracket: Bracket, class_names: Sequence[str]) -> Flip:
-    """Put a bracket into words."""
+def _as_flip(photo: int, bracket: Bracket, class_names: Sequence[str]) -> Flip:
     before, after = class_names[bracket.before], class_names[bracket.after]
     return Flip(photo, bracket.name, float(bracket.last), float(bracket.value), before, after)
 
@@ -213,7 +212,7 @@ def flips_of(
             narrow[photo] = done
             steps.advance()
     return tuple(
-        as_flip(photo, bracket, swept.class_names) for photo in sorted(narrow) for bracket in narrow[photo]
+        _as_flip(photo, bracket, swept.class_names) for photo in sorted(narrow) for bracket in narrow[photo]
     )
 
 

@@ -1,7 +1,6 @@
 """The profile of training images in a classifier file."""
 
 from dataclasses import dataclass
-from types import EllipsisType
 from typing import Self
 
 import numpy as np
@@ -9,41 +8,32 @@ import numpy as np
 from kit._arrays import Bools, Float64
 from kit.classifier.first_layers import FirstLayers
 
-# A covariance needs some times more rows than there are values in one, and the mean of a class some at all.
-_PER_VALUE, _PER_CLASS = 10, 10
-# Share of the mean variance that is added to every variance: values that hardly move are not divided by 0.
-_SHRINKAGE = 1e-3
-_TINY = np.finfo(np.float64).tiny
 _CONSTANT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """Normal distributions with one covariance, D values wide.
+    """A normal distribution, D values wide.
 
     Attributes
     ----------
     whitening
-        float64 (D, D): a lower triangle L whose L @ L.T is the inverse of the covariance; or (D,), its
-        diagonal, where the values are weighed one by one.
-    means
-        float64 (distributions, D): less the centre, times the whitening.
+        float64 (D, D): a lower triangle L whose L @ L.T is the inverse of the covariance.
     centre
-        float64 (D,), subtracted before: what is small beside a large mean would be lost.
+        float64 (D,): the mean.
     columns
-        Values of a row that take part, D of them; an ellipsis for all.
+        bool (values,): values of a row that take part, D of them.
     """
 
     whitening: Float64
-    means: Float64
-    centre: Float64 | float = 0.0
-    columns: Bools | EllipsisType = ...
+    centre: Float64
+    columns: Bools
 
     @classmethod
     def of_rows(cls, rows: Float64) -> Self:
-        """Learn one distribution from rows, float64 (N, values), of which there may be fewer than values.
+        """Learn from rows, float64 (N, values), of which there may be fewer than values.
 
-        Its correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
+        Correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
         covariance matrices, 2004). Values that never vary take no part.
         """
         from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
@@ -52,14 +42,11 @@ class Gaussian:
         varied = spread > _CONSTANT * np.abs(rows).max(initial=0)
         mean, spread = rows.mean(axis=0)[varied], spread[varied]
         covariance, _ = ledoit_wolf((rows[:, varied] - mean) / spread)
-        whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None]
-        return cls(whitening, np.zeros((1, len(mean))), mean, varied)
+        return cls(np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None], mean, varied)
 
     def distances(self, rows: Float64) -> Float64:
-        """Return the squared Mahalanobis distance to the nearest mean: float64 (N, values) to (N,)."""
-        away = rows[:, self.columns] - self.centre
-        white = away * self.whitening if self.whitening.ndim == 1 else away @ self.whitening
-        return np.asarray(np.min([((white - mean) ** 2).sum(axis=1) for mean in self.means], axis=0))
+        """Return the squared Mahalanobis distance to the mean: float64 (N, values) to (N,)."""
+        return np.asarray((((rows[:, self.columns] - self.centre) @ self.whitening) ** 2).sum(axis=1))
 
 
 def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:

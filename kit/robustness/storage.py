@@ -14,9 +14,7 @@ FORMAT = 2
 ABOUT, FLIPS = "_sweep.json", "_flips.json"
 """Readers of Parquet leave out names that begin so."""
 MOST_ROWS = 50_000_000
-"""Rows that are read; a file of one value repeated is small, and its rows are not."""
 _EARLIER = b"kit.sweep"
-"""Where a sweep of an earlier version, one Parquet file, has what the columns do not say."""
 
 
 class Folder:
@@ -58,22 +56,22 @@ class Folder:
     def write(self, start: int, columns: Mapping[str, Array]) -> None:
         """Write the rows of a block, from this row on, in one step."""
         import pyarrow as pa  # noqa: PLC0415 (heavy)
-        import pyarrow.parquet as pq  # noqa: PLC0415
 
         arrays = {
             name: pa.array(each.tolist(), pa.string()) if each.dtype == object else pa.array(each)
             for name, each in columns.items()
         }
         with replacing(self._file(start)) as stream:
-            pq.write_table(pa.table(arrays), stream)
+            _parquet().write_table(pa.table(arrays), stream)
 
-    def rows(self, start: int, count: int) -> dict[str, Array] | None:
+    def rows(self, rows: slice) -> dict[str, Array] | None:
         """Return the columns of a block; None where it is not there, not whole, or not readable."""
+        file = self._file(rows.start)
         try:
-            columns = _columns(self._file(start)) if self._file(start).exists() else {}
+            columns = _columns(file) if file.exists() else None
         except ValueError:
             return None
-        return columns if columns and len(columns["top"]) == count else None
+        return columns if columns and len(columns["top"]) == rows.stop - rows.start else None
 
     def flips(self) -> list[list[Any]] | None:
         """Return the flips, each a list of its fields; None where they are not known yet."""
@@ -92,7 +90,10 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         Nothing there, or no sweep.
     """
     if path.is_file():
-        return _columns(path), _earlier(path)
+        # An earlier version wrote one file, and in its metadata what the columns do not say.
+        return _columns(path), dict(
+            json.loads((_parquet().read_schema(path).metadata or {}).get(_EARLIER, "{}"))
+        )
     if not (path / ABOUT).is_file():
         raise FileNotFoundError(f"Expected the folder of a sweep, received {path.name!r}, which is none")
     about = _json(path / ABOUT)
@@ -117,29 +118,23 @@ def texts(column: Array) -> dict[int, str]:
 
 def _columns(path: Path) -> dict[str, Array]:
     """Return the columns of a Parquet file that a sweep needs to come back."""
-    import pyarrow as pa  # noqa: PLC0415 (heavy)
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
     try:
-        if (count := pq.read_metadata(path).num_rows) > MOST_ROWS:
+        # A file of one value repeated is small, and its rows are not.
+        if (count := _parquet().read_metadata(path).num_rows) > MOST_ROWS:
             raise ValueError(f"{count} rows")  # noqa: TRY301 (one line tells of everything that is wrong)
-        table = pq.read_table(path, columns=["label", "top", "confidence", "probability", "error"])
+        table = _parquet().read_table(path, columns=["label", "top", "confidence", "probability", "error"])
         return {name: table[name].to_numpy() for name in table.column_names}
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    # Arrow's own exceptions are of these kinds.
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"Expected a Parquet file of a sweep, received {path.name!r}, which holds none"
         ) from error
 
 
-def _earlier(path: Path) -> dict[str, Any]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 (heavy)
+def _parquet() -> Any:
+    from pyarrow import parquet  # noqa: PLC0415 (heavy)
 
-    try:
-        return dict(json.loads((pq.read_schema(path).metadata or {})[_EARLIER]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"Expected a Parquet file of a sweep, received {path.name!r}, which holds none"
-        ) from error
+    return parquet
 
 
 def _json(path: Path) -> dict[str, Any]:

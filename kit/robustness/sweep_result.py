@@ -1,7 +1,7 @@
 """What comes out of a sweep, as a frozen value: rows, curves, grids and flips."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -128,17 +128,27 @@ class Sweep(Result):
         """
         if not (self.labels >= 0).any():
             raise ValueError("Expected a sweep with labels, received one without; give labels= to kit.sweep")
-        return mean(self.grid("correct"), (self.grid("label") >= 0) & (self.grid("top") >= 0))
+        return _mean(self.grid("correct"), (self.grid("label") >= 0) & (self.grid("top") >= 0))
 
     def confidence(self) -> Float64:
         """Return the mean softmax probability, 0..1, of the answers given: float64 of shape `shape`."""
-        return mean(self.grid("confidence"), self.grid("top") >= 0)
+        return _mean(self.grid("confidence"), self.grid("top") >= 0)
 
     def table(self) -> Table:
-        """Set accuracy and confidence in whole percentages; of a grid, accuracy if there is one."""
+        """Set accuracy and confidence in whole percentages; of two axes, one of them in a grid."""
         figures = {"accuracy": self.accuracy()} if (self.labels >= 0).any() else {}
         figures["confidence"] = self.confidence()
-        return figures_table(self.axes, self.perturbations, figures)
+        if len(self.axes) == 2:
+            name, shares = next(iter(figures.items()))
+            return _grid(self.axes, name.replace("confidence", "mean confidence"), shares)
+        places = (
+            ", ".join(_shown(getattr(each, name)) for name in self.axes) or repr(each)
+            for each in self.perturbations
+        )
+        columns = (map(_percent, values.ravel()) for values in figures.values())
+        head = (", ".join(self.axes) or "perturbation", *figures)
+        rows = zip(places, *columns, strict=True)
+        return Table(head, rows, ">" * len(head), widths=(0, *[10] * len(figures)))
 
     def _values(self, name: str) -> Float64:
         values = [getattr(perturbation, name) for perturbation in self.perturbations]
@@ -181,52 +191,23 @@ class Sweep(Result):
                 f"Expected a sweep in {file.name!r}, received one whose parts do not fit; run it again"
             ) from error
 
-    def __eq__(self, other: object) -> bool:
-        """Whether everything is the same, to the last bit."""
-        if not isinstance(other, Sweep):
-            return NotImplemented
-        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return all(_same(one, two) if isinstance(one, np.ndarray) else one == two for one, two in pairs)
-
-    __hash__ = None  # type: ignore[assignment]  # arrays have none
-
     def __repr__(self) -> str:
-        times = " \N{MULTIPLICATION SIGN} "
-        what = times.join(f"{name} {len(values)}" for name, values in self.axes.items())
-        parts = [
-            f"{len(self.photos)} photo{'s' if len(self.photos) != 1 else ''}",
-            what or f"{len(self.perturbations)} perturbation{'s' if len(self.perturbations) != 1 else ''}",
-        ]
+        axes = [f"{name} {len(values)}" for name, values in self.axes.items()]
+        parts = [_counted(len(self.photos), "photo")]
+        parts += axes or [_counted(len(self.perturbations), "perturbation")]
+        flips = f", {_counted(len(self.flips), 'flip')}" if self.flips else ""
         missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
-        flips = f", {len(self.flips)} flip{'s' if len(self.flips) != 1 else ''}" if self.flips else ""
-        return f"Sweep({times.join(parts)}{flips}{missing})"
+        return f"Sweep({' × '.join(parts)}{flips}{missing})"
 
 
-def _same(one: Array, two: Array) -> bool:
-    return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
-Figures = Mapping[str, Float64]
-
-
-def mean(values: Array, counted: Bools) -> Float64:
+def _mean(values: Array, counted: Bools) -> Float64:
     """Return the mean over the first axis of the values that count; NaN where none does."""
-    total = np.where(counted, values, 0).sum(axis=0, dtype=np.float64)
-    count = counted.sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), np.float64)
-
-
-def figures_table(
-    axes: Mapping[str, Sequence[Any]], perturbations: Sequence[Perturbation], figures: Figures
-) -> Table:
-    """Set figures in columns, with a row for each perturbation; over two axes the first of them in a grid."""
-    if len(axes) == 2:
-        return _grid(axes, *next(iter(figures.items())))
-    names = ", ".join(axes) or "perturbation"
-    places = (", ".join(_shown(getattr(each, name)) for name in axes) or repr(each) for each in perturbations)
-    columns = (map(_percent, values.ravel()) for values in figures.values())
-    rows = list(zip(places, *columns, strict=True))
-    return Table((names, *figures), rows, ">" * (1 + len(figures)), widths=(0, *[10] * len(figures)))
+    total, count = np.where(counted, values, 0).sum(axis=0, dtype=np.float64), counted.sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:
@@ -240,7 +221,7 @@ def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Tabl
         # The columns of figures stand closer to each other than to the first.
         widths=(0, width + 1, *[width] * (len(heads) - 1)),
         gap=1,
-        title=f"{'mean confidence' if name == 'confidence' else name}, {down} down, {across} across",
+        title=f"{name}, {down} down, {across} across",
     )
 
 

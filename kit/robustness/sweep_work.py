@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -110,32 +110,36 @@ def _only(perturbation: Perturbation, names: Iterable[str]) -> Perturbation:
 
 
 Cell: TypeAlias = tuple[Opened, Perturbation, int]
-"""A picture, what is still to be done to it, and its label."""
+"""An image, what is still to be done to it, and its label."""
+Predicted: TypeAlias = tuple[list[int], list[int], Float32]
+"""Places, labels, and probabilities (N, classes)."""
 
 
 def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answers:
-    """Ask about pictures, each with its perturbation and label, prepared and predicted side by side."""
+    """Ask about images, each with its perturbation and label, prepared and predicted side by side."""
     top, confidence, probability, _ = found = Answers.none(count)
     errors: list[tuple[int, str]] = []
     predict, lanes = classifier.side_by_side()
-    numbered = enumerate(cells)
 
-    def store(parts: Sequence[tuple[Sequence[int], Sequence[int], Float32]]) -> None:
-        for places, labels, predicted in parts:
-            lines, where, chosen = np.arange(len(places)), np.asarray(places), np.asarray(labels)
-            best = predicted.argmax(axis=1)
-            top[where], confidence[where] = best, predicted[lines, best]
-            probability[where] = np.where(chosen < 0, np.float32(np.nan), predicted[lines, chosen])
-
-    def ask(some: Sequence[tuple[int, Cell]]) -> list[tuple[list[int], list[int], Float32]]:
+    def ask(some: Sequence[tuple[int, Cell]]) -> list[Predicted]:
         # Both parts of the work leave Python's lock to others for most of their time.
+        batches = groupby(_prepared(classifier, some, errors), key=lambda one: one[2].shape)
+        listed = (zip(*batch, strict=True) for _, batch in batches)
         return [
-            (places, labels, predict(batch)) for places, labels, batch in _batches(classifier, some, errors)
+            (list(places), list(labels), predict(np.concatenate(tensors)))
+            for places, labels, tensors in listed
         ]
 
+    def store(predicted: Iterable[Predicted]) -> None:
+        for where, labels, rows in predicted:
+            lines, chosen, best = np.arange(len(where)), np.array(labels), rows.argmax(axis=1)
+            top[where], confidence[where] = best, rows[lines, best]
+            probability[where] = np.where(chosen < 0, np.float32(np.nan), rows[lines, chosen])
+
+    numbered = enumerate(cells)
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
+    waiting: deque[Future[list[Predicted]]] = deque()
     with cancelling_threads(lanes) as pool:
-        waiting: deque[Future[list[tuple[list[int], list[int], Float32]]]] = deque()
         while some := list(islice(numbered, size)):
             waiting.append(pool.submit(ask, some))
             if len(waiting) > 2 * lanes:
@@ -145,33 +149,16 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
     return found._replace(errors=tuple(sorted(errors)))
 
 
-def _batches(
+def _prepared(
     classifier: Classifier, cells: Iterable[tuple[int, Cell]], errors: list[tuple[int, str]]
-) -> Iterator[tuple[list[int], list[int], Float32]]:
-    """Prepare pictures in batches as large as an engine takes at a time, each of one shape."""
-    places: list[int] = []
-    labels: list[int] = []
-    tensors: list[Float32] = []
+) -> Iterator[tuple[int, int, Float32]]:
     for place, (photo, perturbation, label) in cells:
-        tensor = _tensor(classifier, photo, perturbation)
-        if not isinstance(tensor, np.ndarray):
-            errors.append((place, str(tensor)))
-            continue
-        if tensors and (tensor.shape != tensors[0].shape or len(tensors) == part_size(tensor.shape)):
-            yield places, labels, np.concatenate(tensors)
-            places, labels, tensors = [], [], []
-        places.append(place)
-        labels.append(label)
-        tensors.append(tensor)
-    if tensors:
-        yield places, labels, np.concatenate(tensors)
-
-
-def _tensor(classifier: Classifier, photo: Opened, perturbation: Perturbation) -> Float32 | Exception:
-    try:
-        return classifier.tensor(photo, perturbation) if isinstance(photo, Photo) else photo
-    except (OSError, ValueError) as error:
-        return error
+        try:
+            if not isinstance(photo, Photo):
+                raise photo
+            yield place, label, classifier.tensor(photo, perturbation)
+        except (OSError, ValueError) as error:
+            errors.append((place, str(error)))
 
 
 def opened(picture: Picture, classifier: Classifier) -> Opened:

@@ -37,15 +37,16 @@ _AXES = tuple(field.name for field in fields(Perturbation))
 
 
 class Block(NamedTuple):
-    """A rectangle of pictures and perturbations whose rows lie one after another."""
+    """A rectangle of images and perturbations whose rows lie one after another."""
 
-    pictures: range
-    perturbations: range
+    pictures: slice
+    perturbations: slice
+    rows: slice
 
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """Pictures times perturbations; a row for each pair, picture by picture.
+    """Images times perturbations; a row for each pair, image by image.
 
     Parameters
     ----------
@@ -69,18 +70,14 @@ class Plan:
         return len(self.pictures) * len(self.perturbations)
 
     def blocks(self) -> Iterator[Block]:
-        """Cut the rows into blocks of about `BLOCK_ROWS`: whole pictures, or parts of one picture."""
-        pictures, perturbations = len(self.pictures), len(self.perturbations)
-        step = max(1, BLOCK_ROWS // perturbations)
-        for first in range(0, pictures, step):
-            chosen = range(first, min(first + step, pictures))
-            for start in range(0, perturbations, BLOCK_ROWS):
-                yield Block(chosen, range(start, min(start + BLOCK_ROWS, perturbations)))
-
-    def rows(self, block: Block) -> slice:
-        """Return where the rows of a block lie."""
-        first = block.pictures.start * len(self.perturbations) + block.perturbations.start
-        return slice(first, first + len(block.pictures) * len(block.perturbations))
+        """Cut the rows into blocks of about `BLOCK_ROWS`: whole images, or parts of one image."""
+        count, width = len(self.pictures), len(self.perturbations)
+        step = max(1, BLOCK_ROWS // width)
+        for first, start in product(range(0, count, step), range(0, width, BLOCK_ROWS)):
+            last, stop = min(first + step, count), min(start + BLOCK_ROWS, width)
+            begin = first * width + start
+            rows = slice(begin, begin + (last - first) * (stop - start))
+            yield Block(slice(first, last), slice(start, stop), rows)
 
 
 def expand(
@@ -94,23 +91,15 @@ def expand(
         Neither of these, an unknown parameter (the message names the nearest), no values, or one that the
         parameter does not allow.
     """
-    if isinstance(perturbations, Perturbation):
-        return MappingProxyType({}), (perturbations,)
+    axes = {}
     if isinstance(perturbations, Mapping):
-        # As the perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
-        axes = {
-            known("parameter", name, _AXES): tuple(
-                getattr(Perturbation(**{name: value}), name) for value in _values(name, values)
-            )
-            for name, values in perturbations.items()
-        }
-        if not axes:
-            raise ValueError("Expected at least one parameter with values, received none")
-        combinations = product(*axes.values())
-        return MappingProxyType(axes), tuple(
-            Perturbation(**dict(zip(axes, values, strict=True))) for values in combinations
-        )
-    listed = tuple(perturbations) if isinstance(perturbations, Iterable) else (perturbations,)
+        axes = {known("parameter", name, _AXES): _values(name, each) for name, each in perturbations.items()}
+        combinations = product(*axes.values()) if axes else ()
+        listed = tuple(Perturbation(**dict(zip(axes, values, strict=True))) for values in combinations)
+    elif isinstance(perturbations, Iterable):
+        listed = tuple(perturbations)
+    else:
+        listed = (perturbations,)
     for each in listed:
         if not isinstance(each, Perturbation):
             raise TypeError(
@@ -118,18 +107,16 @@ def expand(
                 ' for instance {"brightness": [0.5, 1, 1.5]}'
             )
     if not listed:
-        raise ValueError("Expected at least one perturbation, received none")
-    return MappingProxyType({}), listed
+        raise ValueError(f"Expected at least one perturbation with values, received {perturbations!r}")
+    return MappingProxyType(axes), listed
 
 
 def _values(name: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"Expected values of {name} in a sequence, received {values!r}; write [{values!r}]")
-    # Plain numbers, which print in one way only.
-    listed = tuple(each.item() if isinstance(each, np.generic) else each for each in values)
-    if not listed:
-        raise ValueError(f"Expected at least one value of {name}, received none")
-    return listed
+    # Plain numbers, as a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
+    plain = (each.item() if isinstance(each, np.generic) else each for each in values)
+    return tuple(getattr(Perturbation(**{name: each}), name) for each in plain)
 
 
 def held(photos: Pictures) -> tuple[Picture, ...]:
@@ -242,30 +229,28 @@ def _answered(
     """Return the answers to all rows, after asking for those that the folder has not yet."""
     found, errors = Answers.none(len(plan)), dict[int, str]()
     names = tuple(picture.name for picture in plan.pictures)
-    classes = shared.classifier.class_names
-    values = (found.top, found.confidence, found.probability)
-    result = Sweep(
-        names, plan.perturbations, plan.axes, classes, plan.labels, *values, MappingProxyType(errors)
-    )
-    blocks: list[Block] = []
+    about = names, plan.perturbations, plan.axes, shared.classifier.class_names, plan.labels
+    result = Sweep(*about, found.top, found.confidence, found.probability, errors)
+
+    def keep(where: slice, answers: Answers) -> None:
+        found.top[where], found.confidence[where] = answers.top, answers.confidence
+        found.probability[where] = answers.probability
+        errors.update((where.start + place, text) for place, text in answers.errors)
+
+    missing = []
     for block in plan.blocks():
-        where = plan.rows(block)
-        kept = None if folder is None else folder.rows(where.start, where.stop - where.start)
+        kept = None if folder is None else folder.rows(block.rows)
         if kept is None:
-            blocks.append(block)
-            continue
-        found.top[where], found.confidence[where] = kept["top"], kept["confidence"]
-        found.probability[where] = kept["probability"]
-        errors.update({where.start + at: text for at, text in texts(kept["error"]).items()})
-    tasks = ((place, _task(shared, plan, block)) for place, block in enumerate(blocks))
-    missing = sum(len(block.pictures) * len(block.perturbations) for block in blocks)
-    done = len(plan) - missing
+            missing.append(block)
+        else:
+            failed = tuple(texts(kept["error"]).items())
+            keep(block.rows, Answers(kept["top"], kept["confidence"], kept["probability"], failed))
+    tasks = ((place, _task(shared, plan, block)) for place, block in enumerate(missing))
+    done = len(plan) - sum(block.rows.stop - block.rows.start for block in missing)
     with Steps[None]((), "Sweep", "picture", progress, total=len(plan), done=done) as steps:
         for place, answers in run(rows, tasks, executor):
-            where = plan.rows(blocks[place])
-            found.top[where], found.confidence[where] = answers.top, answers.confidence
-            found.probability[where] = answers.probability
-            errors.update({where.start + at: text for at, text in answers.errors})
+            where = missing[place].rows
+            keep(where, answers)
             if folder is not None:
                 folder.write(where.start, result.part(where))
             steps.advance(where.stop - where.start)
@@ -273,9 +258,8 @@ def _answered(
 
 
 def _task(shared: Shared, plan: Plan, block: Block) -> RowsTask:
-    pictures, perturbations = (slice(part.start, part.stop) for part in block)
-    labels = tuple(plan.labels[pictures].tolist())
-    return RowsTask(shared, plan.pictures[pictures], labels, plan.perturbations[perturbations])
+    labels = tuple(plan.labels[block.pictures].tolist())
+    return RowsTask(shared, plan.pictures[block.pictures], labels, plan.perturbations[block.perturbations])
 
 
 def _description(classifier: Classifier, plan: Plan) -> dict[str, Any]:

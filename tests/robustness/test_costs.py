@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit.preprocessing.faults import CATALOGUE
-from kit.robustness.costs import cost_table, fault_costs
+from kit.robustness.costs import fault_costs
 
 CHOSEN = [CATALOGUE[name] for name in ("channels_swapped", "missing_scaling", "missing_mean_std")]
 
@@ -46,7 +46,7 @@ def test_shares_are_those_of_the_answers(classifier, pictures, costs):
 
 
 def test_the_table_has_a_line_for_each_and_whole_percentages(costs):
-    lines = cost_table(costs).splitlines()
+    lines = costs.table().text().splitlines()
     assert len(lines) == 1 + len(costs)
     assert lines[1].split()[:4] == ["as", "in", "training", f"{costs[0].right:.0%}"]
 

@@ -1,0 +1,292 @@
+"""How two sets of images differ: by each quantity, by all together, and in their predicted classes."""
+
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from kit._arrays import Bools, Float64, Int64
+from kit.images.properties import QUANTITIES
+
+FEWEST = 20
+"""Pictures on each side from which anything is said."""
+
+LEVEL = 0.01
+"""Probability of an accusation by chance, over all quantities and the answers together (Holm, 1979)."""
+
+NEGLIGIBLE = 0.147
+"""Size of Cliff's delta below which a difference is negligible (Romano et al., 2006)."""
+
+AnswerVerdict = Literal["other_classes", "follows", "unchanged", "cannot_tell"]
+
+_FOLDS, _DRAWS, _SEED = 5, 4999, 0
+_CHANCE = 0.99
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one quantity differs between training pictures and photos.
+
+    Attributes
+    ----------
+    quantity
+        Key of `kit.images.properties.QUANTITIES`.
+    training, photos
+        Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
+    delta
+        Cliff's delta, -1..1: the share of pairs in which the photo has more, less those in which it has less.
+        Values within the resolution of the quantity are taken as equal.
+    low, high
+        Interval of `delta` with 95 % confidence.
+    p_value
+        Of Mann and Whitney's test, two-sided, multiplied by Holm's factor for this many comparisons. NaN
+        where fewer than `FEWEST` pictures have a value on either side.
+    """
+
+    quantity: str
+    training: float
+    photos: float
+    delta: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the difference is neither chance nor negligible."""
+        return self.p_value < LEVEL and abs(self.delta) >= NEGLIGIBLE
+
+
+def differences(training: Float64, photos: Float64, besides: int = 0) -> tuple[Difference, ...]:
+    """Compare measures quantity by quantity.
+
+    Parameters
+    ----------
+    training, photos
+        float64 (pictures, quantities), as `InputStatistics.rows`. Not changed.
+    besides
+        Other comparisons that share the `LEVEL`.
+
+    Returns
+    -------
+    tuple of Difference
+        One for each quantity, in the order of `kit.images.properties.QUANTITIES`.
+    """
+    found = []
+    for column, name in enumerate(QUANTITIES):
+        ours, theirs = _known(training[:, column]), _known(photos[:, column])
+        middle = np.mean if name == "turned" else np.median
+        first, second = (float(middle(side)) if side.size else np.nan for side in (ours, theirs))
+        few = min(ours.size, theirs.size) < FEWEST
+        numbers = (np.nan,) * 4 if few else _ranked(_steps(name, ours), _steps(name, theirs))
+        found.append(Difference(name, first, second, *numbers))
+    adjusted = holm([difference.p_value for difference in found], besides)
+    return tuple(replace(one, p_value=value) for one, value in zip(found, adjusted, strict=True))
+
+
+def holm(p_values: list[float], besides: int = 0) -> list[float]:
+    """Return p-values adjusted for these and other comparisons (Holm, 1979); NaN stays and does not count."""
+    values = np.array(p_values, np.float64)
+    order = [place for place in np.argsort(values, kind="stable") if not np.isnan(values[place])]
+    factors = len(order) - np.arange(len(order)) + besides
+    values[order] = np.maximum.accumulate(np.minimum(values[order] * factors, 1.0))
+    return [float(value) for value in values]
+
+
+def interval(share: float, first: int, second: int) -> tuple[float, float]:
+    """95 % interval of a Mann-Whitney share, the area under a receiver operating characteristic.
+
+    Method 5 of Newcombe (Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
+    part 2, 2006), which is of Wilson's kind: it has a length at 0 and 1 as well.
+
+    Parameters
+    ----------
+    share
+        0..1.
+    first, second
+        Sizes of the two samples.
+    """
+    from scipy.optimize import brentq  # noqa: PLC0415 (heavy)
+
+    z = NormalDist().inv_cdf(0.975)
+    many = (first + second) / 2 - 1
+
+    def beyond(true: float) -> float:
+        spread = 1 + many * ((1 - true) / (2 - true) + true / (1 + true))
+        return (share - true) ** 2 - z**2 * true * (1 - true) * spread / (first * second)
+
+    # 0 and 1 always solve it; the solution sought lies between them and the share.
+    tiny = 1e-9
+    low = brentq(beyond, 0, min(share, 1 - tiny)) if share > tiny else 0.0
+    high = brentq(beyond, max(share, tiny), 1) if share < 1 - tiny else 1.0
+    return float(low), float(high)
+
+
+def domain_auroc(training: Float64, photos: Float64) -> tuple[float, float, float]:
+    """Tell photos from training pictures by all measures together, with a random forest.
+
+    Its area under the receiver operating characteristic, on pictures that the trees have not seen (five-fold
+    cross-validation), says how far the two can be told apart: 0.5 not at all, 1 always.
+
+    Parameters
+    ----------
+    training, photos
+        float64 (pictures, quantities). Not changed.
+
+    Returns
+    -------
+    area, low, high
+        With its interval of 95 % confidence. NaN where there are too few pictures.
+    """
+    if min(len(training), len(photos)) < FEWEST:
+        return np.nan, np.nan, np.nan
+    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 (heavy)
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
+
+    # What is in files alone says where pictures are kept and not what is in them.
+    known = ~np.isnan(training).any(axis=0) & ~np.isnan(photos).any(axis=0)
+    both = np.concatenate([training, photos])
+    steps = np.stack([_steps(name, column) for name, column in zip(QUANTITIES, both.T, strict=True)], axis=1)
+    table = steps[:, known]
+    truth = np.repeat([0, 1], [len(training), len(photos)])
+    forest = RandomForestClassifier(100, min_samples_leaf=3, class_weight="balanced", random_state=_SEED)
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED)
+    scores = cross_val_predict(forest, table, truth, cv=folds, method="predict_proba")[:, 1]
+    area = float(roc_auc_score(truth, scores))
+    return area, *interval(area, len(training), len(photos))
+
+
+def _known(values: Float64) -> Float64:
+    return values[~np.isnan(values)]
+
+
+def _steps(name: str, values: Float64) -> Float64:
+    """Whole steps of a quantity's resolution."""
+    return np.asarray(np.rint(QUANTITIES[name].scaled(values) / QUANTITIES[name].resolution))
+
+
+def _ranked(training: Float64, photos: Float64) -> tuple[float, float, float, float]:
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 (heavy)
+
+    if np.unique(np.concatenate([training, photos])).size == 1:
+        share, p_value = 0.5, 1.0
+    else:
+        tested = mannwhitneyu(photos, training, method="asymptotic")
+        share, p_value = float(tested.statistic) / (len(training) * len(photos)), float(tested.pvalue)
+    low, high = interval(share, len(training), len(photos))
+    return 2 * share - 1, 2 * low - 1, 2 * high - 1, p_value
+
+
+@dataclass(frozen=True)
+class AnswerShift:
+    """How often each class is answered, for the training pictures and for the photos.
+
+    Confidences are left out: a network is surer of the pictures that it has learned than of others like them.
+
+    Attributes
+    ----------
+    training, photos
+        Pictures that are answered with each class, in the order of `names`.
+    names
+        Of the classes.
+    p_value
+        Of the chi-squared statistic, by drawing photos out of all pictures together at random, multiplied by
+        the number of comparisons: this one and all quantities. NaN where fewer than `FEWEST` pictures are on
+        either side. (Lipton et al. 2018, arXiv 1802.03916, and Rabanser et al. 2019, arXiv 1810.11953,
+        compare answers too.)
+    chance
+        Total variation distance that random draws seldom pass, one of a hundred.
+    verdict
+        ``"other_classes"``, where nothing differs among pictures that are answered alike, or where the
+        answers differ more than the alterations that were found can change them; ``"follows"`` (they differ,
+        but these alterations may do that), ``"unchanged"``, or ``"cannot_tell"`` (too few pictures).
+    """
+
+    training: tuple[int, ...]
+    photos: tuple[int, ...]
+    names: tuple[str, ...]
+    p_value: float
+    chance: float
+    verdict: AnswerVerdict = "cannot_tell"
+
+    @property
+    def moved(self) -> Float64:
+        """Share of photos less that of training pictures answered with each class: float64 (classes,)."""
+        ours, theirs = (np.array(counts) / max(sum(counts), 1) for counts in (self.training, self.photos))
+        return np.asarray(theirs - ours)
+
+    @property
+    def distance(self) -> float:
+        """Total variation distance: the least share of the photos that would need another answer, 0..1."""
+        return float(np.abs(self.moved).sum() / 2)
+
+    @property
+    def summary(self) -> str:
+        """What moved most, in words, in percent of the pictures on a side."""
+        most = np.argsort(-np.abs(self.moved), kind="stable")[:3]
+        return ", ".join(f"{self.names[each]} {self.moved[each]:+.0%}" for each in most)
+
+
+def compared_answers(training: Int64, photos: Int64, names: tuple[str, ...]) -> AnswerShift:
+    """Compare how often each class is answered.
+
+    Parameters
+    ----------
+    training, photos
+        int64 (pictures,): index of the class that each picture is answered with.
+    names
+        Of the classes.
+    """
+    ours, theirs = (np.bincount(answers, minlength=len(names)) for answers in (training, photos))
+    told = tuple(ours.tolist()), tuple(theirs.tolist()), names
+    if min(len(training), len(photos)) < FEWEST:
+        return AnswerShift(*told, np.nan, np.nan)
+    there = ours + theirs > 0
+    total, count = (ours + theirs)[there], len(photos)
+    expected = total * count / total.sum()
+    generator = np.random.default_rng(_SEED)
+    drawn = generator.multivariate_hypergeometric(total, count, size=_DRAWS, method="count") - expected
+    moved = theirs[there] - expected
+    # With these margins fixed, chi-squared is this sum but for a factor.
+    beyond = (drawn**2 / total).sum(axis=1) >= (moved**2 / total).sum() * (1 - 1e-12)
+    # A picture that one side has more of, the other has less.
+    distances = np.abs(drawn).sum(axis=1) / 2 * (1 / count + 1 / len(training))
+    p_value = min((1 + int(beyond.sum())) / (1 + _DRAWS) * (1 + len(QUANTITIES)), 1.0)
+    verdict: AnswerVerdict = "follows" if p_value < LEVEL else "unchanged"
+    return AnswerShift(*told, p_value, float(np.quantile(distances, _CHANCE)), verdict)
+
+
+def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
+    """Choose pictures such that each class is answered as often on both sides, as many as that allows.
+
+    Parameters
+    ----------
+    training, photos
+        int64 (pictures,): index of the class that each picture is answered with, in random order.
+
+    Returns
+    -------
+    training, photos
+        bool (pictures,), none of them where no class is answered on both sides.
+    """
+    size = max(training.max(initial=0), photos.max(initial=0)) + 1
+    ours, theirs = (np.bincount(answers, minlength=size) for answers in (training, photos))
+    common = (ours > 0) & (theirs > 0)
+
+    def worth(ratio: float) -> float:
+        """How much there is to compare, 1 / (1 / n + 1 / m), with n = m * ratio training pictures."""
+        return float(np.minimum(theirs, ours / ratio).sum() * ratio / (1 + ratio))
+
+    ratio = max((ours[common] / theirs[common]).tolist(), key=worth, default=1.0)
+    return _first(training, np.minimum(ours, theirs * ratio)), _first(
+        photos, np.minimum(theirs, ours / ratio)
+    )
+
+
+def _first(answers: Int64, counts: Float64) -> Bools:
+    chosen = np.zeros(len(answers), bool)
+    for each, count in enumerate(counts):
+        chosen[np.flatnonzero(answers == each)[: int(count + 1e-9)]] = True
+    return chosen
