@@ -25,14 +25,12 @@ _SHARES = frozenset({"highlights", "shadows"})
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """Movement along one alteration, or along its opposite.
+    """Movement along one alteration, or along its opposite, which the training images went through.
 
     Attributes
     ----------
-    alteration
-        Of `kit.perturbation.alterations.ALTERATIONS`.
-    opposite
-        Whether the training images went through it, and not the photos.
+    alteration, opposite
+        Which.
     names
         Quantities that are looked at.
     corners
@@ -91,22 +89,12 @@ class Path:
 
 
 def together(one: Path, other: Path, base: Float64) -> Float64:
-    """Movement under two alterations at once.
+    """Return the movement under two alterations: float64 (points, points, names), at `POINTS` of each.
 
-    Parameters
-    ----------
-    one, other
-        Paths over the same quantities.
-    base
-        float64 (names,): means of the training pictures, on the scale of `Quantity.scaled`.
-
-    Returns
-    -------
-    float64, shape (points, points, names)
-        At `POINTS` of the one and of the other. Movements add, but for three things. Noise is added to what
-        light has become. What both of them lower, and cannot fall below nothing, is lowered by the product of
-        their shares; so are black and white pixels where one of them lowers those. Noise adds by squares to
-        what else looks like noise.
+    ``base``, float64 (names,), has the means of the training images on the scale of `Quantity.scaled`.
+    Movements add, but for three things. Noise is added to what light has become. What both of them lower,
+    and cannot fall below nothing, is lowered by the product of their shares; so are black and white pixels
+    where one of them lowers those. Noise adds by squares to what else looks like noise.
     """
     first: Float64 = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
     second: Float64 = np.broadcast_to(other.moved[None], first.shape)
@@ -132,12 +120,7 @@ def _adds_noise(path: Path) -> bool:
 def paths(response: Float64, names: tuple[str, ...]) -> tuple[Path, ...]:
     """Return the path of every alteration, and of the opposites that there are.
 
-    Parameters
-    ----------
-    response
-        float64 (alterations, strengths, names), of `kit.classifier.reference.InputStatistics`.
-    names
-        Quantities.
+    ``response``, float64 (alterations, strengths, names), is that of `InputStatistics`.
     """
     return tuple(
         Path.of(alteration, response[row], names, opposite=opposite)
@@ -151,10 +134,8 @@ class Nearest(NamedTuple):
 
     Attributes
     ----------
-    paths
-        Of the alterations.
-    places
-        Point on each path, an index to `POINTS`.
+    paths, places
+        Of the alterations, and the point on each, an index to `POINTS`.
     distance
         Squared distance of Mahalanobis that is left.
     moved
@@ -197,14 +178,8 @@ def nearest_two(
 ) -> Nearest | None:
     """Return the nearest pair of points on a path of each list, about two quantities; None without any.
 
-    Parameters
-    ----------
-    first, second
-        Paths over the same quantities.
-    movement, base
-        float64 (names,); the base as `together` takes it.
-    inverse
-        float64 (names, names): inverse covariance.
+    ``movement`` and ``base``, as `together` takes it, are float64 (names,); ``inverse`` is the inverse
+    covariance (names, names).
     """
     found = []
     tried: set[frozenset[Path]] = set()
@@ -236,16 +211,14 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class Explanation:
-    """An alteration that explains a shift, or its opposite.
+    """An alteration that explains a shift.
 
     Attributes
     ----------
-    alteration
-        Key of `kit.perturbation.alterations.ALTERATIONS`.
+    alteration, strength
+        Key of `kit.perturbation.alterations.ALTERATIONS`, and how strong it is.
     opposite
         Whether the training images look like photos that were altered in this way.
-    strength
-        Of the alteration.
     share
         Of the movement that it explains, 0..1.
     """
@@ -272,7 +245,7 @@ def explanations(
 ) -> tuple[tuple[Explanation, ...], frozenset[str]]:
     """Find alterations that explain a movement, the one that explains most first.
 
-    The movement of the means is held against the path of each alteration, by the squared distance of
+    The movement of the means is compared with the path of each alteration, by the squared distance of
     Mahalanobis under the covariance of the means. Where the nearest of them stays far away, every pair is
     tried, and taken where it halves that distance; once a pair is subtracted, others are sought in what is
     left. An alteration whose own quantity has moved the other way is out of the question.
@@ -280,18 +253,15 @@ def explanations(
     Parameters
     ----------
     statistics
-        Of the training pictures.
+        Of the training images.
     photos
-        float64 (pictures, quantities): measures of the photos. Not changed.
+        float64 (images, quantities): measures of the photos.
     shifted
         Quantities that differ; an alteration of another one explains nothing.
 
     Returns
     -------
-    explanations
-        None where nothing differs.
-    unexplained
-        Those of `shifted` that none of them accounts for.
+    tuple of Explanation, and those of `shifted` that none of them accounts for
     """
     training, theirs = scaled_rows(statistics.rows), scaled_rows(photos)
     base = mean_known(training)

@@ -26,7 +26,7 @@ _CHANCE = 0.99
 
 @dataclass(frozen=True)
 class Difference:
-    """How one quantity differs between training pictures and photos.
+    """How one quantity differs between training images and photos.
 
     Attributes
     ----------
@@ -34,14 +34,12 @@ class Difference:
         Key of `kit.images.properties.QUANTITIES`.
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
-    delta
-        Cliff's delta, -1..1: the share of pairs in which the photo has more, less those in which it has less.
-        Values within the resolution of the quantity are taken as equal.
-    low, high
-        Interval of `delta` with 95 % confidence.
+    delta, low, high
+        Cliff's delta, -1..1, and its interval of 95 %: the share of pairs in which the photo has more, less
+        those in which it has less. Values within the resolution of the quantity are taken as equal.
     p_value
-        Of Mann and Whitney's test, two-sided, multiplied by Holm's factor for this many comparisons. NaN
-        where fewer than `FEWEST` pictures have a value on either side.
+        Of Mann and Whitney's test, two-sided, times Holm's factor for this many comparisons. NaN where fewer
+        than `FEWEST` images have a value on either side.
     """
 
     quantity: str
@@ -59,19 +57,9 @@ class Difference:
 
 
 def differences(training: Float64, photos: Float64, besides: int = 0) -> tuple[Difference, ...]:
-    """Compare measures quantity by quantity.
+    """Compare measures, float64 (images, quantities), quantity by quantity.
 
-    Parameters
-    ----------
-    training, photos
-        float64 (pictures, quantities), as `InputStatistics.rows`. Not changed.
-    besides
-        Other comparisons that share the `LEVEL`.
-
-    Returns
-    -------
-    tuple of Difference
-        One for each quantity, in the order of `kit.images.properties.QUANTITIES`.
+    ``besides`` counts other comparisons that share the `LEVEL`.
     """
     found = []
     for column, name in enumerate(QUANTITIES):
@@ -95,17 +83,10 @@ def holm(p_values: list[float], besides: int = 0) -> list[float]:
 
 
 def interval(share: float, first: int, second: int) -> tuple[float, float]:
-    """95 % interval of a Mann-Whitney share, the area under a receiver operating characteristic.
+    """95 % interval of a Mann-Whitney share 0..1 of two samples of these sizes.
 
     Method 5 of Newcombe (Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
     part 2, 2006), which is of Wilson's kind: it has a length at 0 and 1 as well.
-
-    Parameters
-    ----------
-    share
-        0..1.
-    first, second
-        Sizes of the two samples.
     """
     from scipy.optimize import brentq  # noqa: PLC0415 (heavy)
 
@@ -124,20 +105,10 @@ def interval(share: float, first: int, second: int) -> tuple[float, float]:
 
 
 def domain_auroc(training: Float64, photos: Float64) -> tuple[float, float, float]:
-    """Tell photos from training pictures by all measures together, with a random forest.
+    """Tell photos from training images by all measures, float64 (images, quantities), with a random forest.
 
-    Its area under the receiver operating characteristic, on pictures that the trees have not seen (five-fold
-    cross-validation), says how far the two can be told apart: 0.5 not at all, 1 always.
-
-    Parameters
-    ----------
-    training, photos
-        float64 (pictures, quantities). Not changed.
-
-    Returns
-    -------
-    area, low, high
-        With its interval of 95 % confidence. NaN where there are too few pictures.
+    Returns the area under the receiver operating characteristic on images that the trees have not seen
+    (five-fold cross-validation), and its 95 % interval: 0.5 not at all, 1 always; NaN for too few images.
     """
     if min(len(training), len(photos)) < FEWEST:
         return np.nan, np.nan, np.nan
@@ -181,27 +152,27 @@ def _ranked(training: Float64, photos: Float64) -> tuple[float, float, float, fl
 
 @dataclass(frozen=True)
 class AnswerShift:
-    """How often each class is answered, for the training pictures and for the photos.
+    """How often each class is predicted, for the training images and for the photos.
 
-    Confidences are left out: a network is surer of the pictures that it has learned than of others like them.
+    Confidences are left out: a network is surer of the images that it has learned than of others like them.
 
     Attributes
     ----------
     training, photos
-        Pictures that are answered with each class, in the order of `names`.
+        Images that are predicted as each class, in the order of `names`.
     names
         Of the classes.
     p_value
-        Of the chi-squared statistic, by drawing photos out of all pictures together at random, multiplied by
-        the number of comparisons: this one and all quantities. NaN where fewer than `FEWEST` pictures are on
-        either side. (Lipton et al. 2018, arXiv 1802.03916, and Rabanser et al. 2019, arXiv 1810.11953,
-        compare answers too.)
+        Of the chi-squared statistic, by drawing photos out of all images together at random, times the number
+        of comparisons: this one and all quantities. NaN for fewer than `FEWEST` images on either side.
+        (Lipton et al. 2018, arXiv 1802.03916, and Rabanser et al. 2019, arXiv 1810.11953, compare predictions
+        too.)
     chance
         Total variation distance that random draws seldom pass, one of a hundred.
     verdict
-        ``"other_classes"``, where nothing differs among pictures that are answered alike, or where the
-        answers differ more than the alterations that were found can change them; ``"follows"`` (they differ,
-        but these alterations may do that), ``"unchanged"``, or ``"cannot_tell"`` (too few pictures).
+        ``"other_classes"``, where nothing differs among images that are predicted alike, or where predictions
+        differ more than the alterations that were found can change them; ``"follows"`` (they differ, but
+        these alterations may do that), ``"unchanged"``, or ``"cannot_tell"`` (too few images).
     """
 
     training: tuple[int, ...]
@@ -230,15 +201,7 @@ class AnswerShift:
 
 
 def compared_answers(training: Int64, photos: Int64, names: tuple[str, ...]) -> AnswerShift:
-    """Compare how often each class is answered.
-
-    Parameters
-    ----------
-    training, photos
-        int64 (pictures,): index of the class that each picture is answered with.
-    names
-        Of the classes.
-    """
+    """Compare how often each class, an index in int64 (images,), is predicted."""
     ours, theirs = (np.bincount(answers, minlength=len(names)) for answers in (training, photos))
     told = tuple(ours.tolist()), tuple(theirs.tolist()), names
     if min(len(training), len(photos)) < FEWEST:
@@ -259,17 +222,9 @@ def compared_answers(training: Int64, photos: Int64, names: tuple[str, ...]) -> 
 
 
 def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
-    """Choose pictures such that each class is answered as often on both sides, as many as that allows.
+    """Choose images such that each class is predicted as often on both sides, as many as that allows.
 
-    Parameters
-    ----------
-    training, photos
-        int64 (pictures,): index of the class that each picture is answered with, in random order.
-
-    Returns
-    -------
-    training, photos
-        bool (pictures,), none of them where no class is answered on both sides.
+    Takes indices of classes, int64 (images,), in random order; returns bool (images,) for each side.
     """
     size = max(training.max(initial=0), photos.max(initial=0)) + 1
     ours, theirs = (np.bincount(answers, minlength=size) for answers in (training, photos))

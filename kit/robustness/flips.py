@@ -45,12 +45,12 @@ class Flip:
 
 
 class Bracket(NamedTuple):
-    """Two values of a parameter between which an answer changes.
+    """Two values of a parameter between which a prediction changes.
 
     Attributes
     ----------
     last, value
-        Where the answer is still ``before``, and where it is another; either may be the larger one.
+        Where the prediction is still ``before``, and where it is another; either may be the larger one.
     perturbation
         Everything else.
     before, after
@@ -191,17 +191,7 @@ def flips_of(
     executor: Executor | None,
     progress: Progress,
 ) -> tuple[Flip, ...]:
-    """Return the flips beside a sweep's first changes of an answer, picture by picture.
-
-    Parameters
-    ----------
-    swept
-        Its rows.
-    shared, pictures
-        The classifier, and what it was asked about.
-    executor, progress
-        As for `kit.sweep`.
-    """
+    """Return the flips beside a sweep's first changes of a prediction, image by image."""
     by_photo: dict[int, list[Bracket]] = {}
     for photo, bracket in brackets(swept):
         by_photo.setdefault(photo, []).append(bracket)

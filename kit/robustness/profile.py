@@ -50,15 +50,15 @@ class Gaussian:
 
 
 def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:
-    """Divergence of the statistics on some pictures from those of training.
+    """Divergence of the statistics on some images from those of training.
 
-    The Kullback-Leibler divergence of two normal distributions, from the pictures to training, for each
+    The Kullback-Leibler divergence of two normal distributions, from the images to training, for each
     channel: ``(log(v / v') + (v' + (m' - m)**2) / v - 1) / 2``; the mean over the channels of each layer.
 
     Parameters
     ----------
     moments
-        float64 (..., 2 * sum(widths)): of a picture, as `FirstLayers.measure` gives them, or of several on
+        float64 (..., 2 * sum(widths)): of an image, as `FirstLayers.measure` gives them, or of several on
         average.
     first_layers
         With the means and variances of training.
@@ -74,7 +74,7 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     Raises
     ------
     ValueError
-        Nothing is known of the training pictures.
+        Nothing is known of the training images.
     """
     means, variances = averages(first_layers)
     parts = []
@@ -133,19 +133,19 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What is ordinary among the training pictures of a profile.
+    """What is ordinary among the training images of a profile.
 
     Attributes
     ----------
     widths
         Channels of each layer.
     floors
-        float64 (sum(widths),): added to the variance of each channel over a picture before its logarithm is
-        taken; NaN for channels that are constant over every picture, which have none.
+        float64 (sum(widths),): added to the variance of each channel over an image before its logarithm is
+        taken; NaN for channels that are constant over every image, which have none.
     gaussian
-        Of what `rows` makes of the profile.
+        Of what is made of the profile.
     limit
-        Distance from the others within which nine in ten training pictures lie.
+        Distance from the others within which nine in ten training images lie.
     typical, scatter
         Mean and standard deviation of the logarithm of these distances.
     """

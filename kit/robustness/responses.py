@@ -35,13 +35,11 @@ class Response:
 
     Attributes
     ----------
-    alteration
+    alteration, strengths
         Key of `kit.perturbation.alterations.ALTERATIONS`; several are joined by "and".
     pictures
         Which were altered: the ``"training"`` images as the shift did, the photos back to what the training
         images are like (``"undone"``), or the photos ``"once more"``, where that cannot be done.
-    strengths
-        Of each alteration.
     changed
         Share of the predictions that change, 0..1.
     accuracy
@@ -75,24 +73,9 @@ def respond(
 ) -> Response | None:
     """Alter images as strongly as a shift did, and ask the classifier before and after.
 
-    Parameters
-    ----------
-    classifier
-        With the preprocessing in use.
-    explanations
-        Of the shift, at least one. Several are done to the same images, in the order of
-        `kit.perturbation.alterations.ALTERATIONS`: light, colour, lens, noise, file.
-    photos
-        At least one.
-    labels
-        Index of the right class of each, None where it is not known; empty where none is.
-    training
-        Whether these are training images; else they are the photos.
-
-    Returns
-    -------
-    Response
-        None where some of several can be undone and others cannot.
+    Several alterations are done to the same images, in the order of
+    `kit.perturbation.alterations.ALTERATIONS`: light, colour, lens, noise, file. None where some of them can
+    be undone and others cannot. ``training`` says whether these are training images, else photos.
     """
     treatments = {_treatment(one, training=training) for one in explanations}
     if len(treatments) > 1:
@@ -132,24 +115,15 @@ def _treatment(explanation: Explanation, *, training: bool) -> Pictures:
 
 
 def layer_distance(classifier: Classifier, photos: Sequence[Photo]) -> tuple[float, float] | None:
-    """Divergence of what the first layers receive from the training pictures, beside what is usual.
-
-    Parameters
-    ----------
-    classifier
-        With the preprocessing in use.
-    photos
-        At least one.
+    """Divergence of what the first layers receive from the training images, beside what is usual.
 
     Returns
     -------
     distance
-        In nats, mean over the first layers of `distances`: the Kullback-Leibler
-        divergence from the pictures to the moving averages of BatchNorm, or to the profile of training
-        pictures.
+        In nats, the mean over the first layers of `kit.robustness.profile.distances`.
     usual
-        The 95th percentile of the same for as many pictures drawn from that profile; NaN where the file has
-        no profile. None where nothing is known of the training pictures.
+        The 95th percentile of the same for as many images drawn from the profile of training images; NaN
+        without one. None in place of both where nothing is known of the training images.
     """
     layers = classifier.first_layers
     if layers is None or not layers.source:

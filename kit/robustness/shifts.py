@@ -68,13 +68,11 @@ class QuantityShift:
         Key of `kit.images.properties.QUANTITIES`.
     verdict
         ``"shifted"``, ``"follows"`` (differs, but only as another shift makes it), ``"unchanged"``, or
-        ``"cannot_tell"`` (too few pictures in which it can be measured).
+        ``"cannot_tell"`` (too few images in which it can be measured).
     difference
         The numbers.
-    explanation
-        The alteration that explains it, where it is ``"shifted"`` and there is one.
-    response
-        What the classifier makes of that alteration; None without a classifier.
+    explanation, response
+        Where it is ``"shifted"``, the alteration that explains it, and what the classifier makes of that.
     """
 
     quantity: str
@@ -98,29 +96,28 @@ class QuantityShift:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Shift(Result):
-    """How photos differ from the training pictures.
+    """How photos differ from the training images.
 
     Attributes
     ----------
     findings
         One for each quantity: shifted ones first, that which explains most before the others.
     training, photos
-        Pictures that were compared.
+        Images that were compared.
     auroc
-        Area under the receiver operating characteristic of a random forest that tells photos from training
-        pictures by all quantities, and its interval of 95 % confidence; NaN for too few pictures.
+        How well a random forest tells photos from training images, 0.5 to 1, and its 95 % interval; NaN for
+        too few images.
     layers
-        Divergence in the first layers and what is usual there, in nats, from
-        `kit.robustness.shifts.layer_distance`; None where nothing is known.
+        Divergence in the first layers and what is usual there, in nats; None where nothing is known.
     unreadable
-        Names of pictures that could not be read, each with the reason.
+        Names of images that could not be read, each with the reason.
     notes
         What limits the answer, in words.
     together
         What the classifier makes of all these alterations at once; None for fewer than two, without a
         classifier, and where only some of them can be undone.
     answers
-        How often each class is answered; None without a classifier or the training pictures themselves.
+        How often each class is predicted; None without a classifier or the training images themselves.
     """
 
     findings: tuple[QuantityShift, ...]
@@ -241,20 +238,20 @@ def _told(value: float, form: str) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Gathered:
-    """Measures of pictures, and some of the pictures.
+    """Measures of images, and some of the images.
 
     Attributes
     ----------
     rows
-        float64 (pictures, quantities), in the order of `kit.images.properties.QUANTITIES`.
+        float64 (images, quantities), in the order of `kit.images.properties.QUANTITIES`.
     photos
         The first of them, `KEPT` at most.
     places
         Position of each row in what was given.
     answers
-        int64 (pictures,): index of the class that a classifier answers; empty without one.
+        int64 (images,): index of the class that a classifier predicts; empty without one.
     found
-        Pictures that there were.
+        Images that there were.
     unreadable
         Name and reason, in the order in which they were given.
     interrupted
@@ -277,19 +274,7 @@ def gather(
     classifier: Classifier | None = None,
     progress: Progress = True,
 ) -> Gathered:
-    """Open and measure pictures, in random order, `MOST` of them at most.
-
-    Parameters
-    ----------
-    pictures
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
-    what
-        In words, for the progress bar.
-    classifier
-        To answer each picture, with the preprocessing in use.
-    progress
-        As for `kit.shift`.
-    """
+    """Open and measure images, in random order, `MOST` of them at most; a classifier predicts each."""
     found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
     # In one list, so that an interruption leaves nothing half done.
@@ -325,27 +310,12 @@ def judged(
     *,
     progress: Progress = False,
 ) -> tuple[tuple[QuantityShift, ...], Response | None, AnswerShift | None, tuple[str, ...]]:
-    """Tell other pictures from other classes; what `shift` does once everything is measured and answered.
+    """Tell other images from other classes; what `shift` does once everything is measured and predicted.
 
-    Other classes are other pictures too: T-shirts are brighter than shoes. So where the answers differ,
-    pictures are compared with those that are answered alike; and alterations move no more answers than they
-    change. What no quantity measures, such as a turn, looks like other classes.
-
-    Parameters
-    ----------
-    statistics, training
-        Of the training pictures; and those themselves, where there are any.
-    photos
-        With `Gathered.answers`, as the training pictures, where there is a classifier.
-    classifier
-        With a known preprocessing.
-    labels, progress
-        Of the photos that are kept, and as for `shift`.
-
-    Returns
-    -------
-    findings, together, answers, notes
-        As in `Shift`.
+    Other classes are other images too: T-shirts are brighter than shoes. So where the predictions differ,
+    images are compared with those that are predicted alike; and alterations move no more predictions than
+    they change. What no quantity measures, such as a turn, looks like other classes. Returns the findings,
+    the response to all of them together, the predictions and the notes of a `Shift`.
     """
     if classifier is None or not photos.photos:
         return findings(statistics, photos.rows), None, None, ()
@@ -386,17 +356,9 @@ def _accounted(answers: AnswerShift, found: Sequence[QuantityShift], together: R
 
 
 def findings(statistics: InputStatistics, rows: Any, besides: int = 0) -> tuple[QuantityShift, ...]:
-    """Compare measures and rank the quantities; what `shift` does once everything is measured.
+    """Compare measures, float64 (images, quantities), with statistics of training, and rank the quantities.
 
-    Parameters
-    ----------
-    statistics
-        Of the training pictures.
-    rows
-        float64 (pictures, quantities): measures of the photos, as
-        `kit.classifier.reference.measured_rows` gives them.
-    besides
-        Other comparisons that share the probability of an accusation by chance.
+    ``besides`` counts other comparisons that share the probability of an accusation by chance.
     """
     compared = {one.quantity: one for one in differences(statistics.rows, rows, besides)}
     differing = {name for name, one in compared.items() if one.differs}

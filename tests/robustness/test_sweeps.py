@@ -13,11 +13,9 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.images import Decoding, Picture
+from kit.images import Picture
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.robustness import Flip, Sweep, executors, flip
-from kit.robustness.flips import Bracket, FlipsTask, narrowed
-from kit.robustness.sweep_work import Shared
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -134,17 +132,6 @@ def test_steps_that_are_shared_leave_every_answer_as_it_is(clothes, grid):
     assert result.confidences.tolist() == expected
 
 
-def test_a_list_of_perturbations_is_a_curve_over_its_places(clothes):
-    listed = [Perturbation(), Perturbation(brightness=0.5, seed=3), Perturbation(noise=40)]
-    result = swept(clothes, samples.photos("fashion_mnist")[:40], listed)
-    assert result.shape == (3,)
-    assert result.parameters == ("brightness", "noise", "seed")
-    assert result.columns["seed"].tolist() == [0, 3, 0] * 40
-    assert result.flips == ()
-    expected = clothes.probabilities(samples.photos("fashion_mnist")[:40], listed[2]).argmax(axis=1)
-    assert result.grid("top")[:, 2].tolist() == expected.tolist()
-
-
 def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(clothes):
     # Two blocks for each of three pictures; then 48 of a hundred pictures in a block, one of them broken.
     for count, values, broken in [(3, np.linspace(0.2, 2, 120), 1), (100, np.array([0.3, 1.5]), 70)]:
@@ -212,18 +199,6 @@ def test_a_sweep_by_hand():
         by_hand.grid("confidenc")
 
 
-def test_labels_are_indices_names_or_none(clothes):
-    photos = samples.photos("fashion_mnist")[:3]
-    result = swept(clothes, photos, Perturbation(), labels=[9, clothes.class_names[2], None])
-    assert result.labels.tolist() == [9, 2, -1]
-    assert np.isnan(result.probabilities).tolist() == [False, False, True]
-    answers = result.tops.tolist()
-    assert result.accuracy()[0] == ((answers[0] == 9) + (answers[1] == 2)) / 2
-    assert swept(clothes, photos, Perturbation()).labels.tolist() == [-1, -1, -1]
-    with pytest.raises(ValueError, match="Expected a sweep with labels, received one without"):
-        swept(clothes, photos, Perturbation()).accuracy()
-
-
 # Pictures
 
 
@@ -242,21 +217,6 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     assert result.accuracy()[0] == expected.mean()
     assert repr(result).startswith("Sweep(12 photos × brightness 2, ")
     assert repr(result).endswith("2 rows without an answer)")
-
-
-def test_a_picture_is_decoded_as_the_preprocessing_asks(clothes, tmp_path):
-    path = tmp_path / "turned.png"
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(samples.photos("fashion_mnist")[0].pixels).save(path, exif=exif)
-    upright, stored = (
-        clothes.using(clothes.preprocessing.replace(decoding=Decoding(exif=each))) for each in (True, False)
-    )
-    expected = [each.probabilities(path)[0].max() for each in (upright, stored)]
-    assert expected[0] != expected[1]
-    for source in (path, path.read_bytes(), kit.load_image(path)):
-        found = [swept(each, source, Perturbation()).confidences[0] for each in (upright, stored)]
-        assert found == expected
 
 
 def test_a_picture_that_cannot_be_prepared_is_a_row_with_its_error(clothes):
@@ -321,21 +281,6 @@ def test_flip_is_within_the_tolerance_and_where_a_fine_scan_finds_it(classifier,
     changes = [place for place in range(1, len(scan)) if tops[place] != tops[place - 1]]
     assert any(scan[place] - 0.01 <= found.value <= scan[place - 1] + 0.01 for place in changes)
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
-
-
-def test_a_flip_of_a_picture_that_is_gone_stays_as_wide_as_it_was(clothes, tmp_path):
-    bracket = Bracket("brightness", 1.0, 0.2, Perturbation(), 3, 5, 0.01)
-    task = FlipsTask(Shared(clothes), Picture("gone.png", str(tmp_path / "gone.png")), (bracket,))
-    assert narrowed(task) == (bracket,)
-
-
-def test_qualities_are_followed_from_the_best_and_switches_have_no_flips(clothes):
-    grid = {"jpeg_quality": (1, 40, None, 100), "flip_vertical": (False, True)}
-    result = swept(clothes, samples.photos("fashion_mnist")[:40], grid)
-    assert {each.parameter for each in result.flips} == {"jpeg_quality"}
-    tops = result.grid("top")[:, (3, 1, 0), 0]
-    assert [each.photo for each in result.flips] == np.flatnonzero((tops != tops[:, :1]).any(axis=1)).tolist()
-    assert all(each.last == each.value + 1 for each in result.flips)
 
 
 def test_a_grid_has_the_first_flip_on_either_side_of_each_axis(classifier, photos, labels):
@@ -626,18 +571,6 @@ def test_no_pictures_and_an_unknown_preprocessing_are_refused(clothes, tmp_path)
         swept(clothes, tmp_path, Perturbation())
     with pytest.raises(ValueError, match=r"Expected a classifier with a known preprocessing.*using"):
         swept(clothes.using(None), samples.photos("fashion_mnist")[0], Perturbation())
-
-
-def test_axes_hold_values_as_a_perturbation_keeps_them(clothes):
-    grid = {
-        "jpeg_quality": (85.0, None),
-        "brightness": np.array([-0.0, 1], np.float32),
-        "flip_vertical": (1,),
-    }
-    result = swept(clothes, samples.photos("fashion_mnist")[0], grid)
-    assert repr(dict(result.axes)) == (
-        "{'jpeg_quality': (85, None), 'brightness': (0.0, 1.0), 'flip_vertical': (True,)}"
-    )
 
 
 def test_tables_show_whole_percentages(clothes):
