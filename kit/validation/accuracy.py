@@ -1,7 +1,6 @@
 """Accuracy, its interval, and two classifiers compared."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,10 @@ class AccuracyInterval(Result):
     ----------
     right, count
         Images predicted correctly, and all.
-    accuracy
-        Their ratio, 0..1.
-    low, high
-        Ends of the interval, 0..1.
+    accuracy, low, high
+        Their ratio and the ends of its interval, 0..1.
     confidence
-        In how many of such experiments the interval covers the true accuracy, 0..1.
+        How often such an interval covers the true accuracy, 0..1.
     """
 
     right: int
@@ -46,8 +43,8 @@ def accuracy_interval(
 ) -> AccuracyInterval:
     """Return Wilson's confidence interval of an accuracy (1927, doi 10.1080/01621459.1927.10502953).
 
-    It covers the chance in which images were taken for validation, and nothing else: not another choice of
-    training images, and not images of another kind.
+    It covers the chance in which images were taken for validation: not another choice of training images, and
+    not images of another kind.
 
     Parameters
     ----------
@@ -61,35 +58,27 @@ def accuracy_interval(
     Raises
     ------
     TypeError, ValueError
-        No images, or more correct ones than there are.
+        No images or bools, or more correct ones than there are.
     """
     from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)
 
-    rightly, total = _counted(right, count)
+    if count is None:
+        hits = _bools(right)
+        right, count = int(hits.sum()), len(hits)
+    total = whole("count", count, 1, None)
+    rightly = whole("right", right, 0, total)
     if fraction("a confidence", confidence) == 1:
         raise ValueError("Expected a confidence below 1, received 1; take 0.95")
     ends = binomtest(rightly, total).proportion_ci(confidence, method="wilson")
     return AccuracyInterval(rightly, total, rightly / total, float(ends.low), float(ends.high), confidence)
 
 
-def _counted(right: Any, count: int | None) -> tuple[int, int]:
-    if count is None:
-        hits = _bools(right)
-        return int(hits.sum()), len(hits)
-    total = whole("count", count, 1, None)
-    return whole("right", right, 0, total), total
-
-
 def _bools(right: npt.ArrayLike) -> Bools:
     hits = np.asarray(right)
-    if hits.ndim != 1 or not len(hits):
+    if hits.ndim != 1 or not len(hits) or hits.dtype != np.bool_:
         raise ValueError(
-            f"Expected an answer for each of at least one image, received shape {hits.shape}; "
-            "give count= with a number"
-        )
-    if hits.dtype != np.bool_:
-        raise TypeError(
-            f"Expected right or wrong as bool, received {hits.dtype}; compare answers with labels"
+            "Expected right or wrong as bool for each of at least one image, received"
+            f" {hits.dtype} of shape {hits.shape}; compare predictions with labels, or give count="
         )
     return hits
 
@@ -128,7 +117,7 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         No bools, no images, or another number of them.
     """
     from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)

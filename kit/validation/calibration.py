@@ -1,13 +1,12 @@
 """How far probabilities can be trusted."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from kit._arrays import Bools, Float32, Float64, Floats, Int64
+from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
 from kit._checking import fraction, whole
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
@@ -26,12 +25,10 @@ class Bin:
         Confidence, 0..1; the first bin holds its lower edge as well.
     count
         Number of pictures.
-    confidence
-        Mean confidence of these pictures, 0..1.
-    accuracy
-        Share of them that is answered rightly, 0..1.
+    confidence, accuracy
+        Mean confidence of these pictures, and share of them that is answered rightly, 0..1.
     interval
-        95 % confidence interval of that share (Wilson 1927, doi 10.1080/01621459.1927.10502953).
+        95 % confidence interval of that share, see `accuracy_interval`.
     """
 
     low: float
@@ -42,22 +39,6 @@ class Bin:
     interval: tuple[float, float]
 
 
-def _places(confidences: Float64, edges: Float64) -> Int64:
-    # One on an edge belongs to the lower bin, as in Guo et al. 2017.
-    return np.searchsorted(edges[1:-1], confidences)
-
-
-def _binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]:
-    found = _places(confidences, edges)
-    bins = []
-    for place in np.unique(found).tolist():
-        inside = found == place
-        low, high = edges[place : place + 2].tolist()
-        share, confidence = accuracy_interval(hits[inside]), float(confidences[inside].mean())
-        bins.append(Bin(low, high, share.count, confidence, share.accuracy, (share.low, share.high)))
-    return tuple(bins)
-
-
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures that are looked for; at the ends the pictures do not determine one."""
 
@@ -65,12 +46,7 @@ LOWEST, HIGHEST = 0.05, 20.0
 def fit_temperature(rows: Floats, labels: Int64) -> float:
     """Return the temperature with the least negative log-likelihood, within `LOWEST` to `HIGHEST`.
 
-    Parameters
-    ----------
-    rows
-        Shape (N, classes), rows summing to 1. Not changed.
-    labels
-        Shape (N,): index of the right class.
+    Parameters as for `measure`.
     """
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
     from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
@@ -90,9 +66,6 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
 LEVEL = 0.95
 """Level of the intervals."""
-# Counts of so many resamples and pictures are held at once.
-_COUNTS_AT_ONCE = 4_000_000
-_CLASSES_AT_ONCE = 32
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,11 +77,9 @@ class Estimate:
     value
         On the pictures at hand.
     low, high
-        Bootstrap interval over these pictures (Davison and Hinkley 1997, chapter 5): the percentile interval
-        for means and shares. For calibration errors the basic one, kept around the value and at 0 or above,
-        since chance adds to a calibration error and percentiles would add that twice. It begins at 0 where
-        a perfectly calibrated network would show as much in one of twenty samples (not so for the classwise
-        one, whose lower end may lie too high).
+        Bootstrap interval over these pictures (Davison and Hinkley 1997, chapter 5): percentiles for means,
+        the basic one for calibration errors, to which chance adds. ECEs over all classes begin at 0
+        where a perfectly calibrated network would show as much in one of twenty samples.
     """
 
     value: float
@@ -120,74 +91,6 @@ class Estimate:
 
     def __repr__(self) -> str:
         return f"Estimate({self})"
-
-
-class _Sums(NamedTuple):
-    """A metric of pictures as `reduce` of the sums (…, C) over them of `columns`, float64 (N, C)."""
-
-    columns: Float64
-    reduce: Callable[[Float64], Float64]
-
-    def total(self) -> float:
-        return float(self.reduce(self.columns.sum(axis=0)))
-
-
-def _mean(column: Float64) -> _Sums:
-    return _Sums(column[:, None], lambda sums: np.asarray(sums[..., 0] / len(column)))
-
-
-def _share(part: Bools, whole: Bools) -> _Sums:
-    columns = np.stack([part, whole], axis=1).astype(np.float64)
-    return _Sums(columns, lambda sums: np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1)))
-
-
-def _gaps(gaps: Float64, confidences: Float64, edges: Float64) -> Float64:
-    columns = np.zeros((len(gaps), len(edges) - 1))
-    columns[np.arange(len(gaps)), _places(confidences, edges)] = gaps
-    return columns
-
-
-def _distance(columns: Float64, count: int) -> _Sums:
-    return _Sums(columns, lambda sums: np.asarray(np.abs(sums).sum(axis=-1) / count))
-
-
-def _classwise(values: Float64, truth: Float64, edges: Float64) -> Iterator[_Sums]:
-    # Some classes at a time, which add up: the columns of a thousand would not fit into memory.
-    classes = range(values.shape[1])
-    for start in range(0, len(classes), _CLASSES_AT_ONCE):
-        parts = [
-            _gaps(truth[:, each] - values[:, each], values[:, each], edges)
-            for each in classes[start : start + _CLASSES_AT_ONCE]
-        ]
-        yield _distance(np.concatenate(parts, axis=1), values.size)
-
-
-def _resampled(metrics: Sequence[_Sums], count: int, resamples: int, seed: int) -> list[Float64]:
-    rng = np.random.default_rng(seed)
-    parts = []
-    for size in _portions(count, resamples):
-        drawn = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(size)]
-        counts = np.array(drawn, np.float64)
-        parts.append([sums.reduce(counts @ sums.columns) for sums in metrics])
-    return [np.concatenate(values) for values in zip(*parts, strict=True)]
-
-
-def _errors_by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:
-    # With answers that are right as often as the confidences say.
-    rng = np.random.default_rng(seed)
-    count = len(confidences)
-    inside = _gaps(np.ones(count), confidences, edges)
-    errors = []
-    for size in _portions(count, resamples):
-        hits = rng.random((size, count)) < confidences
-        errors.append(np.abs((hits - confidences) @ inside).sum(axis=1) / count)
-    return np.concatenate(errors)
-
-
-def _portions(count: int, resamples: int) -> Iterator[int]:
-    at_once = max(1, _COUNTS_AT_ONCE // count)
-    for start in range(0, resamples, at_once):
-        yield min(at_once, resamples - start)
 
 
 def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
@@ -229,13 +132,12 @@ class Metrics:
     confidence
         Mean probability of the class answered, 0..1.
     ece
-        Expected calibration error over bins of equal width, 0..1 (Naeini et al. 2015; Guo et al. 2017, arXiv
-        1706.04599): mean distance of accuracy and confidence in a bin, weighted by its pictures.
+        Expected calibration error over bins of equal width, 0..1 (Guo et al. 2017, arXiv 1706.04599): mean
+        distance of accuracy and confidence in a bin, weighted by its pictures.
     ece_equal_mass
         The same over bins of equally many pictures (Nguyen and O'Connor 2015, arXiv 1508.05154).
     classwise_ece
-        Mean over the classes of the error of each class's own probability, 0..1 (Kull et al. 2019, arXiv
-        1910.12656), over bins of equal width.
+        Mean error of each class's own probability, 0..1 (Kull et al. 2019, arXiv 1910.12656).
     brier
         Mean squared distance of the probabilities from the truth, summed over the classes, 0..2 (Brier 1950).
     nll
@@ -243,9 +145,8 @@ class Metrics:
     sure_errors
         Share of the wrong answers that are given with a confidence above 0.9; 0 where there are none.
     ece_by_chance
-        `ece` that a perfectly calibrated network with these confidences would show on average, 0..1: with
-        few pictures it is far from 0 (consistency resampling, Bröcker and Smith 2007,
-        doi 10.1175/WAF993.1).
+        Mean `ece` of a perfectly calibrated network with these confidences, 0..1 (consistency resampling,
+        Bröcker and Smith 2007, doi 10.1175/WAF993.1).
     """
 
     pictures: int
@@ -258,10 +159,6 @@ class Metrics:
     nll: Estimate
     sure_errors: Estimate
     ece_by_chance: float
-
-    def estimates(self) -> dict[str, Estimate]:
-        """Return every metric that has an interval, by the names of `TITLES`."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name in TITLES}
 
 
 def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 1000, seed: int = 0) -> Metrics:
@@ -279,49 +176,83 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         Of the bootstrap.
     """
     values = np.asarray(rows, np.float64)
-    top, confidences = values.argmax(axis=1), values.max(axis=1)
-    hits = top == labels
-    own = values[np.arange(len(values)), labels]
+    count = len(values)
+    confidences, hits = _answered(values, labels)
     truth = np.zeros_like(values)
-    truth[np.arange(len(values)), labels] = 1
-    width, mass = _edges(confidences, bins)
-    gaps = hits - confidences
-    whole = {
-        "accuracy": _mean(hits.astype(np.float64)),
+    truth[np.arange(count), labels] = 1
+    own = np.maximum((values * truth).sum(axis=1), _SMALLEST)
+    edges = dict(zip(("ece", "ece_equal_mass"), _edges(confidences, bins), strict=True))
+    metrics = {
+        "accuracy": _mean(hits),
         "confidence": _mean(confidences),
-        "ece": _distance(_gaps(gaps, confidences, width), len(values)),
-        "ece_equal_mass": _distance(_gaps(gaps, confidences, mass), len(values)),
+        **{name: _error(hits[:, None], confidences[:, None], each) for name, each in edges.items()},
+        "classwise_ece": _error(truth, values, edges["ece"]),
         "brier": _mean(((values - truth) ** 2).sum(axis=1)),
-        "nll": _mean(-np.log(np.maximum(own, _SMALLEST))),
+        "nll": _mean(-np.log(own)),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
     }
-    drawn = _resampled(tuple(whole.values()), len(values), resamples, seed)
-    found = {name: (sums.total(), each) for (name, sums), each in zip(whole.items(), drawn, strict=True)}
-    parts = [
-        (sums.total(), _resampled((sums,), len(values), resamples, seed)[0])
-        for sums in _classwise(values, truth, width)
-    ]
-    found["classwise_ece"] = sum(total for total, _ in parts), np.sum([each for _, each in parts], axis=0)
-    estimates = {name: _interval(*one, basic=name in ERRORS) for name, one in found.items()}
-    chance = {
-        name: _errors_by_chance(confidences, edges, resamples, seed)
-        for name, edges in (("ece", width), ("ece_equal_mass", mass))
+    drawn = _resampled(list(metrics.values()), count, resamples, seed)
+    estimates = {
+        name: _interval(metric(np.ones(count)), each, basic=name in ERRORS)
+        for (name, metric), each in zip(metrics.items(), drawn, strict=True)
     }
+    chance = {name: _by_chance(confidences, each, resamples, seed) for name, each in edges.items()}
     for name, errors in chance.items():
         if estimates[name].value <= np.quantile(errors, LEVEL):
             estimates[name] = replace(estimates[name], low=0.0)
-    return Metrics(pictures=len(values), ece_by_chance=float(chance["ece"].mean()), **estimates)
+    return Metrics(pictures=count, ece_by_chance=float(chance["ece"].mean()), **estimates)
+
+
+_Metric = Callable[[Float64], float]
+"""Of pictures, by how often each of them counts: float64 (N,)."""
+
+
+def _mean(column: Array) -> _Metric:
+    return lambda counts: float(counts @ column) / len(column)
+
+
+def _share(part: Bools, whole: Bools) -> _Metric:
+    return lambda counts: float(counts @ part) / max(float(counts @ whole), 1.0)
+
+
+def _error(truth: Array, probabilities: Float64, edges: Float64) -> _Metric:
+    from scipy.sparse import csr_array  # noqa: PLC0415 (slow to import)
+
+    # A picture has one entry for each class, in the column of its bin: all the others would fill the memory.
+    count, classes = probabilities.shape
+    width = len(edges) - 1
+    columns = _places(probabilities, edges) + width * np.arange(classes)
+    ends = np.arange(0, columns.size + 1, classes)
+    entries = ((truth - probabilities).ravel(), columns.ravel(), ends)
+    gaps = csr_array(entries, shape=(count, width * classes))
+    return lambda counts: float(np.abs(counts @ gaps).sum()) / columns.size
+
+
+def _places(confidences: Float64, edges: Float64) -> Int64:
+    # One on an edge belongs to the lower bin, as in Guo et al. 2017.
+    return np.searchsorted(edges[1:-1], confidences)
+
+
+def _resampled(metrics: Sequence[_Metric], count: int, resamples: int, seed: int) -> Float64:
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((len(metrics), resamples))
+    for place in range(resamples):
+        counts = np.bincount(rng.integers(0, count, count), minlength=count).astype(np.float64)
+        drawn[:, place] = [metric(counts) for metric in metrics]
+    return drawn
+
+
+def _by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:
+    # With answers that are right as often as the confidences say.
+    rng = np.random.default_rng(seed)
+    count, places = len(confidences), _places(confidences, edges)
+    gaps = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
+    return np.array([np.abs(np.bincount(places, each)).sum() / count for each in gaps])
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """The bins of a reliability diagram, in both ways of cutting them.
-
-    Attributes
-    ----------
-    equal_width, equal_mass
-        Bins that hold a picture, in ascending order.
-    """
+    """The bins of a reliability diagram that hold a picture, in both ways of cutting them, ascending."""
 
     equal_width: tuple[Bin, ...]
     equal_mass: tuple[Bin, ...]
@@ -334,9 +265,9 @@ class Calibration(Result):
     Attributes
     ----------
     classifier
-        The classifier with `temperature`: its `calibrated` applies it, its `save` keeps it.
+        The classifier with `temperature`.
     temperature
-        Above 1 where the classifier was too sure. Fitted on one part of the pictures.
+        Above 1 where the classifier was too sure.
     fitted, judged
         Pictures that the temperature was fitted on, and the others.
     measured
@@ -357,7 +288,7 @@ class Calibration(Result):
     before: Metrics
     after: Metrics
     reliability: Mapping[str, Reliability]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def ece(self) -> float:
@@ -367,14 +298,10 @@ class Calibration(Result):
     def table(self) -> Table:
         """Set the metrics in a table, one row for each, before and after."""
         columns = {"all, as it is": self.measured, "before": self.before, "after": self.after}
-        rows = [
-            ("pictures", *(f"{one.pictures:,}" for one in columns.values())),
-            *(
-                (title, *(str(one.estimates()[name]) for one in columns.values()))
-                for name, title in TITLES.items()
-            ),
-            ("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in columns.values())),
-        ]
+        rows = [("pictures", *(f"{one.pictures:,}" for one in columns.values()))]
+        for name, title in TITLES.items():
+            rows.append((title, *(str(getattr(one, name)) for one in columns.values())))
+        rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in columns.values())))
         return Table(("", *columns), rows, "<" * (1 + len(columns)), widths=(0, *[19] * len(columns)))
 
     def _report(self) -> Iterator[str | Result]:
@@ -409,8 +336,7 @@ def calibrate(
 ) -> Calibration:
     """Measure how far a classifier's probabilities can be trusted, and fit a temperature that mends them.
 
-    The temperature is fitted on one part of the pictures and judged on the other. Both parts have each class
-    in the same proportion.
+    It is fitted on one part of the pictures and judged on the other, with the same proportions of classes.
 
     Parameters
     ----------
@@ -429,12 +355,7 @@ def calibrate(
     seed
         Of the parts and the resamples.
     progress
-        True for a bar once two seconds have passed; or a function that is told each step in a line.
-
-    Returns
-    -------
-    Calibration
-        Its ``classifier`` has the temperature; nothing is compiled or copied.
+        True for a bar; or a function that is told each step in a line.
 
     Raises
     ------
@@ -444,7 +365,10 @@ def calibrate(
     check_first(classifier, "kit.calibrate(classifier, photos, labels)")
     chosen = as_photos(photos)
     truth = known_classes(labels, classifier.class_names, len(chosen))
-    _check_parts(len(chosen), share)
+    if len(chosen) < FEWEST:
+        raise ValueError(f"Expected at least {FEWEST} pictures, received {len(chosen)}; give more")
+    if fraction("share", share) * len(chosen) < 1 or (1 - share) * len(chosen) < 1:
+        raise ValueError(f"Expected a share that leaves pictures in both parts, received {share:g}; try 0.5")
     bins, resamples = whole("bins", bins, 1, None), whole("resamples", resamples, 1, None)
     rows = _probabilities(classifier, chosen, progress)
     fitting = fitting_part(truth, share, seed)
@@ -469,34 +393,35 @@ def _notes(tempered: Classifier, before: Metrics) -> Iterator[str]:
     if not LOWEST * 1.01 < tempered.temperature < HIGHEST / 1.01:
         yield f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}"
     if before.ece.low == 0:
-        yield (
-            f"chance may explain the ECE of {before.ece.value:.3f} before: on {before.pictures} pictures it"
-            f" gives {before.ece_by_chance:.3f} on average where nothing is wrong"
-        )
+        chance = f"on {before.pictures} pictures it gives {before.ece_by_chance:.3f} on average"
+        yield f"chance may explain the ECE of {before.ece.value:.3f} before: {chance} where nothing is wrong"
 
 
 def reliability(rows: Floats, labels: Int64, bins: int = 15) -> Reliability:
-    """Return the bins of a reliability diagram.
+    """Return the bins of a reliability diagram; parameters as for `measure`."""
+    confidences, hits = _answered(np.asarray(rows, np.float64), labels)
+    return Reliability(*(_binned(confidences, hits, edges) for edges in _edges(confidences, bins)))
 
-    Parameters
-    ----------
-    rows
-        Shape (N, classes), rows summing to 1. Not changed.
-    labels
-        Shape (N,): index of the right class.
-    bins
-        Number of bins, those without a picture included.
-    """
-    values = np.asarray(rows, np.float64)
-    confidences, hits = values.max(axis=1), values.argmax(axis=1) == labels
-    width, mass = _edges(confidences, bins)
-    return Reliability(_binned(confidences, hits, width), _binned(confidences, hits, mass))
+
+def _answered(rows: Float64, labels: Int64) -> tuple[Float64, Bools]:
+    return rows.max(axis=1), rows.argmax(axis=1) == labels
 
 
 def _edges(confidences: Float64, bins: int) -> tuple[Float64, Float64]:
     cuts = np.linspace(0, 1, bins + 1)
     # With many equal confidences some of the second kind stay empty.
     return cuts, np.quantile(confidences, cuts)
+
+
+def _binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]:
+    found = _places(confidences, edges)
+    bins = []
+    for place in np.unique(found).tolist():
+        inside = found == place
+        low, high = edges[place : place + 2].tolist()
+        share, confidence = accuracy_interval(hits[inside]), float(confidences[inside].mean())
+        bins.append(Bin(low, high, share.count, confidence, share.accuracy, (share.low, share.high)))
+    return tuple(bins)
 
 
 def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
@@ -508,16 +433,6 @@ def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
     # The sum of many shares is rounded, lest 10 times 0.1 fall short of 1.
     chosen[order] = np.diff(np.floor(np.round(np.arange(len(labels) + 1) * share, 9))) > 0
     return chosen
-
-
-def _check_parts(count: int, share: float) -> None:
-    if count < FEWEST:
-        raise ValueError(
-            f"Expected at least {FEWEST} pictures, since a temperature is fitted on one part and judged on"
-            f" the other, received {count}; give more"
-        )
-    if fraction("share", share) * count < 1 or (1 - share) * count < 1:
-        raise ValueError(f"Expected a share that leaves pictures in both parts, received {share:g}; try 0.5")
 
 
 def _probabilities(classifier: Classifier, photos: Sequence[Photo], progress: Progress) -> Float32:

@@ -1,14 +1,15 @@
 """Images that show the same: near-duplicates within a collection, and leakage between two."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float32, Int64
 from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
-from kit.images import Photo, Pictures
+from kit.images import Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 
 SIDE = 16
@@ -33,7 +34,7 @@ class Duplicate:
     first_name, second_name
         Their names.
     distance
-        Bits of `SIDE` x `SIDE` by which their perceptual hashes differ.
+        Bits by which their perceptual hashes differ, of 256.
     mirrored
         Whether one is the mirror image of the other, left to right.
     """
@@ -69,13 +70,7 @@ class Duplicates(Result):
 
     @property
     def groups(self) -> Int64:
-        """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one.
-
-        Raises
-        ------
-        ValueError
-            Two collections were compared.
-        """
+        """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one."""
         from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
         from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
 
@@ -88,17 +83,9 @@ class Duplicates(Result):
 
     @property
     def leaked(self) -> Bools:
-        """Which images of the second collection have a duplicate in the first, bool, shape (N,).
-
-        Raises
-        ------
-        ValueError
-            One collection was compared.
-        """
+        """Which images of the second collection have a duplicate in the first, bool, shape (N,)."""
         if len(self.sizes) != 2:
-            raise ValueError(
-                "Expected two collections, received one; call find_duplicates(training, validation)"
-            )
+            raise ValueError("Expected two collections, received one; call find_duplicates(first, second)")
         mask = np.zeros(self.sizes[1], bool)
         mask[[pair.second for pair in self.pairs]] = True
         return mask
@@ -128,9 +115,8 @@ def find_duplicates(
 ) -> Duplicates:
     """Find images that show the same, within one collection or in one and another.
 
-    Compares perceptual hashes (`imagehash.phash`: the lowest cosine frequencies, one bit each) of each image
-    and of its mirror image. That finds copies that were saved again, resized, made brighter or darker,
-    mirrored, or cropped by up to two percent. A validation image with a copy in training measures memory.
+    Compares perceptual hashes (`imagehash.phash`) of each image and of its mirror image. That finds copies
+    that were saved again, resized, made brighter or darker, mirrored, or cropped by up to two percent.
 
     Parameters
     ----------
@@ -139,9 +125,9 @@ def find_duplicates(
     others
         Another collection, say the validation images. Then only pairs across are looked for.
     bits
-        Up to how many of 256 bits may differ. More finds more, and mistakes similar images for copies.
+        Up to how many of 256 bits may differ. More mistakes similar images for copies.
     progress
-        True for a bar where it takes over two seconds; or a function that is told each step in a line.
+        True for a bar; or a function that is told each step in a line.
 
     Raises
     ------
@@ -149,14 +135,13 @@ def find_duplicates(
         No images, or no such folder. What cannot be read is listed in the result.
     """
     most = whole("bits", bits, 0, SIDE * SIDE)
-    ours = _Hashes(pictures, progress)
-    theirs = ours if others is None else _Hashes(others, progress)
+    ours = _hashed(pictures, progress)
+    theirs = ours if others is None else _hashed(others, progress)
     found = []
     for start in range(0, len(theirs.names), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         direct = _distances(ours.hashes, theirs.hashes[part])
         nearest = np.minimum(direct, _distances(ours.hashes, theirs.mirrored[part]))
-        nearest[~ours.usable] = nearest[:, ~theirs.usable[part]] = np.inf
         for first, place in np.argwhere(nearest <= most).tolist():
             second = start + place
             if others is not None or first < second:
@@ -172,36 +157,36 @@ def find_duplicates(
     )
 
 
-class _Hashes:
-    """Hashes as float32 of 0 and 1, shape (N, 256), of images and of their mirror images."""
+class _Hashes(NamedTuple):
+    """Bits as float32 (N, 256), of images and of their mirror images; NaN for what cannot be compared."""
 
-    def __init__(self, pictures: Pictures, progress: Progress) -> None:
-        found = at_least_one(each_picture(pictures))
-        self.names = [picture.name for picture in found]
-        self.hashes, self.mirrored = np.zeros((2, len(found), SIDE * SIDE), np.float32)
-        self.usable = np.zeros(len(found), bool)
-        self.unreadable: list[tuple[str, str]] = []
-        self.plain: list[str] = []
-        for place, picture in enumerate(Steps(found, "Reading", "image", progress)):
-            try:
-                photo = picture.open()
-            except UNREADABLE as error:
-                self.unreadable.append((picture.name, str(error)))
-                continue
-            self.hashes[place], self.mirrored[place], self.usable[place] = _hashed(photo)
-            if not self.usable[place]:
-                self.plain.append(picture.name)
+    names: list[str]
+    hashes: Float32
+    mirrored: Float32
+    unreadable: list[tuple[str, str]]
+    plain: list[str]
 
 
-def _hashed(photo: Photo) -> tuple[Bools, Bools, bool]:
+def _hashed(pictures: Pictures, progress: Progress) -> _Hashes:
     from imagehash import phash  # noqa: PLC0415 (slow to import)
 
-    # Small first, so that a photograph is not resized twice; the hash looks at 64 x 64 pixels.
-    grey = Image.fromarray(photo.pixels).convert("L")
-    grey.thumbnail((256, 256), reducing_gap=None)
-    mirror = grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    one, other = (phash(image, SIDE).hash.reshape(-1) for image in (grey, mirror))
-    return one, other, bool(np.asarray(grey, np.float32).std() >= PLAIN)
+    found = at_least_one(each_picture(pictures))
+    hashes = np.full((2, len(found), SIDE * SIDE), np.nan, np.float32)
+    result = _Hashes([picture.name for picture in found], hashes[0], hashes[1], [], [])
+    for place, picture in enumerate(Steps(found, "Reading", "image", progress)):
+        try:
+            grey = Image.fromarray(picture.open().pixels).convert("L")
+        except UNREADABLE as error:
+            result.unreadable.append((picture.name, str(error)))
+            continue
+        # Small first, so that a photograph is not resized twice; the hash looks at 64 x 64 pixels.
+        grey.thumbnail((256, 256), reducing_gap=None)
+        if np.asarray(grey, np.float32).std() < PLAIN:
+            result.plain.append(picture.name)
+            continue
+        for bits, image in zip(hashes, (grey, ImageOps.mirror(grey)), strict=True):
+            bits[place] = phash(image, SIDE).hash.reshape(-1)
+    return result
 
 
 def _distances(ours: Float32, theirs: Float32) -> Float32:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -41,13 +40,7 @@ class Fold:
 
 @dataclass(frozen=True, repr=False)
 class CrossValidation(Result):
-    """Accuracy on every fold.
-
-    Attributes
-    ----------
-    folds
-        In order.
-    """
+    """Accuracy on every fold, in order."""
 
     folds: tuple[Fold, ...]
 
@@ -61,30 +54,25 @@ class CrossValidation(Result):
         """Mean of the folds' accuracies, 0..1."""
         return float(np.mean(self.accuracies))
 
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the folds' accuracies, 0..1."""
-        return float(np.std(self.accuracies, ddof=1))
-
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Return the ends of an interval for the accuracy of this way of training, 0..1.
 
-        Folds share most of their training images, so they vary less than independent experiments would. This
-        is the t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
-        doi 10.1023/A:1024068626366), derived for repeated random splits and a rule of thumb on folds.
+        The t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
+        doi 10.1023/A:1024068626366), since folds share most of their training images.
         """
         from scipy.stats import t  # noqa: PLC0415 (slow to import)
 
         count = len(self.folds)
-        ratio = float(np.mean([fold.validation / fold.training for fold in self.folds]))
-        half = float(t.ppf((1 + confidence) / 2, count - 1)) * self.spread * sqrt(1 / count + ratio)
+        ratio = np.mean([fold.validation / fold.training for fold in self.folds])
+        deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
+        half = float(t.ppf((1 + confidence) / 2, count - 1) * deviation)
         return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
 
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
         rows = [
             (str(number), f"{fold.training:,}", f"{fold.validation:,}", f"{fold.accuracy:.1%}")
-            for number, fold in enumerate(self.folds, start=1)
+            for number, fold in enumerate(self.folds, 1)
         ]
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
         return Table(("fold", "training", "validation", "accuracy"), rows, ">" * 4)
@@ -110,15 +98,14 @@ def cross_validate(
 ) -> CrossValidation:
     """Train once for each fold on all the others, and measure on the fold.
 
-    The folds are those of scikit-learn's StratifiedKFold, or with groups of its StratifiedGroupKFold.
+    The folds are those of scikit-learn's StratifiedKFold, with groups of its StratifiedGroupKFold.
 
     Parameters
     ----------
     train
-        Called with photos, labels and a seed, the same in every fold; returns a classifier. Say
-        ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
+        See `Train`; say ``partial(kit.validation.train, preprocessing=…, class_names=…, epochs=5)``.
     pictures
-        A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
+        See `kit.images.photo`.
     labels
         Whole numbers, shape (N,): the class of each.
     folds
@@ -128,7 +115,7 @@ def cross_validate(
     seed
         Of the folds and of the training.
     progress
-        True for a bar once two seconds have passed; or a function that is told each fold in a line.
+        True for a bar; or a function that is told each step in a line.
 
     Raises
     ------
@@ -141,19 +128,17 @@ def cross_validate(
     most = int(np.unique(truth, return_counts=True)[1].min())
     most = most if groups is None else min(most, len(np.unique(np.asarray(groups))))
     if not 2 <= folds <= most:
+        few = "images of the rarest class or groups"
         raise ValueError(
-            f"Expected 2 to {most} folds, as many as the rarest class has images and as there are groups, "
-            f"received {folds}; take fewer folds or more images"
+            f"Expected 2 to {most} folds, no more than {few}, received {folds}; take more images"
         )
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(truth, truth, groups))
     finished = []
-    with Steps(splits, "Folds", "fold", progress) as trainings:
-        for training, validation in trainings:
-            classifier = train([chosen[place] for place in training], truth[training], seed=seed)
-            hits = _hits(classifier, chosen, truth, validation)
-            finished.append(Fold(len(training), len(validation), int(hits.sum())))
-            trainings.note("accuracy", f"{finished[-1].accuracy:.1%}")
+    for training, validation in Steps(splits, "Folds", "fold", progress):
+        classifier = train([chosen[place] for place in training], truth[training], seed=seed)
+        right = int(_hits(classifier, chosen, truth, validation).sum())
+        finished.append(Fold(len(training), len(validation), right))
     return CrossValidation(tuple(finished))
 
 
@@ -178,13 +163,7 @@ class Point:
 
 @dataclass(frozen=True, repr=False)
 class LearningCurve(Result):
-    """Accuracy by the number of training images.
-
-    Attributes
-    ----------
-    points
-        By size.
-    """
+    """Accuracy by the number of training images, ascending."""
 
     points: tuple[Point, ...]
 
@@ -236,16 +215,14 @@ def learning_curve(
     if not sizes or not 1 <= min(sizes) <= max(sizes) <= len(chosen):
         raise ValueError(f"Expected sizes of 1 to {len(chosen)} images, received {list(sizes)}")
     order = _stratified(truth, seed)
-    parts = [order[:size] for size in sorted(set(sizes))]
     points = []
-    with Steps(parts, "Learning curve", "training", progress) as trainings:
-        for part in trainings:
-            classifier = train([chosen[place] for place in part], truth[part], seed=seed)
-            known = np.random.default_rng(seed).permutation(part)[: len(held_back)]
-            trained = float(_hits(classifier, chosen, truth, known).mean())
-            right = _hits(classifier, held_back, answers, np.arange(len(held_back)))
-            points.append(Point(len(part), trained, accuracy_interval(right)))
-            trainings.note("accuracy", f"{points[-1].validation.accuracy:.1%}")
+    for size in Steps(sorted(set(sizes)), "Learning curve", "training", progress):
+        part = order[:size]
+        classifier = train([chosen[place] for place in part], truth[part], seed=seed)
+        known = np.random.default_rng(seed).permutation(part)[: len(held_back)]
+        trained = float(_hits(classifier, chosen, truth, known).mean())
+        right = _hits(classifier, held_back, answers, np.arange(len(held_back)))
+        points.append(Point(size, trained, accuracy_interval(right)))
     return LearningCurve(tuple(points))
 
 
@@ -253,10 +230,8 @@ def _checked(pictures: Pictures, labels: npt.ArrayLike) -> tuple[tuple[Photo, ..
     chosen = as_photos(pictures)
     truth = np.asarray(labels)
     if truth.shape != (len(chosen),) or truth.dtype.kind not in "iu" or not len(chosen):
-        raise ValueError(
-            f"Expected a whole number for each of {len(chosen)} images, received {truth.dtype} of shape "
-            f"{truth.shape}"
-        )
+        received = f"{truth.dtype} of shape {truth.shape}"
+        raise ValueError(f"Expected a whole number for each of {len(chosen)} images, received {received}")
     return chosen, truth.astype(np.int64)
 
 

@@ -100,7 +100,7 @@ def test_the_band_of_a_bin_is_wilsons_interval(answers):
 def test_intervals_are_those_of_a_plain_bootstrap(answers):
     """Every metric computed anew on 50 samples with replacement, without sums or counts."""
     rows, labels = answers
-    found = measure(rows, labels, resamples=50, seed=3).estimates()
+    found = measure(rows, labels, resamples=50, seed=3)
     rng = np.random.default_rng(3)
     samples = [rng.integers(0, 600, 600) for _ in range(50)]
     confidences, hits = rows.max(axis=1), rows.argmax(axis=1) == labels
@@ -131,7 +131,7 @@ def test_intervals_are_those_of_a_plain_bootstrap(answers):
         low, high = np.quantile(drawn, [0.025, 0.975])
         value = metric(name, rows, labels)
         expected = (2 * value - high, 2 * value - low) if name in ERRORS else (low, high)
-        one = found[name]
+        one = getattr(found, name)
         assert (one.low, one.high) == pytest.approx(
             (max(0, min(value, expected[0])), max(value, expected[1]))
         ), name
@@ -318,7 +318,7 @@ def test_every_picture_needs_a_label(overconfident, pictures):
 @pytest.mark.parametrize(
     ("count", "settings", "error", "message"),
     [
-        (19, {}, ValueError, "Expected at least 20 pictures, .* received 19; give more"),
+        (19, {}, ValueError, "Expected at least 20 pictures, received 19; give more"),
         (30, {"share": 1}, ValueError, "a share that leaves pictures in both parts, received 1"),
         (30, {"share": 0}, ValueError, "Expected share above 0"),
         (30, {"bins": 0}, ValueError, "Expected bins as a whole number not below 1, received 0"),

@@ -44,7 +44,6 @@ def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
     )
     assert validation.accuracies == pytest.approx(expected)
     assert validation.accuracy == pytest.approx(expected.mean())
-    assert validation.spread == pytest.approx(expected.std(ddof=1))
 
 
 def test_the_interval_is_nadeau_and_bengios():
