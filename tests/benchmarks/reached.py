@@ -127,10 +127,13 @@ def main() -> None:
             done = subprocess.run(
                 command, cwd=folder, env=environment, capture_output=True, text=True, check=False
             )
-            # 1 and 2 say what a command has found.
-            if done.returncode not in ((0, 1, 2) if command[1] == "-m" else (0,)):
+            # 1 and 2 say what a command has found; what is only part of a command is refused with --help.
+            fine = done.returncode == 0 or (command[1] == "-m" and done.returncode < 3)
+            if not fine and not done.stderr.strip().endswith("--help"):
                 failed.append(f"{what}: {(done.stderr.strip().splitlines() or ['silent'])[-1]}")
-            print("FAILED" if failed and failed[-1].startswith(f"{what}:") else "ran", what, flush=True)
+                print("FAILED", failed[-1], flush=True)
+            else:
+                print("ran", what, flush=True)
         reached = defaultdict(set)
         for file in Path(place, "reached").iterdir():
             for line in set(file.read_text(encoding="utf-8").splitlines()):
