@@ -25,9 +25,7 @@ def run(
     executor
         None for this thread.
 
-    Raises
-    ------
-    Whatever a task raises. What has not begun by then, or when the caller stops, is cancelled.
+    Raises whatever a task raises. What has not begun by then, or when the caller stops, is cancelled.
     """
     if executor is None:
         for number, task in tasks:
@@ -53,13 +51,7 @@ def _finished(waiting: dict[Future[Result], int]) -> Iterator[tuple[int, Result]
 
 
 def check_executor(executor: Any) -> None:
-    """Refuse what is no executor, and pools of processes that fork.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With one line that says what to use.
-    """
+    """Refuse what is no executor, and pools of processes that fork, with a TypeError or a ValueError."""
     if executor is None:
         return
     if not callable(getattr(executor, "submit", None)):

@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flip:
-    """Where the answer to a picture changes along one parameter.
+    """Where the prediction for an image changes along one parameter.
 
     Attributes
     ----------
-    photo
-        Place of the picture among those of the sweep.
-    parameter
-        Name of the parameter.
+    photo, parameter
+        Place of the image among those of the sweep, and name of the parameter.
     last, value
-        The answer is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
+        The prediction is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
         farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
     before, after
         Names of classes.

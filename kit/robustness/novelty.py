@@ -91,12 +91,7 @@ class Novelty:
         return float(self.held_back[rank - 1]) if rank <= len(self.held_back) else float("inf")
 
     def scores(self, photos: Pictures) -> Float64:
-        """Return the score of each photo, float64 (N,), higher for what is stranger.
-
-        Parameters
-        ----------
-        photos
-            A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
+        """Return the score of each photo (see `kit.images.photo`), float64 (N,), higher for what is stranger.
 
         Raises
         ------
@@ -134,17 +129,9 @@ class Novelty:
         )
 
     def chances(self, scores: npt.ArrayLike) -> Float64:
-        """Return how probable it is that an ordinary image scores so high or higher.
+        """Return how probable it is that an ordinary image scores so high or higher: float64 (N,), above 0.
 
-        Parameters
-        ----------
-        scores
-            Shape (N,).
-
-        Returns
-        -------
-        float64, shape (N,)
-            (1 + held-back images as high or higher) / (1 + held-back images): above 0, up to 1.
+        (1 + held-back images as high or higher) / (1 + held-back images).
         """
         lower = np.searchsorted(self.held_back, np.asarray(scores, np.float32), side="left")
         return np.asarray((1 + len(self.held_back) - lower) / (1 + len(self.held_back)), np.float64)
@@ -168,13 +155,7 @@ class Novelty:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array], classifier: Classifier) -> Self:
-        """Return the value that `arrays` gave.
-
-        Raises
-        ------
-        ValueError
-            Anything else, or what was fitted for another network.
-        """
+        """Return the value that `arrays` gave; raise a ValueError for what was fitted for another network."""
         try:
             features, held_back = arrays["features"].astype(np.float32), np.sort(arrays["held_back"])
             places, predicted = (arrays[name].astype(np.int64) for name in ("places", "predicted"))

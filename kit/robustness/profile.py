@@ -93,12 +93,9 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
 
 
 def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
-    """Return mean and variance of every channel on the training pictures, each float64 (sum(widths),).
+    """Return mean and variance of every channel on the training images, each float64 (sum(widths),).
 
-    Raises
-    ------
-    ValueError
-        Nothing is known of the training pictures.
+    Raises a ValueError where nothing is known of the training images.
     """
     if first_layers.means is not None and first_layers.variances is not None:
         return first_layers.means, first_layers.variances

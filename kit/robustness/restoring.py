@@ -35,17 +35,10 @@ def restored(photo: Photo, *, noise: float = 0, blur: float = 0, jpeg_quality: f
     ----------
     photo
         Not changed.
-    noise
-        Standard deviation of Gaussian noise in levels.
-    blur
-        Standard deviation of a Gaussian blur in pixels.
+    noise, blur
+        Standard deviations of Gaussian noise, in levels, and of a Gaussian blur, in pixels.
     jpeg_quality
-        Of the file that the picture comes from, 1..100; None where its blocks are left alone.
-
-    Returns
-    -------
-    Photo
-        Of the same size.
+        Of the file that the image comes from, 1..100; None where its blocks are left alone.
     """
     pixels = photo.pixels
     if jpeg_quality is not None:
@@ -57,17 +50,10 @@ def restored(photo: Photo, *, noise: float = 0, blur: float = 0, jpeg_quality: f
 
 
 def without_noise(pixels: Pixels, deviation: float) -> Pixels:
-    """Leave out what is no larger than noise in the cosine transforms of overlapping blocks of 8 x 8.
+    """Leave out what is no larger than noise, a deviation in levels, in cosine transforms of 8 x 8 blocks.
 
     The mean over shifted grids (Coifman and Donoho, Translation-invariant de-noising, 1995), in which blocks
     that few coefficients describe weigh more.
-
-    Parameters
-    ----------
-    pixels
-        Not changed.
-    deviation
-        Standard deviation of the noise in levels.
     """
     height, width = pixels.shape[:2]
     edges = ((0, 0), (8, 8 + -height % 8), (8, 8 + -width % 8))
@@ -99,15 +85,7 @@ def _large_coefficients(planes: Float32, limit: float) -> tuple[Float32, Float32
 
 
 def without_blur(pixels: Pixels, radius: float) -> Pixels:
-    """Turn a Gaussian blur back as far as the rounding of levels lets it: Wiener's filter.
-
-    Parameters
-    ----------
-    pixels
-        Not changed.
-    radius
-        Standard deviation of the blur in pixels.
-    """
+    """Turn a Gaussian blur, a deviation in pixels, back as far as the rounding of levels lets it (Wiener)."""
     from scipy import fft  # noqa: PLC0415 (heavy)
 
     height, width = pixels.shape[:2]
@@ -124,16 +102,9 @@ def without_blur(pixels: Pixels, radius: float) -> Pixels:
 
 
 def without_blocks(pixels: Pixels, quality: float) -> Pixels:
-    """Smooth the grid of JPEG: the mean of versions that are compressed again on other grids.
+    """Smooth the grid of a JPEG of a quality 1..100: the mean of versions compressed again on other grids.
 
     Nosratinia, Enhancement of JPEG-compressed images by re-application of JPEG, 2001.
-
-    Parameters
-    ----------
-    pixels
-        Not changed.
-    quality
-        Of the file that they come from, 1..100.
     """
     total = np.zeros(pixels.shape, np.float32)
     for top, left in _GRIDS:

@@ -323,11 +323,8 @@ def judged(
     ask = partial(_asked, classifier, examples, photos.photos, labels, progress=progress)
     found = findings(statistics, photos.rows, besides=int(training is not None))
     if training is None:
-        return (
-            *ask(found),
-            None,
-            ("the answers are not compared: that takes the training pictures themselves",),
-        )
+        note = "the answers are not compared: that takes the training pictures themselves"
+        return *ask(found), None, (note,)
     answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
     if answers.verdict != "follows":
         return *ask(found), answers, ()

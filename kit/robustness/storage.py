@@ -20,19 +20,8 @@ _EARLIER = b"kit.sweep"
 class Folder:
     """Where a sweep is kept while it runs and after it; what is there is done.
 
-    Parameters
-    ----------
-    path
-        The folder; made if missing.
-    identity
-        Digests of what the rows depend on, by name.
-    description
-        What the columns do not say.
-
-    Raises
-    ------
-    ValueError
-        The folder of another sweep, or a file.
+    Takes the folder, made if missing; digests of what the rows depend on; and what the columns do not say.
+    Raises a ValueError for the folder of another sweep, or a file.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, str], description: Mapping[str, Any]) -> None:
@@ -84,10 +73,7 @@ class Folder:
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return columns and description of a finished sweep: a folder, or the one file of an earlier version.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Nothing there, or no sweep.
+    Raises a FileNotFoundError or a ValueError where there is none.
     """
     if path.is_file():
         # An earlier version wrote one file, and in its metadata what the columns do not say.

@@ -39,16 +39,16 @@ class Shared:
 
 
 class Answers(NamedTuple):
-    """What a network says to some pictures.
+    """What a network predicts for some images.
 
     Attributes
     ----------
     top
-        int32: the most probable class, -1 where there is no answer.
+        int32: the most probable class, -1 where there is none.
     confidence, probability
         float32: softmax probabilities of that class and of the labelled one, NaN where there is none.
     errors
-        Places without an answer, each with the reason.
+        Places without a prediction, each with the reason.
     """
 
     top: npt.NDArray[np.int32]

@@ -50,10 +50,8 @@ class Plan:
 
     Parameters
     ----------
-    pictures
-        What is looked at.
-    perturbations
-        What is done to each of them.
+    pictures, perturbations
+        What is looked at, and what is done to each.
     axes
         Names and values of which the perturbations are all combinations, the last name changing fastest;
         empty where they are just a list.
@@ -85,11 +83,8 @@ def expand(
 ) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
     """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed.
 
-    Raises
-    ------
-    TypeError, ValueError
-        Neither of these, an unknown parameter (the message names the nearest), no values, or one that the
-        parameter does not allow.
+    Raises a TypeError or a ValueError for anything else, an unknown parameter, no values, or one that the
+    parameter does not allow.
     """
     axes = {}
     if isinstance(perturbations, Mapping):
@@ -123,11 +118,6 @@ def held(photos: Pictures) -> tuple[Picture, ...]:
     """Return what to look at as workers can have it: a path, the contents of a file, a photo, or an error.
 
     Files are opened where they are used, and what cannot be read is kept as its error.
-
-    Raises
-    ------
-    TypeError, ValueError, FileNotFoundError
-        As `kit.images.photo.each_picture`; no pictures at all.
     """
     return at_least_one(map(_held, each_picture(photos)))
 
@@ -213,14 +203,13 @@ def sweep(
     result = _answered(shared, plan, folder, executor, progress)
     if not flips:
         return result
-    found = None if folder is None else folder.flips()
-    if found is None:
-        turned = flips_of(result, shared, pictures, executor, progress)
-        if folder is not None:
-            folder.write_json(FLIPS, {"flips": [list(vars(each).values()) for each in turned]})
-    else:
-        turned = tuple(Flip(*each) for each in found)
-    return replace(result, flips=turned)
+    known_flips = None if folder is None else folder.flips()
+    if known_flips is not None:
+        return replace(result, flips=tuple(Flip(*each) for each in known_flips))
+    found = flips_of(result, shared, pictures, executor, progress)
+    if folder is not None:
+        folder.write_json(FLIPS, {"flips": [list(vars(each).values()) for each in found]})
+    return replace(result, flips=found)
 
 
 def _answered(
