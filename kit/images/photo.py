@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from itertools import chain
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -16,25 +16,14 @@ from PIL import Image
 
 from kit._arrays import Array, Pixels
 from kit._checking import told
-from kit.images.opening import (
-    FORMATS,
-    Decoding,
-    PhotoError,
-    as_notes,
-    check_pixel_count,
-    listening,
-    open_image,
-    to_rgb,
-)
+from kit.images.opening import FORMATS, Decoding, PhotoError, check_pixel_count, copied, decoded
 
 _SHOWN_PIXELS = 512
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Photo:
-    """One picture as RGB, and what was done to get it.
-
-    Two photos are equal only if they are the same object; compare ``pixels`` for the rest.
+    """One picture as RGB, and what was done to get it; equal only to itself.
 
     Parameters
     ----------
@@ -65,13 +54,11 @@ class Photo:
         object.__setattr__(self, "name", told(self.name))
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-            raise TypeError(
-                f"Expected pixels as a uint8 array, received {describe(pixels)}; see Photo.from_array"
-            )
+            received = f"{describe(pixels)}; see Photo.from_array"
+            raise TypeError(f"Expected pixels as a uint8 array, received {received}")
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise ValueError(
-                f"Expected pixels of shape (H, W, 3), received {pixels.shape}; see Photo.from_array"
-            )
+            received = f"{pixels.shape}; see Photo.from_array"
+            raise ValueError(f"Expected pixels of shape (H, W, 3), received {received}")
         if pixels.flags.writeable or not pixels.flags.c_contiguous:
             pixels = pixels.copy(order="C")
             pixels.flags.writeable = False
@@ -91,31 +78,20 @@ class Photo:
 
         Raises
         ------
-        TypeError
-            Other numbers. Fractions are refused because they do not say which value is white.
-        ValueError
-            Another shape.
-        PhotoError
-            No pixels, or more than `MAX_PIXELS`.
+        TypeError, ValueError
+            Other numbers, another shape, no pixels, or more than `MAX_PIXELS`.
         """
         array = as_levels(array) if isinstance(array, np.ndarray) else array
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            raise TypeError(
-                f"Expected a uint8 array with values 0..255, received {describe(array)}; "
-                "scale it to 0..255, round and cast it"
-            )
-        notes: tuple[str, ...] = ()
-        pixels = array
-        if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
-            pixels = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=-1)
-            notes = ("greyscale converted to RGB",)
+            received = f"{describe(array)}; scale it to 0..255, round and cast it"
+            raise TypeError(f"Expected a uint8 array with values 0..255, received {received}")
+        grey = array.ndim == 2 or array.shape[2:] == (1,)
+        pixels = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=-1) if grey else array.copy()
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise ValueError(
-                f"Expected an array of shape (H, W, 3), (H, W, 1) or (H, W), received {array.shape}; "
-                "move channels last, and pass alpha as PIL.Image.fromarray(array)"
-            )
+            received = f"{array.shape}; move channels last, and pass alpha as PIL.Image.fromarray(array)"
+            raise ValueError(f"Expected shape (H, W, 3), (H, W, 1) or (H, W), received {received}")
         check_pixel_count(pixels.shape[1], pixels.shape[0], name)
-        return cls(pixels.copy(order="C"), file_name(name), notes=notes)
+        return cls(pixels, file_name(name), notes=("greyscale converted to RGB",) if grey else ())
 
     @property
     def size(self) -> tuple[int, int]:
@@ -126,17 +102,11 @@ class Photo:
     @property
     def file(self) -> bytes | None:
         """Contents of the file that it was decoded from; None where there is none, and once perturbed."""
-        made = self.remake
-        return made.args[0] if isinstance(made, partial) and made.func is decode_file else None
+        made = self.remake.args[0] if isinstance(self.remake, partial) else None
+        return made if isinstance(made, bytes) else None
 
     def decoded(self, decoding: Decoding) -> "Photo":
-        """Return this photo decoded in another way; itself where that changes nothing.
-
-        Raises
-        ------
-        PhotoError
-            If the source cannot be decoded that way.
-        """
+        """Return this photo decoded in another way (or a PhotoError); itself where that changes nothing."""
         if decoding == self.decoding or self.remake is None:
             return self
         return self.remake(decoding)
@@ -165,25 +135,10 @@ def encoded(picture: Pixels | Image.Image, kind: str = "PNG", **options: Any) ->
     return file.getvalue()
 
 
-def decode_file(data: bytes, name: str, decoding: Decoding) -> Photo:
-    """Decode the contents of an image file; the photo keeps them, to be decoded anew.
-
-    Raises
-    ------
-    PhotoError
-        No usable picture, or none that can be decoded that way.
-    """
-    with listening() as heard:
-        image, stored = open_image(data, name)
-        pixels, notes = to_rgb(image, decoding, name, stored)
-    return Photo(pixels, name, decoding, notes + as_notes(heard), partial(decode_file, data, name))
-
-
-def decode_image(image: Image.Image, name: str, decoding: Decoding) -> Photo:
-    """Convert a Pillow image that nobody else changes; the photo keeps it, as in `decode_file`."""
-    with listening() as heard:
-        pixels, notes = to_rgb(image, decoding, name)
-    return Photo(pixels, name, decoding, notes + as_notes(heard), partial(decode_image, image, name))
+def decode(source: bytes | Image.Image, name: str, decoding: Decoding) -> Photo:
+    """Decode a file in memory, or a Pillow image that nobody else changes; the photo keeps it."""
+    pixels, notes = decoded(source, name, decoding)
+    return Photo(pixels, name, decoding, notes, partial(decode, source, name))
 
 
 def as_levels(array: Array) -> Array:
@@ -231,8 +186,7 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
     ----------
     source
         Path, contents of a file, binary file object, Pillow image, photo, or array or tensor (see
-        `Photo.from_array`).
-        A file is read once, into memory, so that the photo does not depend on it later.
+        `Photo.from_array`). A file is read once, into memory.
     name
         Name to show instead of the file name.
     decoding
@@ -241,16 +195,15 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
     Raises
     ------
     PhotoError
-        Contents that are not a usable picture: empty, another format than `FORMATS`, above `MAX_PIXELS`,
-        truncated or damaged, or values without a meaning in 8 bits.
-    FileNotFoundError, IsADirectoryError
-        No file there.
-    ValueError
-        A URL (nothing is downloaded), or a device.
+        Another format than `FORMATS`, above `MAX_PIXELS`, truncated or damaged, or values without a meaning
+        in 8 bits.
+    FileNotFoundError, IsADirectoryError, ValueError
+        No file there, but a URL, say.
     TypeError
         Another kind of object.
     """
-    return opened(source, file_name(name) if name else own_name(source) or kind_of(source), decoding)
+    source = as_array(source)
+    return opened(source, file_name(name) if name else name_of(source), decoding)
 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
@@ -262,16 +215,8 @@ def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
     if isinstance(source, np.ndarray):
         return Photo.from_array(source, name)
     if isinstance(source, Image.Image):
-        check_pixel_count(*source.size, name)
-        try:
-            copy = source.copy()  # loads it
-        except (OSError, SyntaxError, ValueError) as error:
-            raise PhotoError(
-                f"Expected a complete Pillow image, received {name!r}, which cannot be read "
-                f"({error}); open it anew"
-            ) from error
-        return decode_image(copy, name, wanted)
-    return decode_file(_read(source, name), name, wanted)
+        return decode(copied(source, name), name, wanted)
+    return decode(_read(source), name, wanted)
 
 
 def as_array(source: Any) -> Any:
@@ -279,80 +224,50 @@ def as_array(source: Any) -> Any:
     return np.asarray(source) if hasattr(source, "__array__") and hasattr(source, "shape") else source
 
 
-def own_name(source: Any) -> str:
-    """Return the file name that a picture brings along; nothing where it has none."""
+def name_of(source: Any, place: int | None = None) -> str:
+    """Return the file name that a picture brings along, else its kind and its place among several."""
+    if isinstance(source, Photo):
+        return source.name
     if isinstance(source, (str, PathLike)):
-        return file_name(path_text(source))
+        return file_name(fsdecode(source))
     kept = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
-    if not isinstance(kept, str):
-        return ""  # a file descriptor's name is a number
-    return kept if isinstance(source, Photo) else kept and file_name(kept)
-
-
-def kind_of(source: Any) -> str:
-    """Return what a picture without a name is called."""
+    if isinstance(kept, str) and kept:  # a file descriptor's name is a number
+        return file_name(kept)
     kinds = {np.ndarray: "array", Image.Image: "Pillow image", bytes | bytearray | memoryview: "bytes"}
     usual = "file object" if hasattr(source, "read") else "picture"
-    return next((name for kind, name in kinds.items() if isinstance(source, kind)), usual)
+    kind = next((name for kind, name in kinds.items() if isinstance(source, kind)), usual)
+    return kind if place is None else f"{kind} {place}"
 
 
-def path_text(path: str | PathLike[str]) -> str:
-    """Return a path as text, or raise a TypeError."""
-    text = fspath(path)
-    if not isinstance(text, str):
-        raise TypeError(f"Expected a path as text, received {describe(text)}; decode it with os.fsdecode")
-    return text
-
-
-def is_url(text: str) -> bool:
-    """Tell whether a text is an address and no path; a single letter before the colon is a drive."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", text) is not None
-
-
-def _read(source: Any, name: str) -> bytes:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source)
+def _read(source: Any) -> bytes:
     if isinstance(source, (str, PathLike)):
-        return _read_file(path_text(source), name)
+        return _read_file(fsdecode(source))
     if hasattr(source, "read"):
         if getattr(source, "seekable", bool)():
             source.seek(0)
-        data = source.read(MAX_BYTES + 1)
-        if not isinstance(data, bytes):
-            raise TypeError(
-                f"Expected a file opened for reading bytes, received one that reads "
-                f"{type(data).__name__}; use mode 'rb'"
-            )
-        _check_byte_count(len(data), name)
-        return data
-    raise TypeError(
-        "Expected a path, bytes, a binary file, a Pillow image, an array or a Photo, "
-        f"received {describe(source)}; pass one of these"
-    )
+        source = source.read()
+    if not isinstance(source, (bytes, bytearray, memoryview)):
+        kinds = "a path, bytes, a binary file, a Pillow image, an array or a Photo"
+        raise TypeError(f"Expected {kinds}, received {describe(source)}; pass one of these")
+    return bytes(source)
 
 
-def _read_file(text: str, name: str) -> bytes:
+def _read_file(text: str) -> bytes:
     check_path(text)
     path = Path(text)
     if path.is_dir():
-        raise IsADirectoryError(
-            f"Expected an image file, received the folder {text!r}; pass one of the files in it"
-        )
-    if not path.is_file():
-        raise ValueError(
-            f"Expected an image file, received {text!r}, which is a device or pipe; copy it to a file first"
-        )
-    _check_byte_count(path.stat().st_size, name)
+        raise IsADirectoryError(f"Expected an image file, received the folder {text!r}; pass a file in it")
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        what = f"a device or pipe or has over {MAX_BYTES} bytes"
+        raise ValueError(f"Expected an image file, received {text!r}, which is {what}; save it as PNG")
     return path.read_bytes()
 
 
 def check_path(text: str) -> None:
     """Raise a ValueError for an address, and a FileNotFoundError where there is neither file nor folder."""
     if is_url(text):
-        raise ValueError(
-            f"Expected a local file, received the URL {text[:200]!r}; "
-            "nothing is downloaded here, so save the picture first"
-        )
+        advice = "nothing is downloaded here, so save the picture first"
+        raise ValueError(f"Expected a local file, received the URL {text[:200]!r}; {advice}")
     if not Path(text).exists():
         raise FileNotFoundError(
             f"Expected an existing image file, received {text!r}, which does not exist; "
@@ -360,11 +275,9 @@ def check_path(text: str) -> None:
         )
 
 
-def _check_byte_count(count: int, name: str) -> None:
-    if count > MAX_BYTES:
-        raise PhotoError(
-            f"Expected at most {MAX_BYTES} bytes, received {name!r} with more; save it as PNG or JPEG first"
-        )
+def is_url(text: str) -> bool:
+    """Tell whether a text is an address and no path; a single letter before the colon is a drive."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", text) is not None
 
 
 Pictures: TypeAlias = Source | Iterable[Source]
@@ -381,15 +294,7 @@ _SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray,
 
 
 class Picture(NamedTuple):
-    """A picture that is not opened yet, so that a collection of them stays small.
-
-    Attributes
-    ----------
-    name
-        What it is called in tables and messages.
-    source
-        Where it is, or why there is none.
-    """
+    """A picture that is not opened yet: what it is called, and where it is or why there is none."""
 
     name: str
     source: Source | PhotoError
@@ -404,20 +309,17 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 
     Raises
     ------
-    FileNotFoundError
-        No such file or folder. A file that is missing in an iterable is found out when it is opened.
-    ValueError
-        A folder without pictures, a pattern that fits none, or an address on the network.
+    FileNotFoundError, ValueError
+        No such file or folder, no pictures in it or for a pattern, or an address on the network. A file that
+        is missing in an iterable is found out when it is opened.
     """
     pictures = _batch(pictures)
     single = not _is_collection(pictures)
-    if single and isinstance(pictures, (str, PathLike)):
-        text = path_text(pictures)
-        if is_url(text) or not _is_pattern(Path(text)):
-            check_path(text)
     given: Any = [pictures] if single else pictures
+    if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(fsdecode(pictures)):
+        check_path(fsdecode(pictures))
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
-        yield Picture(told(name) or (kind_of(source) if single else f"{kind_of(source)} {place}"), source)
+        yield Picture(told(name or name_of(source, None if single else place)), source)
 
 
 def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, ...]:
@@ -438,9 +340,13 @@ def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, .
     if len(unreadable) == 1:
         raise unreadable[0][1]
     if unreadable:
+        count, received = (
+            len(photos) + len(unreadable),
+            f"{len(unreadable)} that cannot, {names_of(unreadable)}",
+        )
+        first = unreadable[0][1]
         raise PhotoError(
-            f"Expected {len(photos) + len(unreadable)} pictures that can be read, received {len(unreadable)}"
-            f" that cannot, {names_of(unreadable)}; the first: {unreadable[0][1]}"
+            f"Expected {count} pictures that can be read, received {received}; the first: {first}"
         )
     return tuple(photos) if allow_empty else at_least_one(photos)
 
@@ -475,26 +381,23 @@ def _is_collection(pictures: Any) -> bool:
     return several and not hasattr(pictures, "read")
 
 
-def _is_pattern(path: Path) -> bool:
-    # Some roots on Windows have a question mark.
-    return any(glob.has_magic(part) for part in path.parts if part != path.anchor)
+def _is_pattern(text: str) -> bool:
+    return glob.has_magic(text) and not is_url(text) and not Path(text).exists()
 
 
 def _found(source: Any) -> Iterator[tuple[str, Source]]:
     """Yield the source of one picture, or those of a folder or pattern, with its name or an empty one."""
-    if isinstance(source, (str, PathLike)) and not is_url(path_text(source)):
-        path = Path(source)
-        if path.is_dir():
-            yield from _files(path, path.rglob("*"))
-            return
-        if _is_pattern(path) and not path.exists():
-            yield from _files(path, map(Path, glob.iglob(str(path), recursive=True)))  # noqa: PTH207 (may be absolute)
-            return
-    yield own_name(source), source
+    text = fsdecode(source) if isinstance(source, (str, PathLike)) else ""
+    if text and _is_pattern(text):
+        yield from _files(Path(text), map(Path, glob.iglob(text, recursive=True)))  # noqa: PTH207 (may be absolute)
+    elif text and Path(text).is_dir():
+        yield from _files(Path(text), Path(text).rglob("*"))
+    else:
+        yield "", source
 
 
 def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
-    folder = next(each for each in (given, *given.parents) if not _is_pattern(each))
+    folder = next(each for each in (given, *given.parents) if each.is_dir())
     found = {
         (path.relative_to(folder).parts, path)
         for path in paths
@@ -502,9 +405,7 @@ def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     }
     shown = sorted(each for each in found if not any(part.startswith(".") for part in each[0]))
     if not shown:
-        raise ValueError(
-            f"Expected a folder with pictures or a pattern for some ({', '.join(FORMATS)}), received"
-            f" {str(given)!r} without any; look where they are and how their names end"
-        )
+        kinds = f"pictures in it ({', '.join(FORMATS)})"
+        raise ValueError(f"Expected a folder or pattern with {kinds}, received {str(given)!r}; look there")
     for parts, path in shown:
         yield "/".join(parts), str(path)

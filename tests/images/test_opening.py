@@ -3,15 +3,14 @@
 import io
 import re
 import struct
-import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
+from PIL import Image, ImageCms, ImageFile
 
 from kit.images import PhotoError, load_image
-from kit.images.opening import MAX_PIXELS, READS, SCANS, Decoding, as_notes, listening
+from kit.images.opening import MAX_PIXELS, Decoding
 from tests.pictures import file_of, png, smooth
 
 
@@ -21,7 +20,7 @@ def test_a_truncated_file_is_refused_by_name(image_format):
     data = file_of(Image.fromarray(noise), image_format)
     data = data[: len(data) // 2]
     message = (
-        rf"^Expected a complete image file, received 'cat\.jpg' \({len(data)} bytes\), which is truncated.*$"
+        r"^Expected a complete image, received 'cat\.jpg', which is truncated, damaged or .*PNG or JPEG$"
     )
     with pytest.raises(PhotoError, match=message):
         load_image(data, name="cat.jpg")
@@ -48,6 +47,7 @@ def test_data_after_the_end_of_a_jpeg_is_no_truncation():
 @pytest.mark.parametrize(
     ("data", "contents"),
     [
+        (b"", "empty"),
         (b"%PDF-1.7 ...", "a PDF document"),
         (b"\0\0\0\x18ftypheic........", "a HEIC photograph (save or send it as JPEG; "),
         (b"<!DOCTYPE html><html>", "a web page"),
@@ -64,11 +64,6 @@ def test_what_is_no_image_is_named(data, contents):
         load_image(data, name="x")
 
 
-def test_an_empty_file_is_refused():
-    with pytest.raises(PhotoError, match="received 'x' with 0 bytes"):
-        load_image(b"", name="x")
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("width", "height"),
@@ -77,7 +72,7 @@ def test_an_empty_file_is_refused():
 def test_a_gigantic_picture_is_refused_from_its_header(width, height):
     data = png(width, height, 8, 2, [b"\0\0\0"])  # with next to no pixels in it
     with pytest.raises(
-        PhotoError, match=rf"^Expected 1 to 50000000 pixels, received 'x' with {width * height} "
+        PhotoError, match=rf"^Expected 1 to 50000000 pixels .*, received 'x' with {width * height} "
     ):
         load_image(data, name="x")
 
@@ -91,40 +86,12 @@ def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated()
     assert load_image(data).notes[0] == "animation, number 1 used"
 
 
-def test_fill_bytes_before_a_marker_are_passed_over_and_half_a_million_parts_refused():
-    data = file_of(Image.fromarray(smooth()), "JPEG")
-    assert load_image(data[:2] + b"\xff" * 1000 + data[2:]).size == (24, 32)
-    for many in (b"\xff" * READS, b"\xff\xfe\0\2" * (READS // 3 + 1)):
-        with pytest.raises(PhotoError, match="in more than 500000 pieces"):
-            load_image(data[:2] + many + data[2:])
-
-
-def test_a_progressive_jpeg_of_a_hundred_scans_is_opened_and_one_of_more_refused():
-    data = file_of(Image.fromarray(smooth()).convert("L"), "JPEG", progressive=True)
-    last = data.rindex(b"\xff\xda")
-    scans = data.count(b"\xff\xda")
-    assert load_image(data[:-2] + data[last:-2] * (SCANS - scans) + data[-2:]).size == (24, 32)
-    with pytest.raises(PhotoError, match="more than 100 scans"):
-        load_image(data[:-2] + data[last:-2] * (SCANS - scans + 1) + data[-2:])
-
-
 @pytest.mark.parametrize("size", [(1, 65_501), (65_501, 1)])
 def test_a_picture_longer_than_a_jpeg_can_be_is_refused(size):
     image = Image.new("L", size)
     for source in (file_of(image, "PNG"), image, np.zeros((*size, 3), np.uint8)):
-        with pytest.raises(PhotoError, match=r"^Expected sides of at most 65500 pixels, received "):
+        with pytest.raises(PhotoError, match=r"^Expected .* sides of at most 65500, received "):
             load_image(source)
-
-
-def test_a_bitmap_in_runs_is_opened_up_to_eight_million_pixels():
-    def bitmap(width, height):
-        head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0)
-        body = bytes(range(256)) * 4 + b"\x04\x07\0\0" * 8
-        return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + head + body
-
-    assert load_image(bitmap(4, 8)).size == (8, 4)
-    with pytest.raises(PhotoError, match="more than 8000000 pixels in runs"):
-        load_image(bitmap(4000, 2001))
 
 
 CORNERS = np.array(
@@ -409,19 +376,6 @@ def test_a_warning_is_a_note_of_the_photo_once_and_nobody_else_sees_it(recwarn, 
     assert photo.notes == ("Pillow warns: Truncated File Read",)
     assert len(recwarn) == 0
     assert capfd.readouterr() == ("", "")
-
-
-def test_many_warnings_are_three_notes_in_one_line_each_and_a_number():
-    notes = as_notes(["a\n b", "a b", "c", "d", "e", "f"])
-    assert notes == ("Pillow warns: a b", "Pillow warns: c", "Pillow warns: d", "Pillow warns 2 times more")
-
-
-def test_what_pillow_warns_of_is_heard_and_other_warnings_pass_on(recwarn):
-    with listening() as heard:
-        warnings.warn_explicit("of a picture", UserWarning, TiffImagePlugin.__file__, 1)
-        warnings.warn("of another library", stacklevel=1)
-    assert heard == ["of a picture"]
-    assert [str(one.message) for one in recwarn] == ["of another library"]
 
 
 FILES = [

@@ -241,7 +241,7 @@ def test_another_kind_of_object_is_refused(source):
 
 def test_an_unreadable_pillow_image_is_refused():
     data = png_of(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    with pytest.raises(PhotoError, match="Expected a complete Pillow image, received 'Pillow image'"):
+    with pytest.raises(PhotoError, match="Expected a complete image, received 'Pillow image'"):
         load_image(Image.open(io.BytesIO(data[:5000])))
 
 
