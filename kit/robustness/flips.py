@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,33 +13,8 @@ from kit.classifier import Classifier, check_first
 from kit.images import Picture, Source, load_image
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.robustness.executors import run
+from kit.robustness.sweep_result import Flip, Sweep
 from kit.robustness.sweep_work import Shared, answers, opened
-
-if TYPE_CHECKING:
-    from kit.robustness.sweep_result import Sweep
-
-
-@dataclass(frozen=True)
-class Flip:
-    """Where the prediction for an image changes along one parameter.
-
-    Attributes
-    ----------
-    photo, parameter
-        Place of the image among those of the sweep, and name of the parameter.
-    last, value
-        The prediction is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
-        farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
-    before, after
-        Names of classes.
-    """
-
-    photo: int
-    parameter: str
-    last: float
-    value: float
-    before: str
-    after: str
 
 
 class Bracket(NamedTuple):
@@ -183,7 +158,7 @@ def _middle(bracket: Bracket) -> float | None:
 
 
 def flips_of(
-    swept: "Sweep",
+    swept: Sweep,
     shared: Shared,
     pictures: Sequence[Picture],
     executor: Executor | None,
@@ -204,7 +179,7 @@ def flips_of(
     )
 
 
-def brackets(swept: "Sweep") -> Iterator[tuple[int, Bracket]]:
+def brackets(swept: Sweep) -> Iterator[tuple[int, Bracket]]:
     """Yield the picture and the bracket of each first flip of the grid, along one axis after the other.
 
     Along each axis, every picture is followed from the value nearest to the neutral one down and up.

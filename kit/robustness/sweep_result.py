@@ -15,7 +15,29 @@ from kit._checking import known
 from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
 from kit.robustness import storage
-from kit.robustness.flips import Flip
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Where the prediction for an image changes along one parameter.
+
+    Attributes
+    ----------
+    photo, parameter
+        Place of the image among those of the sweep, and name of the parameter.
+    last, value
+        The prediction is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
+        farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
+    before, after
+        Names of classes.
+    """
+
+    photo: int
+    parameter: str
+    last: float
+    value: float
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -23,9 +23,9 @@ from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation
 from kit.robustness.executors import check_executor, run
-from kit.robustness.flips import Flip, flips_of
+from kit.robustness.flips import flips_of
 from kit.robustness.storage import FLIPS, Folder, texts
-from kit.robustness.sweep_result import Sweep
+from kit.robustness.sweep_result import Flip, Sweep
 from kit.robustness.sweep_work import Answers, RowsTask, Shared, rows
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
