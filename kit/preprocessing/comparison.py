@@ -173,18 +173,18 @@ def compare_values(here: Pipeline, there: Pipeline, photo: Source | None = None)
     pairs = zip(steps(PIPELINE, here, opened), steps(PIPELINE, there, opened), strict=True)
     found = tuple(StepDifference.of(mine.name, mine.array, theirs.array) for mine, theirs in pairs)
     first = next((step.name for step in found if step.parts), None)
-    effects = {name: _effect(here, there, name, opened) for name, _ in named}
-    parts = (Difference(name, text, effects[name]) for name, text in named)
+    parts = [Difference(name, text, effect_alone(here, there, name, opened)) for name, text in named]
     return Comparison.on(opened.name, parts, found, notes, first)
 
 
-def _effect(here: Pipeline, there: Pipeline, step: str, photo: Photo) -> float:
+def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect = moved) -> float:
+    """Return the effect of one step of the second preprocessing by itself."""
     try:
         changed = alone(here, there, step)
     except ValueError:
         # The other order of channels has another number of them than the mean.
         return 1.0
-    return moved(*(run(PIPELINE, each, photo) for each in (here, changed)))
+    return effect(*(run(PIPELINE, each, photo) for each in (here, changed)))
 
 
 def alone(here: Pipeline, there: Pipeline, step: str) -> Pipeline:

@@ -305,14 +305,6 @@ def _decodings(name: str, *values: Any) -> Tried:
     return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
 
 
-def other_decodings(p: Pipeline) -> Iterator[Pipeline]:
-    """Yield the preprocessing with every decoding that differs in one choice."""
-    for name, values in (("exif", (True, False)), ("matte", _MATTES), ("depth", ("scale", "clip"))):
-        for changes in _decodings(name, *values)(p):
-            if changes["decoding"] != p.decoding:
-                yield p.replace(**changes)
-
-
 def _scalings(p: Pipeline) -> Iterator[Changes]:
     half = len(p.scaling) // 2
     if half and p.scaling[:half] == p.scaling[half:]:
@@ -333,12 +325,12 @@ _FITS = [
     {"fit": fit, "crop_fraction": part}
     for fit, part in (("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0))
 ]
-_MATTES = (255, 255, 255), (0, 0, 0), None
+MATTES = (255, 255, 255), (0, 0, 0), None
 _DECODE = (
     _choice(
         "exif", "Orientation", "exif_orientation", _exif_words, _decodings("exif", True), "EXIF orientation"
     ),
-    _choice("alpha", "Transparency", "alpha_matte", _alpha_words, _decodings("matte", *_MATTES)),
+    _choice("alpha", "Transparency", "alpha_matte", _alpha_words, _decodings("matte", *MATTES)),
     _choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
 _RESIZE = (
