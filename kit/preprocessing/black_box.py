@@ -214,8 +214,9 @@ def _fitted_scaling(slope: Float64, offset: Float64) -> Scaling:
 def _other_decodings(here: Pipeline) -> Iterator[Pipeline]:
     own = here.decoding
     other_depth = "clip" if own.depth == "scale" else "scale"
-    for changes in ({"exif": not own.exif}, {"depth": other_depth}, *({"matte": each} for each in MATTES)):
-        yield here.replace(decoding=replace(own, **changes))
+    mattes = (("matte", each) for each in MATTES)
+    for name, value in (("exif", not own.exif), ("depth", other_depth), *mattes):
+        yield here.replace(decoding=replace(own, **{name: value}))
 
 
 def _nearest(here: Pipeline, called: Called, theirs: Float64, photo: Photo) -> tuple[Pipeline, _Fit, _Fit]:
