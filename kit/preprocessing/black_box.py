@@ -211,12 +211,11 @@ def _fitted_scaling(slope: Float64, offset: Float64) -> Scaling:
     return Scaling(1.0, means if any(means) else None, deviations)
 
 
-def _other_decodings(here: Pipeline) -> Iterator[Pipeline]:
+def _other_decodings(here: Pipeline) -> list[Pipeline]:
     own = here.decoding
-    other_depth = "clip" if own.depth == "scale" else "scale"
-    mattes = (("matte", each) for each in MATTES)
-    for name, value in (("exif", not own.exif), ("depth", other_depth), *mattes):
-        yield here.replace(decoding=replace(own, **{name: value}))
+    others: list[Changes] = [{"exif": not own.exif}, *({"matte": each} for each in MATTES)]
+    others += [{"depth": "clip" if own.depth == "scale" else "scale"}]
+    return [here.replace(decoding=replace(own, **changes)) for changes in others]
 
 
 def _nearest(here: Pipeline, called: Called, theirs: Float64, photo: Photo) -> tuple[Pipeline, _Fit, _Fit]:
