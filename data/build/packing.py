@@ -13,7 +13,6 @@ from pathlib import Path
 import h5py
 
 from kit.classifier import loading, store
-from kit.classifier.contract import preprocessing_in
 from kit.classifier.store import PREFIX
 
 WEIGHTS = "model.weights.h5"
@@ -44,7 +43,7 @@ def pack(path: Path) -> None:
 def compile_beside(opened: store.Archive) -> None:
     """Compile a network for those who open it here."""
     loading.BUNDLED.mkdir(exist_ok=True)
-    compiled = loading.convert(opened, preprocessing_in(opened))
+    compiled = loading.convert(opened, opened.preprocessing())
     compiled.write(loading.BUNDLED / f"{opened.digest}.zip")
 
 

@@ -1,17 +1,20 @@
 """What the checks read of a network without TensorFlow: its layers, and its weights by layer."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from kit._arrays import Array, Float64
+from kit._checking import first_line
 from kit.classifier import Classifier
 from kit.classifier.first_layers import leaves
-from kit.classifier.store import unchanged, weights_in
+from kit.classifier.store import opened, unchanged
 
 _NESTED = ("Functional", "Sequential", "Model")
 
@@ -89,6 +92,60 @@ def channel_values(value: Any) -> Float64 | None:
     return values if values.size and bool(np.isfinite(values).all()) else None
 
 
+# Weights hardly shrink; more than this many times the size of the file is no network.
+_MOST_TIMES = 8
+_SPARE_WEIGHTS = 1 << 24
+
+
+def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
+    """Return the arrays of every layer of a checked ``.keras`` file, by the layer's name, in Keras's order.
+
+    The optimizer's are under ``"optimizer"``; empty where the weights are not in HDF5. Links out of the file
+    and data kept elsewhere are not followed.
+
+    Raises
+    ------
+    ValueError
+        Weights that are no HDF5, damaged, or declared larger than their file can hold.
+    """
+    import h5py  # noqa: PLC0415 (not needed to predict)
+
+    with opened(path) as archive:
+        if "model.weights.h5" not in archive.namelist():
+            return {}
+        content = archive.read("model.weights.h5")
+    found: dict[str, dict[tuple[str, str], Array]] = {}
+    left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
+
+    def keep(place: str, data: Any) -> None:
+        nonlocal left
+        layer, kind, key = f"//{place}".rsplit("/", 3)[-3:]
+        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
+        if kind != "vars" or not usable or data.size is None:
+            return
+        if data.dtype.kind not in "biuf":
+            raise ValueError(f"values of the kind {data.dtype.name}")
+        # The group of the optimizer bears the name of its kind.
+        name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
+        left -= data.nbytes + len(name)
+        if left < 0:
+            raise ValueError("more values than it holds")
+        found.setdefault(name, {})[data.parent.name, key] = np.asarray(data)
+
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            file.visititems(keep)  # which visits no links
+    # What HDF5 meets in a damaged file reaches Python under many names.
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError) as error:
+        flaw = first_line(error)[:200]
+        raise ValueError(f"Expected weights that Keras wrote in {path.name!r}, received {flaw}") from error
+    return {
+        name: tuple(arrays[place] for place in sorted(arrays, key=lambda place: (len(place[1]), place[1])))
+        for name, arrays in found.items()
+        if len({group for group, _ in arrays}) == 1  # which of two layers of one name is meant, nobody knows
+    }
+
+
 def architecture_and_weights(
     classifier: Classifier,
 ) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
@@ -99,9 +156,9 @@ def architecture_and_weights(
     config, weights
         As `layers_of` takes the one, and as `weights_in` returns the other.
     """
-    opened = classifier.source
-    if opened is not None:
-        return unchanged(opened).config(), weights_in(opened.path)
+    source = classifier.source
+    if source is not None:
+        return unchanged(source).config(), weights_in(source.path)
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
     optimizer = getattr(model, "optimizer", None)

@@ -2,7 +2,8 @@
 
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -14,8 +15,7 @@ import numpy.typing as npt
 from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told
 from kit.classifier import store
-from kit.classifier.contract import preprocessing_in, remarks
-from kit.classifier.conversion import Verification
+from kit.classifier.conversion import Compiled, Verification
 from kit.classifier.engines import (
     Engine,
     Shape,
@@ -36,6 +36,7 @@ from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
+_SHOWN = 3
 _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
 
@@ -107,7 +108,7 @@ class Classifier:
         self.notes = self._noted()
 
     def _noted(self) -> tuple[str, ...]:
-        return (*self._found, *remarks(self._network.compiled, self.preprocessing, self.class_names))
+        return (*self._found, *_remarks(self._network.compiled, self.preprocessing, self.class_names))
 
     @classmethod
     def load(
@@ -140,7 +141,7 @@ class Classifier:
         opened = store.read(path, sha256=sha256)
         if not isinstance(preprocessing, Preprocessing):
             check_preprocessing(preprocessing, (None, None, None))
-            preprocessing = preprocessing_in(opened)
+            preprocessing = opened.preprocessing()
         contract = opened.contract or {}
         self = cls.__new__(cls)
         self._fill(
@@ -428,6 +429,25 @@ def _reopened(
 ) -> Classifier:
     opened = Classifier.load(path, **settings).tempered(temperature)
     return opened.with_reference(replace(opened.reference, given=given))
+
+
+def _remarks(
+    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str]
+) -> Iterator[str]:
+    if compiled.data is None:
+        yield f"falls back to Keras because {compiled.reason}"
+    if preprocessing is None:
+        yield "preprocessing unknown: nothing says how the training pictures were prepared"
+    repeated = [told(name)[:40] for name, count in Counter(class_names).items() if count > 1]
+    if repeated:
+        more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
+        yield f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}"
+    if compiled.head == "logits":
+        yield "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
+    if compiled.head == "sigmoid" and compiled.output_count > 1:
+        yield "one sigmoid for each class: the outputs are divided by their sum"
+    if compiled.head == "softmax" and compiled.output_count == 1:
+        yield "a softmax over one output is always 1; train with one sigmoid or two outputs"
 
 
 def check_first(value: object, call: str) -> None:

@@ -27,8 +27,7 @@ from kit.classifier.engines import (
 )
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.keras_models import ConversionError, check_model, lite_of
-from kit.classifier.statistics import arrays_in, packed
-from kit.classifier.store import replacing
+from kit.classifier.store import arrays_in, packed, replacing
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 

@@ -1,6 +1,5 @@
 """What runs a network: LiteRT, or Keras where it cannot be compiled."""
 
-import logging
 import os
 import tempfile
 import threading
@@ -112,19 +111,6 @@ def captured_errors() -> Iterator[Callable[[], str]]:
             os.close(kept)
 
 
-@contextmanager
-def only_errors(name: str) -> Iterator[None]:
-    """Keep what a logger of Python reports below an error out, while the block runs."""
-    logger = logging.getLogger(name)
-    with _LOCK:
-        level = logger.level
-        logger.setLevel(max(level, logging.ERROR))
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
 HEADS = ("softmax", "logits", "sigmoid", "binary_logit", "log_softmax")
 """What the last layer puts out: probabilities, logits, a probability a class, one logit, logarithms."""
 
@@ -136,9 +122,11 @@ def head_of(config: Mapping[str, Any]) -> str | None:
         return None
     layers = inner.get("layers")
     if layers:
-        outputs = _flat(inner.get("output_layers", []))
-        named = [layer for layer in layers if outputs and _name(layer) == outputs[0]]
-        return head_of(named[0] if named else layers[-1])
+        output = inner.get("output_layers")
+        while output and isinstance(output, list):  # ["name", 0, 0] or [["name", 0, 0]]
+            output = output[0]
+        named = [layer for layer in layers if layer.get("config", {}).get("name") == output]
+        return head_of(named[0] if output and named else layers[-1])
     activation = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}.get(
         str(kind), inner.get("activation")
     )
@@ -202,17 +190,6 @@ def tempered(rows: Float32, temperature: float) -> Float32:
     return probabilities(logarithms.astype(np.float32), "logits")
 
 
-def _flat(value: object) -> list[str]:
-    """Names in Keras's nested way of writing output layers, ``["name", 0, 0]`` or ``[["name", 0, 0]]``."""
-    if isinstance(value, str):
-        return [value]
-    return [name for part in value for name in _flat(part)] if isinstance(value, list) else []
-
-
-def _name(layer: Mapping[str, Any]) -> object:
-    return layer.get("name") or layer.get("config", {}).get("name")
-
-
 def schema() -> Any:
     """Return the module that describes the format of compiled networks."""
     with warnings.catch_warnings():
@@ -240,10 +217,6 @@ class Engine(Protocol):
 
     input_shape: Shape
     output_count: int
-
-    @property
-    def description(self) -> str:
-        """What runs the network, in words."""
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on float32 tensors (N, H, W, C); returns float32 (N, outputs)."""
@@ -295,11 +268,6 @@ class LiteEngine:
         height, width, channels = (side if side > 0 else None for side in sides[0][1:])
         self.input_shape: Shape = (height, width, channels)
         self.output_count = sides[1][1]
-
-    @property
-    def description(self) -> str:
-        """What runs the network, in words."""
-        return f"LiteRT, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network.
@@ -403,11 +371,6 @@ class KerasEngine:
         self._dtype = model.inputs[0].dtype
         with held():
             self.graph = traced(model, lambda tensors: model(tensors, training=False), self.input_shape)
-
-    @property
-    def description(self) -> str:
-        """What runs the network, in words."""
-        return "Keras, compiled"
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network; see `LiteEngine.predict`."""

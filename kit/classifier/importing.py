@@ -12,25 +12,13 @@ from typing import Any
 
 from kit._checking import told
 from kit.classifier.child import answer, ask, waiting
-from kit.classifier.keras_models import import_keras, opened_safely
-from kit.classifier.store import CodeError, refuse_code
+from kit.classifier.keras_models import import_keras, opened_safely, refuse_code
 
 SECONDS = 600.0
 """Longest time that it may take."""
 _NEW = "new.keras"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
 """Layers whose code is in the file, or elsewhere on the disk."""
-_ELSEWHERE = [
-    "batch_input_shape",
-    "batch_shape",
-    "input_shape",
-    "ragged",
-    "sparse",
-    "build_config",
-    "dtype",
-    "name",
-]
-"""Arguments that Keras takes of every layer, whatever its signature says."""
 _HARMLESS = ("fused", "implementation")
 """Arguments of Keras 2 that changed how fast a layer ran, and not what it did."""
 _OFF = ("null", "false", "1", "[1, 1]")
@@ -93,18 +81,17 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     import h5py  # noqa: PLC0415 (not needed to predict)
 
     try:
-        with h5py.File(file, "r+") as opened:
+        with h5py.File(file) as opened:
             config = json.loads(opened.attrs["model_config"])
-            refuse_code(config, file.name, _CODE)
-            left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
-            opened.attrs["model_config"] = json.dumps(config)
-    except CodeError:
-        raise
+        left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"Expected an .h5 file that model.save wrote, received {file.name!r} without"
             " an architecture that can be read; of weights alone build the network and load them"
         ) from error
+    refuse_code(config, file.name, _CODE)
+    with h5py.File(file, "r+") as opened:
+        opened.attrs["model_config"] = json.dumps(config)
     opened_safely(file, file.name).save(folder / _NEW)
     return {"left_out": left_out}
 
@@ -125,7 +112,7 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
     if not isinstance(known, type):
         return
     taken = {name for base in known.__mro__ for name in signature(base.__init__).parameters}  # type: ignore[misc]
-    for name in [name for name in settings if name not in taken and name not in _ELSEWHERE]:
+    for name in [name for name in settings if name not in taken]:
         if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
             yield f"{name}={settings.pop(name)!r} of {kind}"
 

@@ -1,15 +1,58 @@
 """Keras models: opened safely, checked, and compiled to LiteRT."""
 
+import logging
 import os
 import re
+from collections.abc import Collection, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kit._checking import first_line
+from kit._checking import first_line, told
 from kit.classifier import store
-from kit.classifier.engines import captured_errors, only_errors
-from kit.classifier.store import refuse_code
+from kit.classifier.engines import captured_errors
+
+_FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
+"""Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
+
+
+def serialized(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield each part of a configuration that Keras makes an object or a function of.
+
+    What the whole was trained with, a loss for one, is left out, since nothing is opened for training.
+    """
+    pending: list[Any] = [config]
+    if isinstance(config, Mapping):
+        pending = [{key: part for key, part in config.items() if key != "compile_config"}]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            if "class_name" in value:
+                yield value
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
+    """Raise a ValueError for layers of some kinds, and for functions that do more than compute on tensors.
+
+    Keras itself would call each function that an architecture names, with the arguments that stand there.
+    """
+    for part in serialized(config):
+        kind, home = told(str(part["class_name"]))[:60], told(str(part.get("module")))[:60]
+        root = home.removeprefix("keras.").removeprefix("src.").partition(".")[0]
+        # Keras takes a function where it is named like a class, too; those of applications look like classes.
+        called = told(str(part.get("config")))[:60] if kind == "function" else kind
+        is_class = called[:1].isupper() and kind != "function" and root != "applications"
+        runs = f"a {kind} layer" if kind in kinds else ""
+        if home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS:
+            runs = f"the function {called!r} of {home}"
+        if runs:
+            raise ValueError(
+                f"Expected a network without code in its file, received {name!r} with {runs};"
+                " build the network without it, use load_weights, and save it as .keras"
+            )
 
 
 def import_keras() -> Any:
@@ -53,9 +96,8 @@ def opened_safely(file: Path, name: str) -> Any:
 def check_model(model: Any) -> None:
     """Raise a TypeError or ValueError unless a Keras model is a classifier of images."""
     if not hasattr(model, "export"):
-        raise TypeError(
-            f"Expected a Keras model, received {type(model).__name__}; see Classifier.load for files"
-        )
+        kind = type(model).__name__
+        raise TypeError(f"Expected a Keras model, received {kind}; see Classifier.load for files")
     inputs, outputs = (
         [tuple(entry.shape) for entry in getattr(model, name, None) or ()] for name in ("inputs", "outputs")
     )
@@ -118,7 +160,10 @@ def lite_of(graph: Any) -> bytes:
         raise ConversionError("TensorFlow cannot draw one graph of it, which is what is compiled")
     import tensorflow as tf  # noqa: PLC0415 (heavy)
 
-    with only_errors("absl"), captured_errors() as messages:
+    logger = logging.getLogger("absl")
+    with captured_errors() as messages:
+        level = logger.level
+        logger.setLevel(logging.ERROR)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
         # Operations outside LiteRT's own need TensorFlow at run time: better found here than live.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -126,6 +171,8 @@ def lite_of(graph: Any) -> bytes:
             compiled: bytes = converter.convert()
         except Exception as error:  # the converter has no exception of its own for what it cannot do
             raise ConversionError(_reason(messages(), first_line(error))) from error
+        finally:
+            logger.setLevel(level)
     return compiled
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from kit.classifier import store
 from kit.classifier.child import answer, ask, waiting
 from kit.classifier.conversion import Compiled, describe
-from kit.classifier.keras_models import load_keras
+from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Network
 from kit.classifier.store import Archive
 from kit.preprocessing import Preprocessing
@@ -172,7 +172,7 @@ def _locked(handle: int) -> bool:
 
 def _has_custom_parts(opened: Archive) -> bool:
     """Whether the network needs code from outside Keras, which may change while the file does not."""
-    for part in store.serialized(opened.config()):
+    for part in serialized(opened.config()):
         home = str(part.get("module") or "").partition(".")[0]
         function = part["class_name"] == "function" and home != "keras"
         if home not in {"", "keras", "builtins"} or ">" in str(part.get("registered_name")) or function:

@@ -7,9 +7,10 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import prod
 from os import PathLike
 from pathlib import Path
 from shlex import quote
@@ -20,65 +21,20 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._checking import first_line, told
-from kit.classifier.statistics import STATISTICS, packed, statistics_in
-
-_FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
-"""Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
-
-
-class CodeError(ValueError):
-    """An architecture that would have more run than its layers."""
-
-
-def serialized(config: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield each part of a configuration that Keras makes an object or a function of.
-
-    What the whole was trained with, a loss for one, is left out, since nothing is opened for training.
-    """
-    pending: list[Any] = [config]
-    if isinstance(config, Mapping):
-        pending = [{key: part for key, part in config.items() if key != "compile_config"}]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, Mapping):
-            if "class_name" in value:
-                yield value
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-
-
-def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
-    """Raise a CodeError for layers of some kinds, and for functions that do more than compute on tensors.
-
-    Keras itself would call each function that an architecture names, with the arguments that stand there.
-    """
-    for part in serialized(config):
-        kind, home = told(str(part["class_name"]))[:60], told(str(part.get("module")))[:60]
-        if kind in kinds:
-            raise CodeError(
-                f"Expected a network without code in its file, received {name!r} with a {kind} layer; build"
-                " the network in Python, use load_weights, and save it as .keras"
-            )
-        root = home.removeprefix("keras.").removeprefix("src.").partition(".")[0]
-        # Keras takes a function where it is named like a class, too; those of applications look like classes.
-        called = told(str(part.get("config")))[:60] if kind == "function" else kind
-        is_class = called[:1].isupper() and kind != "function" and root != "applications"
-        if home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS:
-            raise CodeError(
-                f"Expected a network without code in its file, received {name!r} with the function"
-                f" {called!r} of {home}; build the network without it, and save that"
-            )
-
+from kit.preprocessing import Preprocessing
 
 PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
 FORMAT = 2
 """Version of the layout; files of the first are read, those of a later one are refused."""
 
+STATISTICS = "kit/statistics.npz"
+_WEIGHTS = {"model.weights.h5", "model.weights.npz"}
+
 _CHUNK = 1 << 20
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
 _MAX_JSON = 1 << 23
+_MAX_STATISTICS = 1 << 27
 # Zip bombs: real weights are stored or hardly compressible.
 _MAX_MEMBERS = 10_000
 _MAX_EXPANSION = 50
@@ -90,7 +46,7 @@ _ENCRYPTED = 0x1
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(frozen=True, eq=False)
 class Archive:
     """A ``.keras`` file that was opened and checked; nothing of it is executed.
 
@@ -99,8 +55,8 @@ class Archive:
     path
         The file.
     digest
-        SHA-256 over the names and contents of the members that make up the network (architecture, weights,
-        assets; the date of saving is left out), 64 hexadecimal digits.
+        SHA-256 over names and contents of what makes up the network (architecture, weights, assets; without
+        the date of saving), 64 hexadecimal digits.
     contract
         The parsed ``kit/contract.json``, or ``None`` where there is none.
     statistics
@@ -111,8 +67,8 @@ class Archive:
 
     path: Path
     digest: str
-    contract: Mapping[str, Any] | None = None
-    statistics: Mapping[str, Array] = field(default_factory=dict)
+    contract: Mapping[str, Any] | None = field(default=None, repr=False)
+    statistics: Mapping[str, Array] = field(default_factory=dict, repr=False)
     flaw: str = ""
 
     def config(self) -> dict[str, Any]:
@@ -120,8 +76,14 @@ class Archive:
         with opened(self.path) as archive:
             return _json(archive, "config.json", self.path.name)
 
-    def __repr__(self) -> str:
-        return f"Archive({self.path.name!r}, digest={self.digest[:12]!r}, contract={bool(self.contract)})"
+    def preprocessing(self) -> Preprocessing | None:
+        """Preprocessing that the file states, None without one; ValueError where it makes no sense."""
+        stated = (self.contract or {}).get("preprocessing")
+        try:
+            return None if stated is None else Preprocessing.from_dict(stated)
+        except (TypeError, ValueError) as error:
+            file = self.path.name
+            raise ValueError(f"Expected a preprocessing in {file!r}: {first_line(error)}") from error
 
 
 def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
@@ -133,11 +95,6 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         An existing local file.
     sha256
         SHA-256 of the whole file in hexadecimal digits, compared if given.
-
-    Returns
-    -------
-    Archive
-        Its ``contract`` is ``None`` for a file that plain Keras wrote.
 
     Raises
     ------
@@ -151,14 +108,15 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
         if received != sha256.strip().lower():
             raise ValueError(
-                f"Expected {file.name!r} with SHA-256 {sha256}, received {received}; get the file anew"
+                f"Expected {file.name!r} with SHA-256 {sha256}, received {received}; copy it anew"
             )
     with opened(file) as archive:
         names = set(archive.namelist())
-        if "config.json" not in names or not names & {"model.weights.h5", "model.weights.npz"}:
+        if "config.json" not in names or not names & _WEIGHTS:
+            members = told(", ".join(sorted(names)))[:100] or "nothing"
             raise ValueError(
                 f"Expected config.json and model.weights.h5 in a Keras archive, received {file.name!r} with"
-                f" {told(', '.join(sorted(names)))[:100] or 'nothing'}; make it with model.save('….keras')"
+                f" {members}; make it with model.save('….keras')"
             )
         digest = _digest_of(archive)
         if CONTRACT not in names:
@@ -168,7 +126,7 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         if contract.get("weights_sha256") != digest:
             return Archive(file, digest, contract, flaw="belongs to other weights")
         try:
-            return Archive(file, digest, contract, statistics_in(archive, contract))
+            return Archive(file, digest, contract, _statistics(archive, contract))
         except ValueError as error:
             return Archive(file, digest, contract, flaw=first_line(error))
 
@@ -176,32 +134,28 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
 def unchanged(given: Archive) -> Archive:
     """Return a file that was opened before; FileNotFoundError or ValueError if its network is another."""
     if read(given.path).digest != given.digest:
+        file = given.path.name
         raise ValueError(
-            f"Expected the network in {given.path.name!r} as it was loaded, received another; load it again"
+            f"Expected the network in {file!r} as it was loaded, received another; load it again"
         )
     return given
 
 
 def _local_file(path: str | PathLike[str]) -> Path:
-    file = Path(path)
+    file, given = Path(path), str(path)
     if not file.exists():
-        raise FileNotFoundError(
-            f"Expected an existing local .keras file, received {os.fspath(path)!r}; check the path"
-        )
-    hdf5 = file.suffix.lower() in {".h5", ".hdf5"}
-    if file.is_file() and not hdf5:
+        raise FileNotFoundError(f"Expected an existing local .keras file, received {given!r}; check the path")
+    received, advice = repr(file.name), "make it with model.save('….keras')"
+    if not file.is_file():
+        received, advice = f"the folder {file.name!r}", "name a file in it"
+    else:
         with file.open("rb") as stream:
             hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
         if file.suffix == ".keras" and not hdf5:
             return file
-    received, advice = repr(file.name), "make it with model.save('….keras')"
-    if file.is_dir():
-        received, advice = f"the folder {file.name!r}", f"name a file in it, or {advice} of a SavedModel"
-    elif file.name.endswith(".weights.h5"):
-        received, advice = f"weights alone in {file.name!r}", f"build the network, load them, and {advice}"
-    elif hdf5:
-        received += " in HDF5, the format of older versions of Keras"
-        advice = f"convert it: python -m kit import {quote(told(file.name))} NEW.keras"
+        if hdf5:
+            received += " in HDF5, the format of older versions of Keras"
+            advice = f"convert it: python -m kit import {quote(told(file.name))} NEW.keras"
     raise ValueError(f"Expected a .keras file, received {received}; {advice}")
 
 
@@ -223,12 +177,9 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
     if archive.getinfo(name).file_size <= _MAX_JSON:
         with suppress(ValueError, RecursionError):
             value = json.loads(archive.read(name))
-    if not isinstance(value, dict):
-        raise ValueError(  # noqa: TRY004 (the content is wrong, not an argument's type)
-            f"Expected an object of at most {_MAX_JSON} bytes in {name} of {file!r}, received something else;"
-            " save the file anew"
-        )
-    return value
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"Expected an object in {name} of {file!r}, received something else; save it anew")
 
 
 def _check_contract(contract: Mapping[str, Any], file: str) -> None:
@@ -249,93 +200,32 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         )
 
 
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (ValueError, NotImplementedError) as error:
+        raise zipfile.BadZipFile from error
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
-    damaged = ValueError(
-        f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
-    )
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise damaged from error
-    with archive:
-        try:
-            _check_members(archive.infolist(), path)
+        with _zip(path) as archive:
+            members = archive.infolist()
+            declared = sum(member.file_size for member in members)
+            if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
+                raise ValueError(
+                    f"Expected a Keras archive, received {path.name!r} with {len(members)} members of"
+                    f" {declared} bytes; such a file fills the memory and is not opened"
+                )
+            if any(each.compress_type not in _METHODS or each.flag_bits & _ENCRYPTED for each in members):
+                raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise damaged from error
-
-
-def _check_members(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
-    declared = sum(member.file_size for member in members)
-    allowed = _MAX_EXPANSION * path.stat().st_size + _SPARE
-    if len(members) > _MAX_MEMBERS or declared > allowed:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(
-            f"Expected at most {_MAX_MEMBERS} members of {allowed} bytes, received {path.name!r} with"
-            f" {len(members)} of {declared}; such a file fills the memory and is not opened"
-        )
-    if any(member.compress_type not in _METHODS or member.flag_bits & _ENCRYPTED for member in members):
-        raise zipfile.BadZipFile
-
-
-# Weights hardly shrink; more than this many times the size of the file is no network.
-_MOST_TIMES = 8
-_SPARE_WEIGHTS = 1 << 24
-
-
-def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
-    """Return the arrays of every layer of a checked ``.keras`` file, by the layer's name, in Keras's order.
-
-    The optimizer's are under ``"optimizer"``; empty where the weights are not in HDF5. Links out of the file
-    and data kept elsewhere are not followed.
-
-    Raises
-    ------
-    ValueError
-        Weights that are no HDF5, damaged, or declared larger than their file can hold.
-    """
-    import h5py  # noqa: PLC0415 (not needed to predict)
-
-    with opened(path) as archive:
-        if "model.weights.h5" not in archive.namelist():
-            return {}
-        content = archive.read("model.weights.h5")
-    found: dict[str, dict[tuple[str, str], Array]] = {}
-    left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
-
-    def keep(place: str, data: Any) -> None:
-        nonlocal left
-        if h5py.h5o.get_info(data.id).rc > 1:
-            raise ValueError(f"{told(place)[:60]!r} under several names, of which Keras may read another")
-        layer, kind, key = f"//{place}".rsplit("/", 3)[-3:]
-        usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
-        if kind != "vars" or not usable or data.size is None:
-            return
-        if data.dtype.kind not in "biuf":
-            raise ValueError(f"values of the kind {data.dtype.name}, which have no fixed size")
-        # The group of the optimizer bears the name of its kind.
-        name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
-        left -= data.nbytes + len(name)
-        if left < 0:
-            raise ValueError("it declares more values than it holds")
-        found.setdefault(name, {})[data.parent.name, key] = np.asarray(data)
-
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            # Links are not visited.
-            file.visititems(keep)
-    # What HDF5 meets in a damaged file reaches Python under many names.
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError) as error:
-        raise ValueError(
-            f"Expected the weights in {path.name!r} as Keras writes them, received others:"
-            f" {first_line(error)[:200]}; copy the file anew"
+            f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
         ) from error
-    return {
-        name: tuple(arrays[place] for place in sorted(arrays, key=lambda place: (len(place[1]), place[1])))
-        for name, arrays in found.items()
-        if len({group for group, _ in arrays}) == 1  # which of two layers of one name is meant, nobody knows
-    }
 
 
 def write(
@@ -357,14 +247,14 @@ def write(
     statistics
         Arrays of numbers for ``kit/statistics.npz``.
     """
-    data = packed(statistics) if statistics else b""
     with opened(source) as old, replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
         digest = _digest_of(old)
         for info in old.infolist():
             if not info.filename.startswith(PREFIX) and not info.is_dir():
                 _copy(old, info, new)
         complete = {"format": FORMAT, "weights_sha256": digest, **contract}
-        if data:
+        if statistics:
+            data = packed(statistics)
             complete["statistics_sha256"] = hashlib.sha256(data).hexdigest()
             new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), data, zipfile.ZIP_DEFLATED)
         text = json.dumps(complete, indent=1, ensure_ascii=False)
@@ -394,13 +284,95 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
             os.fsync(stream.fileno())
         draft.replace(file)
     except OSError as error:
-        reason = error.strerror or str(error).partition("\n")[0]
-        shown = type(error)(
-            f"Expected to write {file.name!r}, received: {reason}; nothing was changed, so free space or"
-            " choose another folder"
-        )
+        reason = error.strerror or first_line(error)
+        text = f"Expected to write {file.name!r}, received: {reason}; free space, or choose another folder"
+        shown = type(error)(text)
         shown.errno = error.errno
         raise shown from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+# Statistics
+
+
+def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[str, Array]:
+    """Return arrays by ``part/name``, of the first layout too; ValueError if not as they were written."""
+    if contract["format"] == 1:
+        return _earlier(archive, contract)
+    if STATISTICS not in archive.namelist():
+        return {}
+    if archive.getinfo(STATISTICS).file_size > _MAX_STATISTICS:
+        raise ValueError(f"takes more than {_MAX_STATISTICS} bytes")
+    data = archive.read(STATISTICS)
+    if hashlib.sha256(data).hexdigest() != contract.get("statistics_sha256"):
+        raise ValueError("was changed")
+    return arrays_in(data)
+
+
+def packed(arrays: Mapping[str, Array]) -> bytes:
+    """Return arrays as an ``.npz`` file, in which they are stored as they are."""
+    buffer = io.BytesIO()
+    options: dict[str, Any] = dict(arrays)
+    np.savez(buffer, **options)
+    return buffer.getvalue()
+
+
+def arrays_in(data: bytes) -> dict[str, Array]:
+    """Return the arrays of numbers that `packed` wrote, by name; ValueError for anything else."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            infos = file.infolist()
+            stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+            # Sizes that are declared are read only where they are there.
+            if stored and all(info.file_size <= len(data) for info in infos):
+                return {info.filename.removesuffix(".npy"): _array(file.read(info)) for info in infos}
+    except (OSError, ValueError, RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"cannot be read ({first_line(error)})") from error
+    raise ValueError("is not stored as it is")
+
+
+def _array(content: bytes) -> Array:
+    head = io.BytesIO(content)
+    if np.lib.format.read_magic(head) != (1, 0):
+        raise ValueError("an array of another version")
+    shape, _, kind = np.lib.format.read_array_header_1_0(head)
+    if kind.kind not in "biuf" or prod(shape) * kind.itemsize > len(content):
+        raise ValueError("an array that declares more than it holds")
+    array: Array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    return array
+
+
+# The first layout, of which compiled forms are not used
+
+_PLANES = 4
+"""Parts that a member was cut into, by the place of a byte in its number of 32 bits."""
+
+
+def _earlier(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[str, Array]:
+    found: dict[str, Any] = {}
+    wrong = (ValueError, TypeError, LookupError, ArithmeticError, zipfile.BadZipFile, zlib.error)
+    with suppress(*wrong):
+        shape = [0 if side is None else int(side) for side in contract["input_shape"]]
+        arrays = arrays_in(_joined(archive, "kit/taps.npz", contract))
+        profile = {"moments": arrays["profile"], "features": arrays["features"], "shape": np.array(shape)}
+        found |= {f"profile/{name}": array for name, array in profile.items()}
+    with suppress(*wrong):
+        content = json.loads(_joined(archive, "kit/statistics.json", contract))
+        strengths = [strength for each in content["alterations"].values() for strength in each]
+        rows, response = (np.array(content[name], np.float64) for name in ("rows", "response"))
+        kept = {"rows": rows, "response": response, "count": content["count"], "strengths": strengths}
+        found |= {f"properties/{name}": np.asarray(value) for name, value in kept.items()}
+    return found
+
+
+def _joined(archive: zipfile.ZipFile, name: str, contract: Mapping[str, Any]) -> bytes:
+    size = int(contract["members"][name]["size"])
+    names = [f"{name}.plane{index}" for index in range(_PLANES)]
+    if size > _MAX_STATISTICS or any(
+        archive.getinfo(each).file_size != -(-size // _PLANES) for each in names
+    ):
+        raise ValueError("another size than the file says")
+    planes = [np.frombuffer(archive.read(each), np.uint8) for each in names]
+    return np.stack(planes, axis=1).tobytes()[:size]

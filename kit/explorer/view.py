@@ -10,7 +10,6 @@ import numpy as np
 from kit._arrays import Float32, Pixels
 from kit._checking import known
 from kit.classifier import Classifier
-from kit.classifier.contract import preprocessing_in
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing, faults
@@ -280,7 +279,7 @@ def usual(classifier: Classifier) -> str:
     """Say what a preprocessing that nobody has touched is like."""
     if classifier.preprocessing is None:
         return "as assumed"
-    stored = classifier.source and preprocessing_in(classifier.source)
+    stored = classifier.source and classifier.source.preprocessing()
     known = classifier.source is None or stored == classifier.preprocessing
     return "as in training" if known else "as your code does it"
 

@@ -113,7 +113,7 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
     ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
     faster = [one / two for one, two in zip(times["usual"], times["sweep"], strict=True)]
     return {
-        "engine": classifier.engine.description,
+        "engine": type(classifier.engine).__name__,
         "batch": part_size((1, *classifier.input_shape)),
         "seconds": times,
         "ratios": ratio,

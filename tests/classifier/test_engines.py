@@ -1,4 +1,3 @@
-import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +12,6 @@ from kit.classifier.engines import (
     check_preprocessing,
     head_of,
     measured_head,
-    only_errors,
     probabilities,
     tempered,
 )
@@ -238,12 +236,3 @@ def test_what_is_written_below_python_is_kept(capfd):
         assert written() == "from C++"
     os.write(2, b"afterwards")
     assert capfd.readouterr().err == "afterwards"
-
-
-def test_a_logger_reports_errors_alone_within_the_block(caplog):
-    logger = logging.getLogger("somebody")
-    with only_errors("somebody"):
-        logger.warning("deprecated")
-        logger.error("no such file")
-    logger.warning("afterwards")
-    assert [record.message for record in caplog.records] == ["no such file", "afterwards"]

@@ -1,0 +1,32 @@
+"""Weights are read without Keras, and as far as their file holds them."""
+
+import io
+import zipfile
+
+import h5py
+import pytest
+
+from kit.classifier.architecture import weights_in
+
+
+@pytest.mark.parametrize(
+    ("values", "flaw"),
+    [
+        (
+            {"shape": (1 << 36,), "dtype": "u1", "chunks": (1 << 20,), "compression": "gzip"},
+            "more values than",
+        ),
+        # Many variable-length texts may all point at the same megabyte.
+        ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of the kind object"),
+        (None, ""),
+    ],
+)
+def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path, values, flaw):
+    buffer = io.BytesIO()
+    if values is not None:
+        with h5py.File(buffer, "w") as file:
+            file.create_dataset("layers/dense/vars/0", **values)
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
+        file.writestr("model.weights.h5", buffer.getvalue() or b"no HDF5")
+    with pytest.raises(ValueError, match=f"weights that Keras wrote in 'a.keras', received .*{flaw}"):
+        weights_in(tmp_path / "a.keras")
