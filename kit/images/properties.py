@@ -31,8 +31,7 @@ _STANDARD = np.array(
 
 def luma(pixels: Pixels) -> Float32:
     """Return the ITU-R 601 luma, float32 (H, W), 0..255."""
-    plane: Float32 = pixels.astype(np.float32) @ _LUMA
-    return plane
+    return np.asarray(pixels.astype(np.float32) @ _LUMA)
 
 
 def bright_level(pixels: Pixels) -> float:
@@ -49,20 +48,13 @@ def clipping(pixels: Pixels) -> float:
     """Share of the picture in which a channel is cut off at white, 0..1, a white ground left out.
 
     In means of 4 x 4 pixels, which noise alone does not bring to white. Of those that are white in all
-    channels, the share that the border has of them is left out: all in a picture of something on white, none
-    where a part of the scene is too bright.
+    channels, the share that the border has of them is left out.
     """
     cut = _means(pixels) >= 250
     white: Bools = np.asarray(cut.all(axis=-1))
     border = np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]])
     ground = float(border.mean() * white.sum())
     return (float(cut.any(axis=-1).sum()) - ground) / max(white.size - ground, 1.0)
-
-
-def level_range(pixels: Pixels) -> float:
-    """Levels between the 5th and the 95th percentile, 0..255."""
-    low, high = np.percentile(luma(pixels), (5, 95))
-    return float(high - low)
 
 
 def relative_contrast(pixels: Pixels) -> float:
@@ -74,18 +66,15 @@ def relative_contrast(pixels: Pixels) -> float:
 def noise_level(pixels: Pixels) -> float:
     """Noise as a standard deviation in levels, from the flattest tenth of the picture.
 
-    The mask of Immerkaer (Fast noise variance estimation, 1996), which a slope passes without a trace, in
-    blocks of 8 x 8; the tenth percentile over the blocks leaves texture out.
+    The mask of Immerkaer (Fast noise variance estimation, 1996) in blocks of 8 x 8, whose tenth percentile
+    leaves texture out.
     """
     # Luma has 0.67 of it where the channels have noise of their own.
     return _flattest_noise(luma(pixels)) / float(np.linalg.norm(_LUMA))
 
 
 def colour_noise(pixels: Pixels) -> float:
-    """Noise as a standard deviation in levels, where each channel has noise of its own.
-
-    As `noise_level`, in the difference of red and blue, in which the edges of most things cancel.
-    """
+    """As `noise_level`, in the difference of red and blue, in which the edges of most things cancel."""
     difference = pixels[..., 0].astype(np.float32) - pixels[..., 2]
     return _flattest_noise(difference) / float(np.sqrt(2))
 
@@ -105,14 +94,14 @@ def _flattest_noise(x: Float32) -> float:
 def sharpness(pixels: Pixels) -> float:
     """Share of a step that the sharpest edges make between two neighbouring pixels, 0..1.
 
-    The 99.5th percentile of neighbour differences over the range of levels; about 1 / (2.5 r) after a
-    Gaussian blur of radius r.
+    The 99.5th percentile over the range of levels; about 1 / (2.5 r) after a Gaussian blur of radius r.
     """
     x = luma(pixels)
     steps = np.concatenate([np.abs(np.diff(x, axis=axis)).reshape(-1) for axis in (0, 1)])
     if not steps.size:
         return 0.0  # a single pixel has no edges
-    return float(np.percentile(steps, 99.5)) / max(level_range(pixels), 8.0)
+    low, high = np.percentile(x, (5, 95))
+    return float(np.percentile(steps, 99.5)) / max(float(high - low), 8.0)
 
 
 def block_edges(pixels: Pixels) -> float:
@@ -131,8 +120,7 @@ def block_edges(pixels: Pixels) -> float:
 
 def colourfulness(pixels: Pixels) -> float:
     """Mean distance between the largest and the smallest channel, in levels."""
-    spread: float = (pixels.max(axis=-1).astype(np.int16) - pixels.min(axis=-1)).mean()
-    return float(spread)
+    return float(np.ptp(pixels, axis=-1).mean())
 
 
 def saturation(pixels: Pixels) -> float:
@@ -143,9 +131,8 @@ def saturation(pixels: Pixels) -> float:
 def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
     """Strength of the edges in red, green and blue, in levels: the colour of the light.
 
-    The grey-edge hypothesis (van de Weijer, Gevers and Gijsenij, Edge-based color constancy, 2007): edges are
-    neutral on average, and vary far less from picture to picture than mean colours do. Root mean square of
-    the differences between means of 4 x 4 pixels, since JPEG does not keep the colour of single pixels.
+    By the grey-edge hypothesis (van de Weijer, Gevers and Gijsenij, Edge-based color constancy, 2007). Root
+    mean square of differences between means of 4 x 4 pixels, since JPEG does not keep the colour of pixels.
     """
     means = _means(pixels)
     squares = [np.square(np.diff(means, axis=axis)).reshape(-1, 3) for axis in (0, 1)]
@@ -159,17 +146,14 @@ def _means(pixels: Pixels) -> Float32:
     side = 4 if min(pixels.shape[:2]) >= 16 else 1
     height, width = (length // side for length in pixels.shape[:2])
     whole = pixels[: height * side, : width * side].astype(np.float32)
-    means: Float32 = whole.reshape(height, side, width, side, 3).mean(axis=(1, 3))
-    return means
+    return np.asarray(whole.reshape(height, side, width, side, 3).mean(axis=(1, 3)))
 
 
 def grid_zeros(pixels: Pixels) -> float:
     """Cosine coefficients that are nearly zero on the 8 x 8 grid of JPEG, beyond those off the grid.
 
-    Quantization sets coefficients of the blocks of the grid to zero; blocks that straddle the grid, and any
-    blocks of a picture that only is smooth, show no such surplus (the idea of Fan and de Queiroz,
-    Identification of bitmap compression history, 2003). -1..1, about 0 for a picture without a trace of
-    JPEG.
+    Quantization makes zeros on the grid alone (Fan and de Queiroz, Identification of bitmap compression
+    history, 2003). -1..1, about 0 for a picture without a trace of JPEG.
     """
     x = luma(pixels)
     if min(x.shape) < 16:
@@ -178,11 +162,7 @@ def grid_zeros(pixels: Pixels) -> float:
 
 
 def jpeg_quality(file: bytes | None) -> float:
-    """Quality 1..100 whose scaled standard table comes nearest to the luminance table of a JPEG file.
-
-    Scaled as by libjpeg's ``jpeg_quality_scaling`` and ``jpeg_add_quant_table``, compared by the sum. NaN for
-    no JPEG.
-    """
+    """Quality 1..100 whose luminance table, scaled by libjpeg, has the sum nearest to a JPEG's; or NaN."""
     if file is None or file[:3] != b"\xff\xd8\xff":
         return float("nan")
     with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
@@ -195,8 +175,7 @@ def _table_sums() -> Int64:
     qualities = np.arange(1, 101)
     percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
     tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
-    sums: Int64 = tables.sum(axis=1)
-    return sums
+    return np.asarray(tables.sum(axis=1))
 
 
 def _near_zero(plane: Float32) -> float:
@@ -214,8 +193,7 @@ def cosine_transform() -> Float32:
     place = np.arange(8)
     matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)
     matrix[0] /= np.sqrt(2)
-    transform: Float32 = matrix.astype(np.float32)
-    return transform
+    return np.asarray(matrix, np.float32)
 
 
 Levels = tuple[float, float]
@@ -223,26 +201,17 @@ Levels = tuple[float, float]
 
 
 def usual_levels(photos: Pictures) -> Levels:
-    """Measure the dark and the bright level of pictures: the median of each over all of them.
-
-    Raises
-    ------
-    ValueError
-        No pictures.
-    """
+    """Measure the dark and the bright level of pictures: the median of each over all of them."""
     chosen = as_photos(photos, allow_empty=False)
-    low, high = (
-        float(np.median([measure(photo.pixels) for photo in chosen]))
-        for measure in (dark_level, bright_level)
-    )
+    levels = [(dark_level(photo.pixels), bright_level(photo.pixels)) for photo in chosen]
+    low, high = np.median(levels, axis=0).tolist()
     return low, high
 
 
 def relevelled(photo: Photo, levels: Levels) -> Photo:
     """Stretch and move all values so that dark and bright levels become these, as of `usual_levels`.
 
-    That undoes added levels, a factor, or both, except where values had been clipped. It cannot know of a
-    picture that was meant to be dark. Values are rounded and clipped to 0..255.
+    That undoes added levels, a factor, or both, except where values had been clipped.
     """
     low, high = dark_level(photo.pixels), bright_level(photo.pixels)
     slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
@@ -258,7 +227,8 @@ def denoised(photo: Photo) -> Photo:
 
 
 WINDOW = 512
-"""Pixels a side of the middle part on which texture is measured in a larger picture."""
+"""Pixels a side of the middle part of a larger picture where texture is measured, and of the grid for light
+and colour."""
 
 
 class Sample:
@@ -267,8 +237,7 @@ class Sample:
     Parameters
     ----------
     window
-        In a picture with more pixels a side, texture is measured in a middle part of this many, and light and
-        colour on a grid of pixels; None for every pixel.
+        As `WINDOW`; None for every pixel.
     """
 
     def __init__(self, photo: Photo, window: int | None = WINDOW) -> None:
@@ -295,11 +264,6 @@ class Sample:
         return luma(self.thin)
 
     @cached_property
-    def mean(self) -> float:
-        """Mean luma."""
-        return float(self.luma.mean())
-
-    @cached_property
     def light(self) -> tuple[float, float, float]:
         """Red, green and blue of the light."""
         return edge_colour(self.thin)
@@ -318,10 +282,9 @@ class Quantity:
     measure
         Takes it from a `Sample`; NaN where there is nothing to measure.
     resolution
-        Smallest difference worth speaking of between two sets of pictures, of the logarithm (base 2) where
-        `logarithmic`. 0 where sets are not compared by it.
+        Smallest difference worth speaking of between two sets of pictures; 0 where they are not compared.
     logarithmic
-        Whether ratios count, and not differences.
+        Whether ratios count (by their logarithm, base 2), and not differences.
     title
         The name in words, where that is another one.
     """
@@ -340,15 +303,12 @@ class Quantity:
 
     def scaled(self, values: Float64) -> Float64:
         """Return values on the scale on which differences count."""
-        if not self.logarithmic:
-            return values
-        scaled: Float64 = np.log2(np.maximum(values, 1e-3))
-        return scaled
+        return np.asarray(np.log2(np.maximum(values, 1e-3))) if self.logarithmic else values
 
 
 def _contrast(sample: Sample) -> float:
     # Root mean square (Peli, Contrast in complex images, 1990), which less light alone leaves as it is.
-    return float(sample.luma.std()) / max(sample.mean, 1.0)
+    return float(sample.luma.std()) / max(float(sample.luma.mean()), 1.0)
 
 
 def _tint(sample: Sample) -> float:
@@ -372,7 +332,7 @@ _DEVIATION = "levels, standard deviation"
 _STEP = "share of a step between two pixels"
 
 _TABLE = (
-    Quantity("brightness", "levels", lambda sample: sample.mean, 0.05, True),
+    Quantity("brightness", "levels", lambda sample: float(sample.luma.mean()), 0.05, True),
     Quantity("contrast", "", _contrast, 0.05, True),
     Quantity("highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
     Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
@@ -396,9 +356,7 @@ _TABLE = (
 PROPERTIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE})
 """Everything that is measured, by its name."""
 
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
-    {name: item for name, item in PROPERTIES.items() if item.resolution}
-)
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE if item.resolution})
 """What two sets of pictures are compared by, in the order of the statistics that a file carries."""
 
 

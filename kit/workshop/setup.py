@@ -84,19 +84,17 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
     command = [sys.executable, "-m", __name__, look.__name__]
     root = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": root, "PYTHONUTF8": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    options = {"env": environment, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
-    done = subprocess.run(command, **options, check=False)  # type: ignore[call-overload]  # noqa: S603 (this file)
-    said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [""]
-    return Check(name, done.returncode == 0, said[-1] or f"Python ended with exit code {done.returncode}")
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603
+    said = (done.stderr if done.returncode else done.stdout).strip()
+    told = said.splitlines()[-1] if said else f"Python ended with exit code {done.returncode}"
+    return Check(name, done.returncode == 0, told)
 
 
 def python() -> str:
     """Return the version of Python, if the kit is installed for it; pip refuses where it does not fit."""
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    try:
-        metadata.version(NAME)
-    except metadata.PackageNotFoundError:
-        raise NotReadyError(f"{system}; the kit is not installed for it: {_INSTALL}") from None
+    if not any(metadata.distributions(name=NAME)):
+        raise NotReadyError(f"{system}; the kit is not installed for it: {_INSTALL}")
     return system
 
 
@@ -106,18 +104,19 @@ def packages() -> str:
 
     asked = [Requirement(text) for text in metadata.requires(NAME) or []]
     needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
-    unmet = []
-    for requirement in needed:
-        try:
-            found = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            unmet.append(f"{requirement.name} is missing")
-            continue
-        if not requirement.specifier.contains(found, prereleases=True):
-            unmet.append(f"{requirement.name} is {found}, expected {requirement.specifier}")
+    unmet = sorted(filter(None, map(_lack, needed)))
     if unmet:
-        raise NotReadyError(f"{'; '.join(sorted(unmet))}: {_INSTALL}")
+        raise NotReadyError(f"{'; '.join(unmet)}: {_INSTALL}")
     return f"all {len(needed)} are there and new enough"
+
+
+def _lack(requirement: Any) -> str:
+    try:
+        found = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"{requirement.name} is missing"
+    fits = requirement.specifier.contains(found, prereleases=True)
+    return "" if fits else f"{requirement.name} is {found}, expected {requirement.specifier}"
 
 
 def widgets() -> str:
@@ -130,10 +129,11 @@ def widgets() -> str:
     shown = info["federated_extensions"].keys() - {name for name, off in info["disabled"].items() if off}
     missing = [name for name in FRONT_ENDS if name not in shown]
     if missing:
-        raise NotReadyError(
-            f"JupyterLab {lab.version} has no {' and no '.join(missing)}; where JupyterLab is installed, run"
-            " python -m pip install --force-reinstall anywidget jupyterlab_widgets, and reload the page"
+        advice = (
+            "run python -m pip install --force-reinstall anywidget jupyterlab_widgets, and reload the page"
         )
+        lacks = " and no ".join(missing)
+        raise NotReadyError(f"JupyterLab {lab.version} has no {lacks}; where it is installed, {advice}")
     return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
 
 
@@ -153,25 +153,26 @@ def network() -> str:
     classifier = samples.classifier("efficientnet_lite0")
     photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
     classifier.probabilities(photo)
-    opened, start = time.perf_counter() - began, time.perf_counter()
-    name, _ = classifier.top(classifier.probabilities(photo)[0], 1)[0]
-    milliseconds = 1000 * (time.perf_counter() - start)
+    opened = time.perf_counter()
+    ((name, _),) = classifier.top(classifier.probabilities(photo)[0], 1)
+    milliseconds = 1000 * (time.perf_counter() - opened)
     if name != "espresso":
         raise NotReadyError(f"{photo.name} is {name} here; unpack or clone the kit again")
-    return f"opened in {opened:.1f} s; a prediction takes {milliseconds:.0f} ms: {name}"
+    return f"opened in {opened - began:.1f} s; a prediction takes {milliseconds:.0f} ms: {name}"
 
 
 def memory() -> str:
     """Return how much memory and how many cores there are for this process."""
     import psutil  # noqa: PLC0415 (may be missing)
 
-    total, free = psutil.virtual_memory().total, psutil.virtual_memory().available
+    machine = psutil.virtual_memory()
     # Of a container; "max" where there is none.
     limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.exists() and (most := limit.read_text().strip()).isdecimal():
-        total, free = min(total, int(most)), min(free, int(most))
-    found = f"{total / 1e9:.1f} GB, {free / 1e9:.1f} of them free; cores: {os.cpu_count()}"
-    if free < 1e9 * MEMORY:
+    most = limit.read_text().strip() if limit.exists() else ""
+    bound = int(most) if most.isdecimal() else machine.total
+    total, free = (min(each, bound) / 1e9 for each in (machine.total, machine.available))
+    found = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"
+    if free < MEMORY:
         raise NotReadyError(f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub")
     return found
 

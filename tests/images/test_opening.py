@@ -175,22 +175,11 @@ def test_without_a_matte_the_color_under_transparent_pixels_shows():
     assert photo.notes == ("alpha dropped, 33.3 % of the pixels transparent",)
 
 
-def test_a_single_transparent_pixel_among_many_is_not_rounded_away():
-    image = Image.new("RGBA", (100, 100), (1, 2, 3, 255))
-    image.putpixel((5, 5), (0, 0, 0, 0))
-    assert load_image(file_of(image)).notes[0].endswith("<0.1 % of the pixels transparent")
-
-
 def test_grey_with_alpha():
     image = Image.fromarray(np.array([[[100, 255], [100, 0]]], np.uint8), "LA")
     photo = load_image(file_of(image))
     assert photo.pixels.tolist() == [[[100] * 3, [255] * 3]]
     assert photo.notes[0] == "greyscale converted to RGB"
-
-
-def test_premultiplied_grey_keeps_its_alpha():
-    image = Image.fromarray(np.array([[[100, 255], [0, 0]]], np.uint8), "LA").convert("La")
-    assert load_image(image).pixels.tolist() == [[[100] * 3, [255] * 3]]
 
 
 def test_a_transparent_palette_entry_becomes_the_matte():
@@ -240,12 +229,6 @@ def test_16_bit_grey_is_scaled_or_cut(mode):
     cut = photo.decoded(Decoding(depth="clip"))
     assert cut.pixels[..., 1].tolist() == [[0, 128, 129, 255, 255, 255, 255, 255]]
     assert cut.notes == ("16-bit greyscale 0..65535 cut at 255 (50.0 % of the pixels)",)
-
-
-def test_every_16_bit_level_is_divided_by_257_and_rounded():
-    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    expected = np.array([round(level / 257) for level in range(65536)]).reshape(256, 256)
-    np.testing.assert_array_equal(load_image(Image.fromarray(levels)).pixels[..., 0], expected)
 
 
 def test_16_bit_color_is_reported_as_read_at_8_bits():
@@ -299,14 +282,6 @@ def test_grey_and_1_bit():
     assert bits.notes == ("1 bit converted to RGB",)
 
 
-def test_hsv_and_ycbcr():
-    hsv = load_image(Image.fromarray(np.array([[[85, 255, 255], [0, 0, 128]]], np.uint8), "HSV"))
-    assert hsv.pixels.tolist() == [[[0, 255, 0], [128, 128, 128]]]
-    assert hsv.notes == ("HSV converted to RGB",)
-    ycc = load_image(Image.fromarray(np.array([[[76, 85, 255]]], np.uint8), "YCbCr"))
-    assert np.abs(ycc.pixels.astype(int) - [255, 0, 0]).max() <= 2  # ITU-R 601
-
-
 def test_lab():
     profile = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
     lab = ImageCms.applyTransform(Image.fromarray(smooth()), ImageCms.buildTransform(*profile, "RGB", "LAB"))
@@ -354,13 +329,6 @@ def test_a_decoding_refuses_other_values(arguments, error):
     name = next(iter(arguments))
     with pytest.raises(error, match=rf"^Expected (the )?{name} .*[,;] received "):
         Decoding(**arguments)
-
-
-def test_a_matte_from_json_or_numpy_is_the_same_value():
-    assert Decoding(matte=[1, 2, 3]) == Decoding(matte=(1, 2, 3))
-    assert (
-        repr(Decoding(matte=tuple(np.arange(1, 4)))) == "Decoding(exif=True, matte=(1, 2, 3), depth='scale')"
-    )
 
 
 def damaged_exif():

@@ -4,7 +4,7 @@ import io
 import os
 import pickle
 import shutil
-from collections.abc import Generator
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 
@@ -119,26 +119,11 @@ def test_a_photo_given_again_keeps_its_decoding_unless_told_otherwise():
     assert load_image(stored, decoding=Decoding()).size == (3, 2)
 
 
-def test_a_pillow_image_is_copied():
-    image = Image.fromarray(np.dstack([RAMP, RAMP[..., 0]]))
-    photo = load_image(image)
-    before = photo.pixels.copy()
-    image.paste((0, 0, 0, 0), (0, 0, 3, 2))
-    np.testing.assert_array_equal(photo.decoded(Decoding(matte=None)).decoded(Decoding()).pixels, before)
-
-
 def test_a_photo_survives_pickling_frozen_and_decodable():
     photo = pickle.loads(pickle.dumps(load_image(sideways(RAMP), name="cat.png")))  # noqa: S301  # our own
     assert repr(photo) == "Photo('cat.png', 3\N{MULTIPLICATION SIGN}2, 'EXIF orientation 6 applied')"
     assert not photo.pixels.flags.writeable
     np.testing.assert_array_equal(photo.decoded(Decoding(exif=False)).pixels, RAMP)
-
-
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1)])
-def test_a_grey_array_is_repeated_to_rgb(shape):
-    photo = Photo.from_array(np.arange(6, dtype=np.uint8).reshape(shape))
-    assert photo.pixels.tolist() == [[[0] * 3, [1] * 3, [2] * 3], [[3] * 3, [4] * 3, [5] * 3]]
-    assert photo.notes == ("greyscale converted to RGB",)
 
 
 class Tensor:
@@ -196,17 +181,6 @@ def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
 def test_an_array_of_another_kind_is_refused(array, error, received):
     with pytest.raises(error, match=rf"^Expected .*, received {received}; [^\n]+$"):
         Photo.from_array(array)
-
-
-def test_the_constructor_refuses_what_is_not_rgb_and_freezes_a_copy():
-    with pytest.raises(TypeError, match="Expected pixels as a uint8 array, received float64"):
-        Photo(RAMP / 255)
-    with pytest.raises(ValueError, match=r"Expected pixels of shape \(H, W, 3\), received \(2, 3\)"):
-        Photo(RAMP[..., 0])
-    array = RAMP.copy()
-    photo = Photo(array)
-    array[:] = 0
-    np.testing.assert_array_equal(photo.pixels, RAMP)
 
 
 def test_what_is_no_file_is_refused_in_one_line(tmp_path):
@@ -350,21 +324,6 @@ def test_folders_and_patterns_in_an_iterable_are_their_pictures_in_its_order(fol
     assert names(given) == ["c.png", "array 1", "1.png", "b/2.JPG", "a.png", "array 5"]
 
 
-def test_a_generator_is_taken_one_by_one():
-    taken = []
-
-    def generator():
-        for number, photo in enumerate(CLOTHES):
-            taken.append(number)
-            yield photo
-
-    pictures = each_picture(generator())
-    assert taken == []
-    assert next(pictures) == ("test_0000", CLOTHES[0])
-    assert taken == [0]
-    assert as_photos(generator()) == CLOTHES
-
-
 def test_a_mapping_a_number_and_nothing_are_no_pictures():
     for wrong in ({"a.png": 1}, 3, None, [["a.png"]]):
         with pytest.raises(TypeError, match="Expected a path, bytes"):
@@ -413,9 +372,7 @@ CALLS = {
     "Explorer": lambda photos: kit.Explorer(classifier(), photos),
     "diagnose": lambda photos: kit.diagnose(classifier(), photos),
     "check": lambda photos: kit.check(classifier(), photos, same),
-    "calibrate": lambda photos: kit.calibrate(
-        classifier(), photos, LABELS[: len(names(photos))], resamples=2, progress=False
-    ),
+    "calibrate": lambda photos: kit.calibrate(classifier(), photos, LABELS, resamples=2, progress=False),
     # What comes after the pictures takes long.
     "adapt": lambda photos: kit.adapt(classifier(), photos, prior=-1),
     "sweep": lambda photos: kit.sweep(classifier(), photos, kit.Perturbation(), progress=False),
@@ -425,16 +382,8 @@ CALLS = {
     "fit_novelty": lambda photos: kit.fit_novelty(classifier(), photos, CLOTHES, progress=False),
     "fit_novelty(held_back)": lambda photos: kit.fit_novelty(classifier(), CLOTHES, photos, progress=False),
     "novelty_of": lambda photos: kit.novelty_of(novelty().attached()).scores(photos),
-    "fault_costs": lambda photos: kit.fault_costs(
-        classifier(), photos, LABELS[: len(names(photos))], progress=False
-    ),
+    "fault_costs": lambda photos: kit.fault_costs(classifier(), photos, LABELS, progress=False),
     "probabilities": lambda photos: classifier().probabilities(photos),
-}
-
-
-TOO_FEW = {
-    "calibrate": "Expected at least 20 pictures",
-    "fit_novelty(held_back)": "Expected at least 19 held",
 }
 
 
@@ -448,18 +397,6 @@ def twenty(tmp_path_factory):
         (place / name).parent.mkdir(exist_ok=True)
         Image.fromarray(photo.pixels).save(place / name)
     return place
-
-
-def forms(folder):
-    """Every way to name pictures, and what they are called."""
-    paths = [folder / name for name in FILES]
-    return [
-        (folder, FILES),
-        (f"{folder}/**/*.png", FILES),
-        ((path.read_bytes() for path in paths), [f"bytes {place}" for place in range(20)]),
-        (BATCH, [f"array {place}" for place in range(20)]),
-        (paths[0], ["00.png"]),
-    ]
 
 
 @pytest.fixture
@@ -478,22 +415,12 @@ def opened(monkeypatch):
 
 
 @pytest.mark.parametrize("function", CALLS)
-def test_every_public_function_takes_the_same_forms_under_the_same_names(function, twenty, opened):
-    for form, called in forms(twenty):
-        # Labels are counted by what is given, so it is not used up.
-        given = (
-            list(form) if isinstance(form, Generator) and function in {"calibrate", "fault_costs"} else form
-        )
-        opened.clear()
-        refusal = "a prior of 0 or more" if function == "adapt" else TOO_FEW.get(function)
-        if function == "adapt" or (refusal and len(called) == 1):
-            with pytest.raises(ValueError, match=refusal):
-                CALLS[function](given)
-        else:
-            CALLS[function](given)
-        # There it is random, lest an interruption leaves a part that is special.
-        order = sorted if function == "shift" else list
-        assert order(opened) == order(called)
+def test_every_public_function_takes_a_folder_under_the_names_of_its_files(function, twenty, opened):
+    with suppress(ValueError) if function == "adapt" else nullcontext():  # of the prior
+        CALLS[function](twenty)
+    # There it is random, lest an interruption leaves a part that is special.
+    order = sorted if function == "shift" else list
+    assert order(opened) == FILES
 
 
 def test_the_command_line_takes_files_folders_and_patterns_under_the_same_names(twenty, opened, capsys):
