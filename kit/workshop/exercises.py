@@ -4,7 +4,7 @@ import math
 import re
 import reprlib
 import tempfile
-from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -24,36 +24,19 @@ from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
 __all__ = ["Delivery", "Mystery", "camera_folder", "check_brightness", "check_noise", "check_temperature"]
 __all__ += ["somebodys_script"]
 
-_NUMBER = re.compile(
-    r"(?:[a-z]\w* ?[=:] ?|[x×] ?)?(?P<value>[+-]?(?:\d+[.,]?\d*|[.,]\d+)) ?"
-    r"(?:(?P<percent>%|percent)|levels?(?: of noise)?)?"
-)
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
-# Other words for each remedy, and what to look at for those whom it does not help.
+# Of each remedy, what to look at for those whom it does not help.
 _REMEDIES = {
-    "leave": (("leave it", "leave them", "nothing", "do nothing"), "what changed about the images"),
-    "correct": (("correct the levels", "levels", "remedy 1"), "whether the range of their levels changed"),
-    "adapt": (("AdaBN", "adapted", "remedy 2"), "how many kinds of clothes there are"),
+    "leave": "what changed about the images",
+    "correct": "whether the range of their levels changed",
+    "adapt": "how many kinds of clothes there are",
 }
 
 
-def number(answer: Any) -> float | None:
-    """Read a finite number, from text too ("0,7", "70 %", "12 levels"); None where there is none."""
-    if isinstance(answer, str):
-        found = _NUMBER.fullmatch(" ".join(answer.lower().split()))
-        if found is None:
-            return None
-        answer = float(found["value"].replace(",", ".")) / (100 if found["percent"] else 1)
+def _number(answer: Any) -> float | None:
     if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
         return None
     return float(answer)
-
-
-def _choice(answer: Any, names: Mapping[str, Iterable[str]]) -> str | None:
-    if not isinstance(answer, str):
-        return None
-    found = {name for name, others in names.items() if _plain(answer) in {*map(_plain, (name, *others))}}
-    return found.pop() if len(found) == 1 else None
 
 
 def _plain(text: str) -> str:
@@ -70,12 +53,12 @@ def somebodys_script(classifier: Classifier) -> Classifier:
 
 
 def camera_folder(pictures: Pixels) -> Path:
-    """Return a new folder of images as a camera gives them; what is different about it is to be found.
+    """Return a new folder of PNG files as a camera gives them; what is different about them is to be found.
 
     Parameters
     ----------
     pictures
-        uint8 (N, H, W) or (N, H, W, 3). The files are PNG, named by their place.
+        uint8 (N, H, W) or (N, H, W, 3).
     """
     folder = Path(tempfile.mkdtemp())
     camera = Perturbation(brightness=0.55, noise=14, seed=3)
@@ -86,16 +69,10 @@ def camera_folder(pictures: Pixels) -> Path:
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
-    """Check the lowest brightness, in steps of 0.1, that does not change the prediction.
-
-    Returns
-    -------
-    str
-        One line: passed, or what does not hold. An `answer` of None is not answered yet.
-    """
+    """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
     if answer is None:
         return "Not answered yet. Set answer to a brightness, for example to 0.7."
-    brightness = number(answer)
+    brightness = _number(answer)
     if brightness is None:
         return f"Not yet: a brightness is a number such as 0.7, and {_quoted(answer)} is not."
     if not 0.1 <= brightness <= 1 or abs(brightness * 10 - round(brightness * 10)) > 1e-6:
@@ -115,16 +92,10 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
 
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
-    """Check a noise, in whole levels from 0 to 99, that the prediction just survives.
-
-    Returns
-    -------
-    str
-        One line: passed, or what does not hold. An `answer` of None is not answered yet.
-    """
+    """Check a noise, in whole levels from 0 to 99, that the prediction just survives; return one line."""
     if answer is None:
         return "Not answered yet. Set answer to a noise in levels, for example to 12."
-    noise = number(answer)
+    noise = _number(answer)
     if noise is None or noise not in range(100):
         return f"Not yet: noise is a whole number of levels from 0 to 99, and {_quoted(answer)} is not."
     noises = (0, int(noise), int(noise) + 1)
@@ -138,7 +109,7 @@ def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
 
 
 def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
-    """Check the temperature, to one decimal, with the least negative log-likelihood.
+    """Check the temperature, to one decimal, with the least negative log-likelihood; return one line.
 
     Parameters
     ----------
@@ -147,13 +118,13 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     labels
         Shape (N,): index of the right class.
     answer
-        A number or text; None is not answered yet.
+        A number; None is not answered yet.
     """
     from kit.validation.calibration import fit_temperature  # noqa: PLC0415 (only this check needs it)
 
     if answer is None:
         return "Not answered yet. Set answer to a temperature, for example to 1.1."
-    temperature = number(answer)
+    temperature = _number(answer)
     if temperature is None or temperature <= 0:
         return f"Not yet: a temperature is a number above 0, and {_quoted(answer)} is not."
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
@@ -193,10 +164,15 @@ class Mystery:
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
             return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
-        name = _choice(answer, {each.name: (each.title, _titled(each)) for each in CATALOGUE.values()})
-        if name is None:
+        words = _plain(answer) if isinstance(answer, str) else ""
+        meant = (
+            each
+            for each in CATALOGUE.values()
+            if words in map(_plain, (each.name, each.title, _titled(each)))
+        )
+        named = next(meant, None)
+        if named is None:
             return f"Not yet: {_quoted(answer)} is no fault of the catalogue; see list(kit.faults.CATALOGUE)."
-        named = CATALOGUE[name]
         if named.apply(self._trained) == self._fault.apply(self._trained):
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
@@ -258,16 +234,12 @@ class Delivery:
         only = {1: None, 2: 9, 3: 8}[number]
         places = np.flatnonzero((truth == only) | (only is None))[:64]
         self._classifier, self._levels, self._number, self._truth = classifier, levels, number, truth[places]
-        brightness, noise = {1: (1.0, 80), 2: (0.15, 0), 3: (1.0, 0)}[number]
-        changed = (
-            Perturbation(brightness=brightness, noise=noise, seed=int(place)).apply(
-                samples.photos("fashion_mnist")[place]
-            )
-            for place in places
-        )
-        self.photos = tuple(
-            Photo(photo.pixels, f"picture_{index:02d}") for index, photo in enumerate(changed)
-        )
+        change = (Perturbation(noise=80), Perturbation(brightness=0.15), Perturbation())[number - 1]
+        photos = []
+        for index, place in enumerate(places.tolist()):
+            changed = replace(change, seed=place).apply(samples.photos("fashion_mnist")[place])
+            photos.append(Photo(changed.pixels, f"picture_{index:02d}"))
+        self.photos = tuple(photos)
 
     def __repr__(self) -> str:
         return f"Delivery({self._number})"
@@ -276,24 +248,20 @@ class Delivery:
         """Check the choice of a remedy; return one line: passed, or how many it gets right."""
         if answer is None:
             return f"Not answered yet. Set answer to one of {', '.join(_REMEDIES)}."
-        remedy = _choice(answer, {name: words for name, (words, _) in _REMEDIES.items()})
-        if remedy is None:
+        if not isinstance(answer, str) or answer not in _REMEDIES:
             return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
         shares = self._shares
-        if shares[remedy] < max(shares.values()) - 0.05:
-            share = f"{shares[remedy]:.0%} of them right"
-            return f"Not yet: {remedy} gets {share}, and another more; look at {_REMEDIES[remedy][1]}."
+        if shares[answer] < max(shares.values()) - 0.05:
+            share = f"{shares[answer]:.0%} of them right"
+            return f"Not yet: {answer} gets {share}, and another more; look at {_REMEDIES[answer]}."
         return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."
 
     @cached_property
     def _shares(self) -> dict[str, float]:
         corrected = tuple(relevelled(photo, self._levels) for photo in self.photos)
-        tried = {
-            "leave": (self._classifier, self.photos),
-            "correct": (self._classifier, corrected),
-            "adapt": (adapt(self._classifier, self.photos), self.photos),
+        rows = {
+            "leave": self._classifier.probabilities(self.photos),
+            "correct": self._classifier.probabilities(corrected),
+            "adapt": adapt(self._classifier, self.photos).probabilities(self.photos),
         }
-        return {
-            name: float((classifier.probabilities(photos).argmax(axis=1) == self._truth).mean())
-            for name, (classifier, photos) in tried.items()
-        }
+        return {name: float((each.argmax(axis=1) == self._truth).mean()) for name, each in rows.items()}

@@ -129,11 +129,9 @@ def widgets() -> str:
     shown = info["federated_extensions"].keys() - {name for name, off in info["disabled"].items() if off}
     missing = [name for name in FRONT_ENDS if name not in shown]
     if missing:
-        advice = (
-            "run python -m pip install --force-reinstall anywidget jupyterlab_widgets, and reload the page"
-        )
+        advice = "python -m pip install --force-reinstall anywidget jupyterlab_widgets, and reload the page"
         lacks = " and no ".join(missing)
-        raise NotReadyError(f"JupyterLab {lab.version} has no {lacks}; where it is installed, {advice}")
+        raise NotReadyError(f"JupyterLab {lab.version} has no {lacks}; where JupyterLab is, run {advice}")
     return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
 
 

@@ -14,7 +14,6 @@ from kit.workshop.exercises import (
     check_brightness,
     check_noise,
     check_temperature,
-    number,
 )
 
 # Sure of a class to 0.9 (odds of 9) and right three times in four (odds of 3, the root of 9).
@@ -31,7 +30,6 @@ def test_the_lowest_brightness_passes(classifier, cat):
     assert flips
     for factor in flips:
         assert check_brightness(classifier, cat, factor).startswith("Passed")
-        assert check_brightness(classifier, cat, f" {100 * factor:.0f} %").startswith("Passed")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +52,7 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
         noise: classifier.probabilities(cat, Perturbation(noise=noise))[0].argmax() for noise in (0, *noises)
     }
     [last] = [noise for noise in noises[:-1] if tops[noise] == tops[0] != tops[noise + 1]]
-    assert check_noise(classifier, cat, f"{last} levels").startswith("Passed: Egyptian cat at")
+    assert check_noise(classifier, cat, last).startswith("Passed: Egyptian cat at")
     assert "try less" in check_noise(classifier, cat, last + 1)
     assert "survives" in check_noise(classifier, cat, last - 1)
     assert check_noise(classifier, cat, None).startswith("Not answered yet")
@@ -67,19 +65,11 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
         (0, "Not yet: a temperature is a number above 0, and 0 is not."),
         (1.5, "Not yet: labels become more probable at a higher temperature than 1.5."),
         (2.6, "Not yet: labels become more probable at a lower temperature than 2.6."),
-        ("T = 2,0", "Passed: the least negative log-likelihood is at 2.0."),
+        (2, "Passed: the least negative log-likelihood is at 2.0."),
     ],
 )
 def test_the_temperature_is_the_one_that_fits_best(answer, reply):
     assert check_temperature(ROWS, LABELS, answer) == reply
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("×0.5", 0.5), ("50 %", 0.5), ("22 levels of noise", 22), (".5", 0.5), ("-3", -3), (np.float32(4), 4)],
-)
-def test_numbers_are_read_with_what_people_write_around_them(text, value):
-    assert number(text) == value
 
 
 class Hostile:
@@ -133,7 +123,7 @@ def test_a_mystery_takes_names_and_titles(classifier, fashion):
         Mystery(fashion, 3)
 
 
-@pytest.mark.parametrize(("which", "wrong", "passing"), [(1, "leave", "AdaBN"), (2, "adapt", "remedy 1")])
+@pytest.mark.parametrize(("which", "wrong", "passing"), [(1, "leave", "adapt"), (2, "adapt", "correct")])
 def test_a_remedy_passes_where_it_gets_most_right(fashion, which, wrong, passing):
     delivery = Delivery(fashion, (0, 213), which)
     assert delivery.check(None) == "Not answered yet. Set answer to one of leave, correct, adapt."
