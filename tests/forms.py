@@ -103,7 +103,7 @@ def faults(name: str) -> Iterator[Form]:
     predict, colours = one.predict_tensors, one.input_shape[-1] == 3
     kinds: list[tuple[str, set[str], Function]] = [
         ("height and width", {"channel_layout"}, lambda x: predict(x.transpose(0, 2, 1, 3).copy())),
-        ("another temperature", {"softmax_head"}, lambda x: softmax(np.log(predict(x) + FLOOR) / 3)),
+        ("another temperature", UNKNOWN, lambda x: softmax(np.log(predict(x) + FLOOR) / 3)),
         ("softmax twice", {"softmax_head"}, lambda x: softmax(predict(x))),
         ("logits", {"softmax_head"}, lambda x: np.log(predict(x) + FLOOR)),
         ("mixed with noise", UNKNOWN, lambda x: mixed(predict(x))),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -26,14 +26,13 @@ MOVERS = 10
 """How many of the images that changed most are reported."""
 JUDGED, SEARCHED = 32, 8
 """How many of them judge a head and an order of classes, and how many a preprocessing, which takes longer."""
-EQUAL, SOUND, CLOSE = 1e-3, 1e-2, 0.1
-"""Largest difference, as `Compared` has it, of forms that do the same, of one that can take the place of the
-other, and of networks that are close."""
+SOUND = 0.01
+"""Largest difference, as `Compared` has it, of a form that can take the place of another."""
 RESTORED = 0.1
 """Share of the difference that may be left where a cause is undone."""
 ORDERED = 0.01
 """Difference that may be left by an order of classes that was made to fit."""
-_FLOOR = 1e-12
+_FLOOR, _ROUNDED = 1e-12, 1e-3
 
 
 @dataclass(frozen=True)
@@ -108,28 +107,16 @@ class Compared(Result):
     def headline(self) -> str:
         """Return one sentence."""
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        return f"{changes}; {self._verdict()}."
-
-    def _verdict(self) -> str:
-        average = f"{self.difference:.3f} on average"
-        if self.cause:
-            undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
-            return f"{self.cause}: {average}{undone}"
-        if self.sound:
-            return f"{'both do the same' if self.difference <= EQUAL else 'nearly the same'}: {average}"
-        return f"{'close, cause unknown' if self.difference <= CLOSE else 'cause unknown'}: {average}"
+        verdict = self.cause or ("both do the same" if self.sound else "cause unknown")
+        undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
+        return f"{changes}; {verdict}: {self.difference:.3f} on average{undone}."
 
     def table(self) -> Table:
         """Return a row for each of the images that changed most."""
-        rows = [
-            (
-                one.photo,
-                *(f"{name} {share:.2f}" for name, share in (one.before, one.after)),
-                f"{one.change:.3f}",
-                one.label,
-            )
-            for one in self.movers
-        ]
+        rows = []
+        for one in self.movers:
+            before, after = (f"{name} {share:.2f}" for name, share in (one.before, one.after))
+            rows.append((one.photo, before, after, f"{one.change:.3f}", one.label))
         return Table(("picture", "before", "after", "change", "right"), rows, "<<<><")
 
     def __repr__(self) -> str:
@@ -161,20 +148,11 @@ class _Form(NamedTuple):
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
-            raise ValueError(
-                f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}; compare forms"
-                " of one network"
-            )
+            raise ValueError(f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}")
         return rows[:, self.order]
 
     def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         return self.predict_tensors(np.concatenate([preprocessing.apply(photo) for photo in photos]))
-
-
-class _Cause(NamedTuple):
-    cause: str = ""
-    undone: str = ""
-    left: float = 0.0
 
 
 def compare(
@@ -220,7 +198,7 @@ def compare(
     two = np.concatenate(list(each_row))
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED]
-    cause = _Cause()
+    cause: dict[str, Any] = {}
     if changes.mean() > SOUND:
         given = isinstance(second, Classifier)
         cause = _cause(form, tuple(opened[place] for place in most), one[most], two[most], names, given)
@@ -229,11 +207,12 @@ def compare(
     labelled = [place for place, label in enumerate(truth) if label is not None]
     right = [hits(rows, truth)[labelled] for rows in (one, two)]
     return Compared(
-        *_names(first, second),
+        first.name,
+        second.name if isinstance(second, Classifier) else getattr(second, "__name__", "the other form"),
         photos=len(opened),
         changed=sum(flipped.values()),
         difference=float(changes.mean()),
-        **cause._asdict(),
+        **cause,
         prepared=difference(used, form.preprocessing),
         movers=tuple(_movers(names, opened, one, two, truth)),
         classes=tuple((before, after, count) for (before, after), count in flipped.most_common()),
@@ -242,31 +221,18 @@ def compare(
 
 
 def _form(first: Classifier, second: Classifier | Function) -> _Form:
-    names = first.class_names
-    used = known_preprocessing(first)
+    used, names = known_preprocessing(first), first.class_names
+    order = np.arange(len(names))
     if isinstance(second, Classifier):
         others = second.class_names
-        if len(names) != len(others):
-            raise ValueError(f"Expected as many classes, received {len(names)} and {len(others)}")
-        order = list(range(len(names)))
         if sorted(names) == sorted(others):
             # Stable, so that classes of one name stay in their order.
-            ours, theirs = (sorted(order, key=each.__getitem__) for each in (names, others))
-            places = dict(zip(ours, theirs, strict=True))
-            order = [places[place] for place in range(len(names))]
-        return _Form(second.predict_tensors, order, second.preprocessing or used)
+            ours, theirs = (np.argsort(each, kind="stable") for each in (names, others))
+            order = theirs[np.argsort(ours)]
+        return _Form(second.predict_tensors, order.tolist(), second.preprocessing or used)
     if not callable(second):
         raise TypeError(f"Expected a classifier or a function of tensors, received {type(second).__name__}")
-    return _Form(second, range(len(names)), used)
-
-
-def _names(first: Classifier, second: Classifier | Function) -> tuple[str, str]:
-    """Return what tells the two apart: their files, where two networks have one name."""
-    if not isinstance(second, Classifier):
-        return first.name, getattr(second, "__name__", "the other form")
-    if first.name == second.name and first.source is not None and second.source is not None:
-        return first.source.path.as_posix(), second.source.path.as_posix()
-    return first.name, second.name
+    return _Form(second, order.tolist(), used)
 
 
 def _changes(one: Float32, two: Float32) -> Float32:
@@ -277,67 +243,56 @@ def _changes(one: Float32, two: Float32) -> Float32:
 
 def _cause(
     form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, names: Sequence[str], prepares: bool
-) -> _Cause:
-    """Undo one thing after the other, and return what removes the difference."""
+) -> dict[str, Any]:
+    """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
     network, used = cast("Classifier", form), form.preprocessing
     unsteady = check_determinism(network, used.apply(photos[0]))
     if unsteady:
-        return _Cause(unsteady[0].cause, left=1.0)
-    whole = _changes(one, two).mean()
-    tried = (*_heads(one, two), *_orders(names, one, two))
-    left, cause, undone = min((float(_changes(one, rows).mean() / whole), *words) for words, rows in tried)
+        return {"cause": unsteady[0].cause, "left": 1.0}
+    tried = (*_heads(two), *_orders(names, one, two))
+    left, cause, undone = min((_left(one, two, rows), cause, undone) for cause, undone, rows in tried)
     if left <= RESTORED:
-        return _Cause(cause, undone, left)
+        return {"cause": cause, "undone": undone, "left": left}
     photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
     if used.size is None and len({photo.size for photo in photos}) > 1:
-        return _Cause()
+        return {}
     given = {choice.name for operation in TO_TENSOR for choice in operation.choices}
     for match in matching(network, photos, one, used):
         # A function is given tensors: how images were resized is none of its doing.
         if prepares or all(change.step in given for change in match.changes):
-            rows = form.rows(photos, match.preprocessing)
-            left = float(_changes(one, rows).mean() / _changes(one, two).mean())
+            left = _left(one, two, form.rows(photos, match.preprocessing))
             causes = " and ".join(dict.fromkeys(change.cause for change in match.changes))
             undone = difference(used, match.preprocessing)
-            return _Cause(causes, undone, left) if left <= RESTORED else _Cause()
-    return _Cause()
+            return {"cause": causes, "undone": undone, "left": left} if left <= RESTORED else {}
+    return {}
 
 
-def _heads(one: Float32, two: Float32) -> Iterator[tuple[tuple[str, str], Float32]]:
-    """Yield what the outputs of a head without softmax, with two of them or with a temperature stand for."""
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
+def _left(one: Float32, two: Float32, undone: Float32) -> float:
+    return float(_changes(one, undone).mean() / _changes(one, two).mean())
 
-    if not _is_distribution(two):
-        yield ("softmax_head", "a softmax"), _softmax(two)
+
+def _heads(two: Float32) -> Iterator[tuple[str, str, Float32]]:
+    """Yield what the outputs of a head without softmax, or with two of them, stand for."""
+    inside = bool(np.all(np.abs(two - 0.5) <= 0.5 + _ROUNDED))
+    if not (inside and np.allclose(two.sum(axis=1), 1, atol=1e-2)):
+        yield "softmax_head", "a softmax", _softmax(two)
         return
     logs = np.log(np.maximum(two, _FLOOR))
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
     inner = logs + (1 - logs.sum(axis=1, keepdims=True)) / two.shape[1]
-    yield ("softmax_head", "taking one of two softmaxes out"), inner
-    fitted = minimize_scalar(
-        lambda power: _changes(one, _softmax(logs * np.exp(power))).mean(),
-        bounds=(-2.5, 2.5),
-        method="bounded",
-    )
-    factor = np.exp(fitted.x)
-    yield ("softmax_head", f"multiplying its logits by {factor:.2g}"), _softmax(logs * factor)
+    yield "softmax_head", "taking one of two softmaxes out", inner
 
 
-def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[tuple[str, str], Float32]]:
+def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[str, str, Float32]]:
     """Yield the usual orders of the classes, and the one that fits best where it leaves nothing."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
 
     for name, order in known_orders(names).items():
-        yield ("class_order", f"reading its classes {name}"), two[:, np.argsort(order)]
+        yield "class_order", f"reading its classes {name}", two[:, np.argsort(order)]
     apart = (one**2).sum(axis=0)[:, None] + (two**2).sum(axis=0)[None] - 2 * one.T @ two
     fitted = two[:, linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]]
     if _changes(one, fitted).mean() <= ORDERED:
-        yield ("class_order", "putting its classes in order"), fitted
-
-
-def _is_distribution(rows: Float32) -> bool:
-    inside = bool(np.isfinite(rows).all() and (rows >= -EQUAL).all() and (rows <= 1 + EQUAL).all())
-    return inside and bool(np.allclose(rows.sum(axis=1), 1, atol=1e-2))
+        yield "class_order", "putting its classes in order", fitted
 
 
 def _softmax(rows: Float32) -> Float32:
