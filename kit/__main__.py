@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -32,31 +33,25 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; bad input is one line on stderr."""
-    given = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    given = _parser().parse_args(arguments)
     try:
         for module in given.imports:
             _import(module)
         code: int = given.run(given, _classifier)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read has read enough, as head does; what is left would be written once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BAD_INPUT
-    except (ImportError, OSError, TypeError, ValueError, KeyboardInterrupt) as error:
-        sys.stderr.write(f"{PROGRAM} {given.command}: {_line(error)}\n")
-        return INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT
+    except KeyboardInterrupt:
+        line, code = "interrupted", INTERRUPTED
+    except OSError as error:
+        line, code = str(error), BAD_INPUT
+        if error.filename is not None:  # said by the system alone
+            line = f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
+    except (ImportError, TypeError, ValueError) as error:
+        line, code = str(error) or type(error).__name__, BAD_INPUT
+        if isinstance(error, ImportError):
+            line += "; make environment installs what is needed, for .venv/bin/python -m kit"
+    else:
+        return code
+    sys.stderr.write(f"{PROGRAM} {given.command}: {' '.join(line.split())}\n")
     return code
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, OSError) and error.filename is not None:  # said by the system alone
-        return f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
-    line = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, ImportError):
-        line += "; make environment installs what is needed, for .venv/bin/python -m kit"
-    return line
 
 
 def _import(module: str) -> None:
@@ -65,17 +60,8 @@ def _import(module: str) -> None:
     try:
         import_module(module)
     except (Exception, SystemExit) as error:  # whatever a person's module raises
-        raise ValueError(
-            f"Expected a module that can be imported, received {module!r} ({type(error).__name__}: {error})"
-        ) from error
-
-
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """Write the name of a scaling behind its option: -1..1 by itself would be taken for an option."""
-    joined = list(arguments)
-    for place in [place for place, each in enumerate(joined[:-1]) if each == "--scaling"][::-1]:
-        joined[place : place + 2] = [f"--scaling={joined[place + 1]}"]
-    return joined
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"Expected a module to import, received {module!r} ({reason})") from error
 
 
 def _parser() -> _Parser:
@@ -83,21 +69,18 @@ def _parser() -> _Parser:
     version = import_module("kit").__version__
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
-    diagnose = _command(
-        commands, "diagnose", _diagnose, "name the cause", "clean, 1 a cause named, 2 cannot tell"
-    )
+    code_0 = "clean, 1 a cause named, 2 cannot tell"
+    diagnose = _command(commands, "diagnose", _diagnose, "name the cause", code_0)
     diagnose.add_argument("model", metavar="MODEL.keras")
-    diagnose.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
-    diagnose.add_argument(
-        "--labels", help="the right classes, by name or index, separated by commas; empty where unknown"
-    )
+    words = "the right classes, by name or index, separated by commas; empty where unknown"
+    diagnose.add_argument("--labels", help=words)
     regression.add(commands, _add_in_use)
     words = "compare two models on the same images"
     compare = _command(commands, "compare", _compare, words, "no prediction changes, 1 some do")
     compare.add_argument("first", metavar="A.keras")
     compare.add_argument("second", metavar="B.keras")
-    compare.add_argument("pictures", metavar="PICTURES", nargs="+", help="files, folders, patterns or cases")
     for command in (diagnose, compare):
+        command.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
         _add_in_use(command)
     workshop.add(commands)
@@ -105,10 +88,10 @@ def _parser() -> _Parser:
     importing = _command(commands, "import", _import_h5, words, "written")
     importing.add_argument("old", metavar="OLD.h5")
     importing.add_argument("new", metavar="NEW.keras")
+    words = "a module that registers custom layers, imported first; may be repeated"
     for command in commands.choices.values():
-        # Shortened names of options would not be seen in time; see `_joined`.
-        command.allow_abbrev = False
-        words = "a module that registers custom layers, imported first; may be repeated"
+        # As from Python 3.14 on: -1..1 is a value, no option.
+        command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
         command.add_argument(
             "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
         )
@@ -125,17 +108,11 @@ def _command(commands: Any, name: str, run: Callable[..., int], words: str, code
 def _add_in_use(command: argparse.ArgumentParser) -> None:
     """Add the options that say how pictures are prepared."""
     in_use = command.add_mutually_exclusive_group()
-    words = (
-        "the preprocessing in use, in place of the model's own: what Preprocessing.to_json gives, or a file"
-        " of KerasHub, Hugging Face or timm"
-    )
+    words = "the preprocessing in use: a file of Preprocessing.to_json, KerasHub, Hugging Face or timm"
     in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
     words = "the same, by a name of keras.applications, in the size of the model's input"
     in_use.add_argument("--application", metavar="NAME", help=words)
-    words = (
-        "the same, for RGB resized to the model's input, by the name of the scaling: 0..255, 0..1, -1..1,"
-        " imagenet, caffe or lite"
-    )
+    words = "the same, by the scaling of RGB: 0..255, 0..1, -1..1, imagenet, caffe or lite"
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
@@ -154,18 +131,11 @@ def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], 
 def _compare(given: argparse.Namespace, opened: Callable[[argparse.Namespace], Classifier]) -> int:
     from kit.diagnosis.comparing import compare  # noqa: PLC0415 (--help stays fast)
     from kit.images import as_photos  # noqa: PLC0415
-    from kit.regression import cases as folders  # noqa: PLC0415
 
     first, second = (
         opened(argparse.Namespace(**{**vars(given), "model": each})) for each in (given.first, given.second)
     )
-    folder, labels, photos = Path(given.pictures[0]), None, given.pictures
-    if len(photos) == 1 and folder.is_dir() and (paths := folders.paths(folder)):
-        cases = [folders.read(path) for path in paths]
-        photos = [case.perturbation.apply(folders.photo_of(folder, case)) for case in cases]
-        named = [case.expected.classes for case in cases]
-        labels = [classes[0] if len(classes) == 1 else None for classes in named]
-    result = compare(first, second, as_photos(photos), labels, progress=not given.json)
+    result = compare(first, second, as_photos(given.pictures), progress=not given.json)
     show(result, as_json=given.json)
     return int(result.changed > 0)
 
@@ -199,8 +169,7 @@ def _classifier(given: argparse.Namespace) -> Classifier:
     else:
         raise ValueError(
             f"Expected a model that carries its preprocessing, received {Path(given.model).name!r} without;"
-            " say how your code prepares a picture: --scaling 0..1, --application MobileNetV2 or"
-            " --preprocessing FILE.json (see --help)"
+            " say how your code prepares a picture: --scaling, --application or --preprocessing (see --help)"
         )
     classifier = Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)

@@ -94,17 +94,6 @@ def test_two_models_are_compared_on_images(pinned, fashion, capsys):
     assert main(["compare", MODEL, EARLY, *pictures]) == int((tops[0] != tops[1]).any())
 
 
-def test_cases_are_compared_as_they_are_perturbed_with_what_they_expect(tmp_path, capsys, fashion, clothes):
-    black = kit.Perturbation(brightness=0)
-    kit.pin(tmp_path / "cases", fashion, clothes[0], perturbation=black)
-    main(["compare", MODEL, EARLY, str(tmp_path / "cases"), "--json"])
-    told = json.loads(capsys.readouterr().out)
-    early = samples.classifier("fashion_mnist_500")
-    one, other = (each.probabilities(black.apply(clothes[0]))[0] for each in (fashion, early))
-    assert told["movers"][0]["change"] == pytest.approx(abs(one - other).max(), abs=1e-6)
-    assert (told["photos"], told["accuracy"]["first"]) == (1, 1)
-
-
 def run_notebook(folder):
     command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "check_cases.ipynb"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
