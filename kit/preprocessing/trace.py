@@ -56,12 +56,6 @@ class Left:
         scale = max(max(map(abs, self.means), default=0.0), 1e-6)
         return bool(np.allclose(self.means, other.means, rtol=0, atol=SAME * scale))
 
-    def distance(self, other: "Left") -> float | None:
-        """Return the largest difference of two means; None where the shapes differ."""
-        if self.kind != other.kind or len(self.means) != len(other.means):
-            return None
-        return float(np.max(np.abs(np.subtract(self.means, other.means)), initial=0.0))
-
 
 @dataclass(frozen=True)
 class Trace:
@@ -84,23 +78,6 @@ class Trace:
             if ours.step != theirs.step or not ours.same(theirs):
                 return theirs.step
         return "" if len(self.steps) == len(other.steps) else "steps"
-
-    def slight(self, other: "Trace", levels: float) -> bool:
-        """Whether two differ by no more than so many of 256 levels anywhere."""
-        if [left.step for left in self.steps] != [left.step for left in other.steps]:
-            return False
-        level, seen = 1.0, 0.0
-        for ours, theirs in zip(self.steps, other.steps, strict=True):
-            distance = ours.distance(theirs)
-            spread = max(theirs.means, default=0.0) - min(theirs.means, default=0.0)
-            if theirs.kind.startswith("uint8"):
-                level, seen = 1.0, spread
-            elif seen and spread:
-                # What a level has become, whatever the range: the picture tells.
-                level = spread / seen
-            if distance is None or distance > levels * level:
-                return False
-        return True
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return JSON values; the means are one text, so that a case stays a file that people can read."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from io import BytesIO
 from os import PathLike
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
@@ -31,13 +31,10 @@ KEPT = 0.001
 TOLERANCE = 0.02
 """By how much a probability may change, unless a case says otherwise."""
 FORMAT = "kit.case/1"
-CASE_BYTES = 2_000_000
-"""No more is read of a file."""
 PICTURES, SEEN = "pictures", "seen"
 """Folders below that of the cases: the images, and what the network saw of each, for people to look at."""
 MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras PICTURE --cases FOLDER"
-_EARLIER = {"expected": ("never", "order", "least", "most", "novel"), "observed": ("engine", "novel", "held")}
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$) *(\.|$)", re.IGNORECASE)
+_PICTURE = re.compile(rf"{PICTURES}/[\w-]+\.\w+")
 _NAMED = re.compile(r"[^\w.-]+")
 _ENDINGS = {"jpeg": "jpg", "tiff": "tif"}
 _LONGEST = 80
@@ -182,7 +179,7 @@ class Case:
         for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note", "owner"):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
-        if not _is_file_name(self.picture.removeprefix(f"{PICTURES}/")):
+        if not _PICTURE.fullmatch(self.picture):
             raise ValueError(f"Expected the name of a file below {PICTURES}/, received {self.picture!r}")
 
     @property
@@ -206,12 +203,11 @@ class Case:
         Raises
         ------
         TypeError, ValueError
-            Another format, something that is no case, or expectations that only earlier versions had.
+            Another format, or something that is no case.
         """
         given = dict(instance("a case", parsed("a case", text), Mapping, "a JSON object"))
         if (named := given.pop("format", None)) != FORMAT:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
-        _leave_out_earlier(given)
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
             given["expected"] = built(Expected, "a part of a case", given["expected"])
@@ -224,36 +220,15 @@ class Case:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
 
 
-def _leave_out_earlier(given: dict[str, Any]) -> None:
-    """Take out what only earlier versions wrote; refuse it where the case depends on it."""
-    rare = ["platforms"] if given.pop("platforms", None) else []
-    for part, names in _EARLIER.items():
-        if isinstance(given.get(part), dict):
-            inside = given[part] = dict(given[part])
-            found = [name for name in names if inside.pop(name, None) not in (None, [], {})]
-            rare += found if part == "expected" else []
-    if rare:
-        raise ValueError(
-            f"Expected nothing but classes, received {', '.join(rare)} of an earlier version;"
-            " pin the image again"
-        )
-
-
 def _preprocessing(data: Any) -> Preprocessing | None:
     return None if data is None else Preprocessing.from_dict(data)
-
-
-def _is_file_name(name: str) -> bool:
-    """Whether a path is one file name on every system."""
-    alone = name == PurePosixPath(name).name == PureWindowsPath(name).name and name.strip(". ") != ""
-    return alone and ":" not in name and name.isprintable() and not _RESERVED.match(name)
 
 
 def name_for(*words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
     parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
     joined = "-".join(part for part in parts if part).lower()[:_LONGEST].rstrip("-.")
-    return joined if joined and _is_file_name(joined) else f"case-{joined}".rstrip("-")
+    return joined or "case"
 
 
 # The folder
@@ -272,10 +247,7 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
 def read(path: Path) -> Case:
     """Read one case; raises a ValueError of one line."""
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("Expected a file, received something else")  # noqa: TRY301 (with its name)
-        with path.open("rb") as file:
-            text = file.read(CASE_BYTES + 1)[:CASE_BYTES].decode()
+        text = path.read_text(encoding="utf-8")
         return replace(Case.from_json(text), name=path.stem)
     except (OSError, TypeError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())

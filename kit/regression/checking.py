@@ -40,8 +40,6 @@ STEPS = {
     "answer": "the same tensor gets another answer: another network or another engine",
 }
 """What can have changed a prediction, in the order of an image's way, in words."""
-SLIGHT = 1.0
-"""Levels by which the means of an image's blocks may differ where another network explains more."""
 STRONGER = 4
 """By how much a difference of images is made stronger."""
 
@@ -256,7 +254,7 @@ def check_cases(
     Raises
     ------
     FileNotFoundError, ValueError
-        No such folder, no case in it, or artefacts in the folder of the cases.
+        No such folder, or no case in it.
     CasesMovedError
         A case moved, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
@@ -266,8 +264,6 @@ def check_cases(
     found = folders.paths(place)
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
-    if artefacts is not None and Path(artefacts).resolve().is_relative_to(place.resolve()):
-        raise ValueError(f"Expected artefacts outside the cases, received {str(artefacts)!r}; name another")
     chosen = classifier if classifier is not None else _named_by(found)
     checked: list[Checked] = []
     with Steps[Path]((), "Cases", "case", progress, total=len(found), keep=True) as steps:
@@ -331,7 +327,8 @@ def _step(
     digest = weights_of(classifier)
     other = case.weights != digest
     now = Trace.of(photo, case.perturbation, steps)
-    step = _first_difference(case.observed.trace, now, [name for name, _ in found], other)
+    # What is kept of the steps may be too coarse to show a setting that changed.
+    step = now.parts_at(case.observed.trace) or next((name for name, _ in found), "")
     if case.observed.renamed(classifier.class_names) and case.observed.moved(row) <= case.tolerance:
         step = "class_names"
     step = step or ("weights" if other else "engine" if digest else "answer")
@@ -340,13 +337,6 @@ def _step(
     if other and step not in {"weights", "answer"}:
         words += "; the file of the network is another one as well"
     return step, words
-
-
-def _first_difference(then: Trace, now: Trace, changed: Sequence[str], other_weights: bool) -> str:
-    parts = now.parts_at(then)
-    if parts and (parts in changed or not (other_weights and now.slight(then, SLIGHT))):
-        return parts
-    return changed[0] if changed else ""  # what is kept of the steps may be too coarse to show it
 
 
 def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:

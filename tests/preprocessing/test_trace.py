@@ -74,17 +74,6 @@ def test_what_rounding_leaves_of_floats_is_the_same_and_one_level_of_uint8_is_no
     assert Left.of("decode", cat.pixels.copy()).same(Left.of("decode", cat.pixels))
 
 
-@pytest.mark.parametrize("scaling", ["imagenet", "0..255"])
-def test_what_is_slight_is_told_from_what_is_not_in_any_range(cat, classifier, scaling):
-    right = classifier.preprocessing.replace(scaling=scaling)
-    darker = kit.Photo(np.where(cat.pixels > 0, cat.pixels - 1, 0).astype(np.uint8))
-    kept = of(cat, right)
-    assert of(darker, right).slight(kept, 1.5)
-    assert not of(darker, right).slight(kept, 0.5)
-    assert not of(cat, right.replace(channels="bgr")).slight(kept, 1.5)
-    assert not Trace(kept.steps[1:]).slight(kept, 1.5)
-
-
 @pytest.mark.parametrize(
     "wrong", [None, [1], [{}], [{"step": "x", "kind": "x", "digest": "x", "means": "1 two"}]]
 )
@@ -106,29 +95,3 @@ def test_floats_are_the_same_within_a_ten_thousandth_of_the_largest_mean():
     # The bytes say so whatever the means.
     assert left(0.0, 0.0).same(left(9.0, 9.0))
     assert not left(1.0, 1.0, kind="uint8 (1, 2)").same(left(1.0, 1.0, kind="uint8 (1, 2)", digest="other"))
-
-
-def test_a_distance_is_that_of_the_means_that_part_most():
-    assert left(1.0, 5.0).distance(left(2.0, 2.0)) == 3
-    assert left().distance(left()) == 0
-    assert left(1.0).distance(left(1.0, 2.0)) is None
-
-
-def test_a_level_is_as_large_as_the_picture_is_spread_at_each_step():
-    def way(*spreads):
-        kinds = ("uint8", "float32", "uint8", "float32")
-        return Trace(tuple(left(0.0, spread, kind=kind) for spread, kind in zip(spreads, kinds, strict=True)))
-
-    # 200 levels become 2.0, so that a level is 0.01; then they are 100 levels again, which become 4.
-    kept = way(200.0, 2.0, 100.0, 4.0)
-    assert way(200.0, 2.0, 100.0, 4.0).slight(kept, 0)
-    assert way(200.9, 2.009, 100.9, 4.036).slight(kept, 1)
-    for place, moved in enumerate([201.1, 2.011, 101.1, 4.044]):
-        spreads = [200.0, 2.0, 100.0, 4.0]
-        spreads[place] = moved
-        assert not way(*spreads).slight(kept, 1), place
-        assert way(*spreads).slight(kept, 1.2), place
-    # On a flat picture nothing tells what has become of a level.
-    flat = Trace((left(7.0, 7.0, kind="uint8"), left(0.5, 0.5)))
-    assert flat.slight(Trace((left(7.0, 7.0, kind="uint8"), left(1.0, 1.0))), 1)
-    assert not flat.slight(Trace((left(7.0, 7.0, kind="uint8"), left(1.0, 2.0))), 1)
