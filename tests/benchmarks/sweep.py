@@ -11,20 +11,14 @@ Bisection
     Seconds that looking for flips adds to the same grid.
 Memory
     Peak memory of a fresh process that sweeps 100, 1,000 and 10,000 small picture files under five values.
-Executors
-    Whether two spawned processes and a Dask cluster of two workers give the rows of the serial sweep, bit for
-    bit, and the time that each takes for the grid (the second time: processes start and open the network in
-    the first).
 """
 
-import multiprocessing
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +57,9 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - before
 
 
-def swept(classifier: Any, executor: Any = None, *, flips: bool = False) -> Any:
+def swept(classifier: Any, *, flips: bool = False) -> Any:
     """The grid."""
-    return kit.sweep(classifier, PHOTO, GRID, executor=executor, flips=flips, progress=False)
+    return kit.sweep(classifier, PHOTO, GRID, flips=flips, progress=False)
 
 
 def forward_alone(classifier: Any) -> Callable[[], Any]:
@@ -140,30 +134,6 @@ def memory(count: int) -> dict[str, int]:
     }
 
 
-def executors(classifier: Any) -> list[dict[str, Any]]:
-    """Spawned processes and a cluster, held against the serial rows."""
-    from distributed import Client, LocalCluster  # noqa: PLC0415 (an extra)
-
-    serial = swept(classifier, flips=True)
-    rows = [{"executor": "serial", "seconds": seconds(lambda: swept(classifier)), "equal": True}]
-
-    def measure(name: str, executor: Any) -> None:
-        found = swept(classifier, executor, flips=True)
-        equal = found.confidences.tobytes() == serial.confidences.tobytes() and found.flips == serial.flips
-        rows.append(
-            {"executor": name, "seconds": seconds(lambda: swept(classifier, executor)), "equal": equal}
-        )
-
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        measure("2 spawned processes", pool)
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
-        Client(cluster) as client,
-    ):
-        measure("Dask, 2 workers", client.get_executor())
-    return rows
-
-
 def main() -> None:
     """Measure, print the tables, write the report."""
     parser = report.parser(__doc__)
@@ -179,8 +149,6 @@ def main() -> None:
     ]
     told = {"grid": measured, "targets": targets, "memory": [memory(count) for count in COUNTS]}
     report.table(told["memory"])
-    told["executors"] = executors(classifier)
-    report.table(told["executors"])
     report.write(options.json, told)
 
 

@@ -6,11 +6,10 @@ statistics beside those of its BatchNorm layers; `Subject` gives it a profile of
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -110,8 +109,6 @@ class Subject:
         With the right preprocessing; `profiled` has a profile of training pictures besides.
     photos, labels
         Held-back pictures and their classes.
-    others
-        Further pictures that a healthy pipeline must not be accused for, by what is particular about them.
     training
         Some of the pictures of the training.
     """
@@ -122,7 +119,6 @@ class Subject:
     photos: tuple[Photo, ...]
     labels: tuple[int, ...]
     training: tuple[Photo, ...]
-    others: Mapping[str, tuple[Photo, ...]] = MappingProxyType({})
 
     @cached_property
     def profiled(self) -> kit.Classifier:
