@@ -1,9 +1,8 @@
-"""What an interrupt must not leave behind: TensorFlow cut off within a step, and threads that go on."""
+"""What an interrupt must not leave behind: TensorFlow cut off within a step."""
 
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 
@@ -27,13 +26,3 @@ def held() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if came:
             signal.raise_signal(signal.SIGINT)
-
-
-@contextmanager
-def cancelling_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Open a pool of threads that is empty when the block ends: what has not begun by then is cancelled."""
-    with ThreadPoolExecutor(count) as pool:
-        try:
-            yield pool
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)

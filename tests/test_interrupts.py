@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kit._interrupts import cancelling_threads, held
+from kit._interrupts import held
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="there os.kill ends a process in place of interrupting it"
@@ -46,26 +46,3 @@ def test_nothing_is_held_where_no_interrupt_arrives():
     thread.start()
     thread.join()
     assert seen == [before]
-
-
-def test_threads_that_were_not_waited_for_are_gone_when_the_block_ends():
-    started, release, ran = threading.Event(), threading.Event(), []
-
-    def work(number):
-        ran.append(number)
-        started.set()
-        release.wait(10)
-
-    def stopped():
-        with cancelling_threads(1) as pool:
-            for number in range(5):
-                pool.submit(work, number)
-            started.wait(10)
-            threading.Timer(0.05, release.set).start()
-            raise KeyboardInterrupt
-
-    before = set(threading.enumerate())
-    with pytest.raises(KeyboardInterrupt):
-        stopped()
-    assert ran == [0]
-    assert {each for each in threading.enumerate() if not isinstance(each, threading.Timer)} <= before

@@ -21,11 +21,11 @@ from kit._arrays import Float32
 from kit._checking import integers, known, told, whole
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
-from kit.explorer import page, replies, view as views
+from kit.explorer import page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf, Uploads
 from kit.explorer.view import Bench
-from kit.explorer.why import Questions
+from kit.explorer.why import StoppedError
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
@@ -102,9 +102,8 @@ class Explorer(anywidget.AnyWidget):
         self._bench = Bench.of(classifier)
         self._shelf, self._uploads = Shelf(), Uploads()
         self._replies = Replies()
-        # Looked up for each message: whoever listens in puts another `send` in its place.
-        tell = lambda *message: self.send(*message)  # noqa: E731, PLW0108
-        self._questions = Questions(tell, self._fail, self._note_found)
+        self._asking: threading.Thread | None = None
+        self._stopped = threading.Event()
         self._request = ""
         self.diagnosis: Diagnosis | None = None
         self._asked_about: views.Settings = {}
@@ -139,7 +138,8 @@ class Explorer(anywidget.AnyWidget):
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last "Why?" is answered or stopped, at most so long."""
-        self._questions.wait(seconds)
+        if self._asking is not None:
+            self._asking.join(seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -336,17 +336,42 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_why(self, content: dict[str, Any]) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        self._questions.ask(self._asked(content), self._bench, self._compute, self._request)
+        view = self._asked(content)
+        self._stopped.set()
+        self._stopped = threading.Event()
+        first = {"kind": "because", "request": self._request, "changes": why.because(view, self._compute)}
+        self.send(first)
+        work = (view, first, self._stopped)
+        self._asking = threading.Thread(target=self._explain, args=work, name="explorer-why", daemon=True)
+        self._asking.start()
+
+    def _explain(self, view: views.View, first: dict[str, Any], stopped: threading.Event) -> None:
+        def progress(text: str) -> None:
+            if stopped.is_set():
+                raise StoppedError
+            self.send({"kind": "asking", "request": first["request"], "text": text})
+
+        try:
+            diagnosis = why.ask(self.classifier, view, progress)
+            explained, pictures = why.answer(diagnosis, view)
+            progress("")
+        except StoppedError:
+            self.send(first | {"stopped": True})
+        except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
+            self._fail(error, first["request"])
+        else:
+            self._note_found(diagnosis, view)
+            self.send(first | explained, pictures)
 
     def _take_stop(self, _content: dict[str, Any]) -> None:
-        self._questions.stop(self._request)
+        self._stopped.set()
 
-    def _note_found(self, diagnosis: "Diagnosis", view: views.View, right: Preprocessing | None) -> None:
+    def _note_found(self, diagnosis: "Diagnosis", view: views.View) -> None:
         with self._lock:
             if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
                 self.diagnosis, self._asked_about = diagnosis, view.settings
-            if right is not None and not self.settings["fix"]:
-                self._bench = replace(self._bench, fixed=right)
+            if diagnosis.corrected is not None and not self.settings["fix"]:
+                self._bench = replace(self._bench, fixed=diagnosis.corrected)
 
     def _asked(self, content: dict[str, Any]) -> views.View:
         """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic, perf_counter
+from math import ceil, sqrt
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -63,17 +64,12 @@ CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 
 LABELS = {
-    "file": "File",
     "exif": "EXIF",
-    "alpha": "Alpha",
     "depth": "16 bit",
     "photograph": "Photo",
     "perturbation": "Perturbed",
     "thumbnail": "Shrunk",
-    "filter": "Filter",
-    "fit": "Fit",
     "cast": "Type",
-    "tensor": "Tensor",
     "probabilities": "Answer",
 }
 """Names of chips that are shorter than those of their steps, or are no steps."""
@@ -103,8 +99,7 @@ def values(view: View) -> dict[str, dict[str, Any]]:
     changed = views.changed_settings(view.settings)
     perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS and key != "seed"]
     some = perturbed[0] if len(perturbed) == 1 else f"{len(perturbed)} changes"
-    # Most differ in the numbers that are shown anyway.
-    alike = view.statistics == before.statistics and np.array_equal(view.tensor, before.tensor)
+    alike = np.array_equal(view.tensor, before.tensor)
     answer = "none of these" if view.answer is None else view.names[view.answer]
     told: dict[str, tuple[str, bool]] = {
         "file": (", ".join(view.source.notes) or "as it is", False),
@@ -193,10 +188,9 @@ def still(view: View, message: dict[str, Any], title: str) -> bytes:
         top = GAP + 2 * ROW + place * ROW
         draw.text((left, top), row["name"][:18], _TEXT, text)
         start, length = left + 140, 150
-        draw.rectangle((start, top + 2, start + length, top + 14), fill=_TRACK)
-        for key, fill, inset in (("ghost", _GHOST, 2), ("value", _BAR, 5)):
-            if row[key] > 0:
-                draw.rectangle((start, top + inset, start + length * row[key], top + 16 - inset), fill=fill)
+        for share, fill, inset in ((1, _TRACK, 2), (row["ghost"], _GHOST, 2), (row["value"], _BAR, 5)):
+            if share > 0:
+                draw.rectangle((start, top + inset, start + length * share, top + 16 - inset), fill=fill)
         draw.text((start + length + 8, top), row["text"], _TEXT, text)
     draw.text((GAP, height - GAP - ROW), LIVE, _SOFT, text)
     # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
@@ -231,8 +225,8 @@ THUMBNAILS = 200
 """So many photographs have a thumbnail; of those that follow there is the name."""
 UPLOAD_BYTES = 64_000_000
 """Largest picture file that the page accepts."""
-UPLOADS, UPLOAD_SECONDS = 4, 60.0
-"""So many files may be on their way at a time, and so long one may be silent before it is given up."""
+UPLOADS = 4
+"""So many files may be on their way at a time: a view of the widget sends one after the other."""
 
 
 @dataclass(eq=False)
@@ -277,8 +271,8 @@ class Shelf(dict[str, Entry]):
         return rows
 
 
-class Uploads(dict[str, tuple[float, list[bytes]]]):
-    """Files that come in pieces, since a websocket refuses messages over 10 MiB; when the last piece came."""
+class Uploads(dict[str, list[bytes]]):
+    """Files that come in pieces, since a websocket refuses messages over 10 MiB; the oldest make room."""
 
     def take(self, number: str, name: str, piece: bytes, *, last: bool) -> bytes | None:
         """Take a piece of a file, and return the whole with the last one.
@@ -286,21 +280,17 @@ class Uploads(dict[str, tuple[float, list[bytes]]]):
         Raises
         ------
         ValueError
-            The file is too large, or too many are on their way; nothing of it is kept.
+            The file is too large; nothing of it is kept.
         """
-        now = monotonic()
-        for silent in [key for key, (heard, _) in self.items() if now - heard > UPLOAD_SECONDS]:
-            del self[silent]
-        if number not in self and len(self) >= UPLOADS:
-            raise ValueError(f"Expected at most {UPLOADS} pictures at a time, received one more: {name}")
-        _, pieces = self.pop(number, (now, []))
-        pieces.append(piece)
+        pieces = [*self.pop(number, []), piece]
         if sum(map(len, pieces)) > UPLOAD_BYTES:
             most = UPLOAD_BYTES // 1_000_000
             raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
         if last:
             return b"".join(pieces)
-        self[number] = now, pieces
+        self[number] = pieces
+        if len(self) > UPLOADS:
+            del self[next(iter(self))]
         return None
 
 
@@ -411,7 +401,5 @@ class Replies:
 
 def _reduced(pixels: Pixels) -> Pixels:
     """Every n-th pixel, so that at most LIVE_PIXELS are left: for looking at, never for predicting."""
-    step = 1
-    while (pixels.shape[0] // step) * (pixels.shape[1] // step) > LIVE_PIXELS:
-        step += 1
+    step = ceil(sqrt(pixels.shape[0] * pixels.shape[1] / LIVE_PIXELS))
     return np.ascontiguousarray(pixels[::step, ::step])

@@ -93,8 +93,6 @@ class View:
         The same as it is decoded here: unperturbed.
     photo
         The same after the perturbation.
-    preprocessing
-        In use.
     tensor
         float32, (1, H, W, C): what the network is fed.
     probabilities
@@ -103,10 +101,6 @@ class View:
         The view of the same photograph unperturbed and prepared as in training; None where this is that view.
     label
         Index of the class that the photograph is known to show, where it is known.
-    calibrated
-        float32, (classes,): `probabilities` with the classifier's temperature; None where that is 1.
-    novel
-        Whether the tensor is unlike those of the training pictures; None where the classifier cannot tell.
     """
 
     bench: "Bench"
@@ -114,13 +108,10 @@ class View:
     original: Photo
     source: Photo
     photo: Photo
-    preprocessing: Preprocessing
     tensor: Float32
     probabilities: Float32
     reference: "View | None" = None
     label: int | None = None
-    calibrated: Float32 | None = None
-    novel: bool | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -131,6 +122,22 @@ class View:
     def base(self) -> Preprocessing:
         """`preprocessing` without the faults that were chosen."""
         return self.bench.base(self.settings)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing in use."""
+        return self.bench.preprocessing(self.settings)
+
+    @property
+    def calibrated(self) -> Float32 | None:
+        """`probabilities` with the classifier's temperature; None where that is 1."""
+        classifier = self.bench.classifier
+        return None if classifier.temperature == 1 else classifier.calibrated(self.probabilities[None])[0]
+
+    @cached_property
+    def novel(self) -> bool | None:
+        """Whether the tensor is unlike those of the training pictures; None if the classifier cannot tell."""
+        return None if self.bench.novelty is None else self.bench.novelty.is_novel_tensor(self.tensor)
 
     @property
     def top(self) -> int:
@@ -165,8 +172,16 @@ class View:
     @cached_property
     def idle(self) -> tuple[str, ...]:
         """Steps of reading a file that make no difference to this one, whatever is chosen."""
-        return (
-            _idle_steps(self.original, self.bench.trained) if self.reference is None else self.reference.idle
+        if self.reference is not None:
+            return self.reference.idle
+        trained, plain = self.bench.trained, self.original.decoded(self.bench.trained.decoding).pixels
+        return tuple(
+            step
+            for step in FILE_STEPS
+            if all(
+                np.array_equal(plain, self.original.decoded(fault.apply(trained).decoding).pixels)
+                for fault in faults.alternatives(trained, step)
+            )
         )
 
     @cached_property
@@ -176,17 +191,11 @@ class View:
         numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
         return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
 
-
-def _idle_steps(photo: Photo, trained: Preprocessing) -> tuple[str, ...]:
-    plain = photo.decoded(trained.decoding).pixels
-    return tuple(
-        step
-        for step in FILE_STEPS
-        if all(
-            np.array_equal(plain, photo.decoded(fault.apply(trained).decoding).pixels)
-            for fault in faults.alternatives(trained, step)
-        )
-    )
+    def with_preprocessing(self, preprocessing: Preprocessing) -> "View":
+        """Return what the picture comes to with another preprocessing."""
+        prepared = replace(self.bench, trained=preprocessing)
+        settings = self.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
+        return prepared.view(self.original, settings, self.untouched, self.label)
 
 
 BARS = 8
@@ -207,7 +216,7 @@ def bars(view: View) -> list[dict[str, Any]]:
 
     Where the classifier has no temperature, the bar of the calibrated probability is None and its text empty.
     """
-    values = view.probabilities
+    values, calibrated = view.probabilities, view.calibrated
     ghosts = view.untouched.probabilities
     if len(values) <= BARS + 2:
         shown = list(range(len(values)))
@@ -224,8 +233,8 @@ def bars(view: View) -> list[dict[str, Any]]:
             "text": percent(values[index]),
             "ghost": _length(ghosts[index]),
             "ghostText": percent(ghosts[index]),
-            "calibrated": None if view.calibrated is None else _length(view.calibrated[index]),
-            "calibratedText": "" if view.calibrated is None else percent(view.calibrated[index]),
+            "calibrated": None if calibrated is None else _length(calibrated[index]),
+            "calibratedText": "" if calibrated is None else percent(calibrated[index]),
             "top": index == view.top,
             "expected": index == view.label,
         }
@@ -254,8 +263,8 @@ def answer(view: View) -> dict[str, str]:
     note = "" if view.reference is None else f"Untouched: {was}"
     name, share = view.names[view.top], percent(view.probabilities[view.top])
     if view.novel:
-        likeliest = f"Unlike the training pictures. Likeliest: {name}, {share}. {note}".strip()
-        return {"name": "None of these", "share": "", "mark": mark, "state": state, "note": likeliest}
+        note = f"Unlike the training pictures. Likeliest: {name}, {share}. {note}".strip()
+        name, share = "None of these", ""
     return {"name": name, "share": share, "mark": mark, "state": state, "note": note}
 
 
@@ -363,26 +372,5 @@ class Bench:
         source = photo.decoded(preprocessing.decoding)
         perturbed = perturbation_of(settings).apply(source)
         tensor = preprocessing.apply(perturbed)
-        rows = self.classifier.predict_tensors(tensor)
-        calibrated = self.classifier.calibrated(rows)[0] if self.classifier.temperature != 1 else None
-        novel = None if self.novelty is None else self.novelty.is_novel_tensor(tensor)
-        return View(
-            self,
-            settings,
-            photo,
-            source,
-            perturbed,
-            preprocessing,
-            tensor,
-            rows[0],
-            reference,
-            label,
-            calibrated,
-            novel,
-        )
-
-    def with_preprocessing(self, view: View, preprocessing: Preprocessing) -> View:
-        """Return what the picture of a view comes to with another preprocessing."""
-        prepared = replace(self, trained=preprocessing)
-        settings = view.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
-        return prepared.view(view.original, settings, view.untouched, view.label)
+        [row] = self.classifier.predict_tensors(tensor)
+        return View(self, settings, photo, source, perturbed, tensor, row, reference, label)

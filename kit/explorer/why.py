@@ -1,28 +1,20 @@
 """What *Why?* answers: what each change did, then the diagnosis."""
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import combinations, product
+from itertools import product
 from typing import Any
-
-import numpy as np
 
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer import view as views
-from kit.explorer.view import Bench, Settings, View, called, changed_settings, neutral, percent
+from kit.explorer.view import Settings, View, called, changed_settings, neutral, percent
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS
 
 Compute = Callable[[Settings], View]
-TOGETHER = 3
-"""At most so many changes are taken back at once, to find those that only work together."""
-_ASKED = 60
-"""At most so many combinations are asked about, a second or less with a network for photographs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +46,14 @@ class Change:
     enough: bool | None = None
 
 
+def because(view: View, compute: Compute) -> dict[str, Any]:
+    """Return what the changes did to the answer, as the page shows it."""
+    found = changes(view, compute)
+    return {"headline": headline(found, view), "lines": told(found, view), "settings": view.settings}
+
+
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
-    """Take back each change by itself, and where none of them regains the answer, some together.
+    """Take back each change by itself, and where none of them regains the answer, as few together as will do.
 
     Returns
     -------
@@ -64,21 +62,23 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
         the answer.
     """
     changed = [key for key in changed_settings(view.settings) if key != "seed"]
-    single = (_without(view, (key,), compute) for key in changed)
-    found = sorted(single, key=partial(_weight, view), reverse=True)
+    found = sorted(
+        (_without(view, (key,), compute) for key in changed),
+        key=lambda one: (one.regains, one.without.answer != view.answer, one.gain),
+        reverse=True,
+    )
     if not view.altered or len(found) < 2:
         return tuple(found)
     if found[0].regains:
         kept = {key: view.settings[key] for key in (*found[0].taken, "seed")}
         alone = compute(neutral(view.settings["photo"]) | kept)
         return (replace(found[0], enough=alone.answer == view.answer), *found[1:])
-    for size in range(2, min(TOGETHER, len(found)) + 1):
-        sets = list(combinations(found, size))[:_ASKED]
-        tried = [_without(view, tuple(key for one in some for key in one.keys), compute) for some in sets]
-        regained = max((one for one in tried if one.regains), key=partial(_weight, view), default=None)
-        if regained is not None:
-            return (regained, *found)
-    return (_least(view, tuple(changed), compute), *found)
+    together = _without(view, tuple(key for one in found for key in one.keys), compute)
+    for one in reversed(found):
+        fewer = _without(view, tuple(key for key in together.keys if key not in one.keys), compute)
+        if fewer.regains:
+            together = fewer
+    return (together, *found)
 
 
 def told(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
@@ -132,32 +132,13 @@ def words(key: str, settings: Settings) -> str:
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     plain = neutral(view.settings["photo"])
-    taken = _with_steering(keys)
+    taken = (*keys, *(name for name, item in PARAMETERS.items() if item.of in keys))
     without = compute(view.settings | {key: plain[key] for key in taken})
     target = view.untouched.top if view.label in {None, view.top} else view.label
     gain = float(without.probabilities[target] - view.probabilities[target])
     regains = view.altered and without.answer in {view.untouched.answer, target} - {view.answer}
     named = " and ".join(words(key, view.settings) for key in keys)
     return Change(keys, taken, named, without, regains, gain)
-
-
-def _with_steering(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return settings with those that only steer them."""
-    return (*keys, *(name for name, item in PARAMETERS.items() if item.of in keys))
-
-
-def _least(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
-    """Take everything back, then leave alone what need not be."""
-    least = _without(view, keys, compute)
-    for key in keys:
-        fewer = _without(view, tuple(other for other in least.keys if other != key), compute)
-        if fewer.regains:
-            least = fewer
-    return least
-
-
-def _weight(view: View, change: Change) -> tuple[bool, bool, float]:
-    return change.regains, change.without.answer != view.answer, change.gain
 
 
 _ALIKE = 0.1
@@ -184,24 +165,21 @@ def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Set
     return None if settings["fix"] else dict.fromkeys(STEPS, "") | {"fix": True}
 
 
-def answer(diagnosis: Diagnosis, view: View, fixed: View | None = None) -> dict[str, Any]:
-    """Put a diagnosis into the words and numbers that the page shows.
+def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the diagnosis of what is shown as the page shows it, with two pictures where a fix is known.
 
-    Parameters
-    ----------
-    diagnosis
-        Of what is shown.
-    view
-        What is shown.
-    fixed
-        The same picture with the preprocessing that was named; None where none was.
+    The pictures, uint8 RGB, are what the network gets and what it was trained to see.
     """
+    right = diagnosis.corrected
+    fixed = None if right is None else view.with_preprocessing(right)
     fix = diagnosis.best.fix if diagnosis.best else None
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
-    back = None if fixed is None else remedy(view.settings, view.base, fixed.preprocessing)
-    spoils = fixed is not None and fixed.wrong and not view.wrong and view.label is not None
-    return {
+    spoils = fixed is not None and fixed.wrong and not view.wrong
+    back = None if right is None or spoils else remedy(view.settings, view.base, right)
+    pair = [] if right is None else [view.tensor, right.apply(view.photo)]
+    pictures = [(right or view.base).picture(tensor) for tensor in pair]
+    content = {
         "headline": _headline(diagnosis, view, fixed),
         "notes": list(map(plain, diagnosis.notes)),
         "judged": plain(diagnosis.judged_by),
@@ -210,8 +188,10 @@ def answer(diagnosis: Diagnosis, view: View, fixed: View | None = None) -> dict[
         "ruledOut": [] if view.wrong or view.altered else dismissed,
         "fix": "" if fix is None else plain(fix.text),
         "code": "" if fix is None else fix.code,
-        "apply": None if spoils else back,
+        "apply": back,
+        "pictures": [picture.shape[:2] for picture in pictures],
     }
+    return content, [picture.tobytes() for picture in pictures]
 
 
 def plain(text: str) -> str:
@@ -253,7 +233,7 @@ def _named(cause: str, view: View, fixed: View | None) -> str:
     now = called(fixed)
     if fixed.answer == view.answer:
         return f"Not as in training: {cause}. Put right, it is still {now}"
-    if fixed.wrong and not view.wrong and view.label is not None:
+    if fixed.wrong and not view.wrong:
         return f"The answer is right, though the statistics speak for: {cause}. Put right, it would be {now}"
     return f"{'Not' if questioned else 'Perhaps not'} as in training: {cause}. Put right, it is {now}"
 
@@ -263,15 +243,13 @@ def _hard(view: View) -> str:
     label = view.label or 0
     named, wanted = view.names[view.top], view.names[label]
     top, right = view.probabilities[view.top], view.probabilities[label]
-    second = int(np.argsort(-view.probabilities, kind="stable")[1])
     if view.answer is None:
         return f"Unlike the training pictures to this network, and yet it is {wanted}"
     if right >= max(_ALIKE, top / 4):
         shares = f"{percent(top)} and {percent(right)}"
         return f"A hard picture: to this network {named} and {wanted} look alike ({shares})"
-    other = second != label and view.probabilities[second] >= _ALIKE
-    sees = f"{named} or {view.names[second]}" if other else f"{named} ({percent(top)})"
-    return f"A hard picture: this network sees {sees} in it, and hardly {wanted} ({percent(right)})"
+    sees = f"this network sees {named} ({percent(top)}) in it"
+    return f"A hard picture: {sees}, and hardly {wanted} ({percent(right)})"
 
 
 def _row(finding: Finding, view: View) -> dict[str, Any]:
@@ -291,80 +269,3 @@ def _row(finding: Finding, view: View) -> dict[str, Any]:
 
 class StoppedError(Exception):
     """Somebody has stopped the question."""
-
-
-class Questions:
-    """A question at a time for each view of the widget, on a thread of its own; a new one stops the last.
-
-    Parameters
-    ----------
-    send
-        Sends a message to the pages.
-    fail
-        Told what went wrong, and with which request.
-    found
-        Told a diagnosis, what it is about, and the preprocessing that it found to be right, if any.
-    """
-
-    def __init__(
-        self,
-        send: Callable[..., None],
-        fail: Callable[[Exception, str], None],
-        found: Callable[[Diagnosis, View, Preprocessing | None], None],
-    ) -> None:
-        self._send, self._fail, self._found = send, fail, found
-        self._asked: dict[str, tuple[threading.Event, threading.Thread]] = {}
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the last questions are answered or stopped."""
-        for _, thread in tuple(self._asked.values()):
-            thread.join(seconds)
-
-    def stop(self, request: str) -> None:
-        """Stop the question of the view that a request came from; what it has found so far is thrown away."""
-        if (page := _page(request)) in self._asked:
-            self._asked[page][0].set()
-
-    def ask(self, view: View, bench: Bench, compute: Compute, request: str) -> None:
-        """Say at once what each change does, and look for the cause beside the bars."""
-        self.stop(request)
-        known = changes(view, compute)
-        said = {"headline": headline(known, view), "lines": told(known, view), "settings": view.settings}
-        first = {"kind": "because", "request": request, "changes": said}
-        self._send(first)
-        stopped = threading.Event()
-
-        def progress(text: str) -> None:
-            if stopped.is_set():
-                raise StoppedError
-            self._send({"kind": "asking", "request": request, "text": text})
-
-        work = (view, bench, first, progress)
-        thread = threading.Thread(target=self._explain, args=work, name="explorer-why", daemon=True)
-        self._asked[_page(request)] = stopped, thread
-        thread.start()
-
-    def _explain(self, view: View, bench: Bench, first: dict[str, Any], progress: Any) -> None:
-        try:
-            diagnosis = ask(bench.classifier, view, progress)
-            right = diagnosis.corrected
-            fixed = None if right is None else bench.with_preprocessing(view, right)
-            explained = answer(diagnosis, view, fixed)
-            # What the network gets, and what it was trained to see.
-            pair = [] if right is None else [view.tensor, right.apply(view.photo)]
-            pictures = [(right or view.base).picture(tensor) for tensor in pair]
-            progress("")
-        except StoppedError:
-            self._send(first | {"stopped": True})
-            return
-        except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
-            self._fail(error, first["request"])
-            return
-        self._found(diagnosis, view, right)
-        sizes = [picture.shape[:2] for picture in pictures]
-        self._send(first | explained | {"pictures": sizes}, [picture.tobytes() for picture in pictures])
-
-
-def _page(request: str) -> str:
-    """Return which view of the widget a request came from."""
-    return request.rpartition(".")[0]

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
-from kit._interrupts import cancelling_threads
 from kit.classifier import Classifier
 from kit.classifier.engines import part_size
 from kit.images import Photo, PhotoError, Picture
@@ -139,7 +138,7 @@ def answers(classifier: Classifier, cells: Iterable[Cell], count: int) -> Answer
     numbered = enumerate(cells)
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     waiting: deque[Future[list[Predicted]]] = deque()
-    with cancelling_threads(lanes) as pool:
+    with ThreadPoolExecutor(lanes) as pool:
         while some := list(islice(numbered, size)):
             waiting.append(pool.submit(ask, some))
             if len(waiting) > 2 * lanes:
