@@ -4,6 +4,7 @@ import pickle
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import groupby, islice
 from pathlib import Path
