@@ -70,7 +70,6 @@ def _told_image() -> Any:
 
 
 def _suit_both_themes(figure: Any) -> None:
-    """Draw words, ticks and frames so that they are read on a light page, a dark one and a small one."""
     from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
     from matplotlib.text import Text  # noqa: PLC0415
 
@@ -113,13 +112,7 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
 
 
 def cost_figure(costs: Sequence["Cost"]) -> Any:
-    """Draw the share of right answers and the mean confidence under each fault, as horizontal bars.
-
-    Parameters
-    ----------
-    costs
-        As :func:`fault_costs` returns them; the first is the preprocessing as in training.
-    """
+    """Draw the share of right answers and the mean confidence under each of `fault_costs`, as bars."""
     axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
     places = np.arange(len(costs))[::-1]
     right, confidence = 100 * np.array([(cost.right, cost.confidence) for cost in costs]).T
@@ -131,22 +124,12 @@ def cost_figure(costs: Sequence["Cost"]) -> Any:
     axes.set_xlabel("pictures, and confidence in the answer given (%)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
-    return image(
-        axes.figure,
-        f"Horizontal bars for {len(costs)} preprocessings. As in training {costs[0].right:.0%} of the "
-        f"pictures are answered rightly; worst are {worst}.",
-    )
+    told = f"As in training {costs[0].right:.0%} of the pictures are answered rightly; worst are {worst}."
+    return image(axes.figure, f"Horizontal bars for {len(costs)} preprocessings. {told}")
 
 
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
-    """Draw shares of right answers as groups of vertical bars.
-
-    Parameters
-    ----------
-    shares
-        Share of right answers, 0..1, by group (the pictures, say) and by bar (what was done about them). All
-        groups have the same bars.
-    """
+    """Draw shares of right answers, 0..1, by group and by bar, as bars; all groups have the same."""
     bars = list(next(iter(shares.values())))
     colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
     places, width = np.arange(len(shares)), 0.8 / len(bars)
@@ -158,11 +141,10 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
     axes.set_xticks(places, [wrapped(group) for group in shares])
     axes.set(ylim=(0, 100), ylabel="answered rightly (%)")
     axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
-    alt = " ".join(
-        f"{group}: " + ", ".join(f"{bar} {share:.0%}" for bar, share in group_shares.items()) + "."
-        for group, group_shares in shares.items()
-    )
-    return image(axes.figure, f"Bars of the share of pictures answered rightly. {alt}")
+    told = []
+    for group, by_bar in shares.items():
+        told.append(f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}.")
+    return image(axes.figure, f"Bars of the share of pictures answered rightly. {' '.join(told)}")
 
 
 def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
@@ -187,9 +169,8 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
         low, high, count = np.array([(one.low, one.high, one.count) for one in bins]).T
         axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
         axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
-        axes.errorbar(
-            confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label="share, 95 % interval"
-        )
+        label = "share, 95 % interval"
+        axes.errorbar(confidence, accuracy, margins, fmt="o", capsize=3, color=BLUE, label=label)
         axes.set(title=title, xlim=(0, 1), ylim=(0, 1.02))
         below.bar(low, count, high - low, align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
         below.set_xlabel("confidence")
@@ -201,64 +182,38 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
 
 
 def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
-    """Return a slider (`ipywidgets.VBox`) over figures that are drawn already.
-
-    Parameters
-    ----------
-    figures
-        As `reliability_figure` returns them, by number, in the order of the slider.
-    description
-        What the numbers are, plain text.
-
-    Raises
-    ------
-    ValueError
-        No figure.
-    """
+    """Return a slider (`ipywidgets.VBox`) over figures by number; `description` says what the numbers are."""
     from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink  # noqa: PLC0415 (only notebooks show it)
 
     if not figures:
         raise ValueError("Expected at least one figure, received none")
     shown = {number: tag(figure.data, figure.alt) for number, figure in figures.items()}
-    chooser = SelectionSlider(
-        options=[(f"{number:,}", number) for number in figures],
-        description=description,
-        style={"description_width": "initial"},
-        layout=Layout(width="36em"),
-    )
+    options, style = [(f"{number:,}", number) for number in figures], {"description_width": "initial"}
+    width = Layout(width="36em")
+    chooser = SelectionSlider(options=options, description=description, style=style, layout=width)
     picture = HTML()
     dlink((chooser, "value"), (picture, "value"), shown.get)
     return VBox([chooser, picture])
 
 
 def _gap(bins: Sequence["Bin"]) -> str:
-    """Put the calibration of some bins into words."""
     pictures = sum(one.count for one in bins)
     confidence = sum(one.confidence * one.count for one in bins) / pictures
     accuracy = sum(one.accuracy * one.count for one in bins) / pictures
     error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / pictures
-    return (
-        f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures, calibration"
-        f" error {error:.3f}"
-    )
+    told = f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures"
+    return f"{told}, calibration error {error:.3f}"
 
 
 def sweep_figure(sweep: "Sweep") -> Any:
     """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
 
     Accuracy, where there are labels, and the mean confidence, in percent. Marks below a curve are the values
-    at which the answer to a picture flips.
-
-    Raises
-    ------
-    ValueError
-        More axes.
+    at which the answer to a picture flips. More axes raise a ValueError.
     """
     if len(sweep.axes) > 2:
-        raise ValueError(
-            f"Expected a sweep with at most two axes, received {len(sweep.axes)}; draw a part of it from"
-            " sweep.accuracy()"
-        )
+        received = f"{len(sweep.axes)}; draw a part of it from sweep.accuracy()"
+        raise ValueError(f"Expected a sweep with at most two axes, received {received}")
     figures = {"accuracy": sweep.accuracy()} if (sweep.labels >= 0).any() else {}
     figures["mean confidence"] = sweep.confidence()
     many = f"{len(sweep.photos)} picture{'s' if len(sweep.photos) != 1 else ''}"
@@ -323,13 +278,7 @@ def _tick(value: Any) -> str:
 
 
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any:
-    """Draw how often each confidence comes up, for several kinds of pictures beside each other.
-
-    Parameters
-    ----------
-    panels
-        Pairs of a title and confidences, 0..1, shape (N,), by what they belong to.
-    """
+    """Draw histograms of confidences 0..1, shape (N,), by kind of picture, in titled panels."""
     figure = blank(3.5 * len(panels), 3, layout="constrained")
     for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for (kind, confidences), color in zip(kinds.items(), (BLUE, ORANGE, DARK), strict=False):
@@ -337,10 +286,8 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any
             axes.hist(confidences, np.linspace(0, 1, 21), weights=shares, alpha=0.6, color=color, label=kind)
         axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="pictures (%)")
         axes.legend(loc="upper left", frameon=False)
-    alt = " ".join(
-        f"{title}: mean confidence "
-        + ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
-        + "."
-        for title, kinds in panels
-    )
-    return image(figure, f"Histograms of confidence. {alt}")
+    told = []
+    for title, kinds in panels:
+        means = ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
+        told.append(f"{title}: mean confidence {means}.")
+    return image(figure, f"Histograms of confidence. {' '.join(told)}")

@@ -37,25 +37,18 @@ def network(
 
     Parameters
     ----------
-    name
-        Name of the network.
+    name, classes
+        Name of the network, and number of its classes.
     shape
         Height and width of its input in pixels, at least 4, and channels.
-    classes
-        How many.
     batch_normalization
         Whether each convolution is followed by BatchNormalization (momentum 0.9), in place of a bias.
     seed
         Of the initial weights (He et al. 2015, arXiv 1502.01852) and of dropout; not negative.
-
-    Returns
-    -------
-    keras.Model
-        From float32 (N, H, W, C) to softmax probabilities (N, classes).
     """
     keras = import_keras()
     layers, initializers = keras.layers, keras.initializers
-    # Initial weights are drawn from the seed alone: two layers of one shape and one seed would be equal.
+    # Two layers of one shape and one seed would be equal.
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
     inputs = x = keras.Input(shape, name="picture")
     for stage, filters in enumerate(FILTERS):
@@ -102,8 +95,7 @@ def train(
     """Train a small network on pictures; on two cores 10,000 of 28 x 28 take six seconds an epoch.
 
     Adam (Kingma and Ba 2015, arXiv 1412.6980) with a learning rate that falls to zero along a cosine
-    (Loshchilov and Hutter 2017, arXiv 1608.03983), on the cross-entropy, in steps of `BATCH` pictures. What
-    is left of an epoch after the last whole step waits for the next one, in another order.
+    (Loshchilov and Hutter 2017, arXiv 1608.03983), on the cross-entropy, in whole steps of `BATCH` pictures.
 
     Parameters
     ----------
@@ -119,24 +111,16 @@ def train(
         Passes over the pictures, at least 1.
     seed
         Of initial weights, dropout, order and augmentation; not negative.
-    name
-        Name of the network.
-    batch_normalization
+    name, batch_normalization
         As for `network`.
     model
         A Keras model to go on from in place of a new `network`. Not changed: a copy of it is trained.
     learning_rate
         At the start; 2e-3 suits a network without BatchNormalization.
     augment
-        Changes the pictures anew in each epoch, as `Augmentation` does; all must have one
-        size.
+        Changes the pictures anew in each epoch, as `Augmentation` does; all must have one size.
     progress
-        True for a bar once two seconds have passed; or a function that is told each epoch in a line.
-
-    Returns
-    -------
-    Classifier
-        Of the trained network.
+        True for a bar; or a function that is told each epoch in a line.
 
     Raises
     ------
@@ -152,11 +136,14 @@ def train(
     tensors = _tensors(photos, preprocessing, augment, rng)
     with held():  # TensorFlow is not to be used any more in a process in which it was interrupted
         if model is None:
-            shape, count = _checked_shape(preprocessing), len(class_names)
-            model = network(name, shape, count, batch_normalization=batch_normalization, seed=seed)
+            shape = tensor_shape(preprocessing)
+            if shape is None:
+                raise ValueError("Expected a preprocessing with a size, received none; set size=(28, 28)")
+            classes = len(class_names)
+            model = network(name, shape, classes, batch_normalization=batch_normalization, seed=seed)
         else:
             model = _copy(model, seed)
-        learner = _learner(model, learning_rate, epochs * _steps(len(photos)))
+        learner = _learner(model, learning_rate, epochs * max(1, len(photos) // BATCH))
     with Steps(range(epochs), "Training", "epoch", progress) as steps:
         for _ in steps:
             loss = _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
@@ -178,11 +165,6 @@ def _copy(model: Any, seed: int) -> Any:
     return copy
 
 
-def _steps(count: int) -> int:
-    """Whole steps in an epoch."""
-    return count // min(BATCH, count)
-
-
 def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     """Compile a second model around the same layers, so that no optimizer clings to the first."""
     keras = import_keras()
@@ -194,11 +176,10 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
 
 
 def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
-    """Train on every whole step of an epoch; return the mean loss."""
-    steps = _steps(len(order))
-    whole = order[: steps * min(BATCH, len(order))]
     losses = []
-    for step in np.split(whole, steps):
+    size = min(BATCH, len(order))
+    for start in range(0, len(order) - size + 1, size):
+        step = order[start : start + size]
         with held():
             losses.append(learner.train_on_batch(tensors[step], labels[step]))
     return float(np.mean(losses))
@@ -207,8 +188,6 @@ def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
 def _tensors(
     photos: Iterable[Photo], preprocessing: Preprocessing, augment: Augment | None, rng: np.random.Generator
 ) -> Iterator[Float32]:
-    """Yield the tensors of one epoch after the other."""
-
     def applied(pictures: Iterable[Photo]) -> Float32:
         return np.concatenate([preprocessing.apply(picture) for picture in pictures])
 
@@ -219,19 +198,10 @@ def _tensors(
             yield tensors
     sizes = {photo.size for photo in decoded}
     if len(sizes) > 1:
-        raise ValueError(
-            f"Expected pictures of one size to augment, received {len(sizes)} sizes; resize them before"
-        )
+        raise ValueError(f"Expected pictures of one size to augment, received {len(sizes)}; resize them")
     pictures = np.stack([photo.pixels for photo in decoded])
     while True:
         yield applied(Photo(pixels) for pixels in augment(pictures, rng))
-
-
-def _checked_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
-    shape = tensor_shape(preprocessing)
-    if shape is None:
-        raise ValueError("Expected a preprocessing with a size, received one without; set size=(28, 28), say")
-    return shape
 
 
 FEW = 16
@@ -247,30 +217,26 @@ ONE_CLASS = 0.8
 def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Classifier:
     """Estimate the statistics of BatchNormalization again on pictures of the kind at hand (AdaBN).
 
-    Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the new pictures, n of them. Schneider et
-    al. 2020 (arXiv 2006.16971) mix both with those of the training pictures: N / (N + n) of the old and
-    n / (N + n) of the new, as if N training pictures were among them. Weights, preprocessing, temperature and
-    class names stay. What was measured in training, as the profile for `kit.diagnose`, is left behind.
+    Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the n new pictures. Schneider et al. 2020
+    (arXiv 2006.16971) mix N / (N + n) of the old and n / (N + n) of the new. What was measured in training
+    is left behind.
 
-    It helps where all pictures changed in one way and show the classes in about the proportions of training.
-    It hurts where they are few, show one class, or changed in a way that mean and variance do not hold, as
-    inversion.
+    It helps where all pictures changed in one way and show the classes in about the proportions of training,
+    and hurts where they are few, show one class, or changed otherwise, as by inversion.
 
     Parameters
     ----------
     classifier
         With the preprocessing to use. Not changed.
     photos
-        Pictures of the new kind, without labels; several dozen of all classes are better than a few. All go
-        through the network at once.
+        Pictures of the new kind, without labels; several dozen of all classes are better than a few.
     prior
         N, in training pictures; 0 forgets the training, 16 suits few pictures.
 
     Returns
     -------
     Classifier
-        A new one. Its ``notes`` say on how many pictures, and warn of few, and of pictures that mostly got
-        one answer: a shift may be the reason, or that they show one class, which the answers cannot tell.
+        A new one. Its ``notes`` say on how many pictures, and warn of few and of mostly one answer.
 
     Raises
     ------
@@ -284,11 +250,9 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     if kept < 0:
         raise ValueError(f"Expected a prior of 0 or more training pictures, received {prior!r}")
     model = classifier.model
-    if not any(_is_batch_normalization(layer) for layer in leaves(model)):
-        raise ValueError(
-            f"Expected a network with BatchNormalization, received {classifier.name!r} without;"
-            " correct the pictures, or train with such ones"
-        )
+    if not any(map(_is_batch_normalization, leaves(model))):
+        received = f"{classifier.name!r} without; correct the pictures, or train with such ones"
+        raise ValueError(f"Expected a network with BatchNormalization, received {received}")
     batch = _batch(classifier, chosen)
     with captured_errors():
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
@@ -305,10 +269,8 @@ def _batch(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
         check_shape(tensors[-1].shape, classifier.input_shape)
         most = MOST_VALUES // tensors[0][..., 0].size
         if len(photos) > most:
-            raise ValueError(
-                f"Expected at most {most} pictures of this size, received {len(photos)};"
-                " take some of them at random"
-            )
+            received = f"{len(photos)}; take some of them at random"
+            raise ValueError(f"Expected at most {most} pictures of this size, received {received}")
     return np.concatenate(tensors)
 
 
@@ -358,10 +320,9 @@ def _measuring(old: float) -> Any:
     class Measuring(keras.layers.BatchNormalization):  # type: ignore[name-defined,misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
             axes = [axis for axis in range(len(inputs.shape)) if axis != self.axis % len(inputs.shape)]
-            for kept, measured in zip(
-                (self.moving_mean, self.moving_variance), keras.ops.moments(inputs, axes), strict=True
-            ):
-                kept.assign(old * kept + (1 - old) * measured)
+            mean, variance = keras.ops.moments(inputs, axes)
+            self.moving_mean.assign(old * self.moving_mean + (1 - old) * mean)
+            self.moving_variance.assign(old * self.moving_variance + (1 - old) * variance)
             return super().call(inputs, training=False)
 
     return Measuring

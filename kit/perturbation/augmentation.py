@@ -12,7 +12,7 @@ from kit.perturbation.physics import to_pixels
 
 @dataclass(frozen=True, repr=False)
 class Augmentation:
-    """Random changes of pictures, drawn for each picture by itself; in the order of the parameters.
+    """Random changes of pictures, drawn for each by itself; in the order of the parameters.
 
     Parameters
     ----------
@@ -21,13 +21,11 @@ class Augmentation:
     shift
         Most pixels by which a picture is moved along either side; the gap is black.
     brightness
-        Lowest and highest factor on every value, above 0; drawn evenly on a logarithmic scale, so that half
-        and double are as likely.
+        Lowest and highest factor on every value, 0.001 to 1000; drawn evenly on a logarithmic scale.
     added
         Lowest and highest number of levels added to every value, -255..255; drawn evenly.
     noise
-        Highest standard deviation of Gaussian noise, 0..255 levels, independent for each value; drawn evenly
-        from 0.
+        Highest standard deviation of Gaussian noise, 0..255 levels; drawn evenly from 0.
 
     Raises
     ------
@@ -43,33 +41,16 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         whole("shift", self.shift, 0, None)
-        if not 0 <= number("noise", self.noise) <= 255:
-            raise ValueError(f"Expected noise within 0..255 levels, received {self.noise!r}")
-        for name, least, most in (("brightness", 1e-3, 1e3), ("added", -255, 255)):
-            given = getattr(self, name)
+        ranges = {"brightness": (self.brightness, 1e-3, 1e3), "added": (self.added, -255, 255)}
+        for name, (given, least, most) in {**ranges, "noise": ((0.0, self.noise), 0, 255)}.items():
             if not isinstance(given, tuple) or len(given) != 2:
                 raise TypeError(f"Expected {name} as (lowest, highest), received {given!r}")
             low, high = (number(name, value) for value in given)
             if not least <= low <= high <= most:
-                raise ValueError(
-                    f"Expected {name} as (lowest, highest) within {least:g}..{most:g}, received {given!r}"
-                )
+                raise ValueError(f"Expected {name} within {least:g}..{most:g}, received {given!r}")
 
     def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
-        """Change pictures.
-
-        Parameters
-        ----------
-        pictures
-            uint8, shape (N, H, W, C), 0..255. Not changed.
-        rng
-            Where the draws come from; it moves on.
-
-        Returns
-        -------
-        uint8, shape (N, H, W, C)
-            A new array; values are rounded and clipped to 0..255 once, at the end.
-        """
+        """Return changed copies of pictures, uint8 (N, H, W, C), rounded and clipped once, at the end."""
         count = len(pictures)
         result = pictures
         if self.mirror:
@@ -92,8 +73,7 @@ class Augmentation:
 
 
 def _each(values: Array) -> Array:
-    """One value for a picture, in the shape that goes with (N, H, W, C)."""
-    return values[:, None, None, None]
+    return values[:, None, None, None]  # goes with (N, H, W, C)
 
 
 def _moved(pictures: Pixels, most: int, rng: np.random.Generator) -> Pixels:

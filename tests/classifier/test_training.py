@@ -127,5 +127,5 @@ def test_what_does_not_fit_is_refused_before_training(change, error, message):
 
 def test_pictures_of_several_sizes_cannot_be_augmented():
     photos = [Photo.from_array(np.zeros((side, 28), np.uint8)) for side in (28, 30)]
-    with pytest.raises(ValueError, match="Expected pictures of one size to augment, received 2 sizes"):
+    with pytest.raises(ValueError, match="Expected pictures of one size to augment, received 2; resize"):
         train(photos, [0, 1], GREY, NAMES, epochs=1, progress=False, augment=Augmentation(noise=5))
