@@ -71,13 +71,11 @@ def fields_for(name: str) -> Fields:
     """
     models = {model: key for key, family in FAMILIES.items() for model in family.sides}
     names = {_plain(each): each for each in (*models, *FAMILIES)}
-    wanted = names.get(_plain(name)) if isinstance(name, str) else None
+    wanted = names.get(_plain(str(name)))
     if wanted is None:
-        hint = nearest(name, names.values()) if isinstance(name, str) else ""
-        families = ", ".join(FAMILIES)
-        raise ValueError(
-            f"Expected a model of keras.applications or one of {families}; received {name!r}{hint}"
-        )
+        known_names = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
+        hint = nearest(str(name), names.values())
+        raise ValueError(f"Expected {known_names}; received {name!r}{hint}")
     family = FAMILIES[models.get(wanted, wanted)]
     side = family.sides.get(wanted, next(iter(family.sides.values())))
     channels = "bgr" if family.scaling == "caffe" else "rgb"
@@ -93,7 +91,6 @@ _ROUNDED = "KerasHub rounds after resizing a uint8 picture; here decimals stay, 
 _CONVERTER = (
     *("name", "trainable", "dtype", "image_size", "scale", "offset", "interpolation", "antialias"),
     *("crop_to_aspect_ratio", "pad_to_aspect_ratio", "bounding_box_format", "data_format"),
-    *("height", "width", "mean", "variance", "build_config"),
 )
 
 
@@ -104,34 +101,23 @@ def _require(holds: Any, expected: str, received: object) -> None:
 
 def _keras_hub(content: Content) -> Fields:
     outer = instance("config", content.get("config"), Mapping, "an object")
-    nested = outer.get("image_converter", None if "config_file" in outer else content)
-    if nested is None:
-        return {"size": None, "notes": ("this preprocessor has no image converter: nothing is done",)}
+    nested = outer.get("image_converter", content)
     config = nested.get("config") if isinstance(nested, Mapping) else None
     config = instance("the config of image_converter", config, Mapping, "an object")
     refuse_unknown(config, _CONVERTER)
-    older = [config.get("height"), config.get("width")]
-    size = config.get("image_size") or older
-    fields: Fields = {"size": None if size == [None, None] else size, "scaling": _product(config)}
+    fields: Fields = {"size": config.get("image_size"), "scaling": _product(config)}
     notes = [_PRODUCT] * bool(fields["scaling"])
     if fields["size"] is not None:
         fields |= _keras_resizing(config)
         notes.append(_ROUNDED)
     if config.get("data_format") == "channels_first":
         fields["layout"] = "channels_first"
-    policy = config.get("dtype")
-    if isinstance(policy, Mapping):
-        policy = policy.get("config", policy)
-        policy = policy.get("name") if isinstance(policy, Mapping) else None
-    if policy not in (None, "float32"):
-        notes.append(f"KerasHub computes this in {told(str(policy))[:60]}; here it is float32")
     return {**fields, "notes": tuple(notes)}
 
 
 def _keras_resizing(config: Content) -> Fields:
-    method = known(
-        "interpolation", config.get("interpolation", "bilinear"), ("nearest", "bilinear", "bicubic")
-    )
+    methods = ("nearest", "bilinear", "bicubic")
+    method = known("interpolation", config.get("interpolation", "bilinear"), methods)
     smooth = flag(config, "antialias", default=False) and method != "nearest"
     crop = flag(config, "crop_to_aspect_ratio", default=True)
     pad = flag(config, "pad_to_aspect_ratio", default=False)
@@ -141,16 +127,9 @@ def _keras_resizing(config: Content) -> Fields:
 
 
 def _product(config: Content) -> Scalings:
-    # x * scale + offset, in older files (x * scale - mean) / sqrt(variance), becomes (x - mean) / std.
+    # x * scale + offset becomes (x - mean) / std.
     scale, offset = _levels(config.get("scale"), 1.0), _levels(config.get("offset"), 0.0)
-    if config.get("mean") is not None and config.get("variance") is not None:
-        variance = _levels(config["variance"], 1.0)
-        _require(np.all((variance > 1e-12) & (variance < 1e12)), "a variance above 0", config["variance"])
-        scale, offset = scale / np.sqrt(variance), -_levels(config["mean"], 0.0) / np.sqrt(variance)
-    within = (np.abs(scale) > 1e-12) & (np.abs(scale) < 1e12) & (np.abs(offset) < 1e12)
-    _require(
-        np.all(within), "a scale other than 0 and an offset", (config.get("scale"), config.get("offset"))
-    )
+    _require(np.all(scale != 0), "a scale other than 0", config.get("scale"))
     if np.all(scale == 1) and np.all(offset == 0):
         return ()
     scale, offset = np.broadcast_arrays(scale, offset)
@@ -183,9 +162,7 @@ def _timm(content: Content) -> Fields:
     _require(fits, "input_size as [3, height, width] or [1, height, width]", size)
     mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
     _require(mode == "squash" or size[1] == size[2], "a square input_size with crop_mode center", size)
-    larger = [key for key in ("test_input_size", "test_crop_pct") if config.get(key) is not None]
     notes = [f"the file leaves out {', '.join(missing)}: timm's defaults are taken"] * bool(missing)
-    notes += [f"{' and '.join(larger)} not used: timm takes them only when asked"] * bool(larger)
     return {
         "layout": "channels_first",
         "channels": "rgb" if size[0] == 3 else "gray",
@@ -203,9 +180,6 @@ def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
 
 
 _READ = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels")
-_CONVNEXT_KINDS = ("ConvNext", "Convnext")
-# Whose bare number as size is the shorter side; elsewhere it is both, unless there is a crop as well.
-_SHORTEST = ("CLIP", *_CONVNEXT_KINDS)
 
 
 def _hugging_face(content: Content) -> Fields:
@@ -214,9 +188,8 @@ def _hugging_face(content: Content) -> Fields:
     unread = [key for key in (*unread, "rescale_offset") if content.get(key) and key not in _READ]
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
-    _require(
-        not unread, "no step beyond resizing, center crop, rescaling and normalization", ", ".join(unread)
-    )
+    steps = "no step beyond resizing, center crop, rescaling and normalization"
+    _require(not unread, steps, ", ".join(unread))
     notes = [_TORCH]
     fields: Fields = {"layout": "channels_first", "size": None, "scaling": _rescaled(content, notes)}
     cropping = flag(content, "do_center_crop", default=False)
@@ -228,33 +201,26 @@ def _hugging_face(content: Content) -> Fields:
         fields |= {"filter": PILLOW_CODES[code], **_cropped(content, kind, crop, notes)}
     else:
         _require(not cropping, "do_resize with do_center_crop", "a crop alone, which depends on the photo")
-    if kind.endswith("Fast"):
-        notes.append("the Fast processors resize with torchvision, which may differ from Pillow by one level")
     return {**fields, "notes": tuple(notes)}
 
 
 def _cropped(content: Content, kind: str, crop: Size | None, notes: list[str]) -> Fields:
     size: Any = content.get("size")
-    shortest = kind.startswith(_SHORTEST)
+    # A bare number is both sides, but the shorter one for CLIP.
+    shortest = kind.startswith("CLIP")
     if isinstance(size, int) and (shortest or crop is None):
         size = {"shortest_edge": size} if shortest else {"height": size, "width": size}
     named = isinstance(size, Mapping) and set(size) in ({"shortest_edge"}, {"height", "width"})
     _require(named, "size with height and width, or with shortest_edge", size)
     squashed = "height" in size
     whole = _sides("size", size if squashed else size["shortest_edge"])
-    if not squashed and crop is None and kind.startswith(_CONVNEXT_KINDS):
-        # ConvNeXT's processor crops by crop_pct, and squashes from 384 pixels on.
-        squashed = whole[0] >= 384
-        fraction = 1.0 if squashed else number("crop_pct", content.get("crop_pct") or 0.875)
-        return _window(whole, fraction, squashed=squashed)
     _require(squashed or crop, "do_center_crop with shortest_edge", "none: the photo decides the size")
     height, width = crop or whole
     inside = height <= whole[0] and height * whole[1] == width * whole[0]
     _require(inside, f"a crop_size within {whole}, in its proportions", crop)
     fraction = height / whole[0]
-    notes += [f"crop {height} of {whole[0]} became crop_fraction {fraction:g}, in one resampling"] * (
-        fraction < 1
-    )
+    one = f"crop {height} of {whole[0]} became crop_fraction {fraction:g}, in one resampling"
+    notes += [one] * (fraction < 1)
     return _window((height, width), fraction, squashed=squashed)
 
 
@@ -281,7 +247,6 @@ def _rescaled(content: Content, notes: list[str]) -> Scalings:
     return simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
 
 
-MAX_BYTES = 1 << 20
 _HUGGING_FACE = ("do_resize", "do_normalize", "do_rescale", "image_processor_type", "feature_extractor_type")
 # By which keys each format is recognized.
 _READERS: Mapping[tuple[str, ...], Callable[[Content], Fields]] = {
@@ -305,23 +270,14 @@ def read_configs(config: str | Path | Content) -> Fields:
     ValueError, TypeError
         For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
     """
-    content = config if isinstance(config, Mapping) else _parsed(Path(config))
+    content: Content = config if isinstance(config, Mapping) else {}
+    if not isinstance(config, Mapping):
+        file = Path(config)
+        data = parsed(f"the file {file.name}", file.read_bytes())
+        content = instance(file.name, data, Mapping, "a JSON object")
     for keys, read in _READERS.items():
         if any(key in content for key in keys):
             return read(content)
     received = ", ".join(map(repr, list(content)[:6])) or "nothing"
-    raise ValueError(
-        "Expected a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config), "
-        f"received an object with {received}"
-    )
-
-
-def _parsed(path: Path) -> Content:
-    if not path.is_file():
-        kind = ValueError if path.exists() else FileNotFoundError
-        raise kind(f"Expected an existing JSON file, received {str(path)!r}, which is none; check the path")
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    _require(len(data) <= MAX_BYTES, f"a JSON file of at most {MAX_BYTES} bytes", f"a larger {path.name}")
-    content: Content = instance(path.name, parsed(f"the file {path.name}", data), Mapping, "a JSON object")
-    return content
+    formats = "a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config)"
+    raise ValueError(f"Expected {formats}, received an object with {received}")

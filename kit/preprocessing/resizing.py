@@ -203,7 +203,7 @@ def resize(
     Raises
     ------
     ValueError
-        For unknown names, and a picture so long and thin that padding it would fill the memory.
+        For unknown names.
     """
     sampled = SAMPLERS.get(known("filter", filter, FILTERS))
     if known("fit", fit, FITS) == "pad":
@@ -272,10 +272,8 @@ def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
     left = (max(width, height * size[1] // size[0]) - width) // 2
     padded = height + 2 * above, width + 2 * left
     if padded[0] * padded[1] > MAX_PADDED_PIXELS:
-        raise ValueError(
-            f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {padded[0]} x {padded[1]} "
-            "for a picture this long and thin; use fit='letterbox'"
-        )
+        received = f"{padded[0]} x {padded[1]}"
+        raise ValueError(f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {received}")
     result = np.empty((*padded, channels), dtype=np.uint8)
     result[:] = np.asarray(fill[:channels], dtype=np.uint8)
     result[above : above + height, left : left + width] = pixels

@@ -47,13 +47,6 @@ CLIP = {
     "image_mean": MEAN,
     "image_std": STD,
 }
-CONVNEXT = {
-    **VIT,
-    "image_processor_type": "ConvNextImageProcessor",
-    "size": {"shortest_edge": 224},
-    "resample": 3,
-    "crop_pct": 0.9,
-}
 TIMM = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "mean": MEAN, "std": STD}
 SQUARE = {"height": 256, "width": 256}
 
@@ -107,26 +100,20 @@ def test_a_converter_is_read_with_its_scaling_and_what_it_rounds_is_noted():
     notes = " ".join(preprocessing.notes)
     assert "equal up to float32 rounding" in notes
     assert "rounds after resizing a uint8 picture" in notes
-    assert "computes this in" not in notes
-    other = read(converter(data_format="channels_first", dtype={"config": {"name": "mixed_float16"}}))
+    other = read(converter(data_format="channels_first"))
     assert other.layout == "channels_first"
-    assert "computes this in mixed_float16" in " ".join(other.notes)
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
         ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
-        ({"height": 8, "width": 9}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
         ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
         ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
-        ({"scale": 0.5, "mean": 3, "variance": 16}, {"size": None, "scaling": Scaling(1, 6.0, 8.0)}),
     ],
 )
 def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
     assert read({"class_name": "ImageConverter", "config": config}) == Preprocessing(**expected)
-    empty = {"class_name": "ImageClassifierPreprocessor", "config": {"config_file": "preprocessor.json"}}
-    assert "no image converter" in read(empty).notes[0]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +125,6 @@ def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
         ({"scale": 0.0}, ValueError, "scale other than 0"),
         ({"scale": "1/255"}, TypeError, "as a number"),
         ({"image_size": [224]}, TypeError, "whole numbers"),
-        ({"mean": 1.0, "variance": -1.0}, ValueError, "a variance above 0, received -1"),
     ],
 )
 def test_what_kerashub_says_and_cannot_be_expressed_is_refused(changes, error, message):
@@ -179,9 +165,6 @@ def test_resizing_and_crop_are_theirs_up_to_the_rounding_of_one_resampling(conte
         ({"size": {"shortest_edge": 224}}, 224, "resize_crop", 1),
         ({"size": 256}, 224, "resize_crop", 0.875),
         ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"}, 224, "squash", 1),
-        ({**CONVNEXT, "do_center_crop": False}, 224, "resize_crop", 0.9),
-        ({**CONVNEXT, "do_center_crop": False, "crop_pct": None}, 224, "resize_crop", 0.875),
-        ({**CONVNEXT, "do_center_crop": False, "size": 384}, 384, "squash", 1),
     ],
 )
 def test_size_and_crop_together_make_a_fit(changes, size, fit, fraction):
@@ -214,10 +197,9 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
 
 def test_what_a_file_of_hugging_face_leaves_open_is_noted():
     older = {key: value for key, value in VIT.items() if key not in {"resample", "do_rescale"}}
-    notes = " ".join(read({**older, "image_processor_type": "ViTImageProcessorFast"}).notes)
+    notes = " ".join(read(older).notes)
     assert "bilinear is assumed" in notes
     assert "1/255 is assumed" in notes
-    assert "torchvision" in notes
     assert "assumed" not in " ".join(read(VIT).notes)
 
 
@@ -257,10 +239,9 @@ def test_timm_is_found_alone_and_inside_a_config_and_its_defaults_are_noted():
     assert read({**TIMM, "crop_mode": "squash", "crop_pct": 1.0}).fit == "squash"
     grey = read({**TIMM, "input_size": [1, 28, 28], "mean": [0.5], "std": [0.25]})
     assert (grey.input_shape, grey.scaling) == ((28, 28, 1), (Scaling(255, (0.5,), (0.25,)),))
-    few = read({"input_size": [3, 64, 64], "test_input_size": [3, 288, 288]})
+    few = read({"input_size": [3, 64, 64]})
     notes = " ".join(few.notes)
     assert "leaves out interpolation, crop_pct, crop_mode, mean, std" in notes
-    assert "test_input_size not used" in notes
     assert (few.filter, few.crop_fraction) == ("bicubic", 0.875)
 
 
@@ -302,7 +283,6 @@ def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
         ("{}", ValueError, "received an object with nothing"),
         ('{"pretrained_cfg": "a"}', TypeError, "pretrained_cfg as an object"),
         ('{"class_name": "a"}', TypeError, "config as an object"),
-        (" " * (1 << 20) + "{}", ValueError, "at most 1048576 bytes"),
     ],
 )
 def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):

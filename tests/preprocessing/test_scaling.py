@@ -71,9 +71,8 @@ def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"std": 0}, ValueError, "a std other than 0"),
-        ({"std": (1, 0)}, ValueError, "a std other than 0"),
-        ({"divisor": 0}, ValueError, "a divisor other than 0"),
+        ({"std": (1, 0)}, ValueError, "std of size 1e-12 to"),
+        ({"divisor": 0}, ValueError, "divisor of size 1e-12 to"),
         ({"divisor": float("inf")}, ValueError, "finite divisor"),
         ({"mean": (1, 2), "std": (1, 2, 3)}, ValueError, "received 2 and 3 values"),
         ({"mean": ()}, ValueError, "one mean per channel"),
@@ -135,11 +134,8 @@ def test_a_formula_leaves_out_what_does_nothing(scaling, words):
     assert scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"
 
 
-def test_an_unknown_name_is_refused_with_the_nearest_or_with_what_it_is_called_here():
+def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean 'imagenet'\?"):
         as_scalings("imagnet")
-    for name, meant in (("RAW", "0..255"), ("/255", "0..1"), ("tf", "-1..1"), ("torch", "imagenet")):
-        with pytest.raises(ValueError, match=rf"received '{name}'; use '{meant}'"):
-            as_scalings(name)
     with pytest.raises(TypeError, match="a Scaling or a tuple of them, received 255"):
         as_scalings(255)
