@@ -15,7 +15,6 @@ import numpy.typing as npt
 from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told
 from kit.classifier import store
-from kit.classifier.conversion import Compiled, Verification
 from kit.classifier.engines import (
     Engine,
     Shape,
@@ -29,7 +28,7 @@ from kit.classifier.engines import (
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
-from kit.classifier.network import Network
+from kit.classifier.network import Compiled, Network, Verification
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
@@ -194,9 +193,8 @@ class Classifier:
                 "temperature": self.temperature,
             }
             written = store.write(source, target, contract, self.reference.all())
-            compiled = self._network.compiled
-            if self.source is None and compiled.input_shape == tuple(self.model.inputs[0].shape[1:]):
-                keep(written, compiled)
+            if self.source is None:
+                keep(written, self._network.compiled)
 
     def tensor(
         self,

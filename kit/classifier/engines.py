@@ -359,14 +359,12 @@ class KerasEngine:
     model
         A Keras model with one image-shaped input and one output of shape (N, outputs). It is used, not
         copied.
-    shape
-        (H, W, C) to trace it for, where it leaves sides open.
     """
 
-    def __init__(self, model: Any, shape: Shape | None = None) -> None:
+    def __init__(self, model: Any) -> None:
         self._lock = threading.Lock()
         self._model = model  # the graph does not keep its weights alive
-        self.input_shape: Shape = shape or tuple(model.inputs[0].shape[1:])
+        self.input_shape: Shape = tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
         with held():

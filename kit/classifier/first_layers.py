@@ -1,5 +1,6 @@
 """Statistics of what a network's first layers receive, from its running averages."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -133,8 +134,8 @@ class FirstLayers:
 
 COUNT = 3
 """Layers that are measured; later ones were found to add nothing."""
-_Met = tuple[Any, Any, int]
-"""A layer, what is measured there, and the axis of its channels."""
+_Met = tuple[Any, Any]
+"""A layer, and what is measured there, with its channels last."""
 
 
 @held()
@@ -166,8 +167,8 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     # A class of its own that its configuration does not make, or operations that LiteRT does not have.
     except (TypeError, ValueError, NotImplementedError, ConversionError):
         return None
-    widths = tuple(int(values.shape[axis]) for _, values, axis in found)
-    layers = [layer for layer, _, _ in found if hasattr(layer, "moving_mean")]
+    widths = tuple(int(values.shape[-1]) for _, values in found)
+    layers = [layer for layer, _ in found if hasattr(layer, "moving_mean")]
     if not layers:
         return FirstLayers(compiled, widths)
     return FirstLayers(
@@ -189,20 +190,19 @@ def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
     def told(layer: Any, received: Any, returned: Any) -> None:
         if not (hasattr(received, "shape") and hasattr(returned, "shape")):
             return
+        turned = getattr(layer, "data_format", "") == "channels_first"
         if type(layer).__name__ == "BatchNormalization":
-            if len(received.shape) == 4 and layer.axis % 4 in {1, 3}:
-                norms.setdefault(id(layer), (layer, received, layer.axis))
-        elif hasattr(layer, "kernel") and len(returned.shape) in {2, 4}:
-            axis = 1 if getattr(layer, "data_format", "") == "channels_first" else -1
-            kernels.setdefault(id(layer), (layer, returned, axis))
+            if len(received.shape) == 4 and layer.axis % 4 == 3:
+                norms.setdefault(id(layer), (layer, received))
+        elif hasattr(layer, "kernel") and len(returned.shape) in {2, 4} and not turned:
+            kernels.setdefault(id(layer), (layer, returned))
 
     with _watched(list(leaves(model)), told):
         model(tensors, training=False)
     found[:] = list((norms or kernels).values())[:COUNT]
     parts = []
-    for _, values, channels in found:
-        count = len(values.shape)
-        axes = tuple(axis for axis in range(1, count) if axis != channels % count)
+    for _, values in found:
+        axes = tuple(range(1, len(values.shape) - 1))
         parts += [ops.mean(each, axes) if axes else each for each in (values, ops.square(values))]
     return ops.concatenate(parts, axis=-1) if parts else tensors
 
@@ -211,17 +211,11 @@ def _in_float32(model: Any) -> Any:
     """Return a model of which no layer computes in half precision: a copy if one does."""
     if not any("float16" in str(layer.compute_dtype) for layer in leaves(model)):
         return model
-    copy = type(model).from_config(_raised(model.get_config()))
+    import keras  # noqa: PLC0415 (heavy)
+
+    copy = keras.models.model_from_json(re.sub('"(mixed_)?b?float16"', '"float32"', model.to_json()))
     copy.set_weights(model.get_weights())
     return copy
-
-
-def _raised(config: Any) -> Any:
-    if isinstance(config, Mapping):
-        if config.get("class_name") == "DTypePolicy" and "float16" in str(config.get("config")):
-            return {**config, "config": {"name": "float32"}}
-        return {key: _raised(value) for key, value in config.items()}
-    return type(config)(map(_raised, config)) if isinstance(config, (list, tuple)) else config
 
 
 def leaves(layer: Any) -> Iterator[Any]:

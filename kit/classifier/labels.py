@@ -43,10 +43,7 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
         raise TypeError(f"Expected class names in the order of the outputs, received one {kind}; give a list")
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
-    names = tuple(map(str, class_names))
-    together = "".join(names)
-    if told(together) != together:
-        names = tuple(map(told, names))
+    names = tuple(told(str(name)) for name in class_names)
     if len(names) != count:
         raise ValueError(
             f"Expected {count} class names, one for each class of {network!r}, received {len(names)};"
@@ -173,12 +170,6 @@ class Trial:
     def right(self) -> tuple[int, int]:
         """How many of the labelled pictures are answered rightly, before and after."""
         return int(hits(self.before, self.labels).sum()), int(hits(self.after, self.labels).sum())
-
-    @property
-    def regained(self) -> int:
-        """How many labelled pictures the change puts right, less those that it puts wrong."""
-        before, after = self.right
-        return after - before
 
     @property
     def turned(self) -> tuple[int, int]:

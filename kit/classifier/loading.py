@@ -1,7 +1,6 @@
 """From a ``.keras`` file to a running network: known, or compiled once and kept."""
 
 import os
-import stat
 import sys
 import tempfile
 import time
@@ -12,9 +11,8 @@ from typing import Any
 
 from kit.classifier import store
 from kit.classifier.child import answer, ask, waiting
-from kit.classifier.conversion import Compiled, describe
 from kit.classifier.keras_models import load_keras, serialized
-from kit.classifier.network import Network
+from kit.classifier.network import Compiled, Network, describe
 from kit.classifier.store import Archive
 from kit.preprocessing import Preprocessing
 
@@ -50,7 +48,7 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
         return found
     if _has_custom_parts(opened):
         # Their code is known in this process and nowhere else.
-        return Network(describe(load_keras(opened.path), preprocessing, sized=False), source=opened)
+        return Network(describe(load_keras(opened.path), preprocessing), source=opened)
     with waiting(f"Compiling {opened.path.name!r}, once"), _alone(opened.digest):
         found = _known(opened)
         if found is None:
@@ -83,25 +81,27 @@ def _compile(file: Path, folder: Path) -> Mapping[str, Any]:
     """Compile a file; in the process that `convert` starts."""
     stated = folder / _PREPROCESSING
     preprocessing = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
-    describe(load_keras(file), preprocessing, sized=False).write(folder / _COMPILED)
+    describe(load_keras(file), preprocessing).write(folder / _COMPILED)
     return {}
 
 
 def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
-        folder = _private(cache_folder())
         if not _has_custom_parts(opened):
+            folder = _made(cache_folder())
             compiled.write(folder / f"{opened.digest}.zip")
-            for pattern in ("*.zip", "*.lock"):
-                _prune(folder, pattern)
+            entries = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
+            for entry in entries[:-CACHED]:
+                entry.unlink()
+                entry.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
         # Damaged, or made by another version of LiteRT: made anew.
         with suppress(OSError, ValueError):
-            entry = (folder if folder == BUNDLED else _private(folder)) / f"{opened.digest}.zip"
+            entry = folder / f"{opened.digest}.zip"
             found = Network(Compiled.read(entry), source=opened)
             if folder != BUNDLED:
                 os.utime(entry)  # the longest unused make room
@@ -115,35 +115,21 @@ def cache_folder() -> Path:
 
     try:
         parent = user_cache_path("classifier-investigation-kit", appauthor=False)
-    except RuntimeError:  # a user without a home, as in some containers; `_private` shuts others out
-        parent = Path(tempfile.gettempdir(), "classifier-investigation-kit")
+    except RuntimeError:  # a user without a home, for whom nothing is kept
+        parent = Path(os.devnull)
     return parent / f"compiled-{FORMAT}"
 
 
-def _private(folder: Path) -> Path:
-    """Return the folder, made and closed to others; OSError where it is a link or not one's own."""
+def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != getattr(os, "getuid", lambda: found.st_uid)():
-        raise NotADirectoryError(f"Expected a cache folder of one's own, received {folder.name!r}")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        folder.chmod(0o700)
     return folder
-
-
-def _prune(folder: Path, pattern: str) -> None:
-    """Remove the longest unused until `CACHED` are left; links are removed, not followed."""
-    entries = sorted(folder.glob(pattern), key=lambda entry: entry.lstat().st_mtime)
-    for entry in entries[:-CACHED]:
-        with suppress(OSError):
-            entry.unlink()
 
 
 @contextmanager
 def _alone(digest: str) -> Iterator[None]:
     """Wait while another compiles this network; a lock ends with the process that holds it."""
     try:
-        stream = (_private(cache_folder()) / f"{digest}.lock").open("ab")
+        stream = (_made(cache_folder()) / f"{digest}.lock").open("ab")
     except OSError:  # nothing is kept, so there is nothing to wait for
         yield
         return

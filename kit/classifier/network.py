@@ -1,26 +1,233 @@
-"""Network: what a classifier runs; compiled, or in Keras where it cannot be."""
+"""Network: a Keras model compiled to LiteRT, and held against Keras."""
 
 import hashlib
+import json
 import threading
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from kit._arrays import Float32
-from kit.classifier.conversion import (
-    TOLERANCE,
-    Compiled,
-    Verification,
-    describe,
-    largest_difference,
-    trial_tensors,
+from kit._checking import first_line
+from kit._interrupts import held
+from kit._reporting import Result
+from kit.classifier.engines import (
+    Engine,
+    KerasEngine,
+    Lanes,
+    LiteEngine,
+    Shape,
+    check_preprocessing,
+    head_of,
+    measured_head,
+    probabilities,
+    sides,
+    sized,
 )
-from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape, probabilities
-from kit.classifier.keras_models import load_keras
-from kit.classifier.store import Archive, unchanged
+from kit.classifier.first_layers import FirstLayers, first_layers_of
+from kit.classifier.keras_models import ConversionError, check_model, lite_of, load_keras
+from kit.classifier.store import Archive, arrays_in, packed, replacing, unchanged
+from kit.images import Photo
 from kit.preprocessing import Preprocessing
+
+_ABOUT, _MODEL, _FIRST_LAYERS = "about.json", "model.tflite", "first_layers.npz"
+
+
+@dataclass(frozen=True, repr=False)
+class Compiled:
+    """A network's shapes and head, with its compiled form or the reason why it has none.
+
+    Parameters
+    ----------
+    head
+        One of `kit.classifier.engines.HEADS`.
+    input_shape
+        (H, W, C); ``None`` for a side that the network leaves open.
+    output_count
+        Numbers that the last layer puts out.
+    data
+        The compiled form, in the ``.tflite`` format.
+    max_difference
+        Largest difference in a probability, 0..1, that was found between the compiled form and Keras.
+    reason
+        Why ``data`` is missing.
+    first_layers
+        Measures what the first layers receive; None where there is nothing to measure.
+    """
+
+    head: str
+    input_shape: Shape
+    output_count: int
+    data: bytes | None = None
+    max_difference: float | None = None
+    reason: str | None = None
+    first_layers: FirstLayers | None = None
+
+    @property
+    def class_count(self) -> int:
+        """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
+        return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
+
+    def write(self, path: Path) -> None:
+        """Write everything to a file of its own."""
+        about = {name: value for name, value in vars(self).items() if name not in {"data", "first_layers"}}
+        with replacing(path) as stream, zipfile.ZipFile(stream, "w") as entry:
+            entry.writestr(_ABOUT, json.dumps(about))
+            if self.data is not None:
+                entry.writestr(_MODEL, self.data)
+            if self.first_layers is not None:
+                entry.writestr(_FIRST_LAYERS, packed(self.first_layers.arrays()))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        OSError, ValueError
+            Something else, or damaged.
+        """
+        try:
+            with zipfile.ZipFile(path) as entry:
+                parts = {name: entry.read(name) for name in entry.namelist()}
+            about = json.loads(parts[_ABOUT])
+            about["input_shape"] = tuple(about["input_shape"])
+            layers = parts.get(_FIRST_LAYERS)
+            first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
+            return cls(**about, data=parts.get(_MODEL), first_layers=first_layers)
+        except (zipfile.BadZipFile, KeyError, TypeError, EOFError, RuntimeError) as error:
+            raise ValueError(f"Expected a compiled network in {path.name!r}, received other bytes") from error
+
+    def __repr__(self) -> str:
+        shape = sides(self.input_shape)
+        return f"Compiled({shape} -> {self.output_count} {self.head}, {self.reason or 'LiteRT'})"
+
+
+TOLERANCE = 1e-5
+"""Largest difference in a probability between the compiled form and Keras that is accepted."""
+
+OPEN_SIDE = 96
+"""Height and width on which a network is tried that leaves them open, in pixels."""
+_PATCHES = 8
+
+
+@dataclass(frozen=True, repr=False)
+class Verification(Result):
+    """Result of holding the compiled form of a network against Keras.
+
+    Parameters
+    ----------
+    max_difference
+        Largest difference in a probability, 0..1.
+    photos
+        Photographs that were compared, beside the inputs made by formulas.
+    agrees
+        Whether the difference is within 1e-5.
+    """
+
+    max_difference: float
+    photos: int
+    agrees: bool
+
+    def __repr__(self) -> str:
+        # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
+        verdict = "agrees with" if self.agrees else "differs from"
+        return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
+
+
+def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
+    """Return the largest difference of a probability, 0..1; infinite where a result is no number."""
+    largest = 0.0
+    for batch in batches:
+        one, other = (probabilities(engine.predict(batch), head) for engine in (reference, compiled))
+        difference = np.abs(one - other)
+        largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
+    return largest
+
+
+def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> tuple[Float32, ...]:
+    """Make inputs to compare engines on: pseudo-random values, and images of even patches with grain.
+
+    Parameters
+    ----------
+    shape
+        Input shape of the network without the batch; an open side gets `OPEN_SIDE`.
+    preprocessing
+        What the network expects; the images go through it, and the random values cover its range. Where
+        unknown, the usual ranges 0..1, -1..1 and 0..255 are covered.
+
+    Returns
+    -------
+    tuple of float32 arrays (N, H, W, C)
+        The same values at every call.
+    """
+    height, width, channels = (side or OPEN_SIDE for side in shape)
+    random = np.random.default_rng(20_241)
+    noise = random.random((2, height, width, channels), dtype=np.float32)
+    if preprocessing is None:
+        batch = np.concatenate([noise, _patches(random, (height, width, channels))])
+        return batch, batch * np.float32(2) - np.float32(1), batch * np.float32(255)
+    images = (255 * _patches(random, (192, 256, 3))).astype(np.uint8)
+    tensors = np.concatenate([preprocessing.apply(Photo.from_array(image)) for image in images])
+    low, high = float(tensors.min()), float(tensors.max())
+    return noise * np.float32(high - low) + np.float32(low), tensors
+
+
+def _patches(random: np.random.Generator, shape: tuple[int, int, int]) -> Float32:
+    """Three images, 0..1, of eight by eight patches in colours of their own."""
+    rows, columns, channels = (np.arange(side) * _PATCHES // side for side in shape)
+    light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
+    even = light[:, rows[:, None, None], columns[:, None], channels]
+    return np.float32(0.9) * even + np.float32(0.1) * random.random(even.shape, dtype=np.float32)
+
+
+@held()
+def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled:
+    """Compile a Keras model and hold the result against it.
+
+    Parameters
+    ----------
+    model
+        A Keras model. Not changed.
+    preprocessing
+        What it expects, if known: sets the range in which the two are compared.
+
+    Returns
+    -------
+    Compiled
+        With ``reason`` in place of ``data`` where compiling failed, or where the results differ by more than
+        `TOLERANCE`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The model is no classifier of pictures, or takes other tensors than the preprocessing makes.
+    """
+    check_model(model)
+    reference = KerasEngine(model)
+    check_preprocessing(preprocessing, reference.input_shape)
+    batches = trial_tensors(sized(reference.input_shape, preprocessing), preprocessing)
+    head = head_of(json.loads(model.to_json())) or measured_head(
+        np.concatenate([reference.predict(batch) for batch in batches])
+    )
+    known = Compiled(head, reference.input_shape, reference.output_count, first_layers=first_layers_of(model))
+    try:
+        data = lite_of(reference.graph)
+        engine = LiteEngine(data, threads=1)
+    except (ConversionError, ValueError) as error:
+        return replace(known, reason=first_line(error))
+    difference = largest_difference(reference, engine, head, batches)
+    if difference <= TOLERANCE:
+        return replace(known, data=data, max_difference=difference)
+    reason = f"its compiled form differs by {difference:.1e} in a probability"
+    if not isfinite(difference):
+        reason = "some answers are no numbers"
+    return replace(known, max_difference=difference, reason=reason)
 
 
 class Network:
@@ -45,14 +252,17 @@ class Network:
     """
 
     def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
-        self.compiled = compiled
-        self.source = source
+        self.compiled, self.source = compiled, source
         self._lite = None if compiled.data is None else LiteEngine(compiled.data)
         self._lock = threading.RLock()
-        self._model = model
-        self._keras: KerasEngine | None = None
-        self._lanes: Lanes | None = None
+        self._made: dict[str, Any] = {} if model is None else {"model": model}
         self._weights = _fingerprint(model) if source is None else None
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
 
     @classmethod
     def of(cls, model: Any, preprocessing: Preprocessing | None = None) -> Self:
@@ -67,32 +277,20 @@ class Network:
 
     @property
     def engine(self) -> Engine:
-        """What runs the network; where that is Keras, it is made at the first use."""
-        if self._lite is not None:
-            return self._lite
-        with self._lock:
-            if self._keras is None:
-                self._keras = KerasEngine(self.model)
-            return self._keras
+        """What runs the network."""
+        return self._lite or self._once("engine", lambda: KerasEngine(self.model))
 
     @property
     def model(self) -> Any:
-        """The Keras model; of a network from a file it is opened at the first use."""
-        if self._model is None and self.source is not None:
-            with self._lock:
-                if self._model is None:
-                    self._model = load_keras(unchanged(self.source).path)
-        return self._model
+        """The Keras model."""
+        source = self.source
+        return self._once("model", lambda: source and load_keras(unchanged(source).path))
 
     @property
     def lanes(self) -> Lanes | None:
-        """The compiled form once for each core, made at the first use; None where Keras runs the network."""
-        if self.compiled.data is None:
-            return None
-        with self._lock:
-            if self._lanes is None:
-                self._lanes = Lanes(self.compiled.data)
-            return self._lanes
+        """The compiled form once for each core; None where Keras runs the network."""
+        data = self.compiled.data
+        return None if data is None else self._once("lanes", lambda: Lanes(data))
 
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
@@ -103,8 +301,8 @@ class Network:
     ) -> Verification:
         """Hold what runs the network against Keras, in the range of a preprocessing and on photos."""
         batches = (*trial_tensors(shape, preprocessing), *photos)
-        head = self.compiled.head
-        difference = largest_difference(KerasEngine(self.model), self.engine, head, batches)
+        engines = KerasEngine(self.model), self.engine
+        difference = largest_difference(*engines, self.compiled.head, batches)
         return Verification(difference, len(photos), difference <= TOLERANCE)
 
     def keras_file(self, folder: Path) -> Path:
@@ -112,14 +310,14 @@ class Network:
         if self.source is not None:
             return unchanged(self.source).path
         path = folder / "network.keras"
-        self._model.save(path)
+        self.model.save(path)
         return path
 
     def up_to_date(self, preprocessing: Preprocessing | None) -> Self:
         """Return this network, or another, compiled anew, where the model was trained since."""
-        if self.source is not None or _fingerprint(self._model) == self._weights:
+        if self.source is not None or _fingerprint(self.model) == self._weights:
             return self
-        return self.of(self._model, preprocessing)
+        return self.of(self.model, preprocessing)
 
 
 def _fingerprint(model: Any) -> str:

@@ -228,10 +228,10 @@ class Labelled:
         """Compare a candidate with the preprocessing in use."""
         trial = self.evaluator.trial(self.photos, in_use, candidate.preprocessing, self.labels)
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
-        count, more = len(known(self.labels)[0]), trial.regained
+        count, (gained, lost) = len(known(self.labels)[0]), trial.turned
         text = f"more of {count} labelled pictures that are answered rightly"
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
-        return Vote(text, weight * (after - before), more, veto=more < 0)
+        return Vote(text, weight * (after - before), gained - lost, veto=gained < lost)
 
 
 Source = Averages | Ordinary | Certainty | Labelled

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from kit import samples
-from kit.classifier import Classifier, conversion, loading, store
-from kit.classifier.conversion import Verification
+from kit.classifier import Classifier, loading, network, store
 from kit.classifier.engines import KerasEngine
+from kit.classifier.network import Verification
 from kit.diagnosis import diagnose
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -77,7 +77,7 @@ def test_plain_keras_opens_the_file(small_file):
 
 def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypatch):
     other = networks.compile_lite(networks.small(seed=8))
-    monkeypatch.setattr(conversion, "lite_of", lambda graph: other)
+    monkeypatch.setattr(network, "lite_of", lambda graph: other)
     monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     classifier = Classifier(networks.small(), networks.GREY)
     assert classifier.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)

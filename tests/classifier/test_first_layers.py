@@ -89,20 +89,6 @@ def without_policy(config):
     return [without_policy(value) for value in config] if isinstance(config, list) else config
 
 
-@pytest.mark.parametrize("with_norm", [True, False])
-def test_channels_may_come_first(pictures, with_norm):
-    keras.utils.set_random_seed(6)
-    convolution = layers.Conv2D(4, 3, data_format="channels_first")
-    norm = [layers.BatchNormalization(axis=1)] if with_norm else []
-    pool = layers.GlobalAveragePooling2D(data_format="channels_first")
-    model = keras.Sequential([keras.Input((3, 12, 10)), convolution, *norm, pool, layers.Dense(2)])
-    turned = pictures.transpose(0, 3, 1, 2)
-    received = np.asarray(convolution(turned)).transpose(0, 2, 3, 1)
-    found = first_layers_of(model)
-    assert found.widths == ((4,) if with_norm else (4, 2))
-    np.testing.assert_allclose(found.measure(turned)[:, :8], moments(received), rtol=1e-4)
-
-
 def test_they_carry_the_moving_averages_of_training(network, first_layers):
     norms = [layer for layer in network.layers[1].layers if isinstance(layer, layers.BatchNormalization)]
     assert first_layers.source == "batchnorm"
@@ -115,9 +101,7 @@ def test_they_carry_the_moving_averages_of_training(network, first_layers):
     assert first_layers.epsilon == pytest.approx(1e-3)
 
 
-def test_a_network_without_batch_normalization_is_measured_behind_its_first_layers(
-    pictures,
-):
+def test_a_network_without_batch_normalization_is_measured_behind_its_first_layers(pictures):
     model = keras.Sequential(
         [
             keras.Input((12, 10, 3)),

@@ -108,8 +108,8 @@ def test_right_answers_are_counted_before_and_after_among_the_labels_that_are_kn
     trial = Trial(BEFORE, AFTER, (1, None, 1, 1))
     # 0.2, 0.9 and 0.4 become 0.6, 0.9 and 0.7.
     assert trial.right == (1, 3)
-    assert trial.regained == 2
-    assert Trial(AFTER, BEFORE, (1, None, 1, 1)).regained == -2
+    assert trial.turned == (2, 0)
+    assert Trial(AFTER, BEFORE, (1, None, 1, 1)).turned == (0, 2)
     assert Trial(BEFORE, AFTER).right == (0, 0)
     assert hits(BEFORE, (1, None, 1, 1)).tolist() == [False, False, True, False]
 

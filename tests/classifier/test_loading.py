@@ -15,9 +15,9 @@ import pytest
 
 from kit import samples
 from kit.classifier import loading, store
-from kit.classifier.conversion import Compiled
 from kit.classifier.engines import KerasEngine
 from kit.classifier.loading import cache_folder, convert, keep, restore
+from kit.classifier.network import Compiled
 from tests import networks
 
 
@@ -74,7 +74,7 @@ OPENING = """
 import sys, time
 from pathlib import Path
 from kit.classifier import loading, store
-from kit.classifier.conversion import Compiled
+from kit.classifier.network import Compiled
 path, folder = Path(sys.argv[1]), Path(sys.argv[2])
 loading.cache_folder = lambda: folder / "cache"
 def convert(opened, preprocessing):
@@ -117,23 +117,8 @@ def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converte
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folders of users apart by itself")
 def test_the_folder_is_closed_to_others(tmp_path, folder):
-    folder.mkdir(mode=0o755)
     keep(keras_file(tmp_path / "plain.keras"), small())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no owners of this kind")
-def test_a_folder_of_somebody_else_or_a_link_is_not_used(tmp_path, converted, folder, monkeypatch):
-    opened = keras_file(tmp_path / "plain.keras")
-    keep(opened, small())
-    monkeypatch.setattr(os, "getuid", lambda: 12_345)
-    restore(opened)
-    monkeypatch.undo()
-    (tmp_path / "link").symlink_to(folder)
-    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "link")
-    monkeypatch.setattr(loading, "convert", lambda *_given: converted.append("again") or small())
-    restore(opened)
-    assert converted == ["plain.keras", "again"]
 
 
 def test_where_nothing_can_be_kept_a_network_opens_all_the_same(tmp_path, converted, folder):
@@ -150,7 +135,9 @@ def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatc
         keep(opened, small())
         os.utime(folder / f"{opened.digest}.zip", (1000 + age, 1000 + age))
     restore(files[0])
+    (folder / f"{files[1].digest}.lock").touch()
     keep(files[2], small())
+    assert not list(folder.glob("*.lock"))
     assert {entry.stem for entry in folder.glob("*.zip")} == {files[0].digest, files[2].digest}
 
 
@@ -174,14 +161,17 @@ def test_a_network_with_code_of_ones_own_is_compiled_here_each_time(tmp_path, co
     assert (len(described), converted) == (2, ["trained.keras"])
 
 
-def test_the_cache_folder_is_the_users_own_even_without_a_home(monkeypatch):
+def test_for_a_user_without_a_home_nothing_is_kept(tmp_path, converted, monkeypatch):
     assert cache_folder().parent.name == "classifier-investigation-kit"
 
     def nowhere(*_args, **_options):
         raise RuntimeError("Could not determine home directory.")
 
+    monkeypatch.setattr(loading, "cache_folder", cache_folder)
     monkeypatch.setattr("platformdirs.user_cache_path", nowhere)
-    assert cache_folder().parent.name == "classifier-investigation-kit"
+    for _ in range(2):
+        assert restore(keras_file(tmp_path / "plain.keras")).compiled == small()
+    assert converted == ["plain.keras"] * 2
 
 
 @pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])

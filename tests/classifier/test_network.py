@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kit.classifier.conversion import Compiled, describe, largest_difference, trial_tensors
 from kit.classifier.engines import KerasEngine, LiteEngine
+from kit.classifier.network import Compiled, describe, largest_difference, trial_tensors
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -37,7 +37,7 @@ def test_what_was_found_comes_back_from_a_file(tmp_path):
 
 def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
     other = networks.compile_lite(networks.small(seed=8))
-    monkeypatch.setattr("kit.classifier.conversion.lite_of", lambda graph: other)
+    monkeypatch.setattr("kit.classifier.network.lite_of", lambda graph: other)
     found = describe(networks.small())
     assert found.data is None
     assert found.max_difference > 1e-3
@@ -61,12 +61,10 @@ def test_a_head_that_the_architecture_hides_is_measured(keras):
     assert describe(model).head == "softmax"
 
 
-def test_an_open_input_size_is_fixed_by_the_preprocessing(keras):
+def test_an_open_input_size_stays_open(keras):
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
-    assert describe(model).input_shape == (None, None, 3)
     found = describe(model, Preprocessing(size=(20, 30)))
-    assert found.input_shape == (20, 30, 3)
-    assert LiteEngine(found.data, threads=1).input_shape == (20, 30, 3)
+    assert found.input_shape == LiteEngine(found.data, threads=1).input_shape == (None, None, 3)
 
 
 def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
