@@ -22,7 +22,7 @@ __all__ = ["accuracy_figure", "confidence_figure", "cost_figure", "picture_figur
 __all__ += ["reliability_slider", "sweep_figure"]
 
 
-BLUE, ORANGE, RED = "#1b6ec2", "#e0a458", "#b3261e"
+BLUE, ORANGE = "#1b6ec2", "#e0a458"
 GREY, DARK = "#6b7280", "#787878"
 """DARK is read on white and on the dark theme's ground alike: a contrast of 4.3 to 1 on both (WCAG 2.2)."""
 
@@ -208,8 +208,7 @@ def _gap(bins: Sequence["Bin"]) -> str:
 def sweep_figure(sweep: "Sweep") -> Any:
     """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
 
-    Accuracy, where there are labels, and the mean confidence, in percent. Marks below a curve are the values
-    at which the answer to a picture flips. More axes raise a ValueError.
+    Accuracy, where there are labels, and the mean confidence, in percent. More axes raise a ValueError.
     """
     if len(sweep.axes) > 2:
         received = f"{len(sweep.axes)}; draw a part of it from sweep.accuracy()"
@@ -229,7 +228,7 @@ def sweep_figure(sweep: "Sweep") -> Any:
     figure = blank(7, 4)
     _curves(figure.subplots(), sweep, figures)
     what = ", ".join(sweep.axes) or f"{len(sweep.perturbations)} perturbations"
-    return image(figure, f"Curves over {what} for {many}: {ends}; {len(sweep.flips)} flips marked.")
+    return image(figure, f"Curves over {what} for {many}: {ends}.")
 
 
 def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
@@ -240,14 +239,11 @@ def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     across = np.array(values, float)[places] if numbers else places
     for (title, line), colour in zip(figures.items(), (BLUE, ORANGE)[-len(figures) :], strict=True):
         axes.plot(across, 100 * line[places], marker="o", markersize=3, label=title, color=colour)
-    if numbers and sweep.flips:
-        flips = [flip.value for flip in sweep.flips]
-        axes.plot(flips, np.full(len(flips), -3), "|", color=RED, label="an answer flips")
     if not numbers:
         shown = values or [repr(each) for each in sweep.perturbations]
         axes.set_xticks(places, [wrapped(str(each)) for each in shown], rotation=30)
     axes.set_xlabel("perturbation" if name is None else _axis_label(name))
-    axes.set(ylim=(-6, 104), ylabel="%")
+    axes.set(ylim=(-4, 104), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 

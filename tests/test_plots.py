@@ -84,12 +84,11 @@ def clothes_swept(perturbations, **settings):
     return kit.sweep(samples.classifier("fashion_mnist"), photos, perturbations, progress=False, **settings)
 
 
-def test_a_curve_tells_its_range_and_marks_its_flips():
+def test_a_curve_tells_its_range():
     sweep = clothes_swept({"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4])
     figure = plots.sweep_figure(sweep)
     low, high = sweep.accuracy().min(), sweep.accuracy().max()
     assert figure.alt.startswith(f"Curves over noise for 4 pictures: accuracy from {low:.0%} to {high:.0%};")
-    assert figure.alt.endswith(f"{len(sweep.flips)} flips marked.")
     assert size(figure)[0] > 300
 
 

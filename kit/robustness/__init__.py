@@ -6,9 +6,9 @@ pictures that changed.
 
 from kit.images.properties import denoised, relevelled, usual_levels
 from kit.perturbation.augmentation import Augmentation
-from kit.robustness.flips import flip
+from kit.robustness.flips import Flip, flip
 from kit.robustness.restoring import restored
-from kit.robustness.sweep_result import Flip, Sweep
+from kit.robustness.sweep_result import Sweep
 from kit.robustness.sweeps import sweep
 
 __all__ = ["Augmentation", "Flip", "Sweep", "flip", "sweep"]

@@ -1,4 +1,4 @@
-"""What comes out of a sweep, as a frozen value: rows, curves, grids and flips."""
+"""What comes out of a sweep, as a frozen value: rows, curves and grids."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,29 +15,6 @@ from kit._checking import known
 from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
 from kit.robustness import storage
-
-
-@dataclass(frozen=True)
-class Flip:
-    """Where the prediction for an image changes along one parameter.
-
-    Attributes
-    ----------
-    photo, parameter
-        Place of the image among those of the sweep, and name of the parameter.
-    last, value
-        The prediction is ``before`` at `last` and ``after`` at `value`, both of which were tried; they lie no
-        farther apart than the tolerance. In a sweep `last` is the one nearer to the neutral value.
-    before, after
-        Names of classes.
-    """
-
-    photo: int
-    parameter: str
-    last: float
-    value: float
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,9 +41,6 @@ class Sweep(Result):
         there is none.
     errors
         Rows without an answer, each with the reason.
-    flips
-        Where answers flip along each axis, by bisection: for each picture the first one below and above the
-        value nearest to the neutral one, with the other parameters at theirs.
     """
 
     photos: tuple[str, ...]
@@ -78,7 +52,6 @@ class Sweep(Result):
     confidences: Float32
     probabilities: Float32
     errors: Mapping[int, str]
-    flips: tuple[Flip, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tops)
@@ -206,7 +179,6 @@ class Sweep(Result):
                 columns["confidence"],
                 columns["probability"],
                 MappingProxyType(storage.texts(columns["error"])),
-                tuple(Flip(*each) for each in description["flips"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -217,9 +189,8 @@ class Sweep(Result):
         axes = [f"{name} {len(values)}" for name, values in self.axes.items()]
         parts = [_counted(len(self.photos), "photo")]
         parts += axes or [_counted(len(self.perturbations), "perturbation")]
-        flips = f", {_counted(len(self.flips), 'flip')}" if self.flips else ""
         missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
-        return f"Sweep({' × '.join(parts)}{flips}{missing})"
+        return f"Sweep({' × '.join(parts)}{missing})"
 
 
 def _counted(count: int, what: str) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import product
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from kit._checking import known
 from kit._reporting import Progress, Steps
@@ -22,11 +21,10 @@ from kit.classifier.labels import class_indices
 from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import at_least_one, each_picture
 from kit.perturbation import Perturbation
+from kit.robustness import storage
 from kit.robustness.executors import check_executor, run
-from kit.robustness.flips import flips_of
-from kit.robustness.storage import FLIPS, Folder, texts
-from kit.robustness.sweep_result import Flip, Sweep
-from kit.robustness.sweep_work import Answers, RowsTask, Shared, rows
+from kit.robustness.sweep_result import Sweep
+from kit.robustness.sweep_work import Answers, Shared, Task, answers
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
 
@@ -44,38 +42,14 @@ class Block(NamedTuple):
     rows: slice
 
 
-@dataclass(frozen=True, repr=False)
-class Plan:
-    """Images times perturbations; a row for each pair, image by image.
-
-    Parameters
-    ----------
-    pictures, perturbations
-        What is looked at, and what is done to each.
-    axes
-        Names and values of which the perturbations are all combinations, the last name changing fastest;
-        empty where they are just a list.
-    labels
-        int32, shape (pictures,): class indices, -1 where none is known.
-    """
-
-    pictures: tuple[Picture, ...]
-    perturbations: tuple[Perturbation, ...]
-    axes: Mapping[str, tuple[Any, ...]]
-    labels: npt.NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.pictures) * len(self.perturbations)
-
-    def blocks(self) -> Iterator[Block]:
-        """Cut the rows into blocks of about `BLOCK_ROWS`: whole images, or parts of one image."""
-        count, width = len(self.pictures), len(self.perturbations)
-        step = max(1, BLOCK_ROWS // width)
-        for first, start in product(range(0, count, step), range(0, width, BLOCK_ROWS)):
-            last, stop = min(first + step, count), min(start + BLOCK_ROWS, width)
-            begin = first * width + start
-            rows = slice(begin, begin + (last - first) * (stop - start))
-            yield Block(slice(first, last), slice(start, stop), rows)
+def blocks(pictures: int, perturbations: int) -> Iterator[Block]:
+    """Cut the rows into blocks of about `BLOCK_ROWS`: whole images, or parts of one image."""
+    step = max(1, BLOCK_ROWS // perturbations)
+    for first, start in product(range(0, pictures, step), range(0, perturbations, BLOCK_ROWS)):
+        last, stop = min(first + step, pictures), min(start + BLOCK_ROWS, perturbations)
+        begin = first * perturbations + start
+        rows = slice(begin, begin + (last - first) * (stop - start))
+        yield Block(slice(first, last), slice(start, stop), rows)
 
 
 def expand(
@@ -143,7 +117,6 @@ def sweep(
     labels: Sequence[int | str | None] | None = None,
     executor: Executor | None = None,
     path: str | PathLike[str] | None = None,
-    flips: bool = True,
     progress: Progress = True,
 ) -> Sweep:
     """Ask a classifier about every picture under every perturbation.
@@ -171,8 +144,6 @@ def sweep(
         Folder that the sweep is kept in: Parquet files of about a hundred rows, which
         ``pandas.read_parquet(path)`` reads as one. Called again, a sweep that was killed or interrupted goes
         on with what is missing, and a finished one is just read.
-    flips
-        Whether to look for `Sweep.flips` in a grid.
     progress
         True for a bar once two seconds have passed; or a function that is told each step in a line.
 
@@ -195,88 +166,82 @@ def sweep(
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
-    plan = Plan(pictures, listed, axes, truth)
-    folder = None
-    if path is not None:
-        folder = Folder(Path(path), _identity(classifier, plan, progress), _description(classifier, plan))
-    shared = Shared(classifier)
-    result = _answered(shared, plan, folder, executor, progress)
-    if not flips:
-        return result
-    known_flips = None if folder is None else folder.flips()
-    if known_flips is not None:
-        return replace(result, flips=tuple(Flip(*each) for each in known_flips))
-    found = flips_of(result, shared, pictures, executor, progress)
+    names = tuple(picture.name for picture in pictures)
+    empty = Answers.none(len(pictures) * len(listed))
+    result = Sweep(names, listed, axes, classifier.class_names, truth, *empty)
+    folder = None if path is None else Path(path)
     if folder is not None:
-        folder.write_json(FLIPS, {"flips": [list(vars(each).values()) for each in found]})
-    return replace(result, flips=found)
+        storage.begin(folder, _identity(classifier, pictures, result, progress), _description(result))
+    missing = _taken_over(result, empty, folder)
+    tasks = enumerate(_tasks(classifier, pictures, result, missing))
+    done = len(result) - sum(block.rows.stop - block.rows.start for block in missing)
+    with Steps[None]((), "Sweep", "picture", progress, total=len(result), done=done) as steps:
+        for place, found in run(answers, tasks, executor):
+            where = missing[place].rows
+            _put(found, empty, where)
+            if folder is not None:
+                storage.write(folder, where.start, result.part(where))
+            steps.advance(where.stop - where.start)
+    return replace(result, errors=MappingProxyType(dict(sorted(empty.errors.items()))))
 
 
-def _answered(
-    shared: Shared, plan: Plan, folder: Folder | None, executor: Executor | None, progress: Progress
-) -> Sweep:
-    """Return the answers to all rows, after asking for those that the folder has not yet."""
-    found, errors = Answers.none(len(plan)), dict[int, str]()
-    names = tuple(picture.name for picture in plan.pictures)
-    about = names, plan.perturbations, plan.axes, shared.classifier.class_names, plan.labels
-    result = Sweep(*about, found.top, found.confidence, found.probability, errors)
-
-    def keep(where: slice, answers: Answers) -> None:
-        found.top[where], found.confidence[where] = answers.top, answers.confidence
-        found.probability[where] = answers.probability
-        errors.update((where.start + place, text) for place, text in answers.errors)
-
+def _taken_over(result: Sweep, into: Answers, folder: Path | None) -> list[Block]:
+    """Take what the folder has already; return the blocks that are missing."""
     missing = []
-    for block in plan.blocks():
-        kept = None if folder is None else folder.rows(block.rows)
+    for block in blocks(len(result.photos), len(result.perturbations)):
+        kept = None if folder is None else storage.written(folder, block.rows)
         if kept is None:
             missing.append(block)
         else:
-            failed = tuple(texts(kept["error"]).items())
-            keep(block.rows, Answers(kept["top"], kept["confidence"], kept["probability"], failed))
-    tasks = ((place, _task(shared, plan, block)) for place, block in enumerate(missing))
-    done = len(plan) - sum(block.rows.stop - block.rows.start for block in missing)
-    with Steps[None]((), "Sweep", "picture", progress, total=len(plan), done=done) as steps:
-        for place, answers in run(rows, tasks, executor):
-            where = missing[place].rows
-            keep(where, answers)
-            if folder is not None:
-                folder.write(where.start, result.part(where))
-            steps.advance(where.stop - where.start)
-    return replace(result, errors=MappingProxyType(dict(sorted(errors.items()))))
+            errors = storage.texts(kept["error"])
+            _put(Answers(kept["top"], kept["confidence"], kept["probability"], errors), into, block.rows)
+    return missing
 
 
-def _task(shared: Shared, plan: Plan, block: Block) -> RowsTask:
-    labels = tuple(plan.labels[block.pictures].tolist())
-    return RowsTask(shared, plan.pictures[block.pictures], labels, plan.perturbations[block.perturbations])
+def _put(found: Answers, into: Answers, rows: slice) -> None:
+    into.top[rows], into.confidence[rows] = found.top, found.confidence
+    into.probability[rows] = found.probability
+    into.errors.update((rows.start + place, text) for place, text in found.errors.items())
 
 
-def _description(classifier: Classifier, plan: Plan) -> dict[str, Any]:
+def _tasks(
+    classifier: Classifier, pictures: Sequence[Picture], result: Sweep, missing: Iterable[Block]
+) -> Iterator[Task]:
+    shared = Shared(classifier)
+    for block in missing:
+        labels = tuple(result.labels[block.pictures].tolist())
+        perturbations = result.perturbations[block.perturbations]
+        yield Task(shared, tuple(pictures[block.pictures]), labels, perturbations)
+
+
+def _description(result: Sweep) -> dict[str, Any]:
     return {
-        "photos": [picture.name for picture in plan.pictures],
-        "perturbations": [each.to_dict() for each in plan.perturbations],
-        "axes": dict(plan.axes),
-        "class_names": list(classifier.class_names),
+        "photos": result.photos,
+        "perturbations": [each.to_dict() for each in result.perturbations],
+        "axes": dict(result.axes),
+        "class_names": result.class_names,
     }
 
 
-def _identity(classifier: Classifier, plan: Plan, progress: Progress) -> dict[str, str]:
+def _identity(
+    classifier: Classifier, pictures: Sequence[Picture], result: Sweep, progress: Progress
+) -> dict[str, str]:
     if classifier.source is None:
         raise ValueError(
             f"Expected a classifier from a file, since a sweep goes on where another process ended, received"
             f" {classifier.name!r} made from a model; save it and use Classifier.load"
         )
-    steps = classifier.preprocessing
+    described = _description(result)
     photographs = hashlib.sha256()
-    for picture in Steps(plan.pictures, "Pictures", "picture", progress):
+    for picture in Steps(pictures, "Pictures", "picture", progress):
         photographs.update(f"{picture.name}\0{_digest(picture.source)}\0".encode())
     return {
         "classifier": classifier.source.digest,
-        "class names": _hash(list(classifier.class_names)),
-        "preprocessing": _hash(None if steps is None else steps.to_dict()),
+        "class names": _hash(described["class_names"]),
+        "preprocessing": _hash(known_preprocessing(classifier).to_dict()),
         "photos": photographs.hexdigest(),
-        "labels": _hash(plan.labels.tolist()),
-        "perturbations": _hash([dict(plan.axes), [each.to_dict() for each in plan.perturbations]]),
+        "labels": _hash(result.labels.tolist()),
+        "perturbations": _hash([described["axes"], described["perturbations"]]),
     }
 
 

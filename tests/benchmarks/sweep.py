@@ -2,13 +2,11 @@
 
 Grid
     EfficientNet-Lite0, one photograph of 512 x 512 pixels, 21 x 21 values of brightness and noise: 441 cells.
-    ``sweep``: `kit.sweep` from the path of the file to the rows, everything counted; bisection is left out.
+    ``sweep``: `kit.sweep` from the path of the file to the rows, everything counted.
     ``forward``: the same 441 forward passes alone, by the same engine, in batches of the same size, on
     tensors that are there. Both take turns; ``ratio`` is the median over the rounds of one over the other.
     ``usual``: a loop over cells that perturbs with Pillow and numpy, prepares the picture and calls Keras's
     `model.predict`. Its time for a cell, measured on every eleventh cell, stands for all of them.
-Bisection
-    Seconds that looking for flips adds to the same grid.
 Memory
     Peak memory of a fresh process that sweeps 100, 1,000 and 10,000 small picture files under five values.
 """
@@ -57,9 +55,9 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - before
 
 
-def swept(classifier: Any, *, flips: bool = False) -> Any:
+def swept(classifier: Any) -> Any:
     """The grid."""
-    return kit.sweep(classifier, PHOTO, GRID, flips=flips, progress=False)
+    return kit.sweep(classifier, PHOTO, GRID, progress=False)
 
 
 def forward_alone(classifier: Any) -> Callable[[], Any]:
@@ -98,12 +96,11 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
     swept(classifier)
     bare()
     usual(1, 0)
-    times: dict[str, list[float]] = {"sweep": [], "forward": [], "usual": [], "with_flips": []}
+    times: dict[str, list[float]] = {"sweep": [], "forward": [], "usual": []}
     for _ in range(rounds):
         times["forward"].append(seconds(bare))
         times["sweep"].append(seconds(lambda: swept(classifier)))
         times["usual"].append(seconds(lambda: [usual(*cell) for cell in cells]) / len(cells) * 441)
-        times["with_flips"].append(seconds(lambda: swept(classifier, flips=True)))
     ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
     faster = [one / two for one, two in zip(times["usual"], times["sweep"], strict=True)]
     return {
@@ -113,7 +110,6 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
         "ratios": ratio,
         "ratio": statistics.median(ratio),
         "times_faster": statistics.median(faster),
-        "flips_seconds": statistics.median(times["with_flips"]) - statistics.median(times["sweep"]),
     }
 
 

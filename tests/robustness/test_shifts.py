@@ -419,7 +419,7 @@ def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
 
 
 def test_an_empty_folder_and_wrong_labels_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="a folder with pictures"):
+    with pytest.raises(ValueError, match="Expected a folder or pattern with pictures"):
         kit.shift(STATISTICS, tmp_path)
     with pytest.raises(ValueError, match="Expected 30 labels"):
         kit.shift(STATISTICS, altered(30, brightness=0.2), classifier=CLASSIFIER, labels=[0])
