@@ -50,10 +50,8 @@ def classifier(name: str) -> Classifier:
     ----------
     name
         ``"efficientnet_lite0"``: 1000 classes of ImageNet, (224, 224, 3).
-        ``"fashion_mnist"``: 10 classes of clothing, (28, 28, 1).
-        ``"fashion_mnist_no_batchnorm"``: the same without batch normalization.
-        ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained for equally many steps on so many
-        pictures, unvaried.
+        ``"fashion_mnist"``: 10 classes of clothing, (28, 28, 1); ``"fashion_mnist_no_batchnorm"``, too.
+        ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained on so many pictures, unvaried.
     """
     return _classifier(known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values())))
 
@@ -80,19 +78,12 @@ def labels(name: str) -> tuple[int | None, ...]:
 
 
 def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
-    """Return a bundled part of Fashion-MNIST as read-only arrays, for training.
+    """Return read-only pictures of Fashion-MNIST, uint8 (N, 28, 28), and labels, int64 (N,), 0..9.
 
     Parameters
     ----------
     split
         ``"train"``: 10,000 pictures; ``"test"``: the 2,000 held-back ones, none of them among the former.
-
-    Returns
-    -------
-    pictures
-        uint8, shape (N, 28, 28), 0 is the background, 255 the brightest.
-    labels
-        int64, shape (N,), 0..9.
     """
     return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
 
@@ -100,22 +91,13 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
 def probes() -> tuple[Photo, ...]:
     """Load the photographs that are sent through a pipeline in place of the user's; a wheel has them too.
 
-    Faults of scale and colour lie in the pipeline and not in the picture, so any ordinary photographs show
-    them. These are the bundled ones whose class is not known: whatever is tried out or reported on labelled
-    photographs never meets one of them.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        The package is not whole. Without them a diagnosis would come out otherwise, and nobody would know.
+    These are the bundled ones without a known class: what is reported on labelled ones never meets them.
     """
     return _photos("probes")
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     """Load photographs that together have the colours of ImageNet's, as networks of photographs expect them.
-
-    As `probes`; best are those whose average is that of the training.
 
     Parameters
     ----------
@@ -127,14 +109,8 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
     photos
         Read-only.
     weights
-        float64 (photos,), their sum is 1. Mean and standard deviation of all pixels together, weighted, are
-        those of ImageNet as torchvision and Tiny ImageNet have them, (0.485, 0.456, 0.406) and
-        (0.277, 0.269, 0.282), up to 0.01.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `probes` does.
+        float64 (photos,), their sum is 1. Weighted, mean and standard deviation of all pixels are those of
+        ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.01.
     """
     found = {name: _photograph(name) for name in _TYPICAL}
     asked = {photo.pixels.tobytes() for photo in without}
@@ -174,7 +150,6 @@ def _fashion_mnist(split: str) -> tuple[Pixels, Int64]:
 
 @cache
 def _entries(name: str) -> tuple[dict[str, Any], ...]:
-    """Entries of the index that belong to a name of `PHOTOS`, or those of the photographs without a class."""
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
     unwanted = {"imagenet": True, "probes": False}.get(name)

@@ -92,16 +92,6 @@ def test_a_curve_tells_its_range():
     assert size(figure)[0] > 300
 
 
-def test_absent_values_and_listed_perturbations_are_places_on_a_curve():
-    assert plots.sweep_figure(clothes_swept({"jpeg_quality": (None, 50, 5)})).alt.startswith(
-        "Curves over jpeg_quality"
-    )
-    listed = [kit.Perturbation(), kit.Perturbation(noise=50)]
-    assert plots.sweep_figure(clothes_swept(listed)).alt.startswith(
-        "Curves over 2 perturbations for 4 pictures"
-    )
-
-
 def test_two_axes_are_heat_maps_and_three_are_refused():
     grid = {"brightness": (0.2, 1, 2), "noise": (0, 50)}
     one = plots.sweep_figure(clothes_swept(grid))
@@ -110,17 +100,6 @@ def test_two_axes_are_heat_maps_and_three_are_refused():
     assert size(two)[0] > 1.5 * size(one)[0]
     with pytest.raises(ValueError, match="Expected a sweep with at most two axes, received 3"):
         plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
-
-
-def test_shares_are_groups_of_bars():
-    figure = plots.accuracy_figure(
-        {"dark": {"before": 0.2, "AdaBN": 0.85}, "noisy": {"before": 0.1, "AdaBN": 0.7}}
-    )
-    assert figure.alt == (
-        "Bars of the share of pictures answered rightly. dark: before 20%, AdaBN 85%."
-        " noisy: before 10%, AdaBN 70%."
-    )
-    assert size(figure)[0] > 500
 
 
 def test_a_dollar_in_a_name_is_one(monkeypatch):

@@ -168,20 +168,6 @@ def test_alpha_is_laid_on_the_matte_rounded_to_nearest():
         assert photo.notes == (f"alpha laid on {matte}, 99.6 % of the pixels transparent",)
 
 
-def test_without_a_matte_the_color_under_transparent_pixels_shows():
-    rgba = np.dstack([CORNERS, np.array([[0, 128, 255], [255, 255, 255]], np.uint8)])
-    photo = load_image(file_of(Image.fromarray(rgba)), decoding=Decoding(matte=None))
-    np.testing.assert_array_equal(photo.pixels, CORNERS)
-    assert photo.notes == ("alpha dropped, 33.3 % of the pixels transparent",)
-
-
-def test_grey_with_alpha():
-    image = Image.fromarray(np.array([[[100, 255], [100, 0]]], np.uint8), "LA")
-    photo = load_image(file_of(image))
-    assert photo.pixels.tolist() == [[[100] * 3, [255] * 3]]
-    assert photo.notes[0] == "greyscale converted to RGB"
-
-
 def test_a_transparent_palette_entry_becomes_the_matte():
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import re
 import shutil
 from contextlib import nullcontext, suppress
 from functools import cache
@@ -457,30 +458,18 @@ def test_the_classifier_comes_first_and_another_order_is_told(folder):
 
     photos = CLOTHES[:2]
     wrong = [
-        (kit.Explorer, (photos, classifier()), r"kit\.Explorer\(classifier, photos, labels\)"),
-        (kit.diagnose, (photos, classifier()), r"kit\.diagnose\(classifier, photos, labels\)"),
-        (kit.check, (function, classifier(), photos), r"kit\.check\(classifier, photos, function\)"),
-        (kit.check, (classifier(), function, photos), r"kit\.check\(classifier, photos, function\)"),
-        (kit.calibrate, (photos, LABELS, classifier()), r"kit\.calibrate\(classifier, photos, labels\)"),
-        (kit.adapt, (photos, classifier()), r"kit\.adapt\(classifier, photos\)"),
-        (
-            kit.sweep,
-            (photos, classifier(), kit.Perturbation()),
-            r"kit\.sweep\(classifier, photos, perturbations\)",
-        ),
-        (
-            kit.fit_novelty,
-            (photos, photos, classifier()),
-            r"kit\.fit_novelty\(classifier, training, held_back\)",
-        ),
-        (kit.fault_costs, (photos, LABELS, classifier()), r"kit\.fault_costs\(classifier, photos, labels\)"),
-        (kit.shift, (photos, classifier()), r"kit\.shift\(training, photos, classifier=classifier\)"),
-        (flip, (photos[0], classifier(), "noise", 0, 9), r"flip\(classifier, photo, parameter, low, high\)"),
+        (kit.Explorer, (photos, classifier()), "kit.Explorer(classifier, photos, labels)"),
+        (kit.diagnose, (photos, classifier()), "kit.diagnose(classifier, photos, labels)"),
+        (kit.check, (function, classifier(), photos), "kit.check(classifier, photos, function)"),
+        (kit.check, (classifier(), function, photos), "kit.check(classifier, photos, function)"),
+        (kit.calibrate, (photos, LABELS, classifier()), "kit.calibrate(classifier, photos, labels)"),
+        (kit.adapt, (photos, classifier()), "kit.adapt(classifier, photos)"),
+        (kit.sweep, (photos, classifier(), None), "kit.sweep(classifier, photos, perturbations)"),
+        (kit.fit_novelty, (photos, photos, classifier()), "kit.fit_novelty(classifier, training, held_back)"),
+        (kit.fault_costs, (photos, LABELS, classifier()), "kit.fault_costs(classifier, photos, labels)"),
+        (kit.shift, (photos, classifier()), "kit.shift(training, photos, classifier=classifier)"),
+        (flip, (photos[0], classifier(), "noise", 0, 9), "flip(classifier, photo, parameter, low, high)"),
     ]
     for called, arguments, order in wrong:
-        with pytest.raises(
-            TypeError,
-            match=rf"^Expected a [^\n]* write {order}$|^Expected photos, .* write {order}$|"
-            rf"^Expected a function, .* write {order}$",
-        ):
+        with pytest.raises(TypeError, match=rf"^Expected [^\n]* write {re.escape(order)}$"):
             called(*arguments)
