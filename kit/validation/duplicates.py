@@ -1,7 +1,6 @@
 """Images that show the same: near-duplicates within a collection, and leakage between two."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -135,58 +134,47 @@ def find_duplicates(
         No images, or no such folder. What cannot be read is listed in the result.
     """
     most = whole("bits", bits, 0, SIDE * SIDE)
-    ours = _hashed(pictures, progress)
-    theirs = ours if others is None else _hashed(others, progress)
+    unreadable: list[tuple[str, str]] = []
+    plain: list[str] = []
+    names, hashes = _hashed(pictures, unreadable, plain, progress)
+    their_names, theirs = names, hashes
+    if others is not None:
+        their_names, theirs = _hashed(others, unreadable, plain, progress)
     found = []
-    for start in range(0, len(theirs.names), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        direct = _distances(ours.hashes, theirs.hashes[part])
-        nearest = np.minimum(direct, _distances(ours.hashes, theirs.mirrored[part]))
-        for first, place in np.argwhere(nearest <= most).tolist():
-            second = start + place
+    for start in range(0, len(their_names), _AT_ONCE):
+        direct, mirror = (_distances(hashes[0], each[start : start + _AT_ONCE]) for each in theirs)
+        for first, place in np.argwhere(np.fmin(direct, mirror) <= most).tolist():
+            second, two = start + place, (int(direct[first, place]), int(mirror[first, place]))
             if others is not None or first < second:
-                distance, mirrored = int(nearest[first, place]), nearest[first, place] < direct[first, place]
-                names = ours.names[first], theirs.names[second]
-                found.append(Duplicate(first, second, *names, distance, bool(mirrored)))
-    read = (ours,) if others is None else (ours, theirs)
-    return Duplicates(
-        tuple(sorted(found, key=lambda pair: (pair.first, pair.second))),
-        tuple(len(each.names) for each in read),
-        tuple(failure for each in read for failure in each.unreadable),
-        tuple(name for each in read for name in each.plain),
-    )
+                pair = names[first], their_names[second]
+                found.append(Duplicate(first, second, *pair, min(two), two[1] < two[0]))
+    found.sort(key=lambda pair: (pair.first, pair.second))
+    sizes = (len(names),) if others is None else (len(names), len(their_names))
+    return Duplicates(tuple(found), sizes, tuple(unreadable), tuple(plain))
 
 
-class _Hashes(NamedTuple):
-    """Bits as float32 (N, 256), of images and of their mirror images; NaN for what cannot be compared."""
-
-    names: list[str]
-    hashes: Float32
-    mirrored: Float32
-    unreadable: list[tuple[str, str]]
-    plain: list[str]
-
-
-def _hashed(pictures: Pictures, progress: Progress) -> _Hashes:
+def _hashed(
+    pictures: Pictures, unreadable: list[tuple[str, str]], plain: list[str], progress: Progress
+) -> tuple[list[str], Float32]:
+    """Names, and bits (2, N, 256) of images and of their mirror images; NaN for what cannot be compared."""
     from imagehash import phash  # noqa: PLC0415 (slow to import)
 
     found = at_least_one(each_picture(pictures))
     hashes = np.full((2, len(found), SIDE * SIDE), np.nan, np.float32)
-    result = _Hashes([picture.name for picture in found], hashes[0], hashes[1], [], [])
     for place, picture in enumerate(Steps(found, "Reading", "image", progress)):
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
         except UNREADABLE as error:
-            result.unreadable.append((picture.name, str(error)))
+            unreadable.append((picture.name, str(error)))
             continue
         # Small first, so that a photograph is not resized twice; the hash looks at 64 x 64 pixels.
         grey.thumbnail((256, 256), reducing_gap=None)
         if np.asarray(grey, np.float32).std() < PLAIN:
-            result.plain.append(picture.name)
+            plain.append(picture.name)
             continue
         for bits, image in zip(hashes, (grey, ImageOps.mirror(grey)), strict=True):
             bits[place] = phash(image, SIDE).hash.reshape(-1)
-    return result
+    return [picture.name for picture in found], hashes
 
 
 def _distances(ours: Float32, theirs: Float32) -> Float32:
