@@ -27,32 +27,19 @@ class NotReadyError(Exception):
     """What is missing and what to do about it, in one line."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was checked: its name, whether it holds, and what was found or what to do."""
-
-    name: str
-    holds: bool
-    told: str
-
-    def __str__(self) -> str:
-        return f"{self.name:13}{'ok ' if self.holds else 'NO '} {self.told}"
-
-
 @dataclass(frozen=True, repr=False)
 class Setup:
-    """What was checked, in order."""
+    """Names of what was checked and does not hold."""
 
-    checks: tuple[Check, ...]
+    missing: tuple[str, ...]
 
     @property
     def ready(self) -> bool:
         """Whether every check holds."""
-        return all(check.holds for check in self.checks)
+        return not self.missing
 
     def __repr__(self) -> str:
-        missing = ", ".join(check.name for check in self.checks if not check.holds)
-        return f"Not ready yet: {missing}." if missing else "Everything is in place."
+        return f"Not ready yet: {', '.join(self.missing)}." if self.missing else "Everything is in place."
 
 
 def add(commands: Any) -> None:
@@ -70,16 +57,17 @@ def _run(_given: argparse.Namespace, _opened: object) -> int:
 
 def check_setup() -> Setup:
     """Check that this machine can run the notebooks: ten seconds, a line for each thing as it is known."""
-    checks = []
+    missing = []
     for name, look in CHECKS.items():
         sys.stdout.write(f"{name:13}")
         sys.stdout.flush()
-        checks.append(_checked(name, look))
-        sys.stdout.write(f"{str(checks[-1])[13:]}\n")
-    return Setup(tuple(checks))
+        holds, told = _checked(look)
+        sys.stdout.write(f"{'ok ' if holds else 'NO '} {told}\n")
+        missing += [] if holds else [name]
+    return Setup(tuple(missing))
 
 
-def _checked(name: str, look: Callable[[], str]) -> Check:
+def _checked(look: Callable[[], str]) -> tuple[bool, str]:
     # In a process of its own: a broken TensorFlow ends its process without an exception.
     command = [sys.executable, "-m", __name__, look.__name__]
     root = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
@@ -87,7 +75,7 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)  # noqa: S603
     said = (done.stderr if done.returncode else done.stdout).strip()
     told = said.splitlines()[-1] if said else f"Python ended with exit code {done.returncode}"
-    return Check(name, done.returncode == 0, told)
+    return done.returncode == 0, told
 
 
 def python() -> str:
