@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-
 from kit._arrays import Pixels
 from kit._checking import known, number, whole
 from kit.perturbation import physics, weather
@@ -51,22 +49,18 @@ class Parameter:
 
     def checked(self, value: Any) -> Any:
         """Return `value` as a float, an int or a bool, by `kind`; raises as `Perturbation`."""
-        if self.kind == "number" and type(value) in (float, int) and self.low <= value <= self.high:
-            # Short, since the live loop checks all at every move; -0.0 becomes 0.0, which prints in one way.
-            return value + 0.0
         if value is None and self.neutral is None:
             return None
         if self.kind == "whole":
             return whole(self.name, value, int(self.low), int(self.high))
-        switched = self.kind == "switch" and isinstance(value, bool | np.bool_)
-        real = number(self.name, float(value) if switched else value)
         if self.kind == "switch":
-            if real not in (0, 1):
+            if value not in (0, 1):
                 raise ValueError(f"Expected {self.name} as True or False, received {value!r}")
-            return bool(real)
+            return bool(value)
+        real = number(self.name, value)
         if not self.low <= real <= self.high:
             raise ValueError(f"Expected {self.name} within {self.low:g}..{self.high:g}, received {value!r}")
-        return real + 0.0
+        return real + 0.0  # -0.0 becomes 0.0, which prints in one way
 
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
@@ -107,16 +101,7 @@ _ROWS: Mapping[str, tuple[tuple[Any, ...], ...]] = {
         ("shot_noise", "Shot noise", "levels", 0, 150, 1, 0, "standard deviation of Poisson noise at white"),
         ("noise", "Noise", "levels", 0, 100, 1, 0, "standard deviation of Gaussian noise, 8-bit levels"),
         ("impulse_noise", "Impulse noise", "", 0, 1, 0.01, 0, "share of values that turn into 0 or 255"),
-        (
-            "white_balance",
-            "White balance",
-            "stops",
-            -1,
-            1,
-            0.05,
-            0,
-            "red up and blue down: above 0 is warmer",
-        ),
+        ("white_balance", "White balance", "stops", -1, 1, 0.05, 0, "above 0: red up and blue down"),
     ),
     "File": (
         ("downscale", "Downscale", _TIMES, 1, 16, 0.1, 1, "reduced by this and enlarged again, bicubic"),
@@ -180,9 +165,7 @@ def settings(name: str, severity: int, seed: int, side: float) -> dict[str, Any]
     parameter, values = CORRUPTIONS[known("corruption", name, CORRUPTIONS)]
     value = values[whole("severity", severity, 1, 5) - 1]
     if not 1 <= number("side", side) <= LARGEST_SIDE:
-        raise ValueError(
-            f"Expected side within 1..{LARGEST_SIDE}, received {side!r}; make the pictures smaller"
-        )
+        raise ValueError(f"Expected side within 1..{LARGEST_SIDE}, received {side!r}")
     if PARAMETERS[parameter].unit == "px":
         scale = side / _SIDE
         # A block is never smaller than in the paper: pixels are its unit.

@@ -7,6 +7,7 @@ side and stretched, so that flakes and clouds take the same share of a picture o
 from functools import lru_cache
 
 import numpy as np
+import scipy  # its heavy parts are imported when they are used
 from PIL import Image
 
 from kit._arrays import Float32, Pixels
@@ -88,13 +89,11 @@ def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
 
 
 def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
-    from scipy import ndimage  # noqa: PLC0415 (heavy)
-
     mean, zoom, least, radius, fading, share = _SNOW[severity - 1]
     height, width = layer_size(pixels)
     flakes = mean + np.float32(_SNOW_DEVIATION) * normal(seed, "snow", (height, width))
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
-    flakes = ndimage.affine_transform(
+    flakes = scipy.ndimage.affine_transform(
         flakes, np.full(2, 1 / zoom), middle - middle / zoom, order=1, mode="reflect"
     )
     flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1).astype(np.float32)
@@ -124,12 +123,10 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     The pane is shared among crystals, each the pixels nearest to its centre. In each, needles run in one
     direction: noise that is stretched eightfold along it, at two widths of the needles.
     """
-    from scipy import ndimage, spatial  # noqa: PLC0415 (heavy)
-
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     count = max(1, round(_CRYSTALS * shape[0] * shape[1] / SIDE**2))
     centres = _uniform_field(seed, "crystals", (3, count)) / 2 + 0.5
-    tree = spatial.cKDTree(np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1))
+    tree = scipy.spatial.cKDTree(np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1))
     wobble = _smooth(seed, "wobble", shape, 3.0)  # curves the borders between crystals
     nearest = tree.query(np.stack([rows + 6 * wobble[0], columns + 6 * wobble[1]], axis=-1).reshape(-1, 2))[1]
     angle = (np.pi * centres[2])[nearest].reshape(shape)
@@ -139,7 +136,7 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     pane = np.zeros(shape, np.float32)
     for width, strength in ((1.0, 0.8), (3.0, 1.0)):
         places = np.stack([across / width, along / (8 * width)])
-        pane += strength * ndimage.map_coordinates(tile, places, order=1, mode="grid-wrap")
+        pane += strength * scipy.ndimage.map_coordinates(tile, places, order=1, mode="grid-wrap")
     pane += 0.8 * _smooth(seed, "haze", shape, 12.0)[0]
     pane -= pane.mean()
     pane /= max(float(pane.std()), 1e-6)
@@ -165,15 +162,11 @@ def _stretched(layer: Float32, pixels: Pixels) -> Float32:
 
 
 def _uniform_field(seed: int, purpose: str, shape: tuple[int, ...]) -> Float32:
-    from scipy import special  # noqa: PLC0415 (heavy)
-
-    chances: Float32 = special.ndtr(normal(seed, purpose, shape))
+    chances: Float32 = scipy.special.ndtr(normal(seed, purpose, shape))
     return 2 * chances - 1
 
 
 def _smooth(seed: int, purpose: str, shape: tuple[int, int], sigma: float) -> Float32:
-    from scipy import ndimage  # noqa: PLC0415 (heavy)
-
     field = normal(seed, purpose, (2, *shape))
-    smooth: Float32 = ndimage.gaussian_filter(field, (0, sigma, sigma), mode="reflect")
+    smooth: Float32 = scipy.ndimage.gaussian_filter(field, (0, sigma, sigma), mode="reflect")
     return smooth * np.float32(2 * np.pi**0.5 * sigma)
