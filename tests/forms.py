@@ -13,9 +13,8 @@ from kit.preprocessing.scaling import SCALINGS, scale, unscale
 from tests.networks import imported_keras
 
 GREY = ("fashion_mnist", "fashion_mnist_500", "fashion_mnist_2000", "fashion_mnist_5000")
-NETWORKS = ("efficientnet_lite0", *GREY, "scenes")
+NETWORKS = ("efficientnet_lite0", *GREY)
 PHOTOS = 24
-SIDE, SCENES = 32, 6
 FLOOR = 1e-12
 
 
@@ -46,55 +45,11 @@ class Subject:
 @cache
 def subject(name: str) -> Subject:
     """Return a network and its pictures."""
-    if name == "scenes":
-        return Subject(scenes(), crops(PHOTOS, 11))
     classifier = samples.classifier(name)
     if name == "efficientnet_lite0":
         return Subject(classifier, samples.photos("imagenet")[:PHOTOS])
     start = 100 * GREY.index(name)
     return Subject(classifier, samples.photos("fashion_mnist")[start : start + PHOTOS])
-
-
-@cache
-def scenes() -> kit.Classifier:
-    """Return a small colour network that tells six photographs apart by crops of them."""
-    keras = imported_keras()
-    layers = keras.layers
-    keras.utils.set_random_seed(5)
-    model = keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 3)),
-            layers.Conv2D(16, 3, strides=2),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(32, 3, strides=2),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.GlobalAveragePooling2D(),
-            layers.Dropout(0.3),
-            layers.Dense(SCENES, activation="softmax"),
-        ],
-        name="scenes",
-    )
-    preprocessing = kit.Preprocessing(size=(SIDE, SIDE), scaling="-1..1")
-    tensors = np.concatenate([preprocessing.apply(photo) for photo in crops(600, 7)])
-    labels = np.arange(len(tensors)) % SCENES
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(tensors, labels, epochs=12, batch_size=30, verbose=0)
-    names = ("pier", "garden", "beach", "street", "alp", "lake")
-    return kit.Classifier(model, preprocessing, names)
-
-
-def crops(count: int, seed: int) -> tuple[kit.Photo, ...]:
-    """Return crops of six photographs in turn."""
-    random = np.random.default_rng(seed)
-    pictures = [photo.pixels for photo in samples.photos("photographs")[:SCENES]]
-    found = []
-    for number in range(count):
-        pixels = pictures[number % SCENES]
-        top, left = (int(random.integers(0, side - 120)) for side in pixels.shape[:2])
-        found.append(kit.Photo.from_array(pixels[top : top + 120, left : left + 120], f"crop_{number:03d}"))
-    return tuple(found)
 
 
 def faults(name: str) -> Iterator[Form]:

@@ -1,7 +1,7 @@
 """How often `kit.compare` names what is wrong with another form of a network: ``forms.py --json FILE``.
 
 Forms that are wrong in a known way, forms that are wrong in a way that has no name, and sound conversions,
-of six networks: see ``tests/forms.py``. A wrong form is *named* where its cause is, *unknown* where none is,
+of five networks: see ``tests/forms.py``. A wrong form is *named* where its cause is, *unknown* where none is,
 *false* where another is, and *sound* where it is said to do the same.
 """
 

@@ -107,7 +107,4 @@ def test_the_middle_keeps_the_grid_of_jpeg():
 
 def test_other_measures_speak_for_what_hardly_shows():
     assert ALTERATIONS["darker"].about == {"brightness", "highlights", "shadows"}
-    assert ALTERATIONS["harder"].about == {"contrast", "highlights", "shadows"}
-    assert ALTERATIONS["grainy"].about == {"noise", "colour_noise"}
-    assert ALTERATIONS["compressed"].about == {"blocking", "jpeg_quality"}
     assert ALTERATIONS["blurred"].about == {"sharpness"}

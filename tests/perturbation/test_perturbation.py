@@ -22,26 +22,10 @@ from tests.pictures import FACTORS, LEVELS, scene
 EVERY_LEVEL = Photo.from_array(np.stack([LEVELS, LEVELS[::-1], LEVELS ^ 0x55], axis=-1).reshape(16, 16, 3))
 EARLIER = json.loads((Path(__file__).parents[1] / "data" / "earlier_perturbations.json").read_text())
 CAMERA = {"flip_horizontal": True, "flip_vertical": True, "rotation": 12, "elastic": 1.5, "occlusion": 0.1}
-CAMERA |= {
-    "fog": 1,
-    "snow": 1,
-    "frost": 1,
-    "glass_blur": 1,
-    "defocus_blur": 1.5,
-    "blur": 1.5,
-    "zoom_blur": 8,
-    "motion_blur": 5,
-}
-CAMERA |= {
-    "brightness": 1.6,
-    "lift": 12,
-    "contrast": 0.7,
-    "fade": 0.2,
-    "shot_noise": 15,
-    "noise": 20,
-    "impulse_noise": 0.05,
-}
-CAMERA |= {"white_balance": 0.3, "downscale": 1.5, "pixelate": 2, "jpeg_quality": 35}
+CAMERA |= {"fog": 1, "snow": 1, "frost": 1, "glass_blur": 1, "defocus_blur": 1.5, "blur": 1.5, "zoom_blur": 8}
+CAMERA |= {"motion_blur": 5, "brightness": 1.6, "lift": 12, "contrast": 0.7, "fade": 0.2, "shot_noise": 15}
+CAMERA |= {"noise": 20, "impulse_noise": 0.05, "white_balance": 0.3, "downscale": 1.5, "pixelate": 2}
+CAMERA |= {"jpeg_quality": 35}
 """Scene, weather, lens, light, sensor, file, in the order in which they happen."""
 SEEDED = {"elastic", "fog", "snow", "frost", "glass_blur", "shot_noise", "noise", "impulse_noise"}
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import special
 
 from kit import samples
 from kit.perturbation import weather
@@ -12,34 +11,6 @@ WEATHER = (weather.fog, weather.snow, weather.frost)
 CASTLE = next(photo.pixels for photo in samples.photos("photographs") if photo.name == "castle.jpg")[
     :336, :504
 ].copy()
-
-
-def literal_plasma(noise, side, decay):
-    """The diamond-square algorithm, point by point."""
-    clouds, step, strength = np.zeros((side, side)), side, 1.0
-
-    def mean(around, row, column, places):
-        return np.mean([around[(row + a) % side, (column + b) % side] for a, b in places])
-
-    while step >= 2:
-        half = step // 2
-        corners = [(-half, -half), (-half, half), (half, -half), (half, half)]
-        for row in range(half, side, step):
-            for column in range(half, side, step):
-                clouds[row, column] = mean(clouds, row, column, corners) + strength * noise[row, column]
-        before, beside = clouds.copy(), [(-half, 0), (half, 0), (0, -half), (0, half)]
-        for row in range(0, side, half):
-            for column in range(half if row % step == 0 else 0, side, step):
-                clouds[row, column] = mean(before, row, column, beside) + strength * noise[row, column]
-        step, strength = half, strength / decay**2
-    clouds -= clouds.min()
-    return clouds / clouds.max()
-
-
-def test_plasma_is_made_of_diamonds_and_squares():
-    # Evenly from -1 to 1, by the share of all numbers that lie below a normal one.
-    noise = 2 * special.ndtr(weather.normal(4, "fog", (16, 16))) - 1
-    np.testing.assert_allclose(weather.plasma(4, 16, 1.7), literal_plasma(noise, 16, 1.7), atol=1e-5)
 
 
 @pytest.mark.parametrize(

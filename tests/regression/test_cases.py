@@ -1,13 +1,10 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
-import re
 from hashlib import sha256
-from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
 
 import kit
@@ -138,47 +135,6 @@ ELSEWHERE = ("/x.png", "../x.png", "..", "", "a/x.png", "C:/x.png", "..\\x.png",
 def test_an_image_has_one_file_name_that_is_one_on_every_system(picture):
     with pytest.raises(ValueError, match="Expected the name of a file below pictures/"):
         made(picture=f"pictures/{picture}")
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@st.composite
-def damaged(draw):
-    """A case's file with one value, at any depth, or some bytes replaced."""
-    data = json.loads(made(fault=kit.Preprocessing(scaling="imagenet")).to_json())
-    if draw(st.booleans()):
-        whole = bytearray(json.dumps(data).encode())
-        start = draw(st.integers(0, len(whole)))
-        whole[start : start + draw(st.integers(0, 40))] = draw(st.binary(max_size=5))
-        return bytes(whole)
-    part = data
-    while True:
-        keys = range(len(part)) if isinstance(part, list) else sorted(part)
-        key = draw(st.sampled_from(keys))
-        if not isinstance(part[key], (dict, list)) or not part[key] or draw(st.booleans()):
-            part[key] = draw(JSON)
-            return json.dumps(data).encode()
-        part = part[key]
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(damaged())
-def test_a_damaged_file_is_a_case_or_refused_in_one_line(tmp_path, data):
-    path = tmp_path / "one.json"
-    path.write_bytes(data)
-    try:
-        case = folders.read(path)
-    except ValueError as error:
-        assert re.fullmatch(r"one\.json: .+", str(error))  # noqa: PT017 (it need not raise)
-    else:
-        assert case.name == "one"
-        assert kit.Case.from_json(case.to_json()) == case
-        assert PurePosixPath(case.picture).parent == PurePosixPath("pictures")
 
 
 def test_a_folder_has_the_cases_and_each_image_once(cases, four):
