@@ -12,17 +12,7 @@ from kit._reporting import Result
 
 @dataclass(frozen=True)
 class AccuracyInterval(Result):
-    """An accuracy and where the accuracy on endlessly many such images may lie.
-
-    Attributes
-    ----------
-    right, count
-        Images predicted correctly, and all.
-    accuracy, low, high
-        Their ratio and the ends of its interval, 0..1.
-    confidence
-        How often such an interval covers the true accuracy, 0..1.
-    """
+    """An accuracy and the ends of its interval, 0..1, which covers the true one with this confidence."""
 
     right: int
     count: int
@@ -85,16 +75,9 @@ def _bools(right: npt.ArrayLike) -> Bools:
 
 @dataclass(frozen=True)
 class Comparison(Result):
-    """Two classifiers compared on the same images.
+    """Accuracies of two classifiers on the same images, 0..1, and how many only one predicts correctly.
 
-    Attributes
-    ----------
-    first, second
-        Their accuracies, 0..1.
-    only_first, only_second
-        Images that only one of them predicts correctly.
-    p_value
-        How often chance alone makes such a difference or a larger one.
+    ``p_value`` is how often chance alone makes such a difference or a larger one.
     """
 
     first: float

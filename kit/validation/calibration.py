@@ -17,18 +17,9 @@ from kit.validation.accuracy import accuracy_interval
 
 @dataclass(frozen=True)
 class Bin:
-    """Pictures whose confidence lies above `low` and up to `high`.
+    """So many pictures whose confidence lies above `low` (the first: from it) and up to `high`, 0..1.
 
-    Attributes
-    ----------
-    low, high
-        Confidence, 0..1; the first bin holds its lower edge as well.
-    count
-        Number of pictures.
-    confidence, accuracy
-        Mean confidence of these pictures, and share of them that is answered rightly, 0..1.
-    interval
-        95 % confidence interval of that share, see `accuracy_interval`.
+    Their mean confidence, the share that is answered rightly, and its `accuracy_interval`.
     """
 
     low: float
@@ -264,10 +255,8 @@ class Calibration(Result):
 
     Attributes
     ----------
-    classifier
-        The classifier with `temperature`.
-    temperature
-        Above 1 where the classifier was too sure.
+    classifier, temperature
+        The classifier with its temperature: above 1 where it was too sure.
     fitted, judged
         Pictures that the temperature was fitted on, and the others.
     measured
@@ -275,7 +264,7 @@ class Calibration(Result):
     before, after
         The classifier as it is and with the temperature, on the pictures that the temperature never saw.
     reliability
-        For each of ``"measured"``, ``"before"`` and ``"after"`` the bins of a reliability diagram.
+        For ``"measured"``, ``"before"`` and ``"after"`` the bins of a reliability diagram.
     notes
         What limits the answer, in words.
     """

@@ -24,18 +24,9 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Duplicate:
-    """Two images that show the same.
+    """Places and names of two images that show the same, and by how many of 256 bits their hashes differ.
 
-    Attributes
-    ----------
-    first, second
-        Their places: within one collection the lower one first; in two, one in each.
-    first_name, second_name
-        Their names.
-    distance
-        Bits by which their perceptual hashes differ, of 256.
-    mirrored
-        Whether one is the mirror image of the other, left to right.
+    ``mirrored`` tells whether one is the mirror image of the other, left to right.
     """
 
     first: int
@@ -53,13 +44,11 @@ class Duplicates(Result):
     Attributes
     ----------
     pairs
-        By place.
+        By place; within one collection the lower place is the first.
     sizes
-        Number of images: one for a collection compared within itself, two for two compared with each other.
-    unreadable
-        Name of each image that could not be read, and the reason in one line.
-    plain
-        Names of images with too little contrast to be compared, which were left out.
+        Number of images in each collection.
+    unreadable, plain
+        Images that were left out: names and reasons, and names of those with too little contrast.
     """
 
     pairs: tuple[Duplicate, ...]

@@ -18,15 +18,7 @@ Train = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Fold:
-    """One part held back, and predicted by a model that was trained on the rest.
-
-    Attributes
-    ----------
-    training, validation
-        Images trained on and held back.
-    right
-        Of the latter, those predicted correctly.
-    """
+    """Images trained on, images held back, and how many of the latter are predicted correctly."""
 
     training: int
     validation: int
@@ -46,7 +38,7 @@ class CrossValidation(Result):
 
     @property
     def accuracies(self) -> tuple[float, ...]:
-        """Accuracy on each fold, 0..1."""
+        """Of each fold, 0..1."""
         return tuple(fold.accuracy for fold in self.folds)
 
     @property
@@ -120,7 +112,7 @@ def cross_validate(
     Raises
     ------
     ValueError
-        Labels or groups that do not fit, or more folds than images in a class or groups.
+        Labels or groups that do not fit, or too many folds for them.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415 (slow)
 
@@ -144,16 +136,9 @@ def cross_validate(
 
 @dataclass(frozen=True)
 class Point:
-    """A model trained on some of the images.
+    """A model trained on so many images: its accuracy on them, 0..1, and on the held-back ones.
 
-    Attributes
-    ----------
-    size
-        Training images.
-    training
-        Accuracy on those, or on as many of them as there are validation images, 0..1.
-    validation
-        Accuracy on the held-back images, with Wilson's interval at 95 % confidence.
+    The former is on as many of them as are held back.
     """
 
     size: int
