@@ -7,7 +7,6 @@ runtime files and notebooks lie in one temporary folder, so that no state of the
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,24 +64,23 @@ class JupyterLab:
         self.url = url
         self._notebooks = 0
 
-    def open(self, cells: Sequence[str] | Path, *, wire: bool = False, first: bool = False) -> "Notebook":
-        """Open a new notebook with these code cells, or a copy of a file.
-
-        `wire` logs messages (wire.js); `first` opens it as a first start does, in the usual workspace.
-        """
+    def open(self, cells: Sequence[str], *, wire: bool = False) -> "Notebook":
+        """Open a new notebook with these code cells; `wire` logs messages (wire.js)."""
         self._notebooks += 1
         name = f"notebook-{self._notebooks}.ipynb"
-        if isinstance(cells, Path):
-            shutil.copyfile(cells, self.folder / "work" / name)
-        else:
-            book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-            book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-            nbformat.write(book, self.folder / "work" / name)
+        written(self.folder / "work" / name, cells)
         context = self.browser.new_context(viewport=WIDE)
         if wire:
             context.add_init_script(path=Path(__file__).with_name("wire.js"))
-        workspace = "" if first else f"/workspaces/w{self._notebooks}"
-        return Notebook(context.new_page(), f"{self.url}/lab{workspace}/tree/{name}?token={TOKEN}")
+        page = context.new_page()
+        return Notebook(page, f"{self.url}/lab/workspaces/w{self._notebooks}/tree/{name}?token={TOKEN}")
+
+
+def written(path: Path, cells: Sequence[str]) -> None:
+    """Write a notebook with these code cells."""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, path)
 
 
 class Notebook:
@@ -118,10 +116,6 @@ class Notebook:
 
     def __exit__(self, *details: object) -> None:
         self.close()
-
-    def run_all(self) -> None:
-        """Run every cell and wait until the kernel has done them."""
-        self.page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
 
     def run(self, cell: int) -> None:
         """Run one cell and wait until the kernel has done it."""
@@ -172,25 +166,22 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def jupyter_lab(browser: Browser, command: Sequence[str] = ()) -> Iterator[JupyterLab]:
-    """Start a server, by a command if one is given; leaving ends it and removes its folder."""
-    with served("jupyterlab", command) as (folder, url):
+def jupyter_lab(browser: Browser) -> Iterator[JupyterLab]:
+    """Start a server; leaving ends it and removes its folder."""
+    with served("jupyterlab") as (folder, url):
         yield JupyterLab(browser, folder, url)
 
 
 @contextlib.contextmanager
-def served(module: str, command: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
+def served(module: str) -> Iterator[tuple[Path, str]]:
     """Start a server of JupyterLab, or of another host of notebooks; yield its folder and address."""
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
-        _server(Path(name), command or [sys.executable, "-m", module], asks=bool(command)) as url,
-    ):
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, _server(Path(name), module) as url:
         yield Path(name), url
 
 
 @contextlib.contextmanager
-def _server(folder: Path, command: Sequence[str], *, asks: bool) -> Iterator[str]:
-    """Start a server on a free port and yield its address; whether it `asks` about news is its own affair."""
+def _server(folder: Path, module: str) -> Iterator[str]:
+    """Start a server on a free port and yield its address."""
     places = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -202,13 +193,6 @@ def _server(folder: Path, command: Sequence[str], *, asks: bool) -> Iterator[str
     }
     for name in ("work", *places.values()):
         (folder / name).mkdir()
-    if not asks:
-        # It asks on its first start whether it may fetch news; the question would lie over the notebook.
-        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
-        settings.mkdir(parents=True)
-        (settings / "notification.jupyterlab-settings").write_text(
-            '{"fetchNews": "false", "checkForUpdates": false}'
-        )
     environment = os.environ | {name: str(folder / place) for name, place in places.items()}
     path = [str(ROOT), os.environ.get("PYTHONPATH")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
@@ -221,12 +205,18 @@ def _server(folder: Path, command: Sequence[str], *, asks: bool) -> Iterator[str
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder / 'work'}",
         f"--IdentityProvider.token={TOKEN}",
+        # As ``make lab``: it asks on its first start whether it may fetch news, over the notebook.
+        f"--LabServerApp.app_settings_dir={ROOT / 'notebooks' / '.jupyterlab' / 'settings'}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     )
     with (
         (folder / "server.log").open("wb") as log,
         subprocess.Popen(
-            [*command, *options], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", module, *options],
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         ) as process,
     ):
         try:

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator
 from kit.classifier import Classifier
 from kit.explorer import view
 from kit.images import Photo
+from kit.perturbation import Perturbation
 
 # Every view keeps what it painted, so that a test can tell what it shows from what it has yet to show.
 RECORD = """() => document.addEventListener('kit:painted', ({ target, detail }) => {
@@ -87,19 +88,6 @@ class Shown:
         told = [self.root.element_handle(), key, value]
         self.page.wait_for_function("([root, key, value]) => root.painted?.at(-1)?.[key] === value", arg=told)
 
-    def chip(self, key: str) -> dict[str, Any]:
-        """Return what the chip of one step says, and whether it is marked as changed or as without effect."""
-        self.state()
-        found: dict[str, Any] = self.root.locator(f"[data-chip={key}]").evaluate(
-            """(chip) => ({
-              value: chip.querySelector('.kit-chip-value').textContent,
-              changed: chip.classList.contains('kit-changed'),
-              idle: chip.classList.contains('kit-idle'),
-              title: chip.querySelector('.kit-chip-value').title,
-            })"""
-        )
-        return found
-
     def press(self, name: str) -> None:
         """Press a button."""
         self.root.get_by_role("button", name=name, exact=True).click()
@@ -158,3 +146,10 @@ class Shown:
         [top] = [bar for bar in state["bars"] if bar["top"]]
         assert math.isclose(top["value"], row.max(), abs_tol=1e-3)
         return state
+
+    def assert_pixels(self, classifier: Classifier, photo: Photo, **changes: Any) -> None:
+        """Hold both pictures against what the kit makes of `photo` under this perturbation."""
+        perturbation = Perturbation(**changes)
+        np.testing.assert_array_equal(self.pixels(0), perturbation.apply(photo).pixels)
+        seen = classifier.preprocessing.picture(classifier.tensor(photo, perturbation))
+        np.testing.assert_array_equal(self.pixels(1), seen)

@@ -17,7 +17,7 @@ from tests.browser.shown import RECORD, Shown
 
 TOUCAN = Path(samples.__file__).parents[1] / "data" / "photographs" / "toucan.jpg"
 PHOTOGRAPHS = ("cat.jpg", "espresso.jpg")
-EXPLORER, SECOND, FASHION, LOOP, ASSIGN_AND_LOOP, NOVEL = range(6)
+EXPLORER, SECOND, FASHION, LOOP = range(4)
 CELLS = [
     f"""
 import time
@@ -34,22 +34,11 @@ pictures, labels = samples.photos("fashion_mnist")[:8], samples.labels("fashion_
 kit.Explorer(samples.classifier("fashion_mnist").tempered(2.5), pictures, labels=labels)""",
     # Ends as soon as the slider gets through to the kernel.
     """
-end = time.monotonic() + 15
-while explorer.settings["brightness"] != 2 and time.monotonic() < end:
-    time.sleep(0.01)
-print("the slider said", explorer.settings["brightness"])""",
-    """
 explorer.settings = {"brightness": 0.5}
 end = time.monotonic() + 15
 while explorer.settings["brightness"] != 2 and time.monotonic() < end:
     time.sleep(0.01)
 print("the slider said", explorer.settings["brightness"])""",
-    """
-network, clothes = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
-training = list(samples.fashion_mnist_arrays("train")[0][:200])
-network = kit.fit_novelty(network, training, clothes[:100]).attached()
-[cat] = [photo for photo in photos if photo.name == "cat.jpg"]
-kit.Explorer(network, [clothes[100], cat])""",
 ]
 # Steps that only some files have show on those.
 FILES = {"exif": "exif.jpg", "alpha": "alpha.webp", "depth": "depth16.png", "fit": "wide.jpg"}
@@ -151,10 +140,7 @@ def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, c
         shown.put("brightness", value)
         shown.assert_shows(classifier, named["cat.jpg"], brightness=value, noise=20)
         assert "known ahead" in shown.root.locator(".kit-latency").inner_text()
-        perturbation = kit.Perturbation(brightness=value, noise=20)
-        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(named["cat.jpg"]).pixels)
-        seen = classifier.preprocessing.picture(classifier.tensor(named["cat.jpg"], perturbation))
-        np.testing.assert_array_equal(shown.pixels(1), seen)
+        shown.assert_pixels(classifier, named["cat.jpg"], brightness=value, noise=20)
         assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
     assert answers_ahead(shown.page, noise=20) == known, "what is known was asked for again"
 
@@ -167,24 +153,20 @@ def test_every_choice_of_every_step_is_what_the_classifier_predicts(shown, class
         untouched = shown.assert_shows(classifier, photo)["bars"]
         for name, title in control["options"][1:]:
             shown.control(control["key"]).select_option(label=title)
-            assert shown.chip(control["key"])["changed"]
             state = shown.assert_shows(classifier, photo, **{control["key"]: name})
+            assert shown.root.locator(f"[data-chip={control['key']}].kit-changed").count() == 1
             assert state["bars"] != untouched, f"{name} changed nothing"
         shown.put(control["key"], "")
     assert len(groups) >= 10
 
 
-@pytest.mark.parametrize("photo", ["cat.jpg", "exif.jpg", "wide.jpg"])
-def test_pictures_have_the_kernels_bytes(shown, classifier, named, photo):
-    shown.put("photo", photo)
-    for brightness, noise in [(1, 0), (0, 0), (0.35, 0), (1, 1), (1.85, 13), (3, 100), (0.6, 57)]:
+def test_pictures_have_the_kernels_bytes(shown, classifier, named):
+    shown.put("photo", "exif.jpg")
+    for brightness, noise in [(0, 0), (0.35, 0), (1.85, 13), (3, 100)]:
         shown.put("brightness", brightness)
         shown.put("noise", noise)
-        shown.assert_shows(classifier, named[photo], brightness=brightness, noise=noise)
-        perturbation = kit.Perturbation(brightness=brightness, noise=noise)
-        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(named[photo]).pixels)
-        seen = classifier.preprocessing.picture(classifier.tensor(named[photo], perturbation))
-        np.testing.assert_array_equal(shown.pixels(1), seen)
+        shown.assert_shows(classifier, named["exif.jpg"], brightness=brightness, noise=noise)
+        shown.assert_pixels(classifier, named["exif.jpg"], brightness=brightness, noise=noise)
 
 
 def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
@@ -194,8 +176,7 @@ def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
         shown.put("noise", 20)
         shown.put(key, value)
         shown.assert_shows(classifier, named["cat.jpg"], noise=20, **{key: value})
-        perturbation = kit.Perturbation(noise=20, **{key: value})
-        np.testing.assert_array_equal(shown.pixels(0), perturbation.apply(named["cat.jpg"]).pixels)
+        shown.assert_pixels(classifier, named["cat.jpg"], noise=20, **{key: value})
         shown.press("Reset")
     shown.root.get_by_text("More perturbations").click()
 
@@ -278,21 +259,6 @@ def test_the_camera_goes_off_with_the_cell_and_a_refusal_is_told(notebook, shown
     shown.assert_shows(classifier, named["espresso.jpg"], brightness=1.2)
 
 
-def test_a_bad_file_is_one_line_and_the_explorer_lives_on(shown, classifier, named):
-    name, content = "cut.jpg", named["cat.jpg"].pixels.tobytes()[:1000]
-    shown.root.evaluate(DROP, [base64.b64encode(content).decode(), name, ""])
-    alert = shown.root.get_by_role("alert")
-    alert.wait_for()
-    text = alert.inner_text().strip()
-    assert name in text
-    assert "Expected" in text
-    assert "\n" not in text
-    assert shown.root.get_by_role("radio", name=name).count() == 0
-    assert not shown.state()["stale"], "the bars are the answer to what is shown"
-    shown.put("brightness", 1.5)
-    shown.assert_shows(classifier, named["cat.jpg"], brightness=1.5)
-
-
 def test_keys_move_a_slider_and_not_the_notebook(shown, classifier, named):
     cells = shown.page.locator(".jp-Notebook .jp-Cell")
     count = cells.count()
@@ -347,18 +313,18 @@ def test_the_page_follows_python(notebook, shown, classifier, named):
     assert notebook.ask("print(explorer.settings['noise'] == 10)") == "True\n"
 
 
-@pytest.mark.parametrize("cell", [LOOP, ASSIGN_AND_LOOP], ids=["plain", "after an assignment from Python"])
-def test_sliders_stay_live_while_a_cell_runs(notebook, shown, classifier, named, cell):
-    notebook.start(cell)
+def test_sliders_stay_live_while_a_cell_runs_even_after_it_has_assigned_settings(
+    notebook, shown, classifier, named
+):
+    notebook.start(LOOP)
     shown.page.wait_for_function(
         "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
     )
-    if cell == ASSIGN_AND_LOOP:
-        shown.until("brightness", 0.5)
+    shown.until("brightness", 0.5)
     for value in (1.2, 1.6, 2):
         shown.put("brightness", value)
         shown.assert_shows(classifier, named["cat.jpg"], brightness=value)
-    notebook.output(cell).get_by_text("the slider said 2").wait_for()
+    notebook.output(LOOP).get_by_text("the slider said 2").wait_for()
 
 
 def test_bars_are_there_before_a_long_cell_that_follows_has_ended(lab):
@@ -384,23 +350,6 @@ def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, nam
     shown.put("noise", 25)
     shown.assert_shows(classifier, named["cat.jpg"], brightness=0.7, noise=25)
     assert gone.evaluate("(root) => root.painted.length") == painted, "a view that is gone still listens"
-
-
-def test_small_grey_pictures_work_alike(notebook):
-    small = in_cell(notebook, FASHION)
-    network, picture = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[0]
-    small.drag("noise", [0.2, 0.5])
-    noise = float(small.control("noise").input_value())
-    assert len(small.assert_shows(network, picture, noise=noise)["bars"]) == 10
-    small.page.wait_for_timeout(1000)  # several answers come in one message here
-    for value in (noise + 1, noise - 2):
-        small.put("noise", value)
-        small.assert_shows(network, picture, noise=value)
-        assert "known ahead" in small.root.locator(".kit-latency").inner_text()
-        perturbation = kit.Perturbation(noise=value)
-        np.testing.assert_array_equal(small.pixels(0), perturbation.apply(picture).pixels)
-        seen = network.preprocessing.picture(network.tensor(picture, perturbation))
-        np.testing.assert_array_equal(small.pixels(1), seen)
 
 
 def test_a_temperature_shows_as_a_second_row_of_bars(notebook, shown):
@@ -446,20 +395,6 @@ def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(show
     assert why.evaluate("(button) => button === document.activeElement")
 
 
-def test_a_picture_unlike_the_training_pictures_is_none_of_these(notebook, named):
-    shown = in_cell(notebook, NOVEL)
-    network, clothing = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")[100]
-    for photo, known in ((clothing, True), (named["cat.jpg"], False)):
-        shown.put("photo", photo.name)
-        verdict = shown.assert_shows(network, photo)["verdict"]
-        top = network.top(network.probabilities(photo)[0], 1)[0][0]
-        assert verdict.startswith(f"{top} " if known else "None of these ")
-    said = f"nlike the training pictures. Likeliest: {top}, "
-    assert said in verdict
-    # Those who cannot see it are told, too.
-    shown.root.locator(".kit-status").get_by_text(f"None of these: u{said}").wait_for(state="attached")
-
-
 LAYOUT = """(root) => {
   const box = (node) => {
     const { top, bottom, width, height } = node.getBoundingClientRect();
@@ -473,11 +408,10 @@ LAYOUT = """(root) => {
 }"""
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1024, 640)])
 @pytest.mark.parametrize("cell", [EXPLORER, FASHION], ids=["1000 classes", "10 classes"])
-def test_all_that_moves_together_is_on_one_screen(notebook, shown, width, height, cell):
+def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     root, page = in_cell(notebook, cell).root, shown.page
-    page.set_viewport_size({"width": width, "height": height})
+    page.set_viewport_size({"width": 1024, "height": 640})  # 1280 x 800 at 125 %
     page.evaluate("() => jupyterapp.commands.execute('filebrowser:activate')")
     root.evaluate("(root) => root.scrollIntoView({ block: 'center' })")
     page.wait_for_timeout(300)
@@ -489,14 +423,6 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, width, height
     assert len(found["bars"]) == {EXPLORER: 8, FASHION: 10}[cell]
     assert all(low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
-    root.get_by_role("button", name="More perturbations").click()
-    opened = root.evaluate(LAYOUT)
-    more = root.locator(".kit-more").bounding_box()
-    bars = root.locator(".kit-bars").bounding_box()
-    assert more["y"] < bars["y"] + bars["height"], "they lie beside the bars"
-    assert more["x"] + more["width"] <= bars["x"] + 1
-    assert opened["root"]["height"] <= 560
-    root.get_by_role("button", name="More perturbations").click()
     page.set_viewport_size(WIDE)
 
 
@@ -526,18 +452,6 @@ def test_the_untouched_state_is_seen_while_a_button_is_held(shown, classifier, n
         shown.assert_shows(classifier, named["cat.jpg"])
         let_go()
         shown.assert_shows(classifier, named["cat.jpg"], noise=60)
-
-
-def test_a_step_that_cannot_act_says_why_and_shows_a_photo_on_which_it_does(shown):
-    assert shown.chip("exif") == {
-        "value": "no tag",
-        "changed": False,
-        "idle": True,
-        "title": "This file has no orientation tag, or none that turns it.",
-    }
-    shown.control("exif").select_option(label="Show exif.jpg")
-    shown.until("photo", "exif.jpg")
-    assert not shown.chip("exif")["idle"]
 
 
 def test_a_page_that_gets_no_bytes_says_so(notebook, shown, classifier, named):

@@ -4,15 +4,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 
-import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
 from kit import samples
 from kit.explorer.replies import LIVE
-from tests.browser.lab import START_SECONDS, TOKEN, served
+from tests.browser.lab import START_SECONDS, TOKEN, served, written
 from tests.browser.shown import RECORD, Shown
 
 CELL = """import kit
@@ -27,13 +25,6 @@ def page(browser):
     context = browser.new_context(viewport=LAPTOP)
     yield context.new_page()
     context.close()
-
-
-def written(folder):
-    """Write a notebook with one explorer."""
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(book, folder / "book.ipynb")
 
 
 def live(page):
@@ -55,7 +46,7 @@ def assert_follows(shown):
 
 def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(page):
     with served("notebook") as (folder, url):
-        written(folder / "work")
+        written(folder / "work" / "book.ipynb", [CELL])
         page.goto(f"{url}/notebooks/book.ipynb?token={TOKEN}")
         page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
@@ -73,7 +64,7 @@ def test_notebook_7_answers_follows_the_arrow_keys_and_tells_a_lost_kernel(page)
 
 
 def test_voila_answers_without_a_cell_to_run(page, tmp_path):
-    written(tmp_path)
+    written(tmp_path / "book.ipynb", [CELL])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,25 +72,13 @@ def test_voila_answers_without_a_cell_to_run(page, tmp_path):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=tmp_path, **quiet) as server:
         try:
-            reached(f"http://127.0.0.1:{port}/voila/static/")
+            end = time.monotonic() + START_SECONDS
+            while time.monotonic() < end and socket.socket().connect_ex(("127.0.0.1", port)):
+                time.sleep(0.2)
             page.goto(f"http://127.0.0.1:{port}")
             assert_follows(live(page))
         finally:
             server.terminate()
-
-
-def reached(url):
-    """Wait until a server answers, whatever it says."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(url, timeout=5)  # noqa: S310 - loopback
-        except urllib.error.HTTPError:
-            return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-        else:
-            return
 
 
 def test_simple_mode_is_no_different_and_its_export_shows_the_last_picture_and_how_to_go_on(

@@ -5,28 +5,22 @@ import signal
 
 import pytest
 
-from kit import samples
 from tests.browser.shown import RECORD, Shown
 
-CELLS = [
-    """
-import time
+CELL = """
 import kit
 from kit import samples
 from kit.explorer import ahead
 ahead.WAITED = 2  # whatever other tests do meanwhile
 photos = [photo for photo in samples.photos("imagenet") if photo.name in ("cat.jpg", "espresso.jpg")]
-explorer = kit.Explorer(samples.classifier("efficientnet_lite0"), photos)
-explorer""",
-    "other = kit.Explorer(samples.classifier('fashion_mnist'), samples.photos('fashion_mnist')[:3])\nother",
-]
+kit.Explorer(samples.classifier("efficientnet_lite0"), photos)"""
 KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 GONE = "The kernel was restarted or stopped. Run this cell again."
 
 
 @pytest.fixture(scope="module")
 def notebook(lab):
-    with lab.open(CELLS) as opened:
+    with lab.open([CELL]) as opened:
         opened.page.evaluate(RECORD)
         yield opened
 
@@ -52,17 +46,6 @@ def assert_lost(shown, text):
     banner(shown).get_by_text(text).wait_for(timeout=15_000)
     assert shown.root.locator(".kit-body").evaluate("(body) => body.inert")
     assert shown.root.evaluate("(root) => root.classList.contains('kit-stale')")
-
-
-def test_one_explorer_does_not_disturb_another(notebook, shown, classifier, cat, fashion):
-    notebook.run(1)
-    other = Shown(notebook.output(1).locator(".kit-explorer"))
-    for value in (1.2, 0.7):
-        shown.put("brightness", value)
-        other.put("noise", 30 * value)
-        shown.assert_shows(classifier, cat, brightness=value)
-        other.assert_shows(fashion, samples.photos("fashion_mnist")[0], noise=30 * value)
-    assert other.root.locator(".kit-because").is_hidden()
 
 
 def test_a_connection_that_breaks_comes_back_by_itself(notebook, shown, classifier, cat):
