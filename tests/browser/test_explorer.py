@@ -332,6 +332,7 @@ def test_bars_are_there_before_a_long_cell_that_follows_has_ended(lab):
         other.page.evaluate(RECORD)
         other.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells') }")
         shown = Shown(other.output(0).locator(".kit-explorer"))
+        shown.until("brightness", 0.5)
         shown.put("brightness", 2)
         other.output(1).get_by_text("the slider said 2").wait_for()
 

