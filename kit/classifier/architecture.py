@@ -33,35 +33,28 @@ class Layer:
         Its part of ``config.json``.
     constants
         Numbers among the arguments it is called with, for operations such as ``x / 255``.
-    training
-        True where it, or a network that it belongs to, is called with ``training=True``, so that it behaves
-        as in training for ever.
     """
 
     name: str
     kind: str
     settings: Mapping[str, Any]
     constants: tuple[float, ...] = ()
-    training: bool = False
 
 
-def layers_of(config: Mapping[str, Any], *, training: bool = False) -> tuple[Layer, ...]:
+def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these.
 
     Parameters
     ----------
     config
         Serialised architecture, as in ``config.json`` or ``json.loads(model.to_json())``.
-    training
-        Whether it is called with ``training=True``, which overrules what is recorded of its layers.
     """
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))
     nodes = [mapping(node) for node in _listed(config.get("inbound_nodes"))]
-    training = training or any(mapping(node.get("kwargs")).get("training") is True for node in nodes)
     inner = settings.get("layers")
     if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
         parts = (part for part in inner if isinstance(part, Mapping))
-        return tuple(layer for part in parts for layer in layers_of(part, training=training))
+        return tuple(layer for part in parts for layer in layers_of(part))
     name = str(settings.get("name") or config.get("name") or kind)
     constants = tuple(
         float(value)
@@ -69,7 +62,7 @@ def layers_of(config: Mapping[str, Any], *, training: bool = False) -> tuple[Lay
         for value in _listed(node.get("args"))
         if isinstance(value, int | float) and not isinstance(value, bool)
     )
-    return (Layer(name, kind, MappingProxyType(dict(settings)), constants, training),)
+    return (Layer(name, kind, MappingProxyType(dict(settings)), constants),)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

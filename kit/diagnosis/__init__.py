@@ -13,24 +13,22 @@ from threadpoolctl import threadpool_limits
 from kit._arrays import Float32
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import class_indices
+from kit.classifier.labels import class_indices, hits, known
 from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivities
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties
 from kit.diagnosis.investigation import (
     Investigation,
-    check_trust,
+    check_accuracy,
     corrected,
     doubted,
     fixed_together,
-    mostly_wrong,
     out_of_distribution,
 )
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import contradicted, search
-from kit.images import Photo, Pictures, as_photos
-from kit.preprocessing import Preprocessing
+from kit.images import Pictures, as_photos
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -84,12 +82,11 @@ def diagnose(
     check_first(classifier, "kit.diagnose(classifier, photos, labels)")
     chosen = as_photos(photos, allow_empty=False)
     used = known_preprocessing(classifier)
-    _check_sizes(used, chosen)
+    sizes = sorted({photo.size for photo in chosen})
+    if used.size is None and len(sizes) > 1:
+        raise ValueError(f"Expected pictures of one size, received {sizes[0]} and {sizes[-1]}; give a size")
     if reference is not None and len(reference) < LEAST_PROFILED:
-        raise ValueError(
-            f"Expected {LEAST_PROFILED} tensors or more as reference, received {len(reference)};"
-            " fewer do not show what is ordinary"
-        )
+        raise ValueError(f"Expected at least {LEAST_PROFILED} reference tensors, received {len(reference)}")
     truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -101,15 +98,6 @@ def diagnose(
                     progress(stage.words)
                 case = stage.run(case)
     return case.diagnosis()
-
-
-def _check_sizes(used: Preprocessing, photos: Sequence[Photo]) -> None:
-    sizes = sorted({photo.size for photo in photos})
-    if used.size is None and len(sizes) > 1:
-        raise ValueError(
-            f"Expected pictures of one size, since the preprocessing resizes nothing, received {sizes[0]} and"
-            f" {sizes[-1]}; give a size, or ask about those of one size"
-        )
 
 
 class Stage(NamedTuple):
@@ -163,15 +151,15 @@ def _pictures(case: Investigation) -> Investigation:
 
 
 def _novelty(case: Investigation) -> Investigation:
-    finding = out_of_distribution(case.classifier, case.photos)
-    return case if finding is None else case.found(finding)
+    return case.found(out_of_distribution(case.classifier, case.photos))
 
 
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
+    right, count = int(hits(answers, case.labels).sum()), len(known(case.labels)[0])
     which = "this picture is not" if len(answers) == 1 else "no more than half of the labelled pictures are"
-    failing = (_FAILING.format(which),) if mostly_wrong(answers, case.labels) else ()
-    return replace(case.found(*check_trust(answers, case.labels)), doubts=failing)
+    failing = (_FAILING.format(which),) if count and 2 * right <= count else ()
+    return replace(case.found(check_accuracy(right, count)), doubts=failing)
 
 
 def _quiet_changes(case: Investigation) -> Investigation:

@@ -165,14 +165,6 @@ class Evaluator:
         moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
         return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
 
-    def log_profile_distances(
-        self, photos: Sequence[Photo], preprocessing: Preprocessing, profile: Profile
-    ) -> Float64:
-        """Return the logarithm of the distance of each photo from a profile, float64 (N,)."""
-        moments, features = self.moments(photos, preprocessing), self.features(photos, preprocessing)
-        logs: Float64 = np.log(profile.distances(moments, features) + 1e-12)
-        return logs
-
     def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
         return self._once("answers", self.classifier.predict_tensors, photos, preprocessing)
@@ -232,23 +224,6 @@ class Sensitivity:
     typical: float
     largest: float
     worst: str
-
-
-@dataclass(frozen=True)
-class Equivalent:
-    """A preprocessing that no evidence tells from the one that explains the pictures best.
-
-    Attributes
-    ----------
-    change, cause
-        What differs, in words, and what it would be called.
-    difference
-        Largest difference of a probability on the pictures, 0..1.
-    """
-
-    change: str
-    cause: str
-    difference: float
 
 
 def sensitivities(

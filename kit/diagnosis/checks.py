@@ -8,15 +8,10 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Truth
 from kit.diagnosis.checks_input import check_files, check_tensors
-from kit.diagnosis.checks_network import (
-    check_determinism,
-    check_forced_training,
-    check_head,
-    check_weights,
-)
+from kit.diagnosis.checks_network import check_determinism, check_head, check_weights
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.finding import Finding, ranked
-from kit.diagnosis.inside import check_crop_inside, check_graph, read_inside
+from kit.diagnosis.inside import check_graph, read_inside
 from kit.images import Photo
 
 _PICTURES = 16
@@ -45,16 +40,13 @@ def certain_checks(
     few = tuple(photos[:_PICTURES])
     config, weights = architecture_and_weights(classifier)
     layers = layers_of(config)
-    inside = read_inside(layers, weights)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
     outputs = classifier.engine.predict(tensors)
     found = [
         *check_files(classifier, photos, labels),
         *check_tensors(few, used),
-        check_graph(inside, used),
-        check_crop_inside(inside, used),
+        check_graph(read_inside(layers, weights), used),
         *check_determinism(classifier, tensors, layers),
-        check_forced_training(layers),
         check_weights(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
     ]

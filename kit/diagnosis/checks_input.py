@@ -242,8 +242,7 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     return conclude(
         "channel_layout",
         "named",
-        "A row of the tensor is less like the next than like the third next: the picture was reshaped where "
-        "its axes should have been moved.",
+        "A row of the tensor is less like the next than like the third next: axes were reshaped, not moved.",
         Evidence(differences, ratio, ROUGH, supports=True),
         advice="Move the axis instead of reshaping.",
         right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,

@@ -11,7 +11,7 @@ import numpy as np
 from kit._arrays import Array, Float32, Int64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, mapping
-from kit.diagnosis.finding import Evidence, Finding, Verdict, conclude
+from kit.diagnosis.finding import Evidence, Finding, conclude
 
 LEFT = 0.05
 """Share of the initial values in the moving averages from which on they are far from converged: with Keras's
@@ -61,33 +61,30 @@ def _moving_averages(layers: Sequence[Layer], weights: Weights) -> Finding | Non
     )
     smallest, steps = float(variances.min()), _steps(weights)
     floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
-    not_converged = partial(
-        _not_converged,
+    evidence = [
         Evidence(floor, smallest, LIKELY_LEFT),
         Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
-    )
-    if not means.any() and bool((variances == 1).all()):
-        return not_converged(what="were never updated")
-    momentum = float(norms[0].settings.get("momentum", 0.99))
-    left = 1.0 if steps is None else momentum**steps
+    ]
+    left = float(norms[0].settings.get("momentum", 0.99)) ** (steps or 0)
+    untouched = not means.any() and bool((variances == 1).all())
+    if untouched:
+        what = "were never updated"
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    if steps is not None and left * (1 - 1e-4) <= smallest <= 1 and left > LEFT:
-        told = Evidence(f"share of the initial values left after {steps} training steps", left, LEFT, True)
-        return not_converged(told, what=f"had only {steps} training steps")
-    guessed = steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1
-    return not_converged(what="look as after a few training steps", verdict="possible") if guessed else None
-
-
-def _not_converged(*evidence: Evidence, what: str, verdict: Verdict = "named") -> Finding:
+    elif steps is not None and left * (1 - 1e-4) <= smallest <= 1 and left > LEFT:
+        told = f"share of the initial values left after {steps} training steps"
+        evidence.append(Evidence(told, left, LEFT, supports=True))
+        what = f"had only {steps} training steps"
+    elif steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
+        what = "look as after a few training steps"
+    else:
+        return None
     return conclude(
         "batchnorm_mode",
-        verdict,
-        f"The moving averages of batch normalization {what}: the network does well in training, with the "
-        "statistics of each batch, and badly afterwards.",
+        "named" if untouched or steps is not None else "possible",
+        f"The moving averages of batch normalization {what}: the network does well only in training.",
         *evidence,
-        advice="Measure the averages anew on some dozens of pictures as in training (the code takes those at "
-        "hand), or train for more steps or with BatchNormalization(momentum=0.9).",
+        advice="Measure the averages again on dozens of pictures as in training, or train for more steps.",
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -139,8 +136,7 @@ def _untrained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     return conclude(
         "untrained_weights",
         "named",
-        f"The last layer with weights, {layer.name!r}, is as its initializer left it: the head was never "
-        "trained, or not loaded.",
+        f"The last layer with weights, {layer.name!r}, is as its initializer left it: not trained, or lost.",
         Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
         Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
         Evidence("largest absolute bias", 0.0, 0.0, None if bias is None else True),
@@ -224,8 +220,7 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
     return _head(
         # Classes told apart by squares of their sigmoids are rare, but there are some.
         "possible" if last == "sigmoid" else "named",
-        f"The network was trained by {loss} and ends in a {last} layer: its {outputs.shape[1]} outputs are "
-        "numbers, such as the coordinates of a box, and no classes.",
+        f"The network was trained by {loss}: its {outputs.shape[1]} outputs are numbers, and no classes.",
         *_ends_of(outputs),
         advice="Read the outputs of classifier.model by themselves; what is told of classes means nothing.",
     )
@@ -236,8 +231,7 @@ def _flat(layer: Layer, outputs: Float32) -> Finding:
     if count == 1:
         return _head(
             "named",
-            "The last layer is a softmax over one output, which is 1 for every picture whatever the weights "
-            "are.",
+            "The last layer is a softmax over one output, which is 1 for every picture.",
             Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
             Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
             advice="End in a sigmoid, and train the network again: its loss had no slope before.",
@@ -262,11 +256,9 @@ def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
     count = outputs.shape[1]
     return _head(
         "named" if count == 2 else "possible",
-        f"The head has one sigmoid for each of {count} outputs: they answer separate questions, "
-        "and are no shares of 100 %.",
+        f"The head has one sigmoid for each of {count} outputs, which are no shares of 100 %.",
         Evidence("largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
-        advice="If exactly one class is right for each picture, end in a softmax and train the head again; "
-        "else read each output by itself.",
+        advice="If one class is right, end in a softmax and train again; else read each output by itself.",
         code=_ending_in("softmax", layer),
     )
 
@@ -326,13 +318,7 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
-# Parts of the names of layers that training=True changes. Those that augment or resize pictures are called
-# with it by default, which Keras records, and a network hands it on to layers that ignore it.
-_FORCED = ("BatchNorm", "Dropout", "Noise")
 _FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
-_CALLED_FOR_INFERENCE = """import numpy as np
-tensors = np.concatenate([classifier.tensor(photo) for photo in photos])
-probabilities = classifier.model(tensors, training=False)"""
 
 
 def check_determinism(
@@ -369,40 +355,10 @@ def check_determinism(
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
     if not beside > SAME:
         return ()
-    told = (
-        "The answer to a picture depends on the pictures beside it: the statistics of the batch are used, as "
-        "batch normalization does in training."
-    )
+    told = "The answer to a picture depends on those beside it, as with batch normalization in training."
     return (_differing("batchnorm_mode", told, "between a picture alone and beside two others", beside),)
 
 
 def _differing(cause: str, summary: str, between: str, difference: float) -> Finding:
     evidence = Evidence(f"largest difference in a probability {between}", difference, SAME, supports=True)
     return conclude(cause, "named", summary, evidence, advice=_FIX)
-
-
-def check_forced_training(layers: Sequence[Layer]) -> Finding | None:
-    """Tell of layers that were called with ``training=True`` when the network was built; possible at most.
-
-    ``model.predict`` and the kit overrule that, a bare ``model(x)`` does not. `layers` are as from
-    `kit.classifier.architecture.layers_of`.
-    """
-    # A frozen normalization is used in training as it is afterwards.
-    forced = [
-        layer
-        for layer in layers
-        if layer.training
-        and any(part in layer.kind for part in _FORCED)
-        and ("Norm" not in layer.kind or layer.settings.get("trainable", True))
-    ]
-    if not forced:
-        return None
-    names = ", ".join(dict.fromkeys(layer.kind for layer in forced))
-    return conclude(
-        "batchnorm_mode" if "Norm" in names else "training_mode",
-        "possible",
-        f"The network was built with training=True at {names}: called as model(x) it behaves as in training.",
-        Evidence("layers that are called with training=True", len(forced)),
-        advice=_FIX,
-        code=_CALLED_FOR_INFERENCE,
-    )

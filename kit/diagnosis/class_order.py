@@ -177,9 +177,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
         "Each class is taken for one other, always the same: the names are in another order.",
         Evidence("share answered rightly in the order in use", right, 0.5, supports=True),
         Evidence(f"of {count} pictures that share their class with others, right in one other order", fits),
-        Evidence(
-            f"probability of so many if {FAULTY:.0%} are to be expected", chance, NAMED, chance <= NAMED
-        ),
+        Evidence(f"probability of so many where {FAULTY:.0%} are usual", chance, NAMED, chance <= NAMED),
         Evidence("probability that as many classes are one-to-one by chance", taken, POSSIBLE, many),
         Evidence("mean confidence", confidence, SURE, supports=confidence >= SURE),
         advice="Give the class names in the order of the training, such as train_dataset.class_names.",

@@ -77,16 +77,12 @@ def estimated(
         return None
     (scaling,) = candidate.preprocessing.scaling
     mean, std = (float(np.mean(value or 0.0)) for value in (scaling.mean, scaling.std))
-    evidence = (
-        _known("mean", mean, _margin(worth, found, (0.1, 0.0))),
-        _known("std", std, _margin(worth, found, (0.0, 0.1)) * std),
+    margins = _margin(worth, found, 0), _margin(worth, found, 1) * std
+    evidence = tuple(
+        Evidence(f"estimated {name} of the scaling, as a share of 255, known to about ± {margin:.2g}", value)
+        for name, value, margin in zip(("mean", "std"), (mean, std), margins, strict=True)
     )
     return grounds.score(in_use, candidate), evidence
-
-
-def _known(name: str, value: float, margin: float) -> Evidence:
-    text = f"estimated {name} of the scaling, as a share of 255, known to about ± {margin:.2g}"
-    return Evidence(text, value)
 
 
 def _judges(grounds: Grounds) -> list[Averages | Ordinary]:
@@ -117,9 +113,8 @@ def _scaled(in_use: Preprocessing, point: Float64) -> Preprocessing:
     return in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
 
 
-def _margin(worth: Callable[[Float64], float], found: Float64, step: tuple[float, float]) -> float:
-    """Return how far along a step the evidence falls by `KNOWN` nats, by a parabola through three points."""
-    size = max(step)
-    here = worth(found)
-    fall = here - (worth(found + np.array(step)) + worth(found - np.array(step))) / 2
-    return float(size * np.sqrt(KNOWN / max(fall, 1e-3)))
+def _margin(worth: Callable[[Float64], float], found: Float64, place: int) -> float:
+    """Return how far along an axis the evidence falls by `KNOWN` nats, by a parabola through three points."""
+    step = 0.1 * np.eye(2)[place]
+    fall = worth(found) - (worth(found + step) + worth(found - step)) / 2
+    return float(0.1 * np.sqrt(KNOWN / max(fall, 1e-3)))

@@ -133,24 +133,11 @@ class Grounds:
         silent = Vote("no labels", 0.0, 0.0)
         return next((vote for source, vote in votes if isinstance(source, Labelled)), silent)
 
-    def judged_by(self, score: Score | None) -> str:
-        """Return a sentence that says what there was to judge by, and what decided for a score."""
+    @property
+    def judged_by(self) -> str:
+        """A sentence that says what there was to judge by."""
         told = " and ".join(source.told for source in self.sources if source.told)
-        if not told:
-            return "Judged by how sure the network is of its answers, which names nothing."
-        sentence = f"Judged by {told}."
-        if score is None:
-            return sentence
-        gains = {
-            source.told: vote.gain
-            for source, vote in zip(self.sources, score.votes, strict=False)
-            if source.told
-        }
-        most = max(gains, key=lambda name: gains[name])
-        others = " and ".join(name for name, gain in gains.items() if name != most and gain < 0)
-        if len(gains) > 1:
-            sentence = f"{sentence} {most[0].upper()}{most[1:]} decided."
-        return f"{sentence} Against it: {others}." if others else f"{sentence} Nothing contradicts it."
+        return f"Judged by {told or 'how sure the network is of its answers, which names nothing'}."
 
     def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
@@ -193,16 +180,12 @@ class Grounds:
         right = int(hits(answers, self.labels).sum())
         return at_least(right, self.known_labels, 1 / max(answers.shape[1], 2)) <= BY_CHANCE
 
-    def equivalence(self, one: Preprocessing, other: Preprocessing, apart: float) -> float | None:
-        """Return the largest difference of a probability; None where two can be told apart.
-
-        They can by evidence of `apart` nats between them, or by the answers.
-        """
+    def same(self, one: Preprocessing, other: Preprocessing, apart: float) -> bool:
+        """Whether neither evidence, of `apart` nats between them, nor answers tell two apart."""
         photos = (*self.probes[:FEW], *self.photos[:FEW]) if self.probes else self.photos
         if abs(apart) > ALIKE or len(photos) < ENOUGH:
-            return None
-        difference = self.evaluator.trial(photos, one, other).largest
-        return difference if difference <= SAME else None
+            return False
+        return self.evaluator.trial(photos, one, other).largest <= SAME
 
 
 def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
@@ -223,9 +206,8 @@ def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
 
 def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]) -> list[Averages]:
     """Return photographs as a source, where the network is at home with them under some preprocessing."""
-    layers, size = evaluator.first_layers, in_use.size
-    averaged = layers is not None and (layers.means is not None or evaluator.profile is not None)
-    if not averaged or size is None or min(size) < LEAST_SIDE:
+    size = in_use.size
+    if not evaluator.statistics or size is None or min(size) < LEAST_SIDE:
         return []
     photos, weights = typical(without=seen)
     if not photos:

@@ -91,6 +91,11 @@ class Finding(Result):
     fix: Fix | None = None
     equivalent: tuple[str, ...] = ()
 
+    @property
+    def right(self) -> Preprocessing | None:
+        """The corrected preprocessing where the cause is named and one puts it right; else None."""
+        return self.fix.preprocessing if self.verdict == "named" and self.fix is not None else None
+
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
         rows = [(one[0], *one[2:], one[1]) for one in map(Evidence.cells, self.evidence)]

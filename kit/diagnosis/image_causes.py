@@ -20,7 +20,7 @@ COUNT = 6
 """Pictures that a curve is made of: those with the surest answers."""
 
 STARTS = 0.75
-"""A network starts to fail where less than this share of the answers is kept."""
+"""Share of other answers that are kept below which an amount is too much for the network."""
 
 BEFORE, CURVE, UNSURE, RIVAL, EXACT = -0.25, 0.6, 0.45, 1.3, 3.8
 """Log odds that a property has changed an answer: before anything is weighed, and for each nat of what is.
@@ -64,72 +64,8 @@ _OUTCOMES: dict[Verdict, str] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Good:
-    """At most `COUNT` pictures that a network answers well, and its probabilities, float32 (N, classes)."""
-
-    photos: Sequence[Photo]
-    answers: Float32
-
-    @classmethod
-    def of(cls, classifier: Classifier, own: Sequence[Photo], side: int) -> "Good":
-        """Choose the surest of probes and one's own, and bring their shorter side to `side` pixels."""
-        known = (*own, *probes())
-        answers = classifier.probabilities(known)
-        surest = np.argsort(-answers.max(axis=1), kind="stable")[:COUNT]
-        return cls([_resized(known[place], side) for place in surest], answers[surest])
-
-    def kept(self, classifier: Classifier, item: Property, amount: float) -> float:
-        """Share 0..1 of the answers that are kept once this amount of a property is done to the pictures.
-
-        Of an answer that has become less sure, the share of its probability counts. Half where there are no
-        pictures.
-        """
-        if not self.photos:
-            return 0.5
-        changed = classifier.probabilities([item.done(photo, amount) for photo in self.photos])
-        chosen = np.arange(len(self.photos)), self.answers.argmax(axis=1)
-        return float(np.minimum(changed[chosen] / self.answers[chosen], 1).mean())
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Shares of the answers that are kept, from the last amount that is ordinary to that of the pictures."""
-
-    amounts: tuple[float, ...]
-    kept: tuple[float, ...]
-
-    @classmethod
-    def of(cls, classifier: Classifier, good: Good, item: Property, amount: float) -> "Curve":
-        """Do an amount, and half of it where the network fails by then."""
-        ordinary = item.amount(item.ordinary)
-        kept = good.kept(classifier, item, amount)
-        if kept >= STARTS:
-            return cls((ordinary, amount), (1.0, kept))
-        half = (ordinary + amount) / 2
-        return cls((ordinary, half, amount), (1.0, good.kept(classifier, item, half), kept))
-
-    @property
-    def fallen(self) -> float:
-        """Log odds that an answer is lost at the last amount."""
-        lost = (1 - self.kept[-1]) * COUNT
-        return float(np.log((lost + 1) / (COUNT - lost + 1)))
-
-    @property
-    def limit(self) -> float | None:
-        """Amount from which on the network starts to fail; None where it does not up to the last one."""
-        place = next((place for place, share in enumerate(self.kept) if share < STARTS), None)
-        if not place:
-            return None
-        before, after = (slice_of[place - 1 : place + 1] for slice_of in (self.kept, self.amounts))
-        return float(np.interp(-STARTS, np.negative(before), after))
-
-
 def _resized(photo: Photo, side: int) -> Photo:
-    scale = side / min(photo.size)
-    if scale == 1:
-        return photo
-    height, width = (max(1, round(scale * length)) for length in photo.size)
+    height, width = (max(1, round(side / min(photo.size) * length)) for length in photo.size)
     pixels = np.asarray(Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.BICUBIC))
     return Photo(pixels, photo.name)
 
@@ -171,7 +107,7 @@ def check_properties(
     if not any(unusual.values()):
         return ()
     case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual)
-    found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: -pair[0])
+    found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: pair[0])
     blamed = next((finding for _, finding in found if finding.verdict == "named"), None)
     return tuple(_second(one) if one.verdict == "named" and one is not blamed else one for _, one in found)
 
@@ -193,8 +129,6 @@ def _unusual(item: Property, pictures: Sequence[Photo]) -> dict[int, float]:
 
 
 def _reduced(photo: Photo, factor: int) -> Photo:
-    if factor == 1:
-        return photo
     return Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name, photo.decoding)
 
 
@@ -215,11 +149,28 @@ class _Case:
         return hits(self.answers, self.labels)
 
     @cached_property
-    def good(self) -> Good:
-        """Pictures that are answered well: those known to be, and probes."""
+    def good(self) -> tuple[list[Photo], Float32]:
+        """At most `COUNT` pictures with the surest answers, and their probabilities.
+
+        Out of probes and pictures that are known to be answered rightly, at the usual size of the pictures.
+        """
         odd = {place for measures in self.unusual.values() for place in measures}
         own = [self.pictures[place] for place in np.flatnonzero(self.right).tolist() if place not in odd]
-        return Good.of(self.classifier, own, int(np.median([min(photo.size) for photo in self.pictures])))
+        photos = (*own, *probes())
+        answers = self.classifier.probabilities(photos)
+        surest = np.argsort(-answers.max(axis=1), kind="stable")[:COUNT]
+        side = int(np.median([min(photo.size) for photo in self.pictures]))
+        return [_resized(photos[place], side) for place in surest], answers[surest]
+
+    def kept(self, item: Property, amount: float) -> float:
+        """Share of the answers to other pictures that are kept once this amount is done to them.
+
+        Of an answer that has become less sure, the share of its probability counts.
+        """
+        photos, answers = self.good
+        changed = self.classifier.probabilities([item.done(photo, amount) for photo in photos])
+        chosen = np.arange(len(photos)), answers.argmax(axis=1)
+        return float(np.minimum(changed[chosen] / answers[chosen], 1).mean())
 
     def suspects(self, item: Property) -> dict[int, float]:
         """Return the measures, by place, of the pictures that a property may be to blame for."""
@@ -229,13 +180,15 @@ class _Case:
         """Whether the right class of a picture is known."""
         return bool(self.labels) and self.labels[place] is not None
 
-    def log_odds(self, item: Property, place: int, curve: Curve, ahead: float) -> float:
+    def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
         """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
         sure = self.answers[place].max()
         unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
         weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
-        odds = BEFORE + CURVE * curve.fallen + UNSURE * unsure + weight + WRONG * self.labelled(place)
-        return float(odds if curve.kept[-1] < BORNE else min(odds, 0))
+        lost = (1 - kept) * COUNT
+        fallen = np.log((lost + 1) / (COUNT - lost + 1))
+        odds = BEFORE + CURVE * fallen + UNSURE * unsure + weight + WRONG * self.labelled(place)
+        return float(odds if kept < BORNE else min(odds, 0))
 
     def ahead(self, item: Property, place: int, amount: float) -> float:
         """Return the log of the mean probability of the best other class over that of the present one."""
@@ -248,20 +201,20 @@ class _Case:
 
 
 def _found(case: _Case, item: Property) -> tuple[float, Finding]:
-    """Return log odds that other answers fall by as much of a property, and the finding about it."""
+    """Return the share of other answers that bear as much of a property, and the finding about it."""
     measures = case.suspects(item)
     places = list(measures)[:: -(-len(measures) // ASKED)]
     amounts = {place: item.amount(measures[place], case.pictures[place].pixels) for place in places}
     amount = float(np.median(list(amounts.values())))
-    curve = Curve.of(case.classifier, case.good, item, amount)
+    kept = case.kept(item, amount)
     ahead = {place: case.ahead(item, place, each) for place, each in amounts.items()}
-    odds = [case.log_odds(item, place, curve, each) for place, each in ahead.items()]
+    odds = [case.log_odds(item, place, kept, each) for place, each in ahead.items()]
     chance = float(1 / (1 + np.exp(-np.median(odds))))
     often = len(measures) >= MOST * int((~case.right).sum())
     # What cannot be undone needs a wrong answer and others that mostly fall as well.
-    provable = item.undo is not None or (any(map(case.labelled, measures)) and curve.fallen > 0)
+    provable = item.undo is not None or (any(map(case.labelled, measures)) and kept < 0.5)
     verdict: Verdict = "named" if chance >= NAMED and often and provable else "possible"
-    if chance <= RULED_OUT and (item.exact or curve.kept[-1] >= STARTS):
+    if chance <= RULED_OUT and (item.exact or kept >= STARTS):
         verdict = "ruled_out"
     changed = float(np.mean([each > 0 for each in ahead.values()]))
     whole = item.scaled(amount, case.factor)
@@ -270,24 +223,15 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
     finding = Finding(
         item.name,
         verdict,
-        f"{which} unusually {item.word}, as of {item.told(whole)}. {_lies(item, curve, case.factor)};"
-        f" {_OUTCOMES[verdict]}.",
+        f"{which} unusually {item.word}, as of {item.told(whole)}. With as much of it, {kept:.0%} of the"
+        f" answers to other pictures are kept; {_OUTCOMES[verdict]}.",
         (
             Evidence(f"{item.unit}, median of these pictures", median, item.ordinary, supports=True),
-            Evidence(_KEPT, curve.kept[-1], STARTS, supports=curve.kept[-1] < STARTS),
+            Evidence(_KEPT, kept, STARTS, supports=kept < STARTS),
             Evidence(_CHANGED, changed),
             Evidence(_CHANCE, chance, NAMED, supports=chance >= NAMED),
         ),
         cost=changed * len(measures) / count,
         fix=item.remedy(whole),
     )
-    return curve.fallen, finding
-
-
-def _lies(item: Property, curve: Curve, factor: int) -> str:
-    if curve.limit is None:
-        return "On other pictures this network bears as much"
-    if not item.parameter:
-        return f"Of other answers {curve.kept[-1]:.0%} are kept like this"
-    beyond = "above" if curve.amounts[-1] > curve.amounts[0] else "below"
-    return f"On other pictures this network starts to fail {beyond} {item.scaled(curve.limit, factor):.2g}"
+    return kept, finding

@@ -1,5 +1,6 @@
 """Preprocessing layers inside a network, and what they tell of the preprocessing before it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import numpy as np
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, architecture_and_weights, channel_values, layers_of
-from kit.diagnosis.finding import Evidence, Finding, conclude, using
+from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS, affine, same_scaling, scaling_words
@@ -30,19 +31,18 @@ NARROW = 0.3
 """Share of the expected span below which the input was scaled outside as well; 0.02 for ImageNet's mean and
 standard deviation where 0..255 is expected, 0.004 for 0..1."""
 
-_PASSING = ("InputLayer", "ZeroPadding2D", "Identity", "Activation", "Dropout", "GaussianNoise")
-_CROPS = ("CenterCrop", "Resizing")
+# Parts of the names of layers that leave the range as it is.
+_PASSING = re.compile("Input|Padding|Identity|Activation|Dropout|Noise|Crop|Resizing|Random")
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What a network does before its first layer with weights: layers that scale, and that crop, in words.
+    """Layers that scale before the first one with weights, in words, and the range expected before them.
 
-    What is expected is a name of `RANGES`, None where the architecture does not tell.
+    The range is a name of `RANGES`, None where the architecture does not tell.
     """
 
     steps: tuple[str, ...]
-    crops: tuple[str, ...]
     expected: str | None
 
 
@@ -57,20 +57,16 @@ def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]
     """
     slope, offset = np.ones(1), np.zeros(1)
     steps: list[str] = []
-    crops: list[str] = []
     for layer in layers:
-        if layer.kind in _CROPS:
-            crops.append(f"{layer.kind}({layer.settings.get('height')}, {layer.settings.get('width')})")
-        elif layer.kind in _PASSING or layer.kind.startswith("Random"):
+        if _PASSING.search(layer.kind):
             continue
-        else:
-            line = _line(layer, weights or {})
-            if line is None:
-                # Layers with weights, and a normalisation whose numbers are not known.
-                break
-            slope, offset = slope * line[0], offset * line[0] + line[1]
-            steps.append(_words(layer))
-    return Inside(tuple(steps), tuple(crops), _expected(slope, offset) if steps else None)
+        line = _line(layer, weights or {})
+        if line is None:
+            # Layers with weights, and a normalisation whose numbers are not known.
+            break
+        slope, offset = slope * line[0], offset * line[0] + line[1]
+        steps.append(_words(layer))
+    return Inside(tuple(steps), _expected(slope, offset) if steps else None)
 
 
 def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
@@ -107,21 +103,6 @@ def check_graph(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
         evidence,
         fix=using(f"Feed {inside.expected}, and leave the rest to the network.", fixed),
         equivalent=equivalent,
-    )
-
-
-def check_crop_inside(inside: Inside, preprocessing: Preprocessing) -> Finding | None:
-    """Tell of a network that crops or resizes inside while the preprocessing crops, too; possible at most."""
-    cropped = "crop" in preprocessing.fit and preprocessing.crop_fraction < 1
-    if not cropped or not any(step.startswith("CenterCrop") for step in inside.crops):
-        return None
-    return conclude(
-        "resize_fit",
-        "possible",
-        f"The network crops inside ({', '.join(inside.crops)}) and the preprocessing crops before it.",
-        Evidence("part of each side that the crop outside keeps", preprocessing.crop_fraction),
-        advice="Leave the crop to the network.",
-        right=preprocessing.replace(crop_fraction=1.0),
     )
 
 

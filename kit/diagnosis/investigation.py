@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from kit._arrays import Float32
 from kit.classifier import Classifier
-from kit.classifier.labels import Truth, hits, known
+from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Evaluator, Sensitivity
 from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, at_least, conclude, ranked
 from kit.diagnosis.report import Diagnosis
@@ -78,9 +78,9 @@ class Investigation:
         """Whether the checks name this cause."""
         return any(one.cause == cause and one.verdict == "named" for one in self.certain)
 
-    def found(self, *findings: Finding) -> "Investigation":
-        """Return this with further findings."""
-        return replace(self, further=(*self.further, *findings))
+    def found(self, *findings: Finding | None) -> "Investigation":
+        """Return this with further findings; None is none."""
+        return replace(self, further=(*self.further, *(one for one in findings if one is not None)))
 
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
@@ -95,7 +95,6 @@ class Investigation:
             self.in_use,
             (*self.searched.notes, *self.doubts),
             self.sensitivity,
-            self.searched.equivalents,
             self.undecided if quiet else (),
             self.searched.judged_by,
             (self.classifier, self.photos, self.labels),
@@ -104,24 +103,19 @@ class Investigation:
 
 def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
     """Return the corrected preprocessing of what is named, or else the one in use."""
-    return next((right for one in findings if (right := _right(one)) is not None), in_use)
+    return next((one.right for one in findings if one.right is not None), in_use)
 
 
 def doubted(finding: Finding) -> Finding:
     """Let a named fault of the preprocessing be possible, where other evidence speaks against it."""
-    return finding if _right(finding) is None else replace(finding, verdict="possible")
+    return finding if finding.right is None else replace(finding, verdict="possible")
 
 
 def fixed_together(finding: Finding, whole: Fix) -> Finding:
     """Let a named finding about the preprocessing carry the fix of all faults together."""
-    if finding.fix is None or _right(finding) is None:
+    if finding.fix is None or finding.right is None:
         return finding
     return replace(finding, fix=replace(whole, text=finding.fix.text))
-
-
-def _right(finding: Finding) -> Preprocessing | None:
-    named = finding.verdict == "named" and finding.fix is not None
-    return finding.fix.preprocessing if named and finding.fix is not None else None
 
 
 def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Finding]:
@@ -141,60 +135,27 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
 WIDE = 0.1
 """Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
 
-ENOUGH = 50
-"""Labelled pictures from which on confidence is held against accuracy."""
 
-
-def check_trust(probabilities: Float32, labels: Truth) -> tuple[Finding, ...]:
-    """Hold answers against the labels that are known.
-
-    Parameters
-    ----------
-    probabilities
-        float32, shape (N, classes).
-    labels
-        Index of the right class of each picture, None where it is not known.
+def check_accuracy(right: int, count: int) -> Finding | None:
+    """Say how well the accuracy is known by so many labelled pictures, of which some are answered rightly.
 
     Returns
     -------
-    tuple of Finding
-        ``"small_validation"`` by the Wilson interval of 95 % (Wilson 1927), and from `ENOUGH` labels on
-        ``"overconfident"``: possible where the mean confidence lies above that interval. Empty for fewer than
-        two labels.
+    Finding or None
+        Cause ``"small_validation"``, by the Wilson interval of 95 % (Wilson 1927); None for fewer than two.
     """
-    places, _ = known(labels)
-    if len(places) < 2:
-        return ()
-    interval = accuracy_interval(int(hits(probabilities, labels).sum()), len(places))
-    low, high, accuracy = interval.low, interval.high, interval.accuracy
-    half, confidence = (high - low) / 2, float(probabilities[places].max(axis=1).mean())
-    told = f"{len(places)} labelled pictures: {accuracy:.0%} are answered rightly"
-    small = conclude(
+    if count < 2:
+        return None
+    interval = accuracy_interval(right, count)
+    half = (interval.high - interval.low) / 2
+    return conclude(
         "small_validation",
         "possible" if half > WIDE else "ruled_out",
-        f"{told}, and for others the share may be anything from {low:.0%} to {high:.0%}.",
+        f"{count} labelled pictures: {interval.accuracy:.0%} are answered rightly, and for others the share "
+        f"may be anything from {interval.low:.0%} to {interval.high:.0%}.",
         Evidence("half of the 95 % interval of the accuracy", half, WIDE, supports=half > WIDE),
         advice="Judge the network by more pictures; these are enough to look for a cause.",
     )
-    if len(places) < ENOUGH:
-        return (small,)
-    text = "mean confidence; the upper end of the accuracy's 95 % interval is the threshold"
-    sure = conclude(
-        "overconfident",
-        "possible" if confidence > high else "ruled_out",
-        f"{told}, with a mean confidence of {confidence:.0%}.",
-        Evidence(text, confidence, high, supports=confidence > high),
-        Evidence("share of these pictures that is answered rightly", accuracy),
-        advice="If these pictures are an ordinary sample, divide the logits by a temperature.",
-        code="classifier = kit.calibrate(classifier, photos, labels).classifier",
-    )
-    return small, sure
-
-
-def mostly_wrong(probabilities: Float32, labels: Truth) -> bool:
-    """Whether no more than half of the labelled pictures are answered rightly."""
-    count = len(known(labels)[0])
-    return count > 0 and 2 * int(hits(probabilities, labels).sum()) <= count
 
 
 SURE = 0.01

@@ -64,11 +64,11 @@ class Checkup(Result):
         if self.agrees:
             head = "The function agrees with the preprocessing of the classifier"
             yield f"{head} on {count} of {count} photos."
-            yield from (f"Note: {note}." for part in self.comparisons[:1] for note in part.notes)
+            yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
         parted = [comparison for comparison in self.comparisons if not comparison.equal]
-        head = f"The function parts from the preprocessing at {self.main_step!r} on {len(parted)} of {count}"
         effect = "" if self.changed is None else f"; {self.changed:.0%} of the answers change"
+        head = f"The function parts from the preprocessing at {self.main_step!r} on {len(parted)} of {count}"
         yield f"{head}{effect}."
         alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
         yield f"Of the probability, each step moves by itself: {alone}."

@@ -8,7 +8,7 @@ from typing import Any
 
 from kit._reporting import Heading, Result, Table, plain
 from kit.classifier import Classifier
-from kit.diagnosis.candidates import Equivalent, Sensitivity
+from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -42,8 +42,6 @@ class Diagnosis(Result):
     sensitivity
         What quiet changes, which no evidence singles out, do to the answers; around the corrected
         preprocessing where a cause in it is named, else around the one in use.
-    equivalents
-        Preprocessings that come to the same on this network, so that nothing chooses among them.
     undecided
         Kinds of quiet changes that no evidence singles out and that change answers here, where no loud fault
         is found.
@@ -60,7 +58,6 @@ class Diagnosis(Result):
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
-    equivalents: tuple[Equivalent, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
     asked: tuple[Classifier, Sequence[Photo], Sequence[int | None]] | None = field(
@@ -91,7 +88,7 @@ class Diagnosis(Result):
     @property
     def corrected(self) -> Preprocessing | None:
         """The corrected preprocessing; None where nothing is named that one puts right."""
-        return self.best.fix.preprocessing if self.best is not None and self.best.fix is not None else None
+        return None if self.best is None else self.best.right
 
     def fix(self) -> Preprocessing:
         """Return the corrected preprocessing, or raise a ValueError where there is none."""
@@ -99,7 +96,7 @@ class Diagnosis(Result):
             return self.corrected
         if self.best is None:
             raise ValueError(
-                f"Expected a named cause to fix, received {self.verdict!r}; give more pictures or labels"
+                f"Expected a named cause, received {self.verdict!r}; give more pictures or labels"
             )
         advice = self.best.fix.text if self.best.fix is not None else "no fix is known"
         raise ValueError(f"Expected a cause in the preprocessing, received {self.best.cause!r}: {advice}")
@@ -145,7 +142,7 @@ class Diagnosis(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
         cause = None if self.best is None else self.best.cause
-        kept = ("classifier", "photos", "judged_by", "notes", "findings", "sensitivity", "equivalents")
+        kept = ("classifier", "photos", "judged_by", "notes", "findings", "sensitivity")
         told = {name: plain(getattr(self, name)) for name in kept}
         return {"verdict": self.verdict, "cause": cause, **told}
 
@@ -156,10 +153,6 @@ class Diagnosis(Result):
         yield from (f"Note: {note}" for note in self.notes)
         for number, finding in enumerate(self.findings, start=1):
             yield from ("", Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
-        if self.equivalents:
-            rows = [(one.change, one.cause, f"{one.difference:.3f}") for one in self.equivalents]
-            head = ("change", "cause", "largest difference of a probability")
-            yield from ("", "Comes to the same on this network:", Table(head, rows, "<<>"))
         if self.sensitivity:
             yield from ("", _QUIET.format(self.sensitivity[0].photos), self._quiet())
 

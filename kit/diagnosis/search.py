@@ -9,7 +9,7 @@ import numpy as np
 from kit._arrays import Float64, Floats
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import Truth
-from kit.diagnosis.candidates import Candidate, Equivalent, Evaluator, candidates
+from kit.diagnosis.candidates import Candidate, Evaluator, candidates
 from kit.diagnosis.estimation import estimated
 from kit.diagnosis.evidence import FEW, Grounds, Score
 from kit.diagnosis.finding import Evidence, Finding
@@ -104,7 +104,6 @@ class Search:
     decided: bool = False
     photographic: bool = False
     notes: tuple[str, ...] = ()
-    equivalents: tuple[Equivalent, ...] = ()
     judged_by: str = ""
     as_in_training: bool = False
 
@@ -140,10 +139,9 @@ def search(
         current = _nearest(grounds, current)
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     usual = grounds.usual(current)
-    decided, rest, deciding = True, [], None
+    decided, rest = True, []
     if named:
         notes = [*_remaining(grounds, current, _causes(named)), *[_REMAINS] * (not usual)]
-        deciding = next((score for score in first if score.candidate.cause == named[0].cause), None)
     else:
         rest = settled(grounds, first, in_use, _causes(doubtful))
         contradiction = disagreement(grounds, first, in_use)
@@ -158,8 +156,7 @@ def search(
         decided,
         bool(grounds.probes),
         tuple(notes),
-        _equivalents(grounds, current),
-        grounds.judged_by(deciding),
+        grounds.judged_by,
         grounds.as_in_training(in_use),
     )
 
@@ -172,16 +169,13 @@ def contradicted(
     evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth, finding: Finding
 ) -> bool:
     """Whether labels or the user's pictures forbid the fix of a fault that a check has named."""
-    right = None if finding.fix is None else finding.fix.preprocessing
-    if finding.verdict != "named" or right is None:
+    if finding.right is None:
         return False
-    shapes = {evaluator.tensors(photos[:1], each).shape for each in (in_use, right)}
-    if len(shapes) > 1 or not all(
-        np.isfinite(evaluator.tensors(photos, each)).all() for each in (in_use, right)
-    ):
+    before, after = (evaluator.tensors(photos, each) for each in (in_use, finding.right))
+    if before.shape != after.shape or not (np.isfinite(before).all() and np.isfinite(after).all()):
         return False
     grounds = Grounds.of(evaluator, in_use, photos, labels)
-    return grounds.score(in_use, Candidate(right, "", finding.cause)).vetoed
+    return grounds.score(in_use, Candidate(finding.right, "", finding.cause)).vetoed
 
 
 def _one_by_one(
@@ -225,19 +219,7 @@ def _nearest(grounds: Grounds, right: Preprocessing) -> Preprocessing:
     if best is None or best.gain <= 0:
         return right
     nearer = best.candidate.preprocessing
-    return right if grounds.equivalence(right, nearer, best.measured) is None else nearer
-
-
-def _equivalents(grounds: Grounds, right: Preprocessing) -> tuple[Equivalent, ...]:
-    """Return the candidates that neither statistics nor answers tell from `right`."""
-    found = []
-    for score in grounds.scores(right):
-        candidate = score.candidate
-        largest = grounds.equivalence(right, candidate.preprocessing, score.measured)
-        if largest is not None:
-            change = difference(right, candidate.preprocessing)
-            found.append(Equivalent(change, candidate.cause, largest))
-    return tuple(found)
+    return nearer if grounds.same(right, nearer, best.measured) else right
 
 
 EXPLAINED, LEFT = 0.98, 0.5

@@ -126,30 +126,33 @@ class Ordinary:
     """Pictures from which on each is compared with itself, and the most that this counts, in names."""
 
     @property
-    def error(self) -> float:
+    def _error(self) -> float:
         """Standard error, in nats, of the mean logarithm of the distance of so many training pictures."""
         return self.profile.scatter / sqrt(len(self.photos))
 
     @property
-    def weight(self) -> float:
+    def _weight(self) -> float:
         """Of a nat: as many errors of the mean as a name needs are worth a name; never more than 1."""
-        return min(1.0, NAMED / (self.ERRORS * max(self.error, 1e-6)))
+        return min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
 
     def away(self, preprocessing: Preprocessing) -> float:
         """Return the mean logarithm of the distance from the profile."""
         return float(self._each(preprocessing).mean())
 
     def _each(self, preprocessing: Preprocessing) -> Float64:
-        return self.evaluator.log_profile_distances(self.photos, preprocessing, self.profile)
+        moments = self.evaluator.moments(self.photos, preprocessing)
+        features = self.evaluator.features(self.photos, preprocessing)
+        logs: Float64 = np.log(self.profile.distances(moments, features) + 1e-12)
+        return logs
 
     def at_home(self, preprocessing: Preprocessing) -> bool:
         """Whether the pictures are as usual as in training."""
-        usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self.error)
+        usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self._error)
         return self.away(preprocessing) <= usual
 
     def nearness(self, preprocessing: Preprocessing) -> float:
         """Return how near to training the pictures lie, in nats, weighted as in a vote, without a floor."""
-        return -self.weight * self.away(preprocessing)
+        return -self._weight * self.away(preprocessing)
 
     def nearest(self, preprocessing: Preprocessing) -> bool:
         """Whether the pictures lie as near as chance lets training pictures come."""
@@ -159,7 +162,7 @@ class Ordinary:
         """Compare a candidate with the preprocessing in use."""
         right = candidate.preprocessing
         before, after = (max(self.away(each), self.profile.typical) for each in (in_use, right))
-        gain = max(self.weight * (before - after), self._paired(in_use, candidate))
+        gain = max(self._weight * (before - after), self._paired(in_use, candidate))
         text = (
             "mean logarithmic distance of these pictures from the profile of training pictures;"
             f" {before:.2f} as it is, {self.profile.typical:.2f} for training pictures"
@@ -172,7 +175,7 @@ class Ordinary:
         Only where it makes them wholly usual; minus infinity for all else, and for fewer than `PAIRED`.
         """
         count, right = len(self.photos), candidate.preprocessing
-        usual = self.profile.typical + 2 * self.error
+        usual = self.profile.typical + 2 * self._error
         if candidate.step != "channels" or count < self.PAIRED or self.away(right) > usual:
             return -inf
         nearer = self._each(in_use) - self._each(right)

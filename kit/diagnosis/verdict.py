@@ -64,7 +64,7 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
 
 
 def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | None:
-    other = best_of_another_cause(grounds, best, ranked)
+    other = _rival(grounds, best, ranked)
     if other is None:
         return None
     lead, text = best.gain - other.gain, f"lead over the next cause, {other.candidate.cause}, in nats"
@@ -72,12 +72,12 @@ def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | 
     return Evidence(text, lead, needed, supports=lead >= needed)
 
 
-def best_of_another_cause(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Score | None:
+def _rival(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Score | None:
     """Return the score of another cause, told from the best at all, whose lead is the most doubtful."""
     rivals = [
         score
         for score in ranked
-        if not best.candidate.causes & score.candidate.causes and _same(grounds, best, score) is None
+        if not best.candidate.causes & score.candidate.causes and not _same(grounds, best, score)
     ]
     within = [score for score in rivals if score.candidate.step == best.candidate.step]
     close = [score for score in within[:1] if best.gain - score.gain < LEAD_WITHIN]
@@ -85,9 +85,9 @@ def best_of_another_cause(grounds: Grounds, best: Score, ranked: Sequence[Score]
     return next(iter((*close, *beyond, *within)), None)
 
 
-def _same(grounds: Grounds, one: Score, other: Score) -> float | None:
+def _same(grounds: Grounds, one: Score, other: Score) -> bool:
     pair = one.candidate.preprocessing, other.candidate.preprocessing
-    return grounds.equivalence(*pair, one.measured - other.measured)
+    return grounds.same(*pair, one.measured - other.measured)
 
 
 def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
@@ -162,7 +162,7 @@ def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tupl
     """Return other causes that come to the same, by what they do or on this network."""
     causes = dict.fromkeys(best.candidate.equivalent)
     for score in ranked:
-        if score is not best and _same(grounds, best, score) is not None:
+        if score is not best and _same(grounds, best, score):
             causes.update(dict.fromkeys((score.candidate.cause, *score.candidate.equivalent)))
     causes.pop(best.candidate.cause, None)
     return tuple(causes)

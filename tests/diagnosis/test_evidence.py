@@ -43,7 +43,7 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
     grounds = Grounds.of(Evaluator(LITE, LITE.first_layers), LITE.preprocessing, [photo])
     assert len(grounds.probes) == 11
     assert photo not in grounds.probes
-    assert "11 photographs of the kit" in grounds.judged_by(None)
+    assert "11 photographs of the kit" in grounds.judged_by
 
 
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
@@ -151,11 +151,11 @@ def test_two_preprocessings_are_equal_where_neither_evidence_nor_answers_tell_th
 ):
     used = no_batchnorm.preprocessing
     grounds = grounds_of(no_batchnorm, evaluator, sixteen)
-    assert grounds.equivalence(used, used, 0.04) == 0
-    assert grounds.equivalence(used, used, 0.06) is None
-    assert grounds.equivalence(used, used.replace(invert=not used.invert), 0) is None
+    assert grounds.same(used, used, 0.04)
+    assert not grounds.same(used, used, 0.06)
+    assert not grounds.same(used, used.replace(invert=not used.invert), 0)
     few = grounds_of(no_batchnorm, evaluator, sixteen[:3])
-    assert few.equivalence(used, used, 0) is None
+    assert not few.same(used, used, 0)
 
 
 def test_the_right_scaling_comes_first_where_another_is_in_use(no_batchnorm, evaluator, sixteen):

@@ -24,7 +24,7 @@ SIXTEEN = PICTURES[200:216]
 SMALL = Preprocessing(size=(32, 32), scaling="0..1")
 
 
-SEARCHED = {"channel_order", "inverted_polarity", "overconfident"}
+SEARCHED = {"channel_order", "inverted_polarity"}
 
 
 def found(cause, classifier, photos, labels=None, **more):
@@ -85,20 +85,12 @@ def dense(count=3, activation="softmax"):
     return layers.Dense(count, activation=activation, bias_initializer="ones")
 
 
-INSIDE = [
-    ("double_scaling", "named", layers.Rescaling(1 / 255), {}),
-    ("resize_fit", "possible", layers.CenterCrop(28, 28), {"fit": "crop", "crop_fraction": 0.9}),
-]
-
-
-@pytest.mark.parametrize(("cause", "verdict", "first", "steps"), INSIDE, ids=[row[0] for row in INSIDE])
-def test_what_the_network_does_inside_is_left_to_it(cause, verdict, first, steps):
-    classifier = network(first, last=[dense()]).using(SMALL.replace(**steps))
-    finding = found(cause, classifier, PHOTOGRAPHS)
-    assert finding.verdict == verdict
+def test_what_the_network_does_inside_is_left_to_it():
+    classifier = network(layers.Rescaling(1 / 255), last=[dense()])
+    finding = found("double_scaling", classifier, PHOTOGRAPHS)
+    assert finding.verdict == "named"
     fixed = run(finding.fix.code, classifier, PHOTOGRAPHS)["classifier"]
-    again = found(cause, fixed, PHOTOGRAPHS)
-    assert again is None or again.verdict not in {"named", "possible"}
+    assert found("double_scaling", fixed, PHOTOGRAPHS).verdict == "ruled_out"
 
 
 def inner(*last):
@@ -152,15 +144,6 @@ def test_a_loss_that_keras_does_not_know_has_no_code():
     assert finding.fix.code == ""
 
 
-def test_a_network_that_is_built_for_training_is_called_for_inference():
-    entry = keras.Input((32, 32, 3))
-    inside = layers.GlobalAveragePooling2D()(layers.Dropout(0.5)(entry, training=True))
-    classifier = Classifier(keras.Model(entry, dense()(inside)), SMALL)
-    finding = found("training_mode", classifier, PHOTOGRAPHS)
-    answers = run(finding.fix.code, classifier, PHOTOGRAPHS)["probabilities"]
-    np.testing.assert_allclose(answers, classifier.probabilities(PHOTOGRAPHS), atol=1e-5)
-
-
 def briefly_trained(steps=60):
     """Pictures of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
     keras.utils.set_random_seed(5)
@@ -206,11 +189,3 @@ def test_classes_are_put_in_order_and_labels_with_them(words, order, by_name):
     after = run(finding.fix.code, CLOTHES, photos, labels)
     assert found("class_order", after["classifier"], after["photos"], after["labels"]) is None
     assert after["classifier"].class_names == tuple(CLOTHES.class_names[place] for place in order)
-
-
-def test_confidence_is_brought_down_to_accuracy():
-    sure = samples.classifier("fashion_mnist_500")
-    photos, labels = PICTURES[:400], list(CLASSES[:400])
-    finding = found("overconfident", sure, photos, labels)
-    assert finding.verdict == "possible"
-    assert run(finding.fix.code, sure, photos, labels)["classifier"].temperature > 1

@@ -9,7 +9,7 @@ from keras import layers
 
 from kit import Classifier, Preprocessing, samples
 from kit.classifier.architecture import layers_of, weights_in
-from kit.diagnosis.inside import assumed_preprocessing, check_crop_inside, check_graph, read_inside
+from kit.diagnosis.inside import assumed_preprocessing, check_graph, read_inside
 from kit.preprocessing.scaling import SCALINGS
 from tests.networks import imported_keras
 
@@ -101,14 +101,6 @@ def test_the_fix_feeds_what_the_network_expects():
     assert finding.equivalent == ("wrong_range",)
     assert "Rescaling(1/255)" in finding.summary
     assert [round(part.value, 3) for part in finding.evidence] == [0, 1, 0.996]
-
-
-def test_cropping_outside_a_network_that_crops_inside_is_possible_trouble():
-    cropping = inside(network(layers.CenterCrop(12, 12)))
-    twice = Preprocessing(size=SIDE, fit="crop", crop_fraction=0.875)
-    assert check_crop_inside(cropping, twice).verdict == "possible"
-    assert check_crop_inside(cropping, Preprocessing(size=SIDE)) is None
-    assert check_crop_inside(inside(network()), twice) is None
 
 
 def test_an_unknown_preprocessing_starts_from_the_commonest():

@@ -29,7 +29,7 @@ def test_the_best_finding_is_the_first_that_is_named():
 def test_the_fix_is_the_corrected_preprocessing_and_code():
     assert FOUND.fix() == FIXED
     assert FOUND.fix_code == "x = x < 255"
-    with pytest.raises(ValueError, match="Expected a named cause to fix, received 'cannot_tell'"):
+    with pytest.raises(ValueError, match="Expected a named cause, received 'cannot_tell'"):
         Diagnosis((POSSIBLE,), "n", 1).fix()
     elsewhere = Finding("softmax_head", "named", "One output.", fix=Fix("Train again."))
     with pytest.raises(ValueError, match="received 'softmax_head': Train again"):
