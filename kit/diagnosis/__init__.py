@@ -16,6 +16,7 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices, hits, known
 from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivities
 from kit.diagnosis.checks import certain_checks
+from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties
 from kit.diagnosis.investigation import (
@@ -36,10 +37,7 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 _SAME = 0.02
 """Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
 
-_FAILING = (
-    "{} answered rightly, and no step of the preprocessing explains it: look at how the pictures are framed,"
-    " and at what the network was trained on"
-)
+_FAILING = "{} answered rightly, and no step explains it: look at the frame, and at the training pictures"
 
 
 def diagnose(
@@ -118,9 +116,9 @@ def _preprocessing(case: Investigation) -> Investigation:
         layers = layers.with_profile(np.asarray(case.reference, np.float32))
         layers = replace(layers, means=None, variances=None)
     evaluator = Evaluator(case.classifier, layers)
-    asked = evaluator, case.in_use, case.photos, case.ordered_labels
-    searched = search(*asked)
-    certain = tuple(doubted(one) if contradicted(*asked, one) else one for one in case.certain)
+    grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
+    searched = search(grounds, case.in_use)
+    certain = tuple(doubted(one) if contradicted(grounds, case.in_use, one) else one for one in case.certain)
     if case.certainly("class_order") and searched.named:
         # Answers to wrongly prepared pictures can look like another order.
         certain = tuple(
@@ -134,7 +132,7 @@ def _search_again(case: Investigation) -> Investigation:
     repaired = corrected(case.certain, case.in_use)
     if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
-    searched = search(case.evaluator, repaired, case.photos, case.ordered_labels)
+    searched = search(Grounds.of(case.evaluator, repaired, case.photos, case.ordered_labels), repaired)
     whole = searched.findings[0].fix if searched.named else None
     if whole is None:
         return case

@@ -1,6 +1,6 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -12,6 +12,7 @@ from kit._arrays import Array, Float32, Float64, Int16, Pixels
 from kit.classifier import Classifier
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
+from kit.diagnosis.finding import Photos
 from kit.images import Photo
 from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
@@ -134,7 +135,7 @@ class Evaluator:
             raise ValueError("Expected a network whose first layers can be read, received another")
         return self.first_layers
 
-    def tensors(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
+    def tensors(self, photos: Photos, preprocessing: Preprocessing) -> Float32:
         """Return what `preprocessing` makes of the photos, float32 (N, H, W, C), equal to its `apply`."""
         resized = [operation.values(preprocessing) for operation in TO_SIZE]
         key = (tuple(map(id, photos)), *resized)
@@ -145,19 +146,17 @@ class Evaluator:
         tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
         return tensors
 
-    def moments(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
+    def moments(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
         return self._once("moments", self._read.measure, photos, preprocessing)
 
-    def features(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64 | None:
+    def features(self, photos: Photos, preprocessing: Preprocessing) -> Float64 | None:
         """Return the features of the tensors, float64 (N, K), one row for each; None as in the profile."""
         if self.first_layers is None or self.first_layers.features is None:
             return None
         return self._once("features", tensor_features, photos, preprocessing)
 
-    def distance(
-        self, photos: Sequence[Photo], preprocessing: Preprocessing, weights: Float64 | None = None
-    ) -> float:
+    def distance(self, photos: Photos, preprocessing: Preprocessing, weights: Float64 | None = None) -> float:
         """Return the distance of the photos, pooled, from the averages of training, in nats.
 
         The geometric mean over the layers; with weights, float64 (N,), each photo counts as much as its own.
@@ -165,21 +164,17 @@ class Evaluator:
         moments = np.average(self.moments(photos, preprocessing), axis=0, weights=weights)
         return float(np.exp(np.log(distances(moments, self._read, CONSTANT) + 1e-12).mean()))
 
-    def answers(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float64:
+    def answers(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the probabilities, float64 (N, classes)."""
         return self._once("answers", self.classifier.predict_tensors, photos, preprocessing)
 
-    def _once(
-        self, what: str, function: Callable[[Float32], Array], photos: Sequence[Photo], p: Preprocessing
-    ) -> Float64:
+    def _once(self, what: str, made: Callable[[Float32], Array], photos: Photos, p: Preprocessing) -> Float64:
         key = (what, tuple(map(id, photos)), p)
         if key not in self._known:
-            self._known[key] = function(self.tensors(photos, p)).astype(np.float64)
+            self._known[key] = made(self.tensors(photos, p)).astype(np.float64)
         return self._known[key]
 
-    def trial(
-        self, photos: Sequence[Photo], before: Preprocessing, after: Preprocessing, labels: Truth = ()
-    ) -> Trial:
+    def trial(self, photos: Photos, before: Preprocessing, after: Preprocessing, labels: Truth = ()) -> Trial:
         """Return the answers under one preprocessing, and under another in its place."""
         return Trial(self.answers(photos, before), self.answers(photos, after), labels)
 
@@ -226,15 +221,13 @@ class Sensitivity:
     worst: str
 
 
-def sensitivities(
-    evaluator: Evaluator, preprocessing: Preprocessing, photos: Sequence[Photo]
-) -> tuple[Sensitivity, ...]:
+def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -> tuple[Sensitivity, ...]:
     """Try every quiet change on the first `PICTURES` pictures.
 
     Parameters
     ----------
-    preprocessing
-        Around which is varied: the right one, as far as it is known.
+    around
+        The right preprocessing, as far as it is known.
 
     Returns
     -------
@@ -242,10 +235,9 @@ def sensitivities(
         One for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
-    base = evaluator.tensors(chosen, preprocessing)
-    before = evaluator.answers(chosen, preprocessing)
+    base, before = evaluator.tensors(chosen, around), evaluator.answers(chosen, around)
     trials: dict[str, dict[str, Trial]] = {}
-    for name, words, tensors in _varied(evaluator, preprocessing, chosen):
+    for name, words, tensors in _varied(evaluator, around, chosen):
         if not np.array_equal(tensors, base):
             after = evaluator.classifier.predict_tensors(tensors).astype(np.float64)
             trials.setdefault(name, {})[words] = Trial(before, after)
@@ -265,9 +257,7 @@ def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
     return Sensitivity(name, variants, len(top), int(changed.sum()), typical, largest, worst)
 
 
-def _varied(
-    evaluator: Evaluator, p: Preprocessing, photos: tuple[Photo, ...]
-) -> Iterator[tuple[str, str, Float32]]:
+def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[tuple[str, str, Float32]]:
     """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
     for name, words, changes in _resized(p) if p.size is not None else ():
         yield name, words, evaluator.tensors(photos, p.replace(**changes))

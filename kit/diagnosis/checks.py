@@ -1,7 +1,5 @@
 """All checks that need no search, in one call: graph, head, tensor, file, chance, class order and weights."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from kit.classifier import Classifier, known_preprocessing
@@ -10,17 +8,14 @@ from kit.classifier.labels import Truth
 from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.diagnosis.checks_network import check_determinism, check_head, check_weights
 from kit.diagnosis.class_order import check_class_order
-from kit.diagnosis.finding import Finding, ranked
+from kit.diagnosis.finding import Finding, Photos, ranked
 from kit.diagnosis.inside import check_graph, read_inside
-from kit.images import Photo
 
 _PICTURES = 16
 """Pictures that are looked at where more would only repeat it."""
 
 
-def certain_checks(
-    classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()
-) -> tuple[Finding, ...]:
+def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
     """Run every certain check.
 
     Parameters
@@ -46,7 +41,7 @@ def certain_checks(
         *check_files(classifier, photos, labels),
         *check_tensors(few, used),
         check_graph(read_inside(layers, weights), used),
-        *check_determinism(classifier, tensors, layers),
+        check_determinism(classifier, tensors, layers),
         check_weights(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
     ]

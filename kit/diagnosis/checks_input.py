@@ -9,8 +9,7 @@ import numpy as np
 from kit._arrays import Float32
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.labels import Trial, Truth
-from kit.diagnosis.finding import Evidence, Finding, conclude
-from kit.images import Photo
+from kit.diagnosis.finding import Evidence, Finding, Photos, conclude
 from kit.preprocessing import Preprocessing
 
 GAIN = 0.1
@@ -30,7 +29,7 @@ _REQUESTS: tuple[Request, ...] = (
 )
 
 
-def check_files(classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()) -> tuple[Finding, ...]:
+def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
     """Decode the pictures as their files ask for, and see what that changes.
 
     Parameters
@@ -47,9 +46,7 @@ def check_files(classifier: Classifier, photos: Sequence[Photo], labels: Truth =
     return tuple(finding for finding in found if finding is not None)
 
 
-def _unheeded(
-    classifier: Classifier, photos: Sequence[Photo], labels: Truth, request: Request
-) -> Finding | None:
+def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: Request) -> Finding | None:
     cause, heeded, told = request
     used = known_preprocessing(classifier)
     fixed = used.replace(decoding=replace(used.decoding, **heeded))
@@ -75,7 +72,7 @@ def _unheeded(
     )
 
 
-def _small(used: Preprocessing, photos: Sequence[Photo]) -> Finding | None:
+def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     if used.size is None:
         return None
     sides = [min(photo.size[0] / used.size[0], photo.size[1] / used.size[1]) for photo in photos]
@@ -129,15 +126,15 @@ SMALLEST_SIDE = 16
 """Rows that are needed for that."""
 
 
-def check_tensors(photos: Sequence[Photo], preprocessing: Preprocessing) -> tuple[Finding, ...]:
+def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     """Check what the preprocessing in use makes of the photographs.
 
     Parameters
     ----------
     photos
         At least one.
-    preprocessing
-        In use; one with a size, unless the photographs have one size.
+    used
+        With a size, unless the photographs have one size.
 
     Returns
     -------
@@ -145,27 +142,23 @@ def check_tensors(photos: Sequence[Photo], preprocessing: Preprocessing) -> tupl
         The first thing that is wrong with the numbers, then what is wrong with their places. A picture that
         is constant itself is left out.
     """
-    pictures = [photo.decoded(preprocessing.decoding) for photo in photos]
+    pictures = [photo.decoded(used.decoding) for photo in photos]
     seen = [photo for photo in pictures if photo.pixels.std() > FLAT]
     if not seen:
         return ()
-    tensors = [preprocessing.apply(photo) for photo in seen]
+    tensors = [used.apply(photo) for photo in seen]
     share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
     if share:
         summary = "The tensor holds values that are no numbers."
         evidence = Evidence("share of values that are not finite", share, 0.0, supports=True)
         advice = "Find the division by zero before the network."
         return (conclude("wrong_range", "named", summary, evidence, advice=advice),)
-    values = (
-        _cast(seen, tensors, preprocessing)
-        or _squeezed(seen, tensors, preprocessing)
-        or _too_large(tensors, preprocessing)
-    )
-    places = _scrambled(tensors, preprocessing)
+    values = _cast(seen, tensors, used) or _squeezed(seen, tensors, used) or _too_large(tensors, used)
+    places = _scrambled(tensors, used)
     return tuple(finding for finding in (values, places) if finding is not None)
 
 
-def _cast(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
     without = used.replace(cast=None)
     whole = all(bool((tensor == np.rint(tensor)).all()) for tensor in tensors)
     before = min(np.unique(photo.pixels).size for photo in photos)
@@ -193,7 +186,7 @@ def _cast(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessi
     )
 
 
-def _squeezed(photos: Sequence[Photo], tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+def _squeezed(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
     span = float(np.mean([np.ptp(photo.pixels) for photo in photos]))
     # Channels may lie at different places.
     axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)

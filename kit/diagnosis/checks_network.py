@@ -321,9 +321,7 @@ _RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "A
 _FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
 
 
-def check_determinism(
-    classifier: Classifier, tensors: Float32, layers: Sequence[Layer] = ()
-) -> tuple[Finding, ...]:
+def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence[Layer]) -> Finding | None:
     """Ask twice, and with other pictures beside.
 
     Parameters
@@ -337,7 +335,7 @@ def check_determinism(
 
     Returns
     -------
-    tuple of Finding
+    Finding or None
         ``"training_mode"`` where the same tensor gets different answers, ``"batchnorm_mode"`` where the
         answer depends on the pictures in the same batch.
     """
@@ -348,15 +346,17 @@ def check_determinism(
     if twice > SAME:
         kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
         names = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
-        told = "The same tensor gets different answers: a layer with chance in it is active, as in training"
-        return (_differing("training_mode", f"{told}{names}.", "between four calls with one tensor", twice),)
+        told = (
+            f"The same tensor gets different answers, as in training: a layer with chance is active{names}."
+        )
+        return _differing("training_mode", told, "between four calls with one tensor", twice)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
     if not beside > SAME:
-        return ()
+        return None
     told = "The answer to a picture depends on those beside it, as with batch normalization in training."
-    return (_differing("batchnorm_mode", told, "between a picture alone and beside two others", beside),)
+    return _differing("batchnorm_mode", told, "between a picture alone and beside two others", beside)
 
 
 def _differing(cause: str, summary: str, between: str, difference: float) -> Finding:

@@ -246,9 +246,9 @@ def _cause(
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
     network, used = cast("Classifier", form), form.preprocessing
-    unsteady = check_determinism(network, used.apply(photos[0]))
-    if unsteady:
-        return {"cause": unsteady[0].cause, "left": 1.0}
+    unsteady = check_determinism(network, used.apply(photos[0]), ())
+    if unsteady is not None:
+        return {"cause": unsteady.cause, "left": 1.0}
     tried = (*_heads(two), *_orders(names, one, two))
     left, cause, undone = min((_left(one, two, rows), cause, undone) for cause, undone, rows in tried)
     if left <= RESTORED:

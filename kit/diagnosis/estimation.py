@@ -1,13 +1,13 @@
 """A scaling that no table has, estimated from what the first layers receive."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from kit._arrays import Float64
 from kit.diagnosis.candidates import explained
-from kit.diagnosis.evidence import Grounds, Score
+from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence
 from kit.diagnosis.sources import Averages, Ordinary
 from kit.preprocessing import Preprocessing
@@ -34,7 +34,7 @@ _DIGITS = 3
 
 
 def estimated(
-    grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]
+    grounds: Grounds, in_use: Preprocessing, ranked: Scores
 ) -> tuple[Score, tuple[Evidence, ...]] | None:
     """Estimate a scaling where the first layers receive the wrong numbers and no known scaling mends it.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit.classifier.labels import Trial, Truth, hits, known
 from kit.diagnosis.candidates import Candidate, Evaluator, candidates
-from kit.diagnosis.finding import at_least
+from kit.diagnosis.finding import Photos, at_least
 from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Source, Vote, votes
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
@@ -81,6 +81,9 @@ class Score:
         return any(vote.veto for vote in self.votes)
 
 
+Scores = Sequence[Score]
+
+
 @dataclass(frozen=True, eq=False)
 class Grounds:
     """The evidence that there is for one network and some pictures.
@@ -104,9 +107,7 @@ class Grounds:
     _known: dict[Preprocessing, tuple[Score, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth = ()
-    ) -> "Grounds":
+    def of(cls, evaluator: Evaluator, in_use: Preprocessing, photos: Photos, labels: Truth = ()) -> "Grounds":
         """Find out what there is, where `in_use` is the preprocessing that is suspected."""
         seen = tuple(photos)
         probing = _probing(evaluator, in_use, seen)

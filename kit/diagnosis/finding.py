@@ -1,12 +1,14 @@
 """What a diagnosis is made of: findings with their evidence, and the fix."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from kit._reporting import Code, Result, Table
+from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
+Photos = Sequence[Photo]
 Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
 _RANK: dict[Verdict, int] = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
 

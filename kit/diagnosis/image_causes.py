@@ -1,6 +1,6 @@
 """Image properties as causes: tried on other images, undone, and weighed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from kit._arrays import Bools, Float32
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.labels import Truth, hits
-from kit.diagnosis.finding import Evidence, Finding, Verdict
+from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict
 from kit.diagnosis.image_properties import PROPERTIES, Property
 from kit.images import Photo
 from kit.samples import probes
@@ -70,9 +70,7 @@ def _resized(photo: Photo, side: int) -> Photo:
     return Photo(pixels, photo.name)
 
 
-def check_properties(
-    classifier: Classifier, photos: Sequence[Photo], labels: Truth = ()
-) -> tuple[Finding, ...]:
+def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
     """Measure the pictures, do what is out of the ordinary to others, undo it, and ask the network.
 
     Parameters
@@ -118,7 +116,7 @@ def _second(finding: Finding) -> Finding:
     return replace(finding, verdict="possible", summary=summary)
 
 
-def _unusual(item: Property, pictures: Sequence[Photo]) -> dict[int, float]:
+def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
     """Return the measures, by place, of the pictures in which a property is out of the ordinary."""
     measures = {
         place: item.measure(photo.pixels)
@@ -137,7 +135,7 @@ class _Case:
     """The pictures, reduced by a factor, the answers to them, and what is unusual: measures by place."""
 
     classifier: Classifier
-    pictures: Sequence[Photo]
+    pictures: Photos
     factor: int
     answers: Float32
     labels: Truth

@@ -21,15 +21,16 @@ from kit.robustness.restoring import (
     without_noise,
 )
 
-_ADVICE = {
-    "dark": "Brighten the pictures",
-    "bright": "Expose less, since what is cut off at white stays lost",
-    "low_contrast": "Spread the levels",
-    "noisy": "Remove the noise",
-    "blurred": "Sharpen, or focus better, since detail that is lost stays lost",
-    "jpeg": "Save with a higher quality",
-    "grayscale": "Use the colour originals",
+_WORDS = {
+    "dark": ("dark", "Brighten the pictures"),
+    "bright": ("bright", "Expose less, since what is cut off at white stays lost"),
+    "low_contrast": ("low in contrast", "Spread the levels"),
+    "noisy": ("noisy", "Remove the noise"),
+    "blurred": ("blurred", "Sharpen, or focus better, since detail that is lost stays lost"),
+    "jpeg": ("compressed", "Save with a higher quality"),
+    "grayscale": ("grey, where the network takes colour", "Use the colour originals"),
 }
+"""What such pictures are, and what to do."""
 _DIMMED = 0.65
 _CODE = """\
 from kit.images import as_photos
@@ -148,13 +149,13 @@ class Property:
         call = f"restored(photo, {self.parameter}={amount:.3g})"
         if self.parameter in {"brightness", "contrast"}:
             call = "relevelled(photo, (31, 204))"
-        text = f"{_ADVICE[self.name]}, or add such pictures to the training pictures."
+        text = f"{_WORDS[self.name][1]}, or add such pictures to the training pictures."
         return Fix(text, "" if self.undo is None else _CODE.format(call))
 
     @property
     def word(self) -> str:
         """What such pictures are."""
-        return _WORDS.get(self.name, self.name)
+        return _WORDS[self.name][0]
 
     @property
     def unit(self) -> str:
@@ -201,11 +202,6 @@ class Property:
         return Perturbation.from_dict({self.parameter: setting}).apply(photo)
 
 
-_WORDS = {
-    "low_contrast": "low in contrast",
-    "jpeg": "compressed",
-    "grayscale": "grey, where the network takes colour",
-}
 _DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))
 _BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5), (0.55, 3))
 _FLAT = ((0.04, 0.05), (0.08, 0.1), (0.16, 0.2), (0.32, 0.4), (0.74, 1))

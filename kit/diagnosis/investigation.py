@@ -7,7 +7,7 @@ from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Evaluator, Sensitivity
-from kit.diagnosis.finding import Evidence, Finding, Fix, Verdict, at_least, conclude, ranked
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least, conclude, ranked
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
 from kit.images import Photo
@@ -168,7 +168,7 @@ _UNLIKE: dict[Verdict, str] = {
 }
 
 
-def out_of_distribution(classifier: Classifier, photos: Sequence[Photo]) -> Finding | None:
+def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | None:
     """Measure whether photos are unlike the training pictures, by the classifier's `kit.fit_novelty`.
 
     Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.

@@ -105,9 +105,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     check_first(classifier, "kit.check(classifier, photos, function)")
     if not callable(function):
         kind = type(function).__name__
-        raise TypeError(
-            f"Expected a function, received {kind}; write kit.check(classifier, photos, function)"
-        )
+        raise TypeError(f"Expected a function, received {kind}; call kit.check(classifier, photos, function)")
     contract = known_preprocessing(classifier)
     chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos, allow_empty=False)]
     comparisons, changes = [], []

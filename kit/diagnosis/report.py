@@ -9,8 +9,7 @@ from typing import Any
 from kit._reporting import Heading, Result, Table, plain
 from kit.classifier import Classifier
 from kit.diagnosis.candidates import Sensitivity
-from kit.diagnosis.finding import Finding
-from kit.images import Photo
+from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin
 
@@ -60,7 +59,7 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
-    asked: tuple[Classifier, Sequence[Photo], Sequence[int | None]] | None = field(
+    asked: tuple[Classifier, Photos, Sequence[int | None]] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -95,9 +94,7 @@ class Diagnosis(Result):
         if self.corrected is not None:
             return self.corrected
         if self.best is None:
-            raise ValueError(
-                f"Expected a named cause, received {self.verdict!r}; give more pictures or labels"
-            )
+            raise ValueError(f"Expected a named cause, received {self.verdict!r}; give more labels")
         advice = self.best.fix.text if self.best.fix is not None else "no fix is known"
         raise ValueError(f"Expected a cause in the preprocessing, received {self.best.cause!r}: {advice}")
 

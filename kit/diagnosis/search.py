@@ -8,11 +8,10 @@ import numpy as np
 
 from kit._arrays import Float64, Floats
 from kit.classifier import Classifier, known_preprocessing
-from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Candidate, Evaluator, candidates
 from kit.diagnosis.estimation import estimated
-from kit.diagnosis.evidence import FEW, Grounds, Score
-from kit.diagnosis.finding import Evidence, Finding
+from kit.diagnosis.evidence import FEW, Grounds
+from kit.diagnosis.finding import Evidence, Finding, Photos
 from kit.diagnosis.sources import NAMED
 from kit.diagnosis.verdict import LEAD, difference, disagreement, fix, judged, settled
 from kit.images import Photo
@@ -25,15 +24,14 @@ DEARER = 0.4
 """Nats more that two changes must explain than one: of so many pairs some fit better by chance."""
 
 
-def together(
-    grounds: Grounds, in_use: Preprocessing, ranked: Sequence[Score]
-) -> tuple[list[Finding], Preprocessing] | None:
+def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Preprocessing] | None:
     """Look for two changes of which neither explains anything alone.
 
     Returns a finding for each of the two, and the preprocessing with both; None where there are none.
     """
     if not grounds.evaluator.statistics or grounds.usual(in_use):
         return None
+    ranked = grounds.scores(in_use)
     pairs = [
         (one.candidate, grounds.score(in_use, second))
         for one in ranked[:FIRSTS]
@@ -64,18 +62,9 @@ def together(
     return findings, right
 
 
-_UNABLE = (
-    "there are no statistics of training pictures to compare with, and no label is given: save the classifier"
-    " with training pictures, or pass reference= or labels="
-)
-_FEW_LABELS = (
-    "labels are all there is to judge by, and as few are met by chance: give more labelled pictures, save the"
-    " classifier with training pictures, or pass reference="
-)
-_REMAINS = (
-    "with that put right, the first layers still receive what is unusual for them: another fault may be left,"
-    " in the preprocessing or in the pictures"
-)
+_UNABLE = "there are no statistics of training pictures, and no label is given: pass reference= or labels="
+_FEW_LABELS = "so few labels are met by chance: give more labelled pictures, or pass reference="
+_REMAINS = "with that put right, the first layers still receive what is unusual: another fault may be left"
 _UNUSUAL = (
     "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
     " the pictures may be unlike those of the training, by their frame, their background or their light"
@@ -117,23 +106,12 @@ NOTHING = Search()
 """What is known before a search."""
 
 
-def search(
-    evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth = ()
-) -> Search:
-    """Try every candidate, put the best right, and look once more.
-
-    Parameters
-    ----------
-    evaluator, in_use
-        Of the network, and the preprocessing that is suspected.
-    photos, labels
-        The user's pictures, and the index of the class of each where known.
-    """
-    grounds = Grounds.of(evaluator, in_use, photos, labels)
+def search(grounds: Grounds, in_use: Preprocessing) -> Search:
+    """Try every candidate, put the best right, and look once more; `in_use` is suspected."""
     if not grounds.evaluator.statistics and not grounds.known_labels:
         return Search(notes=(_UNABLE,))
-    named, doubtful, first, current = _one_by_one(grounds, in_use)
-    if not named and (pair := together(grounds, in_use, first)) is not None:
+    named, doubtful, current = _one_by_one(grounds, in_use)
+    if not named and (pair := together(grounds, in_use)) is not None:
         (named, current), doubtful = pair, []
     if len(named) > 1:
         current = _nearest(grounds, current)
@@ -143,6 +121,7 @@ def search(
     if named:
         notes = [*_remaining(grounds, current, _causes(named)), *[_REMAINS] * (not usual)]
     else:
+        first = grounds.scores(in_use)
         rest = settled(grounds, first, in_use, _causes(doubtful))
         contradiction = disagreement(grounds, first, in_use)
         notes = [*[_UNUSUAL] * (not usual), *[contradiction] * bool(contradiction)]
@@ -165,30 +144,25 @@ def _causes(findings: Sequence[Finding]) -> set[str]:
     return {cause for one in findings for cause in (one.cause, *one.equivalent)}
 
 
-def contradicted(
-    evaluator: Evaluator, in_use: Preprocessing, photos: Sequence[Photo], labels: Truth, finding: Finding
-) -> bool:
+def contradicted(grounds: Grounds, in_use: Preprocessing, finding: Finding) -> bool:
     """Whether labels or the user's pictures forbid the fix of a fault that a check has named."""
     if finding.right is None:
         return False
-    before, after = (evaluator.tensors(photos, each) for each in (in_use, finding.right))
+    before, after = (grounds.evaluator.tensors(grounds.photos, p) for p in (in_use, finding.right))
     if before.shape != after.shape or not (np.isfinite(before).all() and np.isfinite(after).all()):
         return False
-    grounds = Grounds.of(evaluator, in_use, photos, labels)
     return grounds.score(in_use, Candidate(finding.right, "", finding.cause)).vetoed
 
 
 def _one_by_one(
     grounds: Grounds, in_use: Preprocessing
-) -> tuple[list[Finding], list[Finding], tuple[Score, ...], Preprocessing]:
-    """Return what is named, what is doubtful, the first round's scores, and the preprocessing put right."""
+) -> tuple[list[Finding], list[Finding], Preprocessing]:
+    """Return what is named, what is doubtful, and the preprocessing put right."""
     named: list[Finding] = []
-    first: tuple[Score, ...] = ()
     steps: set[str] = set()
     current = in_use
     for _ in range(ROUNDS):
         ranked = [score for score in grounds.scores(current) if score.candidate.step not in steps]
-        first = first or tuple(ranked)
         fitted = None if "scaling" in steps else estimated(grounds, current, ranked)
         if fitted is not None:
             # The known scalings only come near to it.
@@ -198,12 +172,12 @@ def _one_by_one(
         if one is not None and fitted is not None and ranked[0] is fitted[0]:
             one = replace(one, evidence=(*one.evidence, *fitted[1]))
         if one is None or one.verdict != "named":
-            return named, [one] if one else [], first, current
+            return named, [one] if one else [], current
         named.append(one)
         best = ranked[0].candidate
         steps.add(best.step)
         current = best.preprocessing
-    return named, [], first, current
+    return named, [], current
 
 
 def _remaining(grounds: Grounds, right: Preprocessing, told: set[str]) -> tuple[str, ...]:
@@ -252,7 +226,7 @@ class Match:
 
 
 def matching(
-    classifier: Classifier, photos: Sequence[Photo], truth: Floats, in_use: Preprocessing | None = None
+    classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing | None = None
 ) -> tuple[Match, ...]:
     """Try every candidate, and two together where none explains enough, against the answers of another.
 

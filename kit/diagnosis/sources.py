@@ -251,13 +251,7 @@ def votes(sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate
     return (*(source.vote(in_use, candidate) for source in sources), rarity)
 
 
-def _oddities(preprocessing: Preprocessing) -> float:
-    return (
-        float(preprocessing.invert)
-        + float(preprocessing.layout in {"transposed", "reshaped"})
-        + float(preprocessing.thumbnail is not None)
-        + float(preprocessing.cast is not None)
-        + 0.6 * float(preprocessing.channels == "gray_rgb")
-        + 0.5 * float(preprocessing.fit == "letterbox")
-        + 0.5 * max(len(preprocessing.scaling) - 1, 0)
-    )
+def _oddities(p: Preprocessing) -> float:
+    odd = [p.invert, p.layout in {"transposed", "reshaped"}, p.thumbnail is not None, p.cast is not None]
+    rare = 0.6 * (p.channels == "gray_rgb") + 0.5 * (p.fit == "letterbox")
+    return sum(odd) + rare + 0.5 * max(len(p.scaling) - 1, 0)

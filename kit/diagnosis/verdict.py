@@ -1,8 +1,6 @@
 """What the scores of candidates come to: findings, and their words."""
 
-from collections.abc import Sequence
-
-from kit.diagnosis.evidence import Grounds, Score
+from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
 from kit.diagnosis.sources import NAMED
 from kit.preprocessing import Preprocessing
@@ -30,7 +28,7 @@ _MEETS_NOT = "The labels are met no better when this is changed."
 _OPEN = "Nothing tells whether this is as in training; changing it changes answers."
 
 
-def judged(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> Finding | None:
+def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding | None:
     """Put the first of the scores into words and numbers; None where nothing speaks against `in_use`."""
     if not ranked or ranked[0].gain < POSSIBLE:
         return None
@@ -63,7 +61,7 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
     return (whole, *told)
 
 
-def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | None:
+def _lead(grounds: Grounds, best: Score, ranked: Scores) -> Evidence | None:
     other = _rival(grounds, best, ranked)
     if other is None:
         return None
@@ -72,7 +70,7 @@ def _lead(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Evidence | 
     return Evidence(text, lead, needed, supports=lead >= needed)
 
 
-def _rival(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> Score | None:
+def _rival(grounds: Grounds, best: Score, ranked: Scores) -> Score | None:
     """Return the score of another cause, told from the best at all, whose lead is the most doubtful."""
     rivals = [
         score
@@ -106,7 +104,7 @@ def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
     return min(1.0, at_least(gained, gained + lost, 0.5) * len(grounds.tried(in_use)))
 
 
-def disagreement(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing) -> str:
+def disagreement(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> str:
     """Say where the labels and the statistics of training speak for different things; empty where not."""
     if not grounds.known_labels or not grounds.evaluator.statistics:
         return ""
@@ -122,9 +120,7 @@ def disagreement(grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessin
     return ""
 
 
-def settled(
-    grounds: Grounds, ranked: Sequence[Score], in_use: Preprocessing, told: set[str]
-) -> list[Finding]:
+def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[str]) -> list[Finding]:
     """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
 
     A candidate is left that comes near to being named, or that changes an answer and is not excluded.
@@ -158,7 +154,7 @@ def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
     return using(text, right)
 
 
-def _same_causes(grounds: Grounds, best: Score, ranked: Sequence[Score]) -> tuple[str, ...]:
+def _same_causes(grounds: Grounds, best: Score, ranked: Scores) -> tuple[str, ...]:
     """Return other causes that come to the same, by what they do or on this network."""
     causes = dict.fromkeys(best.candidate.equivalent)
     for score in ranked:

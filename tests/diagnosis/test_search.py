@@ -19,13 +19,12 @@ def in_use(no_batchnorm):
 
 def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, evaluator, sixteen, in_use):
     grounds = Grounds.of(evaluator, in_use, sixteen)
-    ranked = grounds.scores(in_use)
-    findings, right = together(grounds, in_use, ranked)
+    findings, right = together(grounds, in_use)
     assert {one.cause for one in findings} == {"missing_scaling", "inverted_polarity"}
     assert right == no_batchnorm.preprocessing
     gain, alone = findings[0].evidence
     assert gain.value >= gain.threshold == pytest.approx(0.9)
-    assert alone.value == max(ranked[0].gain, 0)
+    assert alone.value == max(grounds.scores(in_use)[0].gain, 0)
     assert gain.value - alone.value >= 0.4
     for one in findings:
         assert (one.verdict, one.fix.preprocessing, one.cost) == ("named", right, findings[0].cost)
@@ -33,12 +32,12 @@ def test_what_hides_each_other_is_named_together_with_one_fix(no_batchnorm, eval
 
 def test_a_healthy_pipeline_has_no_pair(no_batchnorm, evaluator, sixteen):
     grounds = Grounds.of(evaluator, no_batchnorm.preprocessing, sixteen)
-    assert together(grounds, no_batchnorm.preprocessing, grounds.scores(no_batchnorm.preprocessing)) is None
+    assert together(grounds, no_batchnorm.preprocessing) is None
 
 
 def test_labels_alone_are_too_little_for_a_pair(no_batchnorm, sixteen, truth, in_use):
     grounds = Grounds.of(Evaluator(no_batchnorm), in_use, sixteen, truth)
-    assert together(grounds, in_use, grounds.scores(in_use)) is None
+    assert together(grounds, in_use) is None
 
 
 @pytest.mark.parametrize("names", [("inverted",), ("double_scaling",), ("inverted", "missing_scaling")])
