@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import scipy
 
 from kit._arrays import Float32
 from kit._reporting import Progress, Result, Steps, Table
@@ -28,10 +29,8 @@ JUDGED, SEARCHED = 32, 8
 """How many of them judge a head and an order of classes, and how many a preprocessing, which takes longer."""
 SOUND = 0.01
 """Largest difference, as `Compared` has it, of a form that can take the place of another."""
-RESTORED = 0.1
-"""Share of the difference that may be left where a cause is undone."""
-ORDERED = 0.01
-"""Difference that may be left by an order of classes that was made to fit."""
+RESTORED, ORDERED = 0.1, 0.01
+"""Share of the difference that undoing a cause may leave, and difference that a fitted order may."""
 _FLOOR, _ROUNDED = 1e-12, 1e-3
 
 
@@ -39,16 +38,8 @@ _FLOOR, _ROUNDED = 1e-12, 1e-3
 class Mover:
     """An image whose prediction changed.
 
-    Attributes
-    ----------
-    photo
-        Its name.
-    before, after
-        The most probable class and its probability, 0..1, by the first and by the second.
-    change
-        Largest difference of a probability, 0..1.
-    label
-        The right class; empty where it is not known.
+    `before` and `after` are the most probable class and its probability, `change` is the largest difference
+    of a probability, 0..1, and `label` the right class, empty where it is not known.
     """
 
     photo: str
@@ -64,26 +55,22 @@ class Compared(Result):
 
     Attributes
     ----------
-    first, second
-        Their names.
     photos, changed
         How many images there are, and how many predicted classes change.
     difference
         Mean over images of the largest difference of a probability, 0..1.
     cause
-        What differs, if it is proven: causes as `diagnose` names them, joined by "and". Empty where nothing
-        differs, or nobody knows what.
+        What differs, if it is proven: causes as `diagnose` names them, joined by "and"; else empty.
     undone, left
         What undoes the cause, in words, and the share of the difference that is left then, 0..1.
     prepared
-        What the second does otherwise when it prepares images, in words; empty where both do the same.
+        What the second does otherwise when it prepares images, in words.
     movers
         The images that changed most, the first the most.
     classes
         For each pair of predictions, before and after, how many images; the most frequent first.
     accuracy
-        McNemar's test on the labelled images: whether one is right more often than by chance; None without
-        labels.
+        McNemar's test on the labelled images; None without labels.
     """
 
     first: str
@@ -176,12 +163,10 @@ def compare(
     second
         A classifier with as many classes, or a function from float32 tensors (N, H, W, C), as the first's
         network expects them, to probabilities (N, classes): an exported or quantised form.
-    photos
-        See `kit.images.photo`.
+    photos, progress
+        See `kit.images.photo` and `kit.robustness.sweep`.
     labels
         The right class of each by name or index, None where it is not known.
-    progress
-        See `kit.robustness.sweep`.
 
     Raises
     ------
@@ -275,7 +260,7 @@ def _heads(two: Float32) -> Iterator[tuple[str, str, Float32]]:
     """Yield what the outputs of a head without softmax, or with two of them, stand for."""
     inside = bool(np.all(np.abs(two - 0.5) <= 0.5 + _ROUNDED))
     if not (inside and np.allclose(two.sum(axis=1), 1, atol=1e-2)):
-        yield "softmax_head", "a softmax", _softmax(two)
+        yield "softmax_head", "a softmax", scipy.special.softmax(two, axis=1)
         return
     logs = np.log(np.maximum(two, _FLOOR))
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
@@ -285,19 +270,12 @@ def _heads(two: Float32) -> Iterator[tuple[str, str, Float32]]:
 
 def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[str, str, Float32]]:
     """Yield the usual orders of the classes, and the one that fits best where it leaves nothing."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
-
     for name, order in known_orders(names).items():
         yield "class_order", f"reading its classes {name}", two[:, np.argsort(order)]
     apart = (one**2).sum(axis=0)[:, None] + (two**2).sum(axis=0)[None] - 2 * one.T @ two
-    fitted = two[:, linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]]
+    fitted = two[:, scipy.optimize.linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]]
     if _changes(one, fitted).mean() <= ORDERED:
         yield "class_order", "putting its classes in order", fitted
-
-
-def _softmax(rows: Float32) -> Float32:
-    powers: Float32 = np.exp(rows - rows.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _movers(

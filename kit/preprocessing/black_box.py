@@ -265,39 +265,21 @@ def _found(
 
 
 def compare_function(here: Pipeline, function: Function, photo: Source | None = None) -> Comparison:
-    """Compare a preprocessing with a function on one photo.
+    """Compare a preprocessing with a function on a photo, or on a made-up one, in which every step shows.
 
-    Parameters
-    ----------
-    here
-        The preprocessing.
-    function
-        From a copy of the decoded picture, RGB uint8 (H, W, 3), or else from the path of a file, to what
-        ``np.asarray`` takes: numbers (H, W, C), (C, H, W) or (H, W), with or without a leading axis of 1.
-    photo
-        None takes a made-up picture, in which every step shows.
-
-    Returns
-    -------
-    comparison
-        A function that raises, or returns no picture, is a difference as well. Its notes say whether decoding
-        is compared: only a function that opens the file itself shows how it does so.
+    The function takes a copy of the decoded picture, RGB uint8 (H, W, 3), or else the path of a file, and
+    returns what ``np.asarray`` takes: numbers (H, W, C), (C, H, W) or (H, W), with or without a leading axis
+    of 1. That it raises, or returns no picture, is a difference as well. The notes say whether decoding is
+    compared: only a function that opens the file itself shows how it does so.
     """
     opened = (_made_up() if photo is None else load_image(photo)).decoded(here.decoding)
     return compare_called(here, call(function, opened), opened)
 
 
 def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect = moved) -> Comparison:
-    """Compare a preprocessing with what a function made of a photo.
+    """Compare a preprocessing with what a function made of a photo that is decoded as the preprocessing does.
 
-    Parameters
-    ----------
-    here, called
-        The preprocessing, and what came of the function.
-    photo
-        Decoded as the preprocessing does.
-    effect
-        By which the differences are ordered; each is tried by itself on the tensor of the preprocessing.
+    `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
     notes = [_decoding_note(called, photo)]
     theirs = called.tensor

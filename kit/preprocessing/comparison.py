@@ -78,14 +78,11 @@ class Comparison(Result):
     Parameters
     ----------
     differences
-        The differing steps in words; empty if there are none. On a photo the one with the largest effect
-        comes first, without a photo, or where effects are equal, the first of the pipeline.
+        In words. On a photo the one with the largest effect comes first, else the first of the pipeline.
     first_step
-        On a photo, the first step after which the tensors differ; None if they never do, or without a photo.
+        On a photo, the first step after which the tensors differ; None if they never do.
     steps
         On a photo, every step with its figures.
-    photo
-        The photo's name.
     notes
         What the comparison could not see.
     effects

@@ -59,15 +59,8 @@ FAMILIES: Mapping[str, Family] = {
 def fields_for(name: str) -> Fields:
     """Return the fields of the `Preprocessing` for a family or a model of ``keras.applications``.
 
-    Parameters
-    ----------
-    name
-        A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling.
-
-    Raises
-    ------
-    ValueError
-        For a name that Keras 3.15 does not have; the message gives the nearest one.
+    A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
+    ValueError gives the nearest one.
     """
     models = {model: key for key, family in FAMILIES.items() for model in family.sides}
     names = {_plain(each): each for each in (*models, *FAMILIES)}

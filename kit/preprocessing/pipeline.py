@@ -23,18 +23,9 @@ Tried = Callable[["Pipeline"], Iterable[Changes]]
 class Choice:
     """What there is to choose in an operation, and to choose wrongly.
 
-    Attributes
-    ----------
-    name, label
-        Key and text of the explorer's menus, if faults of the catalogue make one.
-    words
-        Says in words what has been chosen.
-    causes
-        What it is called to choose wrongly; the first is meant where no fault of the catalogue fits.
-    tried
-        Changes that lead from what is in use to what may have been in training.
-    title
-        Its name in comparisons.
+    `name` and `label` are key and text of the explorer's menus, `title` its name in comparisons, and `words`
+    says what has been chosen. `causes` are what it is called to choose wrongly; the first is meant where no
+    fault of the catalogue fits. `tried` are changes from what is in use to what may have been in training.
     """
 
     name: str

@@ -23,16 +23,8 @@ DECODE, PERTURB = "decode", "perturb"
 class Left:
     """What one step left behind.
 
-    Attributes
-    ----------
-    step
-        Its name.
-    kind
-        dtype and shape.
-    digest
-        SHA-256 of the bytes, its first 16 digits.
-    means
-        Of the blocks, to six digits.
+    `kind` is dtype and shape, `digest` the first 16 digits of SHA-256 of the bytes, and `means` are those of
+    the blocks, to six digits.
     """
 
     step: str

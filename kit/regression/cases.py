@@ -42,13 +42,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True)
 class Expected:
-    """What has to be predicted.
-
-    Attributes
-    ----------
-    classes
-        The most probable class has to be one of these.
-    """
+    """What has to be predicted: the most probable class has to be one of `classes`."""
 
     classes: tuple[str, ...]
 
@@ -136,18 +130,12 @@ class Case:
 
     Attributes
     ----------
-    name
-        Of the case, and of its file.
-    picture
-        The image, ``pictures/`` and the name of a file.
-    sha256
-        Of that file, 64 hexadecimal digits.
+    picture, sha256
+        The image, ``pictures/`` and the name of a file, and the digest of that file.
     classifier, weights
         Name of the classifier that predicted, and digest of its weights; empty where it has none.
-    expected
-        What has to hold.
-    observed
-        What was predicted when the case was made.
+    expected, observed
+        What has to hold, and what was predicted when the case was made.
     preprocessing
         How the image is prepared; None for the classifier's own preprocessing.
     perturbation
@@ -335,13 +323,10 @@ def pin(
         Whatever `kit.load_image` takes.
     expected
         The right class by name or index, or several as `Expected`. None for the present prediction.
-    perturbation
-        Applied before; none by default.
+    perturbation, fault
+        See `Case`.
     preprocessing
-        How the image is prepared; None, or one that equals it, for the classifier's own, whatever that will
-        be then.
-    fault
-        A preprocessing that is known to go wrong on it.
+        None, or one that equals it, for the classifier's own, whatever that will be then.
     name
         Of the file; by default of the date, the image and what it is about. A number is added where one of
         that name is there.

@@ -69,21 +69,15 @@ class Checked:
 
     Attributes
     ----------
-    name, state
-        Of the case; ``"moved"`` where it does not hold any more or a probability changed too much,
-        ``"failing"`` and ``"fixed"`` where it did not hold from the start.
+    state
+        ``"moved"`` where it does not hold any more or a probability changed too much, ``"failing"`` and
+        ``"fixed"`` where it did not hold from the start.
     case
         None where its file cannot be read.
-    answer
-        The most probable class now, and its probability, 0..1.
-    change
-        Largest change of a probability, 0..1.
-    broken
-        What does not hold, in words.
-    step
-        Which step changed it, a name of `STEPS`.
-    told
-        The same in words, or why the case was not run.
+    answer, change
+        The most probable class now with its probability, and the largest change of a probability, 0..1.
+    broken, step, told
+        What does not hold, which step changed it (a name of `STEPS`), and why, in words.
     accepted
         Whether the case was written anew.
     """
@@ -137,8 +131,6 @@ class CheckedCases(Result):
 
     Attributes
     ----------
-    classifier
-        Its name.
     cases
         By name.
     unfinished
