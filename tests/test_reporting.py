@@ -69,16 +69,6 @@ def test_an_interruption_with_nothing_finished_stops():
         interrupted_in("a", keep=True)
 
 
-def test_an_interruption_while_the_next_part_is_waited_for_is_kept_too():
-    def waited_for():
-        yield "a"
-        raise KeyboardInterrupt
-
-    with Steps(waited_for(), "Letters", "letter", progress=False, total=3, keep=True) as steps:
-        assert list(steps) == ["a"]
-    assert steps.interrupted
-
-
 def test_an_error_is_no_interruption():
     def divided(*numbers):
         with Steps(numbers, "Shares", "share", progress=False, keep=True) as steps:

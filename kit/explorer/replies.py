@@ -53,7 +53,7 @@ def checked(content: Any, buffers: int) -> str:
     kind = known("kind of a message", content.get("kind"), FIELDS)
     for name, wanted in FIELDS[kind].items():
         value = content.get(name)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        if type(value) is not wanted:  # True is no number
             raise TypeError(f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}")
     if kind in PIXELS and buffers < 1:
         raise ValueError(f"Expected a message {kind!r} with a buffer, received none")

@@ -1,7 +1,4 @@
-"""Two classifiers on the same images, counted by hand, and what is wrong with another form of a network.
-
-All forms on all networks: ``tests/benchmarks/forms.py``.
-"""
+"""Two classifiers on the same images, counted by hand, and what is wrong with another form of a network."""
 
 import json
 from math import comb
@@ -30,8 +27,8 @@ def hundred(fashion, early, clothes, clothes_labels):
 
 
 def compared(network, function):
-    one = forms.subject(network)
-    return kit.compare(one.classifier, function, list(one.photos), progress=False)
+    photos = samples.photos("fashion_mnist" if network == "fashion_mnist" else "imagenet")
+    return kit.compare(samples.classifier(network), function, photos[:24], progress=False)
 
 
 def test_predictions_that_change_are_counted_by_pair(hundred, fashion):
@@ -140,14 +137,15 @@ FAULTS = (
     ("fashion_mnist", "logits"),
     ("fashion_mnist", "softmax twice"),
     ("efficientnet_lite0", "classes sorted"),
+    ("efficientnet_lite0", "red and blue"),
 )
 
 
 @pytest.mark.parametrize(("network", "kind"), FAULTS)
 def test_what_is_wrong_with_a_form_is_named(network, kind):
-    form = next(each for each in forms.faults(network) if each.kind == kind)
-    found = compared(network, form.make())
-    assert set(found.cause.split(" and ")) <= form.causes, found.headline()
+    causes, form = forms.faults(samples.classifier(network))[kind]
+    found = compared(network, form)
+    assert set(found.cause.split(" and ")) <= causes, found.headline()
     assert found.left < 0.01
     assert not found.sound
     assert f"; {found.cause}: {found.difference:.3f} on average, of which {found.undone} leaves 0%" in (
@@ -156,17 +154,15 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
 
 
 @pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
-def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(kind):
-    form = next(each for each in forms.faults("fashion_mnist") if each.kind == kind)
-    found = compared("fashion_mnist", form.make())
+def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind):
+    found = compared("fashion_mnist", forms.unknown(fashion)[kind])
     assert (found.cause, found.sound) == ("", False)
     assert "cause unknown: 0." in found.headline()
 
 
 @pytest.mark.parametrize("kind", ["one by one", "renormalised", "noise of 1e-5", "float16 answers"])
-def test_a_sound_conversion_is_not_accused(kind):
-    form = next(each for each in forms.sound("fashion_mnist") if each.kind == kind)
-    found = compared("fashion_mnist", form.make())
+def test_a_sound_conversion_is_not_accused(fashion, kind):
+    found = compared("fashion_mnist", forms.sound(fashion)[kind])
     assert (found.cause, found.sound) == ("", True)
     assert "both do the same" in found.headline()
 
