@@ -23,7 +23,10 @@ from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
 _CAUSES = {
-    choice.name: choice.causes[0] for operation in PIPELINE for choice in operation.choices if choice.causes
+    choice.name: choice.causes.split()[0]
+    for operation in PIPELINE
+    for choice in operation.choices
+    if choice.causes
 }
 
 

@@ -201,4 +201,4 @@ def differences(
             mine, theirs = choice.words(here), choice.words(there)
             alike = choice.name == "scaling" and same_scaling(here.scaling, there.scaling)
             if mine != theirs and not alike:
-                yield operation.name, f"{choice.title}: {mine} {sides[0]}, {theirs} {sides[1]}"
+                yield operation.name, f"{choice.title or choice.name}: {mine} {sides[0]}, {theirs} {sides[1]}"

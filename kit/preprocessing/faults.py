@@ -63,7 +63,7 @@ def _faults(*lines: Any) -> list[Fault]:
     """Return a fault for every two lines: what it is, and how it comes about."""
     faults = []
     for (name, cause, title, edit), origin in zip(lines[::2], lines[1::2], strict=True):
-        step = next(choice.name for choice in _CHOICES if cause in choice.causes)
+        step = next(choice.name for choice in _CHOICES if cause in choice.causes.split())
         quiet = step == "filter" or (step == "fit" and name != "fit_letterbox")
         faults.append(Fault(name, cause, step, title, origin, quiet, edit))
     return faults

@@ -11,7 +11,7 @@ from PIL import Image
 from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import fraction, instance, integers, known, optional, refuse_unknown
 from kit.images import Decoding
-from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, fit_words, resize, sides
+from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
 from kit.preprocessing.scaling import MINUS, SCALINGS, ScalingField, fits, scale, scaling_words, unscale
 
 Changes = Mapping[str, Any]
@@ -23,17 +23,18 @@ Tried = Callable[["Pipeline"], Iterable[Changes]]
 class Choice:
     """What there is to choose in an operation, and to choose wrongly.
 
-    `name` and `label` are key and text of the explorer's menus, `title` its name in comparisons, and `words`
-    says what has been chosen. `causes` are what it is called to choose wrongly; the first is meant where no
-    fault of the catalogue fits. `tried` are changes from what is in use to what may have been in training.
+    `name` and `label` are key and text of the explorer's menus, `title` is its name in comparisons if it is
+    another one, and `words` says what has been chosen. `causes`, with spaces between them, are what it is
+    called to choose wrongly; the first is meant where no fault of the catalogue fits. `tried` are changes
+    from what is in use to what may have been in training.
     """
 
     name: str
     label: str
+    causes: str
     words: Words
-    causes: tuple[str, ...]
-    tried: Tried
-    title: str
+    tried: Tried = lambda _: ()
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -278,14 +279,10 @@ def _orders(p: Pipeline) -> Iterable[Changes]:
     return () if p.channels == "gray" else _values("channels", "rgb", "bgr", "gray_rgb")(p)
 
 
-def _choice(
-    name: str, label: str, causes: str, words: Words, tried: Tried = lambda _: (), title: str = ""
-) -> Choice:
-    return Choice(name, label, words, tuple(causes.split()), tried, title or name)
-
-
 def _fit_words(p: Pipeline) -> str:
-    return fit_words(p.fit, p.crop_fraction, p.fill)
+    if "crop" in p.fit:
+        return f"{p.fit} of {100 * p.crop_fraction:.4g} %"
+    return f"{p.fit} on {p.fill}" if p.fit in {"letterbox", "pad"} else p.fit
 
 
 def _values(name: str, *values: Any) -> Tried:
@@ -294,6 +291,10 @@ def _values(name: str, *values: Any) -> Tried:
 
 def _decodings(name: str, *values: Any) -> Tried:
     return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
+
+
+def _if_sized(tried: list[Changes]) -> Tried:
+    return lambda p: tried if p.size else ()
 
 
 def _scalings(p: Pipeline) -> Iterator[Changes]:
@@ -311,35 +312,31 @@ def _layouts(p: Pipeline) -> Iterator[Changes]:
 
 
 _SIZE = optional(partial(integers, names=("height", "width"), low=1, high=LARGEST_SIDE))
-_FILTERS = [{"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")]
-_FITS = [
+_FILTERS: list[Changes] = [{"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")]
+_FITS: list[Changes] = [
     {"fit": fit, "crop_fraction": part}
     for fit, part in (("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0))
 ]
 MATTES = (255, 255, 255), (0, 0, 0), None
+_UPRIGHT = _decodings("exif", True)
 _DECODE = (
-    _choice(
-        "exif", "Orientation", "exif_orientation", _exif_words, _decodings("exif", True), "EXIF orientation"
-    ),
-    _choice("alpha", "Transparency", "alpha_matte", _alpha_words, _decodings("matte", *MATTES)),
-    _choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
+    Choice("exif", "Orientation", "exif_orientation", _exif_words, _UPRIGHT, "EXIF orientation"),
+    Choice("alpha", "Transparency", "alpha_matte", _alpha_words, _decodings("matte", *MATTES)),
+    Choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
 _RESIZE = (
-    _choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
-    _choice(
-        "filter", "Resize filter", "resize_filter", lambda p: p.filter, lambda p: _FILTERS if p.size else ()
-    ),
-    _choice("fit", "Resize fit", "resize_fit", _fit_words, lambda p: _FITS if p.size else ()),
+    Choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
+    Choice("filter", "Resize filter", "resize_filter", lambda p: p.filter, _if_sized(_FILTERS)),
+    Choice("fit", "Resize fit", "resize_fit", _fit_words, _if_sized(_FITS)),
 )
-_BEFORE = _choice("thumbnail", "Size before", "target_size", _before_words, _values("thumbnail", None))
-_CHANNELS = _choice("channels", "Channels", "grayscale channel_order", lambda p: p.channels, _orders)
-_POLARITY = _choice(
-    "polarity", "Polarity", "inverted_polarity", _polarity_words, _values("invert", True, False)
-)
+_BEFORE = Choice("thumbnail", "Size before", "target_size", _before_words, _values("thumbnail", None))
+_CHANNELS = Choice("channels", "Channels", "grayscale channel_order", lambda p: p.channels, _orders)
+_INVERTED = _values("invert", True, False)
+_POLARITY = Choice("polarity", "Polarity", "inverted_polarity", _polarity_words, _INVERTED)
 _SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
-_SCALING = _choice("scaling", "Scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
-_CAST = _choice("cast", "Data type", "dtype_cast", _cast_words, _values("cast", None))
-_LAYOUT = _choice("layout", "Layout", "channel_layout", lambda p: p.layout, _layouts)
+_SCALING = Choice("scaling", "Scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
+_CAST = Choice("cast", "Data type", "dtype_cast", _cast_words, _values("cast", None))
+_LAYOUT = Choice("layout", "Layout", "channel_layout", lambda p: p.layout, _layouts)
 
 PIPELINE: tuple[Operation, ...] = (
     Operation(
@@ -347,7 +344,7 @@ PIPELINE: tuple[Operation, ...] = (
         lambda photo, decoding: photo.decoded(decoding).pixels,
         {"decoding": partial(instance, kind=Decoding, words="a kit.images.Decoding")},
         _DECODE,
-        line=lambda p: "; ".join(f"{each.title} {each.words(p)}" for each in _DECODE),
+        line=lambda p: "; ".join(f"{each.title or each.name} {each.words(p)}" for each in _DECODE),
     ),
     Operation("thumbnail", shrink, {"thumbnail": _SIZE}, (_BEFORE,)),
     Operation(

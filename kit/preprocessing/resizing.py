@@ -226,13 +226,6 @@ def sides(size: Size) -> str:
     return f"{size[0]}\N{MULTIPLICATION SIGN}{size[1]}"
 
 
-def fit_words(fit: str, crop_fraction: float, fill: tuple[int, ...] | None = None) -> str:
-    """Return a fit in words, with what it keeps or, if that is known, fills up with."""
-    if "crop" in fit:
-        return f"{fit} of {100 * crop_fraction:.4g} %"
-    return f"{fit} on {fill}" if fill is not None and fit in {"letterbox", "pad"} else fit
-
-
 def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, Axis]:
     (height, width), (rows, columns) = source, target
     if fit == "crop":

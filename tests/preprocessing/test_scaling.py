@@ -73,10 +73,8 @@ def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
     [
         ({"std": (1, 0)}, ValueError, "std of size 1e-12 to"),
         ({"divisor": 0}, ValueError, "divisor of size 1e-12 to"),
-        ({"divisor": float("inf")}, ValueError, "finite divisor"),
         ({"mean": (1, 2), "std": (1, 2, 3)}, ValueError, "received 2 and 3 values"),
         ({"mean": ()}, ValueError, "one mean per channel"),
-        ({"mean": "0.5"}, TypeError, "mean as a number"),
         ({"std": (True, 1)}, TypeError, "std as a number"),
     ],
 )
@@ -121,8 +119,6 @@ def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_whi
         (*SCALINGS["-1..1"], "\N{MINUS SIGN}1..1"),
         (Scaling(2, 3, 4), "(x / 2 \N{MINUS SIGN} 3) / 4"),
         (Scaling(1, 3), "x \N{MINUS SIGN} 3"),
-        (Scaling(1, None, 4), "x / 4"),
-        (Scaling(2, None, 4), "(x / 2) / 4"),
         (Scaling(1, (1, 2.5, 3)), "x \N{MINUS SIGN} (1, 2.5, 3)"),
         (*SCALINGS["caffe"], "caffe, x \N{MINUS SIGN} (103.939, 116.779, 123.68)"),
         (*SCALINGS["lite"], "lite, (x \N{MINUS SIGN} 127) / 128"),
