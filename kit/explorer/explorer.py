@@ -200,12 +200,10 @@ class Explorer(anywidget.AnyWidget):
         self._answer_on_any_shell()
 
     def _ipython_display_(self, **_options: Any) -> None:
-        view = self._shown
-        message, _ = replies.shown(view)
         data, metadata = self._repr_mimebundle_() or ({}, {})
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network, a PDF.
-        display(replies.note(view, message, self.classifier.name), raw=True)  # type: ignore[no-untyped-call]
+        display(replies.note(self._shown), raw=True)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)

@@ -158,24 +158,15 @@ def small(pixels: Pixels, side: int = SIDE) -> bytes:
     return encoded(_fitted(pixels, side), "JPEG", quality=85)
 
 
-def still(view: View, message: dict[str, Any], title: str) -> bytes:
-    """Return a PNG of photograph, network's input and bars, on white.
-
-    Parameters
-    ----------
-    view
-        What is shown.
-    message
-        The same in words, as the page has it.
-    title
-        Name of the classifier.
-    """
+def still(view: View, message: dict[str, Any]) -> bytes:
+    """Return a PNG of photograph, network's input and bars, on white; `message` has the same in words."""
     rows = message["bars"]
     height = max(SIDE + 2 * ROW, ROW * (len(rows) + 2)) + 4 * GAP + ROW
     image = Image.new("RGB", (WIDTH, height), "white")
     draw = ImageDraw.Draw(image)
     large, text = ImageFont.load_default(20), ImageFont.load_default(13)
-    draw.text((GAP, GAP), f"{title} · {view.settings['photo']}"[:60], _SOFT, text)
+    title = f"{view.bench.classifier.name} · {view.settings['photo']}"
+    draw.text((GAP, GAP), title[:60], _SOFT, text)
     pictures = ((view.photo.pixels, "The photograph"), (view.seen, "What it sees"))
     for place, (pixels, told) in enumerate(pictures):
         left = GAP + place * (SIDE + GAP)
@@ -197,9 +188,10 @@ def still(view: View, message: dict[str, Any], title: str) -> bytes:
     return encoded(image.quantize(256, Image.Quantize.FASTOCTREE))
 
 
-def note(view: View, message: dict[str, Any], title: str) -> dict[str, Any]:
+def note(view: View) -> dict[str, Any]:
     """Return what stands below the widget, which takes it away once it is live; shown after three seconds."""
-    png = still(view, message, title)
+    message, _ = shown(view)
+    png, title = still(view, message), view.bench.classifier.name
     told = f"Explorer of {title}: the photograph {view.settings['photo']}. {message['verdict']}"
     html = f'{_LATER}<div class="kit-note">{tag(png, told)}<p>{LIVE}</p></div>'
     return {"text/plain": LIVE, "text/html": html, "image/png": png}

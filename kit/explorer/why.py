@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -23,8 +23,8 @@ class Change:
 
     Attributes
     ----------
-    keys, taken
-        Settings that are taken back, without and with those that only steer them.
+    keys
+        Settings that are taken back; those that only steer them go along.
     words
         What was changed, for people.
     without
@@ -33,17 +33,13 @@ class Change:
         Whether the answer that ought to be there, or that of the untouched photo, comes back without it.
     gain
         By how much the probability of that answer rises without it, -1..1.
-    enough
-        Whether it makes the present answer by itself; None where that was not asked.
     """
 
     keys: tuple[str, ...]
-    taken: tuple[str, ...]
     words: str
     without: View
     regains: bool
     gain: float
-    enough: bool | None = None
 
 
 def because(view: View, compute: Compute) -> dict[str, Any]:
@@ -67,12 +63,8 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
         key=lambda one: (one.regains, one.without.answer != view.answer, one.gain),
         reverse=True,
     )
-    if not view.altered or len(found) < 2:
+    if not view.altered or len(found) < 2 or found[0].regains:
         return tuple(found)
-    if found[0].regains:
-        kept = {key: view.settings[key] for key in (*found[0].taken, "seed")}
-        alone = compute(neutral(view.settings["photo"]) | kept)
-        return (replace(found[0], enough=alone.answer == view.answer), *found[1:])
     together = _without(view, tuple(key for one in found for key in one.keys), compute)
     for one in reversed(found):
         fewer = _without(view, tuple(key for key in together.keys if key not in one.keys), compute)
@@ -90,7 +82,7 @@ def told(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
         text = f"{change.words}: without it {now}"
         if len(change.keys) > 1:
             text = f"Only together: {change.words}: without them {now}"
-        back = {key: change.without.settings[key] for key in change.taken}
+        back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
         matters = change.regains or (not view.altered and not still)
         lines.append({"text": text, "settings": back, "matters": matters})
     return lines
@@ -113,11 +105,8 @@ def headline(found: Sequence[Change], view: View) -> str:
         again = " again" if answers == [view.untouched.answer] else ""
         told = " or ".join("none of these" if one is None else view.names[one] for one in answers)
         return f"The changes work together: with any of these {len(alone)} taken back it is {told}{again}."
-    if len(first.keys) == 1 and not first.enough:
-        without = called(first.without)
-        return f"{first.words} is needed for this answer, with the others: without it {without}."
-    them = "them" if len(first.keys) > 1 else "it"
-    return f"{first.words}: this makes the answer. Without {them}: {called(first.without)}."
+    decides, them = ("together decide", "them") if len(first.keys) > 1 else ("decides", "it")
+    return f"{first.words} {decides} this answer: without {them} {called(first.without)}."
 
 
 def words(key: str, settings: Settings) -> str:
@@ -138,7 +127,7 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     gain = float(without.probabilities[target] - view.probabilities[target])
     regains = view.altered and without.answer in {view.untouched.answer, target} - {view.answer}
     named = " and ".join(words(key, view.settings) for key in keys)
-    return Change(keys, taken, named, without, regains, gain)
+    return Change(keys, named, without, regains, gain)
 
 
 _ALIKE = 0.1

@@ -320,7 +320,7 @@ def test_pictures_of_any_shape_fit(fashion, size, published):
 
 def test_the_bars_are_as_long_as_the_probabilities(explorer):
     message, _ = replies.shown(explorer.view)
-    pixels = np.asarray(opened(replies.still(explorer.view, message, "a name")))
+    pixels = np.asarray(opened(replies.still(explorer.view, message)))
     pixels = pixels[:, 2 * (replies.SIDE + replies.GAP) :].astype(int)
     blue = np.abs(pixels - (0x1B, 0x6E, 0xC2)).max(axis=-1) < 40
     tops = [replies.GAP + (2 + place) * replies.ROW for place in range(len(message["bars"]))]
