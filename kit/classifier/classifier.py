@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -28,7 +28,7 @@ from kit.classifier.engines import (
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
-from kit.classifier.network import Compiled, Network, Verification
+from kit.classifier.network import Network, Verification
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
@@ -83,18 +83,12 @@ class Classifier:
         self, model: Any, preprocessing: Preprocessing | None = None, class_names: ClassNames | None = None
     ) -> None:
         network = Network.of(model, preprocessing)
-        self._fill(str(model.name), network, preprocessing, class_names)
+        self._fill(network, str(model.name), preprocessing, class_names)
 
     def _fill(
-        self,
-        name: str,
-        network: Network,
-        preprocessing: Preprocessing | None,
-        class_names: ClassNames | None,
-        notes: Sequence[str] = (),
+        self, network: Network, name: str, preprocessing: Preprocessing | None, class_names: ClassNames | None
     ) -> None:
-        """Set what every classifier has, however it is made."""
-        compiled = network.compiled
+        compiled, source = network.compiled, network.source
         self._lock = threading.RLock()
         self._network = network
         self.name = told(name)
@@ -102,12 +96,27 @@ class Classifier:
         self.class_names = checked_class_names(class_names, compiled.class_count, name)
         check_preprocessing(preprocessing, compiled.input_shape)
         self.input_shape = sized(compiled.input_shape, preprocessing)
-        self.reference = Reference(network, self.input_shape)
-        self._found = tuple(notes)
-        self.notes = self._noted()
+        self.reference = Reference(network, self.input_shape, {} if source is None else source.statistics)
+        self.notes = tuple(self._remarks())
 
-    def _noted(self) -> tuple[str, ...]:
-        return (*self._found, *_remarks(self._network.compiled, self.preprocessing, self.class_names))
+    def _remarks(self) -> Iterator[str]:
+        compiled, source = self._network.compiled, self.source
+        if source is not None and source.flaw:
+            yield f"what the file says of its training images {source.flaw}"
+        if compiled.data is None:
+            yield f"falls back to Keras because {compiled.reason}"
+        if self.preprocessing is None:
+            yield "preprocessing unknown: nothing says how the training pictures were prepared"
+        repeated = [name[:40] for name, count in Counter(self.class_names).items() if count > 1]
+        if repeated:
+            more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
+            yield f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}"
+        if compiled.head == "logits":
+            yield "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
+        if compiled.head == "sigmoid" and compiled.output_count > 1:
+            yield "one sigmoid for each class: the outputs are divided by their sum"
+        if compiled.head == "softmax" and compiled.output_count == 1:
+            yield "a softmax over one output is always 1; train with one sigmoid or two outputs"
 
     @classmethod
     def load(
@@ -138,18 +147,15 @@ class Classifier:
             No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
         """
         opened = store.read(path, sha256=sha256)
-        if not isinstance(preprocessing, Preprocessing):
-            check_preprocessing(preprocessing, (None, None, None))
+        check_preprocessing(preprocessing, (None, None, None))
+        if preprocessing is None:
             preprocessing = opened.preprocessing()
         contract = opened.contract or {}
         self = cls.__new__(cls)
-        self._fill(
-            contract.get("name", opened.path.stem),
-            restore(opened, preprocessing),
-            preprocessing,
-            contract.get("class_names") if class_names is None else class_names,
-            (f"what the file says of its training images {opened.flaw}",) if opened.flaw else (),
-        )
+        name = contract.get("name", opened.path.stem)
+        if class_names is None:
+            class_names = contract.get("class_names")
+        self._fill(restore(opened, preprocessing), name, preprocessing, class_names)
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
@@ -182,7 +188,7 @@ class Classifier:
         with self._lock, tempfile.TemporaryDirectory() as folder:
             source = self._network.keras_file(Path(folder))
             self._network = self._network.up_to_date(self.preprocessing)
-            self.notes = self._noted()
+            self.notes = tuple(self._remarks())
             known = self.reference.moved(self._network, self.input_shape)
             self.reference = known.with_pictures(as_photos(training), self.tensor)
             steps = self.preprocessing
@@ -192,7 +198,7 @@ class Classifier:
                 "preprocessing": None if steps is None else steps.to_dict(),
                 "temperature": self.temperature,
             }
-            written = store.write(source, target, contract, self.reference.all())
+            written = store.write(source, target, contract, self.reference.contents)
             if self.source is None:
                 keep(written, self._network.compiled)
 
@@ -413,39 +419,24 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
         if self.source is None:
+            name = self.name
             raise TypeError(
-                "Expected a classifier from a file, since another process opens the file for itself,"
-                f" received {self.name!r} made from a model; save it and use Classifier.load"
+                f"Expected a classifier from a file, received {name!r} from a model; save and load it"
             )
-        path = self.source.path.resolve()
-        given = {"preprocessing": self.preprocessing, "class_names": self.class_names}
-        return _reopened, (path, given, self.temperature, dict(self.reference.given))
+        settings = {"preprocessing": self.preprocessing, "class_names": self.class_names}
+        # What the file has is read from it there.
+        stored, contents = self.source.statistics, self.reference.contents
+        given = {name: None if array is stored.get(name) else array for name, array in contents.items()}
+        return _reopened, (self.source.path.resolve(), settings, self.temperature, given)
 
 
 def _reopened(
-    path: Path, settings: dict[str, Any], temperature: float, given: dict[str, Array]
+    path: Path, settings: dict[str, Any], temperature: float, given: dict[str, Array | None]
 ) -> Classifier:
     opened = Classifier.load(path, **settings).tempered(temperature)
-    return opened.with_reference(replace(opened.reference, given=given))
-
-
-def _remarks(
-    compiled: Compiled, preprocessing: Preprocessing | None, class_names: Sequence[str]
-) -> Iterator[str]:
-    if compiled.data is None:
-        yield f"falls back to Keras because {compiled.reason}"
-    if preprocessing is None:
-        yield "preprocessing unknown: nothing says how the training pictures were prepared"
-    repeated = [told(name)[:40] for name, count in Counter(class_names).items() if count > 1]
-    if repeated:
-        more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
-        yield f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}"
-    if compiled.head == "logits":
-        yield "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
-    if compiled.head == "sigmoid" and compiled.output_count > 1:
-        yield "one sigmoid for each class: the outputs are divided by their sum"
-    if compiled.head == "softmax" and compiled.output_count == 1:
-        yield "a softmax over one output is always 1; train with one sigmoid or two outputs"
+    stored = opened.reference.contents
+    contents = {name: stored[name] if array is None else array for name, array in given.items()}
+    return opened.with_reference(replace(opened.reference, contents=contents))
 
 
 def check_first(value: object, call: str) -> None:
@@ -459,8 +450,7 @@ def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
         raise ValueError(
-            f"Expected a classifier with a known preprocessing, since {classifier.name!r} does not say how"
-            " its training pictures were prepared, received none; give preprocessing=kit.Preprocessing(…) or"
-            " use classifier.using(kit.Preprocessing.for_application('…'))"
+            f"Expected a classifier with a known preprocessing, of {classifier.name!r} received none; give"
+            " preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
         )
     return classifier.preprocessing

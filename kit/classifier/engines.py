@@ -33,10 +33,7 @@ def sides(shape: Shape) -> str:
 def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
     """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
     if not isinstance(preprocessing, Preprocessing | None):
-        raise TypeError(
-            f"Expected a Preprocessing, received {preprocessing!r}; make one with kit.Preprocessing(…) or"
-            " kit.Preprocessing.for_application('…')"
-        )
+        raise TypeError(f"Expected a Preprocessing, received {preprocessing!r}; see kit.Preprocessing")
     shape = None if preprocessing is None else tensor_shape(preprocessing)
     if shape is not None:
         check_shape((1, *shape), expected)
@@ -255,13 +252,9 @@ class LiteEngine:
                 if self._allocated:
                     self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise ValueError(
-                f"Expected a network that LiteRT can run, received one it refuses: {first_line(error)}"
-            ) from error
+            raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
         if [len(each) for each in sides] != [4, 2]:
-            raise ValueError(
-                f"Expected a network from (N, H, W, C) to (N, outputs), received the shapes {sides}"
-            )
+            raise ValueError(f"Expected a network from (N, H, W, C) to (N, outputs), received {sides}")
         self._input, self._output = (end["index"] for end in ends)
         self._dtype = ends[0]["dtype"]
         self._shape: tuple[int, ...] = (1, *sides[0][1:]) if self._allocated else ()
@@ -285,18 +278,15 @@ class LiteEngine:
         shape, count = tensors.shape, len(tensors)
         part = 1 if count == 1 else part_size(shape)
         if not 0 < count <= part:
-            parts = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
-            return np.concatenate([np.empty((0, self.output_count), np.float32), *parts])
+            return _in_parts(self, tensors, part)
         values = tensors if tensors.dtype == self._dtype else tensors.astype(self._dtype)
         with self._lock:
             try:
                 outputs = self._invoked(values)
             except (RuntimeError, MemoryError) as error:
                 self._shape = ()
-                raise ValueError(
-                    f"Expected tensors that the compiled network runs on, received {shape}: LiteRT says"
-                    f" {first_line(error)[:200]!r}; give smaller pictures, or save the network anew"
-                ) from error
+                told = first_line(error)[:200]
+                raise ValueError(f"Expected tensors that LiteRT runs on, received {shape}: {told}") from error
         return outputs if outputs.dtype == np.float32 else outputs.astype(np.float32)
 
     def _invoked(self, values: Float32) -> Float32:
@@ -343,6 +333,11 @@ class Lanes:
             self._free.put(engine)
 
 
+def _in_parts(engine: Engine, tensors: Float32, part: int) -> Float32:
+    parts = [engine.predict(tensors[start : start + part]) for start in range(0, len(tensors), part)]
+    return np.concatenate([np.empty((0, engine.output_count), np.float32), *parts])
+
+
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
     most = max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
@@ -372,19 +367,17 @@ class KerasEngine:
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network; see `LiteEngine.predict`."""
-        check_shape(tensors.shape, self.input_shape)
-        part = part_size(tensors.shape)
-        rows = []
-        for start in range(0, len(tensors), part):
-            with self._lock, held():
-                try:
-                    rows.append(self._called(tensors[start : start + part]))
-                except Exception as error:  # TensorFlow has exceptions of its own, for memory too
-                    raise ValueError(
-                        f"Expected tensors that Keras runs the network on, received {tensors.shape}: it says"
-                        f" {first_line(error)[:200]!r}; give smaller pictures, or fewer"
-                    ) from error
-        return np.concatenate(rows) if rows else np.empty((0, self.output_count), np.float32)
+        shape = tensors.shape
+        check_shape(shape, self.input_shape)
+        part = part_size(shape)
+        if not 0 < len(tensors) <= part:
+            return _in_parts(self, tensors, part)
+        with self._lock, held():
+            try:
+                return self._called(tensors)
+            except Exception as error:  # TensorFlow has exceptions of its own, for memory too
+                told = first_line(error)[:200]
+                raise ValueError(f"Expected tensors that Keras runs on, received {shape}: {told}") from error
 
     def _called(self, tensors: Float32) -> Float32:
         values = tensors.astype(self._dtype)

@@ -53,9 +53,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     if not source.is_file():
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
     if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
-        raise ValueError(
-            f"Expected a new file ….keras in a folder that exists, received {str(new)!r}; name another"
-        )
+        raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
     with TemporaryDirectory(dir=target.resolve().parent) as name, waiting(f"Importing {source.name!r}"):
         folder = Path(name)
         copy = folder / "old.h5"
@@ -66,12 +64,10 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
         else:
             found = ask("kit.classifier.importing", copy, folder, seconds=SECONDS)
         if "error" in found:
-            reason = found["error"].replace(repr(copy.name), repr(told(source.name)))
-            raise ValueError(
-                reason
-                if reason.startswith("Expected")
-                else f"Expected Keras to build {told(source.name)!r}, received: {reason}"
-            )
+            file = repr(told(source.name))
+            reason = found["error"].replace(repr(copy.name), file)
+            begin = "" if reason.startswith("Expected") else f"Expected Keras to build {file}, received: "
+            raise ValueError(begin + reason)
         (folder / _NEW).replace(target)
     return tuple(found["left_out"])
 
@@ -86,8 +82,8 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
         left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"Expected an .h5 file that model.save wrote, received {file.name!r} without"
-            " an architecture that can be read; of weights alone build the network and load them"
+            f"Expected an .h5 file that model.save wrote, received {file.name!r} without an architecture; of"
+            " weights alone build the network and load them"
         ) from error
     refuse_code(config, file.name, _CODE)
     with h5py.File(file, "r+") as opened:

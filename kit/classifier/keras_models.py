@@ -49,10 +49,8 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
         if home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS:
             runs = f"the function {called!r} of {home}"
         if runs:
-            raise ValueError(
-                f"Expected a network without code in its file, received {name!r} with {runs};"
-                " build the network without it, use load_weights, and save it as .keras"
-            )
+            text = f"Expected a network without code in its file, received {name!r} with {runs}"
+            raise ValueError(f"{text}; build it without, use load_weights, and save it as .keras")
 
 
 def import_keras() -> Any:
@@ -88,9 +86,8 @@ def opened_safely(file: Path, name: str) -> Any:
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
         reason, advice = _refusal(error)
-        raise ValueError(
-            f"Expected a network that Keras opens in safe mode, received {name!r}: {reason}; {advice}"
-        ) from error
+        text = f"Expected a network that Keras opens in safe mode, received {name!r}: {reason}; {advice}"
+        raise ValueError(text) from error
 
 
 def check_model(model: Any) -> None:
@@ -101,21 +98,14 @@ def check_model(model: Any) -> None:
     inputs, outputs = (
         [tuple(entry.shape) for entry in getattr(model, name, None) or ()] for name in ("inputs", "outputs")
     )
-    flaw = ""
-    if not inputs or not outputs:
-        flaw = "without inputs; wrap it: x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
-    elif len(inputs) != 1:
-        flaw = f"with {len(inputs)} inputs: {inputs}; make a keras.Model that takes the image alone"
-    elif len(inputs[0]) != 4 or not {inputs[0][1], inputs[0][3]} & {1, 3}:
-        flaw = f"with the input {inputs[0]}; the kit works on classifiers of images"
-    elif len(outputs) != 1 or len(outputs[0]) != 2 or outputs[0][1] is None:
-        flaw = f"with the outputs {outputs}; make a keras.Model that ends in the class scores"
-    elif isinstance(getattr(model, "output", None), dict):
-        flaw = "that returns its output by name; use keras.Model(model.inputs, model.outputs[0])"
-    if flaw:
+    image = len(inputs) == 1 and len(inputs[0]) == 4 and {inputs[0][1], inputs[0][3]} & {1, 3}
+    scores = len(outputs) == 1 and len(outputs[0]) == 2 and outputs[0][1] is not None
+    named = isinstance(getattr(model, "output", None), dict)
+    if not image or not scores or named:
+        received = f"{type(model).__name__} from {inputs} to {list(model.output) if named else outputs}"
         raise ValueError(
-            "Expected a network with one input (N, H, W, 1) or (N, H, W, 3) and one output (N, classes),"
-            f" received {type(model).__name__} {flaw}"
+            f"Expected a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes), received {received}; wrap"
+            " it, as in x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
         )
 
 

@@ -46,8 +46,7 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
     names = tuple(told(str(name)) for name in class_names)
     if len(names) != count:
         raise ValueError(
-            f"Expected {count} class names, one for each class of {network!r}, received {len(names)};"
-            " give them in the order of the outputs"
+            f"Expected {count} class names, one for each class of {network!r}, received {len(names)}"
         )
     return names
 
@@ -62,10 +61,9 @@ def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
         if names.keys() == set(places):
             readings.add(tuple(names[place] for place in places))
     if len(readings) != 1:
+        begin = dict(list(given.items())[:3])
         raise ValueError(
-            "Expected class names in the order of the outputs, or a mapping between each name and one index"
-            f" from 0 to {len(given) - 1}, received one that begins with {dict(list(given.items())[:3])};"
-            " give the names as a list"
+            f"Expected a mapping between each class name and one index, received {begin}; give a list"
         )
     return readings.pop()
 
@@ -104,10 +102,7 @@ def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int
     """Return what `class_indices` does as int64 (count,), where each picture has to have a label."""
     found = class_indices(labels, class_names, count)
     if None in found:
-        raise ValueError(
-            f"Expected a label for every picture, received None for number {found.index(None)}; leave out"
-            " pictures whose class is not known"
-        )
+        raise ValueError(f"Expected a label for every picture, received None for number {found.index(None)}")
     return np.array(found, np.int64)
 
 

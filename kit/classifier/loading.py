@@ -71,10 +71,8 @@ def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Comp
     error = found["error"]
     if error.startswith("Expected"):
         raise ValueError(error)
-    raise ValueError(
-        f"Expected TensorFlow to compile {opened.path.name!r} in limited memory and time, received: {error};"
-        " if you trust the file, give kit.Classifier the model that keras.models.load_model makes of it"
-    )
+    file = opened.path.name
+    raise ValueError(f"Expected {file!r} to be compiled in limited memory and time, received: {error}")
 
 
 def _compile(file: Path, folder: Path) -> Mapping[str, Any]:

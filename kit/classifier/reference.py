@@ -39,10 +39,9 @@ class InputStatistics:
     ----------
     rows
         float64 (pictures, quantities): measures in the order of `QUANTITIES`; NaN
-        where there was nothing to measure. `KEPT` pictures at most. Read-only.
+        where there was nothing to measure. `KEPT` pictures at most.
     response
-        float64 (alterations, strengths, quantities): what `responses` gives for some of the
-        pictures. Read-only.
+        float64 (alterations, strengths, quantities): what `responses` gives for some of the pictures.
     count
         Pictures that there were.
     """
@@ -50,12 +49,6 @@ class InputStatistics:
     rows: Float64
     response: Float64
     count: int
-
-    def __post_init__(self) -> None:
-        for name in ("rows", "response"):
-            array = np.array(getattr(self, name), np.float64)
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
 
     @classmethod
     def of(cls, photos: Sequence[Photo]) -> Self:
@@ -93,10 +86,7 @@ class InputStatistics:
         except (KeyError, TypeError, IndexError, ValueError):
             same = False
         if not same:
-            raise ValueError(
-                "Expected input statistics of this version of the kit, received others; save the classifier"
-                " anew with training="
-            )
+            raise ValueError("Expected input statistics of this version of the kit; save anew with training=")
         return cls(rows, response, count)
 
     def __repr__(self) -> str:
@@ -136,13 +126,13 @@ class Reference:
         The network.
     shape
         (H, W, C) of its tensors; ``None`` for a side that photos decide.
-    given
-        Arrays by ``part/name`` that take the place of those in the file, a part as a whole.
+    contents
+        Arrays by ``part/name``.
     """
 
     network: Network
     shape: Shape
-    given: Mapping[str, Array] = field(default_factory=dict)
+    contents: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def first_layers(self) -> FirstLayers | None:
@@ -173,32 +163,23 @@ class Reference:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
         start = f"{part}/"
         return {
-            name.removeprefix(start): array for name, array in self.all().items() if name.startswith(start)
+            name.removeprefix(start): array for name, array in self.contents.items() if name.startswith(start)
         }
 
     def with_arrays(self, part: str, arrays: Mapping[str, Array]) -> Self:
-        """Return the same with other arrays of a part; `Classifier.save` writes them into the file.
-
-        Parameters
-        ----------
-        part
-            Whose they are, such as ``"novelty"``.
-        arrays
-            Numbers, by name; 128 MB in all at most.
+        """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
 
         Raises
         ------
         ValueError
-            Other values than numbers, or more of them.
+            Other values than numbers, or more than 128 MB of them.
         """
         kept = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in kept.values())
         if total > MOST_BYTES or any(array.dtype.kind not in "biuf" for array in kept.values()):
-            raise ValueError(
-                f"Expected arrays of numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}"
-            )
-        others = {name: array for name, array in self.given.items() if not name.startswith(f"{part}/")}
-        return replace(self, given={**others, **kept})
+            raise ValueError(f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}")
+        others = {name: array for name, array in self.contents.items() if not name.startswith(f"{part}/")}
+        return replace(self, contents={**others, **kept})
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.
@@ -221,25 +202,16 @@ class Reference:
         return found.with_arrays("profile", {"moments": moments, "features": features, "shape": shape})
 
     def moved(self, network: Network, shape: Shape) -> Self:
-        """Return this for tensors of a size; without what belongs to another size or to other weights."""
+        """Return this for tensors of a size, and without what belongs to other weights."""
         if network is self.network and shape == self.shape:
             return self
-        trained = network is not self.network and network.source is None
         kept = {
-            name: array for name, array in self.given.items() if not trained or name.startswith("properties/")
+            name: array
+            for name, array in self.contents.items()
+            if network is self.network or name.startswith("properties/")
         }
         return type(self)(network, shape, kept)
 
-    def all(self) -> dict[str, Array]:
-        """Return every array by ``part/name``."""
-        source = self.network.source
-        parts = {name.partition("/")[0] for name in self.given}
-        stored = {} if source is None else source.statistics
-        return {
-            **{name: array for name, array in stored.items() if name.partition("/")[0] not in parts},
-            **self.given,
-        }
-
     def __repr__(self) -> str:
-        parts = sorted({name.partition("/")[0] for name in self.all()})
+        parts = sorted({name.partition("/")[0] for name in self.contents})
         return f"Reference({', '.join(parts) or 'nothing of the training pictures'})"

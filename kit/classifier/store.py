@@ -14,7 +14,6 @@ from math import prod
 from os import PathLike
 from pathlib import Path
 from shlex import quote
-from shutil import copyfileobj
 from typing import Any
 
 import numpy as np
@@ -107,16 +106,14 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
         with file.open("rb") as stream:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
         if received != sha256.strip().lower():
-            raise ValueError(
-                f"Expected {file.name!r} with SHA-256 {sha256}, received {received}; copy it anew"
-            )
+            raise ValueError(f"Expected {file.name!r} with SHA-256 {sha256}, received {received}")
     with opened(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
             members = told(", ".join(sorted(names)))[:100] or "nothing"
             raise ValueError(
-                f"Expected config.json and model.weights.h5 in a Keras archive, received {file.name!r} with"
-                f" {members}; make it with model.save('….keras')"
+                f"Expected a Keras archive, received {file.name!r} with {members}; make it with"
+                " model.save('….keras')"
             )
         digest = _digest_of(archive)
         if CONTRACT not in names:
@@ -135,9 +132,7 @@ def unchanged(given: Archive) -> Archive:
     """Return a file that was opened before; FileNotFoundError or ValueError if its network is another."""
     if read(given.path).digest != given.digest:
         file = given.path.name
-        raise ValueError(
-            f"Expected the network in {file!r} as it was loaded, received another; load it again"
-        )
+        raise ValueError(f"Expected the network in {file!r} as it was loaded, received another; load it")
     return given
 
 
@@ -194,9 +189,9 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         "preprocessing": isinstance(contract.get("preprocessing"), dict | None),
     }
     for key in [key for key, met in sound.items() if not met]:
+        received = told(repr(contract.get(key)))[:60]
         raise ValueError(
-            f"Expected {key!r} in {CONTRACT} of {file!r} as this version of the kit writes it, received"
-            f" {told(repr(contract.get(key)))[:60]}; save the classifier anew"
+            f"Expected a sound {key!r} in {CONTRACT} of {file!r}, received {received}; save it anew"
         )
 
 
@@ -215,17 +210,14 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
             if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
-                raise ValueError(
-                    f"Expected a Keras archive, received {path.name!r} with {len(members)} members of"
-                    f" {declared} bytes; such a file fills the memory and is not opened"
-                )
+                size = f"{len(members)} members of {declared} bytes, which would fill the memory"
+                raise ValueError(f"Expected a Keras archive, received {path.name!r} with {size}")
             if any(each.compress_type not in _METHODS or each.flag_bits & _ENCRYPTED for each in members):
                 raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise ValueError(
-            f"Expected a Keras archive, received {path.name!r}, which is damaged or no zip; copy it anew"
-        ) from error
+        flaw = f"received {path.name!r}, which is damaged or no zip; copy it anew"
+        raise ValueError(f"Expected a Keras archive, {flaw}") from error
 
 
 def write(
@@ -251,7 +243,9 @@ def write(
         digest = _digest_of(old)
         for info in old.infolist():
             if not info.filename.startswith(PREFIX) and not info.is_dir():
-                _copy(old, info, new)
+                entry = zipfile.ZipInfo(info.filename, _DATE)
+                entry.compress_type = info.compress_type
+                new.writestr(entry, old.read(info))
         complete = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
             data = packed(statistics)
@@ -260,13 +254,6 @@ def write(
         text = json.dumps(complete, indent=1, ensure_ascii=False)
         new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
     return Archive(Path(target), digest, complete, statistics or {})
-
-
-def _copy(old: zipfile.ZipFile, info: zipfile.ZipInfo, new: zipfile.ZipFile) -> None:
-    entry = zipfile.ZipInfo(info.filename, _DATE)
-    entry.compress_type = info.compress_type
-    with old.open(info) as source, new.open(entry, "w", force_zip64=info.file_size >= 1 << 31) as target:
-        copyfileobj(source, target, _CHUNK)
 
 
 @contextmanager

@@ -223,7 +223,9 @@ def test_what_is_given_has_to_fit(small_file):
         Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"set channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
-    with pytest.raises(TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; make one with"):
+    with pytest.raises(
+        TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.Preprocessing"
+    ):
         Classifier.load(small_file, preprocessing="MobileNetV2")
     repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])
     assert repeated.notes == ("class names that occur more than once: crane",)
@@ -286,7 +288,7 @@ def test_other_processes_open_the_file_for_themselves(loaded, small):
     again = pickle.loads(pickle.dumps(loaded))  # noqa: S301 (small here)
     assert np.array_equal(again.probabilities(PHOTO), loaded.probabilities(PHOTO))
     assert again.class_names == networks.NAMES
-    with pytest.raises(TypeError, match=r"save it and use Classifier.load"):
+    with pytest.raises(TypeError, match=r"from a model; save and load it"):
         pickle.dumps(small)
 
 

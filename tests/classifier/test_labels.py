@@ -83,7 +83,7 @@ def test_a_mapping_gives_names_in_the_order_of_its_indices(mapping):
     ],
 )
 def test_a_mapping_that_can_be_read_in_no_way_or_in_two_is_refused(mapping):
-    with pytest.raises(ValueError, match="Expected class names in the order of the outputs, or a mapping"):
+    with pytest.raises(ValueError, match="Expected a mapping between each class name and one index"):
         checked_class_names(mapping, len(mapping), "small")
 
 

@@ -28,9 +28,9 @@ def file(tmp_path_factory):
 
 
 def same_parts(one, other):
-    assert one.all().keys() == other.all().keys()
-    for name, array in one.all().items():
-        np.testing.assert_array_equal(other.all()[name], array)
+    assert one.contents.keys() == other.contents.keys()
+    for name, array in one.contents.items():
+        np.testing.assert_array_equal(other.contents[name], array)
 
 
 def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
@@ -64,7 +64,7 @@ def test_a_part_is_replaced_as_a_whole(file):
 
 @pytest.mark.parametrize("array", [np.array(["text"]), np.array([{}]), np.zeros(1 << 25)])
 def test_arrays_that_are_no_numbers_or_too_many_are_refused(small, array):
-    with pytest.raises(ValueError, match="Expected arrays of numbers of at most 134217728 bytes for 'mine'"):
+    with pytest.raises(ValueError, match="Expected numbers of at most 134217728 bytes for 'mine'"):
         small.reference.with_arrays("mine", {"a": array})
 
 
@@ -72,7 +72,7 @@ def test_where_nothing_is_known_nothing_is_written():
     keras = networks.imported_keras()
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
     found = Classifier(model, networks.GREY).reference
-    assert (found.first_layers, found.properties, found.all()) == (None, None, {})
+    assert (found.first_layers, found.properties, found.contents) == (None, None, {})
     with_pictures = found.with_pictures(PHOTOS, networks.GREY.apply)
     assert repr(with_pictures) == "Reference(properties)"
     assert repr(found) == "Reference(nothing of the training pictures)"
@@ -140,4 +140,4 @@ def test_measures_of_another_version_are_refused_and_kept(file, change):
     found = Classifier.load(file).reference.with_arrays("properties", arrays)
     with pytest.raises(ValueError, match="Expected input statistics of this version"):
         _ = found.properties
-    assert found.all().keys() >= {"properties/rows", "properties/response"}
+    assert found.contents.keys() >= {"properties/rows", "properties/response"}

@@ -90,11 +90,11 @@ def test_the_sha256_of_the_file_is_compared(saved):
         (b"[1, 2]", "Expected an object in kit/contract.json of 'o.keras'"),
         (b"[" * 100_000, "Expected an object"),
         (b"[" + b"[]," * (1 << 22) + b"[]]", "Expected an object"),
-        ({"format": 99}, "Expected 'format' in kit/contract.json of 'o.keras' .*, received 99; save"),
-        ({"class_names": [1]}, "Expected 'class_names'"),
-        ({"preprocessing": 3}, "Expected 'preprocessing'"),
-        ({"name": None}, "Expected 'name'"),
-        ({"temperature": 10**400}, "Expected 'temperature'"),
+        ({"format": 99}, "Expected a sound 'format' in kit/contract.json of 'o.keras', received 99; save"),
+        ({"class_names": [1]}, "Expected a sound 'class_names'"),
+        ({"preprocessing": 3}, "Expected a sound 'preprocessing'"),
+        ({"name": None}, "Expected a sound 'name'"),
+        ({"temperature": 10**400}, "Expected a sound 'temperature'"),
     ],
 )
 def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
@@ -196,7 +196,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
         file.writestr("config.json", "{}")
         file.writestr("model.weights.h5", bytes(200 << 20))
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
-    with pytest.raises(ValueError, match="fills the memory"):
+    with pytest.raises(ValueError, match="would fill the memory"):
         store.read(tmp_path / "bomb.keras")
 
 

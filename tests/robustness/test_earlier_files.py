@@ -56,5 +56,5 @@ def test_properties_of_the_training_pictures_are_those_that_were_measured(name, 
 def test_what_they_know_travels_on(classifier, tmp_path):
     classifier.save(tmp_path / "again.keras")
     again = kit.Classifier.load(tmp_path / "again.keras")
-    assert again.reference.all().keys() == classifier.reference.all().keys()
+    assert again.reference.contents.keys() == classifier.reference.contents.keys()
     assert again.temperature == classifier.temperature
