@@ -25,8 +25,6 @@ class Layer:
 
     Attributes
     ----------
-    name
-        As its author named it.
     kind
         Keras class, such as ``"Rescaling"``.
     settings
@@ -42,13 +40,7 @@ class Layer:
 
 
 def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
-    """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these.
-
-    Parameters
-    ----------
-    config
-        Serialised architecture, as in ``config.json`` or ``json.loads(model.to_json())``.
-    """
+    """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these."""
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))
     nodes = [mapping(node) for node in _listed(config.get("inbound_nodes"))]
     inner = settings.get("layers")
@@ -94,12 +86,8 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
     """Return the arrays of every layer of a checked ``.keras`` file, by the layer's name, in Keras's order.
 
     The optimizer's are under ``"optimizer"``; empty where the weights are not in HDF5. Links out of the file
-    and data kept elsewhere are not followed.
-
-    Raises
-    ------
-    ValueError
-        Weights that are no HDF5, damaged, or declared larger than their file can hold.
+    and data kept elsewhere are not followed. ValueError for weights that are damaged, or declared larger than
+    their file can hold.
     """
     import h5py  # noqa: PLC0415 (not needed to predict)
 
@@ -142,13 +130,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
 def architecture_and_weights(
     classifier: Classifier,
 ) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
-    """Return architecture and weights: from the file without TensorFlow, or from the model in memory.
-
-    Returns
-    -------
-    config, weights
-        As `layers_of` takes the one, and as `weights_in` returns the other.
-    """
+    """Return what `layers_of` takes and `weights_in` returns, of a file without TensorFlow, or of a model."""
     source = classifier.source
     if source is not None:
         return unchanged(source).config(), weights_in(source.path)

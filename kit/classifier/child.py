@@ -20,21 +20,10 @@ _MEMORY, _MEMORY_EACH = 3 << 30, 16
 
 
 def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, Any]:
-    """Run a module of the kit on a file; it ends in `answer`.
+    """Run a module of the kit, by its dotted name, on a file; it ends in `answer`.
 
-    Parameters
-    ----------
-    module
-        Dotted name. It is given file and folder.
-    file, folder
-        What is worked on, and where results are put.
-    seconds
-        Longest time that it may take.
-
-    Returns
-    -------
-    dict
-        What the module answered; ``{"error": …}``, one line, where it failed or did not come to an end.
+    Results are put into the folder. Returns what the module answered; ``{"error": …}``, one line, where it
+    failed or did not come to an end in time.
     """
     search = filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}

@@ -44,8 +44,7 @@ _PART = 32
 class Classifier:
     """A network for images with its preprocessing and class names; safe to use from several threads.
 
-    It is compiled at once. Training ``model`` further does not change the predictions; make a new classifier,
-    or `save` this one, which compiles anew.
+    It is compiled at once: after training ``model`` further make a new classifier, or `save` this one.
 
     Parameters
     ----------
@@ -162,25 +161,22 @@ class Classifier:
     def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
         """Write network, preprocessing, class names and reference into one ``.keras`` file.
 
-        Plain ``keras.models.load_model`` opens the file too, and does not see what is added; a plain
-        ``model.save`` of what it returns drops that. An interruption leaves the old file.
+        Plain ``keras.models.load_model`` opens it too, and does not see what is added; a plain ``model.save``
+        of what that returns drops it. An interruption leaves the old file.
 
         Parameters
         ----------
         path
             File to write, named ``….keras``.
         training
-            20 to 50 ordinary training images, or more. Their statistics in the first layers are kept as a
-            profile for `kit.diagnose`, and measures of up to 256 of them for `kit.shift`; the images are not.
-            Networks without BatchNorm, and those for small images, are diagnosed by the profile. Without any,
-            what the file has is kept.
+            20 to 50 ordinary training images, or more: their statistics are kept for `kit.diagnose`, which
+            networks without BatchNorm and those for small images need, and measures of up to 256 for
+            `kit.shift`; the images are not. Without any, what the file has is kept.
 
         Raises
         ------
-        ValueError
-            Another file name, or a file that was replaced since it was loaded.
-        OSError
-            The file cannot be written: a full disk, a folder without permission.
+        ValueError, OSError
+            Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
         target = Path(path)
         if target.suffix != ".keras":
@@ -208,7 +204,7 @@ class Classifier:
         perturbation: Perturbation | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> Float32:
-        """Prepare one photo as the network sees it.
+        """Prepare one photo as the network sees it: float32, shape (1, H, W, C).
 
         Parameters
         ----------
@@ -218,10 +214,6 @@ class Classifier:
             Applied to the decoded photo, before the preprocessing.
         preprocessing
             In place of the classifier's own.
-
-        Returns
-        -------
-        float32, shape (1, H, W, C)
 
         Raises
         ------
@@ -233,22 +225,17 @@ class Classifier:
         return steps.apply(decoded if perturbation is None else perturbation.apply(decoded))
 
     def predict_tensors(self, tensors: Float32) -> Float32:
-        """Probabilities for tensors that are prepared already.
+        """Return probabilities for tensors that are prepared already.
 
         Parameters
         ----------
         tensors
-            float32, shape (N, H, W, C). Not changed.
+            float32, shape (N, H, W, C). Not changed. ValueError for another shape.
 
         Returns
         -------
         float32, shape (N, classes)
             A new array; rows sum to 1.
-
-        Raises
-        ------
-        ValueError
-            Tensors of another shape.
         """
         if tensors.shape[1:] != self.input_shape:
             check_shape(tensors.shape, self.input_shape)
@@ -267,7 +254,7 @@ class Classifier:
         perturbation: Perturbation | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> Float32:
-        """Softmax probabilities for photos.
+        """Return softmax probabilities for photos.
 
         Parameters
         ----------
@@ -299,14 +286,9 @@ class Classifier:
         return np.concatenate(rows)
 
     def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
-        """Return names and probabilities of the most probable classes, the most probable first.
+        """Return names and probabilities of the ``count`` most probable classes, the most probable first.
 
-        Parameters
-        ----------
-        row
-            Shape (classes,): one row of what `probabilities` returns.
-        count
-            How many.
+        ``row`` has the shape (classes,): one row of what `probabilities` returns.
         """
         values = np.asarray(row)
         order = np.argsort(-values, kind="stable")[:count]
@@ -315,10 +297,7 @@ class Classifier:
     def using(self, preprocessing: Preprocessing) -> Self:
         """Return the same network with another preprocessing in use; nothing is compiled or copied.
 
-        Raises
-        ------
-        ValueError
-            Its tensors do not fit the network.
+        ValueError where its tensors do not fit the network.
         """
         network_shape = self._network.compiled.input_shape
         check_preprocessing(preprocessing, network_shape)
@@ -327,13 +306,7 @@ class Classifier:
         return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
 
     def tempered(self, temperature: float) -> Self:
-        """Return the same network with another temperature; nothing is compiled or copied.
-
-        Raises
-        ------
-        TypeError, ValueError
-            No finite number above 0.
-        """
+        """Return the same network with another temperature, a number above 0."""
         value = number("temperature", temperature)
         if value <= 0:
             raise ValueError(f"Expected a temperature above 0, received {temperature!r}")
@@ -342,26 +315,12 @@ class Classifier:
     def calibrated(self, rows: Float32) -> Float32:
         """Return probabilities with the logits behind them divided by the classifier's temperature.
 
-        Parameters
-        ----------
-        rows
-            float32, shape (N, classes): what `probabilities` returns. Not changed.
-
-        Returns
-        -------
-        float32, shape (N, classes)
-            A new array; rows sum to 1, and the order of the classes in each row is the same.
+        ``rows`` is what `probabilities` returns and not changed; the order of the classes in each row stays.
         """
         return tempered(rows, self.temperature)
 
     def with_reference(self, reference: Reference) -> Self:
-        """Return the same network with another reference; nothing is compiled or copied.
-
-        Parameters
-        ----------
-        reference
-            Made from this classifier's own; `save` writes it into the file.
-        """
+        """Return the same network with a reference made from its own; `save` writes it into the file."""
         return self._with(reference=reference)
 
     def _with(self, **changes: Any) -> Self:
@@ -371,13 +330,7 @@ class Classifier:
         return other
 
     def verify(self, photos: Pictures | None = None) -> Verification:
-        """Hold the compiled form against Keras once more; imports TensorFlow.
-
-        Parameters
-        ----------
-        photos
-            Photos to compare on, beside the inputs that `save` compares on.
-        """
+        """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
         tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
         return self._network.verify(self.input_shape, self.preprocessing, tensors)
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -82,13 +82,7 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def captured_errors() -> Iterator[Callable[[], str]]:
-    """Collect the standard error of the process while the block runs.
-
-    Yields
-    ------
-    callable
-        Returns what was written so far; to be called within the block.
-    """
+    """Collect the standard error of the process; what is yielded returns what was written so far."""
     with _LOCK, tempfile.TemporaryFile() as sink:
         try:
             kept = os.dup(2)
@@ -167,32 +161,14 @@ def probabilities(outputs: Float32, head: str) -> Float32:
 def tempered(rows: Float32, temperature: float) -> Float32:
     """Divide the logits behind softmax probabilities by a temperature (Guo et al. 2017, arXiv 1706.04599).
 
-    The logits are known up to a constant for each row, which a softmax does not see: the logarithms.
-
-    Parameters
-    ----------
-    rows
-        float32, shape (N, classes), rows summing to 1. Not changed.
-    temperature
-        Above 0; above 1 makes every row less sure.
-
-    Returns
-    -------
-    float32, shape (N, classes)
-        A new array; rows sum to 1. A probability of 0 counts as the smallest float32.
+    The logits are known up to a constant for each row, which a softmax does not see: the logarithms. Above 1
+    it makes every row less sure. A probability of 0 counts as the smallest float32. Returns a new array like
+    ``rows``, float32 (N, classes), of rows that sum to 1.
     """
     if temperature == 1:
         return rows.copy()
     logarithms = np.log(np.maximum(rows, np.finfo(np.float32).tiny)) / np.float32(temperature)
     return probabilities(logarithms.astype(np.float32), "logits")
-
-
-def schema() -> Any:
-    """Return the module that describes the format of compiled networks."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from ai_edge_litert import schema_py_generated  # noqa: PLC0415 (not needed to predict)
-    return schema_py_generated
 
 
 def cores() -> int:
@@ -209,20 +185,10 @@ _MAX_PART = 64
 _MOST_THREADS = 4
 
 
-class Engine(Protocol):
-    """What both engines offer."""
-
-    input_shape: Shape
-    output_count: int
-
-    def predict(self, tensors: Float32) -> Float32:
-        """Run the network on float32 tensors (N, H, W, C); returns float32 (N, outputs)."""
-
-
 class LiteEngine:
-    """A compiled network in LiteRT; TensorFlow is not imported.
+    """A compiled network in LiteRT, without TensorFlow.
 
-    May be called from several threads; calls are served one after another.
+    Calls from several threads are served one after another.
 
     Parameters
     ----------
@@ -263,17 +229,9 @@ class LiteEngine:
         self.output_count = sides[1][1]
 
     def predict(self, tensors: Float32) -> Float32:
-        """Run the network.
+        """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
 
-        Parameters
-        ----------
-        tensors
-            float32, shape (N, H, W, C), in the range that the network expects. Not changed.
-
-        Returns
-        -------
-        float32, shape (N, outputs)
-            A new array: what the last layer puts out.
+        Returns what the last layer puts out, float32 (N, outputs), in a new array.
         """
         shape, count = tensors.shape, len(tensors)
         part = 1 if count == 1 else part_size(shape)
@@ -311,11 +269,6 @@ class Lanes:
 
     Called from as many threads, they beat one network on all cores, whose threads wait for each other after
     every layer.
-
-    Parameters
-    ----------
-    compiled
-        As for `LiteEngine`.
     """
 
     def __init__(self, compiled: bytes) -> None:
@@ -333,7 +286,7 @@ class Lanes:
             self._free.put(engine)
 
 
-def _in_parts(engine: Engine, tensors: Float32, part: int) -> Float32:
+def _in_parts(engine: "Engine", tensors: Float32, part: int) -> Float32:
     parts = [engine.predict(tensors[start : start + part]) for start in range(0, len(tensors), part)]
     return np.concatenate([np.empty((0, engine.output_count), np.float32), *parts])
 
@@ -347,13 +300,8 @@ def part_size(shape: Sequence[int]) -> int:
 class KerasEngine:
     """A Keras model, called through one compiled function; starts later than `LiteEngine`, often runs slower.
 
-    May be called from several threads; calls are served one after another.
-
-    Parameters
-    ----------
-    model
-        A Keras model with one image-shaped input and one output of shape (N, outputs). It is used, not
-        copied.
+    The model, from one image-shaped input to (N, outputs), is used, not copied. Calls from several threads
+    are served one after another.
     """
 
     def __init__(self, model: Any) -> None:
@@ -384,6 +332,9 @@ class KerasEngine:
         if self.graph is None:
             return np.asarray(self._model.predict_on_batch(values), np.float32)
         return np.asarray(self.graph(_tensorflow().constant(values)), np.float32)
+
+
+Engine = LiteEngine | KerasEngine
 
 
 def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:

@@ -74,11 +74,9 @@ class FirstLayers:
         float64 (sum(widths),): the moving averages of BatchNorm layers; None in a network without them.
     epsilon
         Added to a variance before it counts, as in the BatchNorm layers.
-    profile
-        float64 (pictures, 2 * sum(widths)): what `measure` gives for some training pictures; None if none
-        were given.
-    features
-        float64 (pictures, K): what `tensor_features` gives for the same.
+    profile, features
+        float64 (pictures, …): what `measure` and `tensor_features` give for some training pictures; None if
+        none were given.
     """
 
     compiled: bytes
@@ -140,19 +138,12 @@ _Met = tuple[Any, Any]
 
 @held()
 def first_layers_of(model: Any) -> FirstLayers | None:
-    """Compile the first layers of a Keras model.
+    """Compile the first layers of a Keras model, from pictures (N, H, W, C), which is not changed.
 
-    Parameters
-    ----------
-    model
-        From pictures (N, H, W, C). Not changed. Layers of half precision are measured in float32, which
-        LiteRT runs and squares do not overflow.
-
-    Returns
-    -------
-    FirstLayers
-        At the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at the outputs of
-        the first `COUNT` layers with a kernel. None for a network that has neither, or cannot be compiled.
+    They are measured at the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at
+    the outputs of the first `COUNT` layers with a kernel, with the channels last. Half precision becomes
+    float32, which LiteRT runs and squares do not overflow. None for a network that has neither, or cannot be
+    compiled.
     """
     found: list[_Met] = []
     try:

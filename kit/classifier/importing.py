@@ -46,8 +46,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     Raises
     ------
     FileNotFoundError, ValueError
-        No such file, a new one that exists, weights alone, a layer with code in it, or what Keras cannot
-        build.
+        No such file, a new one that exists, weights alone, code in a layer, or what Keras cannot build.
     """
     source, target = Path(old), Path(new)
     if not source.is_file():

@@ -1,11 +1,10 @@
 """What a compiled network makes of an image before its head: the channels of its last feature map."""
 
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
-
-from kit.classifier.engines import schema
 
 _IDENTIFIER = b"TFL3"
 """What a file in the ``.tflite`` format is marked by."""
@@ -29,7 +28,7 @@ def pooled_features(compiled: bytes) -> bytes:
     ValueError
         There is no feature map of floats larger than one pixel, or the file is not understood.
     """
-    litert = schema()
+    litert = _schema()
     try:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs
@@ -45,6 +44,13 @@ def pooled_features(compiled: bytes) -> bytes:
     # Bytes that only look like the format fail wherever they are read first.
     except (IndexError, TypeError, AttributeError, KeyError, OverflowError, struct.error) as error:
         raise ValueError("Expected a compiled network with a feature map, received one without") from error
+
+
+def _schema() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ai_edge_litert import schema_py_generated  # noqa: PLC0415 (not needed to predict)
+    return schema_py_generated
 
 
 def _map_of(graph: Any, operator: Any, litert: Any) -> Any:

@@ -65,10 +65,7 @@ def import_keras() -> Any:
 def load_keras(path: str | PathLike[str]) -> Any:
     """Open a ``.keras`` file with Keras: always ``safe_mode=True, compile=False``, no code in it is run.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        No such file, another format, a damaged archive, or content that is not opened safely.
+    FileNotFoundError or ValueError where it is no such file, damaged, or not to be opened safely.
     """
     opened = store.read(path)
     refuse_code(opened.config(), opened.path.name)
@@ -126,12 +123,8 @@ def _refusal(error: BaseException) -> tuple[str, str]:
         return reason, "replace Lambda layers by registered custom ones and save the network anew"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return reason, "register custom layers before loading: import the module that defines them (--import)"
-    # Of several layers whose weights do not fit, Keras shows one; reasons stand behind long introductions.
-    behind = re.findall(
-        r"(?:Exception encountered:|Example error message for object .*?:)\s+(.+)", str(error)
-    )
-    told = re.sub(r"\{\{.*?\}\} ?", "", behind[-1] if behind else reason).strip()
-    return told.rstrip(".")[:300], "copy the file anew, or save the network anew where it was made"
+    told = re.sub(r"\{\{.*?\}\} ?", "", reason)
+    return told[:300], "copy the file anew, or save the network anew where it was made"
 
 
 class ConversionError(RuntimeError):
@@ -141,10 +134,7 @@ class ConversionError(RuntimeError):
 def lite_of(graph: Any) -> bytes:
     """Compile what `traced` gives, to the network that Keras's own export gives and in half its time.
 
-    Raises
-    ------
-    ConversionError
-        LiteRT lacks an operation, or there is no graph.
+    ConversionError where LiteRT lacks an operation, or there is no graph.
     """
     if graph is None:
         raise ConversionError("TensorFlow cannot draw one graph of it, which is what is compiled")

@@ -26,10 +26,8 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
     class_names
         In the order of the outputs, or a mapping between names and the indices of outputs, either way round,
         such as ``class_indices`` of Keras's generators.
-    count
-        Classes that there are.
-    network
-        Named in errors.
+    count, network
+        Classes that there are, and what is named in errors.
 
     Raises
     ------
@@ -134,12 +132,8 @@ LEAST = 1e-7
 class Trial:
     """Answers to some pictures before and after a change of the pictures, the preprocessing or the network.
 
-    Attributes
-    ----------
-    before, after
-        Softmax probabilities, float (N, classes), one row for each picture, in the same order. Not copied.
-    labels
-        Index of the right class of each picture, None where it is not known; empty where none is.
+    ``before`` and ``after`` are softmax probabilities, float (N, classes), one row for each picture, in the
+    same order, and not copied.
     """
 
     before: Floats

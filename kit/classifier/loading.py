@@ -31,12 +31,7 @@ _COMPILED, _PREPROCESSING = "compiled.zip", "preprocessing.json"
 def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Network:
     """Find the compiled form of a network, or make and keep it.
 
-    Parameters
-    ----------
-    opened
-        A checked ``.keras`` file.
-    preprocessing
-        The one in use, if known. Where the network has to be compiled, it is compared in this range.
+    Where it has to be compiled, it is compared in the range of the preprocessing, if one is known.
 
     Raises
     ------

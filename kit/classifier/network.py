@@ -50,12 +50,10 @@ class Compiled:
         (H, W, C); ``None`` for a side that the network leaves open.
     output_count
         Numbers that the last layer puts out.
-    data
-        The compiled form, in the ``.tflite`` format.
+    data, reason
+        The compiled form, in the ``.tflite`` format, or why there is none.
     max_difference
-        Largest difference in a probability, 0..1, that was found between the compiled form and Keras.
-    reason
-        Why ``data`` is missing.
+        Largest difference in a probability, 0..1, between the compiled form and Keras.
     first_layers
         Measures what the first layers receive; None where there is nothing to measure.
     """
@@ -85,13 +83,7 @@ class Compiled:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote.
-
-        Raises
-        ------
-        OSError, ValueError
-            Something else, or damaged.
-        """
+        """Read what `write` wrote; OSError or ValueError for anything else."""
         try:
             with zipfile.ZipFile(path) as entry:
                 parts = {name: entry.read(name) for name in entry.namelist()}
@@ -153,18 +145,9 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
 def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> tuple[Float32, ...]:
     """Make inputs to compare engines on: pseudo-random values, and images of even patches with grain.
 
-    Parameters
-    ----------
-    shape
-        Input shape of the network without the batch; an open side gets `OPEN_SIDE`.
-    preprocessing
-        What the network expects; the images go through it, and the random values cover its range. Where
-        unknown, the usual ranges 0..1, -1..1 and 0..255 are covered.
-
-    Returns
-    -------
-    tuple of float32 arrays (N, H, W, C)
-        The same values at every call.
+    The images go through the preprocessing, and the random values cover its range; without one both cover
+    the usual ranges 0..1, -1..1 and 0..255. An open side gets `OPEN_SIDE`. Returns float32 arrays
+    (N, H, W, C), the same at every call.
     """
     height, width, channels = (side or OPEN_SIDE for side in shape)
     random = np.random.default_rng(20_241)
@@ -188,20 +171,10 @@ def _patches(random: np.random.Generator, shape: tuple[int, int, int]) -> Float3
 
 @held()
 def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled:
-    """Compile a Keras model and hold the result against it.
+    """Compile a Keras model, which is not changed, and hold the result against it.
 
-    Parameters
-    ----------
-    model
-        A Keras model. Not changed.
-    preprocessing
-        What it expects, if known: sets the range in which the two are compared.
-
-    Returns
-    -------
-    Compiled
-        With ``reason`` in place of ``data`` where compiling failed, or where the results differ by more than
-        `TOLERANCE`.
+    The preprocessing that it expects, if known, sets the range in which the two are compared. Where compiling
+    fails, or results differ by more than `TOLERANCE`, there is a ``reason`` in place of ``data``.
 
     Raises
     ------
@@ -234,21 +207,8 @@ class Network:
     """A network from tensors to probabilities; what takes TensorFlow is made at the first use and kept.
 
     May be called from several threads, and belong to several classifiers: what is known of it is never set
-    anew, `up_to_date` returns another network instead.
-
-    Parameters
-    ----------
-    compiled
-        What is known of it.
-    model
-        The Keras model; None to open it from ``source`` when it is needed.
-    source
-        The file that it came from; None for a network in memory.
-
-    Raises
-    ------
-    ValueError
-        LiteRT does not run the compiled form.
+    anew, `up_to_date` returns another network instead. ``source`` is the file that it came from, None for one
+    in memory; ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
     """
 
     def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
@@ -266,13 +226,7 @@ class Network:
 
     @classmethod
     def of(cls, model: Any, preprocessing: Preprocessing | None = None) -> Self:
-        """Compile a Keras model that is in memory.
-
-        Raises
-        ------
-        TypeError, ValueError
-            No Keras model, one with other shapes, or a preprocessing that does not fit.
-        """
+        """Compile a Keras model that is in memory; raises as `describe` does."""
         return cls(describe(model, preprocessing), model=model)
 
     @property

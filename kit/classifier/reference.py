@@ -38,8 +38,8 @@ class InputStatistics:
     Attributes
     ----------
     rows
-        float64 (pictures, quantities): measures in the order of `QUANTITIES`; NaN
-        where there was nothing to measure. `KEPT` pictures at most.
+        float64 (pictures, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
+        measure. `KEPT` pictures at most.
     response
         float64 (alterations, strengths, quantities): what `responses` gives for some of the pictures.
     count
@@ -52,13 +52,7 @@ class InputStatistics:
 
     @classmethod
     def of(cls, photos: Sequence[Photo]) -> Self:
-        """Measure pictures, `KEPT` of them at most.
-
-        Raises
-        ------
-        ValueError
-            No pictures.
-        """
+        """Measure pictures, `KEPT` of them at most; ValueError for none."""
         if not photos:
             raise ValueError("Expected at least one picture, received none")
         order = np.random.default_rng(_SEED).permutation(len(photos))[:KEPT]
@@ -74,10 +68,7 @@ class InputStatistics:
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
         """Return the value that `arrays` gave.
 
-        Raises
-        ------
-        ValueError
-            Anything else, and what was made with other quantities or alterations than there are here.
+        ValueError for anything else, and for other quantities or alterations than there are here.
         """
         try:
             rows, response, count = arrays["rows"], arrays["response"], int(arrays["count"])
@@ -120,14 +111,8 @@ def _strengths() -> Float64:
 class Reference:
     """What is known of the training pictures of a network; part of its file.
 
-    Attributes
-    ----------
-    network
-        The network.
-    shape
-        (H, W, C) of its tensors; ``None`` for a side that photos decide.
-    contents
-        Arrays by ``part/name``.
+    ``shape`` is (H, W, C) of its tensors, with None for a side that photos decide; ``contents`` are arrays by
+    ``part/name``.
     """
 
     network: Network
@@ -151,10 +136,7 @@ class Reference:
     def properties(self) -> InputStatistics | None:
         """Properties of the pictures themselves, for `kit.shift`; None where none were measured.
 
-        Raises
-        ------
-        ValueError
-            They were written by another version of the kit.
+        ValueError where another version of the kit wrote them.
         """
         arrays = self.arrays("properties")
         return InputStatistics.of_arrays(arrays) if arrays else None
@@ -169,10 +151,7 @@ class Reference:
     def with_arrays(self, part: str, arrays: Mapping[str, Array]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
 
-        Raises
-        ------
-        ValueError
-            Other values than numbers, or more than 128 MB of them.
+        ValueError for other values than numbers, or more than 128 MB of them.
         """
         kept = {f"{part}/{name}": np.asarray(array) for name, array in arrays.items()}
         total = sum(array.nbytes for array in kept.values())
@@ -184,12 +163,7 @@ class Reference:
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.
 
-        Parameters
-        ----------
-        photos
-            Without any, nothing changes.
-        prepare
-            Makes the tensor of a photo, float32 (1, H, W, C), as in training.
+        ``prepare`` makes the tensor of a photo, float32 (1, H, W, C), as in training.
         """
         if not photos:
             return self

@@ -51,17 +51,13 @@ class Archive:
 
     Parameters
     ----------
-    path
-        The file.
     digest
         SHA-256 over names and contents of what makes up the network (architecture, weights, assets; without
         the date of saving), 64 hexadecimal digits.
     contract
         The parsed ``kit/contract.json``, or ``None`` where there is none.
-    statistics
-        Arrays of ``kit/statistics.npz``: what is known of the training images.
-    flaw
-        Why these are not used, in words; empty where nothing is wrong.
+    statistics, flaw
+        Arrays of ``kit/statistics.npz``: what is known of the training images. Or why they are not used.
     """
 
     path: Path
@@ -86,14 +82,7 @@ class Archive:
 
 
 def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
-    """Open and check a ``.keras`` file.
-
-    Parameters
-    ----------
-    path
-        An existing local file.
-    sha256
-        SHA-256 of the whole file in hexadecimal digits, compared if given.
+    """Open and check a local ``.keras`` file.
 
     Raises
     ------
@@ -140,18 +129,16 @@ def _local_file(path: str | PathLike[str]) -> Path:
     file, given = Path(path), str(path)
     if not file.exists():
         raise FileNotFoundError(f"Expected an existing local .keras file, received {given!r}; check the path")
-    received, advice = repr(file.name), "make it with model.save('….keras')"
     if not file.is_file():
-        received, advice = f"the folder {file.name!r}", "name a file in it"
-    else:
-        with file.open("rb") as stream:
-            hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
-        if file.suffix == ".keras" and not hdf5:
-            return file
-        if hdf5:
-            received += " in HDF5, the format of older versions of Keras"
-            advice = f"convert it: python -m kit import {quote(told(file.name))} NEW.keras"
-    raise ValueError(f"Expected a .keras file, received {received}; {advice}")
+        raise ValueError(f"Expected a .keras file, received the folder {file.name!r}; name a file in it")
+    with file.open("rb") as stream:
+        hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
+    if file.suffix == ".keras" and not hdf5:
+        return file
+    advice = "make it with model.save('….keras')"
+    if hdf5:
+        advice = f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras"
+    raise ValueError(f"Expected a .keras file, received {file.name!r}; {advice}")
 
 
 def _digest_of(archive: zipfile.ZipFile) -> str:
@@ -180,12 +167,11 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
 def _check_contract(contract: Mapping[str, Any], file: str) -> None:
     """Refuse what no version of the kit wrote."""
     names, temperature = contract.get("class_names"), contract.get("temperature", 1.0)
-    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     sound = {
         "format": contract.get("format") in (1, FORMAT),
         "name": isinstance(contract.get("name"), str),
         "class_names": isinstance(names, list) and all(isinstance(name, str) for name in names),
-        "temperature": number and 1e-6 < temperature < 1e6,
+        "temperature": isinstance(temperature, int | float) and 1e-6 < temperature < 1e6,
         "preprocessing": isinstance(contract.get("preprocessing"), dict | None),
     }
     for key in [key for key, met in sound.items() if not met]:
@@ -228,16 +214,8 @@ def write(
 ) -> Archive:
     """Copy the network in ``source`` to ``target`` with a contract and statistics beside it, in one step.
 
-    Parameters
-    ----------
-    source
-        A ``.keras`` file, also ``target`` itself; its own members under ``kit/`` are not copied.
-    target
-        File to write.
-    contract
-        Values for ``kit/contract.json``; format and digests are filled in here.
-    statistics
-        Arrays of numbers for ``kit/statistics.npz``.
+    Both may be one file; members of the source under ``kit/`` are not copied. Format and digests of the
+    contract are filled in here.
     """
     with opened(source) as old, replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
         digest = _digest_of(old)

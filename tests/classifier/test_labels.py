@@ -24,24 +24,20 @@ def test_one_picture_may_have_its_label_alone(label):
 
 
 @pytest.mark.parametrize(
-    ("labels", "error", "message"),
+    ("labels", "message"),
     [
-        ([0, 1], ValueError, "Expected 3 labels, one for each picture, received 2"),
-        ([0, 1, 5], ValueError, "Expected a label from 0 to 4, received 5"),
-        ([0, 1, -1], ValueError, "Expected a label from 0 to 4, received -1"),
-        ([0, 1, 1.5], TypeError, "Expected a label as a class index, a class name or None, received 1.5"),
-        ([0, 1, True], TypeError, "received True"),
-        (
-            [0, 1, "dres"],
-            ValueError,
-            "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'",
-        ),
-        ([0, 1, "1"], ValueError, "received '1'"),
+        ([0, 1], "Expected 1 labels, one for each picture, received 2"),
+        ([5], "Expected a label from 0 to 4, received 5"),
+        ([-1], "Expected a label from 0 to 4, received -1"),
+        ([1.5], "Expected a label as a class index, a class name or None, received 1.5"),
+        ([True], "received True"),
+        (["dres"], "Expected a label out of 5 class names, received 'dres'; did you mean 'dress'"),
+        (["1"], "received '1'"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(labels, error, message):
-    with pytest.raises(error, match=message):
-        class_indices(labels, NAMES, 3)
+def test_labels_that_do_not_fit_are_refused(labels, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        class_indices(labels, NAMES, 1)
 
 
 def test_names_are_one_for_each_class():
@@ -57,30 +53,20 @@ def test_names_are_one_for_each_class():
     assert checked_class_names({"2": 2, "10": 1, "1": 0}, 3, "small") == ("1", "10", "2")
 
 
-@pytest.mark.parametrize(
-    "mapping",
-    [
-        {"dog": 1, "cat": 0, "horse": 2},
-        {1: "dog", 2: "horse", 0: "cat"},
-        {"1": "dog", "0": "cat", "2": "horse"},
-        {np.int64(2): "horse", np.int64(0): "cat", np.int64(1): "dog"},
-    ],
-)
-def test_a_mapping_gives_names_in_the_order_of_its_indices(mapping):
-    assert checked_class_names(mapping, 3, "small") == ("cat", "dog", "horse")
+def test_a_mapping_gives_names_in_the_order_of_its_indices():
+    names = {"dog": 1, "cat": 0, "horse": 2}
+    # As Keras's generators, and as JSON and Python write it the other way round.
+    for mapping in (
+        names,
+        {str(i): name for name, i in names.items()},
+        {i: name for name, i in names.items()},
+    ):
+        assert checked_class_names(mapping, 3, "small") == ("cat", "dog", "horse")
 
 
 @pytest.mark.parametrize(
     "mapping",
-    [
-        {0: 1, 1: 0},
-        {"cat": 1, "dog": 2},
-        {"cat": 0, "dog": 0},
-        {"cat": "feline", "dog": "canine"},
-        {"0": ["n01", "tench"], "1": ["n02", "goldfish"]},
-        {"0": "1", "1": "2", "2": "0"},
-        {0.0: "cat", 1.0: "dog"},
-    ],
+    [{"cat": 1, "dog": 2}, {"cat": 0, "dog": 0}, {"0": ["n01", "tench"]}, {"0": "1", "1": "2", "2": "0"}],
 )
 def test_a_mapping_that_can_be_read_in_no_way_or_in_two_is_refused(mapping):
     with pytest.raises(ValueError, match="Expected a mapping between each class name and one index"):
@@ -121,18 +107,15 @@ def test_a_known_label_gains_by_its_likelihood_and_another_picture_by_its_entrop
     assert Trial(BEFORE[:2], AFTER[:2], (1, None)).gain == pytest.approx((np.log(3) + np.log(2)) / 2)
 
 
-def test_one_impossible_answer_does_not_outweigh_all_others():
-    trial = Trial(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), [1])
-    assert trial.gain == pytest.approx(-np.log(1e-7))
-    assert trial.likelihoods(0.05) == pytest.approx((np.log(0.05), 0))
-
-
 def test_likelihoods_are_means_over_what_is_known():
     before, after = Trial(BEFORE, AFTER, [1, None, 1, None]).likelihoods()
     assert before == pytest.approx((np.log(0.2) + np.log(0.9)) / 2)
     assert after == pytest.approx((np.log(0.6) + np.log(0.9)) / 2)
     assert Trial(BEFORE, AFTER, [None] * 4).likelihoods() is None
-    assert Trial(BEFORE, AFTER).likelihoods() is None
+    # One impossible answer must not outweigh all others.
+    impossible = Trial(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), [1])
+    assert impossible.gain == pytest.approx(-np.log(1e-7))
+    assert impossible.likelihoods(0.05) == pytest.approx((np.log(0.05), 0))
 
 
 def test_entropy_is_that_of_the_textbook():

@@ -10,12 +10,10 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-import numpy as np
 import pytest
 
 from kit import samples
 from kit.classifier import loading, store
-from kit.classifier.engines import KerasEngine
 from kit.classifier.loading import cache_folder, convert, keep, restore
 from kit.classifier.network import Compiled
 from tests import networks
@@ -220,19 +218,3 @@ def test_layers_of_a_size_that_fills_the_memory_end_in_one_line(plain_file, tmp_
     with pytest.raises(ValueError, match=r"received 'units.keras': OOM when ") as caught:
         convert(store.read(target))
     assert "\n" not in str(caught.value)
-
-
-def test_a_network_that_litert_cannot_run_is_known_with_its_reason(tmp_path, folder, monkeypatch):
-    def here(_module, file, place, **_options):
-        return loading._compile(file, place)
-
-    monkeypatch.setattr(loading, "ask", here)
-    networks.unconvertible().save(tmp_path / "bicubic.keras")
-    opened = store.read(tmp_path / "bicubic.keras")
-    for _ in range(2):
-        found = restore(opened)
-        assert found.compiled.reason == "LiteRT has no operation ResizeBicubic"
-        monkeypatch.setattr(loading, "ask", None)
-    assert isinstance(found.engine, KerasEngine)
-    tensors = networks.tensors(2)
-    assert found.predict(tensors) == pytest.approx(np.asarray(found.model(tensors)), abs=1e-6)

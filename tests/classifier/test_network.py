@@ -35,18 +35,7 @@ def test_what_was_found_comes_back_from_a_file(tmp_path):
             Compiled.read(tmp_path / "entry.zip")
 
 
-def test_a_compiled_form_that_differs_is_thrown_away(monkeypatch):
-    other = networks.compile_lite(networks.small(seed=8))
-    monkeypatch.setattr("kit.classifier.network.lite_of", lambda graph: other)
-    found = describe(networks.small())
-    assert found.data is None
-    assert found.max_difference > 1e-3
-    assert found.reason.startswith("its compiled form differs by ")
-
-
 def test_what_litert_lacks_is_named_without_a_path():
-    found = describe(networks.unconvertible())
-    assert (found.data, found.reason) == (None, "LiteRT has no operation ResizeBicubic")
     keras = networks.imported_keras()
     inputs = keras.Input((28, 28, 1))
     rows = keras.layers.LSTM(4)(keras.layers.Reshape((28, 28))(inputs))
