@@ -1,14 +1,14 @@
 """Which alteration explains a shift."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from kit._arrays import Float64
+from kit._arrays import Bools, Float64
 from kit.classifier.reference import InputStatistics
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS, Alteration, mean_known, scaled_rows
@@ -16,11 +16,10 @@ from kit.perturbation.alterations import ALTERATIONS, Alteration, mean_known, sc
 POINTS = np.arange(0.1, 3.51, 0.1)
 """Where the path from no alteration (0) over its three strengths (1, 2, 3) and a little further is tried."""
 
-LIGHT = frozenset({"darker", "brighter", "flatter", "harder"})
-"""Alterations whose factor the deviation of noise is to be compared with."""
-
+_LIGHT = frozenset({"darker", "brighter", "flatter", "harder"})
 _NOISE = frozenset({"noise", "colour_noise"})
 _SHARES = frozenset({"highlights", "shadows"})
+_LINEAR = frozenset(name for name, item in QUANTITIES.items() if not item.logarithmic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +41,12 @@ class Path:
     names: tuple[str, ...]
     corners: Float64
 
-    @classmethod
-    def of(
-        cls, alteration: Alteration, response: Float64, names: tuple[str, ...], *, opposite: bool
-    ) -> "Path":
-        """Make a path from the response (strengths, names) of training images; what is unknown stays."""
-        moved = np.nan_to_num(response) * (-1 if opposite else 1)
-        return cls(
-            alteration, opposite, names, np.vstack([np.zeros(len(names)), moved, 2 * moved[-1] - moved[-2]])
-        )
-
     @cached_property
     def moved(self) -> Float64:
         """Movement at `POINTS`: float64 (points, names)."""
         return self._at(POINTS)
 
-    @property
+    @cached_property
     def strengths(self) -> Float64:
         """Strengths at `POINTS`: float64 (points,)."""
         return np.asarray(np.interp(POINTS, np.arange(5), self._strengths()))
@@ -68,6 +57,10 @@ class Path:
         about = self.alteration.about
         return any(moved > 0 for name, moved in zip(self.names, along, strict=True) if name in about)
 
+    def within(self, group: frozenset[str]) -> Bools:
+        """Which of the names are in a group: bool (names,)."""
+        return np.array([name in group for name in self.names])
+
     def _strengths(self) -> Float64:
         given = self.alteration.strengths
         # Factors and qualities that fall have an end; those that rise go on.
@@ -76,7 +69,7 @@ class Path:
     def _at(self, points: Float64) -> Float64:
         return np.stack([np.interp(points, np.arange(5), corner) for corner in self.corners.T], axis=-1)
 
-    def _in_light(self, factors: Float64) -> Float64:
+    def in_light(self, factors: Float64) -> Float64:
         """Movement by noise on pictures whose light was changed first: (factors, points, names).
 
         Noise on a picture of half the light is to everything in it what noise of twice the deviation is to
@@ -84,8 +77,7 @@ class Path:
         """
         deviations = self.strengths / factors[:, None]
         moved = self._at(np.interp(deviations, self._strengths(), np.arange(5)))
-        absolute = [name in _NOISE | _SHARES for name in self.names]
-        return np.where(absolute, self.moved, moved)
+        return np.where(self.within(_NOISE | _SHARES), self.moved, moved)
 
 
 def together(one: Path, other: Path, base: Float64) -> Float64:
@@ -98,18 +90,15 @@ def together(one: Path, other: Path, base: Float64) -> Float64:
     """
     first: Float64 = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
     second: Float64 = np.broadcast_to(other.moved[None], first.shape)
-    if one.alteration.name in LIGHT and _adds_noise(other):
-        second = other._in_light(one.strengths)  # noqa: SLF001 (of the same class)
-    elif other.alteration.name in LIGHT and _adds_noise(one):
-        first = one._in_light(other.strengths).swapaxes(0, 1)  # noqa: SLF001
-    linear, noise, share = (
-        np.array([name in group for name in one.names])
-        for group in ({name for name, item in QUANTITIES.items() if not item.logarithmic}, _NOISE, _SHARES)
-    )
-    falling = np.where(share, (first < 0) | (second < 0), (first < 0) & (second < 0)) & linear & (base > 0)
+    if one.alteration.name in _LIGHT and _adds_noise(other):
+        second = other.in_light(one.strengths)
+    elif other.alteration.name in _LIGHT and _adds_noise(one):
+        first = one.in_light(other.strengths).swapaxes(0, 1)
+    either, both = (first < 0) | (second < 0), (first < 0) & (second < 0)
+    falling = np.where(one.within(_SHARES), either, both) & one.within(_LINEAR) & (base > 0)
     product = np.divide(first * second, base, out=np.zeros_like(first), where=falling)
     squares = np.square(base + first) + np.square(base + second) - np.square(base)
-    rising = noise & ((first > 0) | (second > 0))
+    rising = one.within(_NOISE) & ((first > 0) | (second > 0))
     return np.asarray(np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product))
 
 
@@ -120,13 +109,16 @@ def _adds_noise(path: Path) -> bool:
 def paths(response: Float64, names: tuple[str, ...]) -> tuple[Path, ...]:
     """Return the path of every alteration, and of the opposites that there are.
 
-    ``response``, float64 (alterations, strengths, names), is that of `InputStatistics`.
+    ``response``, float64 (alterations, strengths, names), is that of `InputStatistics`; what is unknown of it
+    stays as it is.
     """
-    return tuple(
-        Path.of(alteration, response[row], names, opposite=opposite)
-        for row, alteration in enumerate(ALTERATIONS.values())
-        for opposite in ((False, True) if alteration.opposite else (False,))
-    )
+    found = []
+    for alteration, moved in zip(ALTERATIONS.values(), np.nan_to_num(response), strict=True):
+        corners = np.vstack([np.zeros(len(names)), moved, 2 * moved[-1] - moved[-2]])
+        found.append(Path(alteration, False, names, corners))
+        if alteration.opposite:
+            found.append(Path(alteration, True, names, -corners))
+    return tuple(found)
 
 
 class Nearest(NamedTuple):
@@ -158,42 +150,30 @@ class Nearest(NamedTuple):
         return np.asarray(np.abs(self.apart).sum(axis=0))
 
 
-def distances(misses: Float64, inverse: Float64) -> Float64:
-    """Squared distances of Mahalanobis: of (..., names) under an inverse covariance (names, names)."""
+def _distances(misses: Float64, inverse: Float64) -> Float64:
     return np.asarray(((misses @ inverse) * misses).sum(axis=-1))
 
 
-def nearest_one(tried: Sequence[Path], movement: Float64, inverse: Float64) -> Nearest | None:
-    """Return the nearest point of all paths; None without paths."""
-    found = []
-    for path in tried:
-        left = distances(movement - path.moved, inverse)
-        place = int(left.argmin())
-        found.append(Nearest((path,), (place,), float(left[place]), path.moved[place]))
-    return min(found, key=lambda one: one.distance, default=None)
-
-
-def nearest_two(
-    first: Sequence[Path], second: Sequence[Path], movement: Float64, base: Float64, inverse: Float64
+def nearest(
+    tried: Iterable[tuple[Path, ...]], movement: Float64, base: Float64, inverse: Float64
 ) -> Nearest | None:
-    """Return the nearest pair of points on a path of each list, about two quantities; None without any.
+    """Return the nearest point of all paths, and pairs of paths, that are tried; None without any.
 
     ``movement`` and ``base``, as `together` takes it, are float64 (names,); ``inverse`` is the inverse
     covariance (names, names).
     """
     found = []
-    tried: set[frozenset[Path]] = set()
-    for one, other in product(first, second):
-        alike = one.alteration.quantity == other.alteration.quantity
-        # One that the photos went through and one that the training images did are no pair.
-        if alike or one.opposite != other.opposite or {one, other} in tried:
-            continue
-        tried.add(frozenset({one, other}))
-        moved = together(one, other, base)
-        left = distances(movement - moved, inverse)
-        places = divmod(int(left.argmin()), left.shape[1])
-        found.append(Nearest((one, other), places, float(left[places]), moved[places].copy()))
-    return min(found, key=lambda pair: pair.distance, default=None)
+    for some in tried:
+        moved = some[0].moved if len(some) == 1 else together(some[0], some[1], base)
+        left = _distances(movement - moved, inverse)
+        places = tuple(int(place) for place in np.unravel_index(left.argmin(), left.shape))
+        found.append(Nearest(some, places, float(left[places]), moved[places].copy()))
+    return min(found, key=lambda one: one.distance, default=None)
+
+
+def _pair(one: Path, other: Path) -> bool:
+    # One that the photos went through and one that the training images did are no pair.
+    return one.alteration.quantity != other.alteration.quantity and one.opposite == other.opposite
 
 
 _SHAPE = frozenset({"size", "aspect"})
@@ -277,43 +257,49 @@ def explanations(
     found: list[Explanation] = []
     while wanted:
         inverse = np.linalg.inv(noise + np.diag((_RELATIVE * left) ** 2)).astype(np.float64, copy=False)
-        before = float(distances(left, inverse))
+        before = float(_distances(left, inverse))
+        able = [path for path in tried if not path.alteration.about.isdisjoint(wanted)]
         # Nothing but a change of shape moves the shape, whatever else that moves.
-        first = [path for path in tried if not path.alteration.about.isdisjoint(wanted & _SHAPE or wanted)]
-        nearest = nearest_one(first, left, inverse)
-        if nearest is None or nearest.distance > (_HALF if found else 1) * before:
+        first = [path for path in able if not path.alteration.about.isdisjoint(wanted & _SHAPE or wanted)]
+        step = nearest([(path,) for path in first], left, base, inverse)
+        if step is None or step.distance > (_HALF if found else 1) * before:
             break
-        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + nearest.size))
-        if not found and (nearest.distance > _FAR * len(names) or _unsettled(nearest, left, limit, wanted)):
-            second = [path for path in tried if not path.alteration.about.isdisjoint(wanted)]
-            pair = nearest_two(first, second, left, base, inverse)
-            if pair is not None and pair.distance <= _HALF * nearest.distance:
-                nearest = pair
-                limit = np.maximum(limit, _RELATIVE * (size + nearest.size))
-        wanted = _unsettled(nearest, left, limit, wanted)
-        found += _explanations(nearest, left, before, inverse)
-        left, size = left - nearest.moved, size + nearest.size
+        limit = np.maximum(3 * np.sqrt(np.diag(noise)), _RELATIVE * (size + step.size))
+        if not found and (step.distance > _FAR * len(names) or _unsettled(step, left, limit, wanted)):
+            pairs = [
+                pair for pair in combinations(able, 2) if _pair(*pair) and not set(first).isdisjoint(pair)
+            ]
+            two = nearest(pairs, left, base, inverse)
+            if two is not None and two.distance <= _HALF * step.distance:
+                step = two
+                limit = np.maximum(limit, _RELATIVE * (size + step.size))
+        wanted = _unsettled(step, left, limit, wanted)
+        found += _explanations(step, left, before, inverse)
+        left, size = left - step.moved, size + step.size
     # Filters that resize differ in what they do to texture.
     return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
 
 
-def _unsettled(nearest: Nearest, movement: Float64, limit: Float64, wanted: set[str]) -> set[str]:
+def _unsettled(step: Nearest, movement: Float64, limit: Float64, wanted: set[str]) -> set[str]:
     """Return those of the wanted quantities of which the alterations leave more than a limit."""
-    names = nearest.paths[0].names
-    left = np.abs(movement - nearest.moved) > limit
-    about = frozenset[str]().union(*(path.alteration.about for path in nearest.paths))
-    return {name for name, far in zip(names, left, strict=True) if far and name in wanted} - about
+    left = np.abs(movement - step.moved) > limit
+    about = frozenset[str]().union(*(path.alteration.about for path in step.paths))
+    return {
+        name for name, far in zip(step.paths[0].names, left, strict=True) if far and name in wanted
+    } - about
 
 
-def _explanations(nearest: Nearest, left: Float64, before: float, inverse: Float64) -> list[Explanation]:
-    alone = [float(distances(left - moved, inverse)) for moved in nearest.apart]
-    parts = sorted(zip(alone, nearest.paths, nearest.places, strict=True), key=lambda part: part[0])
-    return [
+def _explanations(step: Nearest, left: Float64, before: float, inverse: Float64) -> list[Explanation]:
+    found = [
         Explanation(
-            path.alteration.name, path.opposite, float(path.strengths[place]), max(1 - own / before, 0.0)
+            path.alteration.name,
+            path.opposite,
+            float(path.strengths[place]),
+            max(1 - float(_distances(left - moved, inverse)) / before, 0.0),
         )
-        for own, path, place in parts
+        for path, place, moved in zip(step.paths, step.places, step.apart, strict=True)
     ]
+    return sorted(found, key=lambda one: -one.share)
 
 
 def _covariance(table: Float64) -> Float64:

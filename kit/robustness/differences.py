@@ -1,7 +1,6 @@
-"""How two sets of images differ: by each quantity, by all together, and in their predicted classes."""
+"""How two sets of images differ: by each quantity, and in their predicted classes."""
 
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ NEGLIGIBLE = 0.147
 
 AnswerVerdict = Literal["other_classes", "follows", "unchanged", "cannot_tell"]
 
-_FOLDS, _DRAWS, _SEED = 5, 4999, 0
+_DRAWS, _SEED = 4999, 0
 _CHANCE = 0.99
 
 
@@ -34,9 +33,9 @@ class Difference:
         Key of `kit.images.properties.QUANTITIES`.
     training, photos
         Medians, in the unit of the quantity; means of ``turned``. NaN where nothing was measured.
-    delta, low, high
-        Cliff's delta, -1..1, and its interval of 95 %: the share of pairs in which the photo has more, less
-        those in which it has less. Values within the resolution of the quantity are taken as equal.
+    delta
+        Cliff's delta, -1..1: the share of pairs in which the photo has more, less those in which it has less.
+        Values within the resolution of the quantity are taken as equal.
     p_value
         Of Mann and Whitney's test, two-sided, times Holm's factor for this many comparisons. NaN where fewer
         than `FEWEST` images have a value on either side.
@@ -46,8 +45,6 @@ class Difference:
     training: float
     photos: float
     delta: float
-    low: float
-    high: float
     p_value: float
 
     @property
@@ -67,7 +64,7 @@ def differences(training: Float64, photos: Float64, besides: int = 0) -> tuple[D
         middle = np.mean if name == "turned" else np.median
         first, second = (float(middle(side)) if side.size else np.nan for side in (ours, theirs))
         few = min(ours.size, theirs.size) < FEWEST
-        numbers = (np.nan,) * 4 if few else _ranked(_steps(name, ours), _steps(name, theirs))
+        numbers = (np.nan, np.nan) if few else _ranked(_steps(name, ours), _steps(name, theirs))
         found.append(Difference(name, first, second, *numbers))
     adjusted = holm([difference.p_value for difference in found], besides)
     return tuple(replace(one, p_value=value) for one, value in zip(found, adjusted, strict=True))
@@ -82,53 +79,6 @@ def holm(p_values: list[float], besides: int = 0) -> list[float]:
     return [float(value) for value in values]
 
 
-def interval(share: float, first: int, second: int) -> tuple[float, float]:
-    """95 % interval of a Mann-Whitney share 0..1 of two samples of these sizes.
-
-    Method 5 of Newcombe (Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
-    part 2, 2006), which is of Wilson's kind: it has a length at 0 and 1 as well.
-    """
-    from scipy.optimize import brentq  # noqa: PLC0415 (heavy)
-
-    z = NormalDist().inv_cdf(0.975)
-    many = (first + second) / 2 - 1
-
-    def beyond(true: float) -> float:
-        spread = 1 + many * ((1 - true) / (2 - true) + true / (1 + true))
-        return (share - true) ** 2 - z**2 * true * (1 - true) * spread / (first * second)
-
-    # 0 and 1 always solve it; the solution sought lies between them and the share.
-    tiny = 1e-9
-    low = brentq(beyond, 0, min(share, 1 - tiny)) if share > tiny else 0.0
-    high = brentq(beyond, max(share, tiny), 1) if share < 1 - tiny else 1.0
-    return float(low), float(high)
-
-
-def domain_auroc(training: Float64, photos: Float64) -> tuple[float, float, float]:
-    """Tell photos from training images by all measures, float64 (images, quantities), with a random forest.
-
-    Returns the area under the receiver operating characteristic on images that the trees have not seen
-    (five-fold cross-validation), and its 95 % interval: 0.5 not at all, 1 always; NaN for too few images.
-    """
-    if min(len(training), len(photos)) < FEWEST:
-        return np.nan, np.nan, np.nan
-    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415 (heavy)
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
-
-    # What is in files alone says where pictures are kept and not what is in them.
-    known = ~np.isnan(training).any(axis=0) & ~np.isnan(photos).any(axis=0)
-    both = np.concatenate([training, photos])
-    steps = np.stack([_steps(name, column) for name, column in zip(QUANTITIES, both.T, strict=True)], axis=1)
-    table = steps[:, known]
-    truth = np.repeat([0, 1], [len(training), len(photos)])
-    forest = RandomForestClassifier(100, min_samples_leaf=3, class_weight="balanced", random_state=_SEED)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED)
-    scores = cross_val_predict(forest, table, truth, cv=folds, method="predict_proba")[:, 1]
-    area = float(roc_auc_score(truth, scores))
-    return area, *interval(area, len(training), len(photos))
-
-
 def _known(values: Float64) -> Float64:
     return values[~np.isnan(values)]
 
@@ -138,16 +88,13 @@ def _steps(name: str, values: Float64) -> Float64:
     return np.asarray(np.rint(QUANTITIES[name].scaled(values) / QUANTITIES[name].resolution))
 
 
-def _ranked(training: Float64, photos: Float64) -> tuple[float, float, float, float]:
+def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 (heavy)
 
     if np.unique(np.concatenate([training, photos])).size == 1:
-        share, p_value = 0.5, 1.0
-    else:
-        tested = mannwhitneyu(photos, training, method="asymptotic")
-        share, p_value = float(tested.statistic) / (len(training) * len(photos)), float(tested.pvalue)
-    low, high = interval(share, len(training), len(photos))
-    return 2 * share - 1, 2 * low - 1, 2 * high - 1, p_value
+        return 0.0, 1.0
+    tested = mannwhitneyu(photos, training, method="asymptotic")
+    return 2 * float(tested.statistic) / (len(training) * len(photos)) - 1, float(tested.pvalue)
 
 
 @dataclass(frozen=True)
@@ -222,26 +169,17 @@ def compared_answers(training: Int64, photos: Int64, names: tuple[str, ...]) -> 
 
 
 def alike(training: Int64, photos: Int64) -> tuple[Bools, Bools]:
-    """Choose images such that each class is predicted as often on both sides, as many as that allows.
+    """Choose as many images as possible such that each class is predicted equally often on both sides.
 
     Takes indices of classes, int64 (images,), in random order; returns bool (images,) for each side.
     """
     size = max(training.max(initial=0), photos.max(initial=0)) + 1
-    ours, theirs = (np.bincount(answers, minlength=size) for answers in (training, photos))
-    common = (ours > 0) & (theirs > 0)
-
-    def worth(ratio: float) -> float:
-        """How much there is to compare, 1 / (1 / n + 1 / m), with n = m * ratio training pictures."""
-        return float(np.minimum(theirs, ours / ratio).sum() * ratio / (1 + ratio))
-
-    ratio = max((ours[common] / theirs[common]).tolist(), key=worth, default=1.0)
-    return _first(training, np.minimum(ours, theirs * ratio)), _first(
-        photos, np.minimum(theirs, ours / ratio)
-    )
+    counts = np.minimum(np.bincount(training, minlength=size), np.bincount(photos, minlength=size))
+    return _first(training, counts), _first(photos, counts)
 
 
-def _first(answers: Int64, counts: Float64) -> Bools:
+def _first(answers: Int64, counts: Int64) -> Bools:
     chosen = np.zeros(len(answers), bool)
     for each, count in enumerate(counts):
-        chosen[np.flatnonzero(answers == each)[: int(count + 1e-9)]] = True
+        chosen[np.flatnonzero(answers == each)[:count]] = True
     return chosen

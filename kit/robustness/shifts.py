@@ -10,7 +10,6 @@ import numpy as np
 from kit._arrays import Float64, Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier
-from kit.classifier.labels import Truth, class_indices
 from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
 from kit.images import Photo, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
@@ -24,9 +23,8 @@ from kit.robustness.differences import (
     alike,
     compared_answers,
     differences,
-    domain_auroc,
 )
-from kit.robustness.responses import Response, layer_distance, respond
+from kit.robustness.responses import Response, respond
 
 Verdict = Literal["shifted", "follows", "unchanged", "cannot_tell"]
 
@@ -40,7 +38,7 @@ _KEPT_PIXELS = 1 << 22
 
 _SEED = 0
 
-_HEAD = ("quantity", "training", "photos", "delta", "95 %", "p", "verdict")
+_HEAD = ("quantity", "training", "photos", "delta", "p", "verdict")
 _CARES = {
     "cares": "the classifier cares",
     "indifferent": "the classifier hardly cares",
@@ -104,18 +102,10 @@ class Shift(Result):
         One for each quantity: shifted ones first, that which explains most before the others.
     training, photos
         Images that were compared.
-    auroc
-        How well a random forest tells photos from training images, 0.5 to 1, and its 95 % interval; NaN for
-        too few images.
-    layers
-        Divergence in the first layers and what is usual there, in nats; None where nothing is known.
     unreadable
         Names of images that could not be read, each with the reason.
     notes
         What limits the answer, in words.
-    together
-        What the classifier makes of all these alterations at once; None for fewer than two, without a
-        classifier, and where only some of them can be undone.
     answers
         How often each class is predicted; None without a classifier or the training images themselves.
     """
@@ -123,11 +113,8 @@ class Shift(Result):
     findings: tuple[QuantityShift, ...]
     training: int
     photos: int
-    auroc: tuple[float, float, float] = (np.nan, np.nan, np.nan)
-    layers: tuple[float, float] | None = None
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    together: Response | None = None
     answers: AnswerShift | None = None
 
     @property
@@ -151,12 +138,7 @@ class Shift(Result):
 
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
-        return Table(_HEAD, map(_cells, self.findings), "<>>><><", widths=(16, 8, 8, 6, 16, 6))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain lists, numbers and texts, for JSON; None for what is not known."""
-        shifted = [finding.quantity for finding in self.shifted]
-        return {"verdict": self.verdict, "shifted": shifted, **super().to_dict()}
+        return Table(_HEAD, map(_cells, self.findings), "<>>>><", widths=(16, 8, 8, 6, 6))
 
     def _report(self) -> Iterable[str | Result]:
         yield self._headline()
@@ -178,45 +160,24 @@ class Shift(Result):
         )
 
     def _remarks(self) -> list[str]:
-        area, low, high = self.auroc
-        asked = [(QUANTITIES[one.quantity].label, one.response) for one in self.shifted]
-        causes = [QUANTITIES[one.quantity].label for one in self.shifted if one.explanation is not None]
-        asked.append((f"{_listed(causes)} together", self.together))
-        lines = [_answered(label, response) for label, response in asked if response is not None]
+        lines = [
+            f"{QUANTITIES[one.quantity].label}: {_answered(one.response)}"
+            for one in self.shifted
+            if one.response is not None
+        ]
         if self.answers is not None and self.answers.verdict != "cannot_tell":
             lines.append(f"Answers: {_ANSWERED[self.answers.verdict]} ({self.answers.summary}).")
-        if not np.isnan(area):
-            lines.append(
-                f"Told apart by all quantities together: AUROC {area:.2f} ({low:.2f} to {high:.2f});"
-                " 0.5 and less is chance."
-            )
-        if self.layers is not None:
-            distance, usual = self.layers
-            beside = "" if np.isnan(usual) else f"; up to {usual:.2g} is usual"
-            lines.append(f"Divergence in the first layers: {distance:.2g} nats{beside}.")
         if self.unreadable:
             lines.append(f"Not readable: {names_of(self.unreadable)}.")
         return lines
 
-    def __str__(self) -> str:
-        return self.text()
-
     def __repr__(self) -> str:
-        names = ", ".join(finding.quantity for finding in self.shifted)
-        return (
-            f"Shift({self.photos} photos, {self.training} training pictures, {self.verdict}: {names or '-'})"
-        )
+        return f"Shift({self._headline()!r})"
 
 
-def _answered(label: str, response: Response) -> str:
+def _answered(response: Response) -> str:
     changed = f"{response.changed:.0%} {_TREATED[response.pictures]}"
-    right = response.accuracy
-    accuracy = "" if right is None else f"; accuracy {right[0]:.0%} becomes {right[1]:.0%}"
-    return f"{label}: {_CARES[response.verdict]}. {changed}{accuracy} ({response.count} pictures)."
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
+    return f"{_CARES[response.verdict]}. {changed} ({response.count} pictures)."
 
 
 def _cells(finding: QuantityShift) -> tuple[str, ...]:
@@ -226,7 +187,6 @@ def _cells(finding: QuantityShift) -> tuple[str, ...]:
         _told(one.training, ".3g"),
         _told(one.photos, ".3g"),
         _told(one.delta, "+.2f"),
-        "" if np.isnan(one.low) else f"{one.low:+.2f} to {one.high:+.2f}",
         "<0.001" if one.p_value < 0.001 else _told(one.p_value, ".3f"),
         finding.summary,
     )
@@ -246,10 +206,8 @@ class Gathered:
         float64 (images, quantities), in the order of `kit.images.properties.QUANTITIES`.
     photos
         The first of them, `KEPT` at most.
-    places
-        Position of each row in what was given.
     answers
-        int64 (images,): index of the class that a classifier predicts; empty without one.
+        int64 (images,): index of the class that a classifier predicts; -1 without one.
     found
         Images that there were.
     unreadable
@@ -260,7 +218,6 @@ class Gathered:
 
     rows: Float64
     photos: tuple[Photo, ...]
-    places: tuple[int, ...]
     answers: Int64
     found: int
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -278,7 +235,7 @@ def gather(
     found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
     # In one list, so that an interruption leaves nothing half done.
-    done: list[tuple[Float64, int, int]] = []
+    done: list[tuple[Float64, int]] = []
     photos: list[Photo] = []
     unreadable: dict[int, tuple[str, str]] = {}
     pixels = 0
@@ -290,15 +247,14 @@ def gather(
                 unreadable[place] = (found[place].name, str(error))
                 continue
             answer = -1 if classifier is None else int(classifier.probabilities([photo])[0].argmax())
-            done.append((measured_rows([photo])[0], place, answer))
+            done.append((measured_rows([photo])[0], answer))
             pixels += photo.pixels[..., 0].size
             if len(photos) < (KEPT[1] if pixels <= _KEPT_PIXELS else KEPT[0]):
                 photos.append(photo)
-    table = np.array([row for row, _, _ in done], np.float64).reshape(-1, len(QUANTITIES))
-    places = tuple(place for _, place, _ in done)
-    answers = np.array([answer for _, _, answer in done if classifier is not None], np.int64)
+    rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
+    answers = np.array([answer for _, answer in done], np.int64)
     told = tuple(unreadable[place] for place in sorted(unreadable))
-    return Gathered(table, tuple(photos), places, answers, len(found), told, measured.interrupted)
+    return Gathered(rows, tuple(photos), answers, len(found), told, measured.interrupted)
 
 
 def judged(
@@ -306,53 +262,53 @@ def judged(
     training: Gathered | None,
     photos: Gathered,
     classifier: Classifier | None,
-    labels: Truth = (),
     *,
     progress: Progress = False,
-) -> tuple[tuple[QuantityShift, ...], Response | None, AnswerShift | None, tuple[str, ...]]:
+) -> tuple[tuple[QuantityShift, ...], AnswerShift | None, tuple[str, ...]]:
     """Tell other images from other classes; what `shift` does once everything is measured and predicted.
 
     Other classes are other images too: T-shirts are brighter than shoes. So where the predictions differ,
     images are compared with those that are predicted alike; and alterations move no more predictions than
     they change. What no quantity measures, such as a turn, looks like other classes. Returns the findings,
-    the response to all of them together, the predictions and the notes of a `Shift`.
+    the predictions and the notes of a `Shift`.
     """
     if classifier is None or not photos.photos:
-        return findings(statistics, photos.rows), None, None, ()
+        return findings(statistics, photos.rows), None, ()
     examples = () if training is None else training.photos
-    ask = partial(_asked, classifier, examples, photos.photos, labels, progress=progress)
+    ask = partial(_asked, classifier, examples, photos.photos, progress=progress)
     found = findings(statistics, photos.rows, besides=int(training is not None))
     if training is None:
-        note = "the answers are not compared: that takes the training pictures themselves"
-        return *ask(found), None, (note,)
+        return (
+            ask(found),
+            None,
+            ("the answers are not compared: that takes the training pictures themselves",),
+        )
     answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
     if answers.verdict != "follows":
-        return *ask(found), answers, ()
+        return ask(found), answers, ()
     ours, theirs = alike(training.answers, photos.answers)
-    enough = min(ours.sum(), theirs.sum()) >= FEWEST
-    counts = f"{theirs.sum()} photos with {ours.sum()} training pictures that are answered alike"
-    note = f"compared are {counts}" if enough else f"classes may explain what is shifted: there are {counts}"
-    within = (
-        findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs], 1) if enough else ()
-    )
+    within: tuple[QuantityShift, ...] = ()
+    note = f"classes may explain what is shifted: too few photos, {theirs.sum()}, are answered like training"
+    if ours.sum() >= FEWEST:
+        note = f"compared are {theirs.sum()} photos with as many training pictures that are answered alike"
+        within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs], besides=1)
     others = replace(answers, verdict="other_classes")
     if within and not any(one.verdict == "shifted" for one in within):
-        return within, None, others, (note,)
-    shifted, together = ask(found)
-    if _accounted(answers, shifted, together):
-        return shifted, together, answers, ()
-    return *(ask(within) if within else (shifted, together)), others, (note,)
+        return within, others, (note,)
+    found = ask(found)
+    if _accounted(answers, found):
+        return found, answers, ()
+    return ask(within) if within else found, others, (note,)
 
 
-def _accounted(answers: AnswerShift, found: Sequence[QuantityShift], together: Response | None) -> bool:
+def _accounted(answers: AnswerShift, found: Sequence[QuantityShift]) -> bool:
     """Whether alterations change as many answers as differ, or are too strong to say how many."""
-    responses = [together, *(one.response for one in found)]
-    changed = max((one.changed for one in responses if one is not None), default=0.0)
+    changed = sum(one.response.changed for one in found if one.response is not None)
     strongest = any(one.explanation is not None and one.explanation.strongest for one in found)
     return strongest or answers.distance - answers.chance <= changed
 
 
-def findings(statistics: InputStatistics, rows: Any, besides: int = 0) -> tuple[QuantityShift, ...]:
+def findings(statistics: InputStatistics, rows: Float64, besides: int = 0) -> tuple[QuantityShift, ...]:
     """Compare measures, float64 (images, quantities), with statistics of training, and rank the quantities.
 
     ``besides`` counts other comparisons that share the probability of an accusation by chance.
@@ -361,10 +317,6 @@ def findings(statistics: InputStatistics, rows: Any, besides: int = 0) -> tuple[
     differing = {name for name, one in compared.items() if one.differs}
     explained, unexplained = explanations(statistics, rows, differing) if differing else ((), frozenset())
     causes = {one.quantity: one for one in reversed(explained)}
-    order = [one.quantity for one in explained]
-    order += sorted(
-        compared, key=lambda name: (name not in unexplained, name not in differing, -_size(compared[name]))
-    )
 
     def verdict(name: str) -> Verdict:
         if name in causes or name in unexplained:
@@ -373,7 +325,10 @@ def findings(statistics: InputStatistics, rows: Any, besides: int = 0) -> tuple[
             return "follows"
         return "unchanged" if compared[name].p_value >= 0 else "cannot_tell"
 
-    ranked = dict.fromkeys(order)
+    def rank(name: str) -> tuple[bool, bool, float]:
+        return name not in unexplained, name not in differing, -_size(compared[name])
+
+    ranked = dict.fromkeys([*(one.quantity for one in explained), *sorted(compared, key=rank)])
     return tuple(QuantityShift(name, verdict(name), compared[name], causes.get(name)) for name in ranked)
 
 
@@ -383,25 +338,19 @@ def _size(difference: Difference) -> float:
 
 def _asked(
     classifier: Classifier,
-    examples: Sequence[Photo],
+    training: Sequence[Photo],
     photos: Sequence[Photo],
-    labels: Truth,
     found: Sequence[QuantityShift],
     *,
     progress: Progress,
-) -> tuple[tuple[QuantityShift, ...], Response | None]:
-    """Return the findings with the classifier's response to each, and that to all of them at once."""
-    causes = [[one.explanation] for one in found if one.explanation is not None]
-    everything = [[cause for each in causes for cause in each]] if len(causes) > 1 else []
-    responses = []
-    for explained in Steps([*causes, *everything], "asking the classifier", "alteration", progress):
-        # What was done to the training pictures cannot be done to them again.
-        training = bool(examples) and not any(one.opposite for one in explained)
-        chosen, truth = (examples, ()) if training else (photos, labels)
-        responses.append(respond(classifier, explained, chosen, truth, training=training))
-    each = iter(responses)
-    answered = tuple(one if one.explanation is None else replace(one, response=next(each)) for one in found)
-    return answered, next(each, None)
+) -> tuple[QuantityShift, ...]:
+    causes = [one for one in found if one.explanation is not None]
+    responses = {
+        one.quantity: respond(classifier, one.explanation, training, photos)
+        for one in Steps(causes, "asking the classifier", "alteration", progress)
+        if one.explanation is not None
+    }
+    return tuple(replace(one, response=responses.get(one.quantity)) for one in found)
 
 
 def shift(
@@ -409,35 +358,31 @@ def shift(
     photos: Pictures,
     *,
     classifier: Classifier | None = None,
-    labels: Sequence[int | str | None] | None = None,
     progress: Progress = True,
 ) -> Shift:
-    """Tell in which measured quantities photos differ from the training pictures.
+    """Tell in which measured quantities photos differ from the training images.
 
-    Light, contrast, colour, sharpness, noise, traces of JPEG, size, aspect and EXIF turns are measured
-    (`properties`) and compared one by one. Since one alteration moves several of them, the quantity that
-    was altered is found by how the training pictures respond to alterations, and is ranked first; the others
-    "follow". Where one alteration leaves much unexplained, two at once are tried, such as less light and
-    noise. With the training pictures and a classifier, what it answers to both is compared too, which tells
-    other classes from other pictures (`AnswerShift`).
+    Light, contrast, colour, sharpness, noise, traces of JPEG, size, aspect and EXIF turns are measured and
+    compared one by one. Since one alteration moves several of them, the quantity that was altered is found by
+    how the training images respond to alterations, and is ranked first; the others "follow". Where one
+    alteration leaves much unexplained, two at once are tried, such as less light and noise. With the training
+    images and a classifier, its predictions for both are compared too, which tells other classes from other
+    images (`AnswerShift`).
 
     Two collections are compared, as in `kit.find_duplicates`, and no classifier is needed; hence it does not
-    come first, unless it stands for its training pictures: ``kit.shift(classifier, photos)``.
+    come first, unless it stands for its training images: ``kit.shift(classifier, photos)``.
 
     Parameters
     ----------
     training
-        Training pictures (`kit.images.photo`), their `InputStatistics`, or a classifier whose file
-        carries those (`Classifier.save` with ``training=`` puts them there).
+        Training images (`kit.images.photo`), their `InputStatistics`, or a classifier whose file carries
+        those (`Classifier.save` with ``training=`` puts them there).
     photos
-        See `kit.images.photo`. At most 1,000 are measured, at random; interrupting keeps what was
-        measured. Those that cannot be read are reported.
+        See `kit.images.photo`. At most 1,000 are measured, at random; interrupting keeps what was measured.
+        Those that cannot be read are reported.
     classifier
-        To answer every picture that is measured, and to ask whether it cares about each alteration, and about
-        all of them at once; the one that is given as ``training`` by default.
-    labels
-        Right class of each photo, index or name, None where it is not known; for accuracies where the photos
-        themselves are altered.
+        To predict every image, and to tell whether its predictions change by each alteration; the one that is
+        given as ``training`` by default.
     progress
         True for bars where it takes over two seconds; or a function that is told each step in a line.
 
@@ -448,8 +393,8 @@ def shift(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        A classifier in place of the photos, one without statistics, no photo, no readable training picture,
-        no such folder or one without pictures, or labels that do not fit.
+        A classifier in place of the photos, one without statistics, no photo, no readable training image, no
+        such folder or one without images.
     """
     if isinstance(photos, Classifier):
         raise TypeError(
@@ -459,22 +404,9 @@ def shift(
     asked = None if asked is None or asked.preprocessing is None else asked
     statistics, examples = _statistics(training, asked, progress=progress)
     gathered = gather(photos, classifier=asked, progress=progress)
-    truth: list[int | None] = []
-    if labels is not None and asked is not None and gathered.photos:
-        given = class_indices(labels, asked.class_names, gathered.found)
-        truth = [given[place] for place in gathered.places[: len(gathered.photos)]]
-    found, together, answers, notes = judged(statistics, examples, gathered, asked, truth, progress=progress)
-    return Shift(
-        found,
-        len(statistics.rows),
-        len(gathered.rows),
-        domain_auroc(statistics.rows, gathered.rows),
-        None if asked is None or not gathered.photos else layer_distance(asked, gathered.photos),
-        gathered.unreadable,
-        _notes(gathered) + notes,
-        together,
-        answers,
-    )
+    found, answers, notes = judged(statistics, examples, gathered, asked, progress=progress)
+    counts = len(statistics.rows), len(gathered.rows)
+    return Shift(found, *counts, gathered.unreadable, _notes(gathered) + notes, answers)
 
 
 def _statistics(
