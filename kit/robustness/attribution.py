@@ -26,14 +26,7 @@ _LINEAR = frozenset(name for name, item in QUANTITIES.items() if not item.logari
 class Path:
     """Movement along one alteration, or along its opposite, which the training images went through.
 
-    Attributes
-    ----------
-    alteration, opposite
-        Which.
-    names
-        Quantities that are looked at.
-    corners
-        float64 (5, names): movement at no alteration, at its three strengths and as far again.
+    `corners`, float64 (5, names), is the movement at no alteration, at its three strengths and as far again.
     """
 
     alteration: Alteration
@@ -124,14 +117,8 @@ def paths(response: Float64, names: tuple[str, ...]) -> tuple[Path, ...]:
 class Nearest(NamedTuple):
     """One alteration, or two, where they come nearest to a movement.
 
-    Attributes
-    ----------
-    paths, places
-        Of the alterations, and the point on each, an index to `POINTS`.
-    distance
-        Squared distance of Mahalanobis that is left.
-    moved
-        float64 (names,): the movement that goes with them.
+    `places` are the points on their `paths`, indices to `POINTS`; `distance` is the squared distance of
+    Mahalanobis that is left, and `moved`, float64 (names,), the movement that goes with them.
     """
 
     paths: tuple[Path, ...]
@@ -199,14 +186,11 @@ class Explanation:
         Key of `kit.perturbation.alterations.ALTERATIONS`, and how strong it is.
     opposite
         Whether the training images look like photos that were altered in this way.
-    share
-        Of the movement that it explains, 0..1.
     """
 
     alteration: str
     opposite: bool
     strength: float
-    share: float
 
     @property
     def quantity(self) -> str:
@@ -274,7 +258,7 @@ def explanations(
                 step = two
                 limit = np.maximum(limit, _RELATIVE * (size + step.size))
         wanted = _unsettled(step, left, limit, wanted)
-        found += _explanations(step, left, before, inverse)
+        found += _explanations(step, left, inverse)
         left, size = left - step.moved, size + step.size
     # Filters that resize differ in what they do to texture.
     return tuple(found), frozenset(wanted - _TEXTURE if shaped else wanted)
@@ -289,17 +273,13 @@ def _unsettled(step: Nearest, movement: Float64, limit: Float64, wanted: set[str
     } - about
 
 
-def _explanations(step: Nearest, left: Float64, before: float, inverse: Float64) -> list[Explanation]:
-    found = [
-        Explanation(
-            path.alteration.name,
-            path.opposite,
-            float(path.strengths[place]),
-            max(1 - float(_distances(left - moved, inverse)) / before, 0.0),
-        )
-        for path, place, moved in zip(step.paths, step.places, step.apart, strict=True)
+def _explanations(step: Nearest, left: Float64, inverse: Float64) -> list[Explanation]:
+    alone = [float(_distances(left - moved, inverse)) for moved in step.apart]
+    parts = sorted(zip(alone, step.paths, step.places, strict=True), key=lambda part: part[0])
+    return [
+        Explanation(path.alteration.name, path.opposite, float(path.strengths[place]))
+        for _, path, place in parts
     ]
-    return sorted(found, key=lambda one: -one.share)
 
 
 def _covariance(table: Float64) -> Float64:

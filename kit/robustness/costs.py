@@ -18,20 +18,14 @@ class Cost:
 
     Attributes
     ----------
-    fault
-        Name in the catalogue, ``""`` for the preprocessing as in training.
-    title
-        What is done instead, in words.
-    right
-        Share of the pictures answered rightly, 0 to 1.
-    changed
-        Share of the pictures whose answer differs from the one without the fault, 0 to 1.
-    probability
-        Mean softmax probability of the right class, 0 to 1.
-    confidence
-        Mean softmax probability of the class answered, 0 to 1.
+    fault, title
+        Name in the catalogue, ``""`` for the preprocessing as in training; what is done instead.
+    right, changed
+        Shares of the images, 0..1, that are predicted rightly, and otherwise than without the fault.
+    probability, confidence
+        Mean softmax probabilities, 0..1, of the right class and of the predicted one.
     wrong_and_sure
-        Share of the pictures answered wrongly with a softmax probability above 0.5, 0 to 1.
+        Share of the images, 0..1, predicted wrongly with a softmax probability above 0.5.
     """
 
     fault: str

@@ -54,10 +54,7 @@ class Difference:
 
 
 def differences(training: Float64, photos: Float64, besides: int = 0) -> tuple[Difference, ...]:
-    """Compare measures, float64 (images, quantities), quantity by quantity.
-
-    ``besides`` counts other comparisons that share the `LEVEL`.
-    """
+    """Compare measures, float64 (images, quantities); ``besides`` counts other comparisons under `LEVEL`."""
     found = []
     for column, name in enumerate(QUANTITIES):
         ours, theirs = _known(training[:, column]), _known(photos[:, column])

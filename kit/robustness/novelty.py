@@ -1,7 +1,7 @@
 """How far an image is from the training images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -28,16 +28,9 @@ _SEED = 0
 
 
 class Neighbour(NamedTuple):
-    """A training image that is near another image.
+    """A training image that is near another: its place among them, its name, the class predicted for it.
 
-    Attributes
-    ----------
-    place, name
-        Its place among the training images and its name.
-    predicted
-        Class that the network predicts for it.
-    distance
-        Euclidean distance of the features, 0 or more.
+    `distance` is the Euclidean distance of the features, 0 or more.
     """
 
     place: int
@@ -91,14 +84,8 @@ class Novelty:
         return float(self.held_back[rank - 1]) if rank <= len(self.held_back) else float("inf")
 
     def scores(self, photos: Pictures) -> Float64:
-        """Return the score of each photo (see `kit.images.photo`), float64 (N,), higher for what is stranger.
-
-        Raises
-        ------
-        ValueError
-            No preprocessing is known, or it gives tensors that do not fit the network.
-        """
-        return self._scored(_features(self.classifier, self._engine, as_photos(photos)))
+        """Return the score of each photo (`kit.images.photo`), float64 (N,), higher for what is stranger."""
+        return _scores(_features(self.classifier, self._engine, as_photos(photos)), self.features)
 
     def is_novel(self, photos: Pictures) -> Bools:
         """Return which photos are unlike the training images: bool (N,), True above `threshold`."""
@@ -106,20 +93,12 @@ class Novelty:
 
     def is_novel_tensor(self, tensor: Float32) -> bool:
         """Return for one prepared tensor, float32 (1, H, W, C), what `is_novel` returns for a photo."""
-        return bool(self._scored(self._engine.predict(tensor))[0] > self.threshold)
+        return bool(_scores(self._engine.predict(tensor), self.features)[0] > self.threshold)
 
     def nearest(self, photo: Source, count: int = NEAREST) -> tuple[Neighbour, ...]:
-        """Return the training images that are nearest to a photo, the nearest first.
-
-        Parameters
-        ----------
-        photo
-            A `Photo` or whatever else `kit.load_image` takes.
-        count
-            How many; all that are kept where there are fewer.
-        """
+        """Return so many training images, the nearest first, for a `Photo` or what `kit.load_image` takes."""
         tensor = self.classifier.tensor(load_image(photo))
-        (distances,) = self._distances(self._engine.predict(tensor))
+        (distances,) = _distances(self._engine.predict(tensor), self.features)
         names = self.classifier.class_names
         return tuple(
             Neighbour(
@@ -157,18 +136,17 @@ class Novelty:
     def of_arrays(cls, arrays: Mapping[str, Array], classifier: Classifier) -> Self:
         """Return the value that `arrays` gave; raise a ValueError for what was fitted for another network."""
         try:
-            features, held_back = arrays["features"].astype(np.float32), np.sort(arrays["held_back"])
+            features, held_back = arrays["features"].astype(np.float32), np.sort(arrays["held_back"].ravel())
             places, predicted = (arrays[name].astype(np.int64) for name in ("places", "predicted"))
             names = tuple(arrays["names"].tobytes().decode().split("\0"))
             rate = _checked_rate(float(arrays["false_positive_rate"]))
             found = cls(classifier, features, places, predicted, names, held_back, rate)
-            counts = {len(features), len(places), len(predicted), len(names)}
             known = 0 <= predicted.min() <= predicted.max() < len(classifier.class_names)
-            fits = features.shape[1:] == (found._engine.output_count,) and held_back.ndim == 1
-            whole = len(counts) == 1 and fits and known and bool(np.isfinite(features).all())
+            fits = features.shape == (len(names), found._engine.output_count)
+            fits = fits and len(places) == len(predicted) == len(names) and np.isfinite(features).all()
         except (KeyError, TypeError, ValueError, AttributeError):
-            whole = False
-        if not whole:
+            known = fits = False
+        if not (known and fits):
             raise ValueError(
                 "Expected a novelty as kit.fit_novelty makes it for this network, received other arrays;"
                 " fit it again"
@@ -183,16 +161,17 @@ class Novelty:
     def _engine(self) -> LiteEngine:
         return _feature_engine(self.classifier)
 
-    def _distances(self, features: Float32) -> Float64:
-        """Distance of rows (N, channels) to every training image: float64 (N, images)."""
-        # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
-        from scipy.spatial.distance import cdist  # noqa: PLC0415 (heavy)
 
-        return np.asarray(cdist(features, self.features))
+def _distances(rows: Float32, features: Float32) -> Float64:
+    # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
+    from scipy.spatial.distance import cdist  # noqa: PLC0415 (heavy)
 
-    def _scored(self, features: Float32) -> Float64:
-        distances = self._distances(features)
-        return np.asarray(np.sort(distances, axis=1)[:, :NEAREST].mean(axis=1))
+    return np.asarray(cdist(rows, features))
+
+
+def _scores(rows: Float32, features: Float32) -> Float64:
+    nearest = np.sort(_distances(rows, features), axis=1)[:, :NEAREST]
+    return np.asarray(nearest.mean(axis=1))
 
 
 def fit_novelty(
@@ -239,13 +218,11 @@ def fit_novelty(
     chosen = [given[place] for place in places]
     # Half precision, as in a file, so that saving changes no score.
     features = _features(classifier, engine, chosen, "training pictures", progress).astype(np.float16)
+    features = features.astype(np.float32)
     predicted = np.asarray(classifier.probabilities(chosen).argmax(axis=1), np.int64)
     names = tuple(photo.name.replace("\0", "") for photo in chosen)
-    found = Novelty(
-        classifier, features.astype(np.float32), places, predicted, names, np.empty(0, np.float32), rate
-    )
-    scores = found._scored(_features(classifier, engine, others, "held-back pictures", progress))  # noqa: SLF001
-    return replace(found, held_back=np.sort(scores.astype(np.float32)))
+    scores = _scores(_features(classifier, engine, others, "held-back pictures", progress), features)
+    return Novelty(classifier, features, places, predicted, names, np.sort(scores.astype(np.float32)), rate)
 
 
 def novelty_of(classifier: Classifier) -> Novelty | None:

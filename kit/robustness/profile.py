@@ -15,14 +15,8 @@ _CONSTANT = 1e-9
 class Gaussian:
     """A normal distribution, D values wide.
 
-    Attributes
-    ----------
-    whitening
-        float64 (D, D): a lower triangle L whose L @ L.T is the inverse of the covariance.
-    centre
-        float64 (D,): the mean.
-    columns
-        bool (values,): values of a row that take part, D of them.
+    `whitening` is a lower triangle L, float64 (D, D), whose L @ L.T is the inverse of the covariance;
+    `centre` the mean, float64 (D,); `columns`, bool (values,), the D values of a row that take part.
     """
 
     whitening: Float64
@@ -50,18 +44,17 @@ class Gaussian:
 
 
 def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:
-    """Divergence of the statistics on some images from those of training.
+    """Kullback-Leibler divergence of the statistics on some images from those of training.
 
-    The Kullback-Leibler divergence of two normal distributions, from the images to training, for each
-    channel: ``(log(v / v') + (v' + (m' - m)**2) / v - 1) / 2``; the mean over the channels of each layer.
+    Of two normal distributions, for each channel: ``(log(v / v') + (v' + (m' - m)**2) / v - 1) / 2``; the
+    mean over the channels of each layer.
 
     Parameters
     ----------
     moments
-        float64 (..., 2 * sum(widths)): of an image, as `FirstLayers.measure` gives them, or of several on
-        average.
+        float64 (..., 2 * sum(widths)), as `FirstLayers.measure` gives them.
     first_layers
-        With the means and variances of training.
+        With the means and variances of training; a ValueError where nothing is known of them.
     constant
         Share of the median variance of a layer's channels up to which one is left out: a channel that was
         constant in training, as in quantized networks, is at any distance from itself.
@@ -70,11 +63,6 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     -------
     float64, shape (..., layers)
         In nats; 0 where the statistics are those of training.
-
-    Raises
-    ------
-    ValueError
-        Nothing is known of the training images.
     """
     means, variances = averages(first_layers)
     parts = []
@@ -93,10 +81,7 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
 
 
 def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
-    """Return mean and variance of every channel on the training images, each float64 (sum(widths),).
-
-    Raises a ValueError where nothing is known of the training images.
-    """
+    """Return mean and variance of every channel on the training images, each float64 (sum(widths),)."""
     if first_layers.means is not None and first_layers.variances is not None:
         return first_layers.means, first_layers.variances
     if first_layers.profile is None:
@@ -156,19 +141,9 @@ class Profile:
 
     @classmethod
     def of(cls, first_layers: FirstLayers) -> Self:
-        """Learn from the profile of training pictures what is ordinary.
+        """Learn what is ordinary from a profile; a ValueError for less than `LEAST_PROFILED` images.
 
-        The limit comes from leaving out a fifth of the pictures at a time.
-
-        Parameters
-        ----------
-        first_layers
-            With a profile of `LEAST_PROFILED` pictures at least.
-
-        Raises
-        ------
-        ValueError
-            No profile, or a shorter one.
+        The limit comes from leaving out a fifth of the images at a time.
         """
         profile, widths = first_layers.profile, first_layers.widths
         if profile is None or len(profile) < LEAST_PROFILED:
@@ -190,29 +165,21 @@ class Profile:
         return cls(widths, floors, Gaussian.of_rows(rows), limit, float(logs.mean()), float(logs.std()))
 
     def distances(self, moments: Float64, features: Float64 | None) -> Float64:
-        """Return how far each picture is from the training pictures; float64 (N,), about 1 for one of them.
+        """Return how far each image is from the training images; float64 (N,), about 1 for one of them.
 
-        Parameters
-        ----------
-        moments
-            float64 (N, 2 * sum(widths)), one row for each picture, as `FirstLayers.measure` gives them.
-        features
-            float64 (N, K), as `tensor_features` gives them; None where the profile has none.
+        ``moments``, float64 (N, 2 * sum(widths)), are those of `FirstLayers.measure`; ``features``, float64
+        (N, K), those of `tensor_features`, None where the profile has none.
         """
         return _distances(self.gaussian, _rows(moments, features, self.widths, self.floors))
 
 
 def _distances(gaussian: Gaussian, rows: Float64) -> Float64:
-    """Squared distances of Mahalanobis over the number of values."""
     return gaussian.distances(rows) / len(gaussian.whitening)
 
 
 def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
-    """Return means, logarithms of standard deviations, and features, one row for each picture.
-
-    The logarithm makes a picture without any contrast as unusual as it is: by its variance, it is near the
-    mean of all.
-    """
+    # Means, logarithms of standard deviations, and features. The logarithm makes a picture without any
+    # contrast as unusual as it is: by its variance, it is near the mean of all.
     means, squares = split(moments, widths)
     varied = ~np.isnan(floors)
     variances = np.maximum(squares - means**2, 0)[:, varied]

@@ -33,8 +33,6 @@ def restored(photo: Photo, *, noise: float = 0, blur: float = 0, jpeg_quality: f
 
     Parameters
     ----------
-    photo
-        Not changed.
     noise, blur
         Standard deviations of Gaussian noise, in levels, and of a Gaussian blur, in pixels.
     jpeg_quality

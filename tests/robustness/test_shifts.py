@@ -244,7 +244,7 @@ def test_with_statistics_alone_the_photos_are_brought_back():
 
 
 def explained(name, strength, *, opposite=False):
-    return Explanation(name, opposite, strength, 1.0)
+    return Explanation(name, opposite, strength)
 
 
 def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():

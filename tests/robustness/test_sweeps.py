@@ -103,18 +103,6 @@ def test_rows_are_what_the_classifier_says_about_each_picture_and_perturbation(
     assert set(rows["error"]) == {None}
 
 
-def test_accuracy_and_confidence_are_means_over_the_pictures_on_each_axis(grid):
-    assert grid.shape == (3, 2)
-    assert grid.accuracy().shape == grid.confidence().shape == (3, 2)
-    rows = grid.columns
-    for down, brightness in enumerate(BRIGHTNESS):
-        for across, noise in enumerate(NOISE):
-            here = (rows["brightness"] == brightness) & (rows["noise"] == noise)
-            assert grid.accuracy()[down, across] == rows["correct"][here].sum() / 3
-            expected = rows["confidence"][here].astype(float).mean()
-            assert grid.confidence()[down, across] == pytest.approx(expected)
-
-
 def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(clothes):
     # Two blocks for each of three pictures; then 48 of a hundred pictures in a block, one of them broken.
     for count, values, broken in [(3, np.linspace(0.2, 2, 120), 1), (100, np.array([0.3, 1.5]), 70)]:
@@ -490,12 +478,8 @@ def test_no_pictures_and_an_unknown_preprocessing_are_refused(clothes, tmp_path)
         swept(clothes.using(None), samples.photos("fashion_mnist")[0], Perturbation())
 
 
-def test_tables_show_whole_percentages(clothes):
+def test_two_axes_are_a_table_of_whole_percentages(clothes):
     photos, labels = samples.photos("fashion_mnist")[:4], samples.labels("fashion_mnist")[:4]
-    curve = swept(clothes, photos, {"brightness": (0, 1)}, labels=labels)
-    lines = curve.table().text().splitlines()
-    assert lines[0].split() == ["brightness", "accuracy", "confidence"]
-    assert lines[2].split()[:2] == ["1", f"{curve.accuracy()[1]:.0%}"]
     square = swept(clothes, photos, {"brightness": (0, 1), "noise": (0, 2.5, 50)}).table().text().splitlines()
     assert square[0] == "mean confidence, brightness down, noise across"
     assert square[1].split() == ["brightness", "0", "2.5", "50"]
