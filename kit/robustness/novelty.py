@@ -141,9 +141,10 @@ class Novelty:
             names = tuple(arrays["names"].tobytes().decode().split("\0"))
             rate = _checked_rate(float(arrays["false_positive_rate"]))
             found = cls(classifier, features, places, predicted, names, held_back, rate)
-            known = 0 <= predicted.min() <= predicted.max() < len(classifier.class_names)
+            known = bool(0 <= predicted.min() <= predicted.max() < len(classifier.class_names))
             fits = features.shape == (len(names), found._engine.output_count)
-            fits = fits and len(places) == len(predicted) == len(names) and np.isfinite(features).all()
+            fits = fits and len(places) == len(predicted) == len(names)
+            fits = fits and bool(np.isfinite(features).all())
         except (KeyError, TypeError, ValueError, AttributeError):
             known = fits = False
         if not (known and fits):
@@ -217,8 +218,8 @@ def fit_novelty(
     places = np.sort(np.random.default_rng(_SEED).permutation(len(given))[:KEPT])
     chosen = [given[place] for place in places]
     # Half precision, as in a file, so that saving changes no score.
-    features = _features(classifier, engine, chosen, "training pictures", progress).astype(np.float16)
-    features = features.astype(np.float32)
+    halved = _features(classifier, engine, chosen, "training pictures", progress).astype(np.float16)
+    features = halved.astype(np.float32)
     predicted = np.asarray(classifier.probabilities(chosen).argmax(axis=1), np.int64)
     names = tuple(photo.name.replace("\0", "") for photo in chosen)
     scores = _scores(_features(classifier, engine, others, "held-back pictures", progress), features)
