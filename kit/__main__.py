@@ -11,14 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import kit
 from kit.regression import commands as regression
-from kit.regression.commands import show
+from kit.regression.commands import Open, show
 from kit.workshop import setup as workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from kit.classifier import Classifier
 
 DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
 BAD_INPUT, INTERRUPTED = 3, 130
@@ -66,8 +65,7 @@ def _import(module: str) -> None:
 
 def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
-    version = import_module("kit").__version__
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {kit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
     code_0 = "clean, 1 a cause named, 2 cannot tell"
     diagnose = _command(commands, "diagnose", _diagnose, "name the cause", code_0)
@@ -116,62 +114,51 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
-def _diagnose(given: argparse.Namespace, opened: Callable[[argparse.Namespace], Classifier]) -> int:
-    from kit.diagnosis import diagnose  # noqa: PLC0415 (--help stays fast)
-    from kit.images import as_photos  # noqa: PLC0415
-
-    photos = as_photos(given.pictures)
+def _diagnose(given: argparse.Namespace, opened: Open) -> int:
     classifier = opened(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
-    diagnosis = diagnose(classifier, photos, labels)
+    diagnosis = kit.diagnose(classifier, given.pictures, labels)
     show(diagnosis, as_json=given.json)
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
 
-def _compare(given: argparse.Namespace, opened: Callable[[argparse.Namespace], Classifier]) -> int:
-    from kit.diagnosis.comparing import compare  # noqa: PLC0415 (--help stays fast)
-    from kit.images import as_photos  # noqa: PLC0415
-
-    first, second = (
-        opened(argparse.Namespace(**{**vars(given), "model": each})) for each in (given.first, given.second)
-    )
-    result = compare(first, second, as_photos(given.pictures), progress=not given.json)
+def _compare(given: argparse.Namespace, opened: Open) -> int:
+    models = [argparse.Namespace(**{**vars(given), "model": each}) for each in (given.first, given.second)]
+    first, second = map(opened, models)
+    result = kit.compare(first, second, given.pictures, progress=not given.json)
     show(result, as_json=given.json)
     return int(result.changed > 0)
 
 
-def _import_h5(given: argparse.Namespace, _opened: object) -> int:
-    from kit.classifier.importing import import_h5  # noqa: PLC0415 (--help stays fast)
-
-    left_out = import_h5(given.old, given.new)
+def _import_h5(given: argparse.Namespace, _opened: Open) -> int:
+    left_out = kit.import_h5(given.old, given.new)
     without = f", without {', '.join(left_out)}" if left_out else ""
     sys.stdout.write(f"{given.new}: architecture and weights of {given.old}{without}\n")
     return 0
 
 
-def _classifier(given: argparse.Namespace) -> Classifier:
+def _classifier(given: argparse.Namespace) -> kit.Classifier:
     """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
-    from kit.classifier import Classifier, store  # noqa: PLC0415 (--help stays fast)
+    from kit.classifier import store  # noqa: PLC0415 (--help stays fast)
     from kit.diagnosis.inside import assumed_preprocessing  # noqa: PLC0415
-    from kit.preprocessing import Preprocessing  # noqa: PLC0415
 
     if given.preprocessing is not None:
         file = Path(given.preprocessing)
         if '"kit.preprocessing"' in (text := file.read_text(encoding="utf-8", errors="replace")):
-            return Classifier.load(given.model, preprocessing=Preprocessing.from_json(text))
-        named = Preprocessing.from_config(file)
+            return kit.Classifier.load(given.model, preprocessing=kit.Preprocessing.from_json(text))
+        named = kit.Preprocessing.from_config(file)
     elif given.application is not None:
-        named = Preprocessing.for_application(given.application)
+        named = kit.Preprocessing.for_application(given.application)
     elif given.scaling is not None:
-        named = Preprocessing(scaling=given.scaling)
+        named = kit.Preprocessing(scaling=given.scaling)
     elif (store.read(given.model).contract or {}).get("preprocessing") is not None:
-        return Classifier.load(given.model)
+        return kit.Classifier.load(given.model)
     else:
         raise ValueError(
             f"Expected a model that carries its preprocessing, received {Path(given.model).name!r} without;"
             " say how your code prepares a picture: --scaling, --application or --preprocessing (see --help)"
         )
-    classifier = Classifier.load(given.model)
+    classifier = kit.Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)
     if given.scaling is not None:
         return classifier.using(usual.replace(scaling=named.scaling))

@@ -139,7 +139,7 @@ def test_the_code_map_lists_every_room_once():
 
 def test_a_room_imports_only_from_rooms_above_it():
     helpers = sorted(name for name in top() if name.startswith("_") and not name.startswith("__"))
-    order = [*helpers, *rooms(), "__main__", "__init__"]
+    order = [*helpers, *rooms(), "__init__", "__main__"]
     upward = {
         f"{module} imports {name}"
         for module, name in arrows()
