@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, wraps
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -221,23 +221,16 @@ def leaves(layer: Any) -> Iterator[Any]:
 @contextmanager
 def _watched(layers: Sequence[Any], told: Callable[[Any, Any, Any], None]) -> Iterator[None]:
     """Tell what each layer receives and returns while it is called; Keras has no hooks of its own."""
-
-    def watch(layer: Any) -> Callable[..., Any]:
-        call = layer.call
-
-        @wraps(call)
-        def watched(inputs: Any, *args: Any, **options: Any) -> Any:
-            returned = call(inputs, *args, **options)
-            told(layer, inputs, returned)
-            return returned
-
-        return watched
-
     try:
         for layer in layers:
-            object.__setattr__(layer, "call", watch(layer))
+            vars(layer)["call"] = partial(_telling, told, layer, layer.call)
         yield
     finally:
         for layer in layers:
-            if "call" in vars(layer):
-                object.__delattr__(layer, "call")
+            vars(layer).pop("call", None)
+
+
+def _telling(told: Callable[[Any, Any, Any], None], layer: Any, call: Any, *args: Any, **options: Any) -> Any:
+    returned = call(*args, **options)
+    told(layer, args[0], returned)
+    return returned

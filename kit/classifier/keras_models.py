@@ -117,14 +117,11 @@ def _refusal(error: BaseException) -> tuple[str, str]:
     missing = [each for each in chain if str(each).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
-    if "TFSMLayer" in reason:
-        return reason, "build the network in Keras, copy the weights of the SavedModel and save that"
     if "Lambda" in reason:
         return reason, "replace Lambda layers by registered custom ones and save the network anew"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return reason, "register custom layers before loading: import the module that defines them (--import)"
-    told = re.sub(r"\{\{.*?\}\} ?", "", reason)
-    return told[:300], "copy the file anew, or save the network anew where it was made"
+    return re.sub(r"\{\{.*?\}\} ?", "", reason), "copy the file, or save the network, anew"
 
 
 class ConversionError(RuntimeError):

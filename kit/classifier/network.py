@@ -6,7 +6,6 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -198,8 +197,6 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     if difference <= TOLERANCE:
         return replace(known, data=data, max_difference=difference)
     reason = f"its compiled form differs by {difference:.1e} in a probability"
-    if not isfinite(difference):
-        reason = "some answers are no numbers"
     return replace(known, max_difference=difference, reason=reason)
 
 

@@ -80,9 +80,6 @@ class InputStatistics:
             raise ValueError("Expected input statistics of this version of the kit; save anew with training=")
         return cls(rows, response, count)
 
-    def __repr__(self) -> str:
-        return f"InputStatistics({len(self.rows)} of {self.count} pictures, {len(QUANTITIES)} quantities)"
-
 
 def measured_rows(photos: Sequence[Photo]) -> Float64:
     """Measure pictures: float64 (pictures, quantities), rounded as `InputStatistics` keeps them."""
@@ -143,10 +140,8 @@ class Reference:
 
     def arrays(self, part: str) -> dict[str, Array]:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
-        start = f"{part}/"
-        return {
-            name.removeprefix(start): array for name, array in self.contents.items() if name.startswith(start)
-        }
+        places = {name: name.partition("/") for name in self.contents}
+        return {name: self.contents[place] for place, (own, _, name) in places.items() if own == part}
 
     def with_arrays(self, part: str, arrays: Mapping[str, Array]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
@@ -158,7 +153,7 @@ class Reference:
         if total > MOST_BYTES or any(array.dtype.kind not in "biuf" for array in kept.values()):
             raise ValueError(f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}")
         others = {name: array for name, array in self.contents.items() if not name.startswith(f"{part}/")}
-        return replace(self, contents={**others, **kept})
+        return replace(self, contents=others | kept)
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training pictures, and with their profile in the first layers.
@@ -179,11 +174,9 @@ class Reference:
         """Return this for tensors of a size, and without what belongs to other weights."""
         if network is self.network and shape == self.shape:
             return self
-        kept = {
-            name: array
-            for name, array in self.contents.items()
-            if network is self.network or name.startswith("properties/")
-        }
+        kept = self.contents
+        if network is not self.network:
+            kept = {name: array for name, array in kept.items() if name.startswith("properties/")}
         return type(self)(network, shape, kept)
 
     def __repr__(self) -> str:

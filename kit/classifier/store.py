@@ -333,11 +333,6 @@ def _earlier(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[s
 
 
 def _joined(archive: zipfile.ZipFile, name: str, contract: Mapping[str, Any]) -> bytes:
-    size = int(contract["members"][name]["size"])
-    names = [f"{name}.plane{index}" for index in range(_PLANES)]
-    if size > _MAX_STATISTICS or any(
-        archive.getinfo(each).file_size != -(-size // _PLANES) for each in names
-    ):
-        raise ValueError("another size than the file says")
-    planes = [np.frombuffer(archive.read(each), np.uint8) for each in names]
-    return np.stack(planes, axis=1).tobytes()[:size]
+    parts = [archive.read(f"{name}.plane{index}") for index in range(_PLANES)]
+    planes = np.stack([np.frombuffer(part, np.uint8) for part in parts], axis=1)
+    return planes.tobytes()[: int(contract["members"][name]["size"])]
