@@ -83,20 +83,12 @@ class View:
 
     Attributes
     ----------
-    bench
-        Where it was looked at.
-    settings
-        Complete settings.
-    original
-        The photograph as it came.
-    source
-        The same as it is decoded here: unperturbed.
-    photo
-        The same after the perturbation.
-    tensor
-        float32, (1, H, W, C): what the network is fed.
-    probabilities
-        float32, (classes,), summing to 1.
+    bench, settings
+        Where it was looked at, and the complete settings.
+    original, source, photo
+        The photograph as it came, as it is decoded here, and after the perturbation.
+    tensor, probabilities
+        float32, (1, H, W, C) and (classes,): what the network is fed, and its softmax.
     reference
         The view of the same photograph unperturbed and prepared as in training; None where this is that view.
     label
@@ -327,14 +319,10 @@ class Bench:
 
     Attributes
     ----------
-    classifier
-        With its preprocessing.
-    trained
-        The preprocessing in use where nobody has chosen another.
-    novelty
-        Tells pictures of none of the classes; None where the classifier cannot.
-    fixed
-        What the last diagnosis found to be right; None before, and where it names none.
+    classifier, novelty
+        The model, and what tells pictures of none of its classes; None where nothing does.
+    trained, fixed
+        The preprocessing where nobody has chosen another, and what the last diagnosis found to be right.
     """
 
     classifier: Classifier

@@ -23,16 +23,13 @@ class Change:
 
     Attributes
     ----------
-    keys
-        Settings that are taken back; those that only steer them go along.
-    words
-        What was changed, for people.
+    keys, words
+        Settings that are taken back, those that only steer them left out; and what was changed, for people.
     without
         The view without it.
-    regains
-        Whether the answer that ought to be there, or that of the untouched photo, comes back without it.
-    gain
-        By how much the probability of that answer rises without it, -1..1.
+    regains, gain
+        Whether the answer that ought to be there, or that of the untouched photo, comes back without it, and
+        by how much its probability rises, -1..1.
     """
 
     keys: tuple[str, ...]

@@ -15,9 +15,6 @@ Columns
 Left out
     The same for the search over preprocessings alone, each kind judged by limits and weights that were chosen
     on all other kinds, from a grid around those in use: what to expect on a kind that nobody chose by.
-Fixes
-    Share of the held-back pictures that are answered rightly before and after the fix that is named, and in
-    the healthy pipeline.
 """
 
 import argparse
@@ -188,7 +185,6 @@ def _diagnosed(
             "cause": "" if best is None else best.cause,
             "right": bool(causes & wanted) or (not healthy and fix == right),
             "seconds": round(time.perf_counter() - started, 3),
-            "fixed": None if fix is None else _accuracies(subject, in_use, fix, right),
             "scores": _scores(evaluator, in_use, photos, given or (), right, wanted),
         }
 
@@ -282,15 +278,6 @@ def left_out(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _accuracies(subject: Subject, *all_of_them: kit.Preprocessing) -> list[float]:
-    """Share of up to 60 held-back pictures that are answered rightly under each preprocessing."""
-    photos, labels = subject.photos[:60], np.array(subject.labels[:60])
-    return [
-        float((subject.classifier.probabilities(photos, preprocessing=each).argmax(axis=1) == labels).mean())
-        for each in all_of_them
-    ]
-
-
 def pairs(subject: Subject, draws: int, seed: int) -> Iterator[dict[str, Any]]:
     """Put two faults at once into a network with a profile, and diagnose four pictures."""
     random = np.random.default_rng(seed)
@@ -350,7 +337,7 @@ def shown(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Print all tables, and return them."""
-    result: dict[str, Any] = {"kinds": {}, "settings": {}, "fixes": {}}
+    result: dict[str, Any] = {"kinds": {}}
     print(
         f"{'':36s}" + "".join(f"{name:>16s}" for name in ("right", "accused", "silent", "N=1", "N=4", "N=16"))
     )
@@ -360,21 +347,6 @@ def report(rows: Sequence[dict[str, Any]], double: Sequence[dict[str, Any]]) -> 
     for kind, some in sorted(by_kind.items()):
         result["kinds"][kind] = shown(kind, some)
     result["kinds"]["all"] = shown("all", rows)
-    for statistics in ("averages", "profile"):
-        for labels in (False, True):
-            some = [row for row in rows if row["statistics"] == statistics and row["labels"] == labels]
-            title = f"{statistics}, {'with' if labels else 'no'} labels"
-            result["settings"][title] = shown(title, some)
-    for case in ("channels_swapped", "gray_input", "inverted"):
-        some = [row for row in rows if row["case"] == case]
-        result["settings"][case] = shown(case, some)
-    for kind, some in sorted(by_kind.items()):
-        fixes = np.array([row["fixed"] for row in some if row["fixed"] is not None and row["harm"] >= HARM])
-        if len(fixes):
-            before, after, healthy = (float(value) for value in fixes.mean(axis=0))
-            row = {"before": before, "after": after, "healthy": healthy, "fixes": len(fixes)}
-            result["fixes"][kind] = row
-            print(f"fixes, {kind:18s}", row)
     result["left out"] = left_out(rows)
     result["pairs"] = dict(Counter(row["found"] for row in double))
     print("two faults at once:", result["pairs"])

@@ -12,7 +12,6 @@ Variants
 
 Moves
     A script in the page (drive.js) sets the brightness slider and fires the event that a hand would.
-    ``drag, 4 at once``: four explorers of four kernels in four pages (explorer only; ``--together N``).
     ``isolated``: a move to another place of the slider, then 0.2 to 0.3 s of rest once its answer is painted.
     ``drag``: one move each frame, 60 Hz, five times along the slider. ``… during fit``: the same while
     another cell of the notebook trains a network (explorer only).
@@ -21,13 +20,10 @@ Times
     From the event to the first task after the frame that shows the bars of that very value (which comes again
     only after 0.7 s); moves that a newer one overtook are never painted and have no time. For figures that
     frame is the one after the image has loaded. ``painted_hz``: paints over the time from the first event to
-    the last paint. ``settle_ms``: from the last event to its paint. ``max_in_flight``: most updates at one
-    time that the kernel had not answered; ``max_backlog``: those plus one where a newer value waits in the
-    page. ``forward_p50_ms``: the forward pass in a loop in the same kernel, just before the moves: the light
-    engine for the explorer, ``model.predict`` for the usual way. ``wait_ms``, ``transport_ms``, ``kernel_ms``
-    and ``paint_ms`` split the time of the updates that were asked for: until it is sent, there and back, in
-    the kernel, until it is painted; medians. Percentiles are over all repeats together; ``p50_range_ms`` has
-    the lowest and highest p50 of a repeat.
+    the last paint. ``settle_ms``: from the last event to its paint. ``forward_p50_ms``: the forward pass in a
+    loop in the same kernel, just before the moves: the light engine for the explorer, ``model.predict`` for
+    the usual way. Percentiles are over all repeats together; ``p50_range_ms`` has the lowest and highest p50
+    of a repeat.
 """
 
 import argparse
@@ -62,7 +58,7 @@ PACKAGES = (
     "numpy",
 )
 COLUMNS = ("model", "mode", "variant", "p50_ms", "p95_ms", "painted_hz", "painted", "known_ahead")
-COLUMNS += ("max_backlog", "settle_ms", "forward_p50_ms", "wait_ms", "transport_ms", "kernel_ms", "paint_ms")
+COLUMNS += ("settle_ms", "forward_p50_ms")
 FASTER = (
     ("drag", "p50_ms", (18, 10)),
     ("drag", "p95_ms", (15, 8)),
@@ -139,7 +135,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--together", type=int, default=4, help="explorers that are dragged at once")
     parser.add_argument(
         "--quick", action="store_true", help="one repeat with few moves: to see that it works"
     )
@@ -162,7 +157,6 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
             for mode in MODES:
                 run = _moves(book, variant, mode, moves[mode])
                 yield {"key": (model, mode, variant), "forward": forward, **run}
-    yield from _together(lab, options, moves["drag"])
     for (model, variant), book in books.items():
         if variant == "explorer":
             forward = _forward(book, variant)
@@ -171,25 +165,6 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
             for mode in MODES:
                 run = _moves(book, variant, mode, moves[mode])
                 yield {"key": (model, f"{mode} during fit", variant), "forward": forward, **run}
-        book.close()
-
-
-def _together(lab: JupyterLab, options: argparse.Namespace, count: int) -> Iterator[dict[str, Any]]:
-    """Yield what each of several explorers gave that were dragged at once."""
-    if "explorer" not in options.variants or options.together < 2:
-        return
-    model = options.models[0]
-    books = [_open(lab, model, "explorer") for _ in range(options.together)]
-    mode = f"drag, {options.together} at once"
-    for _repeat in range(options.repeats):
-        for book in books:
-            book.page.evaluate(
-                f"(how) => {{ window.running = ({DRIVE})(how) }}", _how("explorer", "drag", count)
-            )
-        for book in books:
-            log = book.page.evaluate("() => window.running")
-            yield {"key": (model, mode, "explorer"), "forward": None, **_run(log, "explorer", count)}
-    for book in books:
         book.close()
 
 
@@ -242,24 +217,16 @@ def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
         if (event := _cause(paint["value"], paint["time"], events))
     ]
     reached = [paint for paint in paints if paint["event"] is last]
-    requests = _requests(log, variant)
     return {
         "latencies": [paint["time"] - paint["event"]["time"] for paint in paints],
         "painted_hz": 1000 * len(paints) / (paints[-1]["time"] - events[0]["time"]),
         "event_hz": 1000 * (count - 1) / (last["time"] - events[0]["time"]),
         "painted": len(paints),
-        "known_ahead": sum(_is_known(paint) for paint in paints) if variant != "usual" else 0,
+        "known_ahead": sum(paint["kernelMs"] is None for paint in paints) if variant != "usual" else 0,
         "events": count,
         "settle": reached[0]["time"] - last["time"] if reached else float("inf"),
         "last_shown": bool(paints) and paints[-1] is (reached or [None])[-1],
-        "backlog": _backlog(requests, events, [paint["event"] for paint in paints if _is_known(paint)]),
-        "in_flight": max((_under_way(requests, time) for _, time, _ in requests), default=0),
-        "split": _split(requests, events, paints),
     }
-
-
-def _is_known(paint: dict[str, Any]) -> bool:
-    return paint["kernelMs"] is None
 
 
 def _cause(value: float, time: float, events: Sequence[dict[str, float]]) -> dict[str, float] | None:
@@ -272,71 +239,6 @@ def _cause(value: float, time: float, events: Sequence[dict[str, float]]) -> dic
     return asked[-1] if asked else None
 
 
-def _requests(log: dict[str, Any], variant: str) -> list[tuple[float, float, float]]:
-    """Updates that were asked for, as (value, sent, answered); what is fetched ahead is none."""
-    kind = "display_data" if variant == "usual" else "comm_msg"
-    answers: dict[str, float] = {}
-    for entry in log["wire"]:
-        # Of a widget's messages only "custom" ones are answers; "update" ones are echoes of its state.
-        if (
-            not entry["sent"]
-            and entry["type"] == kind
-            and (kind == "display_data" or entry["data"]["method"] == "custom")
-        ):
-            answers.setdefault(entry["parent"], entry["time"])
-    return [
-        (value, entry["time"], answers.get(entry["id"], float("inf")))
-        for entry in log["wire"]
-        if entry["sent"] and (value := _value(entry)) is not None
-    ]
-
-
-def _split(
-    requests: Sequence[tuple[float, float, float]],
-    events: Sequence[dict[str, float]],
-    paints: Sequence[dict[str, Any]],
-) -> dict[str, list[float]]:
-    """Split the times of those updates that were painted into their parts."""
-    split: dict[str, list[float]] = {"wait": [], "transport": [], "kernel": [], "paint": []}
-    asked = {paint["event"]["time"]: paint for paint in reversed(paints) if not _is_known(paint)}
-    for value, sent, answered in requests:
-        event = _cause(value, sent, events)
-        paint = asked.get(event["time"]) if event else None
-        if event and paint:
-            split["wait"].append(sent - event["time"])
-            split["kernel"].append(paint["kernelMs"])
-            split["transport"].append(answered - sent - paint["kernelMs"])
-            split["paint"].append(paint["time"] - answered)
-    return split
-
-
-def _value(entry: dict[str, Any]) -> float | None:
-    """Brightness that a message to the kernel asks for."""
-    data = entry["data"]
-    if data.get("method") != "custom":
-        return data.get("state", {}).get("value")
-    content = data["content"]
-    return content["settings"].get("brightness") if content.get("kind") == "settings" else None
-
-
-def _under_way(requests: Sequence[tuple[float, float, float]], time: float) -> int:
-    return sum(sent <= time < answered for _, sent, answered in requests)
-
-
-def _backlog(
-    requests: Sequence[tuple[float, float, float]],
-    events: Sequence[dict[str, float]],
-    known: Sequence[dict[str, float]],
-) -> int:
-    """Most updates that were under way when a move came, plus one where that move had to wait."""
-    deepest = 0
-    for event in events:
-        under_way = _under_way(requests, event["time"])
-        sent = any(event["time"] <= sent <= event["time"] + 4 for _, sent, _ in requests)
-        deepest = max(deepest, under_way + (event not in known and not sent))
-    return max([deepest, *(_under_way(requests, sent) for _, sent, _ in requests)])
-
-
 def _hundredths(value: float) -> int:
     return round(100 * value)
 
@@ -347,7 +249,6 @@ def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) ->
     latencies = [value for run in own for value in run["latencies"]]
     medians = [float(np.percentile(run["latencies"], 50)) for run in own]
     forward = None if own[0]["forward"] is None else statistics.median(run["forward"] for run in own)
-    split = {f"{part}_ms": [value for run in own for value in run["split"][part]] for part in own[0]["split"]}
     return {
         "model": model,
         "mode": mode,
@@ -361,16 +262,9 @@ def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) ->
         "painted": sum(run["painted"] for run in own),
         "known_ahead": round(sum(run["known_ahead"] for run in own) / sum(run["painted"] for run in own), 2),
         "events": sum(run["events"] for run in own),
-        "max_backlog": max(run["backlog"] for run in own),
-        "max_in_flight": max(run["in_flight"] for run in own),
         "settle_ms": round(statistics.median(run["settle"] for run in own), 1),
         "last_shown": all(run["last_shown"] for run in own),
         "forward_p50_ms": None if forward is None else round(forward, 2),
-        **{
-            name: round(statistics.median(values), 1)
-            for name, values in split.items()
-            if values and variant != "usual"
-        },
     }
 
 
@@ -382,14 +276,8 @@ def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         alone, drag = (found.get((model, mode, "explorer")) for mode in MODES)
         if alone is None or drag is None:
             continue
-        for (_, mode, _), row in found.items():
-            if row["model"] == model and "at once" in mode:
-                ratio = row["p95_ms"] / drag["p95_ms"]
-                yield report.target(f"{model}, {mode}: p95 over that of one", ratio, 3, most=True)
         drags = f"{model}, drag"
         yield report.target(f"{drags}: paints a second", drag["painted_hz"], 55 if small else 40)
-        yield report.target(f"{drags}: requests under way", drag["max_in_flight"], 1, most=True)
-        yield report.target(f"{drags}: under way and waiting", drag["max_backlog"], 2, most=True)
         yield report.target(f"{drags}: the last position is shown", float(drag["last_shown"]), 1)
         settling = drag["settle_ms"] / drag["p95_ms"]
         yield report.target(f"{drags}: time to settle over p95", settling, 1, most=True)
