@@ -1,5 +1,5 @@
 // Moves the brightness slider of one notebook and logs when what was painted: see live_latency.py for the protocol.
-// Gives { events: [{ value, time }], paints: [{ value, time, kernelMs }], wire }, times in ms of performance.now();
+// Gives { events: [{ value, time }], paints: [{ value, time, kernelMs }] }, times in ms of performance.now();
 // kernelMs is null where the page knew the answer ahead.
 async ({ variant, mode, values, pause }) => {
   const patience = 8000;
@@ -85,5 +85,5 @@ async ({ variant, mode, values, pause }) => {
   cancelAnimationFrame(following);
   document.removeEventListener("kit:painted", onPainted);
   panel.removeEventListener("load", onLoad, true);
-  return { events, paints, wire: window.wire.filter((entry) => entry.type === "display_data" || entry.type === "comm_msg") };
+  return { events, paints };
 }
