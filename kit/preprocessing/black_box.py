@@ -200,9 +200,8 @@ def _turned(best: _Fit, inverted: bool) -> tuple[Float64, Float64]:
 def _fitted_scaling(slope: Float64, offset: Float64) -> Scaling:
     std = 1 / slope
     mean = -offset * std
-    # Less than half a level is what rounding makes of none; a Scaling takes no number beyond 1e12.
-    mean = np.where(np.abs(mean) < 0.5, 0, np.clip(mean, -1e12, 1e12))
-    std = np.copysign(np.maximum(np.abs(std), 1e-12), std)
+    # Less than half a level is what rounding makes of none.
+    mean = np.where(np.abs(mean) < 0.5, 0, mean)
     if np.ptp(mean) < 0.5 and np.ptp(std) < 2e-3 * np.abs(std).max():
         mean, std = mean[:1], std[:1]
     means, deviations = (tuple(float(f"{value:.4g}") for value in values) for values in (mean, std))

@@ -48,11 +48,6 @@ def test_between_the_flakes_snow_whitens_by_the_published_share(severity, share)
     np.testing.assert_allclose(snowy.min(axis=(0, 1)), share * colour + (1 - share) * white, atol=0.51)
 
 
-def test_halfway_between_two_severities_is_the_mean_of_their_pictures():
-    below, above = (weather.snow(CASTLE, severity, 1).astype(float) for severity in (2.0, 3.0))
-    assert np.abs(weather.snow(CASTLE, 2.25, 1) - (0.75 * below + 0.25 * above)).max() <= 1.01
-
-
 def test_snow_falls_within_45_degrees_of_straight_down_as_the_seed_says():
     ways = []
     for seed in range(12):

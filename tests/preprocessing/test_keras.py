@@ -129,12 +129,3 @@ def test_resizing_equals_tensorflow_and_its_layer_bit_for_bit(keras, method):
             layer = keras.layers.Resizing(*target, interpolation=method, **option)
             expected = np.asarray(layer(picture(source).astype(np.float32)))
             np.testing.assert_array_equal(resize(picture(source), target, f"tf_{method}", fit), expected)
-
-
-def test_nearest_takes_tensorflows_pixel_where_pillow_takes_another():
-    import tensorflow  # noqa: ICN001, PLC0415  only the tests of this file need it
-
-    column = np.arange(512, dtype=np.int64).astype(np.uint8)[:, None, None]
-    expected = tensorflow.image.resize(column, (224, 1), method="nearest").numpy()
-    np.testing.assert_array_equal(resize(column, (224, 1), "tf_nearest"), expected)
-    assert not np.array_equal(resize(column, (224, 1), "nearest"), expected)

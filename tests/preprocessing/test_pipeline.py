@@ -19,7 +19,6 @@ from kit.preprocessing.pipeline import (
     invert,
     order_channels,
     run,
-    shrink,
 )
 from kit.preprocessing.scaling import SCALINGS
 from tests.pictures import picture
@@ -114,12 +113,6 @@ def test_an_inversion_keeps_the_type_and_a_cast_cuts_decimals_and_wraps_around()
     assert invert(np.float32([0.5])).dtype == np.float32
     cast = cast_uint8(np.float32([0.99, 1.5, -1.2, 256.7]))
     np.testing.assert_array_equal(cast, np.float32([0, 1, 255, 0]))
-
-
-def test_a_thumbnail_keeps_proportions_and_never_enlarges():
-    photo = np.zeros((100, 50, 3), np.uint8)
-    assert shrink(photo, (20, 20)).shape == (20, 10, 3)
-    assert shrink(photo, (500, 500)).shape == (100, 50, 3)
 
 
 def test_layouts_are_what_they_are_called_and_can_be_undone():

@@ -115,12 +115,6 @@ def test_a_picture_undoes_everything_but_resizing(layout):
             np.testing.assert_array_equal(p.picture(p.apply(PHOTO)[0]), PIXELS)
 
 
-def test_a_picture_of_one_channel_is_grey():
-    p = Preprocessing(None, channels="gray", scaling="0..1")
-    luma = np.asarray(Image.fromarray(PIXELS).convert("L"))
-    np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), np.stack([luma] * 3, axis=-1))
-
-
 def test_a_missing_scaling_is_seen_as_white():
     tensor = Preprocessing(size=None).apply(Photo.from_array(np.uint8([[[0, 1, 2]], [[3, 128, 255]]])))
     seen = Preprocessing(scaling="-1..1").picture(tensor)

@@ -6,7 +6,6 @@ from kit.preprocessing.scaling import (
     Scaling,
     affine,
     as_scalings,
-    fits,
     same_scaling,
     scale,
     scaling_words,
@@ -35,11 +34,6 @@ def test_divides_then_subtracts_then_divides_again_in_float32_one_operation_at_a
 def test_named_scalings_send_black_and_white_where_their_name_says(name, black, white):
     x = np.array([0, 255], dtype=np.float32).reshape(1, 2, 1)
     np.testing.assert_allclose(scale(x, SCALINGS[name]).ravel(), [black, white], rtol=1e-7)
-
-
-def test_caffe_subtracts_its_means_in_the_order_blue_green_red():
-    scaled = scale(np.zeros((1, 1, 3), np.float32), SCALINGS["caffe"])
-    np.testing.assert_array_equal(scaled.ravel(), np.float32([-103.939, -116.779, -123.68]))
 
 
 def test_scalings_are_applied_in_order_and_leave_their_argument_alone():
@@ -90,13 +84,6 @@ def test_the_memory_of_a_picture_may_lie_in_any_order():
     np.testing.assert_array_equal(scale(turned, (Scaling(mean=(1, 2, 3)),)), expected)
     np.testing.assert_array_equal(unscale(expected, (Scaling(mean=(1, 2, 3)),)), turned)
     np.testing.assert_array_equal(scale([10, 20, 30], (Scaling(2, (1, 2, 3)),)), [4, 8, 12])
-
-
-def test_a_scaling_knows_how_many_channels_it_is_made_for():
-    assert Scaling(2, 3, 4).channels is None
-    assert (Scaling(std=(1, 2, 3)).channels, Scaling(1, (1, 2), 4).channels) == (3, 2)
-    assert fits((Scaling(2), Scaling(std=(1, 2, 3))), 3)
-    assert not fits((Scaling(2), Scaling(std=(1, 2, 3))), 1)
 
 
 def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_white():
