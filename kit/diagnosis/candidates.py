@@ -38,12 +38,10 @@ class Candidate:
     ----------
     preprocessing, step
         The one in use with one step changed, and the step, a key of `kit.faults.STEPS`.
-    cause
-        What was done wrong if this one is right.
+    cause, equivalent
+        What was done wrong if this one is right, and other causes that come to the very same.
     faults
         Names in the catalogue that lead from this one to the one in use; may be empty.
-    equivalent
-        Other causes that come to the very same.
     quiet
         Whether the difference is too small to be told from evidence.
     """
@@ -75,11 +73,8 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
 
 def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
     """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
-    faults = [
-        fault
-        for fault in CATALOGUE.values()
-        if fault.step == step and fault.changes(candidate) and _same(fault.apply(candidate), in_use)
-    ]
+    possible = [fault for fault in CATALOGUE.values() if fault.step == step and fault.changes(candidate)]
+    faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
     cause, *others = dict.fromkeys(fault.cause for fault in faults) or [_cause(step, candidate, in_use)]
     # Squashing costs EfficientNet-Lite1 no certainty on photographs with a known class: 0.06 nats.
     quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
@@ -207,10 +202,9 @@ class Sensitivity:
     name, variants
         Such as ``"resize_filter"``, and what was tried in place of what is in use, in words.
     photos, changed
-        How many pictures were tried, and how many of them get another answer under at least one variant.
+        How many pictures were tried, and how many get another answer under at least one variant.
     typical, largest
-        Mean over the pictures, and the largest, of the spread of the probability of the present answer over
-        the variants and what is in use: largest minus smallest, 0..1.
+        Of the spread of the probability of the present answer, 0..1: its mean over pictures, and the most.
     worst
         The variant that moves this probability most, on average.
     """
@@ -225,17 +219,9 @@ class Sensitivity:
 
 
 def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -> tuple[Sensitivity, ...]:
-    """Try every quiet change on the first `PICTURES` pictures.
+    """Try every quiet change on the first `PICTURES` pictures, around the right preprocessing if it is known.
 
-    Parameters
-    ----------
-    around
-        The right preprocessing, as far as it is known.
-
-    Returns
-    -------
-    tuple of Sensitivity
-        One for each kind of change that changes any tensor at all.
+    Returns one for each kind of change that changes any tensor at all.
     """
     chosen = tuple(photos[:PICTURES])
     base, before = evaluator.tensors(chosen, around), evaluator.answers(chosen, around)

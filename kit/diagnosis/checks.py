@@ -16,20 +16,10 @@ _PICTURES = 16
 
 
 def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
-    """Run every certain check.
+    """Run every certain check with the preprocessing in use.
 
-    Parameters
-    ----------
-    classifier, photos
-        With the preprocessing in use, and at least one picture.
-    labels
-        Index of the right class of each, None where it is not known; empty where none is.
-
-    Returns
-    -------
-    tuple of Finding
-        Named ones first, then possible ones, then what was ruled out; among equals in the order of the data:
-        file, tensor, graph, weights, head, class order.
+    Returns named findings first, then possible ones, then what was ruled out; among equals in the order of
+    the data: file, tensor, graph, weights, head, class order.
     """
     used = known_preprocessing(classifier)
     few = tuple(photos[:_PICTURES])

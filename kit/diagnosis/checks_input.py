@@ -32,14 +32,7 @@ _REQUESTS: tuple[Request, ...] = (
 def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
     """Decode the pictures as their files ask for, and see what that changes.
 
-    Parameters
-    ----------
-    classifier
-        With the preprocessing in use.
-    photos
-        Pictures with their sources; an array has nothing to decode.
-    labels
-        Index of the right class of each, None where it is not known; empty where none is.
+    `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
     found = [_unheeded(classifier, photos, labels, request) for request in _REQUESTS]
     found.append(_small(known_preprocessing(classifier), photos))
@@ -127,20 +120,9 @@ SMALLEST_SIDE = 16
 
 
 def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
-    """Check what the preprocessing in use makes of the photographs.
+    """Check what the preprocessing in use makes of the photographs, of which constant ones are left out.
 
-    Parameters
-    ----------
-    photos
-        At least one.
-    used
-        With a size, unless the photographs have one size.
-
-    Returns
-    -------
-    tuple of Finding
-        The first thing that is wrong with the numbers, then what is wrong with their places. A picture that
-        is constant itself is left out.
+    Returns the first thing that is wrong with the numbers, then what is wrong with their places.
     """
     pictures = [photo.decoded(used.decoding) for photo in photos]
     seen = [photo for photo in pictures if photo.pixels.std() > FLAT]
@@ -164,10 +146,8 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
     before = min(np.unique(photo.pixels).size for photo in photos)
     after = max(np.unique(tensor).size for tensor in tensors)
     # A cast of 0..255 is harmless; one of negative numbers wraps around, and leaves many values.
-    wrapped = used.cast is not None and any(
-        float(np.abs(without.apply(photo) - tensor).max()) > 2
-        for photo, tensor in zip(photos, tensors, strict=True)
-    )
+    pairs = zip(map(without.apply, photos), tensors, strict=True)
+    wrapped = used.cast is not None and any(np.abs(one - other).max() > 2 for one, other in pairs)
     # One value alone comes from other faults as well, unless a cast is known to be there.
     fewest = 1 if used.cast is not None else 2
     collapsed = whole and before >= LEVELS_BEFORE and fewest <= after <= LEVELS_LEFT

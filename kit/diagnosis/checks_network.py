@@ -32,33 +32,19 @@ Weights = Mapping[str, tuple[Array, ...]]
 def check_weights(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for weights and moving averages that training has hardly touched.
 
-    Parameters
-    ----------
-    layers, weights
-        As from `kit.classifier.architecture`.
-
-    Returns
-    -------
-    Finding or None
-        Cause ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``.
+    The cause is ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``.
     """
     return _diverged(weights) or _untrained(layers, weights) or _moving_averages(layers, weights)
 
 
 def _moving_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     # A frozen layer is used in training as it is afterwards.
-    norms = [
-        layer
-        for layer in layers
-        if layer.kind == "BatchNormalization"
-        and layer.settings.get("trainable", True)
-        and len(weights.get(layer.name, ())) >= 2
-    ]
-    if not norms:
+    learning = [layer for layer in layers if layer.settings.get("trainable", True) and layer.name in weights]
+    norms = [layer for layer in learning if layer.kind == "BatchNormalization"]
+    kept = [weights[layer.name] for layer in norms]
+    if not kept or min(map(len, kept)) < 2:
         return None
-    means, variances = (
-        np.concatenate([weights[layer.name][place].reshape(-1) for layer in norms]) for place in (-2, -1)
-    )
+    means, variances = (np.concatenate([each[place].reshape(-1) for each in kept]) for place in (-2, -1))
     smallest, steps = float(variances.min()), _steps(weights)
     floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
     evidence = [
@@ -96,14 +82,9 @@ def _steps(weights: Weights) -> int | None:
 
 
 def _diverged(weights: Weights) -> Finding | None:
-    arrays = [
-        array
-        for name, kept in weights.items()
-        if name != "optimizer"
-        for array in kept
-        if array.dtype.kind == "f" and array.size
-    ]
-    share = float(np.mean([1 - np.isfinite(array).mean() for array in arrays])) if arrays else 0.0
+    arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
+    shares = [1 - np.isfinite(array).mean() for array in arrays if array.dtype.kind == "f" and array.size]
+    share = float(np.mean(shares)) if shares else 0.0
     if not share:
         return None
     return conclude(
@@ -184,7 +165,7 @@ _head = partial(conclude, "softmax_head")
 def check_head(
     layers: Sequence[Layer], outputs: Float32, compiled: Mapping[str, Any] | None = None
 ) -> Finding | None:
-    """Check the last layers and what they put out.
+    """Check the last layers and what they put out; the cause is ``"softmax_head"``.
 
     Parameters
     ----------
@@ -194,11 +175,6 @@ def check_head(
         float32, shape (N, outputs): what the last layer puts out, before any softmax of the kit's.
     compiled
         ``compile_config`` of the Keras architecture, if there is one: it tells the loss of the training.
-
-    Returns
-    -------
-    Finding or None
-        Cause ``"softmax_head"``.
     """
     ends = [(name, layer) for layer in layers if (name := _activation(layer)) is not None]
     if not ends:
@@ -324,20 +300,8 @@ _FIX = "Call the network for inference: training=False, and no layer that was bu
 def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence[Layer]) -> Finding | None:
     """Ask twice, and with other pictures beside.
 
-    Parameters
-    ----------
-    classifier
-        The network in use.
-    tensors
-        float32, shape (N, H, W, C); one is enough.
-    layers
-        As from `kit.classifier.architecture.layers_of`, to say which layer it is.
-
-    Returns
-    -------
-    Finding or None
-        ``"training_mode"`` where the same tensor gets different answers, ``"batchnorm_mode"`` where the
-        answer depends on the pictures in the same batch.
+    Tensors are float32 (N, H, W, C); one is enough. The cause is ``"training_mode"`` where the same one gets
+    different answers, ``"batchnorm_mode"`` where the answer depends on the pictures in the same batch.
     """
     one = tensors[:1]
     first = classifier.predict_tensors(one)

@@ -43,21 +43,9 @@ labels = [order.index(one) if one is not None and not isinstance(one, str) else 
 
 
 def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
-    """Look for an order of the classes under which the answers are right.
+    """Look for an order of the classes under which the answers are right; the cause is ``"class_order"``.
 
-    Parameters
-    ----------
-    probabilities
-        float32, shape (N, classes).
-    labels
-        Index of the right class of each picture, None where it is not known.
-    class_names
-        In the order in use, as the labels are.
-
-    Returns
-    -------
-    Finding or None
-        Cause ``"class_order"``.
+    Probabilities are float32 (N, classes), labels indices in the order in use, None where not known.
     """
     places, indices = known(labels)
     if not places:

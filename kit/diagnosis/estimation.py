@@ -38,19 +38,9 @@ def estimated(
 ) -> tuple[Score, tuple[Evidence, ...]] | None:
     """Estimate a scaling where the first layers receive the wrong numbers and no known scaling mends it.
 
-    Parameters
-    ----------
-    grounds, in_use
-        What judges, and the preprocessing that is suspected.
-    ranked
-        The scores of the candidates, the best first.
-
-    Returns
-    -------
-    tuple or None
-        The score of the scaling ``(x / 255 - mean) / std``, and how exactly the two numbers are known. None
-        where the pictures are usual as they are, where nothing is known of the training pictures, or where
-        what is found explains no more than a known scaling.
+    Returns the score of the scaling ``(x / 255 - mean) / std``, and how exactly the two numbers are known.
+    None where the pictures are usual as they are, where nothing is known of the training pictures, or where
+    what is found explains no more than a known scaling; `ranked` has the best of these first.
     """
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     judges = _judges(grounds)

@@ -90,13 +90,10 @@ class Grounds:
 
     Attributes
     ----------
-    photos, labels
-        The user's pictures, and the index of the class of each where known.
-    sources
-        What judges.
+    photos, labels, sources
+        The user's pictures, the index of the class of each where known, and what judges.
     probes
-        Photographs of the kit that judge the pipeline beside the user's pictures; empty where photographs are
-        not what the network knows.
+        Photographs of the kit that judge the pipeline, too; empty where the network knows no photographs.
     """
 
     evaluator: Evaluator

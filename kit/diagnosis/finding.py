@@ -19,10 +19,8 @@ class Evidence:
 
     Attributes
     ----------
-    text
-        What was measured, in words.
-    value
-        The number, in the unit that the text names.
+    text, value
+        What was measured, in words, and the number in the unit that they name.
     threshold
         The number from which on it counts; None where it is only told.
     supports
@@ -51,9 +49,7 @@ class Fix:
         One sentence.
     code
         Lines that run as printed where ``kit``, ``classifier``, ``photos`` and ``labels`` are what
-        `kit.diagnose` was given, ``photos`` as a list of `kit.Photo` and ``labels`` as a list; they import
-        what else they need. What they put right is assigned to the same names, so that the same question can
-        be asked again. Empty where the sentence has to do.
+        `kit.diagnose` was given, the last two as lists; what they put right has the same names. May be empty.
     preprocessing
         The corrected preprocessing; None where the fix is not one of preprocessing.
     """
@@ -73,10 +69,8 @@ class Finding(Result):
         A name of the closed set of causes, such as ``"missing_scaling"``.
     verdict
         ``"named"``, ``"possible"``, ``"ruled_out"`` or ``"cannot_tell"``.
-    summary
-        One sentence for people.
-    evidence
-        Numbers for and against.
+    summary, evidence
+        One sentence for people, and numbers for and against.
     cost
         Share of the pictures, 0 to 1, whose answer changes when the cause is put right; None if unknown.
     fix

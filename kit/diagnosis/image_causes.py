@@ -57,11 +57,6 @@ _FAR = 1.5
 _KEPT = f"share of answers to {COUNT} other pictures that are kept at as much"
 _CHANGED = "share of these pictures for which another answer is ahead once it is undone"
 _CHANCE = "chance that it changed the answer, median of these pictures"
-_OUTCOMES: dict[Verdict, str] = {
-    "named": "it most probably changed the answer",
-    "possible": "it may have changed the answer",
-    "ruled_out": "here the answer stands",
-}
 
 
 def _resized(photo: Photo, side: int) -> Photo:
@@ -77,10 +72,8 @@ def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ())
     ----------
     classifier
         With the preprocessing in use, which should be right: these causes are asked for last.
-    photos
-        At least one.
-    labels
-        Index of the right class of each, None where it is not known; empty where none is.
+    photos, labels
+        At least one, and the index of the right class of each, None where it is not known.
 
     Returns
     -------
@@ -106,23 +99,15 @@ def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ())
         return ()
     case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual)
     found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: pair[0])
-    blamed = next((finding for _, finding in found if finding.verdict == "named"), None)
-    return tuple(_second(one) if one.verdict == "named" and one is not blamed else one for _, one in found)
-
-
-def _second(finding: Finding) -> Finding:
-    """Return what would be named if another property did not explain the answers better."""
-    summary = finding.summary.replace(_OUTCOMES["named"], _OUTCOMES["possible"])
-    return replace(finding, verdict="possible", summary=summary)
+    # One is to blame: that by which most other answers fall.
+    others = [one for _, one in found if one.verdict == "named"][1:]
+    return tuple(replace(one, verdict="possible") if one in others else one for _, one in found)
 
 
 def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
     """Return the measures, by place, of the pictures in which a property is out of the ordinary."""
-    measures = {
-        place: item.measure(photo.pixels)
-        for place, photo in enumerate(pictures)
-        if min(photo.size) >= item.least_side
-    }
+    large = [(place, photo) for place, photo in enumerate(pictures) if min(photo.size) >= item.least_side]
+    measures = {place: item.measure(photo.pixels) for place, photo in large}
     return {place: measure for place, measure in measures.items() if item.unusual(measure)}
 
 
@@ -221,8 +206,7 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
     finding = Finding(
         item.name,
         verdict,
-        f"{which} unusually {item.word}, as of {item.told(whole)}. With as much of it, {kept:.0%} of the"
-        f" answers to other pictures are kept; {_OUTCOMES[verdict]}.",
+        f"{which} unusually {item.word}, as of {item.told(whole)}.",
         (
             Evidence(f"{item.unit}, median of these pictures", median, item.ordinary, supports=True),
             Evidence(_KEPT, kept, STARTS, supports=kept < STARTS),

@@ -117,10 +117,9 @@ class Property:
         Of a `Perturbation`, which does it; empty where colour is taken away.
     amounts
         Pairs of a measure and the setting of `parameter` that brings photographs to it.
-    undo
-        Takes it out of a picture, given the setting; None where that cannot be done.
-    read
-        Reads the setting from the pixels, where they tell it better than the measure does.
+    undo, read
+        Takes it out of a picture, given the setting, and reads the setting from the pixels; None where that
+        cannot be done, or the measure tells it better.
     least_side
         Pixels a side that a picture needs for it.
     exact

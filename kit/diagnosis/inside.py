@@ -49,11 +49,7 @@ class Inside:
 def read_inside(layers: Sequence[Layer], weights: Mapping[str, tuple[Array, ...]] | None = None) -> Inside:
     """Follow the input up to the first layer with weights.
 
-    Parameters
-    ----------
-    layers, weights
-        As from `kit.classifier.architecture`; ``Normalization`` layers that were adapted to data keep their
-        numbers in the weights.
+    ``Normalization`` layers that were adapted to data keep their numbers in the weights.
     """
     slope, offset = np.ones(1), np.zeros(1)
     steps: list[str] = []
@@ -120,9 +116,8 @@ def _line(layer: Layer, weights: Mapping[str, tuple[Array, ...]]) -> tuple[Float
         "Multiply": (constant, 0.0),
         "Add": (1.0, constant),
         "Subtract": (1.0, -constant),
-        "TrueDivide": (1 / (constant or np.inf), 0.0),
         "Divide": (1 / (constant or np.inf), 0.0),
-    }.get(layer.kind, (0.0, 0.0))
+    }.get(layer.kind.removeprefix("True"), (0.0, 0.0))
     return None if slope == 0 else (np.array([slope]), np.array([offset]))
 
 
@@ -153,11 +148,8 @@ def _expected(slope: Float64, offset: Float64) -> str | None:
 
 def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str, tuple[str, ...]]:
     """Return the cause, and others in the catalogue that come to the same."""
-    same = [
-        fault.cause
-        for fault in CATALOGUE.values()
-        if fault.step == "scaling" and same_scaling(fault.apply(fixed).scaling, used.scaling)
-    ]
+    faults = [fault for fault in CATALOGUE.values() if fault.step == "scaling"]
+    same = [fault.cause for fault in faults if same_scaling(fault.apply(fixed).scaling, used.scaling)]
     cause = "double_scaling" if ratio < NARROW else next(iter(same), "wrong_range")
     if not used.scaling:
         cause = "missing_scaling"

@@ -26,10 +26,8 @@ class Investigation:
 
     Attributes
     ----------
-    classifier, in_use, photos
-        The network, the preprocessing that is suspected, and at least one picture.
-    labels
-        Index of the right class of each picture, None where it is not known; empty where none is.
+    classifier, in_use, photos, labels
+        As asked; labels are indices, None where one is not known, and empty where none is.
     evaluator
         Runs candidates; without the first layers of the network until the search opens them.
     reference
@@ -39,7 +37,7 @@ class Investigation:
     doubts
         Notes of stages that found no cause, but that something must be wrong.
     sensitivity, undecided
-        What quiet changes do, and kinds of them that matter to these pictures, where nothing else is named.
+        As in `Diagnosis`.
     """
 
     classifier: Classifier

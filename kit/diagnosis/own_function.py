@@ -24,8 +24,7 @@ class Checkup(Result):
     comparisons
         One for each photo.
     changed
-        Share of the photos, 0 to 1, whose answer differs; None where the function's tensors do not fit the
-        network.
+        Share of the photos, 0 to 1, whose answer differs; None where the network takes no such tensors.
     """
 
     comparisons: tuple[Comparison, ...]

@@ -1,6 +1,6 @@
 """What a diagnosis found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -8,15 +8,13 @@ from typing import Any
 
 from kit._reporting import Heading, Result, Table, plain
 from kit.classifier import Classifier
+from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Sensitivity
 from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin
 
-_QUIET = (
-    "Quiet changes, which no evidence singles out, on {} of the pictures"
-    " (spread of the probability of the present answer):"
-)
+_QUIET = "Quiet changes on {} of the pictures (spread of the probability of the present answer):"
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,27 +25,20 @@ class Diagnosis(Result):
     ----------
     findings
         The most important first.
-    classifier
-        Name of the classifier.
-    photos
-        How many pictures were looked at.
+    classifier, photos
+        Its name, and how many pictures were looked at.
     clean
-        Whether there was enough evidence to say that no fault of the preprocessing, the pictures or the head
-        is behind these answers. Not clean and nothing named means that the cause cannot be told.
+        Whether the evidence says that no fault of the preprocessing, the pictures or the head is behind these
+        answers. Not clean and nothing named means that the cause cannot be told.
     preprocessing
         In use.
-    notes
-        What limits the answer, in words.
-    sensitivity
-        What quiet changes, which no evidence singles out, do to the answers; around the corrected
-        preprocessing where a cause in it is named, else around the one in use.
-    undecided
-        Kinds of quiet changes that no evidence singles out and that change answers here, where no loud fault
-        is found.
-    judged_by
-        What decided, in words.
+    notes, judged_by
+        What limits the answer, and what there was to judge by, in words.
+    sensitivity, undecided
+        What quiet changes, which no evidence singles out, do to the answers, around the preprocessing that is
+        right as far as is known; and the kinds that change answers here, where no loud fault is found.
     asked
-        Classifier, pictures and the indices of their classes, where known, that were asked about.
+        Classifier, pictures and the indices of their classes, where known.
     """
 
     findings: tuple[Finding, ...]
@@ -59,9 +50,7 @@ class Diagnosis(Result):
     sensitivity: tuple[Sensitivity, ...] = ()
     undecided: tuple[str, ...] = ()
     judged_by: str = ""
-    asked: tuple[Classifier, Photos, Sequence[int | None]] | None = field(
-        default=None, repr=False, compare=False
-    )
+    asked: tuple[Classifier, Photos, Truth] | None = field(default=None, repr=False, compare=False)
 
     @property
     def best(self) -> Finding | None:
@@ -103,15 +92,8 @@ class Diagnosis(Result):
     ) -> tuple[Path, ...]:
         """Write a case of each picture, for `kit.check_cases` to guard, and return their paths.
 
-        Where a preprocessing is named, the case keeps both: the fix that has to go on working, and the one in
-        use that goes wrong.
-
-        Parameters
-        ----------
-        expect
-            The class of pictures without a label; by default what is answered with the fix.
-        note, owner
-            See `kit.Case`.
+        Where a preprocessing is named, the case keeps the one in use beside it. Pictures without a label are
+        expected to be `expect`, by default what is answered with the fix; see `kit.Case` for the rest.
         """
         if self.asked is None:
             raise ValueError("Expected a diagnosis that kit.diagnose returned, received one made by hand")
@@ -134,7 +116,7 @@ class Diagnosis(Result):
     @property
     def fix_code(self) -> str:
         """Lines for the user's own code; empty where there are none."""
-        return self.best.fix.code if self.best is not None and self.best.fix is not None else ""
+        return "" if self.best is None or self.best.fix is None else self.best.fix.code
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
@@ -151,22 +133,18 @@ class Diagnosis(Result):
         for number, finding in enumerate(self.findings, start=1):
             yield from ("", Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
         if self.sensitivity:
-            yield from ("", _QUIET.format(self.sensitivity[0].photos), self._quiet())
-
-    def _quiet(self) -> Table:
-        rows = [
-            (
-                row.name.replace("_", " "),
-                f"{row.changed} of {row.photos}",
-                f"{row.typical:.3f}",
-                f"{row.largest:.3f}",
-                row.worst,
+            head = ("change", "answers that change", "mean spread", "largest", "moved most by")
+            yield from (
+                "",
+                _QUIET.format(self.sensitivity[0].photos),
+                Table(head, map(_quiet, self.sensitivity), "<>>><"),
             )
-            for row in self.sensitivity
-        ]
-        head = ("change", "answers that change", "mean spread", "largest", "moved most by")
-        return Table(head, rows, "<>>><")
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"
         return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {told})"
+
+
+def _quiet(row: Sensitivity) -> tuple[str, ...]:
+    spread = f"{row.typical:.3f}", f"{row.largest:.3f}"
+    return row.name.replace("_", " "), f"{row.changed} of {row.photos}", *spread, row.worst

@@ -83,10 +83,9 @@ class Search:
     ----------
     decided
         Whether there was evidence to decide by, so that nothing named means nothing wrong.
-    photographic
-        Whether photographs are what the network was trained on, as the probes show.
-    as_in_training
-        Whether a profile finds the pictures, as they are, as usual as nine in ten training pictures.
+    photographic, as_in_training
+        Whether the probes show that the network knows photographs, and whether a profile finds the pictures,
+        as they are, as usual as nine in ten training pictures.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -210,8 +209,7 @@ class Match:
     Attributes
     ----------
     changes
-        One or two candidates; the first differs by one step from the preprocessing in use, the second by one
-        more.
+        One or two candidates, each of which differs by one step from what is before it.
     explained
         Share of the difference that goes with them: 1 where nothing is left, below 0 where they add to it.
     """
@@ -232,14 +230,12 @@ def matching(
 
     Parameters
     ----------
-    classifier
-        Whose answers differ from `truth`.
+    classifier, in_use
+        Whose answers differ from `truth`, and the preprocessing that is suspected, by default its own.
     photos
         At least one.
     truth
         float (N, classes): probabilities of each photo; a 1 at the right class where only that is known.
-    in_use
-        The preprocessing that is suspected; the classifier's own by default.
 
     Returns
     -------

@@ -37,8 +37,7 @@ class Vote:
     gain
         What it is worth, in nats; below 0 where it speaks against the candidate.
     at_home
-        Whether the candidate makes what the source looks at as usual as in training; None where the source
-        cannot tell.
+        Whether the pictures are as usual as in training; None where the source cannot tell.
     veto
         Whether it alone keeps the candidate from being named.
     """
@@ -56,10 +55,8 @@ class Averages:
 
     Attributes
     ----------
-    evaluator, photos
-        Of a network with such averages, and the user's photos or probe photographs.
-    told
-        What they are, in words.
+    evaluator, photos, told
+        Of a network with such averages; the user's photos or probes, and what they are, in words.
     weight
         Of the gain.
     floor

@@ -53,12 +53,9 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
     text = "all evidence together, in nats; a vote counts as much as is said behind it"
     whole = Evidence(text, score.gain, NAMED, supports=score.gain >= NAMED)
-    told = [
-        Evidence(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, supports=vote.gain > 0)
-        for vote in score.votes
-        if vote.gain or vote.veto
-    ]
-    return (whole, *told)
+    votes = [vote for vote in score.votes if vote.gain or vote.veto]
+    told = [(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, vote.gain > 0) for vote in votes]
+    return (whole, *(Evidence(words, value, supports=speaks) for words, value, speaks in told))
 
 
 def _lead(grounds: Grounds, best: Score, ranked: Scores) -> Evidence | None:
@@ -72,11 +69,8 @@ def _lead(grounds: Grounds, best: Score, ranked: Scores) -> Evidence | None:
 
 def _rival(grounds: Grounds, best: Score, ranked: Scores) -> Score | None:
     """Return the score of another cause, told from the best at all, whose lead is the most doubtful."""
-    rivals = [
-        score
-        for score in ranked
-        if not best.candidate.causes & score.candidate.causes and not _same(grounds, best, score)
-    ]
+    others = [score for score in ranked if not best.candidate.causes & score.candidate.causes]
+    rivals = [score for score in others if not _same(grounds, best, score)]
     within = [score for score in rivals if score.candidate.step == best.candidate.step]
     close = [score for score in within[:1] if best.gain - score.gain < LEAD_WITHIN]
     beyond = [score for score in rivals if score.candidate.step != best.candidate.step]
