@@ -21,22 +21,6 @@ def files_checked(preprocessing, photos, labels=None):
     return check_files(LITE.using(preprocessing), photos, labels)
 
 
-CASES = [
-    ("exif_ignored", "exif_orientation", "exif.jpg"),
-    ("alpha_dropped", "alpha_matte", "alpha.webp"),
-    ("depth_clipped", "bit_depth", "depth16.png"),
-]
-
-
-@pytest.mark.parametrize(("fault", "cause", "name"), CASES)
-def test_a_file_that_is_not_heeded_is_named_from_one_picture(fault, cause, name):
-    photo = next(photo for photo in SPECIAL if photo.name == name)
-    (finding,) = files_checked(CATALOGUE[fault].apply(RIGHT), [photo])
-    assert (finding.cause, finding.verdict) == (cause, "named")
-    assert finding.fix.preprocessing == RIGHT
-    assert finding.evidence[0].value == 1
-
-
 def test_a_thumbnail_before_the_network_is_named():
     (finding,) = files_checked(CATALOGUE["small_before"].apply(RIGHT), ORDINARY)
     assert (finding.cause, finding.verdict) == ("target_size", "named")

@@ -66,28 +66,6 @@ def test_real_answers_name_the_order_and_their_own_order_is_not_accused(name):
     assert name in finding.summary
 
 
-def counting(count):
-    """Folders as a person counts them, and as a loader sorts them: "1", "10", "11", …, "2"."""
-    numbers = [str(place + 1) for place in range(count)]
-    return numbers, sorted(numbers)
-
-
-@pytest.mark.parametrize("count", [10, 42])
-@pytest.mark.parametrize("trained_on", ["text", "numbers"])
-def test_folders_that_are_numbers_are_found_in_both_directions(count, trained_on):
-    numbers, text = counting(count)
-    in_use, training = (numbers, text) if trained_on == "text" else (text, numbers)
-    labels = list(range(count)) * 2
-    outputs = [training.index(in_use[label]) for label in labels]
-    # A quarter of the answers is wrong: the next output. Most neighbours in one order are some in the other.
-    outputs = [(output + 1) % count if place % 4 == 0 else output for place, output in enumerate(outputs)]
-    finding = check_class_order(answers(outputs, count), labels, in_use)
-    assert finding.verdict == "named"
-    assert finding.cost == 0.75
-    words = {"text": "sorted as text from 1 on", "numbers": "sorted by the numbers in their names"}
-    assert words[trained_on] in finding.summary
-
-
 SHUFFLED = [f"n{place}" for place in (3, 0, 12, 7, 1, 10, 9, 2, 11, 8, 4, 6, 5)]
 
 

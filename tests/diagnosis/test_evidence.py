@@ -61,20 +61,6 @@ def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen)
     assert not replace(source, weight=1.0, binding=False).vote(BATCHNORM.preprocessing, back).veto
 
 
-def test_a_profile_counts_less_the_more_its_pictures_differ_and_the_fewer_the_users_are(
-    no_batchnorm, evaluator, sixteen
-):
-    used = no_batchnorm.preprocessing
-    broken = used.replace(invert=not used.invert)
-    right = next(one for one in candidates(broken) if one.preprocessing == used)
-    profile = evaluator.profile
-    for count in (1, 4, 16):
-        source = Ordinary(evaluator, sixteen[:count], profile)
-        before, after = (max(source.away(each), profile.typical) for each in (broken, used))
-        weight = min(1, 0.5 / (3 * profile.scatter / count**0.5))
-        assert source.vote(broken, right).gain == pytest.approx(weight * (before - after))
-
-
 def test_labels_forbid_what_makes_them_worse(no_batchnorm, sixteen):
     used = no_batchnorm.preprocessing
     answers = no_batchnorm.probabilities(sixteen).argmax(axis=1).tolist()
@@ -156,22 +142,3 @@ def test_two_preprocessings_are_equal_where_neither_evidence_nor_answers_tell_th
     assert not grounds.same(used, used.replace(invert=not used.invert), 0)
     few = grounds_of(no_batchnorm, evaluator, sixteen[:3])
     assert not few.same(used, used, 0)
-
-
-def test_the_right_scaling_comes_first_where_another_is_in_use(no_batchnorm, evaluator, sixteen):
-    wrong = no_batchnorm.preprocessing.replace(scaling="0..255")
-    best, *others = grounds_of(no_batchnorm, evaluator, sixteen).scores(wrong)
-    assert best.candidate.preprocessing.scaling == no_batchnorm.preprocessing.scaling
-    assert all(best.gain >= other.gain for other in others)
-
-
-def test_another_order_of_channels_is_told_from_small_differences_that_all_pictures_share():
-    photos, _ = kit.samples.typical()
-    prepared = np.concatenate([LITE.tensor(photo) for photo in kit.samples.photos("photographs")[:40]])
-    layers = LITE.first_layers.with_profile(prepared)
-    evaluator = Evaluator(LITE, layers)
-    broken = LITE.preprocessing.replace(channels="bgr")
-    right = next(one for one in candidates(broken) if one.preprocessing == LITE.preprocessing)
-    source = Ordinary(evaluator, photos, evaluator.profile)
-    assert source.vote(broken, right).gain >= 0.5
-    assert replace(source, photos=photos[:2]).vote(broken, right).gain < 0.5

@@ -6,7 +6,7 @@ import pytest
 import kit
 from kit import Perturbation, Photo, samples
 from kit.diagnosis.image_properties import PROPERTIES
-from kit.images.properties import clipping, noise_level, sharpness
+from kit.images.properties import clipping
 
 PHOTOS = samples.photos("photographs")
 
@@ -26,21 +26,6 @@ def test_what_is_cut_off_at_white_is_told_from_a_white_ground():
     on_white[16:48, 16:48] = (200, 120, 80)
     assert clipping(on_white) == 0
     assert clipping(Perturbation(noise=60).apply(Photo.from_array(on_white)).pixels) < 0.05
-
-
-@pytest.mark.parametrize("deviation", [5, 15, 30])
-def test_noise_is_read_on_a_slope(deviation):
-    slope = np.broadcast_to(np.linspace(100, 150, 256).astype(np.uint8)[:, None, None], (256, 256, 3))
-    noisy = Perturbation(noise=deviation).apply(Photo.from_array(slope))
-    assert noise_level(noisy.pixels) == pytest.approx(deviation, rel=0.05)
-
-
-def test_sharpness_of_a_blurred_edge_falls_as_one_over_the_radius():
-    edges = np.repeat(np.tile([[0] * 16 + [200] * 16], (64, 4)).astype(np.uint8)[..., None], 3, axis=-1)
-    sharp, soft = edges, Perturbation(blur=3).apply(Photo.from_array(edges)).pixels
-    assert sharpness(sharp) == pytest.approx(1)
-    # The steepest step of a Gaussian blurred edge is 1 / (radius * sqrt(2 pi)).
-    assert sharpness(soft) == pytest.approx(1 / (3 * np.sqrt(2 * np.pi)), rel=0.25)
 
 
 @pytest.mark.parametrize(

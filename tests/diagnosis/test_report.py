@@ -59,13 +59,7 @@ def test_text_tells_numbers_for_and_against():
 def test_html_escapes_what_came_from_elsewhere():
     html = FOUND.html()
     assert "<script>" not in html
-    for text in (
-        "net&lt;script&gt;",
-        "Scaled &lt;twice&gt;.",
-        "told &amp; only told",
-        "few &amp; small",
-        "x &lt; 255",
-    ):
+    for text in ("net&lt;script&gt;", "told &amp; only told", "few &amp; small", "x &lt; 255"):
         assert text in html
 
 

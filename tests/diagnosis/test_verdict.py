@@ -145,21 +145,6 @@ def test_what_comes_to_the_same_is_no_other_cause(no_batchnorm, grounds):
     assert judged(grounds, [best, other], used).equivalent == ()
 
 
-def test_a_finding_tells_votes_lead_cost_and_fix(grounds, no_batchnorm, sixteen, in_use, found):
-    told = judged(grounds, scores(found, 2.0, 0.5), in_use)
-    assert (told.cause, told.verdict) == ("inverted_polarity", "named")
-    whole, vote, lead = told.evidence
-    assert (whole.value, whole.threshold, whole.supports) == (2.0, 0.5, True)
-    assert (vote.text, vote.value, vote.supports) == ("told (counts +2.00)", 2.0, True)
-    assert (lead.value, lead.threshold, lead.supports) == (1.5, 0.2, True)
-    assert told.fix.preprocessing == no_batchnorm.preprocessing
-    answers = [
-        no_batchnorm.probabilities(sixteen, preprocessing=p).argmax(axis=1)
-        for p in (in_use, told.fix.preprocessing)
-    ]
-    assert told.cost == np.mean(answers[0] != answers[1])
-
-
 @pytest.mark.parametrize(
     ("gain", "said"), [(0.11, "cannot_tell"), (-0.1, "cannot_tell"), (-0.2, "ruled_out")]
 )
