@@ -59,7 +59,7 @@ LEVEL = 0.95
 """Level of the intervals."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Estimate:
     """A measured value with its 95 % interval.
 
@@ -79,9 +79,6 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
-
-    def __repr__(self) -> str:
-        return f"Estimate({self})"
 
 
 def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
@@ -169,22 +166,22 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     values = np.asarray(rows, np.float64)
     count = len(values)
     confidences, hits = _answered(values, labels)
-    truth = np.zeros_like(values)
-    truth[np.arange(count), labels] = 1
-    own = np.maximum((values * truth).sum(axis=1), _SMALLEST)
+    truth = np.equal.outer(labels, np.arange(values.shape[1]))
+    own = np.maximum(values[truth], _SMALLEST)
+    each_once = np.ones(count)
     edges = dict(zip(("ece", "ece_equal_mass"), _edges(confidences, bins), strict=True))
     metrics = {
-        "accuracy": _mean(hits),
-        "confidence": _mean(confidences),
+        "accuracy": _share(hits, each_once),
+        "confidence": _share(confidences, each_once),
         **{name: _error(hits[:, None], confidences[:, None], each) for name, each in edges.items()},
         "classwise_ece": _error(truth, values, edges["ece"]),
-        "brier": _mean(((values - truth) ** 2).sum(axis=1)),
-        "nll": _mean(-np.log(own)),
+        "brier": _share(((values - truth) ** 2).sum(axis=1), each_once),
+        "nll": _share(-np.log(own), each_once),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
     }
     drawn = _resampled(list(metrics.values()), count, resamples, seed)
     estimates = {
-        name: _interval(metric(np.ones(count)), each, basic=name in ERRORS)
+        name: _interval(metric(each_once), each, basic=name in ERRORS)
         for (name, metric), each in zip(metrics.items(), drawn, strict=True)
     }
     chance = {name: _by_chance(confidences, each, resamples, seed) for name, each in edges.items()}
@@ -198,11 +195,7 @@ _Metric = Callable[[Float64], float]
 """Of pictures, by how often each of them counts: float64 (N,)."""
 
 
-def _mean(column: Array) -> _Metric:
-    return lambda counts: float(counts @ column) / len(column)
-
-
-def _share(part: Bools, whole: Bools) -> _Metric:
+def _share(part: Array, whole: Array) -> _Metric:
     return lambda counts: float(counts @ part) / max(float(counts @ whole), 1.0)
 
 
@@ -301,10 +294,8 @@ class Calibration(Result):
 
     def __repr__(self) -> str:
         before, after = self.before.ece.value, self.after.ece.value
-        return (
-            f"Calibration({self.classifier.name!r}, temperature {self.temperature:.2f}, ECE {before:.3f} ->"
-            f" {after:.3f} on {self.judged} pictures that it was not fitted on)"
-        )
+        name, temperature = self.classifier.name, f"{self.temperature:.2f}"
+        return f"Calibration({name!r}, temperature {temperature}, ECE {before:.3f} -> {after:.3f})"
 
 
 FEWEST = 20
@@ -367,15 +358,10 @@ def calibrate(
     parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
     parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
     found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
-    return Calibration(
-        classifier=tempered,
-        temperature=temperature,
-        fitted=int(fitting.sum()),
-        judged=int(judged.sum()),
-        **found,
-        reliability={name: reliability(*parts[name], bins) for name in found},
-        notes=tuple(_notes(tempered, found["before"])),
-    )
+    fitted, others = int(fitting.sum()), int(judged.sum())
+    diagrams = {name: reliability(*part, bins) for name, part in parts.items()}
+    notes = tuple(_notes(tempered, found["before"]))
+    return Calibration(tempered, temperature, fitted, others, **found, reliability=diagrams, notes=notes)
 
 
 def _notes(tempered: Classifier, before: Metrics) -> Iterator[str]:

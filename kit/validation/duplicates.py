@@ -90,12 +90,9 @@ class Duplicates(Result):
     def __repr__(self) -> str:
         among = " and ".join(f"{size:,}" for size in self.sizes)
         pairs = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs):,} pairs"
-        parts = [f"{pairs} among {among} images"]
-        if self.unreadable:
-            parts.append(f"{len(self.unreadable)} unreadable")
-        if self.plain:
-            parts.append(f"{len(self.plain)} too plain to compare")
-        return f"Duplicates({'; '.join(parts)})"
+        unreadable = f"; {len(self.unreadable)} unreadable" if self.unreadable else ""
+        plain = f"; {len(self.plain)} too plain to compare" if self.plain else ""
+        return f"Duplicates({pairs} among {among} images{unreadable}{plain})"
 
 
 def find_duplicates(

@@ -9,7 +9,6 @@ from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
 import kit
 from kit import samples
-from kit.classifier.engines import tempered
 from kit.validation.calibration import (
     ERRORS,
     HIGHEST,
@@ -21,11 +20,9 @@ from kit.validation.calibration import (
     reliability,
 )
 
-# 600 answers to 5 classes. netcal 1.4.0 (ECE(15).measure, for the classwise one of each class in turn) and
-# torchmetrics 1.9.0 (multiclass_calibration_error and binary_calibration_error with n_bins=15, norm="l1")
-# gave these for them; they need a framework that the tests should not.
-NETCAL = {"ece": 0.17551277250921254, "classwise_ece": 0.08484386771046716}
-TORCHMETRICS = {"ece": 0.17551277577877045, "classwise_ece": 0.08484386771046716}
+# 600 answers to 5 classes, for which netcal 1.4.0 (ECE(15).measure, of each class in turn) gave these to all
+# digits, and torchmetrics 1.9.0 to seven; they need a framework that the tests should not.
+OTHERS = {"ece": 0.17551277250921254, "classwise_ece": 0.08484386771046716}
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +40,15 @@ def measured(answers):
     return measure(*answers, resamples=200)
 
 
-@pytest.mark.parametrize("reference", [NETCAL, TORCHMETRICS], ids=["netcal", "torchmetrics"])
-def test_calibration_errors_are_those_of_other_libraries(measured, reference):
-    for name, value in reference.items():
-        assert getattr(measured, name).value == pytest.approx(value, abs=1e-6)
+def test_calibration_errors_are_those_of_other_libraries(measured):
+    assert {name: getattr(measured, name).value for name in OTHERS} == pytest.approx(OTHERS, abs=1e-12)
 
 
 def test_scores_are_those_of_scikit_learn(answers, measured):
     rows, labels = answers
     assert measured.nll.value == pytest.approx(log_loss(labels, rows), abs=1e-12)
-    assert measured.brier.value == pytest.approx(
-        brier_score_loss(labels, rows, labels=range(5), scale_by_half=False), abs=1e-12
-    )
+    brier = brier_score_loss(labels, rows, labels=range(5), scale_by_half=False)
+    assert measured.brier.value == pytest.approx(brier, abs=1e-12)
     assert measured.accuracy.value == accuracy_score(labels, rows.argmax(axis=1))
 
 
@@ -167,32 +161,17 @@ def test_the_interval_of_an_error_holds_its_value_and_nothing_below_zero():
     assert found.low <= found.value == found.high
 
 
-@pytest.fixture(scope="module")
-def sound():
-    """20,000 answers to 4 classes that come up as often as the probabilities say."""
-    rng = np.random.default_rng(5)
-    rows = rng.dirichlet(np.full(4, 0.5), 20_000)
-    labels = (rows.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1).clip(0, 3)
-    return rows.astype(np.float32), labels
-
-
-@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.5])
-def test_the_temperature_undoes_a_known_sharpening(sound, sharpness):
-    rows, labels = sound
-    sharper = tempered(rows, 1 / sharpness)
-    assert fit_temperature(sharper, labels) == pytest.approx(sharpness, rel=0.03)
-
-
-def test_the_temperature_is_where_scikit_learns_log_loss_is_least(sound):
-    rows, labels = sound
-    rows, labels = rows[:500] ** 2 / (rows[:500] ** 2).sum(axis=1, keepdims=True), labels[:500]
+def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_least():
+    rows, labels = calibrated(5000, 5)
+    rows = rows**2 / (rows**2).sum(axis=1, keepdims=True)
 
     def loss(inverse):
-        scores = rows.astype(np.float64).clip(1e-38) ** inverse
+        scores = rows.clip(1e-38) ** inverse
         return log_loss(labels, scores / scores.sum(axis=1, keepdims=True))
 
     least = minimize_scalar(loss, bracket=(0.2, 1.0), tol=1e-10)
     assert fit_temperature(rows, labels) == pytest.approx(1 / least.x, rel=1e-5)
+    assert fit_temperature(rows, labels) == pytest.approx(2, rel=0.05)
 
 
 def test_answers_that_are_all_right_ask_for_the_lowest_temperature():
@@ -223,11 +202,10 @@ def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(overconfi
     assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
     temperature = fit_temperature(rows[fitting], truth[fitting])
     assert calibration.temperature == pytest.approx(temperature)
-    rest = {"resamples": 200}
-    assert calibration.measured == measure(rows, truth, **rest)
-    assert calibration.before == measure(rows[~fitting], truth[~fitting], **rest)
+    assert calibration.measured == measure(rows, truth, resamples=200)
+    assert calibration.before == measure(rows[~fitting], truth[~fitting], resamples=200)
     after = overconfident.tempered(temperature).calibrated(rows[~fitting])
-    assert calibration.after == measure(after, truth[~fitting], **rest)
+    assert calibration.after == measure(after, truth[~fitting], resamples=200)
     assert calibration.ece == calibration.measured.ece.value
 
 
@@ -257,12 +235,11 @@ def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(cal
 
 def test_text_and_repr_tell_both_sides(calibration):
     before, after = calibration.before.ece.value, calibration.after.ece.value
-    assert repr(calibration) == (
-        f"Calibration('fashion_mnist_500', temperature {calibration.temperature:.2f}, ECE {before:.3f} ->"
-        f" {after:.3f} on {calibration.judged} pictures that it was not fitted on)"
-    )
+    temperature = f"{calibration.temperature:.2f}"
+    known = f"'fashion_mnist_500', temperature {temperature}, ECE {before:.3f} -> {after:.3f}"
+    assert repr(calibration) == f"Calibration({known})"
     lines = str(calibration).splitlines()
-    assert lines[0].startswith(f"Temperature {calibration.temperature:.2f}, fitted on {calibration.fitted} ")
+    assert lines[0].startswith(f"Temperature {temperature}, fitted on {calibration.fitted} ")
     ece = next(line for line in lines if line.startswith("ECE (equal width)"))
     assert str(calibration.before.ece) in ece
     assert str(calibration.after.ece) in ece
@@ -281,19 +258,15 @@ def test_each_class_is_split_in_the_same_proportion(share):
 
 
 @pytest.mark.parametrize(
-    ("count", "settings", "error", "message"),
+    ("count", "settings", "message"),
     [
-        (19, {}, ValueError, "Expected at least 20 pictures, received 19; give more"),
-        (30, {"share": 1}, ValueError, "a share that leaves pictures in both parts, received 1"),
-        (30, {"share": 0}, ValueError, "Expected share above 0"),
-        (30, {"bins": 0}, ValueError, "Expected bins as a whole number not below 1, received 0"),
-        (30, {"resamples": 2.5}, TypeError, "Expected resamples as a whole number not below 1, received 2.5"),
+        (19, {}, "Expected at least 20 pictures, received 19; give more"),
+        (30, {"share": 1}, "a share that leaves pictures in both parts, received 1"),
+        (30, {"bins": 0}, "Expected bins as a whole number not below 1, received 0"),
+        (30, {"resamples": 0}, "Expected resamples as a whole number not below 1, received 0"),
     ],
 )
-def test_settings_out_of_range_are_refused_in_one_line(
-    overconfident, pictures, count, settings, error, message
-):
+def test_settings_out_of_range_are_refused(overconfident, pictures, count, settings, message):
     photos, labels = pictures
-    with pytest.raises(error, match=message) as caught:
+    with pytest.raises(ValueError, match=message):
         kit.calibrate(overconfident, photos[:count], labels[:count], progress=False, **settings)
-    assert "\n" not in str(caught.value)
