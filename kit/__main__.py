@@ -154,10 +154,8 @@ def _classifier(given: argparse.Namespace) -> kit.Classifier:
     elif (store.read(given.model).contract or {}).get("preprocessing") is not None:
         return kit.Classifier.load(given.model)
     else:
-        raise ValueError(
-            f"Expected a model that carries its preprocessing, received {Path(given.model).name!r} without;"
-            " say how your code prepares a picture: --scaling, --application or --preprocessing (see --help)"
-        )
+        advice = "add --scaling, --application or --preprocessing (see --help)"
+        raise ValueError(f"Expected a model that carries its preprocessing, received one without; {advice}")
     classifier = kit.Classifier.load(given.model)
     usual = assumed_preprocessing(classifier)
     if given.scaling is not None:

@@ -174,10 +174,8 @@ class Preprocessing(Pipeline):
             raise TypeError(f"Expected a preprocessing as a JSON object, received {type(data).__name__}")
         received = data.get("format"), data.get("version")
         if received != (FORMAT, VERSION):
-            raise ValueError(
-                f"Expected format {FORMAT!r} in version {VERSION}, received {received}; "
-                "files of KerasHub, Hugging Face and timm are for Preprocessing.from_config"
-            )
+            expected = f"format {FORMAT!r} in version {VERSION}"
+            raise ValueError(f"Expected {expected}, received {received}; or use Preprocessing.from_config")
         names = [part.name for part in fields(cls)]
         refuse_unknown(data, ("format", "version", *names))
         changes = {name: value for name, value in data.items() if name in names}

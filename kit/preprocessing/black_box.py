@@ -284,7 +284,7 @@ def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect 
     theirs = called.tensor
     if theirs is None:
         problem = Difference("function", f"function: {called.problem}", 1.0)
-        return Comparison.on(photo.name, [problem], (), notes, "function")
+        return Comparison.on([problem], first_step="function", photo=photo.name, notes=tuple(notes))
     ours = run(PIPELINE, here, photo)
     if theirs.ndim == ours.ndim - 1:
         notes.append(f"the function returns no leading axis of 1, {theirs.shape}")
@@ -297,7 +297,8 @@ def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect 
     found, step = [], StepDifference.of("tensor", ours[0], theirs)
     if step.parts:
         found = list(_found(here, called, theirs.astype(np.float64), photo, effect, notes))
-    return Comparison.on(photo.name, found, (step,), notes, found[0].step if found else None)
+    first = found[0].step if found else None
+    return Comparison.on(found, first_step=first, steps=(step,), photo=photo.name, notes=tuple(notes))
 
 
 def _decoding_note(called: Called, photo: Photo) -> str:

@@ -1,8 +1,8 @@
 """The first step at which two pipelines differ."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -98,19 +98,11 @@ class Comparison(Result):
     effects: tuple[tuple[str, float], ...] = ()
 
     @classmethod
-    def on(
-        cls,
-        photo: str,
-        found: Iterable[Difference],
-        steps: tuple[StepDifference, ...],
-        notes: Sequence[str],
-        first_step: str | None,
-    ) -> Self:
+    def on(cls, found: Iterable[Difference], **fields: Any) -> Self:
         """Return the comparison on a photo, of differences in the order of the pipeline."""
         ordered = sorted(found, key=lambda one: -one.effect)
-        words = tuple(one.words for one in ordered)
         effects = tuple((one.step, one.effect) for one in ordered)
-        return cls(words, first_step, steps, photo, tuple(notes), effects)
+        return cls(tuple(one.words for one in ordered), effects=effects, **fields)
 
     @property
     def main_step(self) -> str | None:
@@ -171,7 +163,7 @@ def compare_values(here: Pipeline, there: Pipeline, photo: Source | None = None)
     found = tuple(StepDifference.of(mine.name, mine.array, theirs.array) for mine, theirs in pairs)
     first = next((step.name for step in found if step.parts), None)
     parts = [Difference(name, text, effect_alone(here, there, name, opened)) for name, text in named]
-    return Comparison.on(opened.name, parts, found, notes, first)
+    return Comparison.on(parts, first_step=first, steps=found, photo=opened.name, notes=notes)
 
 
 def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect = moved) -> float:

@@ -226,9 +226,7 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     """Return the files of all cases of a folder, by name; raises a FileNotFoundError where there is none."""
     place = Path(folder)
     if not place.is_dir():
-        raise FileNotFoundError(
-            f"Expected a folder of cases, received {place.name!r}, which is none; {MAKE_ONE}"
-        )
+        raise FileNotFoundError(f"Expected a folder of cases, received {place.name!r}; {MAKE_ONE}")
     return sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
 
 
@@ -249,9 +247,7 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
         raise ValueError(f"Expected the image {case.picture}, received none; copy it there")
     photo = load_image(path)
     if hashlib.sha256(photo.file or b"").hexdigest() != case.sha256:
-        raise ValueError(
-            f"Expected the image {case.picture} as it was, received another file; copy the old one there"
-        )
+        raise ValueError(f"Expected {case.picture} as it was, received another file; copy the old one there")
     return photo
 
 
