@@ -64,18 +64,17 @@ def _map_of(graph: Any, operator: Any, litert: Any) -> Any:
 def _append_mean(model: Any, graph: Any, operators: list[Any], litert: Any) -> int:
     """End a graph with the mean over the image of what its last operator puts out; return that tensor."""
     last = int(operators[-1].outputs[0])
-    axes, row, code, mean = litert.TensorT(), litert.TensorT(), litert.OperatorCodeT(), litert.OperatorT()
-    model.buffers.append(litert.BufferT())
-    model.buffers[-1].data = np.frombuffer(np.array([1, 2], np.int32).tobytes(), np.uint8)
-    axes.type, axes.shape, axes.buffer = (
-        litert.TensorType.INT32,
-        np.array([2], np.int32),
-        len(model.buffers) - 1,
-    )
+    both = litert.BufferT()
+    both.data = np.frombuffer(np.array([1, 2], np.int32).tobytes(), np.uint8)
+    model.buffers.append(both)
+    axes, row = litert.TensorT(), litert.TensorT()
+    axes.type, axes.shape = litert.TensorType.INT32, np.array([2], np.int32)
+    axes.buffer = len(model.buffers) - 1
     width = int(graph.tensors[last].shape[-1])
     row.type, row.shape = litert.TensorType.FLOAT32, np.array([1, width], np.int32)
     row.shapeSignature = np.array([-1, width], np.int32)
     graph.tensors += [axes, row]
+    code, mean = litert.OperatorCodeT(), litert.OperatorT()
     # Both fields: which one is read depends on the age of the reader.
     code.builtinCode = code.deprecatedBuiltinCode = litert.BuiltinOperator.MEAN
     code.version = 1

@@ -64,20 +64,15 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
     float64, shape (..., layers)
         In nats; 0 where the statistics are those of training.
     """
-    means, variances = averages(first_layers)
-    parts = []
-    start = 0
-    for width in first_layers.widths:
-        mean = moments[..., 2 * start : 2 * start + width]
-        square = moments[..., 2 * start + width : 2 * (start + width)]
-        wanted, spread = means[start : start + width], variances[start : start + width]
-        variance = np.maximum(square - mean**2, 0) + first_layers.epsilon
-        spread = spread + first_layers.epsilon
-        divergence = (np.log(spread / variance) + (variance + (mean - wanted) ** 2) / spread - 1) / 2
-        varied = variances[start : start + width] >= constant * np.median(variances[start : start + width])
-        parts.append(divergence[..., varied].mean(axis=-1))
-        start += width
-    return np.stack(parts, axis=-1)
+    wanted, variances = averages(first_layers)
+    means, squares = split(moments, first_layers.widths)
+    found = np.maximum(squares - means**2, 0) + first_layers.epsilon
+    spread = variances + first_layers.epsilon
+    divergence = (np.log(spread / found) + (found + (means - wanted) ** 2) / spread - 1) / 2
+    ends = np.cumsum(first_layers.widths)[:-1]
+    layers = zip(np.split(divergence, ends, axis=-1), np.split(variances, ends), strict=True)
+    kept = [part[..., own >= constant * np.median(own)] for part, own in layers]
+    return np.stack([part.mean(axis=-1) for part in kept], axis=-1)
 
 
 def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
@@ -95,10 +90,9 @@ def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
 
 
 def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64]:
-    """Return the means and the mean squares of all layers' channels, each float64 (N, sum(widths))."""
-    ends = np.cumsum(np.repeat(widths, 2))[:-1]
-    parts = np.split(moments, ends, axis=1)
-    return np.concatenate(parts[::2], axis=1), np.concatenate(parts[1::2], axis=1)
+    """Return the means and the mean squares of all layers' channels, each float64 (..., sum(widths))."""
+    parts = np.split(moments, np.cumsum(np.repeat(widths, 2))[:-1], axis=-1)
+    return np.concatenate(parts[::2], axis=-1), np.concatenate(parts[1::2], axis=-1)
 
 
 LEAST_PROFILED = 10

@@ -16,14 +16,7 @@ from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS
 from kit.robustness.attribution import Explanation, explanations
-from kit.robustness.differences import (
-    FEWEST,
-    AnswerShift,
-    Difference,
-    alike,
-    compared_answers,
-    differences,
-)
+from kit.robustness.differences import FEWEST, AnswerShift, Difference, alike, compared_answers, differences
 from kit.robustness.responses import Response, respond
 
 Verdict = Literal["shifted", "follows", "unchanged", "cannot_tell"]
@@ -62,13 +55,11 @@ class QuantityShift:
 
     Attributes
     ----------
-    quantity
-        Key of `kit.images.properties.QUANTITIES`.
+    quantity, difference
+        Key of `kit.images.properties.QUANTITIES`, and the numbers.
     verdict
         ``"shifted"``, ``"follows"`` (differs, but only as another shift makes it), ``"unchanged"``, or
         ``"cannot_tell"`` (too few images in which it can be measured).
-    difference
-        The numbers.
     explanation, response
         Where it is ``"shifted"``, the alteration that explains it, and what the classifier makes of that.
     """
@@ -102,10 +93,8 @@ class Shift(Result):
         One for each quantity: shifted ones first, that which explains most before the others.
     training, photos
         Images that were compared.
-    unreadable
-        Names of images that could not be read, each with the reason.
-    notes
-        What limits the answer, in words.
+    unreadable, notes
+        Names of images that could not be read, each with the reason; what else limits the answer, in words.
     answers
         How often each class is predicted; None without a classifier or the training images themselves.
     """
@@ -208,10 +197,8 @@ class Gathered:
         The first of them, `KEPT` at most.
     answers
         int64 (images,): index of the class that a classifier predicts; -1 without one.
-    found
-        Images that there were.
-    unreadable
-        Name and reason, in the order in which they were given.
+    found, unreadable
+        Images that there were, and name and reason of each that cannot be read.
     interrupted
         Whether someone stopped it; the rows are a fair sample nevertheless.
     """
@@ -278,11 +265,8 @@ def judged(
     ask = partial(_asked, classifier, examples, photos.photos, progress=progress)
     found = findings(statistics, photos.rows, besides=int(training is not None))
     if training is None:
-        return (
-            ask(found),
-            None,
-            ("the answers are not compared: that takes the training pictures themselves",),
-        )
+        note = "the answers are not compared: that takes the training pictures themselves"
+        return ask(found), None, (note,)
     answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
     if answers.verdict != "follows":
         return ask(found), answers, ()

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Array, Bools, Float32, Float64
-from kit._checking import known
 from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
 from kit.robustness import storage
@@ -23,19 +22,13 @@ class Sweep(Result):
 
     Parameters
     ----------
-    photos
-        Names of the pictures.
-    perturbations
-        What was done to each picture, in the order of its rows.
+    photos, perturbations
+        Names of the pictures, and what was done to each, in the order of its rows.
     axes
         Names and values of which `perturbations` are all combinations, the last name changing fastest; empty
         where they are just a list.
-    class_names
-        Names of the classes.
-    labels
-        int32, shape (photos,): right classes, -1 where none is known.
-    tops
-        int32, shape (rows,): the most probable class, -1 where there is no answer.
+    labels, tops
+        int32: right classes, shape (photos,), and the most probable ones, shape (rows,); -1 for none.
     confidences, probabilities
         float32, shape (rows,): softmax probabilities 0..1 of that class and of the labelled one; NaN where
         there is none.
@@ -65,10 +58,10 @@ class Sweep(Result):
     def columns(self) -> Mapping[str, Array]:
         """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
 
-        ``photo`` and ``perturbation`` int32: places in `photos` and `perturbations`. The parameters that are
-        swept, float64: their values, NaN for None. ``top`` and ``label`` int32, -1 for none; ``confidence``
-        and ``probability`` (of the label) float32; ``correct`` bool, False without label or answer; ``name``,
-        ``class`` and ``error`` texts or None.
+        ``photo`` and ``perturbation`` int32: places. The parameters that are swept, float64: their values,
+        NaN for None. ``top`` and ``label`` int32, -1 for none; ``confidence`` and ``probability`` (of the
+        label) float32; ``correct`` bool, False without label or answer; ``name``, ``class`` and ``error``
+        texts or None.
         """
         return self.part(slice(0, len(self)))
 
@@ -100,34 +93,19 @@ class Sweep(Result):
         settings = [each.to_dict() for each in self.perturbations]
         return tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1)
 
-    def grid(self, column: str) -> Array:
-        """Return a column as an array of a picture's place and then that on each axis.
-
-        Raises
-        ------
-        TypeError, ValueError
-            No name of a column.
-        """
-        chosen = self.columns[known("column", column, self.columns)]
-        return chosen.reshape(len(self.photos), *self.shape)
-
     def accuracy(self) -> Float64:
         """Return the share of right answers, 0..1, float64 of shape `shape`; NaN where nothing was answered.
 
-        Pictures without a label, or without an answer there, do not count.
-
-        Raises
-        ------
-        ValueError
-            No labels.
+        Pictures without a label, or without an answer there, do not count. A ValueError without any label.
         """
         if not (self.labels >= 0).any():
             raise ValueError("Expected a sweep with labels, received one without; give labels= to kit.sweep")
-        return _mean(self.grid("correct"), (self.grid("label") >= 0) & (self.grid("top") >= 0))
+        labels = np.repeat(self.labels, len(self.perturbations))
+        return self._mean(self.tops == labels, (labels >= 0) & (self.tops >= 0))
 
     def confidence(self) -> Float64:
         """Return the mean softmax probability, 0..1, of the answers given: float64 of shape `shape`."""
-        return _mean(self.grid("confidence"), self.grid("top") >= 0)
+        return self._mean(self.confidences, self.tops >= 0)
 
     def table(self) -> Table:
         """Set accuracy and confidence in whole percentages; of two axes, one of them in a grid."""
@@ -145,6 +123,11 @@ class Sweep(Result):
         rows = zip(places, *columns, strict=True)
         return Table(head, rows, ">" * len(head), widths=(0, *[10] * len(figures)))
 
+    def _mean(self, values: Array, counted: Bools) -> Float64:
+        values, counted = (each.reshape(len(self.photos), *self.shape) for each in (values, counted))
+        total, count = np.where(counted, values, 0).sum(axis=0, dtype=np.float64), counted.sum(axis=0)
+        return np.asarray(np.divide(total, count, out=np.full(self.shape, np.nan), where=count > 0))
+
     def _values(self, name: str) -> Float64:
         values = [getattr(perturbation, name) for perturbation in self.perturbations]
         return np.array([np.nan if value is None else value for value in values], np.float64)
@@ -153,10 +136,7 @@ class Sweep(Result):
     def from_parquet(cls, path: str | PathLike[str]) -> Self:
         """Read what `kit.sweep` with ``path=`` wrote, a folder; or the one file of an earlier version.
 
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            Nothing there, no sweep, or one that is not finished.
+        A FileNotFoundError where nothing is there, a ValueError for no sweep or one that is not finished.
         """
         file = Path(path)
         columns, description = storage.read(file)
@@ -195,12 +175,6 @@ class Sweep(Result):
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count != 1 else ''}"
-
-
-def _mean(values: Array, counted: Bools) -> Float64:
-    """Return the mean over the first axis of the values that count; NaN where none does."""
-    total, count = np.where(counted, values, 0).sum(axis=0, dtype=np.float64), counted.sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:

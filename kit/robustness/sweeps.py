@@ -55,11 +55,7 @@ def blocks(pictures: int, perturbations: int) -> Iterator[Block]:
 def expand(
     perturbations: Perturbation | Iterable[Perturbation] | Grid,
 ) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
-    """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed.
-
-    Raises a TypeError or a ValueError for anything else, an unknown parameter, no values, or one that the
-    parameter does not allow.
-    """
+    """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed."""
     axes = {}
     if isinstance(perturbations, Mapping):
         axes = {known("parameter", name, _AXES): _values(name, each) for name, each in perturbations.items()}
@@ -89,10 +85,7 @@ def _values(name: str, values: Any) -> tuple[Any, ...]:
 
 
 def held(photos: Pictures) -> tuple[Picture, ...]:
-    """Return what to look at as workers can have it: a path, the contents of a file, a photo, or an error.
-
-    Files are opened where they are used, and what cannot be read is kept as its error.
-    """
+    """Return what to look at as workers can have it: a path, the contents of a file, a photo, or an error."""
     return at_least_one(map(_held, each_picture(photos)))
 
 
@@ -129,8 +122,7 @@ def sweep(
     classifier
         With a known preprocessing. Other processes open it by its path, so it has to come from a file there.
     photos
-        See `kit.images.photo`. Name files where there are many pictures: they are opened
-        where they are used, one at a time.
+        See `kit.images.photo`. Name files where there are many: they are opened where they are used.
     perturbations
         A grid, ``{"brightness": np.linspace(0.2, 2, 21), "noise": range(0, 51, 5)}``: all combinations of any
         parameters of `Perturbation`, its seed too. Or perturbations in a list.
@@ -156,8 +148,6 @@ def sweep(
     TypeError, ValueError
         Arguments of another kind, labels that do not fit, an unknown preprocessing, a pool of processes that
         forks, or a `path` that belongs to another sweep.
-    KeyboardInterrupt
-        Interrupted; with `path`, call again to go on.
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
     known_preprocessing(classifier)

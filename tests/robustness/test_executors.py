@@ -98,6 +98,6 @@ def test_a_classifier_that_lies_in_no_file_is_refused_by_other_processes():
     made = kit.Classifier(model, kit.Preprocessing(size=(4, 4), channels="gray", scaling="0..1"))
     with (
         spawning(1) as executor,
-        pytest.raises(TypeError, match=r"Expected a classifier from a file.*save it and use Classifier.load"),
+        pytest.raises(TypeError, match=r"Expected a classifier from a file.*save and load it"),
     ):
         kit.sweep(made, samples.photos("fashion_mnist")[0], {"noise": (0, 1)}, executor=executor)

@@ -10,9 +10,9 @@ from scipy.stats import chi2_contingency, mannwhitneyu
 import kit
 from kit.classifier.reference import InputStatistics, measured_rows
 from kit.images.properties import QUANTITIES, measure
-from kit.perturbation.alterations import ALTERATIONS, scaled_rows
+from kit.perturbation.alterations import ALTERATIONS
 from kit.robustness import shifts
-from kit.robustness.attribution import POINTS, nearest, paths, together
+from kit.robustness.attribution import POINTS, paths, together
 from kit.robustness.differences import (
     Difference,
     alike,
@@ -108,18 +108,6 @@ def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
     assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
     assert found["noise"].strength == pytest.approx(14, rel=0.2)
     assert {every[name].verdict for name in ("contrast", "blocking", "shadows", "highlights")} == {"follows"}
-
-
-def test_a_pair_is_found_where_it_was():
-    names = tuple(QUANTITIES)
-    along = {(path.alteration.name, path.opposite): path for path in paths(STATISTICS.response, names)}
-    darker, noisy, cleaner = along["darker", False], along["noisy", False], along["noisy", True]
-    base = np.nan_to_num(scaled_rows(STATISTICS.rows).mean(axis=0))
-    movement = together(darker, noisy, base)[14, 20]
-    step = nearest([(darker,), (noisy, cleaner), (darker, noisy)], movement, base, np.eye(len(names)))
-    assert (step.paths, step.places) == ((darker, noisy), (14, 20))
-    assert step.distance == pytest.approx(0, abs=1e-9)
-    assert nearest([], movement, base, np.eye(len(names))) is None
 
 
 def response(names, **moved):
