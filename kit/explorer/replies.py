@@ -97,7 +97,7 @@ def values(view: View) -> dict[str, dict[str, Any]]:
     """Return for each chip its value in a few words, whether it is changed, and why it cannot act."""
     (height, width), before = view.source.size, view.untouched
     changed = views.changed_settings(view.settings)
-    perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS and key != "seed"]
+    perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS]
     some = perturbed[0] if len(perturbed) == 1 else f"{len(perturbed)} changes"
     alike = np.array_equal(view.tensor, before.tensor)
     answer = "none of these" if view.answer is None else view.names[view.answer]
