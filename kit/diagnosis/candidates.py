@@ -199,8 +199,8 @@ class Sensitivity:
 
     Attributes
     ----------
-    name, variants
-        Such as ``"resize_filter"``, and what was tried in place of what is in use, in words.
+    name
+        Such as ``"resize_filter"``.
     photos, changed
         How many pictures were tried, and how many get another answer under at least one variant.
     typical, largest
@@ -210,7 +210,6 @@ class Sensitivity:
     """
 
     name: str
-    variants: tuple[str, ...]
     photos: int
     changed: int
     typical: float
@@ -241,9 +240,8 @@ def _spread(name: str, trials: Mapping[str, Trial]) -> Sensitivity:
     moved = np.abs(present[1:] - present[0]).mean(axis=1)
     changed = np.any([trial.changed for trial in trials.values()], axis=0)
     typical, largest = float(spread.mean()), float(spread.max())
-    variants = tuple(trials)
-    worst = variants[int(moved.argmax())]
-    return Sensitivity(name, variants, len(top), int(changed.sum()), typical, largest, worst)
+    worst = tuple(trials)[int(moved.argmax())]
+    return Sensitivity(name, len(top), int(changed.sum()), typical, largest, worst)
 
 
 def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[tuple[str, str, Float32]]:

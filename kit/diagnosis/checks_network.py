@@ -310,9 +310,7 @@ def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence
     if twice > SAME:
         kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
         names = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
-        told = (
-            f"The same tensor gets different answers, as in training: a layer with chance is active{names}."
-        )
+        told = f"The same tensor gets different answers: a layer with chance in it is active{names}."
         return _differing("training_mode", told, "between four calls with one tensor", twice)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])

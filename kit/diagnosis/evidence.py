@@ -125,12 +125,6 @@ class Grounds:
         """How many labels are known."""
         return len(known(self.labels)[0])
 
-    def vote_of_labels(self, score: Score) -> Vote:
-        """Return what the labels say of a candidate; nothing where there are none."""
-        votes = zip(self.sources, score.votes, strict=False)
-        silent = Vote("no labels", 0.0, 0.0)
-        return next((vote for source, vote in votes if isinstance(source, Labelled)), silent)
-
     @property
     def judged_by(self) -> str:
         """A sentence that says what there was to judge by."""

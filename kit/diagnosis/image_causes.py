@@ -86,15 +86,14 @@ def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ())
     # More pixels than these the network does not see.
     seen = min((side for side in picture_size(classifier.input_shape) if side is not None), default=0)
     factor = max(1, int(min(min(photo.size) for photo in decoded) // (_LARGE * seen))) if seen else 1
-    pictures = [_reduced(photo, factor) for photo in decoded]
+    pictures = [Photo(np.asarray(Image.fromarray(one.pixels).reduce(factor)), one.name) for one in decoded]
     grey = used.channels.startswith("gray")
     items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
     unusual = {item.name: _unusual(item, pictures) for item in items}
     for item in items:
         for name in item.brings:
-            unusual[name] = {
-                place: one for place, one in unusual[name].items() if place not in unusual[item.name]
-            }
+            brought = unusual[name].keys() & unusual[item.name]
+            unusual[name] = {place: one for place, one in unusual[name].items() if place not in brought}
     if not any(unusual.values()):
         return ()
     case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual)
@@ -109,10 +108,6 @@ def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
     large = [(place, photo) for place, photo in enumerate(pictures) if min(photo.size) >= item.least_side]
     measures = {place: item.measure(photo.pixels) for place, photo in large}
     return {place: measure for place, measure in measures.items() if item.unusual(measure)}
-
-
-def _reduced(photo: Photo, factor: int) -> Photo:
-    return Photo(np.asarray(Image.fromarray(photo.pixels).reduce(factor)), photo.name, photo.decoding)
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,11 +134,8 @@ class Diagnosis(Result):
             yield from ("", Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
         if self.sensitivity:
             head = ("change", "answers that change", "mean spread", "largest", "moved most by")
-            yield from (
-                "",
-                _QUIET.format(self.sensitivity[0].photos),
-                Table(head, map(_quiet, self.sensitivity), "<>>><"),
-            )
+            table = Table(head, map(_quiet, self.sensitivity), "<>>><")
+            yield from ("", _QUIET.format(self.sensitivity[0].photos), table)
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"

@@ -66,8 +66,7 @@ _UNABLE = "there are no statistics of training pictures, and no label is given: 
 _FEW_LABELS = "so few labels are met by chance: give more labelled pictures, or pass reference="
 _REMAINS = "with that put right, the first layers still receive what is unusual: another fault may be left"
 _UNUSUAL = (
-    "the first layers receive what is unusual for them, and no change of the preprocessing explains it;"
-    " the pictures may be unlike those of the training, by their frame, their background or their light"
+    "the first layers receive what is unusual, and no step explains it: look at frame, ground and light"
 )
 
 

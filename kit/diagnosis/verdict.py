@@ -2,7 +2,7 @@
 
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED
+from kit.diagnosis.sources import NAMED, Labelled
 from kit.preprocessing import Preprocessing
 
 POSSIBLE = 0.25
@@ -102,8 +102,9 @@ def disagreement(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> str
     """Say where the labels and the statistics of training speak for different things; empty where not."""
     if not grounds.known_labels or not grounds.evaluator.statistics:
         return ""
+    place = [isinstance(source, Labelled) for source in grounds.sources].index(True)
     for score in ranked:
-        labels = grounds.vote_of_labels(score)
+        labels = score.votes[place]
         rest, told = score.gain - labels.gain, ""
         if labels.veto and rest >= NAMED:
             told = "the statistics of training speak for this change, and the labels forbid it"

@@ -70,9 +70,7 @@ def table():
 
 def test_every_kind_of_quiet_change_has_a_row(table):
     assert list(table) == ["resize_filter", "antialias", "resize_fit", "crop_fraction", "decoder"]
-    assert table["resize_filter"].variants == ("nearest", "bilinear", "lanczos")
-    assert table["antialias"].variants == ("tf_bicubic",)
-    assert len(table["decoder"].variants) == 3
+    assert table["antialias"].worst == "tf_bicubic"
 
 
 def test_the_spread_is_that_of_the_probability_of_the_present_answer(table):
@@ -96,7 +94,6 @@ def test_what_changes_no_tensor_is_no_row():
     rows = sensitivities(Evaluator(sixteen), sixteen.preprocessing, kit.samples.photos("fashion_mnist")[:2])
     # 28 x 28 into 28 x 28: no filter and no fit matters; grey has no colour to halve.
     assert [row.name for row in rows] == ["crop_fraction", "decoder"]
-    assert rows[1].variants == ("every value up to one level off", "saved again as JPEG, quality 90, 4:2:0")
     assert {row.photos for row in rows} == {2}
 
 

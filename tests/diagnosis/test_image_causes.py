@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-import kit
 from kit import Perturbation, Photo, samples
 from kit.diagnosis.image_causes import check_properties
 from kit.diagnosis.image_properties import PROPERTIES
@@ -118,11 +117,3 @@ def test_of_all_photographs_alone_only_blurred_ones_are_named():
     }
     # Soft ones with an answer that is wrong or as good as guessed.
     assert named <= {("clock_blurred.jpg", "blurred"), ("dandelions.jpg", "blurred")}
-
-
-def test_no_fault_of_the_preprocessing_is_named_for_a_corrupted_picture():
-    for cause in ("dark", "noisy"):
-        photo, _ = flipped(cause)[0]
-        diagnosis = kit.diagnose(CLASSIFIER, photo)
-        assert diagnosis.best is None or diagnosis.best.cause == cause
-        assert not diagnosis.clean
