@@ -214,18 +214,8 @@ def explanations(
     tried, and taken where it halves that distance; once a pair is subtracted, others are sought in what is
     left. An alteration whose own quantity has moved the other way is out of the question.
 
-    Parameters
-    ----------
-    statistics
-        Of the training images.
-    photos
-        float64 (images, quantities): measures of the photos.
-    shifted
-        Quantities that differ; an alteration of another one explains nothing.
-
-    Returns
-    -------
-    tuple of Explanation, and those of `shifted` that none of them accounts for
+    Takes statistics of the training images, measures of the photos, float64 (images, quantities), and the
+    quantities that differ; returns also those of them that no explanation accounts for.
     """
     training, theirs = scaled_rows(statistics.rows), scaled_rows(photos)
     base = mean_known(training)
@@ -265,7 +255,6 @@ def explanations(
 
 
 def _unsettled(step: Nearest, movement: Float64, limit: Float64, wanted: set[str]) -> set[str]:
-    """Return those of the wanted quantities of which the alterations leave more than a limit."""
     left = np.abs(movement - step.moved) > limit
     about = frozenset[str]().union(*(path.alteration.about for path in step.paths))
     return {
@@ -283,6 +272,6 @@ def _explanations(step: Nearest, left: Float64, inverse: Float64) -> list[Explan
 
 
 def _covariance(table: Float64) -> Float64:
-    """Covariance of the mean of rows in which some numbers may be missing."""
+    # Of the mean of rows in which some numbers may be missing.
     filled = np.where(np.isnan(table), mean_known(table), table)
     return np.asarray(np.atleast_2d(np.cov(filled, rowvar=False)) / len(table))

@@ -108,9 +108,8 @@ class AnswerShift:
         Of the classes.
     p_value
         Of the chi-squared statistic, by drawing photos out of all images together at random, times the number
-        of comparisons: this one and all quantities. NaN for fewer than `FEWEST` images on either side.
-        (Lipton et al. 2018, arXiv 1802.03916, and Rabanser et al. 2019, arXiv 1810.11953, compare predictions
-        too.)
+        of comparisons: this one and all quantities. NaN for fewer than `FEWEST` images on either side. (As
+        Rabanser et al. 2019, arXiv 1810.11953.)
     chance
         Total variation distance that random draws seldom pass, one of a hundred.
     verdict

@@ -53,10 +53,8 @@ class Novelty:
         Whose network and preprocessing are used.
     features
         float32 (images, channels): of the training images.
-    places, predicted
-        int64 (images,): place of each among the training images, and the class predicted for it.
-    names
-        Of these images.
+    places, predicted, names
+        Of each its place among the training images and the class predicted for it, int64 (images,); its name.
     held_back
         float32 (images,): scores of held-back images, ascending.
     false_positive_rate
@@ -187,10 +185,8 @@ def fit_novelty(
 
     Parameters
     ----------
-    classifier
-        With a known preprocessing. Not changed.
-    training
-        Images that the network was trained on, of all classes; the more the better.
+    classifier, training
+        With a known preprocessing; images that it was trained on, of all classes, the more the better.
     held_back
         Ordinary images that it was not trained on, at least 1 / `false_positive_rate` - 1 of them. They set
         the threshold, so measure success on others.

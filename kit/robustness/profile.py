@@ -113,17 +113,14 @@ class Profile:
 
     Attributes
     ----------
-    widths
-        Channels of each layer.
+    widths, gaussian
+        Channels of each layer, and the distribution of what is made of the profile.
     floors
         float64 (sum(widths),): added to the variance of each channel over an image before its logarithm is
         taken; NaN for channels that are constant over every image, which have none.
-    gaussian
-        Of what is made of the profile.
-    limit
-        Distance from the others within which nine in ten training images lie.
-    typical, scatter
-        Mean and standard deviation of the logarithm of these distances.
+    limit, typical, scatter
+        Distance from the others within which nine in ten training images lie; mean and standard deviation of
+        the logarithm of these distances.
     """
 
     widths: tuple[int, ...]

@@ -199,8 +199,6 @@ class Gathered:
         int64 (images,): index of the class that a classifier predicts; -1 without one.
     found, unreadable
         Images that there were, and name and reason of each that cannot be read.
-    interrupted
-        Whether someone stopped it; the rows are a fair sample nevertheless.
     """
 
     rows: Float64
@@ -208,7 +206,6 @@ class Gathered:
     answers: Int64
     found: int
     unreadable: tuple[tuple[str, str], ...] = ()
-    interrupted: bool = False
 
 
 def gather(
@@ -218,20 +215,23 @@ def gather(
     classifier: Classifier | None = None,
     progress: Progress = True,
 ) -> Gathered:
-    """Open and measure images, in random order, `MOST` of them at most; a classifier predicts each."""
+    """Open and measure images, in random order, `MOST` of them at most; a classifier predicts each.
+
+    Interrupted, it returns what was measured, which is a fair sample.
+    """
     found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
     # In one list, so that an interruption leaves nothing half done.
     done: list[tuple[Float64, int]] = []
     photos: list[Photo] = []
-    unreadable: dict[int, tuple[str, str]] = {}
+    unreadable: list[tuple[int, str, str]] = []
     pixels = 0
-    with Steps(order, f"measuring {what}", "picture", progress, keep=True) as measured:
-        for place in measured:
+    with Steps(order, f"measuring {what}", "picture", progress, keep=True) as places:
+        for place in places:
             try:
                 photo = found[place].open()
             except UNREADABLE as error:
-                unreadable[place] = (found[place].name, str(error))
+                unreadable.append((place, found[place].name, str(error)))
                 continue
             answer = -1 if classifier is None else int(classifier.probabilities([photo])[0].argmax())
             done.append((measured_rows([photo])[0], answer))
@@ -240,8 +240,8 @@ def gather(
                 photos.append(photo)
     rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
     answers = np.array([answer for _, answer in done], np.int64)
-    told = tuple(unreadable[place] for place in sorted(unreadable))
-    return Gathered(rows, tuple(photos), answers, len(found), told, measured.interrupted)
+    told = tuple((name, reason) for _, name, reason in sorted(unreadable))
+    return Gathered(rows, tuple(photos), answers, len(found), told)
 
 
 def judged(
@@ -353,8 +353,8 @@ def shift(
     images and a classifier, its predictions for both are compared too, which tells other classes from other
     images (`AnswerShift`).
 
-    Two collections are compared, as in `kit.find_duplicates`, and no classifier is needed; hence it does not
-    come first, unless it stands for its training images: ``kit.shift(classifier, photos)``.
+    No classifier is needed; hence it does not come first, unless it stands for its training images:
+    ``kit.shift(classifier, photos)``.
 
     Parameters
     ----------
@@ -417,9 +417,7 @@ def _statistics(
 
 def _notes(gathered: Gathered) -> tuple[str, ...]:
     notes = []
-    if gathered.interrupted:
-        notes.append(f"interrupted after {len(gathered.rows)} of {gathered.found} photos")
-    elif len(gathered.rows) + len(gathered.unreadable) < gathered.found:
+    if len(gathered.rows) + len(gathered.unreadable) < gathered.found:
         notes.append(f"{len(gathered.rows)} of {gathered.found} photos were measured, chosen at random")
     if len(gathered.rows) < FEWEST:
         notes.append(f"fewer than {FEWEST} photos: nothing can be told from so few")
