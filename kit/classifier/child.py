@@ -22,9 +22,10 @@ _MEMORY, _MEMORY_EACH = 3 << 30, 16
 def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, Any]:
     """Run a module of the kit, by its dotted name, on a file; it ends in `answer`.
 
-    Results are put into the folder. Returns what the module answered; ``{"error": …}``, one line, where it
-    failed or did not come to an end in time.
+    Results are put into the folder. Returns what the module answered; ValueError, one line, where it failed
+    or did not come to an end in time.
     """
+    failed = f"Expected to open {file.name!r} in limited memory and time, received"
     search = filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
     settings = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(search)}
     # What libraries unpack goes away with the folder, however the process ends.
@@ -38,14 +39,19 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
         try:
             process.wait(seconds)
         except TimeoutExpired:
-            return {"error": f"no end after {seconds:.0f} s"}
+            raise ValueError(f"{failed} no end after {seconds:.0f} s") from None
         finally:
             process.kill()
+    found: dict[str, Any] = {"error": f"a process that ended with {process.returncode}"}
+    with suppress(IndexError):
+        found = {
+            "error": told((folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1][:300])
+        }
     with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
-        found: dict[str, Any] = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
-        return found
-    last = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1:]
-    return {"error": told(" ".join(last)[:300]) or f"a process that ended with {process.returncode}"}
+        found = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
+    if error := found.get("error"):
+        raise ValueError(error if error.startswith("Expected") else f"{failed} {error}")
+    return found
 
 
 def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:

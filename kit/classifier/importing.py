@@ -55,18 +55,13 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
         raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
     with TemporaryDirectory(dir=target.resolve().parent) as name, waiting(f"Importing {source.name!r}"):
         folder = Path(name)
-        copy = folder / "old.h5"
+        copy = folder / told(source.name)
         shutil.copyfile(source, copy)
         keras = sys.modules.get("keras")
         if keras is not None and keras.saving.get_custom_objects():  # whose code is here and nowhere else
             found = _import(copy, folder)
         else:
             found = ask("kit.classifier.importing", copy, folder, seconds=SECONDS)
-        if "error" in found:
-            file = repr(told(source.name))
-            reason = found["error"].replace(repr(copy.name), file)
-            begin = "" if reason.startswith("Expected") else f"Expected Keras to build {file}, received: "
-            raise ValueError(begin + reason)
         (folder / _NEW).replace(target)
     return tuple(found["left_out"])
 

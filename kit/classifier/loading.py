@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kit.classifier import store
 from kit.classifier.child import answer, ask, waiting
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Compiled, Network, describe
-from kit.classifier.store import Archive
+from kit.classifier.store import Archive, unchanged
 from kit.preprocessing import Preprocessing
 
 SECONDS = 1800.0
@@ -59,15 +58,9 @@ def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Comp
         folder = Path(name)
         if preprocessing is not None:
             (folder / _PREPROCESSING).write_text(preprocessing.to_json(), encoding="utf-8")
-        found = ask("kit.classifier.loading", opened.path.resolve(), folder, seconds=SECONDS)
-        store.unchanged(opened)
-        if "error" not in found:
-            return Compiled.read(folder / _COMPILED)
-    error = found["error"]
-    if error.startswith("Expected"):
-        raise ValueError(error)
-    file = opened.path.name
-    raise ValueError(f"Expected {file!r} to be compiled in limited memory and time, received: {error}")
+        ask("kit.classifier.loading", opened.path.resolve(), folder, seconds=SECONDS)
+        unchanged(opened)
+        return Compiled.read(folder / _COMPILED)
 
 
 def _compile(file: Path, folder: Path) -> Mapping[str, Any]:

@@ -11,7 +11,6 @@ import pytest
 from keras import layers
 
 from kit.__main__ import main
-from kit._checking import first_line
 from kit.classifier import importing
 from kit.classifier.importing import import_h5
 
@@ -20,13 +19,7 @@ from kit.classifier.importing import import_h5
 def here(monkeypatch):
     """Imports run in this process, which has Keras; the other is tested by itself."""
 
-    def ask(_module, file, folder, **_options):
-        try:
-            return importing._import(file, folder)
-        except ValueError as error:
-            return {"error": first_line(error)}
-
-    monkeypatch.setattr(importing, "ask", ask)
+    monkeypatch.setattr(importing, "ask", lambda _module, *given, **_options: importing._import(*given))
 
 
 @pytest.fixture(scope="module")
