@@ -19,10 +19,8 @@ def test_a_truncated_file_is_refused_by_name(image_format):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = file_of(Image.fromarray(noise), image_format)
     data = data[: len(data) // 2]
-    message = (
-        r"^Expected a complete image, received 'cat\.jpg', which is truncated, damaged or .*PNG or JPEG$"
-    )
-    with pytest.raises(PhotoError, match=message):
+    message = r"a complete image, received 'cat\.jpg', which is truncated, damaged or .*PNG or JPEG$"
+    with pytest.raises(PhotoError, match=f"^Expected {message}"):
         load_image(data, name="cat.jpg")
 
 
@@ -57,10 +55,8 @@ def test_data_after_the_end_of_a_jpeg_is_no_truncation():
     ],
 )
 def test_what_is_no_image_is_named(data, contents):
-    with pytest.raises(
-        PhotoError,
-        match=rf"^Expected an image file \(JPEG, .*\), received 'x', which is {re.escape(contents)}",
-    ):
+    message = rf"an image file \(JPEG, .*\), received 'x', which is {re.escape(contents)}"
+    with pytest.raises(PhotoError, match=f"^Expected {message}"):
         load_image(data, name="x")
 
 
@@ -71,9 +67,8 @@ def test_what_is_no_image_is_named(data, contents):
 )
 def test_a_gigantic_picture_is_refused_from_its_header(width, height):
     data = png(width, height, 8, 2, [b"\0\0\0"])  # with next to no pixels in it
-    with pytest.raises(
-        PhotoError, match=rf"^Expected 1 to 50000000 pixels .*, received 'x' with {width * height} "
-    ):
+    message = f"1 to 50000000 pixels .*, received 'x' with {width * height} "
+    with pytest.raises(PhotoError, match=f"^Expected {message}"):
         load_image(data, name="x")
 
 
@@ -86,19 +81,15 @@ def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated()
     assert load_image(data).notes[0] == "animation, number 1 used"
 
 
-@pytest.mark.parametrize("size", [(1, 65_501), (65_501, 1)])
-def test_a_picture_longer_than_a_jpeg_can_be_is_refused(size):
-    image = Image.new("L", size)
-    for source in (file_of(image, "PNG"), image, np.zeros((*size, 3), np.uint8)):
+def test_a_picture_longer_than_a_jpeg_can_be_is_refused():
+    image = Image.new("L", (65_501, 1))
+    for source in (file_of(image, "PNG"), image, np.zeros((65_501, 1, 3), np.uint8)):
         with pytest.raises(PhotoError, match=r"^Expected .* sides of at most 65500, received "):
             load_image(source)
 
 
-CORNERS = np.array(
-    [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]], np.uint8
-)
-
-
+CORNERS = [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]]
+CORNERS = np.array(CORNERS, np.uint8)
 # What the first stored row and the first stored column are in the upright picture (CIPA DC-008, tag 274).
 EXIF_MEANING = {
     1: ("top", "left"),
@@ -130,21 +121,14 @@ def test_each_exif_orientation_comes_out_upright_or_as_stored(orientation, image
     stored = stored_for(upright, orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    photo = load_image(file_of(Image.fromarray(stored), image_format, exif=exif))
-
+    data = file_of(Image.fromarray(stored), image_format, exif=exif)
+    photo = load_image(data)
     np.testing.assert_array_equal(photo.pixels, upright)
     assert photo.notes == ((f"EXIF orientation {orientation} applied",) if orientation > 1 else ())
-
+    np.testing.assert_array_equal(load_image(Image.open(io.BytesIO(data))).pixels, upright)
     as_stored = photo.decoded(Decoding(exif=False))
     np.testing.assert_array_equal(as_stored.pixels, stored)
     assert as_stored.notes == ((f"EXIF orientation {orientation} ignored",) if orientation > 1 else ())
-
-
-def test_a_pillow_image_is_turned_by_its_exif_orientation_too():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    opened = Image.open(io.BytesIO(file_of(Image.fromarray(CORNERS), exif=exif)))
-    np.testing.assert_array_equal(load_image(opened).pixels, np.rot90(CORNERS, -1))
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -174,18 +158,15 @@ def test_a_transparent_palette_entry_becomes_the_matte():
     data = file_of(image, transparency=bytes([255, 0, 51]))
     photo = load_image(data)
     assert photo.pixels.tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 255]]]
-    assert photo.notes == (
-        "palette converted to RGB",
-        "alpha laid on (255, 255, 255), 66.7 % of the pixels transparent",
-    )
+    alpha = "alpha laid on (255, 255, 255), 66.7 % of the pixels transparent"
+    assert photo.notes == ("palette converted to RGB", alpha)
     dropped = photo.decoded(Decoding(matte=None))
     assert dropped.pixels.tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
 
 
 def test_a_transparent_color_without_an_alpha_channel_becomes_the_matte():
-    photo = load_image(
-        file_of(Image.fromarray(CORNERS), transparency=(9, 9, 9)), decoding=Decoding(matte=(1, 2, 3))
-    )
+    data = file_of(Image.fromarray(CORNERS), transparency=(9, 9, 9))
+    photo = load_image(data, decoding=Decoding(matte=(1, 2, 3)))
     assert photo.pixels[1, 0].tolist() == [1, 2, 3]
     np.testing.assert_array_equal(photo.pixels[0], CORNERS[0])
 
@@ -193,8 +174,7 @@ def test_a_transparent_color_without_an_alpha_channel_becomes_the_matte():
 def test_a_transparent_level_of_16_bit_grey_becomes_the_matte():
     rows = [struct.pack(">HHH", 0, 4369, 65535)]
     photo = load_image(png(3, 1, 16, 0, rows, (b"tRNS", struct.pack(">H", 4369))))
-    assert photo.pixels[..., 0].tolist() == [[0, 255, 255]]
-    assert photo.pixels[0, 0].tolist() == [0, 0, 0]
+    assert photo.pixels.tolist() == [[[0] * 3, [255] * 3, [255] * 3]]
 
 
 SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16)
@@ -202,13 +182,8 @@ SIXTEEN_BITS = np.array([[0, 128, 129, 255, 256, 4095, 32896, 65535]], np.uint16
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
 def test_16_bit_grey_is_scaled_or_cut(mode):
-    if mode == "I":
-        image = Image.fromarray(SIXTEEN_BITS.astype(np.int32))
-    else:
-        image = Image.frombytes(
-            mode, (8, 1), SIXTEEN_BITS.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
-        )
-    assert image.mode == mode
+    kind = {"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}[mode]
+    image = Image.frombytes(mode, (8, 1), SIXTEEN_BITS.astype(kind).tobytes())
     photo = load_image(image)
     assert photo.pixels[..., 0].tolist() == [[0, 0, 1, 1, 1, 16, 128, 255]]
     assert photo.notes == ("16-bit greyscale 0..65535 divided by 257",)
@@ -226,9 +201,8 @@ def test_16_bit_color_is_reported_as_read_at_8_bits():
 
 def test_whole_numbers_outside_16_bits_are_refused():
     image = Image.fromarray(np.array([[-5, 70000]], np.int32))
-    with pytest.raises(
-        PhotoError, match=r"^Expected whole numbers 0\.\.65535 .* received 'x' with -5\.\.70000; "
-    ):
+    message = r"^Expected whole numbers 0\.\.65535 .* received 'x' with -5\.\.70000; "
+    with pytest.raises(PhotoError, match=message):
         load_image(image, name="x")
 
 
@@ -303,13 +277,7 @@ def test_the_second_picture_in_a_telephone_file_is_left_alone():
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [
-        ({"exif": 1}, TypeError),
-        ({"depth": "scaled"}, ValueError),
-        ({"depth": 16}, TypeError),
-        ({"matte": (0, 0)}, TypeError),
-        ({"matte": "white"}, TypeError),
-    ],
+    [({"exif": 1}, TypeError), ({"depth": "scaled"}, ValueError), ({"matte": (0, 0)}, TypeError)],
 )
 def test_a_decoding_refuses_other_values(arguments, error):
     name = next(iter(arguments))
@@ -317,16 +285,11 @@ def test_a_decoding_refuses_other_values(arguments, error):
         Decoding(**arguments)
 
 
-def damaged_exif():
-    """A JPEG whose EXIF block ends in its first entry."""
+def test_a_warning_is_a_note_of_the_photo_once_and_nobody_else_sees_it(recwarn, capfd):
     exif = Image.Exif()
     exif[0x010F] = "a maker with a long name"
-    data = exif.tobytes()
-    return file_of(Image.fromarray(smooth()), "JPEG", exif=data[:-12])
-
-
-def test_a_warning_is_a_note_of_the_photo_once_and_nobody_else_sees_it(recwarn, capfd):
-    photo = load_image(damaged_exif(), name="cat.jpg")
+    # The block ends in its first entry.
+    photo = load_image(file_of(Image.fromarray(smooth()), "JPEG", exif=exif.tobytes()[:-12]))
     assert photo.notes == ("Pillow warns: Truncated File Read",)
     assert len(recwarn) == 0
     assert capfd.readouterr() == ("", "")

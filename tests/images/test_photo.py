@@ -21,14 +21,13 @@ from kit.classifier.reference import InputStatistics
 from kit.images import Decoding, Photo, PhotoError, Picture, as_photos, load_image
 from kit.images.photo import at_least_one, each_picture
 from kit.robustness import flip
+from tests.pictures import file_of
 
 RAMP = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 14
 
 
 def png_of(array, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", **options)
-    return buffer.getvalue()
+    return file_of(Image.fromarray(array), **options)
 
 
 def sideways(array):
@@ -78,33 +77,9 @@ def test_a_photo_keeps_the_file_name_and_no_path(path):
             assert str(path.parent).encode() not in pickle.dumps(photo)
 
 
-@pytest.mark.parametrize(
-    ("name", "kept"),
-    [("a/b/c.png", "c.png"), ("C:\\fakepath\\c.png", "c.png"), ("a/", "a"), ("/", "picture")],
-)
-def test_a_given_name_loses_its_folders(name, kept):
-    assert load_image(png_of(RAMP), name=name).name == kept
-
-
-def test_sources_without_a_file_name_are_named_by_their_kind(path):
-    names = [load_image(source).name for source in (path.read_bytes(), io.BytesIO(path.read_bytes()), RAMP)]
-    assert names == ["bytes", "file object", "array"]
-    assert load_image(Image.fromarray(RAMP)).name == "Pillow image"
-
-
-def test_the_repr_tells_size_and_what_was_done():
-    assert (
-        repr(load_image(sideways(RAMP), name="cat.png"))
-        == "Photo('cat.png', 3\N{MULTIPLICATION SIGN}2, 'EXIF orientation 6 applied')"
-    )
-    assert repr(Photo.from_array(RAMP)) == "Photo('array', 2\N{MULTIPLICATION SIGN}3)"
-
-
-def test_a_file_is_read_once(path):
-    path.write_bytes(sideways(RAMP))
-    photo = load_image(path)
-    path.unlink()
-    np.testing.assert_array_equal(photo.decoded(Decoding(exif=False)).pixels, RAMP)
+def test_a_given_name_loses_its_folders():
+    for name, kept in {"a/b/c.png": "c.png", "C:\\fakepath\\c.png": "c.png", "/": "picture"}.items():
+        assert Photo.from_array(RAMP, name).name == kept
 
 
 def test_decoding_in_the_same_way_or_without_a_source_gives_the_photo_itself():
@@ -120,8 +95,10 @@ def test_a_photo_given_again_keeps_its_decoding_unless_told_otherwise():
     assert load_image(stored, decoding=Decoding()).size == (3, 2)
 
 
-def test_a_photo_survives_pickling_frozen_and_decodable():
-    photo = pickle.loads(pickle.dumps(load_image(sideways(RAMP), name="cat.png")))  # noqa: S301  # our own
+def test_a_photo_survives_pickling_and_the_loss_of_its_file_frozen_and_decodable(path):
+    path.write_bytes(sideways(RAMP))
+    photo = pickle.loads(pickle.dumps(load_image(path)))  # noqa: S301  # our own
+    path.unlink()
     assert repr(photo) == "Photo('cat.png', 3\N{MULTIPLICATION SIGN}2, 'EXIF orientation 6 applied')"
     assert not photo.pixels.flags.writeable
     np.testing.assert_array_equal(photo.decoded(Decoding(exif=False)).pixels, RAMP)
@@ -137,33 +114,28 @@ class Tensor:
         return self.array
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.int16])
+@pytest.mark.parametrize("kind", [np.float32, np.int16])
 def test_whole_numbers_of_other_types_are_levels(kind):
     np.testing.assert_array_equal(load_image(RAMP.astype(kind)).pixels, RAMP)
     np.testing.assert_array_equal(load_image(Tensor(RAMP.astype(kind))).pixels, RAMP)
-    batch = np.stack([RAMP, 0 * RAMP]).astype(
-        kind
-    )  # of a black picture alone nobody can tell which value is white
+    # Of a black picture alone nobody can tell which value is white.
+    batch = np.stack([RAMP, 0 * RAMP]).astype(kind)
     for given in (batch, Tensor(batch), (batch, np.array([3, 4])), (Tensor(batch), np.eye(2))):
         photos = as_photos(given)
         assert [photo.name for photo in photos] == ["array 0", "array 1"]
         np.testing.assert_array_equal([photo.pixels for photo in photos], batch)
 
 
-@pytest.mark.parametrize(
-    "array", [RAMP // 200 * 1.0, RAMP + 0.5, RAMP * 2.0, -RAMP.astype(int), RAMP * np.nan]
-)
-def test_what_may_mean_something_else_is_refused(array):
-    with pytest.raises(TypeError, match="Expected a uint8 array"):
-        Photo.from_array(array)
+def test_what_may_mean_something_else_is_refused():
+    for array in (RAMP // 200 * 1.0, RAMP + 0.5, RAMP * 2.0, -RAMP.astype(int), RAMP * np.nan):
+        with pytest.raises(TypeError, match="Expected a uint8 array"):
+            Photo.from_array(array)
 
 
 def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.png")
     path.write_bytes(png_of(RAMP))
-    assert [photo.name for photo in (load_image(path), *as_photos(tmp_path), Photo(RAMP, path.name))] == [
-        "caf?.png"
-    ] * 3
+    assert [photo.name for photo in (load_image(path), *as_photos(tmp_path))] == ["caf?.png"] * 2
 
 
 @pytest.mark.parametrize(
@@ -171,11 +143,8 @@ def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
     [
         (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
         (RAMP.astype(np.uint16), TypeError, r"uint16 of shape \(2, 3, 3\) with values 0\.\.238"),
-        (RAMP > 9, TypeError, r"bool of shape \(2, 3, 3\)"),
         (RAMP.tolist(), TypeError, "list"),
         (RAMP.transpose(2, 0, 1)[:, :, :2], ValueError, r"\(3, 2, 2\)"),
-        (np.zeros((2, 3, 4), np.uint8), ValueError, r"\(2, 3, 4\)"),
-        (np.zeros((1, 2, 3, 3), np.uint8), ValueError, r"\(1, 2, 3, 3\)"),
         (np.zeros((0, 3, 3), np.uint8), PhotoError, r"'array' with 0 \(height 0, width 3\)"),
     ],
 )
@@ -185,18 +154,17 @@ def test_an_array_of_another_kind_is_refused(array, error, received):
 
 
 def test_what_is_no_file_is_refused_in_one_line(tmp_path):
-    missing = tmp_path / "cat.png"
-    with pytest.raises(
-        FileNotFoundError, match=r"^Expected an existing image file, received '.*cat\.png', [^\n]+$"
-    ):
-        load_image(missing)
+    missing = r"^Expected an existing image file, received '.*cat\.png', [^\n]+$"
+    with pytest.raises(FileNotFoundError, match=missing):
+        load_image(tmp_path / "cat.png")
     with pytest.raises(IsADirectoryError, match=r"^Expected an image file, received the folder '[^\n]+$"):
         load_image(tmp_path)
-    for url in ("https://example.org/cat.png", "data:image/png;base64,AAAA", "s3://bucket/cat.png"):
-        with pytest.raises(
-            ValueError, match=rf"^Expected a local file, received the URL '{url}'; nothing is down"
-        ):
+    for url in ("https://example.org/cat.png", "data:image/png;base64,AAAA"):
+        with pytest.raises(ValueError, match=f"^Expected a local file, received the URL '{url}'; nothing is"):
             load_image(url)
+    for source in (None, {"cat": 1}, io.StringIO("cat")):
+        with pytest.raises(TypeError, match=r"^Expected .*, received [^\n]+$"):
+            load_image(source)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -204,14 +172,6 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="which is a device or pipe"):
         load_image(tmp_path / "pipe")
-
-
-@pytest.mark.parametrize(
-    "source", [None, 3, {"cat": 1}, io.StringIO("cat"), os.fsencode("cat.png").split(b".")]
-)
-def test_another_kind_of_object_is_refused(source):
-    with pytest.raises(TypeError, match=r"^Expected .*, received [^\n]+$"):
-        load_image(source)
 
 
 def test_an_unreadable_pillow_image_is_refused():
@@ -228,12 +188,7 @@ def test_a_notebook_shows_a_small_picture():
         np.testing.assert_array_equal(np.asarray(shown), RAMP)
 
 
-CLOTHES = samples.photos("fashion_mnist")[:20]
-
-
-LABELS = samples.labels("fashion_mnist")[:20]
-
-
+CLOTHES, LABELS = (given("fashion_mnist")[:20] for given in (samples.photos, samples.labels))
 BATCH = np.stack([photo.pixels for photo in CLOTHES])
 
 
@@ -315,9 +270,7 @@ def test_pictures_without_a_name_are_called_by_their_place(folder):
     called = ["c.png", "bytes 1", "array 2", "c.png", "Pillow image 4", "file object 5", "bytes 6", "mine"]
     assert names(given) == [each.name for each in as_photos(given)] == called
     assert as_photos(given)[-1] is photo
-    assert [names(each)[0] for each in given] == [
-        *("c.png", "bytes", "array", "c.png", "Pillow image", "file object", "bytes", "mine")
-    ]
+    assert [names(each)[0] for each in given] == [re.sub(r" \d", "", name) for name in called]
 
 
 def test_folders_and_patterns_in_an_iterable_are_their_pictures_in_its_order(folder):
@@ -343,11 +296,8 @@ def test_all_that_cannot_be_read_is_told_at_once(folder):
         as_photos([folder / "c.png", folder / "none.png"])
     for number in range(3):
         (folder / f"x{number}.png").write_bytes(b"")
-    with pytest.raises(
-        PhotoError,
-        match=r"^Expected 7 pictures that can be read, received 4 that cannot, a/b/2\.JPG, x0\.png, x1\.png"
-        r" and 1 more; the first: Expected an image file [^\n]+$",
-    ):
+    several = r"7 pictures that can be read, received 4 that cannot, a/b/2\.JPG, x0\.png, x1\.png and 1 more"
+    with pytest.raises(PhotoError, match=rf"^Expected {several}; the first: Expected an image file [^\n]+$"):
         as_photos(folder)
 
 
@@ -438,14 +388,13 @@ def test_the_command_line_takes_files_folders_and_patterns_under_the_same_names(
 
 def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
     (folder / "a" / "b" / "2.JPG").write_bytes(b"no picture")
-    name, reason = "a/b/2.JPG", "Expected an image file (JPEG, PNG"
+    name = "a/b/2.JPG"
     swept = kit.sweep(classifier(), folder, kit.Perturbation(), progress=False)
-    assert list(swept.errors) == [1]
-    assert swept.photos[1] == name
+    assert (list(swept.errors), swept.photos[1]) == ([1], name)
+    assert swept.errors[1].startswith("Expected an image file (JPEG, PNG")
     shifted = kit.shift(statistics(), folder, progress=False)
     duplicates = kit.find_duplicates(folder, progress=False)
     assert shifted.unreadable == duplicates.unreadable == ((name, swept.errors[1]),)
-    assert swept.errors[1].startswith(reason)
     for function in ("Explorer", "diagnose", "check", "calibrate", "adapt", "fit_novelty", "probabilities"):
         with pytest.raises(PhotoError) as refusal:
             CALLS[function](folder)
@@ -471,5 +420,5 @@ def test_the_classifier_comes_first_and_another_order_is_told(folder):
         (flip, (photos[0], classifier(), "noise", 0, 9), "flip(classifier, photo, parameter, low, high)"),
     ]
     for called, arguments, order in wrong:
-        with pytest.raises(TypeError, match=rf"^Expected [^\n]* write {re.escape(order)}$"):
+        with pytest.raises(TypeError, match=rf"^Expected [^\n]* (write|call) {re.escape(order)}$"):
             called(*arguments)
