@@ -30,18 +30,12 @@ class Alteration:
 
     Attributes
     ----------
-    name
-        Such as ``"darker"``.
-    quantity
-        Key of `kit.images.properties.QUANTITIES` that it is about.
-    strengths
-        Three, from weak to strong.
+    name, quantity
+        Such as ``"darker"``, and the key of `kit.images.properties.QUANTITIES` that it is about.
+    strengths, unit, neutral
+        Three, from weak to strong; in words what they are; and the strength that changes nothing.
     apply
         From a photo and a strength to a new photo.
-    unit
-        Of the strength, in words.
-    neutral
-        Strength that changes nothing.
     opposite
         Name of what would undo it and cannot be done to a picture; empty where another alteration does that.
     """

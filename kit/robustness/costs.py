@@ -71,10 +71,8 @@ def fault_costs(
 
     Parameters
     ----------
-    classifier
-        With a known preprocessing.
     photos, labels
-        Pictures (`kit.images.photo`) and the class that each shows, by index or name.
+        Images (`kit.images.photo`) and the class that each shows, by index or name.
     faults
         Faults to measure; all of the catalogue if left out.
     progress

@@ -102,10 +102,8 @@ class AnswerShift:
 
     Attributes
     ----------
-    training, photos
-        Images that are predicted as each class, in the order of `names`.
-    names
-        Of the classes.
+    training, photos, names
+        Images that are predicted as each class, in the order of the names.
     p_value
         Of the chi-squared statistic, by drawing photos out of all images together at random, times the number
         of comparisons: this one and all quantities. NaN for fewer than `FEWEST` images on either side. (As

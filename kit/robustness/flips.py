@@ -13,15 +13,8 @@ from kit.perturbation import PARAMETERS, Perturbation
 class Flip:
     """Where the prediction for an image changes along one parameter.
 
-    Attributes
-    ----------
-    parameter
-        Its name.
-    last, value
-        The prediction is ``before`` at `last` and ``after`` at `value`. Both were tried; they lie no farther
-        apart than the tolerance.
-    before, after
-        Names of classes.
+    The predicted class is `before` at `last` and `after` at `value`. Both were tried; they lie no farther
+    apart than the tolerance.
     """
 
     parameter: str
@@ -45,14 +38,11 @@ def flip(
 
     Parameters
     ----------
-    classifier
-        With a known preprocessing.
     photo
         A `Photo` or whatever else `kit.load_image` takes.
-    parameter
-        Name of a parameter of `Perturbation`.
-    low, high
-        Values to look between, in either order. The prediction is followed from `low`.
+    parameter, low, high
+        Name of a parameter of `Perturbation`, and values to look between, in either order. The prediction is
+        followed from `low`.
     tolerance
         How far apart `Flip.last` and `Flip.value` may be, in units of the parameter; by default a tenth of
         the step of its slider, or 1 where it is a whole number.

@@ -49,10 +49,8 @@ class Novelty:
 
     Attributes
     ----------
-    classifier
-        Whose network and preprocessing are used.
-    features
-        float32 (images, channels): of the training images.
+    classifier, features
+        Whose network and preprocessing are used; float32 (images, channels), of the training images.
     places, predicted, names
         Of each its place among the training images and the class predicted for it, int64 (images,); its name.
     held_back

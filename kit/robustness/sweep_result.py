@@ -166,15 +166,10 @@ class Sweep(Result):
             ) from error
 
     def __repr__(self) -> str:
-        axes = [f"{name} {len(values)}" for name, values in self.axes.items()]
-        parts = [_counted(len(self.photos), "photo")]
-        parts += axes or [_counted(len(self.perturbations), "perturbation")]
+        axes = {name: len(values) for name, values in self.axes.items()}
+        sizes = {"photos": len(self.photos), **(axes or {"perturbations": len(self.perturbations)})}
         missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
-        return f"Sweep({' × '.join(parts)}{missing})"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count != 1 else ''}"
+        return f"Sweep({' × '.join(f'{name} {count}' for name, count in sizes.items())}{missing})"
 
 
 def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:

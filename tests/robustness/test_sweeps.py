@@ -163,7 +163,7 @@ def test_a_sweep_by_hand():
         ["1", "0%", "70%"],
         ["2", "–", "–"],
     ]
-    assert repr(by_hand) == "Sweep(3 photos × brightness 3, 4 rows without an answer)"
+    assert repr(by_hand) == "Sweep(photos 3 × brightness 3, 4 rows without an answer)"
 
 
 # Pictures
@@ -182,7 +182,7 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     known = [label for number, label in enumerate(labels) if number != 5]
     expected = clothes.probabilities(readable, Perturbation(brightness=0.5)).argmax(axis=1) == known
     assert result.accuracy()[0] == expected.mean()
-    assert repr(result).startswith("Sweep(12 photos × brightness 2, ")
+    assert repr(result).startswith("Sweep(photos 12 × brightness 2, ")
     assert repr(result).endswith("2 rows without an answer)")
 
 
