@@ -224,7 +224,8 @@ def _identity(
     described = _description(result)
     photographs = hashlib.sha256()
     for picture in Steps(pictures, "Pictures", "picture", progress):
-        photographs.update(f"{picture.name}\0{_digest(picture.source)}\0".encode())
+        digest = hashlib.sha256(_contents(picture.source)).hexdigest()
+        photographs.update(f"{picture.name}\0{digest}\0".encode())
     return {
         "classifier": classifier.source.digest,
         "class names": _hash(described["class_names"]),
@@ -239,17 +240,12 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(source: Any) -> str:
-    if isinstance(source, str):
-        try:
-            with open(source, "rb") as stream:  # noqa: PTH123 (of ten thousand, texts are smaller than paths)
-                return hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError:
-            return "unreadable"
+def _contents(source: Any) -> bytes:
     if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
+        return source
     if isinstance(source, Photo):
-        return hashlib.sha256(
-            source.file or f"{source.size} {source.decoding}".encode() + source.pixels.tobytes()
-        ).hexdigest()
-    return str(source)
+        return source.file or f"{source.size} {source.decoding}".encode() + source.pixels.tobytes()
+    try:
+        return Path(source).read_bytes() if isinstance(source, str) else str(source).encode()
+    except OSError:
+        return b"unreadable"

@@ -292,19 +292,6 @@ GRID = {"noise": (0, 60), "seed": range(48)}
 """A block for each picture."""
 
 
-class Interrupted(Counting):
-    """Is stopped when it has been given some tasks."""
-
-    def __init__(self, tasks):
-        super().__init__(1)
-        self.tasks = tasks
-
-    def submit(self, *arguments, **named):
-        if self.submitted == self.tasks:
-            raise KeyboardInterrupt
-        return super().submit(*arguments, **named)
-
-
 def test_a_sweep_comes_back_from_its_folder_to_the_last_bit(clothes, folder, tmp_path):
     grid = {"jpeg_quality": (None, 40), "brightness": np.linspace(0.2, 2, 60)}
     labels = samples.labels("fashion_mnist")[:12]
@@ -317,21 +304,6 @@ def test_a_sweep_comes_back_from_its_folder_to_the_last_bit(clothes, folder, tmp
     assert table.column_names == list(result.columns)
     for name in ("name", "brightness", "top", "class", "correct", "error"):
         np.testing.assert_array_equal(table[name].to_numpy(), result.columns[name])
-
-
-def test_an_interrupted_sweep_goes_on_with_what_is_missing(clothes, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "IN_FLIGHT", 1)
-    whole = swept(clothes, folder, GRID)
-    with Interrupted(7) as executor, pytest.raises(KeyboardInterrupt):
-        swept(clothes, folder, GRID, path=tmp_path, executor=executor)
-    with pytest.raises(ValueError, match="Expected a finished sweep in"):
-        Sweep.from_parquet(tmp_path)
-    with Counting(1) as executor:
-        same(swept(clothes, folder, GRID, path=tmp_path, executor=executor), whole)
-        # What is finished is read, and not asked again.
-        same(swept(clothes, folder, GRID, path=tmp_path, executor=executor), whole)
-    assert executor.submitted == 12 - 7
-    same(Sweep.from_parquet(tmp_path), whole)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda _: b"", lambda _: b"no table"])
@@ -361,10 +333,14 @@ def test_a_killed_sweep_ends_as_one_that_was_left_alone(clothes, tmp_path):
     process.wait()
     done = len(list(tmp_path.glob("rows-*")))
     assert 3 <= done < 50
+    with pytest.raises(ValueError, match="Expected a finished sweep in"):
+        Sweep.from_parquet(tmp_path)
     grid = {"brightness": np.linspace(0.2, 2, 8), "noise": (0, 15, 30, 60)}
     photos = samples.photos("fashion_mnist")[:150]
     whole = swept(clothes, photos, grid)
     with Counting(1) as executor:
+        same(swept(clothes, photos, grid, path=tmp_path, executor=executor), whole)
+        # What is finished is read, and not asked again.
         same(swept(clothes, photos, grid, path=tmp_path, executor=executor), whole)
     assert executor.submitted == 50 - done
 
