@@ -259,9 +259,9 @@ def _trained_otherwise(last: str, outputs: Float32, loss: str, from_logits: bool
 
 
 def _ends_of(outputs: Float32) -> tuple[Evidence, Evidence]:
-    return (
-        Evidence("smallest output on these pictures", float(outputs.min())),
-        Evidence("largest output on these pictures", float(outputs.max())),
+    low, high = float(outputs.min()), float(outputs.max())
+    return Evidence("smallest output on these pictures", low), Evidence(
+        "largest output on these pictures", high
     )
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import kit
 from kit.diagnosis.candidates import Evaluator, candidates
-from kit.diagnosis.evidence import Grounds, Score
-from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, Vote, votes
+from kit.diagnosis.evidence import Grounds
+from kit.diagnosis.sources import Averages, Certainty, Labelled, Ordinary, votes
 
 LITE = kit.samples.classifier("efficientnet_lite0")
 
@@ -95,20 +95,6 @@ def test_what_hardly_any_training_has_is_suspected(odd, nats):
     back = next(one for one in candidates(broken) if one.preprocessing == plain)
     unexplained = 0 if back.faults else 0.35
     assert votes((), broken, back)[0].gain == pytest.approx(nats - unexplained)
-
-
-def test_a_score_is_the_sum_of_its_votes_and_any_of_them_may_forbid_it(no_batchnorm):
-    candidate = candidates(no_batchnorm.preprocessing)[0]
-    one, other = Vote("a", 0.5, 1.0, at_home=False), Vote("b", -0.2, 2.0, at_home=True)
-    rare = Vote("c", -0.35, 0)
-    score = Score(candidate, (one, other, rare))
-    assert score.gain == pytest.approx(-0.05)
-    assert score.measured == pytest.approx(0.3)
-    assert score.at_home
-    assert not score.vetoed
-    assert not Score(candidate, (one, rare)).at_home
-    assert Score(candidate, (rare,)).at_home  # nobody can tell
-    assert Score(candidate, (one, replace(other, veto=True))).vetoed
 
 
 def test_labels_convince_where_guessing_would_hardly_meet_as_many(no_batchnorm, sixteen):
