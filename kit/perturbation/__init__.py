@@ -14,9 +14,9 @@ from kit.images import Photo, Pictures, as_photos
 from kit.images.opening import Decoding
 from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
-from kit.perturbation.physics import NOISE_STEPS, noise_field
+from kit.perturbation.physics import noise_field
 
-__all__ = ["NOISE_STEPS", "PARAMETERS", "Parameter", "Perturbation", "noise_field"]
+__all__ = ["PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 
 
 @dataclass(frozen=True, repr=False)

@@ -128,8 +128,6 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType({each.name: each for each
 LARGEST_SIDE = 672
 """Side of the largest pictures that lengths are scaled for; beyond it they leave the bounds of sliders."""
 
-_SIDE = 224
-
 CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     # Standard deviations of .08 to .38 where white is 1.
     "gaussian_noise": ("noise", (20.4, 30.6, 45.9, 66.3, 96.9)),
@@ -167,7 +165,7 @@ def settings(name: str, severity: int, seed: int, side: float) -> dict[str, Any]
     if not 1 <= number("side", side) <= LARGEST_SIDE:
         raise ValueError(f"Expected side within 1..{LARGEST_SIDE}, received {side!r}")
     if PARAMETERS[parameter].unit == "px":
-        scale = side / _SIDE
+        scale = side / weather.SIDE
         # A block is never smaller than in the paper: pixels are its unit.
         value *= max(scale, 1) if parameter == "pixelate" else scale
     chosen: dict[str, Any] = {parameter: value, "seed": seed}

@@ -179,10 +179,13 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         "nll": _share(-np.log(own), each_once),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
     }
-    drawn = _resampled(list(metrics.values()), count, resamples, seed)
+    rng = np.random.default_rng(seed)
+    samples = (rng.integers(0, count, count) for _ in range(resamples))
+    counted = (np.bincount(each, minlength=count).astype(np.float64) for each in samples)
+    drawn = np.array([[metric(counts) for metric in metrics.values()] for counts in counted])
     estimates = {
         name: _interval(metric(each_once), each, basic=name in ERRORS)
-        for (name, metric), each in zip(metrics.items(), drawn, strict=True)
+        for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
     }
     chance = {name: _by_chance(confidences, each, resamples, seed) for name, each in edges.items()}
     for name, errors in chance.items():
@@ -215,15 +218,6 @@ def _error(truth: Array, probabilities: Float64, edges: Float64) -> _Metric:
 def _places(confidences: Float64, edges: Float64) -> Int64:
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
     return np.searchsorted(edges[1:-1], confidences)
-
-
-def _resampled(metrics: Sequence[_Metric], count: int, resamples: int, seed: int) -> Float64:
-    rng = np.random.default_rng(seed)
-    drawn = np.empty((len(metrics), resamples))
-    for place in range(resamples):
-        counts = np.bincount(rng.integers(0, count, count), minlength=count).astype(np.float64)
-        drawn[:, place] = [metric(counts) for metric in metrics]
-    return drawn
 
 
 def _by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:

@@ -127,14 +127,13 @@ def find_duplicates(
     if others is not None:
         their_names, theirs = _hashed(others, unreadable, plain, progress)
     found = []
-    for start in range(0, len(their_names), _AT_ONCE):
-        direct, mirror = (_distances(hashes[0], each[start : start + _AT_ONCE]) for each in theirs)
-        for first, place in np.argwhere(np.fmin(direct, mirror) <= most).tolist():
-            second, two = start + place, (int(direct[first, place]), int(mirror[first, place]))
+    for start in range(0, len(names), _AT_ONCE):
+        direct, mirror = (_distances(hashes[0, start : start + _AT_ONCE], each) for each in theirs)
+        for place, second in np.argwhere(np.fmin(direct, mirror) <= most).tolist():
+            first, two = start + place, (int(direct[place, second]), int(mirror[place, second]))
             if others is not None or first < second:
                 pair = names[first], their_names[second]
                 found.append(Duplicate(first, second, *pair, min(two), two[1] < two[0]))
-    found.sort(key=lambda pair: (pair.first, pair.second))
     sizes = (len(names),) if others is None else (len(names), len(their_names))
     return Duplicates(tuple(found), sizes, tuple(unreadable), tuple(plain))
 

@@ -121,9 +121,7 @@ def cross_validate(
     most = most if groups is None else min(most, len(np.unique(np.asarray(groups))))
     if not 2 <= folds <= most:
         few = "images of the rarest class or groups"
-        raise ValueError(
-            f"Expected 2 to {most} folds, no more than {few}, received {folds}; take more images"
-        )
+        raise ValueError(f"Expected 2 to {most} folds, no more than {few}, received {folds}")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(truth, truth, groups))
     finished = []

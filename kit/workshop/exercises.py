@@ -4,6 +4,7 @@ import math
 import re
 import reprlib
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from numbers import Real
@@ -68,6 +69,11 @@ def camera_folder(pictures: Pixels) -> Path:
     return folder
 
 
+def _tops(classifier: Classifier, photo: Photo, changes: Iterable[Perturbation]) -> list[str]:
+    rows = (classifier.probabilities(photo, change)[0] for change in changes)
+    return [classifier.class_names[row.argmax()] for row in rows]
+
+
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
     if answer is None:
@@ -77,16 +83,12 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
         return f"Not yet: a brightness is a number such as 0.7, and {_quoted(answer)} is not."
     if not 0.1 <= brightness <= 1 or abs(brightness * 10 - round(brightness * 10)) > 1e-6:
         return f"Not yet: use one decimal, from 0.1 to 1.0, in place of {_quoted(answer)}."
-
-    def top(factor: float) -> str:
-        row = classifier.probabilities(photo, Perturbation(brightness=round(factor, 4)))[0]
-        return classifier.class_names[int(row.argmax())]
-
-    untouched, survived = top(1), top(brightness)
+    darker = round(brightness - 0.1, 4)
+    changes = [Perturbation(brightness=round(max(factor, 0), 4)) for factor in (1, brightness, darker)]
+    untouched, survived, lost = _tops(classifier, photo, changes)
     if survived != untouched:
         return f"Not yet: at {brightness:g} it is {survived}, no longer {untouched}; try brighter."
-    darker = round(brightness - 0.1, 4)
-    if darker > 0 and top(darker) == untouched:
+    if darker > 0 and lost == untouched:
         return f"Not yet: {untouched} survives less than {brightness:g}; try darker."
     return f"Passed: {untouched} at {brightness:g}, something else one step darker."
 
@@ -98,9 +100,8 @@ def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     noise = _number(answer)
     if noise is None or noise not in range(100):
         return f"Not yet: noise is a whole number of levels from 0 to 99, and {_quoted(answer)} is not."
-    noises = (0, int(noise), int(noise) + 1)
-    rows = (classifier.probabilities(photo, Perturbation(noise=each))[0] for each in noises)
-    untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
+    changes = [Perturbation(noise=each) for each in (0, noise, noise + 1)]
+    untouched, survived, lost = _tops(classifier, photo, changes)
     if survived != untouched:
         return f"Not yet: at {noise:g} levels it is {survived}; try less."
     if lost == untouched:

@@ -23,10 +23,6 @@ FRONT_ENDS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 _INSTALL = "run make clean lab, or in the folder of the kit: python -m pip install -e ."
 
 
-class NotReadyError(Exception):
-    """What is missing and what to do about it, in one line."""
-
-
 @dataclass(frozen=True, repr=False)
 class Setup:
     """Names of what was checked and does not hold."""
@@ -82,7 +78,7 @@ def python() -> str:
     """Return the version of Python, if the kit is installed for it; pip refuses where it does not fit."""
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if not any(metadata.distributions(name=NAME)):
-        raise NotReadyError(f"{system}; the kit is not installed for it: {_INSTALL}")
+        raise RuntimeError(f"{system}; the kit is not installed for it: {_INSTALL}")
     return system
 
 
@@ -94,7 +90,7 @@ def packages() -> str:
     needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
     unmet = sorted(filter(None, map(_lack, needed)))
     if unmet:
-        raise NotReadyError(f"{'; '.join(unmet)}: {_INSTALL}")
+        raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
     return f"all {len(needed)} are there and new enough"
 
 
@@ -119,7 +115,7 @@ def widgets() -> str:
     if missing:
         advice = "python -m pip install --force-reinstall anywidget jupyterlab_widgets, and reload the page"
         lacks = " and no ".join(missing)
-        raise NotReadyError(f"JupyterLab {lab.version} has no {lacks}; where JupyterLab is, run {advice}")
+        raise RuntimeError(f"JupyterLab {lab.version} has no {lacks}; where JupyterLab is, run {advice}")
     return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
 
 
@@ -143,7 +139,7 @@ def network() -> str:
     ((name, _),) = classifier.top(classifier.probabilities(photo)[0], 1)
     milliseconds = 1000 * (time.perf_counter() - opened)
     if name != "espresso":
-        raise NotReadyError(f"{photo.name} is {name} here; unpack or clone the kit again")
+        raise RuntimeError(f"{photo.name} is {name} here; unpack or clone the kit again")
     return f"opened in {opened - began:.1f} s; a prediction takes {milliseconds:.0f} ms: {name}"
 
 
@@ -159,7 +155,7 @@ def memory() -> str:
     total, free = (min(each, bound) / 1e9 for each in (machine.total, machine.available))
     found = f"{total:.1f} GB, {free:.1f} of them free; cores: {os.cpu_count()}"
     if free < MEMORY:
-        raise NotReadyError(f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub")
+        raise RuntimeError(f"{found}; {MEMORY:g} GB must be free: close other programs, or use a hub")
     return found
 
 
