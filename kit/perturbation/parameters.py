@@ -142,9 +142,7 @@ CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     # (15, 41): a line of the same variance is sqrt(12) times as long as its standard deviation.
     "motion_blur": ("motion_blur", (6.5, 10.7, 17.0, 23.8, 30.2)),
     "zoom_blur": ("zoom_blur", (10, 15, 20, 24, 30)),
-    "snow": ("snow", (1, 2, 3, 4, 5)),
-    "frost": ("frost", (1, 2, 3, 4, 5)),
-    "fog": ("fog", (1, 2, 3, 4, 5)),
+    **{weather: (weather, (1, 2, 3, 4, 5)) for weather in ("snow", "frost", "fog")},
     # .1 to .5 where white is 1.
     "brightness": ("lift", (25.5, 51.0, 76.5, 102.0, 127.5)),
     # Factors of .4 to .05 on the distance from the mean of each channel.

@@ -21,8 +21,8 @@ _LONGEST = 1024  # longer side of a layer, whatever the proportions of the pictu
 # A row for each severity 0..5; row 0 changes nothing.
 _FOG = ((0, 2), (1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))  # thickness, decay
 _FROST = ((1, 0), (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # picture, ice
-# From severity 1 on: mean of the noise, its zoom, threshold, radius and deviation of the streaks, share of
-# the picture.
+# From severity 1 on: mean of the noise, whose deviation is 0.3, its zoom, threshold, radius and deviation of
+# the streaks, share of the picture.
 _SNOW = (
     (0.1, 3, 0.5, 10, 4, 0.8),
     (0.2, 2, 0.5, 12, 4, 0.7),
@@ -30,8 +30,6 @@ _SNOW = (
     (0.55, 4.5, 0.85, 12, 8, 0.65),
     (0.55, 2.5, 0.85, 12, 12, 0.55),
 )
-_SNOW_DEVIATION = 0.3
-
 # Over the five photographs of frost that ImageNet-C draws from: mean colour, and the mean over crops of
 # 224 pixels of the standard deviation of their grey levels.
 _ICE = np.array([143, 164, 176], np.float32)
@@ -46,10 +44,8 @@ def fog(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
     height, width = layer_size(pixels)
     side = 1 << (max(height, width) - 1).bit_length()
     clouds = _stretched(plasma(seed, side, decay)[:height, :width], pixels)
-    out = (pixels + np.float32(255 * thickness) * clouds[..., None]) * np.float32(
-        brightest / (brightest + thickness)
-    )
-    return to_pixels(out)
+    scale = np.float32(brightest / (brightest + thickness))
+    return to_pixels((pixels + np.float32(255 * thickness) * clouds[..., None]) * scale)
 
 
 def plasma(seed: int, side: int, decay: float) -> Float32:
@@ -91,11 +87,10 @@ def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
 def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
     mean, zoom, least, radius, fading, share = _SNOW[severity - 1]
     height, width = layer_size(pixels)
-    flakes = mean + np.float32(_SNOW_DEVIATION) * normal(seed, "snow", (height, width))
+    flakes = mean + np.float32(0.3) * normal(seed, "snow", (height, width))
     middle = np.array([(height - 1) / 2, (width - 1) / 2])
-    flakes = scipy.ndimage.affine_transform(
-        flakes, np.full(2, 1 / zoom), middle - middle / zoom, order=1, mode="reflect"
-    )
+    shift = middle - middle / zoom
+    flakes = scipy.ndimage.affine_transform(flakes, np.full(2, 1 / zoom), shift, order=1, mode="reflect")
     flakes = np.clip(np.where(flakes < least, 0, flakes), 0, 1).astype(np.float32)
     places = np.arange(2 * radius + 1, dtype=np.float32)
     weights = np.exp(-0.5 * (places / fading) ** 2)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools
 from kit._checking import fraction, whole
@@ -50,8 +51,6 @@ def accuracy_interval(
     TypeError, ValueError
         No images or bools, or more correct ones than there are.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)
-
     if count is None:
         hits = _bools(right)
         right, count = int(hits.sum()), len(hits)
@@ -59,7 +58,7 @@ def accuracy_interval(
     rightly = whole("right", right, 0, total)
     if fraction("a confidence", confidence) == 1:
         raise ValueError("Expected a confidence below 1, received 1; take 0.95")
-    ends = binomtest(rightly, total).proportion_ci(confidence, method="wilson")
+    ends = scipy.stats.binomtest(rightly, total).proportion_ci(confidence, method="wilson")
     return AccuracyInterval(rightly, total, rightly / total, float(ends.low), float(ends.high), confidence)
 
 
@@ -103,12 +102,10 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
     ValueError
         No bools, no images, or another number of them.
     """
-    from scipy.stats import binomtest  # noqa: PLC0415 (slow to import)
-
     one, two = _bools(first), _bools(second)
     if len(one) != len(two):
         raise ValueError(f"Expected answers to the same images, received {len(one)} and {len(two)}")
     only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
     apart = only_first + only_second
-    p_value = float(binomtest(only_first, apart).pvalue) if apart else 1.0
+    p_value = float(scipy.stats.binomtest(only_first, apart).pvalue) if apart else 1.0
     return Comparison(float(one.mean()), float(two.mean()), only_first, only_second, p_value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its parts are imported when they are used
 
 from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
 from kit._checking import fraction, whole
@@ -39,19 +40,18 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
 
     Parameters as for `measure`.
     """
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415 (slow to import)
-    from scipy.special import log_softmax  # noqa: PLC0415 (slow to import)
-
     # 0 counts as the smallest float32.
     scores = np.log(np.maximum(np.asarray(rows, np.float64), np.finfo(np.float32).tiny))
     picture = np.arange(len(rows))
 
     # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(scores / np.exp(log_temperature), axis=1)[picture, labels].mean())
+        return float(
+            -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[picture, labels].mean()
+        )
 
     bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
+    found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return float(np.exp(found.x))
 
 
@@ -203,15 +203,13 @@ def _share(part: Array, whole: Array) -> _Metric:
 
 
 def _error(truth: Array, probabilities: Float64, edges: Float64) -> _Metric:
-    from scipy.sparse import csr_array  # noqa: PLC0415 (slow to import)
-
     # A picture has one entry for each class, in the column of its bin: all the others would fill the memory.
     count, classes = probabilities.shape
     width = len(edges) - 1
     columns = _places(probabilities, edges) + width * np.arange(classes)
     ends = np.arange(0, columns.size + 1, classes)
     entries = ((truth - probabilities).ravel(), columns.ravel(), ends)
-    gaps = csr_array(entries, shape=(count, width * classes))
+    gaps = scipy.sparse.csr_array(entries, shape=(count, width * classes))
     return lambda counts: float(np.abs(counts @ gaps).sum()) / columns.size
 
 

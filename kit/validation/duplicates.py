@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are imported when they are used
 from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float32, Int64
@@ -59,15 +60,13 @@ class Duplicates(Result):
     @property
     def groups(self) -> Int64:
         """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one."""
-        from scipy.sparse import coo_array  # noqa: PLC0415 (slow to import)
-        from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (slow to import)
-
         if len(self.sizes) != 1:
             raise ValueError("Expected one collection to group, received two; call find_duplicates(pictures)")
         size = self.sizes[0]
         ends = [pair.first for pair in self.pairs], [pair.second for pair in self.pairs]
-        graph = coo_array((np.ones(len(self.pairs)), ends), shape=(size, size))
-        return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+        graph = scipy.sparse.coo_array((np.ones(len(self.pairs)), ends), shape=(size, size))
+        components = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+        return np.asarray(components, np.int64)
 
     @property
     def leaked(self) -> Bools:

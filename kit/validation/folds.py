@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools, Int64
 from kit._reporting import Progress, Result, Steps, Table
@@ -52,12 +53,10 @@ class CrossValidation(Result):
         The t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
         doi 10.1023/A:1024068626366), since folds share most of their training images.
         """
-        from scipy.stats import t  # noqa: PLC0415 (slow to import)
-
         count = len(self.folds)
         ratio = np.mean([fold.validation / fold.training for fold in self.folds])
         deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
-        half = float(t.ppf((1 + confidence) / 2, count - 1) * deviation)
+        half = float(scipy.stats.t.ppf((1 + confidence) / 2, count - 1) * deviation)
         return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
 
     def table(self) -> Table:
