@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Float32, Pixels
+from kit._checking import whole
 from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.training import adapt
 from kit.images import Photo
@@ -26,6 +27,8 @@ __all__ = ["Delivery", "Mystery", "camera_folder", "check_brightness", "check_no
 __all__ += ["somebodys_script"]
 
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
+# The class of clothes that are delivered, None for all, and what was done to their images.
+_DELIVERIES = ((None, Perturbation(noise=80)), (9, Perturbation(brightness=0.15)), (8, Perturbation()))
 # Of each remedy, what to look at for those whom it does not help.
 _REMEDIES = {
     "leave": "what changed about the images",
@@ -139,10 +142,9 @@ class Mystery:
     """A preprocessing with an unnamed fault: one of three, put into that of `classifier`."""
 
     def __init__(self, classifier: Classifier, number: int) -> None:
-        if number not in range(1, len(_MYSTERIES) + 1):
-            raise ValueError(f"Expected a mystery from 1 to {len(_MYSTERIES)}, received {number!r}")
+        self._number = whole("number of a mystery", number, 1, len(_MYSTERIES))
         self._classifier, self._trained = classifier, known_preprocessing(classifier)
-        self._number, self._fault = number, CATALOGUE[_MYSTERIES[number - 1]]
+        self._fault = CATALOGUE[_MYSTERIES[number - 1]]
         if not self._fault.changes(self._trained):
             raise ValueError(f"Expected a classifier that mystery {number} changes, received another; try 1")
 
@@ -206,7 +208,6 @@ def _measured(tensor: Float32) -> dict[str, str]:
     height, width = tensor.shape[0] // 2, tensor.shape[1] // 2
     return {
         "range": f"{tensor.min():.3g} to {tensor.max():.3g}",
-        "mean": f"{tensor.mean():.3g}",
         "channel means": ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1))),
         "mean of the upper right quarter": f"{tensor[:height, width:].mean():.3g}",
         "mean step between neighbours": f"{np.abs(np.diff(tensor, axis=0)).mean():.3g}",
@@ -227,20 +228,16 @@ class Delivery:
     """
 
     def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
-        if number not in {1, 2, 3}:
-            raise ValueError(f"Expected a delivery from 1 to 3, received {number!r}")
         from kit import samples  # noqa: PLC0415 (only this exercise needs the images)
 
+        self._number = whole("number of a delivery", number, 1, len(_DELIVERIES))
+        only, change = _DELIVERIES[number - 1]
         truth = np.array(samples.labels("fashion_mnist"))
-        only = {1: None, 2: 9, 3: 8}[number]
-        places = np.flatnonzero((truth == only) | (only is None))[:64]
-        self._classifier, self._levels, self._number, self._truth = classifier, levels, number, truth[places]
-        change = (Perturbation(noise=80), Perturbation(brightness=0.15), Perturbation())[number - 1]
-        photos = []
-        for index, place in enumerate(places.tolist()):
-            changed = replace(change, seed=place).apply(samples.photos("fashion_mnist")[place])
-            photos.append(Photo(changed.pixels, f"picture_{index:02d}"))
-        self.photos = tuple(photos)
+        places = np.flatnonzero((truth == only) | (only is None))[:64].tolist()
+        self._classifier, self._levels, self._truth = classifier, levels, truth[places]
+        photos = samples.photos("fashion_mnist")
+        changed = [replace(change, seed=place).apply(photos[place]).pixels for place in places]
+        self.photos = tuple(Photo(pixels, f"picture_{index:02d}") for index, pixels in enumerate(changed))
 
     def __repr__(self) -> str:
         return f"Delivery({self._number})"
