@@ -4,7 +4,7 @@ The order is that of a camera: scene and weather, lens, light, sensor, file.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -181,7 +181,7 @@ class Perturbation:
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Return all fields as plain numbers (flips as true or false)."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Self:

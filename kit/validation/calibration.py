@@ -82,7 +82,7 @@ class Estimate:
 
 
 def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
-    low, high = (float(end) for end in np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     if basic:  # mirrored
         low, high = max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
     return Estimate(value, low, high)
@@ -271,12 +271,11 @@ class Calibration(Result):
 
     def table(self) -> Table:
         """Set the metrics in a table, one row for each, before and after."""
-        columns = {"all, as it is": self.measured, "before": self.before, "after": self.after}
-        rows = [("pictures", *(f"{one.pictures:,}" for one in columns.values()))]
-        for name, title in TITLES.items():
-            rows.append((title, *(str(getattr(one, name)) for one in columns.values())))
-        rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in columns.values())))
-        return Table(("", *columns), rows, "<" * (1 + len(columns)), widths=(0, *[19] * len(columns)))
+        parts = self.measured, self.before, self.after
+        rows = [("pictures", *(f"{one.pictures:,}" for one in parts))]
+        rows += [(title, *(str(getattr(one, name)) for one in parts)) for name, title in TITLES.items()]
+        rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in parts)))
+        return Table(("", "all, as it is", "before", "after"), rows, "<" * 4, widths=(0, 19, 19, 19))
 
     def _report(self) -> Iterator[str | Result]:
         counts = f"fitted on {self.fitted:,} pictures; before and after on {self.judged:,} others"

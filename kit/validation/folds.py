@@ -70,11 +70,9 @@ class CrossValidation(Result):
 
     def __repr__(self) -> str:
         low, high = self.interval()
-        return (
-            f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; "
-            f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds; "
-            f"95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio))"
-        )
+        over = f"{min(self.accuracies):.1%} to {max(self.accuracies):.1%} over the folds"
+        interval = f"95% confidence {low:.1%} to {high:.1%} (Nadeau-Bengio)"
+        return f"CrossValidation({len(self.folds)} folds, accuracy {self.accuracy:.1%}; {over}; {interval})"
 
 
 def cross_validate(
