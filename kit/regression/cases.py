@@ -38,6 +38,7 @@ _PICTURE = re.compile(rf"{PICTURES}/[\w-]+\.\w+")
 _NAMED = re.compile(r"[^\w.-]+")
 _ENDINGS = {"jpeg": "jpg", "tiff": "tif"}
 _LONGEST = 80
+_BESIDES = ("never", "order", "least", "most", "novel")
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,12 @@ class Observed:
         return cls(tuple(rows), Trace.from_list(kept.trace), _preprocessing(kept.preprocessing))
 
 
+def _without(part: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Leave out fields that only earlier versions wrote."""
+    given = instance("a part of a case", part, Mapping, "a JSON object")
+    return {name: value for name, value in given.items() if name not in names}
+
+
 @dataclass(frozen=True)
 class Case:
     """An image and what a classifier has to predict.
@@ -196,10 +203,14 @@ class Case:
         given = dict(instance("a case", parsed("a case", text), Mapping, "a JSON object"))
         if (named := given.pop("format", None)) != FORMAT:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
+        given.pop("platforms", None)
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
-            given["expected"] = built(Expected, "a part of a case", given["expected"])
-            given["observed"] = Observed.from_dict(given["observed"])
+            besides = next((name for name in _BESIDES if given["expected"].get(name)), None)
+            if besides:
+                raise ValueError(f"Expected classes alone, received {besides!r} too; pin the image again")
+            given["expected"] = built(Expected, "a part of a case", _without(given["expected"], _BESIDES))
+            given["observed"] = Observed.from_dict(_without(given["observed"], ("engine", "novel")))
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
                 given[name] = _preprocessing(given[name])

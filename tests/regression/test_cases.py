@@ -99,6 +99,16 @@ def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
         assert kit.Case.from_json(each.to_json()) == each
 
 
+def test_a_case_of_an_earlier_version_opens_where_it_expects_classes_alone():
+    data = json.loads(made().to_json()) | {"platforms": []}
+    data["expected"] |= {"never": [], "order": [], "least": {}, "most": {}, "novel": None}
+    data["observed"] |= {"engine": "LiteRT", "novel": None}
+    assert kit.Case.from_json(json.dumps(data)) == made()
+    data["expected"]["never"] = ["dog"]
+    with pytest.raises(ValueError, match="received 'never' too; pin the image again"):
+        kit.Case.from_json(json.dumps(data))
+
+
 def changed(**parts):
     """A case's JSON with parts replaced; a dictionary is merged."""
     data = json.loads(made().to_json())
