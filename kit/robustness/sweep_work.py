@@ -17,7 +17,7 @@ from kit.classifier.engines import part_size
 from kit.images import Photo, PhotoError, Picture
 from kit.images.opening import Decoding
 from kit.images.photo import UNREADABLE
-from kit.perturbation import Perturbation
+from kit.perturbation import PARAMETERS, Perturbation
 
 
 class Shared:
@@ -111,12 +111,26 @@ def answers(task: Task) -> Answers:
 def _cells(task: Task) -> Iterator[_Cell]:
     preprocessing = task.shared.classifier.preprocessing
     decoding = Decoding() if preprocessing is None else preprocessing.decoding
+    halves = [_halves(each) for each in task.perturbations]
     place = 0
     for picture, label in zip(task.pictures, task.labels, strict=True):
-        photo = _opened(picture, decoding)
-        for perturbation in task.perturbations:
-            yield place, photo, perturbation, label
+        photo = begun = _opened(picture, decoding)
+        done = None
+        for first, second in halves:
+            if first != done:
+                begun, done = first.apply(photo) if isinstance(photo, Photo) else photo, first
+            yield place, begun, second, label
             place += 1
+
+
+def _halves(whole: Perturbation) -> tuple[Perturbation, Perturbation]:
+    """Part scene and camera; neighbours in a grid share the scene, which is then perturbed once."""
+    camera = {name for name, parameter in PARAMETERS.items() if parameter.group in {"Sensor", "File"}}
+    scene = PARAMETERS.keys() - camera
+    return (
+        Perturbation(seed=whole.seed, **{name: getattr(whole, name) for name in scene}),
+        Perturbation(seed=whole.seed, **{name: getattr(whole, name) for name in camera}),
+    )
 
 
 def _opened(picture: Picture, decoding: Decoding) -> _Opened:
