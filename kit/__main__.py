@@ -139,8 +139,8 @@ def _import_h5(given: argparse.Namespace, _opened: Open) -> int:
 
 def _classifier(given: argparse.Namespace) -> kit.Classifier:
     """Open the model with the preprocessing in use; what is wrong is said before anything is compiled."""
-    from kit.classifier import store  # noqa: PLC0415 (--help stays fast)
-    from kit.diagnosis.inside import assumed_preprocessing  # noqa: PLC0415
+    from kit.classifier import store
+    from kit.diagnosis.inside import assumed_preprocessing
 
     if given.preprocessing is not None:
         file = Path(given.preprocessing)

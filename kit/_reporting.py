@@ -58,7 +58,7 @@ class Steps(Generic[Part]):
         self.done, self.interrupted = done, False
         self._bar: Any = None
         if progress and self._tell is None:
-            from tqdm.auto import tqdm  # noqa: PLC0415 (half of what importing the kit costs)
+            from tqdm.auto import tqdm
 
             self._bar = tqdm(total=self._total, initial=done, desc=what, unit=unit, delay=2, leave=False)
 

@@ -34,7 +34,7 @@ _TITLE_WIDTH = 24
 
 def blank(width: float, height: float, layout: Literal["constrained"] | None = None) -> Any:
     """Return an empty `matplotlib.figure.Figure` of so many inches, outside pyplot's global state."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+    from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)
 
@@ -54,7 +54,7 @@ def tag(png: bytes, alt: str) -> str:
 
 @cache
 def _told_image() -> Any:
-    from IPython.display import Image  # noqa: PLC0415 (only notebooks show figures)
+    from IPython.display import Image
 
     class ToldImage(Image):
         """JupyterLab leaves the alternative text of a PNG out; that of an element it reads."""
@@ -70,8 +70,8 @@ def _told_image() -> Any:
 
 
 def _suit_both_themes(figure: Any) -> None:
-    from matplotlib.legend import Legend  # noqa: PLC0415 (slow to import)
-    from matplotlib.text import Text  # noqa: PLC0415
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_color(DARK)
@@ -183,7 +183,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
 
 def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
     """Return a slider (`ipywidgets.VBox`) over figures by number; `description` says what the numbers are."""
-    from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink  # noqa: PLC0415 (only notebooks show it)
+    from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink
 
     if not figures:
         raise ValueError("Expected at least one figure, received none")

@@ -89,7 +89,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
     and data kept elsewhere are not followed. ValueError for weights that are damaged, or declared larger than
     their file can hold.
     """
-    import h5py  # noqa: PLC0415 (not needed to predict)
+    import h5py
 
     with opened(path) as archive:
         if "model.weights.h5" not in archive.namelist():

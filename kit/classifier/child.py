@@ -59,7 +59,7 @@ def answer(work: Callable[[Path, Path], Mapping[str, Any]]) -> None:
     file, folder = map(Path, sys.argv[1:])
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     with suppress(ImportError, ValueError, OSError):
-        import resource  # noqa: PLC0415 (not on every system)
+        import resource
 
         most = _MEMORY + _MEMORY_EACH * file.stat().st_size
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -205,7 +205,7 @@ class LiteEngine:
     """
 
     def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:
-        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (not needed to name a network)
+        from ai_edge_litert.interpreter import Interpreter
 
         self._lock = threading.Lock()
         self.threads = min(_MOST_THREADS, cores()) if threads is None else threads
@@ -343,7 +343,7 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
 
     As on another backend, or with a layer that must know the sizes where the network leaves them open.
     """
-    import keras  # noqa: PLC0415 (heavy, and loaded already where a model exists)
+    import keras
 
     if keras.backend.backend() != "tensorflow":
         return None
@@ -358,6 +358,6 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
 
 
 def _tensorflow() -> Any:
-    import tensorflow as tf  # noqa: PLC0415 (heavy)
+    import tensorflow as tf
 
     return tf

@@ -173,7 +173,7 @@ def first_layers_of(model: Any) -> FirstLayers | None:
 
 def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
     """Return means and mean squares at the first layers, and put these into a list."""
-    from keras import ops  # noqa: PLC0415 (heavy)
+    from keras import ops
 
     norms: dict[int, _Met] = {}
     kernels: dict[int, _Met] = {}
@@ -202,7 +202,7 @@ def _in_float32(model: Any) -> Any:
     """Return a model of which no layer computes in half precision: a copy if one does."""
     if not any("float16" in str(layer.compute_dtype) for layer in leaves(model)):
         return model
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     copy = keras.models.model_from_json(re.sub('"(mixed_)?b?float16"', '"float32"', model.to_json()))
     copy.set_weights(model.get_weights())

@@ -68,7 +68,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
 
 def _import(file: Path, folder: Path) -> Mapping[str, Any]:
     """Repair a copy and save what Keras makes of it; in the process that `import_h5` starts."""
-    import h5py  # noqa: PLC0415 (not needed to predict)
+    import h5py
 
     try:
         with h5py.File(file) as opened:

@@ -49,7 +49,7 @@ def pooled_features(compiled: bytes) -> bytes:
 def _schema() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from ai_edge_litert import schema_py_generated  # noqa: PLC0415 (not needed to predict)
+        from ai_edge_litert import schema_py_generated
     return schema_py_generated
 
 

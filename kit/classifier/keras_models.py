@@ -58,7 +58,7 @@ def import_keras() -> Any:
     # Read once, when TensorFlow's libraries are loaded; a user's own setting stays.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with captured_errors():
-        import keras  # noqa: PLC0415 (heavy)
+        import keras
     return keras
 
 
@@ -76,7 +76,7 @@ def opened_safely(file: Path, name: str) -> Any:
     """Open a file with Keras in its safe mode, or raise a ValueError that says in one line why not."""
     keras = import_keras()
     # Private, but without it `keras.config.enable_unsafe_deserialization()` overrules `safe_mode=True`.
-    from keras.src.saving.serialization_lib import SafeModeScope  # noqa: PLC0415
+    from keras.src.saving.serialization_lib import SafeModeScope
 
     try:
         with SafeModeScope(safe_mode=True):
@@ -135,7 +135,7 @@ def lite_of(graph: Any) -> bytes:
     """
     if graph is None:
         raise ConversionError("TensorFlow cannot draw one graph of it, which is what is compiled")
-    import tensorflow as tf  # noqa: PLC0415 (heavy)
+    import tensorflow as tf
 
     logger = logging.getLogger("absl")
     with captured_errors() as messages:

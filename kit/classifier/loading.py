@@ -97,7 +97,7 @@ def _known(opened: Archive) -> Network | None:
 
 def cache_folder() -> Path:
     """Return the cache folder, which need not exist."""
-    from platformdirs import user_cache_path  # noqa: PLC0415 (only networks from elsewhere need it)
+    from platformdirs import user_cache_path
 
     try:
         parent = user_cache_path("classifier-investigation-kit", appauthor=False)
@@ -128,11 +128,11 @@ def _alone(digest: str) -> Iterator[None]:
 def _locked(handle: int) -> bool:
     try:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415 (there alone)
+            import msvcrt
 
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl  # noqa: PLC0415 (not there)
+            import fcntl
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

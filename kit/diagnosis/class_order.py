@@ -136,7 +136,7 @@ def _chance(answers: Indices, truth: Indices, outputs: Indices) -> float:
 
 def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> Finding | None:
     """Whether one other order, whichever, explains what others of the same class do not contradict."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 (slow to import)
+    from scipy.optimize import linear_sum_assignment
 
     classes = probabilities.shape[1]
     labels = np.unique(truth)

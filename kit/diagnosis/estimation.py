@@ -55,7 +55,7 @@ def estimated(
         scaled = _scaled(in_use, point)
         return sum(judge.nearness(scaled) for judge in judges)
 
-    from scipy.optimize import minimize  # noqa: PLC0415 (heavy, and seldom needed)
+    from scipy.optimize import minimize
 
     simplex = start + np.array([(0, 0), (_STEPS[0], 0), (0, _STEPS[1])])
     options = {"initial_simplex": simplex, "maxfev": TRIALS, "xatol": 0.005, "fatol": 0.01}

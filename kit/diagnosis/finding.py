@@ -128,7 +128,7 @@ def using(text: str, right: Preprocessing) -> Fix:
 
 def at_least(successes: int, trials: int, rate: float) -> float:
     """Return the chance, 0 to 1, of so many successes or more in a binomial distribution."""
-    from scipy.stats import binom  # noqa: PLC0415 (slow to import)
+    from scipy.stats import binom
 
     return float(binom.sf(successes - 1, trials, rate))
 

@@ -379,7 +379,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_pin(self, content: dict[str, Any]) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
-        from kit.regression.cases import pin  # noqa: PLC0415 (the bars come sooner without it)
+        from kit.regression.cases import pin
 
         view = self._asked(content)
         found = self.diagnosis if self._asked_about == view.settings else None

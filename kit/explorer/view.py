@@ -335,11 +335,11 @@ class Bench:
         """Take a classifier as it is; where its preprocessing is unknown, one is assumed."""
         trained, novelty = classifier.preprocessing, None
         if trained is None:
-            from kit.diagnosis.inside import assumed_preprocessing  # noqa: PLC0415 (only an unknown one needs it)
+            from kit.diagnosis.inside import assumed_preprocessing
 
             trained = assumed_preprocessing(classifier)
         if classifier.reference.arrays("novelty"):
-            from kit.robustness.novelty import novelty_of  # noqa: PLC0415 (others are shown sooner)
+            from kit.robustness.novelty import novelty_of
 
             novelty = novelty_of(classifier)
         return cls(classifier, trained, novelty)

@@ -188,7 +188,7 @@ class CheckedCases(Result):
 
     def junit(self) -> str:
         """Return the report as JUnit XML, which CI servers show."""
-        from xml.sax.saxutils import quoteattr  # noqa: PLC0415 (only here; writes, never reads)
+        from xml.sax.saxutils import quoteattr
 
         def quoted(text: str) -> str:
             return quoteattr("".join(each if each.isprintable() else " " for each in text))
@@ -267,7 +267,7 @@ def check_cases(
 
 def _named_by(paths: Sequence[Path]) -> Classifier:
     """Return the bundled classifier that the first readable case names."""
-    from kit import samples  # noqa: PLC0415 (only where no classifier is given)
+    from kit import samples
 
     for path in paths:
         with suppress(ValueError):

@@ -65,8 +65,8 @@ def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
     """Write a case for each image, and say where."""
-    from kit.images.photo import each_picture  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.cases import pin, read  # noqa: PLC0415
+    from kit.images.photo import each_picture
+    from kit.regression.cases import pin, read
 
     classifier = opened(given)
     expected = given.expect
@@ -86,8 +86,8 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
 
 def run_verify(given: argparse.Namespace, opened: Open) -> int:
     """Run the cases."""
-    from kit.regression.cases import write  # noqa: PLC0415 (--help stays fast)
-    from kit.regression.checking import check_cases  # noqa: PLC0415
+    from kit.regression.cases import write
+    from kit.regression.checking import check_cases
 
     result = check_cases(
         given.cases, opened(given), artefacts=given.artefacts, update=given.update, progress=not given.json
@@ -102,9 +102,9 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
 
 def run_new(given: argparse.Namespace, _opened: Open) -> int:
     """Write the notebook beside the cases, with what they print now."""
-    from kit.classifier import Classifier, known_preprocessing  # noqa: PLC0415 (--help stays fast)
-    from kit.regression import cases as folders  # noqa: PLC0415
-    from kit.regression.checking import check_cases  # noqa: PLC0415
+    from kit.classifier import Classifier, known_preprocessing
+    from kit.regression import cases as folders
+    from kit.regression.checking import check_cases
 
     target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
     if target.exists():
@@ -131,7 +131,7 @@ def notebook(classifier: str, text: str) -> str:
     text
         What the check prints now, kept as its output; empty for none.
     """
-    from nbformat import v4  # noqa: PLC0415 (--help stays fast)
+    from nbformat import v4
 
     new: Any = v4  # it has no types
     printed = [new.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
@@ -147,7 +147,7 @@ def notebook(classifier: str, text: str) -> str:
 
 def show(result: Any, *, as_json: bool) -> None:
     """Print a result as text or as JSON."""
-    from kit._reporting import plain  # noqa: PLC0415 (starts without numpy)
+    from kit._reporting import plain
 
     text = result.text()
     if as_json:

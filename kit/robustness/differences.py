@@ -86,7 +86,7 @@ def _steps(name: str, values: Float64) -> Float64:
 
 
 def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 (heavy)
+    from scipy.stats import mannwhitneyu
 
     if np.unique(np.concatenate([training, photos])).size == 1:
         return 0.0, 1.0

@@ -161,7 +161,7 @@ class Novelty:
 
 def _distances(rows: Float32, features: Float32) -> Float64:
     # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
-    from scipy.spatial.distance import cdist  # noqa: PLC0415 (heavy)
+    from scipy.spatial.distance import cdist
 
     return np.asarray(cdist(rows, features))
 

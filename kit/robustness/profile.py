@@ -30,7 +30,7 @@ class Gaussian:
         Correlations are shrunk as Ledoit and Wolf do (A well-conditioned estimator for large-dimensional
         covariance matrices, 2004). Values that never vary take no part.
         """
-        from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 (heavy)
+        from sklearn.covariance import ledoit_wolf
 
         spread = rows.std(axis=0)
         varied = spread > _CONSTANT * np.abs(rows).max(initial=0)

@@ -84,7 +84,7 @@ def _large_coefficients(planes: Float32, limit: float) -> tuple[Float32, Float32
 
 def without_blur(pixels: Pixels, radius: float) -> Pixels:
     """Turn a Gaussian blur, a deviation in pixels, back as far as the rounding of levels lets it (Wiener)."""
-    from scipy import fft  # noqa: PLC0415 (heavy)
+    from scipy import fft
 
     height, width = pixels.shape[:2]
     edge = int(4 * radius) + 1
@@ -136,7 +136,7 @@ def blur_radius(pixels: Pixels) -> float:
     By how much an edge loses when it is blurred once more (Zhuo and Sim, Defocus map estimation from a single
     image, 2011), which does not depend on its contrast.
     """
-    from scipy import ndimage  # noqa: PLC0415 (heavy)
+    from scipy import ndimage
 
     light = luma(pixels)
     before, after = (

@@ -46,7 +46,7 @@ def begin(path: Path, identity: Mapping[str, str], description: Mapping[str, Any
 
 def write(path: Path, start: int, columns: Mapping[str, Array]) -> None:
     """Write the rows of a block, from this row on, in one step: a file that is there is done."""
-    import pyarrow as pa  # noqa: PLC0415 (heavy)
+    import pyarrow as pa
 
     arrays = {
         name: pa.array(each.tolist(), pa.string()) if each.dtype == object else pa.array(each)
@@ -110,7 +110,7 @@ def _columns(path: Path) -> dict[str, Array]:
 
 
 def _parquet() -> Any:
-    from pyarrow import parquet  # noqa: PLC0415 (heavy)
+    from pyarrow import parquet
 
     return parquet
 

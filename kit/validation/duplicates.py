@@ -141,7 +141,7 @@ def _hashed(
     pictures: Pictures, unreadable: list[tuple[str, str]], plain: list[str], progress: Progress
 ) -> tuple[list[str], Float32]:
     """Names, and bits (2, N, 256) of images and of their mirror images; NaN for what cannot be compared."""
-    from imagehash import phash  # noqa: PLC0415 (slow to import)
+    from imagehash import phash
 
     found = at_least_one(each_picture(pictures))
     hashes = np.full((2, len(found), SIDE * SIDE), np.nan, np.float32)

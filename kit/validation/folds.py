@@ -111,7 +111,7 @@ def cross_validate(
     ValueError
         Labels or groups that do not fit, or too many folds for them.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # noqa: PLC0415 (slow)
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     chosen, truth = _checked(pictures, labels)
     most = int(np.unique(truth, return_counts=True)[1].min())

@@ -124,7 +124,7 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     answer
         A number; None is not answered yet.
     """
-    from kit.validation.calibration import fit_temperature  # noqa: PLC0415 (only this check needs it)
+    from kit.validation.calibration import fit_temperature
 
     if answer is None:
         return "Not answered yet. Set answer to a temperature, for example to 1.1."
@@ -228,7 +228,7 @@ class Delivery:
     """
 
     def __init__(self, classifier: Classifier, levels: Levels, number: int) -> None:
-        from kit import samples  # noqa: PLC0415 (only this exercise needs the images)
+        from kit import samples
 
         self._number = whole("number of a delivery", number, 1, len(_DELIVERIES))
         only, change = _DELIVERIES[number - 1]

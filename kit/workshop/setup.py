@@ -84,7 +84,7 @@ def python() -> str:
 
 def packages() -> str:
     """Return how many packages there are, if all are new enough."""
-    from packaging.requirements import Requirement  # noqa: PLC0415 (may be missing)
+    from packaging.requirements import Requirement
 
     asked = [Requirement(text) for text in metadata.requires(NAME) or []]
     needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]
@@ -105,8 +105,8 @@ def _lack(requirement: Any) -> str:
 
 def widgets() -> str:
     """Return the version of JupyterLab, if it lists the extensions that show the explorer."""
-    from jupyterlab.commands import AppOptions, get_app_info  # noqa: PLC0415 (may be missing)
-    from jupyterlab.labapp import LabApp  # noqa: PLC0415
+    from jupyterlab.commands import AppOptions, get_app_info
+    from jupyterlab.labapp import LabApp
 
     lab = LabApp()
     info = get_app_info(AppOptions(labextensions_path=lab.extra_labextensions_path + lab.labextensions_path))
@@ -122,7 +122,7 @@ def widgets() -> str:
 def tensorflow() -> str:
     """Return the version of TensorFlow, and how long its import takes."""
     began = time.perf_counter()
-    import tensorflow  # noqa: PLC0415, ICN001 (is what is asked)
+    import tensorflow  # noqa: ICN001 (is what is asked)
 
     return f"TensorFlow {tensorflow.__version__} starts in {time.perf_counter() - began:.1f} s"
 
@@ -130,7 +130,7 @@ def tensorflow() -> str:
 def network() -> str:
     """Return what the bundled network predicts, and how long it takes to open it and to predict."""
     began = time.perf_counter()
-    from kit import samples  # noqa: PLC0415 (is what is timed)
+    from kit import samples
 
     classifier = samples.classifier("efficientnet_lite0")
     photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
@@ -145,7 +145,7 @@ def network() -> str:
 
 def memory() -> str:
     """Return how much memory and how many cores there are for this process."""
-    import psutil  # noqa: PLC0415 (may be missing)
+    import psutil
 
     machine = psutil.virtual_memory()
     # Of a container; "max" where there is none.

@@ -152,7 +152,7 @@ def subject(row: Row, folder: Path) -> Subject:
 
 def make(row: Row, folder: Path) -> float:
     """Train a network and save it; return its accuracy on held-back pictures, 0..1."""
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     keras.utils.set_random_seed(len(row.name) + row.side)
     trained, held_back = _split(row)
@@ -183,7 +183,7 @@ def make(row: Row, folder: Path) -> float:
 
 def _copied(model: Any, build: str) -> Any:
     """Leave the optimizer and what else the training has left behind."""
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     if build == "head":
         return model
@@ -242,7 +242,7 @@ def _varied(tensors: Any, truth: Any, random: np.random.Generator) -> Iterator[t
 
 
 def _stack(shape: Any, count: int, block: Callable[[Any, int], Any], widths: tuple[int, ...]) -> Any:
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     x = entry = keras.Input(shape)
     for place, width in enumerate(widths):
@@ -255,7 +255,7 @@ def _stack(shape: Any, count: int, block: Callable[[Any, int], Any], widths: tup
 
 def norm(shape: Any, count: int) -> Any:
     """Convolutions with batch normalization."""
-    from keras import layers  # noqa: PLC0415 (heavy)
+    from keras import layers
 
     def block(x: Any, width: int) -> Any:
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
@@ -266,7 +266,7 @@ def norm(shape: Any, count: int) -> Any:
 
 def plain(shape: Any, count: int) -> Any:
     """Convolutions with biases and nothing else."""
-    from keras import layers  # noqa: PLC0415 (heavy)
+    from keras import layers
 
     def block(x: Any, width: int) -> Any:
         return layers.Conv2D(width, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
@@ -276,7 +276,7 @@ def plain(shape: Any, count: int) -> Any:
 
 def layernorm(shape: Any, count: int) -> Any:
     """Patches of 2 x 2, then depthwise convolutions with layer normalization, as in ConvNeXt."""
-    from keras import layers  # noqa: PLC0415 (heavy)
+    from keras import layers
 
     def block(x: Any, width: int) -> Any:
         x = layers.Conv2D(width, 2, strides=1, padding="same")(x)
@@ -288,7 +288,7 @@ def layernorm(shape: Any, count: int) -> Any:
 
 def residual(shape: Any, count: int) -> Any:
     """A stem with a stride, then residual blocks with batch normalization."""
-    from keras import layers  # noqa: PLC0415 (heavy)
+    from keras import layers
 
     def block(x: Any, width: int) -> Any:
         strides = 2 if width == 24 else 1
@@ -302,8 +302,8 @@ def residual(shape: Any, count: int) -> Any:
 
 def vit(shape: Any, count: int) -> Any:
     """Patches, positions and two blocks of attention."""
-    import keras  # noqa: PLC0415 (heavy)
-    from keras import layers  # noqa: PLC0415 (heavy)
+    import keras
+    from keras import layers
 
     side = shape[0] // 8
     entry = keras.Input(shape)
@@ -321,7 +321,7 @@ def vit(shape: Any, count: int) -> Any:
 
 def mobilenet_inside(shape: Any, count: int) -> Any:
     """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     model = keras.applications.MobileNetV3Small(
         shape, weights=None, classes=count, include_preprocessing=True
@@ -334,7 +334,7 @@ def mobilenet_inside(shape: Any, count: int) -> Any:
 
 def head(shape: Any, count: int) -> Any:
     """A new head on EfficientNet-Lite0, which stays as it is."""
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     whole = kit.samples.classifier("efficientnet_lite0").model
     pooled = next(layer for layer in reversed(whole.layers) if "Pooling" in type(layer).__name__)
@@ -344,7 +344,7 @@ def head(shape: Any, count: int) -> Any:
 
 def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
     """Train the last layer on what the layers before make of the pictures."""
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     body = keras.Model(model.inputs, model.layers[-1].input)
     features = body.predict(tensors, batch_size=32, verbose=0)

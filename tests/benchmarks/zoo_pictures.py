@@ -28,7 +28,7 @@ class MissingPackageError(Exception):
 
 def digits(side: int) -> Set:
     """scikit-learn's handwritten digits, light on dark, enlarged."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (heavy)
+    from sklearn.datasets import load_digits
 
     data = load_digits()
     pictures = np.round(data.images * 255 / 16).astype(np.uint8)
@@ -37,7 +37,7 @@ def digits(side: int) -> Set:
 
 def faces(side: int) -> Set:
     """scikit-image's part of Labeled Faces in the Wild: 100 faces and 100 other crops, grey."""
-    import skimage.data  # noqa: PLC0415 (heavy)
+    import skimage.data
 
     data = np.load(Path(skimage.data.__file__).parent / "lfw_subset.npy")
     pictures = np.round(data * 255).astype(np.uint8)
@@ -46,7 +46,7 @@ def faces(side: int) -> Set:
 
 def textures(side: int) -> Set:
     """Crops of scikit-image's brick, grass and gravel, grey."""
-    import skimage.data  # noqa: PLC0415 (heavy)
+    import skimage.data
 
     whole = [getattr(skimage.data, name)() for name in ("brick", "grass", "gravel")]
     return _crops([np.asarray(one) for one in whole], side, 250)
@@ -77,7 +77,7 @@ def tinted_clothes(side: int) -> Set:
 
 def letters(side: int) -> Set:
     """Ten letters in ten typefaces, dark on light paper, in the colours of ink."""
-    import matplotlib as mpl  # noqa: PLC0415 (heavy)
+    import matplotlib as mpl
 
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     names = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono")

@@ -23,8 +23,8 @@ usual = time.monotonic() - began
 before = {{thread.ident for thread in threading.enumerate()}}
 for part in (0.05, 0.3, 0.6, 0.9):
     timer = threading.Timer(part * usual, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()  # a first one may come before this returns
         call()
         timer.join()
         time.sleep(0.1)

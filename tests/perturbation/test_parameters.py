@@ -57,8 +57,8 @@ def reference():
             resources.files(package.rpartition(".")[0]).joinpath(name)
         )
         patch.setitem(sys.modules, "pkg_resources", module)
-        from imagecorruptions import corrupt, corruptions  # noqa: PLC0415 (needs the line above)
-        from skimage.filters import gaussian  # noqa: PLC0415 (comes with imagecorruptions)
+        from imagecorruptions import corrupt, corruptions
+        from skimage.filters import gaussian
 
         # numpy 2 no longer has float_, on which fog is computed.
         patch.setattr(np, "float_", np.float64, raising=False)

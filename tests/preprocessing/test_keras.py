@@ -29,7 +29,7 @@ SIZES = [
 
 @pytest.fixture(scope="module")
 def keras():
-    import keras  # noqa: PLC0415  only the tests of this file need it
+    import keras
 
     return keras
 
@@ -61,7 +61,7 @@ def test_every_family_equals_its_preprocess_input_bit_for_bit(modules, name):
 
 
 def test_every_size_is_the_default_of_the_model(keras, modules, monkeypatch):
-    from keras.src.applications import imagenet_utils  # noqa: PLC0415
+    from keras.src.applications import imagenet_utils
 
     class Asked(Exception):  # noqa: N818  no error
         pass
@@ -112,7 +112,7 @@ def test_pillows_filters_equal_load_img(keras, name):
 
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic"])
 def test_resizing_equals_tensorflow_and_its_layer_bit_for_bit(keras, method):
-    import tensorflow  # noqa: ICN001, PLC0415  only the tests of this file need it
+    import tensorflow  # noqa: ICN001  only the tests of this file need it
 
     fits = {"squash": {}, "crop": {"crop_to_aspect_ratio": True}, "pad": {"pad_to_aspect_ratio": True}}
     for source, target in [*SIZES, ((512, 512), (224, 224))]:

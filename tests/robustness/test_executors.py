@@ -90,7 +90,7 @@ def test_another_process_opens_a_classifier_once_for_all_its_tasks():
 
 
 def test_a_classifier_that_lies_in_no_file_is_refused_by_other_processes():
-    import keras  # noqa: PLC0415 (heavy)
+    import keras
 
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
