@@ -20,6 +20,7 @@ from kit.classifier.engines import (
     Shape,
     check_preprocessing,
     check_shape,
+    finite,
     probabilities,
     sides,
     sized,
@@ -235,18 +236,21 @@ class Classifier:
         Returns
         -------
         float32, shape (N, classes)
-            A new array; rows sum to 1.
+            A new array; rows sum to 1. They are nan where the network computes no numbers.
         """
         if tensors.shape[1:] != self.input_shape:
             check_shape(tensors.shape, self.input_shape)
         return self._network.predict(tensors)
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
-        """Return a `predict_tensors` for many images, and from how many threads it is best called."""
+        """Return a `predict_tensors` for many images, and from how many threads it is best called.
+
+        It raises a ValueError for probabilities that are no numbers.
+        """
         lanes, head = self._network.lanes, self.head
         if lanes is None:
-            return self.predict_tensors, 1
-        return lambda tensors: probabilities(lanes.predict(tensors), head), lanes.count
+            return lambda tensors: finite(self.predict_tensors(tensors), self.name), 1
+        return lambda tensors: finite(probabilities(lanes.predict(tensors), head), self.name), lanes.count
 
     def probabilities(
         self,
@@ -273,17 +277,17 @@ class Classifier:
         Raises
         ------
         ValueError
-            No preprocessing is known, or it gives tensors that do not fit the network.
+            No photos, no preprocessing known, tensors that do not fit, or probabilities that are no numbers.
         """
-        chosen = as_photos(photos)
-        rows = [np.empty((0, len(self.class_names)), np.float32)]
+        chosen = as_photos(photos, allow_empty=False)
+        rows = []
         for start in range(0, len(chosen), _PART):
             part = chosen[start : start + _PART]
             tensors = [self.tensor(photo, perturbation, preprocessing) for photo in part]
             for tensor in tensors:
                 check_shape(tensor.shape, self.input_shape)
             rows.append(self.predict_tensors(np.concatenate(tensors)))
-        return np.concatenate(rows)
+        return finite(np.concatenate(rows), self.name)
 
     def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
         """Return names and probabilities of the ``count`` most probable classes, the most probable first.

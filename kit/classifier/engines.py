@@ -144,7 +144,8 @@ def measured_head(outputs: Float32) -> str:
 def probabilities(outputs: Float32, head: str) -> Float32:
     """Turn what the last layer puts out, float32 (N, outputs), into probabilities (N, classes).
 
-    One output becomes two columns: the first class, the second.
+    One output becomes two columns: the first class, the second. Sigmoids that are all zero say nothing: every
+    class is as probable.
     """
     if head == "softmax":
         return outputs
@@ -153,10 +154,22 @@ def probabilities(outputs: Float32, head: str) -> Float32:
         second = outputs if head == "sigmoid" else np.asarray((1 + np.tanh(outputs / 2)) / 2, np.float32)
         return np.concatenate([1 - second, second], axis=1)
     if head == "sigmoid":
-        total = np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return np.asarray(outputs / total, np.float32)
-    exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+        weights = outputs + np.finfo(np.float32).tiny
+    else:
+        with np.errstate(invalid="ignore"):  # infinite ones, which `finite` refuses
+            weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+
+
+def finite(rows: Float32, name: str) -> Float32:
+    """Return the probabilities that a network of this name gave; ValueError if one is nan or infinite."""
+    lost = np.count_nonzero(~np.isfinite(rows).all(axis=1))
+    if lost:
+        received = (
+            f"nan or infinite values in {lost} of {len(rows)} rows; see kit.diagnose(classifier, photos)"
+        )
+        raise ValueError(f"Expected probabilities from {name!r}, received {received}")
+    return rows
 
 
 def tempered(rows: Float32, temperature: float) -> Float32:

@@ -197,6 +197,8 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     if difference <= TOLERANCE:
         return replace(known, data=data, max_difference=difference)
     reason = f"its compiled form differs by {difference:.1e} in a probability"
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
+        reason = "some of its weights are nan or infinite"
     return replace(known, max_difference=difference, reason=reason)
 
 

@@ -35,7 +35,7 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
         check_weights(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
     ]
-    if labels:
+    if labels and np.isfinite(outputs).all():
         answers = classifier.probabilities(photos)
         found.append(check_class_order(answers, labels, classifier.class_names))
     return ranked(finding for finding in found if finding is not None)

@@ -16,6 +16,7 @@ from kit.diagnosis import diagnose
 from kit.images import Photo
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
+from kit.robustness import sweep
 from tests import networks
 from tests.pictures import picture
 
@@ -197,7 +198,24 @@ def test_photos_come_one_by_one_or_together(small):
     rows = small.probabilities(photos)
     assert rows.shape == (40, 3)
     assert rows[37:38] == pytest.approx(small.probabilities(photos[37]), abs=1e-6)
-    assert small.probabilities([]).shape == (0, 3)
+    with pytest.raises(ValueError, match=r"Expected at least one picture, received none"):
+        small.probabilities([])
+
+
+def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
+    model = networks.small()
+    model.set_weights([*model.get_weights()[:-1], np.float32([0, np.inf, 0])])
+    classifier = Classifier(model, networks.GREY, networks.NAMES)
+    assert classifier.notes == ("falls back to Keras because some of its weights are nan or infinite",)
+    for call in (
+        classifier.probabilities,
+        lambda photo: sweep(classifier, photo, [Perturbation()], progress=False),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^Expected probabilities from 'small', received 1 of 1 rows of nan"
+        ):
+            call(PHOTO)
+    assert diagnose(classifier, PHOTO, ["cat"], progress=False).best.cause == "diverged_training"
 
 
 @pytest.mark.parametrize(

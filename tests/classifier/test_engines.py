@@ -133,6 +133,7 @@ def dense(activation, units=10, name="out"):
         ("logits", [1000, 0], [1, 0]),
         ("sigmoid", [0.25], [0.75, 0.25]),
         ("sigmoid", [0.5, 0.5, 1], [0.25, 0.25, 0.5]),
+        ("sigmoid", [0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]),
         ("binary_logit", [np.log(3)], [0.25, 0.75]),
         ("binary_logit", [-200], [1, 0]),
         ("log_softmax", np.log([0.2, 0.8]), [0.2, 0.8]),
