@@ -86,9 +86,21 @@ def refuse_unknown(received: Iterable[str], names: Sequence[str]) -> None:
 def parsed(what: str, text: str | bytes) -> Any:
     """Return what a JSON text holds, else raise a ValueError."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character could be printed nowhere
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected {what} as JSON, received text that is not ({error})") from error
+        received = left_by_git(text) or f"text that is not ({error})"
+        raise ValueError(f"Expected {what} as JSON, received {received}") from error
+    return value
+
+
+def left_by_git(text: str | bytes) -> str:
+    """Say which trace of Git is in a file that is not what it should be; empty where there is none."""
+    lines = (text if isinstance(text, str) else text.decode(errors="replace")).splitlines()
+    if lines and lines[0].startswith("version https://git-lfs"):
+        return "a Git LFS pointer; run git lfs pull"
+    marked = any(line.startswith("<<<<<<< ") for line in lines)
+    return "both sides of a Git merge; keep one of them" if marked else ""
 
 
 def built(kind: type[_Kind], what: str, value: Any) -> _Kind:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kit._arrays import Array
-from kit._checking import first_line, told
+from kit._checking import first_line, left_by_git, told
 from kit.preprocessing import Preprocessing
 
 PREFIX = "kit/"
@@ -202,7 +202,9 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        flaw = f"received {path.name!r}, which is damaged or no zip; copy it anew"
+        with path.open("rb") as file:
+            damage = left_by_git(file.read(200)) or "damaged or no zip; copy it anew"
+        flaw = f"received {path.name!r}, which is {damage}"
         raise ValueError(f"Expected a Keras archive, {flaw}") from error
 
 
