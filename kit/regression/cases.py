@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,10 +35,15 @@ FORMAT = "kit.case/1"
 PICTURES, SEEN = "pictures", "seen"
 """Folders below that of the cases: the images, and what the network saw of each, for people to look at."""
 MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras PICTURE --cases FOLDER"
-_PICTURE = re.compile(rf"{PICTURES}/[\w-]+\.\w+")
+# One file name on every system: no folder, drive or stream, and none of the devices of Windows.
+_FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-][\w.-]*", re.IGNORECASE)
 _NAMED = re.compile(r"[^\w.-]+")
 _ENDINGS = {"jpeg": "jpg", "tiff": "tif"}
 _LONGEST = 80
+"""Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
+_LARGEST = 1 << 20
+"""Bytes of the JSON of a case that is read; with a thousand probabilities it has 100,000."""
+_DRAFT = ".kit-draft"
 _BESIDES = ("never", "order", "least", "most", "novel")
 
 
@@ -54,6 +60,10 @@ class Expected:
         if not listed:
             raise ValueError("Expected at least one class, received none; name the right one")
         object.__setattr__(self, "classes", tuple(listed))
+
+    def known(self, names: Sequence[str]) -> bool:
+        """Whether all are classes of a classifier."""
+        return set(self.classes) <= set(names)
 
     def broken(self, row: Float32, names: Sequence[str]) -> str:
         """Return in words what does not hold of probabilities, float32 (classes,); empty where all does."""
@@ -174,7 +184,8 @@ class Case:
         for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note", "owner"):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
-        if not _PICTURE.fullmatch(self.picture):
+        folder, _, name = self.picture.partition("/")
+        if folder != PICTURES or not _FILE.fullmatch(name):
             raise ValueError(f"Expected the name of a file below {PICTURES}/, received {self.picture!r}")
 
     @property
@@ -192,7 +203,7 @@ class Case:
         return json.dumps({"format": FORMAT, **data}, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Return the case that `to_json` wrote.
 
         Raises
@@ -226,8 +237,9 @@ def _preprocessing(data: Any) -> Preprocessing | None:
 def name_for(*words: str) -> str:
     """Return a name for a case that is good for files everywhere."""
     parts = [_NAMED.sub("-", word).strip("-.") for word in words if word]
-    joined = "-".join(part for part in parts if part).lower()[:_LONGEST].rstrip("-.")
-    return joined or "case"
+    joined = "-".join(part for part in parts if part).lower().encode()[:_LONGEST].decode(errors="ignore")
+    name = joined.rstrip("-.")
+    return name if _FILE.fullmatch(name) else f"case-{name}".rstrip("-")
 
 
 # The folder
@@ -241,11 +253,27 @@ def paths(folder: str | PathLike[str]) -> list[Path]:
     return sorted(path for path in place.glob("*.json") if not path.name.startswith("."))
 
 
+def own_file(folder: str | PathLike[str], *names: str) -> Path:
+    """Return a path in the folder of the cases; raises a ValueError where a link leads out of it."""
+    path = Path(folder)
+    for name in names:
+        path /= name
+        if path.is_symlink():
+            raise ValueError(f"Expected a file of its own, received the link {name!r}; copy the file there")
+    return path
+
+
+def _contents(path: Path) -> bytes:
+    size = own_file(path.parent, path.name).stat().st_size
+    if size > _LARGEST or not path.is_file():
+        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received another; pin it again")
+    return path.read_bytes()
+
+
 def read(path: Path) -> Case:
     """Read one case; raises a ValueError of one line."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return replace(Case.from_json(text), name=path.stem)
+        return replace(Case.from_json(_contents(path)), name=path.stem)
     except (OSError, TypeError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         raise ValueError(f"{path.name}: {reason}") from error
@@ -253,7 +281,7 @@ def read(path: Path) -> Case:
 
 def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
     """Open the image of a case; raises a ValueError where it is not there, or another one."""
-    path = Path(folder) / case.picture
+    path = own_file(folder, *case.picture.split("/"))
     if not path.is_file():
         raise ValueError(f"Expected the image {case.picture}, received none; copy it there")
     photo = load_image(path)
@@ -263,9 +291,15 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
 
 
 def write(target: Path, data: bytes) -> None:
-    """Write a file in one step, over the one that is there."""
+    """Write a file in one step, over the one that is there; drafts that a killed process left go."""
+    from psutil import pids
+
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{uuid4().hex}.draft")
+    running = {str(each) for each in pids()}
+    for left in target.parent.glob(f".*{_DRAFT}"):
+        if left.name.split(".")[1] not in running:
+            left.unlink(missing_ok=True)
+    draft = target.with_name(f".{os.getpid()}.{uuid4().hex}{_DRAFT}")
     try:
         draft.write_bytes(data)
         draft.replace(target)
@@ -275,10 +309,10 @@ def write(target: Path, data: bytes) -> None:
 
 def overwrite(path: Path, case: Case, classifier: Classifier | None = None) -> None:
     """Write a case, and what a classifier sees of its image."""
+    target = own_file(path.parent, SEEN, f"{path.stem}.png")
     write(path, case.to_json().encode())
     if classifier is not None:
-        seen = encoded(seen_now(case, path.parent, classifier))
-        write(path.parent / SEEN / f"{path.stem}.png", seen)
+        write(target, encoded(seen_now(case, path.parent, classifier)))
 
 
 def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
@@ -287,11 +321,11 @@ def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
     with Image.open(BytesIO(data)) as image:
         kind = (image.format or "png").lower()
     digest = hashlib.sha256(data).hexdigest()
-    place = f"{PICTURES}/{digest[:16]}.{_ENDINGS.get(kind, kind)}"
-    target = Path(folder) / place
+    name = f"{digest[:16]}.{_ENDINGS.get(kind, kind)}"
+    target = own_file(folder, PICTURES, name)
     if not target.exists():
         write(target, data)
-    return place, digest
+    return f"{PICTURES}/{name}", digest
 
 
 def seen_now(case: Case, folder: Path, classifier: Classifier) -> Pixels:

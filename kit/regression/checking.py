@@ -22,7 +22,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, Trace
 from kit.regression import cases as folders
-from kit.regression.cases import MAKE_ONE, SEEN, Case, observe, seen_now, weights_of
+from kit.regression.cases import MAKE_ONE, SEEN, Case, observe, own_file, seen_now, weights_of
 
 STEPS = {
     DECODE: "the picture is decoded otherwise",
@@ -38,6 +38,7 @@ STEPS = {
     "weights": "the network is another one",
     "engine": "the same tensor gets another answer from the same weights: another engine",
     "answer": "the same tensor gets another answer: another network or another engine",
+    "expected": "what is expected is no class of this classifier: correct the case, or pin it again",
 }
 """What can have changed a prediction, in the order of an image's way, in words."""
 STRONGER = 4
@@ -292,9 +293,10 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     change = case.observed.moved(row)
     failed = case.known_to_fail
     state: State = "failing" if failed else "holds"
+    unknown = not case.expected.known(names)
     if failed and not broken:
         state = "fixed"  # whatever its probabilities do
-    elif (broken and not failed) or change > case.tolerance or case.observed.renamed(names):
+    elif unknown or (broken and not failed) or change > case.tolerance or case.observed.renamed(names):
         state = "moved"
     place = int(np.argmax(row))
     step, words = _step(classifier, case, photo, steps, row) if state == "moved" else ("", "")
@@ -314,8 +316,11 @@ def _step(
     now = Trace.of(photo, case.perturbation, steps)
     # What is kept of the steps may be too coarse to show a setting that changed.
     step = now.parts_at(case.observed.trace) or next((name for name, _ in found), "")
-    if case.observed.renamed(classifier.class_names) and case.observed.moved(row) <= case.tolerance:
-        step = "class_names"
+    if case.observed.moved(row) <= case.tolerance:
+        if case.observed.renamed(classifier.class_names):
+            step = "class_names"
+        elif not case.expected.known(classifier.class_names):
+            step = "expected"
     step = step or ("weights" if other else "engine" if digest else "answer")
     changed = "; ".join(words for name, words in found if name == step)
     words = f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
@@ -345,7 +350,7 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
     case = one.case
     if case is None or one.state not in {"moved", "fixed"}:
         return one
-    possible = np.isfinite(one.answer[1]) and set(case.expected.classes) <= set(classifier.class_names)
+    possible = np.isfinite(one.answer[1]) and case.expected.known(classifier.class_names)
     if one.broken and not (possible and case.known_to_fail):
         refused = "not accepted, since what is expected does not hold: delete the case and pin it anew"
         return replace(one, told=f"{one.told}; {refused}")
@@ -365,8 +370,10 @@ def _keep_difference(one: Checked, cases: Path, classifier: Classifier, target: 
         now = seen_now(one.case, cases, classifier)
         parts = [now]
         with suppress(OSError, ValueError):
-            seen = next(cases.glob(f"{SEEN}/{one.name}.*"), cases)
-            then = np.asarray(Image.fromarray(load_image(seen).pixels).resize(now.shape[1::-1]))
+            # Earlier versions kept JPEGs; the PNG comes last.
+            seen = max(path.name for path in own_file(cases, SEEN).iterdir() if path.stem == one.name)
+            kept = Image.fromarray(load_image(own_file(cases, SEEN, seen)).pixels)
+            then = np.asarray(kept.resize(now.shape[1::-1]))
             difference = STRONGER * np.abs(then.astype(np.int16) - now)
             parts = [then, now, np.clip(difference, 0, 255).astype(np.uint8)]
         folders.write(target / f"{one.name}.png", encoded(np.hstack(parts)))

@@ -1,16 +1,23 @@
 """Any values in what is handed over as JSON or as arrays: taken, or refused in one line.
 
-Files of pictures, models and cases have such tests in their own rooms.
+Files of images and models have such tests in their own rooms.
 """
 
+import atexit
 import json
+import os
+import shutil
+import sys
 from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 import kit
 from kit.images import as_photos
+from kit.images.photo import encoded
 from tests.explorer.page import deliver, listen
 
 QUICK = settings(
@@ -135,3 +142,65 @@ def test_an_array_of_any_type_and_shape_is_a_picture_or_several_or_refused_in_on
         assert "\n" not in str(error)  # noqa: PT017
         return
     assert all(photo.pixels.ndim == 3 and photo.pixels.dtype == np.uint8 for photo in photos)
+
+
+WATCHED = []
+
+
+def _heard(event, given):
+    if WATCHED and event == "open":
+        WATCHED.append(Path(os.path.abspath(str(given[0]))))  # noqa: PTH100 (without following links)
+
+
+sys.addaudithook(_heard)
+
+
+@cache
+def pinned():
+    """A folder with a case of a shirt, and the case as JSON values."""
+    outside = Path(mkdtemp(prefix="cases"))
+    atexit.register(shutil.rmtree, outside)
+    photo = kit.samples.photos("fashion_mnist")[0]
+    path = kit.pin(outside / "cases", kit.samples.classifier("fashion_mnist"), photo)
+    (outside / "a").write_bytes(encoded(photo.pixels))
+    kit.check_cases(path.parent, progress=False)  # with all imports
+    return path, json.loads(path.read_bytes())
+
+
+STRANGE = ["../../a", "..\\..\\a", "//host/a.png", "C:a.png", "CON.png", "nul", "é" * 130]
+NAMES = st.text(st.sampled_from("a.~/\\: é\0"), max_size=9) | st.sampled_from(STRANGE)
+PLACES = ["", "expected", "observed", "perturbation"]
+
+
+@QUICK
+@given(
+    place=st.sampled_from(PLACES),
+    picture=st.none() | st.builds("pictures/{}".format, NAMES) | NAMES,
+    values=st.dictionaries(st.integers(0, 14), VALUES, max_size=2),
+    lost=st.integers(1, 40) | st.none(),
+)
+@example(place="", picture="pictures/../../a", values={}, lost=None)
+@example(place="observed", picture=None, values={0: [[0, "\ud800", 1]]}, lost=None)
+@example(place="", picture=None, values={6: {"classes": ["\ud800"]}, 13: "\ud800"}, lost=None)
+def test_a_damaged_case_is_run_or_refused_in_one_line_and_opens_nothing_elsewhere(
+    place, picture, values, lost
+):
+    path, data = pinned()
+    data = json.loads(json.dumps(data))
+    part = data[place] if place else data
+    keys = list(part)
+    part |= {keys[number % len(keys)]: value for number, value in values.items()}
+    if picture is not None:
+        data["picture"] = picture
+    path.write_text(json.dumps(data)[: -lost if lost else None])
+    classifier = kit.samples.classifier("fashion_mnist")
+    WATCHED.append(path)
+    try:
+        result = kit.check_cases(path.parent, classifier, update=True, progress=False)
+    finally:
+        opened = set(WATCHED)
+        WATCHED.clear()
+    assert {each for each in opened if path.parent not in each.parents} == set()
+    assert result.text().count("\n") == 1
+    result.text().encode()
+    json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False).encode()

@@ -131,6 +131,12 @@ def changed(**parts):
         ('{"format": "kit.case/1"}', "a whole case, received one without 'expected'"),
         ("[]", "a JSON object"),
         ("[" * 100_000, "as JSON"),
+        ('["\\ud800"]', "as JSON"),
+        (
+            "version https://git-lfs.github.com/spec/v1",
+            "received a Git LFS pointer; run git lfs pull",
+        ),
+        ('{\n<<<<<<< HEAD\n"a": 1', "received both sides of a Git merge; keep one of them"),
     ],
 )
 def test_what_is_no_case_is_refused(text, message):
@@ -138,7 +144,18 @@ def test_what_is_no_case_is_refused(text, message):
         kit.Case.from_json(text)
 
 
-ELSEWHERE = ("/x.png", "../x.png", "..", "", "a/x.png", "C:/x.png", "..\\x.png", "x.png:stream", "a\0")
+ELSEWHERE = (
+    "/x.png",
+    "../x.png",
+    "..",
+    "",
+    "a/x.png",
+    "C:/x.png",
+    "..\\x.png",
+    "x.png:stream",
+    "CON.png",
+    "com¹",
+)
 
 
 @pytest.mark.parametrize("picture", ELSEWHERE)
@@ -169,6 +186,9 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
         (("2026-01-31", "Cat photo.", "", "tabby, cat"), "2026-01-31-cat-photo-tabby-cat"),
         (("--.--", "..."), "case"),
         (("x" * 79, "y"), "x" * 79),  # no dash at the end
+        (("é" * 60,), "é" * 40),  # 80 bytes
+        (("Con",), "case-con"),  # a device of Windows
+        (("aux.1",), "case-aux.1"),
     ],
 )
 def test_names_are_good_for_files_everywhere(words, name):
@@ -203,8 +223,36 @@ def test_an_image_that_is_gone_or_another_is_reported_and_the_others_run(cases, 
     assert "as JSON, received text that is not" in words
 
 
+def test_a_link_leads_nowhere_else(tmp_path, fashion, clothes):
+    path, other = (kit.pin(tmp_path / each, fashion, clothes[0], name="one") for each in ("cases", "other"))
+    for name in ("one.json", folders.read(path).picture, "pictures", "seen"):
+        mine, theirs = path.parent / name, other.parent / name
+        mine.rename(tmp_path / "kept")
+        mine.symlink_to(theirs)
+        before = {each: each.stat().st_mtime_ns for each in other.parent.rglob("*")}
+        if name != "seen":
+            (one,) = kit.check_cases(path.parent, fashion, progress=False).cases
+            assert f"received the link {mine.name!r}; copy the file there" in one.words
+        if name in {"pictures", "seen"}:
+            with pytest.raises(ValueError, match="received the link"):
+                kit.pin(path.parent, fashion, clothes[1])
+        assert {each: each.stat().st_mtime_ns for each in other.parent.rglob("*")} == before
+        mine.unlink()
+        (tmp_path / "kept").rename(mine)
+
+
+def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
+    (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
+    with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
+        folders.read(tmp_path / "large.json")
+    (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
+    assert folders.read(tmp_path / "marked.json") == made(name="marked"), "as editors of Windows save it"
+
+
 def test_a_file_is_written_whole_over_another(tmp_path):
     target = tmp_path / "made" / "x.json"
+    target.parent.mkdir()
+    (target.parent / f".{2**40}.0.kit-draft").touch()  # of a process that was killed
     for data in (b"first", b"second"):
         folders.write(target, data)
         assert target.read_bytes() == data

@@ -222,8 +222,9 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
         assert one.words.startswith("MOVED: it is ")
         assert "; not accepted, since what is expected does not hold" in one.words
     edited(boot, expected=kit.Expected("Ankle bot"))
-    (one,) = moved(boot, fashion, update=True).cases
-    assert one.state == "failing", "it never held"
+    (one,) = moved(boot, fashion, update=True).moved
+    assert one.broken == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
+    assert one.told.startswith("what is expected is no class of this classifier: correct the case")
     edited(boot, expected=kit.Expected("Bag"))
     other = kit.Classifier.load(fashion.source.path, class_names=[f"new {each}" for each in range(10)])
     (one,) = moved(boot, other, update=True).moved
