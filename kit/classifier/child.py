@@ -32,9 +32,11 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
     settings |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.fspath(folder))
     # Without the notebook's folder, in which anybody may have put a file named like a module.
     command = [sys.executable, "-P", "-m", module, os.fspath(file), os.fspath(folder)]
+    # In a session of its own, it outlives a signal to this one's group, and removes the folder.
+    options: dict[str, Any] = {"env": os.environ | settings, "start_new_session": True}
     with (
         (folder / _WRITTEN).open("wb") as written,
-        Popen(command, stdin=PIPE, stdout=written, stderr=STDOUT, env=os.environ | settings) as process,  # noqa: S603 (this very interpreter)
+        Popen(command, stdin=PIPE, stdout=written, stderr=STDOUT, **options) as process,  # noqa: S603 (this very interpreter)
     ):
         try:
             process.wait(seconds)

@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -382,18 +382,16 @@ class Classifier:
             )
         settings = {"preprocessing": self.preprocessing, "class_names": self.class_names}
         # What the file has is read from it there.
-        stored, contents = self.source.statistics, self.reference.contents
-        given = {name: None if array is stored.get(name) else array for name, array in contents.items()}
-        return _reopened, (self.source.path.resolve(), settings, self.temperature, given)
+        contents = self.reference.contents
+        added = None if contents is self.source.statistics else contents
+        return _reopened, (self.source.path.resolve(), settings, self.temperature, added)
 
 
 def _reopened(
-    path: Path, settings: dict[str, Any], temperature: float, given: dict[str, Array | None]
+    path: Path, settings: dict[str, Any], temperature: float, added: Mapping[str, Array] | None
 ) -> Classifier:
     opened = Classifier.load(path, **settings).tempered(temperature)
-    stored = opened.reference.contents
-    contents = {name: stored[name] if array is None else array for name, array in given.items()}
-    return opened.with_reference(replace(opened.reference, contents=contents))
+    return opened if added is None else opened.with_reference(replace(opened.reference, contents=added))
 
 
 def check_first(value: object, call: str) -> None:

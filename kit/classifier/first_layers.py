@@ -178,17 +178,19 @@ def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
     norms: dict[int, _Met] = {}
     kernels: dict[int, _Met] = {}
 
-    def told(layer: Any, received: Any, returned: Any) -> None:
+    def noted(layer: Any, call: Call, received: Any, *others: Any, **options: Any) -> Any:
+        returned = call(received, *others, **options)
         if not (hasattr(received, "shape") and hasattr(returned, "shape")):
-            return
+            return returned
         turned = getattr(layer, "data_format", "") == "channels_first"
         if type(layer).__name__ == "BatchNormalization":
             if len(received.shape) == 4 and layer.axis % 4 == 3:
                 norms.setdefault(id(layer), (layer, received))
         elif hasattr(layer, "kernel") and len(returned.shape) in {2, 4} and not turned:
             kernels.setdefault(id(layer), (layer, returned))
+        return returned
 
-    with _watched(list(leaves(model)), told):
+    with called_through(list(leaves(model)), noted):
         model(tensors, training=False)
     found[:] = list((norms or kernels).values())[:COUNT]
     parts = []
@@ -218,19 +220,16 @@ def leaves(layer: Any) -> Iterator[Any]:
             yield inner
 
 
+Call = Callable[..., Any]
+
+
 @contextmanager
-def _watched(layers: Sequence[Any], told: Callable[[Any, Any, Any], None]) -> Iterator[None]:
-    """Tell what each layer receives and returns while it is called; Keras has no hooks of its own."""
+def called_through(layers: Sequence[Any], function: Call) -> Iterator[None]:
+    """Call ``function(layer, call, inputs, …)`` in place of each layer's `call`; Keras has no hooks."""
     try:
         for layer in layers:
-            vars(layer)["call"] = partial(_telling, told, layer, layer.call)
+            vars(layer)["call"] = partial(function, layer, layer.call)
         yield
     finally:
         for layer in layers:
             vars(layer).pop("call", None)
-
-
-def _telling(told: Callable[[Any, Any, Any], None], layer: Any, call: Any, *args: Any, **options: Any) -> Any:
-    returned = call(*args, **options)
-    told(layer, args[0], returned)
-    return returned

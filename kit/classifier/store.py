@@ -5,12 +5,12 @@ import io
 import json
 import os
 import secrets
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from math import prod
 from os import PathLike
 from pathlib import Path
 from shlex import quote
@@ -25,7 +25,7 @@ from kit.preprocessing import Preprocessing
 PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
 FORMAT = 2
-"""Version of the layout; files of the first are read, those of a later one are refused."""
+"""Version of the layout; of files of the first the statistics are not read, later ones are refused."""
 
 STATISTICS = "kit/statistics.npz"
 _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
@@ -126,11 +126,11 @@ def unchanged(given: Archive) -> Archive:
 
 
 def _local_file(path: str | PathLike[str]) -> Path:
-    file, given = Path(path), str(path)
-    if not file.exists():
-        raise FileNotFoundError(f"Expected an existing local .keras file, received {given!r}; check the path")
+    file = Path(path)
     if not file.is_file():
-        raise ValueError(f"Expected a .keras file, received the folder {file.name!r}; name a file in it")
+        raise FileNotFoundError(
+            f"Expected an existing local .keras file, received {str(path)!r}; check the path"
+        )
     with file.open("rb") as stream:
         hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
     if file.suffix == ".keras" and not hdf5:
@@ -240,12 +240,15 @@ def write(
 def replacing(target: str | PathLike[str]) -> Iterator[Any]:
     """Write a binary file beside ``target`` that takes its place when the block ends without an exception.
 
-    A link stays, and what it points to is replaced. OSError in one line where the system refuses.
+    A link stays, and what it points to is replaced, with the same permissions. OSError in one line where the
+    system refuses.
     """
     file = Path(target).resolve()
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
     try:
         with draft.open("xb") as stream:
+            with suppress(FileNotFoundError):
+                shutil.copymode(file, draft)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -265,9 +268,9 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
 
 
 def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[str, Array]:
-    """Return arrays by ``part/name``, of the first layout too; ValueError if not as they were written."""
-    if contract["format"] == 1:
-        return _earlier(archive, contract)
+    """Return arrays by ``part/name``; ValueError if not as they were written."""
+    if contract["format"] != FORMAT:
+        raise ValueError("is of an earlier version: save the file again with training=")
     if STATISTICS not in archive.namelist():
         return {}
     if archive.getinfo(STATISTICS).file_size > _MAX_STATISTICS:
@@ -289,52 +292,13 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
 def arrays_in(data: bytes) -> dict[str, Array]:
     """Return the arrays of numbers that `packed` wrote, by name; ValueError for anything else."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as file:
-            infos = file.infolist()
-            stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+        with np.load(io.BytesIO(data)) as file:
             # Sizes that are declared are read only where they are there.
-            if stored and all(info.file_size <= len(data) for info in infos):
-                return {info.filename.removesuffix(".npy"): _array(file.read(info)) for info in infos}
-    except (OSError, ValueError, RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            whole = sum(info.file_size for info in file.zip.infolist()) <= len(data)
+            found = dict(file) if whole else {}
+        whole &= all(array.dtype.kind in "biuf" for array in found.values())
+    except Exception as error:  # what numpy meets in hostile bytes has many names
         raise ValueError(f"cannot be read ({first_line(error)})") from error
-    raise ValueError("is not stored as it is")
-
-
-def _array(content: bytes) -> Array:
-    head = io.BytesIO(content)
-    if np.lib.format.read_magic(head) != (1, 0):
-        raise ValueError("an array of another version")
-    shape, _, kind = np.lib.format.read_array_header_1_0(head)
-    if kind.kind not in "biuf" or prod(shape) * kind.itemsize > len(content):
-        raise ValueError("an array that declares more than it holds")
-    array: Array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    return array
-
-
-# The first layout, of which compiled forms are not used
-
-_PLANES = 4
-"""Parts that a member was cut into, by the place of a byte in its number of 32 bits."""
-
-
-def _earlier(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[str, Array]:
-    found: dict[str, Any] = {}
-    wrong = (ValueError, TypeError, LookupError, ArithmeticError, zipfile.BadZipFile, zlib.error)
-    with suppress(*wrong):
-        shape = [0 if side is None else int(side) for side in contract["input_shape"]]
-        arrays = arrays_in(_joined(archive, "kit/taps.npz", contract))
-        profile = {"moments": arrays["profile"], "features": arrays["features"], "shape": np.array(shape)}
-        found |= {f"profile/{name}": array for name, array in profile.items()}
-    with suppress(*wrong):
-        content = json.loads(_joined(archive, "kit/statistics.json", contract))
-        strengths = [strength for each in content["alterations"].values() for strength in each]
-        rows, response = (np.array(content[name], np.float64) for name in ("rows", "response"))
-        kept = {"rows": rows, "response": response, "count": content["count"], "strengths": strengths}
-        found |= {f"properties/{name}": np.asarray(value) for name, value in kept.items()}
+    if not whole:
+        raise ValueError("is not stored as it is")
     return found
-
-
-def _joined(archive: zipfile.ZipFile, name: str, contract: Mapping[str, Any]) -> bytes:
-    parts = [archive.read(f"{name}.plane{index}") for index in range(_PLANES)]
-    planes = np.stack([np.frombuffer(part, np.uint8) for part in parts], axis=1)
-    return planes.tobytes()[: int(contract["members"][name]["size"])]

@@ -11,7 +11,7 @@ from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
 from kit.classifier.engines import captured_errors, check_shape, tensor_shape
-from kit.classifier.first_layers import leaves
+from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
@@ -250,7 +250,7 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     if kept < 0:
         raise ValueError(f"Expected a prior of 0 or more training pictures, received {prior!r}")
     model = classifier.model
-    if not any(map(_is_batch_normalization, leaves(model))):
+    if not _normalizations(model):
         received = f"{classifier.name!r} without; correct the pictures, or train with such ones"
         raise ValueError(f"Expected a network with BatchNormalization, received {received}")
     batch = _batch(classifier, chosen)
@@ -296,37 +296,23 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 
 @held()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
-    """Clone the model with statistics that mix this share of the old ones with those of the batch."""
+    """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
     keras = import_keras()
-    normalization = _measuring(old)
-
-    def cloned(layer: Any) -> Any:
-        kind = normalization if _is_batch_normalization(layer) else type(layer)
-        return kind.from_config(layer.get_config())
-
-    measuring = keras.models.clone_model(model, clone_function=cloned, recursive=True)
-    measuring.set_weights(model.get_weights())
-    # One pass: what a layer receives has gone through the layers before it with their new statistics.
-    measuring(batch, training=False)
     adapted = keras.models.clone_model(model)
-    adapted.set_weights(measuring.get_weights())
+    adapted.set_weights(model.get_weights())
+
+    def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
+        axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
+        mean, variance = keras.ops.moments(inputs, axes)
+        layer.moving_mean.assign(old * layer.moving_mean + (1 - old) * mean)
+        layer.moving_variance.assign(old * layer.moving_variance + (1 - old) * variance)
+        return call(inputs, **options)
+
+    # One pass: what a layer receives has gone through the layers before it with their new statistics.
+    with called_through(_normalizations(adapted), estimating):
+        adapted(batch, training=False)
     return adapted
 
 
-def _measuring(old: float) -> Any:
-    """BatchNormalization that sets its statistics by what it receives, then uses them."""
-    keras = import_keras()
-
-    class Measuring(keras.layers.BatchNormalization):  # type: ignore[name-defined,misc]
-        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
-            axes = [axis for axis in range(len(inputs.shape)) if axis != self.axis % len(inputs.shape)]
-            mean, variance = keras.ops.moments(inputs, axes)
-            self.moving_mean.assign(old * self.moving_mean + (1 - old) * mean)
-            self.moving_variance.assign(old * self.moving_variance + (1 - old) * variance)
-            return super().call(inputs, training=False)
-
-    return Measuring
-
-
-def _is_batch_normalization(layer: Any) -> bool:
-    return isinstance(layer, import_keras().layers.BatchNormalization)
+def _normalizations(model: Any) -> list[Any]:
+    return [layer for layer in leaves(model) if hasattr(layer, "moving_variance")]

@@ -1,6 +1,7 @@
 """The processes are real; the module that they run is one of the standard library, or written by the test."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ def test_memory_is_limited(asked):
 
 
 @pytest.mark.parametrize("importing", [False, True])
-def test_it_ends_with_the_process_that_asked(tmp_path, importing):
+def test_it_ends_with_the_process_that_asked_and_leaves_nothing(tmp_path, importing):
     """However early, while it is importing, for one."""
     (tmp_path / "work").mkdir()
     begun = f"open({str(tmp_path / 'begun')!r}, 'w').close(); import time; "
@@ -87,9 +88,13 @@ def test_it_ends_with_the_process_that_asked(tmp_path, importing):
     )
     (tmp_path / "file").write_bytes(b"")
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    with subprocess.Popen([sys.executable, "asking.py"], cwd=tmp_path, env=settings) as asking:
+    command = [sys.executable, "asking.py"]
+    with subprocess.Popen(command, cwd=tmp_path, env=settings, start_new_session=True) as asking:
         until((tmp_path / "begun").exists)
-        asking.kill()
+        if os.name == "nt":
+            asking.kill()
+        else:  # with all of its group, as servers end a kernel
+            os.killpg(asking.pid, signal.SIGKILL)
     until(lambda: not (tmp_path / "work").exists())
 
 

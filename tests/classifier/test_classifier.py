@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from kit.robustness import sweep
 from tests import networks
 from tests.pictures import picture
 
+DATA = Path(__file__).parents[1] / "data"
 PHOTO = Photo.from_array(picture((40, 40), seed=5))
 
 
@@ -166,6 +168,16 @@ def test_statistics_of_other_weights_are_not_used_and_noted(small, tmp_path):
     assert (classifier.class_names, classifier.preprocessing) == (networks.NAMES, networks.GREY)
 
 
+def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_again():
+    expected = json.loads((DATA / "earlier.json").read_text())
+    classifier = Classifier.load(DATA / "earlier.keras")
+    (note,) = classifier.notes
+    assert note.endswith("is of an earlier version: save the file again with training=")
+    assert classifier.temperature == expected["temperature"]
+    rows = classifier.probabilities(samples.photos("fashion_mnist")[:3])
+    np.testing.assert_allclose(rows, expected["probabilities"], rtol=1e-4, atol=1e-6)
+
+
 def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp_path):
     contract = dict(store.read(small_file).contract)
     contract["preprocessing"] = contract["preprocessing"] | {"channels": "hsv"}
@@ -212,7 +224,8 @@ def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
         lambda photo: sweep(classifier, photo, [Perturbation()], progress=False),
     ):
         with pytest.raises(
-            ValueError, match=r"^Expected probabilities from 'small', received 1 of 1 rows of nan"
+            ValueError,
+            match=r"^Expected probabilities from 'small', received nan or infinite values in 1 of 1",
         ):
             call(PHOTO)
     assert diagnose(classifier, PHOTO, ["cat"], progress=False).best.cause == "diverged_training"
