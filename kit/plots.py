@@ -86,7 +86,7 @@ def _suit_both_themes(figure: Any) -> None:
 
 
 def wrapped(title: str, width: int = _TITLE_WIDTH) -> str:
-    """Break a title into lines of at most so many letters, which fit a small picture or a tick."""
+    """Break a title into lines of at most so many letters, which fit a small image or a tick."""
     return textwrap.fill(title, width)
 
 
@@ -97,7 +97,7 @@ _WIDEST = 8.9
 
 
 def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
-    """Lay pictures, pairs of a title and uint8 pixels (H, W, 3), out in rows of so many columns."""
+    """Show images, pairs of a title and uint8 pixels (H, W, 3), in rows of so many columns."""
     rows = -(-len(pictures) // columns)
     side = min(2.4, _WIDEST / columns)
     tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in pictures)
@@ -108,28 +108,28 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
         axes.set_title(wrapped(title, int(side * _LETTERS)), fontsize=9)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in pictures)
-    return image(figure, f"{len(pictures)} pictures: {titles}.")
+    return image(figure, f"{len(pictures)} images: {titles}.")
 
 
 def cost_figure(costs: Sequence["Cost"]) -> Any:
-    """Draw the share of right answers and the mean confidence under each of `fault_costs`, as bars."""
+    """Draw the share of correct predictions and the mean confidence for each of `fault_costs`, as bars."""
     axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
     places = np.arange(len(costs))[::-1]
     right, confidence = 100 * np.array([(cost.right, cost.confidence) for cost in costs]).T
-    axes.barh(places + 0.2, right, 0.4, label="answered rightly", color=BLUE)
+    axes.barh(places + 0.2, right, 0.4, label="correct predictions", color=BLUE)
     axes.barh(places - 0.2, confidence, 0.4, label="mean confidence", color=ORANGE)
     axes.axvline(right[0], color=BLUE, linewidth=1, linestyle=":")
     axes.set_yticks(places, [cost.title for cost in costs])
     axes.set(xlim=(0, 100), ylim=(-0.6, len(costs) - 0.4))
-    axes.set_xlabel("pictures, and confidence in the answer given (%)")
+    axes.set_xlabel("share of images, and mean confidence (%)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
-    told = f"As in training {costs[0].right:.0%} of the pictures are answered rightly; worst are {worst}."
-    return image(axes.figure, f"Horizontal bars for {len(costs)} preprocessings. {told}")
+    words = f"As in training {costs[0].right:.0%} of the predictions are correct; worst are {worst}."
+    return image(axes.figure, f"Horizontal bars for {len(costs)} preprocessings. {words}")
 
 
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
-    """Draw shares of right answers, 0..1, by group and by bar, as bars; all groups have the same."""
+    """Draw shares of correct predictions, 0..1, by group and by bar, as bars; all groups have the same."""
     bars = list(next(iter(shares.values())))
     colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
     places, width = np.arange(len(shares)), 0.8 / len(bars)
@@ -139,19 +139,19 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
         offset = (number - (len(bars) - 1) / 2) * width
         axes.bar(places + offset, heights, 0.9 * width, label=bar, color=colors[number % len(colors)])
     axes.set_xticks(places, [wrapped(group) for group in shares])
-    axes.set(ylim=(0, 100), ylabel="answered rightly (%)")
+    axes.set(ylim=(0, 100), ylabel="correct predictions (%)")
     axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
-    told = []
+    words = []
     for group, by_bar in shares.items():
-        told.append(f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}.")
-    return image(axes.figure, f"Bars of the share of pictures answered rightly. {' '.join(told)}")
+        words.append(f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}.")
+    return image(axes.figure, f"Bars of the share of correct predictions. {' '.join(words)}")
 
 
 def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
-    """Draw reliability diagrams side by side, each over the number of pictures in its bins.
+    """Draw reliability diagrams side by side, each over the number of images in its bins.
 
-    Points are the share of right answers in a bin with its 95 % interval, at the mean confidence of its
-    pictures; on the dotted line a network is as often right as it says.
+    Points are the share of correct predictions in a bin with its 95 % interval, at the mean confidence of
+    its images; on the dotted line a model is correct as often as it claims.
 
     Parameters
     ----------
@@ -175,8 +175,8 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
         below.bar(low, count, high - low, align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
         below.set_xlabel("confidence")
     grid[0, 0].legend(loc="upper left", frameon=False)
-    grid[0, 0].set_ylabel("share of right answers")
-    grid[1, 0].set_ylabel("pictures")
+    grid[0, 0].set_ylabel("share of correct predictions")
+    grid[1, 0].set_ylabel("images")
     alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
     return image(figure, alt)
 
@@ -191,18 +191,18 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
     options, style = [(f"{number:,}", number) for number in figures], {"description_width": "initial"}
     width = Layout(width="36em")
     chooser = SelectionSlider(options=options, description=description, style=style, layout=width)
-    picture = HTML()
-    dlink((chooser, "value"), (picture, "value"), shown.get)
-    return VBox([chooser, picture])
+    figure = HTML()
+    dlink((chooser, "value"), (figure, "value"), shown.get)
+    return VBox([chooser, figure])
 
 
 def _gap(bins: Sequence["Bin"]) -> str:
-    pictures = sum(one.count for one in bins)
-    confidence = sum(one.confidence * one.count for one in bins) / pictures
-    accuracy = sum(one.accuracy * one.count for one in bins) / pictures
-    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / pictures
-    told = f"{accuracy:.0%} right at a mean confidence of {confidence:.0%} on {pictures:,} pictures"
-    return f"{told}, calibration error {error:.3f}"
+    count = sum(one.count for one in bins)
+    confidence = sum(one.confidence * one.count for one in bins) / count
+    accuracy = sum(one.accuracy * one.count for one in bins) / count
+    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / count
+    words = f"{accuracy:.0%} correct at a mean confidence of {confidence:.0%} on {count:,} images"
+    return f"{words}, calibration error {error:.3f}"
 
 
 def sweep_figure(sweep: "Sweep") -> Any:
@@ -215,7 +215,7 @@ def sweep_figure(sweep: "Sweep") -> Any:
         raise ValueError(f"Expected a sweep with at most two axes, received {received}")
     figures = {"accuracy": sweep.accuracy()} if (sweep.labels >= 0).any() else {}
     figures["mean confidence"] = sweep.confidence()
-    many = f"{len(sweep.photos)} picture{'s' if len(sweep.photos) != 1 else ''}"
+    many = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
     ends = "; ".join(
         f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"
         for name, values in figures.items()
@@ -237,8 +237,9 @@ def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     numbers = bool(values) and None not in values
     places = np.argsort(values) if numbers else np.arange(len(sweep.perturbations))
     across = np.array(values, float)[places] if numbers else places
-    for (title, line), colour in zip(figures.items(), (BLUE, ORANGE)[-len(figures) :], strict=True):
-        axes.plot(across, 100 * line[places], marker="o", markersize=3, label=title, color=colour)
+    looks = ({"color": BLUE, "marker": "o"}, {"color": ORANGE, "marker": "s", "linestyle": "--"})
+    for (title, line), look in zip(figures.items(), looks[-len(figures) :], strict=True):
+        axes.plot(across, 100 * line[places], markersize=3, label=title, **look)
     if not numbers:
         shown = values or [repr(each) for each in sweep.perturbations]
         axes.set_xticks(places, [wrapped(str(each)) for each in shown], rotation=30)
@@ -274,16 +275,18 @@ def _tick(value: Any) -> str:
 
 
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any:
-    """Draw histograms of confidences 0..1, shape (N,), by kind of picture, in titled panels."""
+    """Draw histograms of confidences 0..1, shape (N,), by kind of image, in titled panels."""
     figure = blank(3.5 * len(panels), 3, layout="constrained")
     for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        for (kind, confidences), color in zip(kinds.items(), (BLUE, ORANGE, DARK), strict=False):
-            shares = np.full(len(confidences), 100 / len(confidences))
-            axes.hist(confidences, np.linspace(0, 1, 21), weights=shares, alpha=0.6, color=color, label=kind)
-        axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="pictures (%)")
+        shares = [np.full(len(each), 100 / len(each)) for each in kinds.values()]
+        # Beside each other, and hatched: overlapping colours make a third.
+        looks = {"color": (BLUE, ORANGE, DARK)[: len(kinds)], "hatch": ("", "////", "....")[: len(kinds)]}
+        bins = np.linspace(0, 1, 21)
+        axes.hist(list(kinds.values()), bins, weights=shares, label=list(kinds), edgecolor="white", **looks)
+        axes.set(title=title, xlim=(0, 1), xlabel="confidence", ylabel="images (%)")
         axes.legend(loc="upper left", frameon=False)
-    told = []
+    words = []
     for title, kinds in panels:
         means = ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
-        told.append(f"{title}: mean confidence {means}.")
-    return image(figure, f"Histograms of confidence. {' '.join(told)}")
+        words.append(f"{title}: mean confidence {means}.")
+    return image(figure, f"Histograms of confidence. {' '.join(words)}")

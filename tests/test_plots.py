@@ -26,17 +26,17 @@ def size(figure):
     return Image.open(BytesIO(figure.data)).size
 
 
-def test_the_costs_are_told_in_words_too():
+def test_the_costs_are_said_in_words_too():
     figure = plots.cost_figure(COSTS)
     assert size(figure)[0] > 300
-    assert figure.alt.startswith("Horizontal bars for 2 preprocessings. As in training 90% of the pictures")
+    assert figure.alt.startswith("Horizontal bars for 2 preprocessings. As in training 90% of the")
     assert "Scaling: left out (10%)" in figure.alt
 
 
-def test_pictures_carry_their_titles_as_alternative_text():
+def test_images_carry_their_titles_as_alternative_text():
     black = np.zeros((4, 4, 3), np.uint8)
     figure = plots.picture_figure([("one", black), ("two", black), ("three", black)], columns=2)
-    assert figure.alt == "3 pictures: one; two; three."
+    assert figure.alt == "3 images: one; two; three."
     width, height = size(figure)
     assert height > width / 2
 
@@ -61,7 +61,7 @@ def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
     assert data["image/png"].replace("\n", "") == encoded
 
 
-def test_confidences_are_told_in_words_too():
+def test_confidences_are_said_in_words_too():
     kinds = {"good data": np.array([0.9, 1.0]), "bad data": np.array([0.5, 0.7])}
     figure = plots.confidence_figure([("made up", kinds), ("real", {"good data": np.array([0.8])})])
     assert figure.alt == (
@@ -88,7 +88,7 @@ def test_a_curve_tells_its_range():
     sweep = clothes_swept({"noise": (0, 50, 100)}, labels=samples.labels("fashion_mnist")[:4])
     figure = plots.sweep_figure(sweep)
     low, high = sweep.accuracy().min(), sweep.accuracy().max()
-    assert figure.alt.startswith(f"Curves over noise for 4 pictures: accuracy from {low:.0%} to {high:.0%};")
+    assert figure.alt.startswith(f"Curves over noise for 4 images: accuracy from {low:.0%} to {high:.0%};")
     assert size(figure)[0] > 300
 
 
@@ -96,7 +96,7 @@ def test_two_axes_are_heat_maps_and_three_are_refused():
     grid = {"brightness": (0.2, 1, 2), "noise": (0, 50)}
     one = plots.sweep_figure(clothes_swept(grid))
     two = plots.sweep_figure(clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4]))
-    assert one.alt.startswith("Heat maps over brightness and noise for 4 pictures: mean confidence from")
+    assert one.alt.startswith("Heat maps over brightness and noise for 4 images: mean confidence from")
     assert size(two)[0] > 1.5 * size(one)[0]
     with pytest.raises(ValueError, match="Expected a sweep with at most two axes, received 3"):
         plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
@@ -132,7 +132,7 @@ def drawn(monkeypatch):
     return figures[0]
 
 
-def test_points_lie_at_confidence_and_share_of_right_answers(drawn):
+def test_points_lie_at_confidence_and_share_of_correct_predictions(drawn):
     points = drawn.axes[0].containers[0].lines[0]
     assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
 
@@ -150,13 +150,13 @@ def test_intervals_and_gaps_are_drawn_to_scale(drawn):
     assert bars == [(0.4, pytest.approx(0.2), 10), (0.8, pytest.approx(0.2), 30)]
 
 
-def test_it_is_told_in_words_too():
+def test_it_is_said_in_words_too():
     bins = (Bin(0.4, 0.6, 10, 0.5, 0.2, (0.1, 0.5)), BINS[1])
     figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
     # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
     assert figure.alt == (
-        "Reliability diagrams. before: 65% right at a mean confidence of 80% on 40 pictures, calibration"
-        " error 0.150. after: 80% right at a mean confidence of 90% on 30 pictures, calibration error 0.100."
+        "Reliability diagrams. before: 65% correct at a mean confidence of 80% on 40 images, calibration"
+        " error 0.150. after: 80% correct at a mean confidence of 90% on 30 images, calibration error 0.100."
     )
     width, height = Image.open(BytesIO(figure.data)).size
     assert width > height > 300
@@ -170,9 +170,9 @@ def test_the_slider_shows_the_diagram_of_its_number():
     box = plots.reliability_slider(figures, "Training pictures")
     chooser, shown = box.children
     assert chooser.value == 500
-    assert shown.value.startswith('<img alt="Reliability diagrams. &lt;500&gt;: 66% right at a mean confid')
+    assert shown.value.startswith('<img alt="Reliability diagrams. &lt;500&gt;: 66% correct at a mean confid')
     chooser.value = 2000
-    assert shown.value.startswith('<img alt="Reliability diagrams. b: 66% right at a mean confidence of 80%')
+    assert shown.value.startswith('<img alt="Reliability diagrams. b: 66% correct at a mean confidence of')
     assert [label for label, _ in chooser.options] == ["500", "2,000"]
     with pytest.raises(ValueError, match="Expected at least one figure, received none"):
         plots.reliability_slider({}, "")

@@ -2,6 +2,8 @@
 
 A lesson is its notebook with solutions but for the answers: ``answer = 0.7  # solution`` becomes
 ``answer = None``. An exercise is run twice, so that the lesson stores what it prints before it is answered.
+A cell before which readers write down a guess (tag ``guess``) stores no output in the lesson: no host hides a
+stored one reliably.
 """
 
 import re
@@ -17,6 +19,7 @@ LESSONS = SOLUTIONS.parent
 ANSWER = re.compile(r"^answer = .*  # solution$", re.MULTILINE)
 PICTURE = re.compile(r'<img [^>]*src="data:image/[^>]*>')
 WIDGET = "application/vnd.jupyter.widget-view+json"
+UNCOMPARED = "nbval-ignore-output"
 PROGRESS = re.compile(r"[\w ]+:\s+\d+%\|")
 
 
@@ -28,7 +31,14 @@ def derived(solution):
         cell.source = ANSWER.sub("answer = None", cell.source).replace("](../", "](")
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        if is_guess(cell):
+            cell.metadata.tags = sorted({*cell.metadata.tags, UNCOMPARED})
     return lesson
+
+
+def is_guess(cell):
+    """Whether readers write down what they expect of a cell before they run it."""
+    return "guess" in cell.metadata.get("tags", [])
 
 
 def run(solution):
@@ -50,10 +60,11 @@ def run(solution):
             client.execute_cell(cell, place)
             cell.metadata.pop("execution", None)
             cell.outputs = stored(cell.outputs, number)
-            question.metadata = deepcopy(cell.metadata)
-            if not exercise:
+            question.metadata.pop("execution", None)
+            if not exercise and not is_guess(cell):
                 question.outputs = deepcopy(cell.outputs)
-            question.execution_count = cell.execution_count = number
+            cell.execution_count = number
+            question.execution_count = None if is_guess(cell) else number
             cell.outputs = [without_pictures(output) for output in cell.outputs]
     for book in (solution, lesson):
         book.metadata.language_info = {"name": "python"}

@@ -66,9 +66,13 @@ class JupyterLab:
 
     def open(self, cells: Sequence[str], *, wire: bool = False) -> "Notebook":
         """Open a new notebook with these code cells; `wire` logs messages (wire.js)."""
-        self._notebooks += 1
-        name = f"notebook-{self._notebooks}.ipynb"
+        name = f"notebook-{self._notebooks + 1}.ipynb"
         written(self.folder / "work" / name, cells)
+        return self.show(name, wire=wire)
+
+    def show(self, name: str, *, wire: bool = False) -> "Notebook":
+        """Open a notebook that is in the server's folder already."""
+        self._notebooks += 1
         context = self.browser.new_context(viewport=WIDE)
         if wire:
             context.add_init_script(path=Path(__file__).with_name("wire.js"))
