@@ -1,6 +1,7 @@
 """Accuracy, its interval, and two classifiers compared."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +59,14 @@ def accuracy_interval(
     rightly = whole("right", right, 0, total)
     if fraction("a confidence", confidence) == 1:
         raise ValueError("Expected a confidence below 1, received 1; take 0.95")
-    ends = scipy.stats.binomtest(rightly, total).proportion_ci(confidence, method="wilson")
-    return AccuracyInterval(rightly, total, rightly / total, float(ends.low), float(ends.high), confidence)
+    accuracy, width = rightly / total, NormalDist().inv_cdf((1 - confidence) / 2) ** 2 / total
+    low, high = _lower(accuracy, width), 1 - _lower(1 - accuracy, width)
+    return AccuracyInterval(rightly, total, accuracy, low, high, confidence)
+
+
+def _lower(accuracy: float, width: float) -> float:
+    half = (width * (accuracy * (1 - accuracy) + width / 4)) ** 0.5
+    return (accuracy + width / 2 - half) / (1 + width)
 
 
 def _bools(right: npt.ArrayLike) -> Bools:
