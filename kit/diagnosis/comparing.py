@@ -11,6 +11,7 @@ import scipy
 from kit._arrays import Float32
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.engines import finite
 from kit.classifier.labels import Labels, class_indices, hits
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
@@ -136,7 +137,7 @@ class _Form(NamedTuple):
         rows = np.asarray(self.function(tensors), np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
             raise ValueError(f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}")
-        return rows[:, self.order]
+        return finite(rows, "the second")[:, self.order]
 
     def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         return self.predict_tensors(np.concatenate([preprocessing.apply(photo) for photo in photos]))
@@ -222,8 +223,7 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
 
 def _changes(one: Float32, two: Float32) -> Float32:
     """Return the largest difference of a probability of each image; what is no probability counts as 1."""
-    change: Float32 = np.nan_to_num(np.abs(one - two), nan=1.0).max(axis=1)
-    return np.minimum(change, np.float32(1))
+    return np.minimum(np.abs(one - two).max(axis=1), np.float32(1))
 
 
 def _cause(
@@ -273,7 +273,7 @@ def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[
     for name, order in known_orders(names).items():
         yield "class_order", f"reading its classes {name}", two[:, np.argsort(order)]
     apart = (one**2).sum(axis=0)[:, None] + (two**2).sum(axis=0)[None] - 2 * one.T @ two
-    fitted = two[:, scipy.optimize.linear_sum_assignment(np.nan_to_num(apart, nan=2.0))[1]]
+    fitted = two[:, scipy.optimize.linear_sum_assignment(apart)[1]]
     if _changes(one, fitted).mean() <= ORDERED:
         yield "class_order", "putting its classes in order", fitted
 

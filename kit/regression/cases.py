@@ -67,8 +67,6 @@ class Expected:
 
     def broken(self, row: Float32, names: Sequence[str]) -> str:
         """Return in words what does not hold of probabilities, float32 (classes,); empty where all does."""
-        if not np.isfinite(row).all():
-            return "its probabilities are no numbers"
         unknown = next((name for name in self.classes if name not in names), None)
         if unknown is not None:
             return f"the classifier has no class {unknown!r}{nearest(unknown, names)}"
@@ -117,7 +115,7 @@ class Observed:
             if place >= len(row):
                 return 1.0
             before[place] = share
-        return float(np.nan_to_num(np.abs(row - before), nan=1.0).max(initial=0))
+        return float(np.abs(row - before).max(initial=0))
 
     def renamed(self, names: Sequence[str]) -> bool:
         """Whether a class that was predicted has another name now."""
@@ -427,8 +425,6 @@ def weights_of(classifier: Classifier) -> str:
 
 
 def _expected(given: Any, classifier: Classifier, row: Float32) -> Expected:
-    if not np.isfinite(row).all():
-        raise ValueError(f"Expected probabilities, received what is no number from {classifier.name!r}")
     wanted = (
         given.classes if isinstance(given, Expected) else (int(row.argmax()) if given is None else given,)
     )

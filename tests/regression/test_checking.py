@@ -231,14 +231,6 @@ def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
     assert one.broken == "the classifier has no class 'Bag'", "no class is left that could be right"
 
 
-def test_predictions_that_are_no_numbers_are_red_and_never_accepted(boot, fashion, monkeypatch):
-    monkeypatch.setattr(type(fashion), "probabilities", lambda *_: np.full((1, 10), np.nan, np.float32))
-    for expected in ("Ankle boot", "Bag"):
-        edited(boot, expected=kit.Expected(expected), tolerance=1.0)
-        (one,) = moved(boot, fashion, update=True).cases
-        assert (one.accepted, one.broken) == (False, "its probabilities are no numbers")
-
-
 def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(cases, fashion, small):
     result = moved(cases, fashion, update=True)
     assert [(one.state, one.accepted) for one in result.cases] == [("moved", False)] * 5
