@@ -1,4 +1,4 @@
-"""All checks that need no search, in one call: graph, head, tensor, file, chance, class order and weights."""
+"""All checks that need no search, in one call: file, tensor, graph, chance, weights, head and class order."""
 
 import numpy as np
 
@@ -6,7 +6,13 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Truth
 from kit.diagnosis.checks_input import check_files, check_tensors
-from kit.diagnosis.checks_network import check_determinism, check_head, check_weights
+from kit.diagnosis.checks_network import (
+    check_averages,
+    check_determinism,
+    check_finite,
+    check_head,
+    check_trained,
+)
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.finding import Finding, Photos, ranked
 from kit.diagnosis.inside import check_graph, read_inside
@@ -19,11 +25,14 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     """Run every certain check with the preprocessing in use.
 
     Returns named findings first, then possible ones, then what was ruled out; among equals in the order of
-    the data: file, tensor, graph, weights, head, class order.
+    the data: file, tensor, graph, chance, weights, head, moving averages, class order.
     """
     used = known_preprocessing(classifier)
-    few = tuple(photos[:_PICTURES])
     config, weights = architecture_and_weights(classifier)
+    lost = check_finite(weights)
+    if lost is not None:
+        return (lost,)
+    few = tuple(photos[:_PICTURES])
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
     outputs = classifier.engine.predict(tensors)
@@ -32,10 +41,11 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
         *check_tensors(few, used),
         check_graph(read_inside(layers, weights), used),
         check_determinism(classifier, tensors, layers),
-        check_weights(layers, weights),
+        check_trained(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
+        check_averages(layers, weights),
     ]
-    if labels and np.isfinite(outputs).all():
+    if labels:
         answers = classifier.probabilities(photos)
         found.append(check_class_order(answers, labels, classifier.class_names))
     return ranked(finding for finding in found if finding is not None)

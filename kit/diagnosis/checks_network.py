@@ -21,23 +21,16 @@ LIKELY_LEFT, CHANNELS = 0.5, 64
 """The same for the smallest moving variance, where nothing tells the number of steps, and the channels that
 are needed for it: among as many, a trained network has a quiet one."""
 
-SMALLEST_HEAD, WITHOUT_BIAS = 64, 2_000
-"""Weights that the last kernel must have to be told from a trained one, with a bias of 0 and without one."""
+SMALLEST_KERNEL, WITHOUT_BIAS = 64, 2_000
+"""Weights that a kernel must have to be told from a trained one, with a bias of 0 and without one."""
 
 _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 
 Weights = Mapping[str, tuple[Array, ...]]
 
 
-def check_weights(layers: Sequence[Layer], weights: Weights) -> Finding | None:
-    """Look for weights and moving averages that training has hardly touched.
-
-    The cause is ``"diverged_training"``, ``"untrained_weights"`` or ``"batchnorm_mode"``.
-    """
-    return _diverged(weights) or _untrained(layers, weights) or _moving_averages(layers, weights)
-
-
-def _moving_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
+def check_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
+    """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
     # A frozen layer is used in training as it is afterwards.
     learning = [layer for layer in layers if layer.settings.get("trainable", True) and layer.name in weights]
     norms = [layer for layer in learning if layer.kind == "BatchNormalization"]
@@ -81,7 +74,8 @@ def _steps(weights: Weights) -> int | None:
     return None if first is None or first.ndim or first.dtype.kind not in "iu" else int(first)
 
 
-def _diverged(weights: Weights) -> Finding | None:
+def check_finite(weights: Weights) -> Finding | None:
+    """Look for weights that are NaN or infinite; the cause is ``"diverged_training"``."""
     arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
     shares = [1 - np.isfinite(array).mean() for array in arrays if array.dtype.kind == "f" and array.size]
     share = float(np.mean(shares)) if shares else 0.0
@@ -96,32 +90,41 @@ def _diverged(weights: Weights) -> Finding | None:
     )
 
 
-def _untrained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
-    """Whether the last kernel still keeps to the bounds of its initializer, and its bias to 0."""
-    with_kernel = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]
-    if not with_kernel:
+def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
+    """Look for kernels within the bounds of their initializer, with a bias of 0: ``"untrained_weights"``."""
+    kernels = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]
+    left = {layer.name: found for layer in kernels if (found := _initial(layer, weights[layer.name]))}
+    # A frozen one may be meant to be as it is, but not the last.
+    wrong = [layer for layer in kernels if layer.settings.get("trainable", True) or layer is kernels[-1]]
+    if not any(layer.name in left for layer in wrong):
         return None
-    layer, kept = with_kernel[-1], weights[with_kernel[-1].name]
+    return conclude(
+        "untrained_weights",
+        "named",
+        f"{len(left)} of {len(kernels)} layers with weights are as their initializers left them, not trained"
+        f" or not loaded: {', '.join(map(repr, [*left][:3]))}{', …' * (len(left) > 3)}.",
+        *left[[*left][-1]],
+        advice="Train these layers, or load their trained weights before the network is saved.",
+    )
+
+
+def _initial(layer: Layer, kept: tuple[Array, ...]) -> tuple[Evidence, ...]:
     bias = kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else None
     spread = _initial_spread(layer, kept)
-    fewest = WITHOUT_BIAS if bias is None else SMALLEST_HEAD
+    fewest = WITHOUT_BIAS if bias is None else SMALLEST_KERNEL
     if spread is None or kept[0].size < fewest or (bias is not None and bias.any()):
-        return None
+        return ()
     uniform = str(mapping(layer.settings["kernel_initializer"])["class_name"]).endswith("Uniform")
     # Truncated at two deviations, the others are widened to have the same variance.
     bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
     largest, away = float(np.abs(kept[0]).max()) / bound, abs(float(np.std(kept[0])) / spread - 1)
     rest = 1 / kept[0].size
     if largest > 1 + 1e-5 or away > 2 * math.sqrt(rest) or (uniform and largest < 1 - 12 * rest):
-        return None
-    return conclude(
-        "untrained_weights",
-        "named",
-        f"The last layer with weights, {layer.name!r}, is as its initializer left it: not trained, or lost.",
+        return ()
+    return (
         Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
         Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
         Evidence("largest absolute bias", 0.0, 0.0, None if bias is None else True),
-        advice="Train the head, or load its trained weights into the network before it is saved.",
     )
 
 

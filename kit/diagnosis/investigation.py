@@ -57,8 +57,8 @@ class Investigation:
     def findings(self) -> tuple[Finding, ...]:
         """Everything found so far, named ones first; one finding for each cause of checks and search."""
         searched = self.searched.findings
-        if self.certainly("batchnorm_mode"):
-            # The search holds pictures against statistics that are then not those of the training.
+        if self.certainly("batchnorm_mode") or self.certainly("untrained_weights"):
+            # The search compares images with statistics that are then not those of the training.
             searched = tuple(replace(one, verdict=_DOUBTED.get(one.verdict, one.verdict)) for one in searched)
         return ranked((*_merged(self.certain, searched), *self.further))
 

@@ -13,8 +13,15 @@ from keras import layers
 from kit import Classifier, Preprocessing, samples
 from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
+from kit.diagnosis import diagnose
 from kit.diagnosis.checks import certain_checks
-from kit.diagnosis.checks_network import check_determinism, check_head, check_weights
+from kit.diagnosis.checks_network import (
+    check_averages,
+    check_determinism,
+    check_finite,
+    check_head,
+    check_trained,
+)
 from tests import networks
 
 DATA = Path(__file__).parents[2] / "data"
@@ -46,7 +53,8 @@ def train(model, steps):
 def weights_checked(model, folder):
     model.save(folder / "model.keras")
     weights = weights_in(store.read(folder / "model.keras").path)
-    finding = check_weights(layers_of(json.loads(model.to_json())), weights)
+    layers = layers_of(json.loads(model.to_json()))
+    finding = check_finite(weights) or check_trained(layers, weights) or check_averages(layers, weights)
     return () if finding is None else (finding,)
 
 
@@ -100,6 +108,7 @@ def test_without_the_number_of_steps_a_high_floor_is_possible_trouble(tmp_path):
 
 
 CLOTHES = samples.classifier("fashion_mnist")
+PHOTOGRAPH = samples.photos("imagenet")[:1]
 
 
 def test_frozen_normalization_is_the_same_in_training(tmp_path):
@@ -131,6 +140,31 @@ def test_a_new_head_on_a_trained_body_is_named_from_one_picture(initializer):
     (finding,) = checked(model)
     assert (finding.cause, finding.verdict) == ("untrained_weights", "named")
     assert "'new'" in finding.summary
+
+
+def test_first_layers_that_were_not_loaded_are_named_before_what_else_does_not_fit():
+    keras.utils.set_random_seed(4)
+    model = keras.models.clone_model(CLOTHES.model)
+    first, second, *_ = (layer.name for layer in model.layers if isinstance(layer, layers.Conv2D))
+    for layer in model.layers:
+        if layer.name not in {first, second}:
+            layer.set_weights(CLOTHES.model.get_layer(layer.name).get_weights())
+    classifier = Classifier(model, CLOTHES.preprocessing, CLOTHES.class_names)
+    diagnosis = diagnose(classifier, samples.photos("fashion_mnist")[:4])
+    assert [one.cause for one in diagnosis.findings if one.verdict == "named"] == ["untrained_weights"]
+    assert diagnosis.best.summary.startswith("1 of 7 layers with weights are as their initializers left them")
+    assert second in diagnosis.best.summary, "the first has too few weights to be told from a trained one"
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
+def test_a_softmax_over_one_output_is_named_before_averages_that_are_not_converged():
+    body = network().layers[:-1]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *body, layers.Dense(1, activation="softmax")])
+    model.compile("adam", "binary_crossentropy")
+    model.train_on_batch(np.ones((8, 12, 12, 3), np.float32), np.arange(8) % 2)
+    found = certain_checks(Classifier(model, Preprocessing(size=(12, 12), scaling="0..1")), PHOTOGRAPH)
+    named = [one.cause for one in found if one.verdict == "named"]
+    assert named[named.index("softmax_head") :] == ["softmax_head", "batchnorm_mode"]
 
 
 def test_a_head_is_trained_after_one_step():
@@ -187,7 +221,7 @@ def test_weights_of_two_layers_of_one_name_are_left_out(tmp_path):
 
 def test_the_bundled_network_is_trained():
     opened = store.read(DATA / "models" / "efficientnet_lite0.keras")
-    assert check_weights(layers_of(opened.config()), weights_in(opened.path)) is None
+    assert check_trained(layers_of(opened.config()), weights_in(opened.path)) is None
 
 
 def head_of(*last, loss=None):
