@@ -223,7 +223,7 @@ def _form(first: Classifier, second: Classifier | Function) -> _Form:
 
 def _changes(one: Float32, two: Float32) -> Float32:
     """Return the largest difference of a probability of each image; what is no probability counts as 1."""
-    return np.minimum(np.abs(one - two).max(axis=1), np.float32(1))
+    return np.asarray(np.abs(one - two).max(axis=1).clip(max=1), np.float32)
 
 
 def _cause(

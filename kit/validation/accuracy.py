@@ -1,5 +1,6 @@
 """Accuracy, its interval, and two classifiers compared."""
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -65,7 +66,7 @@ def accuracy_interval(
 
 
 def _lower(accuracy: float, width: float) -> float:
-    half = (width * (accuracy * (1 - accuracy) + width / 4)) ** 0.5
+    half = math.sqrt(width * (accuracy * (1 - accuracy) + width / 4))
     return (accuracy + width / 2 - half) / (1 + width)
 
 
