@@ -21,7 +21,7 @@ from PIL import Image
 import kit
 from data.build.packing import pack
 from data.build.sources import DATA, read
-from kit.classifier.training import train
+from kit.classifier.training import network, train
 from kit.perturbation.augmentation import Augmentation
 
 FOLDER = DATA / "fashion_mnist"
@@ -64,6 +64,7 @@ def tiled(split: str) -> tuple[UInt8, UInt8]:
 
 def trained(x: UInt8, y: UInt8, *, batch_normalization: bool) -> kit.Classifier:
     """Return the network after `EPOCHS` passes over mirrored and shifted pictures."""
+    name = "fashion_mnist" if batch_normalization else "fashion_mnist_no_batchnorm"
     return train(
         x,
         y,
@@ -71,8 +72,7 @@ def trained(x: UInt8, y: UInt8, *, batch_normalization: bool) -> kit.Classifier:
         CLASS_NAMES,
         epochs=EPOCHS,
         seed=SEED,
-        name="fashion_mnist" if batch_normalization else "fashion_mnist_no_batchnorm",
-        batch_normalization=batch_normalization,
+        model=network(name, (28, 28, 1), 10, batch_normalization=batch_normalization, seed=SEED),
         learning_rate=3e-3 if batch_normalization else 2e-3,
         augment=Augmentation(mirror=True, shift=2),
     )

@@ -42,18 +42,14 @@ class Layer:
 def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these."""
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))
-    nodes = [mapping(node) for node in _listed(config.get("inbound_nodes"))]
     inner = settings.get("layers")
     if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
-        parts = (part for part in inner if isinstance(part, Mapping))
-        return tuple(layer for part in parts for layer in layers_of(part))
+        return tuple(layer for part in inner for layer in layers_of(mapping(part)))
     name = str(settings.get("name") or config.get("name") or kind)
-    constants = tuple(
-        float(value)
-        for node in nodes
-        for value in _listed(node.get("args"))
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    )
+    arguments = [
+        each for node in _listed(config.get("inbound_nodes")) for each in _listed(mapping(node).get("args"))
+    ]
+    constants = tuple(float(each) for each in arguments if type(each) in {int, float})
     return (Layer(name, kind, MappingProxyType(dict(settings)), constants),)
 
 
@@ -95,7 +91,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")
-    found: dict[str, dict[tuple[str, str], Array]] = {}
+    found: dict[str, dict[str, dict[str, Array]]] = {}
     left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
 
     def keep(place: str, data: Any) -> None:
@@ -104,27 +100,24 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         usable = isinstance(data, h5py.Dataset) and not data.external and not data.is_virtual
         if kind != "vars" or not usable or data.size is None:
             return
-        if data.dtype.kind not in "biuf":
-            raise ValueError(f"values of the kind {data.dtype.name}")
         # The group of the optimizer bears the name of its kind.
         name = layer if layer == "optimizer" else str(data.parent.attrs.get("name", layer))
         left -= data.nbytes + len(name)
-        if left < 0:
-            raise ValueError("more values than it holds")
-        found.setdefault(name, {})[data.parent.name, key] = np.asarray(data)
+        if left < 0 or data.dtype.kind not in "biuf":
+            raise ValueError(f"{data.size} values of the kind {data.dtype.name}")
+        found.setdefault(name, {}).setdefault(data.parent.name, {})[key] = np.asarray(data)
 
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             file.visititems(keep)  # which visits no links
     # What HDF5 meets in a damaged file reaches Python under many names.
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, MemoryError, OverflowError) as error:
+    except Exception as error:
         flaw = first_line(error)[:200]
         raise ValueError(f"Expected weights that Keras wrote in {path.name!r}, received {flaw}") from error
-    return {
-        name: tuple(arrays[place] for place in sorted(arrays, key=lambda place: (len(place[1]), place[1])))
-        for name, arrays in found.items()
-        if len({group for group, _ in arrays}) == 1  # which of two layers of one name is meant, nobody knows
-    }
+    # Which of two layers of one name is meant, nobody knows.
+    alone = {name: next(iter(groups.values())) for name, groups in found.items() if len(groups) == 1}
+    ordered = {name: sorted(arrays, key=lambda key: (len(key), key)) for name, arrays in alone.items()}
+    return {name: tuple(alone[name][key] for key in keys) for name, keys in ordered.items()}
 
 
 def architecture_and_weights(

@@ -5,8 +5,8 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen, TimeoutExpired
 from typing import Any
@@ -19,11 +19,11 @@ _ANSWER, _WRITTEN = "answer.json", "written.txt"
 _MEMORY, _MEMORY_EACH = 3 << 30, 16
 
 
-def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, Any]:
+def ask(module: str, file: Path, folder: Path, what: str, *, seconds: int) -> dict[str, Any]:
     """Run a module of the kit, by its dotted name, on a file; it ends in `answer`.
 
-    Results are put into the folder. Returns what the module answered; ValueError, one line, where it failed
-    or did not come to an end in time.
+    Results are put into the folder; the seconds that pass are shown with the words `what`. Returns what the
+    module answered; ValueError, one line, where it failed or did not come to an end in time.
     """
     failed = f"Expected to open {file.name!r} in limited memory and time, received"
     search = filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
@@ -39,16 +39,18 @@ def ask(module: str, file: Path, folder: Path, *, seconds: float) -> dict[str, A
         Popen(command, stdin=PIPE, stdout=written, stderr=STDOUT, **options) as process,  # noqa: S603 (this very interpreter)
     ):
         try:
-            process.wait(seconds)
-        except TimeoutExpired:
-            raise ValueError(f"{failed} no end after {seconds:.0f} s") from None
+            for _ in Steps(iter(range(seconds)), what, " s", progress=True):
+                with suppress(TimeoutExpired):
+                    process.wait(1)
+                    break
+            else:
+                raise ValueError(f"{failed} no end after {seconds} s")
         finally:
             process.kill()
     found: dict[str, Any] = {"error": f"a process that ended with {process.returncode}"}
     with suppress(IndexError):
-        found = {
-            "error": told((folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1][:300])
-        }
+        last = (folder / _WRITTEN).read_text(errors="replace").strip().splitlines()[-1]
+        found = {"error": told(last[:300])}
     with suppress(FileNotFoundError, ValueError):  # none, or cut off by a full disk
         found = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
     if error := found.get("error"):
@@ -79,23 +81,3 @@ def _end_with_parent(folder: Path) -> None:
     os.read(0, 1)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Show the seconds that pass while the block runs, once there are two."""
-    done = threading.Event()
-    steps: Steps[None] = Steps((), what, " s", progress=True)
-    with steps:
-
-        def tick() -> None:
-            while not done.wait(1):
-                steps.advance()
-
-        ticking = threading.Thread(target=tick, daemon=True)
-        ticking.start()
-        try:
-            yield
-        finally:
-            done.set()
-            ticking.join()

@@ -14,18 +14,8 @@ import numpy.typing as npt
 
 from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told
-from kit.classifier import store
-from kit.classifier.engines import (
-    Engine,
-    Shape,
-    check_preprocessing,
-    check_shape,
-    finite,
-    probabilities,
-    sides,
-    sized,
-    tempered,
-)
+from kit.classifier import engines, store
+from kit.classifier.engines import Engine, Shape, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
@@ -36,7 +26,6 @@ from kit.images import Photo, Pictures, Source, as_photos, load_image
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
-_SHOWN = 3
 _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
 
@@ -95,7 +84,7 @@ class Classifier:
         self.preprocessing = preprocessing
         self.class_names = checked_class_names(class_names, compiled.class_count, name)
         check_preprocessing(preprocessing, compiled.input_shape)
-        self.input_shape = sized(compiled.input_shape, preprocessing)
+        self.input_shape = engines.sized(compiled.input_shape, preprocessing)
         self.reference = Reference(network, self.input_shape, {} if source is None else source.statistics)
         self.notes = tuple(self._remarks())
 
@@ -109,8 +98,7 @@ class Classifier:
             yield "preprocessing unknown: nothing says how the training pictures were prepared"
         repeated = [name[:40] for name, count in Counter(self.class_names).items() if count > 1]
         if repeated:
-            more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
-            yield f"class names that occur more than once: {', '.join(repeated[:_SHOWN])}{more}"
+            yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         if compiled.head == "logits":
             yield "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
         if compiled.head == "sigmoid" and compiled.output_count > 1:
@@ -249,8 +237,10 @@ class Classifier:
         """
         lanes, head = self._network.lanes, self.head
         if lanes is None:
-            return lambda tensors: finite(self.predict_tensors(tensors), self.name), 1
-        return lambda tensors: finite(probabilities(lanes.predict(tensors), head), self.name), lanes.count
+            return lambda tensors: engines.finite(self.predict_tensors(tensors), self.name), 1
+        return lambda tensors: engines.finite(
+            engines.probabilities(lanes.predict(tensors), head), self.name
+        ), lanes.count
 
     def probabilities(
         self,
@@ -287,7 +277,7 @@ class Classifier:
             for tensor in tensors:
                 check_shape(tensor.shape, self.input_shape)
             rows.append(self.predict_tensors(np.concatenate(tensors)))
-        return finite(np.concatenate(rows), self.name)
+        return engines.finite(np.concatenate(rows), self.name)
 
     def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
         """Return names and probabilities of the ``count`` most probable classes, the most probable first.
@@ -305,7 +295,7 @@ class Classifier:
         """
         network_shape = self._network.compiled.input_shape
         check_preprocessing(preprocessing, network_shape)
-        shape = sized(network_shape, preprocessing)
+        shape = engines.sized(network_shape, preprocessing)
         reference = self.reference.moved(self._network, shape)
         return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
 
@@ -321,7 +311,7 @@ class Classifier:
 
         ``rows`` is what `probabilities` returns and not changed; the order of the classes in each row stays.
         """
-        return tempered(rows, self.temperature)
+        return engines.tempered(rows, self.temperature)
 
     def with_reference(self, reference: Reference) -> Self:
         """Return the same network with a reference made from its own; `save` writes it into the file."""
@@ -369,17 +359,14 @@ class Classifier:
         return self._network.source
 
     def __repr__(self) -> str:
-        shape = sides(self.input_shape)
+        shape = engines.sides(self.input_shape)
         runner = "Keras" if self.compiled is None else "LiteRT"
         known = "" if self.preprocessing is not None else ", preprocessing unknown"
         return f"Classifier({self.name!r}, {shape} -> {len(self.class_names)} classes, {runner}{known})"
 
     def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
         if self.source is None:
-            name = self.name
-            raise TypeError(
-                f"Expected a classifier from a file, received {name!r} from a model; save and load it"
-            )
+            raise TypeError(f"Expected a classifier from a file, received {self.name!r}; save and load it")
         settings = {"preprocessing": self.preprocessing, "class_names": self.class_names}
         # What the file has is read from it there.
         contents = self.reference.contents
@@ -404,8 +391,7 @@ def check_first(value: object, call: str) -> None:
 def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
-        raise ValueError(
-            f"Expected a classifier with a known preprocessing, of {classifier.name!r} received none; give"
-            " preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
-        )
+        advice = "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
+        text = f"Expected a classifier with a known preprocessing, of {classifier.name!r} received none"
+        raise ValueError(f"{text}; {advice}")
     return classifier.preprocessing

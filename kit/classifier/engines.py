@@ -102,11 +102,11 @@ def captured_errors() -> Iterator[Callable[[], str]]:
             os.close(kept)
 
 
-HEADS = ("softmax", "logits", "sigmoid", "binary_logit", "log_softmax")
-"""What the last layer puts out: probabilities, logits, a probability a class, one logit, logarithms."""
+HEADS = ("softmax", "logits", "sigmoid", "binary_logit")
+"""What the last layer puts out: probabilities, logits or logarithms, a probability a class, one logit."""
 
 
-_LAYERS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+_LAYERS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
 
 
 def head_of(config: Mapping[str, Any]) -> str | None:
@@ -136,8 +136,6 @@ def measured_head(outputs: Float32) -> str:
         return "sigmoid" if inside else "binary_logit"
     if inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         return "softmax"
-    if (outputs <= 0).all() and np.allclose(np.exp(outputs).sum(axis=1), 1, atol=1e-3):
-        return "log_softmax"
     return "logits"
 
 
@@ -199,15 +197,45 @@ _MAX_PART = 64
 _MOST_THREADS = 4
 
 
-class LiteEngine:
-    """A compiled network in LiteRT, without TensorFlow.
+class Engine:
+    """What engines have in common: batches are cut into parts, and threads are served one after another."""
 
-    Calls from several threads are served one after another.
+    input_shape: Shape
+    output_count: int
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def predict(self, tensors: Float32) -> Float32:
+        """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
+
+        Returns what the last layer puts out, float32 (N, outputs), in a new array.
+        """
+        shape, count = tensors.shape, len(tensors)
+        check_shape(shape, self.input_shape)
+        part = 1 if count == 1 else part_size(shape)
+        if not 0 < count <= part:
+            parts = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
+            return np.concatenate([np.empty((0, self.output_count), np.float32), *parts])
+        with self._lock:
+            try:
+                return self._run(tensors)
+            except Exception as error:  # TensorFlow has exceptions of its own, for memory too
+                reason = first_line(error)[:200]
+                raise ValueError(f"Expected tensors to run on, received {shape}: {reason}") from error
+
+    def _run(self, tensors: Float32) -> Float32:
+        raise NotImplementedError
+
+
+class LiteEngine(Engine):
+    """A compiled network in LiteRT, without TensorFlow.
 
     Parameters
     ----------
     compiled
-        Network in the ``.tflite`` format, with one image-shaped input and one output of shape (N, outputs).
+        Network in the ``.tflite`` format, with one image-shaped input and one output of shape (N, outputs),
+        or (N, H, W, outputs), of which the mean over the image is taken.
     threads
         Threads to use; as many as there are cores by default, 4 at most.
 
@@ -220,51 +248,29 @@ class LiteEngine:
     def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._lock = threading.Lock()
+        super().__init__()
         self.threads = min(_MOST_THREADS, cores()) if threads is None else threads
         try:
             with captured_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._interpreter = Interpreter(model_content=compiled, num_threads=self.threads)
-                ends = (*self._interpreter.get_input_details(), *self._interpreter.get_output_details())
-                sides = [[int(side) for side in end["shape_signature"]] for end in ends]
-                self._allocated = [len(each) for each in sides] == [4, 2] and min(sides[0][1:]) > 0
+                interpreter = Interpreter(model_content=compiled, num_threads=self.threads)
+                (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+                _, *sides = given["shape_signature"].tolist()
+                height, width, channels = (side if side > 0 else None for side in sides)
+                self._allocated = min(sides) > 0
                 if self._allocated:
-                    self._interpreter.allocate_tensors()
+                    interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
-        if [len(each) for each in sides] != [4, 2]:
-            raise ValueError(f"Expected a network from (N, H, W, C) to (N, outputs), received {sides}")
-        self._input, self._output = (end["index"] for end in ends)
-        self._dtype = ends[0]["dtype"]
-        self._shape: tuple[int, ...] = (1, *sides[0][1:]) if self._allocated else ()
-        height, width, channels = (side if side > 0 else None for side in sides[0][1:])
-        self.input_shape: Shape = (height, width, channels)
-        self.output_count = sides[1][1]
+        self._interpreter = interpreter
+        self._input, self._output, self._dtype = given["index"], found["index"], given["dtype"]
+        self._shape: tuple[int, ...] = (1, *sides) if self._allocated else ()
+        self.input_shape = height, width, channels
+        self.output_count = int(found["shape_signature"][-1])
 
-    def predict(self, tensors: Float32) -> Float32:
-        """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
-
-        Returns what the last layer puts out, float32 (N, outputs), in a new array.
-        """
-        shape, count = tensors.shape, len(tensors)
-        part = 1 if count == 1 else part_size(shape)
-        if not 0 < count <= part:
-            return _in_parts(self, tensors, part)
-        values = tensors if tensors.dtype == self._dtype else tensors.astype(self._dtype)
-        with self._lock:
-            try:
-                outputs = self._invoked(values)
-            except (RuntimeError, MemoryError) as error:
-                self._shape = ()
-                told = first_line(error)[:200]
-                raise ValueError(f"Expected tensors that LiteRT runs on, received {shape}: {told}") from error
-        return outputs if outputs.dtype == np.float32 else outputs.astype(np.float32)
-
-    def _invoked(self, values: Float32) -> Float32:
-        interpreter, shape = self._interpreter, values.shape
+    def _run(self, tensors: Float32) -> Float32:
+        interpreter, shape = self._interpreter, tensors.shape
         if shape != self._shape:
-            check_shape(shape, self.input_shape)
             self._shape = ()  # in case what follows fails
             # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1 ms.
             interpreter.resize_tensor_input(self._input, shape)
@@ -272,10 +278,10 @@ class LiteEngine:
             with nullcontext() if self._allocated else captured_errors():
                 interpreter.allocate_tensors()
             self._shape, self._allocated = shape, True
-        interpreter.set_tensor(self._input, values)
+        interpreter.set_tensor(self._input, tensors.astype(self._dtype, copy=False))
         interpreter.invoke()
         outputs: Float32 = interpreter.get_tensor(self._output)
-        return outputs
+        return (outputs if outputs.ndim == 2 else outputs.mean(axis=(1, 2))).astype(np.float32, copy=False)
 
 
 class Lanes:
@@ -300,55 +306,31 @@ class Lanes:
             self._free.put(engine)
 
 
-def _in_parts(engine: "Engine", tensors: Float32, part: int) -> Float32:
-    parts = [engine.predict(tensors[start : start + part]) for start in range(0, len(tensors), part)]
-    return np.concatenate([np.empty((0, engine.output_count), np.float32), *parts])
-
-
 def part_size(shape: Sequence[int]) -> int:
     """Return how many tensors an engine takes at a time, of a batch (N, H, W, C)."""
     most = max(1, min(_MAX_PART, _PART_VALUES // max(1, int(np.prod(shape[1:])))))
     return 1 << (most.bit_length() - 1)
 
 
-class KerasEngine:
+class KerasEngine(Engine):
     """A Keras model, called through one compiled function; starts later than `LiteEngine`, often runs slower.
 
-    The model, from one image-shaped input to (N, outputs), is used, not copied. Calls from several threads
-    are served one after another.
+    The model, from one image-shaped input to (N, outputs), is used, not copied.
     """
 
     def __init__(self, model: Any) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         self._model = model  # the graph does not keep its weights alive
-        self.input_shape: Shape = tuple(model.inputs[0].shape[1:])
+        self.input_shape = tuple(model.inputs[0].shape[1:])
         self.output_count = int(model.outputs[0].shape[-1])
         self._dtype = model.inputs[0].dtype
         with held():
             self.graph = traced(model, lambda tensors: model(tensors, training=False), self.input_shape)
 
-    def predict(self, tensors: Float32) -> Float32:
-        """Run the network; see `LiteEngine.predict`."""
-        shape = tensors.shape
-        check_shape(shape, self.input_shape)
-        part = part_size(shape)
-        if not 0 < len(tensors) <= part:
-            return _in_parts(self, tensors, part)
-        with self._lock, held():
-            try:
-                return self._called(tensors)
-            except Exception as error:  # TensorFlow has exceptions of its own, for memory too
-                told = first_line(error)[:200]
-                raise ValueError(f"Expected tensors that Keras runs on, received {shape}: {told}") from error
-
-    def _called(self, tensors: Float32) -> Float32:
-        values = tensors.astype(self._dtype)
-        if self.graph is None:
-            return np.asarray(self._model.predict_on_batch(values), np.float32)
-        return np.asarray(self.graph(_tensorflow().constant(values)), np.float32)
-
-
-Engine = LiteEngine | KerasEngine
+    def _run(self, tensors: Float32) -> Float32:
+        with held():
+            run = self._model.predict_on_batch if self.graph is None else self.graph
+            return np.asarray(run(tensors.astype(self._dtype)), np.float32)
 
 
 def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
@@ -360,7 +342,8 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
 
     if keras.backend.backend() != "tensorflow":
         return None
-    tf = _tensorflow()
+    import tensorflow as tf
+
     signature = tf.TensorSpec((None, *shape), model.inputs[0].dtype)
     try:
         with warnings.catch_warnings():
@@ -368,9 +351,3 @@ def traced(model: Any, call: Callable[[Any], Any], shape: Shape) -> Any:
             return tf.function(call, input_signature=[signature]).get_concrete_function()
     except (TypeError, ValueError, tf.errors.OpError):
         return None
-
-
-def _tensorflow() -> Any:
-    import tensorflow as tf
-
-    return tf

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from kit._checking import told
-from kit.classifier.child import answer, ask, waiting
+from kit.classifier.child import answer, ask
 from kit.classifier.keras_models import import_keras, opened_safely, refuse_code
 
-SECONDS = 600.0
+SECONDS = 600
 """Longest time that it may take."""
 _NEW = "new.keras"
 _CODE = ("Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda", "TFSMLayer")
@@ -53,7 +53,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
         raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
     if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
         raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
-    with TemporaryDirectory(dir=target.resolve().parent) as name, waiting(f"Importing {source.name!r}"):
+    with TemporaryDirectory(dir=target.resolve().parent) as name:
         folder = Path(name)
         copy = folder / told(source.name)
         shutil.copyfile(source, copy)
@@ -61,7 +61,8 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
         if keras is not None and keras.saving.get_custom_objects():  # whose code is here and nowhere else
             found = _import(copy, folder)
         else:
-            found = ask("kit.classifier.importing", copy, folder, seconds=SECONDS)
+            words = f"Importing {source.name!r}"
+            found = ask("kit.classifier.importing", copy, folder, words, seconds=SECONDS)
         (folder / _NEW).replace(target)
     return tuple(found["left_out"])
 
@@ -75,10 +76,8 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
             config = json.loads(opened.attrs["model_config"])
         left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(
-            f"Expected an .h5 file that model.save wrote, received {file.name!r} without an architecture; of"
-            " weights alone build the network and load them"
-        ) from error
+        received = f"{file.name!r} without an architecture; of weights alone build the network and load them"
+        raise ValueError(f"Expected an .h5 file that model.save wrote, received {received}") from error
     refuse_code(config, file.name, _CODE)
     with h5py.File(file, "r+") as opened:
         opened.attrs["model_config"] = json.dumps(config)
@@ -97,12 +96,10 @@ def _repaired(config: Any, layers: Any) -> Iterator[str]:
         # One tensor in a list is handed on as a list, which the layer behind a nested network does not take.
         if isinstance(ends := settings.get(name), list) and len(ends) == 1 and isinstance(ends[0], list):
             settings[name] = ends[0]
-    kind = str(config.get("class_name"))
-    known = getattr(layers, kind, None)
-    if not isinstance(known, type):
-        return
-    taken = {name for base in known.__mro__ for name in signature(base.__init__).parameters}  # type: ignore[misc]
-    for name in [name for name in settings if name not in taken]:
+    known = getattr(layers, kind := str(config.get("class_name")), None)
+    kinds = known.__mro__ if isinstance(known, type) else ()
+    taken = {name for base in kinds for name in signature(base.__init__).parameters}  # type: ignore[misc]
+    for name in [name for name in settings if kinds and name not in taken]:
         if name in _HARMLESS or json.dumps(settings[name]) in _OFF:
             yield f"{name}={settings.pop(name)!r} of {kind}"
 

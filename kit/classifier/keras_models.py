@@ -21,9 +21,8 @@ def serialized(config: Any) -> Iterator[Mapping[str, Any]]:
 
     What the whole was trained with, a loss for one, is left out, since nothing is opened for training.
     """
-    pending: list[Any] = [config]
-    if isinstance(config, Mapping):
-        pending = [{key: part for key, part in config.items() if key != "compile_config"}]
+    first = config if isinstance(config, Mapping) else {}
+    pending: list[Any] = [{key: part for key, part in first.items() if key != "compile_config"}]
     while pending:
         value = pending.pop()
         if isinstance(value, Mapping):
@@ -45,10 +44,9 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
         # Keras takes a function where it is named like a class, too; those of applications look like classes.
         called = told(str(part.get("config")))[:60] if kind == "function" else kind
         is_class = called[:1].isupper() and kind != "function" and root != "applications"
-        runs = f"a {kind} layer" if kind in kinds else ""
-        if home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS:
-            runs = f"the function {called!r} of {home}"
-        if runs:
+        function = home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS
+        if function or kind in kinds:
+            runs = f"the function {called!r} of {home}" if function else f"a {kind} layer"
             text = f"Expected a network without code in its file, received {name!r} with {runs}"
             raise ValueError(f"{text}; build it without, use load_weights, and save it as .keras")
 
@@ -100,16 +98,15 @@ def check_model(model: Any) -> None:
     named = isinstance(getattr(model, "output", None), dict)
     if not image or not scores or named:
         received = f"{type(model).__name__} from {inputs} to {list(model.output) if named else outputs}"
-        raise ValueError(
-            f"Expected a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes), received {received}; wrap"
-            " it, as in x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
-        )
+        advice = "wrap it, as in x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
+        wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
+        raise ValueError(f"Expected {wanted}, received {received}; {advice}")
 
 
 def _refusal(error: BaseException) -> tuple[str, str]:
     """Say why Keras did not open a file, and what to do about it."""
     if isinstance(error, OSError):
-        return first_line(error), "its weights are cut off or damaged, so copy the file anew"
+        return first_line(error), "its weights are cut off or damaged, so copy the file again"
     # A class that is missing within a network hides behind the network that is not built without it.
     chain = [error]
     while chain[-1].__context__ is not None:
@@ -118,10 +115,10 @@ def _refusal(error: BaseException) -> tuple[str, str]:
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
     if "Lambda" in reason:
-        return reason, "replace Lambda layers by registered custom ones and save the network anew"
+        return reason, "replace Lambda layers by registered custom ones and save the network again"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return reason, "register custom layers before loading: import the module that defines them (--import)"
-    return re.sub(r"\{\{.*?\}\} ?", "", reason), "copy the file, or save the network, anew"
+    return re.sub(r"\{\{.*?\}\} ?", "", reason), "copy the file, or save the network, again"
 
 
 class ConversionError(RuntimeError):

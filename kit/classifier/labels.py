@@ -44,7 +44,7 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
     names = tuple(told(str(name)) for name in class_names)
     if len(names) != count:
         raise ValueError(
-            f"Expected {count} class names, one for each class of {network!r}, received {len(names)}"
+            f"Expected {count} class names for the classes of {network!r}, received {len(names)}"
         )
     return names
 
@@ -59,10 +59,8 @@ def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
         if names.keys() == set(places):
             readings.add(tuple(names[place] for place in places))
     if len(readings) != 1:
-        begin = dict(list(given.items())[:3])
-        raise ValueError(
-            f"Expected a mapping between each class name and one index, received {begin}; give a list"
-        )
+        first = dict(list(given.items())[:3])
+        raise ValueError(f"Expected one index for each class name, received {first}; give a list")
     return readings.pop()
 
 
@@ -154,11 +152,6 @@ class Trial:
         the answer falls.
         """
         return float(np.mean(self._surprise(self.before) - self._surprise(self.after)))
-
-    @property
-    def right(self) -> tuple[int, int]:
-        """How many of the labelled pictures are answered rightly, before and after."""
-        return int(hits(self.before, self.labels).sum()), int(hits(self.after, self.labels).sum())
 
     @property
     def turned(self) -> tuple[int, int]:

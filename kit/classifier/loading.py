@@ -1,21 +1,21 @@
 """From a ``.keras`` file to a running network: known, or compiled once and kept."""
 
 import os
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from kit.classifier.child import answer, ask, waiting
+from kit._reporting import Steps
+from kit.classifier.child import answer, ask
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Compiled, Network, describe
 from kit.classifier.store import Archive, unchanged
 from kit.preprocessing import Preprocessing
 
-SECONDS = 1800.0
+SECONDS = 1800
 """Longest time that TensorFlow may take, on a slow machine with a large network."""
 CACHED = 50
 """Networks that are kept in the cache folder; the longest unused make room."""
@@ -37,19 +37,17 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
     FileNotFoundError, ValueError
         The network cannot be opened, is no classifier of pictures, or was replaced meanwhile.
     """
-    found = _known(opened)
-    if found is not None:
+    if found := _known(opened):
         return found
     if _has_custom_parts(opened):
         # Their code is known in this process and nowhere else.
         return Network(describe(load_keras(opened.path), preprocessing), source=opened)
-    with waiting(f"Compiling {opened.path.name!r}, once"), _alone(opened.digest):
-        found = _known(opened)
-        if found is None:
-            compiled = convert(opened, preprocessing)
-            keep(opened, compiled)
-            found = Network(compiled, source=opened)
-        return found
+    with _alone(opened):
+        if found := _known(opened):
+            return found
+        compiled = convert(opened, preprocessing)
+        keep(opened, compiled)
+        return Network(compiled, source=opened)
 
 
 def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Compiled:
@@ -58,7 +56,8 @@ def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Comp
         folder = Path(name)
         if preprocessing is not None:
             (folder / _PREPROCESSING).write_text(preprocessing.to_json(), encoding="utf-8")
-        ask("kit.classifier.loading", opened.path.resolve(), folder, seconds=SECONDS)
+        words = f"Compiling {opened.path.name!r}, once"
+        ask("kit.classifier.loading", opened.path.resolve(), folder, words, seconds=SECONDS)
         unchanged(opened)
         return Compiled.read(folder / _COMPILED)
 
@@ -112,34 +111,27 @@ def _made(folder: Path) -> Path:
 
 
 @contextmanager
-def _alone(digest: str) -> Iterator[None]:
-    """Wait while another compiles this network; a lock ends with the process that holds it."""
+def _alone(opened: Archive) -> Iterator[None]:
+    """Wait while another process or thread compiles this network.
+
+    With a lock of SQLite, since it is the same on every system, and ends with the process that holds it.
+    """
+    import sqlite3
+
     try:
-        stream = (_made(cache_folder()) / f"{digest}.lock").open("ab")
-    except OSError:  # nothing is kept, so there is nothing to wait for
+        lock = sqlite3.connect(_made(cache_folder()) / f"{opened.digest}.lock", timeout=1)
+    except (OSError, sqlite3.Error):  # nothing is kept, so there is nothing to wait for
         yield
         return
-    with stream:
-        while not _locked(stream.fileno()):
-            time.sleep(0.1)
+    with closing(lock):
+        for _ in Steps(count(), f"Waiting for {opened.path.name!r} to be compiled", " s", progress=True):
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    continue
+            break  # without a lock where there is none, as in some network folders
         yield
-
-
-def _locked(handle: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # not every network folder has locks
-        return True
-    return True
 
 
 def _has_custom_parts(opened: Archive) -> bool:

@@ -5,7 +5,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,19 +15,8 @@ from kit._arrays import Float32
 from kit._checking import first_line
 from kit._interrupts import held
 from kit._reporting import Result
-from kit.classifier.engines import (
-    Engine,
-    KerasEngine,
-    Lanes,
-    LiteEngine,
-    Shape,
-    check_preprocessing,
-    head_of,
-    measured_head,
-    probabilities,
-    sides,
-    sized,
-)
+from kit.classifier import engines
+from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.keras_models import ConversionError, check_model, lite_of, load_keras
 from kit.classifier.store import Archive, arrays_in, packed, replacing, unchanged
@@ -37,7 +26,7 @@ from kit.preprocessing import Preprocessing
 _ABOUT, _MODEL, _FIRST_LAYERS = "about.json", "model.tflite", "first_layers.npz"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Compiled:
     """A network's shapes and head, with its compiled form or the reason why it has none.
 
@@ -60,8 +49,8 @@ class Compiled:
     head: str
     input_shape: Shape
     output_count: int
-    data: bytes | None = None
-    max_difference: float | None = None
+    data: bytes | None = field(default=None, repr=False)
+    max_difference: float | None = field(default=None, repr=False)
     reason: str | None = None
     first_layers: FirstLayers | None = None
 
@@ -93,10 +82,6 @@ class Compiled:
             return cls(**about, data=parts.get(_MODEL), first_layers=first_layers)
         except (zipfile.BadZipFile, KeyError, TypeError, EOFError, RuntimeError) as error:
             raise ValueError(f"Expected a compiled network in {path.name!r}, received other bytes") from error
-
-    def __repr__(self) -> str:
-        shape = sides(self.input_shape)
-        return f"Compiled({shape} -> {self.output_count} {self.head}, {self.reason or 'LiteRT'})"
 
 
 TOLERANCE = 1e-5
@@ -135,7 +120,7 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
     """Return the largest difference of a probability, 0..1; infinite where a result is no number."""
     largest = 0.0
     for batch in batches:
-        one, other = (probabilities(engine.predict(batch), head) for engine in (reference, compiled))
+        one, other = (engines.probabilities(engine.predict(batch), head) for engine in (reference, compiled))
         difference = np.abs(one - other)
         largest = max(largest, float(difference.max()) if np.isfinite(difference).all() else float("inf"))
     return largest
@@ -144,28 +129,22 @@ def largest_difference(reference: Engine, compiled: Engine, head: str, batches: 
 def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> tuple[Float32, ...]:
     """Make inputs to compare engines on: pseudo-random values, and images of even patches with grain.
 
-    The images go through the preprocessing, and the random values cover its range; without one both cover
-    the usual ranges 0..1, -1..1 and 0..255. An open side gets `OPEN_SIDE`. Returns float32 arrays
-    (N, H, W, C), the same at every call.
+    They cover the range of the preprocessing; without one the usual ranges 0..1, -1..1 and 0..255. An open
+    side gets `OPEN_SIDE`. Returns float32 arrays (5, H, W, C), the same at every call.
     """
-    height, width, channels = (side or OPEN_SIDE for side in shape)
+    sides = [side or OPEN_SIDE for side in shape]
     random = np.random.default_rng(20_241)
-    noise = random.random((2, height, width, channels), dtype=np.float32)
-    if preprocessing is None:
-        batch = np.concatenate([noise, _patches(random, (height, width, channels))])
-        return batch, batch * np.float32(2) - np.float32(1), batch * np.float32(255)
-    images = (255 * _patches(random, (192, 256, 3))).astype(np.uint8)
-    tensors = np.concatenate([preprocessing.apply(Photo.from_array(image)) for image in images])
-    low, high = float(tensors.min()), float(tensors.max())
-    return noise * np.float32(high - low) + np.float32(low), tensors
-
-
-def _patches(random: np.random.Generator, shape: tuple[int, int, int]) -> Float32:
-    """Three images, 0..1, of eight by eight patches in colours of their own."""
-    rows, columns, channels = (np.arange(side) * _PATCHES // side for side in shape)
+    noise = random.random((5, *sides), dtype=np.float32)
+    rows, columns, channels = (np.arange(side) * _PATCHES // side for side in sides)
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
     even = light[:, rows[:, None, None], columns[:, None], channels]
-    return np.float32(0.9) * even + np.float32(0.1) * random.random(even.shape, dtype=np.float32)
+    noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * even
+    ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
+    if preprocessing is not None:
+        black_and_white = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
+        tensor = preprocessing.apply(Photo.from_array(black_and_white))
+        ranges = [(float(tensor.min()), float(tensor.max()))]
+    return tuple(noise * np.float32(high - low) + np.float32(low) for low, high in ranges)
 
 
 @held()
@@ -182,9 +161,9 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     """
     check_model(model)
     reference = KerasEngine(model)
-    check_preprocessing(preprocessing, reference.input_shape)
-    batches = trial_tensors(sized(reference.input_shape, preprocessing), preprocessing)
-    head = head_of(json.loads(model.to_json())) or measured_head(
+    engines.check_preprocessing(preprocessing, reference.input_shape)
+    batches = trial_tensors(engines.sized(reference.input_shape, preprocessing), preprocessing)
+    head = engines.head_of(json.loads(model.to_json())) or engines.measured_head(
         np.concatenate([reference.predict(batch) for batch in batches])
     )
     known = Compiled(head, reference.input_shape, reference.output_count, first_layers=first_layers_of(model))
@@ -196,9 +175,9 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     difference = largest_difference(reference, engine, head, batches)
     if difference <= TOLERANCE:
         return replace(known, data=data, max_difference=difference)
+    whole = all(np.isfinite(array).all() for array in model.get_weights())
     reason = f"its compiled form differs by {difference:.1e} in a probability"
-    if not all(np.isfinite(array).all() for array in model.get_weights()):
-        reason = "some of its weights are nan or infinite"
+    reason = reason if whole else "some of its weights are nan or infinite"
     return replace(known, max_difference=difference, reason=reason)
 
 
@@ -247,15 +226,14 @@ class Network:
 
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
-        return probabilities(self.engine.predict(tensors), self.compiled.head)
+        return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
 
     def verify(
         self, shape: Shape, preprocessing: Preprocessing | None, photos: Sequence[Float32] = ()
     ) -> Verification:
         """Hold what runs the network against Keras, in the range of a preprocessing and on photos."""
         batches = (*trial_tensors(shape, preprocessing), *photos)
-        engines = KerasEngine(self.model), self.engine
-        difference = largest_difference(*engines, self.compiled.head, batches)
+        difference = largest_difference(KerasEngine(self.model), self.engine, self.compiled.head, batches)
         return Verification(difference, len(photos), difference <= TOLERANCE)
 
     def keras_file(self, folder: Path) -> Path:

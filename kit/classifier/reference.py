@@ -9,7 +9,7 @@ import numpy as np
 
 from kit._arrays import Array, Float32, Float64
 from kit.classifier.engines import Shape
-from kit.classifier.first_layers import FirstLayers, tensor_features
+from kit.classifier.first_layers import FirstLayers
 from kit.classifier.network import Network
 from kit.images import Photo
 from kit.images.properties import QUANTITIES, measure
@@ -77,7 +77,9 @@ class InputStatistics:
         except (KeyError, TypeError, IndexError, ValueError):
             same = False
         if not same:
-            raise ValueError("Expected input statistics of this version of the kit; save anew with training=")
+            raise ValueError(
+                "Expected input statistics of this version of the kit; save again with training="
+            )
         return cls(rows, response, count)
 
 
@@ -123,8 +125,7 @@ class Reference:
         if layers is None or set(profile) != _PROFILE:
             return layers
         moments, features = profile["moments"], profile["features"]
-        fits = moments.ndim == features.ndim == 2 and len(moments) == len(features)
-        fits = fits and moments.shape[1] == 2 * sum(layers.widths)
+        fits = moments.shape == (len(features), 2 * sum(layers.widths)) and features.ndim == 2
         if not fits or profile["shape"].tolist() != [side or 0 for side in self.shape]:
             return layers
         return replace(layers, profile=moments, features=features)
@@ -143,7 +144,7 @@ class Reference:
         places = {name: name.partition("/") for name in self.contents}
         return {name: self.contents[place] for place, (own, _, name) in places.items() if own == part}
 
-    def with_arrays(self, part: str, arrays: Mapping[str, Array]) -> Self:
+    def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
 
         ValueError for other values than numbers, or more than 128 MB of them.
@@ -165,10 +166,9 @@ class Reference:
         found, layers = self.with_arrays("properties", InputStatistics.of(photos).arrays()), self.first_layers
         if layers is None:
             return found
-        tensors = np.concatenate([prepare(photo) for photo in photos])
-        moments, features = layers.measure(tensors), tensor_features(tensors)
-        shape = np.array([side or 0 for side in self.shape])
-        return found.with_arrays("profile", {"moments": moments, "features": features, "shape": shape})
+        measured = layers.with_profile(np.concatenate([prepare(photo) for photo in photos]))
+        profile = {"moments": measured.profile, "features": measured.features}
+        return found.with_arrays("profile", {**profile, "shape": [side or 0 for side in self.shape]})
 
     def moved(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size, and without what belongs to other weights."""

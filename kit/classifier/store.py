@@ -41,6 +41,7 @@ _SPARE = 1 << 26
 # Keras writes no others; what unpacks another kind raises what it likes, and takes what memory it likes.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+_ADVICE = "make it with model.save('….keras')"
 # Fixed, so that the same network makes the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -99,20 +100,15 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
     with opened(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
-            members = told(", ".join(sorted(names)))[:100] or "nothing"
-            raise ValueError(
-                f"Expected a Keras archive, received {file.name!r} with {members}; make it with"
-                " model.save('….keras')"
-            )
+            received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
+            raise ValueError(f"Expected a Keras archive, received {received}; {_ADVICE}")
         digest = _digest_of(archive)
         if CONTRACT not in names:
             return Archive(file, digest)
         contract = _json(archive, CONTRACT, file.name)
         _check_contract(contract, file.name)
-        if contract.get("weights_sha256") != digest:
-            return Archive(file, digest, contract, flaw="belongs to other weights")
         try:
-            return Archive(file, digest, contract, _statistics(archive, contract))
+            return Archive(file, digest, contract, _statistics(archive, contract, digest))
         except ValueError as error:
             return Archive(file, digest, contract, flaw=first_line(error))
 
@@ -128,16 +124,12 @@ def unchanged(given: Archive) -> Archive:
 def _local_file(path: str | PathLike[str]) -> Path:
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(
-            f"Expected an existing local .keras file, received {str(path)!r}; check the path"
-        )
+        raise FileNotFoundError(f"Expected an existing local .keras file, received {str(path)!r}; check it")
     with file.open("rb") as stream:
         hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
     if file.suffix == ".keras" and not hdf5:
         return file
-    advice = "make it with model.save('….keras')"
-    if hdf5:
-        advice = f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras"
+    advice = f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras" if hdf5 else _ADVICE
     raise ValueError(f"Expected a .keras file, received {file.name!r}; {advice}")
 
 
@@ -161,7 +153,7 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
             value = json.loads(archive.read(name))
     if isinstance(value, dict):
         return value
-    raise ValueError(f"Expected an object in {name} of {file!r}, received something else; save it anew")
+    raise ValueError(f"Expected an object in {name} of {file!r}, received something else; save it again")
 
 
 def _check_contract(contract: Mapping[str, Any], file: str) -> None:
@@ -175,10 +167,8 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         "preprocessing": isinstance(contract.get("preprocessing"), dict | None),
     }
     for key in [key for key, met in sound.items() if not met]:
-        received = told(repr(contract.get(key)))[:60]
-        raise ValueError(
-            f"Expected a sound {key!r} in {CONTRACT} of {file!r}, received {received}; save it anew"
-        )
+        received = f"{told(repr(contract.get(key)))[:60]} in {CONTRACT} of {file!r}"
+        raise ValueError(f"Expected a sound {key!r}, received {received}; save it again")
 
 
 def _zip(path: Path) -> zipfile.ZipFile:
@@ -203,9 +193,8 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         with path.open("rb") as file:
-            damage = left_by_git(file.read(200)) or "damaged or no zip; copy it anew"
-        flaw = f"received {path.name!r}, which is {damage}"
-        raise ValueError(f"Expected a Keras archive, {flaw}") from error
+            damage = left_by_git(file.read(200)) or "damaged or no zip; copy it again"
+        raise ValueError(f"Expected a Keras archive, received {path.name!r}, which is {damage}") from error
 
 
 def write(
@@ -267,8 +256,10 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
 # Statistics
 
 
-def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any]) -> Mapping[str, Array]:
-    """Return arrays by ``part/name``; ValueError if not as they were written."""
+def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: str) -> dict[str, Array]:
+    """Return arrays by ``part/name``; ValueError if not as they were written, for these weights."""
+    if contract.get("weights_sha256") != digest:
+        raise ValueError("belongs to other weights")
     if contract["format"] != FORMAT:
         raise ValueError("is of an earlier version: save the file again with training=")
     if STATISTICS not in archive.namelist():

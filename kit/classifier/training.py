@@ -1,6 +1,7 @@
 """Training a small network, and adapting batch normalization."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,30 +51,21 @@ def network(
     layers, initializers = keras.layers, keras.initializers
     # Two layers of one shape and one seed would be equal.
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(FILTERS) + 2).tolist())
+    convolution = partial(layers.Conv2D, kernel_size=3, padding="same", use_bias=not batch_normalization)
     inputs = x = keras.Input(shape, name="picture")
     for stage, filters in enumerate(FILTERS):
         if stage:
             x = layers.MaxPooling2D(name=f"pool{stage}")(x)
         for step in "ab":
-            x = layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                use_bias=not batch_normalization,
-                kernel_initializer=initializers.HeNormal(next(seeds)),
-                name=f"conv{stage}{step}",
-            )(x)
+            initial = initializers.HeNormal(next(seeds))
+            x = convolution(filters, kernel_initializer=initial, name=f"conv{stage}{step}")(x)
             if batch_normalization:
                 x = layers.BatchNormalization(momentum=0.9, name=f"norm{stage}{step}")(x)
             x = layers.ReLU(name=f"relu{stage}{step}")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(0.2, seed=next(seeds), name="dropout")(x)
-    outputs = layers.Dense(
-        classes,
-        activation="softmax",
-        kernel_initializer=initializers.GlorotUniform(next(seeds)),
-        name="classes",
-    )(x)
+    initial = initializers.GlorotUniform(next(seeds))
+    outputs = layers.Dense(classes, activation="softmax", kernel_initializer=initial, name="classes")(x)
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -85,8 +77,6 @@ def train(
     *,
     epochs: int,
     seed: int = 0,
-    name: str = "trained",
-    batch_normalization: bool = True,
     model: Any = None,
     learning_rate: float = 3e-3,
     augment: Augment | None = None,
@@ -111,8 +101,6 @@ def train(
         Passes over the pictures, at least 1.
     seed
         Of initial weights, dropout, order and augmentation; not negative.
-    name, batch_normalization
-        As for `network`.
     model
         A Keras model to go on from in place of a new `network`. Not changed: a copy of it is trained.
     learning_rate
@@ -139,8 +127,7 @@ def train(
             shape = tensor_shape(preprocessing)
             if shape is None:
                 raise ValueError("Expected a preprocessing with a size, received none; set size=(28, 28)")
-            classes = len(class_names)
-            model = network(name, shape, classes, batch_normalization=batch_normalization, seed=seed)
+            model = network("trained", shape, len(class_names), seed=seed)
         else:
             model = _copy(model, seed)
         learner = _learner(model, learning_rate, epochs * max(1, len(photos) // BATCH))
@@ -188,20 +175,18 @@ def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
 def _tensors(
     photos: Iterable[Photo], preprocessing: Preprocessing, augment: Augment | None, rng: np.random.Generator
 ) -> Iterator[Float32]:
-    def applied(pictures: Iterable[Photo]) -> Float32:
-        return np.concatenate([preprocessing.apply(picture) for picture in pictures])
-
     decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
-    if augment is None:
-        tensors = applied(decoded)
-        while True:
-            yield tensors
     sizes = {photo.size for photo in decoded}
-    if len(sizes) > 1:
+    if augment is not None and len(sizes) > 1:
         raise ValueError(f"Expected pictures of one size to augment, received {len(sizes)}; resize them")
-    pictures = np.stack([photo.pixels for photo in decoded])
+    prepared = None
     while True:
-        yield applied(Photo(pixels) for pixels in augment(pictures, rng))
+        if augment is not None:
+            drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
+            prepared = np.concatenate([preprocessing.apply(Photo(pixels)) for pixels in drawn])
+        elif prepared is None:
+            prepared = np.concatenate([preprocessing.apply(photo) for photo in decoded])
+        yield prepared
 
 
 FEW = 16
@@ -281,16 +266,12 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
     remarks = [f"statistics of BatchNormalization estimated on {count} pictures{mixed}"]
     enough = max(FEW, classes)
     if count + prior < enough:
-        remarks.append(
-            f"warning: {count} pictures are few for {classes} classes; "
-            f"prior={enough - count} leans on the training statistics as if they were {enough}"
-        )
+        advice = f"prior={enough - count} leans on the training statistics as if they were {enough}"
+        remarks.append(f"warning: {count} pictures are few for {classes} classes; {advice}")
     counts = np.bincount(before.argmax(axis=1), minlength=classes)
-    if counts.max() >= ONE_CLASS * count:
-        remarks.append(
-            f"warning: {counts.max()} of {count} pictures were answered {names[int(counts.argmax())]} before;"
-            " if they do show one class, adapting to them does harm"
-        )
+    if (most := counts.max()) >= ONE_CLASS * count:
+        told = f"{most} of {count} pictures were answered {names[int(counts.argmax())]} before"
+        remarks.append(f"warning: {told}; if they do show one class, adapting to them does harm")
     return remarks
 
 

@@ -13,7 +13,7 @@ from kit._checking import number
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
 from kit.classifier.engines import LiteEngine
-from kit.classifier.intermediate import pooled_features
+from kit.classifier.intermediate import feature_map
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 
 FALSE_POSITIVES = 0.05
@@ -237,7 +237,7 @@ def _feature_engine(classifier: Classifier) -> LiteEngine:
             f"Expected a network that can be compiled, received {classifier.name!r}, which runs in Keras;"
             " the distance is read from the compiled form"
         )
-    return LiteEngine(pooled_features(compiled), threads=engine.threads)
+    return LiteEngine(feature_map(compiled), threads=engine.threads)
 
 
 def _features(

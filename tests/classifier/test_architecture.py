@@ -14,7 +14,7 @@ from kit.classifier.architecture import weights_in
     [
         (
             {"shape": (1 << 36,), "dtype": "u1", "chunks": (1 << 20,), "compression": "gzip"},
-            "more values than",
+            f"{1 << 36} values of the kind uint8",
         ),
         # Many variable-length texts may all point at the same megabyte.
         ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of the kind object"),

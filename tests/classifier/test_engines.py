@@ -136,7 +136,7 @@ def dense(activation, units=10, name="out"):
         ("sigmoid", [0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]),
         ("binary_logit", [np.log(3)], [0.25, 0.75]),
         ("binary_logit", [-200], [1, 0]),
-        ("log_softmax", np.log([0.2, 0.8]), [0.2, 0.8]),
+        ("logits", np.log([0.2, 0.8]), [0.2, 0.8]),
         ("softmax", [0.25, 0.75], [0.25, 0.75]),
     ],
 )
@@ -184,7 +184,7 @@ def test_the_output_layer_counts_and_not_the_last_in_the_list():
         ([[-1.5, 3.0]], "logits"),
         ([[0.3], [0.9]], "sigmoid"),
         ([[0.3], [1.9]], "binary_logit"),
-        (np.log([[0.2, 0.8], [0.5, 0.5]]), "log_softmax"),
+        (np.log([[0.2, 0.8], [0.5, 0.5]]), "logits"),
     ],
 )
 def test_values_tell_where_the_architecture_does_not(outputs, head):

@@ -19,7 +19,9 @@ from kit.classifier.importing import import_h5
 def here(monkeypatch):
     """Imports run in this process, which has Keras; the other is tested by itself."""
 
-    monkeypatch.setattr(importing, "ask", lambda _module, *given, **_options: importing._import(*given))
+    monkeypatch.setattr(
+        importing, "ask", lambda _module, old, folder, *_, **__: importing._import(old, folder)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from kit.classifier.engines import LiteEngine
-from kit.classifier.intermediate import pooled_features
+from kit.classifier.intermediate import feature_map
 from tests import networks
 
 
 def test_features_are_the_means_of_the_last_feature_map(fashion, clothes):
     tensors = np.concatenate([fashion.tensor(photo) for photo in clothes[:16]])
     keras = networks.imported_keras()
-    inside = keras.Model(fashion.model.inputs, fashion.model.get_layer("relu2b").output)
+    inside = keras.Model(fashion.model.inputs[0], fashion.model.get_layer("relu2b").output)
     expected = np.asarray(inside(tensors)).mean(axis=(1, 2))
-    received = LiteEngine(pooled_features(fashion.compiled), threads=1).predict(tensors)
+    received = LiteEngine(feature_map(fashion.compiled), threads=1).predict(tensors)
     assert received.shape == (16, 40)
     np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
 
@@ -29,7 +29,7 @@ def test_images_of_any_size_have_features():
             layers.Dense(3, "softmax"),
         ]
     )
-    engine = LiteEngine(pooled_features(networks.compile_lite(model)), threads=1)
+    engine = LiteEngine(feature_map(networks.compile_lite(model)), threads=1)
     for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
         assert engine.predict(np.ones(shape, np.float32)).shape == (shape[0], 4)
 
@@ -41,4 +41,4 @@ def test_what_has_no_feature_map_is_refused(content):
         layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
         content = networks.compile_lite(keras.Sequential(layers))
     with pytest.raises(ValueError, match="Expected a compiled network with a feature map"):
-        pooled_features(content)
+        feature_map(content)

@@ -91,7 +91,8 @@ def test_ten_processes_that_open_one_file_compile_it_once(tmp_path):
     command = [sys.executable, "-c", OPENING, tmp_path / "plain.keras", tmp_path]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]
     told = {process.communicate()[0] for process in running}
-    assert told == {"Compiled(28x28x1 -> 3 softmax, LiteRT)\n"}
+    assert len(told) == 1
+    assert told.pop().startswith("Compiled(head='softmax', input_shape=(28, 28, 1), output_count=3")
     assert (tmp_path / "compiled.txt").read_text() == "once "
 
 

@@ -90,7 +90,7 @@ def test_the_sha256_of_the_file_is_compared(saved):
         (b"[1, 2]", "Expected an object in kit/contract.json of 'o.keras'"),
         (b"[" * 100_000, "Expected an object"),
         (b"[" + b"[]," * (1 << 22) + b"[]]", "Expected an object"),
-        ({"format": 99}, "Expected a sound 'format' in kit/contract.json of 'o.keras', received 99; save"),
+        ({"format": 99}, "Expected a sound 'format', received 99 in kit/contract.json of 'o.keras'; save"),
         ({"class_names": [1]}, "Expected a sound 'class_names'"),
         ({"preprocessing": 3}, "Expected a sound 'preprocessing'"),
         ({"name": None}, "Expected a sound 'name'"),

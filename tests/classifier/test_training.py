@@ -66,21 +66,10 @@ def test_going_on_from_a_network_leaves_it_alone_and_is_seeded():
 
 def test_a_step_is_that_of_adam_on_the_cross_entropy():
     # One step on 64 pictures: Adam's first step moves every weight by the learning rate against its gradient.
-    pictures, labels = samples.fashion_mnist_arrays("train")
     start = network("plain", (28, 28, 1), 10, batch_normalization=False, seed=0)
-    kernel = start.get_layer("classes").get_weights()[0]
-    after = train(
-        pictures[:64],
-        labels[:64],
-        GREY,
-        NAMES,
-        epochs=1,
-        progress=False,
-        batch_normalization=False,
-        learning_rate=1e-3,
-    )
-    moved = np.abs(after.model.get_layer("classes").get_weights()[0] - kernel)
-    assert np.median(moved) == pytest.approx(1e-3, rel=1e-3)
+    after = trained(model=start, learning_rate=1e-3).model
+    moved = after.get_layer("classes").get_weights()[0] - start.get_layer("classes").get_weights()[0]
+    assert np.median(np.abs(moved)) == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_augmented_pictures_are_drawn_anew_and_then_prepared():

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 import kit
 from kit import Novelty
 from kit.classifier.engines import LiteEngine
-from kit.classifier.intermediate import pooled_features
+from kit.classifier.intermediate import feature_map
 from kit.diagnosis.investigation import out_of_distribution
 from kit.robustness.novelty import NEAREST
 from tests.outliers import outliers
@@ -50,7 +50,7 @@ def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, other
 
 def test_the_score_is_the_mean_distance_to_the_nearest_training_images(fashion, clothes):
     novelty = kit.fit_novelty(fashion, clothes[:50], clothes[50:90], progress=False)
-    engine = LiteEngine(pooled_features(fashion.compiled), threads=1)
+    engine = LiteEngine(feature_map(fashion.compiled), threads=1)
     rows = engine.predict(np.concatenate([fashion.tensor(photo) for photo in clothes[:100]]))
     distances, places = NearestNeighbors(n_neighbors=NEAREST).fit(rows[:50]).kneighbors(rows[90:])
     np.testing.assert_allclose(novelty.scores(clothes[90:100]), distances.mean(axis=1), rtol=1e-3)
