@@ -47,9 +47,9 @@ def image(figure: Any, alt: str) -> Any:
     return _told_image()(data=png.getvalue(), format="png", alt=alt)
 
 
-def tag(png: bytes, alt: str) -> str:
-    """Return a PNG as an HTML element with its alternative text."""
-    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(png).decode()}">'
+def tag(file: bytes, alt: str, kind: str = "png") -> str:
+    """Return an image file as an HTML element with its alternative text."""
+    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{b64encode(file).decode()}">'
 
 
 @cache

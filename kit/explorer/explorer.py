@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import numpy as np
 import traitlets
-from IPython.display import display
+from IPython.display import display, update_display
 
 from kit import samples
 from kit._arrays import Float32
@@ -32,6 +32,8 @@ from kit.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from kit.diagnosis import Diagnosis
+
+Question = tuple[views.View, dict[str, Any], threading.Event]
 
 
 class Explorer(anywidget.AnyWidget):
@@ -79,7 +81,7 @@ class Explorer(anywidget.AnyWidget):
     _css = page.style()
     _panel = traitlets.Dict().tag(sync=True)
     _still = traitlets.Dict().tag(sync=True)
-    settings = traitlets.Dict()
+    settings = traitlets.Any({})
     error = traitlets.Unicode("")
 
     def __init__(
@@ -103,7 +105,10 @@ class Explorer(anywidget.AnyWidget):
         self._shelf, self._uploads = Shelf(), Uploads()
         self._replies = Replies()
         self._asking: threading.Thread | None = None
+        self._question: Question | None = None
         self._stopped = threading.Event()
+        self._note = ""  # its display, once the explorer is shown
+        self._fresh = False
         self._request = ""
         self.diagnosis: Diagnosis | None = None
         self._asked_about: views.Settings = {}
@@ -138,8 +143,8 @@ class Explorer(anywidget.AnyWidget):
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last "Why?" is answered or stopped, at most so long."""
-        if self._asking is not None:
-            self._asking.join(seconds)
+        if (asking := self._asking) is not None:
+            asking.join(seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -203,7 +208,8 @@ class Explorer(anywidget.AnyWidget):
         data, metadata = self._repr_mimebundle_() or ({}, {})
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         # Where no widget is shown: GitHub, nbviewer, a page without a network, a PDF.
-        display(replies.note(self._shown), raw=True)  # type: ignore[no-untyped-call]
+        self._note, self._fresh = f"kit-{self.model_id}", True
+        display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
@@ -228,7 +234,12 @@ class Explorer(anywidget.AnyWidget):
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
-        return self._checked(proposal["value"], list(self._shelf))
+        try:
+            return self._checked(proposal["value"], list(self._shelf))
+        except (TypeError, ValueError) as error:
+            line = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
+            raise
 
     def _checked(self, settings: dict[str, Any], photos: list[str]) -> views.Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
@@ -281,6 +292,41 @@ class Explorer(anywidget.AnyWidget):
     def _take_hello(self, _content: dict[str, Any]) -> None:
         self._replies.held = None
         self._update()
+        if self._fresh:
+            self._fresh = False
+            self.send({"kind": "fresh", "request": self._request})
+
+    def _take_keep(self, _content: dict[str, Any]) -> None:
+        """Renew what a saved notebook shows."""
+        if self._note:
+            update_display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
+
+    def _take_label(self, content: dict[str, Any]) -> None:
+        """Note what a photo shows; an empty label takes it back."""
+        entry = self._shelf[known("photo", content["photo"], self._shelf)]
+        [entry.label] = class_indices([content["label"] or None], self.classifier.class_names, 1)
+        if entry.reference is not None:
+            entry.reference = replace(entry.reference, label=entry.label)
+        self._refresh_panel()
+        self._update()
+
+    def _take_judge(self, content: dict[str, Any]) -> None:
+        """Say of as many labelled photos as the time allows whether their prediction is correct."""
+        names, shelf = content["photos"], self._shelf
+        wanted = [self._checked({**content["settings"], "photo": name}, list(shelf)) for name in names]
+
+        def compute(settings: views.Settings) -> views.View:
+            entry = shelf[settings["photo"]]
+            return self._bench.view(entry.photo, settings, None, entry.label)
+
+        marks = {view.settings["photo"]: views.answer(view)["state"] for view in answered(wanted, compute)[0]}
+        message = {
+            "kind": "judged",
+            "request": self._request,
+            "settings": content["settings"],
+            "marks": marks,
+        }
+        self.send(message, [bytes(replies.REPLY_BYTES)])
 
     def _take_noise(self, content: dict[str, Any]) -> None:
         seed, count = (whole(key, content[key], 0, None) for key in ("seed", "count"))
@@ -335,13 +381,26 @@ class Explorer(anywidget.AnyWidget):
     def _take_why(self, content: dict[str, Any]) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
         view = self._asked(content)
-        self._stopped.set()
-        self._stopped = threading.Event()
         first = {"kind": "because", "request": self._request, "changes": why.because(view, self._compute)}
         self.send(first)
-        work = (view, first, self._stopped)
-        self._asking = threading.Thread(target=self._explain, args=work, name="explorer-why", daemon=True)
-        self._asking.start()
+        self._stopped.set()
+        self._stopped = threading.Event()
+        if self._question is not None:
+            self.send(self._question[1] | {"stopped": True})
+        self._question = (view, first, self._stopped)
+        if self._asking is None:
+            self._asking = threading.Thread(target=self._explain_all, name="explorer-why", daemon=True)
+            self._asking.start()
+
+    def _explain_all(self) -> None:
+        """Answer the newest question until there is none: one thread, however many messages ask."""
+        while True:
+            with self._lock:
+                question, self._question = self._question, None
+                if question is None:
+                    self._asking = None
+                    return
+            self._explain(*question)
 
     def _explain(self, view: views.View, first: dict[str, Any], stopped: threading.Event) -> None:
         def progress(text: str) -> None:
@@ -382,19 +441,20 @@ class Explorer(anywidget.AnyWidget):
         from kit.regression.cases import pin
 
         view = self._asked(content)
+        if view.label is None:
+            raise ValueError("Expected a label to pin, received none; say what it shows with It is …")
         found = self.diagnosis if self._asked_about == view.settings else None
         fix = None if found is None else found.corrected
-        expected = view.untouched.top if view.label is None else view.label
         path = pin(
             self._cases,
             self.classifier,
             view.original,
-            expected,
+            view.label,
             perturbation=views.perturbation_of(view.settings),
             preprocessing=fix or view.preprocessing,
             fault=view.preprocessing if fix else None,
             cause=found.best.cause if found is not None and found.best is not None else "",
         )
-        yet = ", which it is not yet" if view.wrong or view.altered else ""
-        text = f"Pinned: {path}, expected {self.classifier.class_names[expected]}{yet}"
+        yet = ", which it is not yet" if view.wrong else ""
+        text = f"Pinned: {path}, expected {self.classifier.class_names[view.label]}{yet}"
         self.send({"kind": "pinned", "request": self._request, "text": text})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from math import ceil, sqrt
 from time import perf_counter
 from typing import Any
@@ -13,13 +14,13 @@ from kit._arrays import Pixels
 from kit._checking import known
 from kit.explorer import view as views
 from kit.explorer.ahead import AHEAD_BYTES
-from kit.explorer.view import FILE_STEPS, MAIN, Bench, View
+from kit.explorer.view import CHOICES, FILE_STEPS, MAIN, Bench, View
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.perturbation import PARAMETERS
 from kit.plots import tag
 from kit.preprocessing import Preprocessing, faults
-from kit.preprocessing.pipeline import PIPELINE, TO_SIZE
+from kit.preprocessing.pipeline import TO_SIZE
 
 FIELDS: dict[str, dict[str, type]] = {
     "hello": {},
@@ -33,7 +34,10 @@ FIELDS: dict[str, dict[str, type]] = {
     "sample": {"step": str},
     "why": {"settings": dict},
     "stop": {},
+    "label": {"photo": str, "label": str},
+    "judge": {"settings": dict, "photos": list},
     "pin": {"settings": dict},
+    "keep": {},
 }
 """Fields of each kind of message, with their types."""
 PIXELS = ("frame", "upload")
@@ -60,19 +64,13 @@ def checked(content: Any, buffers: int) -> str:
     return kind
 
 
-CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
-"""What can be chosen wrongly, by name, in the order in which the steps run."""
-
 LABELS = {
-    "exif": "EXIF",
-    "depth": "16 bit",
     "photograph": "Photo",
     "perturbation": "Perturbed",
-    "thumbnail": "Shrunk",
-    "cast": "Type",
-    "probabilities": "Answer",
+    "tensor": "Model input",
+    "probabilities": "Prediction",
 }
-"""Names of chips that are shorter than those of their steps, or are no steps."""
+"""Names of chips that are no steps of the preprocessing."""
 
 
 def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
@@ -89,7 +87,7 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
             hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
             sample = FILE_STEPS[step][-1] if step in FILE_STEPS else ""
-            found.append(_plain(step) | {"name": label, "options": options, "hint": hint, "sample": sample})
+            found.append({"key": step, "label": label, "options": options, "hint": hint, "sample": sample})
     return [*found, _plain("tensor"), _plain("probabilities")]
 
 
@@ -143,14 +141,15 @@ def sliders() -> list[dict[str, Any]]:
 
 
 SIDE = 200
-"""Longest side of the two pictures in a still, in pixels."""
-WIDTH, ROW, GAP = 820, 22, 12
+"""Longest side of the two images of what was last seen, in pixels."""
 LIVE = "Run this cell to make the explorer live."
-_LATER = (
+_STYLE = (
     "<style>@keyframes kit-note { from { visibility: hidden; max-height: 0 } }"
-    " .kit-note { animation: 3s step-end kit-note; overflow: hidden }</style>"
+    " .kit-note { animation: 3s step-end kit-note; overflow: hidden }"
+    " .kit-note :is(th, td) { text-align: left; padding: 0 8px }"
+    " .kit-note td b { display: block; height: 9px; background: #1b6ec2 }"
+    ' [data-jp-theme-light="false"] .kit-note td b { background: #5fa8f0 }</style>'
 )
-_TEXT, _SOFT, _BAR, _GHOST, _TRACK = "#1f1f1f", "#5a5a5a", "#1b6ec2", "#c5d9ee", "#ececec"
 
 
 def small(pixels: Pixels, side: int = SIDE) -> bytes:
@@ -158,43 +157,45 @@ def small(pixels: Pixels, side: int = SIDE) -> bytes:
     return encoded(_fitted(pixels, side), "JPEG", quality=85)
 
 
-def still(view: View, message: dict[str, Any]) -> bytes:
-    """Return a PNG of photograph, network's input and bars, on white; `message` has the same in words."""
-    rows = message["bars"]
-    height = max(SIDE + 2 * ROW, ROW * (len(rows) + 2)) + 4 * GAP + ROW
-    image = Image.new("RGB", (WIDTH, height), "white")
-    draw = ImageDraw.Draw(image)
-    large, text = ImageFont.load_default(20), ImageFont.load_default(13)
-    title = f"{view.bench.classifier.name} · {view.settings['photo']}"
-    draw.text((GAP, GAP), title[:60], _SOFT, text)
-    pictures = ((view.photo.pixels, "The photograph"), (view.seen, "What it sees"))
-    for place, (pixels, told) in enumerate(pictures):
-        left = GAP + place * (SIDE + GAP)
-        image.paste(_fitted(pixels, SIDE), (left, GAP + ROW))
-        draw.text((left, GAP + ROW + SIDE + 4), told, _SOFT, text)
-    left = 2 * (SIDE + GAP) + 2 * GAP
-    told = message["answer"]
-    draw.text((left, GAP), f"{told['name']}  {told['share']}  {told['mark'][2:]}"[:36], _TEXT, large)
-    for place, row in enumerate(rows):
-        top = GAP + 2 * ROW + place * ROW
-        draw.text((left, top), row["name"][:18], _TEXT, text)
-        start, length = left + 140, 150
-        for share, fill, inset in ((1, _TRACK, 2), (row["ghost"], _GHOST, 2), (row["value"], _BAR, 5)):
-            if share > 0:
-                draw.rectangle((start, top + inset, start + length * share, top + 16 - inset), fill=fill)
-        draw.text((start + length + 8, top), row["text"], _TEXT, text)
-    draw.text((GAP, height - GAP - ROW), LIVE, _SOFT, text)
-    # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
-    return encoded(image.quantize(256, Image.Quantize.FASTOCTREE))
-
-
 def note(view: View) -> dict[str, Any]:
-    """Return what stands below the widget, which takes it away once it is live; shown after three seconds."""
-    message, _ = shown(view)
-    png, title = still(view, message), view.bench.classifier.name
-    told = f"Explorer of {title}: the photograph {view.settings['photo']}. {message['verdict']}"
-    html = f'{_LATER}<div class="kit-note">{tag(png, told)}<p>{LIVE}</p></div>'
-    return {"text/plain": LIVE, "text/html": html, "image/png": png}
+    """Return what stands below the widget, which hides it once it is live; shown after three seconds.
+
+    It is what a saved notebook, an export or a page without the widget shows: the state, in words and images.
+    """
+    changed = [
+        views.words(key, view.settings) for key in views.changed_settings(view.settings) if key != "seed"
+    ]
+    state = f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
+    said, rows = views.verdict(view), views.bars(view)
+    images = {"The photo": view.photo.pixels, "What the model sees": view.seen}
+    shown = " ".join(tag(small(pixels), about, "jpeg") for about, pixels in images.items())
+    table = "".join(
+        f"<tr><th>{escape(row['name'])}</th><td>{row['text']}</td>"
+        f'<td><b style="width: {200 * row["value"]:.0f}px"></b></td></tr>'
+        for row in rows
+    )
+    html = (
+        f"<p><strong>{escape(said)}</strong><br>{escape(state)}</p>{shown}<table>{table}</table><p>{LIVE}</p>"
+    )
+    lines = [said, state, *(f"{row['text']:>8}  {row['name']}" for row in rows), LIVE]
+    return {
+        "text/plain": LIVE,
+        "text/html": f'{_STYLE}<div class="kit-note">{html}</div>',
+        "image/png": _drawn(list(images.values()), lines),
+    }
+
+
+def _drawn(images: Sequence[Pixels], lines: Sequence[str]) -> bytes:
+    """Return a PNG of images beside lines of text, for pages that show nothing else, such as a PDF."""
+    page = Image.new("RGB", (820, 300), "white")
+    for place, pixels in enumerate(images):
+        page.paste(_fitted(pixels, SIDE), (10 + place * (SIDE + 10), 10))
+    text = "\n".join(line[:60] for line in lines)
+    ImageDraw.Draw(page).multiline_text(
+        (20 + 2 * (SIDE + 10), 10), text, "#1f1f1f", ImageFont.load_default(13)
+    )
+    # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
+    return encoded(page.quantize(256, Image.Quantize.FASTOCTREE))
 
 
 def _fitted(pixels: Pixels, side: int) -> Image.Image:
@@ -259,7 +260,8 @@ class Shelf(dict[str, Entry]):
             if not entry.thumbnail and place < THUMBNAILS:
                 step = max(1, min(entry.photo.size) // (2 * THUMBNAIL))
                 entry.thumbnail = small(entry.photo.pixels[::step, ::step], THUMBNAIL)
-            rows.append({"name": name, "added": entry.added, "thumbnail": entry.thumbnail})
+            told = {"name": name, "added": entry.added, "labelled": entry.label is not None}
+            rows.append(told | {"thumbnail": entry.thumbnail})
         return rows
 
 
@@ -302,6 +304,7 @@ def panel(bench: Bench, shelf: Shelf, ahead: int, *, latency: bool) -> dict[str,
     return {
         "title": classifier.name,
         "photos": [row for row in shelf.told() if row["name"] != CAMERA],
+        "classes": classifier.class_names,
         "camera": {"name": CAMERA, "side": CAMERA_SIDE, "pause": CAMERA_MS},
         "sliders": sliders(),
         "path": chips(trained, as_usual),

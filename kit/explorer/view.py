@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from kit._arrays import Float32, Pixels
-from kit._checking import known
+from kit._checking import instance, known
 from kit.classifier import Classifier
+from kit.classifier.engines import finite
 from kit.images import Photo
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.preprocessing import Preprocessing, faults
+from kit.preprocessing.pipeline import PIPELINE
 
 if TYPE_CHECKING:
     from kit.robustness.novelty import Novelty
@@ -28,6 +30,8 @@ FILE_STEPS = {
     "depth": ("8 bit", "This file has 8 bits a colour.", "depth16.png"),
 }
 """Steps that only some files have: why one has none, in short and in full, and a sample that has one."""
+CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
+"""What can be chosen wrongly, by name, in the order in which the steps run."""
 
 
 def neutral(photo: str) -> Settings:
@@ -44,6 +48,16 @@ def changed_settings(settings: Settings) -> Settings:
     return {key: value for key, value in settings.items() if value != plain[key] and key not in idle}
 
 
+def words(key: str, settings: Settings) -> str:
+    """Return a change in words."""
+    if key in PARAMETERS:
+        item, value = PARAMETERS[key], settings[key]
+        return item.label if item.kind == "switch" else f"{item.label} {value:g} {item.unit}".strip()
+    if key == "fix":
+        return "The fix"
+    return f"{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}"
+
+
 def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) -> Settings:
     """Complete and validate `settings`; what is missing is neutral, and a missing photo is the current one.
 
@@ -53,6 +67,7 @@ def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) ->
         For an unknown key, photo or fault (the message names the nearest), or a perturbation out of range.
     """
     complete = neutral(current)
+    instance("settings", settings, Mapping, "a dictionary")
     for key, value in settings.items():
         complete[known("setting", key, complete)] = value
     known("photo", complete["photo"], photos)
@@ -148,17 +163,17 @@ class View:
 
     @property
     def answer(self) -> int | None:
-        """Index of the class that is answered; None where it is told as none of the classes."""
+        """Index of the predicted class; None for none of the classes."""
         return None if self.novel else self.top
 
     @property
     def wrong(self) -> bool:
-        """Whether the answer is known to be wrong."""
+        """Whether the prediction is known to be wrong."""
         return self.label is not None and self.answer != self.label
 
     @property
     def altered(self) -> bool:
-        """Whether what was changed has changed the answer."""
+        """Whether what was changed has changed the prediction."""
         return self.answer != self.untouched.answer
 
     @cached_property
@@ -191,12 +206,14 @@ class View:
 
 
 BARS = 8
-"""Classes shown at once where there are more; ten and fewer are all shown, in their own order."""
+"""Rows, the last one for all other classes; where there are ten or fewer, each has one, in their order."""
+_LEAST = 0.0005
+"""Probability below which a class has no row of its own, unless it is expected."""
 
 
 def percent(probability: float) -> str:
-    """Return a probability, 0..1, for people; what rounds to none or to all of it is told as such."""
-    if 0 < probability < 0.0005:
+    """Return a probability, 0..1, for people; what rounds to none or to all of it is marked."""
+    if 0 < probability < _LEAST:
         return "<0.1 %"
     if 0.9995 <= probability < 1:
         return ">99.9 %"
@@ -208,65 +225,69 @@ def bars(view: View) -> list[dict[str, Any]]:
 
     Where the classifier has no temperature, the bar of the calibrated probability is None and its text empty.
     """
-    values, calibrated = view.probabilities, view.calibrated
-    ghosts = view.untouched.probabilities
-    if len(values) <= BARS + 2:
-        shown = list(range(len(values)))
-    else:
-        wanted = {int(ghosts.argmax())} | ({view.label} if view.label is not None else set())
-        ranked = [int(index) for index in np.argsort(-values, kind="stable")[:BARS]]
-        extra = sorted(wanted - set(ranked), key=lambda index: (-values[index], index))
-        shown = ranked[: BARS - len(extra)] + extra
-    return [
-        {
-            "index": index,
-            "name": view.names[index],
-            "value": _length(values[index]),
-            "text": percent(values[index]),
-            "ghost": _length(ghosts[index]),
-            "ghostText": percent(ghosts[index]),
-            "calibrated": None if calibrated is None else _length(calibrated[index]),
-            "calibratedText": "" if calibrated is None else percent(calibrated[index]),
-            "top": index == view.top,
-            "expected": index == view.label,
-        }
-        for index in shown
-    ]
+    values, ghosts, calibrated = view.probabilities, view.untouched.probabilities, view.calibrated
+    shown = list(range(len(values)))
+    if len(values) > BARS + 2:
+        wanted = {view.top, int(ghosts.argmax())} | (set() if view.label is None else {view.label})
+        ranked = [
+            int(index) for index in np.argsort(-values, kind="stable")[:BARS] if values[index] >= _LEAST
+        ]
+        others = [index for index in ranked if index not in wanted][: BARS - 1 - len(wanted)]
+        shown = sorted([*wanted, *others], key=lambda index: (-values[index], index))
+    columns = np.stack([values, ghosts, values if calibrated is None else calibrated])
+    rows = [_bar(index, view.names[index], columns[:, index]) for index in shown]
+    if len(shown) < len(values):
+        rest = np.maximum(1 - columns[:, shown].sum(axis=1), 0)
+        rows.append(_bar(-1, f"{len(values) - len(shown)} others", rest))
+    for row in rows:
+        row |= {"top": row["index"] == view.top, "expected": row["index"] == view.label}
+        if calibrated is None:
+            row |= {"calibrated": None, "calibratedText": ""}
+    return rows
+
+
+def _bar(index: int, name: str, shares: Float32) -> dict[str, Any]:
+    row: dict[str, Any] = {"index": index, "name": name}
+    for key, text, share in zip(
+        ("value", "ghost", "calibrated"),
+        ("text", "ghostText", "calibratedText"),
+        shares.tolist(),
+        strict=True,
+    ):
+        row |= {key: round(share, 6), text: percent(share)}
+    return row
 
 
 def called(view: View) -> str:
-    """Return what is answered, with its probability."""
+    """Return what is predicted, with its probability."""
     name = "none of these" if view.answer is None else view.names[view.answer]
     return f"{name}, {percent(view.probabilities[view.top])}"
 
 
 def answer(view: View) -> dict[str, str]:
-    """Return the answer in parts that are read from the back row."""
-    if not np.isfinite(view.probabilities).all():
-        lost = "the network's outputs are no numbers (nan). Look for nan in its weights."
-        return {"name": "No answer", "share": "", "mark": "", "state": "", "note": lost}
-    mark, state = "", ""
+    """Return the prediction in parts that are read from the back row, and the class that is known."""
+    mark, state, label = "", "", ""
     if view.label is not None:
-        right = not view.wrong
-        mark, state = ("✓ right", "right") if right else (f"✕ it is {view.names[view.label]}", "wrong")
+        label = view.names[view.label]
+        mark, state = (f"✕ it is {label}", "wrong") if view.wrong else ("✓ correct", "right")
     before = view.untouched
     same = f"the same class, {percent(before.probabilities[before.top])}"
     was = same if before.answer == view.answer else called(before)
     note = "" if view.reference is None else f"Untouched: {was}"
     name, share = view.names[view.top], percent(view.probabilities[view.top])
     if view.novel:
-        note = f"Unlike the training pictures. Likeliest: {name}, {share}. {note}".strip()
+        note = f"Unlike the training images. Likeliest: {name}, {share}. {note}".strip()
         name, share = "None of these", ""
-    return {"name": name, "share": share, "mark": mark, "state": state, "note": note}
+    return {"name": name, "share": share, "mark": mark, "state": state, "note": note, "label": label}
 
 
 def verdict(view: View) -> str:
-    """Say in a sentence or two what the answer is, and how it differs from the untouched one."""
-    told = answer(view)
-    mark = {"right": " (right)", "wrong": f" (wrong: {told['mark'][2:]})"}.get(told["state"], "")
-    if not told["share"]:
-        return f"{told['name']}{mark}: {told['note'][0].lower()}{told['note'][1:]}"
-    return f"{told['name']}, {told['share']}{mark}. {told['note']}".strip()
+    """Say in a sentence or two what the prediction is, and how it differs from the untouched one."""
+    parts = answer(view)
+    mark = {"right": " (correct)", "wrong": f" (wrong: {parts['mark'][2:]})"}.get(parts["state"], "")
+    if not parts["share"]:
+        return f"{parts['name']}{mark}: {parts['note'][0].lower()}{parts['note'][1:]}"
+    return f"{parts['name']}, {parts['share']}{mark}. {parts['note']}".strip()
 
 
 def tensor_table(view: View) -> list[list[str]]:
@@ -287,7 +308,7 @@ def usual(classifier: Classifier) -> str:
 
 def caption(classifier: Classifier) -> str:
     """Say below the softmax table what its bars are."""
-    text = f"Pale bar: the untouched photograph, prepared {usual(classifier)}"
+    text = f"Pale bar: the untouched photo, prepared {usual(classifier)}"
     if classifier.temperature == 1:
         return text
     return f"{text}; thin bar: calibrated with temperature {classifier.temperature:.2f}"
@@ -307,10 +328,6 @@ def as_code(view: View) -> str:
         lines.append(f"perturbation = kit.Perturbation({given})")
     lines.append(f"preprocessing = {view.preprocessing.to_code()}")
     return "\n".join(lines)
-
-
-def _length(probability: float) -> float:
-    return round(float(probability), 6) if np.isfinite(probability) else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,5 +377,5 @@ class Bench:
         source = photo.decoded(preprocessing.decoding)
         perturbed = perturbation_of(settings).apply(source)
         tensor = preprocessing.apply(perturbed)
-        [row] = self.classifier.predict_tensors(tensor)
+        [row] = finite(self.classifier.predict_tensors(tensor), self.classifier.name)
         return View(self, settings, photo, source, perturbed, tensor, row, reference, label)

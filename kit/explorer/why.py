@@ -9,10 +9,10 @@ from typing import Any
 from kit.classifier import Classifier
 from kit.diagnosis import Diagnosis, Finding, diagnose
 from kit.explorer import view as views
-from kit.explorer.view import Settings, View, called, changed_settings, neutral, percent
+from kit.explorer.view import CHOICES, Settings, View, called, changed_settings, neutral, percent, words
 from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.faults import CATALOGUE, STEPS
+from kit.preprocessing.faults import STEPS
 
 Compute = Callable[[Settings], View]
 
@@ -42,7 +42,13 @@ class Change:
 def because(view: View, compute: Compute) -> dict[str, Any]:
     """Return what the changes did to the answer, as the page shows it."""
     found = changes(view, compute)
-    return {"headline": headline(found, view), "lines": told(found, view), "settings": view.settings}
+    guilty = [key for one in found if one.regains for key in one.keys]
+    return {
+        "headline": headline(found, view),
+        "lines": lines(found, view),
+        "settings": view.settings,
+        "guilty": sorted({"perturbation" if key in PARAMETERS else key for key in guilty}),
+    }
 
 
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
@@ -70,9 +76,18 @@ def changes(view: View, compute: Compute) -> tuple[Change, ...]:
     return (together, *found)
 
 
-def told(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
+def fixed(view: View, after: View) -> dict[str, str]:
+    """Return the predictions before and after a fix, and what it did, for people."""
+    wanted = view.untouched.answer if view.label is None else view.label
+    mark = "same prediction" if after.answer == view.answer else "changed"
+    if after.answer == wanted != view.answer:
+        mark = "✓ fixed"
+    return {"before": called(view), "after": called(after), "mark": mark}
+
+
+def lines(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
     """Return a line for each change, with the settings that take it back."""
-    lines = []
+    rows = []
     for change in found:
         still = "still " if change.without.answer == view.answer else ""
         now = f"{still}{called(change.without)}"
@@ -81,17 +96,18 @@ def told(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
             text = f"Only together: {change.words}: without them {now}"
         back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
         matters = change.regains or (not view.altered and not still)
-        lines.append({"text": text, "settings": back, "matters": matters})
-    return lines
+        rows.append(
+            {"text": text, "settings": back, "matters": matters, "fixed": fixed(view, change.without)}
+        )
+    return rows
 
 
 def headline(found: Sequence[Change], view: View) -> str:
-    """Say what the changes come to, in one sentence; empty where nothing was changed."""
+    """Say in one sentence what the changes do; empty where nothing was changed."""
     if not found or (len(found) == 1 and view.altered):
         return ""  # its line says it
     if not view.altered:
-        what = "What was changed leaves" if len(found) == 1 else "All changes together leave"
-        known = f"{what} the answer: untouched it is {called(view.untouched)}."
+        known = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
         other = next((one for one in found if one.without.answer != view.answer), None)
         yet = "" if other is None else f" Yet without {other.words} it is {called(other.without)}."
         return f"{known}{yet}"
@@ -100,20 +116,10 @@ def headline(found: Sequence[Change], view: View) -> str:
     if len(alone) > 1:
         answers = list(dict.fromkeys(one.without.answer for one in alone))
         again = " again" if answers == [view.untouched.answer] else ""
-        told = " or ".join("none of these" if one is None else view.names[one] for one in answers)
-        return f"The changes work together: with any of these {len(alone)} taken back it is {told}{again}."
-    decides, them = ("together decide", "them") if len(first.keys) > 1 else ("decides", "it")
-    return f"{first.words} {decides} this answer: without {them} {called(first.without)}."
-
-
-def words(key: str, settings: Settings) -> str:
-    """Return a change in words."""
-    if key in PARAMETERS:
-        item, value = PARAMETERS[key], settings[key]
-        return item.label if item.kind == "switch" else f"{item.label} {value:g} {item.unit}".strip()
-    if key == "fix":
-        return "The fix that was found"
-    return f"{STEPS[key]}: {CATALOGUE[settings[key]].title}"
+        named = " or ".join("none of these" if one is None else view.names[one] for one in answers)
+        return f"The changes work together: take back any of these {len(alone)} and it is {named}{again}."
+    them = "them" if len(first.keys) > 1 else "it"
+    return f"Because of {first.words}: without {them} {called(first.without)}."
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
@@ -128,7 +134,7 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
 
 
 _ALIKE = 0.1
-"""Least probability of a class that a network is said to see in a picture."""
+"""Least probability of a class that a model is said to see in an image."""
 
 
 def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> Diagnosis:
@@ -157,24 +163,29 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     The pictures, uint8 RGB, are what the network gets and what it was trained to see.
     """
     right = diagnosis.corrected
-    fixed = None if right is None else view.with_preprocessing(right)
+    after = None if right is None else view.with_preprocessing(right)
     fix = diagnosis.best.fix if diagnosis.best else None
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
-    spoils = fixed is not None and fixed.wrong and not view.wrong
-    back = None if right is None or spoils else remedy(view.settings, view.base, right)
+    spoils = after is not None and after.wrong and not view.wrong
     pair = [] if right is None else [view.tensor, right.apply(view.photo)]
     pictures = [(right or view.base).picture(tensor) for tensor in pair]
     content = {
-        "headline": _headline(diagnosis, view, fixed),
+        "headline": _headline(diagnosis, view, after),
         "notes": list(map(plain, diagnosis.notes)),
         "judged": plain(diagnosis.judged_by),
-        "findings": [_row(finding, view) for finding in shown],
-        # Over an answer that is known to be wrong nothing is dismissed.
+        "findings": list(map(_row, shown)),
+        # Nothing is ruled out above a prediction that is known to be wrong.
         "ruledOut": [] if view.wrong or view.altered else dismissed,
         "fix": "" if fix is None else plain(fix.text),
         "code": "" if fix is None else fix.code,
-        "apply": back,
+        "apply": None if right is None or spoils else remedy(view.settings, view.base, right),
+        "fixed": None if after is None else fixed(view, after),
+        "guilty": [
+            step
+            for step in STEPS
+            if right and CHOICES[step].words(right) != CHOICES[step].words(view.preprocessing)
+        ],
         "pictures": [picture.shape[:2] for picture in pictures],
     }
     return content, [picture.tobytes() for picture in pictures]
@@ -187,68 +198,56 @@ def plain(text: str) -> str:
     return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text)
 
 
-def _headline(diagnosis: Diagnosis, view: View, fixed: View | None) -> str:
+def _headline(diagnosis: Diagnosis, view: View, after: View | None) -> str:
     causes = {
         verdict: " and ".join(plain(one.cause) for one in diagnosis.findings if one.verdict == verdict)
         for verdict in ("named", "possible")
     }
     if causes["named"]:
-        return _named(causes["named"], view, fixed)
+        return _named(causes["named"], view, after)
     besides = bool(changed_settings(view.settings))
     if causes["possible"] and (view.wrong or view.altered):
-        return f"{'Perhaps besides' if besides else 'Not certain; perhaps'}: {causes['possible']}"
+        return f"{'Besides your changes, a' if besides else 'A'} possible cause: {causes['possible']}"
     if view.altered:
-        return "Measuring finds nothing besides what was changed"
+        return "Nothing else stands out: your own changes made this prediction"
     if view.wrong:
         return _hard(view)
     conclusion = plain(diagnosis.conclusion)
-    if besides:
-        return f"Besides what was changed: {conclusion}"
-    return f"{conclusion[0].upper()}{conclusion[1:]}"
+    return f"Besides your changes: {conclusion}" if besides else f"{conclusion[0].upper()}{conclusion[1:]}"
 
 
-def _named(cause: str, view: View, fixed: View | None) -> str:
-    """Say what is named no stronger than what putting it right does to this very answer."""
-    questioned = view.wrong or view.altered
-    if fixed is None:
-        # Whatever was changed about an answer that stands has not made it.
-        stands = view.reference is not None and not view.altered
-        return f"{'Found in the picture' if stands else 'The cause'}: {cause}"
-    if questioned and fixed.answer in {view.label, view.untouched.answer} - {view.answer}:
+def _named(cause: str, view: View, after: View | None) -> str:
+    """Name a cause only as firmly as its fix changes this prediction."""
+    if after is None:
+        # Whatever was changed about a prediction that stays has not made it.
+        stays = view.reference is not None and not view.altered
+        return f"{'Found in the image' if stays else 'The cause'}: {cause}"
+    if (view.wrong or view.altered) and after.answer in {view.label, view.untouched.answer} - {view.answer}:
         return f"The cause: {cause}"
-    now = called(fixed)
-    if fixed.answer == view.answer:
-        return f"Not as in training: {cause}. Put right, it is still {now}"
-    if fixed.wrong and not view.wrong:
-        return f"The answer is right, though the statistics speak for: {cause}. Put right, it would be {now}"
-    return f"{'Not' if questioned else 'Perhaps not'} as in training: {cause}. Put right, it is {now}"
+    if after.answer == view.answer:
+        return f"Not as in training: {cause}. Fixing it does not change the prediction here"
+    correct = "This prediction is correct, yet not" if after.wrong and not view.wrong else "Not"
+    return f"{correct} as in training: {cause}. Fixing it gives {called(after)}"
 
 
 def _hard(view: View) -> str:
-    """Say what a network makes of an untouched picture that it gets wrong."""
+    """Say what a model makes of an untouched image that it gets wrong."""
     label = view.label or 0
     named, wanted = view.names[view.top], view.names[label]
     top, right = view.probabilities[view.top], view.probabilities[label]
     if view.answer is None:
-        return f"Unlike the training pictures to this network, and yet it is {wanted}"
+        return f"Unlike the training images, says this model, and yet it is {wanted}"
     if right >= max(_ALIKE, top / 4):
         shares = f"{percent(top)} and {percent(right)}"
-        return f"A hard picture: to this network {named} and {wanted} look alike ({shares})"
-    sees = f"this network sees {named} ({percent(top)}) in it"
-    return f"A hard picture: {sees}, and hardly {wanted} ({percent(right)})"
+        return f"A hard image: to this model {named} and {wanted} look alike ({shares})"
+    return f"A hard image: this model sees {named} ({percent(top)}) and hardly {wanted} ({percent(right)})"
 
 
-def _row(finding: Finding, view: View) -> dict[str, Any]:
-    summary = plain(finding.summary)
-    if view.reference is not None and not view.altered:
-        # Known by taking everything back.
-        summary = re.sub(
-            r"; it (most probably|may have) changed the answer\.?$", "; here the answer stands.", summary
-        )
-    certain = "" if finding.verdict == "named" else "perhaps: "
+def _row(finding: Finding) -> dict[str, Any]:
+    certain = "" if finding.verdict == "named" else "possible: "
     return {
         "title": f"{certain}{plain(finding.cause)}",
-        "summary": summary,
+        "summary": plain(finding.summary),
         "evidence": [list(map(plain, part.cells())) for part in finding.evidence],
     }
 

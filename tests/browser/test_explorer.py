@@ -195,7 +195,9 @@ def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(notebo
         shown.until("photo", name)
         shown.assert_shows(classifier, kit.load_image(content, name=name), brightness=1.3)
     shown.press("Pin")
-    shown.root.locator(".kit-done").get_by_text("Pinned: ").wait_for()
+    shown.root.get_by_role("textbox", name="It is …").or_(shown.root.get_by_role("combobox")).fill("toucan")
+    shown.page.keyboard.press("Enter")
+    shown.root.locator(".kit-done").get_by_text("expected toucan").wait_for()
     asked = "print(kit.check_cases('cases', explorer.classifier, progress=False).holds)"
     assert notebook.ask(asked) == "True\n"
     for added in (dropped, "button.jpg", "pasted.jpg"):
@@ -368,29 +370,100 @@ def test_a_temperature_shows_as_a_second_row_of_bars(notebook, shown):
     assert "calibrated with temperature 2.50" in small.root.locator(".kit-bars caption").inner_text()
 
 
-def test_why_names_the_cause_puts_it_right_and_leaves_the_keyboard_in_place(shown, classifier, named):
+SEEN = """(root) => {
+  const panel = root.closest('.jp-WindowedPanel-outer, .jp-Notebook').getBoundingClientRect();
+  return [...root.querySelectorAll('.kit-event figcaption, .kit-event button')].map((part) => {
+    const { left, top, right, bottom } = part.getBoundingClientRect();
+    const there = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    const inside = top >= panel.top && bottom <= panel.bottom && right <= innerWidth;
+    return [part.textContent, inside && part.contains(there)];
+  });
+}"""
+
+
+def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back(shown, classifier, named):
+    shown.page.set_viewport_size({"width": 1024, "height": 640})
+    shown.root.evaluate("(root) => root.scrollIntoView({ block: 'center' })")
     shown.put("scaling", "missing_scaling")
-    shown.state()
+    wrong = shown.state()["verdict"]
     why = shown.root.get_by_role("button", name="Why?")
     why.focus()
     shown.page.keyboard.press("Enter")
     shown.root.get_by_text("Scaling: left out: without it Egyptian cat").wait_for()
     shown.root.get_by_role("heading", name="The cause: missing scaling", exact=True).wait_for()
     assert why.evaluate("(button) => button === document.activeElement")
-    assert why.get_attribute("aria-disabled") == "false"
+    guilty = shown.root.locator(".kit-guilty")
+    assert guilty.evaluate_all("(chips) => chips.map((chip) => chip.dataset.chip)") == ["scaling"]
+    assert guilty.get_by_role("combobox", description="the cause").count() == 1
     shown.put("noise", 3)
     shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling", noise=3)
-    assert shown.root.locator(".kit-before").is_visible(), "the answer belongs to another state"
+    assert shown.root.locator(".kit-before").is_visible(), "the answer is about another state"
     shown.put("noise", 0)
-    shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling")
-    assert shown.root.locator(".kit-before").is_hidden()
+    shown.state()
     shown.press("Apply the fix")
     shown.assert_shows(classifier, named["cat.jpg"])
-    shown.press("Undo")
+    before, after, undo = shown.root.evaluate(SEEN)
+    assert wrong.startswith(before[0].split(",")[0])
+    assert after[0].startswith("Egyptian cat, ")
+    assert [before[1], after[1], undo] == [True, True, ["Undo", True]]
+    assert shown.root.locator(".kit-event .kit-mark").inner_text() == "✓ fixed"
+    assert shown.root.locator(".kit-before").is_hidden(), "its own fix does not make it outdated"
+    shown.page.keyboard.press("Enter")  # Undo has the focus
     shown.assert_shows(classifier, named["cat.jpg"], scaling="missing_scaling")
+    assert shown.root.locator(".kit-event").is_hidden()
     shown.press("Close")
     assert shown.root.locator(".kit-because").is_hidden()
     assert why.evaluate("(button) => button === document.activeElement")
+    shown.page.set_viewport_size(WIDE)
+
+
+def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(notebook, shown):
+    shown.put("photo", "espresso.jpg")
+    shown.state()
+    for photo, typed, mark in (
+        ("espresso.jpg", "espresso", "✓ correct"),
+        ("cat.jpg", "tiger cat", "✕ it is tiger cat"),
+    ):
+        shown.put("photo", photo)
+        shown.state()
+        shown.root.get_by_role("button", name="It is …").click()
+        shown.page.keyboard.type(typed)
+        shown.page.keyboard.press("Enter")
+        shown.root.get_by_role("button", name=mark, exact=True).wait_for()
+    count = shown.root.locator(".kit-count")
+    count.get_by_text("1 of 2 correct").wait_for()
+    shown.put("scaling", "missing_scaling")
+    count.get_by_text("0 of 2 correct").wait_for()
+    assert shown.root.get_by_role("radio", description="wrong").count() == 2
+    shown.put("scaling", "")
+    count.get_by_text("1 of 2 correct").wait_for()
+    for _ in range(2):
+        shown.root.locator("button.kit-mark").click()
+        shown.press("I do not know")
+        shown.root.get_by_role("button", name="It is …").wait_for()
+        shown.put("photo", "espresso.jpg")
+        shown.state()
+    assert count.is_hidden()
+
+
+def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stopped(shown, classifier, named):
+    shown.press("Find the flip: Noise")
+    said = shown.root.locator(".kit-done")
+    said.get_by_text("becomes").wait_for(timeout=60_000)
+    found = float(shown.control("noise").input_value())
+    before, after = (
+        int(classifier.probabilities(named["cat.jpg"], kit.Perturbation(noise=noise))[0].argmax())
+        for noise in (found - 0.1, found)
+    )
+    names = [classifier.class_names[index] for index in (before, after)]
+    assert before != after
+    assert said.inner_text() == f"Noise {found:g} levels: {names[0]} becomes {names[1]}."
+    shown.press("Reset")
+    shown.press("Find the flip: Noise")
+    shown.press("Stop: Noise")
+    stopped = shown.state()["painted"][-1]["noise"]
+    shown.page.wait_for_timeout(500)
+    assert shown.state()["painted"][-1]["noise"] == stopped
 
 
 LAYOUT = """(root) => {
@@ -493,10 +566,24 @@ def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (1024, 640)])
+def test_the_first_run_scrolls_the_whole_explorer_into_view(lab, size):
+    with lab.open([CELLS[EXPLORER], *["1"] * 30]) as book:
+        book.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+        book.page.locator(".jp-CodeCell").first.click()
+        book.page.keyboard.press("Shift+Enter")
+        root = Shown(book.output(0).locator(".kit-explorer")).root
+        book.page.wait_for_timeout(1000)
+        inside, panel = root.bounding_box(), book.page.locator(".jp-WindowedPanel-outer").bounding_box()
+        assert inside["y"] >= panel["y"] - 1
+        assert inside["y"] + inside["height"] <= panel["y"] + panel["height"] + 1
+
+
 def test_reopening_the_notebook_shows_where_it_was_left(notebook, shown, classifier, named):
     shown.put("photo", "espresso.jpg")
     shown.put("brightness", 0.55)
     shown.state()
+    shown.page.wait_for_timeout(1500)
     notebook.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     notebook.page.reload()
     notebook.wait()

@@ -13,6 +13,7 @@ import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
 from kit.perturbation import noise_field
+from kit.regression.cases import read
 from tests.explorer.page import ask, deliver, listen, panel
 
 GOLDFISH = Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
@@ -193,6 +194,13 @@ def test_a_prediction_that_fails_is_shown_and_raised_on_asking(explorer, monkeyp
         _ = explorer.probabilities
 
 
+def test_outputs_that_are_no_numbers_are_said_in_one_line(explorer, monkeypatch):
+    monkeypatch.setattr(kit.Classifier, "predict_tensors", lambda *_: np.full((1, 1000), np.nan, np.float32))
+    message, _ = ask(explorer, kind="settings", request="1", settings={"noise": 3})
+    assert message["kind"] == "error"
+    assert message["text"].startswith("Expected probabilities from 'efficientnet_lite0', received nan")
+
+
 def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classifier, pair):
     def slide(request, values):
         for value in values:
@@ -229,6 +237,50 @@ def test_labels_are_names_or_indices(classifier, pair):
     with pytest.raises(ValueError, match="received 1000"):
         by_name.add(pair[1], label=1000)
     assert len(by_name.photos) == 2
+
+
+def test_a_person_says_what_a_photo_shows(classifier, pair):
+    explorer = listen(Explorer(classifier, pair))
+    message, _ = ask(explorer, kind="label", request="a.1", photo="cat.jpg", label="tiger cat")
+    assert (message["answer"]["state"], message["answer"]["mark"]) == ("wrong", "✕ it is tiger cat")
+    assert [row["labelled"] for row in panel(explorer)["photos"]] == [True, False]
+    # It is asked of all photos whether they are predicted correctly, whichever is shown.
+    deliver(explorer, kind="label", photo="espresso.jpg", label="espresso")
+    names, marks = ["cat.jpg", "espresso.jpg"], {}
+    while len(marks) < 2:
+        message, _ = ask(explorer, kind="judge", settings=explorer.settings, photos=names[len(marks) :])
+        marks |= message["marks"]
+    assert marks == {"cat.jpg": "wrong", "espresso.jpg": "right"}
+    blank = explorer.settings | {"scaling": "missing_scaling"}
+    assert ask(explorer, kind="judge", settings=blank, photos=["espresso.jpg"])[0]["marks"] == {
+        "espresso.jpg": "wrong"
+    }
+    message, _ = ask(explorer, kind="label", photo="cat.jpg", label="")
+    assert (message["answer"]["state"], message["answer"]["label"]) == ("", "")
+
+
+def test_pin_expects_what_a_person_has_said_and_nothing_else(classifier, pair, tmp_path):
+    explorer = listen(Explorer(classifier, pair, cases=tmp_path))
+    message, _ = ask(explorer, kind="pin", settings=explorer.settings)
+    assert message["text"].startswith("Expected a label to pin, received none")
+    assert list(tmp_path.iterdir()) == []
+    deliver(explorer, kind="label", photo="cat.jpg", label="tiger cat")
+    message, _ = ask(explorer, kind="pin", settings=explorer.settings)
+    assert message["text"].endswith("expected tiger cat, which it is not yet")
+    [path] = tmp_path.glob("*.json")
+    assert read(path).expected.classes == ("tiger cat",)
+
+
+def test_bad_settings_end_in_one_line_in_a_notebook(explorer):
+    for wrong, text in (
+        ({"brightnes": 1}, "did you mean 'brightness'"),
+        (3, "Expected settings as a dictionary, received 3"),
+        ({"noise": "much"}, "Expected noise as a number"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=text) as caught:
+            explorer.settings = wrong
+        [line] = caught.value._render_traceback_()
+        assert text in line
 
 
 def test_an_unknown_preprocessing_says_what_is_assumed(classifier, pair):

@@ -14,10 +14,10 @@ from PIL import Image
 from traitlets.config import Config
 
 from kit import faults, load_image, samples
-from kit.explorer import replies
+from kit.explorer import replies, view
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import FIELDS, LIVE_PIXELS, THUMBNAIL, UPLOADS, Shelf, Uploads, checked
-from kit.explorer.view import FILE_STEPS, MAIN, Bench, neutral, percent
+from kit.explorer.view import FILE_STEPS, MAIN, Bench, neutral
 from kit.perturbation import PARAMETERS
 from tests.explorer.page import ask, deliver, listen, panel
 
@@ -47,6 +47,14 @@ MALFORMED = [
     ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
     ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
     ({**FRAME, "width": 0}, TWELVE, "Expected width of the frame as a whole number 1..512"),
+    (
+        {"kind": "label", "photo": "cat.jpg", "label": "tigercat"},
+        [],
+        "received 'tigercat'; did you mean 'tiger cat'",
+    ),
+    ({"kind": "label", "photo": "dog.jpg", "label": "tiger cat"}, [], "received 'dog.jpg'"),
+    ({"kind": "judge", "settings": {}, "photos": [3]}, [], "Expected the photo as text"),
+    ({"kind": "pin", "settings": {"photo": "cat.jpg"}}, [], "Expected a label to pin, received none"),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
     ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),
     ({"kind": "sample", "step": "fit"}, [], "Expected the step out of exif, alpha, depth; received 'fit'"),
@@ -258,14 +266,16 @@ def opened(file, kind="PNG"):
     return image.convert("RGB")
 
 
-def told(data):
-    """Return the alternative text of a picture in HTML, as a page reads it."""
-    texts = []
+def texts(data):
+    """Return what a page reads in HTML: the texts, those in place of images, and no element of a name."""
+    found = []
     parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: tag == "img" and texts.append(dict(attributes)["alt"])
+    parser.handle_data = found.append
+    parser.handle_starttag = lambda tag, attributes: found.extend(
+        [dict(attributes)["alt"]] if tag == "img" else [f"<{tag}>"] * (tag == "script")
+    )
     parser.feed(data["text/html"])
-    (text,) = texts
-    return text
+    return " ".join(found)
 
 
 def kept(explorer):
@@ -274,20 +284,45 @@ def kept(explorer):
     return state["content"], *(opened(file, "JPEG") for file in state["pictures"])
 
 
-def test_beside_the_widget_stands_a_picture_of_the_present_settings_with_its_text(explorer, published):
-    untouched = published(explorer)[1]["image/png"]
-    explorer.settings = {"photo": "espresso.jpg", "noise": 5}
+def test_beside_the_widget_stands_the_state_in_words_bars_and_images(explorer, published):
+    explorer.settings = {"photo": "espresso.jpg", "noise": 5, "channels": "channels_swapped"}
     widget, data = published(explorer)
     assert "application/vnd.jupyter.widget-view+json" in widget
-    assert data["image/png"] != untouched
-    image = opened(data["image/png"])
-    assert image.width == replies.WIDTH
-    assert min(image.getpixel((0, 0))) > 250, "white, for pages in the dark"
-    top = percent(explorer.probabilities.max())
-    about = f"Explorer of efficientnet_lite0: the photograph espresso.jpg. espresso, {top} (right)"
-    assert told(data).startswith(about)
+    said = texts(data)
+    for wanted in (
+        view.verdict(explorer.view),
+        "efficientnet_lite0: espresso.jpg, Noise 5 levels, Channels: red and blue swapped",
+        *("The photo", "What the model sees", "993 others", replies.LIVE),
+    ):
+        assert wanted in said
+    for row in view.bars(explorer.view):
+        assert f"width: {200 * row['value']:.0f}px" in data["text/html"]
     assert data["text/plain"] == replies.LIVE == panel(explorer)["live"]
-    assert replies.LIVE in data["text/html"]
+    opened(data["image/png"])
+
+
+def test_what_stands_there_is_renewed_once_the_explorer_was_shown(explorer, monkeypatch):
+    renewed = []
+    monkeypatch.setattr(
+        "kit.explorer.explorer.update_display", lambda data, **how: renewed.append((data, how))
+    )
+    deliver(explorer, kind="keep")
+    assert renewed == []
+    with capture_output():
+        explorer._ipython_display_()
+    explorer.settings = {"photo": "espresso.jpg", "noise": 7}
+    deliver(explorer, kind="keep")
+    [(data, how)] = renewed
+    assert "espresso.jpg, Noise 7 levels" in texts(data)
+    assert how["display_id"].startswith("kit-")
+
+
+def test_only_the_first_page_after_a_cell_was_run_is_told_that_it_is_fresh(explorer):
+    with capture_output():
+        explorer._ipython_display_()
+    for _ in range(2):
+        deliver(explorer, kind="hello", request="a.hello")
+    assert [message["kind"] for message, _ in explorer.sent] == ["view", "fresh", "view"]
 
 
 def test_the_state_holds_the_first_view_with_two_pictures(explorer, classifier, photos):
@@ -318,23 +353,13 @@ def test_pictures_of_any_shape_fit(fashion, size, published):
     opened(published(explorer)[1]["image/png"])
 
 
-def test_the_bars_are_as_long_as_the_probabilities(explorer):
-    message, _ = replies.shown(explorer.view)
-    pixels = np.asarray(opened(replies.still(explorer.view, message)))
-    pixels = pixels[:, 2 * (replies.SIDE + replies.GAP) :].astype(int)
-    blue = np.abs(pixels - (0x1B, 0x6E, 0xC2)).max(axis=-1) < 40
-    tops = [replies.GAP + (2 + place) * replies.ROW for place in range(len(message["bars"]))]
-    lengths = [int(blue[top : top + replies.ROW].any(axis=0).sum()) for top in tops]
-    assert lengths == pytest.approx([150 * row["value"] for row in message["bars"]], abs=2)
-
-
 def test_names_reach_the_page_as_text_alone_however_long(fashion, clothes, published):
     explorer = Explorer(fashion, clothes[:1])
     name = f'"><script>alert(1){"n" * 500}.png'
     explorer.add(clothes[0].pixels, name=name)
     _, data = published(explorer)
-    assert "<script>" not in data["text/html"]
-    assert name in told(data)
+    assert "<script>" not in texts(data).replace(name, "")
+    assert name in texts(data)
     opened(data["image/png"])
 
 

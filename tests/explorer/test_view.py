@@ -89,7 +89,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         shown = Bench.of(classifier).view(photo, neutral(photo.name))
         told.append((shown.novel, view.verdict(shown), shown.names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
-    unlike = "None of these: unlike the training pictures. Likeliest: "
+    unlike = "None of these: unlike the training images. Likeliest: "
     assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
     assert told[1][1].startswith(f"{told[1][2]}, ")
 
@@ -111,15 +111,22 @@ def test_nearly_none_and_nearly_all_are_told_from_none_and_all(probability, text
     assert view.percent(probability) == text
 
 
-def test_bars_show_the_most_probable_classes_with_their_untouched_values(look):
-    rows = view.bars(look(brightness=0.3))
-    assert len(rows) == view.BARS
+def test_bars_show_the_most_probable_classes_with_their_untouched_values_and_one_for_the_others(look):
+    shown = look(brightness=0.3)
+    *rows, others = view.bars(shown)
+    assert len(rows) == view.BARS - 1
     values = [row["value"] for row in rows]
     assert values == sorted(values, reverse=True)
     assert sum(row["top"] for row in rows) == 1
     named = next(row for row in rows if row["expected"])
     assert (named["index"], named["name"]) == (ESPRESSO, look.names[ESPRESSO])
     assert named["ghost"] == pytest.approx(look().probabilities[ESPRESSO], abs=1e-6)
+    assert others["name"] == "993 others"
+    assert others["value"] == pytest.approx(1 - sum(values), abs=1e-4)
+    certain = np.zeros(1000, np.float32)
+    certain[:4] = 0.99, 0.007, 0.0026, 0.0004
+    rows = view.bars(replace(look(), probabilities=certain, label=None))
+    assert [row["text"] for row in rows] == ["99.0 %", "0.7 %", "0.3 %", "<0.1 %"], "no rows of nothing"
 
 
 def test_the_known_class_and_the_untouched_answer_keep_their_bars(look):
@@ -137,21 +144,15 @@ def test_ten_classes_keep_their_places(fashion, clothes):
 
 def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
     before = view.percent(look().probabilities[ESPRESSO])
-    assert view.verdict(look()) == f"espresso, {before} (right)."
+    assert view.verdict(look()) == f"espresso, {before} (correct)."
     wrong = look(scaling="missing_scaling")
     assert "(wrong: it is espresso)" in view.verdict(wrong)
     assert view.verdict(wrong).endswith(f"Untouched: espresso, {before}")
     same = view.verdict(look(brightness=0.9))
-    assert same.endswith(f"(right). Untouched: the same class, {before}")
+    assert same.endswith(f"(correct). Untouched: the same class, {before}")
     unknown = look.bench.view(espresso, neutral("espresso.jpg"))
     marks = [view.answer(each)["mark"] for each in (look(), wrong, unknown)]
-    assert marks == ["✓ right", "✕ it is espresso", ""]
-
-
-def test_outputs_that_are_no_numbers_are_told(look):
-    nothing = replace(look(), probabilities=np.full(1000, np.nan, np.float32))
-    assert view.verdict(nothing).startswith("No answer: the network's outputs are no numbers")
-    assert (view.bars(nothing)[0]["value"], view.bars(nothing)[0]["text"]) == (0.0, "nan %")
+    assert marks == ["✓ correct", "✕ it is espresso", ""]
 
 
 def test_the_tensor_table_marks_what_differs(look):
@@ -165,7 +166,7 @@ def test_only_a_preprocessing_that_the_file_states_is_called_as_in_training(clas
     wrong = classifier.using(classifier.preprocessing.replace(channels="bgr", scaling="0..1"))
     assert view.usual(wrong) == "as your code does it"
     assert view.usual(wrong.using(classifier.preprocessing)) == "as in training"
-    assert view.caption(wrong) == "Pale bar: the untouched photograph, prepared as your code does it"
+    assert view.caption(wrong) == "Pale bar: the untouched photo, prepared as your code does it"
 
 
 @pytest.mark.parametrize(

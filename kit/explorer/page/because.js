@@ -5,30 +5,33 @@ import { Picture } from "./picture.js";
 
 export class BecauseView {
   /**
-   * @param {{ ask: () => void, stop: () => void, take: (settings: any) => void, closed: () => void }} events
+   * @param {{ ask: () => void, stop: () => void, take: (settings: any, fixed: any, then: string) => void, blame: (keys: string[]) => void, opened: (open: boolean) => void }} events
    */
   constructor(events) {
     this.events = events;
-    this.busy = this.open = false;
-    this.settings = "";
-    this.undo = null;
-    this.ask = button("Why?", "Look for the cause of this answer", () => this.#ask(), { class: "kit-why" });
+    this.busy = false;
+    /** @type {string[]} */
+    this.valid = []; // the states that the answer is about: first the one that was asked for, then those that its fixes led to
+    this.guilty = this.valid; // chips that are to blame
+    this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), { class: "kit-why" });
     this.status = element("p", { role: "status", class: "kit-asking" });
-    this.before = element("p", { class: "kit-before", hidden: true, text: "This was found before the last change. Ask again for what is shown now." });
+    this.before = element("p", { class: "kit-before", hidden: true, text: "This is about the state before your last change. Ask again." });
     this.changes = element("div");
     this.found = element("div");
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
-    this.node = element("section", { class: "kit-because", "aria-label": "Why", hidden: true }, this.before, this.changes,
-      element("div", { class: "kit-line" }, this.status, this.stopButton), this.found,
-      element("div", { class: "kit-line" }, button("Close", "Close this answer", () => this.close())));
+    this.node = element("section", { class: "kit-because", "aria-label": "Why", hidden: true, tabindex: 0 },
+      button("✕", "Close this answer", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.changes,
+      element("div", { class: "kit-line" }, this.status, this.stopButton), this.found);
   }
 
   /** The state that is shown; an answer to another one is marked as such. */
   moved(settings) {
-    this.before.hidden = this.settings === "" || this.settings === JSON.stringify(settings);
+    const place = this.valid.indexOf(JSON.stringify(settings));
+    this.before.hidden = this.valid.length === 0 || place >= 0;
+    this.events.blame(place === 0 ? this.guilty : []);
   }
 
   progress(text) {
@@ -37,9 +40,10 @@ export class BecauseView {
 
   explain(content, pixels) {
     const { changes } = content;
-    this.settings = JSON.stringify(changes.settings);
-    this.node.hidden = !this.open;
+    this.asked = changes.settings;
+    if (content.headline === undefined) this.valid = [JSON.stringify(this.asked)];
     this.#paintChanges(changes);
+    this.guilty = [...changes.guilty, ...(content.guilty ?? [])];
     if (content.stopped) this.#busy(false, "Stopped.");
     else if (content.headline !== undefined) {
       this.#busy(false, "");
@@ -54,16 +58,15 @@ export class BecauseView {
 
   close() {
     this.events.stop();
-    this.open = false;
-    this.node.hidden = true;
-    this.events.closed();
+    this.valid = this.guilty = [];
+    this.events.blame([]);
+    this.events.opened(false);
     this.ask.focus();
   }
 
   #ask() {
     if (this.busy) return;
-    this.open = true;
-    this.node.hidden = false;
+    this.events.opened(true);
     this.changes.replaceChildren();
     this.found.replaceChildren();
     this.before.hidden = true;
@@ -79,35 +82,31 @@ export class BecauseView {
     this.status.textContent = text;
   }
 
+  #take(settings, fixed) {
+    const then = JSON.stringify({ ...this.asked, ...settings });
+    this.valid.push(then);
+    this.events.take(settings, fixed, then);
+  }
+
   #paintChanges({ headline, lines }) {
     this.changes.replaceChildren(
       ...(headline ? [element("h4", { text: headline })] : []),
-      ...lines.map(({ text, settings, matters }) => element("div", { class: `kit-line ${matters ? "kit-matters" : ""}` },
-        element("span", { text }), button("Take back", text, () => this.events.take(settings)))));
+      ...lines.map(({ text, settings, matters, fixed }) => element("div", { class: `kit-line ${matters ? "kit-matters" : ""}` },
+        element("span", { text }), button("Take back", text, () => this.#take(settings, fixed)))));
   }
 
   #paintFound(content, pixels) {
+    const { apply, fixed } = content;
     const line = (text) => (text ? element("p", { text }) : null);
-    const shown = [element("h4", { text: content.headline }), ...content.findings.map((finding) => element("div", {},
-      element("p", {}, element("b", { text: finding.title }), ` ${finding.summary}`), measured(finding.evidence))),
-    ...content.notes.map(line), content.judged ? element("p", { class: "kit-judged", text: content.judged }) : null, content.ruledOut.length ? line(`Ruled out: ${content.ruledOut.join(", ")}.`) : null,
-    line(content.fix), content.pictures.length ? beside(content.pictures, pixels) : null,
-    content.code ? element("pre", { text: content.code }) : null, content.apply ? this.#applying(content.apply) : null];
+    const shown = [element("h4", { text: content.headline }),
+      apply && button("Apply the fix", content.fix, () => this.#take(apply, fixed), { class: "kit-apply" }),
+      line(content.fix), content.code ? element("pre", { text: content.code }) : null,
+      content.pictures.length ? beside(content.pictures, pixels) : null,
+      ...content.findings.map((finding) => element("div", {},
+        element("p", {}, element("b", { text: finding.title }), ` ${finding.summary}`), measured(finding.evidence))),
+      ...content.notes.map(line), content.judged ? element("p", { class: "kit-judged", text: content.judged }) : null,
+      content.ruledOut.length ? line(`Ruled out: ${content.ruledOut.join(", ")}.`) : null];
     this.found.replaceChildren(...shown.filter(Boolean));
-  }
-
-  #applying(settings) {
-    const undo = button("Undo", "Back to the preprocessing before the fix", () => {
-      this.events.take(undo.before);
-      undo.hidden = true;
-      apply.hidden = false;
-    }, { hidden: true });
-    const apply = button("Apply the fix", "Put the preprocessing right; the picture stays as it is", () => {
-      undo.before = this.events.take(settings);
-      apply.hidden = true;
-      undo.hidden = false;
-    }, { class: "kit-apply" });
-    return element("div", { class: "kit-line" }, apply, undo);
   }
 }
 
@@ -119,7 +118,7 @@ function measured(evidence) {
 }
 
 function beside(sizes, pixels) {
-  const titles = ["What the network gets", "What it was trained to see"];
+  const titles = ["What the model gets", "What it was trained to see"];
   return element("div", { class: "kit-beside" }, ...titles.map((title, index) => {
     const picture = new Picture(title);
     const { buffer, byteOffset, byteLength } = pixels[index];

@@ -6,10 +6,9 @@ function rangeControl(spec, id, changed, near) {
   // A parameter without a neutral number is off; the place after its last number stands for that.
   const off = spec.neutral === null;
   const last = off ? spec.high + spec.step : spec.high;
-  const common = { min: spec.low, title: spec.hint };
-  const slider = element("input", { ...common, type: "range", id, max: last, step: spec.step, "data-key": spec.key });
+  const slider = element("input", { min: spec.low, title: spec.hint, type: "range", id, max: last, step: spec.step, "data-key": spec.key });
   const box = element("input", {
-    ...common, type: "number", max: spec.high, step: "any", "aria-label": `${spec.label}, exact value`, placeholder: off ? "off" : "",
+    type: "text", inputmode: "decimal", class: "kit-number", title: spec.hint, "aria-label": `${spec.label}, exact value`, placeholder: off ? "off" : "",
   });
   const node = element("div", { class: "kit-range" }, element("label", { for: id, text: spec.label }), slider, box,
     element("span", { class: "kit-unit", text: spec.unit, "aria-hidden": "true" }));
@@ -20,10 +19,10 @@ function rangeControl(spec, id, changed, near) {
     node.classList.toggle("kit-changed", value !== spec.neutral);
   };
   const change = (text) => {
-    const number = Number(text);
-    const empty = text === "" || (off && number > spec.high);
-    const inside = Math.min(spec.high, Math.max(spec.low, number));
-    const value = empty ? spec.neutral : spec.whole ? Math.round(inside) : inside;
+    const number = numberOf(text);
+    const empty = text.trim() === "" || (off && number > spec.high);
+    const near = Math.min(spec.high, Math.max(spec.low, number));
+    const value = empty ? spec.neutral : spec.whole ? Math.round(near) : near;
     show(value);
     changed(spec.key, value);
     return value;
@@ -31,9 +30,15 @@ function rangeControl(spec, id, changed, near) {
   slider.addEventListener("input", () => change(slider.value));
   slider.addEventListener("dblclick", () => change(""));
   for (const event of ["pointerenter", "focus"]) slider.addEventListener(event, () => near(spec.key));
-  box.addEventListener("input", () => box.value !== "" && box.validity.valid && change(box.value));
-  box.addEventListener("change", () => { box.value = change(box.value) ?? ""; });
+  const inside = (number) => number >= spec.low && number <= spec.high;
+  box.addEventListener("input", () => box.value.trim() && inside(numberOf(box.value)) && change(box.value));
+  box.addEventListener("change", () => { box.value = change(Number.isNaN(numberOf(box.value)) ? slider.value : box.value) ?? ""; });
   return { key: spec.key, show, around: (value, most) => around(spec, value, most), node };
+}
+
+/** A number as people write it, with a point or a comma; NaN for what is none. */
+function numberOf(text) {
+  return Number(text.trim().replace(",", "."));
 }
 
 /** The nearest `most` places of a slider, the nearest first. */

@@ -7,6 +7,8 @@ import { CONTROLS } from "./controls.js";
 import { button, element, write } from "./dom.js";
 import { Exchange } from "./exchange.js";
 import { Files } from "./files.js";
+import { Flip } from "./flip.js";
+import { Judging, LabelPicker } from "./labels.js";
 import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
@@ -33,13 +35,19 @@ class ExplorerView {
     this.prefix = prefix;
     this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
     this.input = new Picture("What the network sees");
-    this.still = new Still(model, [this.preview.picture, this.input]);
+    this.still = new Still(model, [this.preview.picture, this.input], () => this.post({ kind: "keep", request: `${prefix}.keep` }));
     this.files = new Files(prefix, {
       limit: () => model.get("_panel").uploadBytes,
       post: (content, buffers) => this.post(content, buffers),
       fail: (text) => this.fail(text),
     });
-    this.answer = new AnswerView();
+    this.known = { top: "", label: "" }; // the predicted class, and what the image is known to show
+    this.answer = new AnswerView(() => this.picker.open(this.known, this.answer.mark));
+    this.picker = new LabelPicker(prefix, panel.classes, (label) => this.post({ kind: "label", request: `${prefix}.label`, photo: this.settings.photo, label }));
+    this.judging = new Judging({
+      post: (settings, photos) => this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
+      judged: (marks) => this.photos.judge(marks),
+    });
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
       sample: (step) => this.post({ kind: "sample", request: `${prefix}.sample`, step }),
@@ -59,12 +67,18 @@ class ExplorerView {
     this.because = new BecauseView({
       ask: () => this.post({ kind: "why", request: `${prefix}.why`, settings: this.settings }),
       stop: () => this.post({ kind: "stop", request: `${prefix}.stop` }),
-      take: (settings) => this.take(settings),
-      closed: () => {},
+      take: (settings, fixed, then) => this.fix(settings, fixed, then),
+      blame: (keys) => this.path.blame(keys),
+      opened: (open) => this.show("because", open),
     });
     this.controls = panel.sliders.map((spec, index) => ({
       ...CONTROLS[spec.kind](spec, `${prefix}-${index}`, (key, value) => this.changed(key, value), (key) => this.near(key)), spec,
     }));
+    this.flips = new Map(panel.sliders.filter((spec) => spec.group === "main").map((spec) => [spec.key, new Flip(spec, {
+      now: () => ({ value: this.settings[spec.key], name: this.answer.name.textContent }),
+      move: (value) => this.take({ [spec.key]: value }),
+      say: (text) => write(this.done, text),
+    })]));
     const around = (key, value, most) => this.controls.find((control) => control.key === key).around(value, most);
     this.exchange = new Exchange(prefix, { ...panel.ahead, around });
     this.settings = { ...panel.neutral };
@@ -87,7 +101,8 @@ class ExplorerView {
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
     this.copy = button("Copy as Python", "Copy the code of this state", () => this.copyCode());
-    this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings }));
+    const pin = () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings });
+    this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => (this.known.label ? pin() : this.picker.open(this.known, this.pin, pin)));
     this.done = element("p", { class: "kit-done", role: "status" });
     this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {}, { class: "kit-peek" });
     this.about = element("figcaption", { class: "kit-about" });
@@ -100,7 +115,10 @@ class ExplorerView {
     const main = element("div", { class: "kit-main" });
     const sections = new Map();
     for (const { node, spec } of this.controls) {
-      if (spec.group === "main") main.append(node);
+      if (spec.group === "main") {
+        node.append(this.flips.get(spec.key).button);
+        main.append(node);
+      }
       else if (sections.has(spec.section)) sections.get(spec.section).append(node);
       else {
         const section = element("fieldset", {}, element("legend", { text: spec.section }), node);
@@ -109,6 +127,7 @@ class ExplorerView {
       }
     }
     this.answer.caption.textContent = panel.caption;
+    this.answer.node.append(this.picker.node);
     this.body = element("div", { class: "kit-body" },
       element("header", {}, this.title, button("Add a picture…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node,
         this.camera.button, this.camera.snap, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }),
@@ -118,9 +137,9 @@ class ExplorerView {
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
           element("figure", {}, this.input.canvas, element("figcaption", { text: "What the network sees" }))),
-        this.more, this.answer.node),
+        this.more, this.because.node, this.answer.node),
       element("div", { class: "kit-sliders" }, main, this.moreButton),
-      this.path.node, this.tensorBox, this.because.node);
+      this.path.node, this.tensorBox);
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
     this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
       this.banner, this.still.node, this.body);
@@ -131,14 +150,24 @@ class ExplorerView {
   refresh() {
     this.error.hidden = true; // of a picture before the one that has come
     this.photos.build(this.model.get("_panel").photos, this.settings.photo);
+    this.judging.forget();
   }
 
   toggle(key) {
-    const box = key === "more" ? this.more : this.tensorBox;
-    box.hidden = !box.hidden;
-    this.moreButton.setAttribute("aria-expanded", String(!this.more.hidden));
-    this.root.classList.toggle("kit-open", !this.more.hidden);
+    if (key === "more") {
+      this.show("more", this.more.hidden);
+      return;
+    }
+    this.tensorBox.hidden = !this.tensorBox.hidden;
     this.paintTensor();
+  }
+
+  /** Beside the bars there is room for one. */
+  show(key, open) {
+    this.more.hidden = !(open && key === "more");
+    this.because.node.hidden = !(open && key === "because");
+    this.moreButton.setAttribute("aria-expanded", String(!this.more.hidden));
+    this.root.classList.toggle("kit-open", open);
   }
 
   // -- beginning and end
@@ -206,16 +235,24 @@ class ExplorerView {
     } else if (down && event.key === "Enter" && event.target.matches(".kit-choice select")) {
       event.preventDefault();
       event.target.showPicker?.();
-    } else if (down && event.key === "Escape" && !this.because.node.hidden) {
-      this.because.close();
+    } else if (down && event.key === "Escape") {
+      const running = [...this.flips.values()].find((flip) => flip.running);
+      if (running) running.stop();
+      else if (!this.picker.node.hidden) this.picker.close();
+      else if (!this.because.node.hidden) this.because.close();
     }
   }
 
   // -- what people do
 
   changed(key, value) {
+    this.stopFlips();
     this.move({ ...this.settings, [key]: value });
     this.near(key);
+  }
+
+  stopFlips() {
+    for (const flip of this.flips.values()) flip.stop();
   }
 
   move(settings) {
@@ -235,13 +272,19 @@ class ExplorerView {
     this.perform(this.exchange.near(key, performance.now()));
   }
 
-  /** Change some settings, but not the photo; return what they were before. */
+  /** Change some settings, but not the photo. */
   take(some) {
     const { photo, ...changed } = some;
-    const before = Object.fromEntries(Object.keys(changed).map((key) => [key, this.settings[key]]));
     this.adopt({ ...this.settings, ...changed });
     this.move(this.settings);
-    return before;
+  }
+
+  /** Change settings, and show what that did, with the way back. */
+  fix(settings, fixed, then) {
+    const before = this.settings;
+    const undo = () => { this.take(before); this.because.ask.focus(); };
+    this.answer.applied({ fixed, settings: then, canvas: this.input.canvas, undo });
+    this.take(settings);
   }
 
   reset() {
@@ -298,11 +341,18 @@ class ExplorerView {
       if (effect.found) this.find();
       if (effect.rest) this.draw();
     }
+    this.judge();
     if (this.exchange.idle) delete this.root.dataset.inFlight;
     else this.root.dataset.inFlight = "1";
     clearTimeout(this.timer);
     const wait = this.exchange.due - performance.now();
     if (wait < Infinity && !this.stopped) this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
+  }
+
+  /** While nothing else is under way. */
+  judge() {
+    if (!this.exchange.idle || this.exchange.moving || this.exchange.lost || !this.mayLookAhead()) return;
+    this.judging.ask(this.settings, this.photos.labelled);
   }
 
   tick() {
@@ -326,8 +376,11 @@ class ExplorerView {
     else if (content.kind === "noise") {
       this.preview.takeNoise(content, buffers[0]);
       this.draw();
-    }
-    else if (content.kind === "pinned" && own) this.done.textContent = content.text;
+    } else if (content.kind === "fresh" && own) requestAnimationFrame(() => this.reveal());
+    else if (content.kind === "judged" && own) {
+      this.judging.heard(content.settings, content.marks);
+      this.judge();
+    } else if (content.kind === "pinned" && own) this.done.textContent = content.text;
     else if (content.kind === "asking" && own) this.because.progress(content.text);
     else if (content.kind === "because" && own) {
       this.because.explain(content, buffers);
@@ -344,7 +397,18 @@ class ExplorerView {
     this.body.inert = true;
     this.root.classList.add("kit-stale");
     this.because.end("Ended: the kernel does not answer.");
+    this.stopFlips();
+    this.judging.forget();
     this.camera.stop();
+  }
+
+  /** After the cell was run: the whole explorer, where a part of it is in view already. */
+  reveal() {
+    const { top, bottom } = this.root.getBoundingClientRect();
+    if (bottom < 0 || top > innerHeight) return;
+    let frame = this.root.parentElement;
+    while (frame && !(frame.scrollHeight > frame.clientHeight && /auto|scroll/.test(getComputedStyle(frame).overflowY))) frame = frame.parentElement;
+    this.root.scrollIntoView({ block: frame && bottom - top > frame.clientHeight ? "start" : "nearest" });
   }
 
   /** The bars are stale until an answer comes: the settings may have moved meanwhile. */
@@ -418,6 +482,9 @@ class ExplorerView {
 
   paintContent(content) {
     this.answer.paint(content);
+    this.known = { top: content.answer.name, label: content.answer.label };
+    this.judging.shown(content);
+    for (const [key, flip] of this.flips) flip.painted(content.settings[key], content.answer.name);
     this.path.paint(content.path);
     write(this.about, content.about);
     if (this.about.title !== content.about) this.about.title = content.about;

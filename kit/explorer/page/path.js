@@ -36,6 +36,14 @@ export class PathView {
     }
   }
 
+  /** Mark the chips of the steps that are to blame. */
+  blame(keys) {
+    for (const [key, { node, select }] of this.chips) {
+      node.classList.toggle("kit-guilty", keys.includes(key));
+      (select ?? node).setAttribute("aria-description", keys.includes(key) ? "the cause" : "");
+    }
+  }
+
   show(settings) {
     for (const [key, { select }] of this.chips) if (select) select.value = settings[key];
   }
@@ -51,7 +59,7 @@ function chip(spec, prefix, events) {
     return { node, value, select: null, sample: null, state: "" };
   }
   const id = `${prefix}-${spec.key}`;
-  const select = element("select", { id, title: spec.hint, "data-key": spec.key, "aria-label": spec.name });
+  const select = element("select", { id, title: spec.hint, "data-key": spec.key, "aria-label": spec.label });
   for (const [name, text] of spec.options) select.append(element("option", { value: name, text }));
   const sample = spec.sample
     ? element("optgroup", { hidden: true }, element("option", { value: SAMPLE + spec.key, text: `Show ${spec.sample}` })) : null;

@@ -1,6 +1,6 @@
 // @ts-check
 // The photographs as a strip of thumbnails, one of which is shown; those that were added can be taken away.
-import { button, element } from "./dom.js";
+import { button, element, write } from "./dom.js";
 
 export class PhotoStrip {
   /**
@@ -12,20 +12,39 @@ export class PhotoStrip {
     this.events = events;
     /** @type {string[]} */
     this.urls = [];
-    this.node = element("div", { class: "kit-photos", role: "radiogroup", "aria-label": "Photo" });
+    this.strip = element("div", { class: "kit-photos", role: "radiogroup", "aria-label": "Photo" });
+    this.count = element("p", { class: "kit-count" });
+    this.node = element("div", { class: "kit-strip" }, this.strip, this.count);
+    /** @type {string[]} */
+    this.labelled = [];
   }
 
   build(photos, chosen) {
     this.stop();
-    this.node.replaceChildren(...photos.map((photo) => this.#item(photo)));
+    this.labelled = photos.filter((photo) => photo.labelled).map((photo) => photo.name);
+    this.strip.replaceChildren(...photos.map((photo) => this.#item(photo)));
+    this.count.hidden = this.labelled.length === 0;
     this.show(chosen);
   }
 
   show(name) {
-    for (const radio of this.node.querySelectorAll("input")) {
+    for (const radio of this.strip.querySelectorAll("input")) {
       radio.checked = radio.value === name;
       if (radio.checked && !radio.matches(":focus")) this.#reveal(radio.closest(".kit-photo"));
     }
+  }
+
+  /** Mark the photos whose prediction is known to be correct or wrong, and count them. */
+  judge(marks) {
+    for (const item of this.strip.querySelectorAll(".kit-photo")) {
+      const radio = item.querySelector("input");
+      const state = marks.get(radio.value) ?? "";
+      item.dataset.state = state;
+      radio.setAttribute("aria-description", { right: "correct", wrong: "wrong" }[state] ?? "");
+    }
+    const states = this.labelled.map((name) => marks.get(name));
+    const right = states.filter((state) => state === "right").length;
+    write(this.count, `${states.every(Boolean) ? right : "…"} of ${states.length} correct`);
   }
 
   stop() {
@@ -36,7 +55,7 @@ export class PhotoStrip {
     const radio = element("input", { type: "radio", name: `${this.prefix}-photo`, value: name, "aria-label": name });
     radio.addEventListener("change", () => this.events.chosen(name));
     const picture = thumbnail?.byteLength ? element("img", { src: this.#url(thumbnail), alt: "", draggable: "false" }) : null;
-    const label = element("label", { title: name }, radio, picture, element("span", { text: name }));
+    const label = element("label", { title: name }, radio, picture, element("span", { text: name.replace(/\.\w+$/, "") }));
     const remove = added && button("✕", `Remove ${name}`, () => this.events.removed(name), { class: "kit-remove", "aria-label": `Remove ${name}` });
     return element("div", { class: "kit-photo" }, label, remove);
   }
@@ -50,7 +69,7 @@ export class PhotoStrip {
   /** Scroll the strip, and nothing else of the page. */
   #reveal(item) {
     const { offsetLeft, offsetWidth } = item;
-    const { scrollLeft, clientWidth } = this.node;
-    if (offsetLeft < scrollLeft || offsetLeft + offsetWidth > scrollLeft + clientWidth) this.node.scrollLeft = offsetLeft - clientWidth / 2;
+    const { scrollLeft, clientWidth } = this.strip;
+    if (offsetLeft < scrollLeft || offsetLeft + offsetWidth > scrollLeft + clientWidth) this.strip.scrollLeft = offsetLeft - clientWidth / 2;
   }
 }

@@ -9,9 +9,12 @@ export class Still {
   /**
    * @param {any} model
    * @param {any[]} pictures two of them, `Picture`
+   * @param {() => void} post asks the kernel to keep it in the output of the cell, too
    */
-  constructor(model, pictures) {
+  constructor(model, pictures, post) {
     this.model = model;
+    this.post = post;
+    this.before = "";
     this.pictures = pictures;
     this.node = element("p", { class: "kit-lost", hidden: true, text: model.get("_panel").live });
     this.waited = this.kept = 0;
@@ -39,7 +42,7 @@ export class Still {
     this.node.parentElement.dataset.told = "1";
   }
 
-  /** Keep what is shown; the kernel is not told. */
+  /** Keep what is shown. */
   keep(content) {
     clearTimeout(this.kept);
     this.kept = setTimeout(async () => {
@@ -47,6 +50,9 @@ export class Still {
       const files = await Promise.all((await Promise.all(blobs)).map((blob) => blob?.arrayBuffer()));
       if (this.stopped || files.some((file) => !file)) return;
       this.model.set("_still", { content, pictures: files.map((file) => new DataView(file)) });
+      const state = content.verdict + JSON.stringify(content.settings);
+      if (this.before !== state) this.post();
+      this.before = state;
     }, KEPT_MS);
   }
 

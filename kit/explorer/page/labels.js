@@ -1,0 +1,108 @@
+// @ts-check
+// What photos show: a person says so, and then it is known whether the prediction of each is correct.
+import { button, element } from "./dom.js";
+
+const PART = 8; // photos asked about at a time; the kernel judges as many as it can without keeping a hand waiting
+
+export class LabelPicker {
+  /**
+   * @param {string} prefix
+   * @param {string[]} classes
+   * @param {(label: string) => void} chosen
+   */
+  constructor(prefix, classes, chosen) {
+    const id = `${prefix}-classes`;
+    this.classes = new Set(classes);
+    this.chosen = chosen;
+    /** @type {any} */
+    this.opener = null;
+    this.then = () => {};
+    this.box = element("input", { type: "text", list: id, autocomplete: "off", "aria-label": "It is …", placeholder: "Type a class" });
+    this.yes = button("", "Say that the prediction is correct", () => this.#choose(this.yes.value));
+    this.none = button("I do not know", "Take the label back", () => this.#choose(""));
+    const form = element("form", {}, element("span", { text: "It is", "aria-hidden": "true" }), this.box,
+      element("datalist", { id }, ...classes.map((value) => element("option", { value }))), this.yes, this.none, button("✕", "Close", () => this.close(), { "aria-label": "Close the list" }));
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.#choose(this.box.value.trim()); });
+    // One that is picked from the list comes whole, not letter by letter.
+    this.box.addEventListener("input", (event) => { if (!event.inputType || event.inputType === "insertReplacementText") this.#pick(); });
+    this.node = element("div", { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true }, form);
+  }
+
+  /** @param {{ top: string, label: string }} known @param {any} opener @param {() => void} then */
+  open({ top, label }, opener, then = () => {}) {
+    Object.assign(this, { opener, then });
+    this.box.value = "";
+    this.yes.value = top;
+    this.yes.textContent = `Yes, ${top}`;
+    this.yes.hidden = top === label;
+    this.none.hidden = label === "";
+    this.node.hidden = false;
+    this.box.focus();
+  }
+
+  close() {
+    this.node.hidden = true;
+    this.opener?.focus();
+  }
+
+  #pick() {
+    if (this.classes.has(this.box.value)) this.#choose(this.box.value);
+  }
+
+  #choose(label) {
+    if (this.node.hidden || (!label && this.box.value)) return;
+    this.close();
+    this.chosen(label);
+    this.then();
+  }
+}
+
+/** Asks, while no hand moves, whether each labelled photo is predicted correctly with the present settings. */
+export class Judging {
+  /** @param {{ post: (settings: any, photos: string[]) => void, judged: (marks: Map<string, string>) => void }} events */
+  constructor(events) {
+    this.events = events;
+    this.busy = false;
+    this.context = "";
+    /** @type {Map<string, string>} */
+    this.marks = new Map();
+  }
+
+  /** @param {any} settings @param {string[]} photos those that have a label */
+  ask(settings, photos) {
+    this.#about(settings);
+    const left = photos.filter((name) => !this.marks.has(name));
+    if (this.busy || left.length === 0) return;
+    this.busy = true;
+    this.events.post(settings, left.slice(0, PART));
+  }
+
+  heard(settings, marks) {
+    this.busy = false;
+    this.#learn(settings, marks);
+  }
+
+  #learn(settings, marks) {
+    if (JSON.stringify({ ...settings, photo: "" }) !== this.context) return;
+    for (const [name, state] of Object.entries(marks)) this.marks.set(name, state);
+    this.events.judged(this.marks);
+  }
+
+  shown({ settings, answer }) {
+    this.#about(settings);
+    if (answer.state) this.#learn(settings, { [settings.photo]: answer.state });
+  }
+
+  forget() {
+    this.busy = false;
+    this.context = "";
+  }
+
+  #about(settings) {
+    const context = JSON.stringify({ ...settings, photo: "" });
+    if (context === this.context) return;
+    this.context = context;
+    this.marks = new Map();
+    this.events.judged(this.marks);
+  }
+}
