@@ -1,6 +1,7 @@
 """From a ``.keras`` file to a running network: known, or compiled once and kept."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -139,7 +140,7 @@ def _has_custom_parts(opened: Archive) -> bool:
 
     What nobody has registered is refused in the process that compiles, whatever the file says.
     """
-    keras = sys.modules.get("keras")
+    keras: Any = sys.modules.get("keras")
     for part in serialized(opened.config()) if keras is not None else ():
         home = str(part.get("module") or "").partition(".")[0]
         function = part["class_name"] == "function" and home != "keras"
