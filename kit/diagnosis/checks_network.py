@@ -35,28 +35,20 @@ def check_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         return None
     means, variances = (np.concatenate([each[place].reshape(-1) for each in kept]) for place in (-2, -1))
     smallest, steps = float(variances.min()), _steps(weights)
-    floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
-    evidence = [
-        Evidence(floor, smallest),
-        Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
-    ]
-    left = float(norms[0].settings.get("momentum", 0.99)) ** (steps or 0)
     untouched = not means.any() and bool((variances == 1).all())
-    if untouched:
-        what = "were never updated"
+    momentum = float(norms[0].settings.get("momentum", 0.99))
+    left = 1.0 if untouched else 0.0 if steps is None else momentum**steps
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    elif steps is not None and left * (1 - 1e-4) <= smallest <= 1 and left > LEFT:
-        told = f"share of the initial values left after {steps} training steps"
-        evidence.append(Evidence(told, left, LEFT, supports=True))
-        what = f"had only {steps} training steps"
-    else:
+    if left <= LEFT or not left * (1 - 1e-4) <= smallest <= 1:
         return None
+    what = "were never updated" if untouched else f"had only {steps} training steps"
     return conclude(
         "batchnorm_mode",
         "named",
         f"The moving averages of batch normalization {what}: the network does well only in training.",
-        *evidence,
+        Evidence(f"smallest moving variance of {variances.size} channels; it starts at 1", smallest),
+        Evidence("share of the initial values that is left", left, LEFT, supports=True),
         advice="Measure the averages again on dozens of pictures as in training, or train for more steps.",
         code="classifier = kit.adapt(classifier, photos)",
     )
