@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from typing import Any, TypeVar
 
+Key = TypeVar("Key")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -12,31 +13,33 @@ IN_FLIGHT = 32
 
 
 def run(
-    function: Callable[[Task], Result], tasks: Iterable[tuple[int, Task]], executor: Executor | None
-) -> Iterator[tuple[int, Result]]:
-    """Yield each task's number with its result, as soon as it is there.
+    function: Callable[[Task], Result],
+    tasks: Iterable[tuple[Key, Task]],
+    executor: Executor | None,
+    ahead: int = IN_FLIGHT,
+) -> Iterator[tuple[Key, Result]]:
+    """Yield each task's key with its result, as soon as it is there.
 
     Parameters
     ----------
     function
-        Importable by its name, since other processes import it.
+        Importable by its name where other processes import it.
     tasks
-        Read only as far ahead as `IN_FLIGHT` says, so that images do not pile up.
+        Read only this far ahead, so that images do not pile up.
     executor
         None for this thread.
 
     Raises whatever a task raises. What has not begun by then, or when the caller stops, is cancelled.
     """
     if executor is None:
-        for number, task in tasks:
-            yield number, function(task)
+        yield from ((key, function(task)) for key, task in tasks)
         return
-    waiting: dict[Future[Result], int] = {}
+    waiting: dict[Future[Result], Key] = {}
     try:
-        for number, task in tasks:
-            while len(waiting) >= IN_FLIGHT:
+        for key, task in tasks:
+            while len(waiting) >= ahead:
                 yield from _finished(waiting)
-            waiting[executor.submit(function, task)] = number
+            waiting[executor.submit(function, task)] = key
         while waiting:
             yield from _finished(waiting)
     finally:
@@ -44,7 +47,7 @@ def run(
             future.cancel()
 
 
-def _finished(waiting: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
+def _finished(waiting: dict[Future[Result], Key]) -> Iterator[tuple[Key, Result]]:
     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
     for future in done:
         yield waiting.pop(future), future.result()

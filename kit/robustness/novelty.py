@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Bools, Float32, Float64, Int64
 from kit._checking import number
@@ -94,14 +95,12 @@ class Novelty:
     def nearest(self, photo: Source, count: int = NEAREST) -> tuple[Neighbour, ...]:
         """Return so many training images, the nearest first, for a `Photo` or what `kit.load_image` takes."""
         tensor = self.classifier.tensor(load_image(photo))
-        (distances,) = _distances(self._engine.predict(tensor), self.features)
-        names = self.classifier.class_names
-        return tuple(
-            Neighbour(
-                int(self.places[row]), self.names[row], names[self.predicted[row]], float(distances[row])
-            )
-            for row in np.argsort(distances, kind="stable")[:count]
-        )
+        (distances,) = scipy.spatial.distance.cdist(self._engine.predict(tensor), self.features)
+        order = np.argsort(distances, kind="stable")[:count]
+        predicted = [self.classifier.class_names[self.predicted[row]] for row in order]
+        names = [self.names[row] for row in order]
+        columns = self.places[order].tolist(), names, predicted, distances[order].tolist()
+        return tuple(map(Neighbour, *columns))
 
     def chances(self, scores: npt.ArrayLike) -> Float64:
         """Return how probable it is that an ordinary image scores so high or higher: float64 (N,), above 0.
@@ -137,13 +136,12 @@ class Novelty:
             names = tuple(arrays["names"].tobytes().decode().split("\0"))
             rate = _checked_rate(float(arrays["false_positive_rate"]))
             found = cls(classifier, features, places, predicted, names, held_back, rate)
-            known = bool(0 <= predicted.min() <= predicted.max() < len(classifier.class_names))
             fits = features.shape == (len(names), found._engine.output_count)
-            fits = fits and len(places) == len(predicted) == len(names)
-            fits = fits and bool(np.isfinite(features).all())
+            fits &= len(places) == len(predicted) == len(names) and bool(np.isfinite(features).all())
+            fits &= bool(0 <= predicted.min() <= predicted.max() < len(classifier.class_names))
         except (KeyError, TypeError, ValueError, AttributeError):
-            known = fits = False
-        if not (known and fits):
+            fits = False
+        if not fits:
             raise ValueError(
                 "Expected a novelty as kit.fit_novelty makes it for this network, received other arrays;"
                 " fit it again"
@@ -159,16 +157,9 @@ class Novelty:
         return _feature_engine(self.classifier)
 
 
-def _distances(rows: Float32, features: Float32) -> Float64:
-    # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(rows, features))
-
-
 def _scores(rows: Float32, features: Float32) -> Float64:
-    nearest = np.sort(_distances(rows, features), axis=1)[:, :NEAREST]
-    return np.asarray(nearest.mean(axis=1))
+    # Nearest neighbours in scikit-learn start threads for every single image, which takes longer.
+    return np.asarray(np.sort(scipy.spatial.distance.cdist(rows, features), axis=1)[:, :NEAREST].mean(axis=1))
 
 
 def fit_novelty(

@@ -39,8 +39,8 @@ class Gaussian:
         return cls(np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None], mean, varied)
 
     def distances(self, rows: Float64) -> Float64:
-        """Return the squared Mahalanobis distance to the mean: float64 (N, values) to (N,)."""
-        return np.asarray((((rows[:, self.columns] - self.centre) @ self.whitening) ** 2).sum(axis=1))
+        """Return the squared Mahalanobis distance to the mean, over D: float64 (N, values) to (N,)."""
+        return np.asarray((((rows[:, self.columns] - self.centre) @ self.whitening) ** 2).mean(axis=1))
 
 
 def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0) -> Float64:
@@ -147,7 +147,7 @@ class Profile:
         rows = _rows(profile, first_layers.features, widths, floors)
         # Neighbours may be copies of one picture: they are left out together.
         left_out = [
-            _distances(Gaussian.of_rows(np.delete(rows, part, axis=0)), rows[part])
+            Gaussian.of_rows(np.delete(rows, part, axis=0)).distances(rows[part])
             for part in np.array_split(np.arange(len(rows)), _PARTS)
         ]
         distances = np.concatenate(left_out)
@@ -161,11 +161,7 @@ class Profile:
         ``moments``, float64 (N, 2 * sum(widths)), are those of `FirstLayers.measure`; ``features``, float64
         (N, K), those of `tensor_features`, None where the profile has none.
         """
-        return _distances(self.gaussian, _rows(moments, features, self.widths, self.floors))
-
-
-def _distances(gaussian: Gaussian, rows: Float64) -> Float64:
-    return gaussian.distances(rows) / len(gaussian.whitening)
+        return self.gaussian.distances(_rows(moments, features, self.widths, self.floors))
 
 
 def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -11,76 +11,39 @@ from kit._arrays import Float64, Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier
 from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
-from kit.images import Photo, Pictures
+from kit.images import Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
 from kit.images.properties import QUANTITIES
 from kit.perturbation.alterations import ALTERATIONS
 from kit.robustness.attribution import Explanation, explanations
-from kit.robustness.differences import FEWEST, AnswerShift, Difference, alike, compared_answers, differences
-from kit.robustness.responses import Response, respond
-
-Verdict = Literal["shifted", "follows", "unchanged", "cannot_tell"]
+from kit.robustness.differences import (
+    FEWEST,
+    AnswerShift,
+    QuantityShift,
+    alike,
+    compared_answers,
+    differences,
+)
 
 MOST = 1000
-"""Pictures that are measured at most; of more, as many at random."""
+"""Images that are measured at most; of more, as many at random."""
 
 KEPT = (64, 256)
-"""Pictures, large and small ones, that are kept for asking the classifier."""
+"""Images, large and small ones, that are kept for asking the classifier."""
 
 _KEPT_PIXELS = 1 << 22
 
 _SEED = 0
 
 _HEAD = ("quantity", "training", "photos", "delta", "p", "verdict")
-_CARES = {
-    "cares": "the classifier cares",
-    "indifferent": "the classifier hardly cares",
-    "cannot_tell": "too few pictures to tell whether the classifier cares",
-}
-_TREATED = {
-    "training": "of the answers to training pictures change when they are altered in this way",
-    "undone": "of the answers change when this is undone",
-    "once more": "of the answers change when this is done to the photos once more",
-}
 _ANSWERED = {
     "other_classes": "other classes",
-    "follows": "they differ, as these alterations may make them",
+    "follows": "they differ, as this alteration may make them",
     "unchanged": "each class about as often",
 }
-
-
-@dataclass(frozen=True)
-class QuantityShift:
-    """What is said about one quantity.
-
-    Attributes
-    ----------
-    quantity, difference
-        Key of `kit.images.properties.QUANTITIES`, and the numbers.
-    verdict
-        ``"shifted"``, ``"follows"`` (differs, but only as another shift makes it), ``"unchanged"``, or
-        ``"cannot_tell"`` (too few images in which it can be measured).
-    explanation, response
-        Where it is ``"shifted"``, the alteration that explains it, and what the classifier makes of that.
-    """
-
-    quantity: str
-    verdict: Verdict
-    difference: Difference
-    explanation: Explanation | None = None
-    response: Response | None = None
-
-    @property
-    def summary(self) -> str:
-        """One line in words."""
-        if self.explanation is None:
-            return self.verdict.replace("_", " ")
-        alteration = ALTERATIONS[self.explanation.alteration]
-        name = alteration.opposite if self.explanation.opposite else alteration.name
-        strength = f"{self.explanation.strength:.2g}"
-        times = "\N{MULTIPLICATION SIGN}"
-        about = f"{times}{strength}" if alteration.unit == "factor" else f"{strength} {alteration.unit}"
-        return f"{self.verdict}: {name} (about {about})"
+_ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
+_INVERTIBLE = frozenset({"brightness", "contrast", "warmth", "tint", "saturation"})
+_FARTHEST = 3.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,11 +53,12 @@ class Shift(Result):
     Attributes
     ----------
     findings
-        One for each quantity: shifted ones first, that which explains most before the others.
+        One for each quantity: shifted ones first, that which explains most before the others. None where
+        there are fewer than 20 images on either side.
     training, photos
         Images that were compared.
     unreadable, notes
-        Names of images that could not be read, each with the reason; what else limits the answer, in words.
+        Names of images that could not be read, each with the reason; what else limits the result, in words.
     answers
         How often each class is predicted; None without a classifier or the training images themselves.
     """
@@ -107,23 +71,22 @@ class Shift(Result):
     answers: AnswerShift | None = None
 
     @property
-    def other_classes(self) -> bool:
-        """Whether the photos show other classes than the training pictures, by the answers."""
-        return self.answers is not None and self.answers.verdict == "other_classes"
-
-    @property
     def shifted(self) -> tuple[QuantityShift, ...]:
         """The findings with this verdict, the most important first."""
         return tuple(finding for finding in self.findings if finding.verdict == "shifted")
 
     @property
     def verdict(self) -> Literal["shifted", "other_classes", "unchanged", "cannot_tell"]:
-        """``"shifted"`` where a quantity is; ``"cannot_tell"`` where there are too few pictures on a side."""
+        """``"shifted"`` where a quantity is; ``"cannot_tell"`` where there are too few images on a side."""
         if min(self.training, self.photos) < FEWEST:
             return "cannot_tell"
         if self.shifted:
             return "shifted"
-        return "other_classes" if self.other_classes else "unchanged"
+        return "other_classes" if self._other_classes else "unchanged"
+
+    @property
+    def _other_classes(self) -> bool:
+        return self.answers is not None and self.answers.verdict == "other_classes"
 
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
@@ -132,56 +95,44 @@ class Shift(Result):
     def _report(self) -> Iterable[str | Result]:
         yield self._headline()
         yield from (f"Note: {note}" for note in self.notes)
-        yield self.table()
-        yield from self._remarks()
+        if self.findings:
+            yield self.table()
+        for one in self.shifted:
+            if (cause := one.explanation) is not None and cause.count:
+                changed = f"{cause.changed:.0%} of the predictions change when {cause.tried}"
+                yield f"{QUANTITIES[one.quantity].label}: {changed} ({cause.count} images)."
+        if self.answers is not None and self.answers.verdict != "cannot_tell":
+            yield f"Predictions: {_ANSWERED[self.answers.verdict]} ({self.answers.summary})."
+        if self.unreadable:
+            yield f"Not readable: {names_of(self.unreadable)}."
 
     def _headline(self) -> str:
-        counts = f"{self.photos} photos against {self.training} training pictures"
-        if self.verdict == "cannot_tell":
-            return f"{counts}: cannot tell, {FEWEST} on each side are needed."
-        if self.verdict == "other_classes":
-            return f"{counts}: other classes by the answers, and no other pictures of them."
-        if self.verdict == "unchanged":
-            return f"{counts}: no measured quantity is shifted."
         names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
-        return (
-            f"{counts}: shifted in {names}{'; other classes by the answers' if self.other_classes else ''}."
-        )
-
-    def _remarks(self) -> list[str]:
-        lines = [
-            f"{QUANTITIES[one.quantity].label}: {_answered(one.response)}"
-            for one in self.shifted
-            if one.response is not None
-        ]
-        if self.answers is not None and self.answers.verdict != "cannot_tell":
-            lines.append(f"Answers: {_ANSWERED[self.answers.verdict]} ({self.answers.summary}).")
-        if self.unreadable:
-            lines.append(f"Not readable: {names_of(self.unreadable)}.")
-        return lines
+        others = "; other classes by the predictions" * self._other_classes
+        said = {
+            "cannot_tell": f"cannot tell, {FEWEST} on each side are needed",
+            "other_classes": "other classes by the predictions, and no other images of them",
+            "unchanged": "no measured quantity is shifted",
+            "shifted": f"shifted in {names}{others}",
+        }
+        return f"{self.photos} photos against {self.training} training images: {said[self.verdict]}."
 
     def __repr__(self) -> str:
         return f"Shift({self._headline()!r})"
 
 
-def _answered(response: Response) -> str:
-    changed = f"{response.changed:.0%} {_TREATED[response.pictures]}"
-    return f"{_CARES[response.verdict]}. {changed} ({response.count} pictures)."
-
-
-def _cells(finding: QuantityShift) -> tuple[str, ...]:
-    one = finding.difference
+def _cells(one: QuantityShift) -> tuple[str, ...]:
     return (
-        QUANTITIES[finding.quantity].label,
-        _told(one.training, ".3g"),
-        _told(one.photos, ".3g"),
-        _told(one.delta, "+.2f"),
-        "<0.001" if one.p_value < 0.001 else _told(one.p_value, ".3f"),
-        finding.summary,
+        QUANTITIES[one.quantity].label,
+        _shown(one.training, ".3g"),
+        _shown(one.photos, ".3g"),
+        _shown(one.delta, "+.2f"),
+        "<0.001" if one.p_value < 0.001 else _shown(one.p_value, ".3f"),
+        one.summary,
     )
 
 
-def _told(value: float, form: str) -> str:
+def _shown(value: float, form: str) -> str:
     return "" if np.isnan(value) else format(value, form)
 
 
@@ -209,7 +160,7 @@ class Gathered:
 
 
 def gather(
-    pictures: Pictures,
+    found: Sequence[Picture],
     what: str = "photos",
     *,
     classifier: Classifier | None = None,
@@ -219,14 +170,13 @@ def gather(
 
     Interrupted, it returns what was measured, which is a fair sample.
     """
-    found = at_least_one(each_picture(pictures))
     order = np.random.default_rng(_SEED).permutation(len(found))[:MOST].tolist()
     # In one list, so that an interruption leaves nothing half done.
     done: list[tuple[Float64, int]] = []
     photos: list[Photo] = []
     unreadable: list[tuple[int, str, str]] = []
     pixels = 0
-    with Steps(order, f"measuring {what}", "picture", progress, keep=True) as places:
+    with Steps(order, f"measuring {what}", "image", progress, keep=True) as places:
         for place in places:
             try:
                 photo = found[place].open()
@@ -240,8 +190,8 @@ def gather(
                 photos.append(photo)
     rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
     answers = np.array([answer for _, answer in done], np.int64)
-    told = tuple((name, reason) for _, name, reason in sorted(unreadable))
-    return Gathered(rows, tuple(photos), answers, len(found), told)
+    reasons = tuple((name, reason) for _, name, reason in sorted(unreadable))
+    return Gathered(rows, tuple(photos), answers, len(found), reasons)
 
 
 def judged(
@@ -252,89 +202,104 @@ def judged(
     *,
     progress: Progress = False,
 ) -> tuple[tuple[QuantityShift, ...], AnswerShift | None, tuple[str, ...]]:
-    """Tell other images from other classes; what `shift` does once everything is measured and predicted.
+    """Separate other images from other classes; what `shift` does once everything is measured and predicted.
 
     Other classes are other images too: T-shirts are brighter than shoes. So where the predictions differ,
-    images are compared with those that are predicted alike; and alterations move no more predictions than
-    they change. What no quantity measures, such as a turn, looks like other classes. Returns the findings,
-    the predictions and the notes of a `Shift`.
+    images are compared with those that are predicted alike; and alterations change no more predictions than
+    they do when they are tried. What no quantity measures, such as a turn, looks like other classes. Returns
+    the findings, the predictions and the notes of a `Shift`.
     """
-    if classifier is None or not photos.photos:
-        return findings(statistics, photos.rows), None, ()
-    examples = () if training is None else training.photos
-    ask = partial(_asked, classifier, examples, photos.photos, progress=progress)
-    found = findings(statistics, photos.rows, besides=int(training is not None))
+    found = findings(statistics, photos.rows)
+    if classifier is None:
+        return found, None, ()
+    ask = partial(_asked, classifier, () if training is None else training.photos, photos.photos, progress)
     if training is None:
-        note = "the answers are not compared: that takes the training pictures themselves"
-        return ask(found), None, (note,)
+        return ask(found), None, ("predictions are not compared: that takes the training images themselves",)
     answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
     if answers.verdict != "follows":
         return ask(found), answers, ()
     ours, theirs = alike(training.answers, photos.answers)
-    within: tuple[QuantityShift, ...] = ()
-    note = f"classes may explain what is shifted: too few photos, {theirs.sum()}, are answered like training"
-    if ours.sum() >= FEWEST:
-        note = f"compared are {theirs.sum()} photos with as many training pictures that are answered alike"
-        within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs], besides=1)
-    others = replace(answers, verdict="other_classes")
-    if within and not any(one.verdict == "shifted" for one in within):
-        return within, others, (note,)
+    count = int(theirs.sum())
+    notes: tuple[str, ...] = ()
+    if count >= FEWEST:
+        within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs])
+        # What is shifted by other classes alone is not shifted within them.
+        if not _shifted(found) <= _shifted(within):
+            note = f"compared are {count} photos with as many training images of the same predicted classes"
+            found, notes = within, (note,)
     found = ask(found)
     if _accounted(answers, found):
-        return found, answers, ()
-    return ask(within) if within else found, others, (note,)
+        return found, answers, notes
+    if count < FEWEST:
+        notes = (f"classes may explain what differs: only {count} photos are predicted as training images",)
+        found = tuple(replace(one, verdict="cannot_tell", explanation=None) for one in found)
+    return found, replace(answers, verdict="other_classes"), notes
+
+
+def _shifted(found: Sequence[QuantityShift]) -> set[str]:
+    return {one.quantity for one in found if one.verdict == "shifted"}
 
 
 def _accounted(answers: AnswerShift, found: Sequence[QuantityShift]) -> bool:
-    """Whether alterations change as many answers as differ, or are too strong to say how many."""
-    changed = sum(one.response.changed for one in found if one.response is not None)
-    strongest = any(one.explanation is not None and one.explanation.strongest for one in found)
-    return strongest or answers.distance - answers.chance <= changed
+    """Whether alterations change as many predictions as differ, or are too strong to say how many."""
+    causes = [one.explanation for one in found if one.explanation is not None]
+    changed = answers.chance + sum(cause.changed for cause in causes)
+    return bool(causes) and (answers.distance <= changed or any(cause.strongest for cause in causes))
 
 
-def findings(statistics: InputStatistics, rows: Float64, besides: int = 0) -> tuple[QuantityShift, ...]:
-    """Compare measures, float64 (images, quantities), with statistics of training, and rank the quantities.
-
-    ``besides`` counts other comparisons that share the probability of an accusation by chance.
-    """
-    compared = {one.quantity: one for one in differences(statistics.rows, rows, besides)}
-    differing = {name for name, one in compared.items() if one.differs}
-    explained, unexplained = explanations(statistics, rows, differing) if differing else ((), frozenset())
+def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift, ...]:
+    """Compare measures, float64 (images, quantities), with those of training, and rank the quantities."""
+    compared = differences(statistics.rows, rows)
+    differing = np.array([one.verdict == "follows" for one in compared])
+    explained, unexplained = explanations(statistics, rows, differing) if differing.any() else ((), differing)
     causes = {one.quantity: one for one in reversed(explained)}
+    first = [one.quantity for one in explained]
+    found = [
+        replace(one, verdict="shifted", explanation=causes.get(one.quantity))
+        if one.quantity in causes or alone
+        else one
+        for one, alone in zip(compared, unexplained, strict=True)
+    ]
 
-    def verdict(name: str) -> Verdict:
-        if name in causes or name in unexplained:
-            return "shifted"
-        if name in differing:
-            return "follows"
-        return "unchanged" if compared[name].p_value >= 0 else "cannot_tell"
+    def rank(one: QuantityShift) -> tuple[int, int, float]:
+        place = first.index(one.quantity) if one.quantity in causes else len(first)
+        return place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))
 
-    def rank(name: str) -> tuple[bool, bool, float]:
-        return name not in unexplained, name not in differing, -_size(compared[name])
-
-    ranked = dict.fromkeys([*(one.quantity for one in explained), *sorted(compared, key=rank)])
-    return tuple(QuantityShift(name, verdict(name), compared[name], causes.get(name)) for name in ranked)
-
-
-def _size(difference: Difference) -> float:
-    return abs(difference.delta) if difference.p_value >= 0 else -1.0
+    return tuple(sorted(found, key=rank))
 
 
 def _asked(
     classifier: Classifier,
     training: Sequence[Photo],
     photos: Sequence[Photo],
-    found: Sequence[QuantityShift],
-    *,
     progress: Progress,
+    found: Sequence[QuantityShift],
 ) -> tuple[QuantityShift, ...]:
-    causes = [one for one in found if one.explanation is not None]
-    responses = {
-        one.quantity: respond(classifier, one.explanation, training, photos)
-        for one in Steps(causes, "asking the classifier", "alteration", progress)
-        if one.explanation is not None
-    }
-    return tuple(replace(one, response=responses.get(one.quantity)) for one in found)
+    asked = []
+    for one in Steps(found, "asking the classifier", "quantity", progress):
+        cause = one.explanation and asked_about(classifier, one.explanation, training, photos)
+        asked.append(replace(one, explanation=cause))
+    return tuple(asked)
+
+
+def asked_about(
+    classifier: Classifier, cause: Explanation, training: Sequence[Photo], photos: Sequence[Photo]
+) -> Explanation:
+    """Alter images as strongly as a shift did, and predict before and after; photos without training images.
+
+    What training images went through cannot be done to them again, so the photos go through it.
+    """
+    chosen, strength, tried = training, cause.strength, "training images are altered in this way"
+    if cause.opposite or not training:
+        chosen, tried = photos, "this is undone"
+        if cause.quantity in _INVERTIBLE:
+            strength = float(np.clip(1 / max(strength, 1e-3), 1 / _FARTHEST, _FARTHEST))
+        elif not cause.opposite:
+            tried = "this is done to the photos once more"
+    altered = [ALTERATIONS[cause.alteration].apply(photo, strength) for photo in chosen]
+    before, after = (classifier.probabilities(each).argmax(axis=1) for each in (chosen, altered))
+    changed = float((before != after).mean())
+    return replace(cause, changed=changed, count=len(chosen), tried=tried)
 
 
 def shift(
@@ -344,14 +309,14 @@ def shift(
     classifier: Classifier | None = None,
     progress: Progress = True,
 ) -> Shift:
-    """Tell in which measured quantities photos differ from the training images.
+    """Report in which measured quantities photos differ from the training images.
 
     Light, contrast, colour, sharpness, noise, traces of JPEG, size, aspect and EXIF turns are measured and
-    compared one by one. Since one alteration moves several of them, the quantity that was altered is found by
-    how the training images respond to alterations, and is ranked first; the others "follow". Where one
+    compared one by one. Since one alteration changes several of them, the quantity that was altered is found
+    by how the training images respond to alterations, and is ranked first; the others "follow". Where one
     alteration leaves much unexplained, two at once are tried, such as less light and noise. With the training
-    images and a classifier, its predictions for both are compared too, which tells other classes from other
-    images (`AnswerShift`).
+    images and a classifier, its predictions for both are compared too, which separates other classes from
+    other images (`AnswerShift`).
 
     No classifier is needed; hence it does not come first, unless it stands for its training images:
     ``kit.shift(classifier, photos)``.
@@ -363,12 +328,12 @@ def shift(
         those (`Classifier.save` with ``training=`` puts them there).
     photos
         See `kit.images.photo`. At most 1,000 are measured, at random; interrupting keeps what was measured.
-        Those that cannot be read are reported.
+        Those that cannot be read are reported. Fewer than 20 on either side are not measured at all.
     classifier
-        To predict every image, and to tell whether its predictions change by each alteration; the one that is
-        given as ``training`` by default.
+        To predict every image, and to see how many predictions each alteration changes; by default the one
+        that is given as ``training``.
     progress
-        True for bars where it takes over two seconds; or a function that is told each step in a line.
+        True for bars where it takes over two seconds; or a function that gets each step as a line.
 
     Returns
     -------
@@ -377,8 +342,8 @@ def shift(
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        A classifier in place of the photos, one without statistics, no photo, no readable training image, no
-        such folder or one without images.
+        A classifier in place of the photos, one without statistics, no image, no such folder or one without
+        images, probabilities that are no numbers.
     """
     if isinstance(photos, Classifier):
         raise TypeError(
@@ -386,39 +351,38 @@ def shift(
         )
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     asked = None if asked is None or asked.preprocessing is None else asked
-    statistics, examples = _statistics(training, asked, progress=progress)
-    gathered = gather(photos, classifier=asked, progress=progress)
-    found, answers, notes = judged(statistics, examples, gathered, asked, progress=progress)
-    counts = len(statistics.rows), len(gathered.rows)
-    return Shift(found, *counts, gathered.unreadable, _notes(gathered) + notes, answers)
-
-
-def _statistics(
-    training: Any, classifier: Classifier | None, *, progress: Progress
-) -> tuple[InputStatistics, Gathered | None]:
-    """Return statistics of the training pictures, and the pictures themselves where there are any."""
-    if isinstance(training, InputStatistics):
-        return training, None
-    if isinstance(training, Classifier):
-        statistics = training.reference.properties
-        if statistics is None:
-            raise ValueError(
-                f"Expected a classifier that carries statistics of its training pictures, received"
-                f" {training.name!r} without; save it with training=pictures, or give the pictures:"
-                " kit.shift(pictures, photos, classifier=classifier)"
-            )
-        return statistics, None
-    gathered = gather(training, "training pictures", classifier=classifier, progress=progress)
-    if not gathered.photos:
-        raise ValueError("Expected training pictures, received none that can be read; give a folder of them")
-    responses = measured_responses(gathered.photos)
-    return InputStatistics(gathered.rows, responses, gathered.found), gathered
-
-
-def _notes(gathered: Gathered) -> tuple[str, ...]:
-    notes = []
+    source, pictures = _source(training), at_least_one(each_picture(photos))
+    counts = len(source.rows if isinstance(source, InputStatistics) else source), len(pictures)
+    if min(counts) < FEWEST:
+        return Shift((), *counts)
+    known: InputStatistics | Gathered = (
+        source
+        if isinstance(source, InputStatistics)
+        else gather(source, "training images", classifier=asked, progress=progress)
+    )
+    gathered = gather(pictures, classifier=asked, progress=progress)
+    counts = len(known.rows), len(gathered.rows)
+    if min(counts) < FEWEST:
+        return Shift((), *counts, gathered.unreadable)
+    examples = None
+    if isinstance(known, Gathered):
+        examples = known
+        known = InputStatistics(known.rows, measured_responses(known.photos), known.found)
+    found, answers, notes = judged(known, examples, gathered, asked, progress=progress)
     if len(gathered.rows) + len(gathered.unreadable) < gathered.found:
-        notes.append(f"{len(gathered.rows)} of {gathered.found} photos were measured, chosen at random")
-    if len(gathered.rows) < FEWEST:
-        notes.append(f"fewer than {FEWEST} photos: nothing can be told from so few")
-    return tuple(notes)
+        notes = (f"{counts[1]} of {gathered.found} photos were measured, chosen at random", *notes)
+    return Shift(found, *counts, gathered.unreadable, notes, answers)
+
+
+def _source(training: Classifier | InputStatistics | Pictures) -> InputStatistics | tuple[Picture, ...]:
+    if isinstance(training, InputStatistics):
+        return training
+    if not isinstance(training, Classifier):
+        return at_least_one(each_picture(training))
+    if training.reference.properties is None:
+        raise ValueError(
+            f"Expected a classifier that carries statistics of its training images, received"
+            f" {training.name!r} without; save it with training=images, or give the images:"
+            " kit.shift(images, photos, classifier=classifier)"
+        )
+    return training.reference.properties

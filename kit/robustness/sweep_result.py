@@ -70,11 +70,15 @@ class Sweep(Result):
         places = np.arange(rows.start, rows.stop, dtype=np.int32)
         photo, perturbation = np.divmod(places, np.int32(len(self.perturbations)))
         top, label = self.tops[rows], self.labels[photo]
+        swept = {
+            name: np.array([getattr(each, name) for each in self.perturbations], np.float64)
+            for name in self.parameters
+        }
         columns = {
             "photo": photo,
             "name": np.array(self.photos, object)[photo],
             "perturbation": perturbation,
-            **{name: self._values(name)[perturbation] for name in self.parameters},
+            **{name: values[perturbation] for name, values in swept.items()},
             "top": top,
             "class": np.array([*self.class_names, None], object)[top],
             "confidence": self.confidences[rows],
@@ -124,41 +128,37 @@ class Sweep(Result):
         return Table(head, rows, ">" * len(head), widths=(0, *[10] * len(figures)))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
-        values, counted = (each.reshape(len(self.photos), *self.shape) for each in (values, counted))
-        total, count = np.where(counted, values, 0).sum(axis=0, dtype=np.float64), counted.sum(axis=0)
-        return np.asarray(np.divide(total, count, out=np.full(self.shape, np.nan), where=count > 0))
-
-    def _values(self, name: str) -> Float64:
-        values = [getattr(perturbation, name) for perturbation in self.perturbations]
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+        table = np.ma.array(values, np.float64, mask=~counted).reshape(len(self.photos), *self.shape)
+        return np.asarray(table.mean(axis=0).filled(np.nan))
 
     @classmethod
     def from_parquet(cls, path: str | PathLike[str]) -> Self:
-        """Read what `kit.sweep` with ``path=`` wrote, a folder; or the one file of an earlier version.
+        """Read the folder that `kit.sweep` with ``path=`` wrote.
 
         A FileNotFoundError where nothing is there, a ValueError for no sweep or one that is not finished.
         """
         file = Path(path)
-        columns, description = storage.read(file)
+        columns, about = storage.read(file)
         try:
-            perturbations = tuple(map(Perturbation.from_dict, description["perturbations"]))
-            rows, classes = len(description["photos"]) * len(perturbations), len(description["class_names"])
-            whole = len(columns.get("top", ())) == rows > 0
-            if not whole or any(not -1 <= columns[name].max() < classes for name in ("top", "label")):
+            (photos, _), (axes, listed), names = about["photos"], about["perturbations"], about["class names"]
+            perturbations = tuple(map(Perturbation.from_dict, listed))
+            rows, classes = len(photos) * len(perturbations), len(names)
+            if len(columns["top"]) != rows or max(columns["top"].max(), columns["label"].max()) >= classes:
                 raise ValueError(
                     f"Expected a finished sweep in {file.name!r}, received another; call kit.sweep with this"
                     " path again to finish it"
                 )
+            errors = enumerate(columns["error"])
             return cls(
-                tuple(description["photos"]),
+                tuple(photos),
                 perturbations,
-                MappingProxyType({name: tuple(each) for name, each in description["axes"].items()}),
-                tuple(description["class_names"]),
+                MappingProxyType({name: tuple(each) for name, each in axes.items()}),
+                tuple(names),
                 columns["label"][:: len(perturbations)],
                 columns["top"],
                 columns["confidence"],
                 columns["probability"],
-                MappingProxyType(storage.texts(columns["error"])),
+                MappingProxyType({place: str(text) for place, text in errors if text is not None}),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -174,17 +174,9 @@ class Sweep(Result):
 
 def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:
     (down, downwards), (across, values) = axes.items()
-    heads = [_shown(value) for value in values]
-    width = max(4, *map(len, heads))
-    return Table(
-        (down, *heads),
-        [(_shown(value), *map(_percent, row)) for value, row in zip(downwards, shares, strict=True)],
-        ">" * (1 + len(heads)),
-        # The columns of figures stand closer to each other than to the first.
-        widths=(0, width + 1, *[width] * (len(heads) - 1)),
-        gap=1,
-        title=f"{name}, {down} down, {across} across",
-    )
+    rows = zip(map(_shown, downwards), *(map(_percent, column) for column in shares.T), strict=True)
+    title = f"{name}, {down} down, {across} across"
+    return Table((down, *map(_shown, values)), rows, ">" * (1 + len(values)), title=title)
 
 
 def _shown(value: Any) -> str:

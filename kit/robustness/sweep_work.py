@@ -1,9 +1,8 @@
 """What a worker does for a sweep, in this process, in another one or on another machine."""
 
 import pickle
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import groupby, islice
 from typing import Any, NamedTuple, TypeAlias
@@ -18,6 +17,7 @@ from kit.images import Photo, PhotoError, Picture
 from kit.images.opening import Decoding
 from kit.images.photo import UNREADABLE
 from kit.perturbation import PARAMETERS, Perturbation
+from kit.robustness.executors import run
 
 
 class Shared:
@@ -69,9 +69,9 @@ class Answers(NamedTuple):
         return cls(np.full(count, -1, np.int32), confidence, probability, {})
 
 
-_Opened: TypeAlias = Photo | OSError | ValueError
-_Cell: TypeAlias = tuple[int, _Opened, Perturbation, int]
-_Predicted: TypeAlias = tuple[list[int], list[int], Float32]
+_CAMERA = {name for name, parameter in PARAMETERS.items() if parameter.group in {"Sensor", "File"}}
+_Cell: TypeAlias = tuple[int, Photo, Perturbation, int]
+_Predicted: TypeAlias = tuple[Sequence[int], Sequence[int], Float32]
 
 
 def answers(task: Task) -> Answers:
@@ -84,60 +84,50 @@ def answers(task: Task) -> Answers:
         # Both parts of the work leave Python's lock to others for most of their time.
         batches = groupby(_prepared(classifier, cells, found.errors), key=lambda one: one[2].shape)
         listed = (zip(*batch, strict=True) for _, batch in batches)
-        return [
-            (list(places), list(labels), predict(np.concatenate(tensors)))
-            for places, labels, tensors in listed
-        ]
+        return [(places, labels, predict(np.concatenate(tensors))) for places, labels, tensors in listed]
 
-    def store(predicted: Iterable[_Predicted]) -> None:
-        for places, labels, rows in predicted:
-            lines, labelled, best = np.arange(len(rows)), np.array(labels), rows.argmax(axis=1)
-            found.top[places], found.confidence[places] = best, rows[lines, best]
-            found.probability[places] = np.where(labelled < 0, np.nan, rows[lines, labelled])
-
-    cells = _cells(task)
+    cells = _cells(task, found.errors)
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
-    waiting: deque[Future[list[_Predicted]]] = deque()
+    parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
-        while some := list(islice(cells, size)):
-            waiting.append(pool.submit(ask, some))
-            if len(waiting) > 2 * lanes:
-                store(waiting.popleft().result())
-        while waiting:
-            store(waiting.popleft().result())
+        for _, predicted in run(ask, enumerate(parts), pool, 2 * lanes):
+            for places, labels, rows in predicted:
+                lines, labelled, best = np.arange(len(rows)), np.array(labels), rows.argmax(axis=1)
+                where = list(places)
+                found.top[where], found.confidence[where] = best, rows[lines, best]
+                found.probability[where] = np.where(labelled < 0, np.nan, rows[lines, labelled])
     return found
 
 
-def _cells(task: Task) -> Iterator[_Cell]:
+def _cells(task: Task, errors: dict[int, str]) -> Iterator[_Cell]:
     preprocessing = task.shared.classifier.preprocessing
     decoding = Decoding() if preprocessing is None else preprocessing.decoding
     halves = [_halves(each) for each in task.perturbations]
-    place = 0
-    for picture, label in zip(task.pictures, task.labels, strict=True):
-        photo = begun = _opened(picture, decoding)
+    for number, (picture, label) in enumerate(zip(task.pictures, task.labels, strict=True)):
+        places = range(number * len(halves), (number + 1) * len(halves))
+        try:
+            if isinstance(picture.source, PhotoError):
+                raise picture.source
+            photo = picture.open(decoding)
+        except UNREADABLE as error:
+            errors.update(dict.fromkeys(places, str(error)))
+            continue
         done = None
-        for first, second in halves:
+        for place, (first, second) in zip(places, halves, strict=True):
             if first != done:
-                begun, done = first.apply(photo) if isinstance(photo, Photo) else photo, first
+                begun, done = first.apply(photo), first
             yield place, begun, second, label
-            place += 1
 
 
-def _halves(whole: Perturbation) -> tuple[Perturbation, Perturbation]:
+def _halves(whole: Perturbation) -> tuple[Perturbation, ...]:
     """Part scene and camera; neighbours in a grid share the scene, which is then perturbed once."""
-    camera = {name for name, parameter in PARAMETERS.items() if parameter.group in {"Sensor", "File"}}
-    scene = PARAMETERS.keys() - camera
-    return (
-        Perturbation(seed=whole.seed, **{name: getattr(whole, name) for name in scene}),
-        Perturbation(seed=whole.seed, **{name: getattr(whole, name) for name in camera}),
+    settings: dict[str, Any] = whole.to_dict()
+    return tuple(
+        Perturbation(
+            **{name: value for name, value in settings.items() if name == "seed" or (name in _CAMERA) == late}
+        )
+        for late in (False, True)
     )
-
-
-def _opened(picture: Picture, decoding: Decoding) -> _Opened:
-    try:
-        return picture.source if isinstance(picture.source, PhotoError) else picture.open(decoding)
-    except UNREADABLE as error:
-        return error
 
 
 def _prepared(
@@ -145,8 +135,6 @@ def _prepared(
 ) -> Iterator[tuple[int, int, Float32]]:
     for place, photo, perturbation, label in cells:
         try:
-            if not isinstance(photo, Photo):
-                raise photo
             yield place, label, classifier.tensor(photo, perturbation)
         except UNREADABLE as error:
             errors[place] = str(error)

@@ -1,7 +1,6 @@
 """Sweeps: predictions of many images under many perturbations."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -10,7 +9,7 @@ from itertools import product
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -34,22 +33,17 @@ BLOCK_ROWS = 96
 _AXES = tuple(field.name for field in fields(Perturbation))
 
 
-class Block(NamedTuple):
-    """A rectangle of images and perturbations whose rows lie one after another."""
+def blocks(pictures: int, perturbations: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Cut the rows into blocks of about `BLOCK_ROWS`: whole images, or parts of one image.
 
-    pictures: slice
-    perturbations: slice
-    rows: slice
-
-
-def blocks(pictures: int, perturbations: int) -> Iterator[Block]:
-    """Cut the rows into blocks of about `BLOCK_ROWS`: whole images, or parts of one image."""
+    Each is a rectangle of images and perturbations, and the rows, which lie one after another.
+    """
     step = max(1, BLOCK_ROWS // perturbations)
     for first, start in product(range(0, pictures, step), range(0, perturbations, BLOCK_ROWS)):
         last, stop = min(first + step, pictures), min(start + BLOCK_ROWS, perturbations)
         begin = first * perturbations + start
         rows = slice(begin, begin + (last - first) * (stop - start))
-        yield Block(slice(first, last), slice(start, stop), rows)
+        yield slice(first, last), slice(start, stop), rows
 
 
 def expand(
@@ -157,87 +151,56 @@ def sweep(
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
     names = tuple(picture.name for picture in pictures)
-    empty = Answers.none(len(pictures) * len(listed))
-    result = Sweep(names, listed, axes, classifier.class_names, truth, *empty)
+    into = Answers.none(len(pictures) * len(listed))
+    result = Sweep(names, listed, axes, classifier.class_names, truth, *into)
     folder = None if path is None else Path(path)
     if folder is not None:
-        storage.begin(folder, _identity(classifier, pictures, result, progress), _description(result))
-    missing = _taken_over(result, empty, folder)
-    tasks = enumerate(_tasks(classifier, pictures, result, missing))
-    done = len(result) - sum(block.rows.stop - block.rows.start for block in missing)
-    with Steps[None]((), "Sweep", "picture", progress, total=len(result), done=done) as steps:
-        for place, found in run(answers, tasks, executor):
-            where = missing[place].rows
-            _put(found, empty, where)
-            if folder is not None:
-                storage.write(folder, where.start, result.part(where))
-            steps.advance(where.stop - where.start)
-    return replace(result, errors=MappingProxyType(dict(sorted(empty.errors.items()))))
-
-
-def _taken_over(result: Sweep, into: Answers, folder: Path | None) -> list[Block]:
-    """Take what the folder has already; return the blocks that are missing."""
-    missing = []
-    for block in blocks(len(result.photos), len(result.perturbations)):
-        kept = None if folder is None else storage.written(folder, block.rows)
-        if kept is None:
-            missing.append(block)
-        else:
-            errors = storage.texts(kept["error"])
-            _put(Answers(kept["top"], kept["confidence"], kept["probability"], errors), into, block.rows)
-    return missing
-
-
-def _put(found: Answers, into: Answers, rows: slice) -> None:
-    into.top[rows], into.confidence[rows] = found.top, found.confidence
-    into.probability[rows] = found.probability
-    into.errors.update((rows.start + place, text) for place, text in found.errors.items())
-
-
-def _tasks(
-    classifier: Classifier, pictures: Sequence[Picture], result: Sweep, missing: Iterable[Block]
-) -> Iterator[Task]:
+        storage.begin(folder, _about(classifier, pictures, result, progress))
+    missing = [
+        block
+        for block in blocks(len(pictures), len(listed))
+        if folder is None or not storage.written(folder, block[-1])
+    ]
     shared = Shared(classifier)
-    for block in missing:
-        labels = tuple(result.labels[block.pictures].tolist())
-        perturbations = result.perturbations[block.perturbations]
-        yield Task(shared, tuple(pictures[block.pictures]), labels, perturbations)
+    tasks = (
+        (rows, Task(shared, pictures[chosen], tuple(truth[chosen].tolist()), listed[some]))
+        for chosen, some, rows in missing
+    )
+    done = len(result) - sum(rows.stop - rows.start for *_, rows in missing)
+    with Steps[None]((), "Sweep", "row", progress, total=len(result), done=done) as steps:
+        for rows, found in run(answers, tasks, executor):
+            into.top[rows], into.confidence[rows] = found.top, found.confidence
+            into.probability[rows] = found.probability
+            into.errors.update((rows.start + place, text) for place, text in found.errors.items())
+            if folder is not None:
+                storage.write(folder, rows.start, result.part(rows))
+            steps.advance(rows.stop - rows.start)
+    if folder is not None:
+        return Sweep.from_parquet(folder)
+    return replace(result, errors=MappingProxyType(dict(sorted(into.errors.items()))))
 
 
-def _description(result: Sweep) -> dict[str, Any]:
-    return {
-        "photos": result.photos,
-        "perturbations": [each.to_dict() for each in result.perturbations],
-        "axes": dict(result.axes),
-        "class_names": result.class_names,
-    }
-
-
-def _identity(
+def _about(
     classifier: Classifier, pictures: Sequence[Picture], result: Sweep, progress: Progress
-) -> dict[str, str]:
+) -> dict[str, Any]:
+    """Return what the rows depend on, by its name in words."""
     if classifier.source is None:
         raise ValueError(
             f"Expected a classifier from a file, since a sweep goes on where another process ended, received"
             f" {classifier.name!r} made from a model; save it and use Classifier.load"
         )
-    described = _description(result)
     photographs = hashlib.sha256()
-    for picture in Steps(pictures, "Pictures", "picture", progress):
+    for picture in Steps(pictures, "Images", "image", progress):
         digest = hashlib.sha256(_contents(picture.source)).hexdigest()
         photographs.update(f"{picture.name}\0{digest}\0".encode())
     return {
         "classifier": classifier.source.digest,
-        "class names": _hash(described["class_names"]),
-        "preprocessing": _hash(known_preprocessing(classifier).to_dict()),
-        "photos": photographs.hexdigest(),
-        "labels": _hash(result.labels.tolist()),
-        "perturbations": _hash([described["axes"], described["perturbations"]]),
+        "class names": result.class_names,
+        "preprocessing": known_preprocessing(classifier).to_dict(),
+        "photos": (result.photos, photographs.hexdigest()),
+        "labels": result.labels.tolist(),
+        "perturbations": (dict(result.axes), [each.to_dict() for each in result.perturbations]),
     }
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _contents(source: Any) -> bytes:

