@@ -18,7 +18,7 @@ from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR, run
-from kit.preprocessing.scaling import affine, same_scaling
+from kit.preprocessing.scaling import Scaling, affine, same_scaling
 from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
@@ -74,11 +74,22 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
 def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
     """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
     possible = [fault for fault in CATALOGUE.values() if fault.step == step and fault.changes(candidate)]
-    faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
+    mean, std = mean_and_std(candidate)
+    # -1..1 is a mean and a std of 0.5, which may have been left out.
+    forms = [candidate.replace(scaling=Scaling(255.0, mean, std))] if np.any(mean) else []
+    faults = [f for f in possible if any(_same(f.apply(form), in_use) for form in (candidate, *forms))]
+    if len(candidate.scaling) == 1 and candidate.scaling[0].std is not None:
+        faults.sort(key=lambda fault: fault.name != "missing_mean_std")
     cause, *others = dict.fromkeys(fault.cause for fault in faults) or [_cause(step, candidate, in_use)]
     # Squashing costs EfficientNet-Lite1 no certainty on photographs with a known class: 0.06 nats.
     quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
     return Candidate(candidate, step, cause, tuple(fault.name for fault in faults), tuple(others), quiet)
+
+
+def mean_and_std(preprocessing: Preprocessing) -> tuple[Any, Any]:
+    """Return the scaling as ``(x / 255 - mean) / std``, each a number or one for each channel."""
+    slope, offset = affine(preprocessing.scaling)
+    return (-offset / slope / 255).tolist(), (1 / slope / 255).tolist()
 
 
 def _cause(step: str, candidate: Preprocessing, in_use: Preprocessing) -> str:

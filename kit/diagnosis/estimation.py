@@ -1,110 +1,128 @@
-"""A scaling that no table has, estimated from what the first layers receive."""
+"""A scaling that no table has, from the level and the contrast that tensors had in training."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from math import log, sqrt
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from kit._arrays import Float64
-from kit.diagnosis.candidates import explained
+from kit.diagnosis.candidates import explained, mean_and_std
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence
-from kit.diagnosis.sources import Averages, Ordinary
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.scaling import Scaling, affine
+from kit.preprocessing.scaling import Scaling
 
-TRIALS = 48
-"""Scalings that are tried at most."""
+FITS = 9.0
+"""Squared standard errors, of two numbers together, up to which a scaling fits; chance exceeds it in 1 %."""
 
-FEW = 6
-"""Pictures that they are tried on: the question is one of two numbers."""
-
-BETTER = 0.5
+BETTER = 0.1
 """Nats by which two numbers that were fitted must explain more than a known scaling."""
 
-KNOWN = 0.1
-"""Nats that the evidence may fall by within what is told as known."""
+MEANS, STDS = (-0.05, 1.0), (0.05, 1.1)
+"""Shares of 255 that people subtract, and divide by."""
 
 LIGHT, LIFTED = (0.5, 2.1), 0.4
-"""Factors on the levels of a picture, and the share of their range by which its middle moves, that its light
+"""Factors on the levels of an image, and the share of their range by which its middle changes, that its light
 and contrast may have of their own."""
 
-_STEPS = (0.15, 0.3)
+ENOUGH = 4
+"""Images from which on a fit can be judged by others than those it was made on."""
+
+_CELLS = 16
 _DIGITS = 3
 
 
-def estimated(
-    grounds: Grounds, in_use: Preprocessing, ranked: Scores
-) -> tuple[Score, tuple[Evidence, ...]] | None:
-    """Estimate a scaling where the first layers receive the wrong numbers and no known scaling mends it.
+class Levels(NamedTuple):
+    """Level and contrast of some tensors.
 
-    Returns the score of the scaling ``(x / 255 - mean) / std``, and how exactly the two numbers are known.
-    None where the pictures are usual as they are, where nothing is known of the training pictures, or where
-    what is found explains no more than a known scaling; `ranked` has the best of these first.
+    `mean` and `std` are of cells within a tensor, in its own unit; `of_mean` and `of_std` the standard
+    deviations, between so many tensors, of the first and of the logarithm of the second.
+    """
+
+    tensors: int
+    mean: float
+    std: float
+    of_mean: float
+    of_std: float
+
+    @classmethod
+    def of(cls, features: Float64) -> Self:
+        """Measure what `tensor_features` gave, float64 (N, K)."""
+        cells = features[:, : features.shape[1] // _CELLS * _CELLS]
+        means, variances = cells.mean(axis=1), cells.var(axis=1) + 1e-12
+        of_std = float(variances.std() / variances.mean() / 2)
+        return cls(len(cells), float(means.mean()), sqrt(variances.mean()), float(means.std()), of_std)
+
+    def fit(self, training: "Levels") -> tuple[float, float]:
+        """Return mean and std, as shares of 255, that scale these levels of images to those of training."""
+        std = self.std / training.std
+        return (self.mean - std * training.mean) / 255, std / 255
+
+    def misfit(self, training: "Levels") -> float:
+        """Return how far these are from those of training, in squared standard errors."""
+        error = sqrt(1 / self.tensors + 1 / training.tensors)
+        level = (self.mean - training.mean) / (training.of_mean * error + 1e-12)
+        contrast = log(self.std / training.std) / (training.of_std * error + 1e-12)
+        return level**2 + contrast**2
+
+
+class Fit(NamedTuple):
+    """A fitted scaling: its score, how exactly its numbers are known, and whether other images confirm it."""
+
+    score: Score
+    evidence: tuple[Evidence, ...]
+    confirmed: bool
+
+
+def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Fit | None:
+    """Fit ``(x / 255 - mean) / std`` where no known scaling gives the tensors level and contrast of training.
+
+    None where no profile tells of the training tensors, the images are usual as they are, people do not scale
+    so, other light would do the same, or a known scaling explains as much; `ranked` has the best of these
+    first.
     """
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
-    judges = _judges(grounds)
-    if best is None or not judges or grounds.usual(in_use) or (ranked[0] is not best and ranked[0].at_home):
+    layers, measure = grounds.evaluator.first_layers, grounds.evaluator.features
+    if best is None or grounds.evaluator.profile is None or layers is None or layers.features is None:
         return None
-    known = best.candidate.preprocessing
-    if all(judge.nearest(known) for judge in judges):
+    if grounds.usual(in_use) or (ranked[0] is not best and ranked[0].at_home):
         return None
-    start = _line(known)
-
-    def worth(point: Float64) -> float:
-        scaled = _scaled(in_use, point)
-        return sum(judge.nearness(scaled) for judge in judges)
-
-    from scipy.optimize import minimize
-
-    simplex = start + np.array([(0, 0), (_STEPS[0], 0), (0, _STEPS[1])])
-    options = {"initial_simplex": simplex, "maxfev": TRIALS, "xatol": 0.005, "fatol": 0.01}
-    search = minimize(lambda point: -worth(point), start, method="Nelder-Mead", options=options)
-    found = np.asarray(search.x, np.float64)
-    candidate = explained("scaling", _scaled(in_use, found), in_use)
-    nearer = worth(found) - sum(judge.nearness(known) for judge in judges)
-    if nearer < BETTER or _as_light(in_use, candidate.preprocessing):
-        return None
-    (scaling,) = candidate.preprocessing.scaling
-    mean, std = (float(np.mean(value or 0.0)) for value in (scaling.mean, scaling.std))
-    margins = _margin(worth, found, 0), _margin(worth, found, 1) * std
-    evidence = tuple(
-        Evidence(f"estimated {name} of the scaling, as a share of 255, known to about ± {margin:.2g}", value)
-        for name, value, margin in zip(("mean", "std"), (mean, std), margins, strict=True)
+    training = Levels.of(layers.features)
+    known, raw = (
+        np.asarray(measure(grounds.photos, each))
+        for each in (best.candidate.preprocessing, in_use.replace(scaling=(), cast=None))
     )
-    return grounds.score(in_use, candidate), evidence
+    if Levels.of(known).misfit(training) <= FITS:
+        return None
+    mean, std = (round(value, _DIGITS) for value in Levels.of(raw).fit(training))
+    if not (MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]):
+        return None
+    right = in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
+    score = grounds.score(in_use, explained("scaling", right, in_use))
+    if _as_light(in_use, right) or score.gain < best.gain + BETTER:
+        return None
+    error = sqrt(1 / len(raw) + 1 / training.tensors) * std
+    text = "estimated {} of the scaling, as a share of 255, known to about ± {:.2g}"
+    evidence = (
+        Evidence(text.format("mean", training.of_mean * error), mean),
+        Evidence(text.format("std", training.of_std * error), std),
+    )
+    apart = len(set(grounds.trial(in_use, right).after.argmax(axis=1))) > 1
+    return Fit(score, evidence, apart and _confirmed(raw, training))
 
 
-def _judges(grounds: Grounds) -> list[Averages | Ordinary]:
-    """Return the sources that see scalings, on few pictures each."""
-    found = [source for source in grounds.sources if isinstance(source, Averages | Ordinary)]
-    return [
-        replace(source, photos=source.photos[:FEW]) if source.photos is grounds.photos else source
-        for source in found
-    ]
+def _confirmed(raw: Float64, training: Levels) -> bool:
+    """Whether what one half of the images gives holds for the other."""
+    if len(raw) < ENOUGH:
+        return False
+    one, other = Levels.of(raw[::2]), Levels.of(raw[1::2])
+    of_mean = training.of_mean * one.std / training.std
+    return other.misfit(one._replace(of_mean=of_mean, of_std=training.of_std)) <= FITS
 
 
 def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:
-    """Whether other light or contrast of the pictures would do the same as this change of the scaling."""
-    (mean, std), (middle, wanted) = _line(in_use), _line(right)
-    gain = float(np.exp(std - wanted))
+    """Whether other light or contrast of the images would do the same as this change of the scaling."""
+    (mean, std), (middle, wanted) = (map(np.mean, mean_and_std(each)) for each in (in_use, right))
+    gain = std / wanted
     moved = gain * (0.5 - middle) + mean - 0.5
-    return LIGHT[0] < gain < LIGHT[1] and abs(moved) <= LIFTED
-
-
-def _line(preprocessing: Preprocessing) -> Float64:
-    """Return mean and the logarithm of std, as shares of 255, of a scaling."""
-    slope, offset = (float(np.mean(part)) for part in affine(preprocessing.scaling))
-    return np.array([-offset / slope / 255, np.log(1 / slope / 255)])
-
-
-def _scaled(in_use: Preprocessing, point: Float64) -> Preprocessing:
-    mean, std = round(float(point[0]), _DIGITS), max(round(float(np.exp(point[1])), _DIGITS), 10**-_DIGITS)
-    return in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
-
-
-def _margin(worth: Callable[[Float64], float], found: Float64, place: int) -> float:
-    """Return how far along an axis the evidence falls by `KNOWN` nats, by a parabola through three points."""
-    step = 0.1 * np.eye(2)[place]
-    fall = worth(found) - (worth(found + step) + worth(found - step)) / 2
-    return float(0.1 * np.sqrt(KNOWN / max(fall, 1e-3)))
+    return bool(LIGHT[0] < gain < LIGHT[1] and abs(moved) <= LIFTED)

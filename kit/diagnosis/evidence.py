@@ -152,7 +152,14 @@ class Grounds:
             # Another shape would not fit the network.
             if tensors.shape == before.shape and not np.array_equal(tensors, before):
                 found.append(candidate)
-        return found
+        return [one for one in found if not (one.step == "fit" and self._square(one, in_use))]
+
+    def _square(self, candidate: Candidate, in_use: Preprocessing) -> bool:
+        """Whether a letterbox adds no bars: then fits differ by as little as those without one."""
+        photos, tensors = self.photos[:FEW], self.evaluator.tensors
+        boxed = (each for each in (in_use, candidate.preprocessing) if each.fit == "letterbox")
+        pairs = ((tensors(photos, each), tensors(photos, each.replace(fit="squash"))) for each in boxed)
+        return all(np.array_equal(one, other) for one, other in pairs)
 
     def usual(self, in_use: Preprocessing) -> bool:
         """Whether some source finds its pictures as usual as in training; True where none can tell."""

@@ -9,6 +9,7 @@ import numpy as np
 from kit._arrays import Float64
 from kit.classifier.labels import Truth, entropies, known
 from kit.diagnosis.candidates import Candidate, Evaluator
+from kit.diagnosis.finding import at_least
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.profile import Profile
@@ -89,14 +90,6 @@ class Averages:
         """Whether the pictures are as usual as in training; None where another source tells better."""
         return None if self.home is None else self.away(preprocessing) <= self.home
 
-    def nearness(self, preprocessing: Preprocessing) -> float:
-        """Return how near to training the pictures lie, in nats, weighted as in a vote, without a floor."""
-        return -self.weight * log(self.away(preprocessing))
-
-    def nearest(self, preprocessing: Preprocessing) -> bool:
-        """Whether the pictures lie as near as chance lets training pictures come."""
-        return self.away(preprocessing) <= self.floor
-
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
         before, after = self.away(in_use), self.away(candidate.preprocessing)
@@ -146,14 +139,6 @@ class Ordinary:
         """Whether the pictures are as usual as in training."""
         usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self._error)
         return self.away(preprocessing) <= usual
-
-    def nearness(self, preprocessing: Preprocessing) -> float:
-        """Return how near to training the pictures lie, in nats, weighted as in a vote, without a floor."""
-        return -self._weight * self.away(preprocessing)
-
-    def nearest(self, preprocessing: Preprocessing) -> bool:
-        """Whether the pictures lie as near as chance lets training pictures come."""
-        return self.away(preprocessing) <= self.profile.typical
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
@@ -221,6 +206,8 @@ class Labelled:
     told: str = "your labels"
 
     LEAST, WEIGHT = 0.05, 0.7
+    BY_CHANCE = 0.3
+    """Chance of as many more losses than gains up to which they forbid; any where nothing is gained."""
     ENOUGH = 16
     """Labels that count in full; fewer are met by chance too easily."""
 
@@ -231,7 +218,8 @@ class Labelled:
         count, (gained, lost) = len(known(self.labels)[0]), trial.turned
         text = f"more of {count} labelled pictures that are answered rightly"
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
-        return Vote(text, weight * (after - before), gained - lost, veto=gained < lost)
+        worse = gained < lost and (not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE)
+        return Vote(text, weight * (after - before), gained - lost, veto=worse)
 
 
 Source = Averages | Ordinary | Certainty | Labelled

@@ -17,8 +17,8 @@ NEAR, EXCLUDED = 0.1, -0.2
 LEAD, LEAD_WITHIN = 0.2, 0.03
 """Nats by which a cause must lead the next one of another step, and of the same step."""
 
-BY_CHANCE = 0.02
-"""Chance that a change which does nothing puts so many more labels right, where labels are all there is."""
+BY_CHANCE = 0.05
+"""Chance, out of all changes tried, of so many labels put right, up to which labels alone name a cause."""
 
 _SEES = "The network sees what it was trained on when this is changed: {}."
 _MEETS = "The labels are met when this is changed: {}."
@@ -88,14 +88,22 @@ def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evid
         return None
     gained, lost = grounds.trial(in_use, best.candidate.preprocessing).turned
     chance = _by_chance(grounds, best, in_use)
-    text = f"chance of {gained} labels more and {lost} less by a change that does nothing, out of all tried"
+    text = f"chance that one of all changes tried puts {gained} labels right and {lost} wrong"
     return Evidence(text, chance, BY_CHANCE, supports=chance <= BY_CHANCE)
 
 
 def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
-    """Return the chance that one of all changes that are tried turns as many labels to the good."""
+    """Return the chance that one of all changes tried puts as many labels right as this one.
+
+    Each puts a wrong label right as often as those do that are called otherwise.
+    """
+    tried = grounds.scores(in_use)
+    apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
     gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
-    return min(1.0, at_least(gained, gained + lost, 0.5) * len(grounds.tried(in_use)))
+    wrong = grounds.known_labels - grounds.trial(in_use, in_use).right[0]
+    met = sum(grounds.trial(in_use, one.candidate.preprocessing).turned[0] for one in apart)
+    rate = (met + 1) / (wrong * len(apart) + 2)
+    return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
 
 
 def disagreement(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> str:

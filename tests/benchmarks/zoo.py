@@ -7,7 +7,7 @@ statistics beside those of its BatchNorm layers; `Subject` gives it a profile of
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ CIFAR = Scaling(255.0, (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
 MNIST = Scaling(255.0, 0.1307, 0.3081)
 HALF = Scaling(255.0, 0.5, 0.25)
 WIDE = Scaling(64.0, 2.0)
+HUNDREDS = Scaling(100.0, 0.5, 1.5)
+OWN = Scaling(255.0, 0.32, 0.41)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,14 @@ ROWS = (
     Row("icons_vit", "icons", "icons", 48, "rgb", "imagenet", "vit", 40),
     Row("head_products", "new head", "products_on_white", 224, "rgb", "lite", "head", 30, 400),
     Row("head_crops", "new head", "crops", 224, "rgb", "lite", "head", 30, 400),
+    Row("head_digits", "new head, unlike images", "digits", 224, "rgb", "lite", "head", 30, 300),
+    Row("clothes_layernorm", "layer normalization", "clothes", 28, "gray", "-1..1", "layernorm", 8),
+    Row("shapes_layernorm", "layer normalization", "shapes", 48, "rgb", "imagenet", "layernorm", 10),
+    Row("textures_groupnorm", "group normalization", "textures", 64, "rgb", "0..1", "groupnorm"),
+    Row("clothes_groupnorm", "group normalization", "clothes", 28, "gray", MNIST, "groupnorm", 8),
+    Row("shapes_odd", "odd scalings", "shapes", 48, "rgb", HUNDREDS, "plain", 12),
+    Row("clothes_odd", "odd scalings", "clothes", 28, "gray", OWN, "plain", 10),
+    Row("crops_odd", "odd scalings", "crops", 64, "rgb", WIDE, "plain", 14),
     Row("crops_folded", "folded", "crops", 64, "rgb", "-1..1", "norm", 12, finish="folded"),
     Row("digits_folded", "folded", "digits", 28, "gray", "0..1", "norm", finish="folded"),
     Row("crops_quantised", "quantised", "crops", 64, "rgb", "0..1", "norm", 12, finish="quantised"),
@@ -119,6 +129,7 @@ class Subject:
     photos: tuple[Photo, ...]
     labels: tuple[int, ...]
     training: tuple[Photo, ...]
+    _accuracies: dict[kit.Preprocessing, float] = field(default_factory=dict)
 
     @cached_property
     def profiled(self) -> kit.Classifier:
@@ -127,6 +138,14 @@ class Subject:
         return self.classifier.with_reference(
             self.classifier.reference.with_pictures(few, self.classifier.tensor)
         )
+
+    def accuracy(self, preprocessing: kit.Preprocessing) -> float:
+        """Return the share of the first 100 images that this preprocessing lets it predict correctly."""
+        if preprocessing not in self._accuracies:
+            some = self.photos[:100]
+            found = self.classifier.probabilities(some, preprocessing=preprocessing).argmax(axis=1)
+            self._accuracies[preprocessing] = float(np.mean(found == np.array(self.labels[:100])))
+        return self._accuracies[preprocessing]
 
 
 def subject(row: Row, folder: Path) -> Subject:
@@ -264,6 +283,17 @@ def norm(shape: Any, count: int) -> Any:
     return _stack(shape, count, block, (16, 32, 64, 64))
 
 
+def groupnorm(shape: Any, count: int) -> Any:
+    """Convolutions with group normalization."""
+    from keras import layers
+
+    def block(x: Any, width: int) -> Any:
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        return layers.ReLU()(layers.GroupNormalization(8)(x))
+
+    return _stack(shape, count, block, (16, 32, 64, 64))
+
+
 def plain(shape: Any, count: int) -> Any:
     """Convolutions with biases and nothing else."""
     from keras import layers
@@ -358,7 +388,7 @@ def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
 
 BUILDERS = {
     function.__name__: function
-    for function in (norm, plain, layernorm, residual, vit, mobilenet_inside, head)
+    for function in (norm, groupnorm, plain, layernorm, residual, vit, mobilenet_inside, head)
 }
 
 

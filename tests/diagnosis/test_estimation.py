@@ -31,7 +31,9 @@ def found(classifier, scaling, photos):
 
 @pytest.mark.parametrize("scaling", ["0..255", "0..1"])
 def test_mean_and_deviation_are_found_and_it_is_said_how_well(trained, sixteen, scaling):
-    score, (mean, std) = found(trained, scaling, sixteen)
+    score, (mean, std), confirmed = found(trained, scaling, sixteen)
+    assert confirmed
+    assert not found(trained, scaling, sixteen[:3]).confirmed
     assert mean.value == pytest.approx(RIGHT.mean, abs=0.05)
     assert std.value == pytest.approx(RIGHT.std, abs=0.06)
     assert score.candidate.preprocessing.scaling == (kit.Scaling(255.0, mean.value, std.value),)
