@@ -147,7 +147,7 @@ def run(subject: Subject, counts: Sequence[int], draws: int, seed: int) -> list[
             shifted = [other(photo, how) for photo in photos]
             cases = [("healthy", right, photos), (f"healthy, {how}", right, shifted)]
             cases += [(fault.name, fault.apply(right), photos) for fault in faults]
-            wrong = _picked(subject, random.permutation(missed)[:count])
+            wrong = _picked(subject, np.random.default_rng(len(rows)).permutation(missed)[:count])
             for classifier in known:
                 Remembering.forget()
                 for case, in_use, pictures in cases:
