@@ -171,13 +171,16 @@ class Grounds:
         """Return the answers to the user's pictures under one preprocessing, and under another."""
         return self.evaluator.trial(self.photos, before, after, self.labels)
 
+    def correct(self, in_use: Preprocessing) -> int:
+        """Return how many labelled images are predicted correctly."""
+        return int(hits(self.evaluator.answers(self.photos, in_use), self.labels).sum())
+
     def convincing(self, in_use: Preprocessing) -> bool:
         """Whether the evidence can say that nothing is wrong: more than as many labels met by chance."""
         if self.evaluator.statistics:
             return True
-        answers = self.evaluator.answers(self.photos, in_use)
-        right = int(hits(answers, self.labels).sum())
-        return at_least(right, self.known_labels, 1 / max(answers.shape[1], 2)) <= BY_CHANCE
+        classes = self.evaluator.answers(self.photos, in_use).shape[1]
+        return at_least(self.correct(in_use), self.known_labels, 1 / max(classes, 2)) <= BY_CHANCE
 
     def same(self, one: Preprocessing, other: Preprocessing, apart: float) -> bool:
         """Whether neither evidence, of `apart` nats between them, nor answers tell two apart."""

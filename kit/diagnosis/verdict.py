@@ -100,7 +100,7 @@ def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
     tried = grounds.scores(in_use)
     apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
     gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
-    wrong = grounds.known_labels - grounds.trial(in_use, in_use).right[0]
+    wrong = grounds.known_labels - grounds.correct(in_use)
     met = sum(grounds.trial(in_use, one.candidate.preprocessing).turned[0] for one in apart)
     rate = (met + 1) / (wrong * len(apart) + 2)
     return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
