@@ -101,44 +101,33 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
 
 
 def run_new(given: argparse.Namespace, _opened: Open) -> int:
-    """Write the notebook beside the cases, with what they print now."""
+    """Write the notebook beside the cases."""
     from kit.classifier import Classifier, known_preprocessing
     from kit.regression import cases as folders
-    from kit.regression.checking import check_cases
 
     target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
     if target.exists():
         raise ValueError(f"Expected a folder without {NOTEBOOK}, received one that has it; name another")
-    classifier, code = None, "None  # the bundled one that the cases name"
+    code = "None  # the bundled one that the cases name"
     if given.model is not None:
-        classifier = Classifier.load(given.model)
-        known_preprocessing(classifier)  # the notebook has no other
+        known_preprocessing(Classifier.load(given.model))  # the notebook has no other
         code = f"kit.Classifier.load({Path(os.path.relpath(given.model, given.folder)).as_posix()!r})"
     cases.mkdir(parents=True, exist_ok=True)
-    text = check_cases(cases, classifier).text() if folders.paths(cases) else ""
-    folders.write(target, notebook(code, text).encode())
-    sys.stdout.write(f"{target}{'' if text else f', red until there are cases in {cases}'}\n")
+    folders.write(target, notebook(code).encode())
+    waits = "" if folders.paths(cases) else f", red until there are cases in {cases}"
+    sys.stdout.write(f"{target}{waits}\n")
     return HOLDS
 
 
-def notebook(classifier: str, text: str) -> str:
-    """Return a notebook as JSON text.
-
-    Parameters
-    ----------
-    classifier
-        Code that opens the classifier.
-    text
-        What the check prints now, kept as its output; empty for none.
-    """
+def notebook(classifier: str) -> str:
+    """Return a notebook as JSON text, in which this code opens the classifier."""
     from nbformat import v4
 
     new: Any = v4  # it has no types
-    printed = [new.new_output("stream", name="stdout", text=f"{text}\n")] if text else []
     cells = [
         new.new_markdown_cell(TITLE, id="cases-0"),
-        new.new_code_cell(OPENED.format(classifier=classifier), execution_count=1, id="cases-1"),
-        new.new_code_cell(CHECKED, execution_count=2 if text else None, outputs=printed, id="cases-2"),
+        new.new_code_cell(OPENED.format(classifier=classifier), id="cases-1"),
+        new.new_code_cell(CHECKED, id="cases-2"),
     ]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}

@@ -115,10 +115,3 @@ def test_a_formula_leaves_out_what_does_nothing(scaling, words):
     assert scaling_words((scaling,)) == words
     assert scaling_words(()) == "0..255"
     assert scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"
-
-
-def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"did you mean 'imagenet'\?"):
-        as_scalings("imagnet")
-    with pytest.raises(TypeError, match="a Scaling or a tuple of them, received 255"):
-        as_scalings(255)

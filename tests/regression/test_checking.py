@@ -292,19 +292,10 @@ def red(name="one", **changes):
     return Checked(name, "moved", case(0.9, 0.1), **told)
 
 
-@pytest.mark.parametrize(
-    ("shares", "words"),
-    [
-        ((0.52, 0.48), "by a hair"),
-        ((0.53, 0.47), "narrowly"),
-        ((0.61, 0.39), "clearly"),
-        ((0.76, 0.24), "by far"),
-        ((0.3,), "clearly"),
-        ((), ""),
-    ],
-)
-def test_how_far_ahead_the_first_class_was_is_told_in_coarse_words(shares, words):
-    assert Checked("one", "holds", case(*shares)).margin == words
+def test_how_far_ahead_the_first_class_was_is_told_in_coarse_words():
+    leads = {(0.52, 0.48): "by a hair", (0.53, 0.47): "narrowly", (0.61, 0.39): "clearly"}
+    for shares, words in (leads | {(0.76, 0.24): "by far", (0.3,): "clearly", (): ""}).items():
+        assert Checked("one", "holds", case(*shares)).margin == words
 
 
 def test_a_line_says_what_was_and_what_is_and_why():

