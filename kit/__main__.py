@@ -72,6 +72,7 @@ def _parser() -> _Parser:
     diagnose.add_argument("model", metavar="MODEL.keras")
     words = "the right classes, by name or index, separated by commas; empty where unknown"
     diagnose.add_argument("--labels", help=words)
+    diagnose.add_argument("--details", action="store_true", help="print everything found, with its numbers")
     regression.add(commands, _add_in_use)
     words = "compare two models on the same images"
     compare = _command(commands, "compare", _compare, words, "no prediction changes, 1 some do")
@@ -118,7 +119,7 @@ def _diagnose(given: argparse.Namespace, opened: Open) -> int:
     classifier = opened(given)
     labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
     diagnosis = kit.diagnose(classifier, given.pictures, labels)
-    show(diagnosis, as_json=given.json)
+    show(diagnosis.details() if given.details and not given.json else diagnosis, as_json=given.json)
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.metadata import packages_distributions
-from itertools import chain, pairwise
+from itertools import chain
 
 import pytest
 import yaml
@@ -255,13 +255,16 @@ def test_code_of_lessons_is_narrow_and_exercises_begin_without_an_answer():
                 assert (lines[0] == "answer = None") == ("exercise" in cell["metadata"].get("tags", [])), name
 
 
-def test_where_readers_write_down_a_guess_no_result_is_stored():
+def test_readers_guess_before_they_see_and_have_an_explorer_where_they_need_one():
+    assert len("".join(lessons()["00_explore.ipynb"][0]["source"]).split()) <= 40
     for name, cells in lessons().items():
-        for before, cell in pairwise(cells):
-            if before["cell_type"] == "markdown" and "**Write down**" in "".join(before["source"]):
-                live = "Explorer(" in "".join(cell["source"]) or "outputs_hidden" in str(cell["metadata"])
-                live |= cell["metadata"].get("tags") == ["nbval-ignore-output"]
-                assert live or "guess" in cell["metadata"].get("tags", []), (name, cell["id"])
+        sources = ["".join(cell["source"]) for cell in cells]
+        live = ["Explorer(" in source or "explore(" in source for source in sources]
+        for place, cell in enumerate(cells):
+            tags = cell["metadata"].get("tags", [])
+            if "**Write down**" in sources[place - 1] and cell["cell_type"] == "code":
+                assert live[place] or "guess" in tags or "05" in name, (name, cell["id"])
+            assert "exercise" not in tags or any(live[place - 2 : place]), name
 
 
 # Dependencies

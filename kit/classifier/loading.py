@@ -1,6 +1,7 @@
 """From a ``.keras`` file to a running network: known, or compiled once and kept."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -135,12 +136,18 @@ def _alone(opened: Archive) -> Iterator[None]:
 
 
 def _has_custom_parts(opened: Archive) -> bool:
-    """Whether the network needs code from outside Keras, which may change while the file does not."""
-    for part in serialized(opened.config()):
+    """Whether the network needs code that is registered here, and may change while the file does not.
+
+    What nobody has registered is refused in the process that compiles, whatever the file says.
+    """
+    keras: Any = sys.modules.get("keras")
+    for part in serialized(opened.config()) if keras is not None else ():
         home = str(part.get("module") or "").partition(".")[0]
         function = part["class_name"] == "function" and home != "keras"
         if home not in {"", "keras", "builtins"} or ">" in str(part.get("registered_name")) or function:
-            return True
+            names = (str(part.get(key)) for key in ("registered_name", "class_name", "config"))
+            if any(keras.saving.get_registered_object(name) is not None for name in names):
+                return True
     return False
 
 

@@ -21,7 +21,6 @@ from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties
 from kit.diagnosis.investigation import (
     Investigation,
-    check_accuracy,
     corrected,
     doubted,
     fixed_together,
@@ -157,7 +156,7 @@ def _trust(case: Investigation) -> Investigation:
     right, count = int(hits(answers, case.labels).sum()), len(known(case.labels)[0])
     which = "this picture is not" if len(answers) == 1 else "no more than half of the labelled pictures are"
     failing = (_FAILING.format(which),) if count and 2 * right <= count else ()
-    return replace(case.found(check_accuracy(right, count)), doubts=failing)
+    return replace(case, doubts=failing)
 
 
 def _quiet_changes(case: Investigation) -> Investigation:

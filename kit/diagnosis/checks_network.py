@@ -17,10 +17,6 @@ LEFT = 0.05
 """Share of the initial values in the moving averages from which on they are far from converged: with Keras's
 momentum of 0.99 it is reached after 300 training steps."""
 
-LIKELY_LEFT, CHANNELS = 0.5, 64
-"""The same for the smallest moving variance, where nothing tells the number of steps, and the channels that
-are needed for it: among as many, a trained network has a quiet one."""
-
 SMALLEST_KERNEL, WITHOUT_BIAS = 64, 2_000
 """Weights that a kernel must have to be told from a trained one, with a bias of 0 and without one."""
 
@@ -39,30 +35,20 @@ def check_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
         return None
     means, variances = (np.concatenate([each[place].reshape(-1) for each in kept]) for place in (-2, -1))
     smallest, steps = float(variances.min()), _steps(weights)
-    floor = f"smallest moving variance of {variances.size} channels; it starts at 1"
-    evidence = [
-        Evidence(floor, smallest, LIKELY_LEFT),
-        Evidence("largest absolute moving mean; it starts at 0", float(np.abs(means).max())),
-    ]
-    left = float(norms[0].settings.get("momentum", 0.99)) ** (steps or 0)
     untouched = not means.any() and bool((variances == 1).all())
-    if untouched:
-        what = "were never updated"
+    momentum = float(norms[0].settings.get("momentum", 0.99))
+    left = 1.0 if untouched else 0.0 if steps is None else momentum**steps
     # Variances are averages of 1, with that weight, and of numbers that are not negative: a smaller one
     # proves that the layer was trained before. Where all are above 1, nothing shows what they began with.
-    elif steps is not None and left * (1 - 1e-4) <= smallest <= 1 and left > LEFT:
-        told = f"share of the initial values left after {steps} training steps"
-        evidence.append(Evidence(told, left, LEFT, supports=True))
-        what = f"had only {steps} training steps"
-    elif steps is None and variances.size >= CHANNELS and LIKELY_LEFT < smallest <= 1:
-        what = "look as after a few training steps"
-    else:
+    if left <= LEFT or not left * (1 - 1e-4) <= smallest <= 1:
         return None
+    what = "were never updated" if untouched else f"had only {steps} training steps"
     return conclude(
         "batchnorm_mode",
-        "named" if untouched or steps is not None else "possible",
+        "named",
         f"The moving averages of batch normalization {what}: the network does well only in training.",
-        *evidence,
+        Evidence(f"smallest moving variance of {variances.size} channels; it starts at 1", smallest),
+        Evidence("share of the initial values that is left", left, LEFT, supports=True),
         advice="Measure the averages again on dozens of pictures as in training, or train for more steps.",
         code="classifier = kit.adapt(classifier, photos)",
     )
@@ -147,20 +133,14 @@ SUM_TOLERANCE = 0.02
 
 _REGRESSION = re.compile("mse|mae|msle|mape|squared|absolute|huber|log_?cosh|iou|poisson", re.IGNORECASE)
 """Losses of numbers, by parts of their names."""
-_IN_KERAS = re.compile("(SparseCategorical|Categorical|Binary)(Focal)?Crossentropy")
 
-_OTHER_ACTIVATION = """import keras
-trained = classifier.model
+_WITHOUT = """import keras
 def changed(layer):
     if layer.name == {name!r}:
-        return {other}
+        return keras.layers.Activation("linear", name=layer.name)
     return type(layer).from_config(layer.get_config())
-model = keras.models.clone_model(trained, clone_function=changed, recursive=True)
-model.set_weights(trained.get_weights())
-classifier = kit.Classifier(model, classifier.preprocessing{names})"""
-_OTHER_LOSS = """import keras
-model = classifier.model
-model.compile(loss=keras.losses.{loss}(from_logits={from_logits}))
+model = keras.models.clone_model(classifier.model, clone_function=changed, recursive=True)
+model.set_weights(classifier.model.get_weights())
 classifier = kit.Classifier(model, classifier.preprocessing, classifier.class_names)"""
 _head = partial(conclude, "softmax_head")
 
@@ -192,7 +172,7 @@ def check_head(
     twice = twice and layer.kind in {"Softmax", "Activation"}
     if twice or (last == "softmax" and outputs.shape[1] == 1):
         return _flat(layer, outputs)
-    return _sigmoids(layer, outputs) if several else _trained_otherwise(last, outputs, loss, from_logits)
+    return _sigmoids(outputs) if several else _trained_otherwise(last, outputs, loss, from_logits)
 
 
 def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
@@ -200,7 +180,7 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
         # Classes told apart by squares of their sigmoids are rare, but there are some.
         "possible" if last == "sigmoid" else "named",
         f"The network was trained by {loss}: its {outputs.shape[1]} outputs are numbers, and no classes.",
-        *_ends_of(outputs),
+        Evidence("largest output on these pictures", float(outputs.max())),
         advice="Read the outputs of classifier.model by themselves; what is told of classes means nothing.",
     )
 
@@ -214,7 +194,6 @@ def _flat(layer: Layer, outputs: Float32) -> Finding:
             Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
             Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
             advice="End in a sigmoid, and train the network again: its loss had no slope before.",
-            code=_ending_in("sigmoid", layer, names=""),
         )
     most = float(np.e / (np.e + count - 1))
     limit = f"largest output on these pictures; e / (e + {count - 1}) is the most there can be"
@@ -224,11 +203,11 @@ def _flat(layer: Layer, outputs: Float32) -> Finding:
         Evidence("softmax layers at the end", 2, 2, supports=True),
         Evidence(limit, float(outputs.max()), most, supports=bool(outputs.max() <= most + 1e-4)),
         advice="Take one of them out; the order of the classes stays, the probabilities become right.",
-        code=_ending_in("linear", layer),
+        code=_WITHOUT.format(name=layer.name),
     )
 
 
-def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
+def _sigmoids(outputs: Float32) -> Finding | None:
     away = float(np.abs(outputs.sum(axis=1) - 1).max())
     if away <= SUM_TOLERANCE:
         return None
@@ -238,7 +217,6 @@ def _sigmoids(layer: Layer, outputs: Float32) -> Finding | None:
         f"The head has one sigmoid for each of {count} outputs, which are no shares of 100 %.",
         Evidence("largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
         advice="If one class is right, end in a softmax and train again; else read each output by itself.",
-        code=_ending_in("softmax", layer),
     )
 
 
@@ -248,32 +226,14 @@ def _trained_otherwise(last: str, outputs: Float32, loss: str, from_logits: bool
     agree = from_logits != probable
     if "crossentropy" not in loss.replace("_", "") or agree or not (probable or last == "linear"):
         return None
-    named = "".join(part.title() if part.islower() else part for part in loss.split("_"))
-    code = _OTHER_LOSS.format(loss=named, from_logits=not from_logits) if _IN_KERAS.fullmatch(named) else ""
     taken, are = ("logits", f"{last} probabilities") if probable else ("probabilities", "logits")
     return _head(
         "named",
         f"The loss of the training ({loss}) takes the outputs for {taken}, but they are {are}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
-        *_ends_of(outputs),
-        advice="Let the loss and the last layer agree, and train again.",
-        code=code,
+        Evidence("largest output on these pictures", float(outputs.max())),
+        advice=f"Train again with from_logits={not from_logits} in the loss, or with another last layer.",
     )
-
-
-def _ends_of(outputs: Float32) -> tuple[Evidence, Evidence]:
-    low, high = float(outputs.min()), float(outputs.max())
-    return Evidence("smallest output on these pictures", low), Evidence(
-        "largest output on these pictures", high
-    )
-
-
-def _ending_in(activation: str, layer: Layer, names: str = ", classifier.class_names") -> str:
-    """Return code for the same network and weights with another activation at its end."""
-    other = f'type(layer).from_config({{**layer.get_config(), "activation": {activation!r}}})'
-    if "activation" not in layer.settings:
-        other = f"keras.layers.Activation({activation!r})"
-    return _OTHER_ACTIVATION.format(name=layer.name, other=other, names=names)
 
 
 def _activation(layer: Layer) -> str | None:

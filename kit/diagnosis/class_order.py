@@ -31,9 +31,6 @@ MORE = 0.05
 SURE = 0.9
 """Mean confidence from which on a network is at home with pictures, so that few classes may do."""
 
-_LAST = "sorted as numbers from 1 on"
-"""Tried where no other order fits, so that it does not count against them."""
-
 _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
 # Labels that are indices move with the names.
@@ -73,6 +70,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
         "sorted as text": as_text,
         "sorted as text from 1 on": from_one,
         "sorted as numbers": np.argsort(as_text),
+        "sorted as numbers from 1 on": np.argsort(from_one),
         "sorted by name": np.array(sorted(numbers, key=lambda place: class_names[place])),
         "one place too far": np.roll(places, 1),
         "one place too early": np.roll(places, -1),
@@ -82,7 +80,6 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     if all(digits):
         by_number = sorted(numbers, key=lambda place: int(digits[place]))
         orders["sorted by the numbers in their names"] = np.array(by_number)
-    orders[_LAST] = np.argsort(from_one)
     distinct = {order.tobytes(): name for name, order in reversed(orders.items())}
     distinct.pop(places.tobytes(), None)
     return {name: order for name, order in orders.items() if distinct.get(order.tobytes()) == name}
@@ -96,8 +93,7 @@ def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Fi
     if name is None or 2 * right[name] <= count:
         return None
     order, fits = orders[name], right[name]
-    tried = len(orders) - (_LAST in orders and name != _LAST)
-    chance = min(1.0, tried * _chance(answers, truth, np.argsort(order)))
+    chance = min(1.0, len(orders) * _chance(answers, truth, np.argsort(order)))
     short = 1 - at_least(fits + 1, count, WORKING)
     if chance > POSSIBLE:
         return None

@@ -1,6 +1,5 @@
 """Two classifiers, or two forms of one network, compared on the same images."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -68,8 +67,6 @@ class Compared(Result):
         What the second does otherwise when it prepares images, in words.
     movers
         The images that changed most, the first the most.
-    classes
-        For each pair of predictions, before and after, how many images; the most frequent first.
     accuracy
         McNemar's test on the labelled images; None without labels.
     """
@@ -84,7 +81,6 @@ class Compared(Result):
     left: float = 0.0
     prepared: str = ""
     movers: tuple[Mover, ...] = ()
-    classes: tuple[tuple[str, str, int], ...] = ()
     accuracy: Comparison | None = None
 
     @property
@@ -101,10 +97,11 @@ class Compared(Result):
 
     def table(self) -> Table:
         """Return a row for each of the images that changed most."""
-        rows = []
-        for one in self.movers:
-            before, after = (f"{name} {share:.2f}" for name, share in (one.before, one.after))
-            rows.append((one.photo, before, after, f"{one.change:.3f}", one.label))
+        sides = [[f"{name} {share:.2f}" for name, share in (one.before, one.after)] for one in self.movers]
+        rows = [
+            (one.photo, *side, f"{one.change:.3f}", one.label)
+            for one, side in zip(self.movers, sides, strict=True)
+        ]
         return Table(("picture", "before", "after", "change", "right"), rows, "<<<><")
 
     def __repr__(self) -> str:
@@ -120,8 +117,6 @@ class Compared(Result):
                 f"right: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
                 f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
             )
-        for before, after, count in self.classes[:MOVERS]:
-            yield f"{before} -> {after}: {count}"
         if self.movers:
             yield self.table()
 
@@ -183,25 +178,29 @@ def compare(
     each_row = (form.rows([each], form.preprocessing) for each in Steps(opened, "Second", "photo", progress))
     two = np.concatenate(list(each_row))
     changes = _changes(one, two)
-    most = np.argsort(-changes, kind="stable")[:JUDGED]
+    most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
     cause: dict[str, Any] = {}
     if changes.mean() > SOUND:
         given = isinstance(second, Classifier)
         cause = _cause(form, tuple(opened[place] for place in most), one[most], two[most], names, given)
-    tops = [tuple(names[place] for place in pair) for pair in np.stack([one, two]).argmax(axis=2).T.tolist()]
-    flipped = Counter(pair for pair in tops if pair[0] != pair[1])
+
+    def moved(place: int) -> Mover:
+        before, after = ((names[int(row.argmax())], float(row.max())) for row in (one[place], two[place]))
+        label = truth[place]
+        right = "" if label is None else names[label]
+        return Mover(opened[place].name, before, after, float(changes[place]), right)
+
     labelled = [place for place, label in enumerate(truth) if label is not None]
     right = [hits(rows, truth)[labelled] for rows in (one, two)]
     return Compared(
         first.name,
         second.name if isinstance(second, Classifier) else getattr(second, "__name__", "the other form"),
         photos=len(opened),
-        changed=sum(flipped.values()),
+        changed=int((one.argmax(axis=1) != two.argmax(axis=1)).sum()),
         difference=float(changes.mean()),
         **cause,
         prepared=difference(used, form.preprocessing),
-        movers=tuple(_movers(names, opened, one, two, truth)),
-        classes=tuple((before, after, count) for (before, after), count in flipped.most_common()),
+        movers=tuple(moved(place) for place in most[:MOVERS] if changes[place] > 0),
         accuracy=compare_accuracies(*right) if labelled else None,
     )
 
@@ -276,14 +275,3 @@ def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[
     fitted = two[:, scipy.optimize.linear_sum_assignment(apart)[1]]
     if _changes(one, fitted).mean() <= ORDERED:
         yield "class_order", "putting its classes in order", fitted
-
-
-def _movers(
-    names: Sequence[str], photos: Sequence[Photo], one: Float32, two: Float32, truth: Sequence[int | None]
-) -> Iterator[Mover]:
-    changes = _changes(one, two)
-    for place in np.argsort(-changes, kind="stable")[:MOVERS].tolist():
-        if changes[place] > 0:
-            before, after = ((names[int(row.argmax())], float(row.max())) for row in (one[place], two[place]))
-            label = "" if (known := truth[place]) is None else names[known]
-            yield Mover(photos[place].name, before, after, float(changes[place]), label)

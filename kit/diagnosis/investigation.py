@@ -7,13 +7,12 @@ from kit._arrays import Float32
 from kit.classifier import Classifier
 from kit.classifier.labels import Truth
 from kit.diagnosis.candidates import Evaluator, Sensitivity
-from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least, conclude, ranked
+from kit.diagnosis.finding import Evidence, Finding, Fix, Photos, Verdict, at_least, ranked
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import NOTHING, Search
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
-from kit.validation.accuracy import accuracy_interval
 
 # No faults of the network or of the pipeline.
 _MENTIONED = {"grayscale", "small_validation"}
@@ -128,32 +127,6 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
         else:
             merged.append(finding)
     return [*merged, *by_cause.values()]
-
-
-WIDE = 0.1
-"""Half of the interval of the accuracy from which on the pictures are too few to judge a network by."""
-
-
-def check_accuracy(right: int, count: int) -> Finding | None:
-    """Say how well the accuracy is known by so many labelled pictures, of which some are answered rightly.
-
-    Returns
-    -------
-    Finding or None
-        Cause ``"small_validation"``, by the Wilson interval of 95 % (Wilson 1927); None for fewer than two.
-    """
-    if count < 2:
-        return None
-    interval = accuracy_interval(right, count)
-    half = (interval.high - interval.low) / 2
-    return conclude(
-        "small_validation",
-        "possible" if half > WIDE else "ruled_out",
-        f"{count} labelled pictures: {interval.accuracy:.0%} are answered rightly, and for others the share "
-        f"may be anything from {interval.low:.0%} to {interval.high:.0%}.",
-        Evidence("half of the 95 % interval of the accuracy", half, WIDE, supports=half > WIDE),
-        advice="Judge the network by more pictures; these are enough to look for a cause.",
-    )
 
 
 SURE = 0.01

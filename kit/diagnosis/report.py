@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from kit.diagnosis.finding import Finding, Photos
 from kit.preprocessing import Preprocessing
 from kit.regression.cases import pin
 
-_QUIET = "Quiet changes on {} of the pictures (spread of the probability of the present answer):"
+_QUIET = "Small changes on {} of the images (spread of the probability of the present prediction):"
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,27 +91,26 @@ class Diagnosis(Result):
     def pin(
         self, folder: str | PathLike[str], expect: str | int | None = None, *, note: str = "", owner: str = ""
     ) -> tuple[Path, ...]:
-        """Write a case of each picture, for `kit.check_cases` to guard, and return their paths.
+        """Write a case of each image, for `kit.check_cases` to guard, and return their paths.
 
-        Where a preprocessing is named, the case keeps the one in use beside it. Pictures without a label are
-        expected to be `expect`, by default what is answered with the fix; see `kit.Case` for the rest.
+        Where a preprocessing is named, the case keeps the one in use beside it. Images without a label are
+        expected to be `expect`, by default what is predicted with the fix; see `kit.Case` for the rest.
         """
         if self.asked is None:
             raise ValueError("Expected a diagnosis that kit.diagnose returned, received one made by hand")
         classifier, photos, labels = self.asked
+        right, cause = self.corrected, "" if self.best is None else self.best.cause
+        fault = None if right is None else self.preprocessing
+        kept: dict[str, Any] = {
+            "preprocessing": right,
+            "fault": fault,
+            "cause": cause,
+            "note": note,
+            "owner": owner,
+        }
         return tuple(
-            pin(
-                folder,
-                classifier,
-                photo,
-                expect if label is None else label,
-                preprocessing=self.corrected,
-                fault=None if self.corrected is None else self.preprocessing,
-                cause="" if self.best is None else self.best.cause,
-                note=note,
-                owner=owner,
-            )
-            for photo, label in zip(photos, labels or [None] * len(photos), strict=True)
+            pin(folder, classifier, photo, expect if label is None else label, **kept)
+            for photo, label in zip_longest(photos, labels)
         )
 
     @property
@@ -125,21 +125,56 @@ class Diagnosis(Result):
         told = {name: plain(getattr(self, name)) for name in kept}
         return {"verdict": self.verdict, "cause": cause, **told}
 
+    def details(self) -> "Details":
+        """Return everything that was found, with its numbers; print it."""
+        return Details(self)
+
+    def html(self) -> str:
+        """Return what `text` says, with `details` folded below it."""
+        return f"{super().html()}<details><summary>Details</summary>{self.details().html()}</details>"
+
     def _report(self) -> Iterator[str | Result]:
-        pictures = f"{self.photos} picture{'' if self.photos == 1 else 's'}"
-        yield Heading(f"{self.classifier} on {pictures}: {self.conclusion}.")
-        yield from [self.judged_by] * bool(self.judged_by)
-        yield from (f"Note: {note}" for note in self.notes)
-        for number, finding in enumerate(self.findings, start=1):
-            yield from ("", Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
-        if self.sensitivity:
-            head = ("change", "answers that change", "mean spread", "largest", "moved most by")
-            table = Table(head, map(_quiet, self.sensitivity), "<>>><")
-            yield from ("", _QUIET.format(self.sensitivity[0].photos), table)
+        best, possible = self.best, [one.cause for one in self.findings if one.verdict == "possible"]
+        images = f"{self.photos} image{'' if self.photos == 1 else 's'}"
+        summary = "" if best is None else f" {best.summary}"
+        yield Heading(f"{self.classifier} on {images}: {self.conclusion}.{summary}")
+        if best is None:
+            yield f"Possible: {', '.join(possible) or 'nothing in particular'}."
+            yield from (f"Note: {note}" for note in self.notes[:2])
+        else:
+            speaking = [one.supports for one in best.evidence if one.supports is not None]
+            yield f"How sure: {speaking.count(True)} of {len(speaking)} measurements speak for it."
+            yield f"Fix: {best.fix.text if best.fix is not None else 'none is known.'}"
+            against = [one.text for one in best.evidence if one.supports is False]
+            against += [f"{cause} is possible too" for cause in possible]
+            yield f"Against it: {'; '.join(against) or 'nothing that was measured'}."
+        code = "; the fix as code: diagnosis.fix_code" * bool(self.fix_code)
+        yield f"All numbers: print(diagnosis.details()){code}."
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.cause} {one.verdict}" for one in self.findings) or "no findings"
         return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {told})"
+
+
+@dataclass(frozen=True, repr=False)
+class Details(Result):
+    """Everything that a diagnosis found, to be printed."""
+
+    diagnosis: Diagnosis
+
+    def _report(self) -> Iterator[str | Result]:
+        one = self.diagnosis
+        yield from [one.judged_by] * bool(one.judged_by)
+        yield from (f"Note: {note}" for note in one.notes)
+        for number, finding in enumerate(one.findings, start=1):
+            yield from (Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
+        if one.sensitivity:
+            head = ("change", "predictions that change", "mean spread", "largest", "changed most by")
+            table = Table(head, map(_quiet, one.sensitivity), "<>>><")
+            yield from (_QUIET.format(one.sensitivity[0].photos), table)
+
+    def __repr__(self) -> str:
+        return f"Details({self.diagnosis!r})"
 
 
 def _quiet(row: Sensitivity) -> tuple[str, ...]:

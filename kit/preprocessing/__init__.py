@@ -22,12 +22,8 @@ from kit.preprocessing.scaling import SCALINGS, Scaling
 FORMAT, VERSION = "kit.preprocessing", 1
 
 
-# By a name of its own, since of a plain subclass mypy knows the type that reading `scaling` gives.
-_frozen = dataclass(frozen=True, repr=False)
-
-
 @guiding
-@_frozen
+@dataclass(frozen=True, repr=False)
 class Preprocessing(Pipeline):
     """The steps from a photograph to a tensor.
 

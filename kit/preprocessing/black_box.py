@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kit._arrays import Array, Float64, Levels, Pixels
+from kit._arrays import Array, Float64, Levels
 from kit.images import Photo, Source, load_image
 from kit.images.photo import encoded
 from kit.preprocessing.comparison import (
@@ -33,7 +32,7 @@ from kit.preprocessing.pipeline import (
     order_channels,
     run,
 )
-from kit.preprocessing.resizing import FILTERS, FITS, Size, resize
+from kit.preprocessing.resizing import FILTERS, FITS, resize
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
 Function = Callable[[Any], Any]
@@ -101,13 +100,13 @@ def _unusable(theirs: Array) -> str:
 
 
 class _Fit(NamedTuple):
-    """One way to read a result.
+    """One way to read a result: a preprocessing with its own channels and scaling, and those that fit.
 
-    `changes` are the fields of the preprocessing that make the picture, `slope` and `offset`, (C,), lead from
-    its 8-bit levels to the values, and `levels` is what is left over, as a root mean square.
+    `slope` and `offset`, (C,), lead from 8-bit levels to the values; `levels`, a root mean square, are left.
     """
 
-    changes: Changes
+    steps: Pipeline
+    channels: str
     slope: Float64
     offset: Float64
     levels: float
@@ -116,42 +115,36 @@ class _Fit(NamedTuple):
 _LEVELS = attrgetter("levels")
 
 
-def _best_fits(here: Pipeline, pixels: Pixels, theirs: Float64) -> tuple[_Fit, _Fit]:
+def _fitted(steps: Pipeline, photo: Photo, theirs: Float64) -> _Fit:
+    values = arrange_back(theirs, steps.layout)
+    size = values.shape[:2]
+    if steps.size is not None or run(TO_SIZE, steps, photo).shape[:2] != size:
+        steps = steps.replace(size=size)
+    return _Fit(steps, *_line_of(run(TO_SIZE, steps, photo), values, steps.channels))
+
+
+def _best_fits(here: Pipeline, photo: Photo, theirs: Float64) -> tuple[_Fit, _Fit]:
     """Return the best fit with the own resizing and the best one of all, the own one if it is as good."""
     layouts = dict.fromkeys((here.layout, "channels_last", "transposed", "reshaped", "channels_first"))
-    readings = {
-        layout: arrange_back(theirs, layout)
-        for layout in layouts
-        if theirs.shape[0 if layout == "channels_first" else 2] in {1, 3}
-    }
-
-    @cache
-    def resized(size: Size, fit: str, filter: str, fraction: float) -> Levels:  # noqa: A002  the field's word
-        same = here.size is None and size == pixels.shape[:2]
-        return pixels if same else resize(pixels, size, filter, fit, fraction, here.fill)
-
-    def fitted(layout: str, fit: str, filter: str, fraction: float) -> _Fit:  # noqa: A002  the field's word
-        values = readings[layout]
-        size = values.shape[0], values.shape[1]
-        order, slope, offset, levels = _line_of(resized(size, fit, filter, fraction), values, here.channels)
-        unsized = here.size is None and size == pixels.shape[:2]
-        changes = {"size": None if unsized else size, "fit": fit, "filter": filter, "crop_fraction": fraction}
-        return _Fit({**changes, "channels": order, "layout": layout}, slope, offset, levels)
-
-    found = [fitted(layout, here.fit, here.filter, here.crop_fraction) for layout in readings]
-    ours = min(found, key=_LEVELS)
+    ours = min(
+        (
+            _fitted(here.replace(layout=layout), photo, theirs)
+            for layout in layouts
+            if theirs.shape[0 if layout == "channels_first" else 2] in {1, 3}
+        ),
+        key=_LEVELS,
+    )
     if ours.levels <= SAME_LEVELS:
         return ours, ours
     fractions = dict.fromkeys((here.crop_fraction, 1.0, 0.875))
     windows = [(fit, part) for fit in FITS for part in (fractions if "crop" in fit else (1.0,))]
-    found += [fitted(layout, fit, here.filter, part) for layout in readings for fit, part in windows]
-    best = min(found, key=_LEVELS)
+    own = here.fit, here.crop_fraction
+    tried = [ours.steps.replace(fit=fit, crop_fraction=part) for fit, part in windows if (fit, part) != own]
+    found = sorted([ours, *(_fitted(steps, photo, theirs) for steps in tried)], key=_LEVELS)
     # Only the windows that come near are tried with every filter.
-    near = [one.changes for one in sorted(found, key=_LEVELS)[:4] if one.levels <= 1.5 * best.levels + 1]
-    windows = list(dict.fromkeys((one["fit"], one["crop_fraction"]) for one in near))
-    layout = best.changes["layout"]
-    found += [fitted(layout, fit, name, part) for fit, part in windows for name in FILTERS]
-    return ours, min(found, key=_LEVELS)
+    near = [one.steps for one in found[:4] if one.levels <= 1.5 * found[0].levels + 1]
+    tried = [steps.replace(filter=name) for steps in near for name in FILTERS if name != here.filter]
+    return ours, min([*found, *(_fitted(steps, photo, theirs) for steps in tried)], key=_LEVELS)
 
 
 def _line_of(picture: Levels, values: Float64, expected: str) -> tuple[str, Float64, Float64, float]:
@@ -212,23 +205,24 @@ def _fitted_scaling(slope: Float64, offset: Float64) -> Scaling:
 
 def _other_decodings(here: Pipeline) -> list[Pipeline]:
     own = here.decoding
-    others: list[Changes] = [{"exif": not own.exif}, *({"matte": each} for each in MATTES)]
-    others += [{"depth": "clip" if own.depth == "scale" else "scale"}]
-    return [here.replace(decoding=replace(own, **changes)) for changes in others]
+    others = [replace(own, exif=not own.exif), *(replace(own, matte=each) for each in MATTES)]
+    others.append(replace(own, depth="clip" if own.depth == "scale" else "scale"))
+    return [here.replace(decoding=each) for each in others]
 
 
 def _nearest(here: Pipeline, called: Called, theirs: Float64, photo: Photo) -> tuple[Pipeline, _Fit, _Fit]:
     """Return the preprocessing that comes nearest to a function, with the best fits; see `_best_fits`."""
-    there, pixels = here, run(TO_SIZE, here.replace(size=None), photo)
-    ours, best = _best_fits(here, pixels, theirs)
+    ours, best = _best_fits(here, photo, theirs)
     for other in _other_decodings(here) if called.reads_file and best.levels > SAME_LEVELS else ():
-        decoded = run(TO_SIZE, other.replace(size=None), photo)
-        fitted = (ours, best) if np.array_equal(decoded, pixels) else _best_fits(here, decoded, theirs)
-        if fitted[1].levels < best.levels / MUCH_BETTER:
-            there, (ours, best) = other, fitted
+        decoded = photo.decoded(other.decoding)
+        if not np.array_equal(decoded.pixels, photo.pixels):
+            found = _best_fits(other, decoded, theirs)
+            if found[1].levels < best.levels / MUCH_BETTER:
+                ours, best = found
     if best.levels > STRANGE_LEVELS:
-        return there.replace(size=best.changes["size"]), ours, best
-    return there.replace(**{**best.changes, **_scaled(here, best), "cast": None}), ours, best
+        return here.replace(size=best.steps.size, decoding=best.steps.decoding), ours, best
+    there = best.steps.replace(channels=best.channels, cast=None, **_scaled(here, best))
+    return there, ours, best
 
 
 def _found(
@@ -266,10 +260,10 @@ def _found(
 def compare_function(here: Pipeline, function: Function, photo: Source | None = None) -> Comparison:
     """Compare a preprocessing with a function on a photo, or on a made-up one, in which every step shows.
 
-    The function takes a copy of the decoded picture, RGB uint8 (H, W, 3), or else the path of a file, and
+    The function takes a copy of the decoded image, RGB uint8 (H, W, 3), or else the path of a file, and
     returns what ``np.asarray`` takes: numbers (H, W, C), (C, H, W) or (H, W), with or without a leading axis
-    of 1. That it raises, or returns no picture, is a difference as well. The notes say whether decoding is
-    compared: only a function that opens the file itself shows how it does so.
+    of 1. That it raises, or returns no image, is a difference as well. Decoding is compared only where the
+    function opens the file itself.
     """
     opened = (_made_up() if photo is None else load_image(photo)).decoded(here.decoding)
     return compare_called(here, call(function, opened), opened)
@@ -286,14 +280,11 @@ def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect 
         problem = Difference("function", f"function: {called.problem}", 1.0)
         return Comparison.on([problem], first_step="function", photo=photo.name, notes=tuple(notes))
     ours = run(PIPELINE, here, photo)
-    if theirs.ndim == ours.ndim - 1:
+    if theirs.ndim == 3:
         notes.append(f"the function returns no leading axis of 1, {theirs.shape}")
-    elif theirs.ndim == ours.ndim:
-        theirs = theirs[0]
-    if theirs.ndim == 2:
-        theirs = theirs[..., None]
     if theirs.dtype != ours.dtype:
         notes.append(f"the function returns {theirs.dtype}, which Keras casts to float32")
+    theirs = theirs[..., None] if theirs.ndim == 2 else theirs.reshape(theirs.shape[-3:])
     found, step = [], StepDifference.of("tensor", ours[0], theirs)
     if step.parts:
         found = list(_found(here, called, theirs.astype(np.float64), photo, effect, notes))
@@ -302,24 +293,17 @@ def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect 
 
 
 def _decoding_note(called: Called, photo: Photo) -> str:
-    if called.tensor is None:
+    if called.tensor is not None and called.reads_file and photo.file is not None:
+        return "the function reads the file itself, so decoding is compared"
+    if called.tensor is None or called.reads_file:
         return "decoding is not compared"
-    if not called.reads_file:
-        return (
-            "the function starts from decoded pixels, so decoding is not compared; give one that takes a path"
-            " and reads the file itself"
-        )
-    if photo.file is None:
-        return "the function reads a PNG of the pixels, since there is no file, so decoding is not compared"
-    return "the function reads the file itself, so decoding is compared"
+    start = "the function starts from decoded pixels, so decoding is not compared"
+    return f"{start}; give one that takes a path and reads the file itself"
 
 
 def _made_up() -> Photo:
     # Channels, corners and directions differ in it, and there is fine detail.
-    rows, columns = np.mgrid[0:300, 0:400].astype(np.float64)
-    red = rows / 300 + 0.3 * np.sin(columns / 9)
-    green = columns / 400 + 0.3 * np.sin(rows / 7 + columns / 31)
-    blue = np.hypot(rows - 60, columns - 310) / 400 + 0.2 * np.sin(columns * rows / 900)
-    waves = np.stack([red, green, blue], axis=-1)
-    grain = np.random.default_rng(0).normal(0, 0.05, waves.shape)
-    return Photo.from_array((255 * (waves + grain).clip(0, 1)).astype(np.uint8), "a made-up picture")
+    random = np.random.default_rng(0)
+    coarse = 160 * random.random((6, 8, 1)) + 95 * random.random((6, 8, 3))
+    levels = resize(coarse.astype(np.uint8), (300, 400), "bicubic") + random.normal(0, 12, (300, 400, 3))
+    return Photo.from_array(levels.clip(0, 255).astype(np.uint8), "a made-up image")

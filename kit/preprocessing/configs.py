@@ -10,7 +10,7 @@ import numpy as np
 
 from kit._checking import flag, instance, integers, known, nearest, number, parsed, refuse_unknown, told
 from kit.preprocessing.resizing import LARGEST_SIDE, Size
-from kit.preprocessing.scaling import Scaling, Scalings, simplest
+from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, simplest
 
 Fields = dict[str, Any]
 Content = Mapping[str, Any]
@@ -120,30 +120,18 @@ def _keras_resizing(config: Content) -> Fields:
 
 
 def _product(config: Content) -> Scalings:
-    # x * scale + offset becomes (x - mean) / std.
-    scale, offset = _levels(config.get("scale"), 1.0), _levels(config.get("offset"), 0.0)
-    _require(np.all(scale != 0), "a scale other than 0", config.get("scale"))
-    if np.all(scale == 1) and np.all(offset == 0):
-        return ()
-    scale, offset = np.broadcast_arrays(scale, offset)
+    # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
+    given = Scaling(1.0, config.get("offset"), config.get("scale"))
+    pair = 0.0 if given.mean is None else given.mean, 1.0 if given.std is None else given.std
+    offset, scale = np.broadcast_arrays(*pair)
     return simplest((Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist()),))
-
-
-def _levels(value: Any, default: float) -> Any:
-    if isinstance(value, (list, tuple)):
-        return np.array([number("a level", part) for part in value])
-    return np.array(default if value is None else number("a level", value))
 
 
 PILLOW_CODES = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 _TORCH = "the layout is PyTorch's; a Keras network takes replace(layout='channels_last')"
-_TIMM: Content = {
-    "interpolation": "bicubic",
-    "crop_pct": 0.875,
-    "crop_mode": "center",
-    "mean": [0.485, 0.456, 0.406],
-    "std": [0.229, 0.224, 0.225],
-}
+_IMAGENET = SCALINGS["imagenet"][0]
+_TIMM: Content = {"interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
+_TIMM = {**_TIMM, "mean": _IMAGENET.mean, "std": _IMAGENET.std}
 
 
 def _timm(content: Content) -> Fields:
@@ -177,8 +165,8 @@ _READ = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_conver
 
 def _hugging_face(content: Content) -> Fields:
     kind = str(content.get("image_processor_type") or content.get("feature_extractor_type") or "")
-    unread = [key for key, value in content.items() if key.startswith("do_") and value is True]
-    unread = [key for key in (*unread, "rescale_offset") if content.get(key) and key not in _READ]
+    unread = [key for key in content if key.startswith("do_") or key == "rescale_offset"]
+    unread = [key for key in unread if content[key] and key not in _READ]
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     steps = "no step beyond resizing, center crop, rescaling and normalization"
@@ -235,8 +223,7 @@ def _rescaled(content: Content, notes: list[str]) -> Scalings:
     if rescale:
         assumed = "the file does not mention do_rescale: 1/255 is assumed, as older processors do it unasked"
         notes += [assumed] * ("do_rescale" not in content) + [_PRODUCT]
-    whole = round(1 / factor)
-    divisor = whole if whole and 1 / whole == factor else 1 / factor
+    divisor = round(1 / factor, 9)  # 1 / 255 is a little less
     return simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from kit._arrays import Array, Float32, Levels, Pixels
 from kit._checking import fraction, instance, integers, known, optional, refuse_unknown
 from kit.images import Decoding
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
-from kit.preprocessing.scaling import MINUS, SCALINGS, ScalingField, fits, scale, scaling_words, unscale
+from kit.preprocessing.scaling import MINUS, SCALINGS, as_scalings, fits, scale, scaling_words, unscale
 
 Changes = Mapping[str, Any]
 Words = Callable[["Pipeline"], str]
@@ -216,7 +217,7 @@ class Pipeline:
     thumbnail: Size | None = None
     channels: str = "rgb"
     invert: bool = False
-    scaling: ScalingField = ScalingField()  # noqa: RUF009  without a state
+    scaling: Any = ()
     cast: str | None = None
     layout: str = "channels_last"
     decoding: Decoding = Decoding()  # noqa: RUF009  frozen
@@ -251,28 +252,12 @@ class Pipeline:
         return replace(self, **changes)
 
 
-def _exif_words(p: Pipeline) -> str:
-    return "applied" if p.decoding.exif else "ignored"
-
-
-def _alpha_words(p: Pipeline) -> str:
-    return "dropped" if p.decoding.matte is None else f"laid over {p.decoding.matte}"
-
-
 def _depth_words(p: Pipeline) -> str:
     return "divided by 257" if p.decoding.depth == "scale" else "cut at 255"
 
 
 def _before_words(p: Pipeline) -> str:
     return "none" if p.thumbnail is None else f"at most {sides(p.thumbnail)} first"
-
-
-def _polarity_words(p: Pipeline) -> str:
-    return "inverted" if p.invert else "as it is"
-
-
-def _cast_words(p: Pipeline) -> str:
-    return "none" if p.cast is None else f"to {p.cast} after scaling"
 
 
 def _orders(p: Pipeline) -> Iterable[Changes]:
@@ -293,7 +278,7 @@ def _decodings(name: str, *values: Any) -> Tried:
     return lambda p: ({"decoding": replace(p.decoding, **{name: value})} for value in values)
 
 
-def _if_sized(tried: list[Changes]) -> Tried:
+def _if_sized(*tried: Changes) -> Tried:
     return lambda p: tried if p.size else ()
 
 
@@ -305,38 +290,45 @@ def _scalings(p: Pipeline) -> Iterator[Changes]:
 
 
 def _layouts(p: Pipeline) -> Iterator[Changes]:
-    # A network that takes scrambled pictures does not exist; exchanged axes come with some data sets.
+    # A network that takes scrambled images does not exist; exchanged axes come with some data sets.
     yield {"layout": "channels_last"}
     if p.layout == "channels_last" and p.size is not None and p.size[0] == p.size[1]:
         yield {"layout": "transposed"}
 
 
+def _said(field: str, words: str, otherwise: str) -> Words:
+    value = attrgetter(field)
+    return lambda p: words.format(value(p)) if value(p) else otherwise
+
+
 _SIZE = optional(partial(integers, names=("height", "width"), low=1, high=LARGEST_SIDE))
-_FILTERS: list[Changes] = [{"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")]
-_FITS: list[Changes] = [
-    {"fit": fit, "crop_fraction": part}
-    for fit, part in (("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0))
-]
 MATTES = (255, 255, 255), (0, 0, 0), None
-_UPRIGHT = _decodings("exif", True)
+_EXIF = _said("decoding.exif", "applied", "ignored")
+_ALPHA = _said("decoding.matte", "laid over {}", "dropped")
 _DECODE = (
-    Choice("exif", "Orientation", "exif_orientation", _exif_words, _UPRIGHT, "EXIF orientation"),
-    Choice("alpha", "Transparency", "alpha_matte", _alpha_words, _decodings("matte", *MATTES)),
+    Choice("exif", "Orientation", "exif_orientation", _EXIF, _decodings("exif", True), "EXIF orientation"),
+    Choice("alpha", "Transparency", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
     Choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
+)
+_FILTERS = _if_sized(*({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")))
+_FITS = _if_sized(
+    *({"fit": fit, "crop_fraction": 1.0} for fit in ("squash", "crop", "letterbox")),
+    {"fit": "crop", "crop_fraction": 0.875},
 )
 _RESIZE = (
     Choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
-    Choice("filter", "Resize filter", "resize_filter", lambda p: p.filter, _if_sized(_FILTERS)),
-    Choice("fit", "Resize fit", "resize_fit", _fit_words, _if_sized(_FITS)),
+    Choice("filter", "Resize filter", "resize_filter", attrgetter("filter"), _FILTERS),
+    Choice("fit", "Resize fit", "resize_fit", _fit_words, _FITS),
 )
 _BEFORE = Choice("thumbnail", "Size before", "target_size", _before_words, _values("thumbnail", None))
-_CHANNELS = Choice("channels", "Channels", "grayscale channel_order", lambda p: p.channels, _orders)
-_INVERTED = _values("invert", True, False)
-_POLARITY = Choice("polarity", "Polarity", "inverted_polarity", _polarity_words, _INVERTED)
+_CHANNELS = Choice("channels", "Channels", "grayscale channel_order", attrgetter("channels"), _orders)
+_INVERTED = _said("invert", "inverted", "as it is")
+_POLARITY = Choice("polarity", "Polarity", "inverted_polarity", _INVERTED, _values("invert", True, False))
 _SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
 _SCALING = Choice("scaling", "Scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
-_CAST = Choice("cast", "Data type", "dtype_cast", _cast_words, _values("cast", None))
-_LAYOUT = Choice("layout", "Layout", "channel_layout", lambda p: p.layout, _layouts)
+_CASTS = _said("cast", "to {} after scaling", "none")
+_CAST = Choice("cast", "Data type", "dtype_cast", _CASTS, _values("cast", None))
+_LAYOUT = Choice("layout", "Layout", "channel_layout", attrgetter("layout"), _layouts)
 
 PIPELINE: tuple[Operation, ...] = (
     Operation(
@@ -376,8 +368,7 @@ PIPELINE: tuple[Operation, ...] = (
         lambda x, _: invert(x),
         lambda _: f"255 {MINUS} x",
     ),
-    # The field is checked by ScalingField.
-    Operation("scale", scale, {"scaling": lambda _, value: value}, (_SCALING,), unscale),
+    Operation("scale", scale, {"scaling": lambda _, value: as_scalings(value)}, (_SCALING,), unscale),
     Operation("cast", cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
     Operation(
         "layout",

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Float32, Float64, Indices, Levels, Pixels
+from kit._arrays import Array, Float32, Float64, Indices, Levels, Pixels
 from kit._checking import known
 
 
@@ -76,13 +76,11 @@ def _triangle(distance: Float64) -> Float64:
     return np.maximum(0.0, 1 - distance)
 
 
-def _sample_nearest(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
+def _nearest_taps(axis: Axis) -> _Taps:
     # Pillow computes in double precision: where a centre falls on the border of two pixels, results differ.
-    picked = []
-    for axis in (rows, columns):
-        centres, length = _positions(axis, 0)
-        picked.append(np.minimum(np.floor(centres), length - 1).astype(np.intp))
-    return pixels[picked[0]][:, picked[1]].astype(np.float32)
+    centres, length = _positions(axis, 0)
+    indices = np.minimum(np.floor(centres), length - 1).astype(np.intp)[None]
+    return indices, np.ones(indices.shape, np.float32)
 
 
 def _sample_bilinear(pixels: Pixels, rows: Axis, columns: Axis) -> Float32:
@@ -135,7 +133,7 @@ def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[
 
 
 SAMPLERS: Mapping[str, Callable[..., Float32]] = {
-    "tf_nearest": _sample_nearest,
+    "tf_nearest": _sampler(_nearest_taps),
     "tf_bilinear": _sample_bilinear,
     "tf_bicubic": _sampler(_bicubic_taps),
     "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
@@ -197,8 +195,7 @@ def resize(
     -------
     array
         (height, width, C) in 0..255. uint8 for Pillow's filters, which round; float32 for the ``tf_`` ones,
-        which do not (bicubic ones overshoot the range a little). New memory, or `pixels` itself where
-        nothing was to do.
+        which do not (bicubic ones overshoot the range a little).
 
     Raises
     ------
@@ -213,12 +210,8 @@ def resize(
         part: Levels = _pillow(pixels, rows, columns, Image.Resampling[filter.upper()])
     else:
         part = sampled(pixels[rows.start : rows.stop, columns.start : columns.stop], rows, columns)
-    if (rows.kept, columns.kept) == size:
-        return part
-    result = np.empty((*size, pixels.shape[2]), dtype=part.dtype)
-    result[:] = np.asarray(fill[: pixels.shape[2]], dtype=part.dtype)
-    result[rows.before : rows.before + rows.kept, columns.before : columns.before + columns.kept] = part
-    return result
+    whole = (rows.kept, columns.kept) == size
+    return part if whole else _framed(part, size, (rows.before, columns.before), fill)
 
 
 def sides(size: Size) -> str:
@@ -260,25 +253,27 @@ def _inside(length: int, target: int, other_length: int, other_target: int) -> A
 
 
 def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:
-    height, width, channels = pixels.shape
+    height, width, _ = pixels.shape
     above = (max(height, width * size[0] // size[1]) - height) // 2
     left = (max(width, height * size[1] // size[0]) - width) // 2
     padded = height + 2 * above, width + 2 * left
     if padded[0] * padded[1] > MAX_PADDED_PIXELS:
         received = f"{padded[0]} x {padded[1]}"
         raise ValueError(f"Expected at most {MAX_PADDED_PIXELS} pixels after padding, received {received}")
-    result = np.empty((*padded, channels), dtype=np.uint8)
-    result[:] = np.asarray(fill[:channels], dtype=np.uint8)
-    result[above : above + height, left : left + width] = pixels
+    return _framed(pixels, padded, (above, left), fill)
+
+
+def _framed(part: Array, size: Size, corner: Size, fill: tuple[int, ...]) -> Array:
+    (height, width, channels), (top, left) = part.shape, corner
+    result = np.empty((*size, channels), dtype=part.dtype)
+    result[:] = fill[:channels]
+    result[top : top + height, left : left + width] = part
     return result
 
 
 def _pillow(pixels: Pixels, rows: Axis, columns: Axis, resampling: Image.Resampling) -> Pixels:
     (top, bottom), (left, right) = rows.box, columns.box
-    box = (left, top, right, bottom)
-    if (rows.kept, columns.kept) == pixels.shape[:2] and box == (0, 0, pixels.shape[1], pixels.shape[0]):
-        return pixels
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     # One resampling with box= gives what resizing everything and then cutting out gives.
-    image = image.resize((columns.kept, rows.kept), resampling, box=box)
+    image = image.resize((columns.kept, rows.kept), resampling, box=(left, top, right, bottom))
     return np.asarray(image).reshape(rows.kept, columns.kept, pixels.shape[2])

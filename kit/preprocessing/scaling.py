@@ -99,16 +99,6 @@ def as_scalings(value: str | Scaling | Sequence[str | Scaling]) -> Scalings:
     return tuple(scaling for part in value for scaling in as_scalings(part))
 
 
-class ScalingField:
-    """Lets the field `scaling` be given in every form that `as_scalings` takes, and be read as a tuple."""
-
-    def __get__(self, instance: object, owner: type) -> Scalings:
-        return () if instance is None else instance.__dict__["scaling"]
-
-    def __set__(self, instance: object, value: str | Scaling | Sequence[str | Scaling]) -> None:
-        instance.__dict__["scaling"] = as_scalings(value)
-
-
 def fits(scalings: Scalings, count: int) -> bool:
     """Whether scalings are made for any number of channels, or for this one."""
     return all(part.channels in {None, count} for part in scalings)

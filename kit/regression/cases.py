@@ -61,10 +61,6 @@ class Expected:
             raise ValueError("Expected at least one class, received none; name the right one")
         object.__setattr__(self, "classes", tuple(listed))
 
-    def known(self, names: Sequence[str]) -> bool:
-        """Whether all are classes of a classifier."""
-        return set(self.classes) <= set(names)
-
     def broken(self, row: Float32, names: Sequence[str]) -> str:
         """Return in words what does not hold of probabilities, float32 (classes,); empty where all does."""
         unknown = next((name for name in self.classes if name not in names), None)

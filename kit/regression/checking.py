@@ -293,7 +293,7 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     change = case.observed.moved(row)
     failed = case.known_to_fail
     state: State = "failing" if failed else "holds"
-    unknown = not case.expected.known(names)
+    unknown = not set(case.expected.classes) <= set(names)
     if failed and not broken:
         state = "fixed"  # whatever its probabilities do
     elif unknown or (broken and not failed) or change > case.tolerance or case.observed.renamed(names):
@@ -319,7 +319,7 @@ def _step(
     if case.observed.moved(row) <= case.tolerance:
         if case.observed.renamed(classifier.class_names):
             step = "class_names"
-        elif not case.expected.known(classifier.class_names):
+        elif not set(case.expected.classes) <= set(classifier.class_names):
             step = "expected"
     step = step or ("weights" if other else "engine" if digest else "answer")
     changed = "; ".join(words for name, words in found if name == step)
@@ -350,7 +350,7 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
     case = one.case
     if case is None or one.state not in {"moved", "fixed"}:
         return one
-    possible = case.expected.known(classifier.class_names)
+    possible = set(case.expected.classes) <= set(classifier.class_names)
     if one.broken and not (possible and case.known_to_fail):
         refused = "not accepted, since what is expected does not hold: delete the case and pin it anew"
         return replace(one, told=f"{one.told}; {refused}")

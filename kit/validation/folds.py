@@ -17,25 +17,11 @@ Train = Callable[..., Any]
 """Called with photos, labels and ``seed=``; returns a classifier, or anything with its ``probabilities``."""
 
 
-@dataclass(frozen=True)
-class Fold:
-    """Images trained on, images held back, and how many of the latter are predicted correctly."""
-
-    training: int
-    validation: int
-    right: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share predicted correctly, 0..1."""
-        return self.right / self.validation
-
-
 @dataclass(frozen=True, repr=False)
 class CrossValidation(Result):
-    """Accuracy on every fold, in order."""
+    """Accuracy on every fold, in order, each by a classifier that was trained on all the others."""
 
-    folds: tuple[Fold, ...]
+    folds: tuple[AccuracyInterval, ...]
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -53,16 +39,17 @@ class CrossValidation(Result):
         The t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
         doi 10.1023/A:1024068626366), since folds share most of their training images.
         """
-        count = len(self.folds)
-        ratio = np.mean([fold.validation / fold.training for fold in self.folds])
+        count, total = len(self.folds), sum(fold.count for fold in self.folds)
+        ratio = np.mean([fold.count / (total - fold.count) for fold in self.folds])
         deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
         half = float(scipy.stats.t.ppf((1 + confidence) / 2, count - 1) * deviation)
         return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
 
     def table(self) -> Table:
         """Return the folds as a table, one row for each, and the mean."""
+        total = sum(fold.count for fold in self.folds)
         rows = [
-            (str(number), f"{fold.training:,}", f"{fold.validation:,}", f"{fold.accuracy:.1%}")
+            (str(number), f"{total - fold.count:,}", f"{fold.count:,}", f"{fold.accuracy:.1%}")
             for number, fold in enumerate(self.folds, 1)
         ]
         rows.append(("mean", "", "", f"{self.accuracy:.1%}"))
@@ -96,7 +83,7 @@ def cross_validate(
     pictures
         See `kit.images.photo`.
     labels
-        Whole numbers, shape (N,): the class of each.
+        Whole numbers from 0 up, shape (N,): the class of each.
     folds
         How many; that many trainings.
     groups
@@ -124,8 +111,7 @@ def cross_validate(
     finished = []
     for training, validation in Steps(splits, "Folds", "fold", progress):
         classifier = train([chosen[place] for place in training], truth[training], seed=seed)
-        right = int(_hits(classifier, chosen, truth, validation).sum())
-        finished.append(Fold(len(training), len(validation), right))
+        finished.append(accuracy_interval(_hits(classifier, chosen, truth, validation)))
     return CrossValidation(tuple(finished))
 
 
@@ -207,11 +193,11 @@ def learning_curve(
 
 
 def _checked(pictures: Pictures, labels: npt.ArrayLike) -> tuple[tuple[Photo, ...], Int64]:
-    chosen = as_photos(pictures)
+    chosen = as_photos(pictures, allow_empty=False)
     truth = np.asarray(labels)
-    if truth.shape != (len(chosen),) or truth.dtype.kind not in "iu" or not len(chosen):
+    if truth.shape != (len(chosen),) or truth.dtype.kind not in "iu" or truth.min() < 0:
         received = f"{truth.dtype} of shape {truth.shape}"
-        raise ValueError(f"Expected a whole number for each of {len(chosen)} images, received {received}")
+        raise ValueError(f"Expected a class from 0 up for each of {len(chosen)} images, received {received}")
     return chosen, truth.astype(np.int64)
 
 

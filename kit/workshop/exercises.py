@@ -4,7 +4,7 @@ import math
 import re
 import reprlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from numbers import Real
@@ -37,10 +37,12 @@ _REMEDIES = {
 }
 
 
-def _number(answer: Any) -> float | None:
-    if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
-        return None
-    return float(answer)
+def _no_number(answer: Any, asked: str, rule: str, fits: Callable[[float], bool]) -> str:
+    """Say why an answer is no number that can be checked; empty where it is one."""
+    if answer is None:
+        return f"Not answered yet. Set answer to {asked}."
+    fitting = isinstance(answer, Real) and not isinstance(answer, bool) and fits(float(answer))
+    return "" if fitting else f"Not yet: use {rule}, in place of {_quoted(answer)}."
 
 
 def _plain(text: str) -> str:
@@ -79,13 +81,12 @@ def _tops(classifier: Classifier, photo: Photo, changes: Iterable[Perturbation])
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
-    if answer is None:
-        return "Not answered yet. Set answer to a brightness, for example to 0.7."
-    brightness = _number(answer)
-    if brightness is None:
-        return f"Not yet: a brightness is a number such as 0.7, and {_quoted(answer)} is not."
-    if not 0.1 <= brightness <= 1 or abs(brightness * 10 - round(brightness * 10)) > 1e-6:
-        return f"Not yet: use one decimal, from 0.1 to 1.0, in place of {_quoted(answer)}."
+    rule = "one decimal, from 0.1 to 1.0"
+    asked = "a brightness, for example to 0.7"
+    refused = _no_number(answer, asked, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0)
+    if refused:
+        return refused
+    brightness = float(answer)
     darker = round(brightness - 0.1, 4)
     changes = [Perturbation(brightness=round(max(factor, 0), 4)) for factor in (1, brightness, darker)]
     untouched, survived, lost = _tops(classifier, photo, changes)
@@ -98,11 +99,12 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check a noise, in whole levels from 0 to 99, that the prediction just survives; return one line."""
-    if answer is None:
-        return "Not answered yet. Set answer to a noise in levels, for example to 12."
-    noise = _number(answer)
-    if noise is None or noise not in range(100):
-        return f"Not yet: noise is a whole number of levels from 0 to 99, and {_quoted(answer)} is not."
+    rule = "a whole number of levels, from 0 to 99"
+    asked = "a noise in levels, for example to 12"
+    refused = _no_number(answer, asked, rule, lambda one: one in range(100))
+    if refused:
+        return refused
+    noise = float(answer)
     changes = [Perturbation(noise=each) for each in (0, noise, noise + 1)]
     untouched, survived, lost = _tops(classifier, photo, changes)
     if survived != untouched:
@@ -126,11 +128,11 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     """
     from kit.validation.calibration import fit_temperature
 
-    if answer is None:
-        return "Not answered yet. Set answer to a temperature, for example to 1.1."
-    temperature = _number(answer)
-    if temperature is None or temperature <= 0:
-        return f"Not yet: a temperature is a number above 0, and {_quoted(answer)} is not."
+    asked = "a temperature, for example to 1.1"
+    refused = _no_number(answer, asked, "a number above 0", lambda one: 0 < one < math.inf)
+    if refused:
+        return refused
+    temperature = float(answer)
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
     if abs(temperature - best) > 0.1:
         direction = "higher" if temperature < best else "lower"
@@ -182,36 +184,27 @@ class Mystery:
         return f"Not yet, {_titled(named)}: {near}{self._against(named)}."
 
     def _against(self, named: Fault) -> str:
-        photo = _colourful()
-        theirs, trained = (steps.apply(photo)[0] for steps in (named.apply(self._trained), self._trained))
+        from kit import samples
+
+        photo = next(photo for photo in samples.photos("imagenet") if photo.name == "espresso.jpg")
+        theirs, trained = (steps.apply(photo) for steps in (named.apply(self._trained), self._trained))
         if np.array_equal(theirs, trained):
             return "it changes nothing about an ordinary image, and here something is changed"
-        expected, measured = _measured(theirs), _measured(self.tensor(photo)[0])
-        for what, here in measured.items():
-            if here != expected[what]:
-                return f"a colourful image's {what} would be {expected[what]} with it, and here it is {here}"
+        for what, measured in _MEASURES.items():
+            there, here = measured(theirs), measured(self.tensor(photo))
+            if there != here:
+                return f"of {photo.name} the {what} would be {there} with it, and here it is {here}"
         return "its tensor has the same range and means; compare what the network sees"
+
+
+_MEASURES: dict[str, Callable[[Float32], str]] = {
+    "range": lambda tensor: f"{tensor.min():.3g} to {tensor.max():.3g}",
+    "channel means": lambda tensor: ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1, 2))),
+}
 
 
 def _titled(fault: Fault) -> str:
     return f"{STEPS[fault.step].lower()} {fault.title}"
-
-
-def _colourful() -> Photo:
-    # Another mean in each channel, quarter and direction, from black to white.
-    down, across = np.mgrid[0:96, 0:96] / 95
-    channels = (across, down**2, (across * down) ** 0.5)
-    return Photo.from_array(np.rint(255 * np.stack(channels, axis=-1)).astype(np.uint8))
-
-
-def _measured(tensor: Float32) -> dict[str, str]:
-    height, width = tensor.shape[0] // 2, tensor.shape[1] // 2
-    return {
-        "range": f"{tensor.min():.3g} to {tensor.max():.3g}",
-        "channel means": ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1))),
-        "mean of the upper right quarter": f"{tensor[:height, width:].mean():.3g}",
-        "mean step between neighbours": f"{np.abs(np.diff(tensor, axis=0)).mean():.3g}",
-    }
 
 
 class Delivery:

@@ -29,11 +29,6 @@ class Setup:
 
     missing: tuple[str, ...]
 
-    @property
-    def ready(self) -> bool:
-        """Whether every check holds."""
-        return not self.missing
-
     def __repr__(self) -> str:
         return f"Not ready yet: {', '.join(self.missing)}." if self.missing else "Everything is in place."
 
@@ -48,7 +43,7 @@ def add(commands: Any) -> None:
 def _run(_given: argparse.Namespace, _opened: object) -> int:
     setup = check_setup()
     sys.stdout.write(f"\n{setup}\n")
-    return 0 if setup.ready else 1
+    return int(bool(setup.missing))
 
 
 def check_setup() -> Setup:

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from kit.classifier import Classifier
+from kit.classifier import Classifier, loading
 from kit.classifier.keras_models import check_model, load_keras
 from tests import networks
 
@@ -67,6 +67,18 @@ def test_a_function_that_is_registered_here_is_found(keras, tmp_path):
     batch = np.random.default_rng(1).random((2, 4, 4, 1), np.float32)
     opened = Classifier.load(tmp_path / "mine.keras")
     assert opened.predict_tensors(batch) == pytest.approx(np.asarray(model(batch)), abs=1e-5)
+
+
+def test_what_a_file_claims_to_need_of_this_process_is_not_looked_for_in_it(
+    plain_file, tmp_path, monkeypatch
+):
+    claimed = b'"build_config": {"x": {"module": "evil", "class_name": "Loss", "registered_name": "a>Loss"}, '
+    target = tmp_path / "claims.keras"
+    changed(plain_file, target, lambda data: data.replace(b'"build_config": {', claimed, 1))
+    monkeypatch.setattr(loading, "load_keras", None)
+    monkeypatch.setattr(loading, "SECONDS", 0)
+    with pytest.raises(ValueError, match="received no end after 0 s"):
+        Classifier.load(target)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import kit
 from kit.diagnosis import STAGES, Stage
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.investigation import Investigation, check_accuracy, corrected, fixed_together
+from kit.diagnosis.investigation import Investigation, corrected, fixed_together
 from kit.diagnosis.search import Search
 
 CLASSIFIER = kit.samples.classifier("fashion_mnist")
@@ -57,7 +57,6 @@ def test_findings_are_ranked_by_verdict_and_then_by_stage():
     ("finding", "clean"),
     [
         (Finding("grayscale", "possible", ""), True),
-        (Finding("small_validation", "possible", ""), True),
         (Finding("dark", "ruled_out", ""), True),
         (Finding("dark", "possible", ""), False),
         (Finding("dark", "cannot_tell", ""), False),
@@ -122,17 +121,6 @@ def test_nothing_else_is_asked_of_a_network_that_has_diverged(monkeypatch):
     seen = []
     found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
     assert (seen, found.findings, found.sensitivity) == (["checks"], diverged, ())
-
-
-def test_few_labelled_pictures_say_little_of_the_accuracy():
-    finding = check_accuracy(8, 12)
-    assert (finding.cause, finding.verdict) == ("small_validation", "possible")
-    # Wilson, z = 1.96: centre (8 + 1.92) / (12 + 3.84) = 0.626, half of the interval 0.235.
-    assert finding.summary.startswith("12 labelled pictures: 67% are answered rightly")
-    assert "from 39% to 86%" in finding.summary
-    assert finding.evidence[0].value == pytest.approx(0.235, abs=0.001)
-    assert check_accuracy(360, 400).verdict == "ruled_out"
-    assert check_accuracy(0, 1) is None
 
 
 @pytest.mark.parametrize(

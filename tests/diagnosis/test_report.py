@@ -36,14 +36,27 @@ def test_the_fix_is_the_corrected_preprocessing_and_code():
         Diagnosis((elsewhere,), "n", 1).fix()
 
 
-def test_text_tells_numbers_for_and_against():
+def test_five_lines_come_first():
     assert FOUND.text().splitlines() == [
-        "net<script> on 2 pictures: the cause is double_scaling.",
+        "net<script> on 2 images: the cause is double_scaling. Scaled <twice>.",
+        "How sure: 1 of 1 measurements speak for it.",
+        "Fix: Scale once.",
+        "Against it: blurred is possible too.",
+        "All numbers: print(diagnosis.details()); the fix as code: diagnosis.fix_code.",
+    ]
+    assert Diagnosis((POSSIBLE,), "n", 1, notes=("give labels",)).text().splitlines() == [
+        "n on 1 image: the cause cannot be told from what is there.",
+        "Possible: blurred.",
+        "Note: give labels",
+        "All numbers: print(diagnosis.details()).",
+    ]
+
+
+def test_details_tell_numbers_for_and_against():
+    assert FOUND.details().text().splitlines() == [
         "Note: few & small",
-        "",
         "1. blurred: possible",
         "   A little soft.",
-        "",
         "2. double_scaling: named",
         "   Scaled <twice>.",
         "   speaks   value  threshold  measure",

@@ -122,7 +122,7 @@ def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
         ({"interpolation": "lanczos3"}, ValueError, "interpolation out of nearest.*received 'lanczos3'"),
         ({"pad_to_aspect_ratio": True}, ValueError, "received both as true"),
         ({"patch_size": 14}, TypeError, "received 'patch_size'"),
-        ({"scale": 0.0}, ValueError, "scale other than 0"),
+        ({"scale": 0.0}, ValueError, "of size 1e-12 to .*, received 0"),
         ({"scale": "1/255"}, TypeError, "as a number"),
     ],
 )

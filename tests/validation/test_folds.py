@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import kit
-from kit.validation import CrossValidation, Fold, cross_validate, learning_curve
+from kit.validation import CrossValidation, cross_validate, learning_curve
 
 PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
 HELD_BACK = tuple(values[:200] for values in kit.samples.fashion_mnist_arrays("test"))
@@ -47,7 +47,7 @@ def test_folds_are_scikit_learns_and_so_are_their_accuracies(validation):
 
 
 def test_the_interval_is_nadeau_and_bengios():
-    four = tuple(Fold(75, 25, right) for right in (20, 21, 22, 23))
+    four = tuple(kit.accuracy_interval(right, 25) for right in (20, 21, 22, 23))
     result = CrossValidation(four)
     # Mean .86, standard deviation .0516398, t(3) = 3.182446, and 1/4 + 25/75.
     half = 3.182446 * 0.0516398 * np.sqrt(1 / 4 + 1 / 3)
@@ -120,7 +120,8 @@ def test_every_part_has_the_classes_in_the_proportions_of_all():
     [
         (LABELS, {"folds": 1}, r"Expected 2 to \d+ folds"),
         (LABELS, {"groups": np.zeros(600)}, "Expected 2 to 1 folds"),
-        (LABELS[:5], {}, "Expected a whole number for each of 600 images"),
+        (LABELS[:5], {}, "Expected a class from 0 up for each of 600 images"),
+        (np.int64(LABELS) - 1, {}, "Expected a class from 0 up for each of 600 images"),
     ],
 )
 def test_folds_that_cannot_be_made_are_refused(labels, arguments, message):
