@@ -18,7 +18,7 @@ from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivitie
 from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix
-from kit.diagnosis.image_causes import check_properties
+from kit.diagnosis.image_causes import check_properties, unsettled
 from kit.diagnosis.investigation import (
     Investigation,
     corrected,
@@ -144,7 +144,8 @@ def _search_again(case: Investigation) -> Investigation:
 
 
 def _pictures(case: Investigation) -> Investigation:
-    return case.found(*check_properties(case.classifier, case.photos, case.labels))
+    doubtful = any(one.verdict == "possible" for one in case.searched.findings)
+    return case.found(*check_properties(case.classifier, case.photos, case.labels, doubtful=doubtful))
 
 
 def _novelty(case: Investigation) -> Investigation:
@@ -163,6 +164,8 @@ def _quiet_changes(case: Investigation) -> Investigation:
     right = corrected(case.findings, case.in_use)
     quiet = sensitivities(case.evaluator, right, case.photos)
     moving = [one.name.replace("_", " ") for one in quiet if one.changed > QUIET * one.photos]
+    if len(case.photos) == 1 and not case.labels and case.searched.photographic:
+        moving += unsettled(case.classifier, case.photos[0])
     return replace(case, sensitivity=quiet, undecided=() if case.named else tuple(moving))
 
 

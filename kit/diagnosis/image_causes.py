@@ -12,7 +12,7 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.labels import Truth, hits
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict
-from kit.diagnosis.image_properties import PROPERTIES, Property
+from kit.diagnosis.image_properties import PROPERTIES, SLIGHT, Property
 from kit.images import Photo
 from kit.samples import probes
 
@@ -41,6 +41,12 @@ Ruled out is only what is undone exactly, or what other answers bear: no remedy 
 BORNE = 0.9
 """Share of other answers that are kept, from which on a property is not named."""
 
+RARER = 1.0
+"""Log odds, one added to each count, by which a named property is rarer among correctly predicted images."""
+
+COMMON = 1 / 3
+"""Share of unlabelled images that may have a named property while the preprocessing may be faulty."""
+
 MOST = 0.5
 """Share of the pictures, those known to be answered rightly left out, that a named property must affect."""
 
@@ -65,7 +71,21 @@ def _resized(photo: Photo, side: int) -> Photo:
     return Photo(pixels, photo.name)
 
 
-def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
+def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
+    """Return the names of the slight changes of an image that give it another prediction."""
+    pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
+    present = classifier.probabilities([photo])[0].argmax()
+    tried = {name: [Photo(each) for each in done(pixels)] for name, done in SLIGHT.items()}
+    return tuple(
+        name
+        for name, each in tried.items()
+        if (classifier.probabilities(each).argmax(axis=1) != present).any()
+    )
+
+
+def check_properties(
+    classifier: Classifier, photos: Photos, labels: Truth = (), *, doubtful: bool = False
+) -> tuple[Finding, ...]:
     """Measure the pictures, do what is out of the ordinary to others, undo it, and ask the network.
 
     Parameters
@@ -74,6 +94,8 @@ def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ())
         With the preprocessing in use, which should be right: these causes are asked for last.
     photos, labels
         At least one, and the index of the right class of each, None where it is not known.
+    doubtful
+        Whether a fault of the preprocessing is possible.
 
     Returns
     -------
@@ -96,7 +118,7 @@ def check_properties(classifier: Classifier, photos: Photos, labels: Truth = ())
             unusual[name] = {place: one for place, one in unusual[name].items() if place not in brought}
     if not any(unusual.values()):
         return ()
-    case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual)
+    case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual, doubtful)
     found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: pair[0])
     # One is to blame: that by which most other answers fall.
     others = [one for _, one in found if one.verdict == "named"][1:]
@@ -120,6 +142,7 @@ class _Case:
     answers: Float32
     labels: Truth
     unusual: Mapping[str, Mapping[int, float]]
+    doubtful: bool
 
     @cached_property
     def right(self) -> Bools:
@@ -153,6 +176,16 @@ class _Case:
     def suspects(self, item: Property) -> dict[int, float]:
         """Return the measures, by place, of the pictures that a property may be to blame for."""
         return {place: one for place, one in self.unusual[item.name].items() if not self.right[place]}
+
+    def ordinary(self, item: Property) -> bool:
+        """Whether a property is too frequent to be to blame; correctly predicted images are the controls."""
+        unusual, count, controls = self.unusual[item.name], len(self.right), int(self.right.sum())
+        if not controls:
+            return self.doubtful and count > 2 and len(unusual) > COMMON * count
+        having = int(self.right[list(unusual)].sum())
+        suspects = len(unusual) - having, count - controls
+        odds = [(part + 1) / (whole - part + 1) for part, whole in (suspects, (having, controls))]
+        return bool(np.log(odds[0] / odds[1]) < RARER)
 
     def labelled(self, place: int) -> bool:
         """Whether the right class of a picture is known."""
@@ -191,7 +224,8 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
     often = len(measures) >= MOST * int((~case.right).sum())
     # What cannot be undone needs a wrong answer and others that mostly fall as well.
     provable = item.undo is not None or (any(map(case.labelled, measures)) and kept < 0.5)
-    verdict: Verdict = "named" if chance >= NAMED and often and provable else "possible"
+    blamed = chance >= NAMED and often and provable and not case.ordinary(item)
+    verdict: Verdict = "named" if blamed else "possible"
     if chance <= RULED_OUT and (item.exact or kept >= STARTS):
         verdict = "ruled_out"
     changed = float(np.mean([each > 0 for each in ahead.values()]))

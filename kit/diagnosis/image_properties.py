@@ -10,11 +10,11 @@ from PIL import Image, ImageFilter, ImageOps
 from kit._arrays import Pixels
 from kit.diagnosis.finding import Fix
 from kit.images import Photo, properties
-from kit.images.properties import bright_level, relevelled
+from kit.images.properties import bright_level, denoised, edge_colour, luma, relevelled
 from kit.perturbation import PARAMETERS, Perturbation
+from kit.perturbation.physics import to_pixels
 from kit.robustness.restoring import (
     blur_radius,
-    compression_quality,
     noise_deviation,
     without_blocks,
     without_blur,
@@ -27,7 +27,8 @@ _WORDS = {
     "low_contrast": ("low in contrast", "Spread the levels"),
     "noisy": ("noisy", "Remove the noise"),
     "blurred": ("blurred", "Sharpen, or focus better, since detail that is lost stays lost"),
-    "jpeg": ("compressed", "Save with a higher quality"),
+    "jpeg": ("blocky", "Save with a higher quality, and do not enlarge a small copy"),
+    "tinted": ("tinted", "Balance the channels, or set the white balance of the camera"),
     "grayscale": ("grey, where the network takes colour", "Use the colour originals"),
 }
 """What such pictures are, and what to do."""
@@ -43,6 +44,11 @@ for row in classifier.probabilities(better):
 def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:
     """Bring the light of a dark picture back."""
     bright = max(bright_level(pixels), 1.0)
+    if bright >= 105:  # only the middle is dark, as by a gamma
+        middle = np.clip(np.median(luma(pixels)), 1, 100) / 255
+        return [
+            to_pixels(255 * (pixels / 255) ** (np.log(level / 255) / np.log(middle))) for level in (80, 105)
+        ]
     return [_times(pixels, 204 / bright), _times(pixels, 160 / bright), _spread(pixels, 31, 204)]
 
 
@@ -62,7 +68,7 @@ def cleaned(pixels: Pixels, amount: float) -> list[Pixels]:
     """Remove noise."""
     # To a network, detail that goes does more harm than noise that stays.
     less, more = (without_noise(pixels, share * amount) for share in (0.4, 0.7))
-    return [less, more[:, ::-1], _shrunk(more)]
+    return [less, more[:, ::-1], _shrunk(more), denoised(Photo(pixels)).pixels]
 
 
 def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:
@@ -70,6 +76,13 @@ def deblurred(pixels: Pixels, amount: float) -> list[Pixels]:
     masked = ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)
     twice = np.asarray(Image.fromarray(pixels).filter(masked).filter(masked))
     return [twice, without_blur(pixels, amount), _shrunk(without_blur(pixels, 0.8 * amount))]
+
+
+def balanced(pixels: Pixels, _amount: float = 0) -> list[Pixels]:
+    """Make the channels equal: by their edges, as `edge_colour`, by their means, and half-way."""
+    light = np.stack([edge_colour(pixels), np.maximum(pixels.mean(axis=(0, 1)), 1)])
+    gains = np.exp(np.log(light).mean(axis=1, keepdims=True)) / light
+    return [to_pixels(pixels * gain) for gain in (*gains, np.sqrt(gains[0]))]
 
 
 def smoothed(pixels: Pixels, amount: float) -> list[Pixels]:
@@ -95,6 +108,12 @@ def _shrunk(pixels: Pixels) -> Pixels:
     edges = ((top, height - tall - top), (left, width - wide - left), (0, 0))
     return np.pad(np.asarray(small), edges, "symmetric")
 
+
+SLIGHT: Mapping[str, Callable[[Pixels], list[Pixels]]] = {
+    "light": lambda pixels: [_times(pixels, _DIMMED), _times(pixels, 1.5)],
+    "colour of the light": lambda pixels: balanced(pixels)[1:2],
+}
+"""Slight changes of uint8 pixels (H, W, 3), by name, that leave a sound prediction as it is."""
 
 TEXTURED = 64
 """Pixels a side below which a picture is little but texture, so that noise, blur and JPEG blocks cannot be
@@ -203,21 +222,25 @@ class Property:
 
 _DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))
 _BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5), (0.55, 3))
-_FLAT = ((0.04, 0.05), (0.08, 0.1), (0.16, 0.2), (0.32, 0.4), (0.74, 1))
+_FLAT = ((0.044, 0.05), (0.09, 0.1), (0.18, 0.2), (0.36, 0.4), (0.56, 0.6), (1, 1))
 _NOISE = ((0, 0), (10, 10), (19.3, 20), (27.6, 30), (39.3, 45), (49.6, 60), (62.4, 80), (73.5, 100))
-_BLUR = ((0.03, 8), (0.05, 5), (0.06, 4), (0.08, 3), (0.11, 2), (0.15, 1.5), (0.2, 1), (0.41, 0))
-_BLOCKS = ((1.2, 60), (2, 30), (2.9, 20), (3.2, 15), (4.3, 10), (5.9, 7), (8, 5), (27, 2))
+_BLUR = ((0.128, 8), (0.133, 5), (0.137, 4), (0.145, 3), (0.164, 2), (0.182, 1.5), (0.224, 1), (0.4, 0))
+_BLOCKS = ((0.13, 60), (0.17, 30), (0.25, 20), (0.29, 15), (0.36, 10), (0.46, 7), (0.54, 5), (0.87, 2))
+_CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
 
 
 _ROWS = (
-    Property("dark", "bright_level", 105, True, "brightness", _DARK, brightened, exact=True),
-    Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast",)),
-    Property("low_contrast", "range", 0.25, True, "contrast", _FLAT, contrasted, exact=True),
-    Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
-    Property("blurred", "sharpness", 0.2, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED),
+    Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True),
     Property(
-        "jpeg", "block_edges", 1.6, False, "jpeg_quality", _BLOCKS, smoothed, compression_quality, TEXTURED
+        "bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast", "tinted")
     ),
+    Property("low_contrast", "range", 0.42, True, "contrast", _FLAT, contrasted, exact=True),
+    Property("tinted", "cast", 0.6, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
+    Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
+    Property(
+        "blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED, brings=("jpeg",)
+    ),
+    Property("jpeg", "grid", 0.22, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
     Property("grayscale", "colour", 2.0, True, coloured=True),
 )
 PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})

@@ -14,8 +14,6 @@ from kit.images import Photo
 from kit.preprocessing import Preprocessing
 from kit.robustness.novelty import FALSE_POSITIVES, novelty_of
 
-# No faults of the network or of the pipeline.
-_MENTIONED = {"grayscale", "small_validation"}
 _DOUBTED: dict[Verdict, Verdict] = {"named": "possible", "ruled_out": "cannot_tell"}
 
 
@@ -82,7 +80,7 @@ class Investigation:
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
-        blameless = all(one.verdict == "ruled_out" or one.cause in _MENTIONED for one in findings)
+        blameless = all(map(_blameless, findings))
         quiet = self.searched.decided and blameless and not self.doubts and not self.named
         return Diagnosis(
             findings,
@@ -96,6 +94,12 @@ class Investigation:
             self.searched.judged_by,
             (self.classifier, self.photos, self.labels),
         )
+
+
+def _blameless(finding: Finding) -> bool:
+    """Whether it is ruled out, or only mentioned: few labels, and grey that changed nothing."""
+    grey = finding.cause == "grayscale" and not finding.evidence[-1].supports
+    return finding.verdict == "ruled_out" or grey or finding.cause == "small_validation"
 
 
 def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:

@@ -2,13 +2,10 @@
 
 import logging
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -115,7 +112,7 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
     pixels
         uint8, shape (H, W, 3), RGB, read-only.
     notes
-        What was done, in words, in order, and what Pillow warns of.
+        What was done, in words, in order.
 
     Raises
     ------
@@ -125,7 +122,7 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
     """
     notes: list[str] = []
     depth = orientation = None
-    with _watched(name) as heard:
+    with _refusing(name):
         if isinstance(source, bytes):
             image, depth, orientation = _opened(source, name, notes)
         else:
@@ -138,47 +135,29 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
         if image.info.get("icc_profile"):
             notes.append("ICC profile not applied")
         pixels = np.asarray(rgb)
-    return pixels, (*notes, *heard)
+    return pixels, tuple(notes)
 
 
 def copied(image: Image.Image, name: str) -> Image.Image:
     """Return a loaded copy of a Pillow image, or raise a PhotoError."""
     check_pixel_count(*image.size, name)
-    with _watched(name):
+    with _refusing(name):
         return image.copy()
 
 
-_LISTENING = threading.RLock()
-
-
 @contextmanager
-def _watched(name: str) -> Iterator[list[str]]:
-    """Refuse whatever goes wrong in one line, and put the first warnings of Pillow in the list, at the end.
-
-    The filters of warnings belong to the whole process, so one thread listens at a time.
-    """
-    heard: list[str] = []
-    with _LISTENING, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield heard
-        except (MemoryError, PhotoError):
-            raise
-        except Exception as error:  # decoders raise nearly anything on damaged bytes
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise PhotoError(
-                f"Expected a complete image, received {name!r}, which is truncated, damaged or of an unknown"
-                f" kind ({reason}); copy it again, or save it anew as PNG or JPEG"
-            ) from error
-    told = dict.fromkeys(" ".join(str(one.message).split()) for one in caught if _of_pillow(one))
-    heard += [f"Pillow warns: {text[:200]}" for text in told][:3]
-    for one in caught:
-        if not _of_pillow(one):  # of another thread
-            warnings.showwarning(one.message, one.category, one.filename, one.lineno)
-
-
-def _of_pillow(warning: warnings.WarningMessage) -> bool:
-    return "PIL" in Path(warning.filename).parts
+def _refusing(name: str) -> Iterator[None]:
+    """Refuse whatever goes wrong in one line."""
+    try:
+        yield
+    except (MemoryError, PhotoError):
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PhotoError(
+            f"Expected a complete image, received {name!r}, which is truncated, damaged or of an unknown"
+            f" kind ({reason}); copy it again, or save it as PNG or JPEG"
+        ) from error
 
 
 def _opened(data: bytes, name: str, notes: list[str]) -> tuple[Image.Image, int, int | None]:

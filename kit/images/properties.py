@@ -12,21 +12,12 @@ from PIL import Image, ImageFilter, JpegImagePlugin
 
 from kit._arrays import Bools, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
+from kit.images.photo import encoded
 
 # The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
 _FLATTEST = 0.78
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-
-# Luminance table of the JPEG standard (ITU-T T.81, table K.1), in rows of 16.
-_STANDARD = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
 
 
 def luma(pixels: Pixels) -> Float32:
@@ -37,6 +28,11 @@ def luma(pixels: Pixels) -> Float32:
 def bright_level(pixels: Pixels) -> float:
     """Level below which 95 % of the picture lies, 0..255: low in a dark picture, whatever its subject."""
     return float(np.percentile(luma(pixels), 95))
+
+
+def light_level(pixels: Pixels) -> float:
+    """Return `bright_level`, or 3.5 times the median where that is less: of a picture dark but for lamps."""
+    return min(bright_level(pixels), 3.5 * float(np.median(luma(pixels))))
 
 
 def dark_level(pixels: Pixels) -> float:
@@ -58,9 +54,18 @@ def clipping(pixels: Pixels) -> float:
 
 
 def relative_contrast(pixels: Pixels) -> float:
-    """Range of levels over the sum of its ends (Michelson), 0..1, which less light alone does not lower."""
-    low, high = dark_level(pixels), bright_level(pixels)
-    return (high - low) / max(high + low, 1.0)
+    """Range of levels over the sum of its ends (Michelson), 0..1, which less light alone does not lower.
+
+    The dark end is the dark channel (He, Sun and Tang, Single image haze removal using dark channel prior,
+    2009), which fog lifts: the level below which a fifth of the least channel in 9 x 9 pixels lies, a white
+    ground left out.
+    """
+    least = np.asarray(Image.fromarray(pixels.min(axis=-1)).filter(ImageFilter.MinFilter(9)))
+    low, high = (
+        float(np.percentile(least[least < 250], 20)) if (least < 250).any() else 0.0,
+        bright_level(pixels),
+    )
+    return max(high - low, 0) / max(high + low, 1.0)
 
 
 def noise_level(pixels: Pixels) -> float:
@@ -104,18 +109,43 @@ def sharpness(pixels: Pixels) -> float:
     return float(np.percentile(steps, 99.5)) / max(float(high - low), 8.0)
 
 
-def block_edges(pixels: Pixels) -> float:
-    """Differences across the 8 x 8 grid of JPEG over those beside it; 1 where no grid is to be seen."""
+def edge_share(pixels: Pixels) -> float:
+    """Share of a step over 8 pixels that the sharpest edges make between two, 0..1, in the softest direction.
+
+    The ratio of the 99.5th percentiles, the least of rows, columns and both diagonals, so that a camera that
+    moved is seen as well. Contrast cancels: 1 at a sharp edge, 1/8 where blur is wider than the 8 pixels.
+    """
     x = luma(pixels)
-    ratios = []
+    if min(x.shape) <= 8:
+        return 1.0
+    near, far = (
+        [
+            np.percentile(np.abs(step), 99.5)
+            for step in (
+                x[n:] - x[:-n],
+                x[:, n:] - x[:, :-n],
+                x[n:, n:] - x[:-n, :-n],
+                x[n:, :-n] - x[:-n, n:],
+            )
+        ]
+        for n in (1, 8)
+    )
+    return float((near / np.maximum(far, 8)).min())
+
+
+def grid(pixels: Pixels) -> float:
+    """Strongest regular pattern of the steps between columns and between rows, over their mean.
+
+    The lesser of both, at any period up to 16 pixels: blocks of JPEG, also of a copy that was resized
+    afterwards, and large pixels. About 0.05 without a grid, up to 2 with blocks of one colour.
+    """
+    x = luma(pixels)
+    found = []
     for plane in (x, x.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
-        across = steps[7::8]
-        if across.size < 2:
-            return 1.0
-        beside = np.delete(steps, np.s_[7::8])
-        ratios.append(float(np.median(across)) / max(float(np.median(beside)), 0.05))
-    return float(np.mean(ratios))
+        waves = np.abs(np.fft.rfft((steps - steps.mean()) * np.hanning(len(steps)))) * 4 / len(steps)
+        found.append(float(waves[len(steps) // 16 + 1 :].max(initial=0)) / max(float(steps.mean()), 0.05))
+    return min(found)
 
 
 def colourfulness(pixels: Pixels) -> float:
@@ -165,17 +195,18 @@ def jpeg_quality(file: bytes | None) -> float:
     """Quality 1..100 whose luminance table, scaled by libjpeg, has the sum nearest to a JPEG's; or NaN."""
     if file is None or file[:3] != b"\xff\xd8\xff":
         return float("nan")
-    with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
-        total = sum(image.quantization[0])
-    return 1.0 + float(np.abs(_table_sums() - total).argmin())
+    return 1.0 + float(np.abs(_table_sums() - _table_sum(file)).argmin())
 
 
 @cache
 def _table_sums() -> Int64:
-    qualities = np.arange(1, 101)
-    percent = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
-    tables = np.clip((_STANDARD.reshape(-1) * percent[:, None] + 50) // 100, 1, 255)
-    return np.asarray(tables.sum(axis=1))
+    files = (encoded(np.zeros((8, 8, 3), np.uint8), "JPEG", quality=quality) for quality in range(1, 101))
+    return np.array([_table_sum(file) for file in files])
+
+
+def _table_sum(file: bytes) -> int:
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(file)) as image:
+        return sum(image.quantization[0])
 
 
 def _near_zero(plane: Float32) -> float:
@@ -347,10 +378,12 @@ _TABLE = (
     Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
     Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
     Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
-    Quantity("bright_level", "level of the brightest 5 %, 0..255", _thin(bright_level)),
+    Quantity("light", "level of the brightest 5 %, or 3.5 of the median, 0..255", _thin(light_level)),
     Quantity("clipping", "share cut off at white", _thin(clipping)),
     Quantity("range", "range of levels over the sum of its ends", _thin(relative_contrast)),
-    Quantity("block_edges", "ratio of steps on the 8 x 8 grid to others", _middle(block_edges)),
+    Quantity("edge_share", "share of a step over 8 pixels between two", _middle(edge_share)),
+    Quantity("grid", "regular part of the steps between pixels, over their mean", _middle(grid)),
+    Quantity("cast", "stops between the channels", lambda s: float(np.ptp(np.log2(s.light)))),
     Quantity("colour", "levels between the channels", _thin(colourfulness)),
 )
 PROPERTIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE})

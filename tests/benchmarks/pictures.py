@@ -1,148 +1,228 @@
-"""How often `kit.diagnose` blames the picture, and rightly: ``[--folder FOLDER]``.
+"""How often `kit.diagnose` blames the image, and rightly: ``[--folder FOLDER]... [--every N]``.
 
-Each perturbation of a fixed list is done to each labelled bundled photograph that EfficientNet-Lite0 answers
-rightly, and the one picture that comes of it is diagnosed.
+Each corruption of a fixed list is done to each labelled bundled photo that EfficientNet-Lite0 predicts
+correctly, and the one image that comes of it is diagnosed.
 
 Counted
-    Of those that turn the right answer into a wrong one, without and with the label: ``right``: the first
-    cause that is named is that of the perturbation; ``wrong``: another is; ``possible``: none is named, and
-    that of the perturbation is possible; ``ruled_out``: it is ruled out or not even looked at; ``silent``:
-    nothing is wrong, the report says. Of those that leave the answer right: ``blamed``: a cause is named.
-    Of the untouched photographs, whatever the answer: the same, and how many come out clean.
-Pictures
-    None of the limits was chosen on these photographs. With ``--folder``, the pictures in a folder in place
-    of them, whose right answer is taken to be that to the untouched picture, from ``--sure`` on.
+    Of those that turn the correct prediction into a wrong one, without and with the label: ``right``: the
+    first cause that is named is one of the corruption's; ``wrong``: another is; ``possible``: none is named,
+    and one of them is possible; ``ruled_out``: they are ruled out or not even looked at; ``clean``: nothing
+    is wrong, the report says. Of those that stay correct, and of the untouched photos: the same.
+    ``own list``: what the properties were made for; ``all``: everything, each corruption counting as much.
+Images
+    None of the limits was chosen on the bundled photos. With ``--folder``, also those in folders, whose right
+    class is taken to be the prediction for the untouched image, from ``--sure`` on.
 """
 
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import kit
+from kit.classifier import Classifier
 from kit.images import Photo, as_photos
+from kit.perturbation.physics import jpeg_quality
 from tests.benchmarks import report
 
-PERTURBATIONS = {
-    "dark": [kit.Perturbation(brightness=factor) for factor in (0.15, 0.2, 0.3, 0.4)],
-    "bright": [kit.Perturbation(brightness=factor) for factor in (2, 2.5, 3)],
-    "noisy": [kit.Perturbation(noise=deviation) for deviation in (30, 60, 100)],
-    "blurred": [kit.Perturbation(blur=radius) for radius in (3, 5, 8)],
-    "jpeg": [kit.Perturbation(jpeg_quality=quality) for quality in (5, 10)],
-    "low_contrast": [kit.Perturbation(contrast=0.2)],
+Change = Callable[[Photo], Photo]
+
+
+class Corruption(NamedTuple):
+    """What it stands for, and what does it; no causes where no property of an image shows it."""
+
+    causes: tuple[str, ...]
+    changes: tuple[Change, ...]
+    own: bool = False
+
+
+def _parameter(name: str, *values: float) -> tuple[Change, ...]:
+    return tuple(kit.Perturbation.from_dict({name: value}).apply for value in values)
+
+
+def _severe(name: str, *severities: int) -> tuple[Change, ...]:
+    def change(severity: int) -> Change:
+        return lambda photo: kit.Perturbation.corruption(
+            name, severity, side=min(672, *photo.size), seed=len(photo.name)
+        ).apply(photo)
+
+    return tuple(map(change, severities))
+
+
+def _times(*factors: float) -> Change:
+    def change(photo: Photo) -> Photo:
+        return Photo(np.clip(np.rint(photo.pixels * np.array(factors)), 0, 255).astype(np.uint8), photo.name)
+
+    return change
+
+
+def _gamma(power: float) -> Change:
+    table = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
+    return lambda photo: Photo(table[photo.pixels], photo.name)
+
+
+def _fewer_levels(photo: Photo) -> Photo:
+    return Photo(photo.pixels // 86 * 127, photo.name)
+
+
+def _resaved(photo: Photo, factor: float, quality: int) -> Photo:
+    """Save a smaller copy as a poor JPEG, and enlarge it: the blocks are then off the grid."""
+    from PIL import Image
+
+    height, width = photo.size
+    small = Image.fromarray(photo.pixels).resize((round(width / factor), round(height / factor)))
+    saved = Image.fromarray(jpeg_quality(np.asarray(small), quality))
+    return Photo(np.asarray(saved.resize((width, height), Image.Resampling.BICUBIC)), photo.name)
+
+
+CORRUPTIONS = {
+    "dark": Corruption(("dark",), _parameter("brightness", 0.15, 0.2, 0.3, 0.4), own=True),
+    "bright": Corruption(("bright",), _parameter("brightness", 2, 2.5, 3), own=True),
+    "noisy": Corruption(("noisy",), _parameter("noise", 30, 60, 100), own=True),
+    "blurred": Corruption(("blurred",), _parameter("blur", 3, 5, 8), own=True),
+    "jpeg": Corruption(("jpeg",), _parameter("jpeg_quality", 5, 10), own=True),
+    "low_contrast": Corruption(("low_contrast",), _parameter("contrast", 0.2), own=True),
+    "gamma, darker": Corruption(("dark",), (_gamma(4), _gamma(6))),
+    "gamma, brighter": Corruption(("bright", "low_contrast"), (_gamma(0.25), _gamma(0.15))),
+    "lift": Corruption(("bright", "low_contrast"), _severe("brightness", 4, 5)),
+    "fade": Corruption(("low_contrast",), _severe("contrast", 4, 5)),
+    "fog": Corruption(("low_contrast", "bright"), _severe("fog", 3, 5)),
+    "frost": Corruption(("low_contrast", "bright"), _severe("frost", 3, 5)),
+    "snow": Corruption(("low_contrast", "bright"), _severe("snow", 3, 5)),
+    "shot noise": Corruption(("noisy",), _severe("shot_noise", 3, 5)),
+    "salt and pepper": Corruption(("noisy",), _severe("impulse_noise", 3, 5)),
+    "defocus blur": Corruption(("blurred",), _severe("defocus_blur", 3, 5)),
+    "glass blur": Corruption(("blurred",), _severe("glass_blur", 3, 5)),
+    "motion blur": Corruption(("blurred",), _severe("motion_blur", 3, 5)),
+    "zoom blur": Corruption(("blurred",), _severe("zoom_blur", 3, 5)),
+    "small file": Corruption(("blurred", "target_size"), _parameter("downscale", 8, 12)),
+    "pixelate": Corruption(("blurred", "pixelated"), _severe("pixelate", 3, 5)),
+    "JPEG, enlarged": Corruption(
+        ("jpeg",), (lambda photo: _resaved(photo, 1.3, 6), lambda photo: _resaved(photo, 1.7, 9))
+    ),
+    "warm or cold light": Corruption(("tinted",), (_times(1.5, 0.6, 0.12), _times(0.12, 0.6, 1.5))),
+    "green or magenta": Corruption(("tinted",), (_times(0.25, 1.1, 0.25), _times(1.1, 0.2, 1.1))),
+    "no colour": Corruption(
+        ("grayscale",), (lambda photo: Photo(np.repeat(photo.pixels[..., 1:2], 3, 2), photo.name),)
+    ),
+    "few levels": Corruption((), (_fewer_levels,)),
+    "elastic": Corruption((), _severe("elastic_transform", 5)),
+    "occlusion": Corruption((), _parameter("occlusion", 0.35)),
+    "rotation": Corruption((), _parameter("rotation", 35)),
 }
-"""By the cause that they stand for."""
+"""By name; the first six are the project's own list."""
 
-OUTCOMES = ("right", "wrong", "possible", "ruled_out", "silent", "clean")
+OUTCOMES = ("right", "wrong", "possible", "ruled_out", "clean")
 
 
-def pictures(folder: str | None, sure: float) -> Iterator[tuple[Photo, int]]:
-    """Yield photographs, each with its right answer."""
+def images(folders: list[str], sure: float, classifier: Classifier) -> Iterator[tuple[Photo, int]]:
+    """Yield photos, each with its right class."""
+    bundled = zip(kit.samples.photos("imagenet"), kit.samples.labels("imagenet"), strict=True)
+    yield from ((photo, label) for photo, label in bundled if label is not None)
+    for photo in (photo for folder in folders for photo in as_photos(folder)):
+        prediction = classifier.probabilities([photo])[0]
+        if prediction.max() >= sure:
+            yield photo, int(prediction.argmax())
+
+
+def outcome(photo: Photo, causes: tuple[str, ...] = (), label: int | None = None) -> dict[str, Any]:
+    """Diagnose one image; which of `OUTCOMES` hold, and what the verdict is about."""
     classifier = kit.samples.classifier("efficientnet_lite0")
-    if folder is None:
-        truth = kit.samples.labels("imagenet")
-        yield from (
-            (photo, int(label)) for photo, label in zip(kit.samples.photos("imagenet"), truth, strict=True)
-        )
-        return
-    for photo in as_photos(folder):
-        answer = classifier.probabilities([photo])[0]
-        if answer.max() >= sure:
-            yield photo, int(answer.argmax())
-
-
-def outcome(photo: Photo, cause: str | None, label: int | None = None) -> dict[str, Any]:
-    """Diagnose one picture; which of `OUTCOMES` hold, and what the verdict is about."""
     started = time.perf_counter()
-    found = kit.diagnose(
-        kit.samples.classifier("efficientnet_lite0"), photo, None if label is None else [label]
-    )
+    found = kit.diagnose(classifier, photo, None if label is None else [label])
     seconds = time.perf_counter() - started
     verdicts = {finding.cause: finding.verdict for finding in found.findings}
     named = None if found.best is None else found.best.cause
-    verdict = verdicts.get(cause or "", "ruled_out")
+    possible = named is None and any(verdicts.get(cause) == "possible" for cause in causes)
     return {
         "photo": photo.name,
         "named": named,
         "verdicts": verdicts,
         "seconds": seconds,
-        "right": named is not None and named == cause,
-        "wrong": named is not None and named != cause,
-        "possible": named is None and verdict == "possible",
-        "ruled_out": named is None and verdict == "ruled_out",
-        "silent": found.clean,
+        "right": named in causes,
+        "wrong": named is not None and named not in causes,
+        "possible": possible,
+        "ruled_out": named is None and not possible,
         "clean": found.clean,
     }
 
 
-def run(folder: str | None, sure: float) -> dict[str, list[dict[str, Any]]]:
-    """Diagnose every picture untouched and perturbed; one row for each, by what it counts for."""
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def run(folders: list[str], sure: float, every: int) -> Rows:
+    """Diagnose every image untouched, and every so many of the corrupted; rows by what they are."""
     classifier = kit.samples.classifier("efficientnet_lite0")
-    rows = defaultdict(list)
-    for photo, label in pictures(folder, sure):
+    rows: Rows = defaultdict(list)
+    number = 0
+    for photo, label in images(folders, sure, classifier):
         known = classifier.probabilities([photo])[0].argmax() == label
-        rows["untouched"].append(outcome(photo, None))
-        for cause, perturbations in PERTURBATIONS.items() if known else ():
-            for perturbation in perturbations:
-                changed = perturbation.apply(photo)
-                flipped = classifier.probabilities([changed])[0].argmax() != label
-                place = {"cause": cause, "perturbation": repr(perturbation)}
-                if flipped:
-                    rows["flipped"].append({**outcome(changed, cause), **place})
-                    rows["flipped, labelled"].append({**outcome(changed, cause, label), **place})
-                else:
-                    rows["still right"].append({**outcome(changed, cause), **place})
+        rows["untouched"].append(outcome(photo))
+        changes = [(name, change) for name, one in CORRUPTIONS.items() for change in one.changes]
+        for name, change in changes if known else ():
+            number += 1
+            if number % every:
+                continue
+            changed, causes = change(photo), CORRUPTIONS[name].causes
+            if classifier.probabilities([changed])[0].argmax() == label:
+                rows["still right"].append({"corruption": name, **outcome(changed, causes)})
+            else:
+                rows["flipped"].append({"corruption": name, **outcome(changed, causes)})
+                rows["flipped, labelled"].append({"corruption": name, **outcome(changed, causes, label)})
         print(photo.name, {name: len(found) for name, found in rows.items()}, file=sys.stderr, flush=True)
     return rows
 
 
 def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Share of each outcome, with Wilson's interval."""
+    """Share of each outcome with Wilson's interval."""
     counts = {name: sum(row[name] for row in rows) for name in OUTCOMES}
-    counts["named"] = counts["right"] + counts["wrong"]
-    intervals = {name: kit.accuracy_interval(count, len(rows)) for name, count in counts.items()}
+    found = {name: kit.accuracy_interval(count, len(rows)) for name, count in counts.items()}
     return {"count": len(rows)} | {
-        name: {"share": one.accuracy, "low": one.low, "high": one.high} for name, one in intervals.items()
+        name: {"share": one.accuracy, "low": one.low, "high": one.high} for name, one in found.items()
     }
 
 
-def table(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Shares of all rows and by cause."""
-    parts = {}
-    for name, found in rows.items():
-        parts[name] = shares(found)
-        for cause in PERTURBATIONS:
-            if some := [row for row in found if row.get("cause") == cause]:
-                parts[f"{name}, {cause}"] = shares(some)
+def table(rows: Rows) -> dict[str, Any]:
+    """Shares of untouched images, of the own list, of all, and of each corruption."""
+    parts = {"untouched": shares(rows["untouched"])}
+    for name in ("flipped", "flipped, labelled", "still right"):
+        own = [row for row in rows[name] if CORRUPTIONS[row["corruption"]].own]
+        each = {kind: [row for row in rows[name] if row["corruption"] == kind] for kind in CORRUPTIONS}
+        groups = {"own list": own, "all": rows[name], **each}
+        parts |= {f"{name}: {group}": shares(some) for group, some in groups.items() if some}
+        # Each corruption counts as much, however often it changes a prediction.
+        parts[f"{name}: all"]["even"] = float(
+            np.mean([np.mean([row["right"] for row in some]) for some in each.values() if some])
+        )
     return parts
 
 
 def main() -> None:
     """Run, print and write."""
     parser = report.parser(__doc__)
-    parser.add_argument("--folder", help="of other pictures")
-    parser.add_argument(
-        "--sure", type=float, default=0.5, help="least probability of an answer, with --folder"
-    )
+    parser.add_argument("--folder", action="append", default=[], help="of other images")
+    parser.add_argument("--sure", type=float, default=0.5, help="least probability, with --folder")
+    parser.add_argument("--every", type=int, default=1, help="diagnose every so many corrupted image")
     given = parser.parse_args()
-    rows = run(given.folder, given.sure)
+    rows = run(given.folder, given.sure, given.every)
     found = table(rows)
     report.write(given.json, {"shares": found, "rows": rows})
 
     def cell(one: dict[str, float]) -> str:
         return f"{one['share']:.0%} ({one['low']:.0%} to {one['high']:.0%})"
 
-    columns = ("named", *OUTCOMES)
     report.table(
-        {"pictures": name, "count": row["count"]} | {column: cell(row[column]) for column in columns}
+        {"images": name, "count": row["count"]}
+        | {column: cell(row[column]) for column in OUTCOMES}
+        | {"even": f"{row['even']:.0%}" if "even" in row else ""}
         for name, row in found.items()
     )
     seconds = [row["seconds"] for some in rows.values() for row in some]
     middle, most = np.percentile(seconds, (50, 95))
-    print(f"seconds for one picture: median {middle:.2f}, 95 % below {most:.2f}")
+    print(f"seconds for one image: median {middle:.2f}, 95 % below {most:.2f}")
 
 
 if __name__ == "__main__":

@@ -280,16 +280,6 @@ def test_a_decoding_refuses_other_values(arguments, error):
         Decoding(**arguments)
 
 
-def test_a_warning_is_a_note_of_the_photo_once_and_nobody_else_sees_it(recwarn, capfd):
-    exif = Image.Exif()
-    exif[0x010F] = "a maker with a long name"
-    # The block ends in its first entry.
-    photo = load_image(file_of(Image.fromarray(smooth()), "JPEG", exif=exif.tobytes()[:-12]))
-    assert photo.notes == ("Pillow warns: Truncated File Read",)
-    assert len(recwarn) == 0
-    assert capfd.readouterr() == ("", "")
-
-
 FILES = [
     file_of(Image.fromarray(smooth()), "JPEG"),
     file_of(Image.fromarray(smooth()), "JPEG", progressive=True),

@@ -9,7 +9,15 @@ from scipy.fft import dctn
 
 import kit
 from kit.images import Photo, properties
-from kit.images.properties import block_edges, denoised, grid_zeros, jpeg_quality, relevelled, usual_levels
+from kit.images.properties import (
+    denoised,
+    edge_share,
+    grid,
+    grid_zeros,
+    jpeg_quality,
+    relevelled,
+    usual_levels,
+)
 from tests.pictures import file_of
 
 PHOTOS = kit.samples.photos("photographs")
@@ -30,7 +38,7 @@ def measured(pixels):
 def test_pictures_are_compared_by_what_has_a_resolution_and_by_nothing_else():
     assert list(properties.measure(PHOTOS[0])) == list(properties.QUANTITIES)
     alone = set(properties.PROPERTIES) - set(properties.QUANTITIES)
-    assert alone == {"bright_level", "clipping", "range", "block_edges", "colour"}
+    assert alone == {"light", "clipping", "range", "edge_share", "grid", "cast", "colour"}
 
 
 @pytest.mark.parametrize("size", [(64, 96), (1, 1)])
@@ -153,15 +161,35 @@ def test_levels_are_percentiles_of_the_luma():
     ramp = np.repeat(np.tile(np.arange(101, dtype=np.uint8), (4, 1))[..., None], 3, axis=2)
     levels = properties.dark_level(ramp), properties.bright_level(ramp)
     assert levels == pytest.approx((5, 95), abs=0.01)
-    assert properties.relative_contrast(ramp) == pytest.approx(90 / 100, abs=1e-3)
+    assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
+    assert properties.light_level(ramp // 4 * (ramp > 90)) == 0  # dark but for few pixels
 
 
-def test_edges_of_blocks_are_steps_on_the_grid_over_those_beside_it():
-    rows, columns = np.indices((64, 64))
-    stairs = (rows + columns + 4 * (rows // 8 + columns // 8)).astype(np.uint8)
-    assert block_edges(np.repeat(stairs[..., None], 3, axis=2)) == pytest.approx(5, rel=1e-3)
-    slope = (rows + columns).astype(np.uint8)
-    assert block_edges(np.repeat(slope[..., None], 3, axis=2)) == pytest.approx(1, rel=1e-3)
+def test_blocks_are_seen_on_any_grid_and_a_slope_has_none():
+    slope = np.add(*np.indices((80, 80)))
+    for side in (8, 10):
+        stairs = (slope // 8 + 8 * np.add(*(np.indices((80, 80)) // side))).astype(np.uint8)
+        assert grid(np.repeat(stairs[..., None], 3, axis=2)) > 1
+    assert grid(np.repeat(slope.astype(np.uint8)[..., None], 3, axis=2)) == pytest.approx(0, abs=1e-3)
+
+
+def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
+    chequered = flat(50, 50, 50, (96, 96))
+    chequered[np.add(*(np.indices((96, 96)) // 24)) % 2 == 1] = 200
+    low = chequered // 3
+    assert edge_share(chequered) == edge_share(low) == 1
+    moved = kit.Perturbation(motion_blur=8, motion_angle=0).apply(kit.Photo.from_array(chequered))
+    assert properties.sharpness(moved.pixels) == pytest.approx(1, abs=0.01)
+    assert edge_share(moved.pixels) == pytest.approx(1 / 8, abs=0.02)
+
+
+def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
+    wall = flat(200, 40, 40)
+    # The dark channel is 40, and luma 0.299 * 200 + 0.701 * 40 = 87.84.
+    assert properties.relative_contrast(wall) == pytest.approx((87.84 - 40) / (87.84 + 40), abs=1e-3)
+    assert properties.relative_contrast(wall // 2 + 100) < 0.2
+    wall[:40] = 255
+    assert properties.relative_contrast(wall) == pytest.approx((255 - 40) / (255 + 40), abs=1e-3)
 
 
 RAMP = np.tile(np.linspace(0, 100, 101).round().astype(np.uint8), (4, 1))
