@@ -22,11 +22,12 @@ COUNT = 6
 STARTS = 0.75
 """Share of other answers that are kept below which an amount is too much for the network."""
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT = -0.25, 0.6, 0.45, 1.3, 3.8
-"""Log odds that a property has changed an answer: before anything is weighed, and for each nat of what is.
+BEFORE, CURVE, UNSURE, RIVAL, EXACT, TIE = 0.1, 1.2, 0.5, 1.0, 1.9, 0.5
+"""Log odds that a property has changed a prediction: before anything is weighed, and for each nat of what is.
 
-How other answers fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
-exactly. A logistic regression on photographs none of which is bundled.
+How other predictions fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
+exactly: there, nats behind at which it decides nothing. Logistic regressions on photos none of which is
+bundled.
 """
 
 WRONG = 2.5
@@ -58,7 +59,7 @@ _LARGE = 1.5
 # Probabilities below count as this.
 _LEAST = 1e-3
 # Nats up to which another answer is ahead: further ahead it proves no more.
-_FAR = 1.5
+_FAR = 2.0
 
 _KEPT = f"share of answers to {COUNT} other pictures that are kept at as much"
 _CHANGED = "share of these pictures for which another answer is ahead once it is undone"
@@ -120,7 +121,7 @@ def check_properties(
         return ()
     case = _Case(classifier, pictures, factor, classifier.probabilities(decoded), labels, unusual, doubtful)
     found = sorted((_found(case, item) for item in items if case.suspects(item)), key=lambda pair: pair[0])
-    # One is to blame: that by which most other answers fall.
+    # One is to blame: that by which most other predictions fall.
     others = [one for _, one in found if one.verdict == "named"][1:]
     return tuple(replace(one, verdict="possible") if one in others else one for _, one in found)
 
@@ -195,7 +196,7 @@ class _Case:
         """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
         sure = self.answers[place].max()
         unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
-        weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
+        weight = (min(max(ahead, -_FAR), _FAR) + TIE) * EXACT if item.exact else ahead * RIVAL
         lost = (1 - kept) * COUNT
         fallen = np.log((lost + 1) / (COUNT - lost + 1))
         odds = BEFORE + CURVE * fallen + UNSURE * unsure + weight + WRONG * self.labelled(place)
@@ -211,8 +212,8 @@ class _Case:
         return float(np.log(np.delete(mean, present).max() / mean[present]))
 
 
-def _found(case: _Case, item: Property) -> tuple[float, Finding]:
-    """Return the share of other answers that bear as much of a property, and the finding about it."""
+def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
+    """Return its rank, the share of other predictions that bear as much of a property, and the finding."""
     measures = case.suspects(item)
     places = list(measures)[:: -(-len(measures) // ASKED)]
     amounts = {place: item.amount(measures[place], case.pictures[place].pixels) for place in places}
@@ -245,4 +246,5 @@ def _found(case: _Case, item: Property) -> tuple[float, Finding]:
         cost=changed * len(measures) / count,
         fix=item.remedy(whole),
     )
-    return kept, finding
+    # What is undone exactly should have changed the prediction.
+    return (item.exact and changed < 0.5, kept), finding

@@ -33,7 +33,13 @@ _WORDS = {
 }
 """What such pictures are, and what to do."""
 _DIMMED = 0.65
+_CALLS = {
+    "brightness": "relevelled(photo, (31, 204))",
+    "contrast": "relevelled(photo, (31, 204))",
+    "white_balance": "ImageOps.autocontrast(Image.fromarray(photo.pixels), cutoff=5)",
+}
 _CODE = """\
+from PIL import Image, ImageOps
 from kit.images import as_photos
 from kit.robustness import relevelled, restored
 better = [{} for photo in as_photos(photos)]
@@ -164,9 +170,7 @@ class Property:
 
     def remedy(self, amount: float) -> Fix:
         """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
-        call = f"restored(photo, {self.parameter}={amount:.3g})"
-        if self.parameter in {"brightness", "contrast"}:
-            call = "relevelled(photo, (31, 204))"
+        call = _CALLS.get(self.parameter, f"restored(photo, {self.parameter}={amount:.3g})")
         text = f"{_WORDS[self.name][1]}, or add such pictures to the training pictures."
         return Fix(text, "" if self.undo is None else _CODE.format(call))
 
@@ -225,22 +229,18 @@ _BRIGHT = ((0, 1), (0.14, 1.25), (0.3, 1.5), (0.4, 1.75), (0.43, 2), (0.45, 2.5)
 _FLAT = ((0.044, 0.05), (0.09, 0.1), (0.18, 0.2), (0.36, 0.4), (0.56, 0.6), (1, 1))
 _NOISE = ((0, 0), (10, 10), (19.3, 20), (27.6, 30), (39.3, 45), (49.6, 60), (62.4, 80), (73.5, 100))
 _BLUR = ((0.128, 8), (0.133, 5), (0.137, 4), (0.145, 3), (0.164, 2), (0.182, 1.5), (0.224, 1), (0.4, 0))
-_BLOCKS = ((0.13, 60), (0.17, 30), (0.25, 20), (0.29, 15), (0.36, 10), (0.46, 7), (0.54, 5), (0.87, 2))
+_BLOCKS = ((0.13, 60), (0.19, 30), (0.27, 20), (0.33, 15), (0.48, 10), (0.58, 7), (0.73, 5), (1.1, 2))
 _CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
 
 
 _ROWS = (
     Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True),
-    Property(
-        "bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast", "tinted")
-    ),
-    Property("low_contrast", "range", 0.42, True, "contrast", _FLAT, contrasted, exact=True),
-    Property("tinted", "cast", 0.6, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
+    Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast",)),
+    Property("low_contrast", "range", 0.45, True, "contrast", _FLAT, contrasted, exact=True),
+    Property("tinted", "cast", 0.8, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
     Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
-    Property(
-        "blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED, brings=("jpeg",)
-    ),
-    Property("jpeg", "grid", 0.22, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
+    Property("blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED),
+    Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
     Property("grayscale", "colour", 2.0, True, coloured=True),
 )
 PROPERTIES: Mapping[str, Property] = MappingProxyType({item.name: item for item in _ROWS})

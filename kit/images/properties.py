@@ -60,7 +60,9 @@ def relative_contrast(pixels: Pixels) -> float:
     2009), which fog lifts: the level below which a fifth of the least channel in 9 x 9 pixels lies, a white
     ground left out.
     """
-    least = np.asarray(Image.fromarray(pixels.min(axis=-1)).filter(ImageFilter.MinFilter(9)))
+    from scipy.ndimage import minimum_filter
+
+    least = minimum_filter(pixels.min(axis=-1), 9)
     low, high = (
         float(np.percentile(least[least < 250], 20)) if (least < 250).any() else 0.0,
         bright_level(pixels),
@@ -134,17 +136,20 @@ def edge_share(pixels: Pixels) -> float:
 
 
 def grid(pixels: Pixels) -> float:
-    """Strongest regular pattern of the steps between columns and between rows, over their mean.
+    """Strongest regular pattern of the steps between columns and between rows, over those around.
 
     The lesser of both, at any period up to 16 pixels: blocks of JPEG, also of a copy that was resized
     afterwards, and large pixels. About 0.05 without a grid, up to 2 with blocks of one colour.
     """
+    from scipy.ndimage import uniform_filter1d
+
     x = luma(pixels)
     found = []
     for plane in (x, x.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
-        waves = np.abs(np.fft.rfft((steps - steps.mean()) * np.hanning(len(steps)))) * 4 / len(steps)
-        found.append(float(waves[len(steps) // 16 + 1 :].max(initial=0)) / max(float(steps.mean()), 0.05))
+        around = steps / np.maximum(uniform_filter1d(steps, 9), 0.05)
+        waves = np.abs(np.fft.rfft((around - around.mean()) * np.hanning(len(around)))) * 4 / len(around)
+        found.append(float(waves[len(around) // 16 + 1 :].max(initial=0)))
     return min(found)
 
 
@@ -382,7 +387,7 @@ _TABLE = (
     Quantity("clipping", "share cut off at white", _thin(clipping)),
     Quantity("range", "range of levels over the sum of its ends", _thin(relative_contrast)),
     Quantity("edge_share", "share of a step over 8 pixels between two", _middle(edge_share)),
-    Quantity("grid", "regular part of the steps between pixels, over their mean", _middle(grid)),
+    Quantity("grid", "regular part of the steps between pixels, as a share", _middle(grid)),
     Quantity("cast", "stops between the channels", lambda s: float(np.ptp(np.log2(s.light)))),
     Quantity("colour", "levels between the channels", _thin(colourfulness)),
 )

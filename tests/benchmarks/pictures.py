@@ -99,7 +99,7 @@ CORRUPTIONS = {
     "motion blur": Corruption(("blurred",), _severe("motion_blur", 3, 5)),
     "zoom blur": Corruption(("blurred",), _severe("zoom_blur", 3, 5)),
     "small file": Corruption(("blurred", "target_size"), _parameter("downscale", 8, 12)),
-    "pixelate": Corruption(("blurred", "pixelated"), _severe("pixelate", 3, 5)),
+    "pixelate": Corruption(("jpeg", "blurred"), _severe("pixelate", 3, 5)),
     "JPEG, enlarged": Corruption(
         ("jpeg",), (lambda photo: _resaved(photo, 1.3, 6), lambda photo: _resaved(photo, 1.7, 9))
     ),
