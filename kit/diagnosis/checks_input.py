@@ -78,7 +78,6 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
             "named",
             f"Every picture is made small first ({step:.2g} of the network's side) and enlarged again.",
             Evidence("side of the thumbnail as a share of the network's", step, SMALL, supports=True),
-            Evidence("side of a typical picture as a share of the network's", typical),
             advice="Resize once, from the original.",
             right=used.replace(thumbnail=None),
         )
@@ -135,7 +134,7 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
         evidence = Evidence("share of values that are not finite", share, 0.0, supports=True)
         advice = "Find the division by zero before the network."
         return (conclude("wrong_range", "named", summary, evidence, advice=advice),)
-    values = _cast(seen, tensors, used) or _squeezed(seen, tensors, used) or _too_large(tensors, used)
+    values = _cast(seen, tensors, used) or _range(seen, tensors, used)
     places = _scrambled(tensors, used)
     return tuple(finding for finding in (values, places) if finding is not None)
 
@@ -160,46 +159,37 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
         f"The scaled numbers were cast to whole ones: {lost}.",
         Evidence("fewest different levels in a picture", before, LEVELS_BEFORE, supports=True),
         Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
-        Evidence("tensors hold whole numbers only (1 is true)", float(whole), None, supports=True),
         advice="Keep the tensor in float32 after scaling.",
         right=without if used.cast is not None else None,
     )
 
 
-def _squeezed(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
+def _range(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
     span = float(np.mean([np.ptp(photo.pixels) for photo in photos]))
     # Channels may lie at different places.
     axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
     gain = max(float(np.ptp(tensor, axis=axes).max()) for tensor in tensors) * 255 / span
-    if gain >= SQUEEZED:
-        return None
+    largest = float(max(np.abs(tensor).max() for tensor in tensors))
     constant = max(np.unique(tensor).size for tensor in tensors) == 1
-    told = f"A whole picture takes up only {gain:.2g} from darkest to brightest: scaled twice."
-    if constant:
-        value = float(tensors[0].flat[0])
-        told = f"The tensor has the one value {value:g} everywhere, whatever the picture shows."
+    cause, without = "wrong_range", ()
+    if largest > LARGEST:
+        told = f"The tensor goes up to {largest:g}; no network is fed with more than 255."
+    elif constant:
+        told = f"The tensor has the value {tensors[0].flat[0]:g} everywhere, whatever the image shows."
+        without = used.scaling[:-1]
+    elif gain < SQUEEZED:
+        told = f"A whole image takes up only {gain:.2g} from darkest to brightest: scaled twice."
+        cause, without = "double_scaling", used.scaling[:-1]
+    else:
+        return None
     return conclude(
-        "wrong_range" if constant else "double_scaling",
+        cause,
         "named",
         told,
-        Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=True),
-        Evidence("levels between the darkest and the brightest of the picture", span),
-        advice="Scale once: use the loader's scaling or your own, not both.",
-        right=used.replace(scaling=used.scaling[:-1]) if len(used.scaling) > 1 else None,
-    )
-
-
-def _too_large(tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
-    largest = float(max(np.abs(tensor).max() for tensor in tensors))
-    if largest <= LARGEST:
-        return None
-    return conclude(
-        "wrong_range",
-        "named",
-        f"The tensor goes up to {largest:g}; no network is fed with more than 255.",
-        Evidence("largest absolute value in the tensor", largest, LARGEST, supports=True),
-        advice="Scale to what the network was trained on.",
-        right=used.replace(scaling=()) if used.scaling else None,
+        Evidence("values between black and white in the tensor", gain, SQUEEZED, supports=gain < SQUEEZED),
+        Evidence("largest absolute value in the tensor", largest, LARGEST, supports=largest > LARGEST),
+        advice="Scale once, as in training: use the loader's scaling or your own, not both.",
+        right=used.replace(scaling=without) if without or (used.scaling and largest > LARGEST) else None,
     )
 
 

@@ -12,8 +12,9 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import picture_size
 from kit.classifier.labels import Truth, hits
 from kit.diagnosis.finding import Evidence, Finding, Photos, Verdict
-from kit.diagnosis.image_properties import PROPERTIES, SLIGHT, Property
+from kit.diagnosis.image_properties import PROPERTIES, SLIGHT, WORDS, Property
 from kit.images import Photo
+from kit.images.properties import PROPERTIES as MEASURES
 from kit.samples import probes
 
 COUNT = 6
@@ -22,12 +23,11 @@ COUNT = 6
 STARTS = 0.75
 """Share of other answers that are kept below which an amount is too much for the network."""
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT, TIE = 0.1, 1.2, 0.5, 1.0, 1.9, 0.5
+BEFORE, CURVE, UNSURE, RIVAL, EXACT = 0.1, 1.2, 0.5, 1.0, 1.9
 """Log odds that a property has changed a prediction: before anything is weighed, and for each nat of what is.
 
 How other predictions fall, how unsure this one is, and how far another is ahead once it is undone, roughly or
-exactly: there, nats behind at which it decides nothing. Logistic regressions on photos none of which is
-bundled.
+exactly. Logistic regressions on photos none of which is bundled.
 """
 
 WRONG = 2.5
@@ -196,7 +196,7 @@ class _Case:
         """Weigh what speaks for a change of an answer, where another is `ahead` once a property is undone."""
         sure = self.answers[place].max()
         unsure = np.log((1 - sure + _LEAST) / (sure + _LEAST))
-        weight = (min(max(ahead, -_FAR), _FAR) + TIE) * EXACT if item.exact else ahead * RIVAL
+        weight = min(max(ahead, -_FAR), _FAR) * EXACT if item.exact else ahead * RIVAL
         lost = (1 - kept) * COUNT
         fallen = np.log((lost + 1) / (COUNT - lost + 1))
         odds = BEFORE + CURVE * fallen + UNSURE * unsure + weight + WRONG * self.labelled(place)
@@ -236,9 +236,14 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     finding = Finding(
         item.name,
         verdict,
-        f"{which} unusually {item.word}, as of {item.told(whole)}.",
+        f"{which} unusually {WORDS[item.name][0]}, as of {item.told(whole)}.",
         (
-            Evidence(f"{item.unit}, median of these pictures", median, item.ordinary, supports=True),
+            Evidence(
+                f"{MEASURES[item.measured].unit}, median of these images",
+                median,
+                item.ordinary,
+                supports=True,
+            ),
             Evidence(_KEPT, kept, STARTS, supports=kept < STARTS),
             Evidence(_CHANGED, changed),
             Evidence(_CHANCE, chance, NAMED, supports=chance >= NAMED),

@@ -21,7 +21,7 @@ from kit.robustness.restoring import (
     without_noise,
 )
 
-_WORDS = {
+WORDS = {
     "dark": ("dark", "Brighten the pictures"),
     "bright": ("bright", "Expose less, since what is cut off at white stays lost"),
     "low_contrast": ("low in contrast", "Spread the levels"),
@@ -171,18 +171,8 @@ class Property:
     def remedy(self, amount: float) -> Fix:
         """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
         call = _CALLS.get(self.parameter, f"restored(photo, {self.parameter}={amount:.3g})")
-        text = f"{_WORDS[self.name][1]}, or add such pictures to the training pictures."
+        text = f"{WORDS[self.name][1]}, or add such pictures to the training pictures."
         return Fix(text, "" if self.undo is None else _CODE.format(call))
-
-    @property
-    def word(self) -> str:
-        """What such pictures are."""
-        return _WORDS[self.name][0]
-
-    @property
-    def unit(self) -> str:
-        """Of the measure, in words."""
-        return properties.PROPERTIES[self.measured].unit
 
     def scaled(self, amount: float, factor: int) -> float:
         """Return the amount before a picture was reduced by a factor."""
@@ -236,7 +226,7 @@ _CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
 _ROWS = (
     Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True),
     Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast",)),
-    Property("low_contrast", "range", 0.45, True, "contrast", _FLAT, contrasted, exact=True),
+    Property("low_contrast", "range", 0.4, True, "contrast", _FLAT, contrasted, exact=True),
     Property("tinted", "cast", 0.8, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
     Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
     Property("blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED),

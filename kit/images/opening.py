@@ -81,7 +81,6 @@ class Decoding:
             object.__setattr__(self, "matte", matte)
 
 
-_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _SAID = {
@@ -164,11 +163,6 @@ def _opened(data: bytes, name: str, notes: list[str]) -> tuple[Image.Image, int,
     """Return the loaded first frame, bits a channel in the file, and its orientation where that is known."""
     image = _identified(data, name)
     check_pixel_count(*image.size, name)
-    # Pillow finds missing ends itself, unless someone has set the process-wide LOAD_TRUNCATED_IMAGES. A phone
-    # may append a film to a JPEG; its thumbnail, before the place read up to, has an end of its own.
-    end = _ENDS.get(image.format or "")
-    if end is not None and data.find(end, image.fp.tell() if image.fp else 0) < 0:
-        raise EOFError("its end is missing")
     if getattr(image, "is_animated", False):
         kind = "animation" if image.format in ("GIF", "PNG", "WEBP") else "several pictures in the file"
         notes.append(f"{kind}, number 1 used")
@@ -228,10 +222,8 @@ def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: lis
     values = np.asarray(image).astype(np.int32)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise PhotoError(
-            f"Expected whole numbers 0..65535 in mode {image.mode!r}, received {name!r} with {low}..{high};"
-            " save it as 8 or 16 bit"
-        )
+        received = f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
+        raise PhotoError(f"Expected whole numbers 0..65535 in mode {image.mode!r}, received {received}")
     if decoding.depth == "scale":
         done = "divided by 257"
         grey = _grey((values + 128) // 257)  # to the nearest; 257 is odd, so there are no ties
@@ -239,20 +231,15 @@ def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: lis
         done = f"cut at 255 ({_share(values > 255)} of the pixels)"
         grey = _grey(np.minimum(values, 255))
     notes.append(f"16-bit greyscale {low}..{high} {done}")
-    transparent = image.info.get("transparency")
-    if transparent is None:
-        return grey
-    return Image.merge("LA", (grey, _grey(np.where(values == transparent, 0, 255))))
+    return grey
 
 
 def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
     values = np.asarray(image)
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 255):  # a NaN fails this, too
-        raise PhotoError(
-            f"Expected floating-point values 0..1 or 0..255, received {name!r} with {low:.6g}..{high:.6g};"
-            " scale them and save as 8 bit"
-        )
+        received = f"{name!r} with {low:.6g}..{high:.6g}; scale them and save as 8 bit"
+        raise PhotoError(f"Expected floating-point values 0..1 or 0..255, received {received}")
     # A float file does not say which value is white; at most 1 can only be a picture if 1 is.
     factor = 255 if high <= 1 else 1
     notes.append(f"floating-point greyscale {low:.6g}..{high:.6g} taken as 0..{255 // factor}")

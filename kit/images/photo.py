@@ -340,14 +340,9 @@ def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, .
     if len(unreadable) == 1:
         raise unreadable[0][1]
     if unreadable:
-        count, received = (
-            len(photos) + len(unreadable),
-            f"{len(unreadable)} that cannot, {names_of(unreadable)}",
-        )
-        first = unreadable[0][1]
-        raise PhotoError(
-            f"Expected {count} pictures that can be read, received {received}; the first: {first}"
-        )
+        count, received = len(photos) + len(unreadable), f"{len(unreadable)} that cannot"
+        told_all = f"{received}, {names_of(unreadable)}; the first: {unreadable[0][1]}"
+        raise PhotoError(f"Expected {count} pictures that can be read, received {told_all}")
     return tuple(photos) if allow_empty else at_least_one(photos)
 
 

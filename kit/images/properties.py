@@ -1,7 +1,6 @@
 """What is measured in an image."""
 
 import io
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -91,8 +90,8 @@ def _flattest_noise(x: Float32) -> float:
         return 0.0
     rows = x[:-2] - 2 * x[1:-1] + x[2:]
     mask = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    height, width = (side // 8 * 8 for side in mask.shape)
-    blocks = mask[:height, :width].reshape(height // 8, 8, width // 8, 8)
+    height, width = (side // 8 for side in mask.shape)
+    blocks = mask[: 8 * height, : 8 * width].reshape(height, 8, width, 8)
     flattest = float(np.percentile(np.sqrt((blocks**2).mean(axis=(1, 3))), 10))
     # The mask makes 6 of one standard deviation.
     return flattest / _FLATTEST / 6
@@ -347,13 +346,8 @@ def _contrast(sample: Sample) -> float:
     return float(sample.luma.std()) / max(float(sample.luma.mean()), 1.0)
 
 
-def _tint(sample: Sample) -> float:
-    red, green, blue = sample.light
-    return green / float(np.sqrt(red * blue))
-
-
 def _turned(sample: Sample) -> float:
-    return float(any(re.match("EXIF orientation", note) for note in sample.photo.notes))
+    return float(any(note.startswith("EXIF orientation") for note in sample.photo.notes))
 
 
 def _thin(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
@@ -373,7 +367,9 @@ _TABLE = (
     Quantity("highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
     Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
     Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
-    Quantity("tint", "green over red and blue", _tint, 0.02, True),
+    Quantity(
+        "tint", "green over red and blue", lambda s: s.light[1] / (s.light[0] * s.light[2]) ** 0.5, 0.02, True
+    ),
     Quantity("saturation", "", _thin(saturation), 0.01),
     Quantity("sharpness", _STEP, _middle(sharpness), 0.02),
     Quantity("noise", _DEVIATION, _middle(noise_level), 0.25),
