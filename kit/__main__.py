@@ -67,15 +67,14 @@ def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {kit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
-    code_0 = "clean, 1 a cause named, 2 cannot tell"
-    diagnose = _command(commands, "diagnose", _diagnose, "name the cause", code_0)
+    codes = "clean, 1 a cause named, 2 cannot tell"
+    diagnose = _command(commands, "diagnose", _diagnose, "name the cause", codes)
     diagnose.add_argument("model", metavar="MODEL.keras")
-    words = "the right classes, by name or index, separated by commas; empty where unknown"
-    diagnose.add_argument("--labels", help=words)
+    diagnose.add_argument("--labels", help="classes by name or index, with commas; empty where unknown")
     diagnose.add_argument("--details", action="store_true", help="print everything found, with its numbers")
     regression.add(commands, _add_in_use)
-    words = "compare two models on the same images"
-    compare = _command(commands, "compare", _compare, words, "no prediction changes, 1 some do")
+    codes = "no prediction changes, 1 some do"
+    compare = _command(commands, "compare", _compare, "compare two models on the same images", codes)
     compare.add_argument("first", metavar="A.keras")
     compare.add_argument("second", metavar="B.keras")
     for command in (diagnose, compare):
@@ -83,11 +82,11 @@ def _parser() -> _Parser:
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
         _add_in_use(command)
     workshop.add(commands)
-    words = "make a .keras file of an .h5 file of older versions of Keras, or of Teachable Machine"
+    words = "convert an .h5 file of Keras or Teachable Machine to .keras"
     importing = _command(commands, "import", _import_h5, words, "written")
     importing.add_argument("old", metavar="OLD.h5")
     importing.add_argument("new", metavar="NEW.keras")
-    words = "a module that registers custom layers, imported first; may be repeated"
+    words = "a module with custom layers, imported first; may be repeated"
     for command in commands.choices.values():
         # As from Python 3.14 on: -1..1 is a value, no option.
         command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
@@ -107,11 +106,10 @@ def _command(commands: Any, name: str, run: Callable[..., int], words: str, code
 def _add_in_use(command: argparse.ArgumentParser) -> None:
     """Add the options that say how pictures are prepared."""
     in_use = command.add_mutually_exclusive_group()
-    words = "the preprocessing in use: a file of Preprocessing.to_json, KerasHub, Hugging Face or timm"
+    words = "how your code prepares images, as the kit, KerasHub, Hugging Face or timm write it"
     in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
-    words = "the same, by a name of keras.applications, in the size of the model's input"
-    in_use.add_argument("--application", metavar="NAME", help=words)
-    words = "the same, by the scaling of RGB: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    in_use.add_argument("--application", metavar="NAME", help="the same, as a model of keras.applications")
+    words = "the same, as a scaling: 0..255, 0..1, -1..1, imagenet, caffe or lite"
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
