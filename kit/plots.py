@@ -156,7 +156,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
     Parameters
     ----------
     panels
-        Pairs of a title and the bins of `kit.validation.calibration.Reliability`.
+        Pairs of a title and what `kit.validation.calibration.reliability` returns.
     """
     figure = blank(3.5 * len(panels), 4.4, layout="constrained")
     grid = figure.subplots(

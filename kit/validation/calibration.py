@@ -11,7 +11,7 @@ from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
 from kit._checking import fraction, whole
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
-from kit.classifier.labels import known_classes
+from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
 from kit.validation.accuracy import accuracy_interval
 
@@ -41,13 +41,14 @@ def fit_temperature(rows: Floats, labels: Int64) -> float:
     Parameters as for `measure`.
     """
     # 0 counts as the smallest float32.
-    scores = np.log(np.maximum(np.asarray(rows, np.float64), np.finfo(np.float32).tiny))
+    values, truth = _checked(rows, labels)
+    scores = np.log(np.maximum(values, np.finfo(np.float32).tiny))
     picture = np.arange(len(rows))
 
     # Convex in 1 / T, hence with a single minimum in log T too, where the two directions are alike.
     def loss(log_temperature: float) -> float:
         return float(
-            -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[picture, labels].mean()
+            -scipy.special.log_softmax(scores / np.exp(log_temperature), axis=1)[picture, truth].mean()
         )
 
     bounds = (float(np.log(LOWEST)), float(np.log(HIGHEST)))
@@ -93,15 +94,14 @@ SURE = 0.9
 TITLES = {
     "accuracy": "right answers",
     "confidence": "mean confidence",
-    "ece": "ECE (equal width)",
-    "ece_equal_mass": "ECE (equal mass)",
+    "ece": "ECE",
     "classwise_ece": "classwise ECE",
     "brier": "Brier score",
     "nll": "negative log-likelihood",
     "sure_errors": f"errors above {SURE}",
 }
 """The metrics of `Metrics` in words."""
-ERRORS = ("ece", "ece_equal_mass", "classwise_ece")
+ERRORS = ("ece", "classwise_ece")
 """The metrics that are 0 only where there is no chance in them."""
 # Probabilities below count as this in logarithms, as in scikit-learn's log_loss.
 _SMALLEST = np.finfo(np.float64).eps
@@ -122,8 +122,6 @@ class Metrics:
     ece
         Expected calibration error over bins of equal width, 0..1 (Guo et al. 2017, arXiv 1706.04599): mean
         distance of accuracy and confidence in a bin, weighted by its pictures.
-    ece_equal_mass
-        The same over bins of equally many pictures (Nguyen and O'Connor 2015, arXiv 1508.05154).
     classwise_ece
         Mean error of each class's own probability, 0..1 (Kull et al. 2019, arXiv 1910.12656).
     brier
@@ -141,7 +139,6 @@ class Metrics:
     accuracy: Estimate
     confidence: Estimate
     ece: Estimate
-    ece_equal_mass: Estimate
     classwise_ece: Estimate
     brier: Estimate
     nll: Estimate
@@ -163,18 +160,17 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     resamples, seed
         Of the bootstrap.
     """
-    values = np.asarray(rows, np.float64)
+    values, labels = _checked(rows, labels)
     count = len(values)
     confidences, hits = _answered(values, labels)
     truth = np.equal.outer(labels, np.arange(values.shape[1]))
     own = np.maximum(values[truth], _SMALLEST)
     each_once = np.ones(count)
-    edges = dict(zip(("ece", "ece_equal_mass"), _edges(confidences, bins), strict=True))
     metrics = {
         "accuracy": _share(hits, each_once),
         "confidence": _share(confidences, each_once),
-        **{name: _error(hits[:, None], confidences[:, None], each) for name, each in edges.items()},
-        "classwise_ece": _error(truth, values, edges["ece"]),
+        "ece": _error(hits[:, None], confidences[:, None], bins),
+        "classwise_ece": _error(truth, values, bins),
         "brier": _share(((values - truth) ** 2).sum(axis=1), each_once),
         "nll": _share(-np.log(own), each_once),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
@@ -187,11 +183,10 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
         name: _interval(metric(each_once), each, basic=name in ERRORS)
         for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
     }
-    chance = {name: _by_chance(confidences, each, resamples, seed) for name, each in edges.items()}
-    for name, errors in chance.items():
-        if estimates[name].value <= np.quantile(errors, LEVEL):
-            estimates[name] = replace(estimates[name], low=0.0)
-    return Metrics(pictures=count, ece_by_chance=float(chance["ece"].mean()), **estimates)
+    chance = _by_chance(confidences, bins, resamples, seed)
+    if estimates["ece"].value <= np.quantile(chance, LEVEL):
+        estimates["ece"] = replace(estimates["ece"], low=0.0)
+    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), **estimates)
 
 
 _Metric = Callable[[Float64], float]
@@ -202,36 +197,27 @@ def _share(part: Array, whole: Array) -> _Metric:
     return lambda counts: float(counts @ part) / max(float(counts @ whole), 1.0)
 
 
-def _error(truth: Array, probabilities: Float64, edges: Float64) -> _Metric:
+def _error(truth: Array, probabilities: Float64, bins: int) -> _Metric:
     # A picture has one entry for each class, in the column of its bin: all the others would fill the memory.
     count, classes = probabilities.shape
-    width = len(edges) - 1
-    columns = _places(probabilities, edges) + width * np.arange(classes)
+    columns = _places(probabilities, bins) + bins * np.arange(classes)
     ends = np.arange(0, columns.size + 1, classes)
     entries = ((truth - probabilities).ravel(), columns.ravel(), ends)
-    gaps = scipy.sparse.csr_array(entries, shape=(count, width * classes))
+    gaps = scipy.sparse.csr_array(entries, shape=(count, bins * classes))
     return lambda counts: float(np.abs(counts @ gaps).sum()) / columns.size
 
 
-def _places(confidences: Float64, edges: Float64) -> Int64:
+def _places(confidences: Float64, bins: int) -> Int64:
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
-    return np.searchsorted(edges[1:-1], confidences)
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidences)
 
 
-def _by_chance(confidences: Float64, edges: Float64, resamples: int, seed: int) -> Float64:
+def _by_chance(confidences: Float64, bins: int, resamples: int, seed: int) -> Float64:
     # With answers that are right as often as the confidences say.
     rng = np.random.default_rng(seed)
-    count, places = len(confidences), _places(confidences, edges)
+    count, places = len(confidences), _places(confidences, bins)
     gaps = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
     return np.array([np.abs(np.bincount(places, each)).sum() / count for each in gaps])
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """The bins of a reliability diagram that hold a picture, in both ways of cutting them, ascending."""
-
-    equal_width: tuple[Bin, ...]
-    equal_mass: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -261,7 +247,7 @@ class Calibration(Result):
     measured: Metrics
     before: Metrics
     after: Metrics
-    reliability: Mapping[str, Reliability]
+    reliability: Mapping[str, tuple[Bin, ...]]
     notes: tuple[str, ...] = ()
 
     @property
@@ -363,31 +349,29 @@ def _notes(tempered: Classifier, before: Metrics) -> Iterator[str]:
         yield f"chance may explain the ECE of {before.ece.value:.3f} before: {chance} where nothing is wrong"
 
 
-def reliability(rows: Floats, labels: Int64, bins: int = 15) -> Reliability:
-    """Return the bins of a reliability diagram; parameters as for `measure`."""
-    confidences, hits = _answered(np.asarray(rows, np.float64), labels)
-    return Reliability(*(_binned(confidences, hits, edges) for edges in _edges(confidences, bins)))
+def reliability(rows: Floats, labels: Int64, bins: int = 15) -> tuple[Bin, ...]:
+    """Return the bins of equal width that hold an image, ascending; parameters as for `measure`."""
+    confidences, hits = _answered(*_checked(rows, labels))
+    found = _places(confidences, bins)
+    made = []
+    for place in np.unique(found).tolist():
+        inside = found == place
+        share, confidence = accuracy_interval(hits[inside]), float(confidences[inside].mean())
+        ends = place / bins, (place + 1) / bins
+        made.append(Bin(*ends, share.count, confidence, share.accuracy, (share.low, share.high)))
+    return tuple(made)
 
 
 def _answered(rows: Float64, labels: Int64) -> tuple[Float64, Bools]:
     return rows.max(axis=1), rows.argmax(axis=1) == labels
 
 
-def _edges(confidences: Float64, bins: int) -> tuple[Float64, Float64]:
-    cuts = np.linspace(0, 1, bins + 1)
-    # With many equal confidences some of the second kind stay empty.
-    return cuts, np.quantile(confidences, cuts)
-
-
-def _binned(confidences: Float64, hits: Bools, edges: Float64) -> tuple[Bin, ...]:
-    found = _places(confidences, edges)
-    bins = []
-    for place in np.unique(found).tolist():
-        inside = found == place
-        low, high = edges[place : place + 2].tolist()
-        share, confidence = accuracy_interval(hits[inside]), float(confidences[inside].mean())
-        bins.append(Bin(low, high, share.count, confidence, share.accuracy, (share.low, share.high)))
-    return tuple(bins)
+def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
+    values = np.asarray(rows, np.float64)
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        received = f"shape {values.shape}, or NaN and infinity"
+        raise ValueError(f"Expected finite probabilities of shape (N, classes), received {received}")
+    return values, known_classes(labels, [""] * values.shape[1], len(values))
 
 
 def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
