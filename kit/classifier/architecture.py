@@ -91,7 +91,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         if "model.weights.h5" not in archive.namelist():
             return {}
         content = archive.read("model.weights.h5")
-    found: dict[str, dict[str, dict[str, Array]]] = {}
+    found: dict[str, dict[str, dict[int, Array]]] = {}
     left = _MOST_TIMES * len(content) + _SPARE_WEIGHTS
 
     def keep(place: str, data: Any) -> None:
@@ -105,7 +105,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         left -= data.nbytes + len(name)
         if left < 0 or data.dtype.kind not in "biuf":
             raise ValueError(f"{data.size} values of the kind {data.dtype.name}")
-        found.setdefault(name, {}).setdefault(data.parent.name, {})[key] = np.asarray(data)
+        found.setdefault(name, {}).setdefault(data.parent.name, {})[int(key)] = np.asarray(data)
 
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
@@ -116,8 +116,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
         raise ValueError(f"Expected weights that Keras wrote in {path.name!r}, received {flaw}") from error
     # Which of two layers of one name is meant, nobody knows.
     alone = {name: next(iter(groups.values())) for name, groups in found.items() if len(groups) == 1}
-    ordered = {name: sorted(arrays, key=lambda key: (len(key), key)) for name, arrays in alone.items()}
-    return {name: tuple(alone[name][key] for key in keys) for name, keys in ordered.items()}
+    return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone.items()}
 
 
 def architecture_and_weights(

@@ -138,12 +138,10 @@ class Classifier:
         check_preprocessing(preprocessing, (None, None, None))
         if preprocessing is None:
             preprocessing = opened.preprocessing()
-        contract = opened.contract or {}
+        contract = {"name": opened.path.stem, **(opened.contract or {})}
+        names = contract.get("class_names") if class_names is None else class_names
         self = cls.__new__(cls)
-        name = contract.get("name", opened.path.stem)
-        if class_names is None:
-            class_names = contract.get("class_names")
-        self._fill(restore(opened, preprocessing), name, preprocessing, class_names)
+        self._fill(restore(opened, preprocessing), contract["name"], preprocessing, names)
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 

@@ -106,9 +106,6 @@ HEADS = ("softmax", "logits", "sigmoid", "binary_logit")
 """What the last layer puts out: probabilities, logits or logarithms, a probability a class, one logit."""
 
 
-_LAYERS = {"Softmax": "softmax", "Sigmoid": "sigmoid"}
-
-
 def head_of(config: Mapping[str, Any]) -> str | None:
     """Read from a Keras ``config.json`` what the last layer puts out; None where it does not say."""
     kind, inner = config.get("class_name"), config.get("config", {})
@@ -121,7 +118,7 @@ def head_of(config: Mapping[str, Any]) -> str | None:
             output = output[0]
         named = [layer for layer in layers if layer.get("config", {}).get("name") == output]
         return head_of(named[0] if output and named else layers[-1])
-    activation = _LAYERS.get(str(kind), inner.get("activation"))
+    activation = {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(str(kind), inner.get("activation"))
     if isinstance(activation, Mapping):
         activation = activation.get("config", activation.get("class_name"))
     if kind == "Dense" and activation in {None, "linear"}:

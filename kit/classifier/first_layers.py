@@ -106,25 +106,17 @@ class FirstLayers:
 
     def arrays(self) -> dict[str, Array]:
         """Return what belongs to the network, and nothing of the training images, as arrays."""
-        found = {
-            "compiled": np.frombuffer(self.compiled, np.uint8),
-            "widths": np.array(self.widths),
-            "epsilon": np.array(self.epsilon),
-        }
-        if self.means is not None and self.variances is not None:
-            found |= {"means": self.means, "variances": self.variances}
-        return found
+        kept = {"widths": np.array(self.widths), "epsilon": np.array(self.epsilon)}
+        averages = {"means": self.means, "variances": self.variances}
+        kept |= {name: array for name, array in averages.items() if array is not None}
+        return {"compiled": np.frombuffer(self.compiled, np.uint8), **kept}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Self:
         """Return what `arrays` gave; KeyError where one is missing."""
-        return cls(
-            arrays["compiled"].tobytes(),
-            tuple(arrays["widths"].tolist()),
-            arrays.get("means"),
-            arrays.get("variances"),
-            float(arrays["epsilon"]),
-        )
+        compiled, widths = arrays["compiled"].tobytes(), tuple(arrays["widths"].tolist())
+        averages = arrays.get("means"), arrays.get("variances")
+        return cls(compiled, widths, *averages, epsilon=float(arrays["epsilon"]))
 
     def __repr__(self) -> str:
         return f"FirstLayers(widths={self.widths}, source={self.source!r})"
@@ -162,13 +154,11 @@ def first_layers_of(model: Any) -> FirstLayers | None:
     layers = [layer for layer, _ in found if hasattr(layer, "moving_mean")]
     if not layers:
         return FirstLayers(compiled, widths)
-    return FirstLayers(
-        compiled,
-        widths,
-        np.concatenate([np.asarray(layer.moving_mean, np.float64) for layer in layers]),
-        np.concatenate([np.asarray(layer.moving_variance, np.float64) for layer in layers]),
-        epsilon=max(float(layer.epsilon) for layer in layers),
+    means, variances = (
+        np.concatenate([np.asarray(getattr(layer, name), np.float64) for layer in layers])
+        for name in ("moving_mean", "moving_variance")
     )
+    return FirstLayers(compiled, widths, means, variances, max(float(layer.epsilon) for layer in layers))
 
 
 def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:

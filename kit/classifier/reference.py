@@ -77,9 +77,7 @@ class InputStatistics:
         except (KeyError, TypeError, IndexError, ValueError):
             same = False
         if not same:
-            raise ValueError(
-                "Expected input statistics of this version of the kit; save again with training="
-            )
+            raise ValueError("Expected input statistics of this version; save again with training=")
         return cls(rows, response, count)
 
 
@@ -141,8 +139,8 @@ class Reference:
 
     def arrays(self, part: str) -> dict[str, Array]:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
-        places = {name: name.partition("/") for name in self.contents}
-        return {name: self.contents[place] for place, (own, _, name) in places.items() if own == part}
+        own = {name for name in self.contents if name.startswith(f"{part}/")}
+        return {name.removeprefix(f"{part}/"): self.contents[name] for name in own}
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.

@@ -7,7 +7,6 @@ from kit import adapt, samples
 from kit.classifier import Classifier
 from kit.classifier.training import MOST_VALUES, remarks
 from kit.images import Photo
-from kit.perturbation import Perturbation
 from tests import networks
 from tests.networks import GREY, imported_keras
 
@@ -75,11 +74,7 @@ def test_the_given_classifier_stays_as_it_is(small, few):
     assert all(np.array_equal(a, b) for a, b in zip(weights, small.model.get_weights(), strict=True))
     assert np.array_equal(small.probabilities(few), rows)
     assert not np.allclose(adapted.probabilities(few), rows, atol=1e-3)
-    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (
-        2,
-        GREY,
-        small.class_names,
-    )
+    assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (2, GREY, small.class_names)
 
 
 def test_it_repairs_what_happened_to_all_pictures():
@@ -100,11 +95,6 @@ def test_it_harms_on_one_class_and_warns():
     assert "Ankle boot" in adapted.notes[1]
 
 
-def test_few_pictures_are_warned_of_unless_a_prior_stands_in(small, few):
-    assert any("4 pictures are few" in note for note in adapt(small, few[:4]).notes)
-    assert not any("few" in note for note in adapt(small, few[:4], prior=12).notes)
-
-
 def test_remarks_count_pictures_classes_and_answers():
     def told(counts, classes, prior=0):
         rows = np.eye(classes, dtype=np.float32)[np.repeat(np.arange(len(counts)), counts)]
@@ -118,13 +108,6 @@ def test_remarks_count_pictures_classes_and_answers():
     few = "warning: 16 pictures are few for 20 classes; prior=4 leans on the training statistics as if they"
     assert told([8, 8], 20) == [first, f"{few} were 20"]
     assert told([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
-
-
-def test_what_is_adapted_can_be_saved(tmp_path, few):
-    adapted = adapt(samples.classifier("fashion_mnist"), [Perturbation(brightness=0.2).apply(p) for p in few])
-    adapted.save(tmp_path / "adapted.keras")
-    loaded = Classifier.load(tmp_path / "adapted.keras")
-    assert np.allclose(loaded.probabilities(few), adapted.probabilities(few), atol=1e-5)
 
 
 def test_normalization_inside_an_inner_model_is_found(few):

@@ -72,10 +72,7 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, her
         keras.models.load_model(old, compile=False)
     before = old.read_bytes()
     left_out = import_h5(old, new)
-    assert left_out == (
-        "fused=True of BatchNormalization",
-        "groups=1 of DepthwiseConv2D",
-    )
+    assert left_out == ("fused=True of BatchNormalization", "groups=1 of DepthwiseConv2D")
     pictures = np.random.default_rng(1).random((2, 16, 16, 3), np.float32)
     opened = keras.models.load_model(new, compile=False)
     np.testing.assert_array_equal(np.asarray(opened(pictures)), np.asarray(teachable(pictures)))

@@ -30,13 +30,10 @@ def shaped(keras, shape, *layers):
 def test_models_that_are_no_picture_classifiers_are_refused(keras):
     layers = keras.layers
     picture, numbers = keras.Input((8, 8, 3)), keras.Input((4,))
-    both = layers.Concatenate()([layers.Flatten()(picture), numbers])
     flat = layers.Flatten()(picture)
+    both = keras.Model([picture, numbers], layers.Concatenate()([flat, numbers]))
     cases = [
-        (
-            keras.Model([picture, numbers], both),
-            r"received Functional from \[\(None, 8, 8, 3\), \(None, 4\)\]",
-        ),
+        (both, r"received Functional from \[\(None, 8, 8, 3\), \(None, 4\)\]"),
         (keras.Model(picture, [flat, flat]), r"to \[\(None, 192\), \(None, 192\)\]; wrap it"),
         (shaped(keras, (4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
         (shaped(keras, (8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),

@@ -107,22 +107,20 @@ def test_what_is_damaged_in_the_cache_or_cannot_run_is_made_anew(tmp_path, conve
     assert converted == ["plain.keras"]
 
 
-def test_a_network_that_cannot_be_compiled_is_not_tried_again(tmp_path, converted):
-    opened = keras_file(tmp_path / "plain.keras")
-    keep(opened, Compiled("softmax", (28, 28, 1), 3, reason="LiteRT has no operation FFT2D"))
-    assert restore(opened).compiled.reason == "LiteRT has no operation FFT2D"
-    assert converted == []
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folders of users apart by itself")
 def test_the_folder_is_closed_to_others(tmp_path, folder):
     keep(keras_file(tmp_path / "plain.keras"), small())
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_where_nothing_can_be_kept_a_network_opens_all_the_same(tmp_path, converted, folder):
+def test_where_nothing_can_be_kept_a_network_opens_all_the_same(tmp_path, converted, folder, monkeypatch):
+    def homeless(*_args, **_options):
+        raise RuntimeError("could not determine the home directory")
+
     folder.write_bytes(b"")  # a file in its place refuses everyone, the administrator too
-    for _ in range(2):
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    for place in (lambda: folder, cache_folder):
+        monkeypatch.setattr(loading, "cache_folder", place)
         assert restore(keras_file(tmp_path / "plain.keras")).compiled == small()
     assert converted == ["plain.keras"] * 2
 
@@ -158,19 +156,6 @@ def test_a_network_with_code_of_ones_own_is_compiled_here_each_time(tmp_path, co
     config = {"class_name": "Sequential", "config": {}, "compile_config": {"loss": LOSS}}
     restore(keras_file(tmp_path / "trained.keras", json.dumps(config)))
     assert (len(described), converted) == (2, ["trained.keras"])
-
-
-def test_for_a_user_without_a_home_nothing_is_kept(tmp_path, converted, monkeypatch):
-    assert cache_folder().parent.name == "classifier-investigation-kit"
-
-    def nowhere(*_args, **_options):
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(loading, "cache_folder", cache_folder)
-    monkeypatch.setattr("platformdirs.user_cache_path", nowhere)
-    for _ in range(2):
-        assert restore(keras_file(tmp_path / "plain.keras")).compiled == small()
-    assert converted == ["plain.keras"] * 2
 
 
 @pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.engines import KerasEngine, LiteEngine
+from kit.classifier.engines import KerasEngine
 from kit.classifier.network import Compiled, describe, largest_difference, trial_tensors
 from kit.preprocessing import Preprocessing
 from tests import networks
@@ -50,12 +50,6 @@ def test_a_head_that_the_architecture_hides_is_measured(keras):
     assert describe(model).head == "softmax"
 
 
-def test_an_open_input_size_stays_open(keras):
-    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
-    found = describe(model, Preprocessing(size=(20, 30)))
-    assert found.input_shape == LiteEngine(found.data, threads=1).input_shape == (None, None, 3)
-
-
 def test_a_layer_that_has_to_know_the_sizes_is_run_by_keras(keras):
     inputs = keras.Input((None, None, 3))
     larger = keras.layers.UpSampling2D(interpolation="bilinear")(inputs)
@@ -99,9 +93,6 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     assert largest_difference(Fixed(0.5, 0.5), Fixed(0.75, 0.25), "softmax", BATCHES) == 0.25
     # A constant added to all logits changes no probability.
     assert largest_difference(Fixed(1, 2), Fixed(3, 4), "logits", BATCHES) == pytest.approx(0, abs=1e-7)
-
-
-def test_what_is_no_number_never_agrees():
     assert largest_difference(Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES) == float("inf")
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from kit.classifier import store
-from kit.classifier.store import STATISTICS as MEMBER, arrays_in, replacing
+from kit.classifier.store import STATISTICS as MEMBER, arrays_in
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
 STATISTICS = {"novelty/rows": np.arange(6.0).reshape(2, 3), "novelty/count": np.array(7)}
@@ -66,10 +66,7 @@ def test_the_same_content_makes_the_same_file(tmp_path, saved):
 
 @pytest.mark.parametrize(
     ("member", "content", "flaw"),
-    [
-        ("model.weights.h5", b"other", "belongs to other weights"),
-        (MEMBER, b"other", "was changed"),
-    ],
+    [("model.weights.h5", b"other", "belongs to other weights"), (MEMBER, b"other", "was changed")],
 )
 def test_statistics_that_do_not_belong_to_the_file_are_not_used(tmp_path, saved, member, content, flaw):
     found = store.read(rewritten(saved, tmp_path / "other.keras", **{member: content}))
@@ -196,20 +193,6 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     (tmp_path / "bomb.keras").write_bytes(buffer.getvalue())
     with pytest.raises(ValueError, match="would fill the memory"):
         store.read(tmp_path / "bomb.keras")
-
-
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, saved):
-    before = saved.read_bytes()
-
-    def interrupted():
-        with replacing(saved) as stream:
-            stream.write(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert saved.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.keras", "saved.keras"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps the files of users apart by itself")

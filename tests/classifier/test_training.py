@@ -39,11 +39,14 @@ def test_a_seed_decides_everything_whatever_the_global_state():
     made = [network("one", (28, 28, 1), 10, seed=seed) for seed in (0, 0, 1)]
     assert np.array_equal(weights(made[0]), weights(made[1]))
     assert not np.array_equal(weights(made[0]), weights(made[2]))
-    once = trained(model=made[0])
+    before = weights(made[0])
+    once = trained(model=made[0], learning_rate=1e-3)
     imported_keras().utils.set_random_seed(99)
-    before = np.random.get_state()[1].copy()  # noqa: NPY002 (the global state is what is looked at)
-    assert np.array_equal(weights(trained(model=made[0]).model), weights(once.model))
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 (the global state is what is looked at)
+    assert np.array_equal(weights(trained(model=made[0], learning_rate=1e-3).model), weights(once.model))
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    assert np.array_equal(weights(made[0]), before), "a copy is trained"
+    assert not np.array_equal(weights(once.model), before)
 
 
 def test_a_second_of_training_is_better_than_guessing():
@@ -53,15 +56,6 @@ def test_a_second_of_training_is_better_than_guessing():
     assert (answers == truth).mean() > 0.55
     assert classifier.preprocessing == GREY
     assert classifier.notes == ()
-
-
-def test_going_on_from_a_network_leaves_it_alone_and_is_seeded():
-    start = small(units=10)
-    before = weights(start)
-    first, second = (trained(model=start, learning_rate=1e-3) for _ in range(2))
-    assert np.array_equal(weights(start), before)
-    assert np.array_equal(weights(first.model), weights(second.model))
-    assert not np.array_equal(weights(first.model), before)
 
 
 def test_a_step_is_that_of_adam_on_the_cross_entropy():
@@ -87,31 +81,18 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared():
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "message"),
+    ("change", "message"),
     [
-        ({"labels": [0, 1]}, ValueError, "Expected 3 labels, one for each picture, received 2"),
-        ({"labels": [0, 1, 10]}, ValueError, "Expected a label from 0 to 9, received 10"),
-        ({"labels": [0.0, 1.0, 2.0]}, TypeError, "Expected a label as a class index"),
-        ({"labels": [0, 1, None]}, ValueError, "Expected a label for every picture, received None"),
-        ({"epochs": 0}, ValueError, "Expected at least 1 epoch"),
-        (
-            {"preprocessing": Preprocessing(size=None, scaling="0..1")},
-            ValueError,
-            "Expected a preprocessing with a size",
-        ),
+        ({"labels": [0, 1]}, "Expected 3 labels, one for each picture, received 2"),
+        ({"labels": [0, 1, None]}, "Expected a label for every picture, received None"),
+        ({"epochs": 0}, "Expected at least 1 epoch"),
+        ({"preprocessing": Preprocessing(size=None)}, "Expected a preprocessing with a size"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_training(change, error, message):
-    settings = {"labels": [0, 1, 2], "epochs": 1, "preprocessing": GREY} | change
-    with pytest.raises(error, match=message):
-        train(
-            np.zeros((3, 28, 28), np.uint8),
-            settings["labels"],
-            settings["preprocessing"],
-            NAMES,
-            epochs=settings["epochs"],
-            progress=False,
-        )
+def test_what_does_not_fit_is_refused_before_training(change, message):
+    settings = {"labels": [0, 1, 2], "epochs": 1, "preprocessing": GREY, "class_names": NAMES} | change
+    with pytest.raises(ValueError, match=message):
+        train(np.zeros((3, 28, 28), np.uint8), **settings, progress=False)
 
 
 def test_pictures_of_several_sizes_cannot_be_augmented():
