@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from kit._arrays import Array, Float32, Float64, Int16, Pixels
+from kit._arrays import Array, Float32, Float64
 from kit.classifier import Classifier
 from kit.classifier.first_layers import FirstLayers, tensor_features
 from kit.classifier.labels import Trial, Truth
@@ -259,10 +258,9 @@ def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[
     """Yield the kind of each change, the variant in words, and the tensors that it makes of the photos."""
     for name, words, changes in _resized(p) if p.size is not None else ():
         yield name, words, evaluator.tensors(photos, p.replace(**changes))
-    for words, function in _DECODERS.items():
-        pixels = (function(photo.decoded(p.decoding).pixels) for photo in photos)
-        redone = [Photo(changed, decoding=p.decoding) for changed in pixels]
-        yield "decoder", words, np.concatenate([p.apply(photo) for photo in redone])
+    decoded = (photo.decoded(p.decoding).pixels for photo in photos)
+    redone = [Photo(jpeg_quality(pixels, quality=90), decoding=p.decoding) for pixels in decoded]
+    yield "decoder", "saved again as JPEG, quality 90", np.concatenate([p.apply(photo) for photo in redone])
 
 
 def _resized(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
@@ -277,28 +275,3 @@ def _resized(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
     for fraction in (0.8, 0.875, 0.95):
         cropping = p.fit if "crop" in p.fit else "crop"
         yield "crop_fraction", f"central crop of {fraction:.1%}", {"fit": cropping, "crop_fraction": fraction}
-
-
-def _one_level(pixels: Pixels) -> Pixels:
-    """Move every value by at most one level, as a quicker inverse cosine transform does; seeded."""
-    steps = np.random.default_rng(0).integers(-1, 2, pixels.shape[:2], dtype=np.int16)
-    moved: Int16 = np.clip(pixels + steps[..., None], 0, 255)
-    return moved.astype(np.uint8)
-
-
-def _plain_chroma(pixels: Pixels) -> Pixels:
-    """Halve the colour planes and repeat their values, as a decoder without smooth upsampling does."""
-    if not np.ptp(pixels, axis=2).any():
-        return pixels
-    luma, *chroma = Image.fromarray(pixels).convert("YCbCr").split()
-    half = ((luma.width + 1) // 2, (luma.height + 1) // 2)
-    small = [plane.resize(half, Image.Resampling.BOX) for plane in chroma]
-    blocky = [plane.resize(luma.size, Image.Resampling.NEAREST) for plane in small]
-    return np.asarray(Image.merge("YCbCr", (luma, *blocky)).convert("RGB"))
-
-
-_DECODERS: Mapping[str, Callable[[Pixels], Pixels]] = {
-    "every value up to one level off": _one_level,
-    "colour halved and repeated": _plain_chroma,
-    "saved again as JPEG, quality 90, 4:2:0": partial(jpeg_quality, quality=90),
-}

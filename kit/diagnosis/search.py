@@ -13,7 +13,7 @@ from kit.diagnosis.estimation import estimated
 from kit.diagnosis.evidence import FEW, Grounds
 from kit.diagnosis.finding import Evidence, Finding, Photos
 from kit.diagnosis.sources import NAMED
-from kit.diagnosis.verdict import LEAD, difference, disagreement, fix, judged, settled
+from kit.diagnosis.verdict import LEAD, difference, fix, judged, settled
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
@@ -40,12 +40,13 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
     ]
     if not pairs:
         return None
-    first, both = max(pairs, key=lambda pair: pair[1].gain)
-    alone = max(ranked[0].gain, 0.0)
+    pairs.sort(key=lambda pair: -pair[1].gain)
+    (first, both), alone = pairs[0], max(ranked[0].gain, 0.0)
     causes = {first.cause, both.candidate.cause}
-    lead = both.gain - max((s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), default=-inf)
+    rival = next((s.gain for f, s in pairs if {f.cause, s.candidate.cause} != causes), -inf)
     needed = NAMED + DEARER
-    if both.gain < needed or both.gain - alone < DEARER or lead < LEAD or not both.at_home or both.vetoed:
+    enough = both.gain >= max(needed, alone + DEARER, rival + LEAD)
+    if not enough or not both.at_home or both.vetoed:
         return None
     evidence = (
         Evidence("gain of both changes together, in nats", both.gain, needed, supports=True),
@@ -112,18 +113,15 @@ def search(grounds: Grounds, in_use: Preprocessing) -> Search:
     if not named and (pair := together(grounds, in_use)) is not None:
         (named, current), doubtful = pair, []
     if len(named) > 1:
-        current = _nearest(grounds, current)
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     usual = grounds.usual(current)
     decided, rest = True, []
     if named:
         notes = [*_remaining(grounds, current, _causes(named)), *[_REMAINS] * (not usual)]
     else:
-        first = grounds.scores(in_use)
-        rest = settled(grounds, first, in_use, _causes(doubtful))
-        contradiction = disagreement(grounds, first, in_use)
-        notes = [*[_UNUSUAL] * (not usual), *[contradiction] * bool(contradiction)]
-        convincing = grounds.convincing(in_use) and not contradiction
+        rest = settled(grounds, grounds.scores(in_use), in_use, _causes(doubtful))
+        notes = [_UNUSUAL] * (not usual)
+        convincing = grounds.convincing(in_use)
         if not grounds.evaluator.statistics and (doubtful or not convincing):
             notes.append(_FEW_LABELS)
         settled_all = not doubtful and all(one.verdict == "ruled_out" for one in rest)
@@ -184,15 +182,6 @@ def _remaining(grounds: Grounds, right: Preprocessing, told: set[str]) -> tuple[
     rest = settled(grounds, grounds.scores(right), right, told)
     left = ", ".join(one.cause for one in rest if one.verdict != "ruled_out")
     return (f"with that put right, another fault may be left: {left} cannot be told",) if left else ()
-
-
-def _nearest(grounds: Grounds, right: Preprocessing) -> Preprocessing:
-    """Return what comes to the same as `right` and lies nearer to training now that all is put right."""
-    best = next(iter(grounds.scores(right)), None)
-    if best is None or best.gain <= 0:
-        return right
-    nearer = best.candidate.preprocessing
-    return nearer if grounds.same(right, nearer, best.measured) else right
 
 
 EXPLAINED, LEFT = 0.98, 0.5

@@ -2,7 +2,7 @@
 
 from kit.diagnosis.evidence import Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED, Labelled
+from kit.diagnosis.sources import NAMED
 from kit.preprocessing import Preprocessing
 
 POSSIBLE = 0.25
@@ -59,22 +59,18 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
 
 
 def _lead(grounds: Grounds, best: Score, ranked: Scores) -> Evidence | None:
-    other = _rival(grounds, best, ranked)
-    if other is None:
-        return None
-    lead, text = best.gain - other.gain, f"lead over the next cause, {other.candidate.cause}, in nats"
-    needed = LEAD_WITHIN if other.candidate.step == best.candidate.step else LEAD
-    return Evidence(text, lead, needed, supports=lead >= needed)
-
-
-def _rival(grounds: Grounds, best: Score, ranked: Scores) -> Score | None:
-    """Return the score of another cause, told from the best at all, whose lead is the most doubtful."""
+    """Return the lead over that other cause, told from the best at all, whose lead is the most doubtful."""
     others = [score for score in ranked if not best.candidate.causes & score.candidate.causes]
     rivals = [score for score in others if not _same(grounds, best, score)]
-    within = [score for score in rivals if score.candidate.step == best.candidate.step]
-    close = [score for score in within[:1] if best.gain - score.gain < LEAD_WITHIN]
-    beyond = [score for score in rivals if score.candidate.step != best.candidate.step]
-    return next(iter((*close, *beyond, *within)), None)
+    if not rivals:
+        return None
+
+    def needed(rival: Score) -> float:
+        return LEAD_WITHIN if rival.candidate.step == best.candidate.step else LEAD
+
+    other = min(rivals, key=lambda rival: -rival.gain - needed(rival))
+    lead, text = best.gain - other.gain, f"lead over the next cause, {other.candidate.cause}, in nats"
+    return Evidence(text, lead, needed(other), supports=lead >= needed(other))
 
 
 def _same(grounds: Grounds, one: Score, other: Score) -> bool:
@@ -106,27 +102,11 @@ def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
     return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
 
 
-def disagreement(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> str:
-    """Say where the labels and the statistics of training speak for different things; empty where not."""
-    if not grounds.known_labels or not grounds.evaluator.statistics:
-        return ""
-    place = [isinstance(source, Labelled) for source in grounds.sources].index(True)
-    for score in ranked:
-        labels = score.votes[place]
-        rest, told = score.gain - labels.gain, ""
-        if labels.veto and rest >= NAMED:
-            told = "the statistics of training speak for this change, and the labels forbid it"
-        elif rest <= EXCLUDED and _by_chance(grounds, score, in_use) <= BY_CHANCE:
-            told = "the labels speak for this change, and the statistics of training against it"
-        if told:
-            return f"{told}: {difference(in_use, score.candidate.preprocessing)}"
-    return ""
-
-
 def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[str]) -> list[Finding]:
     """Return each cause not yet told: ruled out where no candidate of it is left that would change anything.
 
-    A candidate is left that comes near to being named, or that changes an answer and is not excluded.
+    A candidate is left that comes near to being named, that changes a prediction and is not excluded, or on
+    which the sources disagree.
     """
     found: dict[str, Finding] = {}
     for score in ranked:
@@ -135,7 +115,8 @@ def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[s
             continue
         trial = grounds.trial(in_use, score.candidate.preprocessing)
         labelled = bool(grounds.known_labels) and _by_chance(grounds, score, in_use) <= BY_CHANCE
-        if labelled or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
+        disputed = labelled or (score.vetoed and max(vote.gain for vote in score.votes[:-1]) >= NAMED)
+        if disputed or score.gain > NEAR or (score.gain > EXCLUDED and trial.changed.any()):
             found[cause] = Finding(cause, "cannot_tell", _OPEN, weighed(score))
         else:
             summary = _SEES_NOT if grounds.evaluator.statistics else _MEETS_NOT
