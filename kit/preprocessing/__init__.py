@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kit._arrays import Float32, Pixels
-from kit._checking import built, guiding, parsed, refuse_unknown
+from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
 from kit.preprocessing.black_box import Function, compare_function
 from kit.preprocessing.comparison import Comparison, compare_values
@@ -166,20 +166,16 @@ class Preprocessing(Pipeline):
         TypeError, ValueError
             For another format or version, an unknown key (the message names the nearest one) or a bad value.
         """
-        if not isinstance(data, Mapping):
-            raise TypeError(f"Expected a preprocessing as a JSON object, received {type(data).__name__}")
-        received = data.get("format"), data.get("version")
+        given = dict(instance("a preprocessing", data, Mapping, "a JSON object"))
+        received = given.pop("format", None), given.pop("version", None)
         if received != (FORMAT, VERSION):
             expected = f"format {FORMAT!r} in version {VERSION}"
             raise ValueError(f"Expected {expected}, received {received}; or use Preprocessing.from_config")
-        names = [part.name for part in fields(cls)]
-        refuse_unknown(data, ("format", "version", *names))
-        changes = {name: value for name, value in data.items() if name in names}
-        if isinstance(changes.get("scaling"), list):
-            changes["scaling"] = [built(Scaling, "scaling", part) for part in changes["scaling"]]
-        if "decoding" in changes:
-            changes["decoding"] = built(Decoding, "decoding", changes["decoding"])
-        return cls(**changes)
+        if isinstance(given.get("scaling"), list):
+            given["scaling"] = [built(Scaling, "scaling", part) for part in given["scaling"]]
+        if "decoding" in given:
+            given["decoding"] = built(Decoding, "decoding", given["decoding"])
+        return built(cls, "a preprocessing", given)
 
     @classmethod
     def for_application(cls, name: str) -> Self:

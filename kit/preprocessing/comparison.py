@@ -168,18 +168,13 @@ def compare_values(here: Pipeline, there: Pipeline, photo: Source | None = None)
 
 def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect = moved) -> float:
     """Return the effect of one step of the second preprocessing by itself."""
+    operation = next(each for each in PIPELINE if each.name == step)
     try:
-        changed = alone(here, there, step)
+        changed = here.replace(**{name: getattr(there, name) for name in operation.fields})
     except ValueError:
         # The other order of channels has another number of them than the mean.
         return 1.0
-    return effect(*(run(PIPELINE, each, photo) for each in (here, changed)))
-
-
-def alone(here: Pipeline, there: Pipeline, step: str) -> Pipeline:
-    """Return the first preprocessing with this step alone of the second; a ValueError if they do not fit."""
-    operation = next(each for each in PIPELINE if each.name == step)
-    return here.replace(**{name: getattr(there, name) for name in operation.fields})
+    return effect(run(PIPELINE, here, photo), run(PIPELINE, changed, photo))
 
 
 def differences(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from kit._checking import known
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import PIPELINE, Changes
 from kit.preprocessing.scaling import SCALINGS, Scaling
@@ -85,12 +86,8 @@ def _if_square(**changes: Any) -> Edit:
     return lambda preprocessing: changes if len(set(preprocessing.size or (0, 1))) == 1 else {}
 
 
-def _swap_channels(preprocessing: Preprocessing) -> Changes:
-    return {"channels": {"rgb": "bgr", "bgr": "rgb"}.get(preprocessing.channels, preprocessing.channels)}
-
-
 def _scale_twice(preprocessing: Preprocessing) -> Changes:
-    # A network with its scaling inside expects 0..255: dividing by 255 outside scales its pictures twice.
+    # A network with its scaling inside expects 0..255: dividing by 255 outside scales its images twice.
     return {"scaling": preprocessing.scaling * 2 or SCALINGS["0..1"]}
 
 
@@ -103,10 +100,7 @@ def _thumbnail(preprocessing: Preprocessing) -> Changes:
     return {} if size is None else {"thumbnail": tuple(max(side // 4, 1) for side in size)}
 
 
-def _invert(preprocessing: Preprocessing) -> Changes:
-    return {"invert": not preprocessing.invert}
-
-
+_SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}
 _IMAGENET = _if_colour(scaling="imagenet")
 
 _FAULTS = _faults(
@@ -136,11 +130,11 @@ _FAULTS = _faults(
     "An ImageNet evaluation crop is applied to a network that was trained on whole pictures.",
     ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
     "The picture is padded to a square as object detectors do.",
-    ("channels_swapped", "channel_order", "red and blue swapped", _swap_channels),
+    ("channels_swapped", "channel_order", "red and blue swapped", lambda p: _SWAPPED.get(p.channels, {})),
     "OpenCV reads BGR and the network wants RGB, or the other way round.",
     ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
     "A grey picture, or one made grey, is repeated over the three channels.",
-    ("inverted", "inverted_polarity", "black and white exchanged", _invert),
+    ("inverted", "inverted_polarity", "black and white exchanged", lambda p: {"invert": not p.invert}),
     "Dark on light where the training pictures are light on dark.",
     ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
     "The training loader scaled the pixels; the code that predicts does not.",
@@ -181,8 +175,7 @@ def alternatives(preprocessing: Preprocessing, step: str) -> tuple[Fault, ...]:
     ValueError
         If `step` is no key of :data:`STEPS`.
     """
-    if step not in STEPS:
-        raise ValueError(f"Expected a preprocessing step of {', '.join(STEPS)}; received {step!r}")
+    known("preprocessing step", step, STEPS)
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
         if fault.step == step and fault.changes(preprocessing):

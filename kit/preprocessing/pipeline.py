@@ -311,10 +311,8 @@ _DECODE = (
     Choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
 _FILTERS = _if_sized(*({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")))
-_FITS = _if_sized(
-    *({"fit": fit, "crop_fraction": 1.0} for fit in ("squash", "crop", "letterbox")),
-    {"fit": "crop", "crop_fraction": 0.875},
-)
+_WINDOWS = ("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0)
+_FITS = _if_sized(*({"fit": fit, "crop_fraction": part} for fit, part in _WINDOWS))
 _RESIZE = (
     Choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
     Choice("filter", "Resize filter", "resize_filter", attrgetter("filter"), _FILTERS),

@@ -44,7 +44,9 @@ _LONGEST = 80
 _LARGEST = 1 << 20
 """Bytes of the JSON of a case that is read; with a thousand probabilities it has 100,000."""
 _DRAFT = ".kit-draft"
-_BESIDES = ("never", "order", "least", "most", "novel")
+_EARLIER = [("expected", name) for name in ("never", "order", "least", "most", "novel")]
+_EARLIER += [("observed", name) for name in ("engine", "novel")]
+"""Fields that only earlier versions wrote."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,6 @@ class Observed:
         return cls(tuple(rows), Trace.from_list(kept.trace), _preprocessing(kept.preprocessing))
 
 
-def _without(part: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Leave out fields that only earlier versions wrote."""
-    given = instance("a part of a case", part, Mapping, "a JSON object")
-    return {name: value for name, value in given.items() if name not in names}
-
-
 @dataclass(frozen=True)
 class Case:
     """An image and what a classifier has to predict.
@@ -211,11 +207,11 @@ class Case:
         given.pop("platforms", None)
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
-            besides = next((name for name in _BESIDES if given["expected"].get(name)), None)
-            if besides:
-                raise ValueError(f"Expected classes alone, received {besides!r} too; pin the image again")
-            given["expected"] = built(Expected, "a part of a case", _without(given["expected"], _BESIDES))
-            given["observed"] = Observed.from_dict(_without(given["observed"], ("engine", "novel")))
+            for part, name in _EARLIER:
+                if given[part].pop(name, None) and part == "expected":
+                    raise ValueError(f"Expected classes alone, received {name!r} too; pin the image again")
+            given["expected"] = built(Expected, "a part of a case", given["expected"])
+            given["observed"] = Observed.from_dict(given["observed"])
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
                 given[name] = _preprocessing(given[name])
