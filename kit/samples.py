@@ -43,6 +43,7 @@ _DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
 _TILE = 28
 
 
+@cache
 def classifier(name: str) -> Classifier:
     """Load a bundled network with its preprocessing and class names; the same object on every call.
 
@@ -53,7 +54,8 @@ def classifier(name: str) -> Classifier:
         ``"fashion_mnist"``: 10 classes of clothing, (28, 28, 1); ``"fashion_mnist_no_batchnorm"``, too.
         ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained on so many pictures, unvaried.
     """
-    return _classifier(known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values())))
+    known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values()))
+    return Classifier.load(_path("models", f"{name}.keras"))
 
 
 def photos(name: str) -> tuple[Photo, ...]:
@@ -73,10 +75,11 @@ def photos(name: str) -> tuple[Photo, ...]:
 def labels(name: str) -> tuple[int | None, ...]:
     """Return the class index of each of `photos`, or None where a picture shows none of the classes."""
     if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":
-        return tuple(_fashion_mnist("test")[1].tolist())
+        return tuple(fashion_mnist_arrays("test")[1].tolist())
     return tuple(entry["imagenet_class"] for entry in _entries(name))
 
 
+@cache
 def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     """Return read-only pictures of Fashion-MNIST, uint8 (N, 28, 28), and labels, int64 (N,), 0..9.
 
@@ -85,7 +88,14 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     split
         ``"train"``: 10,000 pictures; ``"test"``: the 2,000 held-back ones, none of them among the former.
     """
-    return _fashion_mnist(known("part of Fashion-MNIST", split, SPLITS))
+    known("part of Fashion-MNIST", split, SPLITS)
+    mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
+    digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
+    rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE
+    tiles = mosaic.reshape(rows, _TILE, columns, _TILE).swapaxes(1, 2).reshape(-1, _TILE, _TILE)
+    indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
+    tiles.flags.writeable = indices.flags.writeable = False
+    return tiles, indices
 
 
 def probes() -> tuple[Photo, ...]:
@@ -120,14 +130,9 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
 
 
 @cache
-def _classifier(name: str) -> Classifier:
-    return Classifier.load(_path("models", f"{name}.keras"))
-
-
-@cache
 def _photos(name: str) -> tuple[Photo, ...]:
     if name == "fashion_mnist":
-        pictures = _fashion_mnist("test")[0]
+        pictures = fashion_mnist_arrays("test")[0]
         return tuple(Photo.from_array(tile, f"test_{index:04d}") for index, tile in enumerate(pictures))
     return tuple(_photograph(entry["file"]) for entry in _entries(name))
 
@@ -135,17 +140,6 @@ def _photos(name: str) -> tuple[Photo, ...]:
 @cache
 def _photograph(file: str) -> Photo:
     return load_image(_path("photographs", file))
-
-
-@cache
-def _fashion_mnist(split: str) -> tuple[Pixels, Int64]:
-    mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
-    digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
-    rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE
-    tiles = mosaic.reshape(rows, _TILE, columns, _TILE).swapaxes(1, 2).reshape(-1, _TILE, _TILE)
-    indices = np.frombuffer(digits, np.uint8).astype(np.int64) - ord("0")
-    tiles.flags.writeable = indices.flags.writeable = False
-    return tiles, indices
 
 
 @cache

@@ -6,13 +6,7 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Truth
 from kit.diagnosis.checks_input import check_files, check_tensors
-from kit.diagnosis.checks_network import (
-    check_averages,
-    check_determinism,
-    check_finite,
-    check_head,
-    check_trained,
-)
+from kit.diagnosis.checks_network import check_determinism, check_head, check_nan, check_norms, check_trained
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.finding import Finding, Photos, ranked
 from kit.diagnosis.inside import check_graph, read_inside
@@ -29,7 +23,7 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     """
     used = known_preprocessing(classifier)
     config, weights = architecture_and_weights(classifier)
-    lost = check_finite(weights)
+    lost = check_nan(weights)
     if lost is not None:
         return (lost,)
     few = tuple(photos[:_PICTURES])
@@ -43,7 +37,7 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
         check_determinism(classifier, tensors, layers),
         check_trained(layers, weights),
         check_head(layers, outputs, config.get("compile_config")),
-        check_averages(layers, weights),
+        check_norms(layers, weights),
     ]
     if labels:
         answers = classifier.probabilities(photos)

@@ -25,7 +25,7 @@ _SCALE = {"Glorot": 1.0, "He": 2.0, "Lecun": 1.0}
 Weights = Mapping[str, tuple[Array, ...]]
 
 
-def check_averages(layers: Sequence[Layer], weights: Weights) -> Finding | None:
+def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for moving averages that training has hardly touched; the cause is ``"batchnorm_mode"``."""
     # A frozen layer is used in training as it is afterwards.
     learning = [layer for layer in layers if layer.settings.get("trainable", True) and layer.name in weights]
@@ -60,7 +60,7 @@ def _steps(weights: Weights) -> int | None:
     return None if first is None or first.ndim or first.dtype.kind not in "iu" else int(first)
 
 
-def check_finite(weights: Weights) -> Finding | None:
+def check_nan(weights: Weights) -> Finding | None:
     """Look for weights that are NaN or infinite; the cause is ``"diverged_training"``."""
     arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
     shares = [1 - np.isfinite(array).mean() for array in arrays if array.dtype.kind == "f" and array.size]

@@ -15,13 +15,7 @@ from kit.classifier import store
 from kit.classifier.architecture import layers_of, weights_in
 from kit.diagnosis import diagnose
 from kit.diagnosis.checks import certain_checks
-from kit.diagnosis.checks_network import (
-    check_averages,
-    check_determinism,
-    check_finite,
-    check_head,
-    check_trained,
-)
+from kit.diagnosis.checks_network import check_determinism, check_head, check_nan, check_norms, check_trained
 from tests import networks
 
 DATA = Path(__file__).parents[2] / "data"
@@ -54,7 +48,7 @@ def weights_checked(model, folder):
     model.save(folder / "model.keras")
     weights = weights_in(store.read(folder / "model.keras").path)
     layers = layers_of(json.loads(model.to_json()))
-    finding = check_finite(weights) or check_trained(layers, weights) or check_averages(layers, weights)
+    finding = check_nan(weights) or check_trained(layers, weights) or check_norms(layers, weights)
     return () if finding is None else (finding,)
 
 
