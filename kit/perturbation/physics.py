@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
+from itertools import product
 from statistics import NormalDist
 from threading import Lock
 from zlib import crc32
@@ -187,24 +188,18 @@ def line_kernel(places: Float32, weights: Float32, angle: float) -> Float32:
     reach = math.ceil(float(np.abs(places).max())) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     left, top = np.floor(x), np.floor(y)
-    for right in (0, 1):
-        for down in (0, 1):
-            share = np.abs(1 - right - (x - left)) * np.abs(1 - down - (y - top))
-            rows, columns = (top + down + reach).astype(int), (left + right + reach).astype(int)
-            np.add.at(kernel, (rows, columns), weights * share)
+    for right, down in product((0, 1), (0, 1)):
+        share = np.abs(1 - right - (x - left)) * np.abs(1 - down - (y - top))
+        rows, columns = (top + down + reach).astype(int), (left + right + reach).astype(int)
+        np.add.at(kernel, (rows, columns), weights * share)
     return kernel
 
 
 def convolve(values: Float32, kernel: Float32) -> Float32:
     """Convolve a float32 plane (H, W), mirrored at its borders, with a kernel of odd sides, scaled to 1."""
-    height, width = values.shape
     tall, wide = kernel.shape
     padded = np.pad(values, ((tall // 2, tall // 2), (wide // 2, wide // 2)), mode="reflect")
-    shape = tuple(scipy.fft.next_fast_len(side, real=True) for side in padded.shape)
-    product = scipy.fft.rfft2(padded, shape) * scipy.fft.rfft2(kernel / kernel.sum(), shape)
-    # The first rows and columns mix both ends; what is left is as large as the plane.
-    whole: Float32 = scipy.fft.irfft2(product, shape)
-    return whole[tall - 1 : tall - 1 + height, wide - 1 : wide - 1 + width]
+    return np.asarray(scipy.signal.fftconvolve(padded, kernel / kernel.sum(), mode="valid"))
 
 
 def _by_channel(pixels: Pixels, function: Callable[[Float32], Float32]) -> Pixels:

@@ -91,9 +91,8 @@ def together(one: Path, other: Path, base: Float64) -> Float64:
     """Return the movement under two alterations: float64 (points, points, quantities), at `POINTS` of each.
 
     ``base``, float64 (quantities,), has the means of the training images on the scale of `Quantity.scaled`.
-    Movements add, but for three things. Noise is added to what light has become. What both of them lower,
-    and cannot fall below nothing, is lowered by the product of their shares; so are black and white pixels
-    where one of them lowers those. Noise adds by squares to what else looks like noise.
+    Movements add, but noise is added to what light has become, and what is no logarithm cannot fall below
+    nothing.
     """
     first: Float64 = np.broadcast_to(one.moved[:, None], (len(POINTS), len(POINTS), len(base)))
     second: Float64 = np.broadcast_to(other.moved[None], first.shape)
@@ -101,12 +100,8 @@ def together(one: Path, other: Path, base: Float64) -> Float64:
         second = other.in_light(one.strengths)
     elif other.alteration.name in _LIGHT and one.noise:
         first = one.in_light(other.strengths).swapaxes(0, 1)
-    either, both = (first < 0) | (second < 0), (first < 0) & (second < 0)
-    falling = np.where(_SHARES, either, both) & _LINEAR & (base > 0)
-    product = np.divide(first * second, base, out=np.zeros_like(first), where=falling)
-    squares = np.square(base + first) + np.square(base + second) - np.square(base)
-    rising = _NOISE & ((first > 0) | (second > 0))
-    return np.asarray(np.where(rising, np.sqrt(np.maximum(squares, 0)) - base, first + second + product))
+    total = first + second
+    return np.where(_LINEAR & (base > 0), np.maximum(total, -base), total)
 
 
 def paths(response: Float64) -> tuple[Path, ...]:

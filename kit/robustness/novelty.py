@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # its heavy parts are imported when they are used
 
-from kit._arrays import Array, Bools, Float32, Float64, Int64
+from kit._arrays import Array, Float32, Float64, Int64
 from kit._checking import number
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
@@ -84,12 +84,8 @@ class Novelty:
         """Return the score of each photo (`kit.images.photo`), float64 (N,), higher for what is stranger."""
         return _scores(_features(self.classifier, self._engine, as_photos(photos)), self.features)
 
-    def is_novel(self, photos: Pictures) -> Bools:
-        """Return which photos are unlike the training images: bool (N,), True above `threshold`."""
-        return np.asarray(self.scores(photos) > self.threshold)
-
     def is_novel_tensor(self, tensor: Float32) -> bool:
-        """Return for one prepared tensor, float32 (1, H, W, C), what `is_novel` returns for a photo."""
+        """Return whether the score of a prepared tensor, float32 (1, H, W, C), is above `threshold`."""
         return bool(_scores(self._engine.predict(tensor), self.features)[0] > self.threshold)
 
     def nearest(self, photo: Source, count: int = NEAREST) -> tuple[Neighbour, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -122,18 +123,10 @@ class Shift(Result):
 
 
 def _cells(one: QuantityShift) -> tuple[str, ...]:
-    return (
-        QUANTITIES[one.quantity].label,
-        _shown(one.training, ".3g"),
-        _shown(one.photos, ".3g"),
-        _shown(one.delta, "+.2f"),
-        "<0.001" if one.p_value < 0.001 else _shown(one.p_value, ".3f"),
-        one.summary,
-    )
-
-
-def _shown(value: float, form: str) -> str:
-    return "" if np.isnan(value) else format(value, form)
+    numbers = ((one.training, ".3g"), (one.photos, ".3g"), (one.delta, "+.2f"), (one.p_value, ".3f"))
+    shown = ["" if np.isnan(value) else format(value, form) for value, form in numbers]
+    shown[3] = "<0.001" if one.p_value < 0.001 else shown[3]
+    return QUANTITIES[one.quantity].label, *shown, one.summary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -252,20 +245,14 @@ def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift,
     compared = differences(statistics.rows, rows)
     differing = np.array([one.verdict == "follows" for one in compared])
     explained, unexplained = explanations(statistics, rows, differing) if differing.any() else ((), differing)
-    causes = {one.quantity: one for one in reversed(explained)}
-    first = [one.quantity for one in explained]
-    found = [
-        replace(one, verdict="shifted", explanation=causes.get(one.quantity))
-        if one.quantity in causes or alone
-        else one
-        for one, alone in zip(compared, unexplained, strict=True)
-    ]
-
-    def rank(one: QuantityShift) -> tuple[int, int, float]:
-        place = first.index(one.quantity) if one.quantity in causes else len(first)
-        return place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))
-
-    return tuple(sorted(found, key=rank))
+    causes = {one.quantity: (place, one) for place, one in reversed([*enumerate(explained)])}
+    found = []
+    for one, alone in zip(compared, unexplained, strict=True):
+        place, cause = causes.get(one.quantity, (len(explained), None))
+        if cause is not None or alone:
+            one = replace(one, verdict="shifted", explanation=cause)  # noqa: PLW2901
+        found.append(((place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))), one))
+    return tuple(one for _, one in sorted(found, key=itemgetter(0)))
 
 
 def _asked(

@@ -8,9 +8,8 @@ from kit import samples
 from kit.perturbation import weather
 
 WEATHER = (weather.fog, weather.snow, weather.frost)
-CASTLE = next(photo.pixels for photo in samples.photos("photographs") if photo.name == "castle.jpg")[
-    :336, :504
-].copy()
+CASTLE = next(photo for photo in samples.photos("photographs") if photo.name == "castle.jpg")
+CASTLE = CASTLE.pixels[:336, :504].copy()
 
 
 @pytest.mark.parametrize(

@@ -197,14 +197,10 @@ def test_a_picture_is_decoded_once_for_all_its_perturbations(fashion, tmp_path, 
 
 def test_flip_finds_the_very_whole_number_at_which_the_answer_changes(classifier, photos):
     found = flip(classifier, photos[0], "jpeg_quality", 100, 1)
-    answers = {
-        quality: classifier.class_names[
-            classifier.probabilities(photos[0], Perturbation(jpeg_quality=quality))[0].argmax()
-        ]
-        for quality in (found.last, found.value)
-    }
     assert found.last == found.value + 1
-    assert answers == {found.last: found.before, found.value: found.after}
+    for quality, name in ((found.last, found.before), (found.value, found.after)):
+        row = classifier.probabilities(photos[0], Perturbation(jpeg_quality=quality))[0]
+        assert classifier.class_names[row.argmax()] == name
     assert found.before != found.after
 
 
@@ -398,11 +394,7 @@ def test_a_classifier_that_lies_in_no_file_is_refused_only_where_one_is_needed(s
     [
         ({"nois": [1]}, ValueError, "did you mean 'noise'"),
         ({"noise": 3}, TypeError, r"Expected values of noise in a sequence, received 3; write \[3\]"),
-        (
-            {"noise": []},
-            ValueError,
-            r"Expected at least one perturbation with values, received {'noise': \[\]}",
-        ),
+        ({"noise": []}, ValueError, r"Expected at least one perturbation .*, received {'noise': \[\]}"),
         ({"noise": np.array([101.0])}, ValueError, "Expected noise within 0..100, received 101"),
         ({}, ValueError, "Expected at least one perturbation with values, received {}"),
         ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
