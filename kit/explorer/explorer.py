@@ -16,7 +16,6 @@ import numpy as np
 import traitlets
 from IPython.display import display, update_display
 
-from kit import samples
 from kit._arrays import Float32
 from kit._checking import integers, known, told, whole
 from kit.classifier import Classifier, check_first
@@ -369,14 +368,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_remove(self, content: dict[str, Any]) -> None:
         self.remove(content["name"])
-
-    def _take_sample(self, content: dict[str, Any]) -> None:
-        """Show the photograph of the samples on which a step of reading files acts."""
-        name = views.FILE_STEPS[known("step", content["step"], views.FILE_STEPS)][-1]
-        if name in self._shelf:
-            self.settings = self.settings | {"photo": name}
-        else:
-            self._add(next(photo for photo in samples.photos("special") if photo.name == name))
 
     def _take_why(self, content: dict[str, Any]) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""

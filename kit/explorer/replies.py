@@ -31,7 +31,6 @@ FIELDS: dict[str, dict[str, type]] = {
     "ahead": {"settings": dict, "key": str, "places": list},
     "upload": {"number": str, "name": str, "last": bool},
     "remove": {"name": str},
-    "sample": {"step": str},
     "why": {"settings": dict},
     "stop": {},
     "label": {"photo": str, "label": str},
@@ -86,13 +85,12 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
         if others:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
             hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
-            sample = FILE_STEPS[step][-1] if step in FILE_STEPS else ""
-            found.append({"key": step, "label": label, "options": options, "hint": hint, "sample": sample})
+            found.append({"key": step, "label": label, "options": options, "hint": hint})
     return [*found, _plain("tensor"), _plain("probabilities")]
 
 
 def values(view: View) -> dict[str, dict[str, Any]]:
-    """Return for each chip its value in a few words, whether it is changed, and why it cannot act."""
+    """Return for each chip its value in words, whether it is changed, and whether it cannot act."""
     (height, width), before = view.source.size, view.untouched
     changed = views.changed_settings(view.settings)
     perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS]
@@ -110,11 +108,7 @@ def values(view: View) -> dict[str, dict[str, Any]]:
         words = CHOICES[step].words(view.preprocessing)
         told[step] = (_short(words), words != CHOICES[step].words(view.bench.trained))
     return {
-        key: {
-            "value": FILE_STEPS[key][0] if key in view.idle else value,
-            "changed": differs,
-            "idle": FILE_STEPS[key][1] if key in view.idle else "",
-        }
+        key: {"value": value, "changed": differs, "hidden": key in view.idle and not differs}
         for key, (value, differs) in told.items()
     }
 

@@ -24,12 +24,8 @@ Settings = dict[str, Any]
 
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
-FILE_STEPS = {
-    "exif": ("no tag", "This file has no orientation tag, or none that turns it.", "exif.jpg"),
-    "alpha": ("none", "This file has no transparent pixels.", "alpha.webp"),
-    "depth": ("8 bit", "This file has 8 bits a colour.", "depth16.png"),
-}
-"""Steps that only some files have: why one has none, in short and in full, and a sample that has one."""
+FILE_STEPS = ("exif", "alpha", "depth")
+"""Steps that act on some files only."""
 CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 

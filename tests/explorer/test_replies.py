@@ -57,7 +57,6 @@ MALFORMED = [
     ({"kind": "pin", "settings": {"photo": "cat.jpg"}}, [], "Expected a label to pin, received none"),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
     ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),
-    ({"kind": "sample", "step": "fit"}, [], "Expected the step out of exif, alpha, depth; received 'fit'"),
     (UPLOAD, [b"no picture at all"], "Expected an image file"),
 ]
 
@@ -168,26 +167,10 @@ def test_what_is_changed_is_marked_and_what_follows_where_it_differs(look, chang
     assert not [chip["value"] for chip in told.values() if "_" in chip["value"] or not chip["value"]]
 
 
-def test_steps_that_a_file_does_not_need_are_greyed_with_a_reason(look):
-    told = replies.values(look())
-    assert {key for key, chip in told.items() if chip["idle"]} == set(FILE_STEPS)
-    reason = "This file has no orientation tag, or none that turns it."
-    assert told["exif"] == {"value": "no tag", "changed": False, "idle": reason}
-
-
-@pytest.mark.parametrize("step", FILE_STEPS)
-def test_a_chip_shows_the_sample_of_its_step_on_which_it_acts(classifier, photos, step):
-    explorer = listen(Explorer(classifier, photos[:2]))
-    chip = next(chip for chip in panel(explorer)["path"] if chip["key"] == step)
-    message, _ = ask(explorer, kind="sample", request="a.1", step=step)
-    assert (message["kind"], message["request"]) == ("view", "a.1")
-    assert message["settings"]["photo"] == explorer.photo.name == chip["sample"]
-    assert {key for key in FILE_STEPS if not message["path"][key]["idle"]} == {step}
-    explorer.settings = {"photo": photos[0].name}
-    deliver(explorer, kind="sample", step=step)
-    assert explorer.settings["photo"] == chip["sample"]
-    told = [(row["name"], row["added"]) for row in panel(explorer)["photos"]]
-    assert told == [(photos[0].name, False), (photos[1].name, False), (chip["sample"], True)]
+def test_steps_that_cannot_act_on_a_file_are_hidden_unless_they_are_changed(look):
+    assert {key for key, chip in replies.values(look()).items() if chip["hidden"]} == set(FILE_STEPS)
+    chosen = replies.values(look(exif="exif_ignored"))
+    assert {key for key, chip in chosen.items() if chip["hidden"]} == {"alpha", "depth"}
 
 
 # -- photographs, and files on their way

@@ -34,7 +34,7 @@ class ExplorerView {
     this.model = model;
     this.prefix = prefix;
     this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
-    this.input = new Picture("What the network sees");
+    this.input = new Picture("What the model sees");
     this.still = new Still(model, [this.preview.picture, this.input], () => this.post({ kind: "keep", request: `${prefix}.keep` }));
     this.files = new Files(prefix, {
       limit: () => model.get("_panel").uploadBytes,
@@ -50,7 +50,6 @@ class ExplorerView {
     });
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
-      sample: (step) => this.post({ kind: "sample", request: `${prefix}.sample`, step }),
       open: (key) => this.toggle(key),
     });
     this.photos = new PhotoStrip(prefix, {
@@ -129,14 +128,15 @@ class ExplorerView {
     this.answer.caption.textContent = panel.caption;
     this.answer.node.append(this.picker.node);
     this.body = element("div", { class: "kit-body" },
-      element("header", {}, this.title, button("Add a picture…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node,
-        this.camera.button, this.camera.snap, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }),
-        this.copy, this.pin, this.because.ask, this.latency),
+      element("header", {}, this.title, this.latency,
+        group(button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
+        group(this.copy, this.pin),
+        group(this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }), this.because.ask)),
       this.done, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
-          element("figure", {}, this.input.canvas, element("figcaption", { text: "What the network sees" }))),
+          element("figure", {}, this.input.canvas, element("figcaption", { text: "What the model sees" }))),
         this.more, this.because.node, this.answer.node),
       element("div", { class: "kit-sliders" }, main, this.moreButton),
       this.path.node, this.tensorBox);
@@ -486,12 +486,13 @@ class ExplorerView {
     this.judging.shown(content);
     for (const [key, flip] of this.flips) flip.painted(content.settings[key], content.answer.name);
     this.path.paint(content.path);
-    write(this.about, content.about);
-    if (this.about.title !== content.about) this.about.title = content.about;
+    const about = `${content.settings.photo.replace(/\.\w+$/, "")} · ${content.about}`;
+    write(this.about, about);
+    if (this.about.title !== about) this.about.title = about;
     this.code = content.code;
     this.tensorLines = content.tensor;
     this.paintTensor();
-    const named = `The photograph ${content.settings.photo}, ${content.about}`;
+    const named = `The photo ${about}`;
     if (this.preview.picture.canvas.ariaLabel !== named) this.preview.picture.canvas.setAttribute("aria-label", named);
   }
 
@@ -501,6 +502,11 @@ class ExplorerView {
     this.tensor.replaceChildren(...this.tensorLines.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
       element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
   }
+}
+
+/** Buttons that belong together. */
+function group(...buttons) {
+  return element("div", { class: "kit-group" }, ...buttons);
 }
 
 export default { render };

@@ -1,38 +1,31 @@
 // @ts-check
-// The way of the picture as a row of chips; those that can be changed are menus.
+// The way of the image as a row of chips; those that can be changed are menus.
 import { element, write } from "./dom.js";
-
-const SAMPLE = "sample:"; // in front of a step, for an option that shows the photograph on which the step acts
 
 export class PathView {
   /**
    * @param {any[]} specs
    * @param {string} prefix
-   * @param {{ changed: (key: string, value: string) => void, sample: (step: string) => void, open: (key: string) => void }} events
+   * @param {{ changed: (key: string, value: string) => void, open: (key: string) => void }} events
    */
   constructor(specs, prefix, events) {
     this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, events)]));
-    this.node = element("div", { class: "kit-path", role: "group", "aria-label": "From the file to the answer" },
+    this.node = element("div", { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
       ...[...this.chips.values()].map((each) => each.node));
   }
 
   paint(values) {
     for (const [key, chip] of this.chips) {
-      const { node, value, select, sample } = chip;
+      const { node, value, select } = chip;
       const told = values[key];
       // Most stay as they are while a slider moves.
       const state = JSON.stringify([told, select?.value]);
       if (state === chip.state) continue;
       chip.state = state;
       write(value, told.value);
-      const title = told.idle || told.value;
-      if (value.title !== title) value.title = title;
+      if (value.title !== told.value) value.title = told.value;
       node.classList.toggle("kit-changed", told.changed);
-      node.classList.toggle("kit-idle", told.idle !== "");
-      if (!sample) continue;
-      sample.hidden = told.idle === "";
-      sample.label = told.idle;
-      for (const option of select.querySelectorAll(":scope > option")) option.disabled = told.idle !== "" && option.value !== select.value;
+      node.hidden = told.hidden;
     }
   }
 
@@ -56,21 +49,12 @@ function chip(spec, prefix, events) {
     const opens = { perturbation: "more", tensor: "tensor" }[spec.key];
     const node = element(opens ? "button" : "div", { class: "kit-chip", type: opens && "button", "data-chip": spec.key }, label, value);
     if (opens) node.addEventListener("click", () => events.open(opens));
-    return { node, value, select: null, sample: null, state: "" };
+    return { node, value, select: null, state: "" };
   }
   const id = `${prefix}-${spec.key}`;
   const select = element("select", { id, title: spec.hint, "data-key": spec.key, "aria-label": spec.label });
   for (const [name, text] of spec.options) select.append(element("option", { value: name, text }));
-  const sample = spec.sample
-    ? element("optgroup", { hidden: true }, element("option", { value: SAMPLE + spec.key, text: `Show ${spec.sample}` })) : null;
-  if (sample) select.append(sample);
-  let last = "";
-  select.addEventListener("focus", () => { last = select.value; });
-  select.addEventListener("change", () => {
-    if (!select.value.startsWith(SAMPLE)) return events.changed(spec.key, select.value);
-    select.value = last;
-    return events.sample(spec.key);
-  });
+  select.addEventListener("change", () => events.changed(spec.key, select.value));
   const node = element("div", { class: "kit-chip kit-choice", "data-chip": spec.key }, label, value, select);
-  return { node, value, select, sample, state: "" };
+  return { node, value, select, state: "" };
 }

@@ -6,7 +6,7 @@ export class Preview {
   /** @param {(content: any) => void} ask asks for the field of noise of a seed */
   constructor(ask) {
     this.ask = ask;
-    this.picture = new Picture("The photograph");
+    this.picture = new Picture("The photo");
     /** @type {any} */
     this.base = null; // unperturbed pixels, where the page paints the perturbation itself
     this.noise = { seed: null, field: new Int16Array(0), wanted: "" };
