@@ -142,14 +142,8 @@ class Sweep(Result):
         try:
             (photos, _), (axes, listed), names = about["photos"], about["perturbations"], about["class names"]
             perturbations = tuple(map(Perturbation.from_dict, listed))
-            rows, classes = len(photos) * len(perturbations), len(names)
-            if len(columns["top"]) != rows or max(columns["top"].max(), columns["label"].max()) >= classes:
-                raise ValueError(
-                    f"Expected a finished sweep in {file.name!r}, received another; call kit.sweep with this"
-                    " path again to finish it"
-                )
             errors = enumerate(columns["error"])
-            return cls(
+            found = cls(
                 tuple(photos),
                 perturbations,
                 MappingProxyType({name: tuple(each) for name, each in axes.items()}),
@@ -160,10 +154,20 @@ class Sweep(Result):
                 columns["probability"],
                 MappingProxyType({place: str(text) for place, text in errors if text is not None}),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"Expected a sweep in {file.name!r}, received one whose parts do not fit; run it again"
             ) from error
+        rows, highest = (
+            len(photos) * len(perturbations),
+            max(found.tops.max(initial=0), found.labels.max(initial=0)),
+        )
+        if len(found) != rows or highest >= len(names):
+            raise ValueError(
+                f"Expected a finished sweep in {file.name!r}, received another; call kit.sweep with this path"
+                " again to finish it"
+            )
+        return found
 
     def __repr__(self) -> str:
         axes = {name: len(values) for name, values in self.axes.items()}

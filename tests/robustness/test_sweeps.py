@@ -374,7 +374,7 @@ def test_what_is_no_sweep_is_refused(fashion, tmp_path):
     about.write_text(about.read_text().replace('"format": 3', '"format": 4'))
     with pytest.raises(ValueError, match=r"Expected a sweep in format 3, received 4 in 'sweep'"):
         Sweep.from_parquet(tmp_path / "sweep")
-    for text in ("[", "[1]", '{"format": 3}'):
+    for text in ("[", "[1]", '{"format": 3}', '{"format": 3, "photos": [], "perturbations": [[], []]}'):
         about.write_text(text)
         with pytest.raises(ValueError, match=r"^Expected .*again"):
             Sweep.from_parquet(tmp_path / "sweep")
