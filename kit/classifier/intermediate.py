@@ -4,9 +4,6 @@ import struct
 import warnings
 from typing import Any
 
-_IDENTIFIER = b"TFL3"
-"""What a file in the ``.tflite`` format is marked by."""
-
 
 def feature_map(compiled: bytes) -> bytes:
     """Return a compiled network that ends with its last feature map.
@@ -40,7 +37,7 @@ def feature_map(compiled: bytes) -> bytes:
         # What older converters measured of the memory plan no longer holds.
         model.metadata, model.metadataBuffer = None, None
         builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
-        builder.Finish(model.Pack(builder), _IDENTIFIER)
+        builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
         return bytes(builder.Output())
     # Bytes that only look like the format fail wherever they are read first.
     except (IndexError, TypeError, AttributeError, KeyError, OverflowError, struct.error) as error:

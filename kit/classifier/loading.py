@@ -140,15 +140,12 @@ def _has_custom_parts(opened: Archive) -> bool:
 
     What nobody has registered is refused in the process that compiles, whatever the file says.
     """
-    keras: Any = sys.modules.get("keras")
-    for part in serialized(opened.config()) if keras is not None else ():
-        home = str(part.get("module") or "").partition(".")[0]
-        function = part["class_name"] == "function" and home != "keras"
-        if home not in {"", "keras", "builtins"} or ">" in str(part.get("registered_name")) or function:
-            names = (str(part.get(key)) for key in ("registered_name", "class_name", "config"))
-            if any(keras.saving.get_registered_object(name) is not None for name in names):
-                return True
-    return False
+    if "keras" not in sys.modules:
+        return False
+    registered = sys.modules["keras"].saving.get_registered_object
+    keys = ("registered_name", "class_name", "config")
+    names = (part.get(key) for part in serialized(opened.config()) for key in keys)
+    return any(isinstance(name, str) and registered(name) is not None for name in names)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Keras models are opened without running code of their files, or refused in a line that says what to do."""
 
+import json
 import threading
 import zipfile
 
@@ -128,20 +129,16 @@ def test_safe_mode_stays_on_where_it_was_turned_off_for_keras(keras, with_code):
 
 @pytest.mark.parametrize(
     ("home", "reason"),
-    [
-        (b'"keras.layers"', "Could not deserialize 'keras.layers.Dnse'"),
-        (b"null", "Could not locate class 'Dnse'"),
-    ],
+    [("keras.layers", "Could not deserialize 'keras.layers.Dnse'"), (None, "Could not locate class 'Dnse'")],
 )
 def test_unknown_layers_end_in_one_line_that_names_them(plain_file, tmp_path, home, reason):
     dense, unknown = (
-        b'"module": %s, "class_name": "%s"' % each
-        for each in ((b'"keras.layers"', b"Dense"), (home, b"Dnse"))
+        f'"module": {json.dumps(module)}, "class_name": "{name}"'.encode()
+        for module, name in (("keras.layers", "Dense"), (home, "Dnse"))
     )
     changed(plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown))
-    with pytest.raises(
-        ValueError, match=f"'other.keras': {reason}.*; register custom layers before loading"
-    ) as caught:
+    message = f"'other.keras': {reason}.*; register custom layers before loading"
+    with pytest.raises(ValueError, match=message) as caught:
         load_keras(tmp_path / "other.keras")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.classifier.labels import Trial, checked_class_names, class_indices, entropies, hits
+from kit.classifier.labels import Trial, checked_class_names, class_indices, hits
 
 NAMES = ("coat", "dress", "bag", "coat", "7")
 
@@ -114,9 +114,3 @@ def test_likelihoods_are_means_over_what_is_known():
     impossible = Trial(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), [1])
     assert impossible.gain == pytest.approx(-np.log(1e-7))
     assert impossible.likelihoods(0.05) == pytest.approx((np.log(0.05), 0))
-
-
-def test_entropy_is_that_of_the_textbook():
-    # ln 2 for a coin, 0 for certainty, ln 4 for four equal chances.
-    rows = np.array([[0.5, 0.5, 0, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])
-    np.testing.assert_allclose(entropies(rows), [np.log(2), 0, np.log(4)], atol=1e-9)

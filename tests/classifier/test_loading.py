@@ -138,24 +138,23 @@ def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatc
     assert {entry.stem for entry in folder.glob("*.zip")} == {files[0].digest, files[2].digest}
 
 
-LAYER = {"module": None, "class_name": "Spectrum", "registered_name": "Mine>Spectrum"}
 LOSS = {"module": "builtins", "class_name": "function", "config": "my_loss", "registered_name": "function"}
 
 
-def test_a_network_with_code_of_ones_own_is_compiled_here_each_time(tmp_path, converted, monkeypatch):
+def test_a_network_with_layers_that_are_registered_here_is_compiled_here(tmp_path, converted, monkeypatch):
     described = []
     monkeypatch.setattr(loading, "load_keras", lambda path: path.name)
-    monkeypatch.setattr(
-        loading, "describe", lambda model, *_given, **_options: described.append(model) or small()
-    )
-    for layer in (LAYER, {"module": "my_layers", "class_name": "Spectrum"}):
-        config = {"class_name": "Sequential", "config": {"layers": [layer]}}
+    monkeypatch.setattr(loading, "describe", lambda model, _preprocessing: described.append(model) or small())
+    layer = {"module": None, "class_name": "Spectrum", "registered_name": "Mine>Spectrum"}
+    config = {"class_name": "Sequential", "config": {"layers": [layer]}}
+    with networks.imported_keras().saving.custom_object_scope({"Mine>Spectrum": object, "my_loss": abs}):
         restore(keras_file(tmp_path / "own.keras", json.dumps(config)))
-    assert described == ["own.keras"] * 2
-    # A loss is no layer of the network.
-    config = {"class_name": "Sequential", "config": {}, "compile_config": {"loss": LOSS}}
-    restore(keras_file(tmp_path / "trained.keras", json.dumps(config)))
-    assert (len(described), converted) == (2, ["trained.keras"])
+        assert (described, converted) == (["own.keras"], [])
+        # A loss is no layer of the network.
+        trained = {"class_name": "Sequential", "config": {}, "compile_config": {"loss": LOSS}}
+        restore(keras_file(tmp_path / "trained.keras", json.dumps(trained)))
+    restore(keras_file(tmp_path / "own.keras", json.dumps(config)))
+    assert (described, converted) == (["own.keras"], ["trained.keras", "own.keras"])
 
 
 @pytest.mark.parametrize("name", [*samples.CLASSIFIERS, *samples.CHECKPOINTS.values()])
