@@ -1,8 +1,9 @@
 """The catalogue: every fault is an edit of a preprocessing and makes the difference that it names."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from PIL import Image
 
 from kit import Photo, Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, alternatives
@@ -61,26 +62,14 @@ def test_alternatives_are_distinct_and_differ_from_training():
         alternatives(LITE, "scale")
 
 
-def columns_fed(fault: str, size=(8, 16), picture=(80, 160)) -> list[int]:
-    """First and last column of a picture whose levels count its columns, as a fault feeds them unscaled."""
-    levels = np.broadcast_to(np.arange(picture[1], dtype=np.uint8)[None, :, None], (*picture, 3))
-    inside = Preprocessing(
-        size=size, filter="nearest", fit="resize_crop", crop_fraction=0.5, scaling="0..255"
-    )
-    row = CATALOGUE[fault].apply(inside).apply(Photo.from_array(levels.copy()))[0, size[0] // 2, :, 0]
-    return row[[0, -1]].tolist()
-
-
-def test_faults_of_the_fit_show_the_part_of_the_picture_that_their_titles_say():
-    # Sixteen columns of 160: each shows the middle of ten, or of so many hundredths of ten.
-    assert columns_fed("fit_squash") == [5, 155]
-    assert columns_fed("fit_crop_all") == [5, 155]
-    assert columns_fed("fit_crop_margin") == [14, 145]  # 140 in the middle, of which each shows 8.75
-    assert columns_fed("fit_crop_all", size=(8, 8)) == [45, 115]
-    assert columns_fed("fit_letterbox", size=(16, 16)) == [5, 155]
-    boxed = CATALOGUE["fit_letterbox"].apply(Preprocessing((16, 16), fit="crop", crop_fraction=0.5))
-    white = boxed.apply(Photo.from_array(np.full((80, 160, 3), 255, np.uint8)))[0, :, 0, 0]
-    assert white.tolist() == [0] * 4 + [255] * 8 + [0] * 4
+def test_faults_of_the_fit_keep_the_part_of_the_image_that_their_titles_say():
+    inside = Preprocessing(fit="resize_crop", crop_fraction=0.5)
+    kept = {"fit_squash": ("squash", 1), "fit_crop_all": ("crop", 1), "fit_crop_margin": ("crop", 0.875)}
+    for fault, part in (
+        kept | {"fit_crop_margin": ("crop", 0.875), "fit_letterbox": ("letterbox", 1)}
+    ).items():
+        wrong = CATALOGUE[fault].apply(inside)
+        assert (wrong.fit, wrong.crop_fraction, wrong.fill) == (*part, (0, 0, 0))
 
 
 def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
@@ -99,17 +88,12 @@ def test_what_evidence_cannot_single_out_is_quiet():
     assert len(filters) == 4
 
 
-def test_faults_of_decoding_feed_what_the_file_holds(tmp_path):
-    whole = Preprocessing(size=None)
-    Image.fromarray(np.uint8([[[200, 100, 50, 0]]]), "RGBA").save(tmp_path / "a.png")
-    for fault, level in (("alpha_dropped", [200, 100, 50]), ("alpha_black", [0, 0, 0])):
-        assert CATALOGUE[fault].apply(whole).apply(tmp_path / "a.png").ravel().tolist() == level
-    Image.fromarray(np.uint16([[255 * 64, 100]])).save(tmp_path / "deep.png")
-    assert whole.apply(tmp_path / "deep.png")[0, 0, :, 0].tolist() == [64, 0]
-    clipped = CATALOGUE["depth_clipped"].apply(whole).apply(tmp_path / "deep.png")
-    assert clipped[0, 0, :, 0].tolist() == [255, 100]
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(np.zeros((2, 5, 3), np.uint8)).save(tmp_path / "side.jpg", exif=exif)
-    assert whole.apply(tmp_path / "side.jpg").shape == (1, 5, 2, 3)
-    assert CATALOGUE["exif_ignored"].apply(whole).apply(tmp_path / "side.jpg").shape == (1, 2, 5, 3)
+def test_faults_of_decoding_change_one_setting_of_it():
+    for fault, setting, value in (
+        ("alpha_dropped", "matte", None),
+        ("alpha_black", "matte", (0, 0, 0)),
+        ("depth_clipped", "depth", "clip"),
+        ("exif_ignored", "exif", False),
+    ):
+        changed = replace(LITE.decoding, **{setting: value})
+        assert CATALOGUE[fault].apply(LITE) == LITE.replace(decoding=changed)

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image
 
 import kit
 from kit import samples
@@ -98,24 +98,19 @@ def test_class_names_that_are_rotated_are_named_and_hide_no_other_step(cases, cl
     assert "scale" in steps(moved(cases, both))
 
 
-def test_pillows_filter_or_decoder_that_changes_is_the_resize_or_the_decoding(cases, classifier, monkeypatch):
-    resize, load = Image.Image.resize, ImageFile.ImageFile.load
+def test_a_resize_of_pillow_that_changes_is_named(cases, classifier, monkeypatch):
+    resize = Image.Image.resize
 
     def box(self, size, *_rest, **named):
         return resize(self, size, Image.Resampling.BOX, box=named.get("box"))
 
-    def darker(self):
-        loaded = load(self)
-        if self.mode == "RGB" and not getattr(self, "darkened", False):
-            self.darkened = True
-            self.im = self.im.point([value // 2 for _ in range(3) for value in range(256)], None)
-        return loaded
+    monkeypatch.setattr(Image.Image, "resize", box)
+    assert steps(moved(cases, classifier)) == {"resize"}
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Image.Image, "resize", box)
-        assert steps(moved(cases, classifier)) == {"resize"}
-    monkeypatch.setattr(ImageFile.ImageFile, "load", darker)
-    assert steps(moved(cases, classifier)) == {"decode"}
+
+def test_a_decoder_that_changes_is_named(boot, fashion, monkeypatch):
+    monkeypatch.setattr(kit.Photo, "decoded", lambda self, _: replace(self, pixels=self.pixels // 2))
+    assert steps(moved(boot, fashion)) == {"decode"}
 
 
 def test_the_same_tensor_with_another_prediction_is_the_engine(cases, classifier, monkeypatch):
