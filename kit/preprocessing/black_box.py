@@ -84,7 +84,7 @@ def _tried(function: Function, given: Any) -> tuple[Array | None, str]:
     try:
         tensor = np.asarray(function(given))
         return tensor, _unusable(tensor)
-    except Exception as error:  # noqa: BLE001  whatever a person's function raises is the finding
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a person's function raises is the finding
         told = " ".join(str(error).split())[:200]
         return None, f"raised {type(error).__name__}: {told}".removesuffix(": ")
 
@@ -95,8 +95,9 @@ def _unusable(theirs: Array) -> str:
     shape = theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
     if len(shape) not in {2, 3} or min(shape) == 0 or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 3}):
         return f"returned shape {theirs.shape}, which is no picture of 1 or 3 channels"
-    bad = theirs.size - np.isfinite(theirs).sum()
-    return f"returned {bad} values that are not finite" if bad else ""
+    with np.errstate(over="ignore"):
+        bad = theirs.size - np.isfinite(theirs.astype(np.float32)).sum()
+    return f"returned {bad} values that are not finite in float32" if bad else ""
 
 
 class _Fit(NamedTuple):

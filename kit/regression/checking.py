@@ -173,7 +173,7 @@ class CheckedCases(Result):
 
     def table(self) -> Table:
         """Return a row for each case."""
-        rows = [(one.name, one.words) for one in self.cases]
+        rows = [(told(one.name), told(one.words)) for one in self.cases]
         return Table(("case", "result"), rows, "<<", title=self.headline())
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Functions as people write them, with one thing changed at a time."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,8 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
         (lambda x: 1 / 0, "function: raised ZeroDivisionError: division by zero"),
         (lambda x: None, "function: returned object values instead of numbers"),
         (lambda x: np.zeros((2, 224, 224, 3)), "function: returned shape (2, 224, 224, 3), which is no"),
-        (lambda x: np.full((224, 224, 3), np.nan), "function: returned 150528 values that are not finite"),
+        (lambda x: np.full((224, 224, 3), 1e300), "function: returned 150528 values that are not finite"),
+        (lambda x: sys.exit("stop"), "function: raised SystemExit: stop"),
         (lambda x: np.zeros((1, 224, 224, 3)), "values: a picture here, 0 everywhere there"),
     ],
 )  # fmt: skip

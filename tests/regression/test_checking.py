@@ -346,3 +346,5 @@ def test_a_server_gets_xml_that_can_be_read_whatever_names_hold():
     assert first[0].get("message").endswith('a"<b> &')
     assert len(second) == 0
     assert "<b>" not in result._repr_html_()
+    shown = CheckedCases("net", result.cases)
+    assert "\x07" not in f"{shown.text()}{shown.table()}"
