@@ -32,7 +32,7 @@ from kit.preprocessing.pipeline import (
     order_channels,
     run,
 )
-from kit.preprocessing.resizing import FILTERS, FITS, resize
+from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, resize, sides
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
 Function = Callable[[Any], Any]
@@ -234,6 +234,9 @@ def _found(
     if np.ptp(theirs) == 0:
         text = f"values: a picture here, {short(theirs.flat[0])} everywhere there"
         yield Difference("tensor", text, effect(own, theirs))
+        return
+    if here.size is not None and max(theirs.shape) > LARGEST_SIDE:
+        yield Difference("resize", f"size: {sides(here.size)} here, {theirs.shape} there", 1.0)
         return
     values = np.unique(theirs)
     if here.cast is None and len(values) <= FEW_VALUES < len(np.unique(own)) and not np.any(values % 1):

@@ -203,6 +203,7 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
         (lambda x: np.zeros((2, 224, 224, 3)), "function: returned shape (2, 224, 224, 3), which is no"),
         (lambda x: np.full((224, 224, 3), 1e300), "function: returned 150528 values that are not finite"),
         (lambda x: sys.exit("stop"), "function: raised SystemExit: stop"),
+        (lambda x: np.tile(x, (20, 1, 1)) / 255, f"size: 224{TIMES}224 here, (6000, 400, 3) there"),
         (lambda x: np.zeros((1, 224, 224, 3)), "values: a picture here, 0 everywhere there"),
     ],
 )  # fmt: skip
