@@ -48,14 +48,13 @@ class Duplicates(Result):
         By place; within one collection the lower place is the first.
     sizes
         Number of images in each collection.
-    unreadable, plain
-        Images that were left out: names and reasons, and names of those with too little contrast.
+    left_out
+        Names of the images that were left out, and reasons.
     """
 
     pairs: tuple[Duplicate, ...]
     sizes: tuple[int, ...]
-    unreadable: tuple[tuple[str, str], ...] = ()
-    plain: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def groups(self) -> Int64:
@@ -89,9 +88,8 @@ class Duplicates(Result):
     def __repr__(self) -> str:
         among = " and ".join(f"{size:,}" for size in self.sizes)
         pairs = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs):,} pairs"
-        unreadable = f"; {len(self.unreadable)} unreadable" if self.unreadable else ""
-        plain = f"; {len(self.plain)} too plain to compare" if self.plain else ""
-        return f"Duplicates({pairs} among {among} images{unreadable}{plain})"
+        left_out = f"; {len(self.left_out)} left out" if self.left_out else ""
+        return f"Duplicates({pairs} among {among} images{left_out})"
 
 
 def find_duplicates(
@@ -119,12 +117,9 @@ def find_duplicates(
         No images, or no such folder. What cannot be read is listed in the result.
     """
     most = whole("bits", bits, 0, SIDE * SIDE)
-    unreadable: list[tuple[str, str]] = []
-    plain: list[str] = []
-    names, hashes = _hashed(pictures, unreadable, plain, progress)
-    their_names, theirs = names, hashes
-    if others is not None:
-        their_names, theirs = _hashed(others, unreadable, plain, progress)
+    left_out: list[tuple[str, str]] = []
+    names, hashes = _hashed(pictures, left_out, progress)
+    their_names, theirs = (names, hashes) if others is None else _hashed(others, left_out, progress)
     found = []
     for start in range(0, len(names), _AT_ONCE):
         direct, mirror = (_distances(hashes[0, start : start + _AT_ONCE], each) for each in theirs)
@@ -134,11 +129,11 @@ def find_duplicates(
                 pair = names[first], their_names[second]
                 found.append(Duplicate(first, second, *pair, min(two), two[1] < two[0]))
     sizes = (len(names),) if others is None else (len(names), len(their_names))
-    return Duplicates(tuple(found), sizes, tuple(unreadable), tuple(plain))
+    return Duplicates(tuple(found), sizes, tuple(left_out))
 
 
 def _hashed(
-    pictures: Pictures, unreadable: list[tuple[str, str]], plain: list[str], progress: Progress
+    pictures: Pictures, left_out: list[tuple[str, str]], progress: Progress
 ) -> tuple[list[str], Float32]:
     """Names, and bits (2, N, 256) of images and of their mirror images; NaN for what cannot be compared."""
     from imagehash import phash
@@ -149,12 +144,12 @@ def _hashed(
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
         except UNREADABLE as error:
-            unreadable.append((picture.name, str(error)))
+            left_out.append((picture.name, str(error)))
             continue
         # Small first, so that a photograph is not resized twice; the hash looks at 64 x 64 pixels.
         grey.thumbnail((256, 256), reducing_gap=None)
         if np.asarray(grey, np.float32).std() < PLAIN:
-            plain.append(picture.name)
+            left_out.append((picture.name, "too little contrast to be compared"))
             continue
         for bits, image in zip(hashes, (grey, ImageOps.mirror(grey)), strict=True):
             bits[place] = phash(image, SIDE).hash.reshape(-1)
