@@ -46,10 +46,10 @@ def check_norms(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     return conclude(
         "batchnorm_mode",
         "named",
-        f"The moving averages of batch normalization {what}: the network does well only in training.",
+        f"The moving averages of batch normalization {what}: the model works only in training mode.",
         Evidence(f"smallest moving variance of {variances.size} channels; it starts at 1", smallest),
         Evidence("share of the initial values that is left", left, LEFT, supports=True),
-        advice="Measure the averages again on dozens of pictures as in training, or train for more steps.",
+        advice="Measure the averages again on dozens of images as in training, or train for more steps.",
         code="classifier = kit.adapt(classifier, photos)",
     )
 
@@ -70,9 +70,9 @@ def check_nan(weights: Weights) -> Finding | None:
     return conclude(
         "diverged_training",
         "named",
-        "Some of the weights are no numbers, and so are the answers: the training went astray.",
+        "Some weights are NaN or infinite, and so are the predictions: the training diverged.",
         Evidence("share of nan and infinite values, mean over the arrays of weights", share, 0.0, True),
-        advice="Train anew with a smaller learning rate, and look for nan in the training pictures.",
+        advice="Train again with a lower learning rate, and look for NaN in the training images.",
     )
 
 
@@ -95,37 +95,29 @@ def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
 
 
 def _initial(layer: Layer, kept: tuple[Array, ...]) -> tuple[Evidence, ...]:
-    bias = kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else None
-    spread = _initial_spread(layer, kept)
-    fewest = WITHOUT_BIAS if bias is None else SMALLEST_KERNEL
-    if spread is None or kept[0].size < fewest or (bias is not None and bias.any()):
+    """Return what shows that a kernel is as its initializer left it; nothing where that is not so."""
+    initializer = str(mapping(layer.settings.get("kernel_initializer")).get("class_name"))
+    scale = next((value for name, value in _SCALE.items() if initializer.startswith(name)), 0.0)
+    bias = kept[-1] if layer.settings.get("use_bias") and len(kept) > 1 else np.zeros(0)
+    kernel, fewest = kept[0], SMALLEST_KERNEL if bias.size else WITHOUT_BIAS
+    usual = scale and kernel.ndim > 1 and not layer.kind.startswith(("Depthwise", "Separable"))
+    if not usual or kernel.size < fewest or bias.any():
         return ()
-    uniform = str(mapping(layer.settings["kernel_initializer"])["class_name"]).endswith("Uniform")
-    # Truncated at two deviations, the others are widened to have the same variance.
+    fan_in, fan_out = kernel.size / kernel.shape[-1], kernel.size / kernel.shape[-2]
+    # Uniform and truncated normal initializers of Keras have the same variance.
+    spread = math.sqrt(scale / ((fan_in + fan_out) / 2 if initializer.startswith("Glorot") else fan_in))
+    uniform = initializer.endswith("Uniform")
+    # Truncated at two deviations, the others are widened to have it.
     bound = spread * (math.sqrt(3) if uniform else 2 / 0.87962566)
-    largest, away = float(np.abs(kept[0]).max()) / bound, abs(float(np.std(kept[0])) / spread - 1)
-    rest = 1 / kept[0].size
+    largest, away = float(np.abs(kernel).max()) / bound, abs(float(np.std(kernel)) / spread - 1)
+    rest = 1 / kernel.size
     if largest > 1 + 1e-5 or away > 2 * math.sqrt(rest) or (uniform and largest < 1 - 12 * rest):
         return ()
     return (
         Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
         Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
-        Evidence("largest absolute bias", 0.0, 0.0, None if bias is None else True),
+        Evidence("largest absolute bias", 0.0, 0.0, True if bias.size else None),
     )
-
-
-def _initial_spread(layer: Layer, kept: tuple[Array, ...]) -> float | None:
-    """Return the standard deviation that the initializer gives a kernel; None where that is not known."""
-    kind = mapping(layer.settings.get("kernel_initializer")).get("class_name")
-    if not kept or not isinstance(kind, str) or kept[0].ndim < 2:
-        return None
-    scale = next((value for name, value in _SCALE.items() if kind.startswith(name)), None)
-    if scale is None or layer.kind.startswith(("Depthwise", "Separable")):
-        return None
-    field = int(np.prod(kept[0].shape[:-2]))
-    fan_in, fan_out = field * kept[0].shape[-2], field * kept[0].shape[-1]
-    # Uniform and truncated normal initializers of Keras have this same variance.
-    return math.sqrt(scale / ((fan_in + fan_out) / 2 if kind.startswith("Glorot") else fan_in))
 
 
 SUM_TOLERANCE = 0.02
@@ -179,9 +171,9 @@ def _numbers(loss: str, last: str, outputs: Float32) -> Finding:
     return _head(
         # Classes told apart by squares of their sigmoids are rare, but there are some.
         "possible" if last == "sigmoid" else "named",
-        f"The network was trained by {loss}: its {outputs.shape[1]} outputs are numbers, and no classes.",
-        Evidence("largest output on these pictures", float(outputs.max())),
-        advice="Read the outputs of classifier.model by themselves; what is told of classes means nothing.",
+        f"The network was trained by {loss}: its {outputs.shape[1]} outputs are numbers, not classes.",
+        Evidence("largest output on these images", float(outputs.max())),
+        advice="Use the outputs of classifier.model directly: as probabilities of classes they mean nothing.",
     )
 
 
@@ -190,19 +182,19 @@ def _flat(layer: Layer, outputs: Float32) -> Finding:
     if count == 1:
         return _head(
             "named",
-            "The last layer is a softmax over one output, which is 1 for every picture.",
+            "The last layer is a softmax over one output, which is 1 for every image.",
             Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
-            Evidence("smallest output on these pictures", float(outputs.min()), 1.0, supports=True),
-            advice="End in a sigmoid, and train the network again: its loss had no slope before.",
+            Evidence("smallest output on these images", float(outputs.min()), 1.0, supports=True),
+            advice="End in a sigmoid and train again: a softmax over one output has no gradient.",
         )
     most = float(np.e / (np.e + count - 1))
-    limit = f"largest output on these pictures; e / (e + {count - 1}) is the most there can be"
+    limit = f"largest output on these images; e / (e + {count - 1}) is the most there can be"
     return _head(
         "named",
         f"Two softmax layers follow each other: no class can get more than {most:.1%}.",
         Evidence("softmax layers at the end", 2, 2, supports=True),
         Evidence(limit, float(outputs.max()), most, supports=bool(outputs.max() <= most + 1e-4)),
-        advice="Take one of them out; the order of the classes stays, the probabilities become right.",
+        advice="Remove one of them: the ranking of the classes stays, and the probabilities become right.",
         code=_WITHOUT.format(name=layer.name),
     )
 
@@ -214,9 +206,9 @@ def _sigmoids(outputs: Float32) -> Finding | None:
     count = outputs.shape[1]
     return _head(
         "named" if count == 2 else "possible",
-        f"The head has one sigmoid for each of {count} outputs, which are no shares of 100 %.",
-        Evidence("largest distance of a picture's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
-        advice="If one class is right, end in a softmax and train again; else read each output by itself.",
+        f"The head has one sigmoid for each of {count} outputs, which do not sum to 100 %.",
+        Evidence("largest distance of an image's sum of outputs from 1", away, SUM_TOLERANCE, supports=True),
+        advice="If an image has one class, end in a softmax and train again; else read each output alone.",
     )
 
 
@@ -231,7 +223,7 @@ def _trained_otherwise(last: str, outputs: Float32, loss: str, from_logits: bool
         "named",
         f"The loss of the training ({loss}) takes the outputs for {taken}, but they are {are}.",
         Evidence("from_logits of the loss (1 is true)", float(from_logits), None, supports=True),
-        Evidence("largest output on these pictures", float(outputs.max())),
+        Evidence("largest output on these images", float(outputs.max())),
         advice=f"Train again with from_logits={not from_logits} in the loss, or with another last layer.",
     )
 
@@ -257,7 +249,7 @@ SAME = 1e-3
 """Largest difference in a probability that rounding may make; batches of other sizes differ by 1e-6."""
 
 _RANDOM = ("Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout")
-_FIX = "Call the network for inference: training=False, and no layer that was built with training=True."
+_FIX = "Run the model for inference: training=False, and no layer that was built with training=True."
 
 
 def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence[Layer]) -> Finding | None:
@@ -273,15 +265,15 @@ def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence
     if twice > SAME:
         kinds = [layer.kind for layer in layers if layer.kind in _RANDOM or layer.kind.startswith("Random")]
         names = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
-        told = f"The same tensor gets different answers: a layer with chance in it is active{names}."
+        told = f"The same tensor gets different predictions: a random layer is active{names}."
         return _differing("training_mode", told, "between four calls with one tensor", twice)
     # A mate that is as unlike as can be: a batch norm in training mode shifts every answer.
     mates = np.concatenate([one, one * np.float32(-3), one + np.float32(np.ptp(one) + 1)])
     beside = float(np.abs(classifier.predict_tensors(mates)[:1] - first).max())
     if not beside > SAME:
         return None
-    told = "The answer to a picture depends on those beside it, as with batch normalization in training."
-    return _differing("batchnorm_mode", told, "between a picture alone and beside two others", beside)
+    told = "The prediction depends on the other images in the batch, as with batch normalization in training."
+    return _differing("batchnorm_mode", told, "between an image alone and with two others", beside)
 
 
 def _differing(cause: str, summary: str, between: str, difference: float) -> Finding:

@@ -34,7 +34,7 @@ class Evidence:
 
     def cells(self) -> tuple[str, str, str, str]:
         """Return what it speaks, what was measured, the value and the threshold, as text."""
-        speaks = {True: "for", False: "against", None: "told"}[self.supports]
+        speaks = {True: "for", False: "against", None: "info"}[self.supports]
         limit = "" if self.threshold is None else f"{self.threshold:.3g}"
         return speaks, self.text, f"{self.value:.3g}", limit
 
@@ -98,9 +98,9 @@ class Finding(Result):
         if rows:
             yield Table(("speaks", "value", "threshold", "measure"), rows, "<>><")
         if self.cost is not None:
-            yield f"Cost: {self.cost:.0%} of these pictures get another answer."
+            yield f"Effect: fixing it changes {self.cost:.0%} of these predictions."
         if self.equivalent:
-            yield f"Comes to the same here: {', '.join(self.equivalent)}."
+            yield f"Equivalent here: {', '.join(self.equivalent)}."
         if self.fix is not None:
             yield f"Fix: {self.fix.text}"
             yield from [Code(self.fix.code)] * bool(self.fix.code)

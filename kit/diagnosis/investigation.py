@@ -137,9 +137,9 @@ SURE = 0.01
 """Chance, with ordinary pictures, at which pictures are named as out of distribution."""
 
 _UNLIKE: dict[Verdict, str] = {
-    "named": "{} of {} pictures are unlike anything in training: none of the classes fits.",
-    "possible": "{} of {} pictures are rather unlike those of training.",
-    "ruled_out": "The pictures are like those of training.",
+    "named": "{} of {} images are unlike anything in training: none of the classes fits.",
+    "possible": "{} of {} images are rather unlike those of training.",
+    "ruled_out": "The images are like those of training.",
 }
 
 
@@ -165,7 +165,7 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
         limit = rate + 1e-9
         above = int((chances <= limit).sum())
         needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)
-        text = f"pictures out of {count} farther from training than {1 - rate:.0%} of held-back ones"
+        text = f"images out of {count} farther from training than {1 - rate:.0%} of held-back ones"
         evidence.append(Evidence(text, above, float(needed), supports=above >= needed))
     unusual, sure = evidence
     verdict: Verdict = "named" if sure.supports else "possible" if unusual.supports else "ruled_out"

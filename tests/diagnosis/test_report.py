@@ -61,9 +61,9 @@ def test_details_tell_numbers_for_and_against():
         "   Scaled <twice>.",
         "   speaks   value  threshold  measure",
         "   for     0.0039        0.2  span in use",
-        "   told         3             told & only told",
-        "   Cost: 50% of these pictures get another answer.",
-        "   Comes to the same here: wrong_range.",
+        "   info         3             told & only told",
+        "   Effect: fixing it changes 50% of these predictions.",
+        "   Equivalent here: wrong_range.",
         "   Fix: Scale once.",
         "   x = x < 255",
     ]
