@@ -11,7 +11,7 @@ from kit._checking import number
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
-from kit.classifier.engines import captured_errors, check_shape, tensor_shape
+from kit.classifier.engines import captured_errors, check_shape, finite, tensor_shape
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes
@@ -243,7 +243,8 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
     result = Classifier(adapted, classifier.preprocessing, classifier.class_names)
     result = result.tempered(classifier.temperature)
-    result.notes = (*result.notes, *remarks(classifier.predict_tensors(batch), result.class_names, kept))
+    before = finite(classifier.predict_tensors(batch), classifier.name)
+    result.notes = (*result.notes, *remarks(before, result.class_names, kept))
     return result
 
 

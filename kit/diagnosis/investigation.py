@@ -97,9 +97,9 @@ class Investigation:
 
 
 def _blameless(finding: Finding) -> bool:
-    """Whether it is ruled out, or only mentioned: few labels, and grey that changed nothing."""
-    grey = finding.cause == "grayscale" and not finding.evidence[-1].supports
-    return finding.verdict == "ruled_out" or grey or finding.cause == "small_validation"
+    """Whether it is ruled out, or grey that changed nothing, which is only mentioned."""
+    grey = finding.cause == "grayscale" and not any(one.supports for one in finding.evidence[-1:])
+    return finding.verdict == "ruled_out" or grey
 
 
 def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessing:
