@@ -224,12 +224,23 @@ _CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
 
 
 _ROWS = (
-    Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True),
+    Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True, brings=("tinted",)),
     Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast",)),
     Property("low_contrast", "range", 0.4, True, "contrast", _FLAT, contrasted, exact=True),
     Property("tinted", "cast", 0.8, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
     Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
-    Property("blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED),
+    Property(
+        "blurred",
+        "edge_share",
+        0.27,
+        True,
+        "blur",
+        _BLUR,
+        deblurred,
+        blur_radius,
+        TEXTURED,
+        brings=("low_contrast",),
+    ),
     Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
     Property("grayscale", "colour", 2.0, True, coloured=True),
 )

@@ -34,11 +34,6 @@ def light_level(pixels: Pixels) -> float:
     return min(bright_level(pixels), 3.5 * float(np.median(luma(pixels))))
 
 
-def dark_level(pixels: Pixels) -> float:
-    """Level below which 5 % of the picture lies, 0..255: high in a picture that is too bright."""
-    return float(np.percentile(luma(pixels), 5))
-
-
 def clipping(pixels: Pixels) -> float:
     """Share of the picture in which a channel is cut off at white, 0..1, a white ground left out.
 
@@ -62,10 +57,8 @@ def relative_contrast(pixels: Pixels) -> float:
     from scipy.ndimage import minimum_filter
 
     least = minimum_filter(pixels.min(axis=-1), 9)
-    low, high = (
-        float(np.percentile(least[least < 250], 20)) if (least < 250).any() else 0.0,
-        bright_level(pixels),
-    )
+    seen = least[least < 250]
+    low, high = float(np.percentile(seen, 20)) if seen.size else 0.0, bright_level(pixels)
     return max(high - low, 0) / max(high + low, 1.0)
 
 
@@ -119,19 +112,12 @@ def edge_share(pixels: Pixels) -> float:
     x = luma(pixels)
     if min(x.shape) <= 8:
         return 1.0
-    near, far = (
-        [
-            np.percentile(np.abs(step), 99.5)
-            for step in (
-                x[n:] - x[:-n],
-                x[:, n:] - x[:, :-n],
-                x[n:, n:] - x[:-n, :-n],
-                x[n:, :-n] - x[:-n, n:],
-            )
-        ]
-        for n in (1, 8)
-    )
-    return float((near / np.maximum(far, 8)).min())
+
+    def sharpest(n: int) -> Float64:
+        steps = x[n:] - x[:-n], x[:, n:] - x[:, :-n], x[n:, n:] - x[:-n, :-n], x[n:, :-n] - x[:-n, n:]
+        return np.array([np.percentile(np.abs(each), 99.5) for each in steps])
+
+    return float((sharpest(1) / np.maximum(sharpest(8), 3)).min())
 
 
 def grid(pixels: Pixels) -> float:
@@ -204,8 +190,8 @@ def jpeg_quality(file: bytes | None) -> float:
 
 @cache
 def _table_sums() -> Int64:
-    files = (encoded(np.zeros((8, 8, 3), np.uint8), "JPEG", quality=quality) for quality in range(1, 101))
-    return np.array([_table_sum(file) for file in files])
+    black = np.zeros((8, 8, 3), np.uint8)
+    return np.array([_table_sum(encoded(black, "JPEG", quality=each)) for each in range(1, 101)])
 
 
 def _table_sum(file: bytes) -> int:
@@ -235,11 +221,16 @@ Levels = tuple[float, float]
 """Levels below which 5 % and 95 % of a picture's luma lie, 0..255."""
 
 
+def end_levels(pixels: Pixels) -> Levels:
+    """Measure the dark and the bright level."""
+    low, high = np.percentile(luma(pixels), (5, 95)).tolist()
+    return low, high
+
+
 def usual_levels(photos: Pictures) -> Levels:
-    """Measure the dark and the bright level of pictures: the median of each over all of them."""
-    chosen = as_photos(photos, allow_empty=False)
-    levels = [(dark_level(photo.pixels), bright_level(photo.pixels)) for photo in chosen]
-    low, high = np.median(levels, axis=0).tolist()
+    """Measure the dark and the bright level of images: the median of each over all of them."""
+    found = [end_levels(photo.pixels) for photo in as_photos(photos, allow_empty=False)]
+    low, high = np.median(found, axis=0).tolist()
     return low, high
 
 
@@ -248,7 +239,7 @@ def relevelled(photo: Photo, levels: Levels) -> Photo:
 
     That undoes added levels, a factor, or both, except where values had been clipped.
     """
-    low, high = dark_level(photo.pixels), bright_level(photo.pixels)
+    low, high = end_levels(photo.pixels)
     slope = (levels[1] - levels[0]) / (high - low) if high > low else 1.0
     table = np.clip(np.rint((np.arange(256) - low) * slope + levels[0]), 0, 255).astype(np.uint8)
     return Photo(table[photo.pixels], photo.name, photo.decoding, (*photo.notes, "levels corrected"))

@@ -159,8 +159,7 @@ def test_every_quality_is_read_from_a_file():
 
 def test_levels_are_percentiles_of_the_luma():
     ramp = np.repeat(np.tile(np.arange(101, dtype=np.uint8), (4, 1))[..., None], 3, axis=2)
-    levels = properties.dark_level(ramp), properties.bright_level(ramp)
-    assert levels == pytest.approx((5, 95), abs=0.01)
+    assert properties.end_levels(ramp) == pytest.approx((5, 95), abs=0.01)
     assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
     assert properties.light_level(ramp // 4 * (ramp > 90)) == 0  # dark but for few pixels
 
