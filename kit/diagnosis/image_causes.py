@@ -23,7 +23,7 @@ COUNT = 6
 STARTS = 0.75
 """Share of other answers that are kept below which an amount is too much for the network."""
 
-BEFORE, CURVE, UNSURE, RIVAL, EXACT = 0.1, 1.2, 0.5, 1.0, 1.9
+BEFORE, CURVE, UNSURE, RIVAL, EXACT = 0.35, 1.2, 0.5, 1.0, 1.9
 """Log odds that a property has changed a prediction: before anything is weighed, and for each nat of what is.
 
 How other predictions fall, how unsure this one is, and how far another is ahead once it is undone, roughly or

@@ -18,6 +18,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -154,25 +155,25 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def run(folders: list[str], sure: float, every: int) -> Rows:
-    """Diagnose every image untouched, and every so many of the corrupted; rows by what they are."""
+    """Diagnose every so many of the images, untouched and corrupted; rows by what they are."""
     classifier = kit.samples.classifier("efficientnet_lite0")
     rows: Rows = defaultdict(list)
-    number = 0
-    for photo, label in images(folders, sure, classifier):
-        known = classifier.probabilities([photo])[0].argmax() == label
-        rows["untouched"].append(outcome(photo))
-        changes = [(name, change) for name, one in CORRUPTIONS.items() for change in one.changes]
-        for name, change in changes if known else ():
-            number += 1
-            if number % every:
-                continue
-            changed, causes = change(photo), CORRUPTIONS[name].causes
-            if classifier.probabilities([changed])[0].argmax() == label:
-                rows["still right"].append({"corruption": name, **outcome(changed, causes)})
-            else:
-                rows["flipped"].append({"corruption": name, **outcome(changed, causes)})
+    changes = [("untouched", lambda photo: photo)]
+    changes += [(name, change) for name, one in CORRUPTIONS.items() for change in one.changes]
+    cases = product(images(folders, sure, classifier), changes)
+    for (photo, label), (name, change) in islice(cases, every - 1, None, every):
+        before, changed = classifier.probabilities([photo])[0].argmax(), change(photo)
+        if name == "untouched":
+            rows[name].append(outcome(photo))
+        elif before == label:
+            causes = CORRUPTIONS[name].causes
+            flipped = classifier.probabilities([changed])[0].argmax() != label
+            rows["flipped" if flipped else "still right"].append(
+                {"corruption": name, **outcome(changed, causes)}
+            )
+            if flipped:
                 rows["flipped, labelled"].append({"corruption": name, **outcome(changed, causes, label)})
-        print(photo.name, {name: len(found) for name, found in rows.items()}, file=sys.stderr, flush=True)
+        print(photo.name, {kind: len(found) for kind, found in rows.items()}, file=sys.stderr, flush=True)
     return rows
 
 
@@ -187,16 +188,15 @@ def shares(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def table(rows: Rows) -> dict[str, Any]:
     """Shares of untouched images, of the own list, of all, and of each corruption."""
-    parts = {"untouched": shares(rows["untouched"])}
+    parts = {"untouched": shares(rows["untouched"])} if rows["untouched"] else {}
     for name in ("flipped", "flipped, labelled", "still right"):
         own = [row for row in rows[name] if CORRUPTIONS[row["corruption"]].own]
         each = {kind: [row for row in rows[name] if row["corruption"] == kind] for kind in CORRUPTIONS}
         groups = {"own list": own, "all": rows[name], **each}
         parts |= {f"{name}: {group}": shares(some) for group, some in groups.items() if some}
-        # Each corruption counts as much, however often it changes a prediction.
-        parts[f"{name}: all"]["even"] = float(
-            np.mean([np.mean([row["right"] for row in some]) for some in each.values() if some])
-        )
+        if rows[name]:  # Each corruption counts as much, however often it changes a prediction.
+            even = [np.mean([row["right"] for row in some]) for some in each.values() if some]
+            parts[f"{name}: all"]["even"] = float(np.mean(even))
     return parts
 
 
@@ -205,7 +205,7 @@ def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--folder", action="append", default=[], help="of other images")
     parser.add_argument("--sure", type=float, default=0.5, help="least probability, with --folder")
-    parser.add_argument("--every", type=int, default=1, help="diagnose every so many corrupted image")
+    parser.add_argument("--every", type=int, default=1, help="diagnose only every so many")
     given = parser.parse_args()
     rows = run(given.folder, given.sure, given.every)
     found = table(rows)
