@@ -79,13 +79,8 @@ def test_what_is_no_network_is_refused(compiled):
 
 def test_whole_number_inputs_get_their_dtype():
     keras = networks.imported_keras()
-    model = keras.Sequential(
-        [
-            keras.Input((4, 4, 3), dtype="uint8"),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.GlobalAveragePooling2D(),
-        ]
-    )
+    layers = keras.layers.Rescaling(1 / 255), keras.layers.GlobalAveragePooling2D()
+    model = keras.Sequential([keras.Input((4, 4, 3), dtype="uint8"), *layers])
     levels = np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3)).astype(np.float32)
     expected = levels.mean(axis=(1, 2)) / 255
     for each in (LiteEngine(networks.compile_lite(model), threads=1), KerasEngine(model)):
