@@ -9,6 +9,7 @@ import numpy as np
 from kit._arrays import Array, Float32
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.engines import finite
 from kit.images import Pictures, as_photos
 from kit.preprocessing.black_box import Function, call, compare_called
 from kit.preprocessing.comparison import Comparison
@@ -117,15 +118,16 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:
-    """Return the share of the probability that moves; 1 where the network takes no such tensor."""
+    """Return the share of the probability that changes; 1 where there is no prediction."""
     rows = _answers(classifier, here, there)
-    return 1.0 if rows is None else float(np.nan_to_num(np.abs(rows[0] - rows[1]).sum() / 2, nan=1.0))
+    return 1.0 if rows is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
 
 
 def _answers(classifier: Classifier, *tensors: Array) -> Float32 | None:
-    """Return the probabilities of tensors, with or without a leading axis; None where they do not fit."""
+    """Return the probabilities of tensors, with or without a leading axis; None where there are none."""
     try:
         batches = [each if each.ndim == 4 else each[None] for each in tensors]
-        return classifier.predict_tensors(np.concatenate(batches).astype(np.float32))
+        rows = classifier.predict_tensors(np.concatenate(batches).astype(np.float32))
+        return finite(rows, classifier.name)
     except ValueError:
         return None
