@@ -182,9 +182,7 @@ def tempered(rows: Float32, temperature: float) -> Float32:
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # A batch is cut into parts of about this many input values: nothing is gained by larger ones, the buffers
