@@ -127,21 +127,20 @@ def _fitted(steps: Pipeline, photo: Photo, theirs: Float64) -> _Fit:
 def _best_fits(here: Pipeline, photo: Photo, theirs: Float64) -> tuple[_Fit, _Fit]:
     """Return the best fit with the own resizing and the best one of all, the own one if it is as good."""
     layouts = dict.fromkeys((here.layout, "channels_last", "transposed", "reshaped", "channels_first"))
-    ours = min(
-        (
-            _fitted(here.replace(layout=layout), photo, theirs)
-            for layout in layouts
-            if theirs.shape[0 if layout == "channels_first" else 2] in {1, 3}
-        ),
-        key=_LEVELS,
-    )
+    found = [
+        _fitted(here.replace(layout=layout), photo, theirs)
+        for layout in layouts
+        if theirs.shape[0 if layout == "channels_first" else 2] in {1, 3}
+    ]
+    ours = min(found, key=_LEVELS)
     if ours.levels <= SAME_LEVELS:
         return ours, ours
     fractions = dict.fromkeys((here.crop_fraction, 1.0, 0.875))
-    windows = [(fit, part) for fit in FITS for part in (fractions if "crop" in fit else (1.0,))]
     own = here.fit, here.crop_fraction
-    tried = [ours.steps.replace(fit=fit, crop_fraction=part) for fit, part in windows if (fit, part) != own]
-    found = sorted([ours, *(_fitted(steps, photo, theirs) for steps in tried)], key=_LEVELS)
+    windows = [(fit, part) for fit in FITS for part in (fractions if "crop" in fit else (1.0,))]
+    windows = [window for window in windows if window != own]
+    tried = [one.steps.replace(fit=fit, crop_fraction=part) for one in found for fit, part in windows]
+    found = sorted([*found, *(_fitted(steps, photo, theirs) for steps in tried)], key=_LEVELS)
     # Only the windows that come near are tried with every filter.
     near = [one.steps for one in found[:4] if one.levels <= 1.5 * found[0].levels + 1]
     tried = [steps.replace(filter=name) for steps in near for name in FILTERS if name != here.filter]
