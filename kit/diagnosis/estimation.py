@@ -1,5 +1,6 @@
 """A scaling that no table has, from the level and the contrast that tensors had in training."""
 
+from dataclasses import replace
 from math import log, sqrt
 from typing import NamedTuple, Self
 
@@ -8,7 +9,7 @@ import numpy as np
 from kit._arrays import Float64
 from kit.diagnosis.candidates import explained, mean_and_std
 from kit.diagnosis.evidence import Grounds, Score, Scores
-from kit.diagnosis.finding import Evidence
+from kit.diagnosis.sources import Vote
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import Scaling
 
@@ -26,7 +27,7 @@ LIGHT, LIFTED = (0.5, 2.1), 0.4
 and contrast may have of their own."""
 
 ENOUGH = 4
-"""Images from which on a fit can be judged by others than those it was made on."""
+"""Images from which on half of them can confirm what the others give; a fit to fewer is only possible."""
 
 _CELLS = 16
 _DIGITS = 3
@@ -66,15 +67,7 @@ class Levels(NamedTuple):
         return level**2 + contrast**2
 
 
-class Fit(NamedTuple):
-    """A fitted scaling: its score, how exactly its numbers are known, and whether other images confirm it."""
-
-    score: Score
-    evidence: tuple[Evidence, ...]
-    confirmed: bool
-
-
-def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Fit | None:
+def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score | None:
     """Fit ``(x / 255 - mean) / std`` where no known scaling gives the tensors level and contrast of training.
 
     None where no profile tells of the training tensors, the images are usual as they are, people do not scale
@@ -101,23 +94,22 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Fit | 
     score = grounds.score(in_use, explained("scaling", right, in_use))
     if _as_light(in_use, right) or score.gain < best.gain + BETTER:
         return None
-    error = sqrt(1 / len(raw) + 1 / training.tensors) * std
-    text = "estimated {} of the scaling, as a share of 255, known to about ± {:.2g}"
-    evidence = (
-        Evidence(text.format("mean", training.of_mean * error), mean),
-        Evidence(text.format("std", training.of_std * error), std),
-    )
     apart = len(set(grounds.trial(in_use, right).after.argmax(axis=1))) > 1
-    return Fit(score, evidence, apart and _confirmed(raw, training))
+    *votes, rarity = score.votes
+    return replace(score, votes=(*votes, _between_halves(raw, training, std, apart), rarity))
 
 
-def _confirmed(raw: Float64, training: Levels) -> bool:
-    """Whether what one half of the images gives holds for the other."""
-    if len(raw) < ENOUGH:
-        return False
-    one, other = Levels.of(raw[::2]), Levels.of(raw[1::2])
-    of_mean = training.of_mean * one.std / training.std
-    return other.misfit(one._replace(of_mean=of_mean, of_std=training.of_std)) <= FITS
+def _between_halves(raw: Float64, training: Levels, std: float, apart: bool) -> Vote:
+    """Veto a fit where half of the images gives another than the rest, or predictions are not `apart`."""
+    differ = 0.0
+    if len(raw) >= ENOUGH:
+        one, other = Levels.of(raw[::2]), Levels.of(raw[1::2])
+        of_mean = training.of_mean * one.std / training.std
+        differ = other.misfit(one._replace(of_mean=of_mean, of_std=training.of_std))
+    error = sqrt(1 / len(raw) + 1 / training.tensors) * std
+    known = f"mean known to ± {training.of_mean * error:.2g}, std to ± {training.of_std * error:.2g}"
+    text = f"difference between fits to halves of the images, in squared standard errors; {known}"
+    return Vote(text, 0.0, differ, veto=len(raw) < ENOUGH or differ > FITS or not apart)
 
 
 def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:

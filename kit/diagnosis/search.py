@@ -163,11 +163,8 @@ def _one_by_one(
         if fitted is not None:
             # The known scalings only come near to it.
             others = (score for score in ranked if score.candidate.step != "scaling")
-            ranked = sorted([fitted.score, *others], key=lambda score: -score.gain)
+            ranked = sorted([fitted, *others], key=lambda score: -score.gain)
         one = judged(grounds, ranked, current)
-        if one is not None and fitted is not None and ranked[0] is fitted.score:
-            verdict = one.verdict if fitted.confirmed else "possible"
-            one = replace(one, verdict=verdict, evidence=(*one.evidence, *fitted.evidence))
         if one is None or one.verdict != "named":
             return named, [one] if one else [], current
         named.append(one)

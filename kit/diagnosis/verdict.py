@@ -53,7 +53,7 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
     text = "all evidence together, in nats; a vote counts as much as is said behind it"
     whole = Evidence(text, score.gain, NAMED, supports=score.gain >= NAMED)
-    votes = [vote for vote in score.votes if vote.gain or vote.veto]
+    votes = [vote for vote in score.votes if vote.gain or vote.veto or vote.measured]
     told = [(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, vote.gain > 0) for vote in votes]
     return (whole, *(Evidence(words, value, supports=speaks) for words, value, speaks in told))
 

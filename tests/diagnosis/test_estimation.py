@@ -31,14 +31,24 @@ def found(classifier, scaling, photos):
 
 @pytest.mark.parametrize("scaling", ["0..255", "0..1"])
 def test_mean_and_deviation_are_found_and_it_is_said_how_well(trained, sixteen, scaling):
-    score, (mean, std), confirmed = found(trained, scaling, sixteen)
-    assert confirmed
-    assert not found(trained, scaling, sixteen[:3]).confirmed
-    assert mean.value == pytest.approx(RIGHT.mean, abs=0.05)
-    assert std.value == pytest.approx(RIGHT.std, abs=0.06)
-    assert score.candidate.preprocessing.scaling == (kit.Scaling(255.0, mean.value, std.value),)
-    for one in (mean, std):
-        assert 0 < float(one.text.rpartition("± ")[2]) < 0.5
+    score = found(trained, scaling, sixteen)
+    (fitted,) = score.candidate.preprocessing.scaling
+    assert fitted.mean == pytest.approx(RIGHT.mean, abs=0.05)
+    assert fitted.std == pytest.approx(RIGHT.std, abs=0.06)
+    margins = [float(part.split()[0].rstrip(",")) for part in score.votes[-2].text.split("± ")[1:]]
+    assert all(0 < margin < 0.1 for margin in margins)
+    assert not score.vetoed
+
+
+def test_a_fit_is_only_possible_where_no_other_images_confirm_it_or_all_are_predicted_as_one_class(
+    trained, sixteen
+):
+    assert found(trained, "0..1", sixteen[:3]).vetoed
+    predicted = trained.probabilities(sixteen).argmax(axis=1)
+    alike = [
+        photo for photo, one in zip(sixteen, predicted, strict=True) if one == np.bincount(predicted).argmax()
+    ]
+    assert found(trained, "0..1", alike * 2).vetoed
 
 
 def test_the_cause_is_named_and_its_fix_is_the_estimate(trained, sixteen):
@@ -47,7 +57,7 @@ def test_the_cause_is_named_and_its_fix_is_the_estimate(trained, sixteen):
     assert diagnosis.best.cause == "missing_scaling"
     (scaled,) = diagnosis.fix().scaling
     assert scaled.mean == pytest.approx(RIGHT.mean, abs=0.08)
-    assert any("estimated mean" in part.text for part in diagnosis.best.evidence)
+    assert any("mean known to" in part.text for part in diagnosis.best.evidence)
 
 
 def test_nothing_is_estimated_where_pictures_are_usual_or_a_known_scaling_is_right(
