@@ -36,44 +36,44 @@ Question = tuple[views.View, dict[str, Any], threading.Event]
 
 
 class Explorer(anywidget.AnyWidget):
-    """Slide perturbations, switch preprocessing steps, and watch the softmax bars.
+    """Drag perturbation sliders, change preprocessing steps, and watch the softmax bars update live.
 
     Parameters
     ----------
     classifier
         The model with its preprocessing and class names.
     photos
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
+        A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     labels
-        For each photograph the class that it shows, by name or index, or None where that is not known.
+        For each photo the class that it shows, by name or index, or None where that is not known; *It is …*
+        in the widget changes it.
     ahead
-        While no hand moves, the page asks for the answers at up to this many places of the slider under the
-        pointer and keeps them, so that moving there shows them in the next frame. It pauses where many
-        processes compute. 0 turns it off; None takes the number in the environment variable
-        ``KIT_EXPLORER_AHEAD``, or 320.
+        When idle, the explorer prefetches predictions at up to this many places of the slider that you are
+        pointing at, and pauses while other processes need the cores. 0 turns it off; None takes the
+        number in the environment variable ``KIT_EXPLORER_AHEAD``, or 320.
     latency
-        Whether the page shows how long each answer took.
+        Whether the page shows how long each prediction took.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
 
     Attributes
     ----------
     settings : dict
-        The state of all controls; assign a dictionary to move them (missing keys are neutral), observe it to
-        follow them.
+        The state of all controls. Assign a dictionary to change them (missing keys are neutral); observe it
+        to follow them.
     probabilities : float32 array, shape (classes,), read-only
-        Softmax probabilities for the present settings, summing to 1.
+        Softmax probabilities for the current settings, summing to 1.
     diagnosis : Diagnosis or None
         What the last "Why?" found.
     error : str
-        The last thing that went wrong, in one line, also shown in the widget; empty when all is well.
+        The last error in one line, also shown in the widget; empty if there is none.
 
     Raises
     ------
     TypeError
         For an unknown keyword, or a file's name in place of the classifier.
     ValueError
-        For no photographs, another number of labels, or one that is no class.
+        For no photos, another number of labels, or one that is no class.
     """
 
     _esm = page.joined()
@@ -129,40 +129,40 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def classifier(self) -> Classifier:
-        """The classifier that answers."""
+        """The classifier that predicts."""
         return self._bench.classifier
 
     @property
     def view(self) -> views.View:
-        """Everything that the present settings come to."""
+        """Everything that the current settings come to."""
         with self._lock:
             if self.error and self._shown.settings != self.settings:
                 raise ValueError(self.error)
             return self._shown
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the last "Why?" is answered or stopped, at most so long."""
+        """Wait until the last "Why?" is answered or stopped, or until the time is up."""
         if (asking := self._asking) is not None:
             asking.join(seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
-        """The photographs on offer, those that were added included."""
+        """All photos, those that were added included."""
         return tuple(entry.photo for entry in self._shelf.values())
 
     @property
     def photo(self) -> Photo:
-        """The photograph as perturbed by the present settings."""
+        """The photo as perturbed by the current settings."""
         return self.view.photo
 
     @property
     def perturbation(self) -> Perturbation:
-        """The perturbation of the present settings."""
+        """The perturbation of the current settings."""
         return views.perturbation_of(self.settings)
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The preprocessing of the present settings, its chosen faults included."""
+        """The preprocessing of the current settings, its chosen faults included."""
         return self._bench.preprocessing(self.settings)
 
     @property
@@ -172,13 +172,13 @@ class Explorer(anywidget.AnyWidget):
 
     @property
     def probabilities(self) -> Float32:
-        """Softmax probabilities for the present settings: float32, (classes,), read-only."""
+        """Softmax probabilities for the current settings: float32, (classes,), read-only."""
         probabilities = self.view.probabilities.view()
         probabilities.flags.writeable = False
         return probabilities
 
     def add(self, source: Any, name: str | None = None, label: int | str | None = None) -> None:
-        """Open one more picture (whatever :func:`kit.load_image` takes) and show it."""
+        """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
         (expected,) = class_indices([label], self.classifier.class_names, 1)
         self._add(load_image(source, name=name), expected)
 
@@ -189,7 +189,7 @@ class Explorer(anywidget.AnyWidget):
             self.settings = self.settings | {"photo": added}
 
     def remove(self, name: str) -> None:
-        """Take away a picture that was added; the first one is shown in its place."""
+        """Remove an image that was added; the first one is shown instead."""
         with self._lock:
             self._shelf.remove(name)
             if self._asked_about.get("photo") == name:

@@ -209,7 +209,7 @@ CAMERA = "Camera (live)"
 THUMBNAIL = 56
 """Longest side of a thumbnail, in pixels."""
 THUMBNAILS = 200
-"""So many photographs have a thumbnail; of those that follow there is the name."""
+"""So many photos have a thumbnail and a mark; of those that follow there is the name."""
 UPLOAD_BYTES = 64_000_000
 """Largest picture file that the page accepts."""
 UPLOADS = 4
@@ -243,7 +243,7 @@ class Shelf(dict[str, Entry]):
         """Take a photograph away that was added, or raise a ValueError; nothing of it is kept."""
         if not self[known("photo", name, self)].added:
             raise ValueError(
-                f"Expected a picture that was added, received {name!r}, which came with the explorer"
+                f"Expected an image that was added, received {name!r}, which came with the explorer"
             )
         del self[name]
 
@@ -254,7 +254,8 @@ class Shelf(dict[str, Entry]):
             if not entry.thumbnail and place < THUMBNAILS:
                 step = max(1, min(entry.photo.size) // (2 * THUMBNAIL))
                 entry.thumbnail = small(entry.photo.pixels[::step, ::step], THUMBNAIL)
-            told = {"name": name, "added": entry.added, "labelled": entry.label is not None}
+            judged = entry.label is not None and place < THUMBNAILS
+            told = {"name": name, "added": entry.added, "labelled": judged}
             rows.append(told | {"thumbnail": entry.thumbnail})
         return rows
 
@@ -273,7 +274,7 @@ class Uploads(dict[str, list[bytes]]):
         pieces = [*self.pop(number, []), piece]
         if sum(map(len, pieces)) > UPLOAD_BYTES:
             most = UPLOAD_BYTES // 1_000_000
-            raise ValueError(f"Expected a picture of at most {most} MB, received more: {name}")
+            raise ValueError(f"Expected an image of at most {most} MB, received more: {name}")
         if last:
             return b"".join(pieces)
         self[number] = pieces

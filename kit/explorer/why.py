@@ -1,4 +1,4 @@
-"""What *Why?* answers: what each change did, then the diagnosis."""
+"""The answer to *Why?*: what each change did, then the diagnosis."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
+
+from kit._arrays import Float32
 from kit.classifier import Classifier
-from kit.diagnosis import Diagnosis, Finding, diagnose
+from kit.diagnosis import STAGES, Diagnosis, Finding, diagnose
 from kit.explorer import view as views
 from kit.explorer.view import CHOICES, Settings, View, called, changed_settings, neutral, percent, words
 from kit.perturbation import PARAMETERS
@@ -19,7 +22,7 @@ Compute = Callable[[Settings], View]
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """Something that was changed, or several of them, and what the answer is without.
+    """Something that was changed, or several of them, and the prediction without.
 
     Attributes
     ----------
@@ -28,8 +31,8 @@ class Change:
     without
         The view without it.
     regains, gain
-        Whether the answer that ought to be there, or that of the untouched photo, comes back without it, and
-        by how much its probability rises, -1..1.
+        Whether the correct prediction, or that of the untouched photo, comes back without it, and by how much
+        its probability rises, -1..1.
     """
 
     keys: tuple[str, ...]
@@ -40,7 +43,7 @@ class Change:
 
 
 def because(view: View, compute: Compute) -> dict[str, Any]:
-    """Return what the changes did to the answer, as the page shows it."""
+    """Return what the changes did to the prediction, as the page shows it."""
     found = changes(view, compute)
     guilty = [key for one in found if one.regains for key in one.keys]
     return {
@@ -52,13 +55,12 @@ def because(view: View, compute: Compute) -> dict[str, Any]:
 
 
 def changes(view: View, compute: Compute) -> tuple[Change, ...]:
-    """Take back each change by itself, and where none of them regains the answer, as few together as will do.
+    """Take back each change by itself, and where none of them is enough, as few together as will do.
 
     Returns
     -------
     tuple of Change
-        The one that matters most first. One with several keys stands first where only together they regain
-        the answer.
+        The one that matters most first. One with several keys stands first where no single one is enough.
     """
     changed = [key for key in changed_settings(view.settings) if key != "seed"]
     found = sorted(
@@ -137,14 +139,22 @@ _ALIKE = 0.1
 """Least probability of a class that a model is said to see in an image."""
 
 
+_PARTS = [stage.words for stage in STAGES if stage.words]
+
+
 def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> Diagnosis:
-    """Diagnose the picture as it is shown, with the preprocessing in use."""
+    """Diagnose the image as it is shown, with the preprocessing in use."""
     labels = None if view.label is None else [view.label]
-    return diagnose(classifier.using(view.preprocessing), [view.photo], labels, progress=progress)
+    return diagnose(
+        classifier.using(view.preprocessing),
+        [view.photo],
+        labels,
+        progress=lambda part: progress(f"{part}, part {_PARTS.index(part) + 1} of {len(_PARTS)}"),
+    )
 
 
 def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Settings | None:
-    """Return the settings to change for the preprocessing `right`; those of the picture are none of them.
+    """Return the settings to change for the preprocessing `right`; perturbations stay.
 
     Chosen faults are taken back from `base`, as few as will do; where that does not lead there, the fix is
     put in use. None where one is in use already.
@@ -158,11 +168,13 @@ def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Set
 
 
 def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes]]:
-    """Return the diagnosis of what is shown as the page shows it, with two pictures where a fix is known.
+    """Return the diagnosis as the page shows it, with two images where a fix is known.
 
-    The pictures, uint8 RGB, are what the network gets and what it was trained to see.
+    The images, uint8 RGB, are what the model gets and what it was trained to see.
     """
     right = diagnosis.corrected
+    if right is not None and _alike(view.base.apply(view.photo), right.apply(view.photo)):
+        right = view.base
     after = None if right is None else view.with_preprocessing(right)
     fix = diagnosis.best.fix if diagnosis.best else None
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
@@ -189,6 +201,11 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         "pictures": [picture.shape[:2] for picture in pictures],
     }
     return content, [picture.tobytes() for picture in pictures]
+
+
+def _alike(one: Float32, other: Float32) -> bool:
+    """Return whether a model sees the same, as in (x - 127) / 128 and x / 127.5 - 1."""
+    return one.shape == other.shape and float(np.abs(one - other).max()) <= 0.02 * float(np.ptp(other))
 
 
 def plain(text: str) -> str:

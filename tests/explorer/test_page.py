@@ -66,12 +66,6 @@ def test_every_module_of_the_page_is_joined_once():
     assert sorted(page.MODULES) == sorted(path.stem for path in HERE.glob("*.js"))
 
 
-def test_no_name_at_the_top_is_declared_in_two_modules():
-    names = [name for module in page.MODULES for name in TOP.findall(source(module))]
-    assert len(names) > 30
-    assert sorted(names) == sorted(set(names))
-
-
 def test_a_module_needs_only_what_earlier_ones_declare_for_others():
     declared = {}
     for module in page.MODULES:

@@ -29,7 +29,7 @@ const NEVER = Infinity;
 
 export const GONE = "The kernel was restarted or stopped. Run this cell again.";
 export const SILENT = "The kernel does not answer: it is busy, or it was restarted or stopped. If it was, run this cell again.";
-export const BARE = "This page hands no binary data to widgets, and pictures are such data: open the notebook in JupyterLab, Notebook or VS Code.";
+export const BARE = "This page cannot pass images to widgets. Open the notebook in JupyterLab, Notebook or VS Code.";
 export const CUT = "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {

@@ -19,6 +19,7 @@ const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states 
 
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
 
+const GROUP = { class: "kit-group" };
 let views = 0;
 
 function render({ model, el }) {
@@ -129,9 +130,9 @@ class ExplorerView {
     this.answer.node.append(this.picker.node);
     this.body = element("div", { class: "kit-body" },
       element("header", {}, this.title, this.latency,
-        group(button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
-        group(this.copy, this.pin),
-        group(this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }), this.because.ask)),
+        element("div", GROUP, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
+        element("div", GROUP, this.copy, this.pin),
+        element("div", GROUP, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }), this.because.ask)),
       this.done, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
@@ -154,11 +155,8 @@ class ExplorerView {
   }
 
   toggle(key) {
-    if (key === "more") {
-      this.show("more", this.more.hidden);
-      return;
-    }
-    this.tensorBox.hidden = !this.tensorBox.hidden;
+    if (key === "more") this.show("more", this.more.hidden);
+    else this.tensorBox.hidden = !this.tensorBox.hidden;
     this.paintTensor();
   }
 
@@ -246,13 +244,9 @@ class ExplorerView {
   // -- what people do
 
   changed(key, value) {
-    this.stopFlips();
+    this.flips.forEach((flip) => flip.stop());
     this.move({ ...this.settings, [key]: value });
     this.near(key);
-  }
-
-  stopFlips() {
-    for (const flip of this.flips.values()) flip.stop();
   }
 
   move(settings) {
@@ -349,9 +343,10 @@ class ExplorerView {
     if (wait < Infinity && !this.stopped) this.timer = setTimeout(() => this.tick(), Math.max(0, wait));
   }
 
-  /** While nothing else is under way. */
+  /** While nothing else is under way, and where the cores may be used ahead of a hand. */
   judge() {
-    if (!this.exchange.idle || this.exchange.moving || this.exchange.lost || !this.mayLookAhead()) return;
+    const { ahead, idle, lost, moving } = this.exchange;
+    if (!idle || moving || lost || !ahead.places || !this.mayLookAhead()) return;
     this.judging.ask(this.settings, this.photos.labelled);
   }
 
@@ -397,7 +392,7 @@ class ExplorerView {
     this.body.inert = true;
     this.root.classList.add("kit-stale");
     this.because.end("Ended: the kernel does not answer.");
-    this.stopFlips();
+    this.flips.forEach((flip) => flip.stop());
     this.judging.forget();
     this.camera.stop();
   }
@@ -488,12 +483,11 @@ class ExplorerView {
     this.path.paint(content.path);
     const about = `${content.settings.photo.replace(/\.\w+$/, "")} · ${content.about}`;
     write(this.about, about);
-    if (this.about.title !== about) this.about.title = about;
+    this.about.title = about;
     this.code = content.code;
     this.tensorLines = content.tensor;
     this.paintTensor();
-    const named = `The photo ${about}`;
-    if (this.preview.picture.canvas.ariaLabel !== named) this.preview.picture.canvas.setAttribute("aria-label", named);
+    this.preview.picture.canvas.setAttribute("aria-label", `The photo ${about}`);
   }
 
   /** Painted only while people can see it. */
@@ -502,11 +496,6 @@ class ExplorerView {
     this.tensor.replaceChildren(...this.tensorLines.map(([name, fed, wanted, same]) => element("tr", { class: same === "same" ? null : "kit-changed" },
       element("th", { scope: "row", text: name }), element("td", { text: fed }), element("td", { text: wanted }), element("td", { text: same }))));
   }
-}
-
-/** Buttons that belong together. */
-function group(...buttons) {
-  return element("div", { class: "kit-group" }, ...buttons);
 }
 
 export default { render };

@@ -12,7 +12,7 @@ export class Files {
   constructor(prefix, events) {
     this.prefix = prefix;
     this.events = events;
-    this.node = element("input", { type: "file", accept: "image/*", class: "kit-file", multiple: true, "aria-label": "Add pictures of your own", tabindex: -1 });
+    this.node = element("input", { type: "file", accept: "image/*", class: "kit-file", multiple: true, "aria-label": "Add images of your own", tabindex: -1 });
     this.node.addEventListener("change", () => { this.send(this.node.files); this.node.value = ""; });
   }
 
@@ -43,7 +43,7 @@ export class Files {
   async #sendOne(picture) {
     const limit = this.events.limit();
     if (picture.size > limit) {
-      this.events.fail(`Expected a picture of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
+      this.events.fail(`Expected an image of at most ${limit / 1e6} MB, received ${Math.round(picture.size / 1e6)} MB: ${picture.name}`);
       return;
     }
     const content = await picture.arrayBuffer();

@@ -24,7 +24,9 @@ export class LabelPicker {
       element("datalist", { id }, ...classes.map((value) => element("option", { value }))), this.yes, this.none, button("✕", "Close", () => this.close(), { "aria-label": "Close the list" }));
     form.addEventListener("submit", (event) => { event.preventDefault(); this.#choose(this.box.value.trim()); });
     // One that is picked from the list comes whole, not letter by letter.
-    this.box.addEventListener("input", (event) => { if (!event.inputType || event.inputType === "insertReplacementText") this.#pick(); });
+    this.box.addEventListener("input", ({ inputType = "insertReplacementText" }) => {
+      if (inputType === "insertReplacementText" && this.classes.has(this.box.value)) this.#choose(this.box.value);
+    });
     this.node = element("div", { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true }, form);
   }
 
@@ -43,10 +45,6 @@ export class LabelPicker {
   close() {
     this.node.hidden = true;
     this.opener?.focus();
-  }
-
-  #pick() {
-    if (this.classes.has(this.box.value)) this.#choose(this.box.value);
   }
 
   #choose(label) {
