@@ -1,4 +1,4 @@
-"""Find out why an image classifier gets a picture wrong.
+"""Find out why an image classifier gets an image wrong.
 
 Names are imported on first use, so that ``import kit`` stays fast and never imports TensorFlow.
 """

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         line, code = str(error), BAD_INPUT
         if error.filename is not None:  # said by the system alone
-            line = f"Expected another path than {str(error.filename)!r}, received: {error.strerror}; try one"
+            line = f"Expected a path to open, received {str(error.filename)!r} ({error.strerror}); check it"
     except (ImportError, TypeError, ValueError) as error:
         line, code = str(error) or type(error).__name__, BAD_INPUT
         if isinstance(error, ImportError):
@@ -64,21 +64,21 @@ def _import(module: str) -> None:
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets a picture wrong.")
+    parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets an image wrong.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {kit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
-    codes = "clean, 1 a cause named, 2 cannot tell"
-    diagnose = _command(commands, "diagnose", _diagnose, "name the cause", codes)
+    codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
+    diagnose = _command(commands, "diagnose", _diagnose, "name the cause of wrong predictions", codes)
     diagnose.add_argument("model", metavar="MODEL.keras")
-    diagnose.add_argument("--labels", help="classes by name or index, with commas; empty where unknown")
-    diagnose.add_argument("--details", action="store_true", help="print everything found, with its numbers")
+    diagnose.add_argument("--labels", help="true classes by name or index, with commas; empty where unknown")
+    diagnose.add_argument("--details", action="store_true", help="print all findings with their numbers")
     regression.add(commands, _add_in_use)
-    codes = "no prediction changes, 1 some do"
+    codes = "no prediction changes, 1 some change"
     compare = _command(commands, "compare", _compare, "compare two models on the same images", codes)
     compare.add_argument("first", metavar="A.keras")
     compare.add_argument("second", metavar="B.keras")
     for command in (diagnose, compare):
-        command.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
+        command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
         _add_in_use(command)
     workshop.add(commands)
@@ -86,7 +86,7 @@ def _parser() -> _Parser:
     importing = _command(commands, "import", _import_h5, words, "written")
     importing.add_argument("old", metavar="OLD.h5")
     importing.add_argument("new", metavar="NEW.keras")
-    words = "a module with custom layers, imported first; may be repeated"
+    words = "import this module with custom layers first; can be repeated"
     for command in commands.choices.values():
         # As from Python 3.14 on: -1..1 is a value, no option.
         command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
@@ -104,12 +104,12 @@ def _command(commands: Any, name: str, run: Callable[..., int], words: str, code
 
 
 def _add_in_use(command: argparse.ArgumentParser) -> None:
-    """Add the options that say how pictures are prepared."""
+    """Add the options that say how images are prepared."""
     in_use = command.add_mutually_exclusive_group()
-    words = "how your code prepares images, as the kit, KerasHub, Hugging Face or timm write it"
+    words = "how your code prepares images: a file of the kit, KerasHub, Hugging Face or timm"
     in_use.add_argument("--preprocessing", metavar="FILE.json", help=words)
-    in_use.add_argument("--application", metavar="NAME", help="the same, as a model of keras.applications")
-    words = "the same, as a scaling: 0..255, 0..1, -1..1, imagenet, caffe or lite"
+    in_use.add_argument("--application", metavar="NAME", help="the same, as this model of keras.applications")
+    words = "the same, by how it scales pixels: 0..255, 0..1, -1..1, imagenet, caffe or lite"
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 

@@ -30,7 +30,7 @@ _CALLED = {
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# The largest pictures have 50 million pixels: of a side, less than this is nothing.
+# The largest images have 50 million pixels: of a side, less than this is nothing.
 _LEAST = 1e-8
 
 

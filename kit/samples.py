@@ -1,4 +1,4 @@
-"""The bundled networks and pictures, in a checkout; of a wheel, the photographs (else FileNotFoundError)."""
+"""The bundled networks and images, in a checkout; of a wheel, the photos (else FileNotFoundError)."""
 
 import json
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from kit.images import Photo, load_image
 CLASSIFIERS = ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_no_batchnorm")
 """Names for `classifier`."""
 CHECKPOINTS = {count: f"fashion_mnist_{count}" for count in (500, 2_000, 5_000, 10_000)}
-"""Names for `classifier`, too: one network trained on so many pictures of Fashion-MNIST."""
+"""Names for `classifier`, too: one network trained on so many images of Fashion-MNIST."""
 PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
 SPLITS = ("train", "test")
 """Names for `fashion_mnist_arrays`."""
 
-# Non-negative least squares with a small ridge over the coloured photographs, the twelve largest once more.
+# Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
 _TYPICAL = {
     "pavilion.jpg": 0.06,
     "espresso.jpg": 0.09,
@@ -38,7 +38,7 @@ _TYPICAL = {
     "alp.jpg": 0.08,
 }
 _HERE = Path(__file__).resolve().parent
-# A wheel carries the photographs in the package; in a checkout all of it lies beside the package, once.
+# A wheel carries the photos in the package; in a checkout all of it lies beside the package, once.
 _DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
 _TILE = 28
 
@@ -52,28 +52,28 @@ def classifier(name: str) -> Classifier:
     name
         ``"efficientnet_lite0"``: 1000 classes of ImageNet, (224, 224, 3).
         ``"fashion_mnist"``: 10 classes of clothing, (28, 28, 1); ``"fashion_mnist_no_batchnorm"``, too.
-        ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained on so many pictures, unvaried.
+        ``"fashion_mnist_500"``, ``_2000``, ``_5000``, ``_10000``: trained on so many images, unvaried.
     """
     known("name of a bundled classifier", name, (*CLASSIFIERS, *CHECKPOINTS.values()))
     return Classifier.load(_path("models", f"{name}.keras"))
 
 
 def photos(name: str) -> tuple[Photo, ...]:
-    """Load bundled pictures; the same read-only objects on every call.
+    """Load bundled images; the same read-only objects on every call.
 
     Parameters
     ----------
     name
-        ``"photographs"``: ordinary, varied photographs.
+        ``"photographs"``: ordinary, varied photos.
         ``"imagenet"``: those of them that show a known class of ImageNet.
         ``"special"``: files that are easily read wrongly: transparent, turned by EXIF, CMYK, 16 bits, wide.
-        ``"fashion_mnist"``: the 2,000 held-back test pictures, 28 x 28, grey in RGB.
+        ``"fashion_mnist"``: the 2,000 held-back test images, 28 x 28, grey in RGB.
     """
     return _photos(known("name of bundled photos", name, PHOTOS))
 
 
 def labels(name: str) -> tuple[int | None, ...]:
-    """Return the class index of each of `photos`, or None where a picture shows none of the classes."""
+    """Return the class index of each of `photos`, or None where an image shows none of the classes."""
     if known("name of bundled photos", name, PHOTOS) == "fashion_mnist":
         return tuple(fashion_mnist_arrays("test")[1].tolist())
     return tuple(entry["imagenet_class"] for entry in _entries(name))
@@ -81,12 +81,12 @@ def labels(name: str) -> tuple[int | None, ...]:
 
 @cache
 def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
-    """Return read-only pictures of Fashion-MNIST, uint8 (N, 28, 28), and labels, int64 (N,), 0..9.
+    """Return read-only images of Fashion-MNIST, uint8 (N, 28, 28), and labels, int64 (N,), 0..9.
 
     Parameters
     ----------
     split
-        ``"train"``: 10,000 pictures; ``"test"``: the 2,000 held-back ones, none of them among the former.
+        ``"train"``: 10,000 images; ``"test"``: the 2,000 held-back ones, none of them among the former.
     """
     known("part of Fashion-MNIST", split, SPLITS)
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
@@ -99,7 +99,7 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
 
 
 def probes() -> tuple[Photo, ...]:
-    """Load the photographs that are sent through a pipeline in place of the user's; a wheel has them too.
+    """Load the photos that are sent through a pipeline in place of the user's; a wheel has them too.
 
     These are the bundled ones without a known class: what is reported on labelled ones never meets them.
     """
@@ -107,12 +107,12 @@ def probes() -> tuple[Photo, ...]:
 
 
 def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
-    """Load photographs that together have the colours of ImageNet's, as networks of photographs expect them.
+    """Load photos that together have the colours of ImageNet's, as networks of photos expect them.
 
     Parameters
     ----------
     without
-        Pictures that must not be among them.
+        Images that must not be among them.
 
     Returns
     -------
@@ -157,6 +157,6 @@ def _path(*parts: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected {'/'.join(('data', *parts))} beside the package kit, received no such file; a wheel"
-            " has photographs alone, so work in a checkout and install it editable (pip install -e .)"
+            " has photos alone, so work in a checkout and install it editable (pip install -e .)"
         )
     return path

@@ -1,4 +1,4 @@
-"""What every test relies on, and the networks and pictures that many of them ask for.
+"""What every test relies on, and the networks and images that many of them ask for.
 
 Fixtures of a session are shared: whoever wants another preprocessing in use takes ``classifier.using``.
 """
@@ -43,13 +43,13 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def classifier():
-    """EfficientNet-Lite0, for photographs."""
+    """EfficientNet-Lite0, for photos."""
     return samples.classifier("efficientnet_lite0")
 
 
 @pytest.fixture(scope="session")
 def photos():
-    """The photographs that show a class of `classifier`; `labels` has these."""
+    """The photos that show a class of `classifier`; `labels` has these."""
     return samples.photos("imagenet")
 
 
@@ -65,13 +65,13 @@ def cat(photos):
 
 @pytest.fixture(scope="session")
 def fashion():
-    """The small network for pictures of clothes."""
+    """The small network for images of clothes."""
     return samples.classifier("fashion_mnist")
 
 
 @pytest.fixture(scope="session")
 def clothes():
-    """2,000 pictures that `fashion` was not trained on; `clothes_labels` has their classes."""
+    """2,000 images that `fashion` was not trained on; `clothes_labels` has their classes."""
     return samples.photos("fashion_mnist")
 
 
@@ -93,7 +93,7 @@ def truth(clothes_labels):
 
 @pytest.fixture(scope="session")
 def no_batchnorm():
-    """As `fashion`, without batch normalization: what it knows of its training pictures is a profile."""
+    """As `fashion`, without batch normalization: what it knows of its training images is a profile."""
     return samples.classifier("fashion_mnist_no_batchnorm")
 
 
@@ -110,7 +110,7 @@ def others(clothes):
 
 @pytest.fixture(scope="session")
 def novelty(fashion, held_back):
-    """What `fashion` knows of ordinary pictures."""
+    """What `fashion` knows of ordinary images."""
     return fit_novelty(fashion, list(samples.fashion_mnist_arrays("train")[0]), held_back)
 
 

@@ -25,7 +25,7 @@ def inverted():
 
 
 def textures():
-    """25 crops out of each bundled photograph, in grey."""
+    """25 crops out of each bundled photo, in grey."""
     random = np.random.default_rng(11)
     crops = []
     for photo in samples.photos("photographs"):

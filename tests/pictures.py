@@ -1,4 +1,4 @@
-"""Pictures and picture files for tests, made by hand."""
+"""Images and image files for tests, made by hand."""
 
 import io
 import math

@@ -22,7 +22,7 @@ def test_a_correct_pipeline_with_labels_is_clean(capsys):
     # Names, and places in the list of classes.
     assert main(["diagnose", MODEL, *PICTURES, "--labels", "tiger cat,360,105,388"]) == 0
     printed = capsys.readouterr().out
-    assert "no fault is found" in printed or "no loud fault is found" in printed
+    assert "no fault is found" in printed or "nothing serious is found" in printed
 
 
 def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
@@ -57,11 +57,11 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(t
 
 
 BAD = [
-    ([PICTURES[0], "--preprocessing", "nothing.json"], "another path than 'nothing.json'"),
+    ([PICTURES[0], "--preprocessing", "nothing.json"], "a path to open, received 'nothing.json'"),
     ([PICTURES[0], "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([PICTURES[0], "--scaling", "0-1"], "did you mean '0..1'"),
     (["nothing.jpg"], "which does not exist"),
-    ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each picture, received 2"),
+    ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each image, received 2"),
     ([PICTURES[0], "--import", "their_layers"], "(ModuleNotFoundError: No module named 'their_layers')"),
 ]
 

@@ -1,7 +1,7 @@
 """What `kit` offers stays as it is written down, and notebooks and documents use nothing below it.
 
-``python -m tests.test_public_surface`` writes `public_surface.txt` anew. A line that goes or changes breaks a
-notebook of somebody who uses it, so it belongs into CHANGELOG.md too.
+``python -m tests.test_public_surface`` writes `public_surface.txt` again. A line that goes or changes breaks
+a notebook of somebody who uses it, so it belongs into CHANGELOG.md too.
 """
 
 import ast

@@ -52,7 +52,7 @@ class Classifier:
     temperature : float
         Divides the logits in `calibrated`; 1 changes nothing. `kit.calibrate` finds it.
     reference : Reference
-        What is known of the training pictures.
+        What is known of the training images.
 
     Raises
     ------
@@ -95,12 +95,12 @@ class Classifier:
         if compiled.data is None:
             yield f"falls back to Keras because {compiled.reason}"
         if self.preprocessing is None:
-            yield "preprocessing unknown: nothing says how the training pictures were prepared"
+            yield "preprocessing unknown: nothing says how the training images were prepared"
         repeated = [name[:40] for name, count in Counter(self.class_names).items() if count > 1]
         if repeated:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         if compiled.head == "logits":
-            yield "the last layer is linear: its outputs are taken for logits of classes, through a softmax"
+            yield "the last layer is linear: its outputs are used as logits, with a softmax"
         if compiled.head == "sigmoid" and compiled.output_count > 1:
             yield "one sigmoid for each class: the outputs are divided by their sum"
         if compiled.head == "softmax" and compiled.output_count == 1:
@@ -132,7 +132,7 @@ class Classifier:
         Raises
         ------
         FileNotFoundError, ValueError
-            No such file, another SHA-256, another format, a damaged archive, or no classifier of pictures.
+            No such file, another SHA-256, another format, a damaged archive, or no classifier of images.
         """
         opened = store.read(path, sha256=sha256)
         check_preprocessing(preprocessing, (None, None, None))
@@ -251,7 +251,7 @@ class Classifier:
         Parameters
         ----------
         photos
-            A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
+            A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
         perturbation
             Applied to each photo before the preprocessing.
         preprocessing

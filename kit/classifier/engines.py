@@ -267,7 +267,7 @@ class LiteEngine(Engine):
         interpreter, shape = self._interpreter, tensors.shape
         if shape != self._shape:
             self._shape = ()  # in case what follows fails
-            # Memory grows with the largest part so far and is kept: going back to one picture costs 0.1 ms.
+            # Memory grows with the largest part so far and is kept: going back to one image costs 0.1 ms.
             interpreter.resize_tensor_input(self._input, shape)
             # The first time, LiteRT tells what it runs on.
             with nullcontext() if self._allocated else captured_errors():

@@ -15,7 +15,7 @@ from kit.classifier.engines import LiteEngine, traced
 from kit.classifier.keras_models import ConversionError, lite_of
 
 GRID = 4
-"""Cells to a side. Fewer tell less on pictures of digits and clothes; 8 are too many for 50 pictures."""
+"""Cells to a side. Fewer tell less on images of digits and clothes; 8 are too many for 50 images."""
 
 _LEAST_COLOUR = 1e-4
 _TINY = float(np.finfo(np.float32).tiny)
@@ -34,7 +34,7 @@ def tensor_features(tensors: Float32) -> Float64:
     float64, shape (N, K)
         The mean of each channel in `GRID` x `GRID` cells (fewer where a side is smaller), in the tensors' own
         unit, row by row; then, for each pair of three channels, how far they differ: half the logarithm of
-        ``var(a - b) / (var(a) + var(b))`` over the picture, about -4.6 where they do not.
+        ``var(a - b) / (var(a) + var(b))`` over the image, about -4.6 where they do not.
     """
     count, height, width, channels = tensors.shape
     values = tensors.astype(np.float64)
@@ -67,7 +67,7 @@ class FirstLayers:
     ----------
     compiled
         LiteRT: from tensors (N, H, W, C) to (N, 2 * sum(widths)): for each layer the mean of every channel
-        over the picture, then the mean of its squares.
+        over the image, then the mean of its squares.
     widths
         Channels of each layer.
     means, variances
@@ -75,7 +75,7 @@ class FirstLayers:
     epsilon
         Added to a variance before it counts, as in the BatchNorm layers.
     profile, features
-        float64 (pictures, …): what `measure` and `tensor_features` give for some training pictures; None if
+        float64 (images, …): what `measure` and `tensor_features` give for some training images; None if
         none were given.
     """
 
@@ -89,7 +89,7 @@ class FirstLayers:
 
     @property
     def source(self) -> str:
-        """Where statistics of the training pictures come from: "batchnorm", "profile" or ""."""
+        """Where statistics of the training images come from: "batchnorm", "profile" or ""."""
         return "batchnorm" if self.means is not None else "profile" if self.profile is not None else ""
 
     @cached_property
@@ -130,7 +130,7 @@ _Met = tuple[Any, Any]
 
 @held()
 def first_layers_of(model: Any) -> FirstLayers | None:
-    """Compile the first layers of a Keras model, from pictures (N, H, W, C), which is not changed.
+    """Compile the first layers of a Keras model, from images (N, H, W, C), which is not changed.
 
     They are measured at the inputs of the first `COUNT` BatchNorm layers, or, in a network without them, at
     the outputs of the first `COUNT` layers with a kernel, with the channels last. Half precision becomes

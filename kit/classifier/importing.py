@@ -26,7 +26,7 @@ _OFF = ("null", "false", "1", "[1, 1]")
 
 
 def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, ...]:
-    """Make a ``.keras`` file of an ``.h5`` file with architecture and weights.
+    """Convert an ``.h5`` file with architecture and weights to ``.keras``.
 
     Arguments of layers that Keras 3 does not know are left out where they have no effect, such as
     ``groups=1`` of a DepthwiseConv2D.

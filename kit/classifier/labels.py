@@ -72,12 +72,12 @@ def class_indices(
     Parameters
     ----------
     labels
-        Index or name of a class for each picture, None where it is not known; None if none is. One picture
+        Index or name of a class for each image, None where it is not known; None if none is. One image
         may have its label alone, without a list. A name that several classes share stands for the first.
     class_names
         All classes in order.
     count
-        Number of pictures.
+        Number of images.
 
     Raises
     ------
@@ -89,16 +89,16 @@ def class_indices(
     if isinstance(labels, (str, int, np.integer)):
         labels = (labels,)
     if len(labels) != count:
-        raise ValueError(f"Expected {count} labels, one for each picture, received {len(labels)}")
+        raise ValueError(f"Expected {count} labels, one for each image, received {len(labels)}")
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}
     return tuple(_index(label, places, len(class_names)) for label in labels)
 
 
 def known_classes(labels: Labels, class_names: Sequence[str], count: int) -> Int64:
-    """Return what `class_indices` does as int64 (count,), where each picture has to have a label."""
+    """Return what `class_indices` does as int64 (count,), where each image has to have a label."""
     found = class_indices(labels, class_names, count)
     if None in found:
-        raise ValueError(f"Expected a label for every picture, received None for number {found.index(None)}")
+        raise ValueError(f"Expected a label for every image, received None for number {found.index(None)}")
     return np.array(found, np.int64)
 
 
@@ -120,7 +120,7 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
 
 
 Truth = Sequence[int | None]
-"""Index of the right class of each picture, None where it is not known; empty where none is."""
+"""Index of the right class of each image, None where it is not known; empty where none is."""
 
 LEAST = 1e-7
 """Probabilities of the right class below count as this: one answer must not outweigh all others."""
@@ -128,9 +128,9 @@ LEAST = 1e-7
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Answers to some pictures before and after a change of the pictures, the preprocessing or the network.
+    """Predictions to some images before and after a change of the images, the preprocessing or the network.
 
-    ``before`` and ``after`` are softmax probabilities, float (N, classes), one row for each picture, in the
+    ``before`` and ``after`` are softmax probabilities, float (N, classes), one row for each image, in the
     same order, and not copied.
     """
 
@@ -140,13 +140,13 @@ class Trial:
 
     @property
     def changed(self) -> Bools:
-        """Whether each picture gets another answer; bool (N,)."""
+        """Whether each image gets another prediction; bool (N,)."""
         differing: Bools = self.before.argmax(axis=1) != self.after.argmax(axis=1)
         return differing
 
     @property
     def gain(self) -> float:
-        """Mean over the pictures of what the change brings, in nats; below 0 where it makes matters worse.
+        """Mean over the images of what the change brings, in nats; below 0 where it makes matters worse.
 
         By how much the log-likelihood of a known label rises; where there is none, by how much the entropy of
         the answer falls.
@@ -155,7 +155,7 @@ class Trial:
 
     @property
     def turned(self) -> tuple[int, int]:
-        """How many labelled pictures the change puts right, and how many it puts wrong."""
+        """How many labelled images the change puts right, and how many it puts wrong."""
         before, after = hits(self.before, self.labels), hits(self.after, self.labels)
         return int((after & ~before).sum()), int((before & ~after).sum())
 
@@ -189,7 +189,7 @@ def entropies(answers: Floats) -> Floats:
 
 
 def hits(answers: Floats, labels: Truth) -> Bools:
-    """Return whether each picture is known to be answered rightly; bool (N,), False without a label."""
+    """Return whether each image is known to be predicted correctly; bool (N,), False without a label."""
     found = np.zeros(len(answers), np.bool_)
     rows, columns = known(labels)
     found[rows] = answers.argmax(axis=1)[rows] == columns

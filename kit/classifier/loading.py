@@ -21,7 +21,7 @@ SECONDS = 1800
 CACHED = 50
 """Networks that are kept in the cache folder; the longest unused make room."""
 FORMAT = 2
-"""Of what is kept; a version that needs more of a network begins anew."""
+"""Of what is kept; a version that needs more of a network begins again."""
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
@@ -36,7 +36,7 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
     Raises
     ------
     FileNotFoundError, ValueError
-        The network cannot be opened, is no classifier of pictures, or was replaced meanwhile.
+        The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     """
     if found := _known(opened):
         return found
@@ -85,7 +85,7 @@ def keep(opened: Archive, compiled: Compiled) -> None:
 
 def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
-        # Damaged, or made by another version of LiteRT: made anew.
+        # Damaged, or made by another version of LiteRT: made again.
         with suppress(OSError, ValueError):
             entry = folder / f"{opened.digest}.zip"
             found = Network(Compiled.read(entry), source=opened)

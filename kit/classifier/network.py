@@ -1,4 +1,4 @@
-"""Network: a Keras model compiled to LiteRT, and held against Keras."""
+"""Network: a Keras model compiled to LiteRT, and compared with Keras."""
 
 import hashlib
 import json
@@ -101,7 +101,7 @@ class Verification(Result):
     max_difference
         Largest difference in a probability, 0..1.
     photos
-        Photographs that were compared, beside the inputs made by formulas.
+        Photos that were compared, beside the inputs made by formulas.
     agrees
         Whether the difference is within 1e-5.
     """
@@ -157,7 +157,7 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     Raises
     ------
     TypeError, ValueError
-        The model is no classifier of pictures, or takes other tensors than the preprocessing makes.
+        The model is no classifier of images, or takes other tensors than the preprocessing makes.
     """
     check_model(model)
     reference = KerasEngine(model)
@@ -185,8 +185,8 @@ class Network:
     """A network from tensors to probabilities; what takes TensorFlow is made at the first use and kept.
 
     May be called from several threads, and belong to several classifiers: what is known of it is never set
-    anew, `up_to_date` returns another network instead. ``source`` is the file that it came from, None for one
-    in memory; ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
+    again, `up_to_date` returns another network instead. ``source`` is the file that it came from, or None;
+    ``model`` may be None with a file. ValueError where LiteRT does not run the compiled form.
     """
 
     def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
@@ -245,7 +245,7 @@ class Network:
         return path
 
     def up_to_date(self, preprocessing: Preprocessing | None) -> Self:
-        """Return this network, or another, compiled anew, where the model was trained since."""
+        """Return this network, or another, compiled again, where the model was trained since."""
         if self.source is not None or _fingerprint(self.model) == self._weights:
             return self
         return self.of(self.model, preprocessing)

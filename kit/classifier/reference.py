@@ -16,10 +16,10 @@ from kit.images.properties import QUANTITIES, measure
 from kit.perturbation.alterations import ALTERATIONS, middle, responses
 
 KEPT = 256
-"""Pictures whose measures are kept; of more, as many at random."""
+"""Images whose measures are kept; of more, as many at random."""
 
 TRIED = (16, 64)
-"""Pictures, large and small ones, on which the response to each alteration is measured."""
+"""Images, large and small ones, on which the response to each alteration is measured."""
 
 _TRIED_PIXELS = 1 << 20
 
@@ -33,17 +33,17 @@ _SEED = 0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InputStatistics:
-    """Measures of some pictures, and how they respond to alterations.
+    """Measures of some images, and how they respond to alterations.
 
     Attributes
     ----------
     rows
-        float64 (pictures, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
-        measure. `KEPT` pictures at most.
+        float64 (images, quantities): measures in the order of `QUANTITIES`; NaN where there was nothing to
+        measure. `KEPT` images at most.
     response
-        float64 (alterations, strengths, quantities): what `responses` gives for some of the pictures.
+        float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
     count
-        Pictures that there were.
+        Images that there were.
     """
 
     rows: Float64
@@ -52,9 +52,9 @@ class InputStatistics:
 
     @classmethod
     def of(cls, photos: Sequence[Photo]) -> Self:
-        """Measure pictures, `KEPT` of them at most; ValueError for none."""
+        """Measure images, `KEPT` of them at most; ValueError for none."""
         if not photos:
-            raise ValueError("Expected at least one picture, received none")
+            raise ValueError("Expected at least one image, received none")
         order = np.random.default_rng(_SEED).permutation(len(photos))[:KEPT]
         chosen = [photos[place] for place in order]
         return cls(measured_rows(chosen), measured_responses(chosen), len(photos))
@@ -82,12 +82,12 @@ class InputStatistics:
 
 
 def measured_rows(photos: Sequence[Photo]) -> Float64:
-    """Measure pictures: float64 (pictures, quantities), rounded as `InputStatistics` keeps them."""
+    """Measure images: float64 (images, quantities), rounded as `InputStatistics` keeps them."""
     return _rounded([tuple(measure(photo).values()) for photo in photos]).reshape(-1, len(QUANTITIES))
 
 
 def measured_responses(photos: Sequence[Photo]) -> Float64:
-    """Measure how the first `TRIED` pictures respond to alterations, as `InputStatistics` keeps it."""
+    """Measure how the first `TRIED` images respond to alterations, as `InputStatistics` keeps it."""
     middles = [middle(photo) for photo in photos[: TRIED[1]]]
     pixels = np.cumsum([photo.pixels[..., 0].size for photo in middles])
     return _rounded(responses(middles[: max(TRIED[0], int((pixels <= _TRIED_PIXELS).sum()))]))
@@ -106,7 +106,7 @@ def _strengths() -> Float64:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reference:
-    """What is known of the training pictures of a network; part of its file.
+    """What is known of the training images of a network; part of its file.
 
     ``shape`` is (H, W, C) of its tensors, with None for a side that photos decide; ``contents`` are arrays by
     ``part/name``.
@@ -130,7 +130,7 @@ class Reference:
 
     @cached_property
     def properties(self) -> InputStatistics | None:
-        """Properties of the pictures themselves, for `kit.shift`; None where none were measured.
+        """Properties of the images themselves, for `kit.shift`; None where none were measured.
 
         ValueError where another version of the kit wrote them.
         """
@@ -155,7 +155,7 @@ class Reference:
         return replace(self, contents=others | kept)
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
-        """Return the same with properties of training pictures, and with their profile in the first layers.
+        """Return the same with properties of training images, and with their profile in the first layers.
 
         ``prepare`` makes the tensor of a photo, float32 (1, H, W, C), as in training.
         """
@@ -179,4 +179,4 @@ class Reference:
 
     def __repr__(self) -> str:
         parts = sorted({name.partition("/")[0] for name in self.contents})
-        return f"Reference({', '.join(parts) or 'nothing of the training pictures'})"
+        return f"Reference({', '.join(parts) or 'nothing of the training images'})"

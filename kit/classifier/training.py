@@ -19,10 +19,10 @@ from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
 
 Augment = Callable[[Pixels, np.random.Generator], Pixels]
-"""As `kit.perturbation.augmentation.Augmentation`: changes uint8 pictures (N, H, W, 3), keeps the shape."""
+"""As `kit.perturbation.augmentation.Augmentation`: changes uint8 images (N, H, W, 3), keeps the shape."""
 
 BATCH = 64
-"""Pictures in a step, or all of them where there are fewer."""
+"""Images in a step, or all of them where there are fewer."""
 
 FILTERS = (16, 24, 40)
 """Filters of the three stages of `network`."""
@@ -82,10 +82,10 @@ def train(
     augment: Augment | None = None,
     progress: Progress = True,
 ) -> Classifier:
-    """Train a small network on pictures; on two cores 10,000 of 28 x 28 take six seconds an epoch.
+    """Train a small network on images; on two cores 10,000 of 28 x 28 take six seconds an epoch.
 
     Adam (Kingma and Ba 2015, arXiv 1412.6980) with a learning rate that falls to zero along a cosine
-    (Loshchilov and Hutter 2017, arXiv 1608.03983), on the cross-entropy, in whole steps of `BATCH` pictures.
+    (Loshchilov and Hutter 2017, arXiv 1608.03983), on the cross-entropy, in whole steps of `BATCH` images.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def train(
     class_names
         One for each class.
     epochs
-        Passes over the pictures, at least 1.
+        Passes over the images, at least 1.
     seed
         Of initial weights, dropout, order and augmentation; not negative.
     model
@@ -106,14 +106,14 @@ def train(
     learning_rate
         At the start; 2e-3 suits a network without BatchNormalization.
     augment
-        Changes the pictures anew in each epoch, as `Augmentation` does; all must have one size.
+        Changes the images again in each epoch, as `Augmentation` does; all must have one size.
     progress
-        True for a bar; or a function that is told each epoch in a line.
+        True for a bar; or a function that gets each epoch as a line of text.
 
     Raises
     ------
     TypeError, ValueError
-        Labels that do not fit the pictures or the class names, no epochs, pictures of several sizes with
+        Labels that do not fit the images or the class names, no epochs, images of several sizes with
         ``augment``, or a preprocessing without a fixed size.
     """
     photos = as_photos(pictures, allow_empty=False)
@@ -178,7 +178,7 @@ def _tensors(
     decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
     sizes = {photo.size for photo in decoded}
     if augment is not None and len(sizes) > 1:
-        raise ValueError(f"Expected pictures of one size to augment, received {len(sizes)}; resize them")
+        raise ValueError(f"Expected images of one size to augment, received {len(sizes)}; resize them")
     prepared = None
     while True:
         if augment is not None:
@@ -190,23 +190,23 @@ def _tensors(
 
 
 FEW = 16
-"""Pictures, those of the prior included, that the statistics should stand on; or one a class if more."""
+"""Images, those of the prior included, that the statistics should stand on; or one a class if more."""
 
 MOST_VALUES = 1 << 23
-"""Pixels that go through the network at once, 160 pictures of 224 x 224: two gigabytes in a large network."""
+"""Pixels that go through the network at once, 160 images of 224 x 224: two gigabytes in a large network."""
 
 ONE_CLASS = 0.8
-"""Share of the pictures with one and the same answer from which on they may well show one class."""
+"""Share of the images with one and the same answer from which on they may well show one class."""
 
 
 def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Classifier:
-    """Estimate the statistics of BatchNormalization again on pictures of the kind at hand (AdaBN).
+    """Estimate the statistics of BatchNormalization again on images of the kind at hand (AdaBN).
 
-    Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the n new pictures. Schneider et al. 2020
+    Li et al. 2016 (arXiv 1603.04779) take the mean and variance of the n new images. Schneider et al. 2020
     (arXiv 2006.16971) mix N / (N + n) of the old and n / (N + n) of the new. What was measured in training
     is left behind.
 
-    It helps where all pictures changed in one way and show the classes in about the proportions of training,
+    It helps where all images changed in one way and show the classes in about the proportions of training,
     and hurts where they are few, show one class, or changed otherwise, as by inversion.
 
     Parameters
@@ -214,29 +214,29 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     classifier
         With the preprocessing to use. Not changed.
     photos
-        Pictures of the new kind, without labels; several dozen of all classes are better than a few.
+        Images of the new kind, without labels; several dozen of all classes are better than a few.
     prior
-        N, in training pictures; 0 forgets the training, 16 suits few pictures.
+        N, in training images; 0 forgets the training, 16 suits few images.
 
     Returns
     -------
     Classifier
-        A new one. Its ``notes`` say on how many pictures, and warn of few and of mostly one answer.
+        A new one. Its ``notes`` say on how many images, and warn of few and of mostly one answer.
 
     Raises
     ------
     TypeError, ValueError
-        A network without BatchNormalization, no pictures or too many at once, a negative prior, or no known
+        A network without BatchNormalization, no images or too many at once, a negative prior, or no known
         preprocessing.
     """
     check_first(classifier, "kit.adapt(classifier, photos)")
     chosen = as_photos(photos, allow_empty=False)
     kept = number("prior", prior)
     if kept < 0:
-        raise ValueError(f"Expected a prior of 0 or more training pictures, received {prior!r}")
+        raise ValueError(f"Expected a prior of 0 or more training images, received {prior!r}")
     model = classifier.model
     if not _normalizations(model):
-        received = f"{classifier.name!r} without; correct the pictures, or train with such ones"
+        received = f"{classifier.name!r} without; correct the images, or train with such ones"
         raise ValueError(f"Expected a network with BatchNormalization, received {received}")
     batch = _batch(classifier, chosen)
     with captured_errors():
@@ -256,23 +256,23 @@ def _batch(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
         most = MOST_VALUES // tensors[0][..., 0].size
         if len(photos) > most:
             received = f"{len(photos)}; take some of them at random"
-            raise ValueError(f"Expected at most {most} pictures of this size, received {received}")
+            raise ValueError(f"Expected at most {most} images of this size, received {received}")
     return np.concatenate(tensors)
 
 
 def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
-    """Say on how many pictures the statistics rest, and what is unusual about these."""
+    """Say on how many images the statistics rest, and what is unusual about these."""
     count, classes = before.shape
     mixed = f", mixed with a prior of {prior:g}" if prior else ""
-    remarks = [f"statistics of BatchNormalization estimated on {count} pictures{mixed}"]
+    remarks = [f"statistics of BatchNormalization estimated on {count} images{mixed}"]
     enough = max(FEW, classes)
     if count + prior < enough:
-        advice = f"prior={enough - count} leans on the training statistics as if they were {enough}"
-        remarks.append(f"warning: {count} pictures are few for {classes} classes; {advice}")
+        advice = f"prior={enough - count} adds training statistics as if there were {enough}"
+        remarks.append(f"warning: {count} images are few for {classes} classes; {advice}")
     counts = np.bincount(before.argmax(axis=1), minlength=classes)
     if (most := counts.max()) >= ONE_CLASS * count:
-        told = f"{most} of {count} pictures were answered {names[int(counts.argmax())]} before"
-        remarks.append(f"warning: {told}; if they do show one class, adapting to them does harm")
+        told = f"{most} of {count} images were predicted as {names[int(counts.argmax())]} before"
+        remarks.append(f"warning: {told}; if they really show one class, adapting to them does harm")
     return remarks
 
 

@@ -1,6 +1,6 @@
-"""Naming the cause: which step, picture or part of a network is to blame for wrong answers.
+"""Naming the cause: which step, image or part of a network is to blame for wrong predictions.
 
-`STAGES` is the order: what is certain first, then the preprocessing, then the pictures, then the network.
+`STAGES` is the order: what is certain first, then the preprocessing, then the images, then the network.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 _SAME = 0.02
 """Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
 
-_FAILING = "{} answered rightly, and no step explains it: look at the frame, and at the training pictures"
+_FAILING = "{} predicted correctly, and no step explains it: look at the crop, and at the training images"
 
 
 def diagnose(
@@ -47,20 +47,20 @@ def diagnose(
     reference: Float32 | None = None,
     progress: Progress = False,
 ) -> Diagnosis:
-    """Name what is wrong with the preprocessing in use, the pictures or the network; or say that it is fine.
+    """Name what is wrong with the preprocessing in use, the images or the network; or say that it is fine.
 
     Parameters
     ----------
     classifier
         Its ``preprocessing`` is the one in use, which may be the faulty one.
     photos
-        One or more pictures that it answers wrongly, or any others that it is used on; see
+        One or more images that it answers wrongly, or any others that it is used on; see
         `kit.images.photo`.
     labels
         The right class of each, as index or name; None where it is not known.
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
-        of their training pictures.
+        of their training images.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -73,7 +73,7 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        No classifier, no preprocessing, no picture, a reference of fewer than ten tensors, or labels or sizes
+        No classifier, no preprocessing, no image, a reference of fewer than ten tensors, or labels or sizes
         that do not fit.
     """
     check_first(classifier, "kit.diagnose(classifier, photos, labels)")
@@ -81,14 +81,14 @@ def diagnose(
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
     if used.size is None and len(sizes) > 1:
-        raise ValueError(f"Expected pictures of one size, received {sizes[0]} and {sizes[-1]}; give a size")
+        raise ValueError(f"Expected images of one size, received {sizes[0]} and {sizes[-1]}; give a size")
     if reference is not None and len(reference) < LEAST_PROFILED:
         raise ValueError(f"Expected at least {LEAST_PROFILED} reference tensors, received {len(reference)}")
     truth = () if labels is None else class_indices(labels, classifier.class_names, len(chosen))
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         case = Investigation(classifier, used, chosen, truth, Evaluator(classifier), reference)
-        for stage in Steps(STAGES, "Diagnosis", "part", progress is True):
+        for stage in Steps(STAGES, "Diagnosing", "stage", progress is True):
             # Nothing else is asked of a network whose weights are no numbers.
             if stage.applies(case) and not case.certainly("diverged_training"):
                 if callable(progress) and stage.words:
@@ -119,7 +119,7 @@ def _preprocessing(case: Investigation) -> Investigation:
     searched = search(grounds, case.in_use)
     certain = tuple(doubted(one) if contradicted(grounds, case.in_use, one) else one for one in case.certain)
     if case.certainly("class_order") and searched.named:
-        # Answers to wrongly prepared pictures can look like another order.
+        # Predictions to wrongly prepared images can look like another order.
         certain = tuple(
             replace(one, verdict="possible") if one.cause == "class_order" else one for one in certain
         )
@@ -127,7 +127,7 @@ def _preprocessing(case: Investigation) -> Investigation:
 
 
 def _search_again(case: Investigation) -> Investigation:
-    """Search from where what is certain is put right: it may hide another fault."""
+    """Search from where what is certain is fixed: it may hide another fault."""
     repaired = corrected(case.certain, case.in_use)
     if case.searched.named or repaired == case.in_use or repaired.decoding != case.in_use.decoding:
         return case
@@ -155,7 +155,7 @@ def _novelty(case: Investigation) -> Investigation:
 def _trust(case: Investigation) -> Investigation:
     answers = case.classifier.probabilities(case.photos)
     right, count = int(hits(answers, case.labels).sum()), len(known(case.labels)[0])
-    which = "this picture is not" if len(answers) == 1 else "no more than half of the labelled pictures are"
+    which = "this image is not" if len(answers) == 1 else "no more than half of the labelled images are"
     failing = (_FAILING.format(which),) if count and 2 * right <= count else ()
     return replace(case, doubts=failing)
 
@@ -173,7 +173,7 @@ STAGES = (
     Stage(_certain, "checks"),
     Stage(_preprocessing, "candidates"),
     Stage(_search_again),
-    # What is ordinary for photographs is not for other pictures.
+    # What is ordinary for photos is not for other images.
     Stage(
         _pictures,
         "properties",
@@ -183,6 +183,6 @@ STAGES = (
         _novelty, "novelty", lambda case: not case.named and bool(case.classifier.reference.arrays("novelty"))
     ),
     Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
-    Stage(_quiet_changes, "quiet changes"),
+    Stage(_quiet_changes, "small changes"),
 )
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""

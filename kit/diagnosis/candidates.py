@@ -80,7 +80,7 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     if len(candidate.scaling) == 1 and candidate.scaling[0].std is not None:
         faults.sort(key=lambda fault: fault.name != "missing_mean_std")
     cause, *others = dict.fromkeys(fault.cause for fault in faults) or [_cause(step, candidate, in_use)]
-    # Squashing costs EfficientNet-Lite1 no certainty on photographs with a known class: 0.06 nats.
+    # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
     quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
     return Candidate(candidate, step, cause, tuple(fault.name for fault in faults), tuple(others), quiet)
 
@@ -123,7 +123,7 @@ class Evaluator:
 
     @property
     def statistics(self) -> bool:
-        """Whether anything is known of the training pictures."""
+        """Whether anything is known of the training images."""
         layers = self.first_layers
         return layers is not None and (layers.means is not None or self.profile is not None)
 
@@ -183,7 +183,7 @@ class Evaluator:
         return self._known[key]
 
     def trial(self, photos: Photos, before: Preprocessing, after: Preprocessing, labels: Truth = ()) -> Trial:
-        """Return the answers under one preprocessing, and under another in its place."""
+        """Return the predictions under one preprocessing, and under another in its place."""
         return Trial(self.answers(photos, before), self.answers(photos, after), labels)
 
 
@@ -196,25 +196,25 @@ def _learned(layers: FirstLayers | None) -> FirstLayers | None:
 
 
 PICTURES = 16
-"""Pictures that are tried, the first ones: a question of seconds."""
+"""Images that are tried, the first ones: a question of seconds."""
 
 QUIET = 1 / 8
-"""Share of the pictures whose answer may change under a quiet change before nothing is called clean; half of
+"""Share of the images whose answer may change under a small change before nothing is called clean; half of
 the quarter from which on a change does harm."""
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What one kind of quiet change does to the answers.
+    """What one kind of small change does to the predictions.
 
     Attributes
     ----------
     name
         Such as ``"resize_filter"``.
     photos, changed
-        How many pictures were tried, and how many get another answer under at least one variant.
+        How many images were tried, and how many get another prediction under at least one variant.
     typical, largest
-        Of the spread of the probability of the present answer, 0..1: its mean over pictures, and the most.
+        Of the spread of the probability of the present prediction, 0..1: its mean over images, and the most.
     worst
         The variant that moves this probability most, on average.
     """
@@ -228,7 +228,7 @@ class Sensitivity:
 
 
 def sensitivities(evaluator: Evaluator, around: Preprocessing, photos: Photos) -> tuple[Sensitivity, ...]:
-    """Try every quiet change on the first `PICTURES` pictures, around the right preprocessing if it is known.
+    """Try every small change on the first `PICTURES` images, around the right preprocessing if it is known.
 
     Returns one for each kind of change that changes any tensor at all.
     """

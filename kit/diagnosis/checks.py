@@ -12,7 +12,7 @@ from kit.diagnosis.finding import Finding, Photos, ranked
 from kit.diagnosis.inside import check_graph, read_inside
 
 _PICTURES = 16
-"""Pictures that are looked at where more would only repeat it."""
+"""Images that are looked at where more would only repeat it."""
 
 
 def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:

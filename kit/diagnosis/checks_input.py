@@ -16,7 +16,7 @@ GAIN = 0.1
 """Nats by which heeding the file must help, on average: log-likelihood of the label, or else entropy lost."""
 
 SMALL = 0.5
-"""Share of the network's side below which a picture is enlarged so much that detail is missing."""
+"""Share of the network's side below which an image is enlarged so much that detail is missing."""
 
 
 Request = tuple[str, dict[str, Any], str]
@@ -25,12 +25,12 @@ Request = tuple[str, dict[str, Any], str]
 _REQUESTS: tuple[Request, ...] = (
     ("exif_orientation", {"exif": True}, "The EXIF orientation tag is ignored"),
     ("alpha_matte", {"matte": (255, 255, 255)}, "Transparent pixels show another colour than white"),
-    ("bit_depth", {"depth": "scale"}, "Levels above 255 of 16-bit files are cut"),
+    ("bit_depth", {"depth": "scale"}, "Levels above 255 of 16-bit files are clipped"),
 )
 
 
 def check_files(classifier: Classifier, photos: Photos, labels: Truth = ()) -> tuple[Finding, ...]:
-    """Decode the pictures as their files ask for, and see what that changes.
+    """Decode the images as their files ask for, and see what that changes.
 
     `labels` are indices of the right classes, None where one is not known; empty where none is.
     """
@@ -51,14 +51,14 @@ def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: Re
     before, after = (classifier.probabilities(touched, preprocessing=each) for each in (used, fixed))
     trial = Trial(before, after, [labels[place] for place in affected] if labels else ())
     changed, helps = float(trial.changed.mean()), trial.gain > GAIN
-    gain = "mean gain in nats if it is heeded (log-likelihood of the label, else entropy lost)"
+    gain = "mean gain in nats if it is followed (log-likelihood of the label, else lost entropy)"
     return conclude(
         cause,
         "named" if helps else "possible",
-        f"{told} in {len(affected)} of {len(photos)} pictures.",
-        Evidence("pictures whose file asks for something else", len(affected), 1, supports=True),
+        f"{told} in {len(affected)} of {len(photos)} images.",
+        Evidence("images whose file asks for something else", len(affected), 1, supports=True),
         Evidence(gain, trial.gain, GAIN, supports=helps),
-        Evidence("share of these pictures whose answer changes", changed),
+        Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",
         right=fixed,
         cost=changed * len(affected) / len(photos),
@@ -76,7 +76,7 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
         return conclude(
             "target_size",
             "named",
-            f"Every picture is made small first ({step:.2g} of the network's side) and enlarged again.",
+            f"Every image is made small first ({step:.2g} of the network's side) and enlarged again.",
             Evidence("side of the thumbnail as a share of the network's", step, SMALL, supports=True),
             advice="Resize once, from the original.",
             right=used.replace(thumbnail=None),
@@ -87,14 +87,14 @@ def _small(used: Preprocessing, photos: Photos) -> Finding | None:
     return conclude(
         "target_size",
         "possible",
-        f"{count} of {len(photos)} pictures are far smaller than the network's input and lack its detail.",
-        Evidence("smallest side of a picture as a share of the network's", smallest, SMALL, supports=True),
-        advice="Use the original picture instead of a thumbnail of it.",
+        f"{count} of {len(photos)} images are far smaller than the network's input and lack its detail.",
+        Evidence("smallest side of an image as a share of the network's", smallest, SMALL, supports=True),
+        advice="Use the original image instead of a thumbnail of it.",
     )
 
 
 SQUEEZED = 0.2
-"""Step of the tensor for 255 levels below which a picture was scaled twice; the smallest of all contracts of
+"""Step of the tensor for 255 levels below which an image was scaled twice; the smallest of all contracts of
 keras.applications, KerasHub and timm is 1, for 0..1, and 0..1 divided by 255 once more gives 0.004."""
 
 LARGEST = 300.0
@@ -104,14 +104,14 @@ LEVELS_LEFT = 8
 """Different values up to which a cast is the cause; from 0..1 it leaves 2, from others up to 6."""
 
 LEVELS_BEFORE = 32
-"""Different levels in a picture of which so few may not be left."""
+"""Different levels in an image of which so few may not be left."""
 
 FLAT = 2.0
-"""Standard deviation in levels below which a picture is itself constant, and says nothing."""
+"""Standard deviation in levels below which an image is itself constant, and says nothing."""
 
 ROUGH = 1.5
 """Differences between a row and the next, over those to the third next, from which on a tensor is scrambled:
-np.reshape lays one row of an RGB picture into three. The bundled photographs have 0.33 to 0.89 as they are,
+np.reshape lays one row of an RGB image into three. The bundled photos have 0.33 to 0.89 as they are,
 noise has 1, and scrambled they have 2.35 and more at 28 x 28 and larger."""
 
 SMALLEST_SIDE = 16
@@ -119,7 +119,7 @@ SMALLEST_SIDE = 16
 
 
 def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
-    """Check what the preprocessing in use makes of the photographs, of which constant ones are left out.
+    """Check what the preprocessing in use makes of the photos, of which constant ones are left out.
 
     Returns the first thing that is wrong with the numbers, then what is wrong with their places.
     """
@@ -130,7 +130,7 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
     tensors = [used.apply(photo) for photo in seen]
     share = float(np.mean([1 - np.isfinite(tensor).mean() for tensor in tensors]))
     if share:
-        summary = "The tensor holds values that are no numbers."
+        summary = "The tensor has values that are not numbers."
         evidence = Evidence("share of values that are not finite", share, 0.0, supports=True)
         advice = "Find the division by zero before the network."
         return (conclude("wrong_range", "named", summary, evidence, advice=advice),)
@@ -156,8 +156,8 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
     return conclude(
         "dtype_cast",
         "named",
-        f"The scaled numbers were cast to whole ones: {lost}.",
-        Evidence("fewest different levels in a picture", before, LEVELS_BEFORE, supports=True),
+        f"The scaled numbers were cast to whole numbers: {lost}.",
+        Evidence("fewest different levels in an image", before, LEVELS_BEFORE, supports=True),
         Evidence("most different values in its tensor", after, LEVELS_LEFT, supports=collapsed),
         advice="Keep the tensor in float32 after scaling.",
         right=without if used.cast is not None else None,
@@ -205,9 +205,9 @@ def _scrambled(tensors: Sequence[Float32], used: Preprocessing) -> Finding | Non
     return conclude(
         "channel_layout",
         "named",
-        "A row of the tensor is less like the next than like the third next: axes were reshaped, not moved.",
+        "A row of the tensor is less like the next than like the third next: reshaped, not transposed.",
         Evidence(differences, ratio, ROUGH, supports=True),
-        advice="Move the axis instead of reshaping.",
+        advice="Transpose the axes instead of reshaping.",
         right=used.replace(layout="channels_last") if used.layout == "reshaped" else None,
     )
 

@@ -183,7 +183,7 @@ def _flat(layer: Layer, outputs: Float32) -> Finding:
         return _head(
             "named",
             "The last layer is a softmax over one output, which is 1 for every image.",
-            Evidence("number of outputs that the softmax shares 100 % among", 1, 2, supports=True),
+            Evidence("number of outputs of the softmax", 1, 2, supports=True),
             Evidence("smallest output on these images", float(outputs.min()), 1.0, supports=True),
             advice="End in a sigmoid and train again: a softmax over one output has no gradient.",
         )
@@ -253,10 +253,10 @@ _FIX = "Run the model for inference: training=False, and no layer that was built
 
 
 def check_determinism(classifier: Classifier, tensors: Float32, layers: Sequence[Layer]) -> Finding | None:
-    """Ask twice, and with other pictures beside.
+    """Ask twice, and with other images beside.
 
     Tensors are float32 (N, H, W, C); one is enough. The cause is ``"training_mode"`` where the same one gets
-    different answers, ``"batchnorm_mode"`` where the answer depends on the pictures in the same batch.
+    different predictions, ``"batchnorm_mode"`` where the answer depends on the images in the same batch.
     """
     one = tensors[:1]
     first = classifier.predict_tensors(one)

@@ -1,4 +1,4 @@
-"""The order of the classes: whether the answers are right under another order than the one in use."""
+"""The order of the classes: whether the predictions are right under another order than the one in use."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,22 +14,22 @@ NAMED, POSSIBLE = 0.01, 0.1
 """Probability that answers fit an order by chance, up to which it is named, and is possible."""
 
 ADJACENT = 0.1
-"""Share of wrong answers that lie next to the label anyway: lists of classes put like beside like."""
+"""Share of wrong predictions that lie next to the label anyway: lists of classes put like beside like."""
 
 WORKING = 0.7
-"""Share of ordinary pictures that a network answers rightly at the least, to be called a working one."""
+"""Share of ordinary images that a network predicts correctly at the least, to be called a working one."""
 
 FAULTY = 0.5
 """Share that one other order explains where the preprocessing is to blame: up to 0.42 with ten classes."""
 
 MOVED = 3
-"""Classes, each with two pictures, that must have changed places to name an order without a rule."""
+"""Classes, each with two images, that must have changed places to name an order without a rule."""
 
 MORE = 0.05
-"""Share of the pictures that such an order must explain beyond a rule, to be preferred to it."""
+"""Share of the images that such an order must explain beyond a rule, to be preferred to it."""
 
 SURE = 0.9
-"""Mean confidence from which on a network is at home with pictures, so that few classes may do."""
+"""Mean confidence from which on a network is at home with images, so that few classes may do."""
 
 _BY_RULE = "from kit.diagnosis.class_order import known_orders\norder = known_orders(names)[{!r}].tolist()"
 _NAMES = "names = classifier.class_names\n"
@@ -40,7 +40,7 @@ labels = [order.index(one) if one is not None and not isinstance(one, str) else 
 
 
 def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequence[str]) -> Finding | None:
-    """Look for an order of the classes under which the answers are right; the cause is ``"class_order"``.
+    """Look for an order of the classes under which the predictions are right; the cause is ``"class_order"``.
 
     Probabilities are float32 (N, classes), labels indices in the order in use, None where not known.
     """
@@ -56,7 +56,7 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
     if by_rule is None or free is None:
         return by_rule or free
     ranks = [(one.verdict == "named", one.cost or 0.0) for one in (by_rule, free)]
-    # Any order can be bent to explain a few more pictures than the rule that holds.
+    # Any order can be bent to explain a few more images than the rule that holds.
     return free if ranks[1] > (ranks[0][0], ranks[0][1] + MORE) else by_rule
 
 
@@ -86,7 +86,7 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
 
 
 def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Finding | None:
-    """Whether one of the usual mistakes makes the answers right."""
+    """Whether one of the usual mistakes makes the predictions right."""
     orders = known_orders(class_names)
     count, right = len(truth), {name: int((order[answers] == truth).sum()) for name, order in orders.items()}
     name = max(right, key=lambda each: right[each], default=None)
@@ -158,7 +158,7 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     return conclude(
         "class_order",
         "named" if sure else "possible",
-        "Each class is taken for one other, always the same: the names are in another order.",
+        "Each class is predicted as one other, always the same: the names are in another order.",
         Evidence("share predicted correctly in the order in use", right, 0.5, supports=True),
         Evidence(f"of {count} images that share their class with others, correct in one other order", fits),
         Evidence(f"probability of so many where {FAULTY:.0%} are usual", chance, NAMED, chance <= NAMED),

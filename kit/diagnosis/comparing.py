@@ -91,7 +91,7 @@ class Compared(Result):
     def headline(self) -> str:
         """Return one sentence."""
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        verdict = self.cause or ("both do the same" if self.sound else "cause unknown")
+        verdict = self.cause or ("no difference found" if self.sound else "cause unknown")
         undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
         return f"{changes}; {verdict}: {self.difference:.3f} on average{undone}."
 
@@ -102,7 +102,7 @@ class Compared(Result):
             (one.photo, *side, f"{one.change:.3f}", one.label)
             for one, side in zip(self.movers, sides, strict=True)
         ]
-        return Table(("picture", "before", "after", "change", "right"), rows, "<<<><")
+        return Table(("image", "before", "after", "change", "true class"), rows, "<<<><")
 
     def __repr__(self) -> str:
         return self.headline()
@@ -110,11 +110,11 @@ class Compared(Result):
     def _report(self) -> Iterator[str | Result]:
         yield self.headline()
         if self.prepared:
-            yield f"the second prepares images otherwise: {self.prepared}"
+            yield f"the second prepares images differently: {self.prepared}"
         if self.accuracy is not None:
             one = self.accuracy
             yield (
-                f"right: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
+                f"correct: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
                 f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
             )
         if self.movers:
@@ -174,8 +174,8 @@ def compare(
     form = _form(first, second)
     opened = as_photos(photos, allow_empty=False)
     truth = class_indices(labels, names, len(opened))
-    one = np.concatenate([first.probabilities(each) for each in Steps(opened, "First", "photo", progress)])
-    each_row = (form.rows([each], form.preprocessing) for each in Steps(opened, "Second", "photo", progress))
+    one = np.concatenate([first.probabilities(each) for each in Steps(opened, "Model 1", "image", progress)])
+    each_row = (form.rows([each], form.preprocessing) for each in Steps(opened, "Model 2", "image", progress))
     two = np.concatenate(list(each_row))
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()

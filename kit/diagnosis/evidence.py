@@ -1,4 +1,4 @@
-"""All evidence together: what there is for one network and some pictures, and the scores of candidates."""
+"""All evidence together: what there is for one network and some images, and the scores of candidates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,24 +15,24 @@ from kit.preprocessing import Preprocessing
 from kit.samples import typical
 
 FAMILIAR = 0.15
-"""Largest distance, in nats, at which probe photographs count as what the network knows."""
+"""Largest distance, in nats, at which probe photos count as what the network knows."""
 
 NATIVE, LEAST = 0.04, 0.01
-"""Distance, in nats, up to which these photographs count in full, half of it beyond, and the smallest that
+"""Distance, in nats, up to which these photos count in full, half of it beyond, and the smallest that
 counts as nearer for them."""
 
 LEAST_SIDE = 64
-"""Networks for smaller pictures are not judged by photographs."""
+"""Networks for smaller images are not judged by photos."""
 
 CHANCE, ALWAYS = 0.4, 0.05
-"""Distance from training, in nats, that one picture has by chance (a share of it where there are more), and
-that pictures have from small differences of their source."""
+"""Distance from training, in nats, that one image has by chance (a share of it where there are more), and
+that images have from small differences of their source."""
 
 AT_HOME = 0.5
-"""Distance from the averages, in nats, up to which pictures count as those of the training."""
+"""Distance from the averages, in nats, up to which images count as those of the training."""
 
 BY_CHANCE = 0.05
-"""Chance of as many right answers by guessing up to which labels alone say that nothing is wrong."""
+"""Chance of as many correct predictions by guessing up to which labels alone say that nothing is wrong."""
 
 SAME = 0.02
 """Largest difference in a probability up to which two preprocessings come to the same."""
@@ -41,10 +41,10 @@ ALIKE = 0.05
 """Nats between two candidates' gains up to which the evidence does not tell them apart."""
 
 ENOUGH = 4
-"""Pictures on which they must."""
+"""Images on which they must."""
 
 FEW = 4
-"""Probes, and pictures of the user's, on which answers are compared."""
+"""Probes, and images of the user's, on which answers are compared."""
 
 _OF_FILES = {"exif", "alpha", "depth"}
 
@@ -53,7 +53,7 @@ _OF_FILES = {"exif", "alpha", "depth"}
 class Score:
     """What speaks for and against one candidate, compared with the preprocessing in use.
 
-    The last of its votes is that of what is known before any picture.
+    The last of its votes is that of what is known before any image.
     """
 
     candidate: Candidate
@@ -66,12 +66,12 @@ class Score:
 
     @property
     def measured(self) -> float:
-        """The same without what is known before any picture."""
+        """The same without what is known before any image."""
         return sum(vote.gain for vote in self.votes[:-1])
 
     @property
     def at_home(self) -> bool:
-        """Whether some source finds its pictures as usual as in training; True where none can tell."""
+        """Whether some source finds its images as usual as in training; True where none can tell."""
         told = [vote.at_home for vote in self.votes if vote.at_home is not None]
         return any(told) or not told
 
@@ -86,14 +86,14 @@ Scores = Sequence[Score]
 
 @dataclass(frozen=True, eq=False)
 class Grounds:
-    """The evidence that there is for one network and some pictures.
+    """The evidence that there is for one network and some images.
 
     Attributes
     ----------
     photos, labels, sources
-        The user's pictures, the index of the class of each where known, and what judges.
+        The user's images, the index of the class of each where known, and what judges.
     probes
-        Photographs of the kit that judge the pipeline, too; empty where the network knows no photographs.
+        Photos of the kit that judge the pipeline, too; empty where the network knows no photos.
     """
 
     evaluator: Evaluator
@@ -116,7 +116,7 @@ class Grounds:
         return cls(evaluator, seen, labels, tuple(sources), probes)
 
     def as_in_training(self, in_use: Preprocessing) -> bool:
-        """Whether a profile finds the pictures as usual as nine in ten training pictures."""
+        """Whether a profile finds the images as usual as nine in ten training images."""
         judges = [source for source in self.sources if isinstance(source, Ordinary)]
         return any(judge.away(in_use) <= log(judge.profile.limit) for judge in judges)
 
@@ -129,7 +129,7 @@ class Grounds:
     def judged_by(self) -> str:
         """A sentence that says what there was to judge by."""
         told = " and ".join(source.told for source in self.sources if source.told)
-        return f"Judged by {told or 'how sure the network is of its answers, which names nothing'}."
+        return f"Judged by {told or 'how sure the predictions are, which names nothing'}."
 
     def score(self, in_use: Preprocessing, candidate: Candidate) -> Score:
         """Weigh one candidate against the preprocessing in use."""
@@ -162,13 +162,13 @@ class Grounds:
         return all(np.array_equal(one, other) for one, other in pairs)
 
     def usual(self, in_use: Preprocessing) -> bool:
-        """Whether some source finds its pictures as usual as in training; True where none can tell."""
+        """Whether some source finds its images as usual as in training; True where none can tell."""
         judges = (source for source in self.sources if isinstance(source, Averages | Ordinary))
         told = [home for source in judges if (home := source.at_home(in_use)) is not None]
         return any(told) or not told
 
     def trial(self, before: Preprocessing, after: Preprocessing) -> Trial:
-        """Return the answers to the user's pictures under one preprocessing, and under another."""
+        """Return the predictions to the user's images under one preprocessing, and under another."""
         return self.evaluator.trial(self.photos, before, after, self.labels)
 
     def correct(self, in_use: Preprocessing) -> int:
@@ -191,14 +191,14 @@ class Grounds:
 
 
 def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
-    """Return what judges the user's own pictures: a profile, if there is one, before averages."""
+    """Return what judges the user's own images: a profile, if there is one, before averages."""
     sources: list[Source] = []
     profile, layers = evaluator.profile, evaluator.first_layers
     if profile is not None:
         sources.append(Ordinary(evaluator, photos, profile))
     if layers is not None and layers.means is not None:
         count = len(photos)
-        told = f"your picture{'' if count == 1 else 's'}"
+        told = f"your image{'' if count == 1 else 's'}"
         weight, home = (1.0, AT_HOME) if profile is None else (0.5, None)
         chance = CHANCE / count
         floor, binding = chance + ALWAYS, profile is None
@@ -207,7 +207,7 @@ def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:
 
 
 def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...]) -> list[Averages]:
-    """Return photographs as a source, where the network is at home with them under some preprocessing."""
+    """Return photos as a source, where the network is at home with them under some preprocessing."""
     size = in_use.size
     if not evaluator.statistics or size is None or min(size) < LEAST_SIDE:
         return []
@@ -220,7 +220,7 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     nearest = min(evaluator.distance(photos, each, weights) for each in tried)
     if nearest > FAMILIAR:
         return []
-    told = f"{len(photos)} photographs of the kit"
+    told = f"{len(photos)} photos of the kit"
     weight, floor = (1.0 if nearest <= NATIVE else 0.5), max(nearest, LEAST)
     return [Averages(evaluator, photos, told, weight, floor, FAMILIAR, False, weights=weights)]
 

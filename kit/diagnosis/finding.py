@@ -49,7 +49,7 @@ class Fix:
         One sentence.
     code
         Lines that run as printed where ``kit``, ``classifier``, ``photos`` and ``labels`` are what
-        `kit.diagnose` was given, the last two as lists; what they put right has the same names. May be empty.
+        `kit.diagnose` was given, the last two as lists; what they fixed has the same names. May be empty.
     preprocessing
         The corrected preprocessing; None where the fix is not one of preprocessing.
     """
@@ -72,7 +72,7 @@ class Finding(Result):
     summary, evidence
         One sentence for people, and numbers for and against.
     cost
-        Share of the pictures, 0 to 1, whose answer changes when the cause is put right; None if unknown.
+        Share of the images, 0 to 1, whose answer changes when the cause is fixed; None if unknown.
     fix
         What to change; None where nothing can be said.
     equivalent

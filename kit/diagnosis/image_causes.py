@@ -18,10 +18,10 @@ from kit.images.properties import PROPERTIES as MEASURES
 from kit.samples import probes
 
 COUNT = 6
-"""Pictures that a curve is made of: those with the surest answers."""
+"""Images that a curve is made of: those with the surest predictions."""
 
 STARTS = 0.75
-"""Share of other answers that are kept below which an amount is too much for the network."""
+"""Share of other predictions that are kept below which an amount is too much for the network."""
 
 BEFORE, CURVE, UNSURE, RIVAL, EXACT = 0.35, 1.2, 0.5, 1.0, 1.9
 """Log odds that a property has changed a prediction: before anything is weighed, and for each nat of what is.
@@ -36,11 +36,11 @@ WRONG = 2.5
 NAMED, RULED_OUT = 0.6, 0.05
 """Chance that the answer is changed from which on a property is named, and up to which it is ruled out.
 
-Ruled out is only what is undone exactly, or what other answers bear: no remedy that fails is a proof.
+Ruled out is only what is undone exactly, or what other predictions bear: no remedy that fails is a proof.
 """
 
 BORNE = 0.9
-"""Share of other answers that are kept, from which on a property is not named."""
+"""Share of other predictions that are kept, from which on a property is not named."""
 
 RARER = 1.0
 """Log odds, one added to each count, by which a named property is rarer among correctly predicted images."""
@@ -49,21 +49,21 @@ COMMON = 1 / 3
 """Share of unlabelled images that may have a named property while the preprocessing may be faulty."""
 
 MOST = 0.5
-"""Share of the pictures, those known to be answered rightly left out, that a named property must affect."""
+"""Share of the images, those known to be predicted correctly left out, that a named property must affect."""
 
 ASKED = 8
-"""At most so many of the pictures with a property, spread over all, are asked about once it is undone."""
+"""At most so many of the images with a property, spread over all, are asked about once it is undone."""
 
-# Shorter side over that of the network, from twice which on pictures are reduced.
+# Shorter side over that of the network, from twice which on images are reduced.
 _LARGE = 1.5
 # Probabilities below count as this.
 _LEAST = 1e-3
-# Nats up to which another answer is ahead: further ahead it proves no more.
+# Nats up to which another prediction is ahead: further ahead it proves no more.
 _FAR = 2.0
 
-_KEPT = f"share of answers to {COUNT} other pictures that are kept at as much"
-_CHANGED = "share of these pictures for which another answer is ahead once it is undone"
-_CHANCE = "chance that it changed the answer, median of these pictures"
+_KEPT = f"share of predictions for {COUNT} other images that stay, at the same amount"
+_CHANGED = "share of these predictions that change once it is undone"
+_CHANCE = "probability that it changed the prediction, median of these images"
 
 
 def _resized(photo: Photo, side: int) -> Photo:
@@ -87,7 +87,7 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
 def check_properties(
     classifier: Classifier, photos: Photos, labels: Truth = (), *, doubtful: bool = False
 ) -> tuple[Finding, ...]:
-    """Measure the pictures, do what is out of the ordinary to others, undo it, and ask the network.
+    """Measure the images, do what is out of the ordinary to others, undo it, and ask the network.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def check_properties(
     Returns
     -------
     tuple of Finding
-        One for each property that is out of the ordinary in some picture that is not known to be answered
-        rightly. At most one is named: that by which most other answers fall.
+        One for each property that is out of the ordinary in some image that is not known to be answered
+        rightly. At most one is named: that by which most other predictions fall.
     """
     used = known_preprocessing(classifier)
     decoded = [photo.decoded(used.decoding) for photo in photos]
@@ -127,7 +127,7 @@ def check_properties(
 
 
 def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
-    """Return the measures, by place, of the pictures in which a property is out of the ordinary."""
+    """Return the measures, by place, of the images in which a property is out of the ordinary."""
     large = [(place, photo) for place, photo in enumerate(pictures) if min(photo.size) >= item.least_side]
     measures = {place: item.measure(photo.pixels) for place, photo in large}
     return {place: measure for place, measure in measures.items() if item.unusual(measure)}
@@ -135,7 +135,7 @@ def _unusual(item: Property, pictures: Photos) -> dict[int, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """The pictures, reduced by a factor, the answers to them, and what is unusual: measures by place."""
+    """The images, reduced by a factor, the predictions to them, and what is unusual: measures by place."""
 
     classifier: Classifier
     pictures: Photos
@@ -147,14 +147,14 @@ class _Case:
 
     @cached_property
     def right(self) -> Bools:
-        """Whether each picture is known to be answered rightly."""
+        """Whether each image is known to be predicted correctly."""
         return hits(self.answers, self.labels)
 
     @cached_property
     def good(self) -> tuple[list[Photo], Float32]:
-        """At most `COUNT` pictures with the surest answers, and their probabilities.
+        """At most `COUNT` images with the surest predictions, and their probabilities.
 
-        Out of probes and pictures that are known to be answered rightly, at the usual size of the pictures.
+        Out of probes and images that are known to be predicted correctly, at the usual size of the images.
         """
         odd = {place for measures in self.unusual.values() for place in measures}
         own = [self.pictures[place] for place in np.flatnonzero(self.right).tolist() if place not in odd]
@@ -165,7 +165,7 @@ class _Case:
         return [_resized(photos[place], side) for place in surest], answers[surest]
 
     def kept(self, item: Property, amount: float) -> float:
-        """Share of the answers to other pictures that are kept once this amount is done to them.
+        """Share of the predictions for other images that are kept once this amount is done to them.
 
         Of an answer that has become less sure, the share of its probability counts.
         """
@@ -175,7 +175,7 @@ class _Case:
         return float(np.minimum(changed[chosen] / answers[chosen], 1).mean())
 
     def suspects(self, item: Property) -> dict[int, float]:
-        """Return the measures, by place, of the pictures that a property may be to blame for."""
+        """Return the measures, by place, of the images that a property may be to blame for."""
         return {place: one for place, one in self.unusual[item.name].items() if not self.right[place]}
 
     def ordinary(self, item: Property) -> bool:
@@ -189,7 +189,7 @@ class _Case:
         return bool(np.log(odds[0] / odds[1]) < RARER)
 
     def labelled(self, place: int) -> bool:
-        """Whether the right class of a picture is known."""
+        """Whether the right class of an image is known."""
         return bool(self.labels) and self.labels[place] is not None
 
     def log_odds(self, item: Property, place: int, kept: float, ahead: float) -> float:
@@ -232,7 +232,7 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     changed = float(np.mean([each > 0 for each in ahead.values()]))
     whole = item.scaled(amount, case.factor)
     count, median = len(case.pictures), float(np.median(list(measures.values())))
-    which = "This picture is" if count == 1 else f"{len(measures)} of {count} pictures are"
+    which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
     finding = Finding(
         item.name,
         verdict,

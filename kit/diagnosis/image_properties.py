@@ -22,16 +22,16 @@ from kit.robustness.restoring import (
 )
 
 WORDS = {
-    "dark": ("dark", "Brighten the pictures"),
-    "bright": ("bright", "Expose less, since what is cut off at white stays lost"),
+    "dark": ("dark", "Brighten the images"),
+    "bright": ("bright", "Expose less, because what is clipped at white is lost"),
     "low_contrast": ("low in contrast", "Spread the levels"),
     "noisy": ("noisy", "Remove the noise"),
-    "blurred": ("blurred", "Sharpen, or focus better, since detail that is lost stays lost"),
+    "blurred": ("blurred", "Sharpen, or focus better, because lost detail cannot be restored"),
     "jpeg": ("blocky", "Save with a higher quality, and do not enlarge a small copy"),
     "tinted": ("tinted", "Balance the channels, or set the white balance of the camera"),
     "grayscale": ("grey, where the network takes colour", "Use the colour originals"),
 }
-"""What such pictures are, and what to do."""
+"""What such images are, and what to do."""
 _DIMMED = 0.65
 _CALLS = {
     "brightness": "relevelled(photo, (31, 204))",
@@ -48,7 +48,7 @@ for row in classifier.probabilities(better):
 
 
 def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:
-    """Bring the light of a dark picture back."""
+    """Bring the light of a dark image back."""
     bright = max(bright_level(pixels), 1.0)
     if bright >= 105:  # only the middle is dark, as by a gamma
         middle = np.clip(np.median(luma(pixels)), 1, 100) / 255
@@ -64,7 +64,7 @@ def contrasted(pixels: Pixels, _amount: float) -> list[Pixels]:
 
 
 def darkened(pixels: Pixels, _amount: float) -> list[Pixels]:
-    """Take light from a picture that is too bright, and even its levels out."""
+    """Take light from an image that is too bright, and even its levels out."""
     equalized = np.asarray(ImageOps.equalize(Image.fromarray(pixels)))
     dimmed = _times(pixels, _DIMMED)
     return [_times(equalized, _DIMMED), dimmed[:, ::-1], _shrunk(dimmed)]
@@ -106,7 +106,7 @@ def _times(pixels: Pixels, factor: float) -> Pixels:
 
 
 def _shrunk(pixels: Pixels) -> Pixels:
-    """Show a picture at 0.7 of its size amid its mirror images: what is left of noise and blur shrinks."""
+    """Show an image at 0.7 of its size amid its mirror images: what is left of noise and blur shrinks."""
     height, width = pixels.shape[:2]
     tall, wide = (max(1, round(0.7 * side)) for side in (height, width))
     small = Image.fromarray(pixels).resize((wide, tall), Image.Resampling.BICUBIC)
@@ -122,7 +122,7 @@ SLIGHT: Mapping[str, Callable[[Pixels], list[Pixels]]] = {
 """Slight changes of uint8 pixels (H, W, 3), by name, that leave a sound prediction as it is."""
 
 TEXTURED = 64
-"""Pixels a side below which a picture is little but texture, so that noise, blur and JPEG blocks cannot be
+"""Pixels a side below which an image is little but texture, so that noise, blur and JPEG blocks cannot be
 told."""
 
 
@@ -137,16 +137,16 @@ class Property:
     measured
         Key of `kit.images.properties.PROPERTIES`.
     ordinary, below
-        Measure beyond which a picture is out of the ordinary, and whether that is below it, and not above.
+        Measure beyond which an image is out of the ordinary, and whether that is below it, and not above.
     parameter
         Of a `Perturbation`, which does it; empty where colour is taken away.
     amounts
-        Pairs of a measure and the setting of `parameter` that brings photographs to it.
+        Pairs of a measure and the setting of `parameter` that brings photos to it.
     undo, read
-        Takes it out of a picture, given the setting, and reads the setting from the pixels; None where that
+        Takes it out of an image, given the setting, and reads the setting from the pixels; None where that
         cannot be done, or the measure tells it better.
     least_side
-        Pixels a side that a picture needs for it.
+        Pixels a side that an image needs for it.
     exact
         Whether undoing it brings back all but the rounding.
     brings
@@ -171,11 +171,11 @@ class Property:
     def remedy(self, amount: float) -> Fix:
         """Return what to change, and code that takes this amount out of ``photos`` and asks again."""
         call = _CALLS.get(self.parameter, f"restored(photo, {self.parameter}={amount:.3g})")
-        text = f"{WORDS[self.name][1]}, or add such pictures to the training pictures."
+        text = f"{WORDS[self.name][1]}, or add such images to the training images."
         return Fix(text, "" if self.undo is None else _CODE.format(call))
 
     def scaled(self, amount: float, factor: int) -> float:
-        """Return the amount before a picture was reduced by a factor."""
+        """Return the amount before an image was reduced by a factor."""
         return amount * factor if self.parameter in {"noise", "blur"} else amount
 
     def told(self, amount: float) -> str:
@@ -195,14 +195,14 @@ class Property:
         return value < self.ordinary if self.below else value > self.ordinary
 
     def amount(self, value: float, pixels: Pixels | None = None) -> float:
-        """Return the setting that brings photographs to a measure; that of the pixels where they tell it."""
+        """Return the setting that brings photos to a measure; that of the pixels where they tell it."""
         if self.read is not None and pixels is not None:
             return self.read(pixels)
         measures, amounts = np.array(self.amounts).T
         return float(np.interp(value, measures, amounts))
 
     def undone(self, pixels: Pixels, amount: float) -> list[Photo]:
-        """Return the pictures that come of taking this amount out of uint8 pixels (H, W, 3)."""
+        """Return the images that come of taking this amount out of uint8 pixels (H, W, 3)."""
         return [] if self.undo is None else [Photo(each) for each in self.undo(pixels, amount)]
 
     def done(self, photo: Photo, amount: float) -> Photo:

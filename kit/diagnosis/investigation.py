@@ -134,7 +134,7 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
 
 
 SURE = 0.01
-"""Chance, with ordinary pictures, at which pictures are named as out of distribution."""
+"""Chance, with ordinary images, at which images are named as out of distribution."""
 
 _UNLIKE: dict[Verdict, str] = {
     "named": "{} of {} images are unlike anything in training: none of the classes fits.",
@@ -144,9 +144,9 @@ _UNLIKE: dict[Verdict, str] = {
 
 
 def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | None:
-    """Measure whether photos are unlike the training pictures, by the classifier's `kit.fit_novelty`.
+    """Measure whether photos are unlike the training images, by the classifier's `kit.fit_novelty`.
 
-    Ask this after the preprocessing was found to be right: a wrong one makes every picture unlike them.
+    Ask this after the preprocessing was found to be right: a wrong one makes every image unlike them.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def out_of_distribution(classifier: Classifier, photos: Photos) -> Finding | Non
     chances = novelty.chances(novelty.scores(photos))
     count, evidence = len(chances), []
     for rate in (FALSE_POSITIVES, SURE):
-        # A chance is a share of held-back pictures: it is compared as such, not by its last bit.
+        # A chance is a share of held-back images: it is compared as such, not by its last bit.
         limit = rate + 1e-9
         above = int((chances <= limit).sum())
         needed = next(number for number in range(count + 2) if at_least(number, count, rate) <= limit)

@@ -1,4 +1,4 @@
-"""A person's own preprocessing function, held against what the classifier was trained with."""
+"""A person's own preprocessing function, compared with what the classifier was trained with."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Checkup(Result):
 
     @property
     def main_step(self) -> str | None:
-        """The step that changes the answers most; None if the function agrees."""
+        """The step that changes the predictions most; None if the function agrees."""
         return next(iter(self.effects), self.first_step)
 
     def _report(self) -> Iterator[str | Result]:
@@ -67,27 +67,27 @@ class Checkup(Result):
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
         parted = [comparison for comparison in self.comparisons if not comparison.equal]
-        effect = "" if self.changed is None else f"; {self.changed:.0%} of the answers change"
-        head = f"The function parts from the preprocessing at {self.main_step!r} on {len(parted)} of {count}"
+        effect = "" if self.changed is None else f"; {self.changed:.0%} of the predictions change"
+        head = f"The function differs, first at {self.main_step!r} on {len(parted)} of {count}"
         yield f"{head}{effect}."
         alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
-        yield f"Of the probability, each step moves by itself: {alone}."
+        yield f"Change of the probability by each step alone: {alone}."
         yield parted[0]
 
     def __repr__(self) -> str:
-        outcome = "agrees" if self.agrees else f"parts at {self.main_step!r}"
+        outcome = "agrees" if self.agrees else f"differs at {self.main_step!r}"
         return f"Checkup({outcome}, {len(self.comparisons)} photos)"
 
 
 def check(classifier: Classifier, photos: Pictures, function: Function) -> Checkup:
-    """Hold a person's own preprocessing function against the contract of a classifier.
+    """Compare your own preprocessing function with the preprocessing of a classifier.
 
     Parameters
     ----------
     classifier
         With a known preprocessing.
     photos
-        A folder, a glob pattern, an array, one picture or several: see `kit.images.photo`.
+        A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
         From RGB uint8 (H, W, 3) to what is fed to the network, with or without a leading axis of 1; see
         `kit.preprocessing.black_box.compare_function`.

@@ -20,26 +20,26 @@ _QUIET = "Small changes on {} of the images (spread of the probability of the pr
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Result):
-    """Ranked findings about one classifier and some pictures.
+    """Ranked findings about one classifier and some images.
 
     Attributes
     ----------
     findings
         The most important first.
     classifier, photos
-        Its name, and how many pictures were looked at.
+        Its name, and how many images were looked at.
     clean
-        Whether the evidence says that no fault of the preprocessing, the pictures or the head is behind these
+        Whether the evidence says that no fault of the preprocessing, the images or the head is behind these
         answers. Not clean and nothing named means that the cause cannot be told.
     preprocessing
         In use.
     notes, judged_by
         What limits the answer, and what there was to judge by, in words.
     sensitivity, undecided
-        What quiet changes, which no evidence singles out, do to the answers, around the preprocessing that is
-        right as far as is known; and the kinds that change answers here, where no loud fault is found.
+        What small changes, which no evidence singles out, do to the predictions; and the kinds that change
+        predictions here, where no large fault is found.
     asked
-        Classifier, pictures and the indices of their classes, where known.
+        Classifier, images and the indices of their classes, where known.
     """
 
     findings: tuple[Finding, ...]
@@ -71,8 +71,8 @@ class Diagnosis(Result):
         if self.best is not None:
             return f"the cause is {self.best.cause}"
         if self.undecided:
-            return f"no loud fault is found; the {' and the '.join(self.undecided)} cannot be judged"
-        return "no fault is found" if self.clean else "the cause cannot be told from what is there"
+            return f"nothing serious is found; the {' and the '.join(self.undecided)} cannot be judged"
+        return "no fault is found" if self.clean else "the cause cannot be told from these images"
 
     @property
     def corrected(self) -> Preprocessing | None:
@@ -97,7 +97,7 @@ class Diagnosis(Result):
         expected to be `expect`, by default what is predicted with the fix; see `kit.Case` for the rest.
         """
         if self.asked is None:
-            raise ValueError("Expected a diagnosis that kit.diagnose returned, received one made by hand")
+            raise ValueError("Expected a diagnosis from kit.diagnose, received one made by hand")
         classifier, photos, labels = self.asked
         right, cause = self.corrected, "" if self.best is None else self.best.cause
         fault = None if right is None else self.preprocessing

@@ -57,18 +57,16 @@ def together(grounds: Grounds, in_use: Preprocessing) -> tuple[list[Finding], Pr
     findings = []
     for change, before in ((first, in_use), (both.candidate, first.preprocessing)):
         changes = difference(before, change.preprocessing)
-        summary = f"One of two causes, neither of which explains anything alone. Put right by: {changes}."
+        summary = f"Two causes together; neither explains anything alone. Fixed by: {changes}."
         fixed = fix(in_use, right, change.cause)
         findings.append(Finding(change.cause, "named", summary, evidence, share, fixed))
     return findings, right
 
 
-_UNABLE = "there are no statistics of training pictures, and no label is given: pass reference= or labels="
-_FEW_LABELS = "so few labels are met by chance: give more labelled pictures, or pass reference="
-_REMAINS = "with that put right, the first layers still receive what is unusual: another fault may be left"
-_UNUSUAL = (
-    "the first layers receive what is unusual, and no step explains it: look at frame, ground and light"
-)
+_UNABLE = "no statistics of training images, and no labels: pass reference= or labels="
+_FEW_LABELS = "so few labels can match by chance: give more labelled images, or pass reference="
+_REMAINS = "with that fixed, the first layers still get unusual values: there may be another fault"
+_UNUSUAL = "the first layers get unusual values, and no step explains it: look at crop, background and light"
 
 
 ROUNDS = 2
@@ -84,8 +82,8 @@ class Search:
     decided
         Whether there was evidence to decide by, so that nothing named means nothing wrong.
     photographic, as_in_training
-        Whether the probes show that the network knows photographs, and whether a profile finds the pictures,
-        as they are, as usual as nine in ten training pictures.
+        Whether the probes show that the network knows photos, and whether a profile finds the images,
+        as they are, as usual as nine in ten training images.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -141,7 +139,7 @@ def _causes(findings: Sequence[Finding]) -> set[str]:
 
 
 def contradicted(grounds: Grounds, in_use: Preprocessing, finding: Finding) -> bool:
-    """Whether labels or the user's pictures forbid the fix of a fault that a check has named."""
+    """Whether labels or the user's images forbid the fix of a fault that a check has named."""
     if finding.right is None:
         return False
     before, after = (grounds.evaluator.tensors(grounds.photos, p) for p in (in_use, finding.right))
@@ -153,7 +151,7 @@ def contradicted(grounds: Grounds, in_use: Preprocessing, finding: Finding) -> b
 def _one_by_one(
     grounds: Grounds, in_use: Preprocessing
 ) -> tuple[list[Finding], list[Finding], Preprocessing]:
-    """Return what is named, what is doubtful, and the preprocessing put right."""
+    """Return what is named, what is doubtful, and the preprocessing fixed."""
     named: list[Finding] = []
     steps: set[str] = set()
     current = in_use
@@ -175,10 +173,10 @@ def _one_by_one(
 
 
 def _remaining(grounds: Grounds, right: Preprocessing, told: set[str]) -> tuple[str, ...]:
-    """Say which causes are neither named nor ruled out once what is named is put right."""
+    """Say which causes are neither named nor ruled out once what is named is fixed."""
     rest = settled(grounds, grounds.scores(right), right, told)
     left = ", ".join(one.cause for one in rest if one.verdict != "ruled_out")
-    return (f"with that put right, another fault may be left: {left} cannot be told",) if left else ()
+    return (f"with that fixed, there may be another fault: cannot tell about {left}",) if left else ()
 
 
 EXPLAINED, LEFT = 0.98, 0.5
@@ -212,7 +210,7 @@ class Match:
 def matching(
     classifier: Classifier, photos: Photos, truth: Floats, in_use: Preprocessing | None = None
 ) -> tuple[Match, ...]:
-    """Try every candidate, and two together where none explains enough, against the answers of another.
+    """Try every candidate, and two together where none explains enough, against the predictions of another.
 
     Parameters
     ----------

@@ -18,12 +18,12 @@ NAMED = 0.5
 """Nats of all sources together that name a cause."""
 
 AGAINST = -0.6
-"""Nats of the user's own pictures at which a candidate is out of the question: they would lie half as near
+"""Nats of the user's own images at which a candidate is out of the question: they would lie half as near
 again to training as they do."""
 
 CLOSE = 8.0
 """The order of channels is judged by smaller differences than all else: another order of the same channels is
-as probable before as after, so that only what lies nearer counts. Where a candidate brings pictures as near
+as probable before as after, so that only what lies nearer counts. Where a candidate brings images as near
 as chance lets those of the training, this part of that distance is the floor."""
 
 
@@ -38,7 +38,7 @@ class Vote:
     gain
         What it is worth, in nats; below 0 where it speaks against the candidate.
     at_home
-        Whether the pictures are as usual as in training; None where the source cannot tell.
+        Whether the images are as usual as in training; None where the source cannot tell.
     veto
         Whether it alone keeps the candidate from being named.
     """
@@ -52,7 +52,7 @@ class Vote:
 
 @dataclass(frozen=True, eq=False)
 class Averages:
-    """Pictures against the moving averages of BatchNorm layers, or those of a profile.
+    """Images against the moving averages of BatchNorm layers, or those of a profile.
 
     Attributes
     ----------
@@ -61,13 +61,13 @@ class Averages:
     weight
         Of the gain.
     floor
-        Distance, in nats, that pictures as in training reach by chance: below, nearer is no better.
+        Distance, in nats, that images as in training reach by chance: below, nearer is no better.
     home
-        Distance up to which pictures count as those of the training; None where another source tells better.
+        Distance up to which images count as those of the training; None where another source tells better.
     binding
         Whether they may forbid a candidate.
     close
-        Distance up to which pictures lie as near as chance lets pictures of the training; see `CLOSE`.
+        Distance up to which images lie as near as chance lets images of the training; see `CLOSE`.
     weights
         float64 (photos,); the same for each by default.
     """
@@ -87,7 +87,7 @@ class Averages:
         return self.evaluator.distance(self.photos, preprocessing, self.weights)
 
     def at_home(self, preprocessing: Preprocessing) -> bool | None:
-        """Whether the pictures are as usual as in training; None where another source tells better."""
+        """Whether the images are as usual as in training; None where another source tells better."""
         return None if self.home is None else self.away(preprocessing) <= self.home
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
@@ -103,21 +103,21 @@ class Averages:
 
 @dataclass(frozen=True, eq=False)
 class Ordinary:
-    """The user's pictures against a profile of training pictures, each by itself."""
+    """The user's images against a profile of training images, each by itself."""
 
     evaluator: Evaluator
     photos: tuple[Photo, ...]
     profile: Profile
-    told: str = "a profile of training pictures"
+    told: str = "a profile of training images"
 
     ERRORS = 3.0
-    """Standard errors of the mean of so many pictures that a name needs, and up to which they are usual."""
+    """Standard errors of the mean of so many images that a name needs, and up to which they are usual."""
     PAIRED, MOST = 4, 1.5
-    """Pictures from which on each is compared with itself, and the most that this counts, in names."""
+    """Images from which on each is compared with itself, and the most that this counts, in names."""
 
     @property
     def _error(self) -> float:
-        """Standard error, in nats, of the mean logarithm of the distance of so many training pictures."""
+        """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
         return self.profile.scatter / sqrt(len(self.photos))
 
     @property
@@ -136,7 +136,7 @@ class Ordinary:
         return logs
 
     def at_home(self, preprocessing: Preprocessing) -> bool:
-        """Whether the pictures are as usual as in training."""
+        """Whether the images are as usual as in training."""
         usual = max(log(self.profile.limit), self.profile.typical + self.ERRORS * self._error)
         return self.away(preprocessing) <= usual
 
@@ -146,13 +146,13 @@ class Ordinary:
         before, after = (max(self.away(each), self.profile.typical) for each in (in_use, right))
         gain = max(self._weight * (before - after), self._paired(in_use, candidate))
         text = (
-            "mean logarithmic distance of these pictures from the profile of training pictures;"
-            f" {before:.2f} as it is, {self.profile.typical:.2f} for training pictures"
+            "mean logarithmic distance of these images from the profile of training images;"
+            f" {before:.2f} as it is, {self.profile.typical:.2f} for training images"
         )
         return Vote(text, gain, after, self.at_home(right), gain < AGAINST)
 
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:
-        """Return what another order of channels is worth, by how many standard errors pictures lie nearer.
+        """Return what another order of channels is worth, by how many standard errors images lie nearer.
 
         Only where it makes them wholly usual; minus infinity for all else, and for fewer than `PAIRED`.
         """
@@ -168,10 +168,10 @@ class Ordinary:
 
 @dataclass(frozen=True, eq=False)
 class Certainty:
-    """How sure the network is of its answers; never much, since a wrong scale often makes it more sure.
+    """How sure the network is of its predictions; never much, since a wrong scale often makes it more sure.
 
-    Averages over a picture do not see that its axes are exchanged: for this the answers count more, and those
-    to probe photographs, where photographs are what the network knows, count as well.
+    Averages over an image do not see that its axes are exchanged: for this the predictions count more, and
+    those for probe photos, where photos are what the network knows, count as well.
     """
 
     evaluator: Evaluator
@@ -189,7 +189,7 @@ class Certainty:
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
         weight = self.OF_LAYOUT if layout else self.WEIGHT
-        return Vote("fall of the answers' mean entropy, in nats", weight * fall, fall)
+        return Vote("fall of the mean entropy of the predictions, in nats", weight * fall, fall)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +216,7 @@ class Labelled:
         trial = self.evaluator.trial(self.photos, in_use, candidate.preprocessing, self.labels)
         before, after = trial.likelihoods(self.LEAST) or (0.0, 0.0)
         count, (gained, lost) = len(known(self.labels)[0]), trial.turned
-        text = f"more of {count} labelled pictures that are answered rightly"
+        text = f"more of {count} labelled images that are predicted correctly"
         weight = self.WEIGHT * min(1.0, sqrt(count / self.ENOUGH))
         worse = gained < lost and (not gained or at_least(lost, gained + lost, 0.5) <= self.BY_CHANCE)
         return Vote(text, weight * (after - before), gained - lost, veto=worse)
@@ -229,10 +229,10 @@ ODD, UNEXPLAINED = 0.6, 0.35
 
 
 def votes(sources: Sequence[Source], in_use: Preprocessing, candidate: Candidate) -> tuple[Vote, ...]:
-    """Return the votes of all sources on a candidate, and last that of what is known before any picture."""
+    """Return the votes of all sources on a candidate, and last that of what is known before any image."""
     fewer = _oddities(in_use) - _oddities(candidate.preprocessing)
     gain = ODD * fewer - (0 if candidate.faults else UNEXPLAINED)
-    rarity = Vote("steps fewer that hardly any training has", gain, fewer)
+    rarity = Vote("fewer steps that training hardly ever has", gain, fewer)
     return (*(source.vote(in_use, candidate) for source in sources), rarity)
 
 

@@ -18,14 +18,14 @@ LEAD, LEAD_WITHIN = 0.2, 0.03
 """Nats by which a cause must lead the next one of another step, and of the same step."""
 
 BY_CHANCE = 0.05
-"""Chance, out of all changes tried, of so many labels put right, up to which labels alone name a cause."""
+"""Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
 
-_SEES = "The network sees what it was trained on when this is changed: {}."
-_MEETS = "The labels are met when this is changed: {}."
-_MAY = "Changing this brings the network somewhat nearer to what it was trained on: {}."
-_SEES_NOT = "Changing this brings the network no nearer to what it was trained on."
-_MEETS_NOT = "The labels are met no better when this is changed."
-_OPEN = "Nothing tells whether this is as in training; changing it changes answers."
+_SEES = "With this change the network sees what it was trained on: {}."
+_MEETS = "With this change the predictions match the labels: {}."
+_MAY = "This change brings the images somewhat nearer to training: {}."
+_SEES_NOT = "This change brings the images no nearer to training."
+_MEETS_NOT = "This change makes no more predictions match the labels."
+_OPEN = "Nothing says whether this is as in training; changing it changes predictions."
 
 
 def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding | None:
@@ -51,7 +51,7 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
     """Return the sum of the votes, then what each of them measured."""
-    text = "all evidence together, in nats; a vote counts as much as is said behind it"
+    text = "overall evidence, in nats"
     whole = Evidence(text, score.gain, NAMED, supports=score.gain >= NAMED)
     votes = [vote for vote in score.votes if vote.gain or vote.veto or vote.measured]
     told = [(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, vote.gain > 0) for vote in votes]
@@ -134,7 +134,7 @@ def difference(in_use: Preprocessing, right: Preprocessing) -> str:
 
 def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
     """Return what to change, in words and as code."""
-    text = f"Prepare pictures as in training: {difference(in_use, right)} ({cause} put right)."
+    text = f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
     return using(text, right)
 
 

@@ -13,7 +13,7 @@ PLACES = 320
 SECONDS = 0.008
 """Time for one reply to what the page asks for ahead: a hand that moves meanwhile waits no longer."""
 AHEAD_BYTES = 50_000_000
-"""Upper bound of the pixels that a page keeps of answers ahead."""
+"""Upper bound of the pixels that a page keeps of predictions ahead."""
 WAITED = 0.75
 """Share of the time that this thread waits for a core, from which on the page pauses.
 

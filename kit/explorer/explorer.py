@@ -333,7 +333,7 @@ class Explorer(anywidget.AnyWidget):
         self.send({"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()])
 
     def _take_frame(self, content: dict[str, Any], pixels: memoryview) -> None:
-        """Take a frame of the page's camera, uint8 RGB, for the photograph that is shown."""
+        """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
         sides = integers(
             "frame", (content["height"], content["width"]), ("height", "width"), 1, replies.CAMERA_SIDE
         )
@@ -347,7 +347,7 @@ class Explorer(anywidget.AnyWidget):
         self._take_settings({"settings": settings})
 
     def _take_snap(self, _content: dict[str, Any]) -> None:
-        """Keep the last frame of the camera as a photograph."""
+        """Keep the last frame of the camera as a photo."""
         known("photo", CAMERA, self._shelf)
         count = sum(name.startswith("Snap ") for name in self._shelf) + 1
         self.add(self._shelf[CAMERA].photo.pixels, f"Snap {count}")

@@ -198,27 +198,27 @@ def _fitted(pixels: Pixels, side: int) -> Image.Image:
     if scale < 1:
         image.thumbnail((side, side))
     elif scale > 1:
-        # Small pictures are enlarged in whole pixels, so that none of them is invented.
+        # Small images are enlarged in whole pixels, so that none of them is invented.
         factor = max(1, int(scale))
         image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     return image
 
 
 CAMERA = "Camera (live)"
-"""Name of the picture that a camera of the page gives; its frames take each other's place."""
+"""Name of the image that a camera of the page gives; its frames take each other's place."""
 THUMBNAIL = 56
 """Longest side of a thumbnail, in pixels."""
 THUMBNAILS = 200
 """So many photos have a thumbnail and a mark; of those that follow there is the name."""
 UPLOAD_BYTES = 64_000_000
-"""Largest picture file that the page accepts."""
+"""Largest image file that the page accepts."""
 UPLOADS = 4
 """So many files may be on their way at a time: a view of the widget sends one after the other."""
 
 
 @dataclass(eq=False)
 class Entry:
-    """A photograph, the index of its class where that is known, and what was worked out about it once."""
+    """A photo, the index of its class where that is known, and what was worked out about it once."""
 
     photo: Photo
     label: int | None = None
@@ -228,10 +228,10 @@ class Entry:
 
 
 class Shelf(dict[str, Entry]):
-    """Photographs by name, in the order in which they came; names are made unique."""
+    """Photos by name, in the order in which they came; names are made unique."""
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
-        """Put a photograph there, and return its name."""
+        """Put a photo there, and return its name."""
         name, count = photo.name, 1
         while name in self or name == CAMERA:
             count += 1
@@ -240,7 +240,7 @@ class Shelf(dict[str, Entry]):
         return name
 
     def remove(self, name: str) -> None:
-        """Take a photograph away that was added, or raise a ValueError; nothing of it is kept."""
+        """Take a photo away that was added, or raise a ValueError; nothing of it is kept."""
         if not self[known("photo", name, self)].added:
             raise ValueError(
                 f"Expected an image that was added, received {name!r}, which came with the explorer"
@@ -319,7 +319,7 @@ REPLY_BYTES = 65_536
 """Smallest reply. Jupyter's kernel websocket keeps Nagle's algorithm on, so a smaller one waits up to 40 ms
 for a delayed acknowledgement while a slider is dragged; from 64 KiB on it leaves at once."""
 LIVE_PIXELS = 1_048_576
-"""Largest photograph, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
+"""Largest photo, in pixels, that the page perturbs by itself; the kernel shows larger ones reduced."""
 
 Message = tuple[dict[str, Any], list[bytes]]
 
@@ -349,7 +349,7 @@ def frozen(view: View) -> dict[str, Any]:
 
 @dataclass(eq=False)
 class Replies:
-    """Makes the replies, and knows which photograph the page holds, so that each is sent once."""
+    """Makes the replies, and knows which photo the page holds, so that each is sent once."""
 
     held: tuple[object, ...] | None = None
 
@@ -370,12 +370,12 @@ class Replies:
         return {"kind": "ahead", "request": request, "views": [each for each, _ in told]}, [pixels]
 
     def note_held(self, photo: object) -> None:
-        """Send a photograph again that the page did not keep, since a newer answer had overtaken it."""
+        """Send a photo again that the page did not keep, since a newer answer had overtaken it."""
         if photo is not None and self.held is not None and self.held[0] != photo:
             self.held = None
 
     def _preview(self, view: View) -> tuple[Pixels | None, dict[str, Any]]:
-        """Pixels of the photograph for the page, None where it has them, and what they are."""
+        """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
         folded = PARAMETERS.keys() - MAIN
         bent = any(view.settings[name] != PARAMETERS[name].neutral for name in folded)

@@ -97,13 +97,13 @@ class View:
     bench, settings
         Where it was looked at, and the complete settings.
     original, source, photo
-        The photograph as it came, as it is decoded here, and after the perturbation.
+        The photo as it came, as it is decoded here, and after the perturbation.
     tensor, probabilities
         float32, (1, H, W, C) and (classes,): what the network is fed, and its softmax.
     reference
-        The view of the same photograph unperturbed and prepared as in training; None where this is that view.
+        The view of the same photo unperturbed and prepared as in training; None where this is that view.
     label
-        Index of the class that the photograph is known to show, where it is known.
+        Index of the class that the photo is known to show, where it is known.
     """
 
     bench: "Bench"
@@ -139,7 +139,7 @@ class View:
 
     @cached_property
     def novel(self) -> bool | None:
-        """Whether the tensor is unlike those of the training pictures; None if the classifier cannot tell."""
+        """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
         return None if self.bench.novelty is None else self.bench.novelty.is_novel_tensor(self.tensor)
 
     @property
@@ -149,7 +149,7 @@ class View:
 
     @property
     def untouched(self) -> "View":
-        """The view of the same photograph untouched; this one where it is."""
+        """The view of the same photo untouched; this one where it is."""
         return self.reference or self
 
     @property
@@ -195,7 +195,7 @@ class View:
         return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> "View":
-        """Return what the picture comes to with another preprocessing."""
+        """Return what the image comes to with another preprocessing."""
         prepared = replace(self.bench, trained=preprocessing)
         settings = self.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
         return prepared.view(self.original, settings, self.untouched, self.label)
@@ -287,7 +287,7 @@ def verdict(view: View) -> str:
 
 
 def tensor_table(view: View) -> list[list[str]]:
-    """Rows of (property, fed to the network, expected for this photograph, the same?) as text."""
+    """Rows of (property, fed to the network, expected for this photo, the same?) as text."""
     names = ("dtype", "shape", "minimum", "maximum", "mean", "standard deviation")
     rows = zip(names, view.statistics, view.untouched.statistics, strict=True)
     return [[name, fed, wanted, "same" if fed == wanted else "differs"] for name, fed, wanted in rows]
@@ -328,12 +328,12 @@ def as_code(view: View) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """Where pictures are looked at.
+    """Where images are looked at.
 
     Attributes
     ----------
     classifier, novelty
-        The model, and what tells pictures of none of its classes; None where nothing does.
+        The model, and what tells images of none of its classes; None where nothing does.
     trained, fixed
         The preprocessing where nobody has chosen another, and what the last diagnosis found to be right.
     """
@@ -368,7 +368,7 @@ class Bench:
     def view(
         self, photo: Photo, settings: Settings, reference: View | None = None, label: int | None = None
     ) -> View:
-        """Take one photograph along the whole path: decode, perturb, preprocess, predict."""
+        """Take one photo along the whole path: decode, perturb, preprocess, predict."""
         preprocessing = self.preprocessing(settings)
         source = photo.decoded(preprocessing.decoding)
         perturbed = perturbation_of(settings).apply(source)

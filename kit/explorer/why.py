@@ -211,7 +211,7 @@ def _alike(one: Float32, other: Float32) -> bool:
 def plain(text: str) -> str:
     """Return a text without the names and units that only people who wrote it know."""
     text = re.sub(r",? in nats\b", "", text)
-    text = re.sub(r" \(\w+ put right\)", "", text)
+    text = re.sub(r" \(fixes \w+\)", "", text)
     return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text)
 
 

@@ -1,4 +1,4 @@
-"""Photographs: RGB pixels together with what was done to get them, and the ways to name pictures."""
+"""Photos: RGB pixels together with what was done to get them, and the ways to name images."""
 
 from kit.images.opening import FORMATS, MAX_PIXELS, Decoding, PhotoError
 from kit.images.photo import Photo, Picture, Pictures, Source, as_photos, load_image

@@ -21,12 +21,12 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 Image.preinit()
 
 MAX_PIXELS = 50_000_000
-"""Largest picture that is opened, in pixels; read from the header, before anything is decoded."""
+"""Largest image that is opened, in pixels; read from the header, before anything is decoded."""
 MAX_SIDE = 65_500
 """Longest side, that of libjpeg; of fifty million rows of one pixel, Pillow takes each on its own."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Formats that are opened. TIFF is among them because 16-bit, float and LAB pictures come as TIFF; formats
+"""Formats that are opened. TIFF is among them because 16-bit, float and LAB images come as TIFF; formats
 that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
 _HEIC = "save or send it as JPEG; iPhones take JPEG with Camera, Formats, Most Compatible in the settings"
@@ -34,8 +34,8 @@ _SIGNATURES = (
     (rb"\Z", "empty"),
     (rb"%PDF", "a PDF document"),
     (rb"PK\x03\x04", "a ZIP archive (a .keras or office file, too)"),
-    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photograph ({_HEIC})"),
-    (rb"(?s)....ftypavi[fs]", "an AVIF picture"),
+    (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photo ({_HEIC})"),
+    (rb"(?s)....ftypavi[fs]", "an AVIF image"),
     (rb"(?s)....ftyp", "a video"),
     (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
     (rb"(?is)\s*(<\?xml.*)?<svg", "an SVG drawing"),
@@ -45,7 +45,7 @@ _SIGNATURES = (
 
 
 class PhotoError(ValueError):
-    """A source that was found but cannot be used as a photograph."""
+    """A source that was found but cannot be used as a photo."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Decoding:
     Parameters
     ----------
     exif
-        Turn the picture upright by its EXIF orientation tag. Keras' ``load_img`` and TensorFlow do not.
+        Turn the image upright by its EXIF orientation tag. Keras' ``load_img`` and TensorFlow do not.
     matte
         Colour under transparent pixels, RGB in 0..255. ``None`` drops the alpha channel and shows the
         colour stored under it, as Pillow's ``convert("RGB")`` does.
@@ -164,7 +164,7 @@ def _opened(data: bytes, name: str, notes: list[str]) -> tuple[Image.Image, int,
     image = _identified(data, name)
     check_pixel_count(*image.size, name)
     if getattr(image, "is_animated", False):
-        kind = "animation" if image.format in ("GIF", "PNG", "WEBP") else "several pictures in the file"
+        kind = "animation" if image.format in ("GIF", "PNG", "WEBP") else "several images in the file"
         notes.append(f"{kind}, number 1 used")
     depth, orientation = data[24] if image.format == "PNG" else 8, None
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -176,7 +176,7 @@ def _opened(data: bytes, name: str, notes: list[str]) -> tuple[Image.Image, int,
 
 
 def _identified(data: bytes, name: str) -> ImageFile.ImageFile:
-    # Image.open() warns about large pictures; the size check that follows is stricter.
+    # Image.open() warns about large images; the size check that follows is stricter.
     for image_format in FORMATS:
         factory, accept = Image.OPEN[image_format]
         if accept is None or accept(data[:16]) is True:
@@ -188,7 +188,7 @@ def _identified(data: bytes, name: str) -> ImageFile.ImageFile:
 
 
 def check_pixel_count(width: int, height: int, name: str) -> None:
-    """Raise a PhotoError for a picture above `MAX_PIXELS` or `MAX_SIDE`, or without pixels."""
+    """Raise a PhotoError for an image above `MAX_PIXELS` or `MAX_SIDE`, or without pixels."""
     if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise PhotoError(
             f"Expected 1 to {MAX_PIXELS} pixels and sides of at most {MAX_SIDE}, received {name!r} with"
@@ -228,7 +228,7 @@ def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: lis
         done = "divided by 257"
         grey = _grey((values + 128) // 257)  # to the nearest; 257 is odd, so there are no ties
     else:
-        done = f"cut at 255 ({_share(values > 255)} of the pixels)"
+        done = f"clipped at 255 ({_share(values > 255)} of the pixels)"
         grey = _grey(np.minimum(values, 255))
     notes.append(f"16-bit greyscale {low}..{high} {done}")
     return grey
@@ -240,7 +240,7 @@ def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Image.Image
     if not (low >= 0 and high <= 255):  # a NaN fails this, too
         received = f"{name!r} with {low:.6g}..{high:.6g}; scale them and save as 8 bit"
         raise PhotoError(f"Expected floating-point values 0..1 or 0..255, received {received}")
-    # A float file does not say which value is white; at most 1 can only be a picture if 1 is.
+    # A float file does not say which value is white; at most 1 can only be an image if 1 is.
     factor = 255 if high <= 1 else 1
     notes.append(f"floating-point greyscale {low:.6g}..{high:.6g} taken as 0..{255 // factor}")
     return _grey(np.rint(values.astype(np.float64) * factor))

@@ -23,20 +23,20 @@ _SHOWN_PIXELS = 512
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Photo:
-    """One picture as RGB, and what was done to get it; equal only to itself.
+    """One image as RGB, and what was done to get it; equal only to itself.
 
     Parameters
     ----------
     pixels
         uint8, shape (H, W, 3), RGB, 0..255, read-only and C-contiguous. A writeable array is copied.
     name
-        File name, never a whole path: of pictures in a folder, the path below it.
+        File name, never a whole path: of images in a folder, the path below it.
     decoding
         How the source was turned into RGB.
     notes
         In words, what was done to the source, in order.
     remake
-        Decodes the source anew, in another way. ``None`` where there is nothing to decode.
+        Decodes the source again, in another way. ``None`` where there is nothing to decode.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def as_levels(array: Array) -> Array:
 
 def file_name(name: str) -> str:
     """Return the last part of a path of any system."""
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "picture"
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] or "image"
 
 
 def describe(value: Any) -> str:
@@ -176,11 +176,11 @@ MAX_BYTES = 1 << 30
 Source: TypeAlias = (
     str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array | Photo
 )
-"""One picture."""
+"""One image."""
 
 
 def load_image(source: Source, *, name: str | None = None, decoding: Decoding | None = None) -> Photo:
-    """Open a picture and convert it to RGB, reporting every conversion in `Photo.notes`.
+    """Open an image and convert it to RGB, reporting every conversion in `Photo.notes`.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
-    """Open a picture as `load_image` does, under a name that may be a path; a photo keeps its own."""
+    """Open an image as `load_image` does, under a name that may be a path; a photo keeps its own."""
     wanted = Decoding() if decoding is None else decoding
     source = as_array(source)
     if isinstance(source, Photo):
@@ -225,7 +225,7 @@ def as_array(source: Any) -> Any:
 
 
 def name_of(source: Any, place: int | None = None) -> str:
-    """Return the file name that a picture brings along, else its kind and its place among several."""
+    """Return the file name that an image brings along, else its kind and its place among several."""
     if isinstance(source, Photo):
         return source.name
     if isinstance(source, (str, PathLike)):
@@ -234,7 +234,7 @@ def name_of(source: Any, place: int | None = None) -> str:
     if isinstance(kept, str) and kept:  # a file descriptor's name is a number
         return file_name(kept)
     kinds = {np.ndarray: "array", Image.Image: "Pillow image", bytes | bytearray | memoryview: "bytes"}
-    usual = "file object" if hasattr(source, "read") else "picture"
+    usual = "file object" if hasattr(source, "read") else "image"
     kind = next((name for kind, name in kinds.items() if isinstance(source, kind)), usual)
     return kind if place is None else f"{kind} {place}"
 
@@ -266,7 +266,7 @@ def _read_file(text: str) -> bytes:
 def check_path(text: str) -> None:
     """Raise a ValueError for an address, and a FileNotFoundError where there is neither file nor folder."""
     if is_url(text):
-        advice = "nothing is downloaded here, so save the picture first"
+        advice = "nothing is downloaded here, so save the image first"
         raise ValueError(f"Expected a local file, received the URL {text[:200]!r}; {advice}")
     if not Path(text).exists():
         raise FileNotFoundError(
@@ -283,10 +283,10 @@ def is_url(text: str) -> bool:
 Pictures: TypeAlias = Source | Iterable[Source]
 
 SUFFIXES = frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind in FORMATS)
-"""By their endings, in either case, pictures are told from the other files of a folder."""
+"""By their endings, in either case, images are told from the other files of a folder."""
 
 UNREADABLE = (OSError, ValueError)
-"""What opening a picture raises where the picture is to blame; a TypeError blames whoever gave it."""
+"""What opening an image raises where the image is to blame; a TypeError blames whoever gave it."""
 
 _MOST_CHANNELS = 4
 _Any = TypeVar("_Any")
@@ -294,7 +294,7 @@ _SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray,
 
 
 class Picture(NamedTuple):
-    """A picture that is not opened yet: what it is called, and where it is or why there is none."""
+    """An image that is not opened yet: what it is called, and where it is or why there is none."""
 
     name: str
     source: Source | PhotoError
@@ -305,12 +305,12 @@ class Picture(NamedTuple):
 
 
 def each_picture(pictures: Pictures) -> Iterator[Picture]:
-    """Yield pictures one by one, in order, none of them opened.
+    """Yield images one by one, in order, none of them opened.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        No such file or folder, no pictures in it or for a pattern, or an address on the network. A file that
+        No such file or folder, no images in it or for a pattern, or an address on the network. A file that
         is missing in an iterable is found out when it is opened.
     """
     pictures = _batch(pictures)
@@ -323,7 +323,7 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 
 
 def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, ...]:
-    """Open all pictures, none left out, since labels belong to them by place.
+    """Open all images, none left out, since labels belong to them by place.
 
     Raises
     ------
@@ -342,19 +342,19 @@ def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, .
     if unreadable:
         count, received = len(photos) + len(unreadable), f"{len(unreadable)} that cannot"
         told_all = f"{received}, {names_of(unreadable)}; the first: {unreadable[0][1]}"
-        raise PhotoError(f"Expected {count} pictures that can be read, received {told_all}")
+        raise PhotoError(f"Expected {count} images that can be read, received {told_all}")
     return tuple(photos) if allow_empty else at_least_one(photos)
 
 
 def at_least_one(pictures: Iterable[_Any]) -> tuple[_Any, ...]:
-    """Return pictures, opened or not, or raise a ValueError where there are none."""
+    """Return images, opened or not, or raise a ValueError where there are none."""
     if not (found := tuple(pictures)):
-        raise ValueError("Expected at least one picture, received none")
+        raise ValueError("Expected at least one image, received none")
     return found
 
 
 def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
-    """Return the names of the first pictures that could not be read, and how many more there are."""
+    """Return the names of the first images that could not be read, and how many more there are."""
     more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
     return ", ".join(name for name, _ in unreadable[:3]) + more
 
@@ -381,7 +381,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _found(source: Any) -> Iterator[tuple[str, Source]]:
-    """Yield the source of one picture, or those of a folder or pattern, with its name or an empty one."""
+    """Yield the source of one image, or those of a folder or pattern, with its name or an empty one."""
     text = fsdecode(source) if isinstance(source, (str, PathLike)) else ""
     if text and _is_pattern(text):
         yield from _files(Path(text), map(Path, glob.iglob(text, recursive=True)))  # noqa: PTH207 (may be absolute)
@@ -400,7 +400,7 @@ def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     }
     shown = sorted(each for each in found if not any(part.startswith(".") for part in each[0]))
     if not shown:
-        kinds = f"pictures in it ({', '.join(FORMATS)})"
+        kinds = f"images in it ({', '.join(FORMATS)})"
         raise ValueError(f"Expected a folder or pattern with {kinds}, received {str(given)!r}; look there")
     for parts, path in shown:
         yield "/".join(parts), str(path)

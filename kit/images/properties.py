@@ -25,17 +25,17 @@ def luma(pixels: Pixels) -> Float32:
 
 
 def bright_level(pixels: Pixels) -> float:
-    """Level below which 95 % of the picture lies, 0..255: low in a dark picture, whatever its subject."""
+    """Level below which 95 % of the image lies, 0..255: low in a dark image, whatever its subject."""
     return float(np.percentile(luma(pixels), 95))
 
 
 def light_level(pixels: Pixels) -> float:
-    """Return `bright_level`, or 3.5 times the median where that is less: of a picture dark but for lamps."""
+    """Return `bright_level`, or 3.5 times the median where that is less: of an image dark but for lamps."""
     return min(bright_level(pixels), 3.5 * float(np.median(luma(pixels))))
 
 
 def clipping(pixels: Pixels) -> float:
-    """Share of the picture in which a channel is cut off at white, 0..1, a white ground left out.
+    """Share of the image in which a channel is clipped at white, 0..1, a white ground left out.
 
     In means of 4 x 4 pixels, which noise alone does not bring to white. Of those that are white in all
     channels, the share that the border has of them is left out.
@@ -63,7 +63,7 @@ def relative_contrast(pixels: Pixels) -> float:
 
 
 def noise_level(pixels: Pixels) -> float:
-    """Noise as a standard deviation in levels, from the flattest tenth of the picture.
+    """Noise as a standard deviation in levels, from the flattest tenth of the image.
 
     The mask of Immerkaer (Fast noise variance estimation, 1996) in blocks of 8 x 8, whose tenth percentile
     leaves texture out.
@@ -162,7 +162,7 @@ def edge_colour(pixels: Pixels) -> tuple[float, float, float]:
 
 
 def _means(pixels: Pixels) -> Float32:
-    # In a picture of less than 16 pixels a side, the pixels.
+    # In an image of less than 16 pixels a side, the pixels.
     side = 4 if min(pixels.shape[:2]) >= 16 else 1
     height, width = (length // side for length in pixels.shape[:2])
     whole = pixels[: height * side, : width * side].astype(np.float32)
@@ -173,7 +173,7 @@ def grid_zeros(pixels: Pixels) -> float:
     """Cosine coefficients that are nearly zero on the 8 x 8 grid of JPEG, beyond those off the grid.
 
     Quantization makes zeros on the grid alone (Fan and de Queiroz, Identification of bitmap compression
-    history, 2003). -1..1, about 0 for a picture without a trace of JPEG.
+    history, 2003). -1..1, about 0 for an image without a trace of JPEG.
     """
     x = luma(pixels)
     if min(x.shape) < 16:
@@ -218,7 +218,7 @@ def cosine_transform() -> Float32:
 
 
 Levels = tuple[float, float]
-"""Levels below which 5 % and 95 % of a picture's luma lie, 0..255."""
+"""Levels below which 5 % and 95 % of an image's luma lie, 0..255."""
 
 
 def end_levels(pixels: Pixels) -> Levels:
@@ -253,12 +253,12 @@ def denoised(photo: Photo) -> Photo:
 
 
 WINDOW = 512
-"""Pixels a side of the middle part of a larger picture where texture is measured, and of the grid for light
+"""Pixels a side of the middle part of a larger image where texture is measured, and of the grid for light
 and colour."""
 
 
 class Sample:
-    """A picture as it is measured, with what several measures share.
+    """An image as it is measured, with what several measures share.
 
     Parameters
     ----------
@@ -297,7 +297,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number that can be measured on a picture.
+    """One number that can be measured on an image.
 
     Attributes
     ----------
@@ -308,7 +308,7 @@ class Quantity:
     measure
         Takes it from a `Sample`; NaN where there is nothing to measure.
     resolution
-        Smallest difference worth speaking of between two sets of pictures; 0 where they are not compared.
+        Smallest difference worth speaking of between two sets of images; 0 where they are not compared.
     logarithmic
         Whether ratios count (by their logarithm, base 2), and not differences.
     title
@@ -369,9 +369,9 @@ _TABLE = (
     Quantity("jpeg_quality", "", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"),
     Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
     Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
-    Quantity("turned", "share of the pictures", _turned, 0.1, title="EXIF turn"),
+    Quantity("turned", "share of the images", _turned, 0.1, title="EXIF turn"),
     Quantity("light", "level of the brightest 5 %, or 3.5 of the median, 0..255", _thin(light_level)),
-    Quantity("clipping", "share cut off at white", _thin(clipping)),
+    Quantity("clipping", "share clipped at white", _thin(clipping)),
     Quantity("range", "range of levels over the sum of its ends", _thin(relative_contrast)),
     Quantity("edge_share", "share of a step over 8 pixels between two", _middle(edge_share)),
     Quantity("grid", "regular part of the steps between pixels, as a share", _middle(grid)),
@@ -382,10 +382,10 @@ PROPERTIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item 
 """Everything that is measured, by its name."""
 
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE if item.resolution})
-"""What two sets of pictures are compared by, in the order of the statistics that a file carries."""
+"""What two sets of images are compared by, in the order of the statistics that a file carries."""
 
 
 def measure(photo: Photo) -> dict[str, float]:
-    """Measure a picture by all of `QUANTITIES`, in their order, as a `Sample`."""
+    """Measure an image by all of `QUANTITIES`, in their order, as a `Sample`."""
     sample = Sample(photo)
     return {name: item.measure(sample) for name, item in QUANTITIES.items()}

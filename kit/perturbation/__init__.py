@@ -1,4 +1,4 @@
-"""What can happen to a picture between the scene and the file, as a frozen value with a seed.
+"""What can happen to an image between the scene and the file, as a frozen value with a seed.
 
 The order is that of a camera: scene and weather, lens, light, sensor, file.
 """
@@ -32,7 +32,7 @@ class Perturbation:
         0..255.
     seed
         Chooses the noise field; not negative. One seed scales one field, so a slider moves smoothly and
-        sliding back gives the same picture.
+        sliding back gives the same image.
     contrast
         Factor 0..3, bit for bit `PIL.ImageEnhance.Contrast`.
     blur
@@ -50,7 +50,7 @@ class Perturbation:
         Share 0..1 of the area that a grey rectangle hides, and where it is, 0..1 from the left and the top.
     fog, snow, frost
         Severity 0..5 as in ImageNet-C, with its constants for 1 to 5 and interpolated ones in between, for
-        any size of the picture. Frost is drawn, where ImageNet-C lays photographs of it over the picture.
+        any size of the image. Frost is drawn, where ImageNet-C lays photos of it over the image.
     glass_blur
         Standard deviation 0..12 in pixels of a random displacement of every pixel, between two slight blurs.
     defocus_blur
@@ -72,7 +72,7 @@ class Perturbation:
     white_balance
         Stops -1..1: red times ``2 ** white_balance``, blue divided by it.
     downscale
-        Factor 1..16 by which the picture is reduced before it is enlarged again, bicubic.
+        Factor 1..16 by which the image is reduced before it is enlarged again, bicubic.
     pixelate
         Side 1..32 in pixels of the blocks that are averaged.
 
@@ -132,7 +132,7 @@ class Perturbation:
         seed
             Chooses noise, clouds, flakes and the angle of motion blur within -45..45 degrees.
         side
-            Shorter side in pixels, at most 672, of the pictures that are meant. Lengths scale with it, since
+            Shorter side in pixels, at most 672, of the images that are meant. Lengths scale with it, since
             the paper's are for 224; weather, noise and zoom are the same at any size.
 
         Raises
@@ -144,7 +144,7 @@ class Perturbation:
 
     @property
     def is_identity(self) -> bool:
-        """Whether this leaves every picture as it is; the seed alone changes nothing."""
+        """Whether this leaves every image as it is; the seed alone changes nothing."""
         return not any(map(self._changes, PARAMETERS.values()))
 
     def _changes(self, parameter: Parameter) -> bool:
@@ -158,7 +158,7 @@ class Perturbation:
         TypeError
             For anything but a `Photo`.
         ValueError
-            A picture too long for JPEG.
+            An image too long for JPEG.
         """
         if not isinstance(photo, Photo):
             raise TypeError(f"Expected a Photo, received {type(photo).__name__}; open it with kit.load_image")

@@ -1,4 +1,4 @@
-"""What a whole folder of pictures may have gone through, as functions of a strength."""
+"""What a whole folder of images may have gone through, as functions of a strength."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SIGNS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Alteration:
-    """One way to alter pictures.
+    """One way to alter images.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Alteration:
     apply
         From a photo and a strength to a new photo.
     opposite
-        Name of what would undo it and cannot be done to a picture; empty where another alteration does that.
+        Name of what would undo it and cannot be done to an image; empty where another alteration does that.
     """
 
     name: str
@@ -85,7 +85,7 @@ def _saved(photo: Photo, quality: float) -> Photo:
 
 
 def _seed(photo: Photo) -> int:
-    # Each picture has a field of its own: in a small one, a single field is not like noise on average.
+    # Each image has a field of its own: in a small one, a single field is not like noise on average.
     return int(photo.pixels.sum(dtype=np.int64))
 
 
@@ -94,7 +94,7 @@ def _noised(photo: Photo, deviation: float) -> Photo:
 
 
 def _grained(photo: Photo, deviation: float) -> Photo:
-    # The same in all channels, as in a picture that was made grey.
+    # The same in all channels, as in an image that was made grey.
     noise = np.random.default_rng(_seed(photo)).normal(0, deviation, (*photo.size, 1))
     return _altered(photo, to_pixels(photo.pixels + noise))
 
@@ -152,7 +152,7 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType({item.name: item for it
 
 
 def responses(photos: Sequence[Photo]) -> Float64:
-    """Measure how far each alteration moves each quantity on some pictures, on average.
+    """Measure how far each alteration moves each quantity on some images, on average.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def middle(photo: Photo, side: int = 256) -> Photo:
 
 
 def scaled_rows(rows: Any) -> Float64:
-    """Return measures, (pictures, quantities), on the scale on which differences count."""
+    """Return measures, (images, quantities), on the scale on which differences count."""
     table = np.asarray(rows, np.float64).reshape(-1, len(QUANTITIES))
     return np.stack(
         [item.scaled(table[:, column]) for column, item in enumerate(QUANTITIES.values())], axis=1

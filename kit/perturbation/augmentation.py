@@ -1,4 +1,4 @@
-"""Augmentation: training pictures changed anew in each epoch, as the network will meet them later."""
+"""Augmentation: training images changed again in each epoch, as the network will meet them later."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from kit.perturbation.physics import to_pixels
 
 @dataclass(frozen=True, repr=False)
 class Augmentation:
-    """Random changes of pictures, drawn for each by itself; in the order of the parameters.
+    """Random changes of images, drawn for each by itself; in the order of the parameters.
 
     Parameters
     ----------
     mirror
-        Whether half of the pictures are mirrored, left to right.
+        Whether half of the images are mirrored, left to right.
     shift
-        Most pixels by which a picture is moved along either side; the gap is black.
+        Most pixels by which an image is moved along either side; the gap is black.
     brightness
         Lowest and highest factor on every value, 0.001 to 1000; drawn evenly on a logarithmic scale.
     added
@@ -50,7 +50,7 @@ class Augmentation:
                 raise ValueError(f"Expected {name} within {least:g}..{most:g}, received {given!r}")
 
     def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
-        """Return changed copies of pictures, uint8 (N, H, W, C), rounded and clipped once, at the end."""
+        """Return changed copies of images, uint8 (N, H, W, C), rounded and clipped once, at the end."""
         count = len(pictures)
         result = pictures
         if self.mirror:

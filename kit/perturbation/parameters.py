@@ -19,7 +19,7 @@ class Parameter:
     ----------
     name, label, unit, description
         Name of the field and of the function that does it, and words for people. Lengths in ``px`` are pixels
-        of the picture.
+        of the image.
     low, high, step
         Bounds, which are allowed, and the step of a slider.
     neutral
@@ -126,7 +126,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType({each.name: each for each
 """Every parameter by name, in the order of a camera."""
 
 LARGEST_SIDE = 672
-"""Side of the largest pictures that lengths are scaled for; beyond it they leave the bounds of sliders."""
+"""Side of the largest images that lengths are scaled for; beyond it they leave the bounds of sliders."""
 
 CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     # Standard deviations of .08 to .38 where white is 1.

@@ -96,7 +96,7 @@ def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image
 
 
 OCCLUDER = 128
-"""Grey level of what hides a part of the picture, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
+"""Grey level of what hides a part of the image, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
 
 _ELASTIC_SHARE = 0.01
 _ELASTIC_REACH = 3  # standard deviations at which the smoothing ends
@@ -143,7 +143,7 @@ def _gain(sigma: float) -> float:
 
 
 def occlusion(pixels: Pixels, share: float, _seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
-    """Hide `share` of the picture's area behind a grey rectangle of the picture's own proportions.
+    """Hide `share` of the image's area behind a grey rectangle of the image's own proportions.
 
     `x` and `y` place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
     """
@@ -224,7 +224,7 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
 
 
 def zoom_blur(pixels: Pixels, percent: float, _seed: int = 0) -> Pixels:
-    """Average the picture over zooms from 1 to ``1 + percent / 100`` about its centre, evenly spaced."""
+    """Average the image over zooms from 1 to ``1 + percent / 100`` about its centre, evenly spaced."""
     height, width = pixels.shape[:2]
     # About a pixel apart at the borders, where neighbours part most.
     count = min(_MOST_ZOOMS, math.ceil(percent / 100 * max(height, width) / 2) + 1)
@@ -338,7 +338,7 @@ def impulse_noise(pixels: Pixels, share: float, seed: int = 0) -> Pixels:
 
 
 def white_balance(pixels: Pixels, stops: float, _seed: int = 0) -> Pixels:
-    """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the picture turns warmer.
+    """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the image turns warmer.
 
     Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
     """

@@ -1,7 +1,7 @@
 """Fog, snow and frost by rule, at ImageNet-C's severities 0..5 (Hendrycks and Dietterich, arXiv 1903.12261).
 
 Each function takes uint8 (H, W, 3), its severity and a seed. Weather is made for 224 pixels along the shorter
-side and stretched, so that flakes and clouds take the same share of a picture of any size.
+side and stretched, so that flakes and clouds take the same share of an image of any size.
 """
 
 from functools import lru_cache
@@ -14,15 +14,15 @@ from kit._arrays import Float32, Pixels
 from kit.perturbation.physics import convolve, line_kernel, normal, to_pixels, uniform
 
 SIDE = 224
-"""Shorter side, in pixels, of the picture that ImageNet-C's constants are meant for."""
+"""Shorter side, in pixels, of the image that ImageNet-C's constants are meant for."""
 
-_LONGEST = 1024  # longer side of a layer, whatever the proportions of the picture
+_LONGEST = 1024  # longer side of a layer, whatever the proportions of the image
 
 # A row for each severity 0..5; row 0 changes nothing.
 _FOG = ((0, 2), (1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))  # thickness, decay
-_FROST = ((1, 0), (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # picture, ice
+_FROST = ((1, 0), (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # image, ice
 # From severity 1 on: mean of the noise, whose deviation is 0.3, its zoom, threshold, radius and deviation of
-# the streaks, share of the picture.
+# the streaks, share of the image.
 _SNOW = (
     (0.1, 3, 0.5, 10, 4, 0.8),
     (0.2, 2, 0.5, 12, 4, 0.7),
@@ -30,7 +30,7 @@ _SNOW = (
     (0.55, 4.5, 0.85, 12, 8, 0.65),
     (0.55, 2.5, 0.85, 12, 12, 0.55),
 )
-# Over the five photographs of frost that ImageNet-C draws from: mean colour, and the mean over crops of
+# Over the five photos of frost that ImageNet-C draws from: mean colour, and the mean over crops of
 # 224 pixels of the standard deviation of their grey levels.
 _ICE = np.array([143, 164, 176], np.float32)
 _ICE_CONTRAST = 24.0
@@ -38,7 +38,7 @@ _CRYSTALS = 60
 
 
 def fog(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Add a plasma fractal and scale what comes out back to the brightest value of the picture."""
+    """Add a plasma fractal and scale what comes out back to the brightest value of the image."""
     thickness, decay = _between(_FOG, severity)
     brightest = float(pixels.max()) / 255
     height, width = layer_size(pixels)
@@ -73,9 +73,9 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
 
 
 def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Lay streaks of falling snow over a picture that is whitened where it is bright.
+    """Lay streaks of falling snow over an image that is whitened where it is bright.
 
-    Between two severities their pictures are mixed, since flakes of another size lie elsewhere.
+    Between two severities their images are mixed, since flakes of another size lie elsewhere.
     """
     below = int(severity)
     mixed = (1 + below - severity) * (_snowed(pixels, below, seed) if below else pixels.astype(np.float32))
@@ -104,7 +104,7 @@ def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
 
 
 def frost(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Mix the picture with drawn ice crystals, of the colour and contrast of ImageNet-C's photographs."""
+    """Mix the image with drawn ice crystals, of the colour and contrast of ImageNet-C's photos."""
     share, ice = _between(_FROST, severity)
     pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
     shade = np.clip(_ICE + np.float32(_ICE_CONTRAST) * pane[..., None], 0, 255)
@@ -140,7 +140,7 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
 
 
 def layer_size(pixels: Pixels) -> tuple[int, int]:
-    """Height and width of the layer for a picture: 224 pixels along the shorter side, at most 1024."""
+    """Height and width of the layer for an image: 224 pixels along the shorter side, at most 1024."""
     height, width = pixels.shape[:2]
     scale = min(SIDE / min(height, width), _LONGEST / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

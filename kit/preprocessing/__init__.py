@@ -1,4 +1,4 @@
-"""Preprocessing: how a photograph becomes the tensor that a network sees, as one frozen value."""
+"""Preprocessing: how a photo becomes the tensor that a network sees, as one frozen value."""
 
 import json
 import re
@@ -25,7 +25,7 @@ FORMAT, VERSION = "kit.preprocessing", 1
 @guiding
 @dataclass(frozen=True, repr=False)
 class Preprocessing(Pipeline):
-    """The steps from a photograph to a tensor.
+    """The steps from a photo to a tensor.
 
     Their order: decode, thumbnail, resize, channels, invert, scale, cast, layout.
 
@@ -40,7 +40,7 @@ class Preprocessing(Pipeline):
     fill
         RGB levels around what the fits "letterbox" and "pad" leave empty.
     thumbnail
-        (height, width) into which the picture is shrunk beforehand, in proportion, by `Image.thumbnail`.
+        (height, width) into which the image is shrunk beforehand, in proportion, by `Image.thumbnail`.
     channels
         A name of `kit.preprocessing.pipeline.CHANNELS`.
     invert
@@ -100,7 +100,7 @@ class Preprocessing(Pipeline):
         Parameters
         ----------
         tensor
-            Any number type, one picture with or without the leading axis of 1, in this value's layout.
+            Any number type, one image with or without the leading axis of 1, in this value's layout.
 
         Returns
         -------

@@ -38,7 +38,7 @@ from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 Function = Callable[[Any], Any]
 
 SAME_LEVELS = 0.6
-"""Root mean square in 8-bit levels, below which two pictures differ by rounding alone."""
+"""Root mean square in 8-bit levels, below which two images differ by rounding alone."""
 STRANGE_LEVELS = 25.0
 """Above which they do not show the same."""
 MUCH_BETTER = 4
@@ -94,7 +94,7 @@ def _unusable(theirs: Array) -> str:
         return f"returned {theirs.dtype} values instead of numbers"
     shape = theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
     if len(shape) not in {2, 3} or min(shape) == 0 or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 3}):
-        return f"returned shape {theirs.shape}, which is no picture of 1 or 3 channels"
+        return f"returned shape {theirs.shape}, which is not an image of 1 or 3 channels"
     with np.errstate(over="ignore"):
         bad = theirs.size - np.isfinite(theirs.astype(np.float32)).sum()
     return f"returned {bad} values that are not finite in float32" if bad else ""
@@ -156,7 +156,7 @@ def _line_of(picture: Levels, values: Float64, expected: str) -> tuple[str, Floa
     names = [name for name in dict.fromkeys((expected, "rgb", "bgr", "gray_rgb")) if name != "gray"]
     orders = ["gray"] if count == 1 else names
     lines = [(order, *_line(order_channels(colours, order).astype(np.float64), flat)) for order in orders]
-    # On a grey picture every order is as good: the expected one it is.
+    # On a grey image every order is as good: the expected one it is.
     enough = max(1.05 * min(levels for *_, levels in lines), SAME_LEVELS / 2)
     return next(line for line in lines if line[-1] <= enough)
 
@@ -231,7 +231,7 @@ def _found(
     """Yield every difference in the order of the pipeline; what is left over is added to `notes`."""
     own = run(PIPELINE, here, photo)[0]
     if np.ptp(theirs) == 0:
-        text = f"values: a picture here, {short(theirs.flat[0])} everywhere there"
+        text = f"values: an image here, {short(theirs.flat[0])} everywhere there"
         yield Difference("tensor", text, effect(own, theirs))
         return
     if here.size is not None and max(theirs.shape) > LARGEST_SIDE:
@@ -244,20 +244,20 @@ def _found(
         yield Difference("cast", text, effect(own, np.trunc(own)))
         return
     there, ours, best = _nearest(here, called, theirs, photo)
-    apart = f" (the own one is off by {ours.levels:.2f} levels, this one by {best.levels:.2f})"
+    apart = f" (off by {best.levels:.2f} levels; the setting here by {ours.levels:.2f})"
     for step, words in differences(here, there):
         resizing = words.startswith(("filter:", "fit:"))
         yield Difference(step, words + apart * resizing, effect_alone(here, there, step, photo, effect))
     left = f"{best.levels:.2f} levels (root mean square)"
     if best.levels > STRANGE_LEVELS:
-        text = f"content: nothing tried explains it; the nearest is off by {left}"
+        text = f"content: nothing that was tried explains it; the nearest is off by {left}"
         yield Difference("tensor", text, effect(own, theirs))
     elif best.levels > SAME_LEVELS:
-        text = f"values: {left} are left over, so something else happens there too"
+        text = f"values: {left} are unexplained, so something else happens there, too"
         yield Difference("tensor", text, effect(run(PIPELINE, there, photo)[0], theirs))
     else:
-        rebuilds = "this preprocessing" if there == here else "what is said above"
-        notes.append(f"{rebuilds} rebuilds their result to {left}")
+        rebuilds = "this preprocessing" if there == here else "what is listed above"
+        notes.append(f"{rebuilds} reproduces the result to within {left}")
 
 
 def compare_function(here: Pipeline, function: Function, photo: Source | None = None) -> Comparison:
@@ -284,7 +284,7 @@ def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect 
         return Comparison.on([problem], first_step="function", photo=photo.name, notes=tuple(notes))
     ours = run(PIPELINE, here, photo)
     if theirs.ndim == 3:
-        notes.append(f"the function returns no leading axis of 1, {theirs.shape}")
+        notes.append(f"the function returns no batch axis, {theirs.shape}")
     if theirs.dtype != ours.dtype:
         notes.append(f"the function returns {theirs.dtype}, which Keras casts to float32")
     theirs = theirs[..., None] if theirs.ndim == 2 else theirs.reshape(theirs.shape[-3:])

@@ -73,7 +73,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison(Result):
-    """How two ways of preparing a picture differ.
+    """How two ways of preparing an image differ.
 
     Parameters
     ----------
@@ -126,10 +126,10 @@ class Comparison(Result):
         yield from self.differences or ["No difference in the steps."]
         if self.photo is not None:
             exact = all(step.difference == 0 for step in self.steps)
-            end = "the tensors are equal" if exact else "the tensors agree up to rounding"
+            end = "the tensors are equal" if exact else "the tensors are equal up to rounding"
             if self.first_step:
-                end = f"the tensors part at: {self.first_step}"
-                end += f", most by: {self.main_step}" if self.main_step != self.first_step else ""
+                end = f"first difference: {self.first_step}"
+                end += f", biggest: {self.main_step}" if self.main_step != self.first_step else ""
             yield f"On {self.photo}, {end}."
         if self.steps:
             yield self.table()

@@ -15,7 +15,7 @@ from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, simplest
 Fields = dict[str, Any]
 Content = Mapping[str, Any]
 
-_RESIZING = "keras.applications says nothing about resizing; load_img takes nearest unless told otherwise"
+_RESIZING = "keras.applications says nothing about resizing; load_img takes nearest by default"
 _INSIDE = "preprocess_input does nothing for this family: the network takes 0..255 and scales it itself"
 _OPTION = f"{_INSIDE}, unless it was built with include_preprocessing=False"
 
@@ -80,7 +80,7 @@ def _plain(name: str) -> str:
 
 
 _PRODUCT = "the file multiplies where this divides: equal up to float32 rounding"
-_ROUNDED = "KerasHub rounds after resizing a uint8 picture; here decimals stay, as for a float picture"
+_ROUNDED = "KerasHub rounds after resizing a uint8 image; here decimals stay, as for a float image"
 _CONVERTER = (
     *("name", "trainable", "dtype", "image_size", "scale", "offset", "interpolation", "antialias"),
     *("crop_to_aspect_ratio", "pad_to_aspect_ratio", "bounding_box_format", "data_format"),
@@ -221,7 +221,7 @@ def _rescaled(content: Content, notes: list[str]) -> Scalings:
     factor = number("rescale_factor", content.get("rescale_factor", 1 / 255)) if rescale else 1.0
     _require(abs(factor) > 1e-30, "a rescale_factor other than 0", factor)
     if rescale:
-        assumed = "the file does not mention do_rescale: 1/255 is assumed, as older processors do it unasked"
+        assumed = "the file does not mention do_rescale: 1/255 is assumed, as older processors do by default"
         notes += [assumed] * ("do_rescale" not in content) + [_PRODUCT]
     divisor = round(1 / factor, 9)  # 1 / 255 is a little less
     return simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))

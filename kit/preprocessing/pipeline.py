@@ -54,7 +54,7 @@ class Operation:
     choices
         What can be chosen wrongly in it.
     undo
-        Like `function`, back from a tensor to a picture; None where that cannot be.
+        Like `function`, back from a tensor to an image; None where that cannot be.
     line
         What it does in words, if the words of the choices do not say it.
     """
@@ -253,7 +253,7 @@ class Pipeline:
 
 
 def _depth_words(p: Pipeline) -> str:
-    return "divided by 257" if p.decoding.depth == "scale" else "cut at 255"
+    return "divided by 257" if p.decoding.depth == "scale" else "clipped at 255"
 
 
 def _before_words(p: Pipeline) -> str:
@@ -306,26 +306,26 @@ MATTES = (255, 255, 255), (0, 0, 0), None
 _EXIF = _said("decoding.exif", "applied", "ignored")
 _ALPHA = _said("decoding.matte", "laid over {}", "dropped")
 _DECODE = (
-    Choice("exif", "Orientation", "exif_orientation", _EXIF, _decodings("exif", True), "EXIF orientation"),
-    Choice("alpha", "Transparency", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
-    Choice("depth", "16-bit pictures", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
+    Choice("exif", "EXIF", "exif_orientation", _EXIF, _decodings("exif", True), "EXIF orientation"),
+    Choice("alpha", "Alpha", "alpha_matte", _ALPHA, _decodings("matte", *MATTES)),
+    Choice("depth", "16 bit", "bit_depth", _depth_words, _decodings("depth", "scale"), "16 bit"),
 )
 _FILTERS = _if_sized(*({"filter": name} for name in ("nearest", "bilinear", "bicubic", "tf_bilinear")))
 _WINDOWS = ("squash", 1.0), ("crop", 1.0), ("crop", 0.875), ("letterbox", 1.0)
 _FITS = _if_sized(*({"fit": fit, "crop_fraction": part} for fit, part in _WINDOWS))
 _RESIZE = (
     Choice("size", "", "", lambda p: "as it comes" if p.size is None else sides(p.size)),
-    Choice("filter", "Resize filter", "resize_filter", attrgetter("filter"), _FILTERS),
-    Choice("fit", "Resize fit", "resize_fit", _fit_words, _FITS),
+    Choice("filter", "Filter", "resize_filter", attrgetter("filter"), _FILTERS),
+    Choice("fit", "Fit", "resize_fit", _fit_words, _FITS),
 )
-_BEFORE = Choice("thumbnail", "Size before", "target_size", _before_words, _values("thumbnail", None))
+_BEFORE = Choice("thumbnail", "Shrunk", "target_size", _before_words, _values("thumbnail", None))
 _CHANNELS = Choice("channels", "Channels", "grayscale channel_order", attrgetter("channels"), _orders)
 _INVERTED = _said("invert", "inverted", "as it is")
 _POLARITY = Choice("polarity", "Polarity", "inverted_polarity", _INVERTED, _values("invert", True, False))
 _SCALING_CAUSES = "missing_scaling double_scaling wrong_range wrong_mean_std"
 _SCALING = Choice("scaling", "Scaling", _SCALING_CAUSES, lambda p: scaling_words(p.scaling), _scalings)
 _CASTS = _said("cast", "to {} after scaling", "none")
-_CAST = Choice("cast", "Data type", "dtype_cast", _CASTS, _values("cast", None))
+_CAST = Choice("cast", "Type", "dtype_cast", _CASTS, _values("cast", None))
 _LAYOUT = Choice("layout", "Layout", "channel_layout", attrgetter("layout"), _layouts)
 
 PIPELINE: tuple[Operation, ...] = (
@@ -370,7 +370,7 @@ PIPELINE: tuple[Operation, ...] = (
     Operation("cast", cast_uint8, {"cast": optional(partial(known, names=("uint8",)))}, (_CAST,)),
     Operation(
         "layout",
-        # The leading axis comes with the layout, if there are not many pictures already.
+        # The leading axis comes with the layout, if there are not many images already.
         lambda x, layout: arrange(x if x.ndim == 4 else x[None], layout),
         {"layout": partial(known, names=LAYOUTS)},
         (_LAYOUT,),
@@ -381,4 +381,4 @@ PIPELINE: tuple[Operation, ...] = (
 """Every step, in the order in which they run."""
 _PLACE = next(place for place, operation in enumerate(PIPELINE, 1) if operation.name == "resize")
 TO_SIZE, TO_TENSOR = PIPELINE[:_PLACE], PIPELINE[_PLACE:]
-"""The steps from a photo to the network's size, and those after it, which take many pictures as well."""
+"""The steps from a photo to the network's size, and those after it, which take many images as well."""

@@ -149,16 +149,16 @@ FILTERS: Mapping[str, str] = {
     "bicubic": "Pillow, antialiased, the default of Image.resize",
     "lanczos": "Pillow, antialiased, the sharpest",
     "tf_nearest": "TensorFlow and Keras layers, rarely another pixel than nearest",
-    "tf_bilinear": "TensorFlow and Keras layers, skips pixels when it shrinks a picture",
-    "tf_bicubic": "TensorFlow and Keras layers, skips pixels when it shrinks a picture",
+    "tf_bilinear": "TensorFlow and Keras layers, skips pixels when it shrinks an image",
+    "tf_bicubic": "TensorFlow and Keras layers, skips pixels when it shrinks an image",
     "tf_bilinear_antialias": "TensorFlow with antialias=True",
     "tf_bicubic_antialias": "TensorFlow with antialias=True",
 }
 FITS: Mapping[str, str] = {
-    "squash": "the whole picture, its proportions lost",
+    "squash": "the whole image, its proportions lost",
     "crop": "a central window of the target's proportions, cut first and then resized (Keras)",
     "resize_crop": "the shorter side resized, then the centre cut out (torchvision, timm, Hugging Face)",
-    "squash_crop": "the whole picture squashed, then the centre cut out (DeiT, timm)",
+    "squash_crop": "the whole image squashed, then the centre cut out (DeiT, timm)",
     "letterbox": "resized to fit inside, then filled up (Pillow's ImageOps.pad)",
     "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
 }
@@ -176,7 +176,7 @@ def resize(
     crop_fraction: float = 1.0,
     fill: tuple[int, ...] = (0, 0, 0),
 ) -> Levels:
-    """Resize a picture.
+    """Resize an image.
 
     Parameters
     ----------

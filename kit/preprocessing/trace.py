@@ -1,4 +1,4 @@
-"""What each step of a picture's way left behind, small enough to keep, and where two ways part."""
+"""What each step of an image's way left behind, small enough to keep, and where two ways part."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
 
 BLOCKS = 4
-"""A picture is kept as means over so many blocks a side."""
+"""An image is kept as means over so many blocks a side."""
 SAME = 1e-4
 """Share of a step's range by which two means may differ and be the same: machines round otherwise."""
 DECODE, PERTURB = "decode", "perturb"
@@ -34,7 +34,7 @@ class Left:
 
     @classmethod
     def of(cls, step: str, array: Array) -> Self:
-        """Keep what a step left: a picture (H, W, C) or a tensor (1, H, W, C) or (1, C, H, W)."""
+        """Keep what a step left: an image (H, W, C) or a tensor (1, H, W, C) or (1, C, H, W)."""
         array = np.ascontiguousarray(array)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         return cls(step, f"{array.dtype} {array.shape}", digest, _means(array))
@@ -57,7 +57,7 @@ class Trace:
 
     @classmethod
     def of(cls, photo: Photo, perturbation: Perturbation, preprocessing: Preprocessing) -> Self:
-        """Take one picture along its way, and keep what each step leaves."""
+        """Take one image along its way, and keep what each step leaves."""
         decoded = photo.decoded(preprocessing.decoding)
         perturbed = perturbation.apply(decoded)
         steps = [Left.of(DECODE, decoded.pixels), Left.of(PERTURB, perturbed.pixels)]

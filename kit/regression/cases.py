@@ -34,7 +34,7 @@ TOLERANCE = 0.02
 FORMAT = "kit.case/1"
 PICTURES, SEEN = "pictures", "seen"
 """Folders below that of the cases: the images, and what the network saw of each, for people to look at."""
-MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras PICTURE --cases FOLDER"
+MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras IMAGE --cases FOLDER"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
 _FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-][\w.-]*", re.IGNORECASE)
 _NAMED = re.compile(r"[^\w.-]+")

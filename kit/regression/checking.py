@@ -25,20 +25,20 @@ from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, SEEN, Case, observe, own_file, seen_now, weights_of
 
 STEPS = {
-    DECODE: "the picture is decoded otherwise",
-    PERTURB: "the perturbation does something else",
-    "thumbnail": "the picture is made small otherwise",
-    "resize": "the picture is resized otherwise",
-    "channels": "the channels come in another order",
-    "invert": "black and white are exchanged otherwise",
-    "scale": "the pixels are scaled otherwise",
-    "cast": "the tensor has another data type",
-    "layout": "the axes come in another order",
-    "class_names": "the classes have other names, or come in another order",
-    "weights": "the network is another one",
-    "engine": "the same tensor gets another answer from the same weights: another engine",
-    "answer": "the same tensor gets another answer: another network or another engine",
-    "expected": "what is expected is no class of this classifier: correct the case, or pin it again",
+    DECODE: "decoding differs",
+    PERTURB: "the perturbation differs",
+    "thumbnail": "shrinking first differs",
+    "resize": "the resize differs",
+    "channels": "the order of channels differs",
+    "invert": "the polarity differs",
+    "scale": "the scaling differs",
+    "cast": "the data type differs",
+    "layout": "the order of axes differs",
+    "class_names": "the names of classes or their order differ",
+    "weights": "the weights differ",
+    "engine": "same tensor and weights, other prediction: the engine differs",
+    "answer": "same tensor, other prediction: the weights or the engine differ",
+    "expected": "the expected class is not one of this classifier: correct the case, or pin the image again",
 }
 """What can have changed a prediction, in the order of an image's way, in words."""
 STRONGER = 4
@@ -46,19 +46,19 @@ STRONGER = 4
 
 State = Literal["holds", "moved", "failing", "fixed", "unusable"]
 _WORDS: dict[State, tuple[str, str]] = {
-    "moved": ("MOVED", "moved"),
+    "moved": ("CHANGED", "changed"),
     "unusable": ("CANNOT BE RUN", "cannot be run"),
     "holds": ("holds", "hold"),
-    "failing": ("fails as it did", "fail as they did"),
-    "fixed": ("holds by now", "hold by now"),
+    "failing": ("still failing", "still failing"),
+    "fixed": ("now passing", "now passing"),
 }
 """Of one case, and of several."""
-_MARGINS = ((0.05, "by a hair"), (0.2, "narrowly"), (0.5, "clearly"), (2.0, "by far"))
+_MARGINS = ((0.05, "barely"), (0.2, "narrowly"), (0.5, "clearly"), (2.0, "by far"))
 _SHOWN = 5
 
 
 class CasesMovedError(AssertionError):
-    """Cases moved; the message is one paragraph, which is all that a notebook shows."""
+    """Cases changed; the message is one paragraph, which is all that a notebook shows."""
 
     def _render_traceback_(self) -> list[str]:
         return textwrap.wrap(f"{type(self).__name__}: {self}", 100)
@@ -80,7 +80,7 @@ class Checked:
     broken, step, told
         What does not hold, which step changed it (a name of `STEPS`), and why, in words.
     accepted
-        Whether the case was written anew.
+        Whether the case was written again.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Checked:
 
     @property
     def words(self) -> str:
-        """One line: the same everywhere, unless something moved."""
+        """One line: the same everywhere, unless something changed."""
         verb = _WORDS[self.state][0]
         if self.case is None or self.state == "unusable":
             return f"{verb}: {self.told}"
@@ -109,7 +109,7 @@ class Checked:
         if self.state == "moved":
             parts = [self.broken] if self.broken else []
             parts.append(f"was {before} {share:.3f}, is {name} {now:.3f}")
-            parts += [f"a probability moved by {self.change:.3f}"] * (self.change > self.case.tolerance)
+            parts += [f"a probability changed by {self.change:.3f}"] * (self.change > self.case.tolerance)
             return f"{'accepted' if self.accepted else verb}: {'; '.join([*parts, self.told])}"
         if self.state == "fixed":
             done = "and is accepted" if self.accepted else "accept it with update=True, or --update"
@@ -225,14 +225,14 @@ def check_cases(
     folder
         Of cases, as `pin` writes them.
     classifier
-        That has to hold them; None takes the bundled one that they name.
+        Has to predict what they expect; None takes the bundled one that they name.
     raise_on_moved
-        Whether a case that moved raises.
+        Whether a case that changed raises an error.
     artefacts
-        A folder for an image of each case that moved: what the network saw then, sees now, and four times
+        A folder for an image of each case that changed: what the network saw then, sees now, and four times
         the difference, side by side.
     update
-        Whether what moved is accepted: its case is written anew with the present prediction. A case whose
+        Whether what changed is accepted: its case is written again with the present prediction. A case whose
         expectation held, and does not any more, stays red.
     progress
         See `kit.robustness.sweep`.
@@ -242,7 +242,7 @@ def check_cases(
     FileNotFoundError, ValueError
         No such folder, or no case in it.
     CasesMovedError
-        A case moved, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
+        A case changed, or cannot be run, and `raise_on_moved` is true; its text is one paragraph.
     """
     if classifier is not None:
         check_first(classifier, "kit.check_cases(folder, classifier)")
@@ -325,7 +325,7 @@ def _step(
     changed = "; ".join(words for name, words in found if name == step)
     words = f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
     if other and step not in {"weights", "answer"}:
-        words += "; the file of the network is another one as well"
+        words += "; the file of the network differs, too"
     return step, words
 
 
@@ -336,23 +336,23 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
     try:
         row = classifier.probabilities(photo, case.perturbation, case.fault)[0]
     except (TypeError, ValueError):
-        return "the fault that is kept is none that this network can be given"
+        return "the stored wrong preprocessing does not fit this network"
     wrong = case.expected.broken(row, classifier.class_names)
     predicted = classifier.class_names[int(np.argmax(row))]
-    return f"with the fault that is kept it is {predicted}{'' if wrong else ': no longer wrong'}"
+    return f"with the stored wrong preprocessing it is {predicted}{'' if wrong else ': no longer wrong'}"
 
 
 def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
     """Write a case that moved, or that holds by now, with the present prediction.
 
-    A new prediction is no reason to give up what was expected: that has to be pinned anew.
+    A new prediction is no reason to give up what was expected: that has to be pinned again.
     """
     case = one.case
     if case is None or one.state not in {"moved", "fixed"}:
         return one
     possible = set(case.expected.classes) <= set(classifier.class_names)
     if one.broken and not (possible and case.known_to_fail):
-        refused = "not accepted, since what is expected does not hold: delete the case and pin it anew"
+        refused = "not accepted, because the expected class does not hold: delete the case and pin it again"
         return replace(one, told=f"{one.told}; {refused}")
     photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
     row = classifier.probabilities(photo, case.perturbation, steps)[0]

@@ -13,10 +13,10 @@ HOLDS, MOVED = 0, 1
 NOTEBOOK = "check_cases.ipynb"
 TITLE = """# Check the cases
 
-Every case is a picture, how it is prepared, and what the network has to make of it. A cell that turns
-red says which case moved, from what to what, and at which step; what else it prints may change, as with
-a new case. `kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
-`python -m kit verify` runs them without a notebook, and its `--update` accepts what moved."""
+A case is an image, its preprocessing, and the class that the model has to predict. A cell that fails says
+which case changed, from what to what, and at which step. What it prints also changes with a new case.
+`kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
+`python -m kit verify` runs them without a notebook, and `--update` accepts what changed."""
 OPENED = """import kit
 
 classifier = {classifier}
@@ -28,19 +28,21 @@ Open = Callable[[argparse.Namespace], Any]
 
 
 def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
-    """Add the commands to a parser; `in_use` adds the options that say how pictures are prepared."""
-    pin = commands.add_parser("pin", help="pin each image as a regression case")
+    """Add the commands to a parser; `in_use` adds the options that say how images are prepared."""
+    words = "pin each image as a regression case"
+    pin = commands.add_parser("pin", help=words, description=f"{words.capitalize()}, for verify to check.")
     pin.add_argument("model", metavar="MODEL.keras")
-    pin.add_argument("pictures", metavar="PICTURE", nargs="+", help="files, folders or patterns")
+    pin.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
     pin.add_argument("--expect", metavar="CLASS", help="expected class (default: the current prediction)")
-    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where cases are written (cases)")
-    pin.add_argument("--note", default="", help="why it is kept")
-    pin.add_argument("--owner", default="", help="who needs it to hold")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go (default: cases)")
+    pin.add_argument("--note", default="", help="why the case is kept")
+    pin.add_argument("--owner", default="", help="whom to ask about it")
     in_use(pin)
     _add_verify(commands, in_use)
-    new = commands.add_parser("new-regression", help="write a notebook that checks a folder of cases")
-    new.add_argument("folder", metavar="FOLDER", help="made if needed; its cases are in FOLDER/cases")
-    new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled one that the cases name")
+    words = "write a notebook that checks a folder of cases"
+    new = commands.add_parser("new-regression", help=words, description=f"{words.capitalize()}.")
+    new.add_argument("folder", metavar="FOLDER", help="created if needed; its cases are in FOLDER/cases")
+    new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled model that the cases name")
     pin.set_defaults(run=run_pin)
     new.set_defaults(run=run_new)
 
@@ -48,17 +50,17 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
 def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
     verify = commands.add_parser(
         "verify",
-        help="run the cases of a folder",
-        description="Run cases. Exit codes: 0 all hold, are accepted, or fail as they did when pinned;"
-        " 1 something moved or cannot be run; 3 bad input; 130 interrupted.",
+        help="check the cases of a folder",
+        description="Check the cases of a folder. Exit codes: 0 all hold, are accepted, or are still failing;"
+        " 1 something changed or cannot be run; 3 bad input; 130 interrupted.",
     )
     verify.add_argument("model", metavar="MODEL.keras")
-    verify.add_argument("cases", metavar="FOLDER", help="of cases")
-    verify.add_argument("--artefacts", metavar="FOLDER", help="for an image of each case that moved")
-    verify.add_argument("--update", action="store_true", help="accept what moved if the expected class holds")
+    verify.add_argument("cases", metavar="FOLDER", help="folder of cases")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="save an image of each changed case here")
+    verify.add_argument("--update", action="store_true", help="accept changes if the expected class holds")
     forms = verify.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print JSON instead of text")
-    forms.add_argument("--junit", metavar="FILE.xml", help="write JUnit XML besides")
+    forms.add_argument("--junit", metavar="FILE.xml", help="also write a JUnit report")
     in_use(verify)
     verify.set_defaults(run=run_verify)
 
@@ -79,7 +81,7 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
         path = pin(given.cases, classifier, photo, expected, note=given.note, owner=given.owner)
         case = read(path)
         name, share = case.observed.top
-        state = "which is not what is expected yet" if case.known_to_fail else "as expected"
+        state = "still failing" if case.known_to_fail else "as expected"
         sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
     return HOLDS
 

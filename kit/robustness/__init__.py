@@ -1,7 +1,7 @@
-"""Unexpected input: sweeps over perturbations, pictures unlike those of the training, and remedies.
+"""Unexpected input: sweeps over perturbations, images unlike those of the training, and remedies.
 
-Sweeps and flips measure. Of the remedies, levels and noise are corrected in a picture; augmentation trains on
-pictures that changed.
+Sweeps and flips measure. Of the remedies, levels and noise are corrected in an image; augmentation trains on
+images that changed.
 """
 
 from kit.images.properties import denoised, relevelled, usual_levels

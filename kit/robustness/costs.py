@@ -1,4 +1,4 @@
-"""What each preprocessing fault costs a classifier on pictures whose class is known."""
+"""What each preprocessing fault costs a classifier on images whose class is known."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Costs(tuple[Cost, ...], Result):
         """Set the costs in a table, one row each, with whole percentages."""
         shares = ("right", "changed", "confidence", "wrong_and_sure")
         rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in self]
-        return Table(("preprocessing", "right", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
+        return Table(("preprocessing", "correct", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
 
     def _report(self) -> Iterator[str | Result]:
         yield self.table()
@@ -76,18 +76,18 @@ def fault_costs(
     faults
         Faults to measure; all of the catalogue if left out.
     progress
-        True for a bar once two seconds have passed; or a function that is told each fault in a line.
+        True for a bar once two seconds have passed; or a function that gets each fault as a line of text.
 
     Returns
     -------
     Costs
-        The first is the preprocessing as in training; the others follow, the fewest right answers first, then
-        the lowest probability of the right class.
+        The first is the preprocessing as in training; the others follow, those with the fewest correct
+        predictions first, then the lowest probability of the right class.
 
     Raises
     ------
     ValueError
-        If the preprocessing is unknown, or the labels do not fit the photographs.
+        If the preprocessing is unknown, or the labels do not fit the photos.
     """
     check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
     photos = as_photos(photos)
@@ -106,7 +106,7 @@ def fault_costs(
     for fault in faults or CATALOGUE.values():
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)
-    steps = Steps(distinct.items(), "Faults", "fault", progress)
+    steps = Steps(distinct.items(), "Measuring faults", "fault", progress)
     costs = [cost(fault.name, f"{STEPS[fault.step]}: {fault.title}", faulty) for faulty, fault in steps]
     ordered = sorted(costs, key=lambda item: (item.right, item.probability))
     return Costs((cost("", "as in training", trained), *ordered))

@@ -178,7 +178,7 @@ def fit_novelty(
     false_positive_rate
         Share of ordinary images that may be reported as novel, above 0 and below 1.
     progress
-        True for bars where it takes over two seconds; or a function that is told each step in a line.
+        True for bars where it takes over two seconds; or a function that gets each step as a line of text.
 
     Raises
     ------
@@ -192,18 +192,18 @@ def fit_novelty(
     # Rounded, since 1 / rate may be a little above a whole number.
     if len(others) < (fewest := int(np.ceil(round(1 / rate - 1, 6)))):
         raise ValueError(
-            f"Expected at least {fewest} held-back pictures for a false-positive rate of {rate:g}, received"
+            f"Expected at least {fewest} held-back images for a false-positive rate of {rate:g}, received"
             f" {len(others)}; give more or raise the rate"
         )
     engine = _feature_engine(classifier)
     places = np.sort(np.random.default_rng(_SEED).permutation(len(given))[:KEPT])
     chosen = [given[place] for place in places]
     # Half precision, as in a file, so that saving changes no score.
-    halved = _features(classifier, engine, chosen, "training pictures", progress).astype(np.float16)
+    halved = _features(classifier, engine, chosen, "training images", progress).astype(np.float16)
     features = halved.astype(np.float32)
     predicted = np.asarray(classifier.probabilities(chosen).argmax(axis=1), np.int64)
     names = tuple(photo.name.replace("\0", "") for photo in chosen)
-    scores = _scores(_features(classifier, engine, others, "held-back pictures", progress), features)
+    scores = _scores(_features(classifier, engine, others, "held-back images", progress), features)
     return Novelty(classifier, features, places, predicted, names, np.sort(scores.astype(np.float32)), rate)
 
 
@@ -237,7 +237,7 @@ def _features(
     parts = [photos[start : start + _PART] for start in range(0, len(photos), _PART)]
     rows = [
         engine.predict(np.concatenate([classifier.tensor(photo) for photo in part]))
-        for part in Steps(parts, told, f" times {_PART} pictures", progress)
+        for part in Steps(parts, told, f" × {_PART} images", progress)
     ]
     return np.concatenate([np.empty((0, engine.output_count), np.float32), *rows])
 

@@ -81,7 +81,7 @@ def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
         return first_layers.means, first_layers.variances
     if first_layers.profile is None:
         raise ValueError(
-            "Expected statistics of training pictures in the first layers, received none; give a reference"
+            "Expected statistics of training images in the first layers, received none; give a reference"
         )
     means, squares = split(first_layers.profile, first_layers.widths)
     mean = means.mean(axis=0)
@@ -96,10 +96,10 @@ def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64]:
 
 
 LEAST_PROFILED = 10
-"""Training pictures that a profile must have for its values to be taken together."""
+"""Training images that a profile must have for its values to be taken together."""
 
 SHARE = 0.9
-"""Share of training pictures that lie within `Profile.limit`. Of pictures of something else, the largest
+"""Share of training images that lie within `Profile.limit`. Of images of something else, the largest
 distance lets most pass once they are letterboxed."""
 
 _PARTS = 5
@@ -140,12 +140,12 @@ class Profile:
         if profile is None or len(profile) < LEAST_PROFILED:
             count = 0 if profile is None else len(profile)
             raise ValueError(
-                f"Expected a profile of {LEAST_PROFILED} training pictures or more, received {count};"
+                f"Expected a profile of {LEAST_PROFILED} training images or more, received {count};"
                 " save the classifier with training="
             )
         floors = _floors(profile, widths)
         rows = _rows(profile, first_layers.features, widths, floors)
-        # Neighbours may be copies of one picture: they are left out together.
+        # Neighbours may be copies of one image: they are left out together.
         left_out = [
             Gaussian.of_rows(np.delete(rows, part, axis=0)).distances(rows[part])
             for part in np.array_split(np.arange(len(rows)), _PARTS)
@@ -165,7 +165,7 @@ class Profile:
 
 
 def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
-    # Means, logarithms of standard deviations, and features. The logarithm makes a picture without any
+    # Means, logarithms of standard deviations, and features. The logarithm makes an image without any
     # contrast as unusual as it is: by its variance, it is near the mean of all.
     means, squares = split(moments, widths)
     varied = ~np.isnan(floors)

@@ -1,4 +1,4 @@
-"""Taking noise, blur and the blocks of JPEG out of a picture, where their amount is known.
+"""Taking noise, blur and the blocks of JPEG out of an image, where their amount is known.
 
 Detail that is lost stays lost: the result is nearer to what was there, and no more. But for `restored`, each
 function takes uint8 pixels (H, W, 3) and the amount, and returns new pixels of the same shape.
@@ -15,9 +15,9 @@ from kit.perturbation.physics import jpeg_quality, to_pixels
 _NOISE_LIMIT = 2.7
 # Pixels between one grid of blocks and the next.
 _STEP = 3
-# Power of what is not the picture over that of the picture, at all frequencies.
+# Power of what is not the image over that of the image, at all frequencies.
 _NOISE_SHARE = 4e-3
-# Where the grids of JPEG begin that are laid over a compressed picture, row and column.
+# Where the grids of JPEG begin that are laid over a compressed image, row and column.
 _GRIDS = ((0, 0), (2, 3), (4, 4), (5, 2), (1, 6), (6, 6), (3, 1), (4, 0), (0, 4))
 # What the mask of `noise_deviation` makes of a standard deviation of one in each channel; what it measures
 # where much is added, since much is cut off nearly everywhere.
@@ -112,7 +112,7 @@ def without_blocks(pixels: Pixels, quality: float) -> Pixels:
 
 
 def noise_deviation(pixels: Pixels) -> float:
-    """Read the standard deviation of Gaussian noise, in levels, in a picture that is known to be noisy.
+    """Read the standard deviation of Gaussian noise, in levels, in an image that is known to be noisy.
 
     The mask of Immerkaer, as `kit.images.properties.noise_level`, but on the tenth of the blocks in which the
     fewest values are cut off at black and white, where there is less noise than was added.
@@ -150,7 +150,7 @@ def blur_radius(pixels: Pixels) -> float:
 def compression_quality(pixels: Pixels) -> float:
     """Read the quality 1..40 of the JPEG file that pixels come from; about 40 for any that is better.
 
-    A picture hardly changes when it is compressed once more in the same way (Farid, Exposing digital
+    An image hardly changes when it is compressed once more in the same way (Farid, Exposing digital
     forgeries from JPEG ghosts, 2009).
     """
     top, left = (max(side - _MIDDLE, 0) // 2 // 8 * 8 for side in pixels.shape[:2])

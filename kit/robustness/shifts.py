@@ -39,8 +39,8 @@ _SEED = 0
 _HEAD = ("quantity", "training", "photos", "delta", "p", "verdict")
 _ANSWERED = {
     "other_classes": "other classes",
-    "follows": "they differ, as this alteration may make them",
-    "unchanged": "each class about as often",
+    "follows": "the mix of classes differs, which this alteration may explain",
+    "unchanged": "each class is predicted about as often",
 }
 _ORDER = ("shifted", "follows", "unchanged", "cannot_tell")
 _INVERTIBLE = frozenset({"brightness", "contrast", "warmth", "tint", "saturation"})
@@ -109,14 +109,14 @@ class Shift(Result):
 
     def _headline(self) -> str:
         names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
-        others = "; other classes by the predictions" * self._other_classes
+        others = "; the classes differ, too" * self._other_classes
         said = {
-            "cannot_tell": f"cannot tell, {FEWEST} on each side are needed",
-            "other_classes": "other classes by the predictions, and no other images of them",
+            "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
+            "other_classes": "the classes differ, the images of each class do not",
             "unchanged": "no measured quantity is shifted",
             "shifted": f"shifted in {names}{others}",
         }
-        return f"{self.photos} photos against {self.training} training images: {said[self.verdict]}."
+        return f"{self.photos} photos compared with {self.training} training images: {said[self.verdict]}."
 
     def __repr__(self) -> str:
         return f"Shift({self._headline()!r})"
@@ -169,7 +169,7 @@ def gather(
     photos: list[Photo] = []
     unreadable: list[tuple[int, str, str]] = []
     pixels = 0
-    with Steps(order, f"measuring {what}", "image", progress, keep=True) as places:
+    with Steps(order, f"Measuring {what}", "image", progress, keep=True) as places:
         for place in places:
             try:
                 photo = found[place].open()
@@ -263,7 +263,7 @@ def _asked(
     found: Sequence[QuantityShift],
 ) -> tuple[QuantityShift, ...]:
     asked = []
-    for one in Steps(found, "asking the classifier", "quantity", progress):
+    for one in Steps(found, "Predicting altered images", "quantity", progress):
         cause = one.explanation and asked_about(classifier, one.explanation, training, photos)
         asked.append(replace(one, explanation=cause))
     return tuple(asked)

@@ -18,12 +18,12 @@ from kit.robustness import storage
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sweep(Result):
-    """Answers to pictures under perturbations: a row for each pair, picture by picture.
+    """Predictions to images under perturbations: a row for each pair, image by image.
 
     Parameters
     ----------
     photos, perturbations
-        Names of the pictures, and what was done to each, in the order of its rows.
+        Names of the images, and what was done to each, in the order of its rows.
     axes
         Names and values of which `perturbations` are all combinations, the last name changing fastest; empty
         where they are just a list.
@@ -98,9 +98,9 @@ class Sweep(Result):
         return tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1)
 
     def accuracy(self) -> Float64:
-        """Return the share of right answers, 0..1, float64 of shape `shape`; NaN where nothing was answered.
+        """Return the share of correct predictions, 0..1, float64 of shape `shape`; NaN where there is none.
 
-        Pictures without a label, or without an answer there, do not count. A ValueError without any label.
+        Images without a label, or without an answer there, do not count. A ValueError without any label.
         """
         if not (self.labels >= 0).any():
             raise ValueError("Expected a sweep with labels, received one without; give labels= to kit.sweep")
@@ -108,7 +108,7 @@ class Sweep(Result):
         return self._mean(self.tops == labels, (labels >= 0) & (self.tops >= 0))
 
     def confidence(self) -> Float64:
-        """Return the mean softmax probability, 0..1, of the answers given: float64 of shape `shape`."""
+        """Return the mean softmax probability, 0..1, of the predictions given: float64 of shape `shape`."""
         return self._mean(self.confidences, self.tops >= 0)
 
     def table(self) -> Table:

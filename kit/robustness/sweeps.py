@@ -106,9 +106,9 @@ def sweep(
     path: str | PathLike[str] | None = None,
     progress: Progress = True,
 ) -> Sweep:
-    """Ask a classifier about every picture under every perturbation.
+    """Predict every image under every perturbation.
 
-    Each picture is decoded once, perturbed on the fly and forgotten; what cannot be read becomes rows with
+    Each image is decoded once, perturbed on the fly and forgotten; what cannot be read becomes rows with
     its error. Rows are the same to the last bit whatever executor runs them.
 
     Parameters
@@ -131,7 +131,7 @@ def sweep(
         ``pandas.read_parquet(path)`` reads as one. Called again, a sweep that was killed or interrupted goes
         on with what is missing, and a finished one is just read.
     progress
-        True for a bar once two seconds have passed; or a function that is told each step in a line.
+        True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def sweep(
         for chosen, some, rows in missing
     )
     done = len(result) - sum(rows.stop - rows.start for *_, rows in missing)
-    with Steps[None]((), "Sweep", "row", progress, total=len(result), done=done) as steps:
+    with Steps[None]((), "Sweeping", "row", progress, total=len(result), done=done) as steps:
         for rows, found in run(answers, tasks, executor):
             into.top[rows], into.confidence[rows] = found.top, found.confidence
             into.probability[rows] = found.probability
@@ -190,7 +190,7 @@ def _about(
             f" {classifier.name!r} made from a model; save it and use Classifier.load"
         )
     photographs = hashlib.sha256()
-    for picture in Steps(pictures, "Images", "image", progress):
+    for picture in Steps(pictures, "Reading images", "image", progress):
         digest = hashlib.sha256(_contents(picture.source)).hexdigest()
         photographs.update(f"{picture.name}\0{digest}\0".encode())
     return {

@@ -112,7 +112,7 @@ def compare_accuracies(first: npt.ArrayLike, second: npt.ArrayLike) -> Compariso
     """
     one, two = _bools(first), _bools(second)
     if len(one) != len(two):
-        raise ValueError(f"Expected answers to the same images, received {len(one)} and {len(two)}")
+        raise ValueError(f"Expected predictions for the same images, received {len(one)} and {len(two)}")
     only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
     apart = only_first + only_second
     p_value = float(scipy.stats.binomtest(only_first, apart).pvalue) if apart else 1.0

@@ -18,9 +18,9 @@ from kit.validation.accuracy import accuracy_interval
 
 @dataclass(frozen=True)
 class Bin:
-    """So many pictures whose confidence lies above `low` (the first: from it) and up to `high`, 0..1.
+    """So many images whose confidence lies above `low` (the first: from it) and up to `high`, 0..1.
 
-    Their mean confidence, the share that is answered rightly, and its `accuracy_interval`.
+    Their mean confidence, the share that is predicted correctly, and its `accuracy_interval`.
     """
 
     low: float
@@ -32,7 +32,7 @@ class Bin:
 
 
 LOWEST, HIGHEST = 0.05, 20.0
-"""Temperatures that are looked for; at the ends the pictures do not determine one."""
+"""Temperatures that are looked for; at the ends the images do not determine one."""
 
 
 def fit_temperature(rows: Floats, labels: Int64) -> float:
@@ -67,9 +67,9 @@ class Estimate:
     Attributes
     ----------
     value
-        On the pictures at hand.
+        On the images at hand.
     low, high
-        Bootstrap interval over these pictures (Davison and Hinkley 1997, chapter 5): percentiles for means,
+        Bootstrap interval over these images (Davison and Hinkley 1997, chapter 5): percentiles for means,
         the basic one for calibration errors, to which chance adds. ECEs over all classes begin at 0
         where a perfectly calibrated network would show as much in one of twenty samples.
     """
@@ -92,7 +92,7 @@ def _interval(value: float, drawn: Float64, *, basic: bool) -> Estimate:
 SURE = 0.9
 """Confidence above which an error counts as a sure one."""
 TITLES = {
-    "accuracy": "right answers",
+    "accuracy": "correct predictions",
     "confidence": "mean confidence",
     "ece": "ECE",
     "classwise_ece": "classwise ECE",
@@ -109,19 +109,19 @@ _SMALLEST = np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class Metrics:
-    """What was measured on some pictures.
+    """What was measured on some images.
 
     Attributes
     ----------
     pictures
         How many.
     accuracy
-        Share of right answers, 0..1.
+        Share of correct predictions, 0..1.
     confidence
         Mean probability of the class answered, 0..1.
     ece
         Expected calibration error over bins of equal width, 0..1 (Guo et al. 2017, arXiv 1706.04599): mean
-        distance of accuracy and confidence in a bin, weighted by its pictures.
+        distance of accuracy and confidence in a bin, weighted by its images.
     classwise_ece
         Mean error of each class's own probability, 0..1 (Kull et al. 2019, arXiv 1910.12656).
     brier
@@ -129,7 +129,7 @@ class Metrics:
     nll
         Mean negative natural logarithm of the probability of the right class, 0 and up.
     sure_errors
-        Share of the wrong answers that are given with a confidence above 0.9; 0 where there are none.
+        Share of the wrong predictions that are given with a confidence above 0.9; 0 where there are none.
     ece_by_chance
         Mean `ece` of a perfectly calibrated network with these confidences, 0..1 (consistency resampling,
         Bröcker and Smith 2007, doi 10.1175/WAF993.1).
@@ -190,7 +190,7 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
 
 
 _Metric = Callable[[Float64], float]
-"""Of pictures, by how often each of them counts: float64 (N,)."""
+"""Of images, by how often each of them counts: float64 (N,)."""
 
 
 def _share(part: Array, whole: Array) -> _Metric:
@@ -198,7 +198,7 @@ def _share(part: Array, whole: Array) -> _Metric:
 
 
 def _error(truth: Array, probabilities: Float64, bins: int) -> _Metric:
-    # A picture has one entry for each class, in the column of its bin: all the others would fill the memory.
+    # An image has one entry for each class, in the column of its bin: all the others would fill the memory.
     count, classes = probabilities.shape
     columns = _places(probabilities, bins) + bins * np.arange(classes)
     ends = np.arange(0, columns.size + 1, classes)
@@ -229,11 +229,11 @@ class Calibration(Result):
     classifier, temperature
         The classifier with its temperature: above 1 where it was too sure.
     fitted, judged
-        Pictures that the temperature was fitted on, and the others.
+        Images that the temperature was fitted on, and the others.
     measured
-        The classifier as it is, on all pictures.
+        The classifier as it is, on all images.
     before, after
-        The classifier as it is and with the temperature, on the pictures that the temperature never saw.
+        The classifier as it is and with the temperature, on the images that the temperature never saw.
     reliability
         For ``"measured"``, ``"before"`` and ``"after"`` the bins of a reliability diagram.
     notes
@@ -252,19 +252,19 @@ class Calibration(Result):
 
     @property
     def ece(self) -> float:
-        """Expected calibration error of the classifier as it is, on all pictures, 0..1."""
+        """Expected calibration error of the classifier as it is, on all images, 0..1."""
         return self.measured.ece.value
 
     def table(self) -> Table:
         """Set the metrics in a table, one row for each, before and after."""
         parts = self.measured, self.before, self.after
-        rows = [("pictures", *(f"{one.pictures:,}" for one in parts))]
+        rows = [("images", *(f"{one.pictures:,}" for one in parts))]
         rows += [(title, *(str(getattr(one, name)) for one in parts)) for name, title in TITLES.items()]
         rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in parts)))
         return Table(("", "all, as it is", "before", "after"), rows, "<" * 4, widths=(0, 19, 19, 19))
 
     def _report(self) -> Iterator[str | Result]:
-        counts = f"fitted on {self.fitted:,} pictures; before and after on {self.judged:,} others"
+        counts = f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"
         yield f"Temperature {self.temperature:.2f}, {counts}"
         yield self.table()
         yield from (f"Note: {note}" for note in self.notes)
@@ -276,7 +276,7 @@ class Calibration(Result):
 
 
 FEWEST = 20
-"""Pictures without which nothing is said."""
+"""Images without which nothing is said."""
 _AT_ONCE = 32
 
 
@@ -291,20 +291,20 @@ def calibrate(
     seed: int = 0,
     progress: Progress = True,
 ) -> Calibration:
-    """Measure how far a classifier's probabilities can be trusted, and fit a temperature that mends them.
+    """Measure how far a classifier's probabilities can be trusted, and fit a temperature that corrects them.
 
-    It is fitted on one part of the pictures and judged on the other, with the same proportions of classes.
+    It is fitted on one part of the images and measured on the other, with the same proportions of classes.
 
     Parameters
     ----------
     classifier
         With a known preprocessing. A temperature that it has is left out of account.
     photos
-        At least 20 pictures that it was not trained on; see `kit.images.photo`.
+        At least 20 images that it was not trained on; see `kit.images.photo`.
     labels
         The right class of each, as index or name.
     share
-        Share of the pictures that the temperature is fitted on, above 0 and below 1.
+        Share of the images that the temperature is fitted on, above 0 and below 1.
     bins
         Bins of every calibration error and reliability diagram.
     resamples
@@ -312,20 +312,20 @@ def calibrate(
     seed
         Of the parts and the resamples.
     progress
-        True for a bar; or a function that is told each step in a line.
+        True for a bar; or a function that gets each step as a line of text.
 
     Raises
     ------
     TypeError, ValueError
-        No preprocessing, fewer than 20 pictures, labels that do not fit, or settings out of range.
+        No preprocessing, fewer than 20 images, labels that do not fit, or settings out of range.
     """
     check_first(classifier, "kit.calibrate(classifier, photos, labels)")
     chosen = as_photos(photos)
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:
-        raise ValueError(f"Expected at least {FEWEST} pictures, received {len(chosen)}; give more")
+        raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
     if fraction("share", share) * len(chosen) < 1 or (1 - share) * len(chosen) < 1:
-        raise ValueError(f"Expected a share that leaves pictures in both parts, received {share:g}; try 0.5")
+        raise ValueError(f"Expected a share that leaves images in both parts, received {share:g}; try 0.5")
     bins, resamples = whole("bins", bins, 1, None), whole("resamples", resamples, 1, None)
     rows = _probabilities(classifier, chosen, progress)
     fitting = fitting_part(truth, share, seed)
@@ -343,10 +343,10 @@ def calibrate(
 
 def _notes(tempered: Classifier, before: Metrics) -> Iterator[str]:
     if not LOWEST * 1.01 < tempered.temperature < HIGHEST / 1.01:
-        yield f"the pictures determine no temperature between {LOWEST} and {HIGHEST:g}"
+        yield f"the images determine no temperature between {LOWEST} and {HIGHEST:g}"
     if before.ece.low == 0:
-        chance = f"on {before.pictures} pictures it gives {before.ece_by_chance:.3f} on average"
-        yield f"chance may explain the ECE of {before.ece.value:.3f} before: {chance} where nothing is wrong"
+        chance = f"on {before.pictures} images it gives {before.ece_by_chance:.3f} on average"
+        yield f"chance may explain the ECE of {before.ece.value:.3f} before: {chance} for a calibrated model"
 
 
 def reliability(rows: Floats, labels: Int64, bins: int = 15) -> tuple[Bin, ...]:
@@ -375,7 +375,7 @@ def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
 
 
 def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
-    """Choose a share of the pictures at random, the same of each class to within one; bool (N,)."""
+    """Choose a share of the images at random, the same of each class to within one; bool (N,)."""
     # Shuffled within each class; then every 1 / share-th in the order of the classes.
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
@@ -387,5 +387,5 @@ def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
 
 def _probabilities(classifier: Classifier, photos: Sequence[Photo], progress: Progress) -> Float32:
     parts = [photos[start : start + _AT_ONCE] for start in range(0, len(photos), _AT_ONCE)]
-    steps = Steps(parts, "Pictures", f" times {_AT_ONCE} pictures", progress)
+    steps = Steps(parts, "Predicting", f" × {_AT_ONCE} images", progress)
     return np.concatenate([classifier.probabilities(part) for part in steps])

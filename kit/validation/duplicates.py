@@ -17,7 +17,7 @@ SIDE = 16
 from the next: 45 % of Fashion-MNIST's test images then have a "copy" among 5,000 training images."""
 BITS = 24
 """Bits that may differ. Of 20 million pairs of different Fashion-MNIST images two differ by no more, of 780
-pairs of the bundled photographs none; all of these are found again at JPEG quality 30 or at half the size."""
+pairs of the bundled photos none; all of these are found again at JPEG quality 30 or at half the size."""
 PLAIN = 4.0
 """Standard deviation in grey levels below which an image has nothing to be recognized by."""
 _AT_ONCE = 1000
@@ -60,7 +60,7 @@ class Duplicates(Result):
     def groups(self) -> Int64:
         """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one."""
         if len(self.sizes) != 1:
-            raise ValueError("Expected one collection to group, received two; call find_duplicates(pictures)")
+            raise ValueError("Expected one collection to group, received two; call find_duplicates(images)")
         size = self.sizes[0]
         ends = [pair.first for pair in self.pairs], [pair.second for pair in self.pairs]
         graph = scipy.sparse.coo_array((np.ones(len(self.pairs)), ends), shape=(size, size))
@@ -95,7 +95,7 @@ class Duplicates(Result):
 def find_duplicates(
     pictures: Pictures, others: Pictures | None = None, *, bits: int = BITS, progress: Progress = True
 ) -> Duplicates:
-    """Find images that show the same, within one collection or in one and another.
+    """Find images that are near-duplicates, within one collection or between two.
 
     Compares perceptual hashes (`imagehash.phash`) of each image and of its mirror image. That finds copies
     that were saved again, resized, made brighter or darker, mirrored, or cropped by up to two percent.
@@ -109,7 +109,7 @@ def find_duplicates(
     bits
         Up to how many of 256 bits may differ. More mistakes similar images for copies.
     progress
-        True for a bar; or a function that is told each step in a line.
+        True for a bar; or a function that gets each step as a line of text.
 
     Raises
     ------
@@ -140,13 +140,13 @@ def _hashed(
 
     found = at_least_one(each_picture(pictures))
     hashes = np.full((2, len(found), SIDE * SIDE), np.nan, np.float32)
-    for place, picture in enumerate(Steps(found, "Reading", "image", progress)):
+    for place, picture in enumerate(Steps(found, "Hashing images", "image", progress)):
         try:
             grey = Image.fromarray(picture.open().pixels).convert("L")
         except UNREADABLE as error:
             left_out.append((picture.name, str(error)))
             continue
-        # Small first, so that a photograph is not resized twice; the hash looks at 64 x 64 pixels.
+        # Small first, so that a photo is not resized twice; the hash looks at 64 x 64 pixels.
         grey.thumbnail((256, 256), reducing_gap=None)
         if np.asarray(grey, np.float32).std() < PLAIN:
             left_out.append((picture.name, "too little contrast to be compared"))

@@ -91,7 +91,7 @@ def cross_validate(
     seed
         Of the folds and of the training.
     progress
-        True for a bar; or a function that is told each step in a line.
+        True for a bar; or a function that gets each step as a line of text.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def cross_validate(
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(truth, truth, groups))
     finished = []
-    for training, validation in Steps(splits, "Folds", "fold", progress):
+    for training, validation in Steps(splits, "Training on folds", "fold", progress):
         classifier = train([chosen[place] for place in training], truth[training], seed=seed)
         finished.append(accuracy_interval(_hits(classifier, chosen, truth, validation)))
     return CrossValidation(tuple(finished))
@@ -182,7 +182,7 @@ def learning_curve(
         raise ValueError(f"Expected sizes of 1 to {len(chosen)} images, received {list(sizes)}")
     order = _stratified(truth, seed)
     points = []
-    for size in Steps(sorted(set(sizes)), "Learning curve", "training", progress):
+    for size in Steps(sorted(set(sizes)), "Learning curve", "size", progress):
         part = order[:size]
         classifier = train([chosen[place] for place in part], truth[part], seed=seed)
         known = np.random.default_rng(seed).permutation(part)[: len(held_back)]

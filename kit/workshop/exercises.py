@@ -42,7 +42,7 @@ def _no_number(answer: Any, asked: str, rule: str, fits: Callable[[float], bool]
     if answer is None:
         return f"Not answered yet. Set answer to {asked}."
     fitting = isinstance(answer, Real) and not isinstance(answer, bool) and fits(float(answer))
-    return "" if fitting else f"Not yet: use {rule}, in place of {_quoted(answer)}."
+    return "" if fitting else f"Not yet: use {rule}, instead of {_quoted(answer)}."
 
 
 def _plain(text: str) -> str:
@@ -177,7 +177,7 @@ class Mystery:
         )
         named = next(meant, None)
         if named is None:
-            return f"Not yet: {_quoted(answer)} is no fault of the catalogue; see list(kit.faults.CATALOGUE)."
+            return f"Not yet: {_quoted(answer)} is not in the catalogue; see list(kit.faults.CATALOGUE)."
         if named.apply(self._trained) == self._fault.apply(self._trained):
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
@@ -243,9 +243,9 @@ class Delivery:
             return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
         shares = self._shares
         if shares[answer] < max(shares.values()) - 0.05:
-            share = f"{shares[answer]:.0%} of them right"
-            return f"Not yet: {answer} gets {share}, and another more; look at {_REMEDIES[answer]}."
-        return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} right."
+            share = f"{shares[answer]:.0%} of them correct"
+            return f"Not yet: {answer} gets {share}, and another remedy more; look at {_REMEDIES[answer]}."
+        return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} correct."
 
     @cached_property
     def _shares(self) -> dict[str, float]:

@@ -36,7 +36,7 @@ class Setup:
 def add(commands: Any) -> None:
     """Add the command ``check`` to a parser."""
     words = "check that this machine can run the notebooks"
-    check = commands.add_parser("check", help=words, description=f"{words}. Exit codes: 0 ready, 1 not.")
+    check = commands.add_parser("check", help=words, description=f"C{words[1:]}. Exit codes: 0 ready, 1 not.")
     check.set_defaults(run=_run)
 
 

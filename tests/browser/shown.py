@@ -20,7 +20,7 @@ _SETTLED = """async (root) => {
   const frame = () => new Promise(requestAnimationFrame);
   const end = performance.now() + 20000;
   await frame();
-  // The first answer takes the place of the picture that the notebook has kept.
+  // The first answer takes the place of the image that the notebook has kept.
   while ((root.dataset.inFlight || !root.painted) && performance.now() < end) await frame();
   await frame();
   await frame();
@@ -118,7 +118,7 @@ class Shown:
         return state
 
     def pixels(self, index: int) -> np.ndarray:
-        """Return the photograph's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
+        """Return the photo's pixels as shown (0), or the network's input's (1): uint8, (H, W, 3)."""
         self.page.wait_for_function("(root) => root.dataset.sharp === 'true'", arg=self.root.element_handle())
         height, width, text = self.root.locator("canvas").nth(index).evaluate(_PIXELS)
         rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
@@ -149,7 +149,7 @@ class Shown:
         return state
 
     def assert_pixels(self, classifier: Classifier, photo: Photo, **changes: Any) -> None:
-        """Hold both pictures against what the kit makes of `photo` under this perturbation."""
+        """Hold both images against what the kit makes of `photo` under this perturbation."""
         perturbation = Perturbation(**changes)
         np.testing.assert_array_equal(self.pixels(0), perturbation.apply(photo).pixels)
         seen = classifier.preprocessing.picture(classifier.tensor(photo, perturbation))

@@ -90,8 +90,8 @@ def test_it_harms_on_one_class_and_warns():
     adapted = adapt(classifier, boots)
     assert right(classifier, boots, 9) > 0.9
     assert right(adapted, boots, 9) < 0.5
-    assert "32 pictures" in adapted.notes[0]
-    assert adapted.notes[1].startswith("warning: 29 of 32 pictures were answered")
+    assert "32 images" in adapted.notes[0]
+    assert adapted.notes[1].startswith("warning: 29 of 32 images were predicted as")
     assert "Ankle boot" in adapted.notes[1]
 
 
@@ -100,12 +100,12 @@ def test_remarks_count_pictures_classes_and_answers():
         rows = np.eye(classes, dtype=np.float32)[np.repeat(np.arange(len(counts)), counts)]
         return remarks(rows, [f"class {place}" for place in range(classes)], prior)
 
-    first = "statistics of BatchNormalization estimated on 16 pictures"
+    first = "statistics of BatchNormalization estimated on 16 images"
     assert told([12, 4], 3) == [first]  # three quarters of one answer
-    one = "warning: 13 of 16 pictures were answered class 0 before; if they do show one class"
+    one = "warning: 13 of 16 images were predicted as class 0 before; if they really show one class"
     (remark,) = told([13, 3], 3)[1:]
     assert remark.startswith(one)
-    few = "warning: 16 pictures are few for 20 classes; prior=4 leans on the training statistics as if they"
+    few = "warning: 16 images are few for 20 classes; prior=4 adds training statistics as if there"
     assert told([8, 8], 20) == [first, f"{few} were 20"]
     assert told([8, 8], 20, prior=4) == [f"{first}, mixed with a prior of 4"]
 
@@ -124,10 +124,10 @@ def test_what_cannot_be_adapted_is_refused(small, few):
         ValueError, match="Expected a network with BatchNormalization, received 'fashion_mnist_no"
     ):
         adapt(samples.classifier("fashion_mnist_no_batchnorm"), few)
-    with pytest.raises(ValueError, match="Expected at least one picture"):
+    with pytest.raises(ValueError, match="Expected at least one image"):
         adapt(small, [])
     with pytest.raises(ValueError, match="Expected a prior of 0 or more"):
         adapt(small, few, prior=-1)
     many = [few[0]] * (MOST_VALUES // 28**2 + 1)
-    with pytest.raises(ValueError, match="Expected at most 10699 pictures of this size, received 10700"):
+    with pytest.raises(ValueError, match="Expected at most 10699 images of this size, received 10700"):
         adapt(small, many)

@@ -122,9 +122,7 @@ def test_training_on_does_not_change_predictions_until_it_is_saved(tmp_path):
 def test_a_plain_file_loads_with_an_unknown_preprocessing(plain_file, tmp_path):
     classifier = Classifier.load(plain_file)
     assert (classifier.name, classifier.preprocessing) == ("plain", None)
-    assert classifier.notes == (
-        "preprocessing unknown: nothing says how the training pictures were prepared",
-    )
+    assert classifier.notes == ("preprocessing unknown: nothing says how the training images were prepared",)
     with pytest.raises(ValueError, match=r"received none; give preprocessing=kit.Preprocessing\(…\)"):
         classifier.probabilities(PHOTO)
     rows = classifier.probabilities(PHOTO, preprocessing=networks.GREY)
@@ -204,7 +202,7 @@ def test_photos_come_one_by_one_or_together(small):
     rows = small.probabilities(photos)
     assert rows.shape == (40, 3)
     assert rows[37:38] == pytest.approx(small.probabilities(photos[37]), abs=1e-6)
-    with pytest.raises(ValueError, match=r"Expected at least one picture, received none"):
+    with pytest.raises(ValueError, match=r"Expected at least one image, received none"):
         small.probabilities([])
 
 

@@ -19,14 +19,14 @@ def test_labels_are_indices_names_or_unknown():
 @pytest.mark.parametrize("label", [1, np.int64(1), "dress"])
 def test_one_picture_may_have_its_label_alone(label):
     assert class_indices(label, NAMES, 1) == (1,)
-    with pytest.raises(ValueError, match="Expected 2 labels, one for each picture, received 1"):
+    with pytest.raises(ValueError, match="Expected 2 labels, one for each image, received 1"):
         class_indices(label, NAMES, 2)
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1], "Expected 1 labels, one for each picture, received 2"),
+        ([0, 1], "Expected 1 labels, one for each image, received 2"),
         ([5], "Expected a label from 0 to 4, received 5"),
         ([-1], "Expected a label from 0 to 4, received -1"),
         ([1.5], "Expected a label as a class index, a class name or None, received 1.5"),

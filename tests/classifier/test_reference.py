@@ -1,4 +1,4 @@
-"""What is known of the training pictures: each part by itself, and what another size or network leaves."""
+"""What is known of the training images: each part by itself, and what another size or network leaves."""
 
 import pickle
 
@@ -70,7 +70,7 @@ def test_where_nothing_is_known_nothing_is_written():
     assert (found.first_layers, found.properties, found.contents) == (None, None, {})
     with_pictures = found.with_pictures(PHOTOS, networks.GREY.apply)
     assert repr(with_pictures) == "Reference(properties)"
-    assert repr(found) == "Reference(nothing of the training pictures)"
+    assert repr(found) == "Reference(nothing of the training images)"
 
 
 def test_a_network_that_was_trained_on_has_other_first_layers(tmp_path):

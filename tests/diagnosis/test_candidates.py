@@ -1,4 +1,4 @@
-"""Candidates undo every fault of the catalogue; quiet changes are a spread of the answers."""
+"""Candidates undo every fault of the catalogue; small changes are a spread of the predictions."""
 
 import numpy as np
 import pytest

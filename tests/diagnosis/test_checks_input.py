@@ -1,4 +1,4 @@
-"""Files and tensors that no network is trained on, made from the bundled photographs."""
+"""Files and tensors that no network is trained on, made from the bundled photos."""
 
 import numpy as np
 import pytest

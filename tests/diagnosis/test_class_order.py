@@ -1,4 +1,4 @@
-"""The order of the classes, found from few labelled pictures."""
+"""The order of the classes, found from few labelled images."""
 
 from types import SimpleNamespace
 
@@ -114,7 +114,7 @@ def test_an_order_without_a_rule_is_preferred_to_a_rule_that_explains_less():
 
 @pytest.fixture(scope="module")
 def broken():
-    """Answers of two networks to 600 pictures that are prepared wrongly, or show something else."""
+    """Answers of two networks to 600 images that are prepared wrongly, or show something else."""
     pictures, digits = list(samples.photos("fashion_mnist")[:600]), list(outliers("digits"))[:600]
     labels = np.array(samples.labels("fashion_mnist")[:600]), load_digits().target[:600]
     found = []

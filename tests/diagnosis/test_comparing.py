@@ -82,7 +82,7 @@ def test_a_classifier_and_itself_do_the_same(fashion, sixteen):
     found = kit.compare(fashion, fashion, sixteen, progress=False)
     assert (found.changed, found.difference, found.movers) == (0, 0, ())
     assert "0 of 16 predictions change" in found.headline()
-    assert found.headline().endswith("; both do the same: 0.000 on average.")
+    assert found.headline().endswith("; no difference found: 0.000 on average.")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_form_whose_fault_has_no_name_gets_none_and_is_not_sound(fashion, kind
 def test_a_sound_conversion_is_not_accused(fashion, kind):
     found = compared("fashion_mnist", forms.sound(fashion)[kind])
     assert (found.cause, found.sound) == ("", True)
-    assert "both do the same" in found.headline()
+    assert "no difference found" in found.headline()
 
 
 def test_a_form_that_predicts_otherwise_again_or_beside_others_is_as_in_training(fashion, sixteen):
@@ -187,7 +187,7 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(fashion, si
 
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
-    for difference, words in {0.009: "both do the same: 0.009", 0.011: "cause unknown: 0.011"}.items():
+    for difference, words in {0.009: "no difference found: 0.009", 0.011: "cause unknown: 0.011"}.items():
         found = Compared("first", "second", 24, 1, difference)
         assert found.headline().endswith(f"; {words} on average.")
         assert found.sound == (difference < 0.01)
@@ -200,7 +200,7 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
     )
     made = Compared("first", "second", 20, 1, 0.1, movers=movers, prepared="scale: x")
     lines = made.text().splitlines()
-    assert lines[1].endswith("the second prepares images otherwise: scale: x")
+    assert lines[1].endswith("the second prepares images differently: scale: x")
     assert any("a.jpg" in line and "cat 0.91  dog 0.50" in line and "0.750" in line for line in lines)
     found, _, _ = hundred
     read = json.loads(json.dumps(found.to_dict()))

@@ -107,7 +107,7 @@ def unprofiled(classifier):
 
 @pytest.fixture(scope="module")
 def by_profile():
-    """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photographs."""
+    """EfficientNet-Lite0 as if it had no batch normalization, with a profile of thirteen photos."""
     classifier = with_faults("efficientnet_lite0")
     known = [one for one in kit.samples.photos("imagenet") if one.name not in {"koala.jpg", "panda.jpg"}]
     layers = classifier.first_layers.with_profile(

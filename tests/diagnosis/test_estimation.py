@@ -16,7 +16,7 @@ RIGHT = kit.Scaling(255.0, mean=0.2861, std=0.353)
 
 @pytest.fixture(scope="module")
 def trained(no_batchnorm):
-    """A network with a profile of pictures that were scaled in this way."""
+    """A network with a profile of images that were scaled in this way."""
     right = no_batchnorm.using(no_batchnorm.preprocessing.replace(scaling=RIGHT))
     tensors = np.concatenate([right.tensor(photo) for photo in kit.samples.photos("fashion_mnist")[:60]])
     layers = no_batchnorm.first_layers.with_profile(tensors)

@@ -43,13 +43,13 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
     grounds = Grounds.of(Evaluator(LITE, LITE.first_layers), LITE.preprocessing, [photo])
     assert len(grounds.probes) == 11
     assert photo not in grounds.probes
-    assert "11 photographs of the kit" in grounds.judged_by
+    assert "11 photos of the kit" in grounds.judged_by
 
 
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
     evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     broken = BATCHNORM.preprocessing.replace(invert=True)
-    source = Averages(evaluator, sixteen, "your pictures", 0.5, 0.1, 0.5, binding=True)
+    source = Averages(evaluator, sixteen, "your images", 0.5, 0.1, 0.5, binding=True)
     right = next(one for one in candidates(broken) if one.preprocessing == BATCHNORM.preprocessing)
     before, after = (source.away(each) for each in (broken, BATCHNORM.preprocessing))
     vote = source.vote(broken, right)

@@ -1,6 +1,6 @@
 """Reports from the field, reproduced with bundled or tiny networks, and what is named.
 
-Where a reporter's pictures and network cannot decide the cause, nothing may be named.
+Where a reporter's images and network cannot decide the cause, nothing may be named.
 """
 
 import keras
@@ -117,7 +117,7 @@ def test_averages_that_one_pass_moved_are_not_named():
 
 @pytest.fixture(scope="module")
 def knowing():
-    """The network for clothes with what it needs to know foreign pictures."""
+    """The network for clothes with what it needs to know foreign images."""
     training = list(samples.fashion_mnist_arrays("train")[0][:2000])
     return kit.fit_novelty(samples.classifier("fashion_mnist"), training, FASHION[1000:1500]).attached()
 

@@ -120,7 +120,7 @@ def test_what_only_training_puts_right_has_no_code(last, verdict):
 
 
 def briefly_trained(steps=60):
-    """Pictures of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
+    """Images of clothes; after 60 steps the moving averages hold 55 % of what they began with."""
     keras.utils.set_random_seed(5)
     pictures, classes = samples.fashion_mnist_arrays("train")
     body = [layers.Conv2D(16, 3, strides=2, use_bias=False), layers.BatchNormalization(), layers.ReLU()]

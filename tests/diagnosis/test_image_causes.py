@@ -1,4 +1,4 @@
-"""Verdicts about pictures: corrupted ones are named, answers that stand are not, one cause is enough."""
+"""Verdicts about images: corrupted ones are named, answers that stand are not, one cause is enough."""
 
 from functools import cache
 
@@ -28,7 +28,7 @@ def verdicts(photos, labels=()):
 
 @cache
 def flipped(cause):
-    """Pictures, with their labels, that are answered rightly before and wrongly after."""
+    """Images, with their labels, that are predicted correctly before and wrongly after."""
     changed = [SEVERE[cause].apply(photo) for photo in LABELLED]
     wrong = CLASSIFIER.probabilities(changed).argmax(axis=1) != LABELS
     # Grey ones that are too bright cannot be told from something on white.

@@ -1,4 +1,4 @@
-"""Properties of pictures: hand-checkable measures, how they are done and undone."""
+"""Properties of images: hand-checkable measures, how they are done and undone."""
 
 import numpy as np
 import pytest

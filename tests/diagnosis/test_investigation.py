@@ -68,8 +68,8 @@ def test_clean_is_what_nothing_speaks_against(finding, clean):
 
 
 def test_a_doubt_is_noted_and_denies_that_all_is_well():
-    case = investigation(doubts=("look at the frame",))
-    assert case.diagnosis().notes == ("look at the frame",)
+    case = investigation(doubts=("look at the crop",))
+    assert case.diagnosis().notes == ("look at the crop",)
     assert not case.diagnosis().clean
 
 
@@ -112,7 +112,7 @@ def test_a_stage_is_a_row_and_is_told_before_it_runs_where_it_applies(monkeypatc
     rows = (*STAGES, Stage(added, "new"), Stage(added, "never", lambda _: False))
     monkeypatch.setattr("kit.diagnosis.STAGES", rows)
     found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
-    assert seen == ["checks", "candidates", "quiet changes", "new", "run"]
+    assert seen == ["checks", "candidates", "small changes", "new", "run"]
     assert "new" in {one.cause for one in found.findings}
 
 
@@ -132,4 +132,4 @@ def test_something_is_wrong_where_no_more_than_half_of_the_answers_are_right(rig
     answers = CLASSIFIER.probabilities(photos).argmax(axis=1).tolist()
     labels = [*answers[:right], *((one + 1) % 10 for one in answers[right:])]
     notes = kit.diagnose(CLASSIFIER, photos, labels).notes
-    assert any("answered rightly" in note for note in notes) == wrong
+    assert any("predicted correctly" in note for note in notes) == wrong

@@ -36,8 +36,8 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
     assert (found.first_step, found.main_step) == ("resize", "scale")
     assert list(found.effects)[:2] == ["scale", "resize"]
     assert found.effects["scale"] > 0.5 > found.effects["resize"] > 0
-    assert str(found).startswith("The function parts from the preprocessing at 'scale' on 3 of 3")
-    assert repr(found) == "Checkup(parts at 'scale', 3 photos)"
+    assert str(found).startswith("The function differs, first at 'scale' on 3 of 3")
+    assert repr(found) == "Checkup(differs at 'scale', 3 photos)"
     assert 0 <= found.changed <= 1
     assert found.comparisons[0].differences[0].startswith("scaling: ")
     assert found.to_dict()["comparisons"][0]["effects"][0][0] == "scale"
@@ -55,7 +55,7 @@ def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
 
 
 def from_file(path, order="RGB", upright=True):
-    """What tutorials write; OpenCV reads in the order BGR, Pillow leaves pictures on their side."""
+    """What tutorials write; OpenCV reads in the order BGR, Pillow leaves images on their side."""
     with Image.open(path) as opened:
         picture = (ImageOps.exif_transpose(opened) if upright else opened).convert("RGB")
     channels = ["RGB".index(colour) for colour in order]

@@ -45,7 +45,7 @@ def test_five_lines_come_first():
         "All numbers: print(diagnosis.details()); the fix as code: diagnosis.fix_code.",
     ]
     assert Diagnosis((POSSIBLE,), "n", 1, notes=("give labels",)).text().splitlines() == [
-        "n on 1 image: the cause cannot be told from what is there.",
+        "n on 1 image: the cause cannot be told from these images.",
         "Possible: blurred.",
         "Note: give labels",
         "All numbers: print(diagnosis.details()).",

@@ -163,14 +163,14 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in
         return [one.verdict for one in settled(judges, scores(found, -9.0), in_use, set())]
 
     (by_statistics,) = settled(grounds, scores(found, -9.0), in_use, set())
-    assert by_statistics.summary.startswith("Changing this brings the network no nearer")
+    assert by_statistics.summary.startswith("This change brings the images no nearer")
     (by_labels,) = settled(
         Grounds.of(Evaluator(evaluator.classifier), in_use, sixteen, truth[:2]),
         scores(found, -9.0),
         in_use,
         set(),
     )
-    assert by_labels.summary.startswith("The labels are met no better")
+    assert by_labels.summary.startswith("This change makes no more predictions match the labels")
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more
     assert verdicts(truth[:2]) == ["ruled_out"]
@@ -190,5 +190,5 @@ def test_a_fix_says_what_is_done_otherwise(in_use):
     right = in_use.replace(scaling="-1..1")
     told = fix(in_use, right, "wrong_range")
     assert difference(in_use, right) == "scale: −1..1"
-    assert told.text == "Prepare pictures as in training: scale: −1..1 (wrong_range put right)."
+    assert told.text == "Prepare images as in training: scale: −1..1 (fixes wrong_range)."
     assert told.code == f"classifier = classifier.using(kit.{right!r})"

@@ -1,4 +1,4 @@
-"""Photographs under the explorer's settings, without a widget."""
+"""Photos under the explorer's settings, without a widget."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from kit.explorer.view import Bench
 
 
 class Look:
-    """Views of the labelled photographs through one bench."""
+    """Views of the labelled photos through one bench."""
 
     def __init__(self, bench, photos, labels):
         self.bench = bench
@@ -27,7 +27,7 @@ class Look:
         return self.bench.view(photo, settings, self.untouched(photo.name), label)
 
     def __call__(self, name="espresso.jpg", **changed):
-        """View of a photograph with what is changed about it."""
+        """View of a photo with what is changed about it."""
         settings = view.checked(changed, list(self._known), name)
         return self.at(settings) if settings != view.neutral(name) else self.untouched(name)
 

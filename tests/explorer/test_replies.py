@@ -57,7 +57,7 @@ MALFORMED = [
     ({"kind": "pin", "settings": {"photo": "cat.jpg"}}, [], "Expected a label to pin, received none"),
     ({"kind": "snap"}, [], "received 'Camera (live)'"),
     ({"kind": "remove", "name": "cat.jpg"}, [], "'cat.jpg', which came with the explorer"),
-    (UPLOAD, [b"no picture at all"], "Expected an image file"),
+    (UPLOAD, [b"no image at all"], "Expected an image file"),
 ]
 
 
@@ -228,7 +228,7 @@ def explorer(classifier, photos, labels):
 
 @pytest.fixture(scope="module")
 def published():
-    """Return what a cell publishes that shows an explorer: the data of widget and picture."""
+    """Return what a cell publishes that shows an explorer: the data of widget and image."""
     settings = Config()
     settings.HistoryManager.enabled = False
     InteractiveShell.instance(config=settings)
@@ -262,7 +262,7 @@ def texts(data):
 
 
 def kept(explorer):
-    """Return content and pictures that a widget's state keeps for pages without a kernel."""
+    """Return content and images that a widget's state keeps for pages without a kernel."""
     state = explorer.get_state()["_still"]
     return state["content"], *(opened(file, "JPEG") for file in state["pictures"])
 

@@ -1,4 +1,4 @@
-"""What the explorer computes for one photograph, and the words and numbers that the page paints."""
+"""What the explorer computes for one photo, and the words and numbers that the page paints."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A stop (SIGINT) in a long call: the same process goes on, with the answers that it would have given."""
+"""A stop (SIGINT) in a long call: the same process goes on, with the predictions that it would have given."""
 
 import os
 import subprocess

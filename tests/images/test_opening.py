@@ -29,7 +29,7 @@ def test_a_truncated_file_is_refused_by_name(image_format):
     [
         (b"", "empty"),
         (b"%PDF-1.7 ...", "a PDF document"),
-        (b"\0\0\0\x18ftypheic........", "a HEIC photograph (save or send it as JPEG; "),
+        (b"\0\0\0\x18ftypheic........", "a HEIC photo (save or send it as JPEG; "),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"name,label\ncat,281\n", "plain text"),
@@ -165,7 +165,7 @@ def test_16_bit_grey_is_scaled_or_cut(mode):
     assert photo.notes == ("16-bit greyscale 0..65535 divided by 257",)
     cut = photo.decoded(Decoding(depth="clip"))
     assert cut.pixels[..., 1].tolist() == [[0, 128, 129, 255, 255, 255, 255, 255]]
-    assert cut.notes == ("16-bit greyscale 0..65535 cut at 255 (50.0 % of the pixels)",)
+    assert cut.notes == ("16-bit greyscale 0..65535 clipped at 255 (50.0 % of the pixels)",)
 
 
 def test_16_bit_color_is_reported_as_read_at_8_bits():
@@ -239,7 +239,7 @@ def test_of_several_frames_the_first_is_used(image_format):
     options = {"lossless": True} if image_format == "WEBP" else {}
     photo = load_image(file_of(frames[0], image_format, save_all=True, append_images=frames[1:], **options))
     assert (photo.pixels == [255, 0, 0]).all()
-    kind = "several pictures in the file" if image_format == "TIFF" else "animation"
+    kind = "several images in the file" if image_format == "TIFF" else "animation"
     assert photo.notes[0] == f"{kind}, number 1 used"
 
 
@@ -247,7 +247,7 @@ def test_the_second_picture_in_a_telephone_file_is_left_alone():
     frames = [Image.new("RGB", (8, 8), color) for color in ("white", "black")]
     photo = load_image(file_of(frames[0], "MPO", save_all=True, append_images=frames[1:]))
     assert photo.pixels.min() > 250
-    assert photo.notes == ("several pictures in the file, number 1 used",)
+    assert photo.notes == ("several images in the file, number 1 used",)
 
 
 @pytest.mark.parametrize(

@@ -177,13 +177,13 @@ BATCH = np.stack([photo.pixels for photo in CLOTHES])
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures a/1.png, a.png, a/b/2.JPG and c.png, and what is none of them."""
+    """Images a/1.png, a.png, a/b/2.JPG and c.png, and what is none of them."""
     place = tmp_path / "photos"
     names = ("c.png", "a/1.png", "a/b/2.JPG", "a.png")
     for name, photo in zip((*names, ".hidden.png", ".trash/x.png"), CLOTHES, strict=False):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(photo.pixels).save(place / name)
-    (place / "notes.txt").write_text("no picture")
+    (place / "notes.txt").write_text("no image")
     (place / "d.png").mkdir()
     return place
 
@@ -262,19 +262,19 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
             as_photos(wrong)
     assert as_photos([]) == ()
     for refuse in (at_least_one, lambda given: as_photos(given, allow_empty=False)):
-        with pytest.raises(ValueError, match="Expected at least one picture, received none"):
+        with pytest.raises(ValueError, match="Expected at least one image, received none"):
             refuse(iter(()))
 
 
 def test_all_that_cannot_be_read_is_told_at_once(folder):
-    (folder / "a" / "b" / "2.JPG").write_bytes(b"no picture")
+    (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
     with pytest.raises(PhotoError, match=r"received 'a/b/2\.JPG', which is plain text"):
         as_photos(folder)
     with pytest.raises(FileNotFoundError):
         as_photos([folder / "c.png", folder / "none.png"])
     for number in range(3):
         (folder / f"x{number}.png").write_bytes(b"")
-    several = r"7 pictures that can be read, received 4 that cannot, a/b/2\.JPG, x0\.png, x1\.png and 1 more"
+    several = r"7 images that can be read, received 4 that cannot, a/b/2\.JPG, x0\.png, x1\.png and 1 more"
     with pytest.raises(PhotoError, match=rf"^Expected {several}; the first: Expected an image file [^\n]+$"):
         as_photos(folder)
 
@@ -330,7 +330,7 @@ def twenty(tmp_path_factory):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Names of the pictures that were opened, in order, without those that are held against them."""
+    """Names of the images that were opened, in order, without those that are compared with them."""
     found = {}
     original = Picture.open
 
@@ -365,7 +365,7 @@ def test_the_command_line_takes_files_folders_and_patterns_under_the_same_names(
 
 
 def test_what_cannot_be_read_has_the_same_name_and_reason_everywhere(folder):
-    (folder / "a" / "b" / "2.JPG").write_bytes(b"no picture")
+    (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
     name = "a/b/2.JPG"
     swept = kit.sweep(classifier(), folder, kit.Perturbation(), progress=False)
     assert (list(swept.errors), swept.photos[1]) == ([1], name)

@@ -1,4 +1,4 @@
-"""The common corruptions against the published reference of ImageNet-C, on photographs."""
+"""The common corruptions against the published reference of ImageNet-C, on photos."""
 
 import sys
 from importlib import resources
@@ -82,7 +82,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Photographs of 224 x 224 pixels, for which the constants are meant."""
+    """Photos of 224 x 224 pixels, for which the constants are meant."""
     opened = {photo.name: photo for photo in samples.photos("photographs")}
     images = [Image.fromarray(opened[name].pixels).resize((224, 224)) for name in PHOTOGRAPHS]
     return [np.array(image) for image in images]
@@ -93,7 +93,7 @@ def ours(picture, name, severity, seed=0):
 
 
 def measures(clean, corrupted):
-    """Mean, standard deviation, mean distance to the clean picture, mean step between neighbours."""
+    """Mean, standard deviation, mean distance to the clean image, mean step between neighbours."""
     grey = corrupted.mean(axis=-1)
     steps = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
     distance = np.abs(corrupted.astype(float) - clean).mean()
@@ -101,7 +101,7 @@ def measures(clean, corrupted):
 
 
 def both(reference, pictures, name, severity):
-    """The measures of the reference and of the kit, averaged over photographs and draws."""
+    """The measures of the reference and of the kit, averaged over photos and draws."""
     np.random.seed(severity)  # noqa: NPY002 (the reference draws from the global state)
     draws = DRAWS.get(name, 1)
     theirs, kits = (
@@ -136,7 +136,7 @@ def test_statistics_are_those_of_the_reference(reference, pictures, name):
 
 
 def zoomed_once(reference):
-    """The reference, which counts the untouched picture twice among its zooms, with that taken back."""
+    """The reference, which counts the untouched image twice among its zooms, with that taken back."""
     zooms = (11, 16, 11, 13, 11)
 
     def corrupt(picture, severity, name):

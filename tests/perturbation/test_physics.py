@@ -27,7 +27,7 @@ from tests.page import record
 
 
 def slope(axis, side):
-    """A picture whose values say the row (axis 0) or the column (axis 1)."""
+    """An image whose values say the row (axis 0) or the column (axis 1)."""
     return np.repeat(np.indices((side, side))[axis].astype(np.uint8)[..., None], 3, axis=2)
 
 

@@ -1,4 +1,4 @@
-"""Fog, snow and frost: the same share of a picture of any size, smooth under a slider, seeded."""
+"""Fog, snow and frost: the same share of an image of any size, smooth under a slider, seeded."""
 
 import numpy as np
 import pytest

@@ -100,7 +100,7 @@ def test_scaling_is_put_into_words(function, relation):
     comparison = KERAS.compare(lambda x: function(resized(x))[None])
     if relation is None:
         assert comparison.equal
-        assert comparison.notes[-1].startswith("this preprocessing rebuilds their result to 0.")
+        assert comparison.notes[-1].startswith("this preprocessing reproduces the result to within 0.")
     else:
         assert len(comparison.differences) == 1
         assert comparison.differences[0].endswith(relation)
@@ -127,7 +127,7 @@ def test_the_effect_of_one_difference_is_how_far_it_moves_the_tensor(changes, st
     comparison = WINDOW.compare(there.apply, CAT)
     (found,) = comparison.effects
     assert found == (step, pytest.approx(moved(WINDOW.apply(CAT), there.apply(CAT)), abs=0.01))
-    assert "rebuilds their result" in comparison.notes[-1]
+    assert "reproduces the result" in comparison.notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,16 @@ def test_a_picture_without_colour_accuses_no_channel_order():
 
 def test_what_no_step_explains_is_said_to_be_unexplained():
     curved = KERAS.compare(lambda x: (2 * (resized(x) / 255.0) ** 2.2 - 1)[None])
-    assert "left over" in curved.differences[-1] or "nothing tried explains it" in curved.differences[-1]
+    assert (
+        "unexplained" in curved.differences[-1]
+        or "nothing that was tried explains it" in curved.differences[-1]
+    )
     noise = np.random.default_rng(0).normal(size=(1, 96, 96, 3))
-    assert "nothing tried explains it" in WINDOW.compare(lambda _: noise, CAT).differences[-1]
+    assert "nothing that was tried explains it" in WINDOW.compare(lambda _: noise, CAT).differences[-1]
     # Blurred before it is resized: nearer to a filter that blurs more, and not the same.
     blurred = lambda x: resized(np.asarray(Image.fromarray(x).filter(ImageFilter.GaussianBlur(1))))  # noqa: E731
     told = KERAS.compare(lambda x: (blurred(x) / 127.5 - 1)[None], CAT).differences
-    assert sum("are left over, so something else happens there too" in line for line in told) == 1
+    assert sum("are unexplained, so something else happens there, too" in line for line in told) == 1
 
 
 def test_grey_networks_and_missing_resizing_are_compared_too():
@@ -204,7 +207,7 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
         (lambda x: np.full((224, 224, 3), 1e300), "function: returned 150528 values that are not finite"),
         (lambda x: sys.exit("stop"), "function: raised SystemExit: stop"),
         (lambda x: np.tile(x, (20, 1, 1)) / 255, f"size: 224{TIMES}224 here, (6000, 400, 3) there"),
-        (lambda x: np.zeros((1, 224, 224, 3)), "values: a picture here, 0 everywhere there"),
+        (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 everywhere there"),
     ],
 )  # fmt: skip
 def test_a_function_that_fails_is_a_finding_in_one_line(function, words):

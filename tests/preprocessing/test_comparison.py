@@ -25,7 +25,7 @@ CASES = [
     ({"layout": "transposed"}, "layout: channels_last here, transposed there", "layout"),
     ({"decoding": Decoding(exif=False)}, "EXIF orientation: applied here, ignored there", None),
     ({"decoding": Decoding(matte=None)}, "alpha: laid over (255, 255, 255) here, dropped there", None),
-    ({"decoding": Decoding(depth="clip")}, "16 bit: divided by 257 here, cut at 255 there", None),
+    ({"decoding": Decoding(depth="clip")}, "16 bit: divided by 257 here, clipped at 255 there", None),
 ]
 
 
@@ -49,7 +49,7 @@ def test_differences_come_in_the_order_of_the_pipeline_without_a_photo_and_of_th
         "layout",
         ("layout", 1),
     )
-    assert "the tensors part at: resize, most by: layout." in str(on_photo)
+    assert "first difference: resize, biggest: layout." in str(on_photo)
 
 
 def test_every_step_has_its_figures():
@@ -77,7 +77,7 @@ def test_equal_is_said_plainly_and_rounding_as_such():
     assert rewritten.notes == ("the scalings are written differently and agree up to rounding",)
     centred = HERE.replace(scaling=Scaling(255, 0.485, 0.229))
     rounded = centred.compare(HERE.replace(scaling=Scaling(255 * 0.229, 0.485 / 0.229)), PHOTO)
-    assert "On noise, the tensors agree up to rounding." in str(rounded)
+    assert "On noise, the tensors are equal up to rounding." in str(rounded)
     assert HERE.compare(HERE.replace(crop_fraction=0.5), PHOTO).equal
 
 

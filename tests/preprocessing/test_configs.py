@@ -93,7 +93,7 @@ def test_a_converter_is_read_with_its_scaling_and_what_it_rounds_is_noted():
     assert preprocessing == Preprocessing(size=(48, 64), filter="tf_bicubic", fit="crop", scaling="imagenet")
     notes = " ".join(preprocessing.notes)
     assert "equal up to float32 rounding" in notes
-    assert "rounds after resizing a uint8 picture" in notes
+    assert "rounds after resizing a uint8 image" in notes
     other = read(converter(data_format="channels_first"))
     assert other.layout == "channels_first"
 

@@ -1,4 +1,4 @@
-"""The table of steps: every field belongs to a step, and many pictures run as one by one."""
+"""The table of steps: every field belongs to a step, and many images run as one by one."""
 
 from dataclasses import fields
 

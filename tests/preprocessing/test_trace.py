@@ -1,4 +1,4 @@
-"""What each step of a picture's way leaves behind, and where two ways part."""
+"""What each step of an image's way leaves behind, and where two ways part."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A folder of cases on real photographs."""
+"""A folder of cases on real photos."""
 
 import pytest
 
@@ -9,7 +9,7 @@ NAMES = ("espresso.jpg", "ladybird.jpg", "hens.jpg", "german_shepherd.jpg")
 
 @pytest.fixture(scope="session")
 def four(photos):
-    """Photographs that the network answers rightly, and not by far."""
+    """Photos that the network predicts correctly, and not by far."""
     return [photo for photo in photos if photo.name in NAMES]
 
 

@@ -31,7 +31,7 @@ def boot(tmp_path, fashion, clothes):
 
 @pytest.fixture(scope="module")
 def inverted(fashion):
-    """The same network with black and white exchanged: it takes the boot for something else."""
+    """The same network with black and white swapped: it takes the boot for something else."""
     return fashion.using(fashion.preprocessing.replace(invert=True))
 
 
@@ -73,12 +73,12 @@ def test_a_preprocessing_that_changes_is_red_and_named(cases, classifier, name):
 
 def test_which_settings_changed_is_told_where_the_case_knows_them(cases, classifier):
     other = classifier.using(classifier.preprocessing.replace(scaling="0..1"))
-    told = "the pixels are scaled otherwise (scaling: lite, (x − 127) / 128 before, 0..1 now)"
+    told = "the scaling differs (scaling: lite, (x − 127) / 128 before, 0..1 now)"
     assert {one.told for one in moved(cases, other).moved} == {told}
     for path in folders.paths(cases):
         case = folders.read(path)
         folders.overwrite(path, replace(case, observed=replace(case.observed, preprocessing=None)))
-    assert {one.told for one in moved(cases, other).moved} == {"the pixels are scaled otherwise"}
+    assert {one.told for one in moved(cases, other).moved} == {"the scaling differs"}
 
 
 def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(tmp_path, fashion):
@@ -87,7 +87,7 @@ def test_a_setting_is_told_where_what_is_kept_of_the_steps_is_too_coarse(tmp_pat
     kit.pin(tmp_path, fashion, stripes, tolerance=1e-6, name="one")
     other = fashion.using(fashion.preprocessing.replace(layout="transposed"))
     (one,) = moved(tmp_path, other).moved
-    assert one.told == "the axes come in another order (layout: channels_last before, transposed now)"
+    assert one.told == "the order of axes differs (layout: channels_last before, transposed now)"
 
 
 def test_class_names_that_are_rotated_are_named_and_hide_no_other_step(cases, classifier):
@@ -141,7 +141,7 @@ def test_another_network_is_told_by_its_weights_where_they_come_from_files(tmp_p
     assert steps(moved(tmp_path / "files", other)) == {"weights"}
     scaled = other.using(other.preprocessing.replace(scaling="-1..1"))
     (one,) = moved(tmp_path / "files", scaled).moved
-    assert (one.step, one.told.endswith("the file of the network is another one as well")) == ("scale", True)
+    assert (one.step, one.told.endswith("the file of the network differs, too")) == ("scale", True)
 
 
 def test_networks_from_no_file_are_not_said_to_have_the_same_weights(tmp_path, small, clothes, monkeypatch):
@@ -165,13 +165,13 @@ def test_a_fault_that_is_kept_is_told_and_not_red(tmp_path, classifier, photos):
     right = classifier.preprocessing
     wrong = right.replace(channels="bgr", scaling="0..1")
     kit.pin(tmp_path, classifier, ladybird, "ladybug", fault=wrong, name="ladybird")
-    told = "  ladybird: holds: ladybug, by far; with the fault that is kept it is "
+    told = "  ladybird: holds: ladybug, by far; with the stored wrong preprocessing it is "
     assert moved(tmp_path, classifier).text().splitlines()[1] == f"{told}pinwheel"
     edited(tmp_path, fault=right.replace(filter="bilinear"))
     assert moved(tmp_path, classifier).text().splitlines()[1] == f"{told}ladybug: no longer wrong"
     edited(tmp_path, fault=right.replace(size=(20, 20)))
     (one,) = moved(tmp_path, classifier).cases
-    assert (one.state, one.told) == ("holds", "the fault that is kept is none that this network can be given")
+    assert (one.state, one.told) == ("holds", "the stored wrong preprocessing does not fit this network")
 
 
 def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(boot, fashion, inverted):
@@ -183,7 +183,7 @@ def test_what_is_known_to_fail_is_green_and_so_is_what_holds_by_now(boot, fashio
     result = moved(boot, fashion)
     assert result.holds, "however far its probabilities moved"
     assert result.cases[0].words == (
-        f"holds by now: was {wrong}, is {right}; accept it with update=True, or --update"
+        f"now passing: was {wrong}, is {right}; accept it with update=True, or --update"
     )
     assert moved(boot, fashion, update=True).cases[0].words.endswith("and is accepted")
     assert moved(boot, fashion).cases[0].state == "holds"
@@ -214,12 +214,12 @@ def test_an_accepted_case_is_one_of_the_network_that_it_was_accepted_for(tmp_pat
 def test_an_expectation_that_held_is_never_given_up(boot, fashion, inverted):
     for _ in range(2):
         (one,) = moved(boot, inverted, update=True).moved
-        assert one.words.startswith("MOVED: it is ")
-        assert "; not accepted, since what is expected does not hold" in one.words
+        assert one.words.startswith("CHANGED: it is ")
+        assert "; not accepted, because the expected class does not hold" in one.words
     edited(boot, expected=kit.Expected("Ankle bot"))
     (one,) = moved(boot, fashion, update=True).moved
     assert one.broken == "the classifier has no class 'Ankle bot'; did you mean 'Ankle boot'?"
-    assert one.told.startswith("what is expected is no class of this classifier: correct the case")
+    assert one.told.startswith("the expected class is not one of this classifier: correct the case")
     edited(boot, expected=kit.Expected("Bag"))
     other = kit.Classifier.load(fashion.source.path, class_names=[f"new {each}" for each in range(10)])
     (one,) = moved(boot, other, update=True).moved
@@ -267,7 +267,7 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(boot, fashion, 
     moved(boot, inverted, artefacts=kept)
     then, _, _ = np.hsplit(kit.load_image(kept / "one.png").pixels.astype(int), 3)
     assert np.abs(then - 200).max() <= 2, "of another size, it is made as large as now"
-    (boot / "seen" / "one.png").write_bytes(b"no picture")
+    (boot / "seen" / "one.png").write_bytes(b"no image")
     moved(boot, inverted, artefacts=kept)
     np.testing.assert_array_equal(kit.load_image(kept / "one.png").pixels, now)
 
@@ -288,19 +288,19 @@ def red(name="one", **changes):
 
 
 def test_how_far_ahead_the_first_class_was_is_told_in_coarse_words():
-    leads = {(0.52, 0.48): "by a hair", (0.53, 0.47): "narrowly", (0.61, 0.39): "clearly"}
+    leads = {(0.52, 0.48): "barely", (0.53, 0.47): "narrowly", (0.61, 0.39): "clearly"}
     for shares, words in (leads | {(0.76, 0.24): "by far", (0.3,): "clearly", (): ""}).items():
         assert Checked("one", "holds", case(*shares)).margin == words
 
 
 def test_a_line_says_what_was_and_what_is_and_why():
     was = "was class 0 0.900, is class 1 0.568"
-    assert red().words == f"MOVED: {was}; a probability moved by 0.300; the step"
-    assert red(broken="it is wrong", change=0.02).words == f"MOVED: it is wrong; {was}; the step"
+    assert red().words == f"CHANGED: {was}; a probability changed by 0.300; the step"
+    assert red(broken="it is wrong", change=0.02).words == f"CHANGED: it is wrong; {was}; the step"
     assert red(accepted=True).words.startswith("accepted: was class 0")
     assert Checked("one", "holds", case(0.9, 0.1)).words == "holds: class 0, by far"
     assert Checked("one", "failing", case(0.5, 0.4), told="more").words == (
-        "fails as it did: class 0, narrowly; more"
+        "still failing: class 0, narrowly; more"
     )
     assert Checked("one", "unusable", told="torn").words == "CANNOT BE RUN: torn"
 
@@ -313,7 +313,7 @@ def test_a_report_counts_each_state_once():
         red("d", accepted=True),
     )
     found = CheckedCases("net", one, unfinished=2)
-    assert found.headline() == "4 cases of net: 2 moved, 1 cannot be run, 1 hold, 2 not run."
+    assert found.headline() == "4 cases of net: 2 changed, 1 cannot be run, 1 hold, 2 not run."
     assert [each.name for each in found.moved] == ["b", "c"]
     assert not found.holds
     assert not CheckedCases("net", one[:1], unfinished=1).holds, "what was not run does not hold"
@@ -329,10 +329,10 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
     with pytest.raises(CasesMovedError) as raised:
         moved(boot, inverted, raise_on_moved=True)
     assert "\n" not in str(raised.value)
-    assert "black and white are exchanged otherwise" in str(raised.value)
+    assert "the polarity differs" in str(raised.value)
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
     many = CheckedCases("net", tuple(red(f"case{each}") for each in range(7))).paragraph()
-    assert many.count("MOVED") == 5
+    assert many.count("CHANGED") == 5
     assert many.endswith(" And 2 more.")
 
 

@@ -53,5 +53,5 @@ def test_the_table_has_a_line_for_each_and_whole_percentages(costs):
 
 def test_labels_that_do_not_fit_are_refused(classifier, pictures):
     photos, labels = pictures
-    with pytest.raises(ValueError, match="Expected 8 labels, one for each picture, received 7"):
+    with pytest.raises(ValueError, match="Expected 8 labels, one for each image, received 7"):
         fault_costs(classifier, photos, labels[:7])

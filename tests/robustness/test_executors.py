@@ -23,7 +23,7 @@ def sources(tmp_path_factory):
     photos = samples.photos("fashion_mnist")
     path = folder / "first.png"
     Image.fromarray(photos[0].pixels).save(path)
-    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "broken.png").write_bytes(b"no image")
     return [path, path.read_bytes(), photos[1], folder / "broken.png"]
 
 
@@ -42,7 +42,7 @@ def swept(sources, executor=None):
 
 
 def photographs(classifier, executor=None):
-    """Photographs, whose forward passes take more than one thread."""
+    """Photos, whose forward passes take more than one thread."""
     photos, labels = samples.photos("imagenet")[3:5], samples.labels("imagenet")[3:5]
     grid = {"rotation": (-20, 0, 20), "jpeg_quality": (90, 10)}
     return kit.sweep(classifier, photos, grid, labels=labels, executor=executor, progress=False)

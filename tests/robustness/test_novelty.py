@@ -89,7 +89,7 @@ def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
 
 
 def test_too_few_held_back_images_are_refused(fashion, clothes):
-    with pytest.raises(ValueError, match=r"at least 19 held-back pictures for .* 0\.05, received 18"):
+    with pytest.raises(ValueError, match=r"at least 19 held-back images for .* 0\.05, received 18"):
         kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
     for rate, count in ((0.05, 19), (1 / 49, 48)):
         fitted = kit.fit_novelty(fashion, clothes[:19], clothes[:count], false_positive_rate=rate)

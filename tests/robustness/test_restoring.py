@@ -1,4 +1,4 @@
-"""What is put into a picture is taken out again as far as it can be, and a plain picture stays."""
+"""What is put into an image is taken out again as far as it can be, and a plain image stays."""
 
 import numpy as np
 import pytest

@@ -157,7 +157,7 @@ def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
     monkeypatch.setattr("kit.images.Picture.open", None)
     for shift in (kit.shift(STATISTICS, CLOTHES[:19]), kit.shift(CLOTHES[:19], CLOTHES[:20])):
         assert (shift.verdict, shift.findings) == ("cannot_tell", ())
-        assert shift.text().endswith("cannot tell, 20 on each side are needed.")
+        assert shift.text().endswith("cannot tell, it takes 20 on each side.")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -258,7 +258,7 @@ def test_images_are_altered_as_strongly_as_the_shift_or_brought_back():
 
 @pytest.fixture(scope="module")
 def known():
-    """400 training pictures, measured and answered."""
+    """400 training images, measured and answered."""
     pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
     gathered = shifts.gather(list(each_picture(pictures)), classifier=CLASSIFIER)
     return InputStatistics(gathered.rows, STATISTICS.response, 400), gathered
@@ -353,8 +353,8 @@ def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
         Image.fromarray(photo.pixels).save(
             folder / f"{number:02}.{'JPG' if number % 3 else 'jpg'}", quality=40
         )
-    (tmp_path / "broken <b>.png").write_bytes(b"no picture")
-    (tmp_path / "notes.txt").write_text("no picture either")
+    (tmp_path / "broken <b>.png").write_bytes(b"no image")
+    (tmp_path / "notes.txt").write_text("no image either")
     shift = kit.shift(STATISTICS, tmp_path)
     assert shift.photos == 24
     assert [name for name, _ in shift.unreadable] == ["broken <b>.png"]
@@ -366,9 +366,9 @@ def test_a_folder_is_read_and_what_cannot_be_read_is_reported(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="Expected a folder or pattern with pictures"):
+    with pytest.raises(ValueError, match="Expected a folder or pattern with images"):
         kit.shift(STATISTICS, tmp_path)
-    shift = kit.shift([b"no picture"] * 20, CLOTHES[:30])
+    shift = kit.shift([b"no image"] * 20, CLOTHES[:30])
     assert (shift.verdict, shift.training) == ("cannot_tell", 0)
 
 
@@ -401,7 +401,7 @@ def test_a_report_by_hand():
     shift = Shift(findings, 256, 60, names, ("<note>",))
     lines = shift.text().splitlines()
     assert lines[:2] == [
-        "60 photos against 256 training images: shifted in brightness, noise.",
+        "60 photos compared with 256 training images: shifted in brightness, noise.",
         "Note: <note>",
     ]
     assert [" ".join(line.split()) for line in lines[3:7]] == [
@@ -420,4 +420,6 @@ def test_a_report_by_hand():
     assert "&lt;a&gt;.png, b.png, c.png and 2 more" in shift._repr_html_()
     assert replace(shift, findings=findings[2:]).verdict == "unchanged"
     few = replace(shift, findings=findings[2:], photos=19)
-    assert few.text().startswith("19 photos against 256 training images: cannot tell, 20 on each side are")
+    assert few.text().startswith(
+        "19 photos compared with 256 training images: cannot tell, it takes 20 on each side."
+    )

@@ -37,11 +37,11 @@ def grid(classifier, photos, labels):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Twelve pictures of clothes as files, and one that is none."""
+    """Twelve images of clothes as files, and one that is none."""
     place = tmp_path_factory.mktemp("clothes")
     for number, photo in enumerate(samples.photos("fashion_mnist")[:12]):
         Image.fromarray(photo.pixels).save(place / f"{number:02}.png")
-    (place / "05.png").write_bytes(b"no picture at all, but sixteen bytes and more of text")
+    (place / "05.png").write_bytes(b"no image at all, but sixteen bytes and more of text")
     (place / "notes.txt").write_text("not looked at")
     return place
 
@@ -266,7 +266,7 @@ def test_what_is_no_executor_is_refused(fashion):
 
 
 GRID = {"noise": (0, 60), "seed": range(48)}
-"""A block for each picture."""
+"""A block for each image."""
 
 
 def test_a_sweep_comes_back_from_its_folder_to_the_last_bit(fashion, folder, tmp_path):
@@ -351,7 +351,7 @@ def test_another_sweep_is_refused_and_the_folder_left_alone(fashion, folder, tmp
 
 def test_pictures_are_known_by_what_they_hold(fashion, tmp_path):
     pixels = samples.photos("fashion_mnist")[0].pixels
-    pictures = [tmp_path / "none.png", b"no picture", pixels[:14], kit.Photo.from_array(pixels)]
+    pictures = [tmp_path / "none.png", b"no image", pixels[:14], kit.Photo.from_array(pixels)]
     path = tmp_path / "sweep"
     first = swept(fashion, pictures, Perturbation(), path=path)
     same(swept(fashion, pictures, Perturbation(), path=path), first)

@@ -86,7 +86,7 @@ def test_the_band_of_a_bin_is_wilsons_interval(answers):
 
 
 def test_intervals_are_those_of_a_plain_bootstrap(answers):
-    """Every metric computed anew on 50 samples with replacement, without sums or counts."""
+    """Every metric computed again on 50 samples with replacement, without sums or counts."""
     rows, labels = answers
     found = measure(rows, labels, resamples=50, seed=3)
     rng = np.random.default_rng(3)
@@ -217,7 +217,7 @@ def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(cal
     sound = kit.calibrate(samples.classifier("fashion_mnist"), photos, labels, resamples=200, progress=False)
     error, chance = sound.before.ece, sound.before.ece_by_chance
     (note,) = sound.notes
-    assert note.startswith(f"chance may explain the ECE of {error.value:.3f} before: on 1000 pictures")
+    assert note.startswith(f"chance may explain the ECE of {error.value:.3f} before: on 1000 images")
     assert f" it gives {chance:.3f} on average" in note
     assert error.low == 0
 
@@ -249,8 +249,8 @@ def test_each_class_is_split_in_the_same_proportion(share):
 @pytest.mark.parametrize(
     ("count", "settings", "message"),
     [
-        (19, {}, "Expected at least 20 pictures, received 19; give more"),
-        (30, {"share": 1}, "a share that leaves pictures in both parts, received 1"),
+        (19, {}, "Expected at least 20 images, received 19; give more"),
+        (30, {"share": 1}, "a share that leaves images in both parts, received 1"),
         (30, {"bins": 0}, "Expected bins as a whole number not below 1, received 0"),
         (30, {"resamples": 0}, "Expected resamples as a whole number not below 1, received 0"),
     ],

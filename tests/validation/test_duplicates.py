@@ -56,7 +56,7 @@ def test_different_images_are_no_duplicates():
     assert found(CLOTHES).pairs == ()
     # A quarter of the bits takes one shirt for another.
     assert found(CLOTHES, bits=64).pairs
-    with pytest.raises(ValueError, match="Expected at least one picture, received none"):
+    with pytest.raises(ValueError, match="Expected at least one image, received none"):
         found(CLOTHES, CLOTHES[:0])
 
 
@@ -84,7 +84,7 @@ def test_folders_are_read_by_path_and_what_cannot_be_read_or_told_is_listed(tmp_
     (tmp_path / "b").mkdir()
     Image.fromarray(PHOTOGRAPHS[0].pixels).save(tmp_path / "b" / "copy.PNG")
     Image.fromarray(PHOTOGRAPHS[0].pixels).save(tmp_path / "a.png")
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
     for name in ("plain_1.png", "plain_2.png"):
         Image.new("RGB", (40, 30), (90, 90, 90)).save(tmp_path / name)
     result = found(tmp_path)

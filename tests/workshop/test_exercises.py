@@ -29,7 +29,7 @@ def test_the_lowest_brightness_passes(classifier, cat):
     [
         (None, "Not answered yet. Set answer to a brightness, for example to 0.7."),
         (0.2, "no longer Egyptian cat; try brighter"),
-        (0.45, "use one decimal, from 0.1 to 1.0, in place of 0.45"),
+        (0.45, "use one decimal, from 0.1 to 1.0, instead of 0.45"),
         ("dark", "in place of 'dark'"),
         (0.9, "survives less than 0.9; try darker"),
     ],
@@ -52,7 +52,7 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
     ("answer", "reply"),
     [
         (None, "Not answered yet. Set answer to a temperature, for example to 1.1."),
-        (0, "Not yet: use a number above 0, in place of 0."),
+        (0, "Not yet: use a number above 0, instead of 0."),
         (1.5, "Not yet: labels become more probable at a higher temperature than 1.5."),
         (2.6, "Not yet: labels become more probable at a lower temperature than 2.6."),
         (2, "Passed: the least negative log-likelihood is at 2.0."),
@@ -101,7 +101,7 @@ def test_a_mystery_takes_names_and_titles(classifier, fashion):
     for answer in ("done twice", "Scaling: done twice", " Double Scaling "):
         assert mystery.check(answer) == "Passed: scaling done twice."
     assert mystery.check(None).startswith("Not answered yet")
-    assert "'dark' is no fault of the catalogue" in mystery.check("dark")
+    assert "'dark' is not in the catalogue" in mystery.check("dark")
     assert "the step is right" in mystery.check("missing_scaling")
     assert "it changes nothing about an ordinary image" in mystery.check("alpha_black")
     with pytest.raises(ValueError, match=r"whole number 1\.\.3, received 4"):

@@ -1,4 +1,4 @@
-"""Learners get the lessons without their answers; the notebooks with solutions are what is run."""
+"""Learners get the lessons without their predictions; the notebooks with solutions are what is run."""
 
 import re
 import runpy

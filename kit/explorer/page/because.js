@@ -23,7 +23,7 @@ export class BecauseView {
       events.stop();
     });
     this.node = element("section", { class: "kit-because", "aria-label": "Why", hidden: true, tabindex: 0 },
-      button("✕", "Close this answer", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.changes,
+      button("✕", "Close this report", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.changes,
       element("div", { class: "kit-line" }, this.status, this.stopButton), this.found);
   }
 
@@ -90,7 +90,7 @@ export class BecauseView {
 
   #paintChanges({ headline, lines }) {
     this.changes.replaceChildren(
-      ...(headline ? [element("h4", { text: headline })] : []),
+      ...(headline ? [element("p", { class: "kit-headline", text: headline })] : []),
       ...lines.map(({ text, settings, matters, fixed }) => element("div", { class: `kit-line ${matters ? "kit-matters" : ""}` },
         element("span", { text }), button("Take back", text, () => this.#take(settings, fixed)))));
   }
@@ -98,7 +98,7 @@ export class BecauseView {
   #paintFound(content, pixels) {
     const { apply, fixed } = content;
     const line = (text) => (text ? element("p", { text }) : null);
-    const shown = [element("h4", { text: content.headline }),
+    const shown = [element("p", { class: "kit-headline", text: content.headline }),
       apply && button("Apply the fix", content.fix, () => this.#take(apply, fixed), { class: "kit-apply" }),
       line(content.fix), content.code ? element("pre", { text: content.code }) : null,
       content.pictures.length ? beside(content.pictures, pixels) : null,

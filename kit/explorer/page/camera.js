@@ -62,7 +62,7 @@ export class CameraButtons {
     this.camera = null;
     /** @type {any} */
     this.frame = null; // the last one, as the photograph that it is
-    this.button = button("Camera", "A live picture of your camera", () => (this.camera ? this.stop() : this.start()), { "aria-pressed": "false" });
+    this.button = button("Camera", "Live from your camera", () => (this.camera ? this.stop() : this.start()), { "aria-pressed": "false" });
     this.snap = button("Snap", "Keep this frame as a photo", () => {
       this.stop(); // its next frame would take the place of what is kept
       events.snapped();

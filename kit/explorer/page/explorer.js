@@ -95,7 +95,7 @@ class ExplorerView {
 
   build(panel) {
     const { prefix } = this;
-    this.title = element("h3", { text: panel.title });
+    this.title = element("p", { class: "kit-title", text: panel.title }); // no heading: its level depends on the notebook
     this.latency = element("span", { class: "kit-latency", hidden: !panel.latency });
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
