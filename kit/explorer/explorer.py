@@ -151,6 +151,12 @@ class Explorer(anywidget.AnyWidget):
         return tuple(entry.photo for entry in self._shelf.values())
 
     @property
+    def labels(self) -> tuple[str | None, ...]:
+        """For each of `photos` the class that it shows; None where nobody has said."""
+        names = self.classifier.class_names
+        return tuple(None if one.label is None else names[one.label] for one in self._shelf.values())
+
+    @property
     def photo(self) -> Photo:
         """The photo as perturbed by the current settings."""
         return self.view.photo

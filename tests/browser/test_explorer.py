@@ -301,16 +301,6 @@ def test_sliders_stay_live_while_a_cell_runs_even_after_it_has_assigned_settings
     notebook.output(LOOP).get_by_text("the slider said 2").wait_for()
 
 
-def test_bars_are_there_before_a_long_cell_that_follows_has_ended(lab):
-    with lab.open([CELLS[EXPLORER], CELLS[LOOP]]) as other:
-        other.page.evaluate(RECORD)
-        other.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells') }")
-        shown = Shown(other.output(0).locator(".kit-explorer"))
-        shown.until("brightness", 0.5)
-        shown.put("brightness", 2)
-        other.output(1).get_by_text("the slider said 2").wait_for()
-
-
 def test_two_views_show_the_same_and_one_can_go(notebook, shown, classifier, named):
     second = in_cell(notebook, SECOND)
     second.put("brightness", 0.7)

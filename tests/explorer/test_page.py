@@ -75,7 +75,3 @@ def test_a_module_needs_only_what_earlier_ones_declare_for_others():
             assert wanted <= declared[other], f"{module}.js needs {wanted - declared[other]} of {other}.js"
         exported = re.findall(TOP.pattern.replace("(?:export )?", "export ", 1), source(module), re.MULTILINE)
         declared[module] = set(exported)
-
-
-def test_every_module_of_the_page_is_checked_by_editors():
-    assert [name for name in page.MODULES if not source(name).startswith("// @ts-check\n")] == []
