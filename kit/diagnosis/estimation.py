@@ -16,6 +16,9 @@ from kit.preprocessing.scaling import Scaling
 FITS = 9.0
 """Squared standard errors, of two numbers together, up to which a scaling fits; chance exceeds it in 1 %."""
 
+FLAT = -4.0
+"""Standard errors of the contrast below which no scaling is named: flat tensors lie near to any centre."""
+
 BETTER = 0.1
 """Nats by which two numbers that were fitted must explain more than a known scaling."""
 
@@ -63,16 +66,20 @@ class Levels(NamedTuple):
         """Return how far these are from those of training, in squared standard errors."""
         error = sqrt(1 / self.tensors + 1 / training.tensors)
         level = (self.mean - training.mean) / (training.of_mean * error + 1e-12)
-        contrast = log(self.std / training.std) / (training.of_std * error + 1e-12)
-        return level**2 + contrast**2
+        return level**2 + self.contrast(training) ** 2
+
+    def contrast(self, training: "Levels") -> float:
+        """Return by how many standard errors their contrast is above that of training."""
+        error = sqrt(1 / self.tensors + 1 / training.tensors)
+        return log(self.std / training.std) / (training.of_std * error + 1e-12)
 
 
 def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score | None:
     """Fit ``(x / 255 - mean) / std`` where no known scaling gives the tensors level and contrast of training.
 
-    None where no profile tells of the training tensors, the images are usual as they are, people do not scale
-    so, other light would do the same, or a known scaling explains as much; `ranked` has the best of these
-    first.
+    None where no profile tells of the training tensors, the images are usual as they are, or the best known
+    scaling, the first in `ranked`, fits. Where the fit explains no more, this one comes back, with a veto
+    where it makes the tensors flat.
     """
     best = next((score for score in ranked if score.candidate.step == "scaling"), None)
     layers, measure = grounds.evaluator.first_layers, grounds.evaluator.features
@@ -85,18 +92,33 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score 
         np.asarray(measure(grounds.photos, each))
         for each in (best.candidate.preprocessing, in_use.replace(scaling=(), cast=None))
     )
-    if Levels.of(known).misfit(training) <= FITS:
+    levels = Levels.of(known)
+    if levels.misfit(training) <= FITS:
         return None
+    fitted = _fitted(grounds, in_use, raw, training)
+    if fitted is not None and fitted.gain >= best.gain + BETTER:
+        return fitted
+    contrast = levels.contrast(training)
+    text = "contrast of the tensors above that of training, in standard errors"
+    return _with(best, Vote(text, 0.0, contrast, veto=contrast < FLAT))
+
+
+def _fitted(grounds: Grounds, in_use: Preprocessing, raw: Float64, training: Levels) -> Score | None:
+    """Return the score of the fit; None where people do not scale so, or other light would do the same."""
     mean, std = (round(value, _DIGITS) for value in Levels.of(raw).fit(training))
     if not (MEANS[0] <= mean <= MEANS[1] and STDS[0] <= std <= STDS[1]):
         return None
     right = in_use.replace(scaling=Scaling(255.0, mean, std), cast=None)
-    score = grounds.score(in_use, explained("scaling", right, in_use))
-    if _as_light(in_use, right) or score.gain < best.gain + BETTER:
+    if _as_light(in_use, right):
         return None
+    score = grounds.score(in_use, explained("scaling", right, in_use))
     apart = len(set(grounds.trial(in_use, right).after.argmax(axis=1))) > 1
+    return _with(score, _between_halves(raw, training, std, apart))
+
+
+def _with(score: Score, vote: Vote) -> Score:
     *votes, rarity = score.votes
-    return replace(score, votes=(*votes, _between_halves(raw, training, std, apart), rarity))
+    return replace(score, votes=(*votes, vote, rarity))
 
 
 def _between_halves(raw: Float64, training: Levels, std: float, apart: bool) -> Vote:

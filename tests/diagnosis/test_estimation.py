@@ -70,4 +70,4 @@ def test_nothing_is_estimated_where_pictures_are_usual_or_a_known_scaling_is_rig
 @pytest.mark.parametrize("light", [{"brightness": 0.6}, {"brightness": 1.4}, {"contrast": 0.6}], ids=str)
 def test_other_light_is_no_other_scaling(trained, sixteen, light):
     changed = [kit.Perturbation(**light).apply(photo) for photo in sixteen]
-    assert found(trained, RIGHT, changed) is None
+    assert kit.diagnose(trained, changed).best is None
