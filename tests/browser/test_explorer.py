@@ -337,7 +337,7 @@ def test_a_fix_shows_in_the_place_of_the_prediction_what_it_did_and_the_way_back
     why.focus()
     shown.page.keyboard.press("Enter")
     shown.root.get_by_text("Scaling: left out: without it Egyptian cat").wait_for()
-    shown.root.get_by_role("heading", name="The cause: ").wait_for()
+    shown.root.locator(".kit-headline").get_by_text("The cause: ").wait_for()
     assert why.evaluate("(button) => button === document.activeElement")
     guilty = shown.root.locator(".kit-guilty")
     assert guilty.evaluate_all("(chips) => chips.map((chip) => chip.dataset.chip)") == ["scaling"]

@@ -33,10 +33,7 @@ export class AnswerView {
       element("table", { class: "kit-bars" }, this.caption, element("thead", {}, element("tr", {}, ...head)), this.rows));
   }
 
-  /**
-   * Show what a fix does once the prediction with it is painted.
-   * @param {{ fixed: any, settings: string, canvas: any, undo: () => void }} fix
-   */
+  /** Show what a fix does, once the prediction with it is painted. */
   applied(fix) {
     const { before, after, mark } = fix.fixed;
     const undo = button("Undo", "Back to the state before the fix", () => {

@@ -16,14 +16,13 @@ export class BecauseView {
     this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), { class: "kit-why" });
     this.status = element("p", { role: "status", class: "kit-asking" });
     this.before = element("p", { class: "kit-before", hidden: true, text: "This is about the state before your last change. Ask again." });
-    this.changes = element("div");
-    this.found = element("div");
+    [this.cause, this.changes, this.found] = ["div", "div", "div"].map((tag) => element(tag));
     this.stopButton = button("Stop", "End the search", () => {
       write(this.status, "Stopping …");
       events.stop();
     });
     this.node = element("section", { class: "kit-because", "aria-label": "Why", hidden: true, tabindex: 0 },
-      button("✕", "Close this report", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.changes,
+      button("✕", "Close this report", () => this.close(), { class: "kit-close", "aria-label": "Close" }), this.before, this.cause, this.changes,
       element("div", { class: "kit-line" }, this.status, this.stopButton), this.found);
   }
 
@@ -67,8 +66,7 @@ export class BecauseView {
   #ask() {
     if (this.busy) return;
     this.events.opened(true);
-    this.changes.replaceChildren();
-    this.found.replaceChildren();
+    for (const part of [this.cause, this.changes, this.found]) part.replaceChildren();
     this.before.hidden = true;
     this.#busy(true, "Looking for the cause …");
     this.events.ask();
@@ -98,9 +96,10 @@ export class BecauseView {
   #paintFound(content, pixels) {
     const { apply, fixed } = content;
     const line = (text) => (text ? element("p", { text }) : null);
-    const shown = [element("p", { class: "kit-headline", text: content.headline }),
-      apply && button("Apply the fix", content.fix, () => this.#take(apply, fixed), { class: "kit-apply" }),
-      line(content.fix), content.code ? element("pre", { text: content.code }) : null,
+    const headline = element("p", { class: "kit-headline", text: content.headline });
+    // What can be put right stands first, so that it is pressed without scrolling.
+    if (apply) this.cause.append(headline, button("Apply the fix", content.fix, () => this.#take(apply, fixed), { class: "kit-apply" }));
+    const shown = [apply ? null : headline, line(content.fix), content.code ? element("pre", { text: content.code }) : null,
       content.pictures.length ? beside(content.pictures, pixels) : null,
       ...content.findings.map((finding) => element("div", {},
         element("p", {}, element("b", { text: finding.title }), ` ${finding.summary}`), measured(finding.evidence))),
