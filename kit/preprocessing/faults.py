@@ -112,7 +112,7 @@ _FAULTS = _faults(
     "Transparent pixels are put on black while the training images had another background.",
     ("depth_clipped", "bit_depth", "clipped at 255", _decode(depth="clip")),
     "A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.",
-    ("small_before", "target_size", "shrunk first", _thumbnail),
+    ("small_before", "target_size", "to a quarter first", _thumbnail),
     "The image went through a thumbnail a quarter of the network's size and was enlarged again.",
     ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
     "Keras's load_img resizes without a filter unless you set one.",

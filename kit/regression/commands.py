@@ -116,7 +116,7 @@ def run_new(given: argparse.Namespace, _opened: Open) -> int:
         code = f"kit.Classifier.load({Path(os.path.relpath(given.model, given.folder)).as_posix()!r})"
     cases.mkdir(parents=True, exist_ok=True)
     folders.write(target, notebook(code).encode())
-    waits = "" if folders.paths(cases) else f", red until there are cases in {cases}"
+    waits = "" if folders.paths(cases) else f", fails until there are cases in {cases}"
     sys.stdout.write(f"{target}{waits}\n")
     return HOLDS
 

@@ -27,8 +27,7 @@ def derived(solution):
     """Return the lesson of a notebook with solutions, without outputs."""
     lesson = deepcopy(solution)
     for cell in lesson.cells:
-        # Links to lessons that have no solutions lead to the folder above.
-        cell.source = ANSWER.sub("answer = None", cell.source).replace("](../", "](")
+        cell.source = ANSWER.sub("answer = None", cell.source)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         if is_guess(cell):

@@ -118,7 +118,7 @@ def test_a_new_notebook_turns_red_with_a_case(tmp_path, pinned, fashion, capsys)
 
 def test_a_new_notebook_without_cases_waits_for_some(tmp_path, capsys):
     assert main(["new-regression", str(tmp_path / "new")]) == 0
-    assert capsys.readouterr().out.endswith(f"red until there are cases in {tmp_path / 'new' / 'cases'}\n")
+    assert capsys.readouterr().out.endswith(f"fails until there are cases in {tmp_path / 'new' / 'cases'}\n")
     assert (tmp_path / "new" / "cases").is_dir()
 
 
