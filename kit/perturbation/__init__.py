@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from kit._checking import built, whole
+from kit._checking import built, known, whole
 from kit._reporting import changed
 from kit.images import Photo, Pictures, as_photos
 from kit.images.opening import Decoding
 from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
-from kit.perturbation.physics import noise_field
+from kit.perturbation.physics import noise_field, uniform
+from kit.perturbation.weather import SIDE
 
 __all__ = ["PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 
@@ -132,26 +133,27 @@ class Perturbation:
         seed
             Chooses noise, clouds, flakes and the angle of motion blur within -45..45 degrees.
         side
-            Shorter side in pixels, at most 672, of the images that are meant. Lengths scale with it, since
-            the paper's are for 224; weather, noise and zoom are the same at any size.
+            Shorter side in pixels of the images that are meant. Lengths scale with it, since the paper's are
+            for 224; weather, noise and zoom are the same at any size.
 
         Raises
         ------
         TypeError, ValueError
-            Another name (the message names the nearest), severity, seed or side.
+            Another name (the message names the nearest), severity or seed, or a side above 672.
         """
-        return cls(**parameters.settings(name, severity, seed, side))
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether this leaves every image as it is; the seed alone changes nothing."""
-        return not any(map(self._changes, PARAMETERS.values()))
-
-    def _changes(self, parameter: Parameter) -> bool:
-        return not parameter.of and getattr(self, parameter.name) != parameter.neutral
+        parameter, values = parameters.CORRUPTIONS[known("corruption", name, cls.CORRUPTIONS)]
+        value = values[whole("severity", severity, 1, 5) - 1]
+        if PARAMETERS[parameter].unit == "px":
+            scale = side / SIDE
+            # A block is never smaller than in the paper: pixels are its unit.
+            value *= max(scale, 1) if parameter == "pixelate" else scale
+        settings: dict[str, Any] = {parameter: value, "seed": seed}
+        if name == "motion_blur":
+            settings["motion_angle"] = float(round(uniform(seed, "motion", -45, 45)))
+        return cls(**settings)
 
     def apply(self, photo: Photo) -> Photo:
-        """Return a new photo of the same size; `photo` itself for an identity.
+        """Return a new photo of the same size; `photo` itself where nothing changes.
 
         Raises
         ------
@@ -162,13 +164,14 @@ class Perturbation:
         """
         if not isinstance(photo, Photo):
             raise TypeError(f"Expected a Photo, received {type(photo).__name__}; open it with kit.load_image")
-        if self.is_identity:
-            return photo
         pixels = photo.pixels
         for name, parameter in PARAMETERS.items():
-            if parameter.function is not None and self._changes(parameter):
+            value = getattr(self, name)
+            if parameter.function is not None and value != parameter.neutral:
                 steering = (getattr(self, key) for key, other in PARAMETERS.items() if other.of == name)
-                pixels = parameter.function(pixels, getattr(self, name), self.seed, *steering)
+                pixels = parameter.function(pixels, value, self.seed, *steering)
+        if pixels is photo.pixels:
+            return photo
         pixels.flags.writeable = False
         remake = None if photo.remake is None else partial(_remake, photo.remake, self)
         notes = *photo.notes, f"perturbed: {changed(self)}"

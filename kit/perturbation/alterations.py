@@ -68,15 +68,12 @@ def _through_pillow(function: Callable[[Image.Image, float], Image.Image]) -> Ap
     )
 
 
-def _gained(red: float, green: float, blue: float) -> Apply:
-    # Each channel times the strength to this power.
-    powers = np.array([red, green, blue])
+def _warmed(photo: Photo, ratio: float) -> Photo:
+    return Perturbation(white_balance=np.log2(ratio) / 2).apply(photo)
 
-    def gain(photo: Photo, strength: float) -> Photo:
-        gains = (strength**powers).astype(np.float32)
-        return _altered(photo, to_pixels(photo.pixels.astype(np.float32) * gains))
 
-    return gain
+def _greened(photo: Photo, gain: float) -> Photo:
+    return _altered(photo, to_pixels(photo.pixels.astype(np.float32) * np.array([1, gain, 1], np.float32)))
 
 
 def _saved(photo: Photo, quality: float) -> Photo:
@@ -118,7 +115,6 @@ def _cropped(across: bool, down: bool) -> Apply:
 
 _COLOUR = _through_pillow(lambda image, factor: ImageEnhance.Color(image).enhance(factor))
 _SHARPEN = _through_pillow(lambda image, percent: image.filter(ImageFilter.UnsharpMask(2, round(percent), 0)))
-_WARM, _GREEN = _gained(0.5, 0, -0.5), _gained(0, 1, 0)
 _RATIO, _REST = "red over blue", "green over the rest"
 _LESS, _MORE = (0.85, 0.6, 0.3), (1.15, 1.5, 2.2)
 _GAINS, _LOSSES = (1.05, 1.15, 1.4), (0.95, 0.87, 0.71)
@@ -128,10 +124,10 @@ _TABLE = (
     Alteration("brighter", "brightness", _MORE, _perturbed("brightness")),
     Alteration("flatter", "contrast", _LESS, _perturbed("contrast")),
     Alteration("harder", "contrast", _MORE, _perturbed("contrast")),
-    Alteration("warmer", "warmth", _GAINS, _WARM, _RATIO),
-    Alteration("cooler", "warmth", _LOSSES, _WARM, _RATIO),
-    Alteration("greener", "tint", _GAINS, _GREEN, _REST),
-    Alteration("more magenta", "tint", _LOSSES, _GREEN, _REST),
+    Alteration("warmer", "warmth", _GAINS, _warmed, _RATIO),
+    Alteration("cooler", "warmth", _LOSSES, _warmed, _RATIO),
+    Alteration("greener", "tint", _GAINS, _greened, _REST),
+    Alteration("more magenta", "tint", _LOSSES, _greened, _REST),
     Alteration("paler", "saturation", (0.8, 0.4, 0), _COLOUR),
     Alteration("more colourful", "saturation", (1.2, 1.6, 2.5), _COLOUR),
     Alteration("blurred", "sharpness", (0.5, 1, 2.5), _perturbed("blur"), "px", 0, "sharper"),

@@ -6,9 +6,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from kit._arrays import Pixels
-from kit._checking import known, number, whole
+from kit._checking import number, whole
 from kit.perturbation import physics, weather
-from kit.perturbation.physics import uniform
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,6 @@ def _parameters() -> Iterator[Parameter]:
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType({each.name: each for each in _parameters()})
 """Every parameter by name, in the order of a camera."""
 
-LARGEST_SIDE = 672
-"""Side of the largest images that lengths are scaled for; beyond it they leave the bounds of sliders."""
-
 CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     # Standard deviations of .08 to .38 where white is 1.
     "gaussian_noise": ("noise", (20.4, 30.6, 45.9, 66.3, 96.9)),
@@ -154,19 +150,3 @@ CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "jpeg_compression": ("jpeg_quality", (25, 18, 15, 10, 7)),
 }
 """For each corruption the parameter that makes it, and its value at severities 1 to 5."""
-
-
-def settings(name: str, severity: int, seed: int, side: float) -> dict[str, Any]:
-    """Return the fields of the perturbation that is this corruption; see `Perturbation.corruption`."""
-    parameter, values = CORRUPTIONS[known("corruption", name, CORRUPTIONS)]
-    value = values[whole("severity", severity, 1, 5) - 1]
-    if not 1 <= number("side", side) <= LARGEST_SIDE:
-        raise ValueError(f"Expected side within 1..{LARGEST_SIDE}, received {side!r}")
-    if PARAMETERS[parameter].unit == "px":
-        scale = side / weather.SIDE
-        # A block is never smaller than in the paper: pixels are its unit.
-        value *= max(scale, 1) if parameter == "pixelate" else scale
-    chosen: dict[str, Any] = {parameter: value, "seed": seed}
-    if name == "motion_blur":
-        chosen["motion_angle"] = float(round(uniform(seed, "motion", -45, 45)))
-    return chosen

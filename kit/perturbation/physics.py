@@ -14,6 +14,7 @@ import scipy  # its heavy parts are imported when they are used
 from PIL import Image, ImageEnhance, ImageFilter
 
 from kit._arrays import Float32, Floats, Int16, Pixels
+from kit.images.photo import encoded
 
 NOISE_STEPS = 4096
 """One standard deviation in a `noise_field`."""
@@ -34,15 +35,12 @@ def noise_field(seed: int, count: int) -> Int16:
     recent seeds are kept and shared, up to `NOISE_CACHE_BYTES` in total.
     """
     with _fields_lock:
-        field = _fields.get(seed)
-    if field is None or field.size < count:
-        field = _draw(seed, count)
-    if field.nbytes <= NOISE_CACHE_BYTES:
-        with _fields_lock:
-            _fields.pop(seed, None)
-            _fields[seed] = field  # the newest comes last
-            while sum(kept.nbytes for kept in _fields.values()) > NOISE_CACHE_BYTES:
-                del _fields[next(iter(_fields))]
+        field = _fields.pop(seed, None)
+        if field is None or field.size < count:
+            field = _draw(seed, count)
+        _fields[seed] = field  # the newest comes last
+        while sum(kept.nbytes for kept in _fields.values()) > NOISE_CACHE_BYTES:
+            del _fields[next(iter(_fields))]
     return field[:count]
 
 
@@ -52,10 +50,8 @@ def _draw(seed: int, count: int) -> Int16:
     for start in range(0, count, _CHUNK):
         part = field[start : start + _CHUNK]
         samples = generator.standard_normal(part.size, dtype=np.float32)
-        samples *= np.float32(NOISE_STEPS)
-        np.rint(samples, out=samples)
         # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
-        part[...] = np.clip(samples, -32768, 32767)
+        part[...] = np.clip(np.rint(samples * np.float32(NOISE_STEPS)), -32768, 32767)
     field.flags.writeable = False
     return field
 
@@ -203,10 +199,8 @@ def convolve(values: Float32, kernel: Float32) -> Float32:
 
 
 def _by_channel(pixels: Pixels, function: Callable[[Float32], Float32]) -> Pixels:
-    out = np.empty(pixels.shape, np.uint8)
-    for channel in range(3):
-        out[..., channel] = to_pixels(function(pixels[..., channel].astype(np.float32)))
-    return out
+    planes = np.moveaxis(pixels.astype(np.float32), -1, 0)
+    return np.stack([to_pixels(function(plane)) for plane in planes], axis=-1)
 
 
 def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
@@ -250,10 +244,8 @@ def lift(pixels: Pixels, levels: float, _seed: int = 0) -> Pixels:
     """Add to the value of hue, saturation, value, which is the largest channel: ImageNet-C's brightness."""
     largest = pixels.max(axis=-1).astype(np.float32)
     wanted = np.clip(largest + np.float32(levels), 0, 255)
-    gain = np.divide(wanted, largest, out=np.zeros_like(wanted), where=largest > 0)
-    out = pixels * gain[..., None]
-    out[largest == 0] = wanted[largest == 0][:, None]
-    return to_pixels(out)
+    gain = wanted / np.maximum(largest, 1)
+    return to_pixels(np.where(largest[..., None] > 0, pixels * gain[..., None], wanted[..., None]))
 
 
 def contrast(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
@@ -310,10 +302,9 @@ def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     samples in steps of 1/4096, whose rank is that of the quantile.
     """
     mean = means.astype(np.float32)[levels]
-    deviation = np.sqrt(mean)
     z = field * np.float32(1 / NOISE_STEPS)
     # Cornish-Fisher: the quantile of a distribution with the cumulants of a Poisson, all equal to the mean.
-    counts: Float32 = np.rint(mean + deviation * z + (z * z - 1) / 6)
+    counts: Float32 = np.rint(mean + np.sqrt(mean) * z + (z * z - 1) / 6)
     order = np.argsort(levels, kind="stable")
     ends = np.searchsorted(levels[order], np.arange(257))
     for level in np.flatnonzero(means < _MANY):
@@ -365,10 +356,4 @@ def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.
 
 def jpeg_quality(pixels: Pixels, quality: int, _seed: int = 0) -> Pixels:
     """Write a JPEG file of this quality in memory and read it back."""
-
-    def through_file(image: Image.Image) -> Image.Image:
-        buffer = BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        return Image.open(buffer, formats=("JPEG",))
-
-    return through_pillow(pixels, through_file)
+    return np.array(Image.open(BytesIO(encoded(pixels, "JPEG", quality=quality)), formats=("JPEG",)))

@@ -91,8 +91,3 @@ def test_the_middle_keeps_the_grid_of_jpeg():
     # 22 and 37 pixels beyond 256 on each side: two and four whole blocks.
     np.testing.assert_array_equal(middle(photo).pixels[..., 0], places[16:272, 32:288])
     assert middle(photo, 400) is photo
-
-
-def test_other_measures_speak_for_what_hardly_shows():
-    assert ALTERATIONS["darker"].about == {"brightness", "highlights", "shadows"}
-    assert ALTERATIONS["blurred"].about == {"sharpness"}

@@ -174,6 +174,3 @@ def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
 def test_an_unknown_corruption_or_severity_is_refused(arguments, error, expected):
     with pytest.raises(error, match=f"^Expected {expected}"):
         Perturbation.corruption(*arguments)
-    for side in (0, 673):
-        with pytest.raises(ValueError, match=rf"^Expected side within 1\.\.672, received {side}"):
-            Perturbation.corruption("fog", 3, side=side)

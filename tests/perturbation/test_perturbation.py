@@ -108,7 +108,8 @@ def test_every_parameter_is_seeded_repeatable_and_the_same_on_any_thread(name):
 
 
 def test_what_only_steers_another_parameter_changes_nothing_alone():
-    assert Perturbation(motion_angle=30, occlusion_x=0.1, occlusion_y=0.9).is_identity
+    photo, steering = scene(), Perturbation(motion_angle=30, occlusion_x=0.1, occlusion_y=0.9)
+    assert steering.apply(photo) is photo
     tilted = Perturbation(motion_blur=9, motion_angle=30).apply(scene())
     assert not np.array_equal(tilted.pixels, Perturbation(motion_blur=9).apply(scene()).pixels)
 

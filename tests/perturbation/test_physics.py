@@ -2,7 +2,6 @@
 
 import colorsys
 import math
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -15,11 +14,9 @@ from kit.perturbation.physics import (
     NOISE_STEPS,
     convolve,
     defocus_blur,
-    derived_seed,
     glass_blur,
     motion_blur,
     noise_field,
-    normal,
     steps,
     to_pixels,
 )
@@ -73,20 +70,6 @@ def test_kept_fields_stay_within_their_bound(monkeypatch):
     kept = [np.shares_memory(noise_field(seed, 10), drawn[seed]) for seed in (909, 908, 907)]
     assert kept == [True, True, False]
     assert not np.shares_memory(noise_field(911, 501), noise_field(911, 501))  # too large to keep
-
-
-def test_fields_of_other_purposes_and_seeds_have_nothing_in_common():
-    expected = np.random.SeedSequence((3, crc32(b"snow"))).generate_state(2, np.uint64)[0]
-    assert derived_seed(3, "snow") == expected
-    count = 100_000
-    fields = [
-        *(steps(*each, count) for each in ((3, "snow"), (3, "glass"), (4, "snow"))),
-        noise_field(3, count),
-    ]
-    between = np.corrcoef(fields)[np.triu_indices(4, 1)]
-    assert np.abs(between).max() < 5 / np.sqrt(count)
-    samples = normal(3, "snow", (2, 5))
-    np.testing.assert_array_equal(samples.ravel(), fields[0][:10] / 4096)
 
 
 def test_pixels_and_noise_are_rounded_half_to_even_and_clipped():
