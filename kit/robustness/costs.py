@@ -42,14 +42,10 @@ class Costs(tuple[Cost, ...], Result):
 
     __slots__ = ()
 
-    def table(self) -> Table:
-        """Set the costs in a table, one row each, with whole percentages."""
+    def _report(self) -> Iterator[str | Result]:
         shares = ("right", "changed", "confidence", "wrong_and_sure")
         rows = [(item.title, *(f"{getattr(item, share):.0%}" for share in shares)) for item in self]
-        return Table(("preprocessing", "correct", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
-
-    def _report(self) -> Iterator[str | Result]:
-        yield self.table()
+        yield Table(("preprocessing", "correct", "changed", "confidence", "wrong and sure"), rows, "<>>>>")
 
     def __repr__(self) -> str:
         return self.text()

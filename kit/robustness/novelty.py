@@ -1,16 +1,15 @@
 """How far an image is from the training images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy  # its heavy parts are imported when they are used
 
 from kit._arrays import Array, Float32, Float64, Int64
-from kit._checking import number
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
 from kit.classifier.engines import LiteEngine
@@ -18,7 +17,9 @@ from kit.classifier.intermediate import feature_map
 from kit.images import Photo, Pictures, Source, as_photos, load_image
 
 FALSE_POSITIVES = 0.05
-"""Share of ordinary images that is reported as novel, unless another is asked for."""
+"""Share of ordinary images that is reported as novel."""
+FEWEST = 19
+"""Held-back images of which one more lies above the largest score as often as that."""
 NEAREST = 5
 """Training images whose mean distance is the score."""
 KEPT = 5_000
@@ -56,8 +57,6 @@ class Novelty:
         Of each its place among the training images and the class predicted for it, int64 (images,); its name.
     held_back
         float32 (images,): scores of held-back images, ascending.
-    false_positive_rate
-        Share of ordinary images that is reported as novel, above 0 and below 1.
     """
 
     classifier: Classifier
@@ -66,32 +65,27 @@ class Novelty:
     predicted: Int64
     names: tuple[str, ...]
     held_back: Float32
-    false_positive_rate: float = FALSE_POSITIVES
 
     @property
     def threshold(self) -> float:
-        """Score above which an image is novel.
+        """Score above which an image is novel; for another share of false positives see `chances`.
 
-        The smallest held-back score such that a further ordinary image lies above it with at most the
-        `false_positive_rate` (as in split conformal prediction: the ⌈(n + 1)(1 - rate)⌉-th smallest);
-        infinite where the held-back images are too few for so small a rate.
+        The ⌈(n + 1)(1 - `FALSE_POSITIVES`)⌉-th smallest held-back score, as in split conformal prediction.
         """
-        # Rounded, since (1 - 0.44) * 25 is a little above 14 in binary.
-        rank = int(np.ceil(round((len(self.held_back) + 1) * (1 - self.false_positive_rate), 9)))
-        return float(self.held_back[rank - 1]) if rank <= len(self.held_back) else float("inf")
+        return float(self.held_back[len(self.held_back) - int((len(self.held_back) + 1) * FALSE_POSITIVES)])
 
     def scores(self, photos: Pictures) -> Float64:
         """Return the score of each photo (`kit.images.photo`), float64 (N,), higher for what is stranger."""
-        return _scores(_features(self.classifier, self._engine, as_photos(photos)), self.features)
+        return _scores(_features(self.classifier, self.engine, as_photos(photos)), self.features)
 
     def is_novel_tensor(self, tensor: Float32) -> bool:
         """Return whether the score of a prepared tensor, float32 (1, H, W, C), is above `threshold`."""
-        return bool(_scores(self._engine.predict(tensor), self.features)[0] > self.threshold)
+        return bool(_scores(self.engine.predict(tensor), self.features)[0] > self.threshold)
 
     def nearest(self, photo: Source, count: int = NEAREST) -> tuple[Neighbour, ...]:
         """Return so many training images, the nearest first, for a `Photo` or what `kit.load_image` takes."""
         tensor = self.classifier.tensor(load_image(photo))
-        (distances,) = scipy.spatial.distance.cdist(self._engine.predict(tensor), self.features)
+        (distances,) = scipy.spatial.distance.cdist(self.engine.predict(tensor), self.features)
         order = np.argsort(distances, kind="stable")[:count]
         predicted = [self.classifier.class_names[self.predicted[row]] for row in order]
         names = [self.names[row] for row in order]
@@ -120,36 +114,15 @@ class Novelty:
             "predicted": self.predicted,
             "names": np.frombuffer("\0".join(self.names).encode(errors="replace"), np.uint8),
             "held_back": self.held_back,
-            "false_positive_rate": np.array(self.false_positive_rate),
         }
-
-    @classmethod
-    def of_arrays(cls, arrays: Mapping[str, Array], classifier: Classifier) -> Self:
-        """Return the value that `arrays` gave; raise a ValueError for what was fitted for another network."""
-        try:
-            features, held_back = arrays["features"].astype(np.float32), np.sort(arrays["held_back"].ravel())
-            places, predicted = (arrays[name].astype(np.int64) for name in ("places", "predicted"))
-            names = tuple(arrays["names"].tobytes().decode().split("\0"))
-            rate = _checked_rate(float(arrays["false_positive_rate"]))
-            found = cls(classifier, features, places, predicted, names, held_back, rate)
-            fits = features.shape == (len(names), found._engine.output_count)
-            fits &= len(places) == len(predicted) == len(names) and bool(np.isfinite(features).all())
-            fits &= bool(0 <= predicted.min() <= predicted.max() < len(classifier.class_names))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            fits = False
-        if not fits:
-            raise ValueError(
-                "Expected a novelty as kit.fit_novelty makes it for this network, received other arrays;"
-                " fit it again"
-            )
-        return found
 
     def __repr__(self) -> str:
         counts = f"{len(self.features)} training and {len(self.held_back)} held-back images"
-        return f"Novelty({self.classifier.name!r}, {counts}, {self.false_positive_rate:.3g} false positives)"
+        return f"Novelty({self.classifier.name!r}, {counts})"
 
     @cached_property
-    def _engine(self) -> LiteEngine:
+    def engine(self) -> LiteEngine:
+        """What gives the features of tensors."""
         return _feature_engine(self.classifier)
 
 
@@ -163,7 +136,6 @@ def fit_novelty(
     training: Pictures,
     held_back: Pictures,
     *,
-    false_positive_rate: float = FALSE_POSITIVES,
     progress: Progress = True,
 ) -> Novelty:
     """Learn what ordinary images of a classifier look like to its network.
@@ -173,28 +145,21 @@ def fit_novelty(
     classifier, training
         With a known preprocessing; images that it was trained on, of all classes, the more the better.
     held_back
-        Ordinary images that it was not trained on, at least 1 / `false_positive_rate` - 1 of them. They set
-        the threshold, so measure success on others.
-    false_positive_rate
-        Share of ordinary images that may be reported as novel, above 0 and below 1.
+        Ordinary images that it was not trained on, at least 19. They set the threshold, so measure success on
+        others.
     progress
         True for bars where it takes over two seconds; or a function that gets each step as a line of text.
 
     Raises
     ------
     TypeError, ValueError
-        No training images, too few held-back ones, another rate, images that cannot be prepared, or a network
-        that cannot be compiled or has no feature map.
+        No training images, too few held-back ones, images that cannot be prepared, or a network that cannot
+        be compiled or has no feature map.
     """
     check_first(classifier, "kit.fit_novelty(classifier, training, held_back)")
-    rate = _checked_rate(false_positive_rate)
     given, others = as_photos(training, allow_empty=False), as_photos(held_back)
-    # Rounded, since 1 / rate may be a little above a whole number.
-    if len(others) < (fewest := int(np.ceil(round(1 / rate - 1, 6)))):
-        raise ValueError(
-            f"Expected at least {fewest} held-back images for a false-positive rate of {rate:g}, received"
-            f" {len(others)}; give more or raise the rate"
-        )
+    if len(others) < FEWEST:
+        raise ValueError(f"Expected at least {FEWEST} held-back images, received {len(others)}; give more")
     engine = _feature_engine(classifier)
     places = np.sort(np.random.default_rng(_SEED).permutation(len(given))[:KEPT])
     chosen = [given[place] for place in places]
@@ -204,17 +169,24 @@ def fit_novelty(
     predicted = np.asarray(classifier.probabilities(chosen).argmax(axis=1), np.int64)
     names = tuple(photo.name.replace("\0", "") for photo in chosen)
     scores = _scores(_features(classifier, engine, others, "held-back images", progress), features)
-    return Novelty(classifier, features, places, predicted, names, np.sort(scores.astype(np.float32)), rate)
+    return Novelty(classifier, features, places, predicted, names, np.sort(scores.astype(np.float32)))
 
 
 def novelty_of(classifier: Classifier) -> Novelty | None:
-    """Return what a classifier carries, from its file or `attached`; None if missing or damaged."""
+    """Return what a classifier carries, from its file or `attached`; None if none was fitted for it."""
     check_first(classifier, "kit.novelty_of(classifier)")
     arrays = classifier.reference.arrays("novelty")
     try:
-        return Novelty.of_arrays(arrays, classifier) if arrays else None
-    except ValueError:
+        features, held_back = arrays["features"].astype(np.float32), np.sort(arrays["held_back"].ravel())
+        places, predicted = (arrays[name].astype(np.int64) for name in ("places", "predicted"))
+        names = tuple(arrays["names"].tobytes().decode().split("\0"))
+        found = Novelty(classifier, features, places, predicted, names, held_back)
+        fits = features.shape == (len(names), found.engine.output_count)
+        fits &= len(places) == len(predicted) == len(names) and len(held_back) >= FEWEST
+        fits &= bool(np.isfinite(features).all() and set(predicted) <= {*range(len(classifier.class_names))})
+    except (KeyError, TypeError, ValueError):
         return None
+    return found if fits else None
 
 
 def _feature_engine(classifier: Classifier) -> LiteEngine:
@@ -240,9 +212,3 @@ def _features(
         for part in Steps(parts, told, f" × {_PART} images", progress)
     ]
     return np.concatenate([np.empty((0, engine.output_count), np.float32), *rows])
-
-
-def _checked_rate(value: float) -> float:
-    if not 0 < number("the false-positive rate", value) < 1:
-        raise ValueError(f"Expected a false-positive rate above 0 and below 1, received {value:g}")
-    return float(value)

@@ -24,8 +24,6 @@ _GRIDS = ((0, 0), (2, 3), (4, 4), (5, 2), (1, 6), (6, 6), (3, 1), (4, 0), (0, 4)
 _MASKED = 6 * 0.669
 _MEASURED, _ADDED = (0, 10, 20, 29.5, 55, 76.7), (0, 10, 20, 30, 60, 100)
 _ONCE_MORE = 3.0
-_POOR = 40
-_MIDDLE = 256
 
 
 def restored(photo: Photo, *, noise: float = 0, blur: float = 0, jpeg_quality: float | None = None) -> Photo:
@@ -145,16 +143,3 @@ def blur_radius(pixels: Pixels) -> float:
     edges = before >= np.percentile(before, 99.5)
     ratio = float(np.median(before[edges] / np.maximum(after[edges], 1e-3)))
     return _ONCE_MORE / float(np.sqrt(max(ratio**2 - 1, 0.09)))
-
-
-def compression_quality(pixels: Pixels) -> float:
-    """Read the quality 1..40 of the JPEG file that pixels come from; about 40 for any that is better.
-
-    An image hardly changes when it is compressed once more in the same way (Farid, Exposing digital
-    forgeries from JPEG ghosts, 2009).
-    """
-    top, left = (max(side - _MIDDLE, 0) // 2 // 8 * 8 for side in pixels.shape[:2])
-    middle = pixels[top : top + _MIDDLE, left : left + _MIDDLE]
-    light = luma(middle)
-    changes = [np.abs(luma(jpeg_quality(middle, each)) - light).mean() for each in range(1, _POOR + 1)]
-    return 1.0 + float(np.argmin(changes))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import itemgetter
 from typing import Literal
 
@@ -205,7 +204,15 @@ def judged(
     found = findings(statistics, photos.rows)
     if classifier is None:
         return found, None, ()
-    ask = partial(_asked, classifier, () if training is None else training.photos, photos.photos, progress)
+    examples = () if training is None else training.photos
+
+    def ask(found: Sequence[QuantityShift]) -> tuple[QuantityShift, ...]:
+        asked = []
+        for one in Steps(found, "Predicting altered images", "quantity", progress):
+            cause = one.explanation and asked_about(classifier, one.explanation, examples, photos.photos)
+            asked.append(replace(one, explanation=cause))
+        return tuple(asked)
+
     if training is None:
         return ask(found), None, ("predictions are not compared: that takes the training images themselves",)
     answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
@@ -253,20 +260,6 @@ def findings(statistics: InputStatistics, rows: Float64) -> tuple[QuantityShift,
             one = replace(one, verdict="shifted", explanation=cause)  # noqa: PLW2901
         found.append(((place, _ORDER.index(one.verdict), -abs(np.nan_to_num(one.delta))), one))
     return tuple(one for _, one in sorted(found, key=itemgetter(0)))
-
-
-def _asked(
-    classifier: Classifier,
-    training: Sequence[Photo],
-    photos: Sequence[Photo],
-    progress: Progress,
-    found: Sequence[QuantityShift],
-) -> tuple[QuantityShift, ...]:
-    asked = []
-    for one in Steps(found, "Predicting altered images", "quantity", progress):
-        cause = one.explanation and asked_about(classifier, one.explanation, training, photos)
-        asked.append(replace(one, explanation=cause))
-    return tuple(asked)
 
 
 def asked_about(
@@ -342,23 +335,18 @@ def shift(
     counts = len(source.rows if isinstance(source, InputStatistics) else source), len(pictures)
     if min(counts) < FEWEST:
         return Shift((), *counts)
-    known: InputStatistics | Gathered = (
-        source
-        if isinstance(source, InputStatistics)
-        else gather(source, "training images", classifier=asked, progress=progress)
-    )
-    gathered = gather(pictures, classifier=asked, progress=progress)
-    counts = len(known.rows), len(gathered.rows)
+    ours = None
+    if not isinstance(source, InputStatistics):
+        ours = gather(source, "training images", classifier=asked, progress=progress)
+        source = InputStatistics(ours.rows, measured_responses(ours.photos), ours.found)
+    theirs = gather(pictures, classifier=asked, progress=progress)
+    counts = len(source.rows), len(theirs.rows)
     if min(counts) < FEWEST:
-        return Shift((), *counts, gathered.unreadable)
-    examples = None
-    if isinstance(known, Gathered):
-        examples = known
-        known = InputStatistics(known.rows, measured_responses(known.photos), known.found)
-    found, answers, notes = judged(known, examples, gathered, asked, progress=progress)
-    if len(gathered.rows) + len(gathered.unreadable) < gathered.found:
-        notes = (f"{counts[1]} of {gathered.found} photos were measured, chosen at random", *notes)
-    return Shift(found, *counts, gathered.unreadable, notes, answers)
+        return Shift((), *counts, theirs.unreadable)
+    found, answers, notes = judged(source, ours, theirs, asked, progress=progress)
+    if len(theirs.rows) + len(theirs.unreadable) < theirs.found:
+        notes = (f"{counts[1]} of {theirs.found} photos were measured, chosen at random", *notes)
+    return Shift(found, *counts, theirs.unreadable, notes, answers)
 
 
 def _source(training: Classifier | InputStatistics | Pictures) -> InputStatistics | tuple[Picture, ...]:

@@ -17,19 +17,17 @@ _COLUMNS = ["label", "top", "confidence", "probability", "error"]
 def begin(path: Path, about: Mapping[str, Any]) -> None:
     """Make the folder of a sweep, or open it again, given what its rows depend on.
 
-    Raises a ValueError for the folder of another sweep, or a file.
+    Raises a ValueError for another sweep or a file.
     """
     if path.is_file():
-        raise ValueError(
-            f"Expected a folder for the sweep, received the file {path.name!r}; give another path"
-        )
+        raise ValueError(f"Expected a folder, received the file {path.name!r}; give another path")
     text, file = json.dumps({"format": FORMAT, **about}), path / ABOUT
     if not file.exists():
         path.mkdir(parents=True, exist_ok=True)
         with replacing(file) as stream:
             stream.write(text.encode())
         return
-    stored = _description(file)
+    stored = _description(path)
     different = [name for name, value in json.loads(text).items() if stored.get(name) != value]
     if different:
         raise ValueError(
@@ -60,26 +58,12 @@ def written(path: Path, rows: slice) -> bool:
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return columns and description of a sweep, finished or not.
-
-    Raises a FileNotFoundError or a ValueError where there is none.
-    """
-    if not (path / ABOUT).is_file():
-        raise FileNotFoundError(f"Expected the folder of a sweep, received {path.name!r}, which is none")
-    about = _description(path / ABOUT)
-    if about.get("format") != FORMAT:
-        raise ValueError(
-            f"Expected a sweep in format {FORMAT}, received {about.get('format')!r} in {path.name!r};"
-            " sweep again into another folder"
-        )
-    try:
-        table = _parquet().read_table(path, columns=_COLUMNS)
-        return {name: table[name].to_numpy() for name in _COLUMNS}, about
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"Expected Parquet files of a sweep in {path.name!r}, received others; call kit.sweep with this"
-            " path again"
-        ) from error
+    """Return columns and description of a sweep; OSError, KeyError or ValueError where there is none."""
+    about = _description(path)
+    if about["format"] != FORMAT:
+        raise ValueError
+    table = _parquet().read_table(path, columns=_COLUMNS)
+    return {name: table[name].to_numpy() for name in _COLUMNS}, about
 
 
 def _file(path: Path, start: int) -> Path:
@@ -94,9 +78,6 @@ def _parquet() -> Any:
 
 def _description(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_bytes()))
-    except (OSError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"Expected {path.name!r} of {path.parent.name!r} as kit.sweep wrote it, received another; delete"
-            " the folder to start again"
-        ) from error
+        return dict(json.loads((path / ABOUT).read_bytes()))
+    except (OSError, TypeError, ValueError, RecursionError):
+        return {}

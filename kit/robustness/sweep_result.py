@@ -1,6 +1,7 @@
 """What comes out of a sweep, as a frozen value: rows, curves and grids."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -58,10 +59,10 @@ class Sweep(Result):
     def columns(self) -> Mapping[str, Array]:
         """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
 
-        ``photo`` and ``perturbation`` int32: places. The parameters that are swept, float64: their values,
-        NaN for None. ``top`` and ``label`` int32, -1 for none; ``confidence`` and ``probability`` (of the
-        label) float32; ``correct`` bool, False without label or answer; ``name``, ``class`` and ``error``
-        texts or None.
+        ``photo`` and ``perturbation`` int32: places. The names of `axes`, float64: their values, NaN for
+        None. ``top`` and ``label`` int32, -1 for none; ``confidence`` and ``probability`` (of the label)
+        float32; ``correct`` bool, False without label or answer; ``name``, ``class`` and ``error`` texts or
+        None.
         """
         return self.part(slice(0, len(self)))
 
@@ -72,7 +73,7 @@ class Sweep(Result):
         top, label = self.tops[rows], self.labels[photo]
         swept = {
             name: np.array([getattr(each, name) for each in self.perturbations], np.float64)
-            for name in self.parameters
+            for name in self.axes
         }
         columns = {
             "photo": photo,
@@ -88,14 +89,6 @@ class Sweep(Result):
             "error": np.array([self.errors.get(place) for place in places.tolist()], object),
         }
         return MappingProxyType(columns)
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters that are swept: the axes, or what differs among listed perturbations."""
-        if self.axes:
-            return tuple(self.axes)
-        settings = [each.to_dict() for each in self.perturbations]
-        return tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1)
 
     def accuracy(self) -> Float64:
         """Return the share of correct predictions, 0..1, float64 of shape `shape`; NaN where there is none.
@@ -135,11 +128,11 @@ class Sweep(Result):
     def from_parquet(cls, path: str | PathLike[str]) -> Self:
         """Read the folder that `kit.sweep` with ``path=`` wrote.
 
-        A FileNotFoundError where nothing is there, a ValueError for no sweep or one that is not finished.
+        A ValueError for no sweep or one that is not finished.
         """
         file = Path(path)
-        columns, about = storage.read(file)
-        try:
+        with suppress(OSError, KeyError, TypeError, AttributeError, ValueError):
+            columns, about = storage.read(file)
             (photos, _), (axes, listed), names = about["photos"], about["perturbations"], about["class names"]
             perturbations = tuple(map(Perturbation.from_dict, listed))
             errors = enumerate(columns["error"])
@@ -154,20 +147,11 @@ class Sweep(Result):
                 columns["probability"],
                 MappingProxyType({place: str(text) for place, text in errors if text is not None}),
             )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(
-                f"Expected a sweep in {file.name!r}, received one whose parts do not fit; run it again"
-            ) from error
-        rows, highest = (
-            len(photos) * len(perturbations),
-            max(found.tops.max(initial=0), found.labels.max(initial=0)),
-        )
-        if len(found) != rows or highest >= len(names):
-            raise ValueError(
-                f"Expected a finished sweep in {file.name!r}, received another; call kit.sweep with this path"
-                " again to finish it"
-            )
-        return found
+            highest = max(found.tops.max(), found.labels.max())
+            if len(found) == len(photos) * len(perturbations) and highest < len(names):
+                return found
+        advice = "call kit.sweep with this path again to finish it"
+        raise ValueError(f"Expected a finished sweep in {file.name!r}, received another; {advice}")
 
     def __repr__(self) -> str:
         axes = {name: len(values) for name, values in self.axes.items()}

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Float32
-from kit.classifier import Classifier
+from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.images import Photo, PhotoError, Picture
-from kit.images.opening import Decoding
 from kit.images.photo import UNREADABLE
-from kit.perturbation import PARAMETERS, Perturbation
+from kit.perturbation import Perturbation
 from kit.robustness.executors import run
 
 
@@ -69,7 +68,6 @@ class Answers(NamedTuple):
         return cls(np.full(count, -1, np.int32), confidence, probability, {})
 
 
-_CAMERA = {name for name, parameter in PARAMETERS.items() if parameter.group in {"Sensor", "File"}}
 _Cell: TypeAlias = tuple[int, Photo, Perturbation, int]
 _Predicted: TypeAlias = tuple[Sequence[int], Sequence[int], Float32]
 
@@ -100,11 +98,10 @@ def answers(task: Task) -> Answers:
 
 
 def _cells(task: Task, errors: dict[int, str]) -> Iterator[_Cell]:
-    preprocessing = task.shared.classifier.preprocessing
-    decoding = Decoding() if preprocessing is None else preprocessing.decoding
-    halves = [_halves(each) for each in task.perturbations]
+    decoding = known_preprocessing(task.shared.classifier).decoding
+    count = len(task.perturbations)
     for number, (picture, label) in enumerate(zip(task.pictures, task.labels, strict=True)):
-        places = range(number * len(halves), (number + 1) * len(halves))
+        places = range(number * count, (number + 1) * count)
         try:
             if isinstance(picture.source, PhotoError):
                 raise picture.source
@@ -112,22 +109,8 @@ def _cells(task: Task, errors: dict[int, str]) -> Iterator[_Cell]:
         except UNREADABLE as error:
             errors.update(dict.fromkeys(places, str(error)))
             continue
-        done = None
-        for place, (first, second) in zip(places, halves, strict=True):
-            if first != done:
-                begun, done = first.apply(photo), first
-            yield place, begun, second, label
-
-
-def _halves(whole: Perturbation) -> tuple[Perturbation, ...]:
-    """Part scene and camera; neighbours in a grid share the scene, which is then perturbed once."""
-    settings: dict[str, Any] = whole.to_dict()
-    return tuple(
-        Perturbation(
-            **{name: value for name, value in settings.items() if name == "seed" or (name in _CAMERA) == late}
-        )
-        for late in (False, True)
-    )
+        for place, perturbation in zip(places, task.perturbations, strict=True):
+            yield place, photo, perturbation, label
 
 
 def _prepared(

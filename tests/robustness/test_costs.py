@@ -46,7 +46,7 @@ def test_shares_are_those_of_the_answers(classifier, pictures, costs):
 
 
 def test_the_table_has_a_line_for_each_and_whole_percentages(costs):
-    lines = costs.table().text().splitlines()
+    lines = costs.text().splitlines()
     assert len(lines) == 1 + len(costs)
     assert lines[1].split()[:4] == ["as", "in", "training", f"{costs[0].right:.0%}"]
 

@@ -17,12 +17,12 @@ from kit.robustness.novelty import NEAREST
 from tests.outliers import outliers
 
 
-def known(fashion, held_back=(1, 2, 3), **settings):
+def known(fashion, held_back=(1, 2, 3)):
     """Three training images of which only the distances are looked at."""
     places = np.arange(3)
     features = np.zeros((3, 40), np.float32)
     scores = np.asarray(held_back, np.float32)
-    return Novelty(fashion, features, places, places, ("a", "b", "c"), scores, **settings)
+    return Novelty(fashion, features, places, places, ("a", "b", "c"), scores)
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,8 @@ def test_the_score_is_the_mean_distance_to_the_nearest_training_images(fashion, 
 
 
 def test_the_threshold_is_the_quantile_of_split_conformal_prediction(fashion):
-    held = np.arange(1, 100)
-    assert known(fashion, held).threshold == 95
-    assert known(fashion, held, false_positive_rate=0.01).threshold == 99
-    assert known(fashion, held, false_positive_rate=0.005).threshold == float("inf")
-    # (24 + 1) * (1 - 0.44) is 14, and a little more in binary.
-    assert known(fashion, np.arange(1, 25), false_positive_rate=0.44).threshold == 14
+    for count, threshold in [(19, 19), (38, 38), (39, 38), (99, 95)]:
+        assert known(fashion, np.arange(1, count + 1)).threshold == threshold
 
 
 def test_chances_are_shares_of_held_back_images(fashion):
@@ -89,19 +85,16 @@ def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
 
 
 def test_too_few_held_back_images_are_refused(fashion, clothes):
-    with pytest.raises(ValueError, match=r"at least 19 held-back images for .* 0\.05, received 18"):
+    with pytest.raises(ValueError, match=r"at least 19 held-back images, received 18"):
         kit.fit_novelty(fashion, clothes[:30], clothes[30:48])
-    for rate, count in ((0.05, 19), (1 / 49, 48)):
-        fitted = kit.fit_novelty(fashion, clothes[:19], clothes[:count], false_positive_rate=rate)
-        assert fitted.threshold == fitted.held_back[-1]
+    fitted = kit.fit_novelty(fashion, clothes[:19], clothes[:19])
+    assert fitted.threshold == fitted.held_back[-1]
 
 
 def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
     novelty.attached().save(tmp_path / "carrying.keras")
     restored = kit.novelty_of(kit.Classifier.load(tmp_path / "carrying.keras"))
-    assert repr(restored) == (
-        "Novelty('fashion_mnist', 5000 training and 1000 held-back images, 0.05 false positives)"
-    )
+    assert repr(restored) == "Novelty('fashion_mnist', 5000 training and 1000 held-back images)"
     assert restored.threshold == novelty.threshold
     np.testing.assert_array_equal(restored.scores(others[:9]), novelty.scores(others[:9]))
     assert restored.nearest(others[0]) == novelty.nearest(others[0])
@@ -110,17 +103,16 @@ def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
 def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novelty):
     arrays = novelty.arrays()
     assert kit.novelty_of(fashion) is None
-    with pytest.raises(ValueError, match=r"Expected a novelty as kit\.fit_novelty makes it"):
-        Novelty.of_arrays(arrays, classifier)
+    assert kit.novelty_of(classifier.with_reference(novelty.attached().reference)) is None
     changes = [
         {"features": arrays["features"][1:]},
         {"features": np.full_like(arrays["features"], np.nan)},
         {"predicted": arrays["predicted"] + 10},
-        {"false_positive_rate": np.array(2.0)},
+        {"held_back": arrays["held_back"][:18]},
     ]
-    for wrong in [{**arrays, **change} for change in changes] + [{}]:
-        with pytest.raises(ValueError, match=r"Expected a novelty .*; fit it again$"):
-            Novelty.of_arrays(wrong, fashion)
+    for change in changes:
+        reference = fashion.reference.with_arrays("novelty", {**arrays, **change})
+        assert kit.novelty_of(fashion.with_reference(reference)) is None
 
 
 # The cause

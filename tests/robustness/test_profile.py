@@ -37,11 +37,6 @@ def moments(mean, deviation):
     return np.stack([mean, mean**2 + deviation**2], axis=1)
 
 
-def test_statistics_of_training_have_no_distance():
-    moments = np.array([1.0, 0.0, 5.0, 1.0])  # means, then mean squares: variance plus squared mean
-    np.testing.assert_allclose(distances(moments, KNOWN), [0.0], atol=1e-12)
-
-
 def test_distance_is_the_divergence_of_normal_distributions_averaged_over_channels():
     # First: mean 3 instead of 1, variance 4: (3 - 1)**2 / 4 / 2 = 0.5. Second: variance e instead of 1.
     moments = np.array([3.0, 0.0, 13.0, np.e])

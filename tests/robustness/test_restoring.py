@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit import Perturbation, Photo, samples
-from kit.robustness.restoring import blur_radius, compression_quality, noise_deviation, restored
+from kit.robustness.restoring import blur_radius, noise_deviation, restored
 
 PHOTO = samples.photos("imagenet")[5]
 FLAT = Photo.from_array(np.full((50, 70, 3), 120, np.uint8), "flat")
@@ -44,11 +44,6 @@ def test_noise_on_a_plain_picture_goes_nearly_whole():
     left = restored(noisy, noise=20).pixels.astype(float) - 120
     # One coefficient of 140 in a block of 64 is beyond 2.7 standard deviations.
     assert left.std() < 20 / 5
-
-
-@pytest.mark.parametrize("quality", [5, 10, 25])
-def test_the_quality_is_read_from_the_pixels(quality):
-    assert compression_quality(Perturbation(jpeg_quality=quality).apply(PHOTO).pixels) == quality
 
 
 @pytest.mark.parametrize("deviation", [20, 40, 90])
