@@ -12,8 +12,8 @@ from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.network import Network
 from kit.images import Photo
-from kit.images.properties import QUANTITIES, measure
-from kit.perturbation.alterations import ALTERATIONS, middle, responses
+from kit.images.properties import QUANTITIES
+from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses
 
 KEPT = 256
 """Images whose measures are kept; of more, as many at random."""
@@ -27,7 +27,6 @@ MOST_BYTES = 1 << 27
 """Of the arrays of one part."""
 
 _PROFILE = {"moments", "features", "shape"}
-_DIGITS = 4
 _SEED = 0
 
 
@@ -81,23 +80,11 @@ class InputStatistics:
         return cls(rows, response, count)
 
 
-def measured_rows(photos: Sequence[Photo]) -> Float64:
-    """Measure images: float64 (images, quantities), rounded as `InputStatistics` keeps them."""
-    return _rounded([tuple(measure(photo).values()) for photo in photos]).reshape(-1, len(QUANTITIES))
-
-
 def measured_responses(photos: Sequence[Photo]) -> Float64:
-    """Measure how the first `TRIED` images respond to alterations, as `InputStatistics` keeps it."""
+    """Measure how the first `TRIED` images respond to alterations; see `responses`."""
     middles = [middle(photo) for photo in photos[: TRIED[1]]]
     pixels = np.cumsum([photo.pixels[..., 0].size for photo in middles])
-    return _rounded(responses(middles[: max(TRIED[0], int((pixels <= _TRIED_PIXELS).sum()))]))
-
-
-def _rounded(values: Any) -> Float64:
-    """Round to `_DIGITS` significant digits, as they are kept, so that a file changes nothing."""
-    table = np.asarray(values, np.float64)
-    flat = [float(f"{value:.{_DIGITS}g}") for value in table.reshape(-1)]
-    return np.array(flat).reshape(table.shape)
+    return responses(middles[: max(TRIED[0], int((pixels <= _TRIED_PIXELS).sum()))])
 
 
 def _strengths() -> Float64:

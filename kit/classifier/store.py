@@ -245,9 +245,7 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
     except OSError as error:
         reason = error.strerror or first_line(error)
         text = f"Expected to write {file.name!r}, received: {reason}; free space, or choose another folder"
-        shown = type(error)(text)
-        shown.errno = error.errno
-        raise shown from error
+        raise type(error)(text) from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

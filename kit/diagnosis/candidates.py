@@ -135,7 +135,7 @@ class Evaluator:
             return None
         distinct = len({row.tobytes() for row in layers.profile})
         usable = distinct >= LEAST_PROFILED and np.isfinite(layers.profile).all()
-        return Profile.of(layers) if usable else None
+        return Profile.of(layers.profile, layers.features, layers.widths) if usable else None
 
     @property
     def _read(self) -> FirstLayers:

@@ -1,9 +1,8 @@
 """What a whole folder of images may have gone through, as functions of a strength."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
@@ -155,13 +154,12 @@ def responses(photos: Sequence[Photo]) -> Float64:
     float64, shape (alterations, strengths, quantities)
         Mean differences on the scale of `Quantity.scaled`; NaN where a quantity is not measured.
     """
-    before = scaled_rows([list(measure(photo).values()) for photo in photos])
+    before = scaled_rows(measured_rows(photos))
     moved = []
     for alteration in ALTERATIONS.values():
         for strength in alteration.strengths:
             altered = (alteration.apply(photo, strength) for photo in photos)
-            after = scaled_rows([list(measure(photo).values()) for photo in altered])
-            moved.append(mean_known(after - before))
+            moved.append(mean_known(scaled_rows(measured_rows(altered)) - before))
     return np.stack(moved).reshape(len(ALTERATIONS), -1, len(QUANTITIES))
 
 
@@ -171,12 +169,15 @@ def middle(photo: Photo, side: int = 256) -> Photo:
     return photo if part.shape == photo.pixels.shape else _altered(photo, part)
 
 
-def scaled_rows(rows: Any) -> Float64:
+def measured_rows(photos: Iterable[Photo]) -> Float64:
+    """Measure images: float64 (images, quantities)."""
+    rows = [tuple(measure(photo).values()) for photo in photos]
+    return np.array(rows, np.float64).reshape(-1, len(QUANTITIES))
+
+
+def scaled_rows(rows: Float64) -> Float64:
     """Return measures, (images, quantities), on the scale on which differences count."""
-    table = np.asarray(rows, np.float64).reshape(-1, len(QUANTITIES))
-    return np.stack(
-        [item.scaled(table[:, column]) for column, item in enumerate(QUANTITIES.values())], axis=1
-    )
+    return np.stack([item.scaled(rows[:, column]) for column, item in enumerate(QUANTITIES.values())], axis=1)
 
 
 def mean_known(table: Float64) -> Float64:

@@ -80,9 +80,7 @@ def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
     if first_layers.means is not None and first_layers.variances is not None:
         return first_layers.means, first_layers.variances
     if first_layers.profile is None:
-        raise ValueError(
-            "Expected statistics of training images in the first layers, received none; give a reference"
-        )
+        raise ValueError("Expected statistics of training images, received none; give a reference")
     means, squares = split(first_layers.profile, first_layers.widths)
     mean = means.mean(axis=0)
     # Of a channel that hardly varies, rounding may leave less than nothing.
@@ -131,20 +129,13 @@ class Profile:
     scatter: float
 
     @classmethod
-    def of(cls, first_layers: FirstLayers) -> Self:
-        """Learn what is ordinary from a profile; a ValueError for less than `LEAST_PROFILED` images.
+    def of(cls, profile: Float64, features: Float64 | None, widths: tuple[int, ...]) -> Self:
+        """Learn what is ordinary from those of `FirstLayers`, of `LEAST_PROFILED` images or more.
 
         The limit comes from leaving out a fifth of the images at a time.
         """
-        profile, widths = first_layers.profile, first_layers.widths
-        if profile is None or len(profile) < LEAST_PROFILED:
-            count = 0 if profile is None else len(profile)
-            raise ValueError(
-                f"Expected a profile of {LEAST_PROFILED} training images or more, received {count};"
-                " save the classifier with training="
-            )
         floors = _floors(profile, widths)
-        rows = _rows(profile, first_layers.features, widths, floors)
+        rows = _rows(profile, features, widths, floors)
         # Neighbours may be copies of one image: they are left out together.
         left_out = [
             Gaussian.of_rows(np.delete(rows, part, axis=0)).distances(rows[part])

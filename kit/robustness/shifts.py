@@ -10,11 +10,11 @@ import numpy as np
 from kit._arrays import Float64, Int64
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier
-from kit.classifier.reference import InputStatistics, measured_responses, measured_rows
+from kit.classifier.reference import InputStatistics, measured_responses
 from kit.images import Photo, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture, names_of
 from kit.images.properties import QUANTITIES
-from kit.perturbation.alterations import ALTERATIONS
+from kit.perturbation.alterations import ALTERATIONS, measured_rows
 from kit.robustness.attribution import Explanation, explanations
 from kit.robustness.differences import (
     FEWEST,
@@ -206,9 +206,9 @@ def judged(
         return found, None, ()
     examples = () if training is None else training.photos
 
-    def ask(found: Sequence[QuantityShift]) -> tuple[QuantityShift, ...]:
+    def ask(shifts: Sequence[QuantityShift]) -> tuple[QuantityShift, ...]:
         asked = []
-        for one in Steps(found, "Predicting altered images", "quantity", progress):
+        for one in Steps(shifts, "Predicting altered images", "quantity", progress):
             cause = one.explanation and asked_about(classifier, one.explanation, examples, photos.photos)
             asked.append(replace(one, explanation=cause))
         return tuple(asked)

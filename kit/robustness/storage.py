@@ -58,12 +58,9 @@ def written(path: Path, rows: slice) -> bool:
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return columns and description of a sweep; OSError, KeyError or ValueError where there is none."""
-    about = _description(path)
-    if about["format"] != FORMAT:
-        raise ValueError
+    """Return columns and description of a sweep; OSError, KeyError or ValueError for none."""
     table = _parquet().read_table(path, columns=_COLUMNS)
-    return {name: table[name].to_numpy() for name in _COLUMNS}, about
+    return {name: table[name].to_numpy() for name in _COLUMNS}, _description(path)
 
 
 def _file(path: Path, start: int) -> Path:

@@ -147,8 +147,8 @@ class Sweep(Result):
                 columns["probability"],
                 MappingProxyType({place: str(text) for place, text in errors if text is not None}),
             )
-            highest = max(found.tops.max(), found.labels.max())
-            if len(found) == len(photos) * len(perturbations) and highest < len(names):
+            whole = about["format"] == storage.FORMAT and len(found) == len(photos) * len(perturbations)
+            if whole and max(found.tops.max(), found.labels.max()) < len(names):
                 return found
         advice = "call kit.sweep with this path again to finish it"
         raise ValueError(f"Expected a finished sweep in {file.name!r}, received another; {advice}")

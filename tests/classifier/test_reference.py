@@ -7,9 +7,9 @@ import pytest
 
 from kit import samples
 from kit.classifier import Classifier, reference
-from kit.classifier.reference import KEPT, InputStatistics, measured_rows
+from kit.classifier.reference import KEPT, InputStatistics
 from kit.images import Photo
-from kit.images.properties import QUANTITIES, measure
+from kit.images.properties import QUANTITIES
 from kit.preprocessing import Preprocessing
 from tests import networks
 from tests.pictures import picture
@@ -116,9 +116,7 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
     assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * KEPT)
 
 
-def test_measures_are_kept_to_four_digits_and_are_the_same_after_a_file():
-    exact = np.array([list(measure(photo).values()) for photo in CLOTHES[:20]])
-    np.testing.assert_allclose(measured_rows(CLOTHES[:20]), exact, rtol=5e-4, atol=1e-12)
+def test_measures_are_the_same_after_a_file():
     statistics = InputStatistics.of(CLOTHES[:2])
     again = InputStatistics.of_arrays(statistics.arrays())
     np.testing.assert_array_equal(again.rows, statistics.rows)

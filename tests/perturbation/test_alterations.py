@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import kit
-from kit.images.properties import QUANTITIES, jpeg_quality, measure
-from kit.perturbation.alterations import ALTERATIONS, middle, responses, scaled_rows
+from kit.images.properties import QUANTITIES, jpeg_quality
+from kit.perturbation.alterations import ALTERATIONS, measured_rows, middle, responses, scaled_rows
 
 PHOTO = kit.samples.photos("photographs")[0]
 
@@ -30,7 +30,7 @@ def test_every_alteration_moves_what_it_is_about_its_way_and_the_stronger_the_fa
 def test_responses_are_means_of_differences_over_the_pictures():
     photos = [middle(PHOTO, 64), flat(120, 90, 60)]
     dark = [kit.Perturbation(brightness=0.6).apply(photo) for photo in photos]
-    before, after = (scaled_rows([[*measure(photo).values()] for photo in each]) for each in (photos, dark))
+    before, after = (scaled_rows(measured_rows(each)) for each in (photos, dark))
     known = np.isfinite(after - before)
     expected = np.where(known, after - before, 0).sum(axis=0)[known.any(axis=0)] / 2
     received = responses(photos)[list(ALTERATIONS).index("darker"), 1]

@@ -67,7 +67,7 @@ def test_distance_is_mahalanobis_over_the_values_that_vary():
 def test_contrast_counts_by_its_logarithm():
     random = np.random.default_rng(2)
     deviations = np.exp(random.normal(0, 0.2, 200))
-    known = Profile.of(FirstLayers(b"", (1,), profile=moments(random.normal(0, 1, 200), deviations)))
+    known = Profile.of(moments(random.normal(0, 1, 200), deviations), None, (1,))
     # Twice and half the usual contrast lie equally far from it.
     twice, half, usual = known.distances(moments([0, 0, 0], [2, 0.5, 1]), None)
     assert twice == pytest.approx(half, rel=0.15)
@@ -79,18 +79,9 @@ def test_contrast_counts_by_its_logarithm():
 def test_a_value_without_places_has_no_contrast_to_judge():
     # As of a dense layer, measured in float32: what is left of the variance is rounding.
     values = np.random.default_rng(3).normal(5, 1, 50).astype(np.float32)
-    known = Profile.of(
-        FirstLayers(b"", (1,), profile=np.stack([values, values**2], axis=1).astype(np.float64))
-    )
+    known = Profile.of(np.stack([values, values**2], axis=1).astype(np.float64), None, (1,))
     assert known.gaussian.centre.shape == (1,)
     assert known.distances(moments([5], [0]), None)[0] < 0.1
-
-
-@pytest.mark.parametrize("pictures", [0, 9])
-def test_a_profile_that_is_too_short_is_refused(pictures):
-    profile = moments(np.arange(pictures), np.ones(pictures)) if pictures else None
-    with pytest.raises(ValueError, match=f"Expected a profile of 10 .* received {pictures}; save"):
-        Profile.of(FirstLayers(b"", (1,), profile=profile))
 
 
 def test_pictures_that_were_left_out_lie_as_far_off_as_others_of_their_kind(evaluator, hundred):

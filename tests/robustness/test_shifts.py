@@ -8,10 +8,10 @@ from PIL import Image
 from scipy.stats import chi2_contingency, mannwhitneyu
 
 import kit
-from kit.classifier.reference import InputStatistics, measured_rows
+from kit.classifier.reference import InputStatistics
 from kit.images.photo import each_picture
 from kit.images.properties import QUANTITIES, measure
-from kit.perturbation.alterations import ALTERATIONS
+from kit.perturbation.alterations import ALTERATIONS, measured_rows
 from kit.robustness import shifts
 from kit.robustness.attribution import POINTS, Explanation, paths, together
 from kit.robustness.differences import QuantityShift, alike, compared_answers, differences, holm
