@@ -42,7 +42,7 @@ def test_loading_restores_everything(small, loaded):
         assert repr(classifier) == "Classifier('small', 28x28x1 -> 3 classes, LiteRT)"
         assert classifier.top([0.2, 0.5, 0.3], 2) == (("dog", 0.5), ("horse", 0.3))
     assert loaded.preprocessing == networks.GREY
-    for name in ("name", "class_names", "input_shape", "head", "notes"):
+    for name in ("name", "class_names", "input_shape", "notes"):
         assert getattr(loaded, name) == getattr(small, name)
     assert (loaded.name, loaded.class_names, loaded.input_shape) == ("small", networks.NAMES, (28, 28, 1))
     assert loaded.notes == ()
