@@ -3,9 +3,8 @@
 `STAGES` is the order: what is certain first, then the preprocessing, then the images, then the network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -22,7 +21,6 @@ from kit.diagnosis.image_causes import check_properties, unsettled
 from kit.diagnosis.investigation import (
     Investigation,
     corrected,
-    doubted,
     fixed_together,
     out_of_distribution,
 )
@@ -88,21 +86,13 @@ def diagnose(
     # The matrices are small: more threads would only wait for each other.
     with threadpool_limits(limits=1, user_api="blas"):
         case = Investigation(classifier, used, chosen, truth, Evaluator(classifier), reference)
-        for stage in Steps(STAGES, "Diagnosing", "stage", progress is True):
+        for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", progress is True):
             # Nothing else is asked of a network whose weights are no numbers.
-            if stage.applies(case) and not case.certainly("diverged_training"):
-                if callable(progress) and stage.words:
-                    progress(stage.words)
-                case = stage.run(case)
+            if not case.certainly("diverged_training"):
+                if callable(progress):
+                    progress(words)
+                case = stage(case)
     return case.diagnosis()
-
-
-class Stage(NamedTuple):
-    """One part of a diagnosis: what runs, the words that are told before, and where it can say anything."""
-
-    run: Callable[[Investigation], Investigation]
-    words: str = ""
-    applies: Callable[[Investigation], bool] = lambda _: True
 
 
 def _certain(case: Investigation) -> Investigation:
@@ -117,13 +107,18 @@ def _preprocessing(case: Investigation) -> Investigation:
     evaluator = Evaluator(case.classifier, layers)
     grounds = Grounds.of(evaluator, case.in_use, case.photos, case.ordered_labels)
     searched = search(grounds, case.in_use)
-    certain = tuple(doubted(one) if contradicted(grounds, case.in_use, one) else one for one in case.certain)
-    if case.certainly("class_order") and searched.named:
-        # Predictions to wrongly prepared images can look like another order.
-        certain = tuple(
-            replace(one, verdict="possible") if one.cause == "class_order" else one for one in certain
-        )
-    return replace(case, evaluator=evaluator, searched=searched, certain=certain)
+
+    def doubtful(one: Finding) -> bool:
+        # Predictions for wrongly prepared images can look like another order.
+        disordered = one.cause == "class_order" and searched.named
+        return disordered or contradicted(grounds, case.in_use, one)
+
+    return _search_again(_doubted(replace(case, evaluator=evaluator, searched=searched), doubtful))
+
+
+def _doubted(case: Investigation, doubtful: Callable[[Finding], bool]) -> Investigation:
+    certain = (replace(one, verdict="possible") if doubtful(one) else one for one in case.certain)
+    return replace(case, certain=tuple(certain))
 
 
 def _search_again(case: Investigation) -> Investigation:
@@ -139,17 +134,18 @@ def _search_again(case: Investigation) -> Investigation:
         back, used = (case.evaluator.tensors(case.photos[:1], p) for p in (whole.preprocessing, case.in_use))
         if back.shape == used.shape and np.abs(back - used).max() <= _SAME * max(float(np.ptp(used)), 1e-6):
             # What the checks took for a fault is as in training, by all other evidence.
-            return replace(case, certain=tuple(map(doubted, case.certain)))
+            return _doubted(case, lambda one: one.right is not None)
     return replace(case, certain=tuple(fixed_together(one, whole) for one in case.certain), searched=searched)
 
 
 def _pictures(case: Investigation) -> Investigation:
-    doubtful = any(one.verdict == "possible" for one in case.searched.findings)
-    return case.found(*check_properties(case.classifier, case.photos, case.labels, doubtful=doubtful))
-
-
-def _novelty(case: Investigation) -> Investigation:
-    return case.found(out_of_distribution(case.classifier, case.photos))
+    # What is ordinary for photographs is not for other images.
+    if case.searched.photographic and not case.searched.as_in_training and not case.named:
+        doubtful = any(one.verdict == "possible" for one in case.searched.findings)
+        case = case.found(*check_properties(case.classifier, case.photos, case.labels, doubtful=doubtful))
+    if not case.named:
+        case = case.found(out_of_distribution(case.classifier, case.photos))
+    return _trust(case) if case.labels and not case.named else case
 
 
 def _trust(case: Investigation) -> Investigation:
@@ -169,20 +165,10 @@ def _quiet_changes(case: Investigation) -> Investigation:
     return replace(case, sensitivity=quiet, undecided=() if case.named else tuple(moving))
 
 
-STAGES = (
-    Stage(_certain, "checks"),
-    Stage(_preprocessing, "candidates"),
-    Stage(_search_again),
-    # What is ordinary for photos is not for other images.
-    Stage(
-        _pictures,
-        "properties",
-        lambda case: case.searched.photographic and not case.searched.as_in_training and not case.named,
-    ),
-    Stage(
-        _novelty, "novelty", lambda case: not case.named and bool(case.classifier.reference.arrays("novelty"))
-    ),
-    Stage(_trust, applies=lambda case: not case.named and bool(case.labels)),
-    Stage(_quiet_changes, "small changes"),
-)
+STAGES: Mapping[str, Callable[[Investigation], Investigation]] = {
+    "checks": _certain,
+    "candidates": _preprocessing,
+    "properties": _pictures,
+    "small changes": _quiet_changes,
+}
 """The stages in their order. Each takes what is known and returns what it has become; a new one is a row."""

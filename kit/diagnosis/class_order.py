@@ -53,11 +53,12 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
         return None
     by_rule = _by_rule(answers, truth, class_names)
     free = _without_rule(answers, truth, probabilities[places])
-    if by_rule is None or free is None:
-        return by_rule or free
-    ranks = [(one.verdict == "named", one.cost or 0.0) for one in (by_rule, free)]
-    # Any order can be bent to explain a few more images than the rule that holds.
-    return free if ranks[1] > (ranks[0][0], ranks[0][1] + MORE) else by_rule
+
+    def rank(one: Finding) -> tuple[bool, float]:
+        # Any order can be bent to explain a few more images than the rule that holds.
+        return one.verdict == "named", (one.cost or 0.0) + MORE * (one is by_rule)
+
+    return max(filter(None, (by_rule, free)), key=rank, default=None)
 
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
@@ -80,9 +81,9 @@ def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     if all(digits):
         by_number = sorted(numbers, key=lambda place: int(digits[place]))
         orders["sorted by the numbers in their names"] = np.array(by_number)
-    distinct = {order.tobytes(): name for name, order in reversed(orders.items())}
+    distinct = {order.tobytes(): (name, order) for name, order in reversed(orders.items())}
     distinct.pop(places.tobytes(), None)
-    return {name: order for name, order in orders.items() if distinct.get(order.tobytes()) == name}
+    return dict(reversed(distinct.values()))
 
 
 def _by_rule(answers: Indices, truth: Indices, class_names: Sequence[str]) -> Finding | None:
@@ -135,12 +136,14 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
     from scipy.optimize import linear_sum_assignment
 
     classes = probabilities.shape[1]
-    labels = np.unique(truth)
-    table: Int64 = np.zeros((len(labels), classes), np.int64)
-    np.add.at(table, (np.searchsorted(labels, truth), answers), 1)
-    rows, outputs = linear_sum_assignment(-table)
-    agreeing = table[rows, outputs] >= 2
-    fits = int(table[rows, outputs][agreeing].sum())
+    labels = np.arange(classes)
+    table: Int64 = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (truth, answers), 1)
+    # Classes that nothing is known of stay where they are, if they can.
+    outputs = linear_sum_assignment(table + 1e-6 * np.eye(classes), maximize=True)[1]
+    hits = table[labels, outputs]
+    agreeing = hits >= 2
+    fits = int(hits[agreeing].sum())
     count = int(table[table.sum(axis=1) >= 2].sum())
     moved = int((agreeing & (outputs != labels)).sum())
     if moved < min(MOVED, classes):
@@ -153,7 +156,6 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
         return None
     many = taken <= POSSIBLE and chance * taken <= NAMED**2
     sure = chance <= NAMED and (many or confidence >= SURE)
-    order = _completed(dict(zip(outputs[agreeing].tolist(), labels[agreeing].tolist(), strict=True)), classes)
     right = float((answers == truth).mean())
     return conclude(
         "class_order",
@@ -165,12 +167,6 @@ def _without_rule(answers: Indices, truth: Indices, probabilities: Float32) -> F
         Evidence("probability that as many classes are one-to-one by chance", taken, POSSIBLE, many),
         Evidence("mean confidence", confidence, SURE, supports=confidence >= SURE),
         advice="Give the class names in the order of the training, such as train_dataset.class_names.",
-        code=f"{_NAMES}order = {order}{_RENAMED}",
+        code=f"{_NAMES}order = {np.argsort(outputs).tolist()}{_RENAMED}",
         cost=fits / len(truth),
     )
-
-
-def _completed(stands_for: Mapping[int, int], classes: int) -> list[int]:
-    """Return the class of every output: of those that nothing is known of, the classes left, in order."""
-    left = [label for label in range(classes) if label not in stands_for.values()]
-    return [stands_for[output] if output in stands_for else left.pop(0) for output in range(classes)]

@@ -11,7 +11,7 @@ from kit._arrays import Float32
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite
-from kit.classifier.labels import Labels, class_indices, hits
+from kit.classifier.labels import Labels, class_indices, hits, known
 from kit.diagnosis.checks_network import check_determinism
 from kit.diagnosis.class_order import known_orders
 from kit.diagnosis.search import matching
@@ -83,32 +83,14 @@ class Compared(Result):
     movers: tuple[Mover, ...] = ()
     accuracy: Comparison | None = None
 
-    @property
-    def sound(self) -> bool:
-        """Whether the second can take the place of the first."""
-        return self.difference <= SOUND
-
-    def headline(self) -> str:
-        """Return one sentence."""
-        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        verdict = self.cause or ("no difference found" if self.sound else "cause unknown")
-        undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
-        return f"{changes}; {verdict}: {self.difference:.3f} on average{undone}."
-
-    def table(self) -> Table:
-        """Return a row for each of the images that changed most."""
-        sides = [[f"{name} {share:.2f}" for name, share in (one.before, one.after)] for one in self.movers]
-        rows = [
-            (one.photo, *side, f"{one.change:.3f}", one.label)
-            for one, side in zip(self.movers, sides, strict=True)
-        ]
-        return Table(("image", "before", "after", "change", "true class"), rows, "<<<><")
-
     def __repr__(self) -> str:
-        return self.headline()
+        changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
+        cause = self.cause or ("no difference found" if self.difference <= SOUND else "cause unknown")
+        undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
+        return f"{changes}; {cause}: {self.difference:.3f} on average{undone}."
 
     def _report(self) -> Iterator[str | Result]:
-        yield self.headline()
+        yield repr(self)
         if self.prepared:
             yield f"the second prepares images differently: {self.prepared}"
         if self.accuracy is not None:
@@ -117,8 +99,12 @@ class Compared(Result):
                 f"correct: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
                 f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
             )
-        if self.movers:
-            yield self.table()
+        rows = []
+        for mover in self.movers:
+            sides = (f"{name} {share:.2f}" for name, share in (mover.before, mover.after))
+            rows.append((mover.photo, *sides, f"{mover.change:.3f}", mover.label))
+        if rows:
+            yield Table(("image", "before", "after", "change", "true class"), rows, "<<<><")
 
 
 class _Form(NamedTuple):
@@ -174,23 +160,24 @@ def compare(
     form = _form(first, second)
     opened = as_photos(photos, allow_empty=False)
     truth = class_indices(labels, names, len(opened))
-    one = np.concatenate([first.probabilities(each) for each in Steps(opened, "Model 1", "image", progress)])
-    each_row = (form.rows([each], form.preprocessing) for each in Steps(opened, "Model 2", "image", progress))
-    two = np.concatenate(list(each_row))
+    one, two = np.hstack(
+        [
+            (first.probabilities(each), form.rows([each], form.preprocessing))
+            for each in Steps(opened, "Comparing", "image", progress)
+        ]
+    )
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
-    cause: dict[str, Any] = {}
-    if changes.mean() > SOUND:
-        given = isinstance(second, Classifier)
-        cause = _cause(form, tuple(opened[place] for place in most), one[most], two[most], names, given)
+    given = isinstance(second, Classifier)
+    asked = tuple(opened[place] for place in most), one[most], two[most]
+    cause = _cause(form, *asked, names, given) if changes.mean() > SOUND else {}
 
     def moved(place: int) -> Mover:
-        before, after = ((names[int(row.argmax())], float(row.max())) for row in (one[place], two[place]))
-        label = truth[place]
-        right = "" if label is None else names[label]
+        before, after = ((names[row.argmax()], float(row.max())) for row in (one[place], two[place]))
+        right = "" if (label := truth[place]) is None else names[label]
         return Mover(opened[place].name, before, after, float(changes[place]), right)
 
-    labelled = [place for place, label in enumerate(truth) if label is not None]
+    labelled = known(truth)[0]
     right = [hits(rows, truth)[labelled] for rows in (one, two)]
     return Compared(
         first.name,

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from kit._reporting import Code, Result, Table
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
 Photos = Sequence[Photo]
-Verdict = Literal["named", "possible", "ruled_out", "cannot_tell"]
-_RANK: dict[Verdict, int] = {"named": 0, "possible": 1, "cannot_tell": 2, "ruled_out": 3}
+Verdict = Literal["named", "possible", "cannot_tell", "ruled_out"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Finding(Result):
     cost
         Share of the images, 0 to 1, whose answer changes when the cause is fixed; None if unknown.
     fix
-        What to change; None where nothing can be said.
+        What to change; its text is empty where nothing can be said.
     equivalent
         Other causes that no evidence can tell from this one on this network.
     """
@@ -84,13 +83,13 @@ class Finding(Result):
     summary: str
     evidence: tuple[Evidence, ...] = ()
     cost: float | None = None
-    fix: Fix | None = None
+    fix: Fix = Fix("")
     equivalent: tuple[str, ...] = ()
 
     @property
     def right(self) -> Preprocessing | None:
         """The corrected preprocessing where the cause is named and one puts it right; else None."""
-        return self.fix.preprocessing if self.verdict == "named" and self.fix is not None else None
+        return self.fix.preprocessing if self.verdict == "named" else None
 
     def _report(self) -> Iterator[str | Result]:
         yield self.summary
@@ -101,9 +100,10 @@ class Finding(Result):
             yield f"Effect: fixing it changes {self.cost:.0%} of these predictions."
         if self.equivalent:
             yield f"Equivalent here: {', '.join(self.equivalent)}."
-        if self.fix is not None:
+        if self.fix.text:
             yield f"Fix: {self.fix.text}"
-            yield from [Code(self.fix.code)] * bool(self.fix.code)
+        if self.fix.code:
+            yield Code(self.fix.code)
 
 
 def conclude(
@@ -135,4 +135,4 @@ def at_least(successes: int, trials: int, rate: float) -> float:
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return named findings first, then possible ones, those that nothing decides, and what is ruled out."""
-    return tuple(sorted(findings, key=lambda finding: _RANK[finding.verdict]))
+    return tuple(sorted(findings, key=lambda one: get_args(Verdict).index(one.verdict)))

@@ -139,8 +139,7 @@ def _expected(slope: Float64, offset: Float64) -> str | None:
             landed[name] = min(float(np.abs(ends - each).max()) for each in usual)
     exact = [name for name, distance in landed.items() if distance <= 2 * SAME_RANGE]
     # Of several that would do, none is known.
-    found = exact or (list(landed) if len(landed) == 1 else [])
-    return found[0] if found else None
+    return next(iter(exact or [*landed] * (len(landed) == 1)), None)
 
 
 def _cause(used: Preprocessing, fixed: Preprocessing, ratio: float) -> tuple[str, tuple[str, ...]]:

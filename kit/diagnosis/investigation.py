@@ -107,14 +107,9 @@ def corrected(findings: Iterable[Finding], in_use: Preprocessing) -> Preprocessi
     return next((one.right for one in findings if one.right is not None), in_use)
 
 
-def doubted(finding: Finding) -> Finding:
-    """Let a named fault of the preprocessing be possible, where other evidence speaks against it."""
-    return finding if finding.right is None else replace(finding, verdict="possible")
-
-
 def fixed_together(finding: Finding, whole: Fix) -> Finding:
     """Let a named finding about the preprocessing carry the fix of all faults together."""
-    if finding.fix is None or finding.right is None:
+    if finding.right is None:
         return finding
     return replace(finding, fix=replace(whole, text=finding.fix.text))
 
@@ -126,10 +121,9 @@ def _merged(certain: Sequence[Finding], searched: Sequence[Finding]) -> list[Fin
     for finding in certain:
         other = by_cause.pop(finding.cause, None) if finding.verdict == "named" else None
         if other is not None and other.verdict == "named":
-            evidence, fix = (*finding.evidence, *other.evidence), other.fix or finding.fix
-            merged.append(replace(finding, evidence=evidence, cost=other.cost, fix=fix))
-        else:
-            merged.append(finding)
+            evidence = *finding.evidence, *other.evidence
+            finding = replace(finding, evidence=evidence, cost=other.cost, fix=other.fix)  # noqa: PLW2901
+        merged.append(finding)
     return [*merged, *by_cause.values()]
 
 

@@ -13,7 +13,6 @@ from kit.classifier.engines import finite
 from kit.images import Pictures, as_photos
 from kit.preprocessing.black_box import Function, call, compare_called
 from kit.preprocessing.comparison import Comparison
-from kit.preprocessing.pipeline import PIPELINE
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,11 +36,6 @@ class Checkup(Result):
         return all(comparison.equal for comparison in self.comparisons)
 
     @property
-    def first_step(self) -> str | None:
-        """The first step at which the function parts from the contract; None if it never does."""
-        return next((part.first_step for part in self.comparisons if part.first_step is not None), None)
-
-    @property
     def effects(self) -> dict[str, float]:
         """Step to the share of the probability that it moves by itself, the largest first.
 
@@ -49,30 +43,27 @@ class Checkup(Result):
         """
         # The largest effect comes first; of two differences in one step that one counts.
         each = [dict(reversed(comparison.effects)) for comparison in self.comparisons]
-        steps = ("function", *(operation.name for operation in PIPELINE), "tensor")
+        steps = [step for one in each for step in reversed(one)]
         means = {step: sum(one.get(step, 0.0) for one in each) / len(each) for step in steps}
-        found = [step for step in steps if any(step in one for one in each)]
-        return {step: means[step] for step in sorted(found, key=lambda step: -means[step])}
+        return dict(sorted(means.items(), key=lambda item: -item[1]))
 
     @property
     def main_step(self) -> str | None:
         """The step that changes the predictions most; None if the function agrees."""
-        return next(iter(self.effects), self.first_step)
+        return next(iter(self.effects), None)
 
     def _report(self) -> Iterator[str | Result]:
+        apart = [comparison for comparison in self.comparisons if not comparison.equal]
         count = len(self.comparisons)
-        if self.agrees:
-            head = "The function agrees with the preprocessing of the classifier"
-            yield f"{head} on {count} of {count} photos."
+        if not apart:
+            yield f"The function agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
-        parted = [comparison for comparison in self.comparisons if not comparison.equal]
         effect = "" if self.changed is None else f"; {self.changed:.0%} of the predictions change"
-        head = f"The function differs, first at {self.main_step!r} on {len(parted)} of {count}"
-        yield f"{head}{effect}."
+        yield f"The function differs, first at {self.main_step!r} on {len(apart)} of {count}{effect}."
         alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
         yield f"Change of the probability by each step alone: {alone}."
-        yield parted[0]
+        yield apart[0]
 
     def __repr__(self) -> str:
         outcome = "agrees" if self.agrees else f"differs at {self.main_step!r}"
@@ -108,13 +99,14 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         raise TypeError(f"Expected a function, received {kind}; call kit.check(classifier, photos, function)")
     contract = known_preprocessing(classifier)
     chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos, allow_empty=False)]
-    comparisons, changes = [], []
+    comparisons, tops = [], []
     for photo in chosen:
         called = call(function, photo)
         comparisons.append(compare_called(contract, called, photo, partial(_effect, classifier)))
         rows = None if called.tensor is None else _answers(classifier, contract.apply(photo), called.tensor)
-        changes.append(None if rows is None else bool(np.diff(rows.argmax(axis=1))[0]))
-    return Checkup(tuple(comparisons), None if None in changes else sum(map(bool, changes)) / len(changes))
+        tops += [] if rows is None else [rows.argmax(axis=1)]
+    comparable = len(tops) == len(chosen)
+    return Checkup(tuple(comparisons), float(np.diff(tops).any(axis=1).mean()) if comparable else None)
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:

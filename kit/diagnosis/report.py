@@ -85,8 +85,8 @@ class Diagnosis(Result):
             return self.corrected
         if self.best is None:
             raise ValueError(f"Expected a named cause, received {self.verdict!r}; give more labels")
-        advice = self.best.fix.text if self.best.fix is not None else "no fix is known"
-        raise ValueError(f"Expected a cause in the preprocessing, received {self.best.cause!r}: {advice}")
+        received = f"{self.best.cause!r}: {self.best.fix.text or 'no fix is known'}"
+        raise ValueError(f"Expected a cause in the preprocessing, received {received}")
 
     def pin(
         self, folder: str | PathLike[str], expect: str | int | None = None, *, note: str = "", owner: str = ""
@@ -100,14 +100,8 @@ class Diagnosis(Result):
             raise ValueError("Expected a diagnosis from kit.diagnose, received one made by hand")
         classifier, photos, labels = self.asked
         right, cause = self.corrected, "" if self.best is None else self.best.cause
-        fault = None if right is None else self.preprocessing
-        kept: dict[str, Any] = {
-            "preprocessing": right,
-            "fault": fault,
-            "cause": cause,
-            "note": note,
-            "owner": owner,
-        }
+        kept: dict[str, Any] = {"preprocessing": right, "cause": cause, "note": note, "owner": owner}
+        kept["fault"] = right and self.preprocessing
         return tuple(
             pin(folder, classifier, photo, expect if label is None else label, **kept)
             for photo, label in zip_longest(photos, labels)
@@ -116,7 +110,7 @@ class Diagnosis(Result):
     @property
     def fix_code(self) -> str:
         """Lines for the user's own code; empty where there are none."""
-        return "" if self.best is None or self.best.fix is None else self.best.fix.code
+        return "" if self.best is None else self.best.fix.code
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, numbers and texts, for JSON."""
@@ -144,7 +138,7 @@ class Diagnosis(Result):
         else:
             speaking = [one.supports for one in best.evidence if one.supports is not None]
             yield f"How sure: {speaking.count(True)} of {len(speaking)} measurements speak for it."
-            yield f"Fix: {best.fix.text if best.fix is not None else 'none is known.'}"
+            yield f"Fix: {best.fix.text or 'none is known.'}"
             against = [one.text for one in best.evidence if one.supports is False]
             against += [f"{cause} is possible too" for cause in possible]
             yield f"Against it: {'; '.join(against) or 'nothing that was measured'}."
@@ -156,7 +150,7 @@ class Diagnosis(Result):
         return f"Diagnosis({self.classifier!r}, {self.photos} photos, {self.verdict}: {told})"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Details(Result):
     """Everything that a diagnosis found, to be printed."""
 
@@ -164,17 +158,15 @@ class Details(Result):
 
     def _report(self) -> Iterator[str | Result]:
         one = self.diagnosis
-        yield from [one.judged_by] * bool(one.judged_by)
+        if one.judged_by:
+            yield one.judged_by
         yield from (f"Note: {note}" for note in one.notes)
         for number, finding in enumerate(one.findings, start=1):
             yield from (Heading(f"{number}. {finding.cause}: {finding.verdict}"), finding)
         if one.sensitivity:
             head = ("change", "predictions that change", "mean spread", "largest", "changed most by")
-            table = Table(head, map(_quiet, one.sensitivity), "<>>><")
-            yield from (_QUIET.format(one.sensitivity[0].photos), table)
-
-    def __repr__(self) -> str:
-        return f"Details({self.diagnosis!r})"
+            yield _QUIET.format(one.sensitivity[0].photos)
+            yield Table(head, map(_quiet, one.sensitivity), "<>>><")
 
 
 def _quiet(row: Sensitivity) -> tuple[str, ...]:

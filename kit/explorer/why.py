@@ -10,7 +10,7 @@ import numpy as np
 
 from kit._arrays import Float32
 from kit.classifier import Classifier
-from kit.diagnosis import STAGES, Diagnosis, Finding, diagnose
+from kit.diagnosis import STAGES, Diagnosis, Finding, Fix, diagnose
 from kit.explorer import view as views
 from kit.explorer.view import CHOICES, Settings, View, called, changed_settings, neutral, percent, words
 from kit.perturbation import PARAMETERS
@@ -139,7 +139,7 @@ _ALIKE = 0.1
 """Least probability of a class that a model is said to see in an image."""
 
 
-_PARTS = [stage.words for stage in STAGES if stage.words]
+_PARTS = list(STAGES)
 
 
 def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> Diagnosis:
@@ -176,7 +176,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     if right is not None and _alike(view.base.apply(view.photo), right.apply(view.photo)):
         right = view.base
     after = None if right is None else view.with_preprocessing(right)
-    fix = diagnosis.best.fix if diagnosis.best else None
+    fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     spoils = after is not None and after.wrong and not view.wrong
@@ -189,8 +189,8 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         "findings": list(map(_row, shown)),
         # Nothing is ruled out above a prediction that is known to be wrong.
         "ruledOut": [] if view.wrong or view.altered else dismissed,
-        "fix": "" if fix is None else plain(fix.text),
-        "code": "" if fix is None else fix.code,
+        "fix": plain(fix.text),
+        "code": fix.code,
         "apply": None if right is None or spoils else remedy(view.settings, view.base, right),
         "fixed": None if after is None else fixed(view, after),
         "guilty": [

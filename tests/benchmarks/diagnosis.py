@@ -182,7 +182,7 @@ def _diagnosed(
         found = kit.diagnose(classifier.using(in_use), list(photos), given)
         best = found.best
         causes = set() if best is None else {best.cause, *best.equivalent}
-        fix = None if best is None or best.fix is None else best.fix.preprocessing
+        fix = None if best is None else best.fix.preprocessing
         lost = 0.0 if fix is None else subject.accuracy(right) - subject.accuracy(fix)
         met = bool(causes & wanted) or (not healthy and fix == right)
         yield {

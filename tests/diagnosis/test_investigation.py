@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import kit
-from kit.diagnosis import STAGES, Stage
+from kit.diagnosis import STAGES
 from kit.diagnosis.candidates import Evaluator
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.investigation import Investigation, corrected, fixed_together
@@ -102,17 +102,16 @@ def test_one_fix_puts_all_faults_of_the_preprocessing_right():
     assert fixed_together(advice, whole) == advice
 
 
-def test_a_stage_is_a_row_and_is_told_before_it_runs_where_it_applies(monkeypatch):
+def test_a_stage_is_a_row_and_is_told_before_it_runs(monkeypatch):
     seen = []
 
     def added(case):
         seen.append("run")
         return case.found(Finding("new", "possible", ""))
 
-    rows = (*STAGES, Stage(added, "new"), Stage(added, "never", lambda _: False))
-    monkeypatch.setattr("kit.diagnosis.STAGES", rows)
+    monkeypatch.setattr("kit.diagnosis.STAGES", STAGES | {"new": added})
     found = kit.diagnose(CLASSIFIER, PHOTOS, progress=seen.append)
-    assert seen == ["checks", "candidates", "small changes", "new", "run"]
+    assert seen == ["checks", "candidates", "properties", "small changes", "new", "run"]
     assert "new" in {one.cause for one in found.findings}
 
 
