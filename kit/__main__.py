@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import kit
 from kit.regression import commands as regression
 from kit.regression.commands import Open, show
-from kit.workshop import setup as workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +80,8 @@ def _parser() -> _Parser:
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
         _add_in_use(command)
-    workshop.add(commands)
+    words = "check that this machine can run the notebooks"
+    _command(commands, "check", _check, words, "ready, 1 not")
     words = "convert an .h5 file of Keras or Teachable Machine to .keras"
     importing = _command(commands, "import", _import_h5, words, "written")
     importing.add_argument("old", metavar="OLD.h5")
@@ -127,6 +127,12 @@ def _compare(given: argparse.Namespace, opened: Open) -> int:
     result = kit.compare(first, second, given.pictures, progress=not given.json)
     show(result, as_json=given.json)
     return int(result.changed > 0)
+
+
+def _check(_given: argparse.Namespace, _opened: Open) -> int:
+    setup = kit.check_setup()
+    sys.stdout.write(f"\n{setup}\n")
+    return int(bool(setup.missing))
 
 
 def _import_h5(given: argparse.Namespace, _opened: Open) -> int:

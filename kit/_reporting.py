@@ -149,10 +149,6 @@ class Table(Result):
         Texts, one for each column.
     align
         ``"<"`` or ``">"`` for each column; by default the first is to the left and the others to the right.
-    widths
-        Least widths of the first columns, in characters.
-    gap
-        Spaces between columns.
     title, note
         Lines above and below.
 
@@ -168,22 +164,18 @@ class Table(Result):
         rows: Iterable[Sequence[str]],
         align: str = "",
         *,
-        widths: Sequence[int] = (),
-        gap: int = 2,
         title: str = "",
         note: str = "",
     ) -> None:
         self._rows = [head, *rows]
         self._align = align or "<".ljust(len(head), ">")
-        self._gap, self._title, self._note = " " * gap, title, note
-        columns = zip(*self._rows, strict=True)
-        least = [*widths, *[0] * (len(head) - len(widths))]
-        self._widths = [max(width, *map(len, column)) for width, column in zip(least, columns, strict=True)]
+        self._title, self._note = title, note
+        widths = (max(map(len, column)) for column in zip(*self._rows, strict=True))
+        self._formats = [f"{side}{width}" for side, width in zip(self._align, widths, strict=True)]
 
     def text(self) -> str:
         """Return aligned columns."""
-        formats = [f"{side}{width}" for side, width in zip(self._align, self._widths, strict=True)]
-        lines = [self._gap.join(map(format, row, formats)).rstrip() for row in self._rows]
+        lines = ["  ".join(map(format, row, self._formats)).rstrip() for row in self._rows]
         return "\n".join([*[self._title] * bool(self._title), *lines, *[self._note] * bool(self._note)])
 
     def html(self) -> str:

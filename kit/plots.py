@@ -1,9 +1,9 @@
-"""Static figures for notebooks: each an `IPython.display.Image`, a PNG with alternative text."""
+"""Static figures for notebooks: each a PNG with alternative text."""
 
 import textwrap
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,34 +39,34 @@ def blank(width: float, height: float, layout: Literal["constrained"] | None = N
     return Figure(figsize=(width, height), layout=layout)
 
 
-def image(figure: Any, alt: str) -> Any:
+@dataclass(frozen=True, repr=False)
+class Drawn:
+    """A PNG, and what it shows in words: of a PNG alone JupyterLab leaves them out."""
+
+    data: bytes
+    alt: str
+
+    def __repr__(self) -> str:
+        return "<figure with alternative text>"
+
+    def _repr_html_(self) -> str:
+        return tag(self.data, self.alt)
+
+    def _repr_png_(self) -> str:
+        return b64encode(self.data).decode()
+
+
+def image(figure: Any, alt: str) -> Drawn:
     """Turn a figure into a PNG for a notebook; `alt` says in words, with the numbers, what it shows."""
     _suit_both_themes(figure)
     png = BytesIO()
     figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
-    return _told_image()(data=png.getvalue(), format="png", alt=alt)
+    return Drawn(png.getvalue(), alt)
 
 
 def tag(file: bytes, alt: str, kind: str = "png") -> str:
     """Return an image file as an HTML element with its alternative text."""
     return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{b64encode(file).decode()}">'
-
-
-@cache
-def _told_image() -> Any:
-    from IPython.display import Image
-
-    class ToldImage(Image):
-        """JupyterLab leaves the alternative text of a PNG out; that of an element it reads."""
-
-        def __repr__(self) -> str:
-            return "<figure with alternative text>"
-
-        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-            data, metadata = super()._repr_mimebundle_(include, exclude)  # type: ignore[no-untyped-call]
-            return {**data, "text/html": tag(self.data, self.alt)}, metadata
-
-    return ToldImage
 
 
 def _suit_both_themes(figure: Any) -> None:
@@ -96,7 +96,7 @@ _WIDEST = 8.9
 """Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
 
-def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Any:
+def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Drawn:
     """Show images, pairs of a title and uint8 pixels (H, W, 3), in rows of so many columns."""
     rows = -(-len(pictures) // columns)
     side = min(2.4, _WIDEST / columns)
@@ -111,7 +111,7 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
     return image(figure, f"{len(pictures)} images: {titles}.")
 
 
-def cost_figure(costs: Sequence["Cost"]) -> Any:
+def cost_figure(costs: Sequence["Cost"]) -> Drawn:
     """Draw the share of correct predictions and the mean confidence for each of `fault_costs`, as bars."""
     axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
     places = np.arange(len(costs))[::-1]
@@ -128,7 +128,7 @@ def cost_figure(costs: Sequence["Cost"]) -> Any:
     return image(axes.figure, f"Horizontal bars for {len(costs)} preprocessings. {words}")
 
 
-def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
+def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
     """Draw shares of correct predictions, 0..1, by group and by bar, as bars; all groups have the same."""
     bars = list(next(iter(shares.values())))
     colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
@@ -147,7 +147,7 @@ def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Any:
     return image(axes.figure, f"Bars of the share of correct predictions. {' '.join(words)}")
 
 
-def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Any:
+def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     """Draw reliability diagrams side by side, each over the number of images in its bins.
 
     Points are the share of correct predictions in a bin with its 95 % interval, at the mean confidence of
@@ -197,15 +197,14 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
 
 
 def _gap(bins: Sequence["Bin"]) -> str:
+    values = [(one.confidence, one.accuracy, abs(one.accuracy - one.confidence)) for one in bins]
     count = sum(one.count for one in bins)
-    confidence = sum(one.confidence * one.count for one in bins) / count
-    accuracy = sum(one.accuracy * one.count for one in bins) / count
-    error = sum(abs(one.accuracy - one.confidence) * one.count for one in bins) / count
+    confidence, accuracy, error = np.average(values, axis=0, weights=[one.count for one in bins])
     words = f"{accuracy:.0%} correct at a mean confidence of {confidence:.0%} on {count:,} images"
     return f"{words}, calibration error {error:.3f}"
 
 
-def sweep_figure(sweep: "Sweep") -> Any:
+def sweep_figure(sweep: "Sweep") -> Drawn:
     """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
 
     Accuracy, where there are labels, and the mean confidence, in percent. More axes raise a ValueError.
@@ -263,18 +262,17 @@ def _heat_maps(figure: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> N
     figure.colorbar(shown, ax=list(panels))
 
 
-def _axis_label(name: str) -> str:
-    parameter = PARAMETERS.get(name)
-    if parameter is None:
-        return name
-    return f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
-
-
 def _tick(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Any:
+def _axis_label(name: str) -> str:
+    parameter = PARAMETERS.get(name)
+    unit = f" ({parameter.unit})" if parameter and parameter.unit else ""
+    return (parameter.label if parameter else name) + unit
+
+
+def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Drawn:
     """Draw histograms of confidences 0..1, shape (N,), by kind of image, in titled panels."""
     figure = blank(3.5 * len(panels), 3, layout="constrained")
     for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):

@@ -90,7 +90,7 @@ class Shift(Result):
 
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
-        return Table(_HEAD, map(_cells, self.findings), "<>>>><", widths=(16, 8, 8, 6, 6))
+        return Table(_HEAD, map(_cells, self.findings), "<>>>><")
 
     def _report(self) -> Iterable[str | Result]:
         yield self._headline()

@@ -118,7 +118,7 @@ class Sweep(Result):
         columns = (map(_percent, values.ravel()) for values in figures.values())
         head = (", ".join(self.axes) or "perturbation", *figures)
         rows = zip(places, *columns, strict=True)
-        return Table(head, rows, ">" * len(head), widths=(0, *[10] * len(figures)))
+        return Table(head, rows, ">" * len(head))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
         table = np.ma.array(values, np.float64, mask=~counted).reshape(len(self.photos), *self.shape)

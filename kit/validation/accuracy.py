@@ -1,39 +1,32 @@
 """Accuracy, its interval, and two classifiers compared."""
 
-import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 import scipy  # its parts are imported when they are used
 
 from kit._arrays import Bools
-from kit._checking import fraction, whole
+from kit._checking import whole
 from kit._reporting import Result
 
 
 @dataclass(frozen=True)
 class AccuracyInterval(Result):
-    """An accuracy and the ends of its interval, 0..1, which covers the true one with this confidence."""
+    """An accuracy and the ends of its 95 % confidence interval, 0..1."""
 
     right: int
     count: int
     accuracy: float
     low: float
     high: float
-    confidence: float
 
     def __repr__(self) -> str:
-        return (
-            f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; {self.confidence:.0%} "
-            f"confidence {self.low:.1%} to {self.high:.1%})"
-        )
+        interval = f"95% confidence {self.low:.1%} to {self.high:.1%}"
+        return f"AccuracyInterval({self.accuracy:.1%} of {self.count:,} images; {interval})"
 
 
-def accuracy_interval(
-    right: int | npt.ArrayLike, count: int | None = None, *, confidence: float = 0.95
-) -> AccuracyInterval:
+def accuracy_interval(right: int | npt.ArrayLike, count: int | None = None) -> AccuracyInterval:
     """Return Wilson's confidence interval of an accuracy (1927, doi 10.1080/01621459.1927.10502953).
 
     It covers the chance in which images were taken for validation: not another choice of training images, and
@@ -45,8 +38,6 @@ def accuracy_interval(
         How many were predicted correctly, with `count`; or bool, shape (N,), for each image.
     count
         How many there were.
-    confidence
-        Above 0 and below 1.
 
     Raises
     ------
@@ -58,16 +49,8 @@ def accuracy_interval(
         right, count = int(hits.sum()), len(hits)
     total = whole("count", count, 1, None)
     rightly = whole("right", right, 0, total)
-    if fraction("a confidence", confidence) == 1:
-        raise ValueError("Expected a confidence below 1, received 1; take 0.95")
-    accuracy, width = rightly / total, NormalDist().inv_cdf((1 - confidence) / 2) ** 2 / total
-    low, high = _lower(accuracy, width), 1 - _lower(1 - accuracy, width)
-    return AccuracyInterval(rightly, total, accuracy, low, high, confidence)
-
-
-def _lower(accuracy: float, width: float) -> float:
-    half = math.sqrt(width * (accuracy * (1 - accuracy) + width / 4))
-    return (accuracy + width / 2 - half) / (1 + width)
+    low, high = scipy.stats.binomtest(rightly, total).proportion_ci(method="wilson")
+    return AccuracyInterval(rightly, total, rightly / total, float(low), float(high))
 
 
 def _bools(right: npt.ArrayLike) -> Bools:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import scipy  # its parts are imported when they are used
 
 from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
-from kit._checking import fraction, whole
+from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
@@ -95,14 +95,11 @@ TITLES = {
     "accuracy": "correct predictions",
     "confidence": "mean confidence",
     "ece": "ECE",
-    "classwise_ece": "classwise ECE",
     "brier": "Brier score",
     "nll": "negative log-likelihood",
     "sure_errors": f"errors above {SURE}",
 }
 """The metrics of `Metrics` in words."""
-ERRORS = ("ece", "classwise_ece")
-"""The metrics that are 0 only where there is no chance in them."""
 # Probabilities below count as this in logarithms, as in scikit-learn's log_loss.
 _SMALLEST = np.finfo(np.float64).eps
 
@@ -122,8 +119,6 @@ class Metrics:
     ece
         Expected calibration error over bins of equal width, 0..1 (Guo et al. 2017, arXiv 1706.04599): mean
         distance of accuracy and confidence in a bin, weighted by its images.
-    classwise_ece
-        Mean error of each class's own probability, 0..1 (Kull et al. 2019, arXiv 1910.12656).
     brier
         Mean squared distance of the probabilities from the truth, summed over the classes, 0..2 (Brier 1950).
     nll
@@ -139,7 +134,6 @@ class Metrics:
     accuracy: Estimate
     confidence: Estimate
     ece: Estimate
-    classwise_ece: Estimate
     brier: Estimate
     nll: Estimate
     sure_errors: Estimate
@@ -165,12 +159,11 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     confidences, hits = _answered(values, labels)
     truth = np.equal.outer(labels, np.arange(values.shape[1]))
     own = np.maximum(values[truth], _SMALLEST)
-    each_once = np.ones(count)
-    metrics = {
+    places, each_once = _places(confidences, bins), np.ones(count)
+    metrics: dict[str, Callable[[Float64], float]] = {
         "accuracy": _share(hits, each_once),
         "confidence": _share(confidences, each_once),
-        "ece": _error(hits[:, None], confidences[:, None], bins),
-        "classwise_ece": _error(truth, values, bins),
+        "ece": lambda counts: _error(places, counts * (hits - confidences)),
         "brier": _share(((values - truth) ** 2).sum(axis=1), each_once),
         "nll": _share(-np.log(own), each_once),
         "sure_errors": _share(~hits & (confidences > SURE), ~hits),
@@ -180,44 +173,29 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     counted = (np.bincount(each, minlength=count).astype(np.float64) for each in samples)
     drawn = np.array([[metric(counts) for metric in metrics.values()] for counts in counted])
     estimates = {
-        name: _interval(metric(each_once), each, basic=name in ERRORS)
+        name: _interval(metric(each_once), each, basic=name == "ece")
         for (name, metric), each in zip(metrics.items(), drawn.T, strict=True)
     }
-    chance = _by_chance(confidences, bins, resamples, seed)
+    rng = np.random.default_rng(seed)
+    # With predictions that are correct as often as the confidences say.
+    by_chance = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
+    chance = np.array([_error(places, gaps) for gaps in by_chance])
     if estimates["ece"].value <= np.quantile(chance, LEVEL):
         estimates["ece"] = replace(estimates["ece"], low=0.0)
     return Metrics(pictures=count, ece_by_chance=float(chance.mean()), **estimates)
 
 
-_Metric = Callable[[Float64], float]
-"""Of images, by how often each of them counts: float64 (N,)."""
-
-
-def _share(part: Array, whole: Array) -> _Metric:
+def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
     return lambda counts: float(counts @ part) / max(float(counts @ whole), 1.0)
 
 
-def _error(truth: Array, probabilities: Float64, bins: int) -> _Metric:
-    # An image has one entry for each class, in the column of its bin: all the others would fill the memory.
-    count, classes = probabilities.shape
-    columns = _places(probabilities, bins) + bins * np.arange(classes)
-    ends = np.arange(0, columns.size + 1, classes)
-    entries = ((truth - probabilities).ravel(), columns.ravel(), ends)
-    gaps = scipy.sparse.csr_array(entries, shape=(count, bins * classes))
-    return lambda counts: float(np.abs(counts @ gaps).sum()) / columns.size
+def _error(places: Int64, gaps: Float64) -> float:
+    return float(np.abs(np.bincount(places, gaps)).sum()) / len(places)
 
 
 def _places(confidences: Float64, bins: int) -> Int64:
     # One on an edge belongs to the lower bin, as in Guo et al. 2017.
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidences)
-
-
-def _by_chance(confidences: Float64, bins: int, resamples: int, seed: int) -> Float64:
-    # With answers that are right as often as the confidences say.
-    rng = np.random.default_rng(seed)
-    count, places = len(confidences), _places(confidences, bins)
-    gaps = ((rng.random(count) < confidences) - confidences for _ in range(resamples))
-    return np.array([np.abs(np.bincount(places, each)).sum() / count for each in gaps])
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,18 +233,14 @@ class Calibration(Result):
         """Expected calibration error of the classifier as it is, on all images, 0..1."""
         return self.measured.ece.value
 
-    def table(self) -> Table:
-        """Set the metrics in a table, one row for each, before and after."""
+    def _report(self) -> Iterator[str | Result]:
+        counts = f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"
+        yield f"Temperature {self.temperature:.2f}, {counts}"
         parts = self.measured, self.before, self.after
         rows = [("images", *(f"{one.pictures:,}" for one in parts))]
         rows += [(title, *(str(getattr(one, name)) for one in parts)) for name, title in TITLES.items()]
         rows.append(("ECE by chance", *(f"{one.ece_by_chance:.3f}" for one in parts)))
-        return Table(("", "all, as it is", "before", "after"), rows, "<" * 4, widths=(0, 19, 19, 19))
-
-    def _report(self) -> Iterator[str | Result]:
-        counts = f"fitted on {self.fitted:,} images; before and after on {self.judged:,} others"
-        yield f"Temperature {self.temperature:.2f}, {counts}"
-        yield self.table()
+        yield Table(("", "all, as it is", "before", "after"), rows, "<<<<")
         yield from (f"Note: {note}" for note in self.notes)
 
     def __repr__(self) -> str:
@@ -285,15 +259,13 @@ def calibrate(
     photos: Pictures,
     labels: Sequence[int | str] | npt.NDArray[np.integer],
     *,
-    share: float = 0.5,
-    bins: int = 15,
     resamples: int = 1000,
     seed: int = 0,
     progress: Progress = True,
 ) -> Calibration:
     """Measure how far a classifier's probabilities can be trusted, and fit a temperature that corrects them.
 
-    It is fitted on one part of the images and measured on the other, with the same proportions of classes.
+    It is fitted on one half of the images and measured on the other, with the same proportions of classes.
 
     Parameters
     ----------
@@ -303,14 +275,10 @@ def calibrate(
         At least 20 images that it was not trained on; see `kit.images.photo`.
     labels
         The right class of each, as index or name.
-    share
-        Share of the images that the temperature is fitted on, above 0 and below 1.
-    bins
-        Bins of every calibration error and reliability diagram.
     resamples
         Bootstrap resamples for the intervals.
     seed
-        Of the parts and the resamples.
+        Of the halves and the resamples.
     progress
         True for a bar; or a function that gets each step as a line of text.
 
@@ -324,19 +292,17 @@ def calibrate(
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
-    if fraction("share", share) * len(chosen) < 1 or (1 - share) * len(chosen) < 1:
-        raise ValueError(f"Expected a share that leaves images in both parts, received {share:g}; try 0.5")
-    bins, resamples = whole("bins", bins, 1, None), whole("resamples", resamples, 1, None)
+    resamples = whole("resamples", resamples, 1, None)
     rows = _probabilities(classifier, chosen, progress)
-    fitting = fitting_part(truth, share, seed)
+    fitting = half_of(truth, seed)
     judged = ~fitting
     temperature = fit_temperature(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
     parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
     parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
-    found = {name: measure(*part, bins=bins, resamples=resamples, seed=seed) for name, part in parts.items()}
+    found = {name: measure(*part, resamples=resamples, seed=seed) for name, part in parts.items()}
     fitted, others = int(fitting.sum()), int(judged.sum())
-    diagrams = {name: reliability(*part, bins) for name, part in parts.items()}
+    diagrams = {name: reliability(*part) for name, part in parts.items()}
     notes = tuple(_notes(tempered, found["before"]))
     return Calibration(tempered, temperature, fitted, others, **found, reliability=diagrams, notes=notes)
 
@@ -374,14 +340,13 @@ def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 
 
-def fitting_part(labels: Int64, share: float, seed: int) -> Bools:
-    """Choose a share of the images at random, the same of each class to within one; bool (N,)."""
-    # Shuffled within each class; then every 1 / share-th in the order of the classes.
+def half_of(labels: Int64, seed: int) -> Bools:
+    """Choose half of the images at random, and half of each class to within one; bool (N,)."""
+    # Shuffled within each class; then every second one in the order of the classes.
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
-    chosen = np.empty(len(labels), np.bool_)
-    # The sum of many shares is rounded, lest 10 times 0.1 fall short of 1.
-    chosen[order] = np.diff(np.floor(np.round(np.arange(len(labels) + 1) * share, 9))) > 0
+    chosen = np.zeros(len(labels), np.bool_)
+    chosen[order[1::2]] = True
     return chosen
 
 

@@ -7,7 +7,6 @@ import scipy  # its parts are imported when they are used
 from PIL import Image, ImageOps
 
 from kit._arrays import Bools, Float32, Int64
-from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
 from kit.images import Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
@@ -93,7 +92,7 @@ class Duplicates(Result):
 
 
 def find_duplicates(
-    pictures: Pictures, others: Pictures | None = None, *, bits: int = BITS, progress: Progress = True
+    pictures: Pictures, others: Pictures | None = None, *, progress: Progress = True
 ) -> Duplicates:
     """Find images that are near-duplicates, within one collection or between two.
 
@@ -106,8 +105,6 @@ def find_duplicates(
         See `kit.images.photo`; say the training images.
     others
         Another collection, say the validation images. Then only pairs across are looked for.
-    bits
-        Up to how many of 256 bits may differ. More mistakes similar images for copies.
     progress
         True for a bar; or a function that gets each step as a line of text.
 
@@ -116,14 +113,13 @@ def find_duplicates(
     TypeError, ValueError, FileNotFoundError
         No images, or no such folder. What cannot be read is listed in the result.
     """
-    most = whole("bits", bits, 0, SIDE * SIDE)
     left_out: list[tuple[str, str]] = []
     names, hashes = _hashed(pictures, left_out, progress)
     their_names, theirs = (names, hashes) if others is None else _hashed(others, left_out, progress)
     found = []
     for start in range(0, len(names), _AT_ONCE):
         direct, mirror = (_distances(hashes[0, start : start + _AT_ONCE], each) for each in theirs)
-        for place, second in np.argwhere(np.fmin(direct, mirror) <= most).tolist():
+        for place, second in np.argwhere(np.fmin(direct, mirror) <= BITS).tolist():
             first, two = start + place, (int(direct[place, second]), int(mirror[place, second]))
             if others is not None or first < second:
                 pair = names[first], their_names[second]

@@ -33,8 +33,8 @@ class CrossValidation(Result):
         """Mean of the folds' accuracies, 0..1."""
         return float(np.mean(self.accuracies))
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Return the ends of an interval for the accuracy of this way of training, 0..1.
+    def interval(self) -> tuple[float, float]:
+        """Return the ends of a 95 % confidence interval for the accuracy of this way of training, 0..1.
 
         The t interval with the variance s^2 (1/k + n_validation / n_training) of Nadeau and Bengio (2003,
         doi 10.1023/A:1024068626366), since folds share most of their training images.
@@ -42,7 +42,7 @@ class CrossValidation(Result):
         count, total = len(self.folds), sum(fold.count for fold in self.folds)
         ratio = np.mean([fold.count / (total - fold.count) for fold in self.folds])
         deviation = np.std(self.accuracies, ddof=1) * np.sqrt(1 / count + ratio)
-        half = float(scipy.stats.t.ppf((1 + confidence) / 2, count - 1) * deviation)
+        half = float(scipy.stats.t.ppf(0.975, count - 1) * deviation)
         return max(0.0, self.accuracy - half), min(1.0, self.accuracy + half)
 
     def table(self) -> Table:

@@ -4,9 +4,8 @@ import math
 import re
 import reprlib
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -64,54 +63,44 @@ def camera_folder(pictures: Pixels) -> Path:
     Parameters
     ----------
     pictures
-        uint8 (N, H, W) or (N, H, W, 3).
+        uint8 (N, H, W).
     """
     folder = Path(tempfile.mkdtemp())
     camera = Perturbation(brightness=0.55, noise=14, seed=3)
     for place, pixels in enumerate(pictures):
-        taken = camera.apply(Photo.from_array(pixels)).pixels
-        Image.fromarray(taken[..., 0] if pixels.ndim == 2 else taken).save(folder / f"{place:04}.png")
+        taken = camera.apply(Photo.from_array(pixels)).pixels[..., 0]
+        Image.fromarray(taken).save(folder / f"{place:04}.png")
     return folder
-
-
-def _tops(classifier: Classifier, photo: Photo, changes: Iterable[Perturbation]) -> list[str]:
-    rows = (classifier.probabilities(photo, change)[0] for change in changes)
-    return [classifier.class_names[row.argmax()] for row in rows]
 
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
-    rule = "one decimal, from 0.1 to 1.0"
-    asked = "a brightness, for example to 0.7"
+    rule, asked = "one decimal, from 0.1 to 1.0", "a brightness, for example to 0.7"
     refused = _no_number(answer, asked, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0)
-    if refused:
-        return refused
-    brightness = float(answer)
-    darker = round(brightness - 0.1, 4)
-    changes = [Perturbation(brightness=round(max(factor, 0), 4)) for factor in (1, brightness, darker)]
-    untouched, survived, lost = _tops(classifier, photo, changes)
-    if survived != untouched:
-        return f"Not yet: at {brightness:g} it is {survived}, no longer {untouched}; try brighter."
-    if darker > 0 and lost == untouched:
-        return f"Not yet: {untouched} survives less than {brightness:g}; try darker."
-    return f"Passed: {untouched} at {brightness:g}, something else one step darker."
+    return refused or _last(
+        classifier, photo, lambda one: Perturbation(brightness=one), answer, round(answer - 0.1, 4)
+    )
 
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check a noise, in whole levels from 0 to 99, that the prediction just survives; return one line."""
-    rule = "a whole number of levels, from 0 to 99"
-    asked = "a noise in levels, for example to 12"
+    rule, asked = "a whole number of levels, from 0 to 99", "a noise in levels, for example to 12"
     refused = _no_number(answer, asked, rule, lambda one: one in range(100))
-    if refused:
-        return refused
-    noise = float(answer)
-    changes = [Perturbation(noise=each) for each in (0, noise, noise + 1)]
-    untouched, survived, lost = _tops(classifier, photo, changes)
+    return refused or _last(classifier, photo, lambda one: Perturbation(noise=one), answer, answer + 1)
+
+
+def _last(
+    classifier: Classifier, photo: Photo, made: Callable[[float], Perturbation], here: float, beyond: float
+) -> str:
+    """Say whether this is the last step that leaves the prediction as it is."""
+    changes = Perturbation(), made(here), made(beyond)
+    rows = (classifier.probabilities(photo, change)[0] for change in changes)
+    untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
-        return f"Not yet: at {noise:g} levels it is {survived}; try less."
+        return f"Not yet: at {here:g} it is {survived}, no longer {untouched}; change less."
     if lost == untouched:
-        return f"Not yet: {untouched} survives {noise + 1:g} levels, too; try more than {noise:g}."
-    return f"Passed: {untouched} at {noise:g} levels, {lost} at {noise + 1:g}."
+        return f"Not yet: {untouched} survives {beyond:g}, too; change more."
+    return f"Passed: {untouched} at {here:g}, {lost} at {beyond:g}."
 
 
 def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
@@ -161,20 +150,13 @@ class Mystery:
         """Return what the network takes it for: uint8 (H, W, 3)."""
         return self._trained.picture(self.tensor(photo))
 
-    def probabilities(self, photo: Photo) -> Any:
-        """Return the softmax probabilities: float32 (classes,)."""
-        return self._classifier.predict_tensors(self.tensor(photo))[0]
-
     def check(self, answer: Any) -> str:
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
         if answer is None:
             return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
         words = _plain(answer) if isinstance(answer, str) else ""
-        meant = (
-            each
-            for each in CATALOGUE.values()
-            if words in map(_plain, (each.name, each.title, _titled(each)))
-        )
+        faults = CATALOGUE.values()
+        meant = (one for one in faults if words in map(_plain, (one.name, one.title, _titled(one))))
         named = next(meant, None)
         if named is None:
             return f"Not yet: {_quoted(answer)} is not in the catalogue; see list(kit.faults.CATALOGUE)."
@@ -190,17 +172,15 @@ class Mystery:
         theirs, trained = (steps.apply(photo) for steps in (named.apply(self._trained), self._trained))
         if np.array_equal(theirs, trained):
             return "it changes nothing about an ordinary image, and here something is changed"
-        for what, measured in _MEASURES.items():
-            there, here = measured(theirs), measured(self.tensor(photo))
-            if there != here:
-                return f"of {photo.name} the {what} would be {there} with it, and here it is {here}"
-        return "its tensor has the same range and means; compare what the network sees"
+        there, here = map(_figures, (theirs, self.tensor(photo)))
+        if there == here:
+            return "its tensor has the same range and means; compare what the network sees"
+        return f"{photo.name} would be {there} with it, and here it is {here}"
 
 
-_MEASURES: dict[str, Callable[[Float32], str]] = {
-    "range": lambda tensor: f"{tensor.min():.3g} to {tensor.max():.3g}",
-    "channel means": lambda tensor: ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1, 2))),
-}
+def _figures(tensor: Float32) -> str:
+    means = ", ".join(f"{mean:.3g}" for mean in tensor.mean(axis=(0, 1, 2)))
+    return f"{tensor.min():.3g} to {tensor.max():.3g} (channel means {means})"
 
 
 def _titled(fault: Fault) -> str:
@@ -241,18 +221,14 @@ class Delivery:
             return f"Not answered yet. Set answer to one of {', '.join(_REMEDIES)}."
         if not isinstance(answer, str) or answer not in _REMEDIES:
             return f"Not yet: {_quoted(answer)} is none of {', '.join(_REMEDIES)}."
-        shares = self._shares
-        if shares[answer] < max(shares.values()) - 0.05:
-            share = f"{shares[answer]:.0%} of them correct"
-            return f"Not yet: {answer} gets {share}, and another remedy more; look at {_REMEDIES[answer]}."
-        return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} correct."
-
-    @cached_property
-    def _shares(self) -> dict[str, float]:
-        corrected = tuple(relevelled(photo, self._levels) for photo in self.photos)
+        corrected = [relevelled(photo, self._levels) for photo in self.photos]
         rows = {
             "leave": self._classifier.probabilities(self.photos),
             "correct": self._classifier.probabilities(corrected),
             "adapt": adapt(self._classifier, self.photos).probabilities(self.photos),
         }
-        return {name: float((each.argmax(axis=1) == self._truth).mean()) for name, each in rows.items()}
+        shares = {name: float((each.argmax(axis=1) == self._truth).mean()) for name, each in rows.items()}
+        if shares[answer] < max(shares.values()) - 0.05:
+            share = f"{shares[answer]:.0%} of them correct"
+            return f"Not yet: {answer} gets {share}, and another remedy more; look at {_REMEDIES[answer]}."
+        return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} correct."

@@ -3,7 +3,6 @@
 Imports nothing but Python's own modules at first, so that it can say what is missing.
 """
 
-import argparse
 import os
 import platform
 import subprocess
@@ -33,19 +32,6 @@ class Setup:
         return f"Not ready yet: {', '.join(self.missing)}." if self.missing else "Everything is in place."
 
 
-def add(commands: Any) -> None:
-    """Add the command ``check`` to a parser."""
-    words = "check that this machine can run the notebooks"
-    check = commands.add_parser("check", help=words, description=f"C{words[1:]}. Exit codes: 0 ready, 1 not.")
-    check.set_defaults(run=_run)
-
-
-def _run(_given: argparse.Namespace, _opened: object) -> int:
-    setup = check_setup()
-    sys.stdout.write(f"\n{setup}\n")
-    return int(bool(setup.missing))
-
-
 def check_setup() -> Setup:
     """Check that this machine can run the notebooks: ten seconds, a line for each thing as it is known."""
     missing = []
@@ -69,16 +55,11 @@ def _checked(look: Callable[[], str]) -> tuple[bool, str]:
     return done.returncode == 0, told
 
 
-def python() -> str:
-    """Return the version of Python, if the kit is installed for it; pip refuses where it does not fit."""
+def packages() -> str:
+    """Return the version of Python, which pip checks, and how many packages there are, all new enough."""
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if not any(metadata.distributions(name=NAME)):
         raise RuntimeError(f"{system}; the kit is not installed for it: {_INSTALL}")
-    return system
-
-
-def packages() -> str:
-    """Return how many packages there are, if all are new enough."""
     from packaging.requirements import Requirement
 
     asked = [Requirement(text) for text in metadata.requires(NAME) or []]
@@ -86,7 +67,7 @@ def packages() -> str:
     unmet = sorted(filter(None, map(_lack, needed)))
     if unmet:
         raise RuntimeError(f"{'; '.join(unmet)}: {_INSTALL}")
-    return f"all {len(needed)} are there and new enough"
+    return f"{system} has all {len(needed)} packages"
 
 
 def _lack(requirement: Any) -> str:
@@ -154,8 +135,8 @@ def memory() -> str:
     return found
 
 
-CHECKS = {"Python": python, "Packages": packages, "Widgets": widgets}
-CHECKS |= {"TensorFlow": tensorflow, "Network": network, "Memory": memory}
+CHECKS = {"Python": packages, "Widgets": widgets, "TensorFlow": tensorflow}
+CHECKS |= {"Network": network, "Memory": memory}
 
 if __name__ == "__main__":
     try:

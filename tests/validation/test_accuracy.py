@@ -37,14 +37,13 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "confidence", "message"),
+    ("arguments", "message"),
     [
-        ((11, 10), 0.95, r"Expected right as a whole number 0\.\.10, received 11"),
-        (([1, 0],), 0.95, "Expected right or wrong as bool for .*, received int64"),
-        ((np.ones(0, bool),), 0.95, "Expected right or wrong as bool for each of at least one image"),
-        ((9, 10), 1, "Expected a confidence below 1, received 1"),
+        ((11, 10), r"Expected right as a whole number 0\.\.10, received 11"),
+        (([1, 0],), "Expected right or wrong as bool for .*, received int64"),
+        ((np.ones(0, bool),), "Expected right or wrong as bool for each of at least one image"),
     ],
 )
-def test_what_is_no_count_of_answers_and_no_confidence_is_refused(arguments, confidence, message):
+def test_what_is_no_count_of_answers_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        accuracy_interval(*arguments, confidence=confidence)
+        accuracy_interval(*arguments)

@@ -9,11 +9,11 @@ from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
 import kit
 from kit import samples
-from kit.validation.calibration import ERRORS, TITLES, fit_temperature, fitting_part, measure, reliability
+from kit.validation.calibration import TITLES, fit_temperature, half_of, measure, reliability
 
-# 600 answers to 5 classes, for which netcal 1.4.0 (ECE(15).measure, of each class in turn) gave these to all
-# digits, and torchmetrics 1.9.0 to seven; they need a framework that the tests should not.
-OTHERS = {"ece": 0.17551277250921254, "classwise_ece": 0.08484386771046716}
+# 600 answers to 5 classes, for which netcal 1.4.0 (ECE(15).measure) gave this to all digits, and torchmetrics
+# 1.9.0 to seven; they need a framework that the tests should not.
+ECE = 0.17551277250921254
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def measured(answers):
 
 
 def test_calibration_errors_are_those_of_other_libraries(measured):
-    assert {name: getattr(measured, name).value for name in OTHERS} == pytest.approx(OTHERS, abs=1e-12)
+    assert measured.ece.value == pytest.approx(ECE, abs=1e-12)
 
 
 def test_scores_are_those_of_scikit_learn(answers, measured):
@@ -59,9 +59,6 @@ def test_four_answers_by_hand():
     found = measure(rows, np.array([0, 1, 0, 0]), bins=2, resamples=10)
     # All four lie in the upper bin: right half the time at a mean confidence of 0.85.
     assert found.ece.value == pytest.approx(0.35)
-    # Class 0: 0.05 alone in the lower bin shows it; 0.6, 0.9, 0.95 in the upper one show it twice.
-    # Class 1 mirrors it.
-    assert found.classwise_ece.value == pytest.approx((0.95 + 0.45) / 4)
     assert found.brier.value == pytest.approx(2 * (0.4**2 + 0.9**2 + 0.05**2 + 0.95**2) / 4)
     assert found.nll.value == pytest.approx(-np.log([0.6, 0.1, 0.95, 0.05]).mean())
     # 0.9 is not above 0.9.
@@ -103,7 +100,6 @@ def test_intervals_are_those_of_a_plain_bootstrap(answers):
             "accuracy": right.mean,
             "confidence": confidence.mean,
             "ece": lambda: error(confidence, right),
-            "classwise_ece": lambda: sum(error(row, labels == k) for k, row in enumerate(rows.T)) / 5,
             "brier": lambda: ((rows - np.eye(5)[labels]) ** 2).sum(axis=1).mean(),
             "nll": lambda: -np.log(rows[range(600), labels]).mean(),
             "sure_errors": (confidence[~right] > 0.9).mean,
@@ -114,7 +110,7 @@ def test_intervals_are_those_of_a_plain_bootstrap(answers):
         drawn = [metric(name, rows[sample], labels[sample]) for sample in samples]
         low, high = np.quantile(drawn, [0.025, 0.975])
         value = metric(name, rows, labels)
-        low, high = (2 * value - high, 2 * value - low) if name in ERRORS else (low, high)
+        low, high = (2 * value - high, 2 * value - low) if name == "ece" else (low, high)
         one = getattr(found, name)
         assert (one.low, one.high) == pytest.approx((max(0, min(value, low)), max(value, high))), name
 
@@ -145,9 +141,6 @@ def test_the_interval_of_an_error_holds_its_value_and_nothing_below_zero():
     error = measure(rows, labels, resamples=200).ece
     assert error.value == pytest.approx(1 / 40)
     assert error.low == 0
-    # Resamples of a calibrated network mostly show more than it does itself.
-    found = measure(*calibrated(300, 1), resamples=200).classwise_ece
-    assert found.low <= found.value == found.high
 
 
 def test_the_temperature_undoes_a_sharpening_where_scikit_learns_log_loss_is_least():
@@ -187,7 +180,7 @@ def calibration(overconfident, pictures):
 def test_the_temperature_is_fitted_on_one_part_and_judged_on_the_other(overconfident, pictures, calibration):
     photos, labels = pictures
     rows, truth = overconfident.probabilities(photos), np.array(labels)
-    fitting = fitting_part(truth, 0.5, 0)
+    fitting = half_of(truth, 0)
     assert (calibration.fitted, calibration.judged) == (fitting.sum(), (~fitting).sum())
     temperature = fit_temperature(rows[fitting], truth[fitting])
     assert calibration.temperature == pytest.approx(temperature)
@@ -235,23 +228,17 @@ def test_text_and_repr_tell_both_sides(calibration):
     assert not any(line != line.rstrip() for line in lines)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.3, 0.1])
-def test_each_class_is_split_in_the_same_proportion(share):
+def test_half_of_each_class_is_taken():
     labels = np.repeat(np.arange(4), (10, 50, 1, 139))
-    fitting = fitting_part(labels, share, seed=1)
-    assert fitting.sum() == 200 * share
-    for each in range(4):
-        inside = labels == each
-        assert abs(fitting[inside].sum() - share * inside.sum()) <= 1
-    assert not np.array_equal(fitting, fitting_part(labels, share, seed=2))
+    fitting = half_of(labels, seed=1)
+    assert np.bincount(labels[fitting]).tolist() == [5, 25, 0, 70]
+    assert not np.array_equal(fitting, half_of(labels, seed=2))
 
 
 @pytest.mark.parametrize(
     ("count", "settings", "message"),
     [
         (19, {}, "Expected at least 20 images, received 19; give more"),
-        (30, {"share": 1}, "a share that leaves images in both parts, received 1"),
-        (30, {"bins": 0}, "Expected bins as a whole number not below 1, received 0"),
         (30, {"resamples": 0}, "Expected resamples as a whole number not below 1, received 0"),
     ],
 )

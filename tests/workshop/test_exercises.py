@@ -28,10 +28,10 @@ def test_the_lowest_brightness_passes(classifier, cat):
     ("answer", "reason"),
     [
         (None, "Not answered yet. Set answer to a brightness, for example to 0.7."),
-        (0.2, "no longer Egyptian cat; try brighter"),
+        (0.2, "no longer Egyptian cat; change less"),
         (0.45, "use one decimal, from 0.1 to 1.0, instead of 0.45"),
-        ("dark", "in place of 'dark'"),
-        (0.9, "survives less than 0.9; try darker"),
+        ("dark", "instead of 'dark'"),
+        (0.9, "Egyptian cat survives 0.8, too; change more"),
     ],
 )
 def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
@@ -43,7 +43,7 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
     tops = {each: classifier.probabilities(cat, Perturbation(noise=each))[0].argmax() for each in noises}
     [last] = [noise for noise in noises[1:-1] if tops[noise] == tops[0] != tops[noise + 1]]
     assert check_noise(classifier, cat, last).startswith("Passed: Egyptian cat at")
-    assert "try less" in check_noise(classifier, cat, last + 1)
+    assert "change less" in check_noise(classifier, cat, last + 1)
     assert "survives" in check_noise(classifier, cat, last - 1)
     assert check_noise(classifier, cat, None).startswith("Not answered yet")
 

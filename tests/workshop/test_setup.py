@@ -16,7 +16,7 @@ from tests.project import ROOT
 def test_everything_is_in_place_here(capsys):
     assert main(["check"]) == 0
     printed = capsys.readouterr().out
-    assert [line.split()[:2] for line in printed.splitlines()[:6]] == [[name, "ok"] for name in setup.CHECKS]
+    assert [line.split()[:2] for line in printed.splitlines()[:5]] == [[name, "ok"] for name in setup.CHECKS]
     assert "TensorFlow 2." in printed
     assert "ms: espresso" in printed
     assert "Everything is in place." in printed
@@ -31,7 +31,7 @@ def test_without_packages_each_line_says_what_to_do(tmp_path):
     assert "the kit is not installed for it: run make clean lab" in lines["Python"]
     assert "No module named 'tensorflow': run make clean lab" in lines["TensorFlow"]
     assert "No module named 'jupyterlab'" in lines["Widgets"]
-    assert "Not ready yet: Python, Packages, Widgets, TensorFlow, Network, Memory." in done.stdout
+    assert "Not ready yet: Python, Widgets, TensorFlow, Network, Memory." in done.stdout
     assert "Traceback" not in done.stdout
 
 
