@@ -385,7 +385,7 @@ class Explorer(anywidget.AnyWidget):
         if self._question is not None:
             self.send(self._question[1] | {"stopped": True})
         self._question = (view, first, self._stopped)
-        if self._asking is None:
+        if self._asking is None or not self._asking.is_alive():
             self._asking = threading.Thread(target=self._explain_all, name="explorer-why", daemon=True)
             self._asking.start()
 

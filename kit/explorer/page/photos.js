@@ -39,6 +39,7 @@ export class PhotoStrip {
     for (const item of this.strip.querySelectorAll(".kit-photo")) {
       const radio = item.querySelector("input");
       const state = marks.get(radio.value) ?? "";
+      if ((item.dataset.state ?? "") === state) continue; // while a slider moves, most stay as they are
       item.dataset.state = state;
       radio.setAttribute("aria-description", { right: "correct", wrong: "wrong" }[state] ?? "");
     }
