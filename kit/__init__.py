@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kit.perturbation import Perturbation as Perturbation
     from kit.preprocessing import Preprocessing as Preprocessing, faults as faults
     from kit.preprocessing.scaling import Scaling as Scaling
-    from kit.regression.cases import Case as Case, Expected as Expected, pin as pin
+    from kit.regression.cases import Case as Case, pin as pin
     from kit.regression.checking import check_cases as check_cases
     from kit.robustness.costs import fault_costs as fault_costs
     from kit.robustness.novelty import (

@@ -81,7 +81,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
         From RGB uint8 (H, W, 3) to what is fed to the network, with or without a leading axis of 1; see
-        `kit.preprocessing.black_box.compare_function`.
+        `kit.Preprocessing.compare`.
 
     Returns
     -------

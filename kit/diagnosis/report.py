@@ -89,7 +89,7 @@ class Diagnosis(Result):
         raise ValueError(f"Expected a cause in the preprocessing, received {received}")
 
     def pin(
-        self, folder: str | PathLike[str], expect: str | int | None = None, *, note: str = "", owner: str = ""
+        self, folder: str | PathLike[str], expect: str | int | None = None, *, note: str = ""
     ) -> tuple[Path, ...]:
         """Write a case of each image, for `kit.check_cases` to guard, and return their paths.
 
@@ -100,8 +100,8 @@ class Diagnosis(Result):
             raise ValueError("Expected a diagnosis from kit.diagnose, received one made by hand")
         classifier, photos, labels = self.asked
         right, cause = self.corrected, "" if self.best is None else self.best.cause
-        kept: dict[str, Any] = {"preprocessing": right, "cause": cause, "note": note, "owner": owner}
-        kept["fault"] = right and self.preprocessing
+        fault = right and self.preprocessing
+        kept: dict[str, Any] = {"preprocessing": right, "fault": fault, "cause": cause, "note": note}
         return tuple(
             pin(folder, classifier, photo, expect if label is None else label, **kept)
             for photo, label in zip_longest(photos, labels)

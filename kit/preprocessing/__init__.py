@@ -3,20 +3,20 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kit._arrays import Float32, Pixels
+from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
-from kit.preprocessing.black_box import Function, compare_function
-from kit.preprocessing.comparison import Comparison, compare_values
+from kit.preprocessing.black_box import Function, call, compare_called
+from kit.preprocessing.comparison import Comparison, compare_values, moved
 from kit.preprocessing.configs import fields_for, read_configs
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, Step, run, run_back, steps
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back, steps
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
 FORMAT, VERSION = "kit.preprocessing", 1
@@ -53,8 +53,6 @@ class Preprocessing(Pipeline):
         A name of `kit.preprocessing.pipeline.LAYOUTS`.
     decoding
         How a file becomes RGB.
-    notes
-        In words, what an import could not express exactly; takes no part in comparisons.
 
     Raises
     ------
@@ -64,10 +62,9 @@ class Preprocessing(Pipeline):
 
     def __repr__(self) -> str:
         names = {value: name for name, value in SCALINGS.items()}
-        values = {part.name: getattr(self, part.name) for part in fields(self) if part.compare}
         shown = (
             f"{name}={names.get(value, value) if name == 'scaling' else value!r}"
-            for name, value in values.items()
+            for name, value in vars(self).items()
             if value != getattr(Pipeline, name)
         )
         return f"Preprocessing({', '.join(shown)})"
@@ -88,9 +85,9 @@ class Preprocessing(Pipeline):
         tensor: Float32 = run(PIPELINE, self, load_image(photo))
         return tensor
 
-    def steps(self, photo: Source) -> tuple[Step, ...]:
-        """Return what each step leaves of a photo; the last array equals `apply`."""
-        return steps(PIPELINE, self, load_image(photo))
+    def steps(self, photo: Source) -> dict[str, Array]:
+        """Return what each step leaves of a photo, read-only, by its name; the last array equals `apply`."""
+        return steps(self, load_image(photo))
 
     def picture(self, tensor: ArrayLike) -> Pixels:
         """Return what a network that expects this preprocessing sees in a tensor, as RGB.
@@ -126,16 +123,17 @@ class Preprocessing(Pipeline):
         done = (operation for operation in PIPELINE if not operation.skipped(self))
         return tuple(f"{operation.name}: {operation.described(self)}" for operation in done)
 
-    def compare(self, other: "Preprocessing | Function", photo: Source | None = None) -> Comparison:
-        """Find out how another preprocessing, or a person's own function, differs from this one.
+    def compare(self, other: "Preprocessing | Function", photo: Source) -> Comparison:
+        """Find out how another preprocessing, or your own function, differs from this one on a photo.
 
         Parameters
         ----------
         other
-            A Preprocessing, or a function from RGB uint8 (H, W, 3) to anything that ``np.asarray`` takes, as
-            `kit.preprocessing.black_box.compare_function` says.
+            A Preprocessing, or a function that takes RGB uint8 (H, W, 3), or else the path of a file. It
+            returns what ``np.asarray`` takes: numbers (H, W, C), (C, H, W) or (H, W), with or without a
+            leading axis of 1. Decoding is compared only where it opens the file itself.
         photo
-            Where the first step at which the tensors part is looked for.
+            Anything that `kit.load_image` opens.
 
         Returns
         -------
@@ -147,11 +145,13 @@ class Preprocessing(Pipeline):
         TypeError
             If `other` is neither. What a function raises is a difference, not an error.
         """
+        opened = load_image(photo)
         if isinstance(other, Preprocessing):
-            return compare_values(self, other, photo)
+            return compare_values(self, other, opened)
         if not callable(other):
             raise TypeError(f"Expected a Preprocessing or a function to compare with, received {other!r}")
-        return compare_function(self, other, photo)
+        opened = opened.decoded(self.decoding)
+        return compare_called(self, call(other, opened), opened, moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""
@@ -167,6 +167,7 @@ class Preprocessing(Pipeline):
             For another format or version, an unknown key (the message names the nearest one) or a bad value.
         """
         given = dict(instance("a preprocessing", data, Mapping, "a JSON object"))
+        given.pop("notes", None)  # of earlier versions
         received = given.pop("format", None), given.pop("version", None)
         if received != (FORMAT, VERSION):
             expected = f"format {FORMAT!r} in version {VERSION}"
@@ -181,7 +182,8 @@ class Preprocessing(Pipeline):
     def for_application(cls, name: str) -> Self:
         """Return what a family or a model of ``keras.applications`` expects, as its ``preprocess_input``.
 
-        Equal bit for bit; `notes` says which families scale inside the network.
+        Equal bit for bit. Where it does nothing, as for EfficientNet, the network scales 0..255 itself,
+        unless it was built with ``include_preprocessing=False``. Keras says nothing of resizing.
 
         Parameters
         ----------
@@ -197,9 +199,10 @@ class Preprocessing(Pipeline):
 
     @classmethod
     def from_config(cls, config: str | Path | Mapping[str, Any]) -> Self:
-        """Return what a file of KerasHub, Hugging Face or timm describes; see `read`.
+        """Return what a file of KerasHub, Hugging Face or timm describes; see `read_configs`.
 
-        `notes` says what the file leaves open or this value expresses only nearly.
+        Where a file is silent, its library's defaults count. Equal up to float32 rounding, to resizing and
+        cropping in one step, and to KerasHub's rounding of resized uint8 images.
 
         Raises
         ------

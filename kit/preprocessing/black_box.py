@@ -10,29 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kit._arrays import Array, Float64, Levels
-from kit.images import Photo, Source, load_image
+from kit.images import Photo
 from kit.images.photo import encoded
-from kit.preprocessing.comparison import (
-    Comparison,
-    Difference,
-    Effect,
-    StepDifference,
-    differences,
-    effect_alone,
-    moved,
-    short,
-)
-from kit.preprocessing.pipeline import (
-    MATTES,
-    PIPELINE,
-    TO_SIZE,
-    Changes,
-    Pipeline,
-    arrange_back,
-    order_channels,
-    run,
-)
-from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, resize, sides
+from kit.preprocessing.comparison import Comparison, Effect, StepDifference, differences, effect_alone, short
+from kit.preprocessing.pipeline import MATTES, PIPELINE, TO_SIZE, Pipeline, arrange_back, order_channels, run
+from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, sides
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
 Function = Callable[[Any], Any]
@@ -47,6 +29,12 @@ ENOUGH_PIXELS = 20_000
 """So many, evenly spread, tell the ways of reading a result apart."""
 FEW_VALUES = 16
 """Where a result has no more, and all are whole numbers, it was cast after scaling."""
+
+_READS_FILE = "the function reads the file itself, so decoding is compared"
+_READS_PIXELS = (
+    "the function starts from decoded pixels, so decoding is not compared;"
+    " give one that takes a path and reads the file itself"
+)
 
 
 @dataclass(frozen=True)
@@ -124,17 +112,16 @@ def _fitted(steps: Pipeline, photo: Photo, theirs: Float64) -> _Fit:
     return _Fit(steps, *_line_of(run(TO_SIZE, steps, photo), values, steps.channels))
 
 
-def _best_fits(here: Pipeline, photo: Photo, theirs: Float64) -> tuple[_Fit, _Fit]:
-    """Return the best fit with the own resizing and the best one of all, the own one if it is as good."""
+def _best_fit(here: Pipeline, photo: Photo, theirs: Float64) -> _Fit:
+    """Return the best fit, with the own resizing if that is as good."""
     layouts = dict.fromkeys((here.layout, "channels_last", "transposed", "reshaped", "channels_first"))
     found = [
         _fitted(here.replace(layout=layout), photo, theirs)
         for layout in layouts
         if theirs.shape[0 if layout == "channels_first" else 2] in {1, 3}
     ]
-    ours = min(found, key=_LEVELS)
-    if ours.levels <= SAME_LEVELS:
-        return ours, ours
+    if (best := min(found, key=_LEVELS)).levels <= SAME_LEVELS:
+        return best
     fractions = dict.fromkeys((here.crop_fraction, 1.0, 0.875))
     own = here.fit, here.crop_fraction
     windows = [(fit, part) for fit in FITS for part in (fractions if "crop" in fit else (1.0,))]
@@ -144,7 +131,7 @@ def _best_fits(here: Pipeline, photo: Photo, theirs: Float64) -> tuple[_Fit, _Fi
     # Only the windows that come near are tried with every filter.
     near = [one.steps for one in found[:4] if one.levels <= 1.5 * found[0].levels + 1]
     tried = [steps.replace(filter=name) for steps in near for name in FILTERS if name != here.filter]
-    return ours, min([*found, *(_fitted(steps, photo, theirs) for steps in tried)], key=_LEVELS)
+    return min([*found, *(_fitted(steps, photo, theirs) for steps in tried)], key=_LEVELS)
 
 
 def _line_of(picture: Levels, values: Float64, expected: str) -> tuple[str, Float64, Float64, float]:
@@ -173,7 +160,7 @@ def _line(shown: Float64, values: Float64) -> tuple[Float64, Float64, float]:
     return slope, their_mean - slope * mean, float(np.sqrt(squares.mean()))
 
 
-def _scaled(here: Pipeline, best: _Fit) -> Changes:
+def _scaled(here: Pipeline, best: _Fit) -> dict[str, Any]:
     """Return the scaling that makes the line, one with a name if it is within half a level from 0 to 255."""
     own = here.scaling
     twice = [both for each in (own, *SCALINGS.values()) for both in (own + each, each + own)]
@@ -210,103 +197,68 @@ def _other_decodings(here: Pipeline) -> list[Pipeline]:
     return [here.replace(decoding=each) for each in others]
 
 
-def _nearest(here: Pipeline, called: Called, theirs: Float64, photo: Photo) -> tuple[Pipeline, _Fit, _Fit]:
-    """Return the preprocessing that comes nearest to a function, with the best fits; see `_best_fits`."""
-    ours, best = _best_fits(here, photo, theirs)
+def _nearest(here: Pipeline, called: Called, theirs: Float64, photo: Photo) -> tuple[Pipeline, _Fit]:
+    """Return the preprocessing that comes nearest to a function, with the best fit."""
+    best = _best_fit(here, photo, theirs)
     for other in _other_decodings(here) if called.reads_file and best.levels > SAME_LEVELS else ():
         decoded = photo.decoded(other.decoding)
         if not np.array_equal(decoded.pixels, photo.pixels):
-            found = _best_fits(other, decoded, theirs)
-            if found[1].levels < best.levels / MUCH_BETTER:
-                ours, best = found
+            found = _best_fit(other, decoded, theirs)
+            best = found if found.levels < best.levels / MUCH_BETTER else best
     if best.levels > STRANGE_LEVELS:
-        return here.replace(size=best.steps.size, decoding=best.steps.decoding), ours, best
-    there = best.steps.replace(channels=best.channels, cast=None, **_scaled(here, best))
-    return there, ours, best
+        return here.replace(size=best.steps.size, decoding=best.steps.decoding), best
+    return best.steps.replace(channels=best.channels, cast=None, **_scaled(here, best)), best
 
 
 def _found(
     here: Pipeline, called: Called, theirs: Float64, photo: Photo, effect: Effect, notes: list[str]
-) -> Iterator[Difference]:
-    """Yield every difference in the order of the pipeline; what is left over is added to `notes`."""
+) -> Iterator[tuple[str, str, float]]:
+    """Yield each difference: step, words, effect; what is left over is added to `notes`."""
     own = run(PIPELINE, here, photo)[0]
     if np.ptp(theirs) == 0:
         text = f"values: an image here, {short(theirs.flat[0])} everywhere there"
-        yield Difference("tensor", text, effect(own, theirs))
+        yield "tensor", text, effect(own, theirs)
         return
     if here.size is not None and max(theirs.shape) > LARGEST_SIDE:
-        yield Difference("resize", f"size: {sides(here.size)} here, {theirs.shape} there", 1.0)
+        yield "resize", f"size: {sides(here.size)} here, {theirs.shape} there", 1.0
         return
     values = np.unique(theirs)
     if here.cast is None and len(values) <= FEW_VALUES < len(np.unique(own)) and not np.any(values % 1):
         few = ", ".join(short(value) for value in values[:6])
         text = f"cast: none here, to whole numbers after scaling there; only {few} are left"
-        yield Difference("cast", text, effect(own, np.trunc(own)))
+        yield "cast", text, effect(own, np.trunc(own))
         return
-    there, ours, best = _nearest(here, called, theirs, photo)
-    apart = f" (off by {best.levels:.2f} levels; the setting here by {ours.levels:.2f})"
+    there, best = _nearest(here, called, theirs, photo)
     for step, words in differences(here, there):
-        resizing = words.startswith(("filter:", "fit:"))
-        yield Difference(step, words + apart * resizing, effect_alone(here, there, step, photo, effect))
+        yield step, words, effect_alone(here, there, step, photo, effect)
     left = f"{best.levels:.2f} levels (root mean square)"
     if best.levels > STRANGE_LEVELS:
         text = f"content: nothing that was tried explains it; the nearest is off by {left}"
-        yield Difference("tensor", text, effect(own, theirs))
+        yield "tensor", text, effect(own, theirs)
     elif best.levels > SAME_LEVELS:
         text = f"values: {left} are unexplained, so something else happens there, too"
-        yield Difference("tensor", text, effect(run(PIPELINE, there, photo)[0], theirs))
+        yield "tensor", text, effect(run(PIPELINE, there, photo)[0], theirs)
     else:
         rebuilds = "this preprocessing" if there == here else "what is listed above"
         notes.append(f"{rebuilds} reproduces the result to within {left}")
 
 
-def compare_function(here: Pipeline, function: Function, photo: Source | None = None) -> Comparison:
-    """Compare a preprocessing with a function on a photo, or on a made-up one, in which every step shows.
-
-    The function takes a copy of the decoded image, RGB uint8 (H, W, 3), or else the path of a file, and
-    returns what ``np.asarray`` takes: numbers (H, W, C), (C, H, W) or (H, W), with or without a leading axis
-    of 1. That it raises, or returns no image, is a difference as well. Decoding is compared only where the
-    function opens the file itself.
-    """
-    opened = (_made_up() if photo is None else load_image(photo)).decoded(here.decoding)
-    return compare_called(here, call(function, opened), opened)
-
-
-def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect = moved) -> Comparison:
+def compare_called(here: Pipeline, called: Called, photo: Photo, effect: Effect) -> Comparison:
     """Compare a preprocessing with what a function made of a photo that is decoded as the preprocessing does.
 
     `effect` orders the differences, each tried by itself on the tensor of the preprocessing.
     """
-    notes = [_decoding_note(called, photo)]
     theirs = called.tensor
     if theirs is None:
-        problem = Difference("function", f"function: {called.problem}", 1.0)
-        return Comparison.on([problem], first_step="function", photo=photo.name, notes=tuple(notes))
+        problem = "function", f"function: {called.problem}", 1.0
+        return Comparison.on([problem], first_step="function", steps=(), photo=photo.name)
+    notes = [_READS_FILE if called.reads_file else _READS_PIXELS]
     ours = run(PIPELINE, here, photo)
     if theirs.ndim == 3:
         notes.append(f"the function returns no batch axis, {theirs.shape}")
-    if theirs.dtype != ours.dtype:
-        notes.append(f"the function returns {theirs.dtype}, which Keras casts to float32")
     theirs = theirs[..., None] if theirs.ndim == 2 else theirs.reshape(theirs.shape[-3:])
     found, step = [], StepDifference.of("tensor", ours[0], theirs)
     if step.parts:
         found = list(_found(here, called, theirs.astype(np.float64), photo, effect, notes))
-    first = found[0].step if found else None
+    first = found[0][0] if found else None
     return Comparison.on(found, first_step=first, steps=(step,), photo=photo.name, notes=tuple(notes))
-
-
-def _decoding_note(called: Called, photo: Photo) -> str:
-    if called.tensor is not None and called.reads_file and photo.file is not None:
-        return "the function reads the file itself, so decoding is compared"
-    if called.tensor is None or called.reads_file:
-        return "decoding is not compared"
-    start = "the function starts from decoded pixels, so decoding is not compared"
-    return f"{start}; give one that takes a path and reads the file itself"
-
-
-def _made_up() -> Photo:
-    # Channels, corners and directions differ in it, and there is fine detail.
-    random = np.random.default_rng(0)
-    coarse = 160 * random.random((6, 8, 1)) + 95 * random.random((6, 8, 3))
-    levels = resize(coarse.astype(np.uint8), (300, 400), "bicubic") + random.normal(0, 12, (300, 400, 3))
-    return Photo.from_array(levels.clip(0, 255).astype(np.uint8), "a made-up image")

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._reporting import Result, Table
-from kit.images import Photo, Source, load_image
+from kit.images import Photo
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, steps
 from kit.preprocessing.scaling import MINUS, same_scaling
 
@@ -62,13 +62,8 @@ def short(value: float) -> str:
     return f"{value:.4g}".replace("-", MINUS)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One difference: its step, what it is in words, and its effect by itself."""
-
-    step: str
-    words: str
-    effect: float
+Difference = tuple[str, str, float]
+"""Its step, what it is in words, and its effect by itself."""
 
 
 @dataclass(frozen=True)
@@ -78,35 +73,35 @@ class Comparison(Result):
     Parameters
     ----------
     differences
-        In words. On a photo the one with the largest effect comes first, else the first of the pipeline.
+        In words, the one with the largest effect first.
     first_step
-        On a photo, the first step after which the tensors differ; None if they never do.
+        The first step after which the tensors differ; None if they never do.
     steps
-        On a photo, every step with its figures.
+        Every step with its figures.
+    effects
+        The step of each difference and its effect by itself, from 0 to 1: how far the tensor moves (see
+        `moved`), or where a classifier is asked, which share of the probability.
     notes
         What the comparison could not see.
-    effects
-        On a photo, the step of each difference and its effect by itself, from 0 to 1: how far the tensor
-        moves (see `moved`), or where a classifier is asked, which share of the probability.
     """
 
-    differences: tuple[str, ...] = ()
-    first_step: str | None = None
-    steps: tuple[StepDifference, ...] = ()
-    photo: str | None = None
+    differences: tuple[str, ...]
+    first_step: str | None
+    steps: tuple[StepDifference, ...]
+    photo: str
+    effects: tuple[tuple[str, float], ...]
     notes: tuple[str, ...] = ()
-    effects: tuple[tuple[str, float], ...] = ()
 
     @classmethod
     def on(cls, found: Iterable[Difference], **fields: Any) -> Self:
-        """Return the comparison on a photo, of differences in the order of the pipeline."""
-        ordered = sorted(found, key=lambda one: -one.effect)
-        effects = tuple((one.step, one.effect) for one in ordered)
-        return cls(tuple(one.words for one in ordered), effects=effects, **fields)
+        """Return the comparison of differences in the order of the pipeline."""
+        ordered = sorted(found, key=lambda one: -one[2])
+        effects = tuple((step, effect) for step, _, effect in ordered)
+        return cls(tuple(words for _, words, _ in ordered), effects=effects, **fields)
 
     @property
     def main_step(self) -> str | None:
-        """The step with the largest effect; None without a photo, or where nothing differs on it."""
+        """The step with the largest effect; None where nothing differs."""
         return next((step for step, effect in self.effects if effect > 0), self.first_step)
 
     @property
@@ -124,19 +119,15 @@ class Comparison(Result):
 
     def _report(self) -> Iterator[str | Result]:
         yield from self.differences or ["No difference in the steps."]
-        if self.photo is not None:
-            exact = all(step.difference == 0 for step in self.steps)
-            end = "the tensors are equal" if exact else "the tensors are equal up to rounding"
-            if self.first_step:
-                end = f"first difference: {self.first_step}"
-                end += f", biggest: {self.main_step}" if self.main_step != self.first_step else ""
-            yield f"On {self.photo}, {end}."
+        exact = all(step.difference == 0 for step in self.steps)
+        end = "the tensors are equal" if exact else "the tensors are equal up to rounding"
+        if self.first_step:
+            end = f"first difference: {self.first_step}"
+            end += f", biggest: {self.main_step}" if self.main_step != self.first_step else ""
+        yield f"On {self.photo}, {end}."
         if self.steps:
             yield self.table()
         yield from (f"Note: {note}." for note in self.notes)
-
-    def __str__(self) -> str:
-        return self.text()
 
 
 def moved(here: Array, there: Array) -> float:
@@ -150,23 +141,17 @@ def moved(here: Array, there: Array) -> float:
     return apart / (apart + float(np.std(here))) if apart else 0.0
 
 
-def compare_values(here: Pipeline, there: Pipeline, photo: Source | None = None) -> Comparison:
-    """Compare two preprocessings in words and, if there is a photo, step by step on it."""
-    named = tuple(differences(here, there))
-    notes: tuple[str, ...] = ()
-    if here.scaling != there.scaling and same_scaling(here.scaling, there.scaling):
-        notes = ("the scalings are written differently and agree up to rounding",)
-    if photo is None:
-        return Comparison(tuple(text for _, text in named), notes=notes)
-    opened = load_image(photo)
-    pairs = zip(steps(PIPELINE, here, opened), steps(PIPELINE, there, opened), strict=True)
-    found = tuple(StepDifference.of(mine.name, mine.array, theirs.array) for mine, theirs in pairs)
+def compare_values(here: Pipeline, there: Pipeline, photo: Photo) -> Comparison:
+    """Compare two preprocessings step by step on a photo."""
+    mine, theirs = steps(here, photo), steps(there, photo)
+    found = tuple(StepDifference.of(name, mine[name], theirs[name]) for name in mine)
     first = next((step.name for step in found if step.parts), None)
-    parts = [Difference(name, text, effect_alone(here, there, name, opened)) for name, text in named]
-    return Comparison.on(parts, first_step=first, steps=found, photo=opened.name, notes=notes)
+    named = differences(here, there)
+    parts = [(name, text, effect_alone(here, there, name, photo, moved)) for name, text in named]
+    return Comparison.on(parts, first_step=first, steps=found, photo=photo.name)
 
 
-def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect = moved) -> float:
+def effect_alone(here: Pipeline, there: Pipeline, step: str, photo: Photo, effect: Effect) -> float:
     """Return the effect of one step of the second preprocessing by itself."""
     operation = next(each for each in PIPELINE if each.name == step)
     try:

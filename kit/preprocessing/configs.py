@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,18 +14,12 @@ from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, simplest
 Fields = dict[str, Any]
 Content = Mapping[str, Any]
 
-_RESIZING = "keras.applications says nothing about resizing; load_img takes nearest by default"
-_INSIDE = "preprocess_input does nothing for this family: the network takes 0..255 and scales it itself"
-_OPTION = f"{_INSIDE}, unless it was built with include_preprocessing=False"
 
-
-@dataclass(frozen=True)
-class Family:
-    """One module of ``keras.applications``: its scaling, the input side of each model, and notes."""
+class Family(NamedTuple):
+    """One module of ``keras.applications``: its scaling, and the input side of each model."""
 
     scaling: str
     sides: Mapping[str, int]
-    notes: tuple[str, ...] = (_RESIZING,)
 
 
 def _models(prefix: str, names: str, *sides: int) -> Mapping[str, int]:
@@ -38,15 +31,15 @@ _CONVNEXT = _models("ConvNeXt", "Tiny,Small,Base,Large,XLarge", 224)
 _B = _models("EfficientNet", "B0,B1,B2,B3,B4,B5,B6,B7", 224, 240, 260, 300, 380, 456, 528, 600)
 _V2 = _models("EfficientNetV2", "B0,B1,B2,B3,S,M,L", 224, 240, 260, 300, 384, 480, 480)
 FAMILIES: Mapping[str, Family] = {
-    "convnext": Family("0..255", _CONVNEXT, (_OPTION, _RESIZING)),
+    "convnext": Family("0..255", _CONVNEXT),
     "densenet": Family("imagenet", _models("DenseNet", "121,169,201", 224)),
-    "efficientnet": Family("0..255", _B, (_INSIDE, _RESIZING)),
-    "efficientnet_v2": Family("0..255", _V2, (_OPTION, _RESIZING)),
+    "efficientnet": Family("0..255", _B),
+    "efficientnet_v2": Family("0..255", _V2),
     "inception_resnet_v2": Family("-1..1", _models("InceptionResNetV2", "", 299)),
     "inception_v3": Family("-1..1", _models("InceptionV3", "", 299)),
     "mobilenet": Family("-1..1", _models("MobileNet", "", 224)),
     "mobilenet_v2": Family("-1..1", _models("MobileNetV2", "", 224)),
-    "mobilenet_v3": Family("0..255", _models("MobileNetV3", "Large,Small", 224), (_OPTION, _RESIZING)),
+    "mobilenet_v3": Family("0..255", _models("MobileNetV3", "Large,Small", 224)),
     "nasnet": Family("-1..1", _models("NASNet", "Mobile,Large", 224, 331)),
     "resnet": Family("caffe", _models("ResNet", "50,101,152", 224)),
     "resnet_v2": Family("-1..1", _models("ResNet", "50V2,101V2,152V2", 224)),
@@ -72,15 +65,13 @@ def fields_for(name: str) -> Fields:
     family = FAMILIES[models.get(wanted, wanted)]
     side = family.sides.get(wanted, next(iter(family.sides.values())))
     channels = "bgr" if family.scaling == "caffe" else "rgb"
-    return {"size": (side, side), "channels": channels, "scaling": family.scaling, "notes": family.notes}
+    return {"size": (side, side), "channels": channels, "scaling": family.scaling}
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-_PRODUCT = "the file multiplies where this divides: equal up to float32 rounding"
-_ROUNDED = "KerasHub rounds after resizing a uint8 image; here decimals stay, as for a float image"
 _CONVERTER = (
     *("name", "trainable", "dtype", "image_size", "scale", "offset", "interpolation", "antialias"),
     *("crop_to_aspect_ratio", "pad_to_aspect_ratio", "bounding_box_format", "data_format"),
@@ -99,13 +90,11 @@ def _keras_hub(content: Content) -> Fields:
     config = instance("the config of image_converter", config, Mapping, "an object")
     refuse_unknown(config, _CONVERTER)
     fields: Fields = {"size": config.get("image_size"), "scaling": _product(config)}
-    notes = [_PRODUCT] * bool(fields["scaling"])
     if fields["size"] is not None:
         fields |= _keras_resizing(config)
-        notes.append(_ROUNDED)
     if config.get("data_format") == "channels_first":
         fields["layout"] = "channels_first"
-    return {**fields, "notes": tuple(notes)}
+    return fields
 
 
 def _keras_resizing(config: Content) -> Fields:
@@ -128,29 +117,25 @@ def _product(config: Content) -> Scalings:
 
 
 PILLOW_CODES = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-_TORCH = "the layout is PyTorch's; a Keras network takes replace(layout='channels_last')"
 _IMAGENET = SCALINGS["imagenet"][0]
-_TIMM: Content = {"interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
-_TIMM = {**_TIMM, "mean": _IMAGENET.mean, "std": _IMAGENET.std}
+_TIMM: Fields = {"interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
+_TIMM |= {"mean": _IMAGENET.mean, "std": _IMAGENET.std}
 
 
 def _timm(content: Content) -> Fields:
     config = instance("pretrained_cfg", content.get("pretrained_cfg", content), Mapping, "an object")
-    missing = [key for key in _TIMM if config.get(key) is None]
-    config = {**config, **{key: _TIMM[key] for key in missing}}
+    config = _TIMM | {key: value for key, value in config.items() if value is not None}
     size: Any = config.get("input_size")
     fits = isinstance(size, (list, tuple)) and len(size) == 3 and size[0] in {1, 3}
     _require(fits, "input_size as [3, height, width] or [1, height, width]", size)
     mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
     _require(mode == "squash" or size[1] == size[2], "a square input_size with crop_mode center", size)
-    notes = [f"the file leaves out {', '.join(missing)}: timm's defaults are taken"] * bool(missing)
     return {
         "layout": "channels_first",
         "channels": "rgb" if size[0] == 3 else "gray",
         "filter": known("interpolation", config["interpolation"], PILLOW_CODES),
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
         **_window((size[1], size[2]), number("crop_pct", config["crop_pct"]), squashed=mode == "squash"),
-        "notes": (_TORCH, *notes),
     }
 
 
@@ -171,21 +156,19 @@ def _hugging_face(content: Content) -> Fields:
         unread.append("include_top, which divides by image_std twice")
     steps = "no step beyond resizing, center crop, rescaling and normalization"
     _require(not unread, steps, ", ".join(unread))
-    notes = [_TORCH]
-    fields: Fields = {"layout": "channels_first", "size": None, "scaling": _rescaled(content, notes)}
+    fields: Fields = {"layout": "channels_first", "size": None, "scaling": _rescaled(content)}
     cropping = flag(content, "do_center_crop", default=False)
     if flag(content, "do_resize", default="size" in content):
         code = content.get("resample", 2)
         _require(type(code) is int and 0 <= code <= 5, "resample as a Pillow code 0..5", code)
-        notes += ["the file does not say how it resamples: bilinear is assumed"] * ("resample" not in content)
         crop = _sides("crop_size", content.get("crop_size")) if cropping else None
-        fields |= {"filter": PILLOW_CODES[code], **_cropped(content, kind, crop, notes)}
+        fields |= {"filter": PILLOW_CODES[code], **_cropped(content, kind, crop)}
     else:
         _require(not cropping, "do_resize with do_center_crop", "a crop alone, which depends on the photo")
-    return {**fields, "notes": tuple(notes)}
+    return fields
 
 
-def _cropped(content: Content, kind: str, crop: Size | None, notes: list[str]) -> Fields:
+def _cropped(content: Content, kind: str, crop: Size | None) -> Fields:
     size: Any = content.get("size")
     # A bare number is both sides, but the shorter one for CLIP.
     shortest = kind.startswith("CLIP")
@@ -199,10 +182,7 @@ def _cropped(content: Content, kind: str, crop: Size | None, notes: list[str]) -
     height, width = crop or whole
     inside = height <= whole[0] and height * whole[1] == width * whole[0]
     _require(inside, f"a crop_size within {whole}, in its proportions", crop)
-    fraction = height / whole[0]
-    one = f"crop {height} of {whole[0]} became crop_fraction {fraction:g}, in one resampling"
-    notes += [one] * (fraction < 1)
-    return _window((height, width), fraction, squashed=squashed)
+    return _window((height, width), height / whole[0], squashed=squashed)
 
 
 def _sides(what: str, value: Any) -> Size:
@@ -213,16 +193,13 @@ def _sides(what: str, value: Any) -> Size:
     return height, width
 
 
-def _rescaled(content: Content, notes: list[str]) -> Scalings:
+def _rescaled(content: Content) -> Scalings:
     mean, std = content.get("image_mean"), content.get("image_std")
     normalize = flag(content, "do_normalize", default=mean is not None)
     rescale = flag(content, "do_rescale", default=normalize)
     _require(not normalize or None not in (mean, std), "image_mean and image_std with do_normalize", "none")
     factor = number("rescale_factor", content.get("rescale_factor", 1 / 255)) if rescale else 1.0
     _require(abs(factor) > 1e-30, "a rescale_factor other than 0", factor)
-    if rescale:
-        assumed = "the file does not mention do_rescale: 1/255 is assumed, as older processors do by default"
-        notes += [assumed] * ("do_rescale" not in content) + [_PRODUCT]
     divisor = round(1 / factor, 9)  # 1 / 255 is a little less
     return simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from kit._checking import known
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import PIPELINE, Changes
 from kit.preprocessing.scaling import SCALINGS, Scaling
@@ -47,8 +46,8 @@ class Fault:
     step: str
     title: str
     origin: str
-    quiet: bool = False
-    edit: Edit = field(default=lambda _: {}, repr=False)
+    quiet: bool
+    edit: Edit = field(repr=False)
 
     def apply(self, preprocessing: Preprocessing) -> Preprocessing:
         """Return `preprocessing` with the fault in it; the very same value where the fault does not apply."""
@@ -168,14 +167,7 @@ STEPS: Mapping[str, str] = {
 
 
 def alternatives(preprocessing: Preprocessing, step: str) -> tuple[Fault, ...]:
-    """Faults of one step that change `preprocessing`, without two that come to the same.
-
-    Raises
-    ------
-    ValueError
-        If `step` is no key of :data:`STEPS`.
-    """
-    known("preprocessing step", step, STEPS)
+    """Faults of one step, a key of :data:`STEPS`, that change `preprocessing`; none twice."""
     distinct: dict[Preprocessing, Fault] = {}
     for fault in CATALOGUE.values():
         if fault.step == step and fault.changes(preprocessing):

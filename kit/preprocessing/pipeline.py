@@ -1,7 +1,7 @@
 """The steps of a preprocessing and how each runs and is undone."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Self
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Float32, Levels, Pixels
-from kit._checking import fraction, instance, integers, known, optional, refuse_unknown
+from kit._checking import fraction, instance, integers, known, optional
 from kit.images import Decoding
 from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, Size, resize, sides
 from kit.preprocessing.scaling import MINUS, SCALINGS, as_scalings, fits, scale, scaling_words, unscale
@@ -45,7 +45,7 @@ class Operation:
     Attributes
     ----------
     name
-        That of the `Step` it leaves behind.
+        Of the step.
     function
         Takes what the operation before it left behind, then the values of the fields.
     fields
@@ -80,18 +80,6 @@ class Operation:
         return self.line(p) if self.line else "; ".join(choice.words(p) for choice in self.choices)
 
 
-@dataclass(frozen=True)
-class Step:
-    """What one step left behind: its name and a read-only array."""
-
-    name: str
-    array: Array
-
-    def __repr__(self) -> str:
-        low, high = self.array.min(), self.array.max()
-        return f"Step({self.name!r}, {self.array.dtype} {self.array.shape}, {low:g}..{high:g})"
-
-
 def run(operations: Iterable[Operation], p: "Pipeline", x: Any) -> Any:
     """Return what operations make of a photo, or of what those before them left behind."""
     for operation in operations:
@@ -108,15 +96,14 @@ def run_back(operations: Sequence[Operation], p: "Pipeline", x: Array) -> Array:
     return x
 
 
-def steps(operations: Iterable[Operation], p: "Pipeline", x: Any) -> tuple[Step, ...]:
-    """Return what each operation leaves behind."""
-    found = []
-    for operation in operations:
+def steps(p: "Pipeline", x: Any) -> dict[str, Array]:
+    """Return what each operation leaves behind of a photo, by its name, read-only."""
+    found = {}
+    for operation in PIPELINE:
         x = run((operation,), p, x)
-        shown = x.view()
+        found[operation.name] = shown = x.view()
         shown.flags.writeable = False
-        found.append(Step(operation.name, shown))
-    return tuple(found)
+    return found
 
 
 CHANNELS: Mapping[str, str] = {
@@ -132,7 +119,6 @@ LAYOUTS: Mapping[str, str] = {
     "reshaped": "(1, H, W, C) scrambled: reshaped, not transposed, to channels first and moved back",
 }
 _LUMA = np.array([19595, 38470, 7471])
-_LUMA.flags.writeable = False
 
 
 def shrink(pixels: Pixels, size: Size) -> Pixels:
@@ -167,7 +153,7 @@ def restore_channels(x: Float32, channels: str) -> Float32:
     return x[..., ::-1] if channels == "bgr" else x
 
 
-def invert(pixels: Levels) -> Levels:
+def invert(pixels: Levels, _on: bool = True) -> Levels:
     """Return 255 - x, in the same data type."""
     return pixels.dtype.type(255) - pixels
 
@@ -221,19 +207,15 @@ class Pipeline:
     cast: str | None = None
     layout: str = "channels_last"
     decoding: Decoding = Decoding()  # noqa: RUF009  frozen
-    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for operation in PIPELINE:
             for name, check in operation.fields.items():
                 object.__setattr__(self, name, check(name, getattr(self, name)))
-        wrong = [part.channels for part in self.scaling if not fits((part,), self.channel_count)]
+        wrong = {part.channels for part in self.scaling} - {None, self.channel_count}
         if wrong:
             expected = f"mean and std for {self.channel_count} channels ({self.channels})"
-            raise ValueError(f"Expected {expected}, received {wrong[0]}")
-        if not isinstance(self.notes, (tuple, list)) or not all(isinstance(note, str) for note in self.notes):
-            raise TypeError(f"Expected notes as texts, received {self.notes!r}")
-        object.__setattr__(self, "notes", tuple(self.notes))
+            raise ValueError(f"Expected {expected}, received {wrong.pop()}")
 
     @property
     def channel_count(self) -> int:
@@ -248,7 +230,6 @@ class Pipeline:
         TypeError
             For a field that does not exist; the message names the nearest one.
         """
-        refuse_unknown(changes, [part.name for part in fields(self)])
         return replace(self, **changes)
 
 
@@ -360,10 +341,10 @@ PIPELINE: tuple[Operation, ...] = (
     ),
     Operation(
         "invert",
-        lambda x, _: invert(x),
+        invert,
         {"invert": partial(instance, kind=bool, words="True or False")},
         (_POLARITY,),
-        lambda x, _: invert(x),
+        invert,
         lambda _: f"255 {MINUS} x",
     ),
     Operation("scale", scale, {"scaling": lambda _, value: as_scalings(value)}, (_SCALING,), unscale),

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Float32, Float64, Indices, Levels, Pixels
-from kit._checking import known
 
 
 @dataclass(frozen=True)
@@ -200,10 +199,10 @@ def resize(
     Raises
     ------
     ValueError
-        For unknown names.
+        For more than `MAX_PADDED_PIXELS` with the fit "pad".
     """
-    sampled = SAMPLERS.get(known("filter", filter, FILTERS))
-    if known("fit", fit, FITS) == "pad":
+    sampled = SAMPLERS.get(filter)
+    if fit == "pad":
         pixels = _pad(pixels, size, fill)
     rows, columns = _axes((pixels.shape[0], pixels.shape[1]), size, fit, crop_fraction)
     if sampled is None:

@@ -2,38 +2,36 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Float32, Pixels
+from kit._arrays import Float32
 from kit._checking import built, fraction, instance, nearest, parsed, refuse_unknown
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import class_indices
+from kit.classifier.labels import known_classes
+from kit.classifier.store import replacing
 from kit.images import Photo, Source, load_image
 from kit.images.photo import encoded
 from kit.perturbation import Perturbation
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.trace import Trace
+from kit.preprocessing.trace import Left, trace_of
 
 KEPT = 0.001
 """Smallest probability that is kept by class; the others count as none."""
 TOLERANCE = 0.02
 """By how much a probability may change, unless a case says otherwise."""
 FORMAT = "kit.case/1"
-PICTURES, SEEN = "pictures", "seen"
-"""Folders below that of the cases: the images, and what the network saw of each, for people to look at."""
+PICTURES = "pictures"
+"""Folder of the images, below that of the cases."""
 MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras IMAGE --cases FOLDER"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
 _FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-][\w.-]*", re.IGNORECASE)
@@ -43,33 +41,12 @@ _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
 _LARGEST = 1 << 20
 """Bytes of the JSON of a case that is read; with a thousand probabilities it has 100,000."""
-_DRAFT = ".kit-draft"
-_EARLIER = [("expected", name) for name in ("never", "order", "least", "most", "novel")]
-_EARLIER += [("observed", name) for name in ("engine", "novel")]
-"""Fields that only earlier versions wrote."""
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What has to be predicted: the most probable class has to be one of `classes`."""
-
-    classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        listed = (self.classes,) if isinstance(self.classes, str) else self.classes
-        if not isinstance(listed, (list, tuple)) or not all(isinstance(each, str) for each in listed):
-            raise TypeError(f"Expected classes as names of classes, received {self.classes!r}")
-        if not listed:
-            raise ValueError("Expected at least one class, received none; name the right one")
-        object.__setattr__(self, "classes", tuple(listed))
-
-    def broken(self, row: Float32, names: Sequence[str]) -> str:
-        """Return in words what does not hold of probabilities, float32 (classes,); empty where all does."""
-        unknown = next((name for name in self.classes if name not in names), None)
-        if unknown is not None:
-            return f"the classifier has no class {unknown!r}{nearest(unknown, names)}"
-        top = names[int(np.argmax(row))]
-        return "" if top in self.classes else f"it is {top}, expected {' or '.join(self.classes)}"
+def kept(row: Float32, names: Sequence[str]) -> tuple[tuple[int, str, float], ...]:
+    """Return what an `Observed` keeps of probabilities, float32 (classes,)."""
+    ranked = sorted(np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place))
+    return tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
 
 
 @dataclass(frozen=True)
@@ -84,21 +61,12 @@ class Observed:
     trace
         What each step left behind.
     preprocessing
-        The classifier's own at that time, if it prepared the image.
+        That prepared the image; None in cases of earlier versions, unless it was the classifier's own.
     """
 
     probabilities: tuple[tuple[int, str, float], ...]
-    trace: Trace
+    trace: tuple[Left, ...] = ()
     preprocessing: Preprocessing | None = None
-
-    @classmethod
-    def of(
-        cls, row: Float32, names: Sequence[str], trace: Trace, preprocessing: Preprocessing | None = None
-    ) -> Self:
-        """Keep a prediction: float32, (classes,)."""
-        ranked = sorted(np.flatnonzero(row >= KEPT).tolist(), key=lambda place: (-row[place], place))
-        kept = tuple((place, names[place], round(float(row[place]), 6)) for place in ranked)
-        return cls(kept, trace, preprocessing)
 
     @property
     def top(self) -> tuple[str, float]:
@@ -122,13 +90,14 @@ class Observed:
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """Return what was predicted from JSON values; raises a TypeError or a ValueError for others."""
-        kept = built(cls, "a part of a case", data)
+        found = built(cls, "a part of a case", data)
         rows = []
-        for place, name, share in instance("probabilities", kept.probabilities, list, "a list"):
+        for place, name, share in instance("probabilities", found.probabilities, list, "a list"):
             if type(place) is not int or place < 0:
                 raise TypeError(f"Expected the index of a class, received {place!r}")
             rows.append((place, instance("a class", name, str, "text"), fraction("a probability", share)))
-        return cls(tuple(rows), Trace.from_list(kept.trace), _preprocessing(kept.preprocessing))
+        trace = (built(Left, "a step", each) for each in instance("trace", found.trace, list, "a list"))
+        return cls(tuple(rows), tuple(trace), _preprocessing(found.preprocessing))
 
 
 @dataclass(frozen=True)
@@ -141,8 +110,10 @@ class Case:
         The image, ``pictures/`` and the name of a file, and the digest of that file.
     classifier, weights
         Name of the classifier that predicted, and digest of its weights; empty where it has none.
-    expected, observed
-        What has to hold, and what was predicted when the case was made.
+    expected
+        Names of classes: one of them has to be the most probable.
+    observed
+        What was predicted when the case was made.
     preprocessing
         How the image is prepared; None for the classifier's own preprocessing.
     perturbation
@@ -151,8 +122,8 @@ class Case:
         A preprocessing that is known to go wrong on this image; the report says whether it still does.
     tolerance
         By how much a probability may change, 0..1.
-    cause, note, owner
-        What was found, anything else, and who needs it to hold.
+    cause, note
+        What was found, and anything else.
     """
 
     name: str
@@ -160,7 +131,7 @@ class Case:
     sha256: str
     classifier: str
     weights: str
-    expected: Expected
+    expected: tuple[str, ...]
     observed: Observed
     preprocessing: Preprocessing | None = None
     perturbation: Perturbation = field(default_factory=Perturbation)
@@ -168,29 +139,36 @@ class Case:
     tolerance: float = TOLERANCE
     cause: str = ""
     note: str = ""
-    owner: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note", "owner"):
+        for name in ("name", "picture", "sha256", "classifier", "weights", "cause", "note"):
             instance(name, getattr(self, name), str, "text")
         object.__setattr__(self, "tolerance", fraction("tolerance", self.tolerance))
         folder, _, name = self.picture.partition("/")
         if folder != PICTURES or not _FILE.fullmatch(name):
             raise ValueError(f"Expected the name of a file below {PICTURES}/, received {self.picture!r}")
+        listed = instance("expected", self.expected, Sequence, "names of classes")
+        if isinstance(listed, str) or not listed or not all(isinstance(each, str) for each in listed):
+            raise ValueError(f"Expected names of at least one class, received {listed!r}")
+        object.__setattr__(self, "expected", tuple(listed))
 
     @property
     def known_to_fail(self) -> bool:
         """Whether what was expected did not hold when the case was made."""
-        return self.observed.top[0] not in self.expected.classes
+        return self.observed.top[0] not in self.expected
+
+    def broken(self, row: Float32, names: Sequence[str]) -> str:
+        """Return in words what does not hold of probabilities, float32 (classes,); empty where all does."""
+        unknown = next((name for name in self.expected if name not in names), None)
+        if unknown is not None:
+            return f"the classifier has no class {unknown!r}{nearest(unknown, names)}"
+        top = names[int(np.argmax(row))]
+        return "" if top in self.expected else f"it is {top}, expected {' or '.join(self.expected)}"
 
     def to_json(self) -> str:
         """Return the case as JSON text; `from_json` gives back an equal one."""
-        data = {part.name: getattr(self, part.name) for part in fields(self)}
-        data["expected"], data["perturbation"] = asdict(self.expected), asdict(self.perturbation)
-        data["observed"] = {**vars(self.observed), "trace": self.observed.trace.to_list()}
-        for part in (data, data["observed"]):
-            part |= {name: each.to_dict() for name, each in part.items() if isinstance(each, Preprocessing)}
-        return json.dumps({"format": FORMAT, **data}, indent=1, ensure_ascii=False) + "\n"
+        data = {"format": FORMAT, **vars(self), "expected": {"classes": self.expected}}
+        return json.dumps(data, default=_plain, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -204,13 +182,16 @@ class Case:
         given = dict(instance("a case", parsed("a case", text), Mapping, "a JSON object"))
         if (named := given.pop("format", None)) != FORMAT:
             raise ValueError(f"Expected a case of the format {FORMAT!r}, received {named!r}")
-        given.pop("platforms", None)
+        for name in ("platforms", "owner"):  # of earlier versions, as some below
+            given.pop(name, None)
         refuse_unknown(given, [part.name for part in fields(cls)])
         try:
-            for part, name in _EARLIER:
-                if given[part].pop(name, None) and part == "expected":
-                    raise ValueError(f"Expected classes alone, received {name!r} too; pin the image again")
-            given["expected"] = built(Expected, "a part of a case", given["expected"])
+            for name in ("engine", "novel"):
+                given["observed"].pop(name, None)
+            others = dict(given["expected"])
+            given["expected"] = others.pop("classes")
+            if any(others.values()):
+                raise ValueError(f"Expected classes alone, received {others} too; pin the image again")
             given["observed"] = Observed.from_dict(given["observed"])
             given["perturbation"] = built(Perturbation, "a part of a case", given["perturbation"])
             for name in ("preprocessing", "fault"):
@@ -218,6 +199,10 @@ class Case:
             return cls(**given)
         except (KeyError, AttributeError) as error:
             raise ValueError(f"Expected a whole case, received one without {error}") from error
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return value.to_dict() if isinstance(value, Preprocessing) else vars(value)
 
 
 def _preprocessing(data: Any) -> Preprocessing | None:
@@ -281,28 +266,15 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
 
 
 def write(target: Path, data: bytes) -> None:
-    """Write a file in one step, over the one that is there; drafts that a killed process left go."""
-    from psutil import pids
-
+    """Write a file in one step, over the one that is there; its folder is made."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    running = {str(each) for each in pids()}
-    for left in target.parent.glob(f".*{_DRAFT}"):
-        if left.name.split(".")[1] not in running:
-            left.unlink(missing_ok=True)
-    draft = target.with_name(f".{os.getpid()}.{uuid4().hex}{_DRAFT}")
-    try:
-        draft.write_bytes(data)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(target) as stream:
+        stream.write(data)
 
 
-def overwrite(path: Path, case: Case, classifier: Classifier | None = None) -> None:
-    """Write a case, and what a classifier sees of its image."""
-    target = own_file(path.parent, SEEN, f"{path.stem}.png")
-    write(path, case.to_json().encode())
-    if classifier is not None:
-        write(target, encoded(seen_now(case, path.parent, classifier)))
+def overwrite(path: Path, case: Case) -> None:
+    """Write a case."""
+    write(own_file(path.parent, path.name), case.to_json().encode())
 
 
 def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
@@ -318,15 +290,6 @@ def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
     return f"{PICTURES}/{name}", digest
 
 
-def seen_now(case: Case, folder: Path, classifier: Classifier) -> Pixels:
-    """Return what a network that expects what it got then sees of a case's image: uint8, (H, W, 3)."""
-    steps = case.preprocessing or known_preprocessing(classifier)
-    tensor = classifier.tensor(photo_of(folder, case), case.perturbation, steps)
-    with suppress(ValueError):  # other axes
-        return (case.observed.preprocessing or steps).picture(tensor)
-    return steps.picture(tensor)
-
-
 # Pinning
 
 
@@ -334,7 +297,7 @@ def pin(
     folder: str | PathLike[str],
     classifier: Classifier,
     photo: Source,
-    expected: Expected | str | int | None = None,
+    expected: str | int | Sequence[str | int] | None = None,
     *,
     perturbation: Perturbation | None = None,
     preprocessing: Preprocessing | None = None,
@@ -353,7 +316,7 @@ def pin(
     photo
         Whatever `kit.load_image` takes.
     expected
-        The right class by name or index, or several as `Expected`. None for the present prediction.
+        The right class by name or index, or a list of them. None for the present prediction.
     perturbation, fault
         See `Case`.
     preprocessing
@@ -362,7 +325,7 @@ def pin(
         Of the file; by default of the date, the image and what it is about. A number is added where one of
         that name is there.
     about
-        ``tolerance``, ``cause``, ``note`` and ``owner`` of the `Case`.
+        ``tolerance``, ``cause`` and ``note`` of the `Case`.
 
     Raises
     ------
@@ -370,16 +333,16 @@ def pin(
         No image, no such class, or no preprocessing is known.
     """
     check_first(classifier, "kit.pin(folder, classifier, photo)")
-    refuse_unknown(about, ("tolerance", "cause", "note", "owner"))
-    opened = photo if isinstance(photo, Photo) else load_image(photo)
+    refuse_unknown(about, ("tolerance", "cause", "note"))
+    opened = load_image(photo)
     perturbed = Perturbation() if perturbation is None else perturbation
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
     row = classifier.probabilities(opened, perturbed, steps)[0]
-    wanted = _expected(expected, classifier, row)
-    observed = observe(classifier, opened, perturbed, steps, row)
+    names = classifier.class_names
+    classes = _named(int(row.argmax()) if expected is None else expected, names)
     place, digest = keep_picture(folder, opened)
     today = datetime.now().astimezone().date().isoformat()
-    word = str(about.get("cause", "")).replace("_", "-") or wanted.classes[0]
+    word = str(about.get("cause", "")).replace("_", "-") or classes[0]
     path = _free(Path(folder), name_for(name) if name else name_for(today, Path(opened.name).stem, word))
     case = Case(
         name=path.stem,
@@ -387,28 +350,15 @@ def pin(
         sha256=digest,
         classifier=classifier.name,
         weights=weights_of(classifier),
-        expected=wanted,
-        observed=observed,
+        expected=classes,
+        observed=Observed(kept(row, names), trace_of(opened, perturbed, steps), steps),
         preprocessing=None if steps == classifier.preprocessing else steps,
         perturbation=perturbed,
         fault=fault,
         **about,
     )
-    overwrite(path, case, classifier)
+    overwrite(path, case)
     return path
-
-
-def observe(
-    classifier: Classifier,
-    photo: Photo,
-    perturbation: Perturbation,
-    preprocessing: Preprocessing,
-    row: Float32,
-) -> Observed:
-    """Return what is kept of a prediction, float32 (classes,), and of each step on the way."""
-    trace = Trace.of(photo, perturbation, preprocessing)
-    own = preprocessing if preprocessing == classifier.preprocessing else None
-    return Observed.of(row, classifier.class_names, trace, own)
 
 
 def weights_of(classifier: Classifier) -> str:
@@ -416,12 +366,10 @@ def weights_of(classifier: Classifier) -> str:
     return "" if classifier.source is None else classifier.source.digest
 
 
-def _expected(given: Any, classifier: Classifier, row: Float32) -> Expected:
-    wanted = (
-        given.classes if isinstance(given, Expected) else (int(row.argmax()) if given is None else given,)
-    )
-    places = class_indices(wanted, classifier.class_names, len(wanted))
-    return Expected(tuple(classifier.class_names[place or 0] for place in places))
+def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
+    single = isinstance(expected, (str, int, np.integer))
+    wanted: list[Any] = [expected] if single else list(expected)
+    return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
 
 
 def _free(folder: Path, name: str) -> Path:

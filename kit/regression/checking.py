@@ -12,17 +12,16 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from kit._arrays import Float32
 from kit._checking import told
-from kit._reporting import Progress, Result, Steps, Table
+from kit._reporting import Heading, Progress, Result, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.images import Photo, load_image
+from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
-from kit.preprocessing.trace import DECODE, PERTURB, Trace
+from kit.preprocessing.trace import DECODE, PERTURB, parts_at, trace_of
 from kit.regression import cases as folders
-from kit.regression.cases import MAKE_ONE, SEEN, Case, observe, own_file, seen_now, weights_of
+from kit.regression.cases import MAKE_ONE, Case, Observed, kept, weights_of
 
 STEPS = {
     DECODE: "decoding differs",
@@ -36,24 +35,22 @@ STEPS = {
     "layout": "the order of axes differs",
     "class_names": "the names of classes or their order differ",
     "weights": "the weights differ",
-    "engine": "same tensor and weights, other prediction: the engine differs",
-    "answer": "same tensor, other prediction: the weights or the engine differ",
-    "expected": "the expected class is not one of this classifier: correct the case, or pin the image again",
+    "engine": "same tensor, other prediction: the engine differs, or weights that came from no file",
 }
 """What can have changed a prediction, in the order of an image's way, in words."""
 STRONGER = 4
 """By how much a difference of images is made stronger."""
 
-State = Literal["holds", "moved", "failing", "fixed", "unusable"]
+State = Literal["holds", "moved", "failing", "fixed", "accepted", "unusable"]
 _WORDS: dict[State, tuple[str, str]] = {
     "moved": ("CHANGED", "changed"),
     "unusable": ("CANNOT BE RUN", "cannot be run"),
+    "accepted": ("accepted", "accepted"),
     "holds": ("holds", "hold"),
     "failing": ("still failing", "still failing"),
     "fixed": ("now passing", "now passing"),
 }
 """Of one case, and of several."""
-_MARGINS = ((0.05, "barely"), (0.2, "narrowly"), (0.5, "clearly"), (2.0, "by far"))
 _SHOWN = 5
 
 
@@ -72,15 +69,13 @@ class Checked:
     ----------
     state
         ``"moved"`` where it does not hold any more or a probability changed too much, ``"failing"`` and
-        ``"fixed"`` where it did not hold from the start.
+        ``"fixed"`` where it did not hold from the start, ``"accepted"`` where it was written again.
     case
         None where its file cannot be read.
     answer, change
         The most probable class now with its probability, and the largest change of a probability, 0..1.
     broken, step, told
         What does not hold, which step changed it (a name of `STEPS`), and why, in words.
-    accepted
-        Whether the case was written again.
     """
 
     name: str
@@ -91,12 +86,11 @@ class Checked:
     broken: str = ""
     step: str = ""
     told: str = ""
-    accepted: bool = False
 
     @property
     def moved(self) -> bool:
         """Whether it is red."""
-        return self.state in {"moved", "unusable"} and not self.accepted
+        return self.state in {"moved", "unusable"}
 
     @property
     def words(self) -> str:
@@ -105,25 +99,12 @@ class Checked:
         if self.case is None or self.state == "unusable":
             return f"{verb}: {self.told}"
         before, share = self.case.observed.top
-        name, now = self.answer
-        if self.state == "moved":
-            parts = [self.broken] if self.broken else []
-            parts.append(f"was {before} {share:.3f}, is {name} {now:.3f}")
-            parts += [f"a probability changed by {self.change:.3f}"] * (self.change > self.case.tolerance)
-            return f"{'accepted' if self.accepted else verb}: {'; '.join([*parts, self.told])}"
-        if self.state == "fixed":
-            done = "and is accepted" if self.accepted else "accept it with update=True, or --update"
-            return f"{verb}: was {before}, is {name}; {done}"
-        return f"{verb}: {before}, {self.margin}{f'; {self.told}' if self.told else ''}"
-
-    @property
-    def margin(self) -> str:
-        """How far the first class was ahead when the case was made, in coarse words."""
-        if self.case is None or not self.case.observed.probabilities:
-            return ""
-        shares = [share for _, _, share in self.case.observed.probabilities[:2]]
-        lead = shares[0] - (shares[1] if len(shares) > 1 else 0.0)
-        return next(word for limit, word in _MARGINS if lead < limit)
+        parts = [before]
+        if self.state not in {"holds", "failing"}:
+            parts = [self.broken, f"was {before} {share:.3f}, is {self.answer[0]} {self.answer[1]:.3f}"]
+            if self.change > self.case.tolerance:
+                parts.append(f"a probability changed by {self.change:.3f}")
+        return f"{verb}: {'; '.join(filter(None, [*parts, self.told]))}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,24 +142,13 @@ class CheckedCases(Result):
         count = len(self.cases)
         return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(parts) or 'none'}."
 
-    def text(self) -> str:
-        """Return a line for each case, the same on every machine where nothing moved."""
-        return "\n".join([self.headline(), *(told(f"  {one.name}: {one.words}") for one in self.cases)])
-
-    def paragraph(self) -> str:
-        """Return what moved as one paragraph."""
-        shown = [told(f"{one.name} {one.words}.") for one in self.moved[:_SHOWN]]
-        more = len(self.moved) - len(shown)
-        return " ".join([self.headline(), *shown, *([f"And {more} more."] if more else [])])
-
-    def table(self) -> Table:
-        """Return a row for each case."""
-        rows = [(told(one.name), told(one.words)) for one in self.cases]
-        return Table(("case", "result"), rows, "<<", title=self.headline())
+    def _report(self) -> Iterator[str]:
+        yield Heading(self.headline())
+        yield from (told(f"  {one.name}: {one.words}") for one in self.cases)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        names = ("name", "state", "change", "step", "accepted")
+        names = ("name", "state", "change", "step")
         rows = [
             {name: getattr(one, name) for name in names}
             | {"answer": one.answer[0], "probability": one.answer[1], "told": one.words}
@@ -189,24 +159,17 @@ class CheckedCases(Result):
 
     def junit(self) -> str:
         """Return the report as JUnit XML, which CI servers show."""
-        from xml.sax.saxutils import quoteattr
+        from xml.etree import ElementTree as ET
 
-        def quoted(text: str) -> str:
-            return quoteattr("".join(each if each.isprintable() else " " for each in text))
-
-        rows = []
+        tests, failures = str(len(self.cases)), str(len(self.moved))
+        suite = ET.Element("testsuite", name=told(self.classifier), tests=tests, failures=failures)
         for one in self.cases:
-            inside = f"<failure message={quoted(one.words)}/>" if one.moved else ""
-            rows.append(f'<testcase classname="cases" name={quoted(one.name)}>{inside}</testcase>')
-        head = f'tests="{len(self.cases)}" failures="{len(self.moved)}"'
-        start = '<?xml version="1.0" encoding="UTF-8"?>\n'
-        return f"{start}<testsuite name={quoted(self.classifier)} {head}>{''.join(rows)}</testsuite>\n"
+            case = ET.SubElement(suite, "testcase", classname="cases", name=told(one.name))
+            if one.moved:
+                ET.SubElement(case, "failure", message=told(one.words))
+        return ET.tostring(suite, encoding="unicode") + "\n"
 
-    def __repr__(self) -> str:
-        return self.text()
-
-    def _report(self) -> Iterator[Table]:
-        yield self.table()
+    __repr__ = Result.__str__
 
 
 def check_cases(
@@ -229,8 +192,8 @@ def check_cases(
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
-        A folder for an image of each case that changed: what the network saw then, sees now, and four times
-        the difference, side by side.
+        A folder for an image of each case that changed: what the network sees with the settings of then, with
+        those of now, and four times the difference, side by side.
     update
         Whether what changed is accepted: its case is written again with the present prediction. A case whose
         expectation held, and does not any more, stays red.
@@ -262,7 +225,9 @@ def check_cases(
     if update:
         result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in checked))
     if raise_on_moved and not result.holds:
-        raise CasesMovedError(result.paragraph())
+        shown = [f"{one.name} {one.words}." for one in result.moved]
+        more = ["…"] * (len(shown) > _SHOWN)
+        raise CasesMovedError(told(" ".join([result.headline(), *shown[:_SHOWN], *more])))
     return result
 
 
@@ -289,42 +254,35 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     steps = case.preprocessing or known_preprocessing(classifier)
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
     names = classifier.class_names
-    broken = case.expected.broken(row, names)
-    change = case.observed.moved(row)
-    failed = case.known_to_fail
-    state: State = "failing" if failed else "holds"
-    unknown = not set(case.expected.classes) <= set(names)
-    if failed and not broken:
-        state = "fixed"  # whatever its probabilities do
-    elif unknown or (broken and not failed) or change > case.tolerance or case.observed.renamed(names):
+    broken, change = case.broken(row, names), case.observed.moved(row)
+    renamed = case.observed.renamed(names) or not set(case.expected) <= set(names)
+    state: State = "failing" if case.known_to_fail else "holds"
+    step = words = ""
+    if case.known_to_fail and not broken:
+        state, words = "fixed", "accept it with update=True, or --update"
+    elif renamed or (broken and not case.known_to_fail) or change > case.tolerance:
         state = "moved"
-    place = int(np.argmax(row))
-    step, words = _step(classifier, case, photo, steps, row) if state == "moved" else ("", "")
-    if state == "holds":
+        step, words = _step(classifier, case, photo, steps, renamed=renamed and change <= case.tolerance)
+    elif state == "holds":
         words = _fault(classifier, case, photo)
+    place = int(np.argmax(row))
     return Checked(case.name, state, case, (names[place], float(row[place])), change, broken, step, words)
 
 
 def _step(
-    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, row: Float32
+    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, *, renamed: bool
 ) -> tuple[str, str]:
     """Return the first step that explains why a prediction changed, and the same in words."""
-    before = case.observed.preprocessing
-    found = [] if before is None else list(differences(before, steps, ("before", "now")))
-    digest = weights_of(classifier)
-    other = case.weights != digest
-    now = Trace.of(photo, case.perturbation, steps)
-    # What is kept of the steps may be too coarse to show a setting that changed.
-    step = now.parts_at(case.observed.trace) or next((name for name, _ in found), "")
-    if case.observed.moved(row) <= case.tolerance:
-        if case.observed.renamed(classifier.class_names):
-            step = "class_names"
-        elif not set(case.expected.classes) <= set(classifier.class_names):
-            step = "expected"
-    step = step or ("weights" if other else "engine" if digest else "answer")
+    before = case.observed.preprocessing or steps
+    found = list(differences(before, steps, ("before", "now")))
+    # The means kept of a step may be too coarse to show a setting that changed.
+    step = parts_at(trace_of(photo, case.perturbation, steps), case.observed.trace)
+    step = "class_names" if renamed else step or next((name for name, _ in found), "")
+    other = case.weights != weights_of(classifier)
+    step = step or ("weights" if other else "engine")
     changed = "; ".join(words for name, words in found if name == step)
     words = f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
-    if other and step not in {"weights", "answer"}:
+    if other and step != "weights":
         words += "; the file of the network differs, too"
     return step, words
 
@@ -333,47 +291,46 @@ def _fault(classifier: Classifier, case: Case, photo: Photo) -> str:
     """Say whether the fault that a case keeps, if there is one, still goes wrong."""
     if case.fault is None:
         return ""
-    try:
+    with suppress(TypeError, ValueError):  # this network may not take it
         row = classifier.probabilities(photo, case.perturbation, case.fault)[0]
-    except (TypeError, ValueError):
-        return "the stored wrong preprocessing does not fit this network"
-    wrong = case.expected.broken(row, classifier.class_names)
-    predicted = classifier.class_names[int(np.argmax(row))]
-    return f"with the stored wrong preprocessing it is {predicted}{'' if wrong else ': no longer wrong'}"
+        end = "" if case.broken(row, classifier.class_names) else ": no longer wrong"
+        predicted = classifier.class_names[int(np.argmax(row))]
+        return f"with the stored wrong preprocessing it is {predicted}{end}"
+    return ""
 
 
 def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
     """Write a case that moved, or that holds by now, with the present prediction.
 
-    A new prediction is no reason to give up what was expected: that has to be pinned again.
+    A new prediction is no reason to give up what was expected: pin that again.
     """
     case = one.case
     if case is None or one.state not in {"moved", "fixed"}:
         return one
-    possible = set(case.expected.classes) <= set(classifier.class_names)
+    possible = set(case.expected) <= set(classifier.class_names)
     if one.broken and not (possible and case.known_to_fail):
         refused = "not accepted, because the expected class does not hold: delete the case and pin it again"
         return replace(one, told=f"{one.told}; {refused}")
     photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
-    observed = observe(classifier, photo, case.perturbation, steps, row)
+    trace = trace_of(photo, case.perturbation, steps)
+    observed = Observed(kept(row, classifier.class_names), trace, steps)
     case = replace(case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
-    folders.overwrite(folder / f"{one.name}.json", case, classifier)
-    return replace(one, accepted=True)
+    folders.overwrite(folder / f"{one.name}.json", case)
+    return replace(one, state="accepted", told="" if one.state == "fixed" else one.told)
 
 
-def _keep_difference(one: Checked, cases: Path, classifier: Classifier, target: Path) -> None:
-    """Write what the network saw then, sees now and the difference, side by side; without then, now alone."""
+def _keep_difference(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
+    """Write what the network sees with the settings of then, of now, and the difference, side by side."""
     if one.case is None:
         return
     with suppress(ValueError):  # no image: that is what is reported
-        now = seen_now(one.case, cases, classifier)
-        parts = [now]
-        with suppress(OSError, ValueError):
-            # Earlier versions kept JPEGs; the PNG comes last.
-            seen = max(path.name for path in own_file(cases, SEEN).iterdir() if path.stem == one.name)
-            kept = Image.fromarray(load_image(own_file(cases, SEEN, seen)).pixels)
-            then = np.asarray(kept.resize(now.shape[1::-1]))
-            difference = STRONGER * np.abs(then.astype(np.int16) - now)
-            parts = [then, now, np.clip(difference, 0, 255).astype(np.uint8)]
+        case, photo = one.case, folders.photo_of(folder, one.case)
+        steps = case.preprocessing or known_preprocessing(classifier)
+        before = case.observed.preprocessing or steps
+        tensors = [classifier.tensor(photo, case.perturbation, each) for each in (before, steps)]
+        then, now = map(before.picture, tensors)
+        then = np.asarray(Image.fromarray(then).resize(now.shape[1::-1]))
+        difference = STRONGER * np.abs(then.astype(np.int16) - now)
+        parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
         folders.write(target / f"{one.name}.png", encoded(np.hstack(parts)))

@@ -36,18 +36,8 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     pin.add_argument("--expect", metavar="CLASS", help="expected class (default: the current prediction)")
     pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go (default: cases)")
     pin.add_argument("--note", default="", help="why the case is kept")
-    pin.add_argument("--owner", default="", help="whom to ask about it")
     in_use(pin)
-    _add_verify(commands, in_use)
-    words = "write a notebook that checks a folder of cases"
-    new = commands.add_parser("new-regression", help=words, description=f"{words.capitalize()}.")
-    new.add_argument("folder", metavar="FOLDER", help="created if needed; its cases are in FOLDER/cases")
-    new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled model that the cases name")
     pin.set_defaults(run=run_pin)
-    new.set_defaults(run=run_new)
-
-
-def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> None:
     verify = commands.add_parser(
         "verify",
         help="check the cases of a folder",
@@ -63,6 +53,11 @@ def _add_verify(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]
     forms.add_argument("--junit", metavar="FILE.xml", help="also write a JUnit report")
     in_use(verify)
     verify.set_defaults(run=run_verify)
+    words = "write a notebook that checks a folder of cases"
+    new = commands.add_parser("new-regression", help=words, description=f"{words.capitalize()}.")
+    new.add_argument("folder", metavar="FOLDER", help="created if needed; its cases are in FOLDER/cases")
+    new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled model that the cases name")
+    new.set_defaults(run=run_new)
 
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
@@ -78,7 +73,7 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
         picture.open()  # nothing is written where one of them cannot be read
     for picture in each_picture(given.pictures):
         photo = picture.open()
-        path = pin(given.cases, classifier, photo, expected, note=given.note, owner=given.owner)
+        path = pin(given.cases, classifier, photo, expected, note=given.note)
         case = read(path)
         name, share = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"
@@ -131,9 +126,8 @@ def notebook(classifier: str) -> str:
         new.new_code_cell(OPENED.format(classifier=classifier), id="cases-1"),
         new.new_code_cell(CHECKED, id="cases-2"),
     ]
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    return f"{new.writes(new.new_notebook(cells=cells, metadata=metadata))}\n"
+    kernel = {"display_name": "Python 3 (ipykernel)", "name": "python3"}
+    return f"{new.writes(new.new_notebook(cells=cells, metadata={'kernelspec': kernel}))}\n"
 
 
 def show(result: Any, *, as_json: bool) -> None:

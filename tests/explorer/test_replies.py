@@ -317,7 +317,7 @@ def test_the_state_holds_the_first_view_with_two_pictures(explorer, classifier, 
     height, width = photos[0].size
     assert max(photograph.size) == 256
     assert photograph.width / photograph.height == pytest.approx(width / height, rel=0.02)
-    resized = {step.name: step.array for step in classifier.preprocessing.steps(photos[0])}["resize"]
+    resized = classifier.preprocessing.steps(photos[0])["resize"]
     assert np.abs(np.asarray(seen, float) - resized).mean() < 5  # of 255 levels, as a JPEG
 
 

@@ -19,6 +19,7 @@ import kit
 from kit.images import as_photos
 from kit.images.photo import encoded
 from tests.explorer.page import deliver, listen
+from tests.preprocessing.test_configs import CLIP, CONVERTER, TIMM
 
 QUICK = settings(
     max_examples=100,
@@ -33,20 +34,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 OWN = kit.Preprocessing((8, 9), scaling="0..1").to_dict()
-OTHERS = [
-    {
-        "do_resize": True,
-        "size": {"shortest_edge": 256},
-        "resample": 3,
-        "do_center_crop": True,
-        "crop_size": 224,
-    }
-    | {"do_rescale": True, "do_normalize": True, "image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2]},
-    {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
-    | {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]},
-    {"image_size": [224, 224], "scale": [0.01, 0.01, 0.01], "offset": -1.0, "interpolation": "bilinear"}
-    | {"dtype": "float32", "crop_to_aspect_ratio": True, "mean": None, "variance": None},
-]
+OTHERS = [CLIP, TIMM, CONVERTER]
 CHANGED = {"brightness": 1.2, "noise": 5, "seed": 1, "scaling": "missing_scaling", "photo": "p"}
 MESSAGES = [
     {"kind": "hello", "request": "1.1"},

@@ -203,4 +203,4 @@ def test_a_seed_draws_what_it_drew_in_an_earlier_version(kept):
     """Cases that were pinned under a perturbation hold only as long as its images stay."""
     left = Left.of("perturb", Perturbation(**kept["settings"], seed=3).apply(scene(60, 80)).pixels)
     # Means of sixteen blocks to a tenth of a level, since machines round single pixels otherwise.
-    np.testing.assert_allclose(left.means, [float(mean) for mean in kept["means"].split()], atol=0.15)
+    np.testing.assert_allclose(left.numbers(), [float(mean) for mean in kept["means"].split()], atol=0.15)

@@ -58,8 +58,6 @@ def test_alternatives_are_distinct_and_differ_from_training():
         assert LITE not in results
         assert len(set(results)) == len(results)
     assert alternatives(GRAY, "channels") == ()
-    with pytest.raises(ValueError, match=r"scaling.*received 'scale'"):
-        alternatives(LITE, "scale")
 
 
 def test_faults_of_the_fit_keep_the_part_of_the_image_that_their_titles_say():
