@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy  # its heavy parts are imported when they are used
 
-from kit._arrays import Array, Float32, Float64, Int64
+from kit._arrays import Float32, Float64, Int64
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
 from kit.classifier.engines import LiteEngine
@@ -102,12 +102,7 @@ class Novelty:
 
     def attached(self) -> Classifier:
         """Return the classifier carrying this, so that `Classifier.save` keeps it; nothing is copied."""
-        reference = self.classifier.reference.with_arrays("novelty", self.arrays())
-        return self.classifier.with_reference(reference)
-
-    def arrays(self) -> dict[str, Array]:
-        """Return everything but the classifier as arrays of numbers, by name."""
-        return {
+        arrays = {
             # Half precision changes no score by more than a thousandth of itself.
             "features": self.features.astype(np.float16),
             "places": self.places,
@@ -115,6 +110,7 @@ class Novelty:
             "names": np.frombuffer("\0".join(self.names).encode(errors="replace"), np.uint8),
             "held_back": self.held_back,
         }
+        return self.classifier.with_reference(self.classifier.reference.with_arrays("novelty", arrays))
 
     def __repr__(self) -> str:
         counts = f"{len(self.features)} training and {len(self.held_back)} held-back images"

@@ -204,31 +204,26 @@ def judged(
     found = findings(statistics, photos.rows)
     if classifier is None:
         return found, None, ()
-    examples = () if training is None else training.photos
-
-    def ask(shifts: Sequence[QuantityShift]) -> tuple[QuantityShift, ...]:
-        asked = []
-        for one in Steps(shifts, "Predicting altered images", "quantity", progress):
-            cause = one.explanation and asked_about(classifier, one.explanation, examples, photos.photos)
-            asked.append(replace(one, explanation=cause))
-        return tuple(asked)
-
-    if training is None:
-        return ask(found), None, ("predictions are not compared: that takes the training images themselves",)
-    answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
-    if answers.verdict != "follows":
-        return ask(found), answers, ()
-    ours, theirs = alike(training.answers, photos.answers)
-    count = int(theirs.sum())
-    notes: tuple[str, ...] = ()
-    if count >= FEWEST:
-        within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs])
-        # What is shifted by other classes alone is not shifted within them.
-        if not _shifted(found) <= _shifted(within):
-            note = f"compared are {count} photos with as many training images of the same predicted classes"
-            found, notes = within, (note,)
-    found = ask(found)
-    if _accounted(answers, found):
+    answers, within, count = None, found, 0
+    examples: tuple[Photo, ...] = ()
+    notes: tuple[str, ...] = ("predictions are not compared: that takes the training images themselves",)
+    if training is not None:
+        answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
+        examples, notes = training.photos, ()
+        ours, theirs = alike(training.answers, photos.answers)
+        count = int(theirs.sum())
+        if answers.verdict == "follows" and count >= FEWEST:
+            within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs])
+    # What is shifted by other classes alone is not shifted within them.
+    if not _shifted(found) <= _shifted(within):
+        note = f"compared are {count} photos with as many training images of the same predicted classes"
+        found, notes = within, (note,)
+    asked = []
+    for one in Steps(found, "Predicting altered images", "quantity", progress):
+        cause = one.explanation and asked_about(classifier, one.explanation, examples, photos.photos)
+        asked.append(replace(one, explanation=cause))
+    found = tuple(asked)
+    if answers is None or answers.verdict != "follows" or _accounted(answers, found):
         return found, answers, notes
     if count < FEWEST:
         notes = (f"classes may explain what differs: only {count} photos are predicted as training images",)

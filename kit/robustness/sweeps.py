@@ -150,17 +150,13 @@ def sweep(
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
-    names = tuple(picture.name for picture in pictures)
     into = Answers.none(len(pictures) * len(listed))
-    result = Sweep(names, listed, axes, classifier.class_names, truth, *into)
+    result = Sweep(tuple(each.name for each in pictures), listed, axes, classifier.class_names, truth, *into)
     folder = None if path is None else Path(path)
     if folder is not None:
         storage.begin(folder, _about(classifier, pictures, result, progress))
-    missing = [
-        block
-        for block in blocks(len(pictures), len(listed))
-        if folder is None or not storage.written(folder, block[-1])
-    ]
+    every = blocks(len(pictures), len(listed))
+    missing = [block for block in every if folder is None or not storage.written(folder, block[-1])]
     shared = Shared(classifier)
     tasks = (
         (rows, Task(shared, pictures[chosen], tuple(truth[chosen].tolist()), listed[some]))
@@ -169,8 +165,7 @@ def sweep(
     done = len(result) - sum(rows.stop - rows.start for *_, rows in missing)
     with Steps[None]((), "Sweeping", "row", progress, total=len(result), done=done) as steps:
         for rows, found in run(answers, tasks, executor):
-            into.top[rows], into.confidence[rows] = found.top, found.confidence
-            into.probability[rows] = found.probability
+            into.top[rows], into.confidence[rows], into.probability[rows] = found[:3]
             into.errors.update((rows.start + place, text) for place, text in found.errors.items())
             if folder is not None:
                 storage.write(folder, rows.start, result.part(rows))

@@ -101,9 +101,10 @@ def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
 
 
 def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novelty):
-    arrays = novelty.arrays()
+    carried = novelty.attached().reference
+    arrays = carried.arrays("novelty")
     assert kit.novelty_of(fashion) is None
-    assert kit.novelty_of(classifier.with_reference(novelty.attached().reference)) is None
+    assert kit.novelty_of(classifier.with_reference(carried)) is None
     changes = [
         {"features": arrays["features"][1:]},
         {"features": np.full_like(arrays["features"], np.nan)},
