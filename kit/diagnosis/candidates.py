@@ -73,12 +73,14 @@ def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
 def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Candidate:
     """Return a preprocessing that differs by one step as a candidate: with the faults that lead from it."""
     possible = [fault for fault in CATALOGUE.values() if fault.step == step and fault.changes(candidate)]
+    faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
+    # Where mean and std are all that lies between, they were left out.
+    faults.sort(key=lambda fault: fault.name == "range_0_1")
     mean, std = mean_and_std(candidate)
-    # -1..1 is a mean and a std of 0.5, which may have been left out.
-    forms = [candidate.replace(scaling=Scaling(255.0, mean, std))] if np.any(mean) else []
-    faults = [f for f in possible if any(_same(f.apply(form), in_use) for form in (candidate, *forms))]
-    if len(candidate.scaling) == 1 and candidate.scaling[0].std is not None:
-        faults.sort(key=lambda fault: fault.name != "missing_mean_std")
+    if np.any(mean):
+        # -1..1 is a mean and a std of 0.5, too, which may have been left out.
+        form = candidate.replace(scaling=Scaling(255.0, mean, std))
+        faults += [each for each in possible if each not in faults and _same(each.apply(form), in_use)]
     cause, *others = dict.fromkeys(fault.cause for fault in faults) or [_cause(step, candidate, in_use)]
     # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
     quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
