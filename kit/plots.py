@@ -14,11 +14,10 @@ from kit._arrays import Float64, Floats, Pixels
 from kit.perturbation import PARAMETERS
 
 if TYPE_CHECKING:
-    from kit.robustness.costs import Cost
     from kit.robustness.sweep_result import Sweep
     from kit.validation.calibration import Bin
 
-__all__ = ["accuracy_figure", "confidence_figure", "cost_figure", "picture_figure", "reliability_figure"]
+__all__ = ["accuracy_figure", "confidence_figure", "picture_figure", "reliability_figure"]
 __all__ += ["reliability_slider", "sweep_figure"]
 
 
@@ -52,8 +51,8 @@ class Drawn:
     def _repr_html_(self) -> str:
         return tag(self.data, self.alt)
 
-    def _repr_png_(self) -> str:
-        return b64encode(self.data).decode()
+    def _repr_png_(self) -> tuple[str, dict[str, str]]:
+        return b64encode(self.data).decode(), {"alt": self.alt}
 
 
 def image(figure: Any, alt: str) -> Drawn:
@@ -111,40 +110,23 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
     return image(figure, f"{len(pictures)} images: {titles}.")
 
 
-def cost_figure(costs: Sequence["Cost"]) -> Drawn:
-    """Draw the share of correct predictions and the mean confidence for each of `fault_costs`, as bars."""
-    axes = blank(4.2, 0.27 * len(costs) + 1).subplots()
-    places = np.arange(len(costs))[::-1]
-    right, confidence = 100 * np.array([(cost.right, cost.confidence) for cost in costs]).T
-    axes.barh(places + 0.2, right, 0.4, label="correct predictions", color=BLUE)
-    axes.barh(places - 0.2, confidence, 0.4, label="mean confidence", color=ORANGE)
-    axes.axvline(right[0], color=BLUE, linewidth=1, linestyle=":")
-    axes.set_yticks(places, [cost.title for cost in costs])
-    axes.set(xlim=(0, 100), ylim=(-0.6, len(costs) - 0.4))
-    axes.set_xlabel("share of images, and mean confidence (%)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-    worst = ", ".join(f"{cost.title} ({cost.right:.0%})" for cost in costs[1:4])
-    words = f"As in training {costs[0].right:.0%} of the predictions are correct; worst are {worst}."
-    return image(axes.figure, f"Horizontal bars for {len(costs)} preprocessings. {words}")
-
-
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
-    """Draw shares of correct predictions, 0..1, by group and by bar, as bars; all groups have the same."""
+    """Draw shares, 0..1, by group and by bar, as horizontal bars; all groups have the same bars."""
     bars = list(next(iter(shares.values())))
-    colors = ("#9aa0a6", ORANGE, BLUE, "#4c9f70", "#8e5ea2", "#c44e52")
-    places, width = np.arange(len(shares)), 0.8 / len(bars)
-    axes = blank(7, 3.6, layout="constrained").subplots()
+    colors = (BLUE, ORANGE, "#9aa0a6", "#4c9f70", "#8e5ea2", "#c44e52")
+    places, height = np.arange(len(shares))[::-1], 0.8 / len(bars)
+    axes = blank(7, 0.14 * len(bars) * len(shares) + 1, layout="constrained").subplots()
     for number, bar in enumerate(bars):
-        heights = [100 * group[bar] for group in shares.values()]
-        offset = (number - (len(bars) - 1) / 2) * width
-        axes.bar(places + offset, heights, 0.9 * width, label=bar, color=colors[number % len(colors)])
-    axes.set_xticks(places, [wrapped(group) for group in shares])
-    axes.set(ylim=(0, 100), ylabel="correct predictions (%)")
+        widths = [100 * group[bar] for group in shares.values()]
+        middle = places + 0.4 - (number + 0.5) * height
+        axes.barh(middle, widths, 0.9 * height, label=bar, color=colors[number % len(colors)])
+    axes.set_yticks(places, shares)
+    axes.set(xlim=(0, 100), ylim=(-0.6, len(shares) - 0.4), xlabel="%")
     axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
     words = []
     for group, by_bar in shares.items():
         words.append(f"{group}: {', '.join(f'{bar} {share:.0%}' for bar, share in by_bar.items())}.")
-    return image(axes.figure, f"Bars of the share of correct predictions. {' '.join(words)}")
+    return image(axes.figure, f"Horizontal bars. {' '.join(words)}")
 
 
 def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
@@ -164,9 +146,9 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     )
     for column, (title, bins) in enumerate(panels):
         axes, below = grid[:, column]
-        confidence, accuracy = [one.confidence for one in bins], [one.accuracy for one in bins]
-        margins = np.abs(np.array([one.interval for one in bins]).T - accuracy)
-        low, high, count = np.array([(one.low, one.high, one.count) for one in bins]).T
+        confidence, accuracy = [one.confidence for one in bins], [one.share.accuracy for one in bins]
+        margins = np.abs(np.array([(one.share.low, one.share.high) for one in bins]).T - accuracy)
+        low, high, count = np.array([(one.low, one.high, one.share.count) for one in bins]).T
         axes.plot([0, 1], [0, 1], color=DARK, linestyle=":", linewidth=1)
         axes.vlines(confidence, confidence, accuracy, color=ORANGE, linewidth=5, label="gap")
         label = "share, 95 % interval"
@@ -197,10 +179,10 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
 
 
 def _gap(bins: Sequence["Bin"]) -> str:
-    values = [(one.confidence, one.accuracy, abs(one.accuracy - one.confidence)) for one in bins]
-    count = sum(one.count for one in bins)
-    confidence, accuracy, error = np.average(values, axis=0, weights=[one.count for one in bins])
-    words = f"{accuracy:.0%} correct at a mean confidence of {confidence:.0%} on {count:,} images"
+    pairs, counts = [(one.confidence, one.share.accuracy) for one in bins], [one.share.count for one in bins]
+    confidence, accuracy = np.average(pairs, axis=0, weights=counts)
+    error = np.average(np.ptp(pairs, axis=1), weights=counts)
+    words = f"{accuracy:.0%} correct at a mean confidence of {confidence:.0%} on {sum(counts):,} images"
     return f"{words}, calibration error {error:.3f}"
 
 

@@ -13,24 +13,20 @@ from PIL import Image
 
 import kit
 from kit import plots, samples
-from kit.robustness.costs import Cost
+from kit.validation import AccuracyInterval
 from kit.validation.calibration import Bin
-
-COSTS = (
-    Cost("", "as in training", 0.9, 0.0, 0.8, 0.8, 0.0),
-    Cost("missing_scaling", "Scaling: left out", 0.1, 0.9, 0.1, 0.4, 0.2),
-)
 
 
 def size(figure):
     return Image.open(BytesIO(figure.data)).size
 
 
-def test_the_costs_are_said_in_words_too():
-    figure = plots.cost_figure(COSTS)
+def test_shares_are_said_in_words_too():
+    figure = plots.accuracy_figure(
+        {"before": {"correct": 0.9, "sure": 0.8}, "after": {"correct": 0.1, "sure": 0}}
+    )
     assert size(figure)[0] > 300
-    assert figure.alt.startswith("Horizontal bars for 2 preprocessings. As in training 90% of the")
-    assert "Scaling: left out (10%)" in figure.alt
+    assert figure.alt == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
 
 
 def test_images_carry_their_titles_as_alternative_text():
@@ -113,8 +109,8 @@ def test_a_dollar_in_a_name_is_one(monkeypatch):
 
 
 BINS = (
-    Bin(0.4, 0.6, 10, 0.5, 0.25, (0.1, 0.5)),
-    Bin(0.8, 1.0, 30, 0.9, 0.8, (0.6, 0.9)),
+    Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.25, 0.1, 0.5)),
+    Bin(0.8, 1.0, 0.9, AccuracyInterval(24, 30, 0.8, 0.6, 0.9)),
 )
 
 
@@ -151,7 +147,7 @@ def test_intervals_and_gaps_are_drawn_to_scale(drawn):
 
 
 def test_it_is_said_in_words_too():
-    bins = (Bin(0.4, 0.6, 10, 0.5, 0.2, (0.1, 0.5)), BINS[1])
+    bins = (Bin(0.4, 0.6, 0.5, AccuracyInterval(2, 10, 0.2, 0.1, 0.5)), BINS[1])
     figure = plots.reliability_figure([("before", bins), ("after", bins[1:])])
     # 10 x 0.2 and 30 x 0.8 of 40 are right; gaps of 0.3 and 0.1 weigh a quarter and three quarters.
     assert figure.alt == (

@@ -116,7 +116,6 @@ def _initial(layer: Layer, kept: tuple[Array, ...]) -> tuple[Evidence, ...]:
     return (
         Evidence("largest weight as a share of the most that the initializer gives", largest, 1.0, True),
         Evidence("distance of their spread from the initializer's", away, 2 * math.sqrt(rest), True),
-        Evidence("largest absolute bias", 0.0, 0.0, True if bias.size else None),
     )
 
 

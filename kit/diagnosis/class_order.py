@@ -1,8 +1,9 @@
 """The order of the classes: whether the predictions are right under another order than the one in use."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import comb, prod
+from typing import Any
 
 import numpy as np
 
@@ -63,24 +64,25 @@ def check_class_order(probabilities: Float32, labels: Truth, class_names: Sequen
 
 def known_orders(class_names: Sequence[str]) -> Mapping[str, Indices]:
     """Return the usual mistakes by name, as the class that each output stands for; without repetitions."""
-    numbers = list(range(len(class_names)))
-    places = np.array(numbers)
-    as_text = np.array(sorted(numbers, key=str))
-    from_one = np.array(sorted(numbers, key=lambda place: str(place + 1)))
+    places = np.arange(len(class_names))
+
+    def by(key: Callable[[int], Any]) -> Indices:
+        return np.array(sorted(places.tolist(), key=key))
+
+    as_text, from_one = by(str), by(lambda place: str(place + 1))
     orders = {
         "sorted as text": as_text,
         "sorted as text from 1 on": from_one,
         "sorted as numbers": np.argsort(as_text),
         "sorted as numbers from 1 on": np.argsort(from_one),
-        "sorted by name": np.array(sorted(numbers, key=lambda place: class_names[place])),
+        "sorted by name": by(lambda place: class_names[place]),
         "one place too far": np.roll(places, 1),
         "one place too early": np.roll(places, -1),
         "reversed": places[::-1],
     }
     digits = [re.sub("[^0-9]", "", name) for name in class_names]
     if all(digits):
-        by_number = sorted(numbers, key=lambda place: int(digits[place]))
-        orders["sorted by the numbers in their names"] = np.array(by_number)
+        orders["sorted by the numbers in their names"] = by(lambda place: int(digits[place]))
     distinct = {order.tobytes(): (name, order) for name, order in reversed(orders.items())}
     distinct.pop(places.tobytes(), None)
     return dict(reversed(distinct.values()))

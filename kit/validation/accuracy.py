@@ -56,10 +56,8 @@ def accuracy_interval(right: int | npt.ArrayLike, count: int | None = None) -> A
 def _bools(right: npt.ArrayLike) -> Bools:
     hits = np.asarray(right)
     if hits.ndim != 1 or not len(hits) or hits.dtype != np.bool_:
-        raise ValueError(
-            "Expected right or wrong as bool for each of at least one image, received"
-            f" {hits.dtype} of shape {hits.shape}; compare predictions with labels, or give count="
-        )
+        received = f"{hits.dtype} of shape {hits.shape}; compare predictions with labels, or give count="
+        raise ValueError(f"Expected a bool for each of at least one image, received {received}")
     return hits
 
 

@@ -13,22 +13,20 @@ from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
 from kit.images import Photo, Pictures, as_photos
-from kit.validation.accuracy import accuracy_interval
+from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 
 
 @dataclass(frozen=True)
 class Bin:
-    """So many images whose confidence lies above `low` (the first: from it) and up to `high`, 0..1.
+    """Images whose confidence lies above `low` (the first: from it) and up to `high`, 0..1.
 
-    Their mean confidence, the share that is predicted correctly, and its `accuracy_interval`.
+    Their mean confidence, and the share that is predicted correctly.
     """
 
     low: float
     high: float
-    count: int
     confidence: float
-    accuracy: float
-    interval: tuple[float, float]
+    share: AccuracyInterval
 
 
 LOWEST, HIGHEST = 0.05, 20.0
@@ -322,9 +320,8 @@ def reliability(rows: Floats, labels: Int64, bins: int = 15) -> tuple[Bin, ...]:
     made = []
     for place in np.unique(found).tolist():
         inside = found == place
-        share, confidence = accuracy_interval(hits[inside]), float(confidences[inside].mean())
-        ends = place / bins, (place + 1) / bins
-        made.append(Bin(*ends, share.count, confidence, share.accuracy, (share.low, share.high)))
+        confidence, share = float(confidences[inside].mean()), accuracy_interval(hits[inside])
+        made.append(Bin(place / bins, (place + 1) / bins, confidence, share))
     return tuple(made)
 
 

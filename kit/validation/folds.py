@@ -104,8 +104,7 @@ def cross_validate(
     most = int(np.unique(truth, return_counts=True)[1].min())
     most = most if groups is None else min(most, len(np.unique(np.asarray(groups))))
     if not 2 <= folds <= most:
-        few = "images of the rarest class or groups"
-        raise ValueError(f"Expected 2 to {most} folds, no more than {few}, received {folds}")
+        raise ValueError(f"Expected 2 to {most} folds, for the rarest class or the groups, received {folds}")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = list(splitter(folds, shuffle=True, random_state=seed).split(truth, truth, groups))
     finished = []

@@ -36,10 +36,10 @@ _REMEDIES = {
 }
 
 
-def _no_number(answer: Any, asked: str, rule: str, fits: Callable[[float], bool]) -> str:
+def _no_number(answer: Any, rule: str, fits: Callable[[float], bool]) -> str:
     """Say why an answer is no number that can be checked; empty where it is one."""
     if answer is None:
-        return f"Not answered yet. Set answer to {asked}."
+        return f"Not answered yet. Set answer to {rule}."
     fitting = isinstance(answer, Real) and not isinstance(answer, bool) and fits(float(answer))
     return "" if fitting else f"Not yet: use {rule}, instead of {_quoted(answer)}."
 
@@ -75,8 +75,8 @@ def camera_folder(pictures: Pixels) -> Path:
 
 def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
-    rule, asked = "one decimal, from 0.1 to 1.0", "a brightness, for example to 0.7"
-    refused = _no_number(answer, asked, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0)
+    rule = "one decimal from 0.1 to 1.0, such as 0.7"
+    refused = _no_number(answer, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0)
     return refused or _last(
         classifier, photo, lambda one: Perturbation(brightness=one), answer, round(answer - 0.1, 4)
     )
@@ -84,8 +84,8 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check a noise, in whole levels from 0 to 99, that the prediction just survives; return one line."""
-    rule, asked = "a whole number of levels, from 0 to 99", "a noise in levels, for example to 12"
-    refused = _no_number(answer, asked, rule, lambda one: one in range(100))
+    rule = "a whole number of levels from 0 to 99, such as 12"
+    refused = _no_number(answer, rule, lambda one: one in range(100))
     return refused or _last(classifier, photo, lambda one: Perturbation(noise=one), answer, answer + 1)
 
 
@@ -117,8 +117,7 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     """
     from kit.validation.calibration import fit_temperature
 
-    asked = "a temperature, for example to 1.1"
-    refused = _no_number(answer, asked, "a number above 0", lambda one: 0 < one < math.inf)
+    refused = _no_number(answer, "a number above 0, such as 1.1", lambda one: 0 < one < math.inf)
     if refused:
         return refused
     temperature = float(answer)

@@ -40,8 +40,8 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
     ("arguments", "message"),
     [
         ((11, 10), r"Expected right as a whole number 0\.\.10, received 11"),
-        (([1, 0],), "Expected right or wrong as bool for .*, received int64"),
-        ((np.ones(0, bool),), "Expected right or wrong as bool for each of at least one image"),
+        (([1, 0],), "Expected a bool for .*, received int64"),
+        ((np.ones(0, bool),), "Expected a bool for each of at least one image"),
     ],
 )
 def test_what_is_no_count_of_answers_is_refused(arguments, message):

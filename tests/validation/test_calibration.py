@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
 import kit
 from kit import samples
+from kit.validation import accuracy_interval
 from kit.validation.calibration import TITLES, fit_temperature, half_of, measure, reliability
 
 # 600 answers to 5 classes, for which netcal 1.4.0 (ECE(15).measure) gave this to all digits, and torchmetrics
@@ -48,9 +48,9 @@ def test_bins_are_those_of_scikit_learn(answers):
     hits = rows.argmax(axis=1) == labels
     accuracy, confidence = calibration_curve(hits, rows.max(axis=1), n_bins=15)
     found = reliability(rows, labels, 15)
-    np.testing.assert_allclose([one.accuracy for one in found], accuracy, atol=1e-12)
+    np.testing.assert_allclose([one.share.accuracy for one in found], accuracy, atol=1e-12)
     np.testing.assert_allclose([one.confidence for one in found], confidence, atol=1e-12)
-    assert sum(one.count for one in found) == 600
+    assert sum(one.share.count for one in found) == 600
 
 
 def test_four_answers_by_hand():
@@ -77,9 +77,9 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
 
 
 def test_the_band_of_a_bin_is_wilsons_interval(answers):
+    confidences, hits = answers[0].max(axis=1), answers[0].argmax(axis=1) == answers[1]
     for one in reliability(*answers):
-        interval = binomtest(round(one.accuracy * one.count), one.count).proportion_ci(method="wilson")
-        assert one.interval == pytest.approx((interval.low, interval.high))
+        assert one.share == accuracy_interval(hits[(one.low < confidences) & (confidences <= one.high)])
 
 
 def test_intervals_are_those_of_a_plain_bootstrap(answers):
