@@ -52,9 +52,7 @@ class StepDifference:
 
 
 def _held(array: Array) -> str:
-    numbers = array[np.isfinite(array)] if array.dtype.kind == "f" else array
-    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (float("nan"), float("nan"))
-    return f"{array.dtype} {array.shape}, {short(low)}..{short(high)}"
+    return f"{array.dtype} {array.shape}, {short(array.min())}..{short(array.max())}"
 
 
 def short(value: float) -> str:

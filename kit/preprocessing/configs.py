@@ -235,6 +235,5 @@ def read_configs(config: str | Path | Content) -> Fields:
     for keys, read in _READERS.items():
         if any(key in content for key in keys):
             return read(content)
-    received = ", ".join(map(repr, list(content)[:6])) or "nothing"
     formats = "a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config)"
-    raise ValueError(f"Expected {formats}, received an object with {received}")
+    raise ValueError(f"Expected {formats}, received an object with {list(content)[:6]}")

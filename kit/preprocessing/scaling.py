@@ -22,8 +22,6 @@ def _per_channel(what: str, value: Any) -> PerChannel | None:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, (tuple, list)):
-        if not value:
-            raise ValueError(f"Expected one {what} per channel, received none; use None to leave it out")
         return tuple(_single(what, part) for part in value)
     return None if value is None else _single(what, value)
 

@@ -115,13 +115,10 @@ class CheckedCases(Result):
     ----------
     cases
         By name.
-    unfinished
-        Cases that were not run, since somebody stopped it.
     """
 
     classifier: str
     cases: tuple[Checked, ...]
-    unfinished: int = 0
 
     @property
     def moved(self) -> tuple[Checked, ...]:
@@ -130,15 +127,13 @@ class CheckedCases(Result):
 
     @property
     def holds(self) -> bool:
-        """Whether all were run and none is red."""
-        return not (self.moved or self.unfinished)
+        """Whether none is red."""
+        return not self.moved
 
     def headline(self) -> str:
         """Return one sentence."""
         counts = Counter(one.state for one in self.cases)
         parts = [f"{counts[state]} {several}" for state, (_, several) in _WORDS.items() if counts[state]]
-        if self.unfinished:
-            parts.append(f"{self.unfinished} not run")
         count = len(self.cases)
         return f"{count} case{'s' * (count != 1)} of {self.classifier}: {', '.join(parts) or 'none'}."
 
@@ -154,8 +149,7 @@ class CheckedCases(Result):
             | {"answer": one.answer[0], "probability": one.answer[1], "told": one.words}
             for one in self.cases
         ]
-        whole = {"classifier": self.classifier, "holds": self.holds, "unfinished": self.unfinished}
-        return {**whole, "cases": rows}
+        return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
     def junit(self) -> str:
         """Return the report as JUnit XML, which CI servers show."""
@@ -214,12 +208,8 @@ def check_cases(
     if not found:
         raise ValueError(f"Expected cases in {place.name!r}, received none; {MAKE_ONE}")
     chosen = classifier if classifier is not None else _named_by(found)
-    checked: list[Checked] = []
-    with Steps[Path]((), "Cases", "case", progress, total=len(found), keep=True) as steps:
-        for path in found:
-            checked.append(_check(chosen, path))
-            steps.advance()
-    result = CheckedCases(chosen.name, tuple(checked), unfinished=len(found) - len(checked))
+    checked = [_check(chosen, path) for path in Steps(found, "Cases", "case", progress)]
+    result = CheckedCases(chosen.name, tuple(checked))
     for one in result.moved if artefacts is not None else ():
         _keep_difference(one, place, chosen, Path(str(artefacts)))
     if update:

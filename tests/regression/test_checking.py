@@ -284,15 +284,14 @@ def test_a_report_counts_each_state_once():
         Checked("c", "unusable", told="torn"),
         red("d", "accepted"),
     )
-    found = CheckedCases("net", one, unfinished=2)
-    assert found.headline() == "4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold, 2 not run."
+    found = CheckedCases("net", one)
+    assert found.headline() == "4 cases of net: 1 changed, 1 cannot be run, 1 accepted, 1 hold."
     assert [each.name for each in found.moved] == ["b", "c"]
     assert not found.holds
-    assert not CheckedCases("net", one[:1], unfinished=1).holds, "what was not run does not hold"
     assert CheckedCases("net", one[:1]).headline() == "1 case of net: 1 hold."
     assert found.text().splitlines()[3] == "  c: CANNOT BE RUN: torn"
     told = found.to_dict()
-    assert (told["holds"], told["unfinished"], told["cases"][1]["probability"]) == (False, 2, 0.5678)
+    assert (told["holds"], told["cases"][1]["probability"]) == (False, 0.5678)
 
 
 def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
