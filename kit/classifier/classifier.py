@@ -19,7 +19,7 @@ from kit.classifier.engines import Engine, Shape, check_preprocessing, check_sha
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
-from kit.classifier.network import Network
+from kit.classifier.network import Network, Verification
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
@@ -233,7 +233,7 @@ class Classifier:
 
         It raises a ValueError for probabilities that are no numbers.
         """
-        lanes, head = self._network.lanes, self._network.compiled.head
+        lanes, head = self._network.lanes, self.head
         if lanes is None:
             return lambda tensors: engines.finite(self.predict_tensors(tensors), self.name), 1
         return lambda tensors: engines.finite(
@@ -321,6 +321,11 @@ class Classifier:
         other.__dict__.update(changes)
         return other
 
+    def verify(self, photos: Pictures | None = None) -> Verification:
+        """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
+        tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
+        return self._network.verify(self.input_shape, self.preprocessing, tensors)
+
     @property
     def engine(self) -> Engine:
         """What runs the network; where that is Keras, it is made at the first use."""
@@ -335,6 +340,11 @@ class Classifier:
     def first_layers(self) -> FirstLayers | None:
         """What its first layers receive, and received in training; see `Reference.first_layers`."""
         return self.reference.first_layers
+
+    @property
+    def head(self) -> str:
+        """What the last layer puts out, one of `kit.classifier.engines.HEADS`."""
+        return self._network.compiled.head
 
     @property
     def compiled(self) -> bytes | None:

@@ -3,11 +3,13 @@
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from kit._reporting import Steps
 from kit.classifier.child import answer, ask
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Compiled, Network, describe
@@ -41,9 +43,12 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
     if _has_custom_parts(opened):
         # Their code is known in this process and nowhere else.
         return Network(describe(load_keras(opened.path), preprocessing), source=opened)
-    compiled = convert(opened, preprocessing)
-    keep(opened, compiled)
-    return Network(compiled, source=opened)
+    with _alone(opened):
+        if found := _known(opened):
+            return found
+        compiled = convert(opened, preprocessing)
+        keep(opened, compiled)
+        return Network(compiled, source=opened)
 
 
 def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Compiled:
@@ -70,12 +75,12 @@ def keep(opened: Archive, compiled: Compiled) -> None:
     """Keep what is known of a network, if the cache folder can be written to and the file says it all."""
     with suppress(OSError):
         if not _has_custom_parts(opened):
-            folder = cache_folder()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = _made(cache_folder())
             compiled.write(folder / f"{opened.digest}.zip")
             entries = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
             for entry in entries[:-CACHED]:
                 entry.unlink()
+                entry.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def _known(opened: Archive) -> Network | None:
@@ -99,6 +104,35 @@ def cache_folder() -> Path:
     except RuntimeError:  # a user without a home, for whom nothing is kept
         parent = Path(os.devnull)
     return parent / f"compiled-{FORMAT}"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _alone(opened: Archive) -> Iterator[None]:
+    """Wait while another process or thread compiles this network.
+
+    With a lock of SQLite, since it is the same on every system, and ends with the process that holds it.
+    """
+    import sqlite3
+
+    try:
+        lock = sqlite3.connect(_made(cache_folder()) / f"{opened.digest}.lock", timeout=1)
+    except (OSError, sqlite3.Error):  # nothing is kept, so there is nothing to wait for
+        yield
+        return
+    with closing(lock):
+        for _ in Steps(count(), f"Waiting for {opened.path.name!r} to be compiled", " s", progress=True):
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    continue
+            break  # without a lock where there is none, as in some network folders
+        yield
 
 
 def _has_custom_parts(opened: Archive) -> bool:

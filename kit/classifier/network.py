@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ import numpy as np
 from kit._arrays import Float32
 from kit._checking import first_line
 from kit._interrupts import held
+from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape
 from kit.classifier.first_layers import FirstLayers, first_layers_of
@@ -89,6 +90,30 @@ TOLERANCE = 1e-5
 OPEN_SIDE = 96
 """Height and width on which a network is tried that leaves them open, in pixels."""
 _PATCHES = 8
+
+
+@dataclass(frozen=True, repr=False)
+class Verification(Result):
+    """Result of holding the compiled form of a network against Keras.
+
+    Parameters
+    ----------
+    max_difference
+        Largest difference in a probability, 0..1.
+    photos
+        Photos that were compared, beside the inputs made by formulas.
+    agrees
+        Whether the difference is within 1e-5.
+    """
+
+    max_difference: float
+    photos: int
+    agrees: bool
+
+    def __repr__(self) -> str:
+        # Without the figure, which depends on the machine: notebooks that are compared strictly show this.
+        verdict = "agrees with" if self.agrees else "differs from"
+        return f"Verification({verdict} Keras to 1e-5 on {self.photos} photos and on inputs made by formulas)"
 
 
 def largest_difference(reference: Engine, compiled: Engine, head: str, batches: Iterable[Float32]) -> float:
@@ -202,6 +227,14 @@ class Network:
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
         return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
+
+    def verify(
+        self, shape: Shape, preprocessing: Preprocessing | None, photos: Sequence[Float32] = ()
+    ) -> Verification:
+        """Hold what runs the network against Keras, in the range of a preprocessing and on photos."""
+        batches = (*trial_tensors(shape, preprocessing), *photos)
+        difference = largest_difference(KerasEngine(self.model), self.engine, self.compiled.head, batches)
+        return Verification(difference, len(photos), difference <= TOLERANCE)
 
     def keras_file(self, folder: Path) -> Path:
         """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""

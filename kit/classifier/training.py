@@ -138,15 +138,16 @@ def train(
     return Classifier(model, preprocessing, class_names)
 
 
-def _copy(model: Any, seed: int = 0) -> Any:
-    """Copy a model with its weights, and with seeds for dropout and the like."""
+def _copy(model: Any, seed: int) -> Any:
+    """Copy a model with its weights, and with seeds where dropout and the like have none."""
+    keras = import_keras()
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + len(model.layers)).tolist())
 
     def seeded(layer: Any) -> Any:
         config = layer.get_config()
         return type(layer).from_config({**config, "seed": next(seeds)} if "seed" in config else config)
 
-    copy = import_keras().models.clone_model(model, clone_function=seeded)
+    copy = keras.models.clone_model(model, clone_function=seeded)
     copy.set_weights(model.get_weights())
     return copy
 
@@ -278,7 +279,9 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
 @held()
 def _adapted(model: Any, batch: Any, old: float) -> Any:
     """Copy the model, with statistics that mix this share of the old ones with those of the batch."""
-    keras, adapted = import_keras(), _copy(model)
+    keras = import_keras()
+    adapted = keras.models.clone_model(model)
+    adapted.set_weights(model.get_weights())
 
     def estimating(layer: Any, call: Call, inputs: Any, **options: Any) -> Any:
         axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]

@@ -12,7 +12,7 @@ from PIL import Image
 from kit import samples
 from kit.classifier import Classifier, loading, network, store
 from kit.classifier.engines import KerasEngine
-from kit.classifier.network import largest_difference
+from kit.classifier.network import Verification
 from kit.diagnosis import diagnose
 from kit.images import Photo
 from kit.perturbation import Perturbation
@@ -242,6 +242,8 @@ def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(sma
 
 
 def test_what_is_given_has_to_fit(small_file):
+    with pytest.raises(ValueError, match="Expected 3 class names for the classes of 'small', received 2"):
+        Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"set channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
     with pytest.raises(
@@ -252,10 +254,13 @@ def test_what_is_given_has_to_fit(small_file):
     assert repeated.notes == ("class names that occur more than once: 1, such as crane",)
 
 
-@pytest.mark.parametrize(("last", "units"), [(None, 3), ("sigmoid", 1), (None, 1)])
-def test_other_heads_give_probabilities_too(last, units):
+@pytest.mark.parametrize(
+    ("last", "units", "head"), [(None, 3, "logits"), ("sigmoid", 1, "sigmoid"), (None, 1, "binary_logit")]
+)
+def test_other_heads_give_probabilities_too(last, units, head):
     model = networks.small(last, units)
     classifier = Classifier(model, networks.GREY)
+    assert classifier.head == head
     outputs = np.asarray(model(networks.GREY.apply(PHOTO)), np.float64)[0]
     odds = [1 - outputs[0], outputs[0]] if last else np.exp(outputs if units == 3 else [0, outputs[0]])
     assert classifier.probabilities(PHOTO)[0] == pytest.approx(odds / np.sum(odds), abs=1e-6)
@@ -273,13 +278,25 @@ def test_an_open_input_size_follows_the_preprocessing_in_use():
     assert diagnose(made.using(Preprocessing()), PHOTO).best.cause == "untrained_weights"
 
 
+def test_verify_agrees_or_finds_a_compiled_form_of_other_weights(loaded):
+    assert loaded.verify() == Verification(loaded.verify().max_difference, 0, agrees=True)
+    assert repr(loaded.verify(PHOTO)) == (
+        "Verification(agrees with Keras to 1e-5 on 1 photos and on inputs made by formulas)"
+    )
+    classifier = Classifier(networks.small(), networks.GREY)
+    classifier.model.set_weights(networks.small(seed=8).get_weights())
+    verification = classifier.verify(PHOTO)
+    assert (verification.agrees, verification.max_difference > 1e-3) == (False, True)
+    assert repr(verification).startswith("Verification(differs from Keras")
+
+
 def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_loaded(small_file, tmp_path):
     path = tmp_path / "small.keras"
     path.write_bytes(small_file.read_bytes())
     classifier = Classifier.load(path)
     networks.small(seed=8).save(path)
     with pytest.raises(ValueError, match=r"Expected the network in 'small.keras' as it was loaded"):
-        _ = classifier.model
+        classifier.verify()
 
 
 def test_other_processes_open_the_file_for_themselves(loaded, small):
@@ -295,10 +312,9 @@ def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     classifier = samples.classifier(name)
     assert classifier.notes == ()
     photos = (*samples.photos("photographs"), *samples.photos("special"))
-    tensors = [classifier.tensor(photo) for photo in photos]
-    assert len(tensors) >= 23
-    keras = KerasEngine(classifier.model)
-    assert largest_difference(keras, classifier.engine, "softmax", tensors) < 1e-5
+    verification = classifier.verify(photos)
+    assert verification.photos == len(photos) >= 23
+    assert verification.max_difference < 1e-5
 
 
 def test_temperature_travels_in_the_file_and_to_other_processes(tmp_path):

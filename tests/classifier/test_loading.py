@@ -5,7 +5,9 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import pytest
@@ -35,6 +37,7 @@ def converted(folder, monkeypatch):
 
     def convert(opened, preprocessing):
         files.append(opened.path.name)
+        time.sleep(0.2)
         return small()
 
     monkeypatch.setattr(loading, "convert", convert)
@@ -55,6 +58,42 @@ def test_a_file_is_compiled_once_whatever_it_is_called(tmp_path, converted):
     assert first.compiled.data == second.compiled.data == small().data
     restore(keras_file(tmp_path / "other.keras", weights=b"others"))
     assert converted == ["plain.keras", "other.keras"]
+
+
+def test_threads_that_open_one_file_compile_it_once(tmp_path, converted):
+    opened = keras_file(tmp_path / "plain.keras")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(restore, [opened] * 8))
+    assert converted == ["plain.keras"]
+    assert {network.compiled.data for network in found} == {small().data}
+
+
+OPENING = """
+import sys, time
+from pathlib import Path
+from kit.classifier import loading, store
+from kit.classifier.network import Compiled
+path, folder = Path(sys.argv[1]), Path(sys.argv[2])
+loading.cache_folder = lambda: folder / "cache"
+def convert(opened, preprocessing):
+    with open(folder / "compiled.txt", "a") as file:
+        file.write("once ")
+    time.sleep(1)
+    return Compiled.read(folder / "entry.zip")
+loading.convert = convert
+print(loading.restore(store.read(path)).compiled)
+"""
+
+
+def test_ten_processes_that_open_one_file_compile_it_once(tmp_path):
+    keras_file(tmp_path / "plain.keras")
+    small().write(tmp_path / "entry.zip")
+    command = [sys.executable, "-c", OPENING, tmp_path / "plain.keras", tmp_path]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    told = {process.communicate()[0] for process in running}
+    assert len(told) == 1
+    assert told.pop().startswith("Compiled(head='softmax', input_shape=(28, 28, 1), output_count=3")
+    assert (tmp_path / "compiled.txt").read_text() == "once "
 
 
 @pytest.mark.parametrize("content", [b"", b"foreign", None])
@@ -93,7 +132,9 @@ def test_what_was_not_opened_for_longest_makes_room(tmp_path, folder, monkeypatc
         keep(opened, small())
         os.utime(folder / f"{opened.digest}.zip", (1000 + age, 1000 + age))
     restore(files[0])
+    (folder / f"{files[1].digest}.lock").touch()
     keep(files[2], small())
+    assert not list(folder.glob("*.lock"))
     assert {entry.stem for entry in folder.glob("*.zip")} == {files[0].digest, files[2].digest}
 
 

@@ -96,6 +96,13 @@ def test_the_largest_difference_is_that_of_the_probabilities():
     assert largest_difference(Fixed(0.5, 0.5), Fixed(np.nan, 0.5), "softmax", BATCHES) == float("inf")
 
 
+@pytest.mark.parametrize("shape", [(28, 28, 1), (300, 500, 3), (3, 32, 48), (None, 40, 3)])
+def test_trial_inputs_fit_any_network(shape):
+    for batch in trial_tensors(shape):
+        assert batch.shape[1:] == tuple(side or 96 for side in shape)
+        assert batch.dtype == np.float32
+
+
 def test_without_a_preprocessing_the_usual_ranges_are_covered():
     unit, signed, levels = trial_tensors((64, 64, 3))
     assert 0 <= unit.min() < 0.01
