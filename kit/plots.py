@@ -138,7 +138,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     Parameters
     ----------
     panels
-        Pairs of a title and what `kit.validation.calibration.reliability` returns.
+        Pairs of a title and the `bins` of `kit.validation.calibration.Metrics`.
     """
     figure = blank(3.5 * len(panels), 4.4, layout="constrained")
     grid = figure.subplots(

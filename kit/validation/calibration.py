@@ -1,6 +1,6 @@
 """How far probabilities can be trusted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,6 +126,8 @@ class Metrics:
     ece_by_chance
         Mean `ece` of a perfectly calibrated network with these confidences, 0..1 (consistency resampling,
         Bröcker and Smith 2007, doi 10.1175/WAF993.1).
+    bins
+        Those of a reliability diagram.
     """
 
     pictures: int
@@ -136,6 +138,7 @@ class Metrics:
     nll: Estimate
     sure_errors: Estimate
     ece_by_chance: float
+    bins: tuple[Bin, ...]
 
 
 def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 1000, seed: int = 0) -> Metrics:
@@ -180,7 +183,8 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     chance = np.array([_error(places, gaps) for gaps in by_chance])
     if estimates["ece"].value <= np.quantile(chance, LEVEL):
         estimates["ece"] = replace(estimates["ece"], low=0.0)
-    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), **estimates)
+    diagram = reliability(values, labels, bins)
+    return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=diagram, **estimates)
 
 
 def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
@@ -210,8 +214,6 @@ class Calibration(Result):
         The classifier as it is, on all images.
     before, after
         The classifier as it is and with the temperature, on the images that the temperature never saw.
-    reliability
-        For ``"measured"``, ``"before"`` and ``"after"`` the bins of a reliability diagram.
     notes
         What limits the answer, in words.
     """
@@ -223,7 +225,6 @@ class Calibration(Result):
     measured: Metrics
     before: Metrics
     after: Metrics
-    reliability: Mapping[str, tuple[Bin, ...]]
     notes: tuple[str, ...] = ()
 
     @property
@@ -300,9 +301,8 @@ def calibrate(
     parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
     found = {name: measure(*part, resamples=resamples, seed=seed) for name, part in parts.items()}
     fitted, others = int(fitting.sum()), int(judged.sum())
-    diagrams = {name: reliability(*part) for name, part in parts.items()}
     notes = tuple(_notes(tempered, found["before"]))
-    return Calibration(tempered, temperature, fitted, others, **found, reliability=diagrams, notes=notes)
+    return Calibration(tempered, temperature, fitted, others, **found, notes=notes)
 
 
 def _notes(tempered: Classifier, before: Metrics) -> Iterator[str]:
