@@ -123,8 +123,8 @@ class Preprocessing(Pipeline):
         done = (operation for operation in PIPELINE if not operation.skipped(self))
         return tuple(f"{operation.name}: {operation.described(self)}" for operation in done)
 
-    def compare(self, other: "Preprocessing | Function", photo: Source) -> Comparison:
-        """Find out how another preprocessing, or your own function, differs from this one on a photo.
+    def compare(self, other: "Preprocessing | Function", photo: Source | None = None) -> Comparison:
+        """Find out how another preprocessing, or your own function, differs from this one.
 
         Parameters
         ----------
@@ -143,13 +143,14 @@ class Preprocessing(Pipeline):
         Raises
         ------
         TypeError
-            If `other` is neither. What a function raises is a difference, not an error.
+            If `other` is neither, or a function without a photo. What a function raises is a difference.
         """
-        opened = load_image(photo)
+        opened = None if photo is None else load_image(photo)
         if isinstance(other, Preprocessing):
             return compare_values(self, other, opened)
-        if not callable(other):
-            raise TypeError(f"Expected a Preprocessing or a function to compare with, received {other!r}")
+        if not callable(other) or opened is None:
+            received = f"{other!r}, {photo!r}"
+            raise TypeError(f"Expected a Preprocessing, or a function and a photo, received {received}")
         opened = opened.decoded(self.decoding)
         return compare_called(self, call(other, opened), opened, moved)
 

@@ -117,12 +117,13 @@ class Comparison(Result):
 
     def _report(self) -> Iterator[str | Result]:
         yield from self.differences or ["No difference in the steps."]
-        exact = all(step.difference == 0 for step in self.steps)
-        end = "the tensors are equal" if exact else "the tensors are equal up to rounding"
-        if self.first_step:
-            end = f"first difference: {self.first_step}"
-            end += f", biggest: {self.main_step}" if self.main_step != self.first_step else ""
-        yield f"On {self.photo}, {end}."
+        if self.photo:
+            exact = all(step.difference == 0 for step in self.steps)
+            end = "the tensors are equal" if exact else "the tensors are equal up to rounding"
+            if self.first_step:
+                end = f"first difference: {self.first_step}"
+                end += f", biggest: {self.main_step}" if self.main_step != self.first_step else ""
+            yield f"On {self.photo}, {end}."
         if self.steps:
             yield self.table()
         yield from (f"Note: {note}." for note in self.notes)
@@ -139,12 +140,14 @@ def moved(here: Array, there: Array) -> float:
     return apart / (apart + float(np.std(here))) if apart else 0.0
 
 
-def compare_values(here: Pipeline, there: Pipeline, photo: Photo) -> Comparison:
-    """Compare two preprocessings step by step on a photo."""
+def compare_values(here: Pipeline, there: Pipeline, photo: Photo | None) -> Comparison:
+    """Compare two preprocessings in words and, if there is a photo, step by step on it."""
+    named = tuple(differences(here, there))
+    if photo is None:
+        return Comparison(tuple(text for _, text in named), None, (), "", ())
     mine, theirs = steps(here, photo), steps(there, photo)
     found = tuple(StepDifference.of(name, mine[name], theirs[name]) for name in mine)
     first = next((step.name for step in found if step.parts), None)
-    named = differences(here, there)
     parts = [(name, text, effect_alone(here, there, name, photo, moved)) for name, text in named]
     return Comparison.on(parts, first_step=first, steps=found, photo=photo.name)
 

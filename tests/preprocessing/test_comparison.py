@@ -87,5 +87,11 @@ def test_other_shapes_and_values_that_are_no_numbers_part_the_tensors():
 
 
 def test_only_preprocessings_and_functions_are_compared():
-    with pytest.raises(TypeError, match="a Preprocessing or a function to compare with, received 'imagenet'"):
+    with pytest.raises(TypeError, match="a Preprocessing, or a function and a photo, received 'imagenet'"):
         HERE.compare("imagenet", PHOTO)
+    with pytest.raises(TypeError, match="a function and a photo, received <function"):
+        HERE.compare(lambda pixels: pixels)
+
+
+def test_without_a_photo_the_settings_are_compared_in_words():
+    assert str(HERE.compare(HERE.replace(channels="bgr"))).splitlines() == ["channels: rgb here, bgr there"]
