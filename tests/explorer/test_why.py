@@ -173,7 +173,7 @@ def test_what_each_change_does_comes_first_and_the_cause_last(explorer):
     assert first["changes"]["lines"][0]["text"].startswith("Noise 60 levels: without it volleyball, ")
     assert first["changes"]["settings"] == explorer.settings
     assert [message["kind"] for message in progress] == ["asking"] * len(progress)
-    assert [message["text"] for message in progress[:2]] == ["checks, part 1 of 5", "candidates, part 2 of 5"]
+    assert [message["text"] for message in progress[:2]] == ["checks, part 1 of 4", "candidates, part 2 of 4"]
     assert last["changes"] == first["changes"]
     assert last["headline"] == "The cause: noisy"
     assert last["findings"][0]["title"] == "noisy"
