@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,9 @@ SPLITS = ("train", "test")
 """Names for `fashion_mnist_arrays`."""
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
-_TYPICAL = {
-    "pavilion.jpg": 0.06,
-    "espresso.jpg": 0.09,
-    "gorilla.jpg": 0.09,
-    "panda.jpg": 0.11,
-    "rocket.jpg": 0.06,
-    "volleyball.jpg": 0.11,
-    "koala.jpg": 0.12,
-    "lake.jpg": 0.05,
-    "storm.jpg": 0.06,
-    "chameleon.jpg": 0.06,
-    "astronaut.jpg": 0.11,
-    "alp.jpg": 0.08,
-}
+_TYPICAL: tuple[str, ...] = ("pavilion", "espresso", "gorilla", "panda", "rocket", "volleyball")
+_TYPICAL += ("koala", "lake", "storm", "chameleon", "astronaut", "alp")
+_WEIGHTS = (0.06, 0.09, 0.09, 0.11, 0.06, 0.11, 0.12, 0.05, 0.06, 0.06, 0.11, 0.08)
 _HERE = Path(__file__).resolve().parent
 # A wheel carries the photos in the package; in a checkout all of it lies beside the package, once.
 _DATA = _HERE / "data" if (_HERE / "data").is_dir() else _HERE.parent / "data"
@@ -122,11 +112,11 @@ def typical(without: Sequence[Photo] = ()) -> tuple[tuple[Photo, ...], Float64]:
         float64 (photos,), their sum is 1. Weighted, mean and standard deviation of all pixels are those of
         ImageNet, (0.485, 0.456, 0.406) and (0.277, 0.269, 0.282), up to 0.01.
     """
-    found = {name: _photograph(name) for name in _TYPICAL}
+    found = [_photograph(f"{name}.jpg") for name in _TYPICAL]
     asked = {photo.pixels.tobytes() for photo in without}
-    kept = {name: found[name] for name in _TYPICAL if found[name].pixels.tobytes() not in asked}
-    weights = np.array([_TYPICAL[name] for name in kept])
-    return tuple(kept.values()), weights / max(weights.sum(), 1e-12)
+    kept = [photo.pixels.tobytes() not in asked for photo in found]
+    weights = np.array(_WEIGHTS)[kept]
+    return tuple(compress(found, kept)), weights / max(weights.sum(), 1e-12)
 
 
 @cache
@@ -147,9 +137,8 @@ def _entries(name: str) -> tuple[dict[str, Any], ...]:
     index = json.loads(_path("photographs", "index.json").read_text(encoding="utf-8"))
     kind = "special" if name == "special" else "photograph"
     unwanted = {"imagenet": True, "probes": False}.get(name)
-    return tuple(
-        each for each in index if each["kind"] == kind and (each["imagenet_class"] is None) is not unwanted
-    )
+    of_kind = [each for each in index if each["kind"] == kind]
+    return tuple(each for each in of_kind if (each["imagenet_class"] is None) is not unwanted)
 
 
 def _path(*parts: str) -> Path:

@@ -16,6 +16,8 @@ from kit.classifier import Classifier
 from kit.classifier.first_layers import leaves
 from kit.classifier.store import opened, unchanged
 
+Weights = Mapping[str, tuple[Array, ...]]
+"""The arrays of every layer, by its name."""
 _NESTED = ("Functional", "Sequential", "Model")
 
 
@@ -46,9 +48,8 @@ def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
         return tuple(layer for part in inner for layer in layers_of(mapping(part)))
     name = str(settings.get("name") or config.get("name") or kind)
-    arguments = [
-        each for node in _listed(config.get("inbound_nodes")) for each in _listed(mapping(node).get("args"))
-    ]
+    nodes = map(mapping, _listed(config.get("inbound_nodes")))
+    arguments = [each for node in nodes for each in _listed(node.get("args"))]
     constants = tuple(float(each) for each in arguments if type(each) in {int, float})
     return (Layer(name, kind, MappingProxyType(dict(settings)), constants),)
 
@@ -78,7 +79,7 @@ _MOST_TIMES = 8
 _SPARE_WEIGHTS = 1 << 24
 
 
-def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
+def weights_in(path: Path) -> Weights:
     """Return the arrays of every layer of a checked ``.keras`` file, by the layer's name, in Keras's order.
 
     The optimizer's are under ``"optimizer"``; empty where the weights are not in HDF5. Links out of the file
@@ -119,9 +120,7 @@ def weights_in(path: Path) -> Mapping[str, tuple[Array, ...]]:
     return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone.items()}
 
 
-def architecture_and_weights(
-    classifier: Classifier,
-) -> tuple[Mapping[str, Any], Mapping[str, tuple[Array, ...]]]:
+def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any], Weights]:
     """Return what `layers_of` takes and `weights_in` returns, of a file without TensorFlow, or of a model."""
     source = classifier.source
     if source is not None:

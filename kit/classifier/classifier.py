@@ -15,11 +15,11 @@ import numpy.typing as npt
 from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told
 from kit.classifier import engines, store
-from kit.classifier.engines import Engine, Shape, check_preprocessing, check_shape
+from kit.classifier.engines import Engine, KerasEngine, Shape, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
-from kit.classifier.network import Network, Verification
+from kit.classifier.network import TOLERANCE, Network, Verification, largest_difference, trial_tensors
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
 from kit.images import Photo, Pictures, Source, as_photos, load_image
@@ -324,7 +324,9 @@ class Classifier:
     def verify(self, photos: Pictures | None = None) -> Verification:
         """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
         tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
-        return self._network.verify(self.input_shape, self.preprocessing, tensors)
+        batches = (*trial_tensors(self.input_shape, self.preprocessing), *tensors)
+        difference = largest_difference(KerasEngine(self.model), self.engine, self.head, batches)
+        return Verification(difference, len(tensors), difference <= TOLERANCE)
 
     @property
     def engine(self) -> Engine:

@@ -160,10 +160,8 @@ def finite(rows: Float32, name: str) -> Float32:
     """Return the probabilities that a network of this name gave; ValueError if one is nan or infinite."""
     lost = np.count_nonzero(~np.isfinite(rows).all(axis=1))
     if lost:
-        received = (
-            f"nan or infinite values in {lost} of {len(rows)} rows; see kit.diagnose(classifier, photos)"
-        )
-        raise ValueError(f"Expected probabilities from {name!r}, received {received}")
+        received = f"nan or infinite values in {lost} of {len(rows)} rows"
+        raise ValueError(f"Expected probabilities from {name!r}, received {received}; see kit.diagnose")
     return rows
 
 

@@ -43,9 +43,8 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
         class_names = _by_index(class_names)
     names = tuple(told(str(name)) for name in class_names)
     if len(names) != count:
-        raise ValueError(
-            f"Expected {count} class names for the classes of {network!r}, received {len(names)}"
-        )
+        wanted = f"{count} class names for the classes of {network!r}"
+        raise ValueError(f"Expected {wanted}, received {len(names)}")
     return names
 
 
@@ -141,8 +140,7 @@ class Trial:
     @property
     def changed(self) -> Bools:
         """Whether each image gets another prediction; bool (N,)."""
-        differing: Bools = self.before.argmax(axis=1) != self.after.argmax(axis=1)
-        return differing
+        return np.asarray(self.before.argmax(axis=1) != self.after.argmax(axis=1))
 
     @property
     def gain(self) -> float:
@@ -169,10 +167,8 @@ class Trial:
         rows, columns = known(self.labels)
         if not rows:
             return None
-        before, after = (
-            float(np.log(np.maximum(answers[rows, columns], least)).mean())
-            for answers in (self.before, self.after)
-        )
+        right = self.before[rows, columns], self.after[rows, columns]
+        before, after = (float(np.log(np.maximum(each, least)).mean()) for each in right)
         return before, after
 
     def _surprise(self, answers: Floats) -> Float64:
@@ -184,8 +180,7 @@ class Trial:
 
 def entropies(answers: Floats) -> Floats:
     """Return the entropy of each row of probabilities, in nats; float (N,)."""
-    result: Floats = -(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1)
-    return result
+    return np.asarray(-(answers * np.log(np.maximum(answers, 1e-12))).sum(axis=1))
 
 
 def hits(answers: Floats, labels: Truth) -> Bools:

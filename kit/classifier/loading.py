@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -119,19 +119,18 @@ def _alone(opened: Archive) -> Iterator[None]:
     """
     import sqlite3
 
-    try:
-        lock = sqlite3.connect(_made(cache_folder()) / f"{opened.digest}.lock", timeout=1)
-    except (OSError, sqlite3.Error):  # nothing is kept, so there is nothing to wait for
-        yield
-        return
-    with closing(lock):
-        for _ in Steps(count(), f"Waiting for {opened.path.name!r} to be compiled", " s", progress=True):
-            try:
-                lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.Error as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                    continue
-            break  # without a lock where there is none, as in some network folders
+    with ExitStack() as stack:
+        # Without a lock where nothing is kept or none is to be had, as in some network folders.
+        with suppress(OSError, sqlite3.Error):
+            lock = sqlite3.connect(_made(cache_folder()) / f"{opened.digest}.lock", timeout=1)
+            stack.enter_context(closing(lock))
+            for _ in Steps(count(), f"Waiting for {opened.path.name!r} to be compiled", " s", progress=True):
+                try:
+                    lock.execute("BEGIN EXCLUSIVE")
+                    break
+                except sqlite3.Error as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                        raise
         yield
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -175,9 +175,9 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     difference = largest_difference(reference, engine, head, batches)
     if difference <= TOLERANCE:
         return replace(known, data=data, max_difference=difference)
-    whole = all(np.isfinite(array).all() for array in model.get_weights())
     reason = f"its compiled form differs by {difference:.1e} in a probability"
-    reason = reason if whole else "some of its weights are nan or infinite"
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
+        reason = "some of its weights are nan or infinite"
     return replace(known, max_difference=difference, reason=reason)
 
 
@@ -227,14 +227,6 @@ class Network:
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
         return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
-
-    def verify(
-        self, shape: Shape, preprocessing: Preprocessing | None, photos: Sequence[Float32] = ()
-    ) -> Verification:
-        """Hold what runs the network against Keras, in the range of a preprocessing and on photos."""
-        batches = (*trial_tensors(shape, preprocessing), *photos)
-        difference = largest_difference(KerasEngine(self.model), self.engine, self.compiled.head, batches)
-        return Verification(difference, len(photos), difference <= TOLERANCE)
 
     def keras_file(self, folder: Path) -> Path:
         """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""

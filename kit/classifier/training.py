@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -176,17 +177,13 @@ def _tensors(
     photos: Iterable[Photo], preprocessing: Preprocessing, augment: Augment | None, rng: np.random.Generator
 ) -> Iterator[Float32]:
     decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
-    sizes = {photo.size for photo in decoded}
-    if augment is not None and len(sizes) > 1:
+    if augment is None:
+        yield from repeat(np.concatenate([preprocessing.apply(photo) for photo in decoded]))
+    elif len(sizes := {photo.size for photo in decoded}) > 1:
         raise ValueError(f"Expected images of one size to augment, received {len(sizes)}; resize them")
-    prepared = None
-    while True:
-        if augment is not None:
-            drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
-            prepared = np.concatenate([preprocessing.apply(Photo(pixels)) for pixels in drawn])
-        elif prepared is None:
-            prepared = np.concatenate([preprocessing.apply(photo) for photo in decoded])
-        yield prepared
+    while augment is not None:
+        drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
+        yield np.concatenate([preprocessing.apply(Photo(pixels)) for pixels in drawn])
 
 
 FEW = 16

@@ -186,11 +186,9 @@ class Explorer(anywidget.AnyWidget):
     def add(self, source: Any, name: str | None = None, label: int | str | None = None) -> None:
         """Open one more image (whatever :func:`kit.load_image` takes) and show it."""
         (expected,) = class_indices([label], self.classifier.class_names, 1)
-        self._add(load_image(source, name=name), expected)
-
-    def _add(self, photo: Photo, label: int | None = None) -> None:
+        photo = load_image(source, name=name)
         with self._lock:
-            added = self._shelf.add(photo, label, added=True)
+            added = self._shelf.add(photo, expected, added=True)
             self._refresh_panel()
             self.settings = self.settings | {"photo": added}
 
@@ -254,19 +252,16 @@ class Explorer(anywidget.AnyWidget):
         return complete
 
     @traitlets.observe("settings")
-    def _on_settings(self, _change: object) -> None:
-        with self._lock:
-            self._update()
-
-    def _update(self) -> None:
+    def _update(self, _change: object = None) -> None:
         started = perf_counter()
-        try:
-            self._shown = self._compute(self.settings)
-            self.error = ""
-        except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; the page and `error` show it
-            self._fail(error, self._request)
-            return
-        self.send(*self._replies.view(self._shown, self._request, started))
+        with self._lock:
+            try:
+                self._shown = self._compute(self.settings)
+                self.error = ""
+            except Exception as error:  # noqa: BLE001 - Jupyter would swallow it; page and `error` show it
+                self._fail(error, self._request)
+            else:
+                self.send(*self._replies.view(self._shown, self._request, started))
 
     def _fail(self, error: Exception, request: str) -> None:
         self.error = " ".join(str(error).split()) or type(error).__name__
@@ -325,13 +320,8 @@ class Explorer(anywidget.AnyWidget):
             return self._bench.view(entry.photo, settings, None, entry.label)
 
         marks = {view.settings["photo"]: views.answer(view)["state"] for view in answered(wanted, compute)[0]}
-        message = {
-            "kind": "judged",
-            "request": self._request,
-            "settings": content["settings"],
-            "marks": marks,
-        }
-        self.send(message, [bytes(replies.REPLY_BYTES)])
+        found = {"request": self._request, "settings": content["settings"], "marks": marks}
+        self.send({"kind": "judged", **found}, [bytes(replies.REPLY_BYTES)])
 
     def _take_noise(self, content: dict[str, Any]) -> None:
         seed, count = (whole(key, content[key], 0, None) for key in ("seed", "count"))
@@ -340,9 +330,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_frame(self, content: dict[str, Any], pixels: memoryview) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
-        sides = integers(
-            "frame", (content["height"], content["width"]), ("height", "width"), 1, replies.CAMERA_SIDE
-        )
+        given = content["height"], content["width"]
+        sides = integers("frame", given, ("height", "width"), 1, replies.CAMERA_SIDE)
         if len(pixels) != 3 * sides[0] * sides[1]:
             raise ValueError(f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}")
         settings = {**content["settings"], "photo": CAMERA}

@@ -63,12 +63,8 @@ def checked(content: Any, buffers: int) -> str:
     return kind
 
 
-LABELS = {
-    "photograph": "Photo",
-    "perturbation": "Perturbed",
-    "tensor": "Model input",
-    "probabilities": "Prediction",
-}
+LABELS = {"photograph": "Photo", "perturbation": "Perturbed"}
+LABELS |= {"tensor": "Model input", "probabilities": "Prediction"}
 """Names of chips that are no steps of the preprocessing."""
 
 
@@ -156,9 +152,8 @@ def note(view: View) -> dict[str, Any]:
 
     It is what a saved notebook, an export or a page without the widget shows: the state, in words and images.
     """
-    changed = [
-        views.words(key, view.settings) for key in views.changed_settings(view.settings) if key != "seed"
-    ]
+    keys = [key for key in views.changed_settings(view.settings) if key != "seed"]
+    changed = [views.words(key, view.settings) for key in keys]
     state = f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
     said, rows = views.verdict(view), views.bars(view)
     images = {"The photo": view.photo.pixels, "What the model sees": view.seen}
@@ -168,9 +163,8 @@ def note(view: View) -> dict[str, Any]:
         f'<td><b style="width: {200 * row["value"]:.0f}px"></b></td></tr>'
         for row in rows
     )
-    html = (
-        f"<p><strong>{escape(said)}</strong><br>{escape(state)}</p>{shown}<table>{table}</table><p>{LIVE}</p>"
-    )
+    about = f"<p><strong>{escape(said)}</strong><br>{escape(state)}</p>"
+    html = f"{about}{shown}<table>{table}</table><p>{LIVE}</p>"
     lines = [said, state, *(f"{row['text']:>8}  {row['name']}" for row in rows), LIVE]
     return {
         "text/plain": LIVE,
@@ -185,9 +179,8 @@ def _drawn(images: Sequence[Pixels], lines: Sequence[str]) -> bytes:
     for place, pixels in enumerate(images):
         page.paste(_fitted(pixels, SIDE), (10 + place * (SIDE + 10), 10))
     text = "\n".join(line[:60] for line in lines)
-    ImageDraw.Draw(page).multiline_text(
-        (20 + 2 * (SIDE + 10), 10), text, "#1f1f1f", ImageFont.load_default(13)
-    )
+    corner, font = (20 + 2 * (SIDE + 10), 10), ImageFont.load_default(13)
+    ImageDraw.Draw(page).multiline_text(corner, text, "#1f1f1f", font)
     # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
     return encoded(page.quantize(256, Image.Quantize.FASTOCTREE))
 
@@ -242,9 +235,7 @@ class Shelf(dict[str, Entry]):
     def remove(self, name: str) -> None:
         """Take a photo away that was added, or raise a ValueError; nothing of it is kept."""
         if not self[known("photo", name, self)].added:
-            raise ValueError(
-                f"Expected an image that was added, received {name!r}, which came with the explorer"
-            )
+            raise ValueError(f"Expected an added image, received {name!r}, which came with the explorer")
         del self[name]
 
     def told(self) -> list[dict[str, object]]:
@@ -358,8 +349,7 @@ class Replies:
         message, model_input = shown(view)
         pixels, source = self._preview(view)
         buffers = [model_input.ljust(REPLY_BYTES, b"\0")]
-        if pixels is not None:
-            buffers.append(pixels.tobytes())
+        buffers += [] if pixels is None else [pixels.tobytes()]
         spent = round(1000 * (perf_counter() - started), 1)
         return message | {"kind": "view", "request": request, "source": source, "kernelMs": spent}, buffers
 

@@ -177,15 +177,14 @@ class View:
         """Steps of reading a file that make no difference to this one, whatever is chosen."""
         if self.reference is not None:
             return self.reference.idle
-        trained, plain = self.bench.trained, self.original.decoded(self.bench.trained.decoding).pixels
-        return tuple(
-            step
-            for step in FILE_STEPS
-            if all(
-                np.array_equal(plain, self.original.decoded(fault.apply(trained).decoding).pixels)
-                for fault in faults.alternatives(trained, step)
-            )
-        )
+        trained, original = self.bench.trained, self.original
+        plain = original.decoded(trained.decoding).pixels
+
+        def makes_none(step: str) -> bool:
+            others = (fault.apply(trained).decoding for fault in faults.alternatives(trained, step))
+            return all(np.array_equal(plain, original.decoded(other).pixels) for other in others)
+
+        return tuple(filter(makes_none, FILE_STEPS))
 
     @cached_property
     def statistics(self) -> tuple[str, ...]:
@@ -225,9 +224,8 @@ def bars(view: View) -> list[dict[str, Any]]:
     shown = list(range(len(values)))
     if len(values) > BARS + 2:
         wanted = {view.top, int(ghosts.argmax())} | (set() if view.label is None else {view.label})
-        ranked = [
-            int(index) for index in np.argsort(-values, kind="stable")[:BARS] if values[index] >= _LEAST
-        ]
+        order = np.argsort(-values, kind="stable")[:BARS].tolist()
+        ranked = [index for index in order if values[index] >= _LEAST]
         others = [index for index in ranked if index not in wanted][: BARS - 1 - len(wanted)]
         shown = sorted([*wanted, *others], key=lambda index: (-values[index], index))
     columns = np.stack([values, ghosts, values if calibrated is None else calibrated])
@@ -244,12 +242,8 @@ def bars(view: View) -> list[dict[str, Any]]:
 
 def _bar(index: int, name: str, shares: Float32) -> dict[str, Any]:
     row: dict[str, Any] = {"index": index, "name": name}
-    for key, text, share in zip(
-        ("value", "ghost", "calibrated"),
-        ("text", "ghostText", "calibratedText"),
-        shares.tolist(),
-        strict=True,
-    ):
+    keys = ("value", "text"), ("ghost", "ghostText"), ("calibrated", "calibratedText")
+    for (key, text), share in zip(keys, shares.tolist(), strict=True):
         row |= {key: round(share, 6), text: percent(share)}
     return row
 

@@ -98,9 +98,8 @@ def lines(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
             text = f"Only together: {change.words}: without them {now}"
         back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
         matters = change.regains or (not view.altered and not still)
-        rows.append(
-            {"text": text, "settings": back, "matters": matters, "fixed": fixed(view, change.without)}
-        )
+        row = {"text": text, "settings": back, "matters": matters}
+        rows.append(row | {"fixed": fixed(view, change.without)})
     return rows
 
 
@@ -145,12 +144,11 @@ _PARTS = list(STAGES)
 def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
     labels = None if view.label is None else [view.label]
-    return diagnose(
-        classifier.using(view.preprocessing),
-        [view.photo],
-        labels,
-        progress=lambda part: progress(f"{part}, part {_PARTS.index(part) + 1} of {len(_PARTS)}"),
-    )
+
+    def tell(part: str) -> None:
+        progress(f"{part}, part {_PARTS.index(part) + 1} of {len(_PARTS)}")
+
+    return diagnose(classifier.using(view.preprocessing), [view.photo], labels, progress=tell)
 
 
 def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Settings | None:
@@ -180,6 +178,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     spoils = after is not None and after.wrong and not view.wrong
+    in_use = {step: CHOICES[step].words(view.preprocessing) for step in STEPS}
     pair = [] if right is None else [view.tensor, right.apply(view.photo)]
     pictures = [(right or view.base).picture(tensor) for tensor in pair]
     content = {
@@ -193,11 +192,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         "code": fix.code,
         "apply": None if right is None or spoils else remedy(view.settings, view.base, right),
         "fixed": None if after is None else fixed(view, after),
-        "guilty": [
-            step
-            for step in STEPS
-            if right and CHOICES[step].words(right) != CHOICES[step].words(view.preprocessing)
-        ],
+        "guilty": [step for step in STEPS if right and CHOICES[step].words(right) != in_use[step]],
         "pictures": [picture.shape[:2] for picture in pictures],
     }
     return content, [picture.tobytes() for picture in pictures]

@@ -120,12 +120,8 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
         has no meaning in 8 bits.
     """
     notes: list[str] = []
-    depth = orientation = None
     with _refusing(name):
-        if isinstance(source, bytes):
-            image, depth, orientation = _opened(source, name, notes)
-        else:
-            image = source
+        image, depth, orientation = _opened(source, name, notes)
         rgb = _without_alpha(_eight_bits(image, decoding, name, notes, depth), decoding, notes)
         orientation = orientation or _orientation(image)
         if orientation in _TURNS:
@@ -153,14 +149,17 @@ def _refusing(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PhotoError(
-            f"Expected a complete image, received {name!r}, which is truncated, damaged or of an unknown"
-            f" kind ({reason}); copy it again, or save it as PNG or JPEG"
-        ) from error
+        received = f"{name!r}, which is truncated, damaged or of an unknown kind ({reason})"
+        text = f"Expected a complete image, received {received}; copy it again, or save it as PNG or JPEG"
+        raise PhotoError(text) from error
 
 
-def _opened(data: bytes, name: str, notes: list[str]) -> tuple[Image.Image, int, int | None]:
+def _opened(
+    data: bytes | Image.Image, name: str, notes: list[str]
+) -> tuple[Image.Image, int | None, int | None]:
     """Return the loaded first frame, bits a channel in the file, and its orientation where that is known."""
+    if isinstance(data, Image.Image):
+        return data, None, None
     image = _identified(data, name)
     check_pixel_count(*image.size, name)
     if getattr(image, "is_animated", False):
@@ -190,10 +189,9 @@ def _identified(data: bytes, name: str) -> ImageFile.ImageFile:
 def check_pixel_count(width: int, height: int, name: str) -> None:
     """Raise a PhotoError for an image above `MAX_PIXELS` or `MAX_SIDE`, or without pixels."""
     if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise PhotoError(
-            f"Expected 1 to {MAX_PIXELS} pixels and sides of at most {MAX_SIDE}, received {name!r} with"
-            f" {width * height} (height {height}, width {width}); resize or cut it first"
-        )
+        size = f"{width * height} (height {height}, width {width}); resize or cut it first"
+        wanted = f"1 to {MAX_PIXELS} pixels and sides of at most {MAX_SIDE}"
+        raise PhotoError(f"Expected {wanted}, received {name!r} with {size}")
 
 
 def _orientation(image: Image.Image) -> int:

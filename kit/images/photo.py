@@ -112,8 +112,7 @@ class Photo:
         return self.remake(decoding)
 
     def __repr__(self) -> str:
-        height, width = self.size
-        size = f"{height}\N{MULTIPLICATION SIGN}{width}"
+        size = "\N{MULTIPLICATION SIGN}".join(map(str, self.size))
         return f"Photo({', '.join([repr(self.name), size, *map(repr, self.notes)])})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -269,10 +268,8 @@ def check_path(text: str) -> None:
         advice = "nothing is downloaded here, so save the image first"
         raise ValueError(f"Expected a local file, received the URL {text[:200]!r}; {advice}")
     if not Path(text).exists():
-        raise FileNotFoundError(
-            f"Expected an existing image file, received {text!r}, which does not exist; "
-            f"look what there is in {str(Path(text).parent)!r}"
-        )
+        received = f"{text!r}, which does not exist; look what there is in {str(Path(text).parent)!r}"
+        raise FileNotFoundError(f"Expected an existing image file, received {received}")
 
 
 def is_url(text: str) -> bool:

@@ -72,8 +72,7 @@ def run_pin(given: argparse.Namespace, opened: Open) -> int:
     for picture in each_picture(given.pictures):
         picture.open()  # nothing is written where one of them cannot be read
     for picture in each_picture(given.pictures):
-        photo = picture.open()
-        path = pin(given.cases, classifier, photo, expected, note=given.note)
+        path = pin(given.cases, classifier, picture.open(), expected, note=given.note)
         case = read(path)
         name, share = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"
