@@ -77,7 +77,7 @@ def test_fashion_mnist_photos_are_the_arrays_in_grey():
     ("function", "received", "expected"),
     [
         (samples.classifier, "efficientnet", "did you mean 'efficientnet_lite0'"),
-        (samples.photos, "photos", "photos, imagenet, special, fashion_mnist"),
+        (samples.photos, "photos", "photographs, imagenet, special, fashion_mnist"),
         (samples.labels, "mnist", "did you mean 'fashion_mnist'"),
         (samples.fashion_mnist_arrays, "validation", "train, test"),
     ],
