@@ -18,12 +18,7 @@ from kit.diagnosis.checks import certain_checks
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties, unsettled
-from kit.diagnosis.investigation import (
-    Investigation,
-    corrected,
-    fixed_together,
-    out_of_distribution,
-)
+from kit.diagnosis.investigation import Investigation, corrected, fixed_together, out_of_distribution
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import contradicted, search
 from kit.images import Pictures, as_photos

@@ -1,6 +1,6 @@
 """Preprocessings that a search tries, and what each does to the predictions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -15,18 +15,13 @@ from kit.diagnosis.finding import Photos
 from kit.images import Photo
 from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.faults import CATALOGUE
-from kit.preprocessing.pipeline import PIPELINE, TO_SIZE, TO_TENSOR, run
+from kit.preprocessing.faults import CATALOGUE, CHOICES
+from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR, run
 from kit.preprocessing.scaling import Scaling, affine, same_scaling
 from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
-_CAUSES = {
-    choice.name: choice.causes.split()[0]
-    for operation in PIPELINE
-    for choice in operation.choices
-    if choice.causes
-}
+_CAUSES = {choice.name: choice.causes.split()[0] for choice in CHOICES if choice.causes}
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Candidate:
 def candidates(in_use: Preprocessing) -> tuple[Candidate, ...]:
     """Return what may have been the preprocessing in training, without doubles, in the order of the steps."""
     found: list[Candidate] = []
-    for choice in (choice for operation in PIPELINE for choice in operation.choices):
+    for choice in CHOICES:
         for changes in choice.tried(in_use):
             tried = in_use.replace(**changes)
             if not any(_same(tried, other) for other in (in_use, *(one.preprocessing for one in found))):
@@ -155,6 +150,14 @@ class Evaluator:
             self._resized[key] = np.stack([run(TO_SIZE, preprocessing, photo) for photo in photos])
         tensors: Float32 = run(TO_TENSOR, preprocessing, self._resized[key])
         return tensors
+
+    def differing(self, photos: Photos, p: Preprocessing, tried: Iterable[Candidate]) -> Iterator[Candidate]:
+        """Yield the candidates that make other tensors, of the same shape, which alone fits the network."""
+        before = self.tensors(photos, p)
+        for one in tried:
+            after = self.tensors(photos, one.preprocessing)
+            if after.shape == before.shape and not np.array_equal(after, before):
+                yield one
 
     def moments(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""
@@ -267,8 +270,7 @@ def _varied(evaluator: Evaluator, p: Preprocessing, photos: Photos) -> Iterator[
 
 def _resized(p: Preprocessing) -> Iterator[tuple[str, str, dict[str, object]]]:
     for name in ("nearest", "bilinear", "bicubic", "lanczos"):
-        if name != p.filter:
-            yield "resize_filter", name, {"filter": name}
+        yield "resize_filter", name, {"filter": name}
     plain = "tf_bicubic" if "bicubic" in p.filter else "tf_bilinear"
     other = f"{plain}_antialias" if p.filter == plain else plain
     yield "antialias", other, {"filter": other}

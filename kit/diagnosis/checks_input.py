@@ -56,7 +56,6 @@ def _unheeded(classifier: Classifier, photos: Photos, labels: Truth, request: Re
         cause,
         "named" if helps else "possible",
         f"{told} in {len(affected)} of {len(photos)} images.",
-        Evidence("images whose file asks for something else", len(affected), 1, supports=True),
         Evidence(gain, trial.gain, GAIN, supports=helps),
         Evidence("share of these predictions that change", changed),
         advice="Decode as the file asks for.",

@@ -93,8 +93,7 @@ class Compared(Result):
         yield repr(self)
         if self.prepared:
             yield f"the second prepares images differently: {self.prepared}"
-        if self.accuracy is not None:
-            one = self.accuracy
+        if (one := self.accuracy) is not None:
             yield (
                 f"correct: {one.first:.1%} before, {one.second:.1%} after; only before {one.only_first},"
                 f" only after {one.only_second}; by chance alone in {one.p_value:.2g} (McNemar)"
@@ -160,12 +159,9 @@ def compare(
     form = _form(first, second)
     opened = as_photos(photos, allow_empty=False)
     truth = class_indices(labels, names, len(opened))
-    one, two = np.hstack(
-        [
-            (first.probabilities(each), form.rows([each], form.preprocessing))
-            for each in Steps(opened, "Comparing", "image", progress)
-        ]
-    )
+    steps = Steps(opened, "Comparing", "image", progress)
+    pairs = [(first.probabilities(each), form.rows([each], form.preprocessing)) for each in steps]
+    one, two = np.hstack(pairs)
     changes = _changes(one, two)
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
     given = isinstance(second, Classifier)

@@ -62,16 +62,12 @@ class Levels(NamedTuple):
         std = self.std / training.std
         return (self.mean - std * training.mean) / 255, std / 255
 
-    def misfit(self, training: "Levels") -> float:
-        """Return how far these are from those of training, in squared standard errors."""
+    def beyond(self, training: "Levels") -> tuple[float, float]:
+        """Return squared standard errors from training, and those, not squared, of the contrast above it."""
         error = sqrt(1 / self.tensors + 1 / training.tensors)
         level = (self.mean - training.mean) / (training.of_mean * error + 1e-12)
-        return level**2 + self.contrast(training) ** 2
-
-    def contrast(self, training: "Levels") -> float:
-        """Return by how many standard errors their contrast is above that of training."""
-        error = sqrt(1 / self.tensors + 1 / training.tensors)
-        return log(self.std / training.std) / (training.of_std * error + 1e-12)
+        contrast = log(self.std / training.std) / (training.of_std * error + 1e-12)
+        return level**2 + contrast**2, contrast
 
 
 def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score | None:
@@ -92,10 +88,9 @@ def estimated(grounds: Grounds, in_use: Preprocessing, ranked: Scores) -> Score 
         np.asarray(measure(grounds.photos, each))
         for each in (best.candidate.preprocessing, in_use.replace(scaling=(), cast=None))
     )
-    levels = Levels.of(known)
-    if levels.misfit(training) <= FITS:
+    misfit, contrast = Levels.of(known).beyond(training)
+    if misfit <= FITS:
         return None
-    contrast = levels.contrast(training)
     fitted = _fitted(grounds, in_use, raw, training)
     if fitted is not None and (contrast < FLAT or fitted.gain >= best.gain + BETTER):
         return fitted
@@ -127,7 +122,7 @@ def _between_halves(raw: Float64, training: Levels, std: float, apart: bool) -> 
     if len(raw) >= ENOUGH:
         one, other = Levels.of(raw[::2]), Levels.of(raw[1::2])
         of_mean = training.of_mean * one.std / training.std
-        differ = other.misfit(one._replace(of_mean=of_mean, of_std=training.of_std))
+        differ, _ = other.beyond(one._replace(of_mean=of_mean, of_std=training.of_std))
     error = sqrt(1 / len(raw) + 1 / training.tensors) * std
     known = f"mean known to ± {training.of_mean * error:.2g}, std to ± {training.of_std * error:.2g}"
     text = f"difference between fits to halves of the images, in squared standard errors; {known}"

@@ -144,14 +144,7 @@ class Grounds:
 
     def tried(self, in_use: Preprocessing) -> list[Candidate]:
         """Return the candidates that make a difference, without those that evidence cannot single out."""
-        photos = self.photos[:FEW]
-        before = self.evaluator.tensors(photos, in_use)
-        found = []
-        for candidate in _loud(in_use):
-            tensors = self.evaluator.tensors(photos, candidate.preprocessing)
-            # Another shape would not fit the network.
-            if tensors.shape == before.shape and not np.array_equal(tensors, before):
-                found.append(candidate)
+        found = self.evaluator.differing(self.photos[:FEW], in_use, _loud(in_use))
         return [one for one in found if not (one.step == "fit" and self._square(one, in_use))]
 
     def _square(self, candidate: Candidate, in_use: Preprocessing) -> bool:

@@ -77,11 +77,8 @@ def unsettled(classifier: Classifier, photo: Photo) -> tuple[str, ...]:
     pixels = photo.decoded(known_preprocessing(classifier).decoding).pixels
     present = classifier.probabilities([photo])[0].argmax()
     tried = {name: [Photo(each) for each in done(pixels)] for name, done in SLIGHT.items()}
-    return tuple(
-        name
-        for name, each in tried.items()
-        if (classifier.probabilities(each).argmax(axis=1) != present).any()
-    )
+    predicted = {name: classifier.probabilities(each).argmax(axis=1) for name, each in tried.items()}
+    return tuple(name for name, each in predicted.items() if (each != present).any())
 
 
 def check_properties(
@@ -114,7 +111,7 @@ def check_properties(
     items = [item for item in PROPERTIES.values() if not (item.coloured and grey)]
     unusual = {item.name: _unusual(item, pictures) for item in items}
     for item in items:
-        for name in item.brings:
+        for name in unusual.keys() & item.brings:
             brought = unusual[name].keys() & unusual[item.name]
             unusual[name] = {place: one for place, one in unusual[name].items() if place not in brought}
     if not any(unusual.values()):
@@ -232,18 +229,14 @@ def _found(case: _Case, item: Property) -> tuple[tuple[bool, float], Finding]:
     changed = float(np.mean([each > 0 for each in ahead.values()]))
     whole = item.scaled(amount, case.factor)
     count, median = len(case.pictures), float(np.median(list(measures.values())))
+    unit = f"{MEASURES[item.measured].unit}, median of these images"
     which = "This image is" if count == 1 else f"{len(measures)} of {count} images are"
     finding = Finding(
         item.name,
         verdict,
         f"{which} unusually {WORDS[item.name][0]}, as of {item.told(whole)}.",
         (
-            Evidence(
-                f"{MEASURES[item.measured].unit}, median of these images",
-                median,
-                item.ordinary,
-                supports=True,
-            ),
+            Evidence(unit, median, item.ordinary, supports=True),
             Evidence(_KEPT, kept, STARTS, supports=kept < STARTS),
             Evidence(_CHANGED, changed),
             Evidence(_CHANCE, chance, NAMED, supports=chance >= NAMED),

@@ -13,13 +13,7 @@ from kit.images import Photo, properties
 from kit.images.properties import bright_level, denoised, edge_colour, luma, relevelled
 from kit.perturbation import PARAMETERS, Perturbation
 from kit.perturbation.physics import to_pixels
-from kit.robustness.restoring import (
-    blur_radius,
-    noise_deviation,
-    without_blocks,
-    without_blur,
-    without_noise,
-)
+from kit.robustness.restoring import blur_radius, noise_deviation, without_blocks, without_blur, without_noise
 
 WORDS = {
     "dark": ("dark", "Brighten the images"),
@@ -52,9 +46,8 @@ def brightened(pixels: Pixels, _amount: float) -> list[Pixels]:
     bright = max(bright_level(pixels), 1.0)
     if bright >= 105:  # only the middle is dark, as by a gamma
         middle = np.clip(np.median(luma(pixels)), 1, 100) / 255
-        return [
-            to_pixels(255 * (pixels / 255) ** (np.log(level / 255) / np.log(middle))) for level in (80, 105)
-        ]
+        powers = (np.log(level / 255) / np.log(middle) for level in (80, 105))
+        return [to_pixels(255 * (pixels / 255) ** power) for power in powers]
     return [_times(pixels, 204 / bright), _times(pixels, 160 / bright), _spread(pixels, 31, 204)]
 
 
@@ -220,26 +213,18 @@ _FLAT = ((0.044, 0.05), (0.09, 0.1), (0.18, 0.2), (0.36, 0.4), (0.56, 0.6), (1, 
 _NOISE = ((0, 0), (10, 10), (19.3, 20), (27.6, 30), (39.3, 45), (49.6, 60), (62.4, 80), (73.5, 100))
 _BLUR = ((0.128, 8), (0.133, 5), (0.137, 4), (0.145, 3), (0.164, 2), (0.182, 1.5), (0.224, 1), (0.4, 0))
 _BLOCKS = ((0.13, 60), (0.19, 30), (0.27, 20), (0.33, 15), (0.48, 10), (0.58, 7), (0.73, 5), (1.1, 2))
+_HAZY = ("low_contrast",)
 _CAST = ((0.22, 0), (0.66, 0.25), (0.98, 0.5), (1.25, 0.75), (1.52, 1))
 
 
 _ROWS = (
     Property("dark", "light", 105, True, "brightness", _DARK, brightened, exact=True, brings=("tinted",)),
-    Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=("low_contrast",)),
+    Property("bright", "clipping", 0.08, False, "brightness", _BRIGHT, darkened, brings=_HAZY),
     Property("low_contrast", "range", 0.4, True, "contrast", _FLAT, contrasted, exact=True),
     Property("tinted", "cast", 0.8, False, "white_balance", _CAST, balanced, exact=True, coloured=True),
     Property("noisy", "noise", 8, False, "noise", _NOISE, cleaned, noise_deviation, TEXTURED),
     Property(
-        "blurred",
-        "edge_share",
-        0.27,
-        True,
-        "blur",
-        _BLUR,
-        deblurred,
-        blur_radius,
-        TEXTURED,
-        brings=("low_contrast",),
+        "blurred", "edge_share", 0.27, True, "blur", _BLUR, deblurred, blur_radius, TEXTURED, brings=_HAZY
     ),
     Property("jpeg", "grid", 0.16, False, "jpeg_quality", _BLOCKS, smoothed, None, TEXTURED),
     Property("grayscale", "colour", 2.0, True, coloured=True),

@@ -124,14 +124,8 @@ def search(grounds: Grounds, in_use: Preprocessing) -> Search:
             notes.append(_FEW_LABELS)
         settled_all = not doubtful and all(one.verdict == "ruled_out" for one in rest)
         decided = settled_all and usual and convincing
-    return Search(
-        (*named, *doubtful, *rest),
-        decided,
-        bool(grounds.probes),
-        tuple(notes),
-        grounds.judged_by,
-        grounds.as_in_training(in_use),
-    )
+    findings, as_in_training = (*named, *doubtful, *rest), grounds.as_in_training(in_use)
+    return Search(findings, decided, bool(grounds.probes), tuple(notes), grounds.judged_by, as_in_training)
 
 
 def _causes(findings: Sequence[Finding]) -> set[str]:
@@ -242,13 +236,10 @@ def _matches(
     evaluator: Evaluator, photos: tuple[Photo, ...], truth: Floats, used: Preprocessing, whole: float
 ) -> list[Match]:
     """Return what each candidate explains of a difference that is `whole`; the best first."""
-    before = evaluator.tensors(photos, used)
     found = []
-    for candidate in candidates(used):
-        tensors = evaluator.tensors(photos, candidate.preprocessing)
-        if tensors.shape == before.shape and not np.array_equal(tensors, before):
-            left = _moved(evaluator.answers(photos, candidate.preprocessing), truth).mean()
-            found.append(Match((candidate,), float(1 - left / whole)))
+    for candidate in evaluator.differing(photos, used, candidates(used)):
+        left = _moved(evaluator.answers(photos, candidate.preprocessing), truth).mean()
+        found.append(Match((candidate,), float(1 - left / whole)))
     return sorted(found, key=lambda match: -match.explained)
 
 

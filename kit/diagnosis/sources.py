@@ -120,11 +120,6 @@ class Ordinary:
         """Standard error, in nats, of the mean logarithm of the distance of so many training images."""
         return self.profile.scatter / sqrt(len(self.photos))
 
-    @property
-    def _weight(self) -> float:
-        """Of a nat: as many errors of the mean as a name needs are worth a name; never more than 1."""
-        return min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
-
     def away(self, preprocessing: Preprocessing) -> float:
         """Return the mean logarithm of the distance from the profile."""
         return float(self._each(preprocessing).mean())
@@ -142,13 +137,12 @@ class Ordinary:
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        right = candidate.preprocessing
-        before, after = (max(self.away(each), self.profile.typical) for each in (in_use, right))
-        gain = max(self._weight * (before - after), self._paired(in_use, candidate))
-        text = (
-            "mean logarithmic distance of these images from the profile of training images;"
-            f" {before:.2f} as it is, {self.profile.typical:.2f} for training images"
-        )
+        right, typical = candidate.preprocessing, self.profile.typical
+        before, after = (max(self.away(each), typical) for each in (in_use, right))
+        # As many errors of the mean as a name needs are worth a name.
+        weight = min(1.0, NAMED / (self.ERRORS * max(self._error, 1e-6)))
+        gain = max(weight * (before - after), self._paired(in_use, candidate))
+        text = f"mean log distance from the profile; {before:.2f} as it is, {typical:.2f} for training images"
         return Vote(text, gain, after, self.at_home(right), gain < AGAINST)
 
     def _paired(self, in_use: Preprocessing, candidate: Candidate) -> float:

@@ -38,15 +38,10 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     seen = best.measured >= MEASURED and best.at_home and not best.vetoed
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
-    return Finding(
-        cause,
-        "named" if sure else "possible",
-        summary.format(difference(in_use, right)),
-        (*weighed(best), *conditions),
-        float(grounds.trial(in_use, right).changed.mean()),
-        fix(in_use, right, cause),
-        _same_causes(grounds, best, ranked),
-    )
+    told = summary.format(difference(in_use, right))
+    evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
+    fixed, same = fix(in_use, right, cause), _same_causes(grounds, best, ranked)
+    return Finding(cause, "named" if sure else "possible", told, evidence, cost, fixed, same)
 
 
 def weighed(score: Score) -> tuple[Evidence, ...]:

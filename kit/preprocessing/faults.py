@@ -14,7 +14,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.pipeline import PIPELINE, Changes
 from kit.preprocessing.scaling import SCALINGS, Scaling
 
-_CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
+CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
 
 Edit = Callable[[Preprocessing], Changes]
 
@@ -63,7 +63,7 @@ def _faults(*lines: Any) -> list[Fault]:
     """Return a fault for every two lines: what it is, and how it comes about."""
     faults = []
     for (name, cause, title, edit), origin in zip(lines[::2], lines[1::2], strict=True):
-        step = next(choice.name for choice in _CHOICES if cause in choice.causes.split())
+        step = next(choice.name for choice in CHOICES if cause in choice.causes.split())
         quiet = step == "filter" or (step == "fit" and name != "fit_letterbox")
         faults.append(Fault(name, cause, step, title, origin, quiet, edit))
     return faults
@@ -161,7 +161,7 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault i
 """Every fault by name, grouped by step in the order of :data:`STEPS`."""
 
 STEPS: Mapping[str, str] = {
-    choice.name: choice.label for choice in _CHOICES if any(fault.step == choice.name for fault in _FAULTS)
+    choice.name: choice.label for choice in CHOICES if any(fault.step == choice.name for fault in _FAULTS)
 }
 """Preprocessing steps in the order in which they run, with their labels."""
 

@@ -108,6 +108,11 @@ def test_a_large_picture_is_measured_as_the_network_sees_it():
     assert "noisy" not in verdicts([noisy])
 
 
+def test_a_dark_image_is_no_tinted_one_to_a_network_that_takes_grey(fashion, clothes):
+    dark = [Perturbation(brightness=0.1).apply(photo) for photo in clothes[:3]]
+    assert [finding.cause for finding in check_properties(fashion, dark)] == ["dark"]
+
+
 def test_of_all_photographs_alone_only_blurred_ones_are_named():
     named = {
         (photo.name, cause)
