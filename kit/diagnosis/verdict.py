@@ -20,7 +20,7 @@ LEAD, LEAD_WITHIN = 0.2, 0.03
 BY_CHANCE = 0.05
 """Chance, out of all changes tried, of so many labels fixed, up to which labels alone name a cause."""
 
-_SEES = "With this change the network sees what it was trained on: {}."
+_SEES = "With this change the model sees what it was trained on: {}."
 _MEETS = "With this change the predictions match the labels: {}."
 _MAY = "This change brings the images somewhat nearer to training: {}."
 _SEES_NOT = "This change brings the images no nearer to training."

@@ -186,7 +186,7 @@ def check_cases(
     raise_on_moved
         Whether a case that changed raises an error.
     artefacts
-        A folder for an image of each case that changed: what the network sees with the settings of then, with
+        A folder for an image of each case that changed: what the model sees with the settings of then, with
         those of now, and four times the difference, side by side.
     update
         Whether what changed is accepted: its case is written again with the present prediction. A case whose
@@ -311,7 +311,7 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
 
 
 def _keep_difference(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
-    """Write what the network sees with the settings of then, of now, and the difference, side by side."""
+    """Write what the model sees with the settings of then, of now, and the difference, side by side."""
     if one.case is None:
         return
     with suppress(ValueError):  # no image: that is what is reported

@@ -173,7 +173,7 @@ class Mystery:
             return "it changes nothing about an ordinary image, and here something is changed"
         there, here = map(_figures, (theirs, self.tensor(photo)))
         if there == here:
-            return "its tensor has the same range and means; compare what the network sees"
+            return "its tensor has the same range and means; compare what the model sees"
         return f"{photo.name} would be {there} with it, and here it is {here}"
 
 
