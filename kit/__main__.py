@@ -7,6 +7,7 @@ import argparse
 import os
 import re
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DIAGNOSED = {"clean": 0, "named": 1, "cannot_tell": 2}
-BAD_INPUT, INTERRUPTED = 3, 130
+BAD_INPUT, CRASHED, INTERRUPTED = 3, 70, 130
 """Exit codes, beside 0 where all holds and 1 where something changed."""
 PROGRAM = "python -m kit"
 
@@ -46,9 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line, code = str(error) or type(error).__name__, BAD_INPUT
         if isinstance(error, ImportError):
             line += "; make environment installs what is needed, for .venv/bin/python -m kit"
+    except Exception:  # noqa: BLE001 (ours; Python's own 1 would be read as a result)
+        line, code = traceback.format_exc(), CRASHED
     else:
         return code
-    sys.stderr.write(f"{PROGRAM} {given.command}: {' '.join(line.split())}\n")
+    said = line if code == CRASHED else " ".join(line.split())
+    sys.stderr.write(f"{PROGRAM} {given.command}: {said}\n")
     return code
 
 

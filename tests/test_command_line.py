@@ -114,6 +114,12 @@ def test_custom_layers_are_registered_by_a_module_that_is_imported_first(tmp_pat
     assert main([*pin, "--import", "my_layers"]) == 0
 
 
+def test_a_crash_is_no_result(monkeypatch, capsys):
+    monkeypatch.setattr(kit, "diagnose", lambda *_: {}["tinted"])
+    assert main(["diagnose", MODEL, PICTURES[0]]) == 70
+    assert "KeyError: 'tinted'" in capsys.readouterr().err
+
+
 def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
