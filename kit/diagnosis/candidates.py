@@ -15,8 +15,8 @@ from kit.diagnosis.finding import Photos
 from kit.images import Photo
 from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.faults import CATALOGUE, CHOICES
-from kit.preprocessing.pipeline import TO_SIZE, TO_TENSOR, run
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.pipeline import CHOICES, TO_SIZE, TO_TENSOR, run
 from kit.preprocessing.scaling import Scaling, affine, same_scaling
 from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 

@@ -11,10 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import PIPELINE, Changes
+from kit.preprocessing.pipeline import CHOICES, Changes
 from kit.preprocessing.scaling import SCALINGS, Scaling
-
-CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
 
 Edit = Callable[[Preprocessing], Changes]
 

@@ -361,5 +361,6 @@ PIPELINE: tuple[Operation, ...] = (
 )
 """Every step, in the order in which they run."""
 _PLACE = next(place for place, operation in enumerate(PIPELINE, 1) if operation.name == "resize")
+CHOICES = tuple(choice for operation in PIPELINE for choice in operation.choices)
 TO_SIZE, TO_TENSOR = PIPELINE[:_PLACE], PIPELINE[_PLACE:]
 """The steps from a photo to the network's size, and those after it, which take many images as well."""
