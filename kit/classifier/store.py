@@ -233,7 +233,7 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
     system refuses.
     """
     file = Path(target).resolve()
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
+    draft = file.with_name(f".{secrets.token_hex(4)}.tmp")  # no longer than a name may be
     try:
         with draft.open("xb") as stream:
             with suppress(FileNotFoundError):
@@ -243,9 +243,10 @@ def replacing(target: str | PathLike[str]) -> Iterator[Any]:
             os.fsync(stream.fileno())
         draft.replace(file)
     except OSError as error:
-        reason = error.strerror or first_line(error)
-        text = f"Expected to write {file.name!r}, received: {reason}; free space, or choose another folder"
-        raise type(error)(text) from error
+        reason = f"{error.strerror or first_line(error)}; free space, or choose another name or folder"
+        if isinstance(error, FileNotFoundError) and not file.parent.is_dir():
+            reason = f"the folder {file.parent.name!r} is missing; make it, or choose another"
+        raise type(error)(f"Expected to write {file.name!r}, received: {reason}") from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

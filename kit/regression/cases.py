@@ -3,10 +3,12 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from io import BytesIO
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -241,7 +243,8 @@ def own_file(folder: str | PathLike[str], *names: str) -> Path:
 def _contents(path: Path) -> bytes:
     size = own_file(path.parent, path.name).stat().st_size
     if size > _LARGEST or not path.is_file():
-        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received another; pin it again")
+        received = "a folder" if path.is_dir() else "another"
+        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received {received}; pin it again")
     return path.read_bytes()
 
 
@@ -343,9 +346,8 @@ def pin(
     place, digest = keep_picture(folder, opened)
     today = datetime.now().astimezone().date().isoformat()
     word = str(about.get("cause", "")).replace("_", "-") or classes[0]
-    path = _free(Path(folder), name_for(name) if name else name_for(today, Path(opened.name).stem, word))
     case = Case(
-        name=path.stem,
+        name=name_for(name) if name else name_for(today, Path(opened.name).stem, word),
         picture=place,
         sha256=digest,
         classifier=classifier.name,
@@ -357,8 +359,7 @@ def pin(
         fault=fault,
         **about,
     )
-    overwrite(path, case)
-    return path
+    return _added(Path(folder), case)
 
 
 def weights_of(classifier: Classifier) -> str:
@@ -368,13 +369,21 @@ def weights_of(classifier: Classifier) -> str:
 
 def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
     single = isinstance(expected, (str, int, np.integer))
-    wanted: list[Any] = [expected] if single else list(expected)
+    wanted: list[Any] = [expected] if single else list(expected) if isinstance(expected, Iterable) else []
+    if not wanted:
+        raise ValueError(f"Expected a class by name or index, or a list of them, received {expected!r}")
     return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
 
 
-def _free(folder: Path, name: str) -> Path:
-    path, count = folder / f"{name}.json", 1
-    while path.exists():
-        count += 1
-        path = folder / f"{name}-{count}.json"
+def _added(folder: Path, case: Case) -> Path:
+    for number in count(1):
+        path = folder / (f"{case.name}-{number}.json" if number > 1 else f"{case.name}.json")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)  # takes the name, before another process or thread does
+            break
+    try:
+        overwrite(path, replace(case, name=path.stem))
+    except BaseException:
+        path.unlink()
+        raise
     return path

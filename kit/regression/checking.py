@@ -312,14 +312,16 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
 
 def _keep_difference(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
-    if one.case is None:
+    if one.case is None or one.state == "unusable":
         return
-    with suppress(ValueError):  # no image: that is what is reported
+    with suppress(ValueError):  # settings of then that cannot be run any more
         case, photo = one.case, folders.photo_of(folder, one.case)
         steps = case.preprocessing or known_preprocessing(classifier)
         before = case.observed.preprocessing or steps
-        tensors = [classifier.tensor(photo, case.perturbation, each) for each in (before, steps)]
-        then, now = map(before.picture, tensors)
+        first, last = (classifier.tensor(photo, case.perturbation, each) for each in (before, steps))
+        then, now = before.picture(first), steps.picture(last)
+        with suppress(ValueError):  # as the settings of then show it, unless its channels are others
+            now = before.picture(last)
         then = np.asarray(Image.fromarray(then).resize(now.shape[1::-1]))
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]

@@ -1,6 +1,7 @@
 """Cases as values, as JSON and as files of a folder."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import numpy as np
@@ -175,6 +176,16 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
     names = [kit.pin(tmp_path, fashion, clothes[0], name="Strange: näme/../x").name for _ in range(3)]
     assert names == ["strange-näme-..-x.json", "strange-näme-..-x-2.json", "strange-näme-..-x-3.json"]
     assert len(folders.paths(tmp_path)) == 3
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: kit.pin(tmp_path, fashion, clothes[0], name="same"), range(12)))
+    assert len(folders.paths(tmp_path)) == 15, "none takes the place of another"
+
+
+@pytest.mark.parametrize("expected", [[], {}, 1.5])
+def test_what_is_no_class_is_refused_and_nothing_is_pinned(tmp_path, fashion, clothes, expected):
+    with pytest.raises(ValueError, match="Expected a class by name or index, or a list of them, received"):
+        kit.pin(tmp_path, fashion, clothes[0], expected)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -241,6 +252,8 @@ def test_a_file_that_is_no_small_file_is_not_read(tmp_path):
     (tmp_path / "large.json").write_bytes(bytes(1 + (1 << 20)))
     with pytest.raises(ValueError, match="a file of at most 1048576 bytes"):
         folders.read(tmp_path / "large.json")
+    with pytest.raises(ValueError, match="received a folder; pin it again"):
+        folders.read(tmp_path)
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + made().to_json().encode())
     assert folders.read(tmp_path / "marked.json") == made(name="marked"), "as editors of Windows save it"
 
