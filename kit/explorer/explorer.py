@@ -264,13 +264,15 @@ class Explorer(anywidget.AnyWidget):
                 self.send(*self._replies.view(self._shown, self._request, started))
 
     def _fail(self, error: Exception, request: str) -> None:
-        self.error = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split()) or type(error).__name__
+        # What was received may be long: what was expected stands before it, and advice behind it.
+        self.error = text if len(text) <= 1000 else f"{text[:500]} … {text[-500:]}"
         self.traceback = "".join(traceback.format_exception(error))
         self.send({"kind": "error", "request": request, "text": self.error})
 
     def _on_message(self, _widget: object, content: Any, buffers: list[memoryview]) -> None:
         with self._lock:
-            self._request = told(str(content.get("request", ""))) if isinstance(content, dict) else ""
+            self._request = told(str(content.get("request", "")))[:100] if isinstance(content, dict) else ""
             try:
                 kind = replies.checked(content, len(buffers))
                 getattr(self, f"_take_{kind}")(content, *buffers[: kind in replies.PIXELS])

@@ -41,6 +41,8 @@ FIELDS: dict[str, dict[str, type]] = {
 """Fields of each kind of message, with their types."""
 PIXELS = ("frame", "upload")
 """Kinds of messages with one buffer."""
+MOST = 24
+"""Items of the longest list that the page sends: its AHEAD_PLACES."""
 
 
 def checked(content: Any, buffers: int) -> str:
@@ -49,7 +51,7 @@ def checked(content: Any, buffers: int) -> str:
     Raises
     ------
     TypeError, ValueError
-        An unknown kind, a field that is missing or of another type, or a buffer that is missing.
+        An unknown kind, a field that is missing, too long or of another type, or a buffer that is missing.
     """
     if not isinstance(content, Mapping):
         raise TypeError(f"Expected a message as an object, received {content!r}")
@@ -58,6 +60,8 @@ def checked(content: Any, buffers: int) -> str:
         value = content.get(name)
         if type(value) is not wanted:  # True is no number
             raise TypeError(f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}")
+        if isinstance(value, list) and len(value) > MOST:
+            raise ValueError(f"Expected at most {MOST} {name} in a message {kind!r}, received {len(value)}")
     if kind in PIXELS and buffers < 1:
         raise ValueError(f"Expected a message {kind!r} with a buffer, received none")
     return kind
@@ -205,6 +209,8 @@ THUMBNAILS = 200
 """So many photos have a thumbnail and a mark; of those that follow there is the name."""
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
+ADDED_GB = 1.5
+"""Most that all added images come to, pixels and files: ten of the largest."""
 UPLOADS = 4
 """So many files may be on their way at a time: a view of the widget sends one after the other."""
 
@@ -224,7 +230,10 @@ class Shelf(dict[str, Entry]):
     """Photos by name, in the order in which they came; names are made unique."""
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
-        """Put a photo there, and return its name."""
+        """Put a photo there, and return its name, or raise a ValueError for more than ADDED_GB."""
+        kept = [photo, *(entry.photo for entry in self.values() if entry.added)] if added else []
+        if sum(one.pixels.nbytes + len(one.file or b"") for one in kept) > 1e9 * ADDED_GB:
+            raise ValueError(f"Expected at most {ADDED_GB} GB of added images, received more; remove one")
         name, count = photo.name, 1
         while name in self or name == CAMERA:
             count += 1

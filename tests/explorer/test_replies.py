@@ -30,6 +30,7 @@ TWELVE = [bytes(12)]
 MALFORMED = [
     # No message at all.
     ({}, [], "Expected the kind of a message as text"),
+    ({"kind": "x" * 100_000}, [], f"x … {'x' * 100}"),
     ({"kind": "setting"}, [], "did you mean 'settings'?"),
     # A field that is missing, or of another type.
     ({"kind": "noise", "seed": True, "count": 3}, [], "Expected seed of a message 'noise' as int"),
@@ -44,6 +45,7 @@ MALFORMED = [
     ({"kind": "noise", "seed": 1, "count": -3}, [], "Expected count as a whole number not below 0"),
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
+    ({**AHEAD, "places": [1] * 25}, [], "Expected at most 24 places in a message 'ahead', received 25"),
     ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
     ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
     ({**FRAME, "width": 0}, TWELVE, "Expected width of the frame as a whole number 1..512"),
@@ -76,6 +78,7 @@ def test_a_malformed_message_gets_one_clear_line_with_its_number_and_changes_not
     [(message, _)] = explorer.sent
     assert (message["kind"], message["request"]) == ("error", "a.9")
     assert text in message["text"]
+    assert len(message["text"]) < 1010
     assert message["text"] == explorer.error
     assert re.fullmatch("Expected .*", explorer.error)
     assert (explorer.settings, explorer.photos, panel(explorer), explorer.probabilities.tolist()) == before
@@ -216,6 +219,17 @@ def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_lar
     with pytest.raises(ValueError, match=r"Expected an image of at most 0 MB, received more: a\.jpg"):
         uploads.take("a", "a.jpg", b"x", last=True)
     assert uploads == {}
+
+
+def test_added_images_are_bounded_together_until_one_is_removed(classifier, photos, monkeypatch):
+    monkeypatch.setattr(replies, "ADDED_GB", 1.5 * (load_image(GOLDFISH).pixels.nbytes + len(GOLDFISH)) / 1e9)
+    explorer = listen(Explorer(classifier, photos[:2]))
+    ask(explorer, [GOLDFISH], **UPLOAD)
+    message, _ = ask(explorer, [GOLDFISH], **UPLOAD)
+    assert message["text"].startswith("Expected at most ")
+    assert len(explorer.photos) == 3
+    explorer.remove("my.jpg")
+    assert ask(explorer, [GOLDFISH], **UPLOAD)[0]["settings"]["photo"] == "my.jpg"
 
 
 # -- where no kernel is
