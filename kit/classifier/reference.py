@@ -110,7 +110,7 @@ class Reference:
         if layers is None or set(profile) != _PROFILE:
             return layers
         moments, features = profile["moments"], profile["features"]
-        fits = moments.shape == (len(features), 2 * sum(layers.widths)) and features.ndim == 2
+        fits = features.ndim == 2 and moments.shape == (len(features), 2 * sum(layers.widths))
         if not fits or profile["shape"].tolist() != [side or 0 for side in self.shape]:
             return layers
         return replace(layers, profile=moments, features=features)

@@ -34,6 +34,8 @@ _CHUNK = 1 << 20
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
 _MAX_JSON = 1 << 23
 _MAX_STATISTICS = 1 << 27
+# The square of a larger one is infinite in float32.
+_LARGEST = 1e19
 # Zip bombs: real weights are stored or hardly compressible.
 _MAX_MEMBERS = 10_000
 _MAX_EXPANSION = 50
@@ -188,7 +190,8 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
                 size = f"{len(members)} members of {declared} bytes, which would fill the memory"
                 raise ValueError(f"Expected a Keras archive, received {path.name!r} with {size}")
-            if any(each.compress_type not in _METHODS or each.flag_bits & _ENCRYPTED for each in members):
+            outside = any(each.header_offset < 0 for each in members)
+            if outside or any(e.compress_type not in _METHODS or e.flag_bits & _ENCRYPTED for e in members):
                 raise zipfile.BadZipFile  # noqa: TRY301 (told below)
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -268,7 +271,14 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
     data = archive.read(STATISTICS)
     if hashlib.sha256(data).hexdigest() != contract.get("statistics_sha256"):
         raise ValueError("was changed")
-    return arrays_in(data)
+    found = arrays_in(data)
+    for name, array in found.items():
+        # Where an image has nothing to measure, its properties are NaN.
+        known = array[~np.isnan(array)] if name.startswith("properties/") else array
+        flat = name in {"profile/moments", "profile/features"} and (array.ndim != 2 or not array.size)
+        if flat or not (np.abs(known) < _LARGEST).all():
+            raise ValueError(f"has no usable {name}: save the file again with training=")
+    return found
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:

@@ -15,6 +15,7 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices, hits, known
 from kit.diagnosis.candidates import QUIET, Evaluator, Sensitivity, sensitivities
 from kit.diagnosis.checks import certain_checks
+from kit.diagnosis.checks_input import FLAT
 from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties, unsettled
@@ -135,7 +136,8 @@ def _search_again(case: Investigation) -> Investigation:
 
 def _pictures(case: Investigation) -> Investigation:
     # What is ordinary for photographs is not for other images.
-    if case.searched.photographic and not case.searched.as_in_training and not case.named:
+    seen = any(photo.pixels.std(axis=(0, 1)).max() > FLAT for photo in case.photos)
+    if seen and case.searched.photographic and not case.searched.as_in_training and not case.named:
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)
         case = case.found(*check_properties(case.classifier, case.photos, case.labels, doubtful=doubtful))
     if not case.named:

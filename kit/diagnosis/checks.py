@@ -30,6 +30,9 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
     outputs = classifier.engine.predict(tensors)
+    # The square of a larger weight is infinite in float32.
+    if not np.isfinite(outputs).all() and (lost := check_nan(weights, 1e19)):
+        return (lost,)
     found = [
         *check_files(classifier, photos, labels),
         *check_tensors(few, used),

@@ -106,7 +106,8 @@ LEVELS_BEFORE = 32
 """Different levels in an image of which so few may not be left."""
 
 FLAT = 2.0
-"""Standard deviation in levels below which an image is itself constant, and says nothing."""
+"""Standard deviation in levels of a resized channel up to which an image is constant, and says nothing:
+noise and rounding make what little range it has."""
 
 ROUGH = 1.5
 """Differences between a row and the next, over those to the third next, from which on a tensor is scrambled:
@@ -122,8 +123,12 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
 
     Returns the first thing that is wrong with the numbers, then what is wrong with their places.
     """
+    plain = used.replace(scaling=(), cast=None)
     pictures = [photo.decoded(used.decoding) for photo in photos]
-    seen = [photo for photo in pictures if photo.pixels.std() > FLAT]
+    # Channels may lie at different places.
+    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
+    # Resizing evens out noise, and a colour differs between channels only.
+    seen = [photo for photo in pictures if plain.apply(photo).std(axis=axes).max() > FLAT]
     if not seen:
         return ()
     tensors = [used.apply(photo) for photo in seen]
@@ -133,7 +138,7 @@ def check_tensors(photos: Photos, used: Preprocessing) -> tuple[Finding, ...]:
         evidence = Evidence("share of values that are not finite", share, 0.0, supports=True)
         advice = "Find the division by zero before the network."
         return (conclude("wrong_range", "named", summary, evidence, advice=advice),)
-    values = _cast(seen, tensors, used) or _range(seen, tensors, used)
+    values = _cast(seen, tensors, used) or _range(tensors, [*map(plain.apply, seen)], axes, used)
     places = _scrambled(tensors, used)
     return tuple(finding for finding in (values, places) if finding is not None)
 
@@ -163,11 +168,11 @@ def _cast(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Fi
     )
 
 
-def _range(photos: Photos, tensors: Sequence[Float32], used: Preprocessing) -> Finding | None:
-    span = float(np.mean([np.ptp(photo.pixels) for photo in photos]))
-    # Channels may lie at different places.
-    axes = (0, 2, 3) if used.layout == "channels_first" else (0, 1, 2)
-    gain = max(float(np.ptp(tensor, axis=axes).max()) for tensor in tensors) * 255 / span
+def _range(
+    tensors: Sequence[Float32], levels: Sequence[Float32], axes: tuple[int, ...], used: Preprocessing
+) -> Finding | None:
+    after, before = (max(float(np.ptp(one, axis=axes).max()) for one in each) for each in (tensors, levels))
+    gain = after * 255 / before
     largest = float(max(np.abs(tensor).max() for tensor in tensors))
     constant = max(np.unique(tensor).size for tensor in tensors) == 1
     cause, without = "wrong_range", ()

@@ -60,18 +60,18 @@ def _steps(weights: Weights) -> int | None:
     return None if first is None or first.ndim or first.dtype.kind not in "iu" else int(first)
 
 
-def check_nan(weights: Weights) -> Finding | None:
-    """Look for weights that are NaN or infinite; the cause is ``"diverged_training"``."""
+def check_nan(weights: Weights, limit: float = np.inf) -> Finding | None:
+    """Look for weights that are NaN, infinite or at a lower limit; the cause is ``"diverged_training"``."""
     arrays = [array for name, kept in weights.items() if name != "optimizer" for array in kept]
-    shares = [1 - np.isfinite(array).mean() for array in arrays if array.dtype.kind == "f" and array.size]
+    shares = [1 - (abs(array) < limit).mean() for array in arrays if array.dtype.kind == "f" and array.size]
     share = float(np.mean(shares)) if shares else 0.0
     if not share:
         return None
     return conclude(
         "diverged_training",
         "named",
-        "Some weights are NaN or infinite, and so are the predictions: the training diverged.",
-        Evidence("share of nan and infinite values, mean over the arrays of weights", share, 0.0, True),
+        "Some weights are NaN or infinite, or overflow, and so do the predictions: the training diverged.",
+        Evidence("share of such values, mean over the arrays of weights", share, 0.0, True),
         advice="Train again with a lower learning rate, and look for NaN in the training images.",
     )
 

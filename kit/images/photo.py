@@ -313,6 +313,8 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
     pictures = _batch(pictures)
     single = not _is_collection(pictures)
     given: Any = [pictures] if single else pictures
+    if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
+        _read(pictures)  # which says what it takes
     if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(fsdecode(pictures)):
         check_path(fsdecode(pictures))
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):

@@ -110,8 +110,8 @@ def edge_share(pixels: Pixels) -> float:
     moved is seen as well. Contrast cancels: 1 at a sharp edge, 1/8 where blur is wider than the 8 pixels.
     """
     x = luma(pixels)
-    if min(x.shape) <= 8:
-        return 1.0
+    if min(x.shape) <= 8 or np.ptp(x) <= 8:
+        return 1.0  # without an edge, nothing says how sharp it is
 
     def sharpest(n: int) -> Float64:
         steps = x[n:] - x[:-n], x[:, n:] - x[:, :-n], x[n:, n:] - x[:-n, :-n], x[n:, :-n] - x[:-n, n:]

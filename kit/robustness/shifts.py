@@ -115,7 +115,8 @@ class Shift(Result):
             "unchanged": "no measured quantity is shifted",
             "shifted": f"shifted in {names}{others}",
         }
-        return f"{self.photos} photos compared with {self.training} training images: {said[self.verdict]}."
+        photos = f"{self.photos} photo{'s' * (self.photos != 1)}"
+        return f"{photos} compared with {self.training} training images: {said[self.verdict]}."
 
     def __repr__(self) -> str:
         return f"Shift({self._headline()!r})"

@@ -64,6 +64,25 @@ def test_the_same_content_makes_the_same_file(tmp_path, saved):
 
 
 @pytest.mark.parametrize(
+    "features",
+    [np.full((5, 2), np.nan), np.full((5, 2), -1e300), np.array(3.0), np.zeros(4), np.zeros((5, 0))],
+)
+def test_statistics_that_nothing_can_be_computed_from_are_not_used(saved, features):
+    store.write(saved, saved, CONTRACT, {"profile/features": features, "properties/rows": np.array([np.nan])})
+    flaw = "has no usable profile/features: save the file again with training="
+    found = store.read(saved)
+    assert (found.statistics, found.flaw) == ({}, flaw)
+
+
+def test_members_before_the_start_of_the_file_are_damage(saved):
+    content = bytearray(saved.read_bytes())
+    content[-3] = 255  # of where the list of members begins
+    saved.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged or no zip"):
+        store.read(saved)
+
+
+@pytest.mark.parametrize(
     ("member", "content", "flaw"),
     [("model.weights.h5", b"other", "belongs to other weights"), (MEMBER, b"other", "was changed")],
 )

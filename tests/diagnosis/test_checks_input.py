@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kit import Photo, Preprocessing, Scaling, samples
+from kit.diagnosis import diagnose
 from kit.diagnosis.checks_input import check_files, check_tensors
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.scaling import SCALINGS
@@ -94,6 +95,10 @@ def test_numbers_beyond_every_contract_are_a_wrong_range():
     assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [("wrong_range", "named")]
 
 
-def test_a_picture_of_one_colour_says_nothing():
-    flat = Photo.from_array(np.full((40, 40, 3), 128, np.uint8))
-    assert causes(CATALOGUE["double_scaling"].apply(SCALED), [flat]) == []
+@pytest.mark.parametrize("colour", [(128, 128, 128), (250, 248, 245), (255, 0, 0)])
+@pytest.mark.parametrize("deviation", [0, 4])
+def test_a_picture_of_one_colour_says_nothing(colour, deviation):
+    noise = np.random.default_rng(0).normal(0, deviation, (900, 900, 3))
+    flat = Photo.from_array(np.clip(colour + noise, 0, 255).astype(np.uint8))
+    assert causes(CATALOGUE["double_scaling"].apply(RIGHT), [flat]) == causes(RIGHT, [flat]) == []
+    assert deviation or diagnose(LITE, [flat], progress=False).best is None

@@ -70,6 +70,16 @@ def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
     assert finding.evidence[0].value == pytest.approx(1 / 192 / 9)
 
 
+def test_weights_that_overflow_are_named_with_and_without_labels():
+    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, "softmax")])
+    model.set_weights([each.astype(float) * 1e39 for each in model.get_weights()])
+    assert np.isfinite(model.get_weights()[0]).all()
+    classifier = Classifier(model, Preprocessing(size=(16, 16), scaling="0..1"), ["a", "b", "c"])
+    for labels in (None, [0, 1]):
+        found = diagnose(classifier, samples.photos("imagenet")[:2], labels, progress=False)
+        assert found.best.cause == "diverged_training"
+
+
 def test_moving_averages_after_three_steps_are_named(tmp_path):
     (finding,) = weights_checked(train(network(), 3), tmp_path)
     assert (finding.cause, finding.verdict) == ("batchnorm_mode", "named")

@@ -160,6 +160,13 @@ def test_too_few_images_cannot_tell_and_are_not_even_opened(monkeypatch):
         assert shift.text().endswith("cannot tell, it takes 20 on each side.")
 
 
+@pytest.mark.parametrize("given", [(CLOTHES[:30], None), (5, CLOTHES[:30])])
+def test_what_is_no_image_is_refused_where_there_is_one(given):
+    with pytest.raises(TypeError, match=r"^Expected a path, bytes, .*, received (NoneType|int)"):
+        kit.shift(*given)
+    assert kit.shift(CLOTHES[:30], CLOTHES[:1]).text().startswith("1 photo compared with 30 ")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_none_are_refused(monkeypatch, value):
     monkeypatch.setattr(

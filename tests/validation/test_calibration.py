@@ -215,6 +215,16 @@ def test_a_network_that_chance_may_explain_is_told_from_an_overconfident_one(cal
     assert error.low == 0
 
 
+def test_few_images_that_are_nearly_all_right_or_all_wrong_make_no_model_surer(pictures):
+    photos, labels = (each[:20] for each in pictures)
+    classifier = samples.classifier("fashion_mnist")
+    for truth in (labels, [(label + 5) % 10 for label in labels]):
+        found = kit.calibrate(classifier, photos, truth, resamples=20, progress=False)
+        assert found.temperature == found.classifier.temperature == 1
+        assert found.before == found.after
+        assert found.notes[0].startswith("the images determine no temperature, so 1 is kept")
+
+
 def test_text_and_repr_tell_both_sides(calibration):
     before, after = calibration.before.ece.value, calibration.after.ece.value
     temperature = f"{calibration.temperature:.2f}"
