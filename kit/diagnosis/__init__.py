@@ -135,9 +135,10 @@ def _search_again(case: Investigation) -> Investigation:
 
 
 def _pictures(case: Investigation) -> Investigation:
+    if not case.named and all(photo.pixels.std(axis=(0, 1)).max() <= FLAT for photo in case.photos):
+        return replace(case, doubts=("an image of one colour does not show how it was prepared",))
     # What is ordinary for photographs is not for other images.
-    seen = any(photo.pixels.std(axis=(0, 1)).max() > FLAT for photo in case.photos)
-    if seen and case.searched.photographic and not case.searched.as_in_training and not case.named:
+    if case.searched.photographic and not case.searched.as_in_training and not case.named:
         doubtful = any(one.verdict == "possible" for one in case.searched.findings)
         case = case.found(*check_properties(case.classifier, case.photos, case.labels, doubtful=doubtful))
     if not case.named:

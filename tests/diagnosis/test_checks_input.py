@@ -95,10 +95,10 @@ def test_numbers_beyond_every_contract_are_a_wrong_range():
     assert causes(SCALED.replace(scaling=Scaling(1 / 257))) == [("wrong_range", "named")]
 
 
-@pytest.mark.parametrize("colour", [(128, 128, 128), (250, 248, 245), (255, 0, 0)])
+@pytest.mark.parametrize("colour", [(10, 20, 30), (250, 248, 245), (255, 0, 0)])
 @pytest.mark.parametrize("deviation", [0, 4])
 def test_a_picture_of_one_colour_says_nothing(colour, deviation):
     noise = np.random.default_rng(0).normal(0, deviation, (900, 900, 3))
     flat = Photo.from_array(np.clip(colour + noise, 0, 255).astype(np.uint8))
     assert causes(CATALOGUE["double_scaling"].apply(RIGHT), [flat]) == causes(RIGHT, [flat]) == []
-    assert deviation or diagnose(LITE, [flat], progress=False).best is None
+    assert deviation or diagnose(LITE, [flat], progress=False).verdict == "cannot_tell"
