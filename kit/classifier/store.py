@@ -276,7 +276,7 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
         # Where an image has nothing to measure, its properties are NaN.
         known = array[~np.isnan(array)] if name.startswith("properties/") else array
         flat = name in {"profile/moments", "profile/features"} and (array.ndim != 2 or not array.size)
-        if flat or not (np.abs(known) < _LARGEST).all():
+        if flat or not (np.abs(known.astype(np.float64)) < _LARGEST).all():
             raise ValueError(f"has no usable {name}: save the file again with training=")
     return found
 
