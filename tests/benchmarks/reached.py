@@ -55,6 +55,7 @@ last = [layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(10, activat
 model = keras.Sequential([*steps, *last])
 model.save("my_model.keras")
 model.save("old.h5")
+model.save("keras_model.h5")
 """
 INLINE = """
 import kit
@@ -86,7 +87,8 @@ said = [
     file | {"last": False, "buffer": content[:9000]},
     file | {"last": True, "buffer": content[9000:]},
     {"kind": "remove", "name": "my.jpg"},
-    *({"kind": "sample", "step": step} for step in ("exif", "alpha", "depth")),
+    {"kind": "label", "photo": "cat.jpg", "label": "tabby"},
+    {"kind": "judge", "settings": {"noise": 20}, "photos": ["cat.jpg", "otter.jpg"]},
     *(
         {"kind": "why", "settings": {"photo": photo, **changed}}
         for photo, changed in (
@@ -95,11 +97,11 @@ said = [
             ("espresso.jpg", {"noise": 60, "brightness": 0.1, "scaling": "range_0_1"}),
             ("volleyball.jpg", {"noise": 60, "brightness": 0.9}),
             ("wall_clock.jpg", {"brightness": 0.1}),
-            ("exif.jpg", {"exif": "exif_ignored"}),
         )
     ),
     {"kind": "stop"},
     {"kind": "pin", "settings": {"photo": "cat.jpg"}},
+    {"kind": "keep"},
 ]
 assert {each["kind"] for each in said} == set(FIELDS)
 for number, each in enumerate(said):
