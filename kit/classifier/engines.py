@@ -4,6 +4,7 @@ import os
 import tempfile
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
@@ -190,7 +191,7 @@ _MAX_PART = 64
 _MOST_THREADS = 4
 
 
-class Engine:
+class Engine(ABC):
     """What engines have in common: batches are cut into parts, and threads are served one after another."""
 
     input_shape: Shape
@@ -217,8 +218,8 @@ class Engine:
                 reason = first_line(error)[:200]
                 raise ValueError(f"Expected tensors to run on, received {shape}: {reason}") from error
 
-    def _run(self, tensors: Float32) -> Float32:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self, tensors: Float32) -> Float32: ...
 
 
 class LiteEngine(Engine):
