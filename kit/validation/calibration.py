@@ -68,7 +68,7 @@ class Estimate:
         On the images at hand.
     low, high
         Bootstrap interval over these images (Davison and Hinkley 1997, chapter 5): percentiles for means,
-        the basic one for calibration errors, to which chance adds. ECEs over all classes begin at 0
+        the basic one for the ECE, to which chance adds. That of the ECE begins at 0
         where a perfectly calibrated network would show as much in one of twenty samples.
     """
 
