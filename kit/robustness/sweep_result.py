@@ -1,12 +1,8 @@
 """What comes out of a sweep, as a frozen value: rows, curves and grids."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +10,6 @@ import numpy.typing as npt
 from kit._arrays import Array, Bools, Float32, Float64
 from kit._reporting import Result, Table
 from kit.perturbation import Perturbation
-from kit.robustness import storage
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,41 +50,6 @@ class Sweep(Result):
         """Values on each axis; the number of perturbations where they are just a list."""
         return tuple(map(len, self.axes.values())) or (len(self.perturbations),)
 
-    @property
-    def columns(self) -> Mapping[str, Array]:
-        """The rows as arrays of shape (rows,), as `pandas.DataFrame` takes them.
-
-        ``photo`` and ``perturbation`` int32: places. The names of `axes`, float64: their values, NaN for
-        None. ``top`` and ``label`` int32, -1 for none; ``confidence`` and ``probability`` (of the label)
-        float32; ``correct`` bool, False without label or answer; ``name``, ``class`` and ``error`` texts or
-        None.
-        """
-        return self.part(slice(0, len(self)))
-
-    def part(self, rows: slice) -> Mapping[str, Array]:
-        """Return `columns` for some rows, from a start to a stop."""
-        places = np.arange(rows.start, rows.stop, dtype=np.int32)
-        photo, perturbation = np.divmod(places, np.int32(len(self.perturbations)))
-        top, label = self.tops[rows], self.labels[photo]
-        swept = {
-            name: np.array([getattr(each, name) for each in self.perturbations], np.float64)
-            for name in self.axes
-        }
-        columns = {
-            "photo": photo,
-            "name": np.array(self.photos, object)[photo],
-            "perturbation": perturbation,
-            **{name: values[perturbation] for name, values in swept.items()},
-            "top": top,
-            "class": np.array([*self.class_names, None], object)[top],
-            "confidence": self.confidences[rows],
-            "label": label,
-            "probability": self.probabilities[rows],
-            "correct": (top == label) & (label >= 0),
-            "error": np.array([self.errors.get(place) for place in places.tolist()], object),
-        }
-        return MappingProxyType(columns)
-
     def accuracy(self) -> Float64:
         """Return the share of correct predictions, 0..1, float64 of shape `shape`; NaN where there is none.
 
@@ -123,35 +83,6 @@ class Sweep(Result):
     def _mean(self, values: Array, counted: Bools) -> Float64:
         table = np.ma.array(values, np.float64, mask=~counted).reshape(len(self.photos), *self.shape)
         return np.asarray(table.mean(axis=0).filled(np.nan))
-
-    @classmethod
-    def from_parquet(cls, path: str | PathLike[str]) -> Self:
-        """Read the folder that `kit.sweep` with ``path=`` wrote.
-
-        A ValueError for no sweep or one that is not finished.
-        """
-        file = Path(path)
-        with suppress(OSError, KeyError, TypeError, AttributeError, ValueError):
-            columns, about = storage.read(file)
-            (photos, _), (axes, listed), names = about["photos"], about["perturbations"], about["class names"]
-            perturbations = tuple(map(Perturbation.from_dict, listed))
-            errors = enumerate(columns["error"])
-            found = cls(
-                tuple(photos),
-                perturbations,
-                MappingProxyType({name: tuple(each) for name, each in axes.items()}),
-                tuple(names),
-                columns["label"][:: len(perturbations)],
-                columns["top"],
-                columns["confidence"],
-                columns["probability"],
-                MappingProxyType({place: str(text) for place, text in errors if text is not None}),
-            )
-            whole = about["format"] == storage.FORMAT and len(found) == len(photos) * len(perturbations)
-            if whole and max(found.tops.max(), found.labels.max()) < len(names):
-                return found
-        advice = "call kit.sweep with this path again to finish it"
-        raise ValueError(f"Expected a finished sweep in {file.name!r}, received another; {advice}")
 
     def __repr__(self) -> str:
         axes = {name: len(values) for name, values in self.axes.items()}

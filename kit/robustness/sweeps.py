@@ -2,28 +2,31 @@
 
 import hashlib
 import os
+import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import fields, replace
-from itertools import product
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import fields
+from functools import lru_cache
+from itertools import groupby, islice, product
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from kit._arrays import Float32
 from kit._checking import known
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.engines import part_size
 from kit.classifier.labels import class_indices
+from kit.classifier.store import replacing
 from kit.images import Photo, PhotoError, Picture, Pictures
-from kit.images.photo import at_least_one, each_picture
+from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
-from kit.robustness import storage
 from kit.robustness.executors import check_executor, run
 from kit.robustness.sweep_result import Sweep
-from kit.robustness.sweep_work import Answers, Shared, Task, answers
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
 
@@ -67,7 +70,7 @@ def expand(
             )
     if not listed:
         raise ValueError(f"Expected at least one perturbation with values, received {perturbations!r}")
-    return MappingProxyType(axes), listed
+    return axes, listed
 
 
 def _values(name: str, values: Any) -> tuple[Any, ...]:
@@ -94,6 +97,108 @@ def _held(picture: Picture) -> Picture:
         return picture._replace(source=picture.open())
     except PhotoError as error:
         return picture._replace(source=error)
+
+
+class Shared:
+    """A classifier that another process opens once, however many tasks it is sent."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_once, (pickle.dumps(self.classifier),)
+
+
+@lru_cache(maxsize=2)
+def _opened_once(pickled: bytes) -> Shared:
+    return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
+
+
+class Task(NamedTuple):
+    """Images with their labels, all to be predicted under the same perturbations."""
+
+    shared: Shared
+    pictures: tuple[Picture, ...]
+    labels: tuple[int, ...]
+    perturbations: tuple[Perturbation, ...]
+
+
+class Answers(NamedTuple):
+    """What a network predicts for some images.
+
+    Attributes
+    ----------
+    top
+        int32: the most probable class, -1 where there is none.
+    confidence, probability
+        float32: softmax probabilities of that class and of the labelled one, NaN where there is none.
+    errors
+        Why there is no prediction; empty where there is one.
+    """
+
+    top: npt.NDArray[np.int32]
+    confidence: Float32
+    probability: Float32
+    errors: list[str]
+
+    @classmethod
+    def none(cls, count: int) -> "Answers":
+        """Return `count` places without a prediction."""
+        confidence, probability = np.full((2, count), np.nan, np.float32)
+        return cls(np.full(count, -1, np.int32), confidence, probability, [""] * count)
+
+
+_Cell: TypeAlias = tuple[int, int, Photo, Perturbation]
+_Row: TypeAlias = tuple[int, int, Float32]
+
+
+def answers(task: Task) -> Answers:
+    """Predict every image under every perturbation, image by image, each decoded once."""
+    classifier = task.shared.classifier
+    found = Answers.none(len(task.pictures) * len(task.perturbations))
+    predict, lanes = classifier.side_by_side()
+
+    def ask(cells: Sequence[_Cell]) -> list[_Row]:
+        # Both parts of the work leave Python's lock to others for most of their time.
+        rows: list[_Row] = []
+        for _, batch in groupby(_prepared(classifier, cells, found.errors), key=lambda one: one[2].shape):
+            places, labels, tensors = zip(*batch, strict=True)
+            rows += zip(places, labels, predict(np.concatenate(tensors)), strict=True)
+        return rows
+
+    cells = _cells(task, found.errors)
+    size = part_size((1, *(side or 1 for side in classifier.input_shape)))
+    parts = iter(lambda: list(islice(cells, size)), [])
+    with ThreadPoolExecutor(lanes) as pool:
+        for _, predicted in run(ask, enumerate(parts), pool, 2 * lanes):
+            for place, label, row in predicted:
+                found.top[place], found.confidence[place] = row.argmax(), row.max()
+                found.probability[place] = np.nan if label < 0 else row[label]
+    return found
+
+
+def _cells(task: Task, errors: list[str]) -> Iterator[_Cell]:
+    decoding = known_preprocessing(task.shared.classifier).decoding
+    count = len(task.perturbations)
+    for number, (picture, label) in enumerate(zip(task.pictures, task.labels, strict=True)):
+        first = number * count
+        try:
+            if isinstance(picture.source, PhotoError):
+                raise picture.source
+            photo = picture.open(decoding)
+        except UNREADABLE as error:
+            errors[first : first + count] = [str(error)] * count
+            continue
+        for place, perturbation in enumerate(task.perturbations, first):
+            yield place, label, photo, perturbation
+
+
+def _prepared(classifier: Classifier, cells: Iterable[_Cell], errors: list[str]) -> Iterator[_Row]:
+    for place, label, photo, perturbation in cells:
+        try:
+            yield place, label, classifier.tensor(photo, perturbation)
+        except UNREADABLE as error:
+            errors[place] = str(error)
 
 
 def sweep(
@@ -127,9 +232,8 @@ def sweep(
         ``client.get_executor()`` of a `dask.distributed` client, whose machines need the same files at the
         same paths. By default everything runs in this thread.
     path
-        Folder that the sweep is kept in: Parquet files of about a hundred rows, which
-        ``pandas.read_parquet(path)`` reads as one. Called again, a sweep that was killed or interrupted goes
-        on with what is missing, and a finished one is just read.
+        Folder in which rows are kept. Called again with the same arguments, a sweep that was killed or
+        interrupted goes on with what is missing, and a finished one is just read.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -141,7 +245,7 @@ def sweep(
     ------
     TypeError, ValueError
         Arguments of another kind, labels that do not fit, an unknown preprocessing, a pool of processes that
-        forks, or a `path` that belongs to another sweep.
+        forks, or a `path` with a classifier that comes from no file.
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
     known_preprocessing(classifier)
@@ -150,52 +254,72 @@ def sweep(
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
-    into = Answers.none(len(pictures) * len(listed))
-    result = Sweep(tuple(each.name for each in pictures), listed, axes, classifier.class_names, truth, *into)
-    folder = None if path is None else Path(path)
-    if folder is not None:
-        storage.begin(folder, _about(classifier, pictures, result, progress))
-    every = blocks(len(pictures), len(listed))
-    missing = [block for block in every if folder is None or not storage.written(folder, block[-1])]
-    shared = Shared(classifier)
+    name = None if path is None else _begun(Path(path), classifier, pictures, listed, truth, progress)
+    into, shared = Answers.none(len(pictures) * len(listed)), Shared(classifier)
     tasks = (
         (rows, Task(shared, pictures[chosen], tuple(truth[chosen].tolist()), listed[some]))
-        for chosen, some, rows in missing
+        for chosen, some, rows in blocks(len(pictures), len(listed))
     )
-    done = len(result) - sum(rows.stop - rows.start for *_, rows in missing)
-    with Steps[None]((), "Sweeping", "row", progress, total=len(result), done=done) as steps:
-        for rows, found in run(answers, tasks, executor):
+    with Steps[None]((), "Sweeping", "row", progress, total=len(into.top)) as steps:
+        for rows, found in _all_answers(tasks, name, executor):
             into.top[rows], into.confidence[rows], into.probability[rows] = found[:3]
-            into.errors.update((rows.start + place, text) for place, text in found.errors.items())
-            if folder is not None:
-                storage.write(folder, rows.start, result.part(rows))
+            into.errors[rows] = found.errors
             steps.advance(rows.stop - rows.start)
-    if folder is not None:
-        return Sweep.from_parquet(folder)
-    return replace(result, errors=MappingProxyType(dict(sorted(into.errors.items()))))
+    errors = {place: text for place, text in enumerate(into.errors) if text}
+    names = tuple(each.name for each in pictures)
+    return Sweep(names, listed, axes, classifier.class_names, truth, *into[:3], errors)
 
 
-def _about(
-    classifier: Classifier, pictures: Sequence[Picture], result: Sweep, progress: Progress
-) -> dict[str, Any]:
-    """Return what the rows depend on, by its name in words."""
+def _all_answers(
+    tasks: Iterable[tuple[slice, Task]], name: Path | None, executor: Executor | None
+) -> Iterator[tuple[slice, Answers]]:
+    """Yield rows with their predictions: those that are kept first."""
+    missing = []
+    for rows, task in tasks:
+        found = None if name is None else _kept(_file(name, rows), rows.stop - rows.start)
+        if found is None:
+            missing.append((rows, task))
+        else:
+            yield rows, found
+    for rows, found in run(answers, missing, executor):
+        if name is not None:
+            with replacing(_file(name, rows)) as stream:
+                np.savez(stream, **found._asdict())
+        yield rows, found
+
+
+def _file(name: Path, rows: slice) -> Path:
+    return name.with_name(f"{name.name}-{rows.start:010}.npz")
+
+
+def _kept(file: Path, count: int) -> Answers | None:
+    try:
+        with file.open("rb") as stream, np.load(stream) as found:
+            top, confidence, probability, errors = (found[name] for name in Answers._fields)
+            kept = Answers(top, confidence, probability, errors.tolist())
+            return kept if {len(part) for part in kept} == {count} else None
+    except Exception:  # noqa: BLE001 (of a damaged file numpy and zipfile raise nearly anything)
+        return None
+
+
+def _begun(
+    folder: Path,
+    classifier: Classifier,
+    pictures: Sequence[Picture],
+    perturbations: Sequence[Perturbation],
+    truth: npt.NDArray[np.int32],
+    progress: Progress,
+) -> Path:
+    """Make the folder of a sweep; return how the names of its files begin, by all that its rows depend on."""
     if classifier.source is None:
-        raise ValueError(
-            f"Expected a classifier from a file, since a sweep goes on where another process ended, received"
-            f" {classifier.name!r} made from a model; save it and use Classifier.load"
-        )
-    photographs = hashlib.sha256()
+        received = f"{classifier.name!r} made from a model; save it and use Classifier.load"
+        raise ValueError(f"Expected a classifier from a file, received {received}")
+    about = classifier.source.digest, known_preprocessing(classifier), perturbations, truth.tolist()
+    digest = hashlib.sha256(repr(about).encode())
     for picture in Steps(pictures, "Reading images", "image", progress):
-        digest = hashlib.sha256(_contents(picture.source)).hexdigest()
-        photographs.update(f"{picture.name}\0{digest}\0".encode())
-    return {
-        "classifier": classifier.source.digest,
-        "class names": result.class_names,
-        "preprocessing": known_preprocessing(classifier).to_dict(),
-        "photos": (result.photos, photographs.hexdigest()),
-        "labels": result.labels.tolist(),
-        "perturbations": (dict(result.axes), [each.to_dict() for each in result.perturbations]),
-    }
+        digest.update(hashlib.sha256(_contents(picture.source)).digest())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / digest.hexdigest()[:16]
 
 
 def _contents(source: Any) -> bytes:

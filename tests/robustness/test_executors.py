@@ -11,7 +11,7 @@ from PIL import Image
 
 import kit
 from kit import samples
-from kit.robustness.sweep_work import Shared
+from kit.robustness.sweeps import Shared
 
 GRID = {"brightness": np.linspace(0.4, 2, 5), "noise": np.linspace(0, 50, 30)}  # two blocks a picture
 

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -78,23 +77,17 @@ class Backwards:
 def test_rows_are_what_the_classifier_says_about_each_picture_and_perturbation(
     classifier, photos, labels, grid
 ):
-    rows = grid.columns
     assert len(grid) == 3 * 3 * 2
     for row in range(len(grid)):
-        brightness, noise = BRIGHTNESS[row // 2 % 3], NOISE[row % 2]
-        assert (rows["brightness"][row], rows["noise"][row]) == (brightness, noise)
-        assert rows["photo"][row] == row // 6
-        answer = classifier.probabilities(photos[row // 6], Perturbation(brightness=brightness, noise=noise))[
-            0
-        ]
-        assert rows["top"][row] == answer.argmax()
-        assert rows["class"][row] == classifier.class_names[answer.argmax()]
-        assert rows["confidence"][row] == answer.max()
-        assert rows["label"][row] == labels[row // 6]
-        assert rows["probability"][row] == answer[labels[row // 6]]
-        assert rows["correct"][row] == (answer.argmax() == labels[row // 6])
-    assert rows["name"][0] == photos[0].name
-    assert set(rows["error"]) == {None}
+        change = Perturbation(brightness=BRIGHTNESS[row // 2 % 3], noise=NOISE[row % 2])
+        assert grid.perturbations[row % 6] == change
+        answer = classifier.probabilities(photos[row // 6], change)[0]
+        assert grid.tops[row] == answer.argmax()
+        assert grid.confidences[row] == answer.max()
+        assert grid.labels[row // 6] == labels[row // 6]
+        assert grid.probabilities[row] == answer[labels[row // 6]]
+    assert grid.photos[0] == photos[0].name
+    assert not grid.errors
 
 
 def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fashion):
@@ -139,8 +132,6 @@ def test_a_sweep_by_hand():
     assert by_hand.accuracy().tolist()[:2] == [1, 0]
     assert by_hand.confidence()[:2] == pytest.approx([(0.9 + 0.7 + 0.5) / 3, 0.7])
     assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
-    assert by_hand.columns["correct"].tolist() == [True, False, False, True, *[False] * 5]
-    assert by_hand.columns["class"].tolist()[:5] == ["boot", "shirt", None, "shirt", "boot"]
     assert [line.split() for line in by_hand.table().text().splitlines()] == [
         ["brightness", "accuracy", "confidence"],
         ["0.5", "100%", "70%"],
@@ -161,7 +152,6 @@ def test_a_folder_is_its_pictures_by_name_and_what_cannot_be_read_is_rows_with_t
     assert "received '05.png'" in result.errors[10]
     assert result.tops[10:12].tolist() == [-1, -1]
     assert np.isnan(result.confidences[10:12]).all()
-    assert result.columns["error"][10] == result.errors[10]
     readable = [photo for number, photo in enumerate(samples.photos("fashion_mnist")[:12]) if number != 5]
     known = [label for number, label in enumerate(labels) if number != 5]
     expected = fashion.probabilities(readable, Perturbation(brightness=0.5)).argmax(axis=1) == known
@@ -271,24 +261,19 @@ GRID = {"noise": (0, 60), "seed": range(48)}
 def test_a_sweep_comes_back_from_its_folder_to_the_last_bit(fashion, folder, tmp_path):
     grid = {"jpeg_quality": (None, 40), "brightness": np.linspace(0.2, 2, 60)}
     labels = samples.labels("fashion_mnist")[:12]
-    result = swept(fashion, folder, grid, labels=labels, path=tmp_path / "sweep")
+    result = swept(fashion, folder, grid, labels=labels, path=tmp_path)
     assert result.errors
     same(result, swept(fashion, folder, grid, labels=labels))
-    same(Sweep.from_parquet(tmp_path / "sweep"), result)
-    # Any reader of Parquet takes the folder for one table.
-    table = pq.read_table(tmp_path / "sweep")
-    assert table.column_names == list(result.columns)
-    for name in ("name", "brightness", "top", "class", "correct", "error"):
-        np.testing.assert_array_equal(table[name].to_numpy(), result.columns[name])
+    with Counting(1) as executor:
+        same(swept(fashion, folder, grid, labels=labels, path=tmp_path, executor=executor), result)
+    assert executor.submitted == 0
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda _: b"", lambda _: b"no table"])
 def test_a_block_that_is_not_whole_is_computed_again(fashion, folder, tmp_path, damage):
     whole = swept(fashion, folder, GRID, path=tmp_path)
-    block = sorted(tmp_path.glob("rows-*"))[3]
+    block = sorted(tmp_path.iterdir())[3]
     block.write_bytes(damage(block.read_bytes()))
-    with pytest.raises(ValueError, match="Expected a finished sweep"):
-        Sweep.from_parquet(tmp_path)
     with Counting(1) as executor:
         same(swept(fashion, folder, GRID, path=tmp_path, executor=executor), whole)
     assert executor.submitted == 1
@@ -302,79 +287,38 @@ def test_a_killed_sweep_ends_as_one_that_was_left_alone(fashion, tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
     # Killed once some blocks are there, which leaves most of fifty to do.
-    while len(list(tmp_path.glob("rows-*"))) < 3:
+    while len(list(tmp_path.glob("*.npz"))) < 3:
         assert process.poll() is None
         time.sleep(0.001)
     process.kill()
     process.wait()
-    done = len(list(tmp_path.glob("rows-*")))
+    done = len(list(tmp_path.glob("*.npz")))
     assert 3 <= done < 50
-    with pytest.raises(ValueError, match="Expected a finished sweep in"):
-        Sweep.from_parquet(tmp_path)
     grid = {"brightness": np.linspace(0.2, 2, 8), "noise": (0, 15, 30, 60)}
     photos = samples.photos("fashion_mnist")[:150]
     whole = swept(fashion, photos, grid)
     with Counting(1) as executor:
         same(swept(fashion, photos, grid, path=tmp_path, executor=executor), whole)
-        # What is finished is read, and not asked again.
-        same(swept(fashion, photos, grid, path=tmp_path, executor=executor), whole)
     assert executor.submitted == 50 - done
 
 
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        ({"perturbations": {"noise": (0, 50)}}, "perturbations"),
-        ({"perturbations": [Perturbation(noise=0), Perturbation(noise=60)]}, "perturbations"),  # no grid
-        ({"labels": [3] * 12}, "labels"),
-        ({"classifier": "fashion_mnist_no_batchnorm"}, "classifier"),
-        ({"scaling": "-1..1"}, "preprocessing"),
-        ({"photo": True}, "photos"),
-        ({"names": True}, "class names"),
-    ],
-)
-def test_another_sweep_is_refused_and_the_folder_left_alone(fashion, folder, tmp_path, change, what):
-    swept(fashion, folder, {"noise": (0, 60)}, path=tmp_path)
-    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
-    other = samples.classifier(change.get("classifier", "fashion_mnist"))
-    if "scaling" in change:
-        other = other.using(other.preprocessing.replace(scaling=change["scaling"]))
-    if "names" in change:
-        other = kit.Classifier.load(other.source.path, class_names=other.class_names[::-1])
-    photos = [folder / "00.png"] * 12 if "photo" in change else folder
-    asked = change.get("perturbations", {"noise": (0, 60)})
-    with pytest.raises(ValueError, match=rf"received one with other {what}; give another path"):
-        swept(other, photos, asked, labels=change.get("labels"), path=tmp_path)
-    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
-
-
-def test_pictures_are_known_by_what_they_hold(fashion, tmp_path):
-    pixels = samples.photos("fashion_mnist")[0].pixels
-    pictures = [tmp_path / "none.png", b"no image", pixels[:14], kit.Photo.from_array(pixels)]
-    path = tmp_path / "sweep"
-    first = swept(fashion, pictures, Perturbation(), path=path)
-    same(swept(fashion, pictures, Perturbation(), path=path), first)
-    others = [tmp_path / "no.png", b"nor this", pixels[:14].reshape(28, 14, 3), pixels + 1]
-    for place, other in enumerate(others):
-        changed = [*pictures[:place], other, *pictures[place + 1 :]]
-        with pytest.raises(ValueError, match="received one with other photos"):
-            swept(fashion, changed, Perturbation(), path=path)
-
-
-def test_what_is_no_sweep_is_refused(fashion, tmp_path):
-    photo = samples.photos("fashion_mnist")[0]
-    (tmp_path / "text.parquet").write_text("none")
-    with pytest.raises(ValueError, match=r"Expected a folder, received the file 'text\.parquet'"):
-        swept(fashion, photo, Perturbation(), path=tmp_path / "text.parquet")
-    with pytest.raises(ValueError, match="Expected a finished sweep in 'none'"):
-        Sweep.from_parquet(tmp_path / "none")
-    swept(fashion, photo, Perturbation(), path=tmp_path / "sweep")
-    about = tmp_path / "sweep" / "_sweep.json"
-    other = about.read_text().replace('"format": 3', '"format": 4')
-    for text in (other, "[", "[1]", '{"format": 3, "photos": [], "perturbations": [[], []]}'):
-        about.write_text(text)
-        with pytest.raises(ValueError, match=r"^Expected .*again"):
-            Sweep.from_parquet(tmp_path / "sweep")
+def test_another_sweep_in_the_same_folder_takes_no_rows_from_it(fashion, folder, tmp_path):
+    pictures = [tmp_path / "none.png", folder / "00.png", samples.photos("fashion_mnist")[1]]
+    given = {"classifier": fashion, "photos": pictures, "perturbations": {"noise": (0, 60)}}
+    changes = [
+        {"perturbations": {"noise": (0, 50)}},
+        {"labels": [3] * 3},
+        {"classifier": samples.classifier("fashion_mnist_no_batchnorm")},
+        {"classifier": fashion.using(fashion.preprocessing.replace(scaling="-1..1"))},
+        {"photos": [b"no image", *pictures[1:]]},
+        {"photos": [pictures[0], folder / "01.png", pictures[2]]},
+        {"photos": [*pictures[:2], samples.photos("fashion_mnist")[2]]},
+    ]
+    kept = tmp_path / "sweep"
+    swept(**given, path=kept)
+    for count, change in enumerate(changes, start=2):
+        same(swept(**given | change, path=kept), swept(**given | change))
+        assert len(list(kept.iterdir())) == count
 
 
 def test_a_classifier_that_lies_in_no_file_is_refused_only_where_one_is_needed(small, folder, tmp_path):
