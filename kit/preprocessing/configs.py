@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from kit._checking import flag, instance, integers, known, nearest, number, parsed, refuse_unknown, told
-from kit.preprocessing.resizing import LARGEST_SIDE, Size
-from kit.preprocessing.scaling import SCALINGS, Scaling, Scalings, simplest
+from kit._checking import first_line, instance, known, nearest, parsed, refuse_unknown, told
+from kit.preprocessing.resizing import Size
+from kit.preprocessing.scaling import SCALINGS, Scaling, simplest
 
 Fields = dict[str, Any]
 Content = Mapping[str, Any]
@@ -22,30 +23,28 @@ class Family(NamedTuple):
     sides: Mapping[str, int]
 
 
-def _models(prefix: str, names: str, *sides: int) -> Mapping[str, int]:
+def _family(scaling: str, prefix: str, names: str, *sides: int) -> Family:
     listed = [prefix + name for name in names.split(",")]
-    return dict(zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True))
+    return Family(scaling, dict(zip(listed, sides if len(sides) > 1 else sides * len(listed), strict=True)))
 
 
-_CONVNEXT = _models("ConvNeXt", "Tiny,Small,Base,Large,XLarge", 224)
-_B = _models("EfficientNet", "B0,B1,B2,B3,B4,B5,B6,B7", 224, 240, 260, 300, 380, 456, 528, 600)
-_V2 = _models("EfficientNetV2", "B0,B1,B2,B3,S,M,L", 224, 240, 260, 300, 384, 480, 480)
+_B, _V2 = (224, 240, 260, 300, 380, 456, 528, 600), (224, 240, 260, 300, 384, 480, 480)
 FAMILIES: Mapping[str, Family] = {
-    "convnext": Family("0..255", _CONVNEXT),
-    "densenet": Family("imagenet", _models("DenseNet", "121,169,201", 224)),
-    "efficientnet": Family("0..255", _B),
-    "efficientnet_v2": Family("0..255", _V2),
-    "inception_resnet_v2": Family("-1..1", _models("InceptionResNetV2", "", 299)),
-    "inception_v3": Family("-1..1", _models("InceptionV3", "", 299)),
-    "mobilenet": Family("-1..1", _models("MobileNet", "", 224)),
-    "mobilenet_v2": Family("-1..1", _models("MobileNetV2", "", 224)),
-    "mobilenet_v3": Family("0..255", _models("MobileNetV3", "Large,Small", 224)),
-    "nasnet": Family("-1..1", _models("NASNet", "Mobile,Large", 224, 331)),
-    "resnet": Family("caffe", _models("ResNet", "50,101,152", 224)),
-    "resnet_v2": Family("-1..1", _models("ResNet", "50V2,101V2,152V2", 224)),
-    "vgg16": Family("caffe", _models("VGG16", "", 224)),
-    "vgg19": Family("caffe", _models("VGG19", "", 224)),
-    "xception": Family("-1..1", _models("Xception", "", 299)),
+    "convnext": _family("0..255", "ConvNeXt", "Tiny,Small,Base,Large,XLarge", 224),
+    "densenet": _family("imagenet", "DenseNet", "121,169,201", 224),
+    "efficientnet": _family("0..255", "EfficientNet", "B0,B1,B2,B3,B4,B5,B6,B7", *_B),
+    "efficientnet_v2": _family("0..255", "EfficientNetV2", "B0,B1,B2,B3,S,M,L", *_V2),
+    "inception_resnet_v2": _family("-1..1", "InceptionResNetV2", "", 299),
+    "inception_v3": _family("-1..1", "InceptionV3", "", 299),
+    "mobilenet": _family("-1..1", "MobileNet", "", 224),
+    "mobilenet_v2": _family("-1..1", "MobileNetV2", "", 224),
+    "mobilenet_v3": _family("0..255", "MobileNetV3", "Large,Small", 224),
+    "nasnet": _family("-1..1", "NASNet", "Mobile,Large", 224, 331),
+    "resnet": _family("caffe", "ResNet", "50,101,152", 224),
+    "resnet_v2": _family("-1..1", "ResNet", "50V2,101V2,152V2", 224),
+    "vgg16": _family("caffe", "VGG16", "", 224),
+    "vgg19": _family("caffe", "VGG19", "", 224),
+    "xception": _family("-1..1", "Xception", "", 299),
 }
 
 
@@ -55,14 +54,13 @@ def fields_for(name: str) -> Fields:
     A module ("mobilenet_v2", meaning its first model) or a model ("MobileNetV2"), in any spelling; a
     ValueError gives the nearest one.
     """
-    models = {model: key for key, family in FAMILIES.items() for model in family.sides}
-    names = {_plain(each): each for each in (*models, *FAMILIES)}
-    wanted = names.get(_plain(str(name)))
-    if wanted is None:
+    models = {model: family for family in FAMILIES.values() for model in family.sides}
+    spelled = {_plain(each): each for each in (*models, *FAMILIES)}
+    wanted = spelled.get(_plain(str(name)), "")
+    family = models.get(wanted) or FAMILIES.get(wanted)
+    if family is None:
         known_names = f"a model of keras.applications or one of {', '.join(FAMILIES)}"
-        hint = nearest(str(name), names.values())
-        raise ValueError(f"Expected {known_names}; received {name!r}{hint}")
-    family = FAMILIES[models.get(wanted, wanted)]
+        raise ValueError(f"Expected {known_names}; received {name!r}{nearest(str(name), spelled.values())}")
     side = family.sides.get(wanted, next(iter(family.sides.values())))
     channels = "bgr" if family.scaling == "caffe" else "rgb"
     return {"size": (side, side), "channels": channels, "scaling": family.scaling}
@@ -84,100 +82,84 @@ def _require(holds: Any, expected: str, received: object) -> None:
 
 
 def _keras_hub(content: Content) -> Fields:
-    outer = instance("config", content.get("config"), Mapping, "an object")
-    nested = outer.get("image_converter", content)
-    config = nested.get("config") if isinstance(nested, Mapping) else None
-    config = instance("the config of image_converter", config, Mapping, "an object")
+    config = content["config"].get("image_converter", content)["config"]
     refuse_unknown(config, _CONVERTER)
-    fields: Fields = {"size": config.get("image_size"), "scaling": _product(config)}
+    # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
+    given = Scaling(1.0, config.get("offset"), config.get("scale"))
+    offset, scale = np.broadcast_arrays(given.mean or 0.0, 1.0 if given.std is None else given.std)
+    scaling = simplest((Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist()),))
+    layout = config.get("data_format", "channels_last")
+    fields: Fields = {"size": config.get("image_size"), "scaling": scaling, "layout": layout}
     if fields["size"] is not None:
-        fields |= _keras_resizing(config)
-    if config.get("data_format") == "channels_first":
-        fields["layout"] = "channels_first"
+        crop, pad = config.get("crop_to_aspect_ratio", True), config.get("pad_to_aspect_ratio")
+        _require(not (crop and pad), "crop_to_aspect_ratio or pad_to_aspect_ratio", "both as true")
+        method = config.get("interpolation", "bilinear")
+        smooth = "_antialias" if config.get("antialias") and method != "nearest" else ""
+        fields |= {"filter": f"tf_{method}{smooth}", "fit": "crop" if crop else "pad" if pad else "squash"}
     return fields
 
 
-def _keras_resizing(config: Content) -> Fields:
-    methods = ("nearest", "bilinear", "bicubic")
-    method = known("interpolation", config.get("interpolation", "bilinear"), methods)
-    smooth = flag(config, "antialias", default=False) and method != "nearest"
-    crop = flag(config, "crop_to_aspect_ratio", default=True)
-    pad = flag(config, "pad_to_aspect_ratio", default=False)
-    _require(not (crop and pad), "crop_to_aspect_ratio or pad_to_aspect_ratio", "both as true")
-    fit = "crop" if crop else "pad" if pad else "squash"
-    return {"filter": f"tf_{method}{'_antialias' * smooth}", "fit": fit}
-
-
-def _product(config: Content) -> Scalings:
-    # x * scale + offset becomes (x - mean) / std; a Scaling of both checks their numbers.
-    given = Scaling(1.0, config.get("offset"), config.get("scale"))
-    pair = 0.0 if given.mean is None else given.mean, 1.0 if given.std is None else given.std
-    offset, scale = np.broadcast_arrays(*pair)
-    return simplest((Scaling(1.0, (-offset / scale).tolist(), (1 / scale).tolist()),))
-
-
-PILLOW_CODES = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-_IMAGENET = SCALINGS["imagenet"][0]
 _TIMM: Fields = {"interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
-_TIMM |= {"mean": _IMAGENET.mean, "std": _IMAGENET.std}
+_TIMM |= {"mean": SCALINGS["imagenet"][0].mean, "std": SCALINGS["imagenet"][0].std}
 
 
 def _timm(content: Content) -> Fields:
-    config = instance("pretrained_cfg", content.get("pretrained_cfg", content), Mapping, "an object")
-    config = _TIMM | {key: value for key, value in config.items() if value is not None}
-    size: Any = config.get("input_size")
-    fits = isinstance(size, (list, tuple)) and len(size) == 3 and size[0] in {1, 3}
-    _require(fits, "input_size as [3, height, width] or [1, height, width]", size)
-    mode = known("crop_mode", config["crop_mode"], ("center", "squash"))
-    _require(mode == "squash" or size[1] == size[2], "a square input_size with crop_mode center", size)
+    given = content.get("pretrained_cfg", content)
+    config = _TIMM | {key: value for key, value in given.items() if value is not None}
+    channels, height, width = config["input_size"]
+    squashed = known("crop_mode", config["crop_mode"], ("center", "squash")) == "squash"
+    _require(squashed or height == width, "a square input_size with crop_mode center", (height, width))
     return {
         "layout": "channels_first",
-        "channels": "rgb" if size[0] == 3 else "gray",
-        "filter": known("interpolation", config["interpolation"], PILLOW_CODES),
+        "channels": {3: "rgb", 1: "gray"}[channels],
+        "filter": config["interpolation"],
         "scaling": simplest((Scaling(255.0, config["mean"], config["std"]),)),
-        **_window((size[1], size[2]), number("crop_pct", config["crop_pct"]), squashed=mode == "squash"),
+        **_window((height, width), config["crop_pct"], squashed=squashed),
     }
 
 
 def _window(size: Size, fraction: float, *, squashed: bool) -> Fields:
-    if squashed and fraction == 1:
-        return {"size": size, "fit": "squash"}
-    return {"size": size, "fit": "squash_crop" if squashed else "resize_crop", "crop_fraction": fraction}
+    fit = "resize_crop" if not squashed else "squash" if fraction == 1 else "squash_crop"
+    return {"size": size, "fit": fit, "crop_fraction": fraction}
 
 
 _READ = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_reduce_labels")
 
 
 def _hugging_face(content: Content) -> Fields:
-    kind = str(content.get("image_processor_type") or content.get("feature_extractor_type") or "")
+    kind = str(content.get("image_processor_type") or content.get("feature_extractor_type"))
     unread = [key for key in content if key.startswith("do_") or key == "rescale_offset"]
     unread = [key for key in unread if content[key] and key not in _READ]
     if kind.startswith("EfficientNet") and content.get("include_top") is not False:
         unread.append("include_top, which divides by image_std twice")
     steps = "no step beyond resizing, center crop, rescaling and normalization"
     _require(not unread, steps, ", ".join(unread))
-    fields: Fields = {"layout": "channels_first", "size": None, "scaling": _rescaled(content)}
-    cropping = flag(content, "do_center_crop", default=False)
-    if flag(content, "do_resize", default="size" in content):
-        code = content.get("resample", 2)
-        _require(type(code) is int and 0 <= code <= 5, "resample as a Pillow code 0..5", code)
-        crop = _sides("crop_size", content.get("crop_size")) if cropping else None
-        fields |= {"filter": PILLOW_CODES[code], **_cropped(content, kind, crop)}
+    mean, std = content.get("image_mean"), content.get("image_std")
+    normalize = content.get("do_normalize", mean is not None)
+    _require(not normalize or None not in (mean, std), "image_mean and image_std with do_normalize", "none")
+    factor = content.get("rescale_factor", 1 / 255) if content.get("do_rescale", normalize) else 1
+    divisor = round(1 / factor, 9)  # 1 / 255 is a little less
+    scaling = simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
+    fields: Fields = {"layout": "channels_first", "size": None, "scaling": scaling}
+    crop = _sides(content["crop_size"]) if content.get("do_center_crop") else None
+    if content.get("do_resize", "size" in content):
+        code = Image.Resampling(content.get("resample", 2))
+        fields |= {"filter": code.name.lower(), **_cropped(content.get("size"), crop, kind)}
     else:
-        _require(not cropping, "do_resize with do_center_crop", "a crop alone, which depends on the photo")
+        _require(crop is None, "do_resize with do_center_crop", "a crop alone, which depends on the photo")
     return fields
 
 
-def _cropped(content: Content, kind: str, crop: Size | None) -> Fields:
-    size: Any = content.get("size")
+def _cropped(size: Any, crop: Size | None, kind: str) -> Fields:
     # A bare number is both sides, but the shorter one for CLIP.
-    shortest = kind.startswith("CLIP")
-    if isinstance(size, int) and (shortest or crop is None):
-        size = {"shortest_edge": size} if shortest else {"height": size, "width": size}
+    if isinstance(size, int) and kind.startswith("CLIP"):
+        size = {"shortest_edge": size}
+    elif isinstance(size, int) and crop is None:
+        size = {"height": size, "width": size}
     named = isinstance(size, Mapping) and set(size) in ({"shortest_edge"}, {"height", "width"})
     _require(named, "size with height and width, or with shortest_edge", size)
     squashed = "height" in size
-    whole = _sides("size", size if squashed else size["shortest_edge"])
+    whole = _sides(size if squashed else size["shortest_edge"])
     _require(squashed or crop, "do_center_crop with shortest_edge", "none: the photo decides the size")
     height, width = crop or whole
     inside = height <= whole[0] and height * whole[1] == width * whole[0]
@@ -185,23 +167,8 @@ def _cropped(content: Content, kind: str, crop: Size | None) -> Fields:
     return _window((height, width), height / whole[0], squashed=squashed)
 
 
-def _sides(what: str, value: Any) -> Size:
-    if isinstance(value, Mapping):
-        value = (value.get("height"), value.get("width"))
-    value = (value, value) if isinstance(value, int) else value
-    height, width = integers(what, value, ("height", "width"), 1, LARGEST_SIDE)
-    return height, width
-
-
-def _rescaled(content: Content) -> Scalings:
-    mean, std = content.get("image_mean"), content.get("image_std")
-    normalize = flag(content, "do_normalize", default=mean is not None)
-    rescale = flag(content, "do_rescale", default=normalize)
-    _require(not normalize or None not in (mean, std), "image_mean and image_std with do_normalize", "none")
-    factor = number("rescale_factor", content.get("rescale_factor", 1 / 255)) if rescale else 1.0
-    _require(abs(factor) > 1e-30, "a rescale_factor other than 0", factor)
-    divisor = round(1 / factor, 9)  # 1 / 255 is a little less
-    return simplest((Scaling(divisor, mean, std) if normalize else Scaling(divisor),))
+def _sides(value: Any) -> Size:
+    return (value["height"], value["width"]) if isinstance(value, Mapping) else (value, value)
 
 
 _HUGGING_FACE = ("do_resize", "do_normalize", "do_rescale", "image_processor_type", "feature_extractor_type")
@@ -227,13 +194,18 @@ def read_configs(config: str | Path | Content) -> Fields:
     ValueError, TypeError
         For content that is none of these, or that cannot be expressed; OSError if the file cannot be read.
     """
-    content: Content = config if isinstance(config, Mapping) else {}
+    content: Any = config
     if not isinstance(config, Mapping):
-        file = Path(config)
-        data = parsed(f"the file {file.name}", file.read_bytes())
-        content = instance(file.name, data, Mapping, "a JSON object")
-    for keys, read in _READERS.items():
-        if any(key in content for key in keys):
-            return read(content)
+        content = parsed(f"the file {Path(config).name}", Path(config).read_bytes())
+    content = instance("a preprocessing file", content, Mapping, "a JSON object")
+    reason = f"an object with {list(content)[:6]}"
+    try:
+        for keys, read in _READERS.items():
+            if any(key in content for key in keys):
+                return read(content)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if str(error).startswith("Expected"):
+            raise
+        reason = f"one that cannot be read ({first_line(error)})"
     formats = "a preprocessing file of KerasHub, Hugging Face or timm (see Preprocessing.from_config)"
-    raise ValueError(f"Expected {formats}, received an object with {list(content)[:6]}")
+    raise ValueError(f"Expected {formats}, received {reason}")

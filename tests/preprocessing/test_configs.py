@@ -108,7 +108,7 @@ def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"interpolation": "lanczos3"}, ValueError, "interpolation out of nearest.*received 'lanczos3'"),
+        ({"interpolation": "lanczos3"}, ValueError, "filter out of nearest.*received 'tf_lanczos3'"),
         ({"pad_to_aspect_ratio": True}, ValueError, "received both as true"),
         ({"patch_size": 14}, TypeError, "received 'patch_size'"),
         ({"scale": 0.0}, ValueError, "of size 1e-12 to .*, received 0"),
@@ -196,7 +196,7 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
         ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
         ({"do_resize": False}, ValueError, "a crop alone"),
         ({"image_mean": None}, ValueError, "image_mean and image_std"),
-        ({"rescale_factor": 0}, ValueError, "rescale_factor other than 0"),
+        ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
     ],
 )  # fmt: skip
 def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(changes, error, message):
@@ -221,7 +221,7 @@ def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"input_size": [4, 224, 224]}, r"input_size as \[3, height, width\]"),
+        ({"input_size": [4, 224, 224]}, r"cannot be read \(4\)"),
         ({"input_size": [3, 224, 192]}, "a square input_size"),
         ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
     ],
@@ -248,10 +248,10 @@ def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
     ("text", "error", "message"),
     [
         ("{", ValueError, "the file x.json as JSON, received text that is not"),
-        ("[1]", TypeError, r"x.json as a JSON object, received \[1\]"),
+        ("[1]", TypeError, r"a preprocessing file as a JSON object, received \[1\]"),
         ('{"a": 1}', ValueError, r"received an object with \['a'\]"),
-        ('{"pretrained_cfg": "a"}', TypeError, "pretrained_cfg as an object"),
-        ('{"class_name": "a"}', TypeError, "config as an object"),
+        ('{"pretrained_cfg": "a"}', ValueError, "received one that cannot be read"),
+        ('{"class_name": "a"}', ValueError, r"cannot be read \('config'\)"),
     ],
 )
 def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):
