@@ -26,19 +26,14 @@ MAX_SIDE = 65_500
 """Longest side, that of libjpeg; of fifty million rows of one pixel, Pillow takes each on its own."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Formats that are opened. TIFF is among them because 16-bit, float and LAB images come as TIFF; formats
+"""Formats that are opened. TIFF is among them because 16-bit and LAB images come as TIFF; formats
 that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
 _HEIC = "save or send it as JPEG; iPhones take JPEG with Camera, Formats, Most Compatible in the settings"
 _SIGNATURES = (
     (rb"\Z", "empty"),
-    (rb"%PDF", "a PDF document"),
-    (rb"PK\x03\x04", "a ZIP archive (a .keras or office file, too)"),
     (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photo ({_HEIC})"),
-    (rb"(?s)....ftypavi[fs]", "an AVIF image"),
-    (rb"(?s)....ftyp", "a video"),
     (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
-    (rb"(?is)\s*(<\?xml.*)?<svg", "an SVG drawing"),
     (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
     (rb"(?s)[\t\r\n\x20-\x7e]{1,16}\Z|[\t\r\n\x20-\x7e]{16}", "plain text"),
 )
@@ -121,8 +116,8 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
     """
     notes: list[str] = []
     with _refusing(name):
-        image, depth, orientation = _opened(source, name, notes)
-        rgb = _without_alpha(_eight_bits(image, decoding, name, notes, depth), decoding, notes)
+        image, orientation = _opened(source, name, notes)
+        rgb = _without_alpha(_eight_bits(image, decoding, name, notes), decoding, notes)
         orientation = orientation or _orientation(image)
         if orientation in _TURNS:
             notes.append(f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}")
@@ -150,28 +145,23 @@ def _refusing(name: str) -> Iterator[None]:
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         received = f"{name!r}, which is truncated, damaged or of an unknown kind ({reason})"
-        text = f"Expected a complete image, received {received}; copy it again, or save it as PNG or JPEG"
-        raise PhotoError(text) from error
+        raise PhotoError(f"Expected a complete image, received {received}; save it as PNG or JPEG") from error
 
 
-def _opened(
-    data: bytes | Image.Image, name: str, notes: list[str]
-) -> tuple[Image.Image, int | None, int | None]:
-    """Return the loaded first frame, bits a channel in the file, and its orientation where that is known."""
+def _opened(data: bytes | Image.Image, name: str, notes: list[str]) -> tuple[Image.Image, int | None]:
+    """Return the loaded first frame, and its orientation where that is known."""
     if isinstance(data, Image.Image):
-        return data, None, None
+        return data, None
     image = _identified(data, name)
     check_pixel_count(*image.size, name)
     if getattr(image, "is_animated", False):
-        kind = "animation" if image.format in ("GIF", "PNG", "WEBP") else "several images in the file"
-        notes.append(f"{kind}, number 1 used")
-    depth, orientation = data[24] if image.format == "PNG" else 8, None
+        notes.append("several images in the file, number 1 used")
+    orientation = None
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        depth = max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (8,)))
         # With the tag, Pillow would turn it by itself.
         orientation = image.getexif().pop(ExifTags.Base.Orientation, 1)
     image.load()
-    return image, depth, orientation
+    return image, orientation
 
 
 def _identified(data: bytes, name: str) -> ImageFile.ImageFile:
@@ -182,8 +172,8 @@ def _identified(data: bytes, name: str) -> ImageFile.ImageFile:
             return factory(BytesIO(data), "")
     unknown = f"{len(data)} bytes of unknown data"
     contents = next((words for pattern, words in _SIGNATURES if re.match(pattern, data[:512])), unknown)
-    kinds, advice = ", ".join(FORMATS), "open it in an image program and save it as PNG or JPEG"
-    raise PhotoError(f"Expected an image file ({kinds}), received {name!r}, which is {contents}; {advice}")
+    received = f"{name!r}, which is {contents}; save it as PNG or JPEG"
+    raise PhotoError(f"Expected an image file ({', '.join(FORMATS)}), received {received}")
 
 
 def check_pixel_count(width: int, height: int, name: str) -> None:
@@ -201,18 +191,12 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(
-    image: Image.Image, decoding: Decoding, name: str, notes: list[str], depth: int | None
-) -> Image.Image:
+def _eight_bits(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
     if image.mode in _SIXTEEN_BIT_MODES:
         return _from_integers(image, decoding, name, notes)
-    if image.mode == "F":
-        return _from_floats(image, name, notes)
     if image.mode not in _SAID:
         raise PhotoError(f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG")
     notes += filter(None, [_SAID[image.mode]])
-    if depth == 16:
-        notes.append("16 bits a channel read as 8, upper byte kept")
     return image.convert("LA") if image.mode == "La" else image  # Pillow has no way from La to RGBA
 
 
@@ -223,29 +207,11 @@ def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: lis
         received = f"{name!r} with {low}..{high}; save it as 8 or 16 bit"
         raise PhotoError(f"Expected whole numbers 0..65535 in mode {image.mode!r}, received {received}")
     if decoding.depth == "scale":
-        done = "divided by 257"
-        grey = _grey((values + 128) // 257)  # to the nearest; 257 is odd, so there are no ties
+        done, grey = "divided by 257", (values + 128) // 257  # to the nearest; 257 is odd: no ties
     else:
-        done = f"clipped at 255 ({_share(values > 255)} of the pixels)"
-        grey = _grey(np.minimum(values, 255))
+        done, grey = f"clipped at 255 ({_share(values > 255)} of the pixels)", np.minimum(values, 255)
     notes.append(f"16-bit greyscale {low}..{high} {done}")
-    return grey
-
-
-def _from_floats(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
-    values = np.asarray(image)
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 255):  # a NaN fails this, too
-        received = f"{name!r} with {low:.6g}..{high:.6g}; scale them and save as 8 bit"
-        raise PhotoError(f"Expected floating-point values 0..1 or 0..255, received {received}")
-    # A float file does not say which value is white; at most 1 can only be an image if 1 is.
-    factor = 255 if high <= 1 else 1
-    notes.append(f"floating-point greyscale {low:.6g}..{high:.6g} taken as 0..{255 // factor}")
-    return _grey(np.rint(values.astype(np.float64) * factor))
-
-
-def _grey(values: Array) -> Image.Image:
-    return Image.fromarray(values.astype(np.uint8))
+    return Image.fromarray(grey.astype(np.uint8))
 
 
 def _without_alpha(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.Image:

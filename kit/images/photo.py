@@ -54,11 +54,11 @@ class Photo:
         object.__setattr__(self, "name", told(self.name))
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
-            received = f"{describe(pixels)}; see Photo.from_array"
-            raise TypeError(f"Expected pixels as a uint8 array, received {received}")
+            received = f"{describe(pixels)}; scale it to 0..255, round and cast it"
+            raise TypeError(f"Expected a uint8 array with values 0..255, received {received}")
         if pixels.ndim != 3 or pixels.shape[2] != 3:
-            received = f"{pixels.shape}; see Photo.from_array"
-            raise ValueError(f"Expected pixels of shape (H, W, 3), received {received}")
+            received = f"{pixels.shape}; move channels last, and pass alpha as PIL.Image.fromarray(array)"
+            raise ValueError(f"Expected shape (H, W, 3), or in from_array (H, W), received {received}")
         if pixels.flags.writeable or not pixels.flags.c_contiguous:
             pixels = pixels.copy(order="C")
             pixels.flags.writeable = False
@@ -81,17 +81,13 @@ class Photo:
         TypeError, ValueError
             Other numbers, another shape, no pixels, or more than `MAX_PIXELS`.
         """
-        array = as_levels(array) if isinstance(array, np.ndarray) else array
-        if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-            received = f"{describe(array)}; scale it to 0..255, round and cast it"
-            raise TypeError(f"Expected a uint8 array with values 0..255, received {received}")
-        grey = array.ndim == 2 or array.shape[2:] == (1,)
-        pixels = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=-1) if grey else array.copy()
-        if pixels.ndim != 3 or pixels.shape[2] != 3:
-            received = f"{array.shape}; move channels last, and pass alpha as PIL.Image.fromarray(array)"
-            raise ValueError(f"Expected shape (H, W, 3), (H, W, 1) or (H, W), received {received}")
-        check_pixel_count(pixels.shape[1], pixels.shape[0], name)
-        return cls(pixels, file_name(name), notes=("greyscale converted to RGB",) if grey else ())
+        levels = as_levels(array)
+        grey = levels.ndim == 2 or levels.shape[2:] == (1,)
+        pixels = np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=-1) if grey else levels.copy()
+        pixels.flags.writeable = False
+        made = cls(pixels, file_name(name), notes=("greyscale converted to RGB",) if grey else ())
+        check_pixel_count(*made.size[::-1], name)
+        return made
 
     @property
     def size(self) -> tuple[int, int]:
@@ -145,6 +141,7 @@ def as_levels(array: Array) -> Array:
 
     Others come back as they are: floats up to 1 do not say which value is white, and to uint16 it is 65535.
     """
+    array = np.asarray(array)
     if array.dtype.kind not in "if" or not array.size:
         return array
     low, high = array.min(), array.max()
@@ -232,9 +229,7 @@ def name_of(source: Any, place: int | None = None) -> str:
     kept = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
     if isinstance(kept, str) and kept:  # a file descriptor's name is a number
         return file_name(kept)
-    kinds = {np.ndarray: "array", Image.Image: "Pillow image", bytes | bytearray | memoryview: "bytes"}
-    usual = "file object" if hasattr(source, "read") else "image"
-    kind = next((name for kind, name in kinds.items() if isinstance(source, kind)), usual)
+    kind = "array" if isinstance(source, np.ndarray) else "image"
     return kind if place is None else f"{kind} {place}"
 
 
@@ -257,19 +252,16 @@ def _read_file(text: str) -> bytes:
     if path.is_dir():
         raise IsADirectoryError(f"Expected an image file, received the folder {text!r}; pass a file in it")
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        what = f"a device or pipe or has over {MAX_BYTES} bytes"
-        raise ValueError(f"Expected an image file, received {text!r}, which is {what}; save it as PNG")
+        raise ValueError(f"Expected an image file of at most {MAX_BYTES} bytes, received {text!r}")
     return path.read_bytes()
 
 
 def check_path(text: str) -> None:
     """Raise a ValueError for an address, and a FileNotFoundError where there is neither file nor folder."""
     if is_url(text):
-        advice = "nothing is downloaded here, so save the image first"
-        raise ValueError(f"Expected a local file, received the URL {text[:200]!r}; {advice}")
+        raise ValueError(f"Expected a local file, received the URL {text[:200]!r}; save the image first")
     if not Path(text).exists():
-        received = f"{text!r}, which does not exist; look what there is in {str(Path(text).parent)!r}"
-        raise FileNotFoundError(f"Expected an existing image file, received {received}")
+        raise FileNotFoundError(f"Expected an existing image file, received {text!r}; check the path")
 
 
 def is_url(text: str) -> bool:
@@ -326,23 +318,10 @@ def as_photos(pictures: Pictures, *, allow_empty: bool = True) -> tuple[Photo, .
 
     Raises
     ------
-    As `each_picture` and `load_image`. Where several cannot be read, one PhotoError names them; a ValueError
-    where there are none and one is needed.
+    As `each_picture` and `load_image`; a ValueError where there are none and one is needed.
     """
-    photos: list[Photo] = []
-    unreadable: list[tuple[str, Exception]] = []
-    for picture in each_picture(pictures):
-        try:
-            photos.append(picture.open())
-        except UNREADABLE as error:
-            unreadable.append((picture.name, error))
-    if len(unreadable) == 1:
-        raise unreadable[0][1]
-    if unreadable:
-        count, received = len(photos) + len(unreadable), f"{len(unreadable)} that cannot"
-        told_all = f"{received}, {names_of(unreadable)}; the first: {unreadable[0][1]}"
-        raise PhotoError(f"Expected {count} images that can be read, received {told_all}")
-    return tuple(photos) if allow_empty else at_least_one(photos)
+    photos = tuple(picture.open() for picture in each_picture(pictures))
+    return photos if allow_empty else at_least_one(photos)
 
 
 def at_least_one(pictures: Iterable[_Any]) -> tuple[_Any, ...]:
@@ -359,11 +338,6 @@ def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
 
 
 def _batch(pictures: Any) -> Any:
-    """Return arrays and tensors as levels, of a batch as `tf.data` gives it without its labels."""
-    if isinstance(pictures, (tuple, list)) and len(pictures) == 2:
-        images, labels = map(as_array, pictures)
-        if getattr(images, "ndim", 0) == 4 and getattr(labels, "shape", ())[:1] == images.shape[:1]:
-            pictures = images
     pictures = as_array(pictures)
     return as_levels(pictures) if isinstance(pictures, np.ndarray) else pictures
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-import struct
 
 import numpy as np
 import pytest
@@ -28,7 +27,6 @@ def test_a_truncated_file_is_refused_by_name(image_format):
     ("data", "contents"),
     [
         (b"", "empty"),
-        (b"%PDF-1.7 ...", "a PDF document"),
         (b"\0\0\0\x18ftypheic........", "a HEIC photo (save or send it as JPEG; "),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
@@ -60,7 +58,7 @@ def test_an_animation_that_ends_within_a_later_picture_is_refused_as_truncated()
     second = data.index(b"\x2c", data.index(b"\x2c", 800) + 1)
     with pytest.raises(PhotoError, match="truncated, damaged"):
         load_image(data[: second + 5])
-    assert load_image(data).notes[0] == "animation, number 1 used"
+    assert load_image(data).notes[0] == "several images in the file, number 1 used"
 
 
 def test_a_picture_longer_than_a_jpeg_can_be_is_refused():
@@ -168,32 +166,11 @@ def test_16_bit_grey_is_scaled_or_cut(mode):
     assert cut.notes == ("16-bit greyscale 0..65535 clipped at 255 (50.0 % of the pixels)",)
 
 
-def test_16_bit_color_is_reported_as_read_at_8_bits():
-    rows = [struct.pack(">HHHHHH", 0x12FF, 0x8000, 0xFFFF, 0x00FF, 0x0100, 0x7F80)]
-    photo = load_image(png(2, 1, 16, 2, rows))
-    assert photo.pixels.tolist() == [[[0x12, 0x80, 0xFF], [0x00, 0x01, 0x7F]]]
-    assert photo.notes == ("16 bits a channel read as 8, upper byte kept",)
-
-
 def test_whole_numbers_outside_16_bits_are_refused():
     image = Image.fromarray(np.array([[-5, 70000]], np.int32))
     message = r"^Expected whole numbers 0\.\.65535 .* received 'x' with -5\.\.70000; "
     with pytest.raises(PhotoError, match=message):
         load_image(image, name="x")
-
-
-def test_float_pictures_are_read_by_their_range_or_refused():
-    unit = load_image(file_of(Image.fromarray(np.float32([[0, 0.5, 1]])), "TIFF"))
-    assert unit.pixels[..., 0].tolist() == [[0, 128, 255]]
-    assert unit.notes == ("floating-point greyscale 0..1 taken as 0..1",)
-    levels = load_image(Image.fromarray(np.float32([[0, 2.5, 254.9]])))
-    assert levels.pixels[..., 0].tolist() == [[0, 2, 255]]
-    assert levels.notes == ("floating-point greyscale 0..254.9 taken as 0..255",)
-    for values in ([-1, 1], [0, 256], [0, np.nan]):
-        with pytest.raises(
-            PhotoError, match=r"^Expected floating-point values 0\.\.1 or 0\.\.255, received "
-        ):
-            load_image(Image.fromarray(np.float32([values])))
 
 
 def test_cmyk_follows_ink_on_paper():
@@ -239,8 +216,7 @@ def test_of_several_frames_the_first_is_used(image_format):
     options = {"lossless": True} if image_format == "WEBP" else {}
     photo = load_image(file_of(frames[0], image_format, save_all=True, append_images=frames[1:], **options))
     assert (photo.pixels == [255, 0, 0]).all()
-    kind = "several images in the file" if image_format == "TIFF" else "animation"
-    assert photo.notes[0] == f"{kind}, number 1 used"
+    assert photo.notes[0] == "several images in the file, number 1 used"
 
 
 def test_the_second_picture_in_a_telephone_file_is_left_alone():

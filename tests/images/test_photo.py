@@ -103,7 +103,7 @@ def test_whole_numbers_of_other_types_are_levels(kind):
     np.testing.assert_array_equal(load_image(Tensor(RAMP.astype(kind))).pixels, RAMP)
     # Of a black picture alone nobody can tell which value is white.
     batch = np.stack([RAMP, 0 * RAMP]).astype(kind)
-    for given in (batch, Tensor(batch), (batch, np.array([3, 4])), (Tensor(batch), np.eye(2))):
+    for given in (batch, Tensor(batch)):
         photos = as_photos(given)
         assert [photo.name for photo in photos] == ["array 0", "array 1"]
         np.testing.assert_array_equal([photo.pixels for photo in photos], batch)
@@ -126,7 +126,6 @@ def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
     [
         (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
         (RAMP.astype(np.uint16), TypeError, r"uint16 of shape \(2, 3, 3\) with values 0\.\.238"),
-        (RAMP.tolist(), TypeError, "list"),
         (RAMP.transpose(2, 0, 1)[:, :, :2], ValueError, r"\(3, 2, 2\)"),
         (np.zeros((0, 3, 3), np.uint8), PhotoError, r"'array' with 0 \(height 0, width 3\)"),
     ],
@@ -137,13 +136,13 @@ def test_an_array_of_another_kind_is_refused(array, error, received):
 
 
 def test_what_is_no_file_is_refused_in_one_line(tmp_path):
-    missing = r"^Expected an existing image file, received '.*cat\.png', [^\n]+$"
+    missing = r"^Expected an existing image file, received '.*cat\.png'; [^\n]+$"
     with pytest.raises(FileNotFoundError, match=missing):
         load_image(tmp_path / "cat.png")
     with pytest.raises(IsADirectoryError, match=r"^Expected an image file, received the folder '[^\n]+$"):
         load_image(tmp_path)
     for url in ("https://example.org/cat.png", "data:image/png;base64,AAAA"):
-        with pytest.raises(ValueError, match=f"^Expected a local file, received the URL '{url}'; nothing is"):
+        with pytest.raises(ValueError, match=f"^Expected a local file, received the URL '{url}'; save "):
             load_image(url)
     for source in (None, {"cat": 1}, io.StringIO("cat")):
         with pytest.raises(TypeError, match=r"^Expected .*, received [^\n]+$"):
@@ -153,13 +152,13 @@ def test_what_is_no_file_is_refused_in_one_line(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="which is a device or pipe"):
+    with pytest.raises(ValueError, match=r"Expected an image file of at most .*pipe"):
         load_image(tmp_path / "pipe")
 
 
 def test_an_unreadable_pillow_image_is_refused():
     data = png_of(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    with pytest.raises(PhotoError, match="Expected a complete image, received 'Pillow image'"):
+    with pytest.raises(PhotoError, match="Expected a complete image, received 'image'"):
         load_image(Image.open(io.BytesIO(data[:5000])))
 
 
@@ -245,7 +244,7 @@ def test_pictures_without_a_name_are_called_by_their_place(folder):
     photo = Photo.from_array(BATCH[0], "mine")
     given = [folder / "c.png", data, BATCH[0], Image.open(folder / "c.png"), Image.fromarray(BATCH[0])]
     given += [io.BytesIO(data), bytearray(data), photo]
-    called = ["c.png", "bytes 1", "array 2", "c.png", "Pillow image 4", "file object 5", "bytes 6", "mine"]
+    called = ["c.png", "image 1", "array 2", "c.png", "image 4", "image 5", "image 6", "mine"]
     assert names(given) == [each.name for each in as_photos(given)] == called
     assert as_photos(given)[-1] is photo
     assert [names(each)[0] for each in given] == [re.sub(r" \d", "", name) for name in called]
@@ -266,17 +265,12 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
             refuse(iter(()))
 
 
-def test_all_that_cannot_be_read_is_told_at_once(folder):
+def test_the_first_that_cannot_be_read_is_named(folder):
     (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
     with pytest.raises(PhotoError, match=r"received 'a/b/2\.JPG', which is plain text"):
         as_photos(folder)
     with pytest.raises(FileNotFoundError):
         as_photos([folder / "c.png", folder / "none.png"])
-    for number in range(3):
-        (folder / f"x{number}.png").write_bytes(b"")
-    several = r"7 images that can be read, received 4 that cannot, a/b/2\.JPG, x0\.png, x1\.png and 1 more"
-    with pytest.raises(PhotoError, match=rf"^Expected {several}; the first: Expected an image file [^\n]+$"):
-        as_photos(folder)
 
 
 def same(pixels):
