@@ -204,7 +204,7 @@ class Property:
             grey = Image.fromarray(photo.pixels).convert("L").convert("RGB")
             return Photo(np.asarray(grey), photo.name)
         setting = round(amount) if PARAMETERS[self.parameter].kind == "whole" else amount
-        return Perturbation.from_dict({self.parameter: setting}).apply(photo)
+        return Perturbation(**{self.parameter: setting}).apply(photo)  # type: ignore[arg-type]
 
 
 _DARK = ((10, 0.05), (20, 0.1), (41, 0.2), (82, 0.4), (123, 0.6), (204, 1))

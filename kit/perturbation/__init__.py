@@ -3,19 +3,18 @@
 The order is that of a camera: scene and weather, lens, light, sensor, file.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from kit._checking import built, known, whole
+from kit._checking import known, whole
 from kit._reporting import changed
 from kit.images import Photo, Pictures, as_photos
 from kit.images.opening import Decoding
 from kit.perturbation import parameters
 from kit.perturbation.parameters import PARAMETERS, Parameter
 from kit.perturbation.physics import noise_field, uniform
-from kit.perturbation.weather import SIDE
 
 __all__ = ["PARAMETERS", "Parameter", "Perturbation", "noise_field"]
 
@@ -121,7 +120,7 @@ class Perturbation:
             object.__setattr__(self, name, parameter.checked(getattr(self, name)))
 
     @classmethod
-    def corruption(cls, name: str, severity: int, *, seed: int = 0, side: float = 224) -> Self:
+    def corruption(cls, name: str, severity: int, *, seed: int = 0) -> Self:
         """Make one of the fifteen common corruptions of ImageNet-C.
 
         Parameters
@@ -129,24 +128,18 @@ class Perturbation:
         name
             One of `CORRUPTIONS`, such as ``"fog"`` or ``"gaussian_noise"``.
         severity
-            1 (least) to 5. Constants are those of Hendrycks and Dietterich (2019), arXiv 1903.12261.
+            1 (least) to 5. Constants are those of Hendrycks and Dietterich (2019), arXiv 1903.12261; lengths
+            are meant for images of 224 pixels.
         seed
             Chooses noise, clouds, flakes and the angle of motion blur within -45..45 degrees.
-        side
-            Shorter side in pixels of the images that are meant. Lengths scale with it, since the paper's are
-            for 224; weather, noise and zoom are the same at any size.
 
         Raises
         ------
         TypeError, ValueError
-            Another name (the message names the nearest), severity or seed, or a side above 672.
+            Another name (the message names the nearest), severity or seed.
         """
         parameter, values = parameters.CORRUPTIONS[known("corruption", name, cls.CORRUPTIONS)]
         value = values[whole("severity", severity, 1, 5) - 1]
-        if PARAMETERS[parameter].unit == "px":
-            scale = side / SIDE
-            # A block is never smaller than in the paper: pixels are its unit.
-            value *= max(scale, 1) if parameter == "pixelate" else scale
         settings: dict[str, Any] = {parameter: value, "seed": seed}
         if name == "motion_blur":
             settings["motion_angle"] = float(round(uniform(seed, "motion", -45, 45)))
@@ -181,15 +174,6 @@ class Perturbation:
         """Perturb photos, each with noise of its own: the first with this seed, the next with one more."""
         each = enumerate(as_photos(photos), start=self.seed)
         return tuple(replace(self, seed=seed).apply(photo) for seed, photo in each)
-
-    def to_dict(self) -> dict[str, float | int | None]:
-        """Return all fields as plain numbers (flips as true or false)."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Make a perturbation from `to_dict`'s result; fields left out are neutral, others refused."""
-        return built(cls, "a perturbation", settings)
 
     def __repr__(self) -> str:
         return f"Perturbation({changed(self)})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Array, Pixels
-from kit._checking import number, whole
+from kit._checking import number
 from kit._reporting import changed
 from kit.perturbation.physics import to_pixels
 
@@ -16,10 +16,6 @@ class Augmentation:
 
     Parameters
     ----------
-    mirror
-        Whether half of the images are mirrored, left to right.
-    shift
-        Most pixels by which an image is moved along either side; the gap is black.
     brightness
         Lowest and highest factor on every value, 0.001 to 1000; drawn evenly on a logarithmic scale.
     added
@@ -33,14 +29,11 @@ class Augmentation:
         No numbers, or outside these bounds.
     """
 
-    mirror: bool = False
-    shift: int = 0
     brightness: tuple[float, float] = (1.0, 1.0)
     added: tuple[float, float] = (0.0, 0.0)
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        whole("shift", self.shift, 0, None)
         ranges = {"brightness": (self.brightness, 1e-3, 1e3), "added": (self.added, -255, 255)}
         for name, (given, least, most) in {**ranges, "noise": ((0.0, self.noise), 0, 255)}.items():
             if not isinstance(given, tuple) or len(given) != 2:
@@ -52,17 +45,10 @@ class Augmentation:
     def __call__(self, pictures: Pixels, rng: np.random.Generator) -> Pixels:
         """Return changed copies of images, uint8 (N, H, W, C), rounded and clipped once, at the end."""
         count = len(pictures)
-        result = pictures
-        if self.mirror:
-            result = np.where(_each(rng.random(count) < 0.5), result[:, :, ::-1], result)
-        if self.shift:
-            result = _moved(result, self.shift, rng)
-        if self.brightness == (1, 1) and self.added == (0, 0) and not self.noise:
-            return result.copy()
         low, high = np.log(self.brightness)
         factors = np.exp(rng.uniform(low, high, count)).astype(np.float32)
         levels = rng.uniform(*self.added, count).astype(np.float32)
-        values = result.astype(np.float32) * _each(factors) + _each(levels)
+        values = pictures.astype(np.float32) * _each(factors) + _each(levels)
         if self.noise:
             deviations = rng.uniform(0, self.noise, count).astype(np.float32)
             values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
@@ -74,12 +60,3 @@ class Augmentation:
 
 def _each(values: Array) -> Array:
     return values[:, None, None, None]  # goes with (N, H, W, C)
-
-
-def _moved(pictures: Pixels, most: int, rng: np.random.Generator) -> Pixels:
-    count, height, width, _ = pictures.shape
-    padded = np.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
-    down, right = rng.integers(0, 2 * most + 1, (2, count))
-    moved: Pixels = np.moveaxis(windows[np.arange(count), down, right], 1, -1)
-    return moved

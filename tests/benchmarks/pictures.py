@@ -41,7 +41,7 @@ class Corruption(NamedTuple):
 
 
 def _parameter(name: str, *values: float) -> tuple[Change, ...]:
-    return tuple(kit.Perturbation.from_dict({name: value}).apply for value in values)
+    return tuple(kit.Perturbation(**{name: value}).apply for value in values)
 
 
 def _severe(name: str, *severities: int) -> tuple[Change, ...]:

@@ -18,22 +18,6 @@ def test_nothing_asked_for_changes_nothing_and_copies():
     assert not np.shares_memory(result, PICTURES)
 
 
-def test_about_half_are_mirrored_and_the_others_are_left():
-    result = changed(mirror=True)
-    mirrored = (result == PICTURES[:, :, ::-1]).all(axis=(1, 2, 3))
-    assert 70 < mirrored.sum() < 130
-    assert np.array_equal(result[~mirrored], PICTURES[~mirrored])
-
-
-def test_a_shift_moves_by_whole_pixels_and_leaves_black():
-    dot = np.zeros((300, 5, 5, 1), np.uint8)
-    dot[:, 2, 2] = 9
-    result = changed(dot, shift=2)
-    assert result.shape == dot.shape
-    assert result.any(axis=0).all()
-    assert (result.sum(axis=(1, 2, 3)) == 9).all()
-
-
 def test_fixed_bounds_give_a_factor_and_levels_in_that_order():
     grey = np.array([0, 100, 200], np.uint8).reshape(1, 1, 3, 1)
     assert changed(grey, brightness=(0.5, 0.5), added=(80, 80)).ravel().tolist() == [80, 130, 180]
@@ -70,18 +54,18 @@ def test_noise_is_drawn_up_to_its_highest_deviation():
 
 
 def test_a_seed_decides():
-    settings = {"mirror": True, "shift": 1, "brightness": (0.5, 2), "added": (-9, 9), "noise": 9}
+    settings = {"brightness": (0.5, 2), "added": (-9, 9), "noise": 9}
     assert np.array_equal(changed(**settings), changed(**settings))
     assert not np.array_equal(changed(**settings), changed(seed=2, **settings))
 
 
 def test_it_prints_what_is_changed():
-    assert repr(Augmentation(shift=2, added=(0, 80))) == "Augmentation(shift=2, added=(0, 80))"
+    assert repr(Augmentation(added=(0, 80))) == "Augmentation(added=(0, 80))"
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"shift": -1}, {"shift": 0.5}, {"noise": 256}, {"brightness": (0, 1)}, {"added": (5, -5)}, {"added": 5}],
+    [{"noise": 256}, {"brightness": (0, 1)}, {"added": (5, -5)}, {"added": 5}],
 )
 def test_other_settings_are_refused(settings):
     with pytest.raises((TypeError, ValueError), match=r"Expected .*, received "):

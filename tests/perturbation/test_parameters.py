@@ -147,13 +147,10 @@ def zoomed_once(reference):
     return corrupt
 
 
-def test_lengths_scale_with_the_side():
+def test_a_corruption_is_a_perturbation_with_the_constant_of_the_paper():
     assert set(CORRUPTIONS) == {*BOUNDS, *BLURS, *SAME}
-    whole, half = (Perturbation.corruption("defocus_blur", 5, side=side) for side in (224, 112))
-    assert (whole.defocus_blur, half.defocus_blur) == (10, 5)
-    assert Perturbation.corruption("gaussian_noise", 1, side=28) == Perturbation(noise=20.4)
-    assert Perturbation.corruption("pixelate", 5, side=28) == Perturbation(pixelate=4)  # in pixels as it is
-    assert Perturbation.corruption("pixelate", 5, side=448) == Perturbation(pixelate=8)
+    assert Perturbation.corruption("defocus_blur", 5) == Perturbation(defocus_blur=10)
+    assert Perturbation.corruption("gaussian_noise", 1) == Perturbation(noise=20.4)
 
 
 def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
