@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from kit.validation.calibration import calibrate as calibrate
     from kit.validation.duplicates import find_duplicates as find_duplicates
+    from kit.validation.mistakes import mistakes as mistakes
     from kit.workshop import exercises as exercises
     from kit.workshop.setup import check_setup as check_setup
 

@@ -16,8 +16,9 @@ from kit.perturbation import PARAMETERS
 if TYPE_CHECKING:
     from kit.robustness.sweep_result import Sweep
     from kit.validation.calibration import Bin
+    from kit.validation.mistakes import Mistakes
 
-__all__ = ["accuracy_figure", "confidence_figure", "picture_figure", "reliability_figure"]
+__all__ = ["accuracy_figure", "confidence_figure", "confusion_figure", "picture_figure", "reliability_figure"]
 __all__ += ["reliability_slider", "sweep_figure"]
 
 
@@ -270,3 +271,23 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Dra
         means = ", ".join(f"{confidences.mean():.0%} on {kind}" for kind, confidences in kinds.items())
         words.append(f"{title}: mean confidence {means}.")
     return image(figure, f"Histograms of confidence. {' '.join(words)}")
+
+
+def confusion_figure(mistakes: "Mistakes", most: int = 12) -> Drawn:
+    """Draw the confusion matrix of a `kit.mistakes`, in rows that sum to 1; of many classes the worst."""
+    counts, names = mistakes.confusion, mistakes.classifier.class_names
+    apart = counts - np.diag(counts.diagonal())
+    worst = np.argsort(-(apart.sum(axis=0) + apart.sum(axis=1)), kind="stable")
+    chosen = np.sort(worst[:most])
+    shown = counts[np.ix_(chosen, chosen)]
+    axes = blank(0.6 * len(chosen) + 2, 0.5 * len(chosen) + 2, layout="constrained").subplots()
+    axes.imshow(np.ones((*shown.shape, 3)) * 0, alpha=shown / np.maximum(counts[chosen].sum(axis=1), 1)[:, None])
+    plate = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    for row, column in np.argwhere(shown):
+        axes.text(column, row, f"{shown[row, column]:,}", ha="center", va="center", bbox=plate)
+    labels = [wrapped(names[each]) for each in chosen]
+    axes.set_xticks(range(len(chosen)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(chosen)), labels)
+    axes.set(xlabel="predicted", ylabel="label")
+    pairs = "; ".join(f"{label} as {other}: {count:,}" for label, other, count in mistakes.confused()[:10])
+    return image(axes.figure, f"Confusion matrix. Most often confused: {pairs or 'none'}.")

@@ -152,28 +152,36 @@ _Cell: TypeAlias = tuple[int, int, Photo, Perturbation]
 _Row: TypeAlias = tuple[int, int, Float32]
 
 
-def answers(task: Task) -> Answers:
-    """Predict every image under every perturbation, image by image, each decoded once."""
+def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
+    """Predict every image under every perturbation, image by image, each decoded once.
+
+    Yields place, label and probabilities of each, in no order; `errors` gets what cannot be read.
+    """
     classifier = task.shared.classifier
-    found = Answers.none(len(task.pictures) * len(task.perturbations))
     predict, lanes = classifier.side_by_side()
 
     def ask(cells: Sequence[_Cell]) -> list[_Row]:
         # Both parts of the work leave Python's lock to others for most of their time.
         rows: list[_Row] = []
-        for _, batch in groupby(_prepared(classifier, cells, found.errors), key=lambda one: one[2].shape):
+        for _, batch in groupby(_prepared(classifier, cells, errors), key=lambda one: one[2].shape):
             places, labels, tensors = zip(*batch, strict=True)
             rows += zip(places, labels, predict(np.concatenate(tensors)), strict=True)
         return rows
 
-    cells = _cells(task, found.errors)
+    cells = _cells(task, errors)
     size = part_size((1, *(side or 1 for side in classifier.input_shape)))
     parts = iter(lambda: list(islice(cells, size)), [])
     with ThreadPoolExecutor(lanes) as pool:
-        for _, predicted in run(ask, enumerate(parts), pool, 2 * lanes):
-            for place, label, row in predicted:
-                found.top[place], found.confidence[place] = row.argmax(), row.max()
-                found.probability[place] = np.nan if label < 0 else row[label]
+        for _, rows in run(ask, enumerate(parts), pool, 2 * lanes):
+            yield from rows
+
+
+def answers(task: Task) -> Answers:
+    """Return what `predicted` yields, in order."""
+    found = Answers.none(len(task.pictures) * len(task.perturbations))
+    for place, label, row in predicted(task, found.errors):
+        found.top[place], found.confidence[place] = row.argmax(), row.max()
+        found.probability[place] = np.nan if label < 0 else row[label]
     return found
 
 
