@@ -80,6 +80,12 @@ def _parser() -> _Parser:
     compare = _command(commands, "compare", _compare, "compare two models on the same images", codes)
     compare.add_argument("first", metavar="A.keras")
     compare.add_argument("second", metavar="B.keras")
+    words = "list the images that a model predicts wrongly"
+    mistakes = _command(commands, "mistakes", _mistakes, words, "done")
+    mistakes.add_argument("model", metavar="MODEL.keras")
+    mistakes.add_argument("folder", metavar="FOLDER", help="with a folder of images for each class")
+    mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page for any browser")
+    _add_in_use(mistakes)
     for command in (diagnose, compare):
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -131,6 +137,17 @@ def _compare(given: argparse.Namespace, opened: Open) -> int:
     result = kit.compare(first, second, given.pictures, progress=not given.json)
     show(result, as_json=given.json)
     return int(result.changed > 0)
+
+
+def _mistakes(given: argparse.Namespace, opened: Open) -> int:
+    from kit.classifier.store import replacing
+
+    result = kit.mistakes(opened(given), given.folder)
+    if given.html:
+        with replacing(given.html) as stream:
+            stream.write(result.page().encode())
+    show(result, as_json=False)
+    return 0
 
 
 def _check(_given: argparse.Namespace, _opened: Open) -> int:

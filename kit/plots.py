@@ -274,20 +274,22 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Dra
 
 
 def confusion_figure(mistakes: "Mistakes", most: int = 12) -> Drawn:
-    """Draw the confusion matrix of a `kit.mistakes`, in rows that sum to 1; of many classes the worst."""
+    """Draw the confusion matrix of `kit.mistakes`, by shares of each label; of many classes the worst."""
+    from matplotlib.colors import to_rgb
+
     counts, names = mistakes.confusion, mistakes.classifier.class_names
     apart = counts - np.diag(counts.diagonal())
-    worst = np.argsort(-(apart.sum(axis=0) + apart.sum(axis=1)), kind="stable")
-    chosen = np.sort(worst[:most])
-    shown = counts[np.ix_(chosen, chosen)]
-    axes = blank(0.6 * len(chosen) + 2, 0.5 * len(chosen) + 2, layout="constrained").subplots()
-    axes.imshow(np.ones((*shown.shape, 3)) * 0, alpha=shown / np.maximum(counts[chosen].sum(axis=1), 1)[:, None])
-    plate = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    chosen = np.sort(np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:most])
+    shown, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
+    axes = blank(size, size, layout="constrained").subplots()
+    shares = shown / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
+    axes.imshow(np.full((*shown.shape, 3), to_rgb(BLUE)), alpha=shares)
     for row, column in np.argwhere(shown):
+        plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
         axes.text(column, row, f"{shown[row, column]:,}", ha="center", va="center", bbox=plate)
     labels = [wrapped(names[each]) for each in chosen]
-    axes.set_xticks(range(len(chosen)), labels, rotation=45, ha="right")
+    axes.set_xticks(range(len(chosen)), labels, rotation=90)
     axes.set_yticks(range(len(chosen)), labels)
     axes.set(xlabel="predicted", ylabel="label")
-    pairs = "; ".join(f"{label} as {other}: {count:,}" for label, other, count in mistakes.confused()[:10])
-    return image(axes.figure, f"Confusion matrix. Most often confused: {pairs or 'none'}.")
+    pairs = "; ".join(f"{label} as {other} {count:,}" for label, other, count in mistakes.confused())
+    return image(axes.figure, f"Confusion matrix. Mistakes: {pairs or 'none'}.")

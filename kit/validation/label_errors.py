@@ -1,12 +1,11 @@
 """Labels that look wrong."""
 
 import numpy as np
-import numpy.typing as npt
 
 from kit._arrays import Float32, Int64
 
 
-def label_errors(labels: Int64, own: Float32, shares: Float32, best: npt.NDArray[np.int32]) -> Int64:
+def label_errors(labels: Int64, own: Float32, shares: Float32, best: Int64) -> Int64:
     """Return the places of images whose label looks wrong, the clearest first: int64.
 
     Confident learning (Northcutt, Jiang and Chuang, Confident learning: estimating uncertainty in dataset
@@ -33,8 +32,7 @@ def label_errors(labels: Int64, own: Float32, shares: Float32, best: npt.NDArray
     joint = np.zeros((classes, classes))
     np.add.at(joint, (labels[sure], guess[sure]), 1)
     np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
-    # In whole images, as many in each row as there are: the largest remainders are rounded up, of equal ones the
-    # last, as mostly in cleanlab.
+    # In whole images, as many in each row as there are: the largest remainders are rounded up.
     fair = joint / joint.sum(axis=1, keepdims=True) * given[:, None]
     joint = np.floor(fair)
     ranks = (joint - fair)[:, ::-1].argsort(axis=1, kind="stable").argsort(axis=1)[:, ::-1]
@@ -48,4 +46,4 @@ def label_errors(labels: Int64, own: Float32, shares: Float32, best: npt.NDArray
         found.append(places[np.argsort(-margins, kind="stable")[: int(joint[label, other])]])
     places = np.unique(np.concatenate([groups[0][:0], *found]))
     places = places[best[places, 0] != labels[places]]
-    return places[np.argsort(own[places] - shares[places, 0], kind="stable")]
+    return np.asarray(places[np.argsort(own[places] - shares[places, 0], kind="stable")])

@@ -5,22 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # its parts are imported when they are used
 
-from kit._arrays import Bools, Float64, Int64
+from kit._arrays import Bools, Floats, Int64
 from kit.images.properties import QUANTITIES
 from kit.robustness.differences import FEWEST, LEVEL, holm
 
 SHARES = (0.05, 0.1, 0.2, 0.3)
 """Shares of the images, those with the least or the most of a quantity, that are tried as a slice."""
-
-_WORDS = {
-    ("brightness", False): "dark",
-    ("brightness", True): "bright",
-    ("contrast", False): "flat",
-    ("sharpness", False): "blurred",
-    ("noise", True): "noisy",
-    ("size", False): "small",
-    ("size", True): "large",
-}
 
 
 @dataclass(frozen=True)
@@ -50,26 +40,24 @@ class Slice:
     @property
     def summary(self) -> str:
         """One sentence."""
-        item = QUANTITIES[self.quantity]
-        ends = "low", "high"
-        words = _WORDS.get((self.quantity, self.above), f"{ends[self.above]}-{item.label}")
-        limit = f"{item.label} {'above' if self.above else 'below'} {self.limit:.3g} {item.unit}".strip()
-        return f"{self.wrong:.0%} of {words} images are wrong, {self.others:.0%} of the others ({limit})"
+        item, side = QUANTITIES[self.quantity], "above" if self.above else "below"
+        words = f"{self.wrong:.0%} of the images with {item.label} {side} {self.limit:.3g} are wrong"
+        return f"{words}, {self.others:.0%} of the others"
 
 
-def slices(rows: Float64, wrong: Bools, labels: Int64, weights: Float64) -> tuple[Slice, ...]:
+def slices(rows: Floats, wrong: Bools, labels: Int64) -> tuple[Slice, ...]:
     """Find the properties that go with mistakes, the clearest first.
 
-    Each end of each quantity is a slice. Fisher's exact test (Fisher 1922, doi 10.2307/2340521), one-sided and
+    Each end of each quantity is a slice. Fisher's exact test (1922, doi 10.2307/2340521), one-sided and
     within each class of `FEWEST` images or more, since a class that is hard and bright is no fault of light;
-    p-values times Holm's factor (1979), below `LEVEL`. Images of a slice that is found are left out of the search for the next.
+    p-values times Holm's factor (1979), below `LEVEL`. The next is sought in the images outside.
 
     Parameters
     ----------
     rows
         Shape (N, quantities): measures in the order of `QUANTITIES`, NaN where there was nothing to measure.
-    wrong, labels, weights
-        Shape (N,): whether each is predicted wrongly, its class, and for how many images it stands.
+    wrong, labels
+        Shape (N,): whether each is predicted wrongly, and its class.
     """
     often = np.bincount(labels)[labels] >= FEWEST
     strata = np.where(often, labels, -1)
@@ -87,21 +75,23 @@ def slices(rows: Float64, wrong: Bools, labels: Int64, weights: Float64) -> tupl
         if not p_values[least] < LEVEL:
             return tuple(found)
         name, above, limit, inside = tried[least]
-        shares = [np.average(wrong[part], weights=weights[part]) for part in (inside, ~inside)]
-        found.append(Slice(name, above, limit, int(inside.sum()), *map(float, shares), p_values[least]))
+        shares = float(wrong[inside].mean()), float(wrong[~inside].mean())
+        found.append(Slice(name, above, limit, int(inside.sum()), *shares, p_values[least]))
         left &= ~inside
 
 
-def _ends(values: Float64, *, above: bool) -> Float64:
+def _ends(values: Floats, *, above: bool) -> Floats:
     parts = 1 - np.array(SHARES) if above else SHARES
     return np.quantile(values, parts) if values.size else values
 
 
 def _chance(inside: Bools, wrong: Bools, strata: Int64) -> float:
-    chance = np.ones(1)
+    count, chance = int((inside & wrong).sum()), np.ones(1)
+    if count * len(wrong) <= inside.sum() * wrong.sum():
+        return 1.0
     for stratum in np.unique(strata[inside]):
         among = strata == stratum
         drawn, mistakes = int((inside & among).sum()), int((wrong & among).sum())
         counts = np.arange(min(drawn, mistakes) + 1)
         chance = np.convolve(chance, scipy.stats.hypergeom.pmf(counts, among.sum(), mistakes, drawn))
-    return min(1.0, float(chance[int((inside & wrong).sum()) :].sum()))
+    return float(chance[count:].sum())

@@ -1,0 +1,118 @@
+"""Mistakes on labelled images: beside scikit-learn and cleanlab, with planted labels and planted slices."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+import kit
+from kit.__main__ import main
+from kit.images.properties import QUANTITIES
+from kit.validation.slices import slices
+
+COUNT = 600
+MODEL = str(Path(__file__).parents[2] / "data" / "models" / "fashion_mnist.keras")
+
+
+@pytest.fixture(scope="module")
+def result(fashion, clothes, clothes_labels):
+    return kit.mistakes(fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, fashion, clothes, clothes_labels):
+    """A folder for each class, one image named like a script, and one that is none."""
+    root = tmp_path_factory.mktemp("labelled")
+    for place in range(200):
+        inside = root / fashion.class_names[clothes_labels[place]].replace("/", "_").lower()
+        inside.mkdir(exist_ok=True)
+        Image.fromarray(clothes[place].pixels).save(inside / f"<script>{place}.png")
+    (root / "bag" / "broken.png").write_bytes(b"no image")
+    return root
+
+
+def test_counts_and_order_are_those_of_the_probabilities(result, fashion, clothes, clothes_labels):
+    rows, truth = fashion.probabilities(clothes[:COUNT]), np.array(clothes_labels[:COUNT])
+    top = rows.argmax(axis=1)
+    np.testing.assert_array_equal(result.predicted, top)
+    np.testing.assert_array_equal(result.confusion, confusion_matrix(truth, top, labels=range(10)))
+    assert result.accuracy == kit.accuracy_interval(top == truth)
+    wrong = np.flatnonzero(top != truth)
+    order = wrong[np.argsort(-rows[wrong, top[wrong]], kind="stable")]
+    assert [one.place for one in result.wrong] == order.tolist()
+    first = result.wrong[0]
+    names = fashion.class_names
+    assert first[1:4] == (clothes[order[0]].name, names[truth[order[0]]], names[top[order[0]]])
+    assert first.probability == pytest.approx(rows[order[0]].max())
+    label, predicted, count = result.confused()[0]
+    assert [(one.label, one.predicted) for one in result.cell(label, predicted)] == [
+        (label, predicted)
+    ] * count
+    explorer = result.explorer(result.wrong[:3])
+    assert [photo.name for photo in explorer.photos] == [one.name for one in result.wrong[:3]]
+    assert explorer.labels == tuple(one.label for one in result.wrong[:3])
+    assert f"{len(wrong)} wrong" in repr(result)
+
+
+def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_labels):
+    rng, labels = np.random.default_rng(1), np.array(clothes_labels[:COUNT])
+    planted = rng.choice(COUNT, COUNT // 20, replace=False)
+    labels[planted] = (labels[planted] + rng.integers(1, 10, len(planted))) % 10
+    found = kit.mistakes(fashion, clothes[:COUNT], labels, progress=False).doubtful
+    # cleanlab 2.9.0, find_label_issues(…, filter_by="prune_by_noise_rate"): 47, of which 25 were planted.
+    assert len(found) == 47
+    assert len({one.place for one in found} & {*planted.tolist()}) == 25
+
+
+def test_a_planted_slice_is_found_and_nothing_else():
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(600, len(QUANTITIES))), rng.integers(0, 10, 600)
+    noisy = rows[:, list(QUANTITIES).index("noise")] > 1.2
+    wrong = rng.random(600) < np.where(noisy, 0.4, 0.1)
+    (found,) = slices(rows, wrong, labels)
+    assert (found.quantity, found.above) == ("noise", True)
+    assert found.limit == pytest.approx(1.2, abs=0.3)
+    assert found.summary.startswith(f"{found.wrong:.0%} of the images with noise above")
+    assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
+    # A class that is hard and bright is no fault of light.
+    rows[:, 0] += 3 * (labels == 3)
+    assert not slices(rows, rng.random(600) < np.where(labels == 3, 0.5, 0.05), labels)
+
+
+def test_folders_name_the_classes_and_any_executor_gives_the_same(folder, fashion, small):
+    one = kit.mistakes(fashion, folder, progress=False)
+    assert one.accuracy.count == 200
+    assert one.notes[0].startswith("not readable: bag/broken.png (")
+    with ThreadPoolExecutor(2) as pool:
+        two = kit.mistakes(fashion, folder, executor=pool, progress=False)
+    np.testing.assert_array_equal(one.found, two.found)
+    with pytest.raises(ValueError, match=r"Expected a label out of 3 class names, received 'ankle boot'"):
+        kit.mistakes(small, folder, progress=False)
+    with pytest.raises(
+        ValueError, match=r"Expected a folder for each class, received '<script>0.png' outside"
+    ):
+        kit.mistakes(fashion, next(folder.glob("*/<script>0.png")), progress=False)
+
+
+def test_an_interruption_keeps_what_was_predicted(fashion, clothes, clothes_labels):
+    def stop(_line):
+        raise KeyboardInterrupt
+
+    found = kit.mistakes(fashion, clothes[:COUNT], clothes_labels[:COUNT], progress=stop)
+    assert found.accuracy.count == 96
+    assert found.notes == ("stopped after 96 of 600 images",)
+
+
+def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, capsys):
+    target = tmp_path / "report.html"
+    assert main(["mistakes", MODEL, str(folder), "--html", str(target)]) == 0
+    page = target.read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "default-src 'none'" in page
+    assert page.count("data:image/") >= 12
+    assert "http" not in page.replace("http-equiv", "")
+    assert "of 200 images are predicted correctly" in capsys.readouterr().out
