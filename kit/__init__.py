@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kit.regression.cases import Case as Case, pin as pin
     from kit.regression.checking import check_cases as check_cases
     from kit.robustness.costs import fault_costs as fault_costs
+    from kit.robustness.heatmap import heatmap as heatmap
     from kit.robustness.novelty import (
         Novelty as Novelty,
         fit_novelty as fit_novelty,

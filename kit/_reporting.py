@@ -1,5 +1,6 @@
 """What the kit shows while it works, and the forms in which it tells what it found."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import fields, is_dataclass
 from html import escape
@@ -218,6 +219,11 @@ def _cell(tag: str, text: str, side: str) -> str:
     styles += ["white-space: nowrap"] * (" " in text and len(text) <= _UNBROKEN)
     style = f' style="{"; ".join(styles)}"' if styles else ""
     return f"<{tag}{style}>{escape(text)}</{tag[:2]}>"
+
+
+def tag(file: bytes, alt: str, kind: str = "png") -> str:
+    """Return an image file as an HTML element with its alternative text."""
+    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{b64encode(file).decode()}">'
 
 
 def plain(value: Any) -> Any:

@@ -4,13 +4,13 @@ import textwrap
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kit._arrays import Float64, Floats, Pixels
+from kit._reporting import tag
 from kit.perturbation import PARAMETERS
 
 if TYPE_CHECKING:
@@ -62,11 +62,6 @@ def image(figure: Any, alt: str) -> Drawn:
     png = BytesIO()
     figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, bbox_inches="tight", transparent=True)
     return Drawn(png.getvalue(), alt)
-
-
-def tag(file: bytes, alt: str, kind: str = "png") -> str:
-    """Return an image file as an HTML element with its alternative text."""
-    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{b64encode(file).decode()}">'
 
 
 def _suit_both_themes(figure: Any) -> None:

@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kit._arrays import Array, Float32
-from kit._checking import guiding, number, told
+from kit._checking import guiding, number, told, whole
+from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
 from kit.classifier.engines import Engine, KerasEngine, Shape, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
+from kit.classifier.neighbours import KEPT, NEAREST, Nearest, Neighbour, described
 from kit.classifier.network import TOLERANCE, Network, Verification, largest_difference, trial_tensors
 from kit.classifier.reference import Reference
 from kit.classifier.store import Archive
@@ -228,6 +230,23 @@ class Classifier:
             check_shape(tensors.shape, self.input_shape)
         return self._network.predict(tensors)
 
+    def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
+        """Return what `predict_tensors` does, and the last feature map of the same pass.
+
+        The map is float32 (N, h, w, channels); None where the network has none, or is not compiled.
+        """
+        opened = self._network.inside
+        if opened is None:
+            return self.predict_tensors(tensors), None
+        outputs, found = opened[0].inside(tensors)
+        return engines.probabilities(outputs, self.head), found
+
+    @property
+    def class_weights(self) -> Float32 | None:
+        """What `kit.classifier.intermediate.with_feature_map` reads, a row for each class; None without."""
+        opened = self._network.inside
+        return None if opened is None else opened[1]
+
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
         """Return a `predict_tensors` for many images, and from how many threads it is best called.
 
@@ -311,9 +330,65 @@ class Classifier:
         """
         return engines.tempered(rows, self.temperature)
 
-    def with_reference(self, reference: Reference) -> Self:
-        """Return the same network with a reference made from its own; `save` writes it into the file."""
-        return self._with(reference=reference)
+    def with_reference(
+        self, photos: Pictures | Reference, *, thumbnails: bool = False, progress: Progress = True
+    ) -> Self:
+        """Return the same network knowing its training images, for `nearest`; `save` keeps what it knows.
+
+        Parameters
+        ----------
+        photos
+            Images that it was trained on; of more than 10,000, as many at random. Of each 40 numbers, the
+            predicted class and the name are kept. Or a `Reference` made from the classifier's own.
+        thumbnails
+            Whether to keep the images too, in 48 x 48 pixels.
+        progress
+            True for a bar where it takes over two seconds; or a function that gets each step as a line.
+
+        Raises
+        ------
+        ValueError
+            No images, or a network that is not compiled or has no feature map.
+        """
+        if isinstance(photos, Reference):
+            return self._with(reference=photos.moved(self._network, self.input_shape))
+        given = as_photos(photos, allow_empty=False)
+        places = np.sort(np.random.default_rng(0).permutation(len(given))[:KEPT])
+        chosen = [given[place] for place in places]
+        found = described(chosen, *self.features(chosen, progress), thumbnails=thumbnails)
+        return self._with(reference=self.reference.with_arrays("novelty", found))
+
+    def features(self, photos: Sequence[Photo], progress: Progress = False) -> tuple[Float32, Float32]:
+        """Return probabilities (N, classes), and the means of the last feature map's channels (N, channels).
+
+        Both float32. ValueError where the network is not compiled, or has no feature map.
+        """
+        rows, means = [], []
+        for photo in Steps(photos, "Images", " images", progress):
+            row, found = self.inside(self.tensor(photo))
+            if found is None:
+                received = f"{self.name!r}, which has none or runs in Keras"
+                raise ValueError(f"Expected a compiled network with a feature map, received {received}")
+            rows.append(row)
+            means.append(found.mean(axis=(1, 2)))
+        return np.concatenate(rows), np.concatenate(means)
+
+    def nearest(self, photo: Source, count: int = NEAREST) -> Nearest:
+        """Return the training images that a photo is nearest to, as the network sees them.
+
+        ``photo`` is a `Photo` or whatever else `load_image` takes. ValueError where nothing is known of the
+        training images.
+        """
+        known, shown = self.reference.neighbours, load_image(photo)
+        rows, features = self.features([shown])
+        (distances,) = known.distances(features)
+        order = np.argsort(distances, kind="stable")[: whole("count", count, 1, None)]
+        found = [
+            Neighbour(known.names[one], self.class_names[known.predicted[one]], float(distances[one]))
+            for one in order
+        ]
+        thumbnails = known.thumbnails[order[: len(known.thumbnails)]]
+        return Nearest(shown.name, self.class_names[rows[0].argmax()], tuple(found), thumbnails)
 
     def _with(self, **changes: Any) -> Self:
         other = object.__new__(type(self))

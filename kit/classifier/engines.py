@@ -228,8 +228,8 @@ class LiteEngine(Engine):
     Parameters
     ----------
     compiled
-        Network in the ``.tflite`` format, with one image-shaped input and one output of shape (N, outputs),
-        or (N, H, W, outputs), of which the mean over the image is taken.
+        Network in the ``.tflite`` format, with one image-shaped input, an output of shape (N, outputs), and
+        for `inside` a feature map as a second one.
     threads
         Threads to use; as many as there are cores by default, 4 at most.
 
@@ -248,7 +248,7 @@ class LiteEngine(Engine):
             with captured_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 interpreter = Interpreter(model_content=compiled, num_threads=self.threads)
-                (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+                (given,), found = interpreter.get_input_details(), interpreter.get_output_details()
                 _, *sides = given["shape_signature"].tolist()
                 height, width, channels = (side if side > 0 else None for side in sides)
                 self._allocated = min(sides) > 0
@@ -257,10 +257,11 @@ class LiteEngine(Engine):
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
         self._interpreter = interpreter
-        self._input, self._output, self._dtype = given["index"], found["index"], given["dtype"]
+        self._input, self._outputs, self._dtype = given["index"], found, given["dtype"]
         self._shape: tuple[int, ...] = (1, *sides) if self._allocated else ()
         self.input_shape = height, width, channels
-        self.output_count = int(found["shape_signature"][-1])
+        self.output_count = int(found[0]["shape_signature"][-1])
+        self.channels = int(found[-1]["shape_signature"][-1])
 
     def _run(self, tensors: Float32) -> Float32:
         interpreter, shape = self._interpreter, tensors.shape
@@ -274,8 +275,21 @@ class LiteEngine(Engine):
             self._shape, self._allocated = shape, True
         interpreter.set_tensor(self._input, tensors.astype(self._dtype, copy=False))
         interpreter.invoke()
-        outputs: Float32 = interpreter.get_tensor(self._output)
-        return (outputs if outputs.ndim == 2 else outputs.mean(axis=(1, 2))).astype(np.float32, copy=False)
+        return self._output(0)
+
+    def _output(self, number: int) -> Float32:
+        about = self._outputs[number]
+        values, (scale, zero) = self._interpreter.get_tensor(about["index"]), about["quantization"]
+        return np.asarray((values - np.float32(zero)) * scale if scale else values, np.float32)
+
+    def inside(self, tensors: Float32) -> tuple[Float32, Float32]:
+        """Return what `predict` does, and the last feature map of the same pass, float32 (N, h, w, channels).
+
+        All tensors run at once: give no more than `part_size` says.
+        """
+        check_shape(tensors.shape, self.input_shape)
+        with self._lock:
+            return self._run(tensors), self._output(1)
 
 
 class Lanes:

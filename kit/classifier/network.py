@@ -18,6 +18,7 @@ from kit._reporting import Result
 from kit.classifier import engines
 from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape
 from kit.classifier.first_layers import FirstLayers, first_layers_of
+from kit.classifier.intermediate import with_feature_map
 from kit.classifier.keras_models import ConversionError, check_model, lite_of, load_keras
 from kit.classifier.store import Archive, arrays_in, packed, replacing, unchanged
 from kit.images import Photo
@@ -227,6 +228,29 @@ class Network:
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
         return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
+
+    @property
+    def inside(self) -> tuple[LiteEngine, Float32 | None] | None:
+        """What also gives the last feature map, with the weights of the classes (see `with_feature_map`).
+
+        None where there is no such map, or the network is not compiled.
+        """
+        found: tuple[LiteEngine, Float32 | None] | None = self._once("inside", self._opened)
+        return found
+
+    def _opened(self) -> tuple[LiteEngine, Float32 | None] | None:
+        data, plain = self.compiled.data, self._lite
+        if data is None or plain is None:
+            return None
+        try:
+            opened, weights = with_feature_map(data)
+            engine = LiteEngine(opened, threads=plain.threads)
+        except ValueError:
+            return None
+        self._lite = engine  # whose predictions are the same: one in memory is enough
+        if weights is not None and len(weights) < self.compiled.class_count:
+            weights = np.concatenate([-weights, weights])
+        return engine, weights
 
     def keras_file(self, folder: Path) -> Path:
         """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""

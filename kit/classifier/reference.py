@@ -10,6 +10,7 @@ import numpy as np
 from kit._arrays import Array, Float32, Float64
 from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
+from kit.classifier.neighbours import Neighbours
 from kit.classifier.network import Network
 from kit.images import Photo
 from kit.images.properties import QUANTITIES
@@ -123,6 +124,16 @@ class Reference:
         """
         arrays = self.arrays("properties")
         return InputStatistics.of_arrays(arrays) if arrays else None
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """What is kept of training images; ValueError where nothing is, or it belongs to another network."""
+        try:
+            channels = self.network.inside[0].channels  # type: ignore[index]  # a TypeError without
+            return Neighbours(self.arrays("novelty"), channels, self.network.compiled.class_count)
+        except (KeyError, TypeError, ValueError) as error:
+            text = "Expected a classifier that knows its training images; use with_reference(photos)"
+            raise ValueError(text) from error
 
     def arrays(self, part: str) -> dict[str, Array]:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""

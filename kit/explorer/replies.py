@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kit._arrays import Pixels
 from kit._checking import known
+from kit._reporting import tag
 from kit.explorer import view as views
 from kit.explorer.ahead import AHEAD_BYTES
 from kit.explorer.view import CHOICES, FILE_STEPS, MAIN, Bench, View
 from kit.images import Photo
 from kit.images.photo import encoded
 from kit.perturbation import PARAMETERS
-from kit.plots import tag
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import TO_SIZE
 

@@ -104,6 +104,8 @@ class View:
         The view of the same photo unperturbed and prepared as in training; None where this is that view.
     label
         Index of the class that the photo is known to show, where it is known.
+    inside
+        The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
     """
 
     bench: "Bench"
@@ -115,6 +117,7 @@ class View:
     probabilities: Float32
     reference: "View | None" = None
     label: int | None = None
+    inside: Float32 | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -140,7 +143,8 @@ class View:
     @cached_property
     def novel(self) -> bool | None:
         """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
-        return None if self.bench.novelty is None else self.bench.novelty.is_novel_tensor(self.tensor)
+        novelty = self.bench.novelty
+        return None if novelty is None or self.inside is None else novelty.is_novel(self.inside)
 
     @property
     def top(self) -> int:
@@ -367,5 +371,10 @@ class Bench:
         source = photo.decoded(preprocessing.decoding)
         perturbed = perturbation_of(settings).apply(source)
         tensor = preprocessing.apply(perturbed)
-        [row] = finite(self.classifier.predict_tensors(tensor), self.classifier.name)
-        return View(self, settings, photo, source, perturbed, tensor, row, reference, label)
+        classifier, found = self.classifier, None
+        if self.novelty is None:
+            rows = classifier.predict_tensors(tensor)
+        else:
+            rows, found = classifier.inside(tensor)
+        [row] = finite(rows, classifier.name)
+        return View(self, settings, photo, source, perturbed, tensor, row, reference, label, found)

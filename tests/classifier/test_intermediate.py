@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kit.classifier.engines import LiteEngine
-from kit.classifier.intermediate import feature_map
+from kit.classifier.intermediate import with_feature_map
 from tests import networks
 
 
@@ -13,7 +13,9 @@ def test_features_are_the_means_of_the_last_feature_map(fashion, clothes):
     keras = networks.imported_keras()
     inside = keras.Model(fashion.model.inputs[0], fashion.model.get_layer("relu2b").output)
     expected = np.asarray(inside(tensors)).mean(axis=(1, 2))
-    received = LiteEngine(feature_map(fashion.compiled), threads=1).predict(tensors)
+    outputs, found = LiteEngine(with_feature_map(fashion.compiled)[0], threads=1).inside(tensors)
+    received = found.mean(axis=(1, 2))
+    np.testing.assert_array_equal(outputs, fashion.predict_tensors(tensors))
     assert received.shape == (16, 40)
     np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
 
@@ -29,9 +31,9 @@ def test_images_of_any_size_have_features():
             layers.Dense(3, "softmax"),
         ]
     )
-    engine = LiteEngine(feature_map(networks.compile_lite(model)), threads=1)
+    engine = LiteEngine(with_feature_map(networks.compile_lite(model))[0], threads=1)
     for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
-        assert engine.predict(np.ones(shape, np.float32)).shape == (shape[0], 4)
+        assert engine.inside(np.ones(shape, np.float32))[1].shape[::3] == (shape[0], 4)
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3 and no network", "dense"])
@@ -41,4 +43,4 @@ def test_what_has_no_feature_map_is_refused(content):
         layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
         content = networks.compile_lite(keras.Sequential(layers))
     with pytest.raises(ValueError, match="Expected a compiled network with a feature map"):
-        feature_map(content)
+        with_feature_map(content)

@@ -10,19 +10,14 @@ from sklearn.neighbors import NearestNeighbors
 
 import kit
 from kit import Novelty
-from kit.classifier.engines import LiteEngine
-from kit.classifier.intermediate import feature_map
+from kit.classifier.neighbours import NEAREST
 from kit.diagnosis.investigation import out_of_distribution
-from kit.robustness.novelty import NEAREST
 from tests.outliers import outliers
 
 
 def known(fashion, held_back=(1, 2, 3)):
-    """Three training images of which only the distances are looked at."""
-    places = np.arange(3)
-    features = np.zeros((3, 40), np.float32)
-    scores = np.asarray(held_back, np.float32)
-    return Novelty(fashion, features, places, places, ("a", "b", "c"), scores)
+    """Only the scores of held-back images are looked at."""
+    return Novelty(fashion, np.asarray(held_back, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +47,16 @@ def test_clothes_that_were_altered_a_little_are_hardly_more_novel(novelty, other
 
 def test_the_score_is_the_mean_distance_to_the_nearest_training_images(fashion, clothes):
     novelty = kit.fit_novelty(fashion, clothes[:50], clothes[50:90], progress=False)
-    engine = LiteEngine(feature_map(fashion.compiled), threads=1)
-    rows = engine.predict(np.concatenate([fashion.tensor(photo) for photo in clothes[:100]]))
+    _, rows = fashion.features(clothes[:100])
     distances, places = NearestNeighbors(n_neighbors=NEAREST).fit(rows[:50]).kneighbors(rows[90:])
     np.testing.assert_allclose(novelty.scores(clothes[90:100]), distances.mean(axis=1), rtol=1e-3)
     for photo, nearest, away in zip(clothes[90:100], places, distances, strict=True):
-        found = novelty.nearest(photo, 2)
-        assert [one.place for one in found] == nearest[:2].tolist()
-        assert [one.name for one in found] == [clothes[place].name for place in nearest[:2]]
-        np.testing.assert_allclose([one.distance for one in found], away[:2], rtol=1e-2)
-        predicted = fashion.class_names[fashion.probabilities(clothes[nearest[0]])[0].argmax()]
-        assert found[0].predicted == predicted
+        found = novelty.classifier.nearest(photo)
+        assert [one.name for one in found.neighbours] == [clothes[place].name for place in nearest]
+        np.testing.assert_allclose([one.distance for one in found.neighbours], away, rtol=1e-2)
+        classes = fashion.probabilities([clothes[place] for place in nearest]).argmax(axis=1)
+        assert [one.predicted for one in found.neighbours] == [fashion.class_names[row] for row in classes]
+        assert found.agreeing == (classes == fashion.probabilities(photo).argmax()).sum()
 
 
 def test_the_threshold_is_the_quantile_of_split_conformal_prediction(fashion):
@@ -77,9 +71,8 @@ def test_chances_are_shares_of_held_back_images(fashion):
 def test_novel_is_what_lies_above_the_threshold(novelty, fashion, others):
     few = [*others[:5], outliers("digits")[0]]
     expected = novelty.scores(few) > novelty.threshold
-    assert [
-        novelty.is_novel_tensor(fashion.tensor(one)) for one in map(kit.load_image, few)
-    ] == expected.tolist()
+    maps = [fashion.inside(fashion.tensor(one))[1] for one in few]
+    assert [*map(novelty.is_novel, maps)] == expected.tolist()
     assert expected[-1]
     assert novelty.scores([]).shape == (0,)
 
@@ -97,7 +90,7 @@ def test_the_fit_travels_with_the_file(novelty, others, tmp_path):
     assert repr(restored) == "Novelty('fashion_mnist', 5000 training and 1000 held-back images)"
     assert restored.threshold == novelty.threshold
     np.testing.assert_array_equal(restored.scores(others[:9]), novelty.scores(others[:9]))
-    assert restored.nearest(others[0]) == novelty.nearest(others[0])
+    assert restored.classifier.nearest(others[0]).text() == novelty.classifier.nearest(others[0]).text()
 
 
 def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novelty):

@@ -1,0 +1,76 @@
+"""A heat map is what a class makes of the last feature map, or what covering a place costs it."""
+
+import numpy as np
+import pytest
+
+import kit
+from kit.classifier import Classifier
+from tests import networks
+
+
+def gradients(classifier, tensor, index):
+    """Grad-CAM in Keras (Selvaraju et al. 2017), of the logit."""
+    networks.imported_keras()
+    import tensorflow as tf
+
+    _, *body, pooling, _, dense = classifier.model.layers
+    with tf.GradientTape() as tape:
+        found = tf.convert_to_tensor(tensor)
+        for layer in body:
+            found = layer(found)
+        tape.watch(found)
+        pooled = pooling(found)
+        logit = (pooled @ dense.kernel + dense.bias)[0, index]
+    weights = tf.reduce_mean(tape.gradient(logit, found), axis=(1, 2), keepdims=True)
+    return np.maximum((weights * found)[0].numpy().sum(axis=-1), 0)
+
+
+def test_class_activation_equals_gradients_in_keras(fashion, clothes):
+    for photo, label in [(clothes[0], None), (clothes[1], "Coat"), (clothes[2], 9)]:
+        found = kit.heatmap(fashion, photo, label)
+        tensor = fashion.tensor(photo)
+        index = fashion.class_names.index(found.class_name)
+        assert index == {None: fashion.probabilities(photo)[0].argmax(), 9: 9}.get(label, index)
+        expected = gradients(fashion, tensor, index)
+        np.testing.assert_allclose(found.cells, expected / (expected.max() or 1), rtol=0, atol=1e-4)
+        assert found.method == "class activation"
+
+
+def model(head):
+    """Class 1 is sure where any place is bright, class 0 never."""
+    keras = networks.imported_keras()
+    layers = keras.layers
+    made = keras.Sequential([keras.Input((28, 28, 1)), layers.Conv2D(2, 1), *head(layers), layers.Softmax()])
+    made.set_weights([np.broadcast_to((0, float(each.ndim > 1)), each.shape) for each in made.get_weights()])
+    return made
+
+
+HEADS = {
+    "pooling": lambda layers: [layers.GlobalAveragePooling2D(), layers.Dropout(0.5), layers.Dense(2)],
+    "flatten": lambda layers: [layers.Flatten(), layers.Dense(2)],
+    "largest": lambda layers: [layers.GlobalMaxPooling2D(), layers.Dense(2)],
+    "two": lambda layers: [layers.GlobalAveragePooling2D(), layers.Dense(2, "relu"), layers.Dense(2)],
+}
+OCCLUDED = {"largest", "two"}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_bright_place_is_hot_whatever_the_head(head):
+    classifier = Classifier(model(HEADS[head]), networks.GREY, ("dark", "bright"))
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[4:7, 20:23] = 255
+    found = kit.heatmap(classifier, pixels, "bright", progress=False)
+    assert found.method == ("occlusion" if head in OCCLUDED else "class activation")
+    assert (found.values.shape, found.values.dtype, found.cells.max()) == ((28, 28), np.float32, 1)
+    hot = found.values > 0.5
+    assert hot[5, 21]
+    assert not hot[12:].any()
+    assert not hot[:, :16].any()
+    assert head in OCCLUDED or not kit.heatmap(classifier, pixels, "dark").cells.any()
+    assert found.overlay[5, 21, 0] > 200 > found.overlay[5, 21, 2]
+
+
+def test_what_it_shows_is_in_its_text(fashion, clothes):
+    found = kit.heatmap(fashion, clothes[0])
+    assert repr(found).startswith(f"Heatmap({found.class_name!r} by class activation, 28 x 28: hottest at ")
+    assert "<img alt=" in found.html()
