@@ -6,6 +6,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 import threading
 import traceback
 from dataclasses import replace
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,8 @@ from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kit.diagnosis import Diagnosis
 
 Question = tuple[views.View, dict[str, Any], threading.Event]
@@ -60,7 +63,8 @@ class Explorer(anywidget.AnyWidget):
     ----------
     settings : dict
         The state of all controls. Assign a dictionary to change them (missing keys are neutral); observe it
-        to follow them.
+        to follow them. ``where`` is the class whose heat map is shown, by name or index: -1 is the predicted
+        one, None shows none.
     probabilities : float32 array, shape (classes,), read-only
         Softmax probabilities for the current settings, summing to 1.
     diagnosis : Diagnosis or None
@@ -109,6 +113,7 @@ class Explorer(anywidget.AnyWidget):
         self._note = ""  # its display, once the explorer is shown
         self._fresh = False
         self._request = ""
+        self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
         self._asked_about: views.Settings = {}
         for photo, label in zip(opened, expected, strict=True):
@@ -233,6 +238,8 @@ class Explorer(anywidget.AnyWidget):
             entry.reference = self._bench.view(entry.photo, untouched, None, entry.label)
         if settings == untouched:
             return entry.reference
+        if settings == untouched | {"where": settings["where"]}:
+            return self._bench.view(entry.photo, settings, None, entry.label)
         return self._bench.view(entry.photo, settings, entry.reference, entry.label)
 
     @traitlets.validate("settings")
@@ -249,12 +256,15 @@ class Explorer(anywidget.AnyWidget):
         complete = views.checked(settings, photos, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis has found one, received True")
+        if complete["where"] != -1:
+            [complete["where"]] = class_indices([complete["where"]], self.classifier.class_names, 1)
         return complete
 
     @traitlets.observe("settings")
     def _update(self, _change: object = None) -> None:
         started = perf_counter()
         with self._lock:
+            self._rows = iter(())
             try:
                 self._shown = self._compute(self.settings)
                 self.error = ""
@@ -302,6 +312,19 @@ class Explorer(anywidget.AnyWidget):
         """Renew what a saved notebook shows."""
         if self._note:
             update_display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
+
+    def _take_where(self, _content: dict[str, Any]) -> None:
+        """Cover one more row of places of the image that is shown, until its heat map is whole."""
+        from kit.robustness.heatmap import occlusion
+
+        view = self._shown
+        if not view.occluded:
+            self._rows = occlusion(self.classifier, view.tensor, view.where)
+        for row in islice(self._rows, 1):
+            self._shown = replace(view, occluded=(*view.occluded, row))
+        heat, places = replies.where(self._shown)
+        about = {"kind": "where", "request": self._request, "settings": self._shown.settings}
+        self.send(about | {"where": heat}, [places.ljust(replies.REPLY_BYTES, b"\0")])
 
     def _take_label(self, content: dict[str, Any]) -> None:
         """Note what a photo shows; an empty label takes it back."""

@@ -37,6 +37,7 @@ FIELDS: dict[str, dict[str, type]] = {
     "judge": {"settings": dict, "photos": list},
     "pin": {"settings": dict},
     "keep": {},
+    "where": {},
 }
 """Fields of each kind of message, with their types."""
 PIXELS = ("frame", "upload")
@@ -160,7 +161,7 @@ def note(view: View) -> dict[str, Any]:
     changed = [views.words(key, view.settings) for key in keys]
     state = f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
     said, rows = views.verdict(view), views.bars(view)
-    images = {"The photo": view.photo.pixels, "What the model sees": view.seen}
+    images = {"The photo": view.photo.pixels, "What the model sees": view.covered(view.seen)}
     shown = " ".join(tag(small(pixels), about, "jpeg") for about, pixels in images.items())
     table = "".join(
         f"<tr><th>{escape(row['name'])}</th><td>{row['text']}</td>"
@@ -324,9 +325,21 @@ LIVE_PIXELS = 1_048_576
 Message = tuple[dict[str, Any], list[bytes]]
 
 
+def where(view: View) -> tuple[dict[str, Any] | None, bytes]:
+    """Return the heat map of a view as the page shows it, and its places: RGBA, laid over the pixels."""
+    if view.heat is None:
+        return None, b""
+    cells, about = view.heat.rgba, view.heat.about
+    told = {"height": cells.shape[0], "width": cells.shape[1], "waits": view.heat.missing > 0}
+    return told | {"text": f"Where it sees {view.heat.class_name}", "about": about}, cells.tobytes()
+
+
 def shown(view: View) -> tuple[dict[str, Any], bytes]:
-    """Return texts and bars of a view as the page shows them, and the pixels that the network sees."""
-    seen = view.seen
+    """Return texts and bars of a view as the page shows them, and the pixels that the network sees.
+
+    The places of a heat map follow them.
+    """
+    seen, (heat, places) = view.seen, where(view)
     message = {
         "settings": view.settings,
         "bars": views.bars(view),
@@ -337,14 +350,18 @@ def shown(view: View) -> tuple[dict[str, Any], bytes]:
         "code": views.as_code(view),
         "about": ", ".join((f"{view.source.size[1]} × {view.source.size[0]} pixels", *view.source.notes)),
         "input": {"height": seen.shape[0], "width": seen.shape[1]},
+        "where": heat,
     }
-    return message, seen.tobytes()
+    return message, seen.tobytes() + places
 
 
 def frozen(view: View) -> dict[str, Any]:
     """Return a view as the state of a widget keeps it, for pages without a kernel."""
     message, _ = shown(view)
-    return {"content": message, "pictures": [small(view.photo.pixels, 256), small(view.seen, 256)]}
+    return {
+        "content": message,
+        "pictures": [small(view.photo.pixels, 256), small(view.covered(view.seen), 256)],
+    }
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import PIPELINE
 
 if TYPE_CHECKING:
+    from kit.robustness.heatmap import Heatmap
     from kit.robustness.novelty import Novelty
 
 
@@ -32,12 +33,18 @@ CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation
 
 def neutral(photo: str) -> Settings:
     """Return the settings that show `photo` unperturbed and prepared as in training."""
-    return {"photo": photo, **asdict(Perturbation()), **dict.fromkeys(faults.STEPS, ""), "fix": False}
+    return {
+        "photo": photo,
+        **asdict(Perturbation()),
+        **dict.fromkeys(faults.STEPS, ""),
+        "fix": False,
+        "where": None,
+    }
 
 
 def changed_settings(settings: Settings) -> Settings:
-    """Return what is not as it is untouched, without what changes nothing by itself."""
-    plain = neutral(settings["photo"])
+    """Return what is not as it is untouched, without what changes no prediction by itself."""
+    plain = neutral(settings["photo"]) | {"where": settings["where"]}
     idle = {name for name, item in PARAMETERS.items() if item.of and settings[item.of] == plain[item.of]}
     if not any(settings[name] != plain[name] for name in PARAMETERS.keys() - idle):
         idle.add("seed")
@@ -106,6 +113,8 @@ class View:
         Index of the class that the photo is known to show, where it is known.
     inside
         The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
+    occluded
+        The rows of `occlusion` that were measured so far.
     """
 
     bench: "Bench"
@@ -118,6 +127,7 @@ class View:
     reference: "View | None" = None
     label: int | None = None
     inside: Float32 | None = None
+    occluded: tuple[Float32, ...] = ()
 
     @property
     def names(self) -> Sequence[str]:
@@ -160,6 +170,25 @@ class View:
     def seen(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
         return self.base.picture(self.tensor)
+
+    @property
+    def where(self) -> int:
+        """Index of the class whose heat map is asked for: -1 stands for the predicted one."""
+        where = self.settings["where"]
+        return self.top if where == -1 else int(where)
+
+    @cached_property
+    def heat(self) -> "Heatmap | None":
+        """Where that class is seen; None where nobody asked. One by occlusion grows with its rows."""
+        if self.settings["where"] is None:
+            return None
+        from kit.robustness.heatmap import Heatmap
+
+        return Heatmap.of(self.bench.classifier, self.where, self.inside, self.occluded, self.seen)
+
+    def covered(self, picture: Pixels) -> Pixels:
+        """Return a picture of the tensor with the heat map over it, where there is one."""
+        return picture if self.heat is None else replace(self.heat, picture=picture).overlay
 
     @property
     def answer(self) -> int | None:
@@ -372,7 +401,7 @@ class Bench:
         perturbed = perturbation_of(settings).apply(source)
         tensor = preprocessing.apply(perturbed)
         classifier, found = self.classifier, None
-        if self.novelty is None:
+        if self.novelty is None and settings["where"] is None:
             rows = classifier.predict_tensors(tensor)
         else:
             rows, found = classifier.inside(tensor)

@@ -179,8 +179,8 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     spoils = after is not None and after.wrong and not view.wrong
     in_use = {step: CHOICES[step].words(view.preprocessing) for step in STEPS}
-    pair = [] if right is None else [view.tensor, right.apply(view.photo)]
-    pictures = [(right or view.base).picture(tensor) for tensor in pair]
+    pair = [] if right is None or after is None else [view, after]
+    pictures = [each.covered((right or view.base).picture(each.tensor)) for each in pair]
     content = {
         "headline": _headline(diagnosis, view, after),
         "notes": list(map(plain, diagnosis.notes)),

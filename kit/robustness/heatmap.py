@@ -1,8 +1,8 @@
 """Where in an image a class is seen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import log
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -20,12 +20,10 @@ GRID = 14
 COLOUR = np.array((255, 72, 0), np.float32)
 """RGB of the hottest place, which covers `COVER` of what is below it."""
 COVER = 0.65
-ABOUT = {
-    "class activation": "summed feature maps, weighted for this class",
-    "occlusion": "fall of the probability where a grey patch covers the image",
+METHODS = {
+    "class activation": "how much each place adds to this class",
+    "occlusion": "how much this class loses when a grey patch covers the place",
 }
-"""Where a map comes from, by its method."""
-CAUTION = "Hot places speak for the class; they do not say why, nor that the prediction is correct."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,17 +33,38 @@ class Heatmap(Result):
     Attributes
     ----------
     class_name, method
-        The class, and ``"class activation"`` or ``"occlusion"``.
+        The class, and one of `METHODS`.
     cells
         float32 (rows, columns), 0..1, 1 for the hottest place; all 0 where nothing speaks for the class.
     picture
         uint8 (h, w, 3): what the model sees.
+    missing
+        Rows that are still to be measured.
     """
 
     class_name: str
     method: str
     cells: Float32
     picture: Pixels
+    missing: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        classifier: Classifier,
+        index: int,
+        inside: Float32 | None,
+        occluded: Sequence[Float32],
+        picture: Pixels,
+    ) -> Self:
+        """Make one of the last feature map (1, h, w, channels), else of rows of `occlusion`."""
+        name, weights = classifier.class_names[index], classifier.class_weights
+        if inside is not None and weights is not None:
+            return cls(name, "class activation", _scaled((inside[0] * weights[index]).sum(axis=-1)), picture)
+        height, width = (min(GRID, side) for side in picture.shape[:2])
+        cells = np.zeros((height, width), np.float32)
+        cells[: len(occluded)] = occluded or 0
+        return cls(name, "occlusion", _scaled(cells), picture, height - len(occluded))
 
     @property
     def values(self) -> Float32:
@@ -58,7 +77,23 @@ class Heatmap(Result):
     def overlay(self) -> Pixels:
         """`picture` with the map over it: uint8 (h, w, 3)."""
         share = COVER * self.values[..., None]
-        return np.asarray(np.rint(self.picture + share * (COLOUR - self.picture)), np.uint8)
+        return np.rint(self.picture + share * (COLOUR - self.picture)).astype(np.uint8)
+
+    @property
+    def rgba(self) -> Pixels:
+        """What is laid over the picture, for each of the cells: uint8 (rows, columns, 4)."""
+        shares = np.rint(255 * COVER * self.cells).astype(np.uint8)
+        return np.dstack([np.broadcast_to(COLOUR.astype(np.uint8), (*shares.shape, 3)), shares])
+
+    @property
+    def about(self) -> str:
+        """What the map says and does not say."""
+        return (
+            f"The map shows {METHODS[self.method]}. It does not say why, nor that the prediction is correct."
+        )
+
+    def _report(self) -> Iterable[str]:
+        yield from (repr(self), self.about)
 
     def html(self) -> str:
         """Return the overlay with what it shows."""
@@ -99,22 +134,15 @@ def heatmap(
     check_first(classifier, "kit.heatmap(classifier, photo)")
     (index,) = class_indices([label], classifier.class_names, 1)
     tensor = classifier.tensor(photo)
-    rows, found = classifier.inside(tensor)
+    rows, inside = classifier.inside(tensor)
     index = int(rows[0].argmax()) if index is None else index
-    cells, method = class_activation(classifier, found, index), "class activation"
-    if cells is None:
-        steps = Steps(occlusion(classifier, tensor, index), "Covering", " rows", progress, total=GRID)
-        cells, method = scaled(np.stack(list(steps))), "occlusion"
     picture = known_preprocessing(classifier).picture(tensor)
-    return Heatmap(classifier.class_names[index], method, cells, picture)
-
-
-def class_activation(classifier: Classifier, feature_map: Float32 | None, index: int) -> Float32 | None:
-    """Return the cells of `Heatmap` from a feature map, float32 (1, h, w, channels); None for other heads."""
-    weights = classifier.class_weights
-    if feature_map is None or weights is None:
-        return None
-    return scaled((feature_map[0] * weights[index]).sum(axis=-1))
+    found = Heatmap.of(classifier, index, inside, (), picture)
+    if found.missing:
+        measured = occlusion(classifier, tensor, index)
+        rows_of = Steps(measured, "Covering", " rows", progress, total=found.missing)
+        found = Heatmap.of(classifier, index, inside, list(rows_of), picture)
+    return found
 
 
 def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[Float32]:
@@ -122,25 +150,20 @@ def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[F
 
     In logarithms of the probability: float32 (columns,). A patch is as wide as two places.
     """
-    height, width, channels = tensor.shape[1:]
-    first = height in {1, 3} and channels not in {1, 3}
-    axes, sides = ((2, 3), (width, channels)) if first else ((1, 2), (height, width))
-    grey = tensor.mean(axis=axes, keepdims=True)
-
-    def logarithm(covered: Float32) -> float:
-        probability = float(classifier.predict_tensors(covered)[0, index])
-        return log(max(probability, float(np.finfo(np.float32).tiny)))
-
-    whole = logarithm(tensor)
-    spans = [_spans(side) for side in sides]
-    for rows in spans[0]:
-        fallen = []
-        for columns in spans[1]:
-            covered = tensor.copy()
-            place = (..., rows, columns) if first else (slice(None), rows, columns)
-            covered[place] = grey
-            fallen.append(whole - logarithm(covered))
-        yield np.asarray(fallen, np.float32)
+    covered = tensor.copy()
+    first = tensor.shape[1] in {1, 3} and tensor.shape[3] not in {1, 3}
+    pixels = np.moveaxis(covered, 1, 3) if first else covered
+    plain, grey = pixels.copy(), pixels.mean(axis=(1, 2))
+    whole = classifier.predict_tensors(covered)
+    for rows in _spans(pixels.shape[1]):
+        found = []
+        for columns in _spans(pixels.shape[2]):
+            pixels[:, rows, columns] = grey
+            found.append(classifier.predict_tensors(covered))
+            pixels[:] = plain
+        least = np.finfo(np.float32).tiny
+        before, after = (np.log(np.maximum(each[..., index], least)) for each in (whole, np.stack(found)))
+        yield (before - after)[:, 0]
 
 
 def _spans(side: int) -> list[slice]:
@@ -149,7 +172,7 @@ def _spans(side: int) -> list[slice]:
     return [slice(*pair) for pair in np.clip(np.rint(edges), 0, side).astype(int).tolist()]
 
 
-def scaled(cells: Float32) -> Float32:
+def _scaled(cells: Float32) -> Float32:
     """Return what speaks for a class, 0..1 with 1 for the hottest place; nothing for what is no number."""
     cells = np.nan_to_num(np.maximum(cells, 0), posinf=0)
     return np.asarray(cells / (cells.max() or 1), np.float32)

@@ -19,7 +19,7 @@ ESPRESSO = 967
 
 def test_neutral_settings_hold_every_parameter_every_step_and_the_fix():
     settings = neutral("cat.jpg")
-    assert set(settings) == {"photo", "seed", "fix", *PARAMETERS, *faults.STEPS}
+    assert set(settings) == {"photo", "seed", "fix", "where", *PARAMETERS, *faults.STEPS}
     assert view.perturbation_of(settings) == kit.Perturbation()
     assert view.checked({"noise": 5}, NAMES, "cat.jpg") == settings | {"noise": 5.0}
 
