@@ -9,7 +9,8 @@ import random
 import pytest
 
 from kit import Classifier, fit_novelty, samples
-from kit.classifier import loading
+from kit.classifier import loading, store
+from kit.classifier.network import describe
 from tests import networks
 from tests.project import VARIABLES
 
@@ -133,4 +134,6 @@ def plain_file(tmp_path_factory):
     """`networks.small` as Keras alone saves it."""
     path = tmp_path_factory.mktemp("classifiers") / "plain.keras"
     networks.small().save(path)
+    # As if it had been opened before, which takes a process of its own some seconds.
+    loading.keep(store.read(path), describe(networks.small()))
     return path

@@ -1,5 +1,6 @@
 """Small networks for tests. TensorFlow is imported at the first call, once for the whole process."""
 
+import zipfile
 from dataclasses import replace
 from functools import cache
 
@@ -19,21 +20,17 @@ def imported_keras():
     return import_keras()
 
 
+def stacked(shape, *layers, name=None):
+    """Layers on an input of this shape."""
+    keras = imported_keras()
+    return keras.Sequential([keras.Input(shape), *layers], name=name)
+
+
 def small(last="softmax", units=3, seed=7, side=28, channels=1):
     """Convolution, batch normalization with uneven statistics and a dense head, on seeded weights."""
-    keras = imported_keras()
-    layers, random = keras.layers, np.random.default_rng(seed)
-    model = keras.Sequential(
-        [
-            keras.Input((side, side, channels)),
-            layers.Conv2D(8, 3, strides=2),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Flatten(),
-            layers.Dense(units, activation=last),
-        ],
-        name="small",
-    )
+    layers, random = imported_keras().layers, np.random.default_rng(seed)
+    body = [layers.Conv2D(8, 3, strides=2), layers.BatchNormalization(), layers.ReLU(), layers.Flatten()]
+    model = stacked((side, side, channels), *body, layers.Dense(units, activation=last), name="small")
     shapes = [weight.shape for weight in model.get_weights()]
     # Small, so that a softmax is not saturated.
     model.set_weights([random.uniform(-0.05, 0.05, shape).astype(np.float32) for shape in shapes])
@@ -43,17 +40,16 @@ def small(last="softmax", units=3, seed=7, side=28, channels=1):
 
 def unconvertible():
     """Resizing with the bicubic filter, for which LiteRT has no operation."""
-    keras = imported_keras()
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Resizing(8, 8, interpolation="bicubic"),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax"),
-        ],
-        name="bicubic",
-    )
+    layers = imported_keras().layers
+    body = layers.Resizing(8, 8, interpolation="bicubic"), layers.Flatten()
+    return stacked((28, 28, 1), *body, layers.Dense(3, activation="softmax"), name="bicubic")
+
+
+def of_any_size():
+    """One convolution and the mean of what it finds, on images of any size."""
+    layers = imported_keras().layers
+    body = layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)
+    return stacked((None, None, 3), *body)
 
 
 @cache
@@ -70,6 +66,14 @@ def careless_layers():
             return x - keras.ops.mean(x, axis=0, keepdims=True)
 
     return RandomShift, BatchStatistics
+
+
+def rewritten(source, target, change):
+    """Copy a file with ``change(name, content)`` in place of each of its members; return where it is."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return target
 
 
 def compile_lite(model):

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 _MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 LAYOUT = {"COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER"}
 VARIABLES = dict(re.findall(r"^export (\w+) \?= (\w+)$", _MAKEFILE, re.MULTILINE))
+
+
+def python(script, *arguments, cwd=ROOT, **settings):
+    """What a fresh Python makes of a script: its exit code, standard output and error."""
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, **settings)
 
 
 def tracked() -> list[str]:

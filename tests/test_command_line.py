@@ -11,10 +11,10 @@ import pytest
 import kit
 from kit import Preprocessing
 from kit.__main__ import main
-from tests.networks import imported_keras
+from tests.networks import imported_keras, stacked
 
 DATA = Path(__file__).parents[1] / "data"
-MODEL = str(DATA / "models" / "efficientnet_lite0.keras")
+MODEL, SMALL = (str(DATA / "models" / f"{name}.keras") for name in ("efficientnet_lite0", "fashion_mnist"))
 PICTURES = [str(DATA / "photographs" / name) for name in ("cat.jpg", "otter.jpg", "koala.jpg", "panda.jpg")]
 
 
@@ -27,17 +27,17 @@ def test_a_correct_pipeline_with_labels_is_clean(capsys):
 
 def test_a_named_cause_gives_1_and_json_says_which(tmp_path, capsys):
     twice = tmp_path / "twice.json"
-    twice.write_text(Preprocessing(scaling=("0..1", "0..1")).to_json(), encoding="utf-8")
-    assert main(["diagnose", MODEL, PICTURES[0], "--preprocessing", str(twice), "--json"]) == 1
+    steps = Preprocessing((28, 28), channels="gray", scaling=("0..1", "0..1"))
+    twice.write_text(steps.to_json(), encoding="utf-8")
+    assert main(["diagnose", SMALL, PICTURES[0], "--preprocessing", str(twice), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["cause"] == "double_scaling"
 
 
 def test_the_preprocessing_is_asked_for_and_takes_the_size_of_the_network(tmp_path, capsys):
     # For 32 by 32 pixels, and scales inside, as Keras alone writes it.
-    keras, plain = imported_keras(), str(tmp_path / "plain.keras")
-    layers = keras.layers
+    layers, plain = imported_keras().layers, str(tmp_path / "plain.keras")
     last = [layers.Rescaling(1 / 255), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
-    keras.Sequential([keras.Input((32, 32, 3)), *last]).save(plain)
+    stacked((32, 32, 3), *last).save(plain)
     assert main(["diagnose", plain, PICTURES[0]]) == 3
     assert "Expected a model that carries its preprocessing" in capsys.readouterr().err
     # The networks that the families are named after take 224 by 224 pixels.
@@ -53,7 +53,7 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(t
     size = {"size": {"height": 224, "width": 224}, "resample": 3, "image_mean": mean, "image_std": std}
     file.write_text(json.dumps({"image_processor_type": "ViTImageProcessor", **steps, **size}))
     assert kit.Preprocessing.from_config(file).layout == "channels_first"
-    assert main(["diagnose", MODEL, PICTURES[0], "--preprocessing", str(file), "--json"]) < 3
+    assert main(["pin", MODEL, PICTURES[0], "--preprocessing", str(file), "--cases", str(tmp_path)]) == 0
 
 
 BAD = [
@@ -105,7 +105,7 @@ def test_custom_layers_are_registered_by_a_module_that_is_imported_first(tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     keras, mine = imported_keras(), importlib.import_module("my_layers")
     last = [mine.Halved(), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
-    keras.Sequential([keras.Input((16, 16, 3)), *last]).save(tmp_path / "own.keras")
+    stacked((16, 16, 3), *last).save(tmp_path / "own.keras")
     # As in a process of its own, where nobody has imported it yet.
     del sys.modules["my_layers"], keras.saving.get_custom_objects()["mine>Halved"]
     pin = ["pin", str(tmp_path / "own.keras"), PICTURES[0], "--scaling", "-1..1", "--cases", str(tmp_path)]

@@ -1,7 +1,5 @@
 """Figures are PNGs with alternative text, drawn to scale, and leave pyplot alone."""
 
-import subprocess
-import sys
 from base64 import b64encode
 from io import BytesIO
 
@@ -15,6 +13,7 @@ import kit
 from kit import plots, samples
 from kit.validation import AccuracyInterval
 from kit.validation.calibration import Bin
+from tests.project import python
 
 
 def size(figure):
@@ -22,9 +21,8 @@ def size(figure):
 
 
 def test_shares_are_said_in_words_too():
-    figure = plots.accuracy_figure(
-        {"before": {"correct": 0.9, "sure": 0.8}, "after": {"correct": 0.1, "sure": 0}}
-    )
+    shares = {"before": {"correct": 0.9, "sure": 0.8}, "after": {"correct": 0.1, "sure": 0}}
+    figure = plots.accuracy_figure(shares)
     assert size(figure)[0] > 300
     assert figure.alt == "Horizontal bars. before: correct 90%, sure 80%. after: correct 10%, sure 0%."
 
@@ -72,7 +70,7 @@ def test_neither_pyplot_nor_what_made_the_results_is_imported():
     rooms |= {"matplotlib.pyplot"}
     drawn = "kit.plots.picture_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))])"
     code = f"import sys, numpy, kit; {drawn}; sys.exit(bool(sys.modules.keys() & {rooms}))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert python(code).returncode == 0
 
 
 def clothes_swept(perturbations, **settings):
@@ -119,27 +117,23 @@ def drawn(monkeypatch):
     """The figure behind the PNG."""
     figures = []
     plainly = Figure.savefig
-    monkeypatch.setattr(
-        Figure,
-        "savefig",
-        lambda self, *given, **named: [figures.append(self), plainly(self, *given, **named)],
-    )
+
+    def kept(self, *given, **named):
+        figures.append(self)
+        plainly(self, *given, **named)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
     plots.reliability_figure([("500 pictures", BINS), ("<b>", BINS[:1])])
     return figures[0]
 
 
-def test_points_lie_at_confidence_and_share_of_correct_predictions(drawn):
+def test_points_intervals_and_gaps_are_drawn_to_scale(drawn):
     points = drawn.axes[0].containers[0].lines[0]
     assert points.get_xydata().tolist() == [[0.5, 0.25], [0.9, 0.8]]
-
-
-def test_intervals_and_gaps_are_drawn_to_scale(drawn):
     gaps, intervals = drawn.axes[0].collections
     # From the line of perfect calibration to the point.
-    assert [part.tolist() for part in gaps.get_segments()] == [
-        [[0.5, 0.5], [0.5, 0.25]],
-        [[0.9, 0.9], [0.9, 0.8]],
-    ]
+    first, second = (part.tolist() for part in gaps.get_segments())
+    assert (first, second) == ([[0.5, 0.5], [0.5, 0.25]], [[0.9, 0.9], [0.9, 0.8]])
     ends = [end for part in intervals.get_segments() for end in part[:, 1]]
     assert ends == pytest.approx([0.1, 0.5, 0.6, 0.9])
     bars = [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in drawn.axes[2].patches]
@@ -160,8 +154,7 @@ def test_it_is_said_in_words_too():
 
 def test_the_slider_shows_the_diagram_of_its_number():
     figures = {
-        500: plots.reliability_figure([("<500>", BINS)]),
-        2000: plots.reliability_figure([("b", BINS)]),
+        count: plots.reliability_figure([(name, BINS)]) for count, name in ((500, "<500>"), (2000, "b"))
     }
     box = plots.reliability_slider(figures, "Training pictures")
     chooser, shown = box.children

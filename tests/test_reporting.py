@@ -60,13 +60,9 @@ def interrupted_in(place, *, keep):
 def test_an_interruption_keeps_what_is_finished_where_that_can_be_used():
     assert interrupted_in("c", keep=True) == (["a", "b"], True)
     assert interrupted_in("none", keep=True) == (["a", "b", "c"], False)
-    with pytest.raises(KeyboardInterrupt):
-        interrupted_in("c", keep=False)
-
-
-def test_an_interruption_with_nothing_finished_stops():
-    with pytest.raises(KeyboardInterrupt):
-        interrupted_in("a", keep=True)
+    for place, keep in (("c", False), ("a", True)):  # with nothing finished, too
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_in(place, keep=keep)
 
 
 def test_an_error_is_no_interruption():
@@ -92,15 +88,11 @@ def test_a_table_in_html_has_header_cells_and_escapes_what_it_holds():
     table = Table(("<name>", "number"), ROWS, "<>", title="a & b", note="<more>")
     root = ET.fromstring(f"<div>{table.html()}</div>")  # noqa: S314 - made here
     assert root.findtext("table/caption") == "a & b"
-    assert [(one.text, one.get("scope")) for one in root.iter("th")] == [
-        ("<name>", "col"),
-        ("number", "col"),
-        ("a", "row"),
-        ("longer <b>", "row"),
-    ]
-    assert [one.text for one in root.iter("td")] == ["1", "1,000"]
     left, unbroken = "text-align: left", "text-align: left; white-space: nowrap"
-    assert [one.get("style") for one in root.iter("th")] == [left, None, left, unbroken]
+    heads = [("<name>", "col", left), ("number", "col", None), ("a", "row", left)]
+    found = [(one.text, one.get("scope"), one.get("style")) for one in root.iter("th")]
+    assert found == [*heads, ("longer <b>", "row", unbroken)]
+    assert [one.text for one in root.iter("td")] == ["1", "1,000"]
     # JupyterLab shows the first line of an output that is folded: it must not tell what is in the table.
     assert table.html().splitlines()[0] == "<table>"
     assert root.findtext("p") == "<more>"
@@ -149,9 +141,8 @@ def test_a_result_within_another_is_indented():
 
 
 def test_plain_values_are_what_json_has():
-    assert plain({1: (np.float32(0.5), np.int64(2), True, None, "a", float("inf"))}) == {
-        "1": [0.5, 2, True, None, "a", None]
-    }
+    values = np.float32(0.5), np.int64(2), True, None, "a", float("inf")
+    assert plain({1: values}) == {"1": [0.5, 2, True, None, "a", None]}
     assert plain(slice(1, 2)) == "slice(1, 2, None)"
 
 

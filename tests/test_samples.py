@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 
 import kit
 from kit import samples
+from tests.project import python
 
 # The first labels of Fashion-MNIST's two files, as its documentation and many tutorials show them.
 FIRST_TRAIN = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
@@ -89,9 +88,8 @@ def test_unknown_name_is_refused_with_those_that_exist(function, received, expec
 
 def test_missing_data_is_reported_with_what_to_do(tmp_path):
     shutil.copytree(Path(samples.__file__).parent, tmp_path / "kit")
-    command = [sys.executable, "-P", "-c", "import kit; kit.samples.classifier('fashion_mnist')"]
     variables = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    done = python("import kit; kit.samples.classifier('fashion_mnist')", cwd=tmp_path, env=variables)
     expected = "Expected data/models/fashion_mnist.keras beside the package kit, received no such file; "
     assert f"FileNotFoundError: {expected}" in done.stderr
     assert "install it editable" in done.stderr

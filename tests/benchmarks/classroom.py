@@ -27,12 +27,11 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-import nbformat
 import numpy as np
 from jupyter_client.manager import KernelManager
 
 from tests.benchmarks import report
-from tests.benchmarks.live_latency import EXPLORER, HERE, ROOT
+from tests.benchmarks.live_latency import EXPLORER, usual_cells
 
 MODEL = "efficientnet_lite0"
 HZ = 10
@@ -48,7 +47,7 @@ class Learner:
     def __init__(self, variant: str) -> None:
         self.variant, self.lost = variant, ""
         self.manager = KernelManager()
-        self.manager.start_kernel(cwd=str(ROOT))
+        self.manager.start_kernel(cwd=str(report.ROOT))
         self.client = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=PATIENCE)
@@ -109,9 +108,7 @@ def cells(variant: str) -> list[str]:
     """Return the code of the cells of a learner's notebook."""
     if variant == "explorer":
         return [EXPLORER.format(model=MODEL, option="")]
-    notebook = nbformat.read(HERE / "usual_way.ipynb", as_version=4)
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    return [f"%matplotlib inline\nMODEL = {MODEL!r}\nDATA = {str(ROOT / 'data')!r}", *code[1:]]
+    return ["%matplotlib inline", *usual_cells(MODEL)]
 
 
 def is_slider(state: dict[str, Any]) -> bool:
@@ -147,16 +144,10 @@ def together(learners: list[Learner], seconds: float) -> dict[str, Any]:
         times = list(pool.map(drag, learners, phases, [seconds] * len(learners)))
     took = time.perf_counter() - start
     every = [1000 * each for some in times for each in some] or [float("nan")]
-    return {
-        "variant": learners[0].variant,
-        "moving": len(learners),
-        "lost": sum(bool(learner.lost) for learner in learners),
-        "moves_hz": round(sum(map(len, times)) / took, 1),
-        "asked_hz": HZ * len(learners),
-        "p50_ms": round(float(np.percentile(every, 50)), 1),
-        "p95_ms": round(float(np.percentile(every, 95)), 1),
-        "fewest_hz": round(min(map(len, times)) / took, 1),
-    }
+    lost = sum(bool(learner.lost) for learner in learners)
+    told = {"variant": learners[0].variant, "moving": len(learners), "lost": lost}
+    told |= {"moves_hz": round(sum(map(len, times)) / took, 1), "asked_hz": HZ * len(learners)}
+    return told | report.percentiles(every, 50, 95) | {"fewest_hz": round(min(map(len, times)) / took, 1)}
 
 
 def opened(variant: str) -> Learner | str:
@@ -182,13 +173,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="that they move (10)")
     options = parser.parse_args()
     learners: dict[str, list[Learner]] = {"explorer": [], "usual": []}
-    told: dict[str, Any] = {
-        "machine": report.machine(),
-        "rows": [],
-        "memory": [],
-        "failed": [],
-        "targets": [],
-    }
+    told: dict[str, Any] = {"rows": [], "memory": [], "failed": [], "targets": []}
     try:
         for variant, group in learners.items():
             # Two at a time: as many as this machine's cores start a notebook at once without waiting.
@@ -212,11 +197,10 @@ def main() -> None:
             learner.close()
     room = {row["variant"]: row["kernels_in_16_gb"] for row in told["memory"]}
     crowd = {row["variant"]: row["moves_hz"] for row in told["rows"]}
+    times = crowd.get("explorer", 0) / (crowd.get("usual") or 1)
     told["targets"] = [
         report.target("exploring kernels in 16 GB", room.get("explorer", 0), KERNELS),
-        report.target(
-            "times the moves of the usual way", crowd.get("explorer", 0) / (crowd.get("usual") or 1), TIMES
-        ),
+        report.target("times the moves of the usual way", times, TIMES),
     ]
     report.write(options.json, told)
 

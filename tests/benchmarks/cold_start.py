@@ -12,18 +12,13 @@ disk cache.
 
 import json
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import report
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-MODEL = ROOT / "data" / "models" / "efficientnet_lite0.keras"
-PHOTO = ROOT / "data" / "photographs" / "espresso.jpg"
+MODEL = report.ROOT / "data" / "models" / "efficientnet_lite0.keras"
+PHOTO = report.ROOT / "data" / "photographs" / "espresso.jpg"
 
 KIT = """
 import kit
@@ -61,14 +56,8 @@ print(json.dumps({"now": now, "memory_mb": memory(), "top": int(list(row).index(
 def start(script: str) -> dict[str, Any]:
     """Run a script in a new process; ``seconds`` counts from before it exists."""
     began = time.time()
-    result = subprocess.run(
-        [sys.executable, "-c", "import json, sys, time" + script + REPORT, MODEL, PHOTO],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    printed = report.python("import json, sys, time" + script + REPORT, MODEL, PHOTO)
+    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     if found["seconds"] is None:
         found["seconds"] = found["now"] - began
     return found
@@ -89,12 +78,9 @@ def measure(pairs: int) -> dict[str, Any]:
         row = {"variant": variant, "seconds": statistics.median(seconds), "least": min(seconds)}
         row |= {"most": max(seconds), "memory_mb": statistics.median(found["memory_mb"] for found in each)}
         rows.append(row | {"tensorflow": each[0]["tensorflow"], "top": each[0]["top"]})
-    return {
-        "pairs": pairs,
-        "rows": rows,
-        "import_kit_ms": 1000 * statistics.median(found["seconds"] for found in imports),
-        "import_kit_tensorflow": any(found["tensorflow"] for found in imports),
-    }
+    milliseconds = 1000 * statistics.median(found["seconds"] for found in imports)
+    heavy = any(found["tensorflow"] for found in imports)
+    return {"pairs": pairs, "rows": rows, "import_kit_ms": milliseconds, "import_kit_tensorflow": heavy}
 
 
 def main() -> None:

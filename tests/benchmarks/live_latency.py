@@ -31,10 +31,10 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 from playwright.sync_api import sync_playwright
 
@@ -43,29 +43,17 @@ from tests.benchmarks import report
 from tests.browser.lab import JupyterLab, Notebook, jupyter_lab
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 MODELS = ("efficientnet_lite0", "fashion_mnist")
 VARIANTS = ("floor", "explorer", "asking", "usual")
 MODES = ("isolated", "drag")
-PACKAGES = (
-    "jupyterlab",
-    "ipykernel",
-    "ipywidgets",
-    "anywidget",
-    "keras",
-    "tensorflow-cpu",
-    "ai-edge-litert",
-    "numpy",
-)
+PACKAGES = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "keras", "tensorflow-cpu", "numpy")
+PACKAGES += ("ai-edge-litert",)
 COLUMNS = ("model", "mode", "variant", "p50_ms", "p95_ms", "painted_hz", "painted", "known_ahead")
 COLUMNS += ("settle_ms", "forward_p50_ms")
-FASTER = (
-    ("drag", "p50_ms", (18, 10)),
-    ("drag", "p95_ms", (15, 8)),
-    ("isolated", "p50_ms", (12, 8)),
-)
+FASTER = ("drag", "p50_ms", (18, 10)), ("drag", "p95_ms", (15, 8)), ("isolated", "p50_ms", (12, 8))
 """How many times faster than the usual way, with the small network and with the large one."""
 DRIVE = (HERE / "drive.js").read_text(encoding="utf-8")
+USUAL = HERE / "usual_way.ipynb"
 
 EXPLORER = """
 import time
@@ -114,20 +102,13 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright)
         with jupyter_lab(browser) as lab:
-            machine = report.machine() | {"browser": browser.version}
             runs = list(_measure(lab, options))
+        versions = {"browser": browser.version, **{name: version(name) for name in PACKAGES}}
         browser.close()
     rows = [_row(*key, runs) for key in dict.fromkeys(run["key"] for run in runs)]
     report.table(rows, COLUMNS)
-    told = {
-        "machine": machine,
-        "versions": {name: version(name) for name in PACKAGES},
-        "repeats": options.repeats,
-        "seconds": round(time.time() - started),
-        "rows": rows,
-        "targets": list(_targets(rows)),
-    }
-    report.write(options.json, told)
+    told = {"versions": versions, "repeats": options.repeats, "seconds": round(time.time() - started)}
+    report.write(options.json, told | {"rows": rows, "targets": list(_targets(rows))})
 
 
 def _options() -> argparse.Namespace:
@@ -146,11 +127,7 @@ def _options() -> argparse.Namespace:
 def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield what each run of moves gave, with its key (model, mode, variant)."""
     moves = {"isolated": 8 if options.quick else 30, "drag": 60 if options.quick else 200}
-    books = {
-        (model, variant): _open(lab, model, variant)
-        for model in options.models
-        for variant in options.variants
-    }
+    books = {each: _open(lab, *each) for each in product(options.models, options.variants)}
     for _repeat in range(options.repeats):
         for (model, variant), book in books.items():
             forward = _forward(book, variant)
@@ -171,9 +148,7 @@ def _measure(lab: JupyterLab, options: argparse.Namespace) -> Iterator[dict[str,
 def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
     """Open the notebook of a variant and wait until its slider is there."""
     if variant == "usual":
-        notebook = nbformat.read(HERE / "usual_way.ipynb", as_version=4)
-        cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-        cells[0] = f"MODEL = {model!r}\nDATA = {str(ROOT / 'data')!r}"
+        cells = usual_cells(model)
     else:
         option = ", ahead=0" if variant == "asking" else ""
         cells = [FLOOR] if variant == "floor" else [EXPLORER.format(model=model, option=option), FIT]
@@ -184,6 +159,11 @@ def _open(lab: JupyterLab, model: str, variant: str) -> Notebook:
     book.page.locator(slider).first.wait_for(timeout=60_000)
     book.page.locator(slider).first.scroll_into_view_if_needed()
     return book
+
+
+def usual_cells(model: str) -> list[str]:
+    """Return the code of the usual way's notebook, for one of `MODELS`."""
+    return [f"MODEL = {model!r}\nDATA = {str(report.ROOT / 'data')!r}", *report.cells(USUAL)[1:]]
 
 
 def _forward(book: Notebook, variant: str) -> float | None:
@@ -224,48 +204,35 @@ def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
         "painted": len(paints),
         "known_ahead": sum(paint["kernelMs"] is None for paint in paints) if variant != "usual" else 0,
         "events": count,
-        "settle": reached[0]["time"] - last["time"] if reached else float("inf"),
+        "settle_ms": reached[0]["time"] - last["time"] if reached else float("inf"),
         "last_shown": bool(paints) and paints[-1] is (reached or [None])[-1],
     }
 
 
 def _cause(value: float, time: float, events: Sequence[dict[str, float]]) -> dict[str, float] | None:
     """Return the last event that asked for this value before this time."""
-    asked = [
-        event
-        for event in events
-        if event["time"] <= time and _hundredths(event["value"]) == _hundredths(value)
-    ]
+    earlier = [event for event in events if event["time"] <= time]
+    asked = [event for event in earlier if round(100 * event["value"]) == round(100 * value)]
     return asked[-1] if asked else None
-
-
-def _hundredths(value: float) -> int:
-    return round(100 * value)
 
 
 def _row(model: str, mode: str, variant: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Put the runs of one key together."""
     own = [run for run in runs if run["key"] == (model, mode, variant)]
     latencies = [value for run in own for value in run["latencies"]]
-    medians = [float(np.percentile(run["latencies"], 50)) for run in own]
-    forward = None if own[0]["forward"] is None else statistics.median(run["forward"] for run in own)
-    return {
-        "model": model,
-        "mode": mode,
-        "variant": variant,
-        "p50_ms": round(float(np.percentile(latencies, 50)), 1),
-        "p95_ms": round(float(np.percentile(latencies, 95)), 1),
-        "max_ms": round(max(latencies), 1),
-        "p50_range_ms": [round(min(medians), 1), round(max(medians), 1)],
-        "painted_hz": round(statistics.median(run["painted_hz"] for run in own), 1),
-        "event_hz": round(statistics.median(run["event_hz"] for run in own), 1),
-        "painted": sum(run["painted"] for run in own),
-        "known_ahead": round(sum(run["known_ahead"] for run in own) / sum(run["painted"] for run in own), 2),
-        "events": sum(run["events"] for run in own),
-        "settle_ms": round(statistics.median(run["settle"] for run in own), 1),
-        "last_shown": all(run["last_shown"] for run in own),
-        "forward_p50_ms": None if forward is None else round(forward, 2),
-    }
+    medians = sorted(round(float(np.median(run["latencies"])), 1) for run in own)
+
+    def middle(name: str, digits: int = 1) -> float:
+        return round(statistics.median(run[name] for run in own), digits)
+
+    row = {"model": model, "mode": mode, "variant": variant, **report.percentiles(latencies, 50, 95)}
+    row |= {"p50_range_ms": [medians[0], medians[-1]], "settle_ms": middle("settle_ms")}
+    row["max_ms"] = round(max(latencies), 1)
+    row |= {name: middle(name) for name in ("painted_hz", "event_hz")}
+    row |= {name: sum(run[name] for run in own) for name in ("painted", "known_ahead", "events")}
+    row["known_ahead"] = round(row["known_ahead"] / row["painted"], 2)
+    row["forward_p50_ms"] = None if own[0]["forward"] is None else middle("forward", 2)
+    return row | {"last_shown": all(run["last_shown"] for run in own)}
 
 
 def _targets(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

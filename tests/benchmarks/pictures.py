@@ -138,17 +138,9 @@ def outcome(photo: Photo, causes: tuple[str, ...] = (), label: int | None = None
     verdicts = {finding.cause: finding.verdict for finding in found.findings}
     named = None if found.best is None else found.best.cause
     possible = named is None and any(verdicts.get(cause) == "possible" for cause in causes)
-    return {
-        "photo": photo.name,
-        "named": named,
-        "verdicts": verdicts,
-        "seconds": seconds,
-        "right": named in causes,
-        "wrong": named is not None and named not in causes,
-        "possible": possible,
-        "ruled_out": named is None and not possible,
-        "clean": found.clean,
-    }
+    wrong, ruled_out = named is not None and named not in causes, named is None and not possible
+    held = dict(zip(OUTCOMES, (named in causes, wrong, possible, ruled_out, found.clean), strict=True))
+    return {"photo": photo.name, "named": named, "verdicts": verdicts, "seconds": seconds, **held}
 
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -7,11 +7,18 @@ import argparse
 import json
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import nbformat
+import numpy as np
+
 from kit import Table
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def parser(about: str) -> argparse.ArgumentParser:
@@ -33,6 +40,22 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_average": os.getloadavg(),
     }
+
+
+def python(script: str, *arguments: Any, cwd: Path = ROOT) -> str:
+    """What a fresh Python prints of a script; it has to end well."""
+    return subprocess.check_output([sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, text=True)
+
+
+def percentiles(values: Sequence[float], *names: int) -> dict[str, float]:
+    """``p50_ms`` and the like, of milliseconds."""
+    return {f"p{name}_ms": round(float(np.percentile(values, name)), 1) for name in names}
+
+
+def cells(notebook: Path) -> list[str]:
+    """Return the code of the cells of a notebook."""
+    book = nbformat.read(notebook, as_version=4)
+    return [cell.source for cell in book.cells if cell.cell_type == "code"]
 
 
 def table(rows: Iterable[dict[str, Any]], names: Sequence[str] = ()) -> None:

@@ -12,7 +12,6 @@ Memory
 """
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,8 +26,7 @@ import kit
 from kit.classifier.engines import part_size
 from tests.benchmarks import report
 
-HERE = Path(__file__).resolve().parent
-PHOTO = HERE.parents[1] / "data" / "photographs" / "astronaut.jpg"
+PHOTO = report.ROOT / "data" / "photographs" / "astronaut.jpg"
 GRID = {"brightness": np.linspace(0.2, 2, 21), "noise": np.linspace(0, 50, 21)}
 COUNTS = (100, 1_000, 10_000)
 MEMORY = """
@@ -103,14 +101,9 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
         times["usual"].append(seconds(lambda: [usual(*cell) for cell in cells]) / len(cells) * 441)
     ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
     faster = [one / two for one, two in zip(times["usual"], times["sweep"], strict=True)]
-    return {
-        "engine": type(classifier.engine).__name__,
-        "batch": part_size((1, *classifier.input_shape)),
-        "seconds": times,
-        "ratios": ratio,
-        "ratio": statistics.median(ratio),
-        "times_faster": statistics.median(faster),
-    }
+    told = {"engine": type(classifier.engine).__name__, "batch": part_size((1, *classifier.input_shape))}
+    told |= {"seconds": times, "ratios": ratio, "ratio": statistics.median(ratio)}
+    return told | {"times_faster": statistics.median(faster)}
 
 
 def memory(count: int) -> dict[str, int]:
@@ -120,14 +113,10 @@ def memory(count: int) -> dict[str, int]:
         for number in range(count):
             pixels = photos[number % len(photos)].pixels
             Image.fromarray(pixels).save(Path(folder) / f"{number:05}.png", compress_level=1)
-        command = [sys.executable, "-c", MEMORY, folder]
-        rows, peak = subprocess.check_output(command, cwd=HERE.parents[1], text=True).split()
+        rows, peak = map(int, report.python(MEMORY, folder).split())
     # Linux counts in KiB, macOS in bytes.
-    return {
-        "pictures": count,
-        "rows": int(rows),
-        "peak_kib": int(peak) // (1024 if sys.platform == "darwin" else 1),
-    }
+    peak //= 1024 if sys.platform == "darwin" else 1
+    return {"pictures": count, "rows": rows, "peak_kib": peak}
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ HALF = Scaling(255.0, 0.5, 0.25)
 WIDE = Scaling(64.0, 2.0)
 HUNDREDS = Scaling(100.0, 0.5, 1.5)
 OWN = Scaling(255.0, 0.32, 0.41)
+WHITE = "products_on_white"
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,7 @@ ROWS = (
     Row("crops_plain", "crops", "crops", 64, "rgb", "0..1", "plain", 14),
     Row("crops_layernorm", "crops", "crops", 64, "rgb", CIFAR, "layernorm", 14),
     Row("white_bn", "products on white", "products_on_white", 64, "rgb", "0..1", "norm", 14),
-    Row(
-        "white_residual",
-        "products on white",
-        "products_on_white",
-        96,
-        "rgb",
-        "-1..1",
-        "residual",
-        14,
-        augmented=True,
-    ),
+    Row("white_residual", "products on white", WHITE, 96, "rgb", "-1..1", "residual", 14, augmented=True),
     Row("white_plain", "products on white", "products_on_white", 64, "rgb", "imagenet", "plain", 16),
     Row("dark_bn", "products on dark", "products_on_dark", 64, "rgb", WIDE, "norm", 14),
     Row("dark_plain", "products on dark", "products_on_dark", 64, "rgb", "0..1", "plain", 16),
@@ -135,9 +126,8 @@ class Subject:
     def profiled(self) -> kit.Classifier:
         """The same network with a profile of `PROFILED` training pictures."""
         few = self.training[:PROFILED]
-        return self.classifier.with_reference(
-            self.classifier.reference.with_pictures(few, self.classifier.tensor)
-        )
+        known = self.classifier.reference.with_pictures(few, self.classifier.tensor)
+        return self.classifier.with_reference(known)
 
     def accuracy(self, preprocessing: kit.Preprocessing) -> float:
         """Return the share of the first 100 images that this preprocessing lets it predict correctly."""
@@ -158,15 +148,8 @@ def subject(row: Row, folder: Path) -> Subject:
     """
     trained, held_back = _split(row)
     classifier = kit.Classifier.load(folder / f"{row.name}.keras")
-    photos = tuple(photo for photo, _ in held_back)
-    return Subject(
-        row.name,
-        row.kind,
-        classifier,
-        photos,
-        tuple(label for _, label in held_back),
-        tuple(photo for photo, _ in trained[: 2 * PROFILED]),
-    )
+    training = tuple(photo for photo, _ in trained[: 2 * PROFILED])
+    return Subject(row.name, row.kind, classifier, *zip(*held_back, strict=True), training)
 
 
 def make(row: Row, folder: Path) -> float:
@@ -186,12 +169,11 @@ def make(row: Row, folder: Path) -> float:
     else:
         rate = 5e-4 if row.build == "vit" else 2e-3
         model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-        batches = _varied(tensors, truth, np.random.default_rng(1)) if row.augmented else None
-        steps_each = max(len(tensors) // 32, 1)
-        if batches is None:
-            model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
+        if row.augmented:
+            batches, each = _varied(tensors, truth, np.random.default_rng(1)), max(len(tensors) // 32, 1)
+            model.fit(batches, epochs=row.epochs, steps_per_epoch=each, verbose=0)
         else:
-            model.fit(batches, epochs=row.epochs, steps_per_epoch=steps_each, verbose=0)
+            model.fit(tensors, truth, epochs=row.epochs, batch_size=32, verbose=0)
     finished = FINISHES[row.finish](model) if row.finish else _copied(model, row.build)
     classifier = kit.Classifier(finished, steps, [f"class {place}" for place in range(count)])
     classifier.save(folder / f"{row.name}.keras")
@@ -276,20 +258,22 @@ def norm(shape: Any, count: int) -> Any:
     """Convolutions with batch normalization."""
     from keras import layers
 
-    def block(x: Any, width: int) -> Any:
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-
-    return _stack(shape, count, block, (16, 32, 64, 64))
+    return _normalized(shape, count, lambda: layers.BatchNormalization(momentum=0.9))
 
 
 def groupnorm(shape: Any, count: int) -> Any:
     """Convolutions with group normalization."""
     from keras import layers
 
+    return _normalized(shape, count, lambda: layers.GroupNormalization(8))
+
+
+def _normalized(shape: Any, count: int, normalization: Callable[[], Any]) -> Any:
+    from keras import layers
+
     def block(x: Any, width: int) -> Any:
         x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.GroupNormalization(8)(x))
+        return layers.ReLU()(normalization()(x))
 
     return _stack(shape, count, block, (16, 32, 64, 64))
 
@@ -353,9 +337,7 @@ def mobilenet_inside(shape: Any, count: int) -> Any:
     """MobileNetV3Small of keras.applications with its scaling inside, from scratch."""
     import keras
 
-    model = keras.applications.MobileNetV3Small(
-        shape, weights=None, classes=count, include_preprocessing=True
-    )
+    model = keras.applications.MobileNetV3Small(shape, weights=None, classes=count)  # which scales inside
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # 0.999 is for millions of pictures
@@ -378,9 +360,8 @@ def train_head(model: Any, tensors: Any, truth: Any, epochs: int) -> None:
 
     body = keras.Model(model.inputs, model.layers[-1].input)
     features = body.predict(tensors, batch_size=32, verbose=0)
-    small = keras.Sequential(
-        [keras.Input(features.shape[1:]), keras.layers.Dense(model.output_shape[-1], "softmax")]
-    )
+    last = keras.layers.Dense(model.output_shape[-1], "softmax")
+    small = keras.Sequential([keras.Input(features.shape[1:]), last])
     small.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
     small.fit(features, truth, epochs=epochs, verbose=0)
     model.layers[-1].set_weights(small.layers[-1].get_weights())

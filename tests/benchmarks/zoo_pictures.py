@@ -136,13 +136,8 @@ def emoji(side: int) -> Set:
     if not EMOJI.exists():
         raise MissingPackageError("fonts-noto-color-emoji")
     font = ImageFont.truetype(str(EMOJI), 109)
-    blocks = (
-        (0x1F600, 0x1F640),
-        (0x1F400, 0x1F440),
-        (0x1F345, 0x1F37F),
-        (0x1F680, 0x1F6A8),
-        (0x1F3E0, 0x1F3F0),
-    )
+    blocks = (0x1F600, 0x1F640), (0x1F400, 0x1F440), (0x1F345, 0x1F37F), (0x1F680, 0x1F6A8)
+    blocks = (*blocks, (0x1F3E0, 0x1F3F0))
     random, found, labels = np.random.default_rng(13), [], []
     for label, (first, last) in enumerate(blocks):
         for code in range(first, last):
@@ -207,10 +202,9 @@ def _placed(
     share = random.uniform(0.65, 0.95) * side / max(image.size)
     small = image.resize([max(round(length * share), 1) for length in image.size], Image.Resampling.BICUBIC)
     under = Image.new("RGB", (side, side), ground)
-    left, top = (
-        (side - length) // 2 + int(random.integers(-side // 16, side // 16 + 1)) for length in small.size
-    )
-    under.paste(small, (left, top), small)
+    moved = [int(random.integers(-side // 16, side // 16 + 1)) for _ in range(2)]
+    pairs = zip(small.size, moved, strict=True)
+    under.paste(small, tuple((side - each) // 2 + by for each, by in pairs), small)
     return np.asarray(under)
 
 
@@ -233,9 +227,7 @@ def _resized(pixels: Pixels, side: int) -> Pixels:
 def saved_small(pixels: Pixels) -> Pixels:
     """The same picture from another source: reduced, saved as JPEG, and enlarged again."""
     image = Image.fromarray(pixels)
-    buffer = BytesIO()
-    image.resize([max(length * 3 // 4, 1) for length in image.size]).convert("RGB").save(
-        buffer, "JPEG", quality=70
-    )
+    buffer, size = BytesIO(), [max(length * 3 // 4, 1) for length in image.size]
+    image.resize(size).convert("RGB").save(buffer, "JPEG", quality=70)
     again = Image.open(buffer).resize(image.size, Image.Resampling.BICUBIC)
     return np.asarray(again if pixels.ndim == 3 else again.convert("L"))

@@ -14,9 +14,8 @@ TRUTH = np.array(samples.labels("fashion_mnist"))
 
 
 def brighter(photos):
-    return [
-        Photo.from_array(np.minimum(photo.pixels.astype(int) + 80, 255).astype(np.uint8)) for photo in photos
-    ]
+    added = (np.minimum(photo.pixels.astype(int) + 80, 255).astype(np.uint8) for photo in photos)
+    return [Photo.from_array(pixels) for pixels in added]
 
 
 def right(classifier, photos, truth):
@@ -51,20 +50,17 @@ def test_a_prior_weighs_like_as_many_training_pictures(small, few):
         assert np.allclose(after, 0.75 * before + 0.25 * measured, rtol=1e-4, atol=1e-6)
 
 
-def test_a_deep_network_uses_the_new_statistics_on_the_way(few):
+def test_a_deep_network_uses_the_new_statistics_on_the_way(fashion, few):
     # With its own batch statistics in every layer, which is what Keras does in training mode.
-    classifier = samples.classifier("fashion_mnist")
     keras = imported_keras()
-    reference = keras.models.clone_model(classifier.model)
-    reference.set_weights(classifier.model.get_weights())
+    reference = keras.models.clone_model(fashion.model)
+    reference.set_weights(fashion.model.get_weights())
     for layer in reference.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    tensors = np.concatenate([classifier.tensor(photo) for photo in few])
-    reference(tensors, training=True)
-    for adapted, expected in zip(
-        adapt(classifier, few).model.get_weights(), reference.get_weights(), strict=True
-    ):
+    reference(np.concatenate([fashion.tensor(photo) for photo in few]), training=True)
+    pairs = zip(adapt(fashion, few).model.get_weights(), reference.get_weights(), strict=True)
+    for adapted, expected in pairs:
         assert np.allclose(adapted, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -77,18 +73,16 @@ def test_the_given_classifier_stays_as_it_is(small, few):
     assert (adapted.temperature, adapted.preprocessing, adapted.class_names) == (2, GREY, small.class_names)
 
 
-def test_it_repairs_what_happened_to_all_pictures():
-    classifier, pictures = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
-    arrived = brighter(pictures[1000:1500])
-    assert right(classifier, arrived, TRUTH[1000:1500]) < 0.3
-    assert right(adapt(classifier, brighter(pictures[:16])), arrived, TRUTH[1000:1500]) > 0.75
+def test_it_repairs_what_happened_to_all_pictures(fashion, clothes):
+    arrived, truth = brighter(clothes[1000:1500]), TRUTH[1000:1500]
+    assert right(fashion, arrived, truth) < 0.3
+    assert right(adapt(fashion, brighter(clothes[:16])), arrived, truth) > 0.75
 
 
-def test_it_harms_on_one_class_and_warns():
-    classifier, pictures = samples.classifier("fashion_mnist"), samples.photos("fashion_mnist")
-    boots = [pictures[place] for place in np.flatnonzero(TRUTH == 9)[:32]]
-    adapted = adapt(classifier, boots)
-    assert right(classifier, boots, 9) > 0.9
+def test_it_harms_on_one_class_and_warns(fashion, clothes):
+    boots = [clothes[place] for place in np.flatnonzero(TRUTH == 9)[:32]]
+    adapted = adapt(fashion, boots)
+    assert right(fashion, boots, 9) > 0.9
     assert right(adapted, boots, 9) < 0.5
     assert "32 images" in adapted.notes[0]
     assert adapted.notes[1].startswith("warning: 29 of 32 images were predicted as")
@@ -119,11 +113,10 @@ def test_normalization_inside_an_inner_model_is_found(few):
     assert np.allclose(adapt(nested, few).probabilities(few), flat, atol=1e-5)
 
 
-def test_what_cannot_be_adapted_is_refused(small, few):
-    with pytest.raises(
-        ValueError, match="Expected a network with BatchNormalization, received 'fashion_mnist_no"
-    ):
-        adapt(samples.classifier("fashion_mnist_no_batchnorm"), few)
+def test_what_cannot_be_adapted_is_refused(small, no_batchnorm, few):
+    message = "Expected a network with BatchNormalization, received 'fashion_mnist_no"
+    with pytest.raises(ValueError, match=message):
+        adapt(no_batchnorm, few)
     with pytest.raises(ValueError, match="Expected at least one image"):
         adapt(small, [])
     with pytest.raises(ValueError, match="Expected a prior of 0 or more"):

@@ -1,7 +1,5 @@
 import json
 import pickle
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from kit.preprocessing import Preprocessing
 from kit.robustness import sweep
 from tests import networks
 from tests.pictures import picture
+from tests.project import python
 
 DATA = Path(__file__).parents[1] / "data"
 PHOTO = Photo.from_array(picture((40, 40), seed=5))
@@ -61,8 +60,7 @@ def test_a_saved_file_is_loaded_predicts_and_is_saved_without_tensorflow(small_f
         "print(rows.shape, [name for name in heavy if name in sys.modules])\n"
     )
     copy = tmp_path / "copy.keras"
-    command = [sys.executable, "-c", script, small_file, copy, loading.cache_folder()]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = python(script, small_file, copy, loading.cache_folder())
     assert (result.stdout, result.stderr) == ("(1, 3) []\n", "")
     assert copy.read_bytes() == small_file.read_bytes()
 
@@ -148,16 +146,15 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
     assert rows[1:] == pytest.approx(np.asarray(model(networks.GREY.apply(PHOTO))), abs=1e-6)
 
 
+def with_contract(source, target, **changes):
+    contract = json.dumps({**store.read(source).contract, **changes})
+    return networks.rewritten(source, target, lambda name, old: contract if name == store.CONTRACT else old)
+
+
 def test_statistics_of_other_weights_are_not_used_and_noted(small, tmp_path):
     small.using(networks.GREY).save(tmp_path / "small.keras", training=[PHOTO])
-    found = store.read(tmp_path / "small.keras")
-    with zipfile.ZipFile(found.path) as old, zipfile.ZipFile(tmp_path / "mixed.keras", "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == store.CONTRACT:
-                content = json.dumps({**found.contract, "weights_sha256": "0" * 64})
-            new.writestr(name, content)
-    classifier = Classifier.load(tmp_path / "mixed.keras")
+    mixed = with_contract(tmp_path / "small.keras", tmp_path / "mixed.keras", weights_sha256="0" * 64)
+    classifier = Classifier.load(mixed)
     assert classifier.notes == ("what the file says of its training images belongs to other weights",)
     assert classifier.first_layers.profile is None
     assert (classifier.class_names, classifier.preprocessing) == (networks.NAMES, networks.GREY)
@@ -174,16 +171,13 @@ def test_a_file_of_an_earlier_version_predicts_as_it_did_and_says_what_to_save_a
 
 
 def test_a_preprocessing_that_is_not_understood_ends_in_one_line(small_file, tmp_path):
-    contract = dict(store.read(small_file).contract)
-    contract["preprocessing"] = contract["preprocessing"] | {"channels": "hsv"}
-    with zipfile.ZipFile(small_file) as old, zipfile.ZipFile(tmp_path / "odd.keras", "w") as new:
-        for name in old.namelist():
-            new.writestr(name, json.dumps(contract) if name == store.CONTRACT else old.read(name))
+    steps = networks.GREY.to_dict() | {"channels": "hsv"}
+    odd = with_contract(small_file, tmp_path / "odd.keras", preprocessing=steps)
     with pytest.raises(ValueError, match=r"Expected a preprocessing in 'odd.keras': .*'hsv'") as caught:
-        Classifier.load(tmp_path / "odd.keras")
+        Classifier.load(odd)
     assert "\n" not in str(caught.value)
     # The way out.
-    assert Classifier.load(tmp_path / "odd.keras", preprocessing=networks.GREY).preprocessing == networks.GREY
+    assert Classifier.load(odd, preprocessing=networks.GREY).preprocessing == networks.GREY
 
 
 def test_the_path_is_decode_perturb_preprocess(small, tmp_path):
@@ -267,9 +261,7 @@ def test_other_heads_give_probabilities_too(last, units, head):
 
 
 def test_an_open_input_size_follows_the_preprocessing_in_use():
-    keras = networks.imported_keras()
-    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
-    made = Classifier(keras.Sequential([keras.Input((None, None, 3)), *layers]))
+    made = Classifier(networks.of_any_size())
     assert made.first_layers.widths == (4, 3)
     for side in (20, 30):
         used = made.using(Preprocessing(size=(side, side)))

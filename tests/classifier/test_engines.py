@@ -4,17 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kit.classifier.engines import (
-    KerasEngine,
-    Lanes,
-    LiteEngine,
-    captured_errors,
-    check_preprocessing,
-    head_of,
-    measured_head,
-    probabilities,
-    tempered,
-)
+from kit.classifier import engines
+from kit.classifier.engines import KerasEngine, Lanes, LiteEngine, probabilities
 from kit.preprocessing import Preprocessing
 from tests import networks
 
@@ -89,7 +80,7 @@ def test_whole_number_inputs_get_their_dtype():
 
 def test_open_sides_are_taken_as_they_come(capfd):
     keras = networks.imported_keras()
-    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()])
+    model = networks.stacked((None, None, 3), keras.layers.GlobalAveragePooling2D())
     each = LiteEngine(networks.compile_lite(model))
     capfd.readouterr()
     assert each.input_shape == (None, None, 3)
@@ -155,14 +146,14 @@ def test_every_head_gives_probabilities(head, outputs, expected):
 def test_the_last_layer_tells_the_head_of_a_nested_network_too(config, head):
     sequential = {"class_name": "Sequential", "config": {"layers": [dense("relu", name="first"), config]}}
     for each in (config, sequential, {"class_name": "Sequential", "config": {"layers": [sequential]}}):
-        assert head_of(each) == head
+        assert engines.head_of(each) == head
 
 
 def test_the_output_layer_counts_and_not_the_last_in_the_list():
     layers = [dense("softmax", name="scores"), dense("linear", name="other")]
     for outputs in (["scores", 0, 0], [["scores", 0, 0]]):
         config = {"class_name": "Functional", "config": {"layers": layers, "output_layers": outputs}}
-        assert head_of(config) == "softmax"
+        assert engines.head_of(config) == "softmax"
 
 
 @pytest.mark.parametrize(
@@ -177,21 +168,21 @@ def test_the_output_layer_counts_and_not_the_last_in_the_list():
     ],
 )
 def test_values_tell_where_the_architecture_does_not(outputs, head):
-    assert measured_head(np.array(outputs, np.float32)) == head
+    assert engines.measured_head(np.array(outputs, np.float32)) == head
 
 
 def test_a_temperature_divides_the_logits():
     logits = np.array([[2.0, 0.0, -2.0], [0.0, 0.0, 4.0]], np.float32)
     rows = probabilities(logits, "logits")
     expected = probabilities(logits / 2, "logits")
-    np.testing.assert_allclose(tempered(rows, 2.0), expected, atol=1e-6)
-    np.testing.assert_array_equal(tempered(rows, 1.0), rows)
+    np.testing.assert_allclose(engines.tempered(rows, 2.0), expected, atol=1e-6)
+    np.testing.assert_array_equal(engines.tempered(rows, 1.0), rows)
 
 
 def test_a_certain_answer_stays_finite_at_any_temperature():
     rows = np.array([[1.0, 0.0]], np.float32)
     for temperature in (0.05, 1.0, 20.0):
-        softened = tempered(rows, temperature)
+        softened = engines.tempered(rows, temperature)
         assert np.isfinite(softened).all()
         assert softened.sum() == pytest.approx(1)
         assert softened.argmax() == 0
@@ -214,14 +205,14 @@ FIRST = "channels_first"
 )
 def test_the_advice_names_the_setting_that_helps(preprocessing, expected, advice):
     with pytest.raises(ValueError, match=advice):
-        check_preprocessing(preprocessing, expected)
+        engines.check_preprocessing(preprocessing, expected)
 
 
 # What libraries write
 
 
 def test_what_is_written_below_python_is_kept(capfd):
-    with captured_errors() as written:
+    with engines.captured_errors() as written:
         os.write(2, b"from C++")
         assert written() == "from C++"
     os.write(2, b"afterwards")

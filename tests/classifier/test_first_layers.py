@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from kit.classifier.first_layers import first_layers_of, tensor_features
+from tests.networks import stacked
 
 
 def moments(tensor):
@@ -15,25 +16,11 @@ def moments(tensor):
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(3)
-    inside = keras.Sequential(
-        [
-            keras.Input((12, 10, 3)),
-            layers.Conv2D(5, 3, strides=2, padding="same"),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2D(4, 3, padding="same", use_bias=False),
-            layers.BatchNormalization(),
-        ]
-    )
-    model = keras.Sequential(
-        [
-            keras.Input((12, 10, 3)),
-            layers.Rescaling(1 / 255),
-            inside,
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(2, activation="softmax"),
-        ]
-    )
+    first = layers.Conv2D(5, 3, strides=2, padding="same"), layers.BatchNormalization(), layers.ReLU()
+    second = layers.Conv2D(4, 3, padding="same", use_bias=False), layers.BatchNormalization()
+    inside = stacked((12, 10, 3), *first, *second)
+    head = layers.GlobalAveragePooling2D(), layers.Dense(2, activation="softmax")
+    model = stacked((12, 10, 3), layers.Rescaling(1 / 255), inside, *head)
     random = np.random.default_rng(4)
     for layer in inside.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -72,7 +59,7 @@ def test_a_network_of_half_precision_is_measured_in_float32(network, pictures, f
     keras.config.set_dtype_policy(policy)
     try:
         rebuilt = [layers.deserialize(without_policy(layers.serialize(layer))) for layer in network.layers]
-        half = keras.Sequential([keras.Input((12, 10, 3)), *rebuilt])
+        half = stacked((12, 10, 3), *rebuilt)
     finally:
         keras.config.set_dtype_policy(before)
     half.set_weights(network.get_weights())
@@ -97,15 +84,8 @@ def test_they_carry_the_moving_averages_of_training(network, first_layers):
 
 
 def test_a_network_without_batch_normalization_is_measured_behind_its_first_layers(pictures):
-    model = keras.Sequential(
-        [
-            keras.Input((12, 10, 3)),
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.Flatten(),
-            layers.Dense(3, activation="relu"),
-            layers.Dense(2),
-        ]
-    )
+    body = layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3, activation="relu")
+    model = stacked((12, 10, 3), *body, layers.Dense(2))
     first_layers = first_layers_of(model)
     first = np.asarray(model.layers[0](pictures))
 

@@ -1,8 +1,6 @@
 """Files of older versions of Keras, and of Teachable Machine: nested, with arguments that are gone."""
 
 import json
-import subprocess
-import sys
 
 import h5py
 import keras
@@ -13,6 +11,8 @@ from keras import layers
 from kit.__main__ import main
 from kit.classifier import importing
 from kit.classifier.importing import import_h5
+from tests.networks import stacked
+from tests.project import python
 
 
 @pytest.fixture
@@ -32,9 +32,8 @@ def teachable():
     first = layers.ReLU(6)(layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(entry)))
     depthwise = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(first)
     base = keras.Model(entry, layers.Add()([first, depthwise]))
-    features = keras.Sequential([keras.Input((16, 16, 3)), base, layers.GlobalAveragePooling2D()])
-    head = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
-    return keras.Sequential([keras.Input((16, 16, 3)), features, head])
+    features = stacked((16, 16, 3), base, layers.GlobalAveragePooling2D())
+    return stacked((16, 16, 3), features, stacked((4,), layers.Dense(3, activation="softmax")))
 
 
 def aged(part):
@@ -128,6 +127,5 @@ def test_keras_builds_it_in_a_process_of_its_own(teachable, tmp_path):
     """Whatever it takes of memory, and however it ends."""
     old = written(teachable, tmp_path / "old.h5")
     script = "import sys, kit; print(kit.import_h5(*sys.argv[1:]), 'keras' in sys.modules)"
-    command = [sys.executable, "-c", script, old, tmp_path / "new.keras"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = python(script, old, tmp_path / "new.keras")
     assert result.stdout == "('fused=True of BatchNormalization', 'groups=1 of DepthwiseConv2D') False\n"

@@ -21,17 +21,7 @@ def test_features_are_the_means_of_the_last_feature_map(fashion, clothes):
 
 
 def test_images_of_any_size_have_features():
-    keras = networks.imported_keras()
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            layers.Conv2D(4, 3),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(3, "softmax"),
-        ]
-    )
-    engine = LiteEngine(with_feature_map(networks.compile_lite(model))[0], threads=1)
+    engine = LiteEngine(with_feature_map(networks.compile_lite(networks.of_any_size()))[0], threads=1)
     for shape in ((2, 12, 9, 3), (1, 30, 30, 3)):
         assert engine.inside(np.ones(shape, np.float32))[1].shape[::3] == (shape[0], 4)
 
@@ -39,8 +29,8 @@ def test_images_of_any_size_have_features():
 @pytest.mark.parametrize("content", [b"", b"TFL3 and no network", "dense"])
 def test_what_has_no_feature_map_is_refused(content):
     if content == "dense":
-        keras = networks.imported_keras()
-        layers = [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
-        content = networks.compile_lite(keras.Sequential(layers))
+        layers = networks.imported_keras().layers
+        model = networks.stacked((4, 4, 1), layers.Flatten(), layers.Dense(2, "softmax"))
+        content = networks.compile_lite(model)
     with pytest.raises(ValueError, match="Expected a compiled network with a feature map"):
         with_feature_map(content)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import zipfile
 
 import numpy as np
 import pytest
@@ -18,14 +17,7 @@ def keras():
 
 
 def changed(source, target, change):
-    """Copy a file with other content in each of its members."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, change(old.read(name)))
-
-
-def shaped(keras, shape, *layers):
-    return keras.Sequential([keras.Input(shape), *layers])
+    networks.rewritten(source, target, lambda _, content: change(content))
 
 
 def test_models_that_are_no_picture_classifiers_are_refused(keras):
@@ -36,9 +28,9 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
     cases = [
         (both, r"received Functional from \[\(None, 8, 8, 3\), \(None, 4\)\]"),
         (keras.Model(picture, [flat, flat]), r"to \[\(None, 192\), \(None, 192\)\]; wrap it"),
-        (shaped(keras, (4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
-        (shaped(keras, (8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),
-        (shaped(keras, (8, 8, 3), layers.Conv2D(2, 3)), r"to \[\(None, 6, 6, 2\)\]"),
+        (networks.stacked((4,), layers.Dense(2)), r"from \[\(None, 4\)\]"),
+        (networks.stacked((8, 8, 5), layers.Flatten()), r"from \[\(None, 8, 8, 5\)\]"),
+        (networks.stacked((8, 8, 3), layers.Conv2D(2, 3)), r"to \[\(None, 6, 6, 2\)\]"),
         (
             keras.Sequential([layers.Flatten()]),
             r"Sequential from \[\] to \[\]; .*keras.Model\(x, model\(x\)\)",
@@ -59,8 +51,8 @@ def test_a_function_that_is_registered_here_is_found(keras, tmp_path):
         return 2 * x
 
     layers = keras.layers
-    stack = [keras.Input((4, 4, 1)), layers.Conv2D(3, 2, activation=doubled), layers.GlobalAveragePooling2D()]
-    model = keras.Sequential([*stack, layers.Softmax()])
+    body = layers.Conv2D(3, 2, activation=doubled), layers.GlobalAveragePooling2D()
+    model = networks.stacked((4, 4, 1), *body, layers.Softmax())
     model.save(tmp_path / "mine.keras")
     batch = np.random.default_rng(1).random((2, 4, 4, 1), np.float32)
     opened = Classifier.load(tmp_path / "mine.keras")

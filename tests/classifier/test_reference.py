@@ -5,17 +5,14 @@ import pickle
 import numpy as np
 import pytest
 
-from kit import samples
 from kit.classifier import Classifier, reference
 from kit.classifier.reference import KEPT, InputStatistics
 from kit.images import Photo
-from kit.images.properties import QUANTITIES
 from kit.preprocessing import Preprocessing
 from tests import networks
 from tests.pictures import picture
 
 PHOTOS = tuple(Photo.from_array(picture((40, 40), seed=seed)) for seed in range(3))
-CLOTHES = samples.photos("fashion_mnist")
 PARTS = {"rows": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(7)}
 
 
@@ -64,8 +61,7 @@ def test_arrays_that_are_no_numbers_or_too_many_are_refused(small, array):
 
 
 def test_where_nothing_is_known_nothing_is_written():
-    keras = networks.imported_keras()
-    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])
+    model = networks.stacked((28, 28, 1), networks.imported_keras().layers.Flatten())
     found = Classifier(model, networks.GREY).reference
     assert (found.first_layers, found.properties, found.contents) == (None, None, {})
     with_pictures = found.with_pictures(PHOTOS, networks.GREY.apply)
@@ -88,11 +84,8 @@ def test_a_network_that_was_trained_on_has_other_first_layers(tmp_path):
 
 
 def test_a_profile_belongs_to_a_size(tmp_path):
-    keras = networks.imported_keras()
-    layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
-    model = keras.Sequential([keras.Input((None, None, 3)), *layers])
     small, large = (Preprocessing(size=(side, side)) for side in (20, 30))
-    opened = Classifier(model).using(small)
+    opened = Classifier(networks.of_any_size()).using(small)
     opened.save(tmp_path / "open.keras", training=PHOTOS)
     opened = Classifier.load(tmp_path / "open.keras")
     assert len(opened.first_layers.profile) == len(PHOTOS)
@@ -114,14 +107,6 @@ def test_of_many_pictures_those_that_are_kept_are_drawn_from_all(monkeypatch):
     assert len(np.unique(brightness)) > 0.6 * KEPT
     # Evenly from 1 to 255: mean 128, and the standard error of half of the pictures.
     assert abs(brightness.mean() - 128) < 4 * 254 / np.sqrt(12 * 2 * KEPT)
-
-
-def test_measures_are_the_same_after_a_file():
-    statistics = InputStatistics.of(CLOTHES[:2])
-    again = InputStatistics.of_arrays(statistics.arrays())
-    np.testing.assert_array_equal(again.rows, statistics.rows)
-    np.testing.assert_array_equal(again.response, statistics.response)
-    assert np.isnan(again.rows[:, list(QUANTITIES).index("jpeg_quality")]).all()
 
 
 @pytest.mark.parametrize(

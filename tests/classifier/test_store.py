@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from kit.classifier import store
 from kit.classifier.store import STATISTICS as MEMBER, arrays_in
+from tests.networks import rewritten
 
 CONTRACT = {"name": "small", "class_names": ["cat", "dog"], "preprocessing": None}
 STATISTICS = {"novelty/rows": np.arange(6.0).reshape(2, 3), "novelty/count": np.array(7)}
@@ -30,12 +31,8 @@ def network(path, weights=b"weights" * 40, **others):
     return path
 
 
-def rewritten(source, target, **changes):
-    """Copy of a zip with some members replaced."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, changes.get(name, old.read(name)))
-    return target
+def replaced(source, target, **changes):
+    return rewritten(source, target, changes.get)
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_members_before_the_start_of_the_file_are_damage(saved):
     [("model.weights.h5", b"other", "belongs to other weights"), (MEMBER, b"other", "was changed")],
 )
 def test_statistics_that_do_not_belong_to_the_file_are_not_used(tmp_path, saved, member, content, flaw):
-    found = store.read(rewritten(saved, tmp_path / "other.keras", **{member: content}))
+    found = store.read(replaced(saved, tmp_path / "other.keras", **{member: content}))
     assert (found.statistics, found.flaw) == ({}, flaw)
     assert found.contract["class_names"] == ["cat", "dog"]
 
@@ -116,7 +113,7 @@ def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, c
     if isinstance(change, dict):
         change = json.dumps(dict(store.read(saved).contract) | change).encode()
     with pytest.raises(ValueError, match=message) as caught:
-        store.read(rewritten(saved, tmp_path / "o.keras", **{store.CONTRACT: change}))
+        store.read(replaced(saved, tmp_path / "o.keras", **{store.CONTRACT: change}))
     assert "\n" not in str(caught.value)
 
 

@@ -90,9 +90,7 @@ def explorer():
 
 
 @QUICK
-@given(
-    content=VALUES | with_changes(MESSAGES), inner=with_changes([CHANGED]), size=st.sampled_from([0, 1, 18])
-)
+@given(VALUES | with_changes(MESSAGES), with_changes([CHANGED]), st.sampled_from([0, 1, 18]))
 def test_a_message_of_any_values_is_answered_and_the_explorer_goes_on(content, inner, size):
     live = explorer()
     live.sent.clear()

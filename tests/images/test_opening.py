@@ -70,22 +70,13 @@ def test_a_picture_longer_than_a_jpeg_can_be_is_refused():
 
 CORNERS = [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 9, 9], [90, 90, 90], [250, 250, 250]]]
 CORNERS = np.array(CORNERS, np.uint8)
-# What the first stored row and the first stored column are in the upright picture (CIPA DC-008, tag 274).
-EXIF_MEANING = {
-    1: ("top", "left"),
-    2: ("top", "right"),
-    3: ("bottom", "right"),
-    4: ("bottom", "left"),
-    5: ("left", "top"),
-    6: ("right", "top"),
-    7: ("right", "bottom"),
-    8: ("left", "bottom"),
-}
+# What the first stored row and column are in the upright image, of orientation 1 to 8 (CIPA DC-008, tag 274).
+SIDES = "top left, top right, bottom right, bottom left, left top, right top, right bottom, left bottom"
 
 
 def stored_for(upright, orientation):
     """Return what a camera stores, from the wording of the standard alone."""
-    row, column = EXIF_MEANING[orientation]
+    row, column = SIDES.split(", ")[orientation - 1].split()
     stored = upright if row in ("top", "bottom") else upright.swapaxes(0, 1)
     if row in ("bottom", "right"):
         stored = stored[::-1]

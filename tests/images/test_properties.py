@@ -9,15 +9,6 @@ from scipy.fft import dctn
 
 import kit
 from kit.images import Photo, properties
-from kit.images.properties import (
-    denoised,
-    edge_share,
-    grid,
-    grid_zeros,
-    jpeg_quality,
-    relevelled,
-    usual_levels,
-)
 from tests.pictures import file_of
 
 PHOTOS = kit.samples.photos("photographs")
@@ -25,6 +16,10 @@ PHOTOS = kit.samples.photos("photographs")
 
 def flat(red, green, blue, size=(64, 96)):
     return np.broadcast_to(np.array([red, green, blue], np.uint8), (*size, 3)).copy()
+
+
+def rgb(plane):
+    return np.repeat(plane.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def measure(photo):
@@ -100,8 +95,8 @@ def test_brightness_is_luma_of_bt_601():
 
 
 def test_white_and_black_are_the_two_last_levels_at_either_end():
-    levels = np.repeat(np.array([0, 1, 2, 128, 253, 254, 255, 255], np.uint8), 8)
-    found = measured(np.repeat(np.tile(levels, (64, 1))[..., None], 3, axis=2))
+    levels = np.repeat([0, 1, 2, 128, 253, 254, 255, 255], 8)
+    found = measured(rgb(np.tile(levels, (64, 1))))
     assert (found.shadows, found.highlights) == (2 / 8, 3 / 8)
 
 
@@ -129,7 +124,8 @@ def test_zeros_on_the_grid_are_those_of_scipys_cosine_transform():
         waves = dctn(blocks, axes=(1, 3), norm="ortho")[:, 1:, :, 1:]
         return (np.abs(waves) < 0.5).mean()
 
-    assert grid_zeros(photo.pixels) == pytest.approx(near_zero(plane) - near_zero(plane[4:, 4:]), abs=1e-3)
+    expected = near_zero(plane) - near_zero(plane[4:, 4:])
+    assert properties.grid_zeros(photo.pixels) == pytest.approx(expected, abs=1e-3)
 
 
 def test_the_grid_of_jpeg_stays_where_it_is_in_the_middle_of_a_large_picture():
@@ -137,7 +133,7 @@ def test_the_grid_of_jpeg_stays_where_it_is_in_the_middle_of_a_large_picture():
     smooth = kit.Perturbation(blur=2).apply(kit.Photo.from_array(random))
     assert measure(smooth).blocking == pytest.approx(0, abs=0.02)
     saved = kit.Perturbation(jpeg_quality=50).apply(smooth)
-    assert measure(saved).blocking == pytest.approx(grid_zeros(saved.pixels), abs=0.05)
+    assert measure(saved).blocking == pytest.approx(properties.grid_zeros(saved.pixels), abs=0.05)
     assert measure(saved).blocking > 0.2
 
 
@@ -153,12 +149,12 @@ def test_colour_of_light_is_read_in_both_directions_and_not_from_single_pixels()
 
 def test_every_quality_is_read_from_a_file():
     small = Image.fromarray(PHOTOS[0].pixels[:16, :16])
-    found = [jpeg_quality(file_of(small, "JPEG", quality=quality)) for quality in range(1, 101)]
+    found = [properties.jpeg_quality(file_of(small, "JPEG", quality=quality)) for quality in range(1, 101)]
     assert found == list(range(1, 101))
 
 
 def test_levels_are_percentiles_of_the_luma():
-    ramp = np.repeat(np.tile(np.arange(101, dtype=np.uint8), (4, 1))[..., None], 3, axis=2)
+    ramp = rgb(np.tile(np.arange(101), (4, 1)))
     assert properties.end_levels(ramp) == pytest.approx((5, 95), abs=0.01)
     assert properties.light_level(ramp) == pytest.approx(95, abs=0.01)
     assert properties.light_level(ramp // 4 * (ramp > 90)) == 0  # dark but for few pixels
@@ -167,19 +163,19 @@ def test_levels_are_percentiles_of_the_luma():
 def test_blocks_are_seen_on_any_grid_and_a_slope_has_none():
     slope = np.add(*np.indices((80, 80)))
     for side in (8, 10):
-        stairs = (slope // 8 + 8 * np.add(*(np.indices((80, 80)) // side))).astype(np.uint8)
-        assert grid(np.repeat(stairs[..., None], 3, axis=2)) > 1
-    assert grid(np.repeat(slope.astype(np.uint8)[..., None], 3, axis=2)) == pytest.approx(0, abs=1e-3)
+        stairs = slope // 8 + 8 * np.add(*(np.indices((80, 80)) // side))
+        assert properties.grid(rgb(stairs)) > 1
+    assert properties.grid(rgb(slope)) == pytest.approx(0, abs=1e-3)
 
 
 def test_an_edge_is_as_soft_as_in_its_softest_direction_and_at_any_contrast():
     chequered = flat(50, 50, 50, (96, 96))
     chequered[np.add(*(np.indices((96, 96)) // 24)) % 2 == 1] = 200
     low = chequered // 3
-    assert edge_share(chequered) == edge_share(low) == 1
+    assert properties.edge_share(chequered) == properties.edge_share(low) == 1
     moved = kit.Perturbation(motion_blur=8, motion_angle=0).apply(kit.Photo.from_array(chequered))
     assert properties.sharpness(moved.pixels) == pytest.approx(1, abs=0.01)
-    assert edge_share(moved.pixels) == pytest.approx(1 / 8, abs=0.02)
+    assert properties.edge_share(moved.pixels) == pytest.approx(1 / 8, abs=0.02)
 
 
 def test_fog_lowers_the_contrast_and_a_white_ground_does_not():
@@ -200,21 +196,21 @@ def percentiles(photo):
 
 def test_levels_are_the_median_of_the_percentiles():
     photos = [Photo.from_array(RAMP + np.uint8(added)) for added in (0, 10, 100)]
-    assert usual_levels(photos) == pytest.approx((15, 105), abs=0.01)
+    assert properties.usual_levels(photos) == pytest.approx((15, 105), abs=0.01)
 
 
 @pytest.mark.parametrize("change", [lambda x: x + 80, lambda x: x // 2, lambda x: 2 * x + 20])
 def test_added_levels_and_factors_are_undone(change):
     photo = Photo.from_array(RAMP)
     changed = Photo.from_array(change(RAMP.astype(int)).astype(np.uint8))
-    back = relevelled(changed, percentiles(photo))
+    back = properties.relevelled(changed, percentiles(photo))
     assert np.abs(back.pixels.astype(int) - photo.pixels).max() <= 2
     assert back.notes[-1] == "levels corrected"
 
 
 def test_a_picture_of_one_value_is_moved_alone():
     flat = Photo.from_array(np.full((3, 3), 50, np.uint8))
-    assert set(relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
+    assert set(properties.relevelled(flat, (10, 200)).pixels.ravel().tolist()) == {10}
 
 
 def test_noise_is_taken_out_and_a_plain_picture_stays():
@@ -222,6 +218,6 @@ def test_noise_is_taken_out_and_a_plain_picture_stays():
     speck = plain.copy()
     speck[4, 4] = 255
     for pixels in (plain, speck):
-        result = denoised(Photo(pixels, "one"))
+        result = properties.denoised(Photo(pixels, "one"))
         assert np.array_equal(result.pixels, plain)
         assert (result.name, result.notes[-1]) == ("one", "noise taken out")

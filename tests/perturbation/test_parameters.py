@@ -2,7 +2,7 @@
 
 import sys
 from importlib import resources
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from kit.perturbation.parameters import CORRUPTIONS
 
 PHOTOGRAPHS = ("castle.jpg", "cat.jpg", "city_at_night.jpg")
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `map_coordinates`:DeprecationWarning")
-SEVERITIES = (1, 2, 3, 4, 5)
 # Chance decides here for a picture as a whole, so several draws are averaged.
 DRAWS = {"motion_blur": 6, "snow": 6, "frost": 15, "fog": 30}
 # Largest difference of mean, standard deviation and distance to the clean picture in 8-bit levels, and of
@@ -52,31 +51,23 @@ def reference():
     """``imagecorruptions.corrupt``, with what newer releases of its dependencies have dropped."""
     with pytest.MonkeyPatch.context() as patch:
         # setuptools no longer brings pkg_resources, of which it wants the paths of its own files.
-        module = ModuleType("pkg_resources")
-        module.resource_filename = lambda package, name: str(
-            resources.files(package.rpartition(".")[0]).joinpath(name)
-        )
-        patch.setitem(sys.modules, "pkg_resources", module)
+        path = lambda package, name: str(resources.files(package.rpartition(".")[0]) / name)  # noqa: E731
+        patch.setitem(sys.modules, "pkg_resources", SimpleNamespace(resource_filename=path))
         from imagecorruptions import corrupt, corruptions
         from skimage.filters import gaussian
 
         # numpy 2 no longer has float_, on which fog is computed.
         patch.setattr(np, "float_", np.float64, raising=False)
+
         # scikit-image now says channel_axis where glass blur says multichannel.
-        patch.setattr(
-            corruptions,
-            "gaussian",
-            lambda image, sigma, *, multichannel=False, **options: gaussian(
-                image, sigma, channel_axis=-1 if multichannel else None, **options
-            ),
-        )
+        def blurred(image, sigma, *, multichannel=False, **options):
+            return gaussian(image, sigma, channel_axis=-1 if multichannel else None, **options)
+
+        patch.setattr(corruptions, "gaussian", blurred)
         # Impulse noise draws from a generator of its own, anew on every call; here from the global state.
         drawn = corruptions.sk.util.random_noise
-        patch.setattr(
-            corruptions.sk.util,
-            "random_noise",
-            lambda image, **options: drawn(image, rng=np.random.randint(1 << 31), **options),  # noqa: NPY002
-        )
+        noisy = lambda image, **options: drawn(image, rng=np.random.randint(1 << 31), **options)  # noqa: E731, NPY002
+        patch.setattr(corruptions.sk.util, "random_noise", noisy)
         yield corrupt
 
 
@@ -116,10 +107,9 @@ def both(reference, pictures, name, severity):
 
 @pytest.mark.parametrize("name", SAME)
 def test_what_pillow_does_is_the_reference_bit_for_bit(reference, pictures, name):
-    for severity in SEVERITIES:
-        np.testing.assert_array_equal(
-            ours(pictures[1], name, severity), reference(pictures[1], severity, name)
-        )
+    for severity in range(1, 6):
+        theirs = reference(pictures[1], severity, name)
+        np.testing.assert_array_equal(ours(pictures[1], name, severity), theirs)
 
 
 @pytest.mark.parametrize("name", [*BOUNDS, *BLURS])
@@ -128,8 +118,9 @@ def test_statistics_are_those_of_the_reference(reference, pictures, name):
     if name == "zoom_blur":
         reference = zoomed_once(reference)
     # Glass and motion blur take the reference a while.
-    for severity in (1, 5) if name in BLURS else (1, 3, 5):
-        theirs, kits = both(reference, pictures[:2] if name in BLURS else pictures, name, severity)
+    few, severities = (pictures[:2], (1, 5)) if name in BLURS else (pictures, (1, 3, 5))
+    for severity in severities:
+        theirs, kits = both(reference, few, name, severity)
         differences = np.abs([*(kits - theirs)[:3], kits[3] / theirs[3] - 1])
         fits = [bound is None or each <= bound for each, bound in zip(differences, bounds, strict=True)]
         assert all(fits), f"severity {severity}: {theirs} and {kits}"

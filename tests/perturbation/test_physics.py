@@ -10,16 +10,7 @@ from scipy import ndimage, stats
 
 from kit.images import Photo
 from kit.perturbation import Perturbation, physics
-from kit.perturbation.physics import (
-    NOISE_STEPS,
-    convolve,
-    defocus_blur,
-    glass_blur,
-    motion_blur,
-    noise_field,
-    steps,
-    to_pixels,
-)
+from kit.perturbation.physics import noise_field
 from tests.page import record
 
 
@@ -44,7 +35,7 @@ def apply(pixels, **settings):
 
 def test_the_noise_field_is_standard_normal():
     count = 1_000_000
-    samples = noise_field(3, count) / NOISE_STEPS
+    samples = noise_field(3, count) / physics.NOISE_STEPS
     # Five standard errors of each estimate: a sound field fails once in a million seeds.
     for power, expected, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs((samples**power).mean() - expected) < 5 * math.sqrt(variance / count)
@@ -73,7 +64,7 @@ def test_kept_fields_stay_within_their_bound(monkeypatch):
 
 
 def test_pixels_and_noise_are_rounded_half_to_even_and_clipped():
-    assert to_pixels(np.float32([-3.0, 0.5, 1.5, 254.6, 300.0])).tolist() == [0, 0, 2, 255, 255]
+    assert physics.to_pixels(np.float32([-3.0, 0.5, 1.5, 254.6, 300.0])).tolist() == [0, 0, 2, 255, 255]
     # 2 levels of noise and 1024 of 4096 steps: half a level.
     field = np.full(4, 1024, np.int16)
     assert physics.add_field(np.uint8([0, 1, 2, 3]), 2.0, field).tolist() == [0, 2, 2, 4]
@@ -127,26 +118,26 @@ def test_convolution_is_the_sum_it_stands_for():
         weights = generator.uniform(0, 1, kernel).astype(np.float32)
         # numpy mirrors without repeating the border, which scipy calls mirror.
         expected = ndimage.convolve(values, weights / weights.sum(), mode="mirror")
-        np.testing.assert_allclose(convolve(values, weights), expected, atol=2e-3)
+        np.testing.assert_allclose(physics.convolve(values, weights), expected, atol=2e-3)
 
 
 def test_a_point_out_of_focus_is_a_disc_and_a_moving_one_a_line_of_the_length_and_angle():
-    spread = defocus_blur(dot(), 6.0)[..., 0].astype(float)
+    spread = physics.defocus_blur(dot(), 6.0)[..., 0].astype(float)
     rows, columns = np.mgrid[-20:21, -20:21]
     distance = np.hypot(rows, columns)
     assert (spread[distance < 5.5] == round(255 / (math.pi * 6**2))).all()
     assert (spread[distance > 6.5] == 0).all()
-    across = motion_blur(dot(), 20.0)[..., 0].astype(float)
+    across = physics.motion_blur(dot(), 20.0)[..., 0].astype(float)
     assert across.sum(axis=1).nonzero()[0].tolist() == [20]
     assert across[20].nonzero()[0].tolist() == list(range(10, 31))
-    np.testing.assert_array_equal(motion_blur(dot(), 20.0, angle=90.0)[..., 0].T, across)
-    rows, columns = motion_blur(dot(), 20.0, angle=45.0)[..., 0].nonzero()
+    np.testing.assert_array_equal(physics.motion_blur(dot(), 20.0, angle=90.0)[..., 0].T, across)
+    rows, columns = physics.motion_blur(dot(), 20.0, angle=45.0)[..., 0].nonzero()
     assert abs(np.polyfit(columns, -rows, 1)[0] - 1) < 0.05  # up to the right
 
 
 def test_glass_moves_rows_and_columns_by_the_stated_deviation_and_nothing_past_the_border():
     moved = [
-        glass_blur(slope(axis, 200), 4.0, 1)[..., 0] - slope(axis, 200)[..., 0].astype(float)
+        physics.glass_blur(slope(axis, 200), 4.0, 1)[..., 0] - slope(axis, 200)[..., 0].astype(float)
         for axis in (0, 1)
     ]
     # White noise keeps 1 / (4 pi s**2) of its variance under a Gaussian of deviation s.
@@ -186,7 +177,7 @@ def test_white_balance_moves_red_and_blue_apart():
 
 
 def test_counts_are_poisson_quantiles():
-    field = steps(0, "test", 40_000)
+    field = physics.steps(0, "test", 40_000)
     rank = stats.norm.cdf(field / 4096)
     # Exact below 30, an expansion above, which may be off by one where a quantile falls between two counts.
     for mean, wrong in [(0.0, 0), (0.02, 0), (7.3, 0), (29.9, 0), (30.1, 0.01), (400.0, 0.01)]:

@@ -12,41 +12,17 @@ from tests.pictures import picture
 
 PIXELS = picture((300, 400))
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-CONVERTER = {
-    "name": "converter",
-    "trainable": True,
-    "dtype": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}},
-    "image_size": [48, 64],
-    "scale": (1 / 255 / np.array(STD)).tolist(),
-    "offset": (-np.array(MEAN) / STD).tolist(),
-    "interpolation": "bicubic",
-    "antialias": False,
-    "crop_to_aspect_ratio": True,
-    "pad_to_aspect_ratio": False,
-    "bounding_box_format": "yxyx",
-    "data_format": "channels_last",
-}
-VIT = {
-    "image_processor_type": "ViTImageProcessor",
-    "do_resize": True,
-    "size": {"height": 224, "width": 224},
-    "resample": 2,
-    "do_rescale": True,
-    "rescale_factor": 1 / 255,
-    "do_normalize": True,
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_std": [0.5, 0.5, 0.5],
-}
-CLIP = {
-    **VIT,
-    "image_processor_type": "CLIPImageProcessor",
-    "size": {"shortest_edge": 256},
-    "resample": 3,
-    "do_center_crop": True,
-    "crop_size": {"height": 224, "width": 224},
-    "image_mean": MEAN,
-    "image_std": STD,
-}
+FLOATS = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}
+CONVERTER = {"name": "converter", "trainable": True, "dtype": FLOATS, "image_size": [48, 64]}
+CONVERTER |= {"scale": (1 / 255 / np.array(STD)).tolist(), "offset": (-np.array(MEAN) / STD).tolist()}
+CONVERTER |= {"interpolation": "bicubic", "antialias": False, "data_format": "channels_last"}
+CONVERTER |= {"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": False, "bounding_box_format": "yxyx"}
+VIT = {"image_processor_type": "ViTImageProcessor", "size": {"height": 224, "width": 224}, "resample": 2}
+VIT |= {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
+VIT |= {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+CLIP = VIT | {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 256}, "resample": 3}
+CLIP |= {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
+CLIP |= {"image_mean": MEAN, "image_std": STD}
 TIMM = {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.95, "mean": MEAN, "std": STD}
 SQUARE = {"height": 256, "width": 256}
 
@@ -195,6 +171,7 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
         ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
         ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
         ({"do_resize": False}, ValueError, "a crop alone"),
+        ({"do_resize": 1}, TypeError, "do_resize as true or false, received 1"),
         ({"image_mean": None}, ValueError, "image_mean and image_std"),
         ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
     ],

@@ -7,19 +7,8 @@ import pytest
 from PIL import Image
 
 from kit.images import Decoding, Photo
-from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import (
-    LAYOUTS,
-    PIPELINE,
-    TO_SIZE,
-    TO_TENSOR,
-    arrange,
-    arrange_back,
-    cast_uint8,
-    invert,
-    order_channels,
-    run,
-)
+from kit.preprocessing import Preprocessing, pipeline
+from kit.preprocessing.pipeline import PIPELINE
 from kit.preprocessing.scaling import SCALINGS
 from tests.pictures import picture
 
@@ -47,10 +36,10 @@ def test_every_field_is_read_by_one_step():
 )
 def test_after_resizing_many_pictures_run_as_one_by_one_and_are_not_changed(changes):
     preprocessing = Preprocessing((12, 18), **changes)
-    resized = np.stack([run(TO_SIZE, preprocessing, photo) for photo in PHOTOS])
+    resized = np.stack([pipeline.run(pipeline.TO_SIZE, preprocessing, photo) for photo in PHOTOS])
     before = resized.copy()
     expected = np.concatenate([preprocessing.apply(photo) for photo in PHOTOS])
-    np.testing.assert_array_equal(run(TO_TENSOR, preprocessing, resized), expected)
+    np.testing.assert_array_equal(pipeline.run(pipeline.TO_TENSOR, preprocessing, resized), expected)
     np.testing.assert_array_equal(resized, before)
 
 
@@ -99,28 +88,29 @@ def test_every_step_that_does_something_says_what_in_words():
 def test_channels_are_in_the_order_that_is_said_and_grey_is_pillows_luma():
     shades = picture((300, 300))
     expected = np.asarray(Image.fromarray(shades).convert("L"))
-    np.testing.assert_array_equal(order_channels(shades, "gray")[..., 0], expected)
-    np.testing.assert_array_equal(order_channels(shades, "gray_rgb"), np.stack([expected] * 3, axis=-1))
-    np.testing.assert_array_equal(order_channels(shades, "bgr"), shades[:, :, [2, 1, 0]])
+    np.testing.assert_array_equal(pipeline.order_channels(shades, "gray")[..., 0], expected)
+    grey = pipeline.order_channels(shades, "gray_rgb")
+    np.testing.assert_array_equal(grey, np.stack([expected] * 3, axis=-1))
+    np.testing.assert_array_equal(pipeline.order_channels(shades, "bgr"), shades[:, :, [2, 1, 0]])
     # Grey of decimals is not rounded.
-    luma = order_channels(np.float32([[[10, 20, 30]]]), "gray")
+    luma = pipeline.order_channels(np.float32([[[10, 20, 30]]]), "gray")
     assert luma.dtype == np.float32
     np.testing.assert_allclose(luma, [[[0.299 * 10 + 0.587 * 20 + 0.114 * 30]]], rtol=1e-4)
 
 
 def test_an_inversion_keeps_the_type_and_a_cast_cuts_decimals_and_wraps_around():
-    np.testing.assert_array_equal(invert(np.uint8([0, 1, 255])), np.uint8([255, 254, 0]))
-    assert invert(np.float32([0.5])).dtype == np.float32
-    cast = cast_uint8(np.float32([0.99, 1.5, -1.2, 256.7]))
+    np.testing.assert_array_equal(pipeline.invert(np.uint8([0, 1, 255])), np.uint8([255, 254, 0]))
+    assert pipeline.invert(np.float32([0.5])).dtype == np.float32
+    cast = pipeline.cast_uint8(np.float32([0.99, 1.5, -1.2, 256.7]))
     np.testing.assert_array_equal(cast, np.float32([0, 1, 255, 0]))
 
 
 def test_layouts_are_what_they_are_called_and_can_be_undone():
     pixels = picture((6, 9))
-    np.testing.assert_array_equal(arrange(pixels, "channels_first"), np.moveaxis(pixels, -1, 0))
-    np.testing.assert_array_equal(arrange(pixels, "transposed"), np.swapaxes(pixels, 0, 1))
-    scrambled = arrange(pixels, "reshaped")
+    np.testing.assert_array_equal(pipeline.arrange(pixels, "channels_first"), np.moveaxis(pixels, -1, 0))
+    np.testing.assert_array_equal(pipeline.arrange(pixels, "transposed"), np.swapaxes(pixels, 0, 1))
+    scrambled = pipeline.arrange(pixels, "reshaped")
     np.testing.assert_array_equal(np.moveaxis(scrambled, -1, 0), pixels.reshape(3, 6, 9))
-    for layout in LAYOUTS:
-        assert arrange(pixels, layout).flags.c_contiguous
-        np.testing.assert_array_equal(arrange_back(arrange(pixels, layout), layout), pixels)
+    for layout in pipeline.LAYOUTS:
+        assert pipeline.arrange(pixels, layout).flags.c_contiguous
+        np.testing.assert_array_equal(pipeline.arrange_back(pipeline.arrange(pixels, layout), layout), pixels)

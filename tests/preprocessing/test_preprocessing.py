@@ -188,6 +188,8 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
         ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
         ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
         ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
+        ({"crop_fraction": 1.01}, ValueError, "above 0 and up to 1"),
+        ({"size": (1.5, True)}, TypeError, "height of the size"),
         ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
         ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
         ({"filtr": "box"}, TypeError, r"received 'filtr'; did you mean 'filter'\?"),

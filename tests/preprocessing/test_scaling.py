@@ -1,17 +1,8 @@
 import numpy as np
 import pytest
 
-from kit.preprocessing.scaling import (
-    SCALINGS,
-    Scaling,
-    affine,
-    as_scalings,
-    same_scaling,
-    scale,
-    scaling_words,
-    simplest,
-    unscale,
-)
+from kit.preprocessing import scaling as scalings
+from kit.preprocessing.scaling import SCALINGS, Scaling, as_scalings, scale, unscale
 
 IMAGENET = SCALINGS["imagenet"][0]
 
@@ -43,16 +34,16 @@ def test_scalings_are_applied_in_order_and_leave_their_argument_alone():
     assert np.all(x == 255)
 
 
-@pytest.mark.parametrize("scalings", [(IMAGENET,), (Scaling(3, None, 2), Scaling(1, 5)), SCALINGS["lite"]])
-def test_unscale_undoes_scale(scalings):
+@pytest.mark.parametrize("each", [(IMAGENET,), (Scaling(3, None, 2), Scaling(1, 5)), SCALINGS["lite"]])
+def test_unscale_undoes_scale(each):
     x = np.random.default_rng(1).uniform(0, 255, (4, 4, 3)).astype(np.float32)
-    np.testing.assert_allclose(unscale(scale(x, scalings), scalings), x, atol=1e-4)
+    np.testing.assert_allclose(unscale(scale(x, each), each), x, atol=1e-4)
 
 
 def test_affine_is_the_straight_line_through_black_and_white():
-    slope, offset = affine(as_scalings(("0..1", Scaling(1, 0.5, 0.25))))
+    slope, offset = scalings.affine(as_scalings(("0..1", Scaling(1, 0.5, 0.25))))
     assert (float(slope), float(offset)) == (pytest.approx(4 / 255), -2)
-    slope, offset = affine(as_scalings(("-1..1", Scaling(2, 0.5, (1, 2, 4)))))
+    slope, offset = scalings.affine(as_scalings(("-1..1", Scaling(2, 0.5, (1, 2, 4)))))
     np.testing.assert_allclose(slope, np.array([1, 1 / 2, 1 / 4]) / 255)
     np.testing.assert_allclose(offset, [-1, -1 / 2, -1 / 4])
 
@@ -91,11 +82,11 @@ def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_whi
         (Scaling(255, -5e-7, 1 + 5e-7), Scaling(255, -2e-6, 1 + 2e-6)),  # at black alone
         (Scaling(255, 5e-7), Scaling(255, 2e-6)),
     ]:
-        assert same_scaling((close,), SCALINGS["0..1"])
-        assert not same_scaling((apart,), SCALINGS["0..1"])
-    assert simplest((Scaling(255, (0.5,) * 3, 0.5),)) is SCALINGS["-1..1"]
+        assert scalings.same_scaling((close,), SCALINGS["0..1"])
+        assert not scalings.same_scaling((apart,), SCALINGS["0..1"])
+    assert scalings.simplest((Scaling(255, (0.5,) * 3, 0.5),)) is SCALINGS["-1..1"]
     other = (Scaling(255, (0.5, 0.5, 0.6), 0.5),)
-    assert simplest(other) is other
+    assert scalings.simplest(other) is other
 
 
 @pytest.mark.parametrize(
@@ -111,6 +102,6 @@ def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_whi
     ],
 )
 def test_a_formula_leaves_out_what_does_nothing(scaling, words):
-    assert scaling_words((scaling,)) == words
-    assert scaling_words(()) == "0..255"
-    assert scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"
+    assert scalings.scaling_words((scaling,)) == words
+    assert scalings.scaling_words(()) == "0..255"
+    assert scalings.scaling_words((*SCALINGS["0..1"], *SCALINGS["0..1"])) == "x / 255, then x / 255"

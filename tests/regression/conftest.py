@@ -1,5 +1,7 @@
 """A folder of cases on real photos."""
 
+from shutil import copytree
+
 import pytest
 
 import kit
@@ -13,12 +15,18 @@ def four(photos):
     return [photo for photo in photos if photo.name in NAMES]
 
 
-@pytest.fixture
-def cases(tmp_path, classifier, four):
-    """A folder with a case of each, and one that is perturbed."""
-    folder = tmp_path / "cases"
+@pytest.fixture(scope="session")
+def pinned(tmp_path_factory, classifier, four):
+    """A folder with a case of each, and one that is perturbed; for those who only read it."""
+    folder = tmp_path_factory.mktemp("pinned")
     for photo in four:
         kit.pin(folder, classifier, photo)
     dim = kit.Perturbation(brightness=0.4, noise=10)
     kit.pin(folder, classifier, four[0], perturbation=dim, name="dim")
     return folder
+
+
+@pytest.fixture
+def cases(tmp_path, pinned):
+    """A copy of it."""
+    return copytree(pinned, tmp_path / "cases")

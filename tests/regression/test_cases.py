@@ -66,25 +66,17 @@ def test_a_case_that_failed_when_it_was_made_is_known_to_fail():
 
 def test_everything_of_a_case_is_in_its_file(tmp_path, classifier, four):
     right = classifier.preprocessing
-    path = kit.pin(
-        tmp_path,
-        classifier,
-        four[0],
-        ["espresso", classifier.class_names.index("cup")],
-        perturbation=kit.Perturbation(brightness=1.2, seed=3),
-        preprocessing=right.replace(fit="squash", crop_fraction=1.0),
-        fault=right.replace(channels="bgr"),
-        tolerance=0.05,
-        cause="channel_order",
-        note="seen by Näher",
-    )
+    given = {
+        "perturbation": kit.Perturbation(brightness=1.2, seed=3),
+        "preprocessing": right.replace(fit="squash", crop_fraction=1.0),
+        "fault": right.replace(channels="bgr"),
+    }
+    given |= {"tolerance": 0.05, "cause": "channel_order", "note": "seen by Näher"}
+    path = kit.pin(tmp_path, classifier, four[0], ["espresso", classifier.class_names.index("cup")], **given)
     case = folders.read(path)
     assert path.name.endswith("-espresso-channel-order.json")
     assert case.expected == ("espresso", "cup")
-    assert case.perturbation == kit.Perturbation(brightness=1.2, seed=3)
-    assert case.preprocessing == right.replace(fit="squash", crop_fraction=1.0)
-    assert case.fault == right.replace(channels="bgr")
-    assert (case.tolerance, case.cause, case.note) == (0.05, "channel_order", "seen by Näher")
+    assert {name: getattr(case, name) for name in given} == given
     assert case.weights == classifier.source.digest
     assert '"note": "seen by Näher"' in path.read_text(encoding="utf-8")
     assert len(path.read_bytes()) < 20_000
@@ -130,10 +122,7 @@ def changed(**parts):
         ("[]", "a JSON object"),
         ("[" * 100_000, "as JSON"),
         ('["\\ud800"]', "as JSON"),
-        (
-            "version https://git-lfs.github.com/spec/v1",
-            "received a Git LFS pointer; run git lfs pull",
-        ),
+        ("version https://git-lfs.github.com/spec/v1", "received a Git LFS pointer; run git lfs pull"),
         ('{\n<<<<<<< HEAD\n"a": 1', "received both sides of a Git merge; keep one of them"),
     ],
 )
@@ -142,21 +131,10 @@ def test_what_is_no_case_is_refused(text, message):
         kit.Case.from_json(text)
 
 
-ELSEWHERE = (
-    "/x.png",
-    "../x.png",
-    "..",
-    "",
-    "a/x.png",
-    "C:/x.png",
-    "..\\x.png",
-    "x.png:stream",
-    "CON.png",
-    "com¹",
-)
+ELSEWHERE = ("/x.png", "../x.png", "..", "", "a/x.png", "C:/x.png", "..\\x.png", "x.png:stream")
 
 
-@pytest.mark.parametrize("picture", ELSEWHERE)
+@pytest.mark.parametrize("picture", [*ELSEWHERE, "CON.png", "com¹"])
 def test_an_image_has_one_file_name_that_is_one_on_every_system(picture):
     with pytest.raises(ValueError, match="Expected the name of a file below pictures/"):
         made(picture=f"pictures/{picture}")

@@ -52,11 +52,15 @@ def spawning(workers):
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def test_spawned_processes_give_the_same_rows(classifier, sources, serial):
+def test_spawned_processes_give_the_same_rows_and_refuse_a_classifier_that_lies_in_no_file(
+    classifier, small, sources, serial
+):
     assert serial.errors
     with spawning(2) as executor:
         same(swept(sources, executor), serial)
         same(photographs(classifier, executor), photographs(classifier))
+        with pytest.raises(TypeError, match=r"Expected a classifier from a file.*save and load it"):
+            kit.sweep(small, sources[0], {"noise": (0, 1)}, executor=executor)
 
 
 def test_a_dask_cluster_gives_the_same_rows(classifier, sources, serial):
@@ -87,17 +91,3 @@ def test_another_process_opens_a_classifier_once_for_all_its_tasks():
     assert first.classifier is second.classifier
     assert first.classifier is not shared.classifier
     assert first.classifier.source.digest == shared.classifier.source.digest
-
-
-def test_a_classifier_that_lies_in_no_file_is_refused_by_other_processes():
-    import keras
-
-    model = keras.Sequential(
-        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
-    )
-    made = kit.Classifier(model, kit.Preprocessing(size=(4, 4), channels="gray", scaling="0..1"))
-    with (
-        spawning(1) as executor,
-        pytest.raises(TypeError, match=r"Expected a classifier from a file.*save and load it"),
-    ):
-        kit.sweep(made, samples.photos("fashion_mnist")[0], {"noise": (0, 1)}, executor=executor)

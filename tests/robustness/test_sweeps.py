@@ -30,11 +30,6 @@ def same(one, other):
 
 
 @pytest.fixture(scope="module")
-def grid(classifier, photos, labels):
-    return swept(classifier, photos[:3], {"brightness": BRIGHTNESS, "noise": NOISE}, labels=labels[:3])
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Twelve images of clothes as files, and one that is none."""
     place = tmp_path_factory.mktemp("clothes")
@@ -74,9 +69,8 @@ class Backwards:
 # Rows
 
 
-def test_rows_are_what_the_classifier_says_about_each_picture_and_perturbation(
-    classifier, photos, labels, grid
-):
+def test_rows_are_what_the_classifier_says_about_each_image_and_perturbation(classifier, photos, labels):
+    grid = swept(classifier, photos[:3], {"brightness": BRIGHTNESS, "noise": NOISE}, labels=labels[:3])
     assert len(grid) == 3 * 3 * 2
     for row in range(len(grid)):
         change = Perturbation(brightness=BRIGHTNESS[row // 2 % 3], noise=NOISE[row % 2])
@@ -95,12 +89,8 @@ def test_rows_of_many_blocks_belong_to_their_picture_perturbation_and_label(fash
     for count, values, broken in [(3, np.linspace(0.2, 2, 120), 1), (100, np.array([0.3, 1.5]), 70)]:
         photos = list(samples.photos("fashion_mnist")[:count])
         labels = np.array(samples.labels("fashion_mnist")[:count])
-        result = swept(
-            fashion,
-            [b"none" if place == broken else photo for place, photo in enumerate(photos)],
-            {"brightness": values},
-            labels=labels.tolist(),
-        )
+        given = [*photos[:broken], b"none", *photos[broken + 1 :]]
+        result = swept(fashion, given, {"brightness": values}, labels=labels.tolist())
         readable = np.arange(count) != broken
         for place, value in enumerate(values):
             answers = fashion.probabilities(photos, Perturbation(brightness=value))[readable]
@@ -132,12 +122,8 @@ def test_a_sweep_by_hand():
     assert by_hand.accuracy().tolist()[:2] == [1, 0]
     assert by_hand.confidence()[:2] == pytest.approx([(0.9 + 0.7 + 0.5) / 3, 0.7])
     assert np.isnan([by_hand.accuracy()[2], by_hand.confidence()[2]]).all()
-    assert [line.split() for line in by_hand.table().text().splitlines()] == [
-        ["brightness", "accuracy", "confidence"],
-        ["0.5", "100%", "70%"],
-        ["1", "0%", "70%"],
-        ["2", "–", "–"],
-    ]
+    lines = "brightness accuracy confidence", "0.5 100% 70%", "1 0% 70%", "2 – –"
+    assert [line.split() for line in by_hand.table().text().splitlines()] == [line.split() for line in lines]
     assert repr(by_hand) == "Sweep(photos 3 × brightness 3, 4 rows without an answer)"
 
 
@@ -198,10 +184,8 @@ def test_flip_is_within_a_tenth_of_a_step_and_where_a_fine_scan_finds_it(classif
     found = flip(classifier, photos[0], "brightness", 1, 0.3)
     assert 0 < found.last - found.value <= 0.005
     scan = np.arange(1, 0.3, -0.01)
-    tops = [
-        classifier.probabilities(photos[0], Perturbation(brightness=float(value)))[0].argmax()
-        for value in scan
-    ]
+    settings = [Perturbation(brightness=float(value)) for value in scan]
+    tops = [classifier.probabilities(photos[0], each)[0].argmax() for each in settings]
     changes = [place for place in range(1, len(scan)) if tops[place] != tops[place - 1]]
     assert any(scan[place] - 0.01 <= found.value <= scan[place - 1] + 0.01 for place in changes)
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None

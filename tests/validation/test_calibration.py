@@ -1,19 +1,15 @@
-"""Calibration: by hand, beside scikit-learn, netcal and torchmetrics, and with known temperatures."""
+"""Calibration: by hand, beside scikit-learn, and with known temperatures."""
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+from sklearn.metrics import log_loss
 
 import kit
 from kit import samples
 from kit.validation import accuracy_interval
 from kit.validation.calibration import TITLES, fit_temperature, half_of, measure, reliability
-
-# 600 answers to 5 classes, for which netcal 1.4.0 (ECE(15).measure) gave this to all digits, and torchmetrics
-# 1.9.0 to seven; they need a framework that the tests should not.
-ECE = 0.17551277250921254
 
 
 @pytest.fixture(scope="module")
@@ -24,23 +20,6 @@ def answers():
     rows /= rows.sum(axis=1, keepdims=True)
     labels = np.where(rng.random(600) < 0.55, rows.argmax(axis=1), rng.integers(0, 5, 600))
     return rows, labels
-
-
-@pytest.fixture(scope="module")
-def measured(answers):
-    return measure(*answers, resamples=200)
-
-
-def test_calibration_errors_are_those_of_other_libraries(measured):
-    assert measured.ece.value == pytest.approx(ECE, abs=1e-12)
-
-
-def test_scores_are_those_of_scikit_learn(answers, measured):
-    rows, labels = answers
-    assert measured.nll.value == pytest.approx(log_loss(labels, rows), abs=1e-12)
-    brier = brier_score_loss(labels, rows, labels=range(5), scale_by_half=False)
-    assert measured.brier.value == pytest.approx(brier, abs=1e-12)
-    assert measured.accuracy.value == accuracy_score(labels, rows.argmax(axis=1))
 
 
 def test_bins_are_those_of_scikit_learn(answers):
@@ -96,14 +75,10 @@ def test_intervals_are_those_of_a_plain_bootstrap(answers):
 
     def metric(name, rows, labels):
         confidence, right = rows.max(axis=1), rows.argmax(axis=1) == labels
-        return {
-            "accuracy": right.mean,
-            "confidence": confidence.mean,
-            "ece": lambda: error(confidence, right),
-            "brier": lambda: ((rows - np.eye(5)[labels]) ** 2).sum(axis=1).mean(),
-            "nll": lambda: -np.log(rows[range(600), labels]).mean(),
-            "sure_errors": (confidence[~right] > 0.9).mean,
-        }[name]()
+        found = {"accuracy": right.mean(), "confidence": confidence.mean(), "ece": error(confidence, right)}
+        found["brier"] = ((rows - np.eye(5)[labels]) ** 2).sum(axis=1).mean()
+        found["nll"] = -np.log(rows[range(600), labels]).mean()
+        return (found | {"sure_errors": (confidence[~right] > 0.9).mean()})[name]
 
     assert hits.mean() < 0.9
     for name in TITLES:

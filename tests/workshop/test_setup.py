@@ -41,10 +41,9 @@ def test_an_old_and_a_missing_package_are_named(monkeypatch):
             raise setup.metadata.PackageNotFoundError
         return "0.1" if name == "keras" else "99"
 
+    required = ["h5py", "keras>=3", "numpy>=2", "x; extra == 'test'"]
     monkeypatch.setattr(setup.metadata, "version", version)
-    monkeypatch.setattr(
-        setup.metadata, "requires", lambda _: ["h5py", "keras>=3", "numpy>=2", "x; extra == 'test'"]
-    )
+    monkeypatch.setattr(setup.metadata, "requires", lambda _: required)
     with pytest.raises(RuntimeError, match=r"^h5py is missing; keras is 0.1, expected >=3: run make"):
         setup.packages()
 
