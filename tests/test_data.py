@@ -91,17 +91,6 @@ def test_the_network_recognizes_nearly_all_photographs(classifier, photos):
     assert tuple(special) == samples.labels("special")
 
 
-def test_networks_carry_the_preprocessing_they_were_trained_with(classifier, fashion, no_batchnorm):
-    large, small = classifier.preprocessing, fashion.preprocessing
-    assert (large.size, large.filter, large.fit) == ((224, 224), "bicubic", "crop")
-    assert large.crop_fraction == 0.875
-    white = kit.Photo.from_array(np.full((9, 9, 3), 255, np.uint8))
-    assert large.apply(white)[0, 0, 0].tolist() == [1.0, 1.0, 1.0]  # (255 - 127) / 128
-    assert (small.size, small.channels) == ((28, 28), "gray")
-    assert small.apply(white)[0, 0, 0].tolist() == [1.0]  # 255 / 255
-    assert no_batchnorm.preprocessing == small
-
-
 def accuracy(name):
     probabilities = samples.classifier(name).probabilities(samples.photos("fashion_mnist"))
     return (probabilities.argmax(axis=1) == np.array(samples.labels("fashion_mnist"))).mean()

@@ -16,15 +16,6 @@ FIRST_TRAIN = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
 FIRST_TEST = [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
 
 
-@pytest.mark.parametrize("name", samples.CLASSIFIERS)
-def test_every_named_classifier_predicts_probabilities_for_its_classes(name):
-    classifier = samples.classifier(name)
-    probabilities = classifier.probabilities(samples.photos("special")[:2])
-    assert probabilities.shape == (2, len(classifier.class_names))
-    assert probabilities.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
-    assert classifier.name == name
-
-
 @pytest.mark.parametrize("name", samples.PHOTOS)
 def test_photos_and_labels_of_a_name_belong_together(name):
     photos, labels = samples.photos(name), samples.labels(name)

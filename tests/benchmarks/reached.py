@@ -44,9 +44,7 @@ from nbclient import NotebookClient
 book = nbformat.read(sys.argv[1], 4)
 NotebookClient(book, timeout=1800, resources={"metadata": {"path": sys.argv[2]}}).execute()
 """
-PAGE = (
-    "import matplotlib; matplotlib.use('agg'); exec(compile(open(sys.argv[1]).read(), sys.argv[1], 'exec'))"
-)
+PAGE = "import sys, runpy, matplotlib as m; m.use('agg'); runpy.run_path(sys.argv[1])"
 PLAIN = """
 import keras
 from keras import layers
@@ -126,9 +124,8 @@ def main() -> None:
         path = os.pathsep.join([f"{place}/site", str(ROOT)])
         environment = os.environ | watched | {"PYTHONPATH": path, "XDG_CACHE_HOME": f"{place}/cache"}
         for what, folder, command in runs(Path(place), options.only):
-            done = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-            )
+            how: dict[str, Any] = {"capture_output": True, "text": True, "cwd": folder}
+            done = subprocess.run(command, env=environment, check=False, **how)
             # 1 and 2 say what a command has found; what is only part of a command is refused with --help.
             fine = done.returncode == 0 or (command[1] == "-m" and done.returncode < 3)
             if not fine and not done.stderr.strip().endswith("--help"):
@@ -147,14 +144,13 @@ def main() -> None:
 def runs(place: Path, only: list[str]) -> Iterator[tuple[str, Path, list[str]]]:
     """Yield what is run: its name, the folder it runs in, and the command."""
     python = sys.executable
-    books = {path.name: path for path in (ROOT / "notebooks").glob("0*.ipynb")}
-    books |= {path.name: path for path in (ROOT / "notebooks" / "solutions").glob("0*.ipynb")}
-    regression = ROOT / "notebooks" / "regression"
-    books["check_cases.ipynb"] = regression / "check_cases.ipynb"
+    notebooks, regression = ROOT / "notebooks", ROOT / "notebooks" / "regression"
+    found = *notebooks.glob("0*.ipynb"), *notebooks.glob("solutions/0*.ipynb")
+    books = {path.name: path for path in (*found, regression / "check_cases.ipynb")}
     for path in books.values():
         name = str(path.relative_to(ROOT))
         if not only or name in only:
-            at = regression if path.parent == regression else ROOT / "notebooks"
+            at = regression if path.parent == regression else notebooks
             yield name, ROOT, [python, "-c", NOTEBOOK, str(path), str(at)]
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if not only or str(page.relative_to(ROOT)) in only:
@@ -189,7 +185,7 @@ def commands(page: Path, folder: Path) -> Iterator[list[str]]:
     if found:
         script = folder / "page.py"
         script.write_text("\n".join(found), encoding="utf-8")
-        yield ["-c", f"import sys; {PAGE}", str(script)]
+        yield ["-c", PAGE, str(script)]
     for line in re.findall(r"(?:^|`)python (-m kit [^`\n]*)", text, re.MULTILINE):
         if "MODEL" not in line and "COMMAND" not in line:
             yield shlex.split(line, comments=True)
@@ -201,31 +197,22 @@ def told(reached: dict[str, set[int]]) -> dict[str, Any]:
     silent = []
     for path in sorted((ROOT / "kit").rglob("*.py")):
         room = path.relative_to(ROOT / "kit").parts[0]
-        for name, body in functions(ast.parse(path.read_text(encoding="utf-8"))):
-            hit = [bool(lines & reached[str(path)]) for lines in body]
-            rooms[room][0] += sum(hit)
-            rooms[room][1] += len(hit)
-            if hit and not any(hit):
-                silent.append(f"{path.relative_to(ROOT)}:{name}")
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                hit = [bool(lines(each) & reached[str(path)]) for each in statements(function.body)]
+                rooms[room][0] += sum(hit)
+                rooms[room][1] += len(hit)
+                if hit and not any(hit):
+                    silent.append(f"{path.relative_to(ROOT)}:{function.lineno} {function.name}")
     rooms["all"] = [sum(each) for each in zip(*rooms.values(), strict=True)]
+    counted = {room: each for room, each in rooms.items() if each[1]}
     rows = [
-        {"room": room, "statements": count, "reached": f"{hit / count:.0%}"}
-        for room, (hit, count) in rooms.items()
-        if count
+        {"room": room, "statements": n, "reached": f"{hit / n:.0%}"} for room, (hit, n) in counted.items()
     ]
     report.table(rows)
     hit, count = rooms["all"]
     targets = [report.target("share of statements that are reached", hit / count, TARGET)]
     return {"rooms": rows, "targets": targets, "never_entered": silent}
-
-
-def functions(tree: ast.AST, name: str = "") -> Iterator[tuple[str, list[set[int]]]]:
-    """Yield each function with the lines of each of its own statements."""
-    for node in ast.iter_child_nodes(tree):
-        inner = f"{name}.{node.name}" if isinstance(node, ast.ClassDef | ast.FunctionDef) else name
-        if isinstance(node, ast.FunctionDef):
-            yield inner, [lines(each) for each in statements(node.body)]
-        yield from functions(node, inner)
 
 
 def statements(body: list[Any]) -> Iterator[ast.stmt]:

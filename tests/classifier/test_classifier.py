@@ -302,7 +302,7 @@ def test_other_processes_open_the_file_for_themselves(loaded, small):
 @pytest.mark.parametrize("name", samples.CLASSIFIERS)
 def test_bundled_networks_equal_keras_on_every_bundled_photograph(name):
     classifier = samples.classifier(name)
-    assert classifier.notes == ()
+    assert (classifier.name, classifier.notes) == (name, ())
     photos = (*samples.photos("photographs"), *samples.photos("special"))
     verification = classifier.verify(photos)
     assert verification.photos == len(photos) >= 23

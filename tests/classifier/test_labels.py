@@ -43,8 +43,6 @@ def test_labels_that_do_not_fit_are_refused(labels, message):
 def test_names_are_one_for_each_class():
     assert checked_class_names(["cat", 7], 2, "small") == ("cat", "7")
     assert checked_class_names(None, 3, "small") == ("class 0", "class 1", "class 2")
-    with pytest.raises(ValueError, match="Expected 3 class names for the classes of 'small', received 2"):
-        checked_class_names(["cat", "dog"], 3, "small")
     with pytest.raises(TypeError, match="Expected class names in the order of the outputs, received one str"):
         checked_class_names("cat", 3, "small")
     with pytest.raises(TypeError, match="received one set; give a list"):
@@ -56,11 +54,8 @@ def test_names_are_one_for_each_class():
 def test_a_mapping_gives_names_in_the_order_of_its_indices():
     names = {"dog": 1, "cat": 0, "horse": 2}
     # As Keras's generators, and as JSON and Python write it the other way round.
-    for mapping in (
-        names,
-        {str(i): name for name, i in names.items()},
-        {i: name for name, i in names.items()},
-    ):
+    back = {i: name for name, i in names.items()}
+    for mapping in (names, back, {str(i): name for i, name in back.items()}):
         assert checked_class_names(mapping, 3, "small") == ("cat", "dog", "horse")
 
 

@@ -201,20 +201,13 @@ def test_a_colour_profile_is_reported_and_not_applied():
     np.testing.assert_array_equal(photo.pixels, CORNERS)
 
 
-@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])  # MPO as phones write it
 def test_of_several_frames_the_first_is_used(image_format):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "lime", "blue")]
     options = {"lossless": True} if image_format == "WEBP" else {}
     photo = load_image(file_of(frames[0], image_format, save_all=True, append_images=frames[1:], **options))
-    assert (photo.pixels == [255, 0, 0]).all()
+    assert np.abs(photo.pixels.astype(int) - [255, 0, 0]).max() <= 1
     assert photo.notes[0] == "several images in the file, number 1 used"
-
-
-def test_the_second_picture_in_a_telephone_file_is_left_alone():
-    frames = [Image.new("RGB", (8, 8), color) for color in ("white", "black")]
-    photo = load_image(file_of(frames[0], "MPO", save_all=True, append_images=frames[1:]))
-    assert photo.pixels.min() > 250
-    assert photo.notes == ("several images in the file, number 1 used",)
 
 
 @pytest.mark.parametrize(

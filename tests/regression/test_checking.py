@@ -232,13 +232,6 @@ def test_the_classifier_is_the_one_that_the_first_readable_case_names(boot):
         kit.check_cases(boot, progress=False)
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path, classifier):
-    with pytest.raises(FileNotFoundError, match="Expected a folder of cases"):
-        moved(tmp_path / "nothing", classifier)
-    with pytest.raises(ValueError, match=r"Expected cases in .*, received none; make one with kit\.pin"):
-        moved(tmp_path, None)
-
-
 def test_then_now_and_four_times_the_difference_lie_side_by_side(boot, fashion, inverted, tmp_path):
     target = tmp_path / "kept"
     assert moved(boot, fashion, artefacts=target).holds
