@@ -36,19 +36,19 @@ def test_what_guides_is_copied_and_pickled_as_before():
         assert other.class_names == classifier.class_names
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("Expected this.\n\nand more", "Expected this"),
-        ("", "ValueError"),
-        ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
-        (
-            "Exception encountered when calling A().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments",
-            "Too large",
-        ),
-        ('in user code:\n\n    File "a.py", line 1\n\n    ValueError: Too large\n', "ValueError: Too large"),
-    ],
-)
+TEXTS = [
+    ("Expected this.\n\nand more", "Expected this"),
+    ("", "ValueError"),
+    ("\x1b]0;title\x07 \u202eback", "?]0;title? ?back"),
+    (
+        "Exception encountered when calling A().\n\n\x1b[1mToo large.\x1b[0m\n\nArguments",
+        "Too large",
+    ),
+    ('in user code:\n\n    File "a.py", line 1\n\n    ValueError: Too large\n', "ValueError: Too large"),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), TEXTS)
 def test_of_an_exception_the_line_that_says_what_is_wrong_is_told(text, line):
     assert first_line(ValueError(text)) == line
 

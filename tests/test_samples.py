@@ -63,15 +63,15 @@ def test_fashion_mnist_photos_are_the_arrays_in_grey():
     assert (photo.pixels == picture[..., None]).all()
 
 
-@pytest.mark.parametrize(
-    ("function", "received", "expected"),
-    [
-        (samples.classifier, "efficientnet", "did you mean 'efficientnet_lite0'"),
-        (samples.photos, "photos", "photographs, imagenet, special, fashion_mnist"),
-        (samples.labels, "mnist", "did you mean 'fashion_mnist'"),
-        (samples.fashion_mnist_arrays, "validation", "train, test"),
-    ],
-)
+UNKNOWN = [
+    (samples.classifier, "efficientnet", "did you mean 'efficientnet_lite0'"),
+    (samples.photos, "photos", "photographs, imagenet, special, fashion_mnist"),
+    (samples.labels, "mnist", "did you mean 'fashion_mnist'"),
+    (samples.fashion_mnist_arrays, "validation", "train, test"),
+]
+
+
+@pytest.mark.parametrize(("function", "received", "expected"), UNKNOWN)
 def test_unknown_name_is_refused_with_those_that_exist(function, received, expected):
     with pytest.raises(ValueError, match=expected):
         function(received)

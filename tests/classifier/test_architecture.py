@@ -8,19 +8,18 @@ import pytest
 
 from kit.classifier.architecture import weights_in
 
+DECLARED = [
+    (
+        {"shape": (1 << 36,), "dtype": "u1", "chunks": (1 << 20,), "compression": "gzip"},
+        f"{1 << 36} values of the kind uint8",
+    ),
+    # Many variable-length texts may all point at the same megabyte.
+    ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of the kind object"),
+    (None, ""),
+]
 
-@pytest.mark.parametrize(
-    ("values", "flaw"),
-    [
-        (
-            {"shape": (1 << 36,), "dtype": "u1", "chunks": (1 << 20,), "compression": "gzip"},
-            f"{1 << 36} values of the kind uint8",
-        ),
-        # Many variable-length texts may all point at the same megabyte.
-        ({"data": ["a", "b"], "dtype": h5py.string_dtype()}, "values of the kind object"),
-        (None, ""),
-    ],
-)
+
+@pytest.mark.parametrize(("values", "flaw"), DECLARED)
 def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path, values, flaw):
     buffer = io.BytesIO()
     if values is not None:

@@ -31,14 +31,14 @@ def asked(tmp_path, monkeypatch):
     return ask_for
 
 
-@pytest.mark.parametrize(
-    ("words", "error"),
-    [
-        ("raise ValueError('Expected a line\\nand no second')", "Expected a line"),
-        ("raise RecursionError('too deep')", "Expected to open 'file' .* received RecursionError too deep"),
-        ("import os; os._exit(3)", "Expected to open 'file' .* received a process that ended with 3"),
-    ],
-)
+FAILURES = [
+    ("raise ValueError('Expected a line\\nand no second')", "Expected a line"),
+    ("raise RecursionError('too deep')", "Expected to open 'file' .* received RecursionError too deep"),
+    ("import os; os._exit(3)", "Expected to open 'file' .* received a process that ended with 3"),
+]
+
+
+@pytest.mark.parametrize(("words", "error"), FAILURES)
 def test_failures_come_back_in_one_line(asked, words, error):
     with pytest.raises(ValueError, match=f"^{error}$"):
         asked(words)

@@ -217,18 +217,18 @@ def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
     assert diagnose(classifier, PHOTO, ["cat"], progress=False).best.cause == "diverged_training"
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"size": (20, 28)},
-            r"Expected a tensor \(1, 28, 28, 1\), received \(1, 20, 28, 1\); set size=\(28, 28\)",
-        ),
-        ({"channels": "rgb"}, r"received \(1, 28, 28, 3\); set channels='gray'"),
-        ({"layout": "channels_first"}, r"received \(1, 1, 28, 28\); set layout='channels_last'"),
-        ({"size": None}, r"received \(1, 40, 40, 1\); set size=\(28, 28\)"),
-    ],
-)
+UNFIT = [
+    (
+        {"size": (20, 28)},
+        r"Expected a tensor \(1, 28, 28, 1\), received \(1, 20, 28, 1\); set size=\(28, 28\)",
+    ),
+    ({"channels": "rgb"}, r"received \(1, 28, 28, 3\); set channels='gray'"),
+    ({"layout": "channels_first"}, r"received \(1, 1, 28, 28\); set layout='channels_last'"),
+    ({"size": None}, r"received \(1, 40, 40, 1\); set size=\(28, 28\)"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), UNFIT)
 def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(small, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         small.probabilities([PHOTO, PHOTO], preprocessing=networks.GREY.replace(**change))

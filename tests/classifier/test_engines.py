@@ -105,44 +105,44 @@ def dense(activation, units=10, name="out"):
     return {"class_name": "Dense", "config": {"name": name, "units": units, "activation": activation}}
 
 
-@pytest.mark.parametrize(
-    ("head", "outputs", "expected"),
-    [
-        # exp(0) : exp(ln 3) = 1 : 3
-        ("logits", [0, np.log(3)], [0.25, 0.75]),
-        ("logits", [1000, 0], [1, 0]),
-        ("sigmoid", [0.25], [0.75, 0.25]),
-        ("sigmoid", [0.5, 0.5, 1], [0.25, 0.25, 0.5]),
-        ("sigmoid", [0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]),
-        ("binary_logit", [np.log(3)], [0.25, 0.75]),
-        ("binary_logit", [-200], [1, 0]),
-        ("logits", np.log([0.2, 0.8]), [0.2, 0.8]),
-        ("softmax", [0.25, 0.75], [0.25, 0.75]),
-    ],
-)
+HEADS = [
+    # exp(0) : exp(ln 3) = 1 : 3
+    ("logits", [0, np.log(3)], [0.25, 0.75]),
+    ("logits", [1000, 0], [1, 0]),
+    ("sigmoid", [0.25], [0.75, 0.25]),
+    ("sigmoid", [0.5, 0.5, 1], [0.25, 0.25, 0.5]),
+    ("sigmoid", [0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]),
+    ("binary_logit", [np.log(3)], [0.25, 0.75]),
+    ("binary_logit", [-200], [1, 0]),
+    ("logits", np.log([0.2, 0.8]), [0.2, 0.8]),
+    ("softmax", [0.25, 0.75], [0.25, 0.75]),
+]
+
+
+@pytest.mark.parametrize(("head", "outputs", "expected"), HEADS)
 def test_every_head_gives_probabilities(head, outputs, expected):
     found = probabilities(np.array([outputs], np.float32), head)
     assert found.dtype == np.float32
     assert found[0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    ("config", "head"),
-    [
-        (dense("softmax"), "softmax"),
-        (dense("linear"), "logits"),
-        (dense("linear", units=1), "binary_logit"),
-        (dense("sigmoid", units=1), "sigmoid"),
-        (dense({"class_name": "function", "config": "softmax"}), "softmax"),
-        (dense("relu"), None),
-        ({"class_name": "Softmax", "config": {"name": "s"}}, "softmax"),
-        ({"class_name": "Activation", "config": {"activation": "softmax"}}, "softmax"),
-        # May follow a softmax, as in mixed precision: the values have to tell.
-        ({"class_name": "Activation", "config": {"activation": "linear"}}, None),
-        ({"class_name": "MyLayer", "config": {}}, None),
-        ({"class_name": "MyLayer"}, None),
-    ],
-)
+LAST = [
+    (dense("softmax"), "softmax"),
+    (dense("linear"), "logits"),
+    (dense("linear", units=1), "binary_logit"),
+    (dense("sigmoid", units=1), "sigmoid"),
+    (dense({"class_name": "function", "config": "softmax"}), "softmax"),
+    (dense("relu"), None),
+    ({"class_name": "Softmax", "config": {"name": "s"}}, "softmax"),
+    ({"class_name": "Activation", "config": {"activation": "softmax"}}, "softmax"),
+    # May follow a softmax, as in mixed precision: the values have to tell.
+    ({"class_name": "Activation", "config": {"activation": "linear"}}, None),
+    ({"class_name": "MyLayer", "config": {}}, None),
+    ({"class_name": "MyLayer"}, None),
+]
+
+
+@pytest.mark.parametrize(("config", "head"), LAST)
 def test_the_last_layer_tells_the_head_of_a_nested_network_too(config, head):
     sequential = {"class_name": "Sequential", "config": {"layers": [dense("relu", name="first"), config]}}
     for each in (config, sequential, {"class_name": "Sequential", "config": {"layers": [sequential]}}):
@@ -156,17 +156,17 @@ def test_the_output_layer_counts_and_not_the_last_in_the_list():
         assert engines.head_of(config) == "softmax"
 
 
-@pytest.mark.parametrize(
-    ("outputs", "head"),
-    [
-        ([[0.2, 0.8], [0.5, 0.5]], "softmax"),
-        ([[0.2, 0.7], [0.5, 0.5]], "logits"),
-        ([[-1.5, 3.0]], "logits"),
-        ([[0.3], [0.9]], "sigmoid"),
-        ([[0.3], [1.9]], "binary_logit"),
-        (np.log([[0.2, 0.8], [0.5, 0.5]]), "logits"),
-    ],
-)
+OUTPUTS = [
+    ([[0.2, 0.8], [0.5, 0.5]], "softmax"),
+    ([[0.2, 0.7], [0.5, 0.5]], "logits"),
+    ([[-1.5, 3.0]], "logits"),
+    ([[0.3], [0.9]], "sigmoid"),
+    ([[0.3], [1.9]], "binary_logit"),
+    (np.log([[0.2, 0.8], [0.5, 0.5]]), "logits"),
+]
+
+
+@pytest.mark.parametrize(("outputs", "head"), OUTPUTS)
 def test_values_tell_where_the_architecture_does_not(outputs, head):
     assert engines.measured_head(np.array(outputs, np.float32)) == head
 
@@ -191,13 +191,13 @@ def test_a_certain_answer_stays_finite_at_any_temperature():
 # Shapes
 
 
-@pytest.mark.parametrize(
-    ("preprocessing", "expected", "advice"),
-    [
-        (Preprocessing(size=(32, 48)), (3, 32, 48), "set layout='channels_first' in"),
-        (Preprocessing(size=(20, 20), layout="channels_first"), (3, 32, 48), r"set size=\(32, 48\) in"),
-    ],
-)
+ADVICE = [
+    (Preprocessing(size=(32, 48)), (3, 32, 48), "set layout='channels_first' in"),
+    (Preprocessing(size=(20, 20), layout="channels_first"), (3, 32, 48), r"set size=\(32, 48\) in"),
+]
+
+
+@pytest.mark.parametrize(("preprocessing", "expected", "advice"), ADVICE)
 def test_the_advice_names_the_setting_that_helps(preprocessing, expected, advice):
     with pytest.raises(ValueError, match=advice):
         engines.check_preprocessing(preprocessing, expected)

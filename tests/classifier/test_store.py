@@ -96,19 +96,19 @@ def test_the_sha256_of_the_file_is_compared(saved):
         store.read(saved, sha256="0000")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (b"[1, 2]", "Expected an object in kit/contract.json of 'o.keras'"),
-        (b"[" * 100_000, "Expected an object"),
-        (b"[" + b"[]," * (1 << 22) + b"[]]", "Expected an object"),
-        ({"format": 99}, "Expected a sound 'format', received 99 in kit/contract.json of 'o.keras'; save"),
-        ({"class_names": [1]}, "Expected a sound 'class_names'"),
-        ({"preprocessing": 3}, "Expected a sound 'preprocessing'"),
-        ({"name": None}, "Expected a sound 'name'"),
-        ({"temperature": 10**400}, "Expected a sound 'temperature'"),
-    ],
-)
+WRONG = [
+    (b"[1, 2]", "Expected an object in kit/contract.json of 'o.keras'"),
+    (b"[" * 100_000, "Expected an object"),
+    (b"[" + b"[]," * (1 << 22) + b"[]]", "Expected an object"),
+    ({"format": 99}, "Expected a sound 'format', received 99 in kit/contract.json of 'o.keras'; save"),
+    ({"class_names": [1]}, "Expected a sound 'class_names'"),
+    ({"preprocessing": 3}, "Expected a sound 'preprocessing'"),
+    ({"name": None}, "Expected a sound 'name'"),
+    ({"temperature": 10**400}, "Expected a sound 'temperature'"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG)
 def test_a_contract_with_wrong_content_is_refused_in_one_line(tmp_path, saved, change, message):
     if isinstance(change, dict):
         change = json.dumps(dict(store.read(saved).contract) | change).encode()
@@ -176,17 +176,17 @@ def test_the_digest_is_blind_to_the_date_and_to_extra_members(tmp_path, saved):
     assert store.read(other).digest == store.read(saved).digest
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a;b\n #.h5", b"\x89HDF\r\n\x1a\n", r"kit import 'a;b\? #.h5' NEW.keras$"),
-        ("a.h5", b"\x89HDF\r\n\x1a\n", "of HDF5 make one: python -m kit import a.h5 NEW.keras"),
-        ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
-        ("a.zip", b"PK", r"Expected a .keras file, received 'a.zip'; make it with"),
-        ("a.keras", b"not a zip at all", "damaged or no zip"),
-        ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras' with nothing"),
-    ],
-)
+FORMATS = [
+    ("a;b\n #.h5", b"\x89HDF\r\n\x1a\n", r"kit import 'a;b\? #.h5' NEW.keras$"),
+    ("a.h5", b"\x89HDF\r\n\x1a\n", "of HDF5 make one: python -m kit import a.h5 NEW.keras"),
+    ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
+    ("a.zip", b"PK", r"Expected a .keras file, received 'a.zip'; make it with"),
+    ("a.keras", b"not a zip at all", "damaged or no zip"),
+    ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras' with nothing"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), FORMATS)
 def test_other_formats_are_refused_in_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
@@ -231,15 +231,15 @@ def test_a_link_stays_a_link(tmp_path, saved):
 # What is not believed
 
 
-@pytest.mark.parametrize(
-    ("shape", "kind", "method", "message"),
-    [
-        ((1 << 37,), "|u1", zipfile.ZIP_STORED, "cannot be read"),
-        ((2,), "|O", zipfile.ZIP_STORED, "cannot be read"),
-        ((2,), "<U9", zipfile.ZIP_STORED, "is not stored as it is"),
-        ((2,), "|u1", zipfile.ZIP_DEFLATED, "is not stored as it is"),
-    ],
-)
+DECLARED = [
+    ((1 << 37,), "|u1", zipfile.ZIP_STORED, "cannot be read"),
+    ((2,), "|O", zipfile.ZIP_STORED, "cannot be read"),
+    ((2,), "<U9", zipfile.ZIP_STORED, "is not stored as it is"),
+    ((2,), "|u1", zipfile.ZIP_DEFLATED, "is not stored as it is"),
+]
+
+
+@pytest.mark.parametrize(("shape", "kind", "method", "message"), DECLARED)
 def test_arrays_that_declare_more_than_there_is_are_refused(shape, kind, method, message):
     header, buffer = io.BytesIO(), io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})

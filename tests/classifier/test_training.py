@@ -82,15 +82,15 @@ def test_augmented_pictures_are_drawn_anew_and_then_prepared():
     assert np.ptp(classifier.probabilities([np.zeros((28, 28), np.uint8)] * 2), axis=0).max() == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"labels": [0, 1]}, "Expected 3 labels, one for each image, received 2"),
-        ({"labels": [0, 1, None]}, "Expected a label for every image, received None"),
-        ({"epochs": 0}, "Expected at least 1 epoch"),
-        ({"preprocessing": Preprocessing(size=None)}, "Expected a preprocessing with a size"),
-    ],
-)
+UNFIT = [
+    ({"labels": [0, 1]}, "Expected 3 labels, one for each image, received 2"),
+    ({"labels": [0, 1, None]}, "Expected a label for every image, received None"),
+    ({"epochs": 0}, "Expected at least 1 epoch"),
+    ({"preprocessing": Preprocessing(size=None)}, "Expected a preprocessing with a size"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), UNFIT)
 def test_what_does_not_fit_is_refused_before_training(change, message):
     settings = {"labels": [0, 1, 2], "epochs": 1, "preprocessing": GREY, "class_names": NAMES} | change
     with pytest.raises(ValueError, match=message):

@@ -121,15 +121,15 @@ def test_a_name_in_another_encoding_is_one_that_any_text_can_hold(tmp_path):
     assert [photo.name for photo in (load_image(path), *as_photos(tmp_path))] == ["caf?.png"] * 2
 
 
-@pytest.mark.parametrize(
-    ("array", "error", "received"),
-    [
-        (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
-        (RAMP.astype(np.uint16), TypeError, r"uint16 of shape \(2, 3, 3\) with values 0\.\.238"),
-        (RAMP.transpose(2, 0, 1)[:, :, :2], ValueError, r"\(3, 2, 2\)"),
-        (np.zeros((0, 3, 3), np.uint8), PhotoError, r"'array' with 0 \(height 0, width 3\)"),
-    ],
-)
+NO_IMAGES = [
+    (RAMP / 255, TypeError, r"float64 of shape \(2, 3, 3\) with values 0\.\.0\.933333"),
+    (RAMP.astype(np.uint16), TypeError, r"uint16 of shape \(2, 3, 3\) with values 0\.\.238"),
+    (RAMP.transpose(2, 0, 1)[:, :, :2], ValueError, r"\(3, 2, 2\)"),
+    (np.zeros((0, 3, 3), np.uint8), PhotoError, r"'array' with 0 \(height 0, width 3\)"),
+]
+
+
+@pytest.mark.parametrize(("array", "error", "received"), NO_IMAGES)
 def test_an_array_of_another_kind_is_refused(array, error, received):
     with pytest.raises(error, match=rf"^Expected .*, received {received}; [^\n]+$"):
         Photo.from_array(array)

@@ -150,15 +150,15 @@ def test_the_seed_is_kept_and_chooses_the_angle_of_motion_blur():
     assert Perturbation.corruption("fog", 3, seed=7) == Perturbation(fog=3, seed=7)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "expected"),
-    [
-        (("fogg", 3), ValueError, r"the corruption out of gaussian_noise, .*; did you mean 'fog'\?$"),
-        ((3, 3), TypeError, "the corruption as text"),
-        (("fog", 6), ValueError, r"severity as a whole number 1\.\.5, received 6"),
-        (("fog", 2.5), TypeError, r"severity as a whole number 1\.\.5, received 2\.5"),
-    ],
-)
+UNKNOWN = [
+    (("fogg", 3), ValueError, r"the corruption out of gaussian_noise, .*; did you mean 'fog'\?$"),
+    ((3, 3), TypeError, "the corruption as text"),
+    (("fog", 6), ValueError, r"severity as a whole number 1\.\.5, received 6"),
+    (("fog", 2.5), TypeError, r"severity as a whole number 1\.\.5, received 2\.5"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "expected"), UNKNOWN)
 def test_an_unknown_corruption_or_severity_is_refused(arguments, error, expected):
     with pytest.raises(error, match=f"^Expected {expected}"):
         Perturbation.corruption(*arguments)

@@ -39,14 +39,14 @@ def test_brightness_is_pillows_bit_for_bit():
     assert Perturbation(brightness=1.5).apply(photo).pixels.tolist() == [[[0, 1, 148], [150, 255, 255]]]
 
 
-@pytest.mark.parametrize(
-    ("settings", "function"),
-    [
-        ({"contrast": 1.7}, lambda image: ImageEnhance.Contrast(image).enhance(1.7)),
-        ({"blur": 2.5}, lambda image: image.filter(ImageFilter.GaussianBlur(2.5))),
-        ({"rotation": 20}, lambda image: image.rotate(20, Image.Resampling.BILINEAR)),
-    ],
-)
+PILLOWS = [
+    ({"contrast": 1.7}, lambda image: ImageEnhance.Contrast(image).enhance(1.7)),
+    ({"blur": 2.5}, lambda image: image.filter(ImageFilter.GaussianBlur(2.5))),
+    ({"rotation": 20}, lambda image: image.rotate(20, Image.Resampling.BILINEAR)),
+]
+
+
+@pytest.mark.parametrize(("settings", "function"), PILLOWS)
 def test_what_pillow_does_is_pillows_bit_for_bit(settings, function):
     expected = function(Image.fromarray(scene().pixels))
     np.testing.assert_array_equal(Perturbation(**settings).apply(scene()).pixels, np.asarray(expected))
@@ -154,20 +154,20 @@ def test_numbers_of_numpy_and_of_sliders_become_pythons():
     assert set(kinds.values()) == {float}
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "expected"),
-    [
-        ({"brightness": -0.1}, ValueError, r"brightness within 0\.\.3, received -0\.1"),
-        ({"brightness": math.nan}, ValueError, "a finite brightness, received nan"),
-        ({"contrast": "1.0"}, TypeError, r"contrast as a number, received '1\.0'"),
-        ({"blur": None}, TypeError, "blur as a number, received None"),
-        ({"brightness": True}, TypeError, "brightness as a number, received True"),
-        ({"noise": np.array([1, 2])}, TypeError, "noise as a number"),
-        ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
-        ({"jpeg_quality": 101}, ValueError, r"jpeg_quality as a whole number 1\.\.100, received 101"),
-        ({"flip_vertical": "yes"}, ValueError, "flip_vertical as True or False, received 'yes'"),
-    ],
-)
+OUTSIDE = [
+    ({"brightness": -0.1}, ValueError, r"brightness within 0\.\.3, received -0\.1"),
+    ({"brightness": math.nan}, ValueError, "a finite brightness, received nan"),
+    ({"contrast": "1.0"}, TypeError, r"contrast as a number, received '1\.0'"),
+    ({"blur": None}, TypeError, "blur as a number, received None"),
+    ({"brightness": True}, TypeError, "brightness as a number, received True"),
+    ({"noise": np.array([1, 2])}, TypeError, "noise as a number"),
+    ({"seed": -1}, ValueError, "seed as a whole number not below 0, received -1"),
+    ({"jpeg_quality": 101}, ValueError, r"jpeg_quality as a whole number 1\.\.100, received 101"),
+    ({"flip_vertical": "yes"}, ValueError, "flip_vertical as True or False, received 'yes'"),
+]
+
+
+@pytest.mark.parametrize(("settings", "error", "expected"), OUTSIDE)
 def test_a_value_outside_its_bounds_is_refused(settings, error, expected):
     with pytest.raises(error, match=f"^Expected {expected}"):
         Perturbation(**settings)

@@ -12,11 +12,10 @@ CASTLE = next(photo for photo in samples.photos("photographs") if photo.name == 
 CASTLE = CASTLE.pixels[:336, :504].copy()
 
 
-@pytest.mark.parametrize(
-    ("severity", "thickness", "decay"),
-    # The constants of ImageNet-C, and what lies halfway between two of them.
-    [(1, 1.5, 2), (3, 2.5, 1.7), (5, 3, 1.4), (2.5, 2.25, 1.85)],
-)
+FOG = [(1, 1.5, 2), (3, 2.5, 1.7), (5, 3, 1.4), (2.5, 2.25, 1.85)]
+
+
+@pytest.mark.parametrize(("severity", "thickness", "decay"), FOG)
 def test_fog_is_the_published_formula(severity, thickness, decay):
     pixels = CASTLE[:224, :224]
     brightest = pixels.max() / 255

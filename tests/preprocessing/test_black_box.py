@@ -82,19 +82,19 @@ def test_equal_functions_are_called_equal_in_any_form(form):
     assert comparison.equal, comparison
 
 
-@pytest.mark.parametrize(
-    ("function", "relation"),
-    [
-        (lambda x: x / 255, f"{MINUS}1..1 here, 0..1 there"),
-        (lambda x: (x / 127.5 - 1) / 255, f"x / 127.5 {MINUS} 1, then x / 255 there"),
-        (lambda x: (x / 127.5 - 1) / 127.5 - 1, f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there"),
-        (lambda x: x / 510, "x / 510 there"),
-        (lambda x: (x - 30.0) / [1, 2, 4], f"(x {MINUS} (30, 30, 30)) / (1, 2, 4) there"),
-        # Half a level counts.
-        (lambda x: (x + 0.6) / 127.5 - 1, f"(x {MINUS} 126.9) / 127.5 there"),
-        (lambda x: (x + 0.4) / 127.5 - 1, None),
-    ],
-)
+RELATIONS = [
+    (lambda x: x / 255, f"{MINUS}1..1 here, 0..1 there"),
+    (lambda x: (x / 127.5 - 1) / 255, f"x / 127.5 {MINUS} 1, then x / 255 there"),
+    (lambda x: (x / 127.5 - 1) / 127.5 - 1, f"x / 127.5 {MINUS} 1, then x / 127.5 {MINUS} 1 there"),
+    (lambda x: x / 510, "x / 510 there"),
+    (lambda x: (x - 30.0) / [1, 2, 4], f"(x {MINUS} (30, 30, 30)) / (1, 2, 4) there"),
+    # Half a level counts.
+    (lambda x: (x + 0.6) / 127.5 - 1, f"(x {MINUS} 126.9) / 127.5 there"),
+    (lambda x: (x + 0.4) / 127.5 - 1, None),
+]
+
+
+@pytest.mark.parametrize(("function", "relation"), RELATIONS)
 def test_scaling_is_put_into_words(function, relation):
     comparison = KERAS.compare(lambda x: function(resized(x))[None], CAT)
     if relation is None:
@@ -111,16 +111,16 @@ def test_several_changes_come_in_the_order_of_their_effect():
     assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
 
 
-@pytest.mark.parametrize(
-    ("changes", "step"),
-    [
-        ({"size": (64, 96)}, "resize"),
-        ({"filter": "tf_bilinear"}, "resize"),
-        ({"channels": "bgr"}, "channels"),
-        ({"scaling": "0..1"}, "scale"),
-        ({"layout": "reshaped"}, "layout"),
-    ],
-)
+EFFECTS = [
+    ({"size": (64, 96)}, "resize"),
+    ({"filter": "tf_bilinear"}, "resize"),
+    ({"channels": "bgr"}, "channels"),
+    ({"scaling": "0..1"}, "scale"),
+    ({"layout": "reshaped"}, "layout"),
+]
+
+
+@pytest.mark.parametrize(("changes", "step"), EFFECTS)
 def test_the_effect_of_one_difference_is_how_far_it_moves_the_tensor(changes, step):
     there = WINDOW.replace(**changes)
     comparison = WINDOW.compare(there.apply, CAT)
@@ -129,13 +129,13 @@ def test_the_effect_of_one_difference_is_how_far_it_moves_the_tensor(changes, st
     assert "reproduces the result" in comparison.notes[-1]
 
 
-@pytest.mark.parametrize(
-    ("cast", "few"),
-    [
-        (lambda x: x.astype(np.int64).astype(np.uint8), "0, 1, 2, 254, 255"),
-        (lambda x: x.astype(np.int8), f"{MINUS}2, {MINUS}1, 0, 1, 2"),
-    ],
-)
+CASTS = [
+    (lambda x: x.astype(np.int64).astype(np.uint8), "0, 1, 2, 254, 255"),
+    (lambda x: x.astype(np.int8), f"{MINUS}2, {MINUS}1, 0, 1, 2"),
+]
+
+
+@pytest.mark.parametrize(("cast", "few"), CASTS)
 def test_a_cast_that_wraps_around_and_one_that_keeps_the_sign_are_both_told(cast, few):
     comparison = HERE.compare(lambda x: cast(first(normalised(resized(x)))), scene())
     text = f"cast: none here, to whole numbers after scaling there; only {few} are left"
@@ -194,18 +194,18 @@ def test_grey_networks_and_missing_resizing_are_compared_too():
     assert whole.compare(lambda x: resized(x)[None] / 255.0, CAT).first_step == "resize"
 
 
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        (lambda x: 1 / 0, "function: raised ZeroDivisionError: division by zero"),
-        (lambda x: None, "function: returned object values instead of numbers"),
-        (lambda x: np.zeros((2, 224, 224, 3)), "function: returned shape (2, 224, 224, 3), which is no"),
-        (lambda x: np.full((224, 224, 3), 1e300), "function: returned 150528 values that are not finite"),
-        (lambda x: sys.exit("stop"), "function: raised SystemExit: stop"),
-        (lambda x: np.tile(x, (20, 1, 1)) / 255, f"size: 224{TIMES}224 here, (6000, 451, 3) there"),
-        (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 everywhere there"),
-    ],
-)  # fmt: skip
+FAILING = [
+    (lambda x: 1 / 0, "function: raised ZeroDivisionError: division by zero"),
+    (lambda x: None, "function: returned object values instead of numbers"),
+    (lambda x: np.zeros((2, 224, 224, 3)), "function: returned shape (2, 224, 224, 3), which is no"),
+    (lambda x: np.full((224, 224, 3), 1e300), "function: returned 150528 values that are not finite"),
+    (lambda x: sys.exit("stop"), "function: raised SystemExit: stop"),
+    (lambda x: np.tile(x, (20, 1, 1)) / 255, f"size: 224{TIMES}224 here, (6000, 451, 3) there"),
+    (lambda x: np.zeros((1, 224, 224, 3)), "values: an image here, 0 everywhere there"),
+]
+
+
+@pytest.mark.parametrize(("function", "words"), FAILING)
 def test_a_function_that_fails_is_a_finding_in_one_line(function, words):
     comparison = KERAS.compare(function, CAT)
     assert comparison.differences[0].startswith(words)

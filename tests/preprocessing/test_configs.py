@@ -69,28 +69,28 @@ def test_a_converter_is_read_with_its_scaling_and_layout():
     assert read(converter(data_format="channels_first")) == expected.replace(layout="channels_first")
 
 
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
-        ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
-        ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
-    ],
-)
+LEFT_OUT = [
+    ({"image_size": [8, 9]}, {"size": (8, 9), "filter": "tf_bilinear", "fit": "crop"}),
+    ({"image_size": None, "scale": None, "offset": None}, {"size": None}),
+    ({"scale": 0.5, "offset": [1, 2, 3]}, {"size": None, "scaling": Scaling(1, (-2, -4, -6), (2, 2, 2))}),
+]
+
+
+@pytest.mark.parametrize(("config", "expected"), LEFT_OUT)
 def test_what_a_converter_leaves_out_is_as_keras_has_it(config, expected):
     assert read({"class_name": "ImageConverter", "config": config}) == Preprocessing(**expected)
 
 
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"interpolation": "lanczos3"}, ValueError, "filter out of nearest.*received 'tf_lanczos3'"),
-        ({"pad_to_aspect_ratio": True}, ValueError, "received both as true"),
-        ({"patch_size": 14}, TypeError, "received 'patch_size'"),
-        ({"scale": 0.0}, ValueError, "of size 1e-12 to .*, received 0"),
-        ({"scale": "1/255"}, TypeError, "as a number"),
-    ],
-)
+NOT_OF_KERASHUB = [
+    ({"interpolation": "lanczos3"}, ValueError, "filter out of nearest.*received 'tf_lanczos3'"),
+    ({"pad_to_aspect_ratio": True}, ValueError, "received both as true"),
+    ({"patch_size": 14}, TypeError, "received 'patch_size'"),
+    ({"scale": 0.0}, ValueError, "of size 1e-12 to .*, received 0"),
+    ({"scale": "1/255"}, TypeError, "as a number"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), NOT_OF_KERASHUB)
 def test_what_kerashub_says_and_cannot_be_expressed_is_refused(changes, error, message):
     with pytest.raises(error, match=message):
         read(converter(**changes))
@@ -104,16 +104,16 @@ def test_vit_squashes():
     np.testing.assert_allclose(read(VIT).apply(PIXELS), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("content", "size", "top", "left"),
-    [
-        (CLIP, (341, 256), 16, 58),  # the shorter side 256: 256 * 400 / 300 is 341
-        ({**CLIP, "size": SQUARE}, (256, 256), 16, 16),
-        # 224 by 0.95 is 235 rounded down, of which 400 / 300 is 313.
-        (TIMM, (313, 235), 6, 44),
-        ({**TIMM, "crop_mode": "squash"}, (235, 235), 6, 6),
-    ],
-)
+RESIZED = [
+    (CLIP, (341, 256), 16, 58),  # the shorter side 256: 256 * 400 / 300 is 341
+    ({**CLIP, "size": SQUARE}, (256, 256), 16, 16),
+    # 224 by 0.95 is 235 rounded down, of which 400 / 300 is 313.
+    (TIMM, (313, 235), 6, 44),
+    ({**TIMM, "crop_mode": "squash"}, (235, 235), 6, 6),
+]
+
+
+@pytest.mark.parametrize(("content", "size", "top", "left"), RESIZED)
 def test_resizing_and_crop_are_theirs_up_to_the_rounding_of_one_resampling(content, size, top, left):
     expected = as_torch(size, Image.Resampling.BICUBIC, (slice(top, top + 224), slice(left, left + 224)))
     apart = np.abs(read(content).apply(PIXELS) - expected)
@@ -121,32 +121,32 @@ def test_resizing_and_crop_are_theirs_up_to_the_rounding_of_one_resampling(conte
     assert np.mean(apart > 1e-5) < 0.002
 
 
-@pytest.mark.parametrize(
-    ("changes", "size", "fit", "fraction"),
-    [
-        ({"size": SQUARE, "crop_size": 256}, 256, "squash", 1),
-        ({"size": SQUARE, "crop_size": 224}, 224, "squash_crop", 0.875),
-        ({"size": {"shortest_edge": 224}}, 224, "resize_crop", 1),
-        ({"size": 256}, 224, "resize_crop", 0.875),
-        ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"}, 224, "squash", 1),
-    ],
-)
+FITS = [
+    ({"size": SQUARE, "crop_size": 256}, 256, "squash", 1),
+    ({"size": SQUARE, "crop_size": 224}, 224, "squash_crop", 0.875),
+    ({"size": {"shortest_edge": 224}}, 224, "resize_crop", 1),
+    ({"size": 256}, 224, "resize_crop", 0.875),
+    ({"size": 224, "do_center_crop": False, "image_processor_type": "Other"}, 224, "squash", 1),
+]
+
+
+@pytest.mark.parametrize(("changes", "size", "fit", "fraction"), FITS)
 def test_size_and_crop_together_make_a_fit(changes, size, fit, fraction):
     found = read({**CLIP, **changes})
     assert (found.size, found.fit, found.crop_fraction) == ((size, size), fit, fraction)
 
 
-@pytest.mark.parametrize(
-    ("changes", "scaling"),
-    [
-        ({}, "-1..1"),
-        ({"do_normalize": False}, "0..1"),
-        ({"do_normalize": False, "do_rescale": False}, ()),
-        ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
-        ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
-        ({"do_normalize": None, "do_rescale": None}, "-1..1"),
-    ],
-)
+SWITCHES = [
+    ({}, "-1..1"),
+    ({"do_normalize": False}, "0..1"),
+    ({"do_normalize": False, "do_rescale": False}, ()),
+    ({"do_rescale": False}, Scaling(1, (0.5,) * 3, (0.5,) * 3)),
+    ({"rescale_factor": 1 / 256}, Scaling(256, (0.5,) * 3, (0.5,) * 3)),
+    ({"do_normalize": None, "do_rescale": None}, "-1..1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "scaling"), SWITCHES)
 def test_scaling_follows_the_switches(changes, scaling):
     given = {key: value for key, value in {**VIT, **changes}.items() if value is not None}
     assert read(given).scaling == Preprocessing(scaling=scaling).scaling
@@ -160,22 +160,22 @@ def test_resample_codes_are_pillows_and_the_layout_is_pytorchs():
     assert read(older) == read(VIT), "bilinear, and 1 / 255"
 
 
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"do_flip_channel_order": True}, ValueError, "received do_flip_channel_order"),
-        ({"rescale_offset": True}, ValueError, "received rescale_offset"),
-        ({"image_processor_type": "EfficientNetImageProcessor"}, ValueError, "received include_top"),
-        ({"do_center_crop": False}, ValueError, "the photo decides the size"),
-        ({"size": {"longest_edge": 256}}, ValueError, "received {'longest_edge': 256}"),
-        ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
-        ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
-        ({"do_resize": False}, ValueError, "a crop alone"),
-        ({"do_resize": 1}, TypeError, "do_resize as true or false, received 1"),
-        ({"image_mean": None}, ValueError, "image_mean and image_std"),
-        ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
-    ],
-)  # fmt: skip
+NOT_OF_HUGGING_FACE = [
+    ({"do_flip_channel_order": True}, ValueError, "received do_flip_channel_order"),
+    ({"rescale_offset": True}, ValueError, "received rescale_offset"),
+    ({"image_processor_type": "EfficientNetImageProcessor"}, ValueError, "received include_top"),
+    ({"do_center_crop": False}, ValueError, "the photo decides the size"),
+    ({"size": {"longest_edge": 256}}, ValueError, "received {'longest_edge': 256}"),
+    ({"size": 224, "image_processor_type": None}, ValueError, "or with shortest_edge, received 224"),
+    ({"crop_size": {"height": 224, "width": 200}}, ValueError, "in its proportions"),
+    ({"do_resize": False}, ValueError, "a crop alone"),
+    ({"do_resize": 1}, TypeError, "do_resize as true or false, received 1"),
+    ({"image_mean": None}, ValueError, "image_mean and image_std"),
+    ({"rescale_factor": 0}, ValueError, r"cannot be read \(.*division"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), NOT_OF_HUGGING_FACE)
 def test_what_hugging_face_says_and_cannot_be_expressed_is_refused_by_name(changes, error, message):
     with pytest.raises(error, match=message) as refused:
         read({**CLIP, **changes})
@@ -195,14 +195,14 @@ def test_timm_is_found_alone_and_inside_a_config_and_has_defaults():
     assert (few.filter, few.crop_fraction, few.scaling) == ("bicubic", 0.875, SCALINGS["imagenet"])
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"input_size": [4, 224, 224]}, r"cannot be read \(4\)"),
-        ({"input_size": [3, 224, 192]}, "a square input_size"),
-        ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
-    ],
-)
+NOT_OF_TIMM = [
+    ({"input_size": [4, 224, 224]}, r"cannot be read \(4\)"),
+    ({"input_size": [3, 224, 192]}, "a square input_size"),
+    ({"crop_mode": "border"}, "crop_mode out of center, squash; received 'border'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), NOT_OF_TIMM)
 def test_what_timm_says_and_cannot_be_expressed_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         read({**TIMM, **changes})
@@ -221,16 +221,16 @@ def test_a_file_is_recognized_by_its_content(content, name, tmp_path):
     assert read(path).filter == name
 
 
-@pytest.mark.parametrize(
-    ("text", "error", "message"),
-    [
-        ("{", ValueError, "the file x.json as JSON, received text that is not"),
-        ("[1]", TypeError, r"a preprocessing file as a JSON object, received \[1\]"),
-        ('{"a": 1}', ValueError, r"received an object with \['a'\]"),
-        ('{"pretrained_cfg": "a"}', ValueError, "received one that cannot be read"),
-        ('{"class_name": "a"}', ValueError, r"cannot be read \('config'\)"),
-    ],
-)
+OTHER_FILES = [
+    ("{", ValueError, "the file x.json as JSON, received text that is not"),
+    ("[1]", TypeError, r"a preprocessing file as a JSON object, received \[1\]"),
+    ('{"a": 1}', ValueError, r"received an object with \['a'\]"),
+    ('{"pretrained_cfg": "a"}', ValueError, "received one that cannot be read"),
+    ('{"class_name": "a"}', ValueError, r"cannot be read \('config'\)"),
+]
+
+
+@pytest.mark.parametrize(("text", "error", "message"), OTHER_FILES)
 def test_other_files_are_refused_in_one_line(text, error, message, tmp_path):
     path = tmp_path / "x.json"
     path.write_text(text, encoding="latin-1")

@@ -77,16 +77,16 @@ def test_every_size_is_the_default_of_the_model(keras, modules, monkeypatch):
             assert Preprocessing.for_application(name).size == (asked.value.args[0],) * 2, name
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"interpolation": "nearest"},
-        {"interpolation": "bilinear", "antialias": True},
-        {"crop_to_aspect_ratio": False},
-        {"interpolation": "bilinear", "crop_to_aspect_ratio": False, "pad_to_aspect_ratio": True},
-        {"scale": 1 / 127.5, "offset": -1.0},
-    ],
-)
+OPTIONS = [
+    {"interpolation": "nearest"},
+    {"interpolation": "bilinear", "antialias": True},
+    {"crop_to_aspect_ratio": False},
+    {"interpolation": "bilinear", "crop_to_aspect_ratio": False, "pad_to_aspect_ratio": True},
+    {"scale": 1 / 127.5, "offset": -1.0},
+]
+
+
+@pytest.mark.parametrize("changes", OPTIONS)
 def test_a_converter_of_kerashub_does_to_floats_what_its_layers_do(keras, changes):
     config = {**CONVERTER, **changes}
     photo = Photo.from_array(picture((90, 130)))

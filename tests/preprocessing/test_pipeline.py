@@ -24,16 +24,16 @@ def test_every_field_is_read_by_one_step():
     assert len(set(causes)) == len(causes)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"channels": "gray", "filter": "tf_nearest"},
-        {"channels": "bgr", "scaling": "caffe", "invert": True},
-        {"layout": "channels_first", "scaling": "imagenet", "thumbnail": (10, 10)},
-        {"layout": "transposed", "filter": "tf_bilinear", "scaling": "0..1"},
-    ],
-)
+SETTINGS = [
+    {},
+    {"channels": "gray", "filter": "tf_nearest"},
+    {"channels": "bgr", "scaling": "caffe", "invert": True},
+    {"layout": "channels_first", "scaling": "imagenet", "thumbnail": (10, 10)},
+    {"layout": "transposed", "filter": "tf_bilinear", "scaling": "0..1"},
+]
+
+
+@pytest.mark.parametrize("changes", SETTINGS)
 def test_after_resizing_many_pictures_run_as_one_by_one_and_are_not_changed(changes):
     preprocessing = Preprocessing((12, 18), **changes)
     resized = np.stack([pipeline.run(pipeline.TO_SIZE, preprocessing, photo) for photo in PHOTOS])

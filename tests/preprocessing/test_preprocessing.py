@@ -159,17 +159,17 @@ def test_json_names_every_field_and_its_version_and_may_leave_fields_out():
     assert Preprocessing.from_dict(few | {"notes": ["of an earlier version"]}) == expected
 
 
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"version": 2}, ValueError, r"version 1, received \('kit.preprocessing', 2\)"),
-        ({"format": None}, ValueError, "Preprocessing.from_config"),
-        ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
-        ({"invert": 1}, TypeError, "invert as True or False"),
-        ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
-        ({"scaling": [{"divisor": 255, "men": 1}]}, TypeError, r"received 'men'; did you mean 'mean'\?"),
-    ],
-)
+WRONG = [
+    ({"version": 2}, ValueError, r"version 1, received \('kit.preprocessing', 2\)"),
+    ({"format": None}, ValueError, "Preprocessing.from_config"),
+    ({"fitt": "crop"}, TypeError, r"received 'fitt'; did you mean 'fit'\?"),
+    ({"invert": 1}, TypeError, "invert as True or False"),
+    ({"scaling": [255]}, TypeError, "scaling as a JSON object"),
+    ({"scaling": [{"divisor": 255, "men": 1}]}, TypeError, r"received 'men'; did you mean 'mean'\?"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), WRONG)
 def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
     data = {**Preprocessing().to_dict(), **changes}
     with pytest.raises(error, match=message) as refused:
@@ -179,22 +179,22 @@ def test_json_that_does_not_fit_is_refused_in_one_line(changes, error, message):
         Preprocessing.from_json("{")
 
 
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
-        ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
-        ({"size": (-1, 224)}, ValueError, "height of the size as a whole number 1..4096, received -1"),
-        ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
-        ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
-        ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
-        ({"crop_fraction": 1.01}, ValueError, "above 0 and up to 1"),
-        ({"size": (1.5, True)}, TypeError, "height of the size"),
-        ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
-        ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
-        ({"filtr": "box"}, TypeError, r"received 'filtr'; did you mean 'filter'\?"),
-    ],
-)
+UNFIT = [
+    ({"filter": "bilinaer"}, ValueError, r"did you mean 'bilinear'\?"),
+    ({"scaling": "0-1"}, ValueError, r"did you mean '0..1'\?"),
+    ({"size": (-1, 224)}, ValueError, "height of the size as a whole number 1..4096, received -1"),
+    ({"size": 224}, TypeError, r"whole numbers \(height, width\), received 224"),
+    ({"fill": (0, 0, 256)}, ValueError, "of the fill as a whole number 0..255"),
+    ({"crop_fraction": 0}, ValueError, "above 0 and up to 1"),
+    ({"crop_fraction": 1.01}, ValueError, "above 0 and up to 1"),
+    ({"size": (1.5, True)}, TypeError, "height of the size"),
+    ({"scaling": Scaling(1, (1, 2))}, ValueError, r"3 channels \(rgb\), received 2"),
+    ({"channels": "gray", "scaling": "imagenet"}, ValueError, r"1 channels \(gray\), received 3"),
+    ({"filtr": "box"}, TypeError, r"received 'filtr'; did you mean 'filter'\?"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), UNFIT)
 def test_what_cannot_be_applied_is_refused_in_one_line(changes, error, message):
     with pytest.raises(error, match=message) as refused:
         Preprocessing().replace(**changes)

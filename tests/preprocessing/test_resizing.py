@@ -20,15 +20,15 @@ def test_letterbox_equals_pillows_pad(name):
         np.testing.assert_array_equal(result, np.asarray(padded))
 
 
-@pytest.mark.parametrize(
-    ("source", "fit", "fraction", "whole"),
-    [
-        ((480, 640), "resize_crop", 0.875, (256, 341)),
-        ((300, 301), "resize_crop", 0.95, (235, 235)),
-        ((100, 450), "resize_crop", 1.0, (224, 1008)),
-        ((300, 400), "squash_crop", 0.875, (256, 256)),
-    ],
-)
+CROPS = [
+    ((480, 640), "resize_crop", 0.875, (256, 341)),
+    ((300, 301), "resize_crop", 0.95, (235, 235)),
+    ((100, 450), "resize_crop", 1.0, (224, 1008)),
+    ((300, 400), "squash_crop", 0.875, (256, 256)),
+]
+
+
+@pytest.mark.parametrize(("source", "fit", "fraction", "whole"), CROPS)
 def test_these_crops_are_resizing_and_then_cutting_out_the_centre(source, fit, fraction, whole):
     image = Image.fromarray(picture(source)).resize(whole[::-1], Image.Resampling.BICUBIC)
     top, left = (round((side - 224) / 2) for side in whole)

@@ -53,15 +53,15 @@ def test_lists_and_arrays_become_tuples_so_that_scalings_can_be_compared():
     assert eval(repr(IMAGENET), {"Scaling": Scaling}) == IMAGENET  # noqa: S307  a repr can be run
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"std": (1, 0)}, ValueError, "std of size 1e-12 to"),
-        ({"divisor": 0}, ValueError, "divisor of size 1e-12 to"),
-        ({"mean": (1, 2), "std": (1, 2, 3)}, ValueError, "received 2 and 3 values"),
-        ({"std": (True, 1)}, TypeError, "std as a number"),
-    ],
-)
+UNFIT = [
+    ({"std": (1, 0)}, ValueError, "std of size 1e-12 to"),
+    ({"divisor": 0}, ValueError, "divisor of size 1e-12 to"),
+    ({"mean": (1, 2), "std": (1, 2, 3)}, ValueError, "received 2 and 3 values"),
+    ({"std": (True, 1)}, TypeError, "std as a number"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), UNFIT)
 def test_scalings_that_cannot_scale_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         Scaling(**arguments)
@@ -89,18 +89,18 @@ def test_scalings_are_the_same_where_they_differ_by_rounding_at_black_and_at_whi
     assert scalings.simplest(other) is other
 
 
-@pytest.mark.parametrize(
-    ("scaling", "words"),
-    [
-        (Scaling(255), "0..1"),
-        (*SCALINGS["-1..1"], "\N{MINUS SIGN}1..1"),
-        (Scaling(2, 3, 4), "(x / 2 \N{MINUS SIGN} 3) / 4"),
-        (Scaling(1, 3), "x \N{MINUS SIGN} 3"),
-        (Scaling(1, (1, 2.5, 3)), "x \N{MINUS SIGN} (1, 2.5, 3)"),
-        (*SCALINGS["caffe"], "caffe, x \N{MINUS SIGN} (103.939, 116.779, 123.68)"),
-        (*SCALINGS["lite"], "lite, (x \N{MINUS SIGN} 127) / 128"),
-    ],
-)
+FORMULAS = [
+    (Scaling(255), "0..1"),
+    (*SCALINGS["-1..1"], "\N{MINUS SIGN}1..1"),
+    (Scaling(2, 3, 4), "(x / 2 \N{MINUS SIGN} 3) / 4"),
+    (Scaling(1, 3), "x \N{MINUS SIGN} 3"),
+    (Scaling(1, (1, 2.5, 3)), "x \N{MINUS SIGN} (1, 2.5, 3)"),
+    (*SCALINGS["caffe"], "caffe, x \N{MINUS SIGN} (103.939, 116.779, 123.68)"),
+    (*SCALINGS["lite"], "lite, (x \N{MINUS SIGN} 127) / 128"),
+]
+
+
+@pytest.mark.parametrize(("scaling", "words"), FORMULAS)
 def test_a_formula_leaves_out_what_does_nothing(scaling, words):
     assert scalings.scaling_words((scaling,)) == words
     assert scalings.scaling_words(()) == "0..255"

@@ -106,26 +106,26 @@ def changed(**parts):
     return json.dumps(data)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (changed(format="kit.case/9"), "the format 'kit.case/1'"),
-        (changed(extra=1), "extra"),
-        (changed(tolerance=2), "tolerance"),
-        (changed(name=None), "name as text"),
-        (changed(expected={"classes": []}), "at least one class"),
-        (changed(observed={"trace": [{"step": "a", "kind": "b", "digest": "c", "means": "d"}]}), "float"),
-        (changed(observed={"probabilities": [[True, "cat", 1]]}), "index of a class, received True"),
-        (changed(observed={"probabilities": [[-1, "cat", 1]]}), "index of a class, received -1"),
-        (changed(perturbation={"brightnes": 1}), "did you mean 'brightness'"),
-        ('{"format": "kit.case/1"}', "a whole case, received one without 'observed'"),
-        ("[]", "a JSON object"),
-        ("[" * 100_000, "as JSON"),
-        ('["\\ud800"]', "as JSON"),
-        ("version https://git-lfs.github.com/spec/v1", "received a Git LFS pointer; run git lfs pull"),
-        ('{\n<<<<<<< HEAD\n"a": 1', "received both sides of a Git merge; keep one of them"),
-    ],
-)
+NO_CASES = [
+    (changed(format="kit.case/9"), "the format 'kit.case/1'"),
+    (changed(extra=1), "extra"),
+    (changed(tolerance=2), "tolerance"),
+    (changed(name=None), "name as text"),
+    (changed(expected={"classes": []}), "at least one class"),
+    (changed(observed={"trace": [{"step": "a", "kind": "b", "digest": "c", "means": "d"}]}), "float"),
+    (changed(observed={"probabilities": [[True, "cat", 1]]}), "index of a class, received True"),
+    (changed(observed={"probabilities": [[-1, "cat", 1]]}), "index of a class, received -1"),
+    (changed(perturbation={"brightnes": 1}), "did you mean 'brightness'"),
+    ('{"format": "kit.case/1"}', "a whole case, received one without 'observed'"),
+    ("[]", "a JSON object"),
+    ("[" * 100_000, "as JSON"),
+    ('["\\ud800"]', "as JSON"),
+    ("version https://git-lfs.github.com/spec/v1", "received a Git LFS pointer; run git lfs pull"),
+    ('{\n<<<<<<< HEAD\n"a": 1', "received both sides of a Git merge; keep one of them"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), NO_CASES)
 def test_what_is_no_case_is_refused(text, message):
     with pytest.raises((TypeError, ValueError), match=message):
         kit.Case.from_json(text)
@@ -166,17 +166,17 @@ def test_what_is_no_class_is_refused_and_nothing_is_pinned(tmp_path, fashion, cl
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("words", "name"),
-    [
-        (("2026-01-31", "Cat photo.", "", "tabby, cat"), "2026-01-31-cat-photo-tabby-cat"),
-        (("--.--", "..."), "case"),
-        (("x" * 79, "y"), "x" * 79),  # no dash at the end
-        (("é" * 60,), "é" * 40),  # 80 bytes
-        (("Con",), "case-con"),  # a device of Windows
-        (("aux.1",), "case-aux.1"),
-    ],
-)
+FILE_NAMES = [
+    (("2026-01-31", "Cat photo.", "", "tabby, cat"), "2026-01-31-cat-photo-tabby-cat"),
+    (("--.--", "..."), "case"),
+    (("x" * 79, "y"), "x" * 79),  # no dash at the end
+    (("é" * 60,), "é" * 40),  # 80 bytes
+    (("Con",), "case-con"),  # a device of Windows
+    (("aux.1",), "case-aux.1"),
+]
+
+
+@pytest.mark.parametrize(("words", "name"), FILE_NAMES)
 def test_names_are_good_for_files_everywhere(words, name):
     assert folders.name_for(*words) == name
 

@@ -15,16 +15,16 @@ def error(photo):
     return float(np.sqrt(np.mean(np.square(photo.pixels.astype(float) - PHOTO.pixels))))
 
 
-@pytest.mark.parametrize(
-    ("settings", "share"),
-    [
-        ({"noise": 30}, 0.5),
-        ({"noise": 60}, 0.4),
-        ({"blur": 3}, 0.9),
-        ({"blur": 5}, 0.95),
-        ({"jpeg_quality": 10}, 0.96),
-    ],
-)
+SPOILT = [
+    ({"noise": 30}, 0.5),
+    ({"noise": 60}, 0.4),
+    ({"blur": 3}, 0.9),
+    ({"blur": 5}, 0.95),
+    ({"jpeg_quality": 10}, 0.96),
+]
+
+
+@pytest.mark.parametrize(("settings", "share"), SPOILT)
 def test_the_picture_comes_nearer_to_what_it_was(settings, share):
     spoilt = Perturbation(**settings).apply(PHOTO)
     result = restored(spoilt, **settings)

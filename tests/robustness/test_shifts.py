@@ -41,17 +41,17 @@ def ranked(photos):
     return [name for name, one in found_in(photos).items() if one.verdict == "shifted"]
 
 
-@pytest.mark.parametrize(
-    ("settings", "quantity"),
-    [
-        ({"brightness": 0.6}, "brightness"),
-        ({"brightness": 1.5}, "brightness"),
-        ({"contrast": 0.6}, "contrast"),
-        ({"noise": 10}, "noise"),
-        ({"blur": 0.8}, "sharpness"),
-        ({"jpeg_quality": 60}, "blocking"),
-    ],
-)
+ALTERED = [
+    ({"brightness": 0.6}, "brightness"),
+    ({"brightness": 1.5}, "brightness"),
+    ({"contrast": 0.6}, "contrast"),
+    ({"noise": 10}, "noise"),
+    ({"blur": 0.8}, "sharpness"),
+    ({"jpeg_quality": 60}, "blocking"),
+]
+
+
+@pytest.mark.parametrize(("settings", "quantity"), ALTERED)
 def test_the_one_property_that_was_altered_is_ranked_first(settings, quantity):
     found = [ranked(altered(start=start, **settings))[0] for start in (0, 100, 200, 300)]
     assert found == [quantity] * 4
@@ -69,18 +69,18 @@ def test_what_moves_along_follows_and_the_strength_is_found():
     assert found["noise"].explanation.strength == pytest.approx(10, rel=0.25)
 
 
-@pytest.mark.parametrize(
-    ("settings", "quantities"),
-    [
-        ({"brightness": 0.55, "noise": 14}, {"brightness", "noise"}),
-        ({"brightness": 1.5, "noise": 10}, {"brightness", "noise"}),
-        ({"brightness": 0.5, "blur": 1}, {"brightness", "sharpness"}),
-        ({"contrast": 0.6, "noise": 10}, {"contrast", "noise"}),
-        ({"blur": 1, "noise": 10}, {"sharpness", "noise"}),
-        ({"blur": 1, "jpeg_quality": 50}, {"sharpness", "blocking"}),
-        ({"brightness": 0.55, "jpeg_quality": 40}, {"brightness", "blocking"}),
-    ],
-)
+TWO = [
+    ({"brightness": 0.55, "noise": 14}, {"brightness", "noise"}),
+    ({"brightness": 1.5, "noise": 10}, {"brightness", "noise"}),
+    ({"brightness": 0.5, "blur": 1}, {"brightness", "sharpness"}),
+    ({"contrast": 0.6, "noise": 10}, {"contrast", "noise"}),
+    ({"blur": 1, "noise": 10}, {"sharpness", "noise"}),
+    ({"blur": 1, "jpeg_quality": 50}, {"sharpness", "blocking"}),
+    ({"brightness": 0.55, "jpeg_quality": 40}, {"brightness", "blocking"}),
+]
+
+
+@pytest.mark.parametrize(("settings", "quantities"), TWO)
 def test_the_two_properties_that_were_altered_and_no_others_are_named(settings, quantities):
     found = [set(ranked(altered(start=start, **settings))) for start in (0, 100)]
     assert found == [quantities] * 2

@@ -191,14 +191,14 @@ def test_flip_is_within_a_tenth_of_a_step_and_where_a_fine_scan_finds_it(classif
     assert flip(classifier, photos[0], "brightness", 1, 1.001) is None
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("brightnes", 0, 1), "Expected the parameter out of .*did you mean 'brightness'"),
-        (("flip_vertical", 0, 1), "Expected the parameter out of"),
-        (("noise", 0, 101), "Expected noise within 0..100, received 101"),
-    ],
-)
+UNFIT = [
+    (("brightnes", 0, 1), "Expected the parameter out of .*did you mean 'brightness'"),
+    (("flip_vertical", 0, 1), "Expected the parameter out of"),
+    (("noise", 0, 101), "Expected noise within 0..100, received 101"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), UNFIT)
 def test_flip_refuses_what_cannot_be_bisected(fashion, arguments, message):
     with pytest.raises(ValueError, match=message):
         flip(fashion, samples.photos("fashion_mnist")[0], *arguments)
@@ -314,17 +314,17 @@ def test_a_classifier_that_lies_in_no_file_is_refused_only_where_one_is_needed(s
 # Arguments and text
 
 
-@pytest.mark.parametrize(
-    ("perturbations", "error", "message"),
-    [
-        ({"nois": [1]}, ValueError, "did you mean 'noise'"),
-        ({"noise": 3}, TypeError, r"Expected values of noise in a sequence, received 3; write \[3\]"),
-        ({"noise": []}, ValueError, r"Expected at least one perturbation .*, received {'noise': \[\]}"),
-        ({"noise": np.array([101.0])}, ValueError, "Expected noise within 0..100, received 101"),
-        ({}, ValueError, "Expected at least one perturbation with values, received {}"),
-        ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
-    ],
-)
+NONE = [
+    ({"nois": [1]}, ValueError, "did you mean 'noise'"),
+    ({"noise": 3}, TypeError, r"Expected values of noise in a sequence, received 3; write \[3\]"),
+    ({"noise": []}, ValueError, r"Expected at least one perturbation .*, received {'noise': \[\]}"),
+    ({"noise": np.array([101.0])}, ValueError, "Expected noise within 0..100, received 101"),
+    ({}, ValueError, "Expected at least one perturbation with values, received {}"),
+    ([1.5], TypeError, "Expected perturbations, or a mapping .* received 1.5"),
+]
+
+
+@pytest.mark.parametrize(("perturbations", "error", "message"), NONE)
 def test_perturbations_that_are_none_are_refused(fashion, perturbations, error, message):
     with pytest.raises(error, match=message):
         swept(fashion, samples.photos("fashion_mnist")[0], perturbations)

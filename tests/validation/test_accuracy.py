@@ -36,14 +36,14 @@ def test_mcnemar_counts_only_images_on_which_the_two_disagree():
         compare_accuracies(first, second[1:])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((11, 10), r"Expected right as a whole number 0\.\.10, received 11"),
-        (([1, 0],), "Expected a bool for .*, received int64"),
-        ((np.ones(0, bool),), "Expected a bool for each of at least one image"),
-    ],
-)
+NO_COUNTS = [
+    ((11, 10), r"Expected right as a whole number 0\.\.10, received 11"),
+    (([1, 0],), "Expected a bool for .*, received int64"),
+    ((np.ones(0, bool),), "Expected a bool for each of at least one image"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), NO_COUNTS)
 def test_what_is_no_count_of_answers_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         accuracy_interval(*arguments)

@@ -220,13 +220,13 @@ def test_half_of_each_class_is_taken():
     assert not np.array_equal(fitting, half_of(labels, seed=2))
 
 
-@pytest.mark.parametrize(
-    ("count", "settings", "message"),
-    [
-        (19, {}, "Expected at least 20 images, received 19; give more"),
-        (30, {"resamples": 0}, "Expected resamples as a whole number not below 1, received 0"),
-    ],
-)
+OUTSIDE = [
+    (19, {}, "Expected at least 20 images, received 19; give more"),
+    (30, {"resamples": 0}, "Expected resamples as a whole number not below 1, received 0"),
+]
+
+
+@pytest.mark.parametrize(("count", "settings", "message"), OUTSIDE)
 def test_settings_out_of_range_are_refused(overconfident, pictures, count, settings, message):
     photos, labels = pictures
     with pytest.raises(ValueError, match=message):

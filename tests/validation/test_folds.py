@@ -115,15 +115,15 @@ def test_every_part_has_the_classes_in_the_proportions_of_all():
         learning_curve(counting, PICTURES[:100], labels, *HELD_BACK, sizes=(101,), progress=False)
 
 
-@pytest.mark.parametrize(
-    ("labels", "arguments", "message"),
-    [
-        (LABELS, {"folds": 1}, r"Expected 2 to \d+ folds"),
-        (LABELS, {"groups": np.zeros(600)}, "Expected 2 to 1 folds"),
-        (LABELS[:5], {}, "Expected a class from 0 up for each of 600 images"),
-        (np.int64(LABELS) - 1, {}, "Expected a class from 0 up for each of 600 images"),
-    ],
-)
+UNFIT = [
+    (LABELS, {"folds": 1}, r"Expected 2 to \d+ folds"),
+    (LABELS, {"groups": np.zeros(600)}, "Expected 2 to 1 folds"),
+    (LABELS[:5], {}, "Expected a class from 0 up for each of 600 images"),
+    (np.int64(LABELS) - 1, {}, "Expected a class from 0 up for each of 600 images"),
+]
+
+
+@pytest.mark.parametrize(("labels", "arguments", "message"), UNFIT)
 def test_folds_that_cannot_be_made_are_refused(labels, arguments, message):
     with pytest.raises(ValueError, match=message):
         cross_validate(train, PICTURES, labels, progress=False, **arguments)

@@ -26,16 +26,16 @@ def test_the_lowest_brightness_passes(classifier, cat):
         assert check_brightness(classifier, cat, factor).startswith("Passed")
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (None, "Not answered yet. Set answer to one decimal from 0.1 to 1.0, such as 0.7."),
-        (0.2, "no longer Egyptian cat; change less"),
-        (0.45, "use one decimal from 0.1 to 1.0, such as 0.7, instead of 0.45"),
-        ("dark", "instead of 'dark'"),
-        (0.9, "Egyptian cat survives 0.8, too; change more"),
-    ],
-)
+BRIGHTNESSES = [
+    (None, "Not answered yet. Set answer to one decimal from 0.1 to 1.0, such as 0.7."),
+    (0.2, "no longer Egyptian cat; change less"),
+    (0.45, "use one decimal from 0.1 to 1.0, such as 0.7, instead of 0.45"),
+    ("dark", "instead of 'dark'"),
+    (0.9, "Egyptian cat survives 0.8, too; change more"),
+]
+
+
+@pytest.mark.parametrize(("answer", "reason"), BRIGHTNESSES)
 def test_other_brightnesses_get_a_reason(classifier, cat, answer, reason):
     assert reason in check_brightness(classifier, cat, answer)
 
@@ -50,16 +50,16 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
     assert check_noise(classifier, cat, None).startswith("Not answered yet")
 
 
-@pytest.mark.parametrize(
-    ("answer", "reply"),
-    [
-        (None, "Not answered yet. Set answer to a number above 0, such as 1.1."),
-        (0, "Not yet: use a number above 0, such as 1.1, instead of 0."),
-        (1.5, "Not yet: labels become more probable at a higher temperature than 1.5."),
-        (2.6, "Not yet: labels become more probable at a lower temperature than 2.6."),
-        (2, "Passed: the least negative log-likelihood is at 2.0."),
-    ],
-)
+TEMPERATURES = [
+    (None, "Not answered yet. Set answer to a number above 0, such as 1.1."),
+    (0, "Not yet: use a number above 0, such as 1.1, instead of 0."),
+    (1.5, "Not yet: labels become more probable at a higher temperature than 1.5."),
+    (2.6, "Not yet: labels become more probable at a lower temperature than 2.6."),
+    (2, "Passed: the least negative log-likelihood is at 2.0."),
+]
+
+
+@pytest.mark.parametrize(("answer", "reply"), TEMPERATURES)
 def test_the_temperature_is_the_one_that_fits_best(answer, reply):
     assert check_temperature(ROWS, LABELS, answer) == reply
 
