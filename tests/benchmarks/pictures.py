@@ -18,6 +18,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import islice, product
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ import numpy as np
 import kit
 from kit.classifier import Classifier
 from kit.images import Photo, as_photos
+from kit.perturbation.parameters import CORRUPTIONS as CONSTANTS, PARAMETERS
 from kit.perturbation.physics import jpeg_quality
 from tests.benchmarks import report
 
@@ -45,12 +48,15 @@ def _parameter(name: str, *values: float) -> tuple[Change, ...]:
 
 
 def _severe(name: str, *severities: int) -> tuple[Change, ...]:
-    def change(severity: int) -> Change:
-        return lambda photo: kit.Perturbation.corruption(
-            name, severity, side=min(672, *photo.size), seed=len(photo.name)
-        ).apply(photo)
+    parameter, _ = CONSTANTS[name]
 
-    return tuple(map(change, severities))
+    def corrupted(photo: Photo, severity: int) -> Photo:
+        made = kit.Perturbation.corruption(name, severity, seed=len(photo.name))
+        if PARAMETERS[parameter].unit == "px":  # the paper's lengths are for 224
+            made = replace(made, **{parameter: getattr(made, parameter) * min(672, *photo.size) / 224})
+        return made.apply(photo)
+
+    return tuple(partial(corrupted, severity=severity) for severity in severities)
 
 
 def _times(*factors: float) -> Change:
