@@ -5,6 +5,7 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -58,6 +59,8 @@ class Explorer(anywidget.AnyWidget):
         Whether the page shows how long each prediction took.
     cases
         Folder that *Pin* writes cases to, for `kit.check_cases`.
+    tries
+        Settings for a button each, by the name on it. The photo of the first one is shown, untouched.
 
     Attributes
     ----------
@@ -77,13 +80,12 @@ class Explorer(anywidget.AnyWidget):
     TypeError
         For an unknown keyword, or a file's name in place of the classifier.
     ValueError
-        For no photos, another number of labels, or one that is no class.
+        For no photos, another number of labels, one that is no class, or settings that do not exist.
     """
 
     _esm = page.joined()
     _css = page.style()
     _panel = traitlets.Dict().tag(sync=True)
-    _still = traitlets.Dict().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
 
@@ -96,6 +98,7 @@ class Explorer(anywidget.AnyWidget):
         ahead: int | None = None,
         latency: bool = False,
         cases: str | PathLike[str] = "cases",
+        tries: Mapping[str, views.Settings] | None = None,
     ) -> None:
         check_first(classifier, "kit.Explorer(classifier, photos, labels)")
         opened = as_photos(photos, allow_empty=False)
@@ -118,11 +121,11 @@ class Explorer(anywidget.AnyWidget):
         self._asked_about: views.Settings = {}
         for photo, label in zip(opened, expected, strict=True):
             self._shelf.add(photo, label)
-        first = next(iter(self._shelf))
+        self._tries = {name: self._checked(one, list(self._shelf)) for name, one in (tries or {}).items()}
+        first = next((one["photo"] for one in self._tries.values()), next(iter(self._shelf)))
         self._shown = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
         self._refresh_panel()
-        self._still = replies.frozen(self._shown)
         self.on_msg(self._on_message)
 
     def __repr__(self) -> str:
@@ -229,7 +232,8 @@ class Explorer(anywidget.AnyWidget):
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
     def _refresh_panel(self) -> None:
-        self._panel = replies.panel(self._bench, self._shelf, self._ahead, latency=self._latency)
+        told = {"latency": self._latency, "tries": list(self._tries.items())}
+        self._panel = replies.panel(self._bench, self._shelf, self._ahead) | told
 
     def _compute(self, settings: views.Settings) -> views.View:
         entry = self._shelf[settings["photo"]]

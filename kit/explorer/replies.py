@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, sqrt
+from textwrap import wrap
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from kit._arrays import Pixels
 from kit._checking import known
@@ -170,7 +171,8 @@ def note(view: View) -> dict[str, Any]:
     )
     about = f"<p><strong>{escape(said)}</strong><br>{escape(state)}</p>"
     html = f"{about}{shown}<table>{table}</table><p>{LIVE}</p>"
-    lines = [said, state, *(f"{row['text']:>8}  {row['name']}" for row in rows), LIVE]
+    words = [line for text in (said, state) for line in wrap(text, 56)[:2]]
+    lines = [*((line, 0) for line in words), *((f"{row['text']}  {row['name']}", row["value"]) for row in rows)]
     return {
         "text/plain": LIVE,
         "text/html": f'{_STYLE}<div class="kit-note">{html}</div>',
@@ -178,28 +180,25 @@ def note(view: View) -> dict[str, Any]:
     }
 
 
-def _drawn(images: Sequence[Pixels], lines: Sequence[str]) -> bytes:
-    """Return a PNG of images beside lines of text, for pages that show nothing else, such as a PDF."""
-    page = Image.new("RGB", (820, 300), "white")
+def _drawn(images: Sequence[Pixels], lines: Sequence[tuple[str, float]]) -> bytes:
+    """Return a PNG of images beside lines with bars, for pages that show nothing else, such as a PDF."""
+    page, font = Image.new("RGB", (820, 320), "white"), ImageFont.load_default(13)
+    drawing, left = ImageDraw.Draw(page), 20 + 2 * (SIDE + 10)
     for place, pixels in enumerate(images):
         page.paste(_fitted(pixels, SIDE), (10 + place * (SIDE + 10), 10))
-    text = "\n".join(line[:60] for line in lines)
-    corner, font = (20 + 2 * (SIDE + 10), 10), ImageFont.load_default(13)
-    ImageDraw.Draw(page).multiline_text(corner, text, "#1f1f1f", font)
+    for place, (text, share) in enumerate(lines):
+        top = 10 + 20 * place
+        drawing.rectangle((left - 4, top, left - 4 + 370 * share, top + 17), "#a9ccf0" if share else "white")
+        drawing.text((left, top), text[:60], "#1f1f1f", font)
     # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
     return encoded(page.quantize(256, Image.Quantize.FASTOCTREE))
 
 
 def _fitted(pixels: Pixels, side: int) -> Image.Image:
     image = Image.fromarray(pixels)
-    scale = side / max(image.size)
-    if scale < 1:
-        image.thumbnail((side, side))
-    elif scale > 1:
-        # Small images are enlarged in whole pixels, so that none of them is invented.
-        factor = max(1, int(scale))
-        image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    return image
+    image.thumbnail((side, side))
+    # Small images are enlarged in whole pixels, so that none of them is invented.
+    return ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
 
 
 CAMERA = "Camera (live)"
@@ -290,7 +289,7 @@ CAMERA_MS = 50
 """Least time between two frames, so that a camera leaves room for other work."""
 
 
-def panel(bench: Bench, shelf: Shelf, ahead: int, *, latency: bool) -> dict[str, Any]:
+def panel(bench: Bench, shelf: Shelf, ahead: int) -> dict[str, Any]:
     """Return the panel of an explorer, as the page takes it."""
     classifier, trained = bench.classifier, bench.trained
     notes = list(classifier.notes)
@@ -310,9 +309,7 @@ def panel(bench: Bench, shelf: Shelf, ahead: int, *, latency: bool) -> dict[str,
         "caption": views.caption(classifier),
         "tempered": classifier.temperature != 1,
         "uploadBytes": UPLOAD_BYTES,
-        "latency": latency,
         "ahead": {"keys": MAIN, "places": ahead, "bytes": AHEAD_BYTES},
-        "live": LIVE,
     }
 
 
@@ -353,15 +350,6 @@ def shown(view: View) -> tuple[dict[str, Any], bytes]:
         "where": heat,
     }
     return message, seen.tobytes() + places
-
-
-def frozen(view: View) -> dict[str, Any]:
-    """Return a view as the state of a widget keeps it, for pages without a kernel."""
-    message, _ = shown(view)
-    return {
-        "content": message,
-        "pictures": [small(view.photo.pixels, 256), small(view.covered(view.seen), 256)],
-    }
 
 
 @dataclass(eq=False)

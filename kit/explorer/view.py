@@ -31,24 +31,23 @@ CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 
 
+_PLAIN = asdict(Perturbation()) | dict.fromkeys(faults.STEPS, "") | {"fix": False, "where": None}
+
+
 def neutral(photo: str) -> Settings:
     """Return the settings that show `photo` unperturbed and prepared as in training."""
-    return {
-        "photo": photo,
-        **asdict(Perturbation()),
-        **dict.fromkeys(faults.STEPS, ""),
-        "fix": False,
-        "where": None,
-    }
+    return {"photo": photo} | _PLAIN
 
 
 def changed_settings(settings: Settings) -> Settings:
     """Return what is not as it is untouched, without what changes no prediction by itself."""
     plain = neutral(settings["photo"]) | {"where": settings["where"]}
-    idle = {name for name, item in PARAMETERS.items() if item.of and settings[item.of] == plain[item.of]}
-    if not any(settings[name] != plain[name] for name in PARAMETERS.keys() - idle):
+    changed = {key: value for key, value in settings.items() if value != plain[key]}
+    acting = {name for name in changed.keys() & PARAMETERS if PARAMETERS[name].of in {"", *changed}}
+    idle = changed.keys() & PARAMETERS.keys() - acting
+    if not acting:
         idle.add("seed")
-    return {key: value for key, value in settings.items() if value != plain[key] and key not in idle}
+    return {key: value for key, value in changed.items() if key not in idle}
 
 
 def words(key: str, settings: Settings) -> str:

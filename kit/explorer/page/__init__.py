@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-MODULES: tuple[str, ...] = ("dom", "pixels", "exchange", "picture", "preview", "still", "files")
+MODULES: tuple[str, ...] = ("dom", "pixels", "exchange", "picture", "preview", "files")
 MODULES += ("controls", "camera", "labels", "flip", "answer", "path", "photos", "because", "explorer")
 """In the order in which they need each other; their names at the top level are all different."""
 _HERE = Path(__file__).parent

@@ -1,13 +1,9 @@
-// @ts-check
 // The answer to be read from the back row, and the bars.
-import { button, element, write } from "./dom.js";
+import { button, element, write, writeLong } from "./dom.js";
 
 const SETTLED_MS = 500; // silence after which the sentence for screen readers is renewed
-const MOTION_MS = 180;
-const APART_MS = 400; // answers that follow each other faster are a drag: no eye follows the rows then, and each frame costs
 
 export class AnswerView {
-  /** @param {() => void} say a person wants to say what the image shows */
   constructor(say) {
     this.name = element("span", { class: "kit-name" });
     this.share = element("span", { class: "kit-share" });
@@ -16,10 +12,8 @@ export class AnswerView {
     this.status = element("p", { class: "kit-status", role: "status" });
     this.caption = element("caption");
     this.rows = element("tbody");
-    /** @type {Map<number, any>} */
-    this.lines = new Map();
+    this.lines = new Map(); // by the index of the class
     this.settled = 0;
-    this.paintedAt = -Infinity;
     const columns = [["", "Class"], ["kit-scale", ""], ["kit-value", "Now"], ["kit-value kit-was", "Untouched"], ["kit-value kit-even", "Calibrated"]];
     const head = columns.map(([name, text]) => (name === "kit-scale"
       ? element("td", { class: name, "aria-hidden": "true" }, ...["0", "50", "100 %"].map((mark) => element("span", { text: mark })))
@@ -42,7 +36,7 @@ export class AnswerView {
     });
     this.fix = { ...fix, undo, waits: true };
     this.event.replaceChildren(
-      element("figure", {}, copied(fix.canvas), element("figcaption", { class: "kit-lost-name", text: before })), element("span", { text: "→" }),
+      element("figure", {}, copied(fix.canvas), element("figcaption", { text: before })), element("span", { text: "→" }),
       element("figure", {}, element("canvas"), element("figcaption", {}, element("b", { text: after }))),
       element("span", { class: `kit-mark ${mark.startsWith("✓") ? "kit-right" : "kit-unknown"}`, text: mark }), undo);
   }
@@ -60,15 +54,12 @@ export class AnswerView {
 
   paint({ answer, bars, settings, verdict }) {
     this.#paintFix(settings);
-    write(this.name, answer.name);
-    if (this.name.title !== answer.name) this.name.title = answer.name; // a long one is cut off
+    writeLong(this.name, answer.name);
     write(this.share, answer.share);
     write(this.mark, answer.mark || "It is …");
     this.mark.className = `kit-mark kit-${answer.state || "unknown"}`;
     write(this.note, answer.note);
-    const now = performance.now();
-    this.#paintBars(bars, now - this.paintedAt > APART_MS);
-    this.paintedAt = now;
+    this.#paintBars(bars);
     clearTimeout(this.settled);
     this.settled = setTimeout(() => { write(this.status, verdict); }, SETTLED_MS);
   }
@@ -77,16 +68,16 @@ export class AnswerView {
     clearTimeout(this.settled);
   }
 
-  #paintBars(bars, alone) {
+  #paintBars(bars) {
     const order = bars.map((row) => row.index);
-    const before = [...this.lines.keys()];
-    const same = order.length === before.length && order.every((index, place) => index === before[place]);
-    if (!same) this.#reorder(order, alone);
+    if (order.join() !== [...this.lines.keys()].join()) {
+      this.lines = new Map(order.map((index) => [index, this.lines.get(index) ?? emptyLine()]));
+      this.rows.replaceChildren(...this.lines.values());
+    }
     for (const row of bars) {
       const line = this.lines.get(row.index);
       const [name, track, text, ghostText, calibratedText] = line.children;
-      write(name, row.name);
-      if (name.title !== row.name) name.title = row.name;
+      writeLong(name, row.name);
       write(text, row.text);
       write(ghostText, row.ghostText);
       const className = `${row.top ? "kit-top" : ""} ${row.expected ? "kit-expected" : ""} ${row.index < 0 ? "kit-others" : ""}`;
@@ -97,21 +88,6 @@ export class AnswerView {
       if (row.calibrated === null) continue;
       write(calibratedText, row.calibratedText);
       track.children[2].style.transform = `scaleX(${row.calibrated})`;
-    }
-  }
-
-  /** Put the lines in this order; those that stay move to their new places, where motion is welcome and can be followed. */
-  #reorder(order, alone) {
-    const still = !alone || matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const tops = new Map(still ? [] : [...this.lines].map(([index, line]) => [index, line.offsetTop]));
-    const lines = order.map((index) => [index, this.lines.get(index) ?? emptyLine()]);
-    this.lines = new Map(/** @type {[number, any][]} */ (lines));
-    this.rows.replaceChildren(...this.lines.values());
-    if (still) return;
-    for (const [index, line] of this.lines) {
-      const top = tops.get(index);
-      const moved = top === undefined ? 0 : top - line.offsetTop;
-      if (moved) line.animate([{ transform: `translateY(${moved}px)` }, { transform: "none" }], { duration: MOTION_MS, easing: "ease-out" });
     }
   }
 }

@@ -1,16 +1,11 @@
-// @ts-check
 // The question "why?" and its answer: first what was changed, then what was measured.
 import { button, element, write } from "./dom.js";
 import { Picture } from "./picture.js";
 
 export class BecauseView {
-  /**
-   * @param {{ ask: () => void, stop: () => void, take: (settings: any, fixed: any, then: string) => void, blame: (keys: string[]) => void, opened: (open: boolean) => void }} events
-   */
   constructor(events) {
     this.events = events;
     this.busy = false;
-    /** @type {string[]} */
     this.valid = []; // the states that the answer is about: first the one that was asked for, then those that its fixes led to
     this.guilty = this.valid; // chips that are to blame
     this.ask = button("Why?", "Look for the cause of this prediction", () => this.#ask(), { class: "kit-why" });

@@ -1,96 +1,44 @@
-// @ts-check
-// A camera of the page: each frame is a photograph.
+// A camera of the page: each frame is a photo.
 import { button, element } from "./dom.js";
 
 export class Camera {
-  constructor() {
-    this.video = Object.assign(element("video"), { muted: true, playsInline: true });
-    /** @type {MediaStream | null} */
-    this.stream = null;
-    this.wanted = true;
-    this.sentAt = 0;
-  }
-
-  /** Ask for the camera and wait for its picture; false where it was stopped meanwhile. */
-  async start() {
-    if (!navigator.mediaDevices) throw new Error("a page over plain http, where browsers allow none");
-    this.stream = await navigator.mediaDevices.getUserMedia({ video: true });
-    if (this.wanted) {
-      this.video.srcObject = this.stream;
-      await this.video.play();
-    }
-    if (!this.wanted) this.stop();
-    return this.wanted;
-  }
-
-  stop() {
-    this.wanted = false;
-    this.stream?.getTracks().forEach((track) => track.stop());
-  }
-
-  /** The present frame as RGB, its longer side at most `side` pixels; null while there is none. */
-  frame(side) {
-    const { videoWidth, videoHeight } = this.video;
-    if (videoWidth === 0) return null;
-    const scale = Math.min(1, side / Math.max(videoWidth, videoHeight));
-    const [width, height] = [videoWidth, videoHeight].map((length) => Math.max(1, Math.round(length * scale)));
-    this.context ??= document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const context = /** @type {CanvasRenderingContext2D} */ (this.context);
-    Object.assign(context.canvas, { width, height });
-    context.drawImage(this.video, 0, 0, width, height);
-    const { data } = context.getImageData(0, 0, width, height);
-    const pixels = new Uint8Array(3 * width * height);
-    for (let i = 0, o = 0; o < pixels.length; i += 4, o += 3) {
-      pixels[o] = data[i];
-      pixels[o + 1] = data[i + 1];
-      pixels[o + 2] = data[i + 2];
-    }
-    return { pixels, width, height };
-  }
-}
-
-/** The buttons of a camera, and its frames as long as it is on. */
-export class CameraButtons {
-  /**
-   * @param {() => { name: string, side: number, pause: number }} panel
-   * @param {{ ready: () => boolean, framed: (frame: any) => void, switched: (on: boolean) => void, snapped: () => void, fail: (text: string) => void }} events
-   */
   constructor(panel, events) {
     this.panel = panel;
     this.events = events;
-    /** @type {Camera | null} */
-    this.camera = null;
-    /** @type {any} */
-    this.frame = null; // the last one, as the photograph that it is
-    this.button = button("Camera", "Live from your camera", () => (this.camera ? this.stop() : this.start()), { "aria-pressed": "false" });
+    this.video = null; // while it is on
+    this.frame = null; // the last one, as the photo that it is
+    this.context = element("canvas").getContext("2d", { willReadFrequently: true });
+    this.button = button("Camera", "Live from your camera", () => (this.on ? this.stop() : this.start()), { "aria-pressed": "false" });
     this.snap = button("Snap", "Keep this frame as a photo", () => {
       this.stop(); // its next frame would take the place of what is kept
       events.snapped();
       this.button.focus();
-    }, { class: "kit-snap", hidden: true });
+    }, { hidden: true });
   }
 
   get on() {
-    return this.camera !== null;
+    return this.video !== null;
   }
 
   async start() {
-    this.stop();
-    const camera = this.camera = new Camera();
-    try {
-      if (await camera.start()) this.#look();
-    } catch (trouble) {
-      if (this.camera === camera) {
-        this.events.fail(`Expected a camera, received ${trouble.message}; allow it, or choose a photo`);
-        this.stop();
-      }
-    }
+    const video = this.video = Object.assign(element("video"), { muted: true, playsInline: true });
     this.#switched();
+    try {
+      if (!navigator.mediaDevices) throw new Error("a page over plain http, where browsers allow none");
+      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+      if (this.video === video) await video.play();
+      else release(video);
+      this.#look(video, 0);
+    } catch (trouble) {
+      if (this.video !== video) return;
+      this.stop();
+      this.events.fail(`Expected a camera, received ${trouble.message}; allow it, or choose a photo`);
+    }
   }
 
   stop() {
-    this.camera?.stop();
-    this.camera = null;
+    if (this.on) release(this.video);
+    this.video = null;
     this.#switched();
   }
 
@@ -100,17 +48,33 @@ export class CameraButtons {
     this.events.switched(this.on);
   }
 
-  /** Each frame is a photograph, and the next one is sent when the kernel has answered. */
-  #look() {
-    const { camera } = this;
-    if (!camera?.wanted) return;
-    requestAnimationFrame(() => this.#look());
+  /** Each frame is a photo, and the next one is sent when the kernel has answered. */
+  #look(video, sentAt) {
+    if (this.video !== video) return;
     const { name, side, pause } = this.panel();
-    if (!this.events.ready() || performance.now() < camera.sentAt + pause) return;
-    const taken = camera.frame(side);
-    if (!taken) return;
-    camera.sentAt = performance.now();
-    this.frame = { photo: name, ...taken };
+    const now = performance.now();
+    const due = this.events.ready() && now >= sentAt + pause && video.videoWidth > 0;
+    requestAnimationFrame(() => this.#look(video, due ? now : sentAt));
+    if (!due) return;
+    this.frame = { photo: name, ...this.#take(video, side) };
     this.events.framed(this.frame);
   }
+
+  /** The present frame as RGB, its longer side at most `side` pixels. */
+  #take(video, side) {
+    const { canvas } = this.context;
+    const { videoWidth, videoHeight } = video;
+    const scale = Math.min(1, side / Math.max(videoWidth, videoHeight));
+    const [width, height] = [videoWidth, videoHeight].map((length) => Math.max(1, Math.round(length * scale)));
+    Object.assign(canvas, { width, height });
+    this.context.drawImage(video, 0, 0, width, height);
+    const { data } = this.context.getImageData(0, 0, width, height);
+    const pixels = new Uint8Array(3 * width * height);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = data[i + Math.floor(i / 3)]; // without A
+    return { pixels, width, height };
+  }
+}
+
+function release(video) {
+  video.srcObject?.getTracks().forEach((track) => track.stop());
 }

@@ -1,4 +1,3 @@
-// @ts-check
 // Sliders and switches: each has an element, shows a value, and calls `changed(key, value)`.
 import { element } from "./dom.js";
 

@@ -1,12 +1,6 @@
-// @ts-check
 // Elements of the page. Whatever comes from a user gets there as text alone.
 
-/**
- * @param {string} tag
- * @param {Record<string, any>} attributes `text` is the content; true sets an attribute, false and null leave it out
- * @param {...(Node | string | null | undefined | false)} children
- * @returns {any}
- */
+/** Of the attributes `text` is the content; true sets one, false and null leave it out. */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -14,13 +8,19 @@ export function element(tag, attributes = {}, ...children) {
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value != null) node.setAttribute(name, value);
   }
-  node.append(.../** @type {Node[]} */ (children.filter(Boolean)));
+  node.append(...children.filter(Boolean));
   return node;
 }
 
-/** Writing the same text again would have the page laid out anew. */
+/** Writing the same text again would have the page laid out again. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+/** Write a text that may be cut off, which a pointer shows whole. */
+export function writeLong(node, text) {
+  write(node, text);
+  if (node.title !== text) node.title = text;
 }
 
 /** A button that does something when it is pressed. */

@@ -1,23 +1,13 @@
-// @ts-check
 // What the page and the kernel say to each other, without a page: events go in with the time, effects come out.
 //
 // One request is under way at a time and the newest state waits, so a drag never builds a backlog. While no hand
 // moves, the answers along the slider under the pointer are fetched ahead, and a hand that comes there sees them in
 // the next frame. A kernel that is gone or silent is told as lost, and nothing is shown as an answer until it is back.
 
-/**
- * @typedef {Record<string, any>} Settings
- * @typedef {{ content: any, buffers: any[] }} Answer
- * @typedef {{ post: any, buffers?: any[] }} Post a message for the kernel
- * @typedef {{ show: Answer, since: number }} Show an answer to be painted, and when it was asked for (0: by others)
- * @typedef {{ adopt: Settings }} Adopt settings that controls have to take on
- * @typedef {{ fail: string, stale: boolean }} Fail something went wrong, and whether the bars are no answer any more
- * @typedef {{ lost: string }} Lost why nothing can be asked for the time being
- * @typedef {{ found: true }} Found the kernel has answered again
- * @typedef {{ rest: true }} Rest no hand has moved for a while
- * @typedef {Partial<Post & Show & Adopt & Fail & Lost & Found & Rest>} Effect
- * @typedef {{ keys: string[], places: number, bytes: number, around: (key: string, value: number, most: number) => number[] }} Ahead
- */
+// Effects: { post, buffers } a message for the kernel; { show, since } an answer { content, buffers } to be painted, and
+// when it was asked for (0: by others); { adopt } settings that controls have to take on; { fail, stale } what went wrong,
+// and whether the bars are no answer any more; { lost } why nothing can be asked for the time being; { found } the kernel
+// has answered again; { rest } no hand has moved for a while.
 
 export const LOST_MS = 10_000; // a kernel that keeps silent for longer is taken for lost
 export const RESTING_MS = 150; // silence after which a hand is taken for resting
@@ -33,19 +23,14 @@ export const BARE = "This page cannot pass images to widgets. Open the notebook 
 export const CUT = "The connection to the kernel is broken. This goes on by itself once it is back.";
 
 export class Exchange {
-  /**
-   * @param {string} prefix of the numbers of requests, another one for each view
-   * @param {Ahead} ahead
-   */
+  /** `ahead`: keys of sliders, at most so many places and bytes, and `around(key, value, most)`, the nearest places. */
   constructor(prefix, ahead) {
-    this.prefix = prefix;
+    this.prefix = prefix; // of the numbers of requests, another one for each view
     this.ahead = ahead;
-    /** @type {Settings} */
     this.settings = {};
     this.lost = "";
     this.moving = false;
     this.live = false; // whether the page may look ahead: it paints the photograph itself, and people see it
-    /** @type {{ id: string, change: number, since: number } | null} */
     this.inFlight = null;
     this.waiting = false;
     this.requests = 0;
@@ -53,12 +38,10 @@ export class Exchange {
     this.shown = 0;
     this.changedAt = 0;
     this.inputBytes = 1; // size of what the network sees
-    /** @type {{ key: string | null, asked: any, context: string, answers: Map<string, Answer> }} */
     this.known = { key: null, asked: null, context: "", answers: new Map() };
     this.at = { reply: NEVER, rest: NEVER, sync: NEVER, greet: NEVER, ahead: NEVER };
     this.greetings = 0;
     this.now = 0;
-    /** @type {Effect[]} */
     this.effects = [];
   }
 

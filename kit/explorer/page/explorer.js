@@ -1,10 +1,9 @@
-// @ts-check
 // The widget: paints what the kernel decides, and tells it what people do.
 import { AnswerView } from "./answer.js";
 import { BecauseView } from "./because.js";
-import { CameraButtons } from "./camera.js";
+import { Camera } from "./camera.js";
 import { CONTROLS } from "./controls.js";
-import { button, element, write } from "./dom.js";
+import { button, element, write, writeLong } from "./dom.js";
 import { Exchange } from "./exchange.js";
 import { Files } from "./files.js";
 import { Flip } from "./flip.js";
@@ -13,9 +12,10 @@ import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
-import { Still } from "./still.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
+
+const KEPT_MS = 1_000;
 
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
 
@@ -36,7 +36,6 @@ class ExplorerView {
     this.prefix = prefix;
     this.preview = new Preview((content) => this.post({ ...content, request: `${prefix}.noise` }));
     this.input = new Picture("What the model sees");
-    this.still = new Still(model, [this.preview.picture, this.input], () => this.post({ kind: "keep", request: `${prefix}.keep` }));
     this.files = new Files(prefix, {
       limit: () => model.get("_panel").uploadBytes,
       post: (content, buffers) => this.post(content, buffers),
@@ -57,7 +56,7 @@ class ExplorerView {
       chosen: (name) => { this.camera.stop(); this.changed("photo", name); },
       removed: (name) => this.post({ kind: "remove", request: `${prefix}.remove`, name }),
     });
-    this.camera = new CameraButtons(() => model.get("_panel").camera, {
+    this.camera = new Camera(() => model.get("_panel").camera, {
       ready: () => !this.exchange.inFlight,
       framed: (frame) => this.framed(frame),
       switched: (on) => { this.peek.disabled = on; }, // a frame has no untouched state to come back to
@@ -69,12 +68,12 @@ class ExplorerView {
       stop: () => this.post({ kind: "stop", request: `${prefix}.stop` }),
       take: (settings, fixed, then) => this.fix(settings, fixed, then),
       blame: (keys) => this.path.blame(keys),
-      opened: (open) => this.show("because", open),
+      opened: (open) => this.open("because", open),
     });
     this.controls = panel.sliders.map((spec, index) => ({
       ...CONTROLS[spec.kind](spec, `${prefix}-${index}`, (key, value) => this.changed(key, value), (key) => this.near(key)), spec,
     }));
-    this.flips = new Map(panel.sliders.filter((spec) => spec.group === "main").map((spec) => [spec.key, new Flip(spec, {
+    this.flips = new Map(panel.sliders.filter((spec) => spec.kind === "range").map((spec) => [spec.key, new Flip(spec, {
       now: () => ({ value: this.settings[spec.key], name: this.answer.name.textContent }),
       move: (value) => this.take({ [spec.key]: value }),
       say: (text) => write(this.done, text),
@@ -84,7 +83,8 @@ class ExplorerView {
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.tensorLines = [];
-    this.frame = this.timer = 0;
+    this.frame = this.timer = this.resting = 0;
+    this.kept = ""; // the state that the output of the cell shows where no kernel is
     this.held = null; // the settings to come back to from the untouched state
     this.code = "";
     this.failedAt = -1; // the change that the error belongs to
@@ -100,12 +100,17 @@ class ExplorerView {
     this.banner = element("p", { class: "kit-lost", role: "alert", hidden: true });
     this.error = element("p", { class: "kit-error", role: "alert", hidden: true });
     this.notes = element("div", { class: "kit-notes" }, ...panel.notes.map((text) => element("p", { text })));
-    this.copy = button("Copy as Python", "Copy the code of this state", () => this.copyCode());
     const pin = () => this.post({ kind: "pin", request: `${prefix}.pin`, settings: this.settings });
-    this.pin = button("Pin", "Keep this as a case, for kit.check_cases to guard", () => (this.known.label ? pin() : this.picker.open(this.known, this.pin, pin)));
+    const summary = element("summary", { text: "More" });
+    const item = (text, title, act) => button(text, title, () => { this.closeMenu(); act(); });
+    this.menu = element("details", { class: "kit-menu" }, summary, element("div", {},
+      item("Copy as Python", "Copy the code of this state", () => this.copyCode()),
+      item("Pin", "Keep this as a case, for kit.check_cases to guard", () => (this.known.label ? pin() : this.picker.open(this.known, summary, pin)))));
+    this.tries = element("div", { class: "kit-tries", role: "group", "aria-label": "Try", hidden: panel.tries.length === 0 }, element("span", { text: "Try:" }),
+      ...panel.tries.map(([name, settings]) => button(name, "Show this", () => this.show(settings))));
     this.done = element("p", { class: "kit-done", role: "status" });
-    this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {}, { class: "kit-peek" });
-    this.about = element("figcaption", { class: "kit-about" });
+    this.peek = button("Untouched", "Hold to see the untouched photo, prepared as usual", () => {});
+    this.about = element("figcaption");
     this.more = element("div", { class: "kit-more", hidden: true, role: "group", "aria-label": "More perturbations" });
     this.moreButton = button("More perturbations", "Blur, contrast, JPEG, weather and others", () => this.toggle("more"), { "aria-expanded": "false" });
     this.tensor = element("tbody");
@@ -115,10 +120,9 @@ class ExplorerView {
     const main = element("div", { class: "kit-main" });
     const sections = new Map();
     for (const { node, spec } of this.controls) {
-      if (spec.group === "main") {
-        node.append(this.flips.get(spec.key).button);
-        main.append(node);
-      }
+      const flip = this.flips.get(spec.key);
+      if (flip) node.append(flip.button);
+      if (spec.group === "main") main.append(node);
       else if (sections.has(spec.section)) sections.get(spec.section).append(node);
       else {
         const section = element("fieldset", {}, element("legend", { text: spec.section }), node);
@@ -130,10 +134,9 @@ class ExplorerView {
     this.answer.node.append(this.picker.node);
     this.body = element("div", { class: "kit-body" },
       element("header", {}, this.title, this.latency,
-        element("div", GROUP, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
-        element("div", GROUP, this.copy, this.pin),
-        element("div", GROUP, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset(), { class: "kit-reset" }), this.because.ask)),
-      this.done, this.error, this.notes, this.photos.node,
+        element("div", { class: "kit-group kit-quiet" }, button("Add an image…", "Or drop or paste one anywhere here", () => this.files.node.click()), this.files.node, this.camera.button, this.camera.snap),
+        element("div", GROUP, this.peek, button("Reset", `Unperturbed, prepared ${panel.usual}`, () => this.reset()), this.because.ask), this.menu),
+      this.tries, this.done, this.error, this.notes, this.photos.node,
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
@@ -143,7 +146,7 @@ class ExplorerView {
       this.path.node, this.tensorBox);
     // The attribute keeps JupyterLab from taking the arrow keys for moving between cells.
     this.root = element("section", { class: "kit-explorer", role: "group", "aria-label": "Explorer", "data-lm-suppress-shortcuts": "true", "data-sharp": "true" },
-      this.banner, this.still.node, this.body);
+      this.banner, this.body);
     this.root.classList.toggle("kit-tempered", panel.tempered);
     this.photos.build(panel.photos, this.settings.photo);
   }
@@ -155,13 +158,13 @@ class ExplorerView {
   }
 
   toggle(key) {
-    if (key === "more") this.show("more", this.more.hidden);
+    if (key === "more") this.open("more", this.more.hidden);
     else this.tensorBox.hidden = !this.tensorBox.hidden;
     this.paintTensor();
   }
 
   /** Beside the bars there is room for one. */
-  show(key, open) {
+  open(key, open) {
     this.more.hidden = !(open && key === "more");
     this.because.node.hidden = !(open && key === "because");
     this.moreButton.setAttribute("aria-expanded", String(!this.more.hidden));
@@ -180,11 +183,6 @@ class ExplorerView {
     this.watchKernel();
     this.listen();
     this.files.listen(this.root);
-    const kept = this.still.show();
-    if (kept) {
-      this.adopt(kept.settings); // a hand that is quicker than the kernel goes on from what it sees
-      this.paintContent(kept);
-    }
     this.perform(this.exchange.opened(performance.now()));
   }
 
@@ -199,9 +197,8 @@ class ExplorerView {
     this.camera.stop();
     this.photos.stop();
     this.answer.stop();
-    this.still.stop();
     cancelAnimationFrame(this.frame);
-    clearTimeout(this.timer);
+    for (const timer of [this.timer, this.resting]) clearTimeout(timer);
     this.stopped = true;
   }
 
@@ -216,6 +213,7 @@ class ExplorerView {
 
   listen() {
     this.peek.addEventListener("pointerdown", () => this.hold(true));
+    this.root.addEventListener("pointerdown", ({ target }) => { this.menu.open &&= this.menu.contains(target); });
     for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"]) this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
     this.onKey = (event) => this.key(event);
@@ -236,6 +234,7 @@ class ExplorerView {
     } else if (down && event.key === "Escape") {
       const running = [...this.flips.values()].find((flip) => flip.running);
       if (running) running.stop();
+      else if (this.menu.open) this.closeMenu();
       else if (!this.picker.node.hidden) this.picker.close();
       else if (!this.because.node.hidden) this.because.close();
     }
@@ -285,6 +284,17 @@ class ExplorerView {
     this.take(this.model.get("_panel").neutral);
   }
 
+  show(settings) {
+    this.camera.stop();
+    this.adopt(settings);
+    this.move(settings);
+  }
+
+  closeMenu() {
+    this.menu.open = false;
+    this.menu.firstChild.focus();
+  }
+
   hold(on) {
     if (on === (this.held !== null) || this.camera.on) return;
     this.peek.setAttribute("aria-pressed", String(on));
@@ -294,14 +304,12 @@ class ExplorerView {
   }
 
   async copyCode() {
-    const label = this.copy.textContent;
     try {
       await navigator.clipboard.writeText(this.code);
-      this.copy.textContent = "Copied";
+      write(this.done, "Copied.");
     } catch {
-      this.fail(`Expected to be let at the clipboard; the code is: ${this.code}`);
+      this.fail(`Expected access to the clipboard; the code is: ${this.code}`);
     }
-    setTimeout(() => { this.copy.textContent = label; }, 1500);
   }
 
   /** A camera's frame takes the place of the photograph, with what the hand has set. */
@@ -462,32 +470,37 @@ class ExplorerView {
   }
 
   paintAnswer({ content, since, buffers }) {
-    this.still.end();
+    this.root.dataset.told = "1"; // the style hides what stands there for pages without a kernel
     this.input.paint(bytesOf(buffers[0]), content.input.width, content.input.height);
-    this.paintContent(content);
-    // What is refused beside the bars, such as a file, stays until a hand moves.
-    if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale")) this.error.hidden = true;
-    if (!this.exchange.lost) this.root.classList.remove("kit-stale");
-    const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
-    if (since) write(this.latency, `${Math.round(performance.now() - since)} ms, ${kernel}`);
-    this.still.keep(content);
-    const detail = { settings: content.settings, kernelMs: content.kernelMs };
-    this.root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail }));
-  }
-
-  paintContent(content) {
     this.answer.paint(content);
     this.known = { top: content.answer.name, label: content.answer.label };
     this.judging.shown(content);
     for (const [key, flip] of this.flips) flip.painted(content.settings[key], content.answer.name);
     this.path.paint(content.path);
     const about = `${content.settings.photo.replace(/\.\w+$/, "")} · ${content.about}`;
-    write(this.about, about);
-    this.about.title = about;
+    writeLong(this.about, about);
+    this.preview.picture.canvas.setAttribute("aria-label", `The photo ${about}`);
     this.code = content.code;
     this.tensorLines = content.tensor;
     this.paintTensor();
-    this.preview.picture.canvas.setAttribute("aria-label", `The photo ${about}`);
+    // What is refused beside the bars, such as a file, stays until a hand moves.
+    if (this.exchange.changes > this.failedAt || this.root.classList.contains("kit-stale")) this.error.hidden = true;
+    if (!this.exchange.lost) this.root.classList.remove("kit-stale");
+    const kernel = content.kernelMs === null ? "known ahead" : `kernel ${content.kernelMs} ms`;
+    if (since) write(this.latency, `${Math.round(performance.now() - since)} ms, ${kernel}`);
+    this.keep(content);
+    const detail = { settings: content.settings, kernelMs: content.kernelMs };
+    this.root.dispatchEvent(new CustomEvent("kit:painted", { bubbles: true, detail }));
+  }
+
+  /** Once this has been shown for a while, pages without a kernel show it, too. */
+  keep({ verdict, settings }) {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      const state = verdict + JSON.stringify(settings);
+      if (state !== this.kept) this.post({ kind: "keep", request: `${this.prefix}.keep` });
+      this.kept = state;
+    }, KEPT_MS);
   }
 
   /** Painted only while people can see it. */

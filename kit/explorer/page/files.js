@@ -1,14 +1,9 @@
-// @ts-check
 // Pictures of one's own: chosen, dropped or pasted, they go to the kernel in pieces.
 import { element } from "./dom.js";
 
 const PIECE_BYTES = 4_000_000; // well under the 10 MiB at which a Jupyter server closes the connection
 
 export class Files {
-  /**
-   * @param {string} prefix
-   * @param {{ limit: () => number, post: (content: any, buffers: any[]) => void, fail: (text: string) => void }} events
-   */
   constructor(prefix, events) {
     this.prefix = prefix;
     this.events = events;
@@ -16,7 +11,7 @@ export class Files {
     this.node.addEventListener("change", () => { this.send(this.node.files); this.node.value = ""; });
   }
 
-  /** @param {any} root on which pictures may be dropped or pasted */
+  /** Take what is dropped or pasted on an element. */
   listen(root) {
     root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("kit-drop"); });
     root.addEventListener("dragleave", () => root.classList.remove("kit-drop"));

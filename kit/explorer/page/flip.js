@@ -1,19 +1,15 @@
-// @ts-check
 // A walk along a slider to where the prediction changes, by what is painted on the way.
 import { button } from "./dom.js";
 
 const STEPS = 60; // at most, from one end of the slider to the other
 
 export class Flip {
-  /**
-   * @param {any} spec of the slider
-   * @param {{ now: () => { value: number | null, name: string }, move: (value: number | null) => void, say: (text: string) => void }} events
-   */
   constructor(spec, events) {
     this.spec = spec;
     this.events = events;
     this.running = false;
-    this.button = button("Find the flip", `Walk to where ${spec.label} changes the prediction`, () => (this.running ? this.stop() : this.#start()));
+    this.text = spec.group === "main" ? "Find the flip" : "⇥";
+    this.button = button("", `Walk to where ${spec.label} changes the prediction`, () => (this.running ? this.stop() : this.#start()), { class: "kit-flip" });
     this.#label();
   }
 
@@ -81,8 +77,8 @@ export class Flip {
   }
 
   #label() {
-    this.button.textContent = this.running ? "Stop" : "Find the flip";
-    this.button.setAttribute("aria-label", `${this.button.textContent}: ${this.spec.label}`);
+    this.button.textContent = this.running ? "Stop" : this.text;
+    this.button.setAttribute("aria-label", `${this.running ? "Stop" : "Find the flip"}: ${this.spec.label}`);
   }
 
   #round(value) {

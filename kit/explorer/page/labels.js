@@ -1,20 +1,13 @@
-// @ts-check
 // What photos show: a person says so, and then it is known whether the prediction of each is correct.
 import { button, element } from "./dom.js";
 
 const PART = 8; // photos asked about at a time; the kernel judges as many as it can without keeping a hand waiting
 
 export class LabelPicker {
-  /**
-   * @param {string} prefix
-   * @param {string[]} classes
-   * @param {(label: string) => void} chosen
-   */
   constructor(prefix, classes, chosen) {
     const id = `${prefix}-classes`;
     this.classes = new Set(classes);
     this.chosen = chosen;
-    /** @type {any} */
     this.opener = null;
     this.then = () => {};
     this.box = element("input", { type: "text", list: id, autocomplete: "off", "aria-label": "It is …", placeholder: "Type a class" });
@@ -30,7 +23,7 @@ export class LabelPicker {
     this.node = element("div", { class: "kit-say", role: "group", "aria-label": "What the image shows", hidden: true }, form);
   }
 
-  /** @param {{ top: string, label: string }} known @param {any} opener @param {() => void} then */
+  /** Ask; the focus goes back to the opener, and once something is chosen, `then` is called. */
   open({ top, label }, opener, then = () => {}) {
     Object.assign(this, { opener, then });
     this.box.value = "";
@@ -57,16 +50,14 @@ export class LabelPicker {
 
 /** Asks, while no hand moves, whether each labelled photo is predicted correctly with the present settings. */
 export class Judging {
-  /** @param {{ post: (settings: any, photos: string[]) => void, judged: (marks: Map<string, string>) => void }} events */
   constructor(events) {
     this.events = events;
     this.busy = false;
     this.context = "";
-    /** @type {Map<string, string>} */
-    this.marks = new Map();
+    this.marks = new Map(); // "right" or "wrong" by name
   }
 
-  /** @param {any} settings @param {string[]} photos those that have a label */
+  /** Ask about photos, all of which have a label. */
   ask(settings, photos) {
     this.#about(settings);
     const left = photos.filter((name) => !this.marks.has(name));

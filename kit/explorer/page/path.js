@@ -1,13 +1,7 @@
-// @ts-check
 // The way of the image as a row of chips; those that can be changed are menus.
-import { element, write } from "./dom.js";
+import { element, writeLong } from "./dom.js";
 
 export class PathView {
-  /**
-   * @param {any[]} specs
-   * @param {string} prefix
-   * @param {{ changed: (key: string, value: string) => void, open: (key: string) => void }} events
-   */
   constructor(specs, prefix, events) {
     this.chips = new Map(specs.map((spec) => [spec.key, chip(spec, prefix, events)]));
     this.node = element("div", { class: "kit-path", role: "group", "aria-label": "From the file to the prediction" },
@@ -22,8 +16,7 @@ export class PathView {
       const state = JSON.stringify([told, select?.value]);
       if (state === chip.state) continue;
       chip.state = state;
-      write(value, told.value);
-      if (value.title !== told.value) value.title = told.value;
+      writeLong(value, told.value);
       node.classList.toggle("kit-changed", told.changed);
       node.hidden = told.hidden;
     }

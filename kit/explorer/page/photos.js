@@ -1,22 +1,15 @@
-// @ts-check
 // The photographs as a strip of thumbnails, one of which is shown; those that were added can be taken away.
 import { button, element, write } from "./dom.js";
 
 export class PhotoStrip {
-  /**
-   * @param {string} prefix
-   * @param {{ chosen: (name: string) => void, removed: (name: string) => void }} events
-   */
   constructor(prefix, events) {
     this.prefix = prefix;
     this.events = events;
-    /** @type {string[]} */
     this.urls = [];
     this.strip = element("div", { class: "kit-photos", role: "radiogroup", "aria-label": "Photo" });
     this.count = element("p", { class: "kit-count" });
     this.node = element("div", { class: "kit-strip" }, this.strip, this.count);
-    /** @type {string[]} */
-    this.labelled = [];
+    this.labelled = []; // names
   }
 
   build(photos, chosen) {

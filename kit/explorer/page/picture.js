@@ -1,35 +1,22 @@
-// @ts-check
 // A picture on a canvas, in the very pixels that it is given.
 import { element } from "./dom.js";
 import { perturb } from "./pixels.js";
 
 export class Picture {
-  /** @param {string} label for those who do not see it */
   constructor(label) {
     this.canvas = element("canvas", { role: "img", "aria-label": label, width: 1, height: 1 });
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
-    /** @type {ImageData | null} */
     this.image = null;
   }
 
   /** Paint RGB pixels, perturbed: see `perturb`. */
   paint(rgb, width, height, how = {}) {
-    const { stride = 1 } = /** @type {any} */ (how);
+    const { stride = 1 } = how;
     this.canvas.classList.toggle("kit-small", width < 100);
     this.canvas.style.aspectRatio = `${width} / ${height}`; // the same place on the page at every stride
     this.#resize(Math.ceil(width / stride), Math.ceil(height / stride));
-    perturb(/** @type {ImageData} */ (this.image).data, rgb, width, height, how);
+    perturb(this.image.data, rgb, width, height, how);
     this.context.putImageData(this.image, 0, 0);
-  }
-
-  /** Paint a file, PNG or JPEG, whose bytes are given. */
-  async paintFile(bytes) {
-    const bitmap = await createImageBitmap(new Blob([bytes]));
-    this.canvas.width = bitmap.width;
-    this.canvas.height = bitmap.height;
-    this.canvas.style.aspectRatio = `${bitmap.width} / ${bitmap.height}`;
-    this.image = null;
-    this.context.drawImage(bitmap, 0, 0);
   }
 
   #resize(width, height) {
@@ -37,6 +24,6 @@ export class Picture {
     this.canvas.width = width;
     this.canvas.height = height;
     this.image = this.context.createImageData(width, height);
-    this.image?.data.fill(255);
+    this.image.data.fill(255);
   }
 }

@@ -1,4 +1,3 @@
-// @ts-check
 // Brightness and noise of a photograph, in float32 arithmetic that gives the kernel's bytes.
 
 /** Whole numbers in a noise field for one standard deviation: NOISE_STEPS of kit.perturbation. */
@@ -14,14 +13,7 @@ export function brightnessTable(factor) {
 
 const IDENTITY = brightnessTable(1);
 
-/**
- * Write every `stride`-th pixel of every `stride`-th row as RGBA, of which A is left as it is.
- * @param {Uint8ClampedArray} out
- * @param {Uint8Array} rgb
- * @param {number} width of the picture in `rgb`
- * @param {number} height
- * @param {{ stride?: number, brightness?: number, noise?: number, field?: Int16Array | null }} how noise in levels
- */
+/** Write every `stride`-th pixel of every `stride`-th row as RGBA, of which A is left as it is; noise is in levels. */
 export function perturb(out, rgb, width, height, { stride = 1, brightness = 1, noise = 0, field = null } = {}) {
   const table = brightness === 1 ? IDENTITY : brightnessTable(brightness);
   const scale = Math.fround(noise / NOISE_STEPS);

@@ -1,26 +1,17 @@
-// @ts-check
 // The photograph, which the page perturbs by itself where it can: ahead of the kernel, and with its bytes.
 import { Picture } from "./picture.js";
 
 export class Preview {
-  /** @param {(content: any) => void} ask asks for the field of noise of a seed */
   constructor(ask) {
-    this.ask = ask;
+    this.ask = ask; // for the noise field of a seed
     this.picture = new Picture("The photo");
-    /** @type {any} */
     this.base = null; // unperturbed pixels, where the page paints the perturbation itself
     this.noise = { seed: null, field: new Int16Array(0), wanted: "" };
-    /** @type {any[]} */
     this.painted = []; // what it was last painted from: painting it anew for each reply would double the work
     this.sharp = true; // whether all of the picture's own pixels are shown
   }
 
-  /**
-   * Take the photograph that an answer brings along, or is about.
-   * @param {any} content
-   * @param {any[]} buffers
-   * @param {any} frame of this page's camera; null where it is off
-   */
+  /** Take the photo that an answer brings along, or is about; `frame` is that of this page's camera, if it is on. */
   take({ settings, source }, buffers, frame) {
     if (buffers.length > 1) {
       const pixels = bytesOf(buffers[1]);
@@ -72,7 +63,6 @@ export class Preview {
   }
 }
 
-/** @param {DataView} view */
 export function bytesOf(view) {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
