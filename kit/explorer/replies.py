@@ -171,8 +171,8 @@ def note(view: View) -> dict[str, Any]:
     )
     about = f"<p><strong>{escape(said)}</strong><br>{escape(state)}</p>"
     html = f"{about}{shown}<table>{table}</table><p>{LIVE}</p>"
-    words = [line for text in (said, state) for line in wrap(text, 56)[:2]]
-    lines = [*((line, 0) for line in words), *((f"{row['text']}  {row['name']}", row["value"]) for row in rows)]
+    lines = [(line, 0.0) for text in (said, state) for line in wrap(text, 56)[:2]]
+    lines += [(f"{row['text']}  {row['name']}", row["value"]) for row in rows]
     return {
         "text/plain": LIVE,
         "text/html": f'{_STYLE}<div class="kit-note">{html}</div>',
@@ -260,7 +260,7 @@ class Shelf(dict[str, Entry]):
         return rows
 
 
-class Uploads(dict[str, list[bytes]]):
+class Uploads(dict[str, bytes]):
     """Files that come in pieces, since a websocket refuses messages over 10 MiB; the oldest make room."""
 
     def take(self, number: str, name: str, piece: bytes, *, last: bool) -> bytes | None:
@@ -271,13 +271,13 @@ class Uploads(dict[str, list[bytes]]):
         ValueError
             The file is too large; nothing of it is kept.
         """
-        pieces = [*self.pop(number, []), piece]
-        if sum(map(len, pieces)) > UPLOAD_BYTES:
+        file = self.pop(number, b"") + piece
+        if len(file) > UPLOAD_BYTES:
             most = UPLOAD_BYTES // 1_000_000
             raise ValueError(f"Expected an image of at most {most} MB, received more: {name}")
         if last:
-            return b"".join(pieces)
-        self[number] = pieces
+            return file
+        self[number] = file
         if len(self) > UPLOADS:
             del self[next(iter(self))]
         return None

@@ -143,12 +143,6 @@ class View:
         """The preprocessing in use."""
         return self.bench.preprocessing(self.settings)
 
-    @property
-    def calibrated(self) -> Float32 | None:
-        """`probabilities` with the classifier's temperature; None where that is 1."""
-        classifier = self.bench.classifier
-        return None if classifier.temperature == 1 else classifier.calibrated(self.probabilities[None])[0]
-
     @cached_property
     def novel(self) -> bool | None:
         """Whether the tensor is unlike those of the training images; None if the classifier cannot tell."""
@@ -248,11 +242,9 @@ def percent(probability: float) -> str:
 
 
 def bars(view: View) -> list[dict[str, Any]]:
-    """Return the rows of the softmax table, with the lengths (0 to 1) and texts of bars and ghost bars.
-
-    Where the classifier has no temperature, the bar of the calibrated probability is None and its text empty.
-    """
-    values, ghosts, calibrated = view.probabilities, view.untouched.probabilities, view.calibrated
+    """Return the rows of the softmax table, with lengths (0 to 1) and texts of their three bars."""
+    values, ghosts = view.probabilities, view.untouched.probabilities
+    [calibrated] = view.bench.classifier.calibrated(values[None])
     shown = list(range(len(values)))
     if len(values) > BARS + 2:
         wanted = {view.top, int(ghosts.argmax())} | (set() if view.label is None else {view.label})
@@ -260,15 +252,13 @@ def bars(view: View) -> list[dict[str, Any]]:
         ranked = [index for index in order if values[index] >= _LEAST]
         others = [index for index in ranked if index not in wanted][: BARS - 1 - len(wanted)]
         shown = sorted([*wanted, *others], key=lambda index: (-values[index], index))
-    columns = np.stack([values, ghosts, values if calibrated is None else calibrated])
+    columns = np.stack([values, ghosts, calibrated])
     rows = [_bar(index, view.names[index], columns[:, index]) for index in shown]
     if len(shown) < len(values):
         rest = np.maximum(1 - columns[:, shown].sum(axis=1), 0)
         rows.append(_bar(-1, f"{len(values) - len(shown)} others", rest))
     for row in rows:
         row |= {"top": row["index"] == view.top, "expected": row["index"] == view.label}
-        if calibrated is None:
-            row |= {"calibrated": None, "calibratedText": ""}
     return rows
 
 

@@ -108,17 +108,11 @@ def headline(found: Sequence[Change], view: View) -> str:
     if not found or (len(found) == 1 and view.altered):
         return ""  # its line says it
     if not view.altered:
-        known = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
-        other = next((one for one in found if one.without.answer != view.answer), None)
-        yet = "" if other is None else f" Yet without {other.words} it is {called(other.without)}."
-        return f"{known}{yet}"
+        return f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
     first = found[0]
     alone = [one for one in found if one.regains and len(one.keys) == 1]
     if len(alone) > 1:
-        answers = list(dict.fromkeys(one.without.answer for one in alone))
-        again = " again" if answers == [view.untouched.answer] else ""
-        named = " or ".join("none of these" if one is None else view.names[one] for one in answers)
-        return f"The changes work together: take back any of these {len(alone)} and it is {named}{again}."
+        return f"Your changes work together: take back any of these {len(alone)}."
     them = "them" if len(first.keys) > 1 else "it"
     return f"Because of {first.words}: without {them} {called(first.without)}."
 
@@ -132,10 +126,6 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     regains = view.altered and without.answer in {view.untouched.answer, target} - {view.answer}
     named = " and ".join(words(key, view.settings) for key in keys)
     return Change(keys, named, without, regains, gain)
-
-
-_ALIKE = 0.1
-"""Least probability of a class that a model is said to see in an image."""
 
 
 _PARTS = list(STAGES)
@@ -206,7 +196,6 @@ def _alike(one: Float32, other: Float32) -> bool:
 def plain(text: str) -> str:
     """Return a text without the names and units that only people who wrote it know."""
     text = re.sub(r",? in nats\b", "", text)
-    text = re.sub(r" \(fixes \w+\)", "", text)
     return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: found[0].replace("_", " "), text)
 
 
@@ -245,14 +234,11 @@ def _named(cause: str, view: View, after: View | None) -> str:
 def _hard(view: View) -> str:
     """Say what a model makes of an untouched image that it gets wrong."""
     label = view.label or 0
-    named, wanted = view.names[view.top], view.names[label]
-    top, right = view.probabilities[view.top], view.probabilities[label]
+    wanted = f"{view.names[label]} ({percent(view.probabilities[label])})"
     if view.answer is None:
         return f"Unlike the training images, says this model, and yet it is {wanted}"
-    if right >= max(_ALIKE, top / 4):
-        shares = f"{percent(top)} and {percent(right)}"
-        return f"A hard image: to this model {named} and {wanted} look alike ({shares})"
-    return f"A hard image: this model sees {named} ({percent(top)}) and hardly {wanted} ({percent(right)})"
+    top = f"{view.names[view.top]} ({percent(view.probabilities[view.top])})"
+    return f"A hard image: this model sees {top} rather than {wanted}"
 
 
 def _row(finding: Finding) -> dict[str, Any]:

@@ -237,7 +237,7 @@ def brightness(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
     Bit for bit `PIL.ImageEnhance.Brightness` (libImaging/Blend.c with black), in less time.
     """
     levels = np.arange(256, dtype=np.float32) * np.float32(factor)
-    return levels.clip(0, 255).astype(np.uint8)[pixels]
+    return levels.clip(0, 255).astype(np.uint8).take(pixels)
 
 
 def lift(pixels: Pixels, levels: float, _seed: int = 0) -> Pixels:

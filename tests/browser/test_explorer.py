@@ -16,7 +16,7 @@ from tests.browser.shown import RECORD, Shown
 
 TOUCAN = Path(samples.__file__).parents[1] / "data" / "photographs" / "toucan.jpg"
 PHOTOGRAPHS = ("cat.jpg", "espresso.jpg")
-EXPLORER, SECOND, FASHION, LOOP = range(4)
+EXPLORER, SECOND, FASHION, LOOP, TRIES = range(5)
 CELLS = [
     f"""
 import time
@@ -38,6 +38,9 @@ end = time.monotonic() + 15
 while explorer.settings["brightness"] != 2 and time.monotonic() < end:
     time.sleep(0.01)
 print("the slider said", explorer.settings["brightness"])""",
+    """
+tries = {"noise 90": {"photo": "espresso.jpg", "noise": 90}, "swapped": {"channels": "channels_swapped"}}
+kit.Explorer(samples.classifier("efficientnet_lite0"), photos, tries=tries)""",
 ]
 DROP = """(root, [text, name, type]) => {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -167,7 +170,9 @@ def test_pictures_come_by_button_drop_and_paste_are_pinned_and_taken_away(notebo
         add()
         shown.until("photo", name)
         shown.assert_shows(classifier, kit.load_image(content, name=name), brightness=1.3)
-    shown.press("Pin")
+    shown.root.get_by_text("More", exact=True).focus()
+    for key in ("Enter", "Tab", "Tab", "Enter"):  # to the second item of the menu, Pin
+        shown.page.keyboard.press(key)
     shown.root.get_by_label("It is …", exact=True).fill("toucan")
     shown.page.keyboard.press("Enter")
     shown.root.locator(".kit-done").get_by_text("expected toucan").wait_for()
@@ -394,23 +399,35 @@ def test_what_an_image_shows_is_said_in_the_widget_and_counted_over_all(notebook
 
 
 def test_the_flip_is_found_where_the_prediction_changes_and_the_walk_can_be_stopped(shown, classifier, named):
-    shown.press("Find the flip: Noise")
     said = shown.root.locator(".kit-done")
-    said.get_by_text("becomes").wait_for(timeout=60_000)
-    found = float(shown.control("noise").input_value())
-    before, after = (
-        int(classifier.probabilities(named["cat.jpg"], kit.Perturbation(noise=noise))[0].argmax())
-        for noise in (found - 0.1, found)
-    )
-    names = [classifier.class_names[index] for index in (before, after)]
-    assert before != after
-    assert said.inner_text() == f"Noise {found:g} levels: {names[0]} becomes {names[1]}."
-    shown.press("Reset")
+    shown.press("More perturbations")
+    for key, text, unit, step in (("noise", "Noise", " levels", 0.1), ("fade", "Fade", "", 0.001)):
+        shown.press(f"Find the flip: {text}")
+        said.get_by_text("becomes").wait_for(timeout=60_000)
+        found = float(shown.root.get_by_label(f"{text}, exact value", exact=True).input_value())
+        before, after = (
+            int(classifier.probabilities(named["cat.jpg"], kit.Perturbation(**{key: value}))[0].argmax())
+            for value in (found - step, found)
+        )
+        names = [classifier.class_names[index] for index in (before, after)]
+        assert before != after
+        assert said.inner_text() == f"{text} {found:g}{unit}: {names[0]} becomes {names[1]}."
+        shown.press("Reset")
+    shown.press("More perturbations")
     shown.press("Find the flip: Noise")
     shown.press("Stop: Noise")
     stopped = shown.state()["painted"][-1]["noise"]
     shown.page.wait_for_timeout(500)
     assert shown.state()["painted"][-1]["noise"] == stopped
+
+
+def test_a_state_to_try_is_one_press_away(notebook, classifier, named):
+    tried = in_cell(notebook, TRIES)
+    assert tried.control("photo").input_value() == "espresso.jpg", "that of the first one"
+    tried.press("swapped")
+    tried.assert_shows(classifier, named["cat.jpg"], channels="channels_swapped")
+    tried.press("noise 90")
+    tried.assert_shows(classifier, named["espresso.jpg"], noise=90)
 
 
 LAYOUT = """(root) => {
@@ -426,7 +443,7 @@ LAYOUT = """(root) => {
 }"""
 
 
-@pytest.mark.parametrize("cell", [EXPLORER, FASHION], ids=["1000 classes", "10 classes"])
+@pytest.mark.parametrize("cell", [EXPLORER, FASHION, TRIES])
 def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     root, page = in_cell(notebook, cell).root, shown.page
     page.set_viewport_size({"width": 1024, "height": 640})  # 1280 x 800 at 125 %
@@ -439,7 +456,7 @@ def test_all_that_moves_together_is_on_one_screen(notebook, shown, cell):
     view = page.locator(".jp-WindowedPanel-outer, .jp-Notebook").first.bounding_box()
     low, high = view["y"], view["y"] + view["height"]
     parts = [*found["canvas"][:2], *found["bars"], *found["sliders"], *found["name"]]
-    assert len(found["bars"]) == {EXPLORER: 8, FASHION: 10}[cell]
+    assert len(found["bars"]) == {EXPLORER: 8, FASHION: 10, TRIES: 8}[cell]
     assert all(low - 1 <= part["top"] and part["bottom"] <= high + 1 for part in parts), (view, found)
     assert all(part["width"] >= 180 for part in found["sliders"])
     assert root.get_by_role("columnheader", name="Calibrated").is_visible() == (cell == FASHION)
@@ -501,8 +518,10 @@ def test_nothing_hinders_assistive_technology(notebook, shown, theme):
     for details in shown.root.locator("details").all():
         details.evaluate("(details) => { details.open = true }")
     shown.root.get_by_role("button", name="It is …").click()
+    shown.root.get_by_text("More", exact=True).click()
     found = Axe().run(shown.page, context=".kit-explorer").response["violations"]
-    shown.page.keyboard.press("Escape")
+    for _ in range(2):  # the menu, and what the image shows
+        shown.page.keyboard.press("Escape")
     shown.root.get_by_role("button", name="Take back").first.click()
     shown.root.get_by_role("button", name="Undo").wait_for()
     shown.press("More perturbations")

@@ -196,6 +196,8 @@ def test_callbacks_from_two_threads_leave_one_consistent_state(explorer, classif
 def test_constructor_says_what_is_missing(classifier, pair):
     with pytest.raises(ValueError, match="at least one image"):
         Explorer(classifier, [])
+    with pytest.raises(ValueError, match="did you mean 'noise'"):
+        Explorer(classifier, pair, tries={"noise 60": {"nois": 60}})
     with pytest.raises(TypeError, match="photo_size"):
         Explorer(classifier, pair, photo_size=3)
     with pytest.raises(TypeError, match=r"Expected a Classifier, received str; see .*Classifier\.load"):

@@ -85,7 +85,6 @@ export class AnswerView {
       line.dataset.value = row.value;
       track.children[0].style.transform = `scaleX(${row.ghost})`;
       track.children[1].style.transform = `scaleX(${row.value})`;
-      if (row.calibrated === null) continue;
       write(calibratedText, row.calibratedText);
       track.children[2].style.transform = `scaleX(${row.calibrated})`;
     }

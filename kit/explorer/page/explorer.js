@@ -16,6 +16,7 @@ import { Preview, bytesOf } from "./preview.js";
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
 
 const KEPT_MS = 1_000;
+const LATE_MS = 50; // so long the photo waits for its bars: painting it while the kernel computes would slow both down
 
 const NEED_BYTES = ["view", "ahead", "noise"]; // kinds of answers with pixels, which some hosts leave out
 
@@ -83,7 +84,7 @@ class ExplorerView {
     this.settings = { ...panel.neutral };
     this.message = null; // the newest answer, painted in the next frame
     this.tensorLines = [];
-    this.frame = this.timer = this.resting = 0;
+    this.frame = this.timer = this.resting = this.late = 0;
     this.kept = ""; // the state that the output of the cell shows where no kernel is
     this.held = null; // the settings to come back to from the untouched state
     this.code = "";
@@ -198,7 +199,7 @@ class ExplorerView {
     this.photos.stop();
     this.answer.stop();
     cancelAnimationFrame(this.frame);
-    for (const timer of [this.timer, this.resting]) clearTimeout(timer);
+    for (const timer of [this.timer, this.resting, this.late]) clearTimeout(timer);
     this.stopped = true;
   }
 
@@ -257,7 +258,7 @@ class ExplorerView {
     this.exchange.live = this.mayLookAhead();
     this.perform(this.exchange.changed(settings, performance.now()));
     if (this.message) this.paint(); // known ahead: in the frame of the event, not in the one after
-    else this.draw();
+    else this.late ||= setTimeout(() => this.draw(), LATE_MS);
   }
 
   near(key) {
@@ -455,7 +456,8 @@ class ExplorerView {
 
   paint() {
     cancelAnimationFrame(this.frame);
-    this.frame = 0;
+    clearTimeout(this.late);
+    this.frame = this.late = 0;
     const taken = this.message;
     this.message = null;
     if (taken) {
