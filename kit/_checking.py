@@ -8,17 +8,15 @@ from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
-from math import isfinite
 from numbers import Real
+from sys import float_info
 from typing import Any, TypeVar
 
 import numpy as np
 
 _Kind = TypeVar("_Kind")
 _CALLED = {
-    "probabilities": ("predict", "predict_proba", "evaluate", "score"),
-    "predict_tensors": ("predict_on_batch", "predict_step", "forward"),
-    "class_names": ("classes", "classes_", "class_indices", "labels", "names"),
+    "class_names": ("classes", "class_indices", "labels", "names"),
     "scaling": ("rescale", "scale", "normalize", "mean", "std", "mode", "preprocessing_function"),
     "size": ("target_size", "image_size", "input_shape", "input_size", "resize", "shape"),
     "filter": ("interpolation", "resample"),
@@ -96,11 +94,10 @@ def parsed(what: str, text: str | bytes) -> Any:
 
 def left_by_git(text: str | bytes) -> str:
     """Say which trace of Git is in a file that is not what it should be; empty where there is none."""
-    lines = (text if isinstance(text, str) else text.decode(errors="replace")).splitlines()
-    if lines and lines[0].startswith("version https://git-lfs"):
+    text = text if isinstance(text, str) else text.decode(errors="replace")
+    if text.startswith("version https://git-lfs"):
         return "a Git LFS pointer; run git lfs pull"
-    marked = any(line.startswith("<<<<<<< ") for line in lines)
-    return "both sides of a Git merge; keep one of them" if marked else ""
+    return "both sides of a Git merge; keep one of them" if re.search("^<<<<<<< ", text, re.MULTILINE) else ""
 
 
 def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
@@ -111,7 +108,7 @@ def built(kind: type[_Kind], what: str, value: Any) -> _Kind:
 
 
 def guiding(kind: type[_Kind]) -> type[_Kind]:
-    """Let a class name the right attribute, or the right argument, where a wrong one is tried."""
+    """Let a class name the right argument where a wrong one is tried."""
     make = kind.__init__
     fields = list(signature(make).parameters)[1:]
 
@@ -120,14 +117,7 @@ def guiding(kind: type[_Kind]) -> type[_Kind]:
         refuse_unknown(options, fields)
         make(self, *args, **options)
 
-    def missing(self: Any, name: str) -> Any:
-        # Of private names copy, pickle and Jupyter ask all the time.
-        names = () if name.startswith("_") else [each for each in dir(self) if not each.startswith("_")]
-        hint = nearest(name, names)
-        raise AttributeError(f"{kind.__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
-
     kind.__init__ = init  # type: ignore[method-assign]
-    kind.__getattr__ = missing  # type: ignore[attr-defined]
     return kind
 
 
@@ -135,12 +125,10 @@ def number(what: str, value: Any) -> float:
     """Return a finite number as a float, else raise a TypeError or a ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected {what} as a number, received {value!r}")
-    try:
-        if isfinite(value):
-            return float(value)
-    except OverflowError:  # a whole number beyond all floats
-        value = "one of more than 308 digits"
-    raise ValueError(f"Expected a finite {what}, received {value}")
+    size: Any = abs(value)
+    if not size <= float_info.max:
+        raise ValueError(f"Expected a finite {what}, received {value!r:.30}")
+    return float(value)
 
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:
@@ -174,14 +162,6 @@ def integers(what: str, value: Any, names: Sequence[str], low: int, high: int) -
     return tuple(whole(f"{name} of the {what}", part, low, high) for name, part in pairs)
 
 
-def flag(content: Mapping[str, Any], key: str, *, default: bool) -> bool:
-    """Return a true or false of a JSON object, or the default where it is missing; else raise a TypeError."""
-    value = content.get(key)
-    if value is not None and not isinstance(value, bool):
-        raise TypeError(f"Expected {key} as true or false, received {value!r}")
-    return default if value is None else value
-
-
 def first_line(error: BaseException) -> str:
     """Return what an exception says in one line, 300 characters at most and without controls.
 
@@ -191,6 +171,6 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     if lines[0].startswith("in user code"):
         lines = [line for line in lines if re.match(r"\w+Error: ", line)][:1] + lines
-    calling = [place for place, line in enumerate(lines) if "Exception encountered when calling" in line]
-    behind = lines[calling[-1] + 1 :] if calling and calling[0] == 0 else []
-    return told((behind or lines)[0][:300].rstrip(".;:"))
+    while len(lines) > 1 and "Exception encountered when calling" in lines[0]:
+        del lines[0]
+    return told(lines[0][:300].rstrip(".;:"))

@@ -13,8 +13,6 @@ import numpy as np
 Part = TypeVar("Part")
 Progress: TypeAlias = bool | Callable[[str], object]
 """True shows a bar once two seconds have passed, False nothing; a function is told each step in a line."""
-_UNBROKEN = 20
-"""Letters of a table's cell that is not broken into lines."""
 
 
 class Steps(Generic[Part]):
@@ -28,8 +26,8 @@ class Steps(Generic[Part]):
         What is done, and what one step is called.
     progress
         Who is shown or told.
-    total, done
-        Steps that there are, by default as many as parts, and those that were taken before.
+    total
+        Steps that there are, by default as many as parts.
     keep
         Whether an interruption after the first step ends the block quietly, for what is finished to be used.
 
@@ -49,19 +47,18 @@ class Steps(Generic[Part]):
         progress: Progress,
         *,
         total: int | None = None,
-        done: int = 0,
         keep: bool = False,
     ) -> None:
         self._parts, self._what, self._keep = parts, what, keep
         self._total = len(parts) if total is None and isinstance(parts, Sized) else total
         self._tell = progress if callable(progress) else None
         self._note = ""
-        self.done, self.interrupted = done, False
+        self.done, self.interrupted = 0, False
         self._bar: Any = None
         if progress and self._tell is None:
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=self._total, initial=done, desc=what, unit=unit, delay=2, leave=False)
+            self._bar = tqdm(total=self._total, desc=what, unit=unit, delay=2, leave=False)
 
     def __iter__(self) -> Iterator[Part]:
         with self:
@@ -190,11 +187,6 @@ class Table(Result):
         table = f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
         return f"{table}<p>{escape(self._note)}</p>" if self._note else table
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return head and rows, for JSON."""
-        head, *rows = map(plain, self._rows)
-        return {"head": head, "rows": rows}
-
     __repr__ = Result.__str__
 
 
@@ -214,10 +206,7 @@ def _html(part: str | Result) -> str:
 
 
 def _cell(tag: str, text: str, side: str) -> str:
-    styles = ["text-align: left"] * (side == "<")
-    # An interval stays on its line.
-    styles += ["white-space: nowrap"] * (" " in text and len(text) <= _UNBROKEN)
-    style = f' style="{"; ".join(styles)}"' if styles else ""
+    style = ' style="text-align: left"' if side == "<" else ""
     return f"<{tag}{style}>{escape(text)}</{tag[:2]}>"
 
 

@@ -29,7 +29,6 @@ GREY, DARK = "#6b7280", "#787878"
 _DOTS_PER_INCH = 80
 _SMALLEST = 11 * 72 / _DOTS_PER_INCH
 """Points of type that are 11 pixels."""
-_TITLE_WIDTH = 24
 
 
 def blank(width: float, height: float, layout: Literal["constrained"] | None = None) -> Any:
@@ -80,11 +79,6 @@ def _suit_both_themes(figure: Any) -> None:
         legend.get_frame().set_alpha(0)
 
 
-def wrapped(title: str, width: int = _TITLE_WIDTH) -> str:
-    """Break a title into lines of at most so many letters, which fit a small image or a tick."""
-    return textwrap.fill(title, width)
-
-
 _LETTERS = 9.5
 """Letters of a title in an inch."""
 _WIDEST = 8.9
@@ -100,7 +94,7 @@ def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> 
     for place, (title, pixels) in enumerate(pictures, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(wrapped(title, int(side * _LETTERS)), fontsize=9)
+        axes.set_title(textwrap.fill(title, int(side * _LETTERS)), fontsize=9)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in pictures)
     return image(figure, f"{len(pictures)} images: {titles}.")
@@ -163,8 +157,6 @@ def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
     """Return a slider (`ipywidgets.VBox`) over figures by number; `description` says what the numbers are."""
     from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink
 
-    if not figures:
-        raise ValueError("Expected at least one figure, received none")
     shown = {number: tag(figure.data, figure.alt) for number, figure in figures.items()}
     options, style = [(f"{number:,}", number) for number in figures], {"description_width": "initial"}
     width = Layout(width="36em")
@@ -183,13 +175,12 @@ def _gap(bins: Sequence["Bin"]) -> str:
 
 
 def sweep_figure(sweep: "Sweep") -> Drawn:
-    """Draw a sweep: curves over one axis or over listed perturbations, heat maps over two axes.
+    """Draw a sweep: curves over one axis, heat maps over two; others raise a ValueError.
 
-    Accuracy, where there are labels, and the mean confidence, in percent. More axes raise a ValueError.
+    Accuracy, where there are labels, and the mean confidence, in percent.
     """
-    if len(sweep.axes) > 2:
-        received = f"{len(sweep.axes)}; draw a part of it from sweep.accuracy()"
-        raise ValueError(f"Expected a sweep with at most two axes, received {received}")
+    if not 1 <= len(sweep.axes) <= 2:
+        raise ValueError(f"Expected a sweep with one or two axes, received {len(sweep.axes)}")
     figures = {"accuracy": sweep.accuracy()} if (sweep.labels >= 0).any() else {}
     figures["mean confidence"] = sweep.confidence()
     many = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
@@ -204,23 +195,17 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
         return image(figure, f"Heat maps over {' and '.join(sweep.axes)} for {many}: {ends}.")
     figure = blank(7, 4)
     _curves(figure.subplots(), sweep, figures)
-    what = ", ".join(sweep.axes) or f"{len(sweep.perturbations)} perturbations"
-    return image(figure, f"Curves over {what} for {many}: {ends}.")
+    return image(figure, f"Curves over {', '.join(sweep.axes)} for {many}: {ends}.")
 
 
 def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
-    name = next(iter(sweep.axes), None)
-    values = [] if name is None else list(sweep.axes[name])
-    numbers = bool(values) and None not in values
-    places = np.argsort(values) if numbers else np.arange(len(sweep.perturbations))
-    across = np.array(values, float)[places] if numbers else places
+    ((name, values),) = sweep.axes.items()
+    across = np.array(values, float)
+    places = np.argsort(across)
     looks = ({"color": BLUE, "marker": "o"}, {"color": ORANGE, "marker": "s", "linestyle": "--"})
     for (title, line), look in zip(figures.items(), looks[-len(figures) :], strict=True):
-        axes.plot(across, 100 * line[places], markersize=3, label=title, **look)
-    if not numbers:
-        shown = values or [repr(each) for each in sweep.perturbations]
-        axes.set_xticks(places, [wrapped(str(each)) for each in shown], rotation=30)
-    axes.set_xlabel("perturbation" if name is None else _axis_label(name))
+        axes.plot(across[places], 100 * line[places], markersize=3, label=title, **look)
+    axes.set_xlabel(_axis_label(name))
     axes.set(ylim=(-4, 104), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
@@ -282,7 +267,7 @@ def confusion_figure(mistakes: "Mistakes", most: int = 12) -> Drawn:
     for row, column in np.argwhere(shown):
         plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
         axes.text(column, row, f"{shown[row, column]:,}", ha="center", va="center", bbox=plate)
-    labels = [wrapped(names[each]) for each in chosen]
+    labels = [textwrap.fill(names[each], 24) for each in chosen]
     axes.set_xticks(range(len(chosen)), labels, rotation=90)
     axes.set_yticks(range(len(chosen)), labels)
     axes.set(xlabel="predicted", ylabel="label")

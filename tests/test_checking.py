@@ -9,17 +9,6 @@ from kit._checking import first_line, told
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"),
-    [("predict", "probabilities"), ("classes_", "class_names"), ("temprature", "temperature")],
-)
-def test_an_attribute_of_another_library_is_answered_with_the_name_here(wrong, right):
-    classifier = samples.classifier("fashion_mnist")
-    with pytest.raises(AttributeError, match=f"no attribute '{wrong}'; did you mean '{right}'"):
-        getattr(classifier, wrong)
-    assert not hasattr(classifier, wrong)
-
-
-@pytest.mark.parametrize(
     ("wrong", "right"), [("rescale", "scaling"), ("target_size", "size"), ("chanels", "channels")]
 )
 def test_an_argument_of_another_library_is_answered_with_the_name_here(wrong, right):

@@ -92,7 +92,7 @@ def test_two_axes_are_heat_maps_and_three_are_refused():
     two = plots.sweep_figure(clothes_swept(grid, labels=samples.labels("fashion_mnist")[:4]))
     assert one.alt.startswith("Heat maps over brightness and noise for 4 images: mean confidence from")
     assert size(two)[0] > 1.5 * size(one)[0]
-    with pytest.raises(ValueError, match="Expected a sweep with at most two axes, received 3"):
+    with pytest.raises(ValueError, match="Expected a sweep with one or two axes, received 3"):
         plots.sweep_figure(clothes_swept({**grid, "seed": (0, 1)}))
 
 
@@ -163,5 +163,3 @@ def test_the_slider_shows_the_diagram_of_its_number():
     chooser.value = 2000
     assert shown.value.startswith('<img alt="Reliability diagrams. b: 66% correct at a mean confidence of')
     assert [label for label, _ in chooser.options] == ["500", "2,000"]
-    with pytest.raises(ValueError, match="Expected at least one figure, received none"):
-        plots.reliability_slider({}, "")

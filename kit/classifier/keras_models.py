@@ -98,15 +98,14 @@ def check_model(model: Any) -> None:
     named = isinstance(getattr(model, "output", None), dict)
     if not image or not scores or named:
         received = f"{type(model).__name__} from {inputs} to {list(model.output) if named else outputs}"
-        advice = "wrap it, as in x = keras.Input((height, width, 3)); keras.Model(x, model(x))"
         wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
-        raise ValueError(f"Expected {wanted}, received {received}; {advice}")
+        raise ValueError(f"Expected {wanted}, received {received}; wrap it in a keras.Model that is one")
 
 
 def _refusal(error: BaseException) -> tuple[str, str]:
     """Say why Keras did not open a file, and what to do about it."""
     if isinstance(error, OSError):
-        return first_line(error), "its weights are cut off or damaged, so copy the file again"
+        return first_line(error), "its weights are damaged, so copy the file again"
     # A class that is missing within a network hides behind the network that is not built without it.
     chain = [error]
     while chain[-1].__context__ is not None:
@@ -115,10 +114,10 @@ def _refusal(error: BaseException) -> tuple[str, str]:
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
     if "Lambda" in reason:
-        return reason, "replace Lambda layers by registered custom ones and save the network again"
+        return reason, "replace Lambda layers by registered custom ones"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
-        return reason, "register custom layers before loading: import the module that defines them (--import)"
-    return re.sub(r"\{\{.*?\}\} ?", "", reason), "copy the file, or save the network, again"
+        return reason, "import the module that registers custom layers first (--import)"
+    return re.sub(r"\{\{.*?\}\} ?", "", reason), "copy the file again"
 
 
 class ConversionError(RuntimeError):

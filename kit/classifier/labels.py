@@ -10,8 +10,6 @@ import numpy.typing as npt
 from kit._arrays import Bools, Float64, Floats, Int64
 from kit._checking import nearest, told
 
-LISTED = 10
-"""So many classes are told by name."""
 Labels = Sequence[int | str | None] | npt.NDArray[np.integer]
 
 
@@ -51,16 +49,14 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
 def _by_index(given: Mapping[Any, Any]) -> tuple[str, ...]:
     """Return the names of a mapping, from or to indices, in the order of the indices."""
     places = [str(index) for index in range(len(given))]
-    readings = set()
+    readings = []
     for pairs in (given.items(), [(index, name) for name, index in given.items()]):
         # JSON has texts for keys, so an index may be one; a name is a text always.
         names = {str(index): name for index, name in pairs if isinstance(name, str)}
-        if names.keys() == set(places):
-            readings.add(tuple(names[place] for place in places))
+        readings += [names] if names.keys() == set(places) else []
     if len(readings) != 1:
-        first = dict(list(given.items())[:3])
-        raise ValueError(f"Expected one index for each class name, received {first}; give a list")
-    return readings.pop()
+        raise ValueError(f"Expected one index for each class name, received {given!r:.80}; give a list")
+    return tuple(readings[0][place] for place in places)
 
 
 def class_indices(
@@ -107,9 +103,8 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
     if isinstance(label, str):
         label = told(label)
         if label not in places:
-            listed = ", ".join(sorted(places, key=places.__getitem__)) if classes <= LISTED else ""
-            hint = nearest(label, places) or f"; they are {listed}" * bool(listed)
-            raise ValueError(f"Expected a label out of {classes} class names, received {label!r}{hint}")
+            received = f"{label!r}{nearest(label, places)}"
+            raise ValueError(f"Expected a label out of {classes} class names, received {received}")
         return places[label]
     if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
         raise TypeError(f"Expected a label as a class index, a class name or None, received {label!r}")

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from kit._reporting import Progress, Result, Steps, Table, plain
+from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Trial, class_indices, hits, known
 from kit.images import Pictures, as_photos
@@ -49,10 +48,6 @@ class Costs(tuple[Cost, ...], Result):
 
     def __repr__(self) -> str:
         return self.text()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the costs as plain numbers and texts, for JSON."""
-        return {"costs": plain(list(self))}
 
 
 def fault_costs(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from itertools import islice
 from typing import Any, TypeVar
 
 Key = TypeVar("Key")
@@ -36,36 +37,26 @@ def run(
         return
     waiting: dict[Future[Result], Key] = {}
     try:
-        for key, task in tasks:
-            while len(waiting) >= ahead:
-                yield from _finished(waiting)
-            waiting[executor.submit(function, task)] = key
-        while waiting:
-            yield from _finished(waiting)
+        listed = iter(tasks)
+        while True:
+            for key, task in islice(listed, ahead - len(waiting)):
+                waiting[executor.submit(function, task)] = key
+            if not waiting:
+                return
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(future), future.result()
     finally:
         for future in waiting:
             future.cancel()
 
 
-def _finished(waiting: dict[Future[Result], Key]) -> Iterator[tuple[Key, Result]]:
-    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-    for future in done:
-        yield waiting.pop(future), future.result()
-
-
 def check_executor(executor: Any) -> None:
     """Refuse what is no executor, and pools of processes that fork, with a TypeError or a ValueError."""
-    if executor is None:
-        return
-    if not callable(getattr(executor, "submit", None)):
-        raise TypeError(
-            f"Expected an executor with the interface of concurrent.futures, received {executor!r};"
-            " a Dask client has one: client.get_executor()"
-        )
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        received = f"{executor!r}; of a Dask client give client.get_executor()"
+        raise TypeError(f"Expected an executor as of concurrent.futures, received {received}")
     # Private, and the only way to know; without it, nothing is refused.
     context = getattr(executor, "_mp_context", None) if isinstance(executor, ProcessPoolExecutor) else None
     if context is not None and context.get_start_method() == "fork":
-        raise ValueError(
-            "Expected a process pool that spawns, received one that forks, which hangs once TensorFlow has"
-            " predicted; use ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn'))"
-        )
+        advice = "give it mp_context=multiprocessing.get_context('spawn')"
+        raise ValueError(f"Expected a process pool that spawns, received one that forks; {advice}")

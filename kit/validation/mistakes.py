@@ -16,7 +16,7 @@ from PIL import Image
 from kit._arrays import Bools, Float32, Int64
 from kit._reporting import Heading, Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import LISTED, Labels, class_indices, known_classes
+from kit.classifier.labels import Labels, class_indices, known_classes
 from kit.images import Picture, Pictures
 from kit.images.photo import encoded, names_of
 from kit.images.properties import QUANTITIES, Sample

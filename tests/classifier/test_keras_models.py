@@ -33,7 +33,7 @@ def test_models_that_are_no_picture_classifiers_are_refused(keras):
         (networks.stacked((8, 8, 3), layers.Conv2D(2, 3)), r"to \[\(None, 6, 6, 2\)\]"),
         (
             keras.Sequential([layers.Flatten()]),
-            r"Sequential from \[\] to \[\]; .*keras.Model\(x, model\(x\)\)",
+            r"Sequential from \[\] to \[\]; .*in a keras.Model",
         ),
         (keras.Model(picture, {"kind": flat}), r"to \['kind'\]"),
     ]
@@ -129,7 +129,7 @@ def test_unknown_layers_end_in_one_line_that_names_them(plain_file, tmp_path, ho
         for module, name in (("keras.layers", "Dense"), (home, "Dnse"))
     )
     changed(plain_file, tmp_path / "other.keras", lambda data: data.replace(dense, unknown))
-    message = f"'other.keras': {reason}.*; register custom layers before loading"
+    message = f"'other.keras': {reason}.*; import the module that registers custom layers"
     with pytest.raises(ValueError, match=message) as caught:
         load_keras(tmp_path / "other.keras")
     assert "\n" not in str(caught.value)
@@ -140,6 +140,6 @@ def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
     changed(
         plain_file, tmp_path / "cut.keras", lambda data: data[: len(data) // 2 if data[:1] != b"{" else None]
     )
-    with pytest.raises(ValueError, match=r"truncated file.*; its weights are cut off or damaged") as caught:
+    with pytest.raises(ValueError, match=r"truncated file.*; its weights are damaged") as caught:
         load_keras(tmp_path / "cut.keras")
     assert "register" not in str(caught.value)
