@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -236,15 +236,14 @@ def own_file(folder: str | PathLike[str], *names: str) -> Path:
     for name in names:
         path /= name
         if path.is_symlink():
-            raise ValueError(f"Expected a file of its own, received the link {name!r}; copy the file there")
+            raise ValueError(f"Expected a file, received the link {name!r}; copy the file there")
     return path
 
 
 def _contents(path: Path) -> bytes:
     size = own_file(path.parent, path.name).stat().st_size
     if size > _LARGEST or not path.is_file():
-        received = "a folder" if path.is_dir() else "another"
-        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received {received}; pin it again")
+        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received another; pin it again")
     return path.read_bytes()
 
 
@@ -264,7 +263,7 @@ def photo_of(folder: str | PathLike[str], case: Case) -> Photo:
         raise ValueError(f"Expected the image {case.picture}, received none; copy it there")
     photo = load_image(path)
     if hashlib.sha256(photo.file or b"").hexdigest() != case.sha256:
-        raise ValueError(f"Expected {case.picture} as it was, received another file; copy the old one there")
+        raise ValueError(f"Expected {case.picture} as it was, received another file")
     return photo
 
 
@@ -340,9 +339,8 @@ def pin(
     opened = load_image(photo)
     perturbed = Perturbation() if perturbation is None else perturbation
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing
-    row = classifier.probabilities(opened, perturbed, steps)[0]
-    names = classifier.class_names
-    classes = _named(int(row.argmax()) if expected is None else expected, names)
+    row, observed = observe(classifier, opened, perturbed, steps)
+    classes = _named(int(row.argmax()) if expected is None else expected, classifier.class_names)
     place, digest = keep_picture(folder, opened)
     today = datetime.now().astimezone().date().isoformat()
     word = str(about.get("cause", "")).replace("_", "-") or classes[0]
@@ -353,7 +351,7 @@ def pin(
         classifier=classifier.name,
         weights=weights_of(classifier),
         expected=classes,
-        observed=Observed(kept(row, names), trace_of(opened, perturbed, steps), steps),
+        observed=observed,
         preprocessing=None if steps == classifier.preprocessing else steps,
         perturbation=perturbed,
         fault=fault,
@@ -362,16 +360,23 @@ def pin(
     return _added(Path(folder), case)
 
 
+def observe(
+    classifier: Classifier, photo: Photo, perturbation: Perturbation, steps: Preprocessing
+) -> tuple[Float32, Observed]:
+    """Return probabilities, float32 (classes,), and what a case keeps of them."""
+    row = classifier.probabilities(photo, perturbation, steps)[0]
+    return row, Observed(kept(row, classifier.class_names), trace_of(photo, perturbation, steps), steps)
+
+
 def weights_of(classifier: Classifier) -> str:
     """Return the digest of a classifier's weights; empty where it came from no file."""
     return "" if classifier.source is None else classifier.source.digest
 
 
 def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
-    single = isinstance(expected, (str, int, np.integer))
-    wanted: list[Any] = [expected] if single else list(expected) if isinstance(expected, Iterable) else []
+    wanted = list(expected) if isinstance(expected, (list, tuple)) else [expected]
     if not wanted:
-        raise ValueError(f"Expected a class by name or index, or a list of them, received {expected!r}")
+        raise ValueError(f"Expected at least one class by name or index, received {expected!r}")
     return tuple(names[place] for place in known_classes(wanted, names, len(wanted)))
 
 

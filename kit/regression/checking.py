@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from kit._checking import told
 from kit._reporting import Heading, Progress, Result, Steps
@@ -21,7 +20,7 @@ from kit.preprocessing import Preprocessing
 from kit.preprocessing.comparison import differences
 from kit.preprocessing.trace import DECODE, PERTURB, parts_at, trace_of
 from kit.regression import cases as folders
-from kit.regression.cases import MAKE_ONE, Case, Observed, kept, weights_of
+from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
 
 STEPS = {
     DECODE: "decoding differs",
@@ -35,7 +34,7 @@ STEPS = {
     "layout": "the order of axes differs",
     "class_names": "the names of classes or their order differ",
     "weights": "the weights differ",
-    "engine": "same tensor, other prediction: the engine differs, or weights that came from no file",
+    "engine": "same tensor, other prediction: the engine differs",
 }
 """What can have changed a prediction, in the order of an image's way, in words."""
 STRONGER = 4
@@ -144,11 +143,9 @@ class CheckedCases(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         names = ("name", "state", "change", "step")
-        rows = [
-            {name: getattr(one, name) for name in names}
-            | {"answer": one.answer[0], "probability": one.answer[1], "told": one.words}
-            for one in self.cases
-        ]
+        rows = [{name: getattr(one, name) for name in names} for one in self.cases]
+        for row, one in zip(rows, self.cases, strict=True):
+            row |= {"answer": one.answer[0], "probability": one.answer[1], "told": one.words}
         return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
     def junit(self) -> str:
@@ -299,12 +296,10 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
         return one
     possible = set(case.expected) <= set(classifier.class_names)
     if one.broken and not (possible and case.known_to_fail):
-        refused = "not accepted, because the expected class does not hold: delete the case and pin it again"
+        refused = "not accepted, because the expected class does not hold: pin it again"
         return replace(one, told=f"{one.told}; {refused}")
     photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
-    row = classifier.probabilities(photo, case.perturbation, steps)[0]
-    trace = trace_of(photo, case.perturbation, steps)
-    observed = Observed(kept(row, classifier.class_names), trace, steps)
+    _, observed = observe(classifier, photo, case.perturbation, steps)
     case = replace(case, observed=observed, weights=weights_of(classifier), classifier=classifier.name)
     folders.overwrite(folder / f"{one.name}.json", case)
     return replace(one, state="accepted", told="" if one.state == "fixed" else one.told)
@@ -312,17 +307,13 @@ def _accepted(one: Checked, folder: Path, classifier: Classifier) -> Checked:
 
 def _keep_difference(one: Checked, folder: Path, classifier: Classifier, target: Path) -> None:
     """Write what the model sees with the settings of then, of now, and the difference, side by side."""
-    if one.case is None or one.state == "unusable":
+    if (case := one.case) is None or one.state == "unusable":
         return
-    with suppress(ValueError):  # settings of then that cannot be run any more
-        case, photo = one.case, folders.photo_of(folder, one.case)
-        steps = case.preprocessing or known_preprocessing(classifier)
+    with suppress(ValueError):  # settings of then that cannot be run any more, or of other channels or size
+        photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
         before = case.observed.preprocessing or steps
-        first, last = (classifier.tensor(photo, case.perturbation, each) for each in (before, steps))
-        then, now = before.picture(first), steps.picture(last)
-        with suppress(ValueError):  # as the settings of then show it, unless its channels are others
-            now = before.picture(last)
-        then = np.asarray(Image.fromarray(then).resize(now.shape[1::-1]))
+        tensors = (classifier.tensor(photo, case.perturbation, each) for each in (before, steps))
+        then, now = map(before.picture, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
         folders.write(target / f"{one.name}.png", encoded(np.hstack(parts)))

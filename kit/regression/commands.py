@@ -14,9 +14,8 @@ NOTEBOOK = "check_cases.ipynb"
 TITLE = """# Check the cases
 
 A case is an image, its preprocessing, and the class that the model has to predict. A cell that fails says
-which case changed, from what to what, and at which step. What it prints also changes with a new case.
-`kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
-`python -m kit verify` runs them without a notebook, and `--update` accepts what changed."""
+which case changed, and at which step. `kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
+`python -m kit verify --update` accepts what changed."""
 OPENED = """import kit
 
 classifier = {classifier}
@@ -41,8 +40,7 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     verify = commands.add_parser(
         "verify",
         help="check the cases of a folder",
-        description="Check the cases of a folder. Exit codes: 0 all hold, are accepted, or are still failing;"
-        " 1 something changed or cannot be run; 3 bad input; 130 interrupted.",
+        description="Check the cases of a folder. Exit codes: 0 nothing changed; 1 something did; 3 bad input.",
     )
     verify.add_argument("model", metavar="MODEL.keras")
     verify.add_argument("cases", metavar="FOLDER", help="folder of cases")
@@ -101,7 +99,7 @@ def run_new(given: argparse.Namespace, _opened: Open) -> int:
 
     target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
     if target.exists():
-        raise ValueError(f"Expected a folder without {NOTEBOOK}, received one that has it; name another")
+        raise ValueError(f"Expected a folder without {NOTEBOOK}, received one that has it")
     code = "None  # the bundled one that the cases name"
     if given.model is not None:
         known_preprocessing(Classifier.load(given.model))  # the notebook has no other
