@@ -40,7 +40,7 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     verify = commands.add_parser(
         "verify",
         help="check the cases of a folder",
-        description="Check the cases of a folder. Exit codes: 0 nothing changed; 1 something did; 3 bad input.",
+        description="Check the cases of a folder. Exit codes: 0 none changed, 1 some did, 3 bad input.",
     )
     verify.add_argument("model", metavar="MODEL.keras")
     verify.add_argument("cases", metavar="FOLDER", help="folder of cases")

@@ -181,7 +181,7 @@ class Mistakes(Result):
     def table(self) -> Table:
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
-        if len(names) > LISTED:
+        if len(names) > KEPT:
             rows = [(*pair, str(count)) for *pair, count in self.confused()]
             return Table(("label", "predicted", "images"), rows, "<<>")
         rows = [(name, *map(str, row)) for name, row in zip(names, self.confusion.tolist(), strict=True)]
