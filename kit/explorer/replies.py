@@ -86,7 +86,7 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
         others = faults.alternatives(trained, step)
         if others:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
-            hint = " ".join(f"{fault.title[0].upper()}{fault.title[1:]}: {fault.origin}" for fault in others)
+            hint = f"{label}: {', '.join(fault.title for fault in others)}"
             found.append({"key": step, "label": label, "options": options, "hint": hint})
     return [*found, _plain("tensor"), _plain("probabilities")]
 

@@ -31,10 +31,6 @@ class Fault:
         Preprocessing step that the fault changes, a key of :data:`STEPS`.
     title
         What is done instead, in a few words, for menus and tables.
-    origin
-        How it comes about, in one sentence.
-    quiet
-        True where the fault moves predictions so little that evidence cannot single it out.
     edit
         From a preprocessing to the fields that the fault changes; empty where it does not apply.
     """
@@ -43,8 +39,6 @@ class Fault:
     cause: str
     step: str
     title: str
-    origin: str
-    quiet: bool
     edit: Edit = field(repr=False)
 
     def apply(self, preprocessing: Preprocessing) -> Preprocessing:
@@ -57,14 +51,9 @@ class Fault:
         return self.apply(preprocessing) != preprocessing
 
 
-def _faults(*lines: Any) -> list[Fault]:
-    """Return a fault for every two lines: what it is, and how it comes about."""
-    faults = []
-    for (name, cause, title, edit), origin in zip(lines[::2], lines[1::2], strict=True):
-        step = next(choice.name for choice in CHOICES if cause in choice.causes.split())
-        quiet = step == "filter" or (step == "fit" and name != "fit_letterbox")
-        faults.append(Fault(name, cause, step, title, origin, quiet, edit))
-    return faults
+def _fault(name: str, cause: str, title: str, edit: Edit) -> Fault:
+    step = next(choice.name for choice in CHOICES if cause in choice.causes.split())
+    return Fault(name, cause, step, title, edit)
 
 
 def _set(**changes: Any) -> Edit:
@@ -100,59 +89,62 @@ def _thumbnail(preprocessing: Preprocessing) -> Changes:
 _SWAPPED = {"rgb": {"channels": "bgr"}, "bgr": {"channels": "rgb"}}
 _IMAGENET = _if_colour(scaling="imagenet")
 
-_FAULTS = _faults(
-    ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
-    "The loader shows the pixels as the sensor stored them; phones then deliver images on their side.",
-    ("alpha_dropped", "alpha_matte", "dropped, hidden colour shows", _decode(matte=None)),
-    "convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.",
-    ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
-    "Transparent pixels are put on black while the training images had another background.",
-    ("depth_clipped", "bit_depth", "clipped at 255", _decode(depth="clip")),
-    "A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.",
-    ("small_before", "target_size", "to a quarter first", _thumbnail),
-    "The image went through a thumbnail a quarter of the network's size and was enlarged again.",
-    ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
-    "Keras's load_img resizes without a filter unless you set one.",
-    ("filter_bilinear", "resize_filter", "bilinear, antialiased", _set(filter="bilinear")),
-    "Pillow's and torchvision's filter where training used another.",
-    ("filter_bicubic", "resize_filter", "bicubic, antialiased", _set(filter="bicubic")),
-    "Pillow's default filter where training used another.",
-    ("filter_tf_bilinear", "resize_filter", "bilinear, not antialiased", _set(filter="tf_bilinear")),
-    "tf.image.resize and Keras's dataset loaders do not antialias by default.",
-    ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
-    "The image is resized to a square without regard to its aspect ratio.",
-    ("fit_crop_all", "resize_fit", "largest centred crop", _set(fit="crop", crop_fraction=1.0)),
-    "The centre is cropped without the margin that training cut away.",
-    ("fit_crop_margin", "resize_fit", "centred crop of 87.5 %", _set(fit="crop", crop_fraction=0.875)),
-    "An ImageNet evaluation crop is applied to a network that was trained on whole images.",
-    ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
-    "The image is padded to a square as object detectors do.",
-    ("channels_swapped", "channel_order", "red and blue swapped", lambda p: _SWAPPED.get(p.channels, {})),
-    "OpenCV reads BGR and the network wants RGB, or the other way round.",
-    ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
-    "A grey image, or one made grey, is repeated over the three channels.",
-    ("inverted", "inverted_polarity", "black and white swapped", lambda p: {"invert": not p.invert}),
-    "Dark on light where the training images are light on dark.",
-    ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
-    "The training code scales the pixels; the code that predicts does not.",
-    ("double_scaling", "double_scaling", "done twice", _scale_twice),
-    "The loader or a Rescaling layer scales, and your code scales again.",
-    ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
-    "The pixels are divided by 255 out of habit.",
-    ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
-    "The preprocess_input of another model family.",
-    ("missing_mean_std", "wrong_mean_std", "without mean and standard deviation", _without_mean_std),
-    "The code divides by 255 and forgets to normalise.",
-    ("imagenet_mean_std", "wrong_mean_std", "by ImageNet mean and standard deviation", _IMAGENET),
-    "The usual torchvision normalisation on a network that was trained with another.",
-    ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
-    "preprocess_input of ResNet50 or VGG16 on another network.",
-    ("cast_to_uint8", "dtype_cast", "cast to uint8 after scaling", _set(cast="uint8")),
-    "Scaled values are stored as whole numbers, and nearly all of them become 0.",
-    ("transposed", "channel_layout", "height and width swapped", _if_square(layout="transposed")),
-    "Column-major data, EMNIST's files, or a wrong axis order in transpose.",
-    ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
-    "np.reshape to channels first scrambles the image; only moving the axis is right.",
+_FAULTS = tuple(
+    _fault(*row)
+    for row in (
+        # The loader shows the pixels as the sensor stored them; phones then deliver images on their side.
+        ("exif_ignored", "exif_orientation", "EXIF tag ignored", _decode(exif=False)),
+        # convert('RGB') throws the alpha channel away, and whatever colour lies under it appears.
+        ("alpha_dropped", "alpha_matte", "dropped, hidden colour shows", _decode(matte=None)),
+        # Transparent pixels are put on black while the training images had another background.
+        ("alpha_black", "alpha_matte", "on black", _decode(matte=(0, 0, 0))),
+        # A 16-bit image is clipped at 255 instead of divided by 257, so nearly all of it turns white.
+        ("depth_clipped", "bit_depth", "clipped at 255", _decode(depth="clip")),
+        # The image went through a thumbnail a quarter of the network's size and was enlarged again.
+        ("small_before", "target_size", "to a quarter first", _thumbnail),
+        # Keras's load_img resizes without a filter unless you set one.
+        ("filter_nearest", "resize_filter", "nearest", _set(filter="nearest")),
+        # Pillow's and torchvision's filter where training used another.
+        ("filter_bilinear", "resize_filter", "bilinear, antialiased", _set(filter="bilinear")),
+        # Pillow's default filter where training used another.
+        ("filter_bicubic", "resize_filter", "bicubic, antialiased", _set(filter="bicubic")),
+        # tf.image.resize and Keras's dataset loaders do not antialias by default.
+        ("filter_tf_bilinear", "resize_filter", "bilinear, not antialiased", _set(filter="tf_bilinear")),
+        # The image is resized to a square without regard to its aspect ratio.
+        ("fit_squash", "resize_fit", "squashed", _set(fit="squash", crop_fraction=1.0)),
+        # The centre is cropped without the margin that training cut away.
+        ("fit_crop_all", "resize_fit", "largest centred crop", _set(fit="crop", crop_fraction=1.0)),
+        # An ImageNet evaluation crop is applied to a network that was trained on whole images.
+        ("fit_crop_margin", "resize_fit", "centred crop of 87.5 %", _set(fit="crop", crop_fraction=0.875)),
+        # The image is padded to a square as object detectors do.
+        ("fit_letterbox", "resize_fit", "letterboxed on black", _set(fit="letterbox", crop_fraction=1.0)),
+        # OpenCV reads BGR and the network wants RGB, or the other way round.
+        ("channels_swapped", "channel_order", "red and blue swapped", lambda p: _SWAPPED.get(p.channels, {})),
+        # A grey image, or one made grey, is repeated over the three channels.
+        ("gray_input", "grayscale", "grey, repeated", _if_colour(channels="gray_rgb")),
+        # Dark on light where the training images are light on dark.
+        ("inverted", "inverted_polarity", "black and white swapped", lambda p: {"invert": not p.invert}),
+        # The training code scales the pixels; the code that predicts does not.
+        ("missing_scaling", "missing_scaling", "left out", _set(scaling=())),
+        # The loader or a Rescaling layer scales, and your code scales again.
+        ("double_scaling", "double_scaling", "done twice", _scale_twice),
+        # The pixels are divided by 255 out of habit.
+        ("range_0_1", "wrong_range", "to 0..1", _set(scaling="0..1")),
+        # The preprocess_input of another model family.
+        ("range_minus1_1", "wrong_range", "to −1..1", _set(scaling="-1..1")),
+        # The code divides by 255 and forgets to normalise.
+        ("missing_mean_std", "wrong_mean_std", "without mean and standard deviation", _without_mean_std),
+        # The usual torchvision normalisation on a network that was trained with another.
+        ("imagenet_mean_std", "wrong_mean_std", "by ImageNet mean and standard deviation", _IMAGENET),
+        # preprocess_input of ResNet50 or VGG16 on another network.
+        ("caffe_means", "wrong_mean_std", "minus Caffe's channel means", _if_colour(scaling="caffe")),
+        # Scaled values are stored as whole numbers, and nearly all of them become 0.
+        ("cast_to_uint8", "dtype_cast", "cast to uint8 after scaling", _set(cast="uint8")),
+        # Column-major data, EMNIST's files, or a wrong axis order in transpose.
+        ("transposed", "channel_layout", "height and width swapped", _if_square(layout="transposed")),
+        # np.reshape to channels first scrambles the image; only moving the axis is right.
+        ("reshaped", "channel_layout", "reshaped instead of transposed", _if_colour(layout="reshaped")),
+    )
 )
 
 CATALOGUE: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _FAULTS})

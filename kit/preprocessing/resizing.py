@@ -140,19 +140,9 @@ SAMPLERS: Mapping[str, Callable[..., Float32]] = {
 }
 
 
-FILTERS: Mapping[str, str] = {
-    "nearest": "one source pixel for each, the default of Keras load_img",
-    "box": "Pillow, mean of the pixels underneath",
-    "bilinear": "Pillow, antialiased",
-    "hamming": "Pillow, antialiased, sharper than bilinear",
-    "bicubic": "Pillow, antialiased, the default of Image.resize",
-    "lanczos": "Pillow, antialiased, the sharpest",
-    "tf_nearest": "TensorFlow and Keras layers, rarely another pixel than nearest",
-    "tf_bilinear": "TensorFlow and Keras layers, skips pixels when it shrinks an image",
-    "tf_bicubic": "TensorFlow and Keras layers, skips pixels when it shrinks an image",
-    "tf_bilinear_antialias": "TensorFlow with antialias=True",
-    "tf_bicubic_antialias": "TensorFlow with antialias=True",
-}
+FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", *SAMPLERS)
+"""Pillow's filters, antialiased but for the first, which is the default of Keras's load_img; and those of
+TensorFlow and Keras layers, which skip pixels when they shrink an image, unless their names say otherwise."""
 FITS: Mapping[str, str] = {
     "squash": "the whole image, its proportions lost",
     "crop": "a central window of the target's proportions, cut first and then resized (Keras)",

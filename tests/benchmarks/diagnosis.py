@@ -192,7 +192,7 @@ def _diagnosed(
             "N": len(photos),
             "labels": given is not None,
             "case": case,
-            "quiet": not healthy and kit.faults.CATALOGUE[case].quiet,
+            "quiet": case.startswith("filter_") or (case.startswith("fit_") and case != "fit_letterbox"),
             "harm": harm,
             "verdict": found.verdict,
             "cause": "" if best is None else best.cause,

@@ -137,7 +137,7 @@ def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(class
         if "options" in chip:
             others = faults.alternatives(trained, chip["key"])
             assert chip["options"] == [["", "as in training"], *([one.name, one.title] for one in others)]
-            assert all(one.origin in chip["hint"] for one in others)
+            assert all(one.title in chip["hint"] for one in others)
     # A step without an alternative has none.
     assert "channels" not in [chip["key"] for chip in replies.chips(fashion.preprocessing, "")]
 

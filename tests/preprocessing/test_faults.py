@@ -79,13 +79,6 @@ def test_a_thumbnail_and_exchanged_axes_depend_on_the_networks_size():
     assert not any(fault.changes(TINY) for fault in (small, transposed))
 
 
-def test_what_evidence_cannot_single_out_is_quiet():
-    quiet = {fault.name for fault in CATALOGUE.values() if fault.quiet}
-    filters = {fault.name for fault in CATALOGUE.values() if fault.name.startswith("filter_")}
-    assert quiet == {*filters, "fit_squash", "fit_crop_all", "fit_crop_margin"}
-    assert len(filters) == 4
-
-
 def test_faults_of_decoding_change_one_setting_of_it():
     for fault, setting, value in (
         ("alpha_dropped", "matte", None),
