@@ -161,7 +161,7 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path, fashion, clothes):
 
 @pytest.mark.parametrize("expected", [[], {}, 1.5])
 def test_what_is_no_class_is_refused_and_nothing_is_pinned(tmp_path, fashion, clothes, expected):
-    with pytest.raises((TypeError, ValueError), match="^Expected (at least one class|a label) "):
+    with pytest.raises((TypeError, ValueError), match=r"^Expected (at least one class|a label) "):
         kit.pin(tmp_path, fashion, clothes[0], expected)
     assert not list(tmp_path.iterdir())
 
