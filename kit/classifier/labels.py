@@ -153,6 +153,12 @@ class Trial:
         return int((after & ~before).sum()), int((before & ~after).sum())
 
     @property
+    def moved(self) -> Float64:
+        """The share of the probability that moves, 0..1; float64 (N,)."""
+        moved: Float64 = np.abs(self.before - self.after).sum(axis=1) / 2
+        return moved
+
+    @property
     def largest(self) -> float:
         """Largest difference of a probability, 0..1."""
         return float(np.abs(self.before - self.after).max())

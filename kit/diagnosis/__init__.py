@@ -27,9 +27,6 @@ from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
 
-_SAME = 0.02
-"""Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
-
 _FAILING = "{} predicted correctly, and no step explains it: look at the crop, and at the training images"
 
 
@@ -126,11 +123,9 @@ def _search_again(case: Investigation) -> Investigation:
     whole = searched.findings[0].fix if searched.named else None
     if whole is None:
         return case
-    if whole.preprocessing is not None and whole.preprocessing.size == case.in_use.size:
-        back, used = (case.evaluator.tensors(case.photos[:1], p) for p in (whole.preprocessing, case.in_use))
-        if back.shape == used.shape and np.abs(back - used).max() <= _SAME * max(float(np.ptp(used)), 1e-6):
-            # What the checks took for a fault is as in training, by all other evidence.
-            return _doubted(case, lambda one: one.right is not None)
+    if whole.preprocessing and case.evaluator.alike(case.photos[:1], whole.preprocessing, case.in_use):
+        # What the checks took for a fault is as in training, by all other evidence.
+        return _doubted(case, lambda one: one.right is not None)
     return replace(case, certain=tuple(fixed_together(one, whole) for one in case.certain), searched=searched)
 
 

@@ -17,7 +17,7 @@ from kit.perturbation.physics import jpeg_quality
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
 from kit.preprocessing.pipeline import CHOICES, TO_SIZE, TO_TENSOR, run
-from kit.preprocessing.scaling import Scaling, affine, same_scaling
+from kit.preprocessing.scaling import affine, same_scaling
 from kit.robustness.profile import LEAST_PROFILED, Profile, distances
 
 # What it is called where no fault of the catalogue leads from the candidate to the preprocessing in use.
@@ -71,12 +71,12 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     faults = [fault for fault in possible if _same(fault.apply(candidate), in_use)]
     # Where mean and std are all that lies between, they were left out.
     faults.sort(key=lambda fault: fault.name == "range_0_1")
-    mean, std = mean_and_std(candidate)
-    if np.any(mean):
+    causes = [fault.cause for fault in faults] or [_cause(step, candidate, in_use)]
+    if step == "scaling" and len(in_use.scaling) == 1:
+        means = (np.any(mean_and_std(each)[0]) for each in (in_use, candidate))
         # -1..1 is a mean and a std of 0.5, too, which may have been left out.
-        form = candidate.replace(scaling=Scaling(255.0, mean, std))
-        faults += [each for each in possible if each not in faults and _same(each.apply(form), in_use)]
-    cause, *others = dict.fromkeys(fault.cause for fault in faults) or [_cause(step, candidate, in_use)]
+        causes += ["wrong_mean_std"] * ([*means] == [False, True])
+    cause, *others = dict.fromkeys(causes)
     # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
     quiet = step == "filter" or (step == "fit" and "letterbox" not in {candidate.fit, in_use.fit})
     return Candidate(candidate, step, cause, tuple(fault.name for fault in faults), tuple(others), quiet)
@@ -105,6 +105,9 @@ def _same(one: Preprocessing, other: Preprocessing) -> bool:
 
 CONSTANT = 1e-4
 """Share of the median variance of a layer's channels up to which one is not looked at."""
+
+SAME = 0.02
+"""Share of a tensor's range by which two may differ and be the same: (x - 127) / 128 and x / 127.5 - 1 do."""
 
 _KEPT = 24
 
@@ -158,6 +161,13 @@ class Evaluator:
             after = self.tensors(photos, one.preprocessing)
             if after.shape == before.shape and not np.array_equal(after, before):
                 yield one
+
+    def alike(self, photos: Photos, one: Preprocessing, other: Preprocessing) -> bool:
+        """Whether two preprocessings make the same tensors up to `SAME`."""
+        first, second = (self.tensors(photos, each) for each in (one, other))
+        if first.shape != second.shape:
+            return False
+        return bool(np.abs(first - second).max() <= SAME * max(float(np.ptp(second)), 1e-6))
 
     def moments(self, photos: Photos, preprocessing: Preprocessing) -> Float64:
         """Return the statistics of the first layers, float64 (N, 2 * sum(widths)), one row for each photo."""

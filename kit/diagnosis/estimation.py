@@ -108,7 +108,11 @@ def _fitted(grounds: Grounds, in_use: Preprocessing, raw: Float64, training: Lev
         return None
     score = grounds.score(in_use, explained("scaling", right, in_use))
     apart = len(set(grounds.trial(in_use, right).after.argmax(axis=1))) > 1
-    return _with(score, _between_halves(raw, training, std, apart))
+    error = sqrt(1 / len(raw) + 1 / training.tensors) * std
+    by_mean, by_std = errors = training.of_mean * error, training.of_std * error
+    ends = (mean - by_mean, std), (mean + by_mean, std), (mean, std - by_std), (mean, std + by_std)
+    variants = tuple(right.replace(scaling=Scaling(255.0, *each)) for each in ends)
+    return replace(_with(score, _between_halves(raw, training, errors, apart)), variants=variants)
 
 
 def _with(score: Score, vote: Vote) -> Score:
@@ -116,15 +120,14 @@ def _with(score: Score, vote: Vote) -> Score:
     return replace(score, votes=(*votes, vote, rarity))
 
 
-def _between_halves(raw: Float64, training: Levels, std: float, apart: bool) -> Vote:
+def _between_halves(raw: Float64, training: Levels, errors: tuple[float, float], apart: bool) -> Vote:
     """Veto a fit where half of the images gives another than the rest, or predictions are not `apart`."""
     differ = 0.0
     if len(raw) >= ENOUGH:
         one, other = Levels.of(raw[::2]), Levels.of(raw[1::2])
         of_mean = training.of_mean * one.std / training.std
         differ, _ = other.beyond(one._replace(of_mean=of_mean, of_std=training.of_std))
-    error = sqrt(1 / len(raw) + 1 / training.tensors) * std
-    known = f"mean known to ± {training.of_mean * error:.2g}, std to ± {training.of_std * error:.2g}"
+    known = "mean known to ± {:.2g}, std to ± {:.2g}".format(*errors)
     text = f"difference between fits to halves of the images, in squared standard errors; {known}"
     return Vote(text, 0.0, differ, veto=len(raw) < ENOUGH or differ > FITS or not apart)
 

@@ -53,11 +53,12 @@ _OF_FILES = {"exif", "alpha", "depth"}
 class Score:
     """What speaks for and against one candidate, compared with the preprocessing in use.
 
-    The last of its votes is that of what is known before any image.
+    The last of its votes is that of what is known before any image; `variants` fit as well as the candidate.
     """
 
     candidate: Candidate
     votes: tuple[Vote, ...]
+    variants: tuple[Preprocessing, ...] = ()
 
     @property
     def gain(self) -> float:
@@ -210,8 +211,11 @@ def _probing(evaluator: Evaluator, in_use: Preprocessing, seen: tuple[Photo, ...
     tried = [in_use, *(one.preprocessing for one in _loud(in_use))]
     shape = evaluator.tensors(photos[:1], in_use).shape
     tried = [each for each in tried if evaluator.tensors(photos[:1], each).shape == shape]
-    nearest = min(evaluator.distance(photos, each, weights) for each in tried)
-    if nearest > FAMILIAR:
+    best = min(tried, key=lambda each: evaluator.distance(photos, each, weights))
+    nearest, profile = evaluator.distance(photos, best, weights), evaluator.profile
+    # Averages of all together can be met by images each of which is unlike any of the training.
+    unlike = profile is not None and Ordinary(evaluator, photos, profile).away(best) > log(profile.limit)
+    if nearest > FAMILIAR or unlike:
         return []
     told = f"{len(photos)} photos of the kit"
     weight, floor = (1.0 if nearest <= NATIVE else 0.5), max(nearest, LEAST)

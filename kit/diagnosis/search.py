@@ -8,6 +8,7 @@ import numpy as np
 
 from kit._arrays import Float64, Floats
 from kit.classifier import Classifier, known_preprocessing
+from kit.classifier.labels import Trial
 from kit.diagnosis.candidates import Candidate, Evaluator, candidates
 from kit.diagnosis.estimation import estimated
 from kit.diagnosis.evidence import FEW, Grounds
@@ -110,7 +111,7 @@ def search(grounds: Grounds, in_use: Preprocessing) -> Search:
     named, doubtful, current = _one_by_one(grounds, in_use)
     if not named and (pair := together(grounds, in_use)) is not None:
         (named, current), doubtful = pair, []
-    if len(named) > 1:
+    if len(named) > 1 and all(one.right for one in named):
         named = [replace(one, fix=fix(in_use, current, one.cause)) for one in named]
     usual = grounds.usual(current)
     decided, rest = True, []
@@ -163,6 +164,8 @@ def _one_by_one(
         best = ranked[0].candidate
         steps.add(best.step)
         current = best.preprocessing
+        if one.right is None:
+            break
     return named, [], current
 
 
@@ -223,7 +226,7 @@ def matching(
     """
     used = in_use or known_preprocessing(classifier)
     evaluator, chosen = Evaluator(classifier), tuple(photos)
-    away = _moved(evaluator.answers(chosen, used), truth)
+    away = Trial(evaluator.answers(chosen, used), truth).moved
     if away.max() <= EQUAL:
         return ()
     found = _matches(evaluator, chosen, truth, used, float(away.mean()))
@@ -238,7 +241,7 @@ def _matches(
     """Return what each candidate explains of a difference that is `whole`; the best first."""
     found = []
     for candidate in evaluator.differing(photos, used, candidates(used)):
-        left = _moved(evaluator.answers(photos, candidate.preprocessing), truth).mean()
+        left = Trial(evaluator.answers(photos, candidate.preprocessing), truth).moved.mean()
         found.append(Match((candidate,), float(1 - left / whole)))
     return sorted(found, key=lambda match: -match.explained)
 
@@ -257,12 +260,6 @@ def _two(
     ]
     found = []
     for pair in sorted(pairs, key=lambda pair: -pair.explained)[:FIRSTS]:
-        left = _moved(evaluator.answers(photos, pair.preprocessing), truth)
+        left = Trial(evaluator.answers(photos, pair.preprocessing), truth).moved
         found.append(replace(pair, explained=float(1 - left.mean() / away.mean())))
     return [each for each in found if 1 - each.explained <= LEFT * (1 - ones[0].explained)]
-
-
-def _moved(answers: Floats, truth: Floats) -> Float64:
-    """Return the share of the probability that moves, float64 (N,)."""
-    moved: Float64 = np.abs(answers - truth).sum(axis=1) / 2
-    return moved

@@ -164,8 +164,8 @@ class Ordinary:
 class Certainty:
     """How sure the network is of its predictions; never much, since a wrong scale often makes it more sure.
 
-    Averages over an image do not see that its axes are exchanged: for this the predictions count more, and
-    those for probe photos, where photos are what the network knows, count as well.
+    Averages over an image do not see that its axes are exchanged, and hardly its channels: for these the
+    predictions count more, and those for probe photos, where the network knows photos, count as well.
     """
 
     evaluator: Evaluator
@@ -173,16 +173,16 @@ class Certainty:
     probes: tuple[Photo, ...]
     told: str = ""
 
-    WEIGHT, OF_LAYOUT = 0.2, 0.5
+    WEIGHT, OF_PLACES = 0.2, 0.5
     """Of a nat of entropy."""
 
     def vote(self, in_use: Preprocessing, candidate: Candidate) -> Vote:
         """Compare a candidate with the preprocessing in use."""
-        layout = candidate.step == "layout"
-        photos = (*self.probes, *self.photos) if layout else self.photos
+        places = candidate.step in {"layout", "channels"}
+        photos = (*self.probes, *self.photos) if places else self.photos
         trial = self.evaluator.trial(photos, in_use, candidate.preprocessing)
         fall = float(np.mean(entropies(trial.before) - entropies(trial.after)))
-        weight = self.OF_LAYOUT if layout else self.WEIGHT
+        weight = self.OF_PLACES if places else self.WEIGHT
         return Vote("fall of the mean entropy of the predictions, in nats", weight * fall, fall)
 
 

@@ -1,8 +1,9 @@
 """What the scores of candidates come to: findings, and their words."""
 
-from kit.diagnosis.evidence import Grounds, Score, Scores
+from kit.diagnosis.candidates import QUIET
+from kit.diagnosis.evidence import FEW, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
-from kit.diagnosis.sources import NAMED
+from kit.diagnosis.sources import NAMED, Labelled
 from kit.preprocessing import Preprocessing
 
 POSSIBLE = 0.25
@@ -25,6 +26,7 @@ _MEETS = "With this change the predictions match the labels: {}."
 _MAY = "This change brings the images somewhat nearer to training: {}."
 _SEES_NOT = "This change brings the images no nearer to training."
 _MEETS_NOT = "This change makes no more predictions match the labels."
+_MORE = "give more images, or labels"
 _OPEN = "Nothing says whether this is as in training; changing it changes predictions."
 
 
@@ -41,7 +43,25 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     told = summary.format(difference(in_use, right))
     evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
     fixed, same = fix(in_use, right, cause), _same_causes(grounds, best, ranked)
+    rivals = [*best.variants, *_untold(best, ranked)]
+    unlike = [each for each in rivals if _unlike(grounds, right, each)]
+    if unlike:
+        forms = " or ".join(difference(in_use, each) for each in (right, unlike[0]))
+        fixed = Fix(f"Prepare images as in training; these cannot tell {forms}: {_MORE}.")
     return Finding(cause, "named" if sure else "possible", told, evidence, cost, fixed, same)
+
+
+def _untold(best: Score, ranked: Scores) -> list[Preprocessing]:
+    """Return what else of the same step explains about as much."""
+    near = (one for one in ranked if one.candidate.step == best.candidate.step and not one.vetoed)
+    return [one.candidate.preprocessing for one in near if one is not best and best.gain - one.gain < LEAD]
+
+
+def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing) -> bool:
+    """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
+    photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
+    moved = evaluator.trial(photos, right, other).moved
+    return not evaluator.alike(photos, right, other) and (moved.sum() + 1) / (len(moved) + 2) > QUIET
 
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
@@ -74,8 +94,9 @@ def _same(grounds: Grounds, one: Score, other: Score) -> bool:
 
 
 def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
-    """Return the chance of so many more labels; None where there is other evidence than labels."""
-    if grounds.evaluator.statistics:
+    """Return the chance of so many more labels; None where other evidence names the cause without them."""
+    labelled = (v for s, v in zip(grounds.sources, best.votes, strict=False) if isinstance(s, Labelled))
+    if grounds.evaluator.statistics and best.gain - sum(vote.gain for vote in labelled) >= NAMED:
         return None
     gained, lost = grounds.trial(in_use, best.candidate.preprocessing).turned
     chance = _by_chance(grounds, best, in_use)

@@ -183,7 +183,7 @@ def _diagnosed(
         best = found.best
         causes = set() if best is None else {best.cause, *best.equivalent}
         fix = None if best is None else best.fix.preprocessing
-        lost = 0.0 if fix is None else subject.accuracy(right) - subject.accuracy(fix)
+        lost = 0.0 if fix is None else round(subject.accuracy(right) - subject.accuracy(fix), 3)
         met = bool(causes & wanted) or (not healthy and fix == right)
         yield {
             "network": subject.name,
@@ -196,7 +196,8 @@ def _diagnosed(
             "harm": harm,
             "verdict": found.verdict,
             "cause": "" if best is None else best.cause,
-            "lost": round(lost, 3),
+            "lost": lost,
+            "fixed": fix is not None,
             "right": met and lost <= LOSS,
             "seconds": round(time.perf_counter() - started, 3),
             "scores": _scores(evaluator, in_use, photos, given or (), right, wanted),
