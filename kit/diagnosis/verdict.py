@@ -61,7 +61,8 @@ def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing) -> boo
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
     photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
     moved = evaluator.trial(photos, right, other).moved
-    return not evaluator.alike(photos, right, other) and (moved.sum() + 1) / (len(moved) + 2) > QUIET
+    large = bool((moved.sum() + 1) / (len(moved) + 2) > QUIET)
+    return large and not evaluator.alike(photos, right, other)
 
 
 def weighed(score: Score) -> tuple[Evidence, ...]:
