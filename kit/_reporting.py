@@ -52,7 +52,6 @@ class Steps(Generic[Part]):
         self._parts, self._what, self._keep = parts, what, keep
         self._total = len(parts) if total is None and isinstance(parts, Sized) else total
         self._tell = progress if callable(progress) else None
-        self._note = ""
         self.done, self.interrupted = 0, False
         self._bar: Any = None
         if progress and self._tell is None:
@@ -72,14 +71,7 @@ class Steps(Generic[Part]):
         if self._bar is not None:
             self._bar.update(count)
         if self._tell is not None:
-            self._tell(f"{self._what}: {self.done} of {self._total}{self._note}")
-
-    def note(self, name: str, value: str) -> None:
-        """Add a figure to what is shown with the next step."""
-        self._note = f", {name} {value}"
-        if self._bar is not None:
-            # Without a refresh, which would not wait for the delay.
-            self._bar.set_postfix({name: value}, refresh=False)
+            self._tell(f"{self._what}: {self.done} of {self._total}")
 
     def __enter__(self) -> Self:
         return self

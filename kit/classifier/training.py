@@ -132,10 +132,8 @@ def train(
         else:
             model = _copy(model, seed)
         learner = _learner(model, learning_rate, epochs * max(1, len(photos) // BATCH))
-    with Steps(range(epochs), "Training", "epoch", progress) as steps:
-        for _ in steps:
-            loss = _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
-            steps.note("loss", f"{loss:.3f}")
+    for _ in Steps(range(epochs), "Training", "epoch", progress):
+        _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
     return Classifier(model, preprocessing, class_names)
 
 
@@ -163,14 +161,12 @@ def _learner(model: Any, learning_rate: float, steps: int) -> Any:
     return learner
 
 
-def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> float:
-    losses = []
+def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> None:
     size = min(BATCH, len(order))
     for start in range(0, len(order) - size + 1, size):
         step = order[start : start + size]
         with held():
-            losses.append(learner.train_on_batch(tensors[step], labels[step]))
-    return float(np.mean(losses))
+            learner.train_on_batch(tensors[step], labels[step])
 
 
 def _tensors(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageFilter, JpegImagePlugin
 
-from kit._arrays import Bools, Float32, Float64, Int64, Pixels
+from kit._arrays import Array, Bools, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
 from kit.images.photo import encoded
 
@@ -81,13 +81,21 @@ def colour_noise(pixels: Pixels) -> float:
 def _flattest_noise(x: Float32) -> float:
     if min(x.shape) < 10:
         return 0.0
-    rows = x[:-2] - 2 * x[1:-1] + x[2:]
-    mask = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    height, width = (side // 8 for side in mask.shape)
-    blocks = mask[: 8 * height, : 8 * width].reshape(height, 8, width, 8)
-    flattest = float(np.percentile(np.sqrt((blocks**2).mean(axis=(1, 3))), 10))
+    flattest = float(np.percentile(np.sqrt((in_blocks(noise_mask(x)) ** 2).mean(axis=(1, 3))), 10))
     # The mask makes 6 of one standard deviation.
     return flattest / _FLATTEST / 6
+
+
+def noise_mask(x: Float32) -> Float32:
+    """Return the mask of Immerkaer (1996), which edges hardly answer: float32 (H - 2, W - 2) of (H, W)."""
+    rows = x[:-2] - 2 * x[1:-1] + x[2:]
+    return np.asarray(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:])
+
+
+def in_blocks(plane: Array) -> Array:
+    """Return the whole blocks of 8 x 8 of (H, W), from the upper left: (H // 8, 8, W // 8, 8)."""
+    height, width = (side // 8 for side in plane.shape)
+    return plane[: 8 * height, : 8 * width].reshape(height, 8, width, 8)
 
 
 def sharpness(pixels: Pixels) -> float:
@@ -201,10 +209,8 @@ def _table_sum(file: bytes) -> int:
 
 def _near_zero(plane: Float32) -> float:
     # Without the first row and column of each block.
-    height, width = (side // 8 * 8 for side in plane.shape)
-    blocks = plane[:height, :width].reshape(height // 8, 8, width // 8, 8).swapaxes(1, 2)
     cosine = cosine_transform()
-    coefficients = cosine @ blocks @ cosine.T
+    coefficients = cosine @ in_blocks(plane).swapaxes(1, 2) @ cosine.T
     return float((np.abs(coefficients[..., 1:, 1:]) < 0.5).mean())
 
 

@@ -60,17 +60,15 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
     """Write a case for each image, and say where."""
-    from kit.images.photo import each_picture
+    from kit.images import as_photos
     from kit.regression.cases import pin, read
 
     classifier = opened(given)
     expected = given.expect
     if expected is not None and expected.isdecimal() and expected not in classifier.class_names:
         expected = int(expected)
-    for picture in each_picture(given.pictures):
-        picture.open()  # nothing is written where one of them cannot be read
-    for picture in each_picture(given.pictures):
-        path = pin(given.cases, classifier, picture.open(), expected, note=given.note)
+    for photo in as_photos(given.pictures):  # nothing is written where one of them cannot be read
+        path = pin(given.cases, classifier, photo, expected, note=given.note)
         case = read(path)
         name, share = case.observed.top
         state = "still failing" if case.known_to_fail else "as expected"

@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Float32, Pixels
 from kit.images import Photo
-from kit.images.properties import cosine_transform, luma
+from kit.images.properties import cosine_transform, in_blocks, luma, noise_mask
 from kit.perturbation.physics import jpeg_quality, to_pixels
 
 # Standard deviations below which a cosine coefficient is taken for noise.
@@ -115,15 +115,8 @@ def noise_deviation(pixels: Pixels) -> float:
     The mask of Immerkaer, as `kit.images.properties.noise_level`, but on the tenth of the blocks in which the
     fewest values are cut off at black and white, where there is less noise than was added.
     """
-    light = luma(pixels)
-    rows = light[:-2] - 2 * light[1:-1] + light[2:]
-    mask = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
     cut = ((pixels == 0) | (pixels == 255)).mean(axis=-1)[1:-1, 1:-1]
-    height, width = (side // 8 * 8 for side in mask.shape)
-    squares, shares = (
-        each[:height, :width].reshape(height // 8, 8, width // 8, 8).mean(axis=(1, 3))
-        for each in (mask**2, cut)
-    )
+    squares, shares = (in_blocks(each).mean(axis=(1, 3)) for each in (noise_mask(luma(pixels)) ** 2, cut))
     measured = np.sqrt(np.median(squares[shares <= np.quantile(shares, 0.1)])) / _MASKED
     return float(np.interp(measured, _MEASURED, _ADDED))
 
