@@ -43,6 +43,8 @@ class Layer:
 
 def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     """Return the layers of a Keras ``config.json`` in order, those of nested networks in place of these."""
+    if not config:
+        return ()
     kind, settings = str(config.get("class_name")), mapping(config.get("config"))
     inner = settings.get("layers")
     if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
@@ -124,7 +126,7 @@ def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any],
     """Return what `layers_of` takes and `weights_in` returns, of a file without TensorFlow, or of a model."""
     source = classifier.source
     if source is not None:
-        return unchanged(source).config(), weights_in(source.path)
+        return ({}, {}) if source.network else (unchanged(source).config(), weights_in(source.path))
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
     optimizer = getattr(model, "optimizer", None)

@@ -1,4 +1,4 @@
-"""Classifier: a network together with what it needs to be used rightly, in one ``.keras`` file."""
+"""Classifier: a network together with what it needs to be used rightly, in one file."""
 
 import tempfile
 import threading
@@ -19,7 +19,7 @@ from kit.classifier import engines, store
 from kit.classifier.engines import Engine, KerasEngine, Shape, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
-from kit.classifier.loading import keep, restore
+from kit.classifier.loading import FIRST_LAYERS, keep, restore
 from kit.classifier.neighbours import KEPT, NEAREST, Nearest, Neighbour, described
 from kit.classifier.network import TOLERANCE, Network, Verification, largest_difference, trial_tensors
 from kit.classifier.reference import Reference
@@ -117,15 +117,16 @@ class Classifier:
         preprocessing: Preprocessing | None = None,
         class_names: ClassNames | None = None,
     ) -> Self:
-        """Open a ``.keras`` file, without TensorFlow where its network is known.
+        """Open a ``.keras``, ``.tflite`` or ``.onnx`` file, without TensorFlow where its network is known.
 
-        TensorFlow compiles one that neither is bundled nor was saved or opened on this machine before, once
-        and in a process of its own; the result is kept in the user's cache folder.
+        TensorFlow compiles a ``.keras`` file that neither is bundled nor was saved or opened on this machine
+        before, once and in a process of its own; the result is kept in the user's cache folder. Networks of
+        the others run as they are, once in a process of its own; what their metadata says is used.
 
         Parameters
         ----------
         path
-            An existing local ``.keras`` file. Open files only from sources that you trust.
+            An existing local file. Open files only from sources that you trust.
         sha256
             SHA-256 of the whole file in hexadecimal digits, compared if given.
         preprocessing, class_names
@@ -142,21 +143,25 @@ class Classifier:
             preprocessing = opened.preprocessing()
         contract = {"name": opened.path.stem, **(opened.contract or {})}
         names = contract.get("class_names") if class_names is None else class_names
+        network = restore(opened, preprocessing)
+        if preprocessing is not None and preprocessing.size is None and opened.network is not None:
+            preprocessing = engines.fitted(preprocessing, network.compiled.input_shape)
         self = cls.__new__(cls)
-        self._fill(restore(opened, preprocessing), contract["name"], preprocessing, names)
+        self._fill(network, contract["name"], preprocessing, names)
         self.temperature = float(contract.get("temperature", 1.0))
         return self
 
     def save(self, path: str | PathLike[str], training: Pictures = ()) -> None:
-        """Write network, preprocessing, class names and reference into one ``.keras`` file.
+        """Write network, preprocessing, class names and reference into one file.
 
-        Plain ``keras.models.load_model`` opens it too, and does not see what is added; a plain ``model.save``
-        of what that returns drops it. An interruption leaves the old file.
+        Plain ``keras.models.load_model`` opens a ``.keras`` file too, and does not see what is added; a plain
+        ``model.save`` of what that returns drops it. An interruption leaves the old file.
 
         Parameters
         ----------
         path
-            File to write, named ``….keras``.
+            File to write, named ``….keras``, or ``….tflite`` for the compiled network alone, which opens at
+            once on every machine. A network from another format stays in it.
         training
             20 to 50 ordinary training images, or more: their statistics are kept for `kit.diagnose`, which
             networks without BatchNorm and those for small images need, and measures of up to 256 for
@@ -167,11 +172,12 @@ class Classifier:
         ValueError, OSError
             Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
-        target = Path(path)
-        if target.suffix != ".keras":
-            raise ValueError(f"Expected a file name that ends in .keras, received {target.name!r}; rename it")
+        target, formats = Path(path), self._formats()
+        if target.suffix not in formats:
+            ends = f"Expected a file name that ends in {' or '.join(formats)}, received {target.name!r}"
+            raise ValueError(f"{ends}; rename it")
         with self._lock, tempfile.TemporaryDirectory() as folder:
-            source = self._network.keras_file(Path(folder))
+            source = None if target.suffix in store.SHIPPED else self._network.keras_file(Path(folder))
             self._network = self._network.up_to_date(self.preprocessing)
             self.notes = tuple(self._remarks())
             known = self.reference.moved(self._network, self.input_shape)
@@ -183,9 +189,27 @@ class Classifier:
                 "preprocessing": None if steps is None else steps.to_dict(),
                 "temperature": self.temperature,
             }
-            written = store.write(source, target, contract, self.reference.contents)
+            if source is not None:
+                written = store.write(source, target, contract, self.reference.contents)
+            else:
+                written = self._write_shipped(target, contract)
             if self.source is None:
                 keep(written, self._network.compiled)
+
+    def _formats(self) -> list[str]:
+        source, compiled = self.source, self._network.compiled
+        if source is not None and source.network is not None:
+            return [source.path.suffix]
+        return [".keras"] + [".tflite"] * (compiled.data is not None)
+
+    def _write_shipped(self, target: Path, contract: Mapping[str, Any]) -> Archive:
+        compiled, source = self._network.compiled, self.source
+        layers = compiled.first_layers.arrays() if compiled.first_layers else {}
+        arrays = {f"{FIRST_LAYERS}{name}": array for name, array in layers.items()}
+        given = None if source is None or source.network is None else source.path
+        return store.write_shipped(
+            compiled.data or b"", target, contract, {**self.reference.contents, **arrays}, given
+        )
 
     def tensor(
         self,
@@ -425,7 +449,7 @@ class Classifier:
 
     @property
     def compiled(self) -> bytes | None:
-        """The network in the ``.tflite`` format; None where it runs in Keras alone."""
+        """The network as it runs, in the ``.tflite`` or ``.onnx`` format; None where Keras runs it."""
         return self._network.compiled.data
 
     @property
@@ -435,7 +459,8 @@ class Classifier:
 
     def __repr__(self) -> str:
         shape = engines.sides(self.input_shape)
-        runner = "Keras" if self.compiled is None else "LiteRT"
+        data = self.compiled
+        runner = "Keras" if data is None else "LiteRT" if data[4:8] == engines.LITE_MARK else "ONNX Runtime"
         known = "" if self.preprocessing is not None else ", preprocessing unknown"
         return f"Classifier({self.name!r}, {shape} -> {len(self.class_names)} classes, {runner}{known})"
 

@@ -1,4 +1,6 @@
-"""What runs a network: LiteRT, or Keras where it cannot be compiled."""
+"""What runs a network: LiteRT, ONNX Runtime, or Keras where it cannot be compiled."""
+
+from __future__ import annotations
 
 import os
 import tempfile
@@ -8,14 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit._arrays import Float32
 from kit._checking import first_line
 from kit._interrupts import held
-from kit.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from kit._arrays import Array, Float32
+    from kit.preprocessing import Preprocessing
 
 Shape = tuple[int | None, int | None, int | None]
 """(H, W, C) of one tensor; None for a side that is open."""
@@ -33,6 +37,8 @@ def sides(shape: Shape) -> str:
 
 def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) -> None:
     """Refuse a preprocessing whose tensors the network does not take, and what is no preprocessing."""
+    from kit.preprocessing import Preprocessing
+
     if not isinstance(preprocessing, Preprocessing | None):
         raise TypeError(f"Expected a Preprocessing, received {preprocessing!r}; see kit.Preprocessing")
     shape = None if preprocessing is None else tensor_shape(preprocessing)
@@ -54,6 +60,31 @@ def sized(expected: Shape, preprocessing: Preprocessing | None) -> Shape:
     if None not in expected or preprocessing is None:
         return expected
     return tensor_shape(preprocessing) or expected
+
+
+OPEN_SIDE = 96
+"""Height and width on which a network is tried that leaves them open, in pixels."""
+Shapes = Sequence[tuple[int | None, ...]]
+
+
+def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> None:
+    """Refuse a network that is no classifier of images, with the words that say what it is."""
+    image = len(inputs) == 1 and len(inputs[0]) == 4 and {inputs[0][1], inputs[0][3]} & {1, 3}
+    if not image or [len(shape) for shape in outputs] != [2] or outputs[0][1] is None:
+        wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
+        raise ValueError(f"Expected {wanted}, received {kind} from {inputs} to {outputs}{advice}")
+
+
+def fitted(preprocessing: Preprocessing, shape: Shape, side: int | None = None) -> Preprocessing:
+    """Return a preprocessing with the size, channels and layout of a network; open sides get one length."""
+    first = shape[2] not in {1, 3} and shape[0] in {1, 3}
+    height, width, channels = (shape[1], shape[2], shape[0]) if first else shape
+    height, width = height or side, width or side
+    return preprocessing.replace(
+        size=(height, width) if height and width else None,
+        channels="gray" if channels == 1 else preprocessing.channels,
+        layout="channels_first" if first else preprocessing.layout,
+    )
 
 
 def check_shape(received: tuple[int, ...], expected: Shape) -> None:
@@ -127,14 +158,13 @@ def head_of(config: Mapping[str, Any]) -> str | None:
     return activation if activation in HEADS else None
 
 
-def measured_head(outputs: Float32) -> str:
-    """Judge by outputs, float32 (N, outputs), what the last layer puts out, where no architecture tells."""
-    inside = bool((outputs >= 0).all() and (outputs <= 1).all())
-    if outputs.shape[1] == 1:
-        return "sigmoid" if inside else "binary_logit"
-    if inside and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
-        return "softmax"
-    return "logits"
+def measured_head(outputs: Float32, step: float = 0.0) -> str:
+    """Judge by outputs, float32 (N, outputs), what the last layer puts out; 8 bits know them in steps."""
+    columns = outputs.shape[1]
+    if not ((outputs >= 0).all() and (outputs <= 1).all()):
+        return "logits" if columns > 1 else "binary_logit"
+    whole = np.abs(outputs.sum(axis=1) - 1).max() < 1e-3 + step * columns / 2
+    return "softmax" if whole and columns > 1 else "sigmoid"
 
 
 def probabilities(outputs: Float32, head: str) -> Float32:
@@ -196,9 +226,25 @@ class Engine(ABC):
 
     input_shape: Shape
     output_count: int
+    single = False
+    """Whether it takes one image at a time."""
+    step = 0.0
+    """Between two outputs of 8 bits; 0 for floating point."""
+    ends: tuple[Shapes, Shapes]
+    """Shapes of all inputs and outputs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+
+    def _take(self, inputs: Shapes, outputs: Shapes) -> None:
+        self.ends = inputs, outputs
+        if [len(shape) for shape in inputs] != [4]:
+            check_ends("one", inputs, outputs)
+        batch, height, width, channels = inputs[0]
+        self.input_shape, self.output_count = (height, width, channels), outputs[0][-1] or 0
+        self.single = batch == 1
+        if batch not in {None, 1}:
+            raise ValueError(f"Expected a network for one image or any number, received one for {batch}")
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on float32 tensors (N, H, W, C), in the range that it expects; not changed.
@@ -207,7 +253,7 @@ class Engine(ABC):
         """
         shape, count = tensors.shape, len(tensors)
         check_shape(shape, self.input_shape)
-        part = 1 if count == 1 else part_size(shape)
+        part = 1 if count == 1 or self.single else part_size(shape)
         if not 0 < count <= part:
             parts = [self.predict(tensors[start : start + part]) for start in range(0, count, part)]
             return np.concatenate([np.empty((0, self.output_count), np.float32), *parts])
@@ -248,32 +294,31 @@ class LiteEngine(Engine):
             with captured_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 interpreter = Interpreter(model_content=compiled, num_threads=self.threads)
-                (given,), found = interpreter.get_input_details(), interpreter.get_output_details()
-                _, *sides = given["shape_signature"].tolist()
-                height, width, channels = (side if side > 0 else None for side in sides)
-                self._allocated = min(sides) > 0
+                given, found = interpreter.get_input_details(), interpreter.get_output_details()
+                self._allocated = all(each["shape_signature"][1:].min() > 0 for each in given)
                 if self._allocated:
                     interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
-        self._interpreter = interpreter
-        self._input, self._outputs, self._dtype = given["index"], found, given["dtype"]
-        self._shape: tuple[int, ...] = (1, *sides) if self._allocated else ()
-        self.input_shape = height, width, channels
-        self.output_count = int(found[0]["shape_signature"][-1])
+        self._take(*([_whole(each["shape_signature"].tolist()) for each in ends] for ends in (given, found)))
+        self._interpreter, self._input, self._outputs = interpreter, given[0], found
+        self.step = found[0]["quantization"][0]
         self.channels = int(found[-1]["shape_signature"][-1])
+        self._shape: tuple[int, ...] = tuple(given[0]["shape"].tolist()) if self._allocated else ()
 
     def _run(self, tensors: Float32) -> Float32:
         interpreter, shape = self._interpreter, tensors.shape
         if shape != self._shape:
             self._shape = ()  # in case what follows fails
             # Memory grows with the largest part so far and is kept: going back to one image costs 0.1 ms.
-            interpreter.resize_tensor_input(self._input, shape)
+            interpreter.resize_tensor_input(self._input["index"], shape)
             # The first time, LiteRT tells what it runs on.
             with nullcontext() if self._allocated else captured_errors():
                 interpreter.allocate_tensors()
             self._shape, self._allocated = shape, True
-        interpreter.set_tensor(self._input, tensors.astype(self._dtype, copy=False))
+        interpreter.set_tensor(
+            self._input["index"], _cast(tensors, self._input["dtype"], *self._input["quantization"])
+        )
         interpreter.invoke()
         return self._output(0)
 
@@ -288,8 +333,62 @@ class LiteEngine(Engine):
         All tensors run at once: give no more than `part_size` says.
         """
         check_shape(tensors.shape, self.input_shape)
+        if self.single and len(tensors) > 1:
+            each = [self.inside(tensor[None]) for tensor in tensors]
+            return np.concatenate([rows for rows, _ in each]), np.concatenate([maps for _, maps in each])
         with self._lock:
             return self._run(tensors), self._output(1)
+
+
+def _whole(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    return tuple(side if isinstance(side, int) and side > 0 else None for side in shape)
+
+
+def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Array:
+    """Return tensors as a network takes them; of whole numbers in steps of a scale, if it has one."""
+    if np.dtype(dtype).kind == "f":
+        return tensors.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(tensors / (scale or 1) + zero), limits.min, limits.max).astype(dtype)
+
+
+class OnnxEngine(Engine):
+    """An ``.onnx`` network in ONNX Runtime; see `LiteEngine`."""
+
+    def __init__(self, data: bytes, *, threads: int | None = None) -> None:
+        super().__init__()
+        try:
+            import onnxruntime
+        except ImportError as error:
+            advice = "install it: python -m pip install 'classifier-investigation-kit[onnx]'"
+            raise ImportError(f"Expected onnxruntime for a .onnx file, received none; {advice}") from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = min(_MOST_THREADS, cores()) if threads is None else threads
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # with classes of its own
+            raise ValueError(f"Expected a network that ONNX Runtime can run: {first_line(error)}") from error
+        given, found = self._session.get_inputs(), self._session.get_outputs()
+        self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
+        self._ends, kind = (
+            (given[0].name, found[0].name),
+            given[0].type.removeprefix("tensor(").removesuffix(")"),
+        )
+        self._dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+
+    def _run(self, tensors: Float32) -> Float32:
+        given, found = self._ends
+        return np.asarray(self._session.run([found], {given: _cast(tensors, self._dtype)})[0], np.float32)
+
+
+def engine_of(data: bytes, *, threads: int | None = None) -> LiteEngine | OnnxEngine:
+    """Make what runs a network in the ``.tflite`` or the ``.onnx`` format; raises as they do."""
+    return (LiteEngine if data[4:8] == LITE_MARK else OnnxEngine)(data, threads=threads)
+
+
+LITE_MARK = b"TFL3"
+"""Fifth to eighth byte of a ``.tflite`` file."""
 
 
 class Lanes:
@@ -301,9 +400,9 @@ class Lanes:
 
     def __init__(self, compiled: bytes) -> None:
         self.count = cores()
-        self._free: SimpleQueue[LiteEngine] = SimpleQueue()
+        self._free: SimpleQueue[Engine] = SimpleQueue()
         for _ in range(self.count):
-            self._free.put(LiteEngine(compiled, threads=1))
+            self._free.put(engine_of(compiled, threads=1))
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on whatever lane is free; see `LiteEngine.predict`."""

@@ -98,7 +98,10 @@ class FirstLayers:
 
     def measure(self, tensors: Float32) -> Float64:
         """Run the first layers on float32 (N, H, W, C): float64 (N, 2 * sum(widths)), see `compiled`."""
-        return self._engine.predict(tensors).astype(np.float64)
+        values = self._engine.predict(tensors).astype(np.float64)
+        if values.shape[1] != 2 * sum(self.widths):
+            raise ValueError(f"Expected {2 * sum(self.widths)} statistics, received {values.shape[1]}")
+        return values
 
     def with_profile(self, tensors: Float32) -> Self:
         """Return the same with the statistics of training images, float32 (N, H, W, C)."""
@@ -113,9 +116,11 @@ class FirstLayers:
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Self:
-        """Return what `arrays` gave; KeyError where one is missing."""
+        """Return what `arrays` gave; KeyError or ValueError where something is missing."""
         compiled, widths = arrays["compiled"].tobytes(), tuple(arrays["widths"].tolist())
         averages = arrays.get("means"), arrays.get("variances")
+        if any(each is not None and each.shape != (sum(widths),) for each in averages):
+            raise ValueError("Expected an average for each channel")
         return cls(compiled, widths, *averages, epsilon=float(arrays["epsilon"]))
 
     def __repr__(self) -> str:

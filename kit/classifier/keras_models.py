@@ -10,7 +10,7 @@ from typing import Any
 
 from kit._checking import first_line, told
 from kit.classifier import store
-from kit.classifier.engines import captured_errors
+from kit.classifier.engines import captured_errors, check_ends
 
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 """Modules of Keras whose functions compute on tensors alone; others set options, or read files."""
@@ -66,6 +66,8 @@ def load_keras(path: str | PathLike[str]) -> Any:
     FileNotFoundError or ValueError where it is no such file, damaged, or not to be opened safely.
     """
     opened = store.read(path)
+    if opened.network is not None:
+        raise ValueError(f"Expected a .keras file, whose layers Keras knows, received {opened.path.name!r}")
     refuse_code(opened.config(), opened.path.name)
     return opened_safely(opened.path, opened.path.name)
 
@@ -93,13 +95,9 @@ def check_model(model: Any) -> None:
     inputs, outputs = (
         [tuple(entry.shape) for entry in getattr(model, name, None) or ()] for name in ("inputs", "outputs")
     )
-    image = len(inputs) == 1 and len(inputs[0]) == 4 and {inputs[0][1], inputs[0][3]} & {1, 3}
-    scores = len(outputs) == 1 and len(outputs[0]) == 2 and outputs[0][1] is not None
-    named = isinstance(getattr(model, "output", None), dict)
-    if not image or not scores or named:
-        received = f"{type(model).__name__} from {inputs} to {list(model.output) if named else outputs}"
-        wanted = "a network from (N, H, W, 1) or (N, H, W, 3) to (N, classes)"
-        raise ValueError(f"Expected {wanted}, received {received}; wrap it in a keras.Model that is one")
+    if isinstance(getattr(model, "output", None), dict):
+        outputs = [(name,) for name in model.output]
+    check_ends(type(model).__name__, inputs, outputs, "; wrap it in a keras.Model that is one")
 
 
 def _refusal(error: BaseException) -> tuple[str, str]:

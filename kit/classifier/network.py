@@ -16,7 +16,7 @@ from kit._checking import first_line
 from kit._interrupts import held
 from kit._reporting import Result
 from kit.classifier import engines
-from kit.classifier.engines import Engine, KerasEngine, Lanes, LiteEngine, Shape
+from kit.classifier.engines import OPEN_SIDE, Engine, KerasEngine, Lanes, LiteEngine, Shape
 from kit.classifier.first_layers import FirstLayers, first_layers_of
 from kit.classifier.intermediate import with_feature_map
 from kit.classifier.keras_models import ConversionError, check_model, lite_of, load_keras
@@ -40,7 +40,7 @@ class Compiled:
     output_count
         Numbers that the last layer puts out.
     data, reason
-        The compiled form, in the ``.tflite`` format, or why there is none.
+        The compiled form, in the ``.tflite`` format, or the network of another file; or why there is none.
     max_difference
         Largest difference in a probability, 0..1, between the compiled form and Keras.
     first_layers
@@ -88,8 +88,6 @@ class Compiled:
 TOLERANCE = 1e-5
 """Largest difference in a probability between the compiled form and Keras that is accepted."""
 
-OPEN_SIDE = 96
-"""Height and width on which a network is tried that leaves them open, in pixels."""
 _PATCHES = 8
 
 
@@ -182,6 +180,16 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     return replace(known, max_difference=difference, reason=reason)
 
 
+def as_it_is(data: bytes, preprocessing: Preprocessing | None = None) -> Compiled:
+    """Describe a network in the ``.tflite`` or ``.onnx`` format; raises as `describe` does."""
+    engine = engines.engine_of(data, threads=1)
+    engines.check_ends("one", *engine.ends)
+    engines.check_preprocessing(preprocessing, engine.input_shape)
+    batches = trial_tensors(engines.sized(engine.input_shape, preprocessing), preprocessing)
+    head = engines.measured_head(np.concatenate([engine.predict(batch) for batch in batches]), engine.step)
+    return Compiled(head, engine.input_shape, engine.output_count, data)
+
+
 class Network:
     """A network from tensors to probabilities; what takes TensorFlow is made at the first use and kept.
 
@@ -192,7 +200,7 @@ class Network:
 
     def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
         self.compiled, self.source = compiled, source
-        self._lite = None if compiled.data is None else LiteEngine(compiled.data)
+        self._lite = None if compiled.data is None else engines.engine_of(compiled.data)
         self._lock = threading.RLock()
         self._made: dict[str, Any] = {} if model is None else {"model": model}
         self._weights = _fingerprint(model) if source is None else None
@@ -240,7 +248,7 @@ class Network:
 
     def _opened(self) -> tuple[LiteEngine, Float32 | None] | None:
         data, plain = self.compiled.data, self._lite
-        if data is None or plain is None:
+        if data is None or not isinstance(plain, LiteEngine):
             return None
         try:
             opened, weights = with_feature_map(data)

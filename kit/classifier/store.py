@@ -1,5 +1,6 @@
-"""Reading and writing ``.keras`` files, which are zip archives."""
+"""Reading and writing model files: ``.keras``, which are zip archives, ``.tflite`` and ``.onnx``."""
 
+import base64
 import hashlib
 import io
 import json
@@ -10,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from shlex import quote
@@ -20,7 +21,18 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._checking import first_line, left_by_git, told
+from kit.classifier.engines import LITE_MARK
+from kit.classifier.metadata import (
+    KIT,
+    MOST_TEXT,
+    lite_about,
+    names_beside,
+    onnx_about,
+    onnx_entry,
+    onnx_parts,
+)
 from kit.preprocessing import Preprocessing
+from kit.preprocessing.scaling import simplest
 
 PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
@@ -30,7 +42,10 @@ FORMAT = 2
 STATISTICS = "kit/statistics.npz"
 _WEIGHTS = {"model.weights.h5", "model.weights.npz"}
 
+SHIPPED = (".tflite", ".onnx")
+"""Formats of networks that are run as they are."""
 _CHUNK = 1 << 20
+_MAX_SHIPPED = 1 << 31
 # JSON of a large network is one or two megabytes, and parsed it takes some 25 times as much memory.
 _MAX_JSON = 1 << 23
 _MAX_STATISTICS = 1 << 27
@@ -44,13 +59,20 @@ _SPARE = 1 << 26
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 _ADVICE = "make it with model.save('….keras')"
+_PYTORCH = {".pt", ".pth", ".safetensors", ".ckpt", ".bin"}
+_EXPORT = (
+    "it has weights without a network, so export where the model is built: model.eval()"
+    "; torch.onnx.export(model, torch.zeros(1, 3, height, width), 'model.onnx', external_data=False)"
+)
+TEACHABLE = Preprocessing(size=None, fit="crop", filter="lanczos", scaling="-1..1")
+"""How Teachable Machine prepares images, for any size."""
 # Fixed, so that the same network makes the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Archive:
-    """A ``.keras`` file that was opened and checked; nothing of it is executed.
+    """A model file that was opened and checked; nothing of it is executed.
 
     Parameters
     ----------
@@ -61,6 +83,8 @@ class Archive:
         The parsed ``kit/contract.json``, or ``None`` where there is none.
     statistics, flaw
         Arrays of ``kit/statistics.npz``: what is known of the training images. Or why they are not used.
+    network
+        What runs, of a ``.tflite`` or ``.onnx`` file; None of a ``.keras`` file.
     """
 
     path: Path
@@ -68,9 +92,12 @@ class Archive:
     contract: Mapping[str, Any] | None = field(default=None, repr=False)
     statistics: Mapping[str, Array] = field(default_factory=dict, repr=False)
     flaw: str = ""
+    network: bytes | None = field(default=None, repr=False)
 
     def config(self) -> dict[str, Any]:
-        """Architecture of the network, from ``config.json``."""
+        """Architecture of the network, from ``config.json``; empty of another format."""
+        if self.network is not None:
+            return {}
         with opened(self.path) as archive:
             return _json(archive, "config.json", self.path.name)
 
@@ -85,13 +112,13 @@ class Archive:
 
 
 def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
-    """Open and check a local ``.keras`` file.
+    """Open and check a local ``.keras``, ``.tflite`` or ``.onnx`` file.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        No ``.keras`` file, another SHA-256, a damaged archive, sizes that no network needs, or a contract
-        that is not understood.
+        No such file, another SHA-256, damage, sizes that no network needs, or a contract that is not
+        understood.
     """
     file = _local_file(path)
     if sha256 is not None:
@@ -99,20 +126,71 @@ def read(path: str | PathLike[str], *, sha256: str | None = None) -> Archive:
             received = hashlib.file_digest(stream, "sha256").hexdigest()
         if received != sha256.strip().lower():
             raise ValueError(f"Expected {file.name!r} with SHA-256 {sha256}, received {received}")
+    if file.suffix in SHIPPED:
+        return _read_shipped(file)
     with opened(file) as archive:
         names = set(archive.namelist())
         if "config.json" not in names or not names & _WEIGHTS:
             received = f"{file.name!r} with {told(', '.join(sorted(names)))[:100] or 'nothing'}"
             raise ValueError(f"Expected a Keras archive, received {received}; {_ADVICE}")
-        digest = _digest_of(archive)
-        if CONTRACT not in names:
-            return Archive(file, digest)
-        contract = _json(archive, CONTRACT, file.name)
-        _check_contract(contract, file.name)
-        try:
-            return Archive(file, digest, contract, _statistics(archive, contract, digest))
-        except ValueError as error:
-            return Archive(file, digest, contract, flaw=first_line(error))
+        return _with_contract(Archive(file, _digest_of(archive)), archive)
+
+
+def _with_contract(plain: Archive, archive: zipfile.ZipFile) -> Archive:
+    if CONTRACT not in archive.namelist():
+        return plain
+    contract = _json(archive, CONTRACT, plain.path.name)
+    _check_contract(contract, plain.path.name)
+    try:
+        return replace(plain, contract=contract, statistics=_statistics(archive, contract, plain.digest))
+    except ValueError as error:
+        return replace(plain, contract=contract, flaw=first_line(error))
+
+
+def _read_shipped(file: Path) -> Archive:
+    """Read a network, and what the kit put behind it, or else what its maker did."""
+    network, behind, properties = _parted(file)
+    plain, texts = Archive(file, hashlib.sha256(network).hexdigest(), network=network), {}
+    if behind:
+        with opened(file, behind) as archive:
+            plain = _with_contract(plain, archive)
+            lists = [info for info in archive.infolist() if info.file_size <= MOST_TEXT]
+            texts = {info.filename: archive.read(info) for info in lists if info.filename.endswith(".txt")}
+    if plain.contract is not None:
+        return plain
+    about = onnx_about(properties) if file.suffix == ".onnx" else lite_about(network, texts)
+    names, steps = about.names, None
+    if names is None:
+        names, numbered = names_beside(file)
+        steps = TEACHABLE if numbered else None
+    with suppress(ValueError):
+        steps = (
+            steps if about.scaling is None else Preprocessing(size=None, scaling=simplest((about.scaling,)))
+        )
+    stated = {"name": file.stem, "class_names": names, "preprocessing": steps and steps.to_dict()}
+    return replace(plain, contract=stated)
+
+
+def _parted(file: Path) -> tuple[bytes, bytes, Mapping[str, str]]:
+    """Return a network, the zip behind it, if there is one, and the properties of an ``.onnx`` file."""
+    size, name = file.stat().st_size, file.name
+    if size > _MAX_SHIPPED:
+        raise ValueError(f"Expected a network of at most {_MAX_SHIPPED} bytes, received {name!r} of {size}")
+    content = file.read_bytes()
+    try:
+        if file.suffix == ".onnx":
+            network, properties = onnx_parts(content)
+            return network, base64.b64decode(properties.get(KIT, "")), properties
+        if content[4:8] != LITE_MARK:
+            raise ValueError("none or damaged; copy it again")  # noqa: TRY301 (told below)
+    except ValueError as error:
+        damage = left_by_git(content[:200]) or first_line(error)
+        raise ValueError(f"Expected a {file.suffix} network, received {name!r}, which is {damage}") from error
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        return content, b"", {}
+    with opened(file, content) as archive:
+        start = min((info.header_offset for info in archive.infolist()), default=len(content))
+    return content[:start], content, {}
 
 
 def unchanged(given: Archive) -> Archive:
@@ -126,13 +204,15 @@ def unchanged(given: Archive) -> Archive:
 def _local_file(path: str | PathLike[str]) -> Path:
     file = Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"Expected an existing local .keras file, received {str(path)!r}; check it")
+        raise FileNotFoundError(f"Expected an existing local model file, received {str(path)!r}; check it")
     with file.open("rb") as stream:
         hdf5 = stream.read(8) == b"\x89HDF\r\n\x1a\n"
-    if file.suffix == ".keras" and not hdf5:
+    if file.suffix in {".keras", *SHIPPED} and not hdf5:
         return file
     advice = f"of HDF5 make one: python -m kit import {quote(told(file.name))} NEW.keras" if hdf5 else _ADVICE
-    raise ValueError(f"Expected a .keras file, received {file.name!r}; {advice}")
+    if file.suffix in _PYTORCH:
+        advice = _EXPORT
+    raise ValueError(f"Expected a .keras, .tflite or .onnx file, received {file.name!r}; {advice}")
 
 
 def _digest_of(archive: zipfile.ZipFile) -> str:
@@ -173,18 +253,21 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         raise ValueError(f"Expected a sound {key!r}, received {received}; save it again")
 
 
-def _zip(path: Path) -> zipfile.ZipFile:
+def _zip(file: Path | io.BytesIO) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
+        return zipfile.ZipFile(file)
     except (ValueError, NotImplementedError) as error:
         raise zipfile.BadZipFile from error
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
+def opened(path: Path, part: bytes | None = None) -> Iterator[zipfile.ZipFile]:
+    """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets.
+
+    It is the file, or a part of it.
+    """
     try:
-        with _zip(path) as archive:
+        with _zip(path if part is None else io.BytesIO(part)) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
             if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
@@ -212,20 +295,58 @@ def write(
     contract are filled in here.
     """
     with opened(source) as old, replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
-        digest = _digest_of(old)
-        for info in old.infolist():
-            if not info.filename.startswith(PREFIX) and not info.is_dir():
-                entry = zipfile.ZipInfo(info.filename, _DATE)
-                entry.compress_type = info.compress_type
-                new.writestr(entry, old.read(info))
-        complete = {"format": FORMAT, "weights_sha256": digest, **contract}
-        if statistics:
-            data = packed(statistics)
-            complete["statistics_sha256"] = hashlib.sha256(data).hexdigest()
-            new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), data, zipfile.ZIP_DEFLATED)
-        text = json.dumps(complete, indent=1, ensure_ascii=False)
-        new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
-    return Archive(Path(target), digest, complete, statistics or {})
+        _copy(old, new)
+        return _add(new, Archive(Path(target), _digest_of(old)), contract, statistics or {})
+
+
+def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
+    there = new.namelist()
+    for info in old.infolist():
+        if not info.filename.startswith(PREFIX) and not info.is_dir() and info.filename not in there:
+            entry = zipfile.ZipInfo(info.filename, _DATE)
+            entry.compress_type = info.compress_type
+            new.writestr(entry, old.read(info))
+
+
+def _add(
+    new: zipfile.ZipFile, plain: Archive, contract: Mapping[str, Any], statistics: Mapping[str, Array]
+) -> Archive:
+    complete = {"format": FORMAT, "weights_sha256": plain.digest, **contract}
+    if statistics:
+        data = packed(statistics)
+        complete["statistics_sha256"] = hashlib.sha256(data).hexdigest()
+        new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), data, zipfile.ZIP_DEFLATED)
+    text = json.dumps(complete, indent=1, ensure_ascii=False)
+    new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
+    return replace(plain, contract=complete, statistics=statistics)
+
+
+def write_shipped(
+    network: bytes,
+    target: Path,
+    contract: Mapping[str, Any],
+    statistics: Mapping[str, Array],
+    source: Path | None,
+) -> Archive:
+    """Write a ``.tflite`` or ``.onnx`` network with a contract and statistics behind it, in one step.
+
+    In a ``.tflite`` file that is a zip, as in TFLite Metadata, with ``labels.txt`` for other tools and what
+    stood behind it in its ``source``; in an ``.onnx`` file a property.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as new:
+        if target.suffix == ".tflite":
+            new.writestr(zipfile.ZipInfo("labels.txt", _DATE), "\n".join(contract["class_names"]))
+            if source is not None and (behind := _parted(source)[1]):
+                with opened(source, behind) as old:
+                    _copy(old, new)
+        plain = Archive(target, hashlib.sha256(network).hexdigest(), network=network)
+        written = _add(new, plain, contract, statistics)
+    with replacing(target) as stream:
+        stream.write(network)
+        added = buffer.getvalue()
+        stream.write(onnx_entry(base64.b64encode(added).decode()) if target.suffix == ".onnx" else added)
+    return written
 
 
 @contextmanager

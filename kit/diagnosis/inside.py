@@ -9,6 +9,7 @@ import numpy as np
 from kit._arrays import Array, Float64
 from kit.classifier import Classifier
 from kit.classifier.architecture import Layer, architecture_and_weights, channel_values, layers_of
+from kit.classifier.engines import fitted
 from kit.diagnosis.finding import Evidence, Finding, using
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE
@@ -173,14 +174,6 @@ def assumed_preprocessing(classifier: Classifier) -> Preprocessing:
     """
     if classifier.preprocessing is not None:
         return classifier.preprocessing
-    sides, layout = classifier.input_shape, "channels_last"
-    if sides[2] not in {1, 3} and sides[0] in {1, 3}:
-        sides, layout = (sides[1], sides[2], sides[0]), "channels_first"
-    height, width, channels = sides
     config, weights = architecture_and_weights(classifier)
-    return Preprocessing(
-        size=(height or OPEN_SIDE, width or OPEN_SIDE),
-        channels="gray" if channels == 1 else "rgb",
-        scaling=read_inside(layers_of(config), weights).expected or "0..1",
-        layout=layout,
-    )
+    scaling = read_inside(layers_of(config), weights).expected or "0..1"
+    return fitted(Preprocessing(scaling=scaling), classifier.input_shape, OPEN_SIDE)

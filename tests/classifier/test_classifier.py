@@ -91,7 +91,7 @@ def test_an_interrupted_save_over_itself_leaves_the_old_file(small_file, tmp_pat
     path.write_bytes(small_file.read_bytes())
     Classifier.load(path).save(path)
     assert path.read_bytes() == small_file.read_bytes()
-    with pytest.raises(ValueError, match=r"ends in .keras, received 'small.h5'"):
+    with pytest.raises(ValueError, match=r"ends in .keras or .tflite, received 'small.h5'"):
         Classifier.load(path).save(tmp_path / "small.h5")
 
     def full(*_arguments):

@@ -158,7 +158,7 @@ def test_the_output_layer_counts_and_not_the_last_in_the_list():
 
 OUTPUTS = [
     ([[0.2, 0.8], [0.5, 0.5]], "softmax"),
-    ([[0.2, 0.7], [0.5, 0.5]], "logits"),
+    ([[0.2, 0.7], [0.5, 0.5]], "sigmoid"),
     ([[-1.5, 3.0]], "logits"),
     ([[0.3], [0.9]], "sigmoid"),
     ([[0.3], [1.9]], "binary_logit"),

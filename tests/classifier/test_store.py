@@ -180,7 +180,7 @@ FORMATS = [
     ("a;b\n #.h5", b"\x89HDF\r\n\x1a\n", r"kit import 'a;b\? #.h5' NEW.keras$"),
     ("a.h5", b"\x89HDF\r\n\x1a\n", "of HDF5 make one: python -m kit import a.h5 NEW.keras"),
     ("a.keras", b"\x89HDF\r\n\x1a\n", "HDF5"),
-    ("a.zip", b"PK", r"Expected a .keras file, received 'a.zip'; make it with"),
+    ("a.zip", b"PK", r"Expected a .keras, .tflite or .onnx file, received 'a.zip'; make"),
     ("a.keras", b"not a zip at all", "damaged or no zip"),
     ("a.keras", b"PK\x05\x06" + bytes(18), "received 'a.keras' with nothing"),
 ]

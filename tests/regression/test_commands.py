@@ -126,11 +126,11 @@ BAD = [
     (["pin", MODEL, CAT, __file__], Path(__file__).name),
     (["pin", MODEL, CAT, "--cases", f"{CAT}/cases"], "Expected a path to open, received"),
     (["pin", LITE, CAT, "--expect", "panda"], "did you mean 'giant panda'"),
-    (["verify", "nothing.keras", "cases"], "Expected an existing local .keras file"),
+    (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", MODEL, "nothing"], "Expected a folder of cases"),
     (["verify", MODEL, str(DATA / "fashion_mnist")], "Expected cases in"),
     (["compare", MODEL, LITE, CAT], "Expected as many classes, received 10 and 1000"),
-    (["new-regression", "x", "--model", "nothing.keras"], "Expected an existing local .keras file"),
+    (["new-regression", "x", "--model", "nothing.keras"], "Expected an existing local model file"),
 ]
 
 

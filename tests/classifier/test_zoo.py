@@ -1,0 +1,206 @@
+"""Models as they are shipped: each opens with its maker's predictions, or is refused in one sentence."""
+
+import subprocess
+import sys
+from functools import cache, partial
+
+import numpy as np
+import pytest
+
+import kit
+from kit.classifier import loading, trial
+from tests import zoo
+from tests.networks import imported_keras
+from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
+
+IMAGENET = (("mean", "[0.485, 0.456, 0.406]"), ("std", "[0.229, 0.224, 0.225]"))
+HEADS = {"logits": None, "sigmoids": "sigmoid"}
+
+
+def tried_here(_module, file, folder, _words, **_options):
+    """The child's work without its process, which a test below starts."""
+    return trial._run(file, folder)
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.setattr(loading, "ask", tried_here)
+
+
+def nested():
+    keras = imported_keras()
+    inner = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Conv2D(4, 3), keras.layers.ReLU()])
+    layers = [keras.Input((12, 12, 3)), inner, keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    return keras.Sequential(layers)
+
+
+def branches():
+    keras = imported_keras()
+    entry = keras.Input((12, 12, 3))
+    sides = [keras.layers.Conv2D(2, size, padding="same")(entry) for size in (1, 3)]
+    pooled = keras.layers.GlobalMaxPooling2D()(keras.layers.Concatenate()(sides))
+    return keras.Model(entry, keras.layers.Softmax()(keras.layers.Dense(3)(pooled)))
+
+
+KERAS = {
+    "sequential": zoo.keras_model,
+    "open sides": partial(zoo.keras_model, side=None),
+    "nested": nested,
+    "branches": branches,
+    **{name: partial(zoo.keras_model, network(last)) for name, last in HEADS.items()},
+    "one sigmoid": partial(zoo.keras_model, network("sigmoid", 1)),
+    "one logit": partial(zoo.keras_model, network(None, 1)),
+}
+KINDS = "float32", "float16", "dynamic", "int8", "uint8"
+LITE = {f"{kind}, {batch or 'open'}": partial(lite, kind, batch) for kind in KINDS for batch in (1, None)}
+LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()}
+LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
+LITE |= {"open sides": partial(lite, side=None)}
+LITE |= {f"metadata, {kind}": lambda kind=kind: with_metadata(lite(kind)) for kind in ("float32", "uint8")}
+ONNX = {f"first={first}, {batch}": (first, batch) for first in (True, False) for batch in (1, "batch")}
+ONNX = {name: partial(onnx, *ends) for name, ends in ONNX.items()}
+ONNX |= {name: partial(onnx, made=network(last)) for name, last in HEADS.items()}
+ONNX |= {"one sigmoid": partial(onnx, made=network("sigmoid", 1))}
+ONNX |= {"float16": partial(onnx, kind=zoo.FLOAT16), "uint8": partial(onnx, False, kind=zoo.BYTE)}
+ONNX |= {"metadata": partial(onnx, properties=(("names", str(dict(enumerate(zoo.NAMES)))), *IMAGENET))}
+
+
+def as_probabilities(rows, head):
+    """Softmax or shares of what a maker's runtime gives, in double precision."""
+    rows = rows.astype(np.float64)
+    if rows.shape[1] == 1:
+        second = 1 / (1 + np.exp(-rows)) if head == "binary_logit" else rows
+        return np.hstack([1 - second, second])
+    powers = np.exp(rows) if head == "logits" else rows
+    return rows if head == "softmax" else powers / powers.sum(axis=1, keepdims=True)
+
+
+def lite_rows(data, tensors):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data)
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], (1, *tensors.shape[1:]))
+    interpreter.allocate_tensors()
+    rows = []
+    for each in tensors:
+        scale, zero = given["quantization"]
+        levels = np.rint(each / scale + zero) if scale else each
+        interpreter.set_tensor(given["index"], levels[None].astype(given["dtype"]))
+        interpreter.invoke()
+        row, (scale, zero) = interpreter.get_tensor(found["index"]).astype(np.float64), found["quantization"]
+        rows.append((row - zero) * scale if scale else row)
+    return np.concatenate(rows)
+
+
+def check(path, tensors, rows):
+    """Predictions are the maker's, and those of the file that is saved are the same."""
+    opened = kit.Classifier.load(path)
+    found = opened.predict_tensors(tensors)
+    np.testing.assert_allclose(found, as_probabilities(rows, opened.head), atol=1e-5)
+    opened.save(path.with_stem("saved"))
+    again = kit.Classifier.load(path.with_stem("saved"))
+    np.testing.assert_array_equal(again.predict_tensors(tensors), found)
+    assert (again.class_names, again.preprocessing) == (opened.class_names, opened.preprocessing)
+    return opened
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
+    model = KERAS[name]()
+    made = kit.Classifier(model)
+    expected = as_probabilities(model.predict_on_batch(SAMPLE), made.head)
+    for file in ("saved.keras", "saved.tflite"):
+        made.save(tmp_path / file)
+        found = kit.Classifier.load(tmp_path / file)
+        np.testing.assert_allclose(found.predict_tensors(SAMPLE), expected, atol=1e-5)
+        assert (found.head, found.first_layers.widths) == (made.head, made.first_layers.widths)
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_lite_predicts_as_its_interpreter(name, tmp_path):
+    data = LITE[name]()
+    (tmp_path / "net.tflite").write_bytes(data)
+    opened = check(tmp_path / "net.tflite", SAMPLE, lite_rows(data, SAMPLE))
+    if name.startswith("metadata"):
+        assert opened.class_names == zoo.NAMES
+        assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="-1..1")
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_onnx_predicts_as_its_runtime(name, tmp_path):
+    import onnxruntime
+
+    data = ONNX[name]()
+    (tmp_path / "net.onnx").write_bytes(data)
+    session = onnxruntime.InferenceSession(data)
+    (given,) = session.get_inputs()
+    dtype = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}.get(given.type, np.float32)
+    tensors = np.rint(SAMPLE * 255) if dtype == np.uint8 else SAMPLE
+    tensors = tensors if given.shape[3] == 3 else np.ascontiguousarray(tensors.transpose(0, 3, 1, 2))
+    rows = np.concatenate([session.run(None, {given.name: each[None].astype(dtype)})[0] for each in tensors])
+    opened = check(tmp_path / "net.onnx", tensors, rows)
+    if name == "metadata":
+        assert opened.class_names == zoo.NAMES
+        steps = kit.Preprocessing(size=(12, 12), scaling="imagenet", layout="channels_first")
+        assert opened.preprocessing == steps
+
+
+@cache
+def half():
+    return onnx()[: len(onnx()) // 2]
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+REFUSED = {
+    "a.pt": (b"PK", r"export .*torch.onnx.export\("),
+    "a.safetensors": (b"{}", r"export .*torch.onnx.export\("),
+    "pointer.tflite": (POINTER, "a Git LFS pointer; run git lfs pull"),
+    "pointer.onnx": (POINTER, "a Git LFS pointer; run git lfs pull"),
+    "merge.tflite": (b"<<<<<<< ours\n", "both sides of a Git merge"),
+    "cut.onnx": (half, "cut off"),
+    "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
+    "apart.onnx": (lambda: onnx(external=True), "in other files; export it with external_data=False"),
+    "two.onnx": (lambda: onnx(outputs=2), r"received one from .* to \[\(None, 3\), \(None, 4\)\]"),
+    "eight.onnx": (lambda: onnx(batch=8), "for one image or any number, received one for 8"),
+    "old.keras": (b"\x89HDF\r\n\x1a\n", "python -m kit import old.keras NEW.keras"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_others_are_refused_in_one_sentence(name, tmp_path):
+    content, message = REFUSED[name]
+    (tmp_path / name).write_bytes(content() if callable(content) else content)
+    with pytest.raises(ValueError, match=message) as caught:
+        kit.Classifier.load(tmp_path / name)
+    assert str(caught.value).startswith("Expected")
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(tmp_path):
+    (tmp_path / "model_unquant.tflite").write_bytes(lite())
+    (tmp_path / "labels.txt").write_text("0 red cat\n1 dog\n2 horse\n", encoding="utf-8")
+    opened = kit.Classifier.load(tmp_path / "model_unquant.tflite")
+    assert opened.class_names == ("red cat", "dog", "horse")
+    assert opened.preprocessing.size == (12, 12)
+    assert (opened.preprocessing.fit, opened.preprocessing.scaling) == (
+        "crop",
+        kit.Preprocessing(scaling="-1..1").scaling,
+    )
+
+
+SCRIPT = """
+import pathlib, sys
+from kit import Classifier
+from kit.classifier import loading
+loading.cache_folder = lambda: pathlib.Path(sys.argv[2])
+print(Classifier.load(sys.argv[1]).class_names[0], "tensorflow" in sys.modules)
+"""
+
+
+def test_a_file_is_tried_in_a_process_of_its_own_and_opened_without_tensorflow(tmp_path):
+    (tmp_path / "net.tflite").write_bytes(with_metadata(lite()))
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "net.tflite", tmp_path / "kept"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("cat False\n", "")
+    assert len(list((tmp_path / "kept").iterdir())) == 1

@@ -1,0 +1,162 @@
+"""Small models in the formats that are met: the same network as Keras, LiteRT and ONNX have it."""
+
+import io
+import zipfile
+
+import numpy as np
+
+from tests import networks
+
+SIDE, NAMES = 12, ("cat", "dog", "horse")
+FLOAT, FLOAT16, BYTE = 1, 10, 2
+SAMPLE = np.random.default_rng(5).random((6, SIDE, SIDE, 3), dtype=np.float32)
+
+
+def network(last="softmax", units=3, seed=3, weight=0.5):
+    """Convolution, ReLU, pooling and a dense layer, as arrays: OIHW, then (inputs, outputs)."""
+    random = np.random.default_rng(seed)
+    shapes = {"kernel": (4, 3, 3, 3), "bias": (4,), "dense": (4, units), "offset": (units,)}
+    return last, {key: random.normal(0, weight, shape).astype(np.float32) for key, shape in shapes.items()}
+
+
+def field(number, content):
+    """A field of a protocol buffer: a number, or bytes."""
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    content = content.encode() if isinstance(content, str) else content
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(value):
+    return (bytes([value & 127 | 128]) + varint(value >> 7)) if value > 127 else bytes([value])
+
+
+def fields(*pairs):
+    return b"".join(field(number, content) for number, content in pairs)
+
+
+def onnx(first=True, batch="batch", kind=FLOAT, properties=(), outputs=1, external=False, made=None):
+    """The network in the ``.onnx`` format, channels first or last; without the package that writes it."""
+    last, weights = made or network()
+
+    def tensor(name, array):
+        array = np.ascontiguousarray(array, np.float16 if kind == FLOAT16 else np.float32)
+        place = fields((13, fields((1, "location"), (2, "weights.bin"))), (14, 1))
+        data = place if external else field(9, array.tobytes())
+        sizes = b"".join(field(1, side) for side in array.shape)
+        return field(5, sizes + fields((2, FLOAT16 if kind == FLOAT16 else FLOAT), (8, name)) + data)
+
+    def node(kind, given, made, **numbers):
+        content = [(1, each) for each in given.split()] + [(2, made), (4, kind)]
+        for name, value in numbers.items():
+            if isinstance(value, int):
+                content.append((5, fields((1, name), (3, value), (20, 2))))
+            else:
+                content.append((5, field(1, name) + b"".join(field(8, v) for v in value) + field(20, 7)))
+        return field(1, fields(*content))
+
+    def end(number, name, shape, kind=kind):
+        sides = (fields((2, side) if isinstance(side, str) else (1, side)) for side in shape)
+        shape = b"".join(field(1, side) for side in sides)
+        return field(number, fields((1, name), (2, field(1, fields((1, kind), (2, shape))))))
+
+    sides = (batch, 3, SIDE, SIDE) if first else (batch, SIDE, SIDE, 3)
+    x, nodes = "x", b""
+    if kind == BYTE:
+        nodes, x = node("Cast", x, "float", to=FLOAT), "float"
+    if not first:
+        nodes, x = nodes + node("Transpose", x, "turned", perm=(0, 3, 1, 2)), "turned"
+    nodes += node("Conv", f"{x} kernel bias", "conv", kernel_shape=(3, 3)) + node("Relu", "conv", "relu")
+    nodes += node("GlobalAveragePool", "relu", "pooled") + node("Flatten", "pooled", "flat", axis=1)
+    nodes += node("Gemm", "flat dense offset", "y" if last is None else "logits")
+    if last is not None:
+        nodes += node(last.capitalize(), "logits", "y", **({"axis": 1} if last == "softmax" else {}))
+    graph = (
+        nodes + field(2, "small") + b"".join(tensor(*pair) for pair in weights.items()) + end(11, "x", sides)
+    )
+    out = FLOAT if kind == BYTE else kind
+    graph += b"".join(end(12, name, (batch, weights["offset"].size), out) for name in ("y", "flat")[:outputs])
+    model = fields((1, 8), (7, graph), (8, field(2, 17)))
+    return model + b"".join(field(14, fields((1, key), (2, text))) for key, text in properties)
+
+
+def keras_model(made=None, side=SIDE):
+    """The same network in Keras."""
+    last, weights = made or network()
+    keras = networks.imported_keras()
+    layers = [
+        keras.Input((side, side, 3)),
+        keras.layers.Conv2D(4, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(weights["offset"].size, activation=last),
+    ]
+    model = keras.Sequential(layers, name="small")
+    kernel = weights["kernel"].transpose(2, 3, 1, 0)
+    model.set_weights([kernel, weights["bias"], weights["dense"], weights["offset"]])
+    return model
+
+
+def lite(kind="float32", batch=1, made=None, side=SIDE):
+    """The network in the ``.tflite`` format; kinds as in the converter's guide."""
+    import tensorflow as tf
+
+    model = keras_model(made, side)
+    given = tf.TensorSpec((batch, side, side, 3), tf.float32)
+    call = tf.function(lambda x: model(x, training=False), input_signature=[given])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([call.get_concrete_function()])
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind in {"int8", "uint8"}:
+        converter.representative_dataset = lambda: ([each[None]] for each in SAMPLE)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = getattr(tf, kind)
+    return converter.convert()
+
+
+def with_metadata(network, names=NAMES, mean=(127.5,), std=(127.5,)):
+    """A ``.tflite`` file with TFLite Metadata in a buffer, and its labels file in a zip behind."""
+    from ai_edge_litert import schema_py_generated as litert
+
+    builder = litert.flatbuffers.Builder(0)
+
+    def table(**slots):
+        # Made before the table that has them.
+        builder.StartObject(8)
+        for slot, (write, value) in slots.items():
+            number = int(slot[1:])
+            if write == "offset":
+                builder.PrependUOffsetTRelativeSlot(number, value, 0)
+            else:
+                getattr(builder, f"Prepend{write}Slot")(number, value, 0)
+        return builder.EndObject()
+
+    def vector(items, write="UOffsetTRelative", size=4):
+        builder.StartVector(size, len(items), 4)
+        for item in reversed(items):
+            getattr(builder, f"Prepend{write}")(item)
+        return "offset", builder.EndVector()
+
+    text = ("offset", builder.CreateString("classes.txt"))
+    file = table(_0=text, _2=("Int8", 2))
+    output = table(_6=vector([file]))
+    levels = vector(mean, "Float32"), vector(std, "Float32")
+    options = "offset", table(_0=levels[0], _1=levels[1])
+    unit = table(_0=("Uint8", 1), _1=options)
+    given = table(_4=vector([unit]))
+    inputs, outputs = vector([given]), vector([output])
+    graph = table(_2=inputs, _3=outputs)
+    builder.Finish(table(_3=vector([graph])), b"M001")
+    model = litert.ModelT.InitFromPackedBuf(network, 0)
+    entry, buffer = litert.MetadataT(), litert.BufferT()
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    buffer.data = np.frombuffer(bytes(builder.Output()), np.uint8)
+    model.buffers.append(buffer)
+    model.metadata = [entry]
+    packed = litert.flatbuffers.Builder(0)
+    packed.Finish(model.Pack(packed), b"TFL3")
+    behind = io.BytesIO(bytes(packed.Output()))
+    with zipfile.ZipFile(behind, "a") as zipped:
+        zipped.writestr("classes.txt", "\n".join(names))
+    return behind.getvalue()
