@@ -7,7 +7,6 @@ import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
@@ -322,13 +321,15 @@ class Explorer(anywidget.AnyWidget):
         from kit.robustness.heatmap import occlusion
 
         view = self._shown
-        if not view.occluded:
+        if view.occluded is None:
             self._rows = occlusion(self.classifier, view.tensor, view.where)
-        for row in islice(self._rows, 1):
-            self._shown = replace(view, occluded=(*view.occluded, row))
+        cells = next(self._rows, None)
+        if cells is not None:
+            self._shown = replace(view, occluded=cells)
         heat, places = replies.where(self._shown)
-        about = {"kind": "where", "request": self._request, "settings": self._shown.settings}
-        self.send(about | {"where": heat}, [places.ljust(replies.REPLY_BYTES, b"\0")])
+        heat = heat and heat | {"waits": cells is not None}
+        about = {"kind": "where", "request": self._request, "settings": view.settings, "where": heat}
+        self.send(about, [places.ljust(replies.REPLY_BYTES, b"\0")])
 
     def _take_label(self, content: dict[str, Any]) -> None:
         """Note what a photo shows; an empty label takes it back."""

@@ -324,11 +324,12 @@ Message = tuple[dict[str, Any], list[bytes]]
 
 def where(view: View) -> tuple[dict[str, Any] | None, bytes]:
     """Return the heat map of a view as the page shows it, and its places: RGBA, laid over the pixels."""
-    if view.heat is None:
+    heat = view.heat
+    if heat is None:
         return None, b""
-    cells, about = view.heat.rgba, view.heat.about
-    told = {"height": cells.shape[0], "width": cells.shape[1], "waits": view.heat.missing > 0}
-    return told | {"text": f"Where it sees {view.heat.class_name}", "about": about}, cells.tobytes()
+    (height, width), waits = heat.cells.shape, heat.method == "occlusion"
+    told = {"height": height, "width": width, "waits": waits, "class": heat.class_name, "about": heat.about}
+    return told, heat.rgba.tobytes()
 
 
 def shown(view: View) -> tuple[dict[str, Any], bytes]:

@@ -113,7 +113,7 @@ class View:
     inside
         The last feature map, float32 (1, h, w, channels), where it was asked for and there is one.
     occluded
-        The rows of `occlusion` that were measured so far.
+        What `occlusion` has given so far, float32 (rows, columns).
     """
 
     bench: "Bench"
@@ -126,7 +126,7 @@ class View:
     reference: "View | None" = None
     label: int | None = None
     inside: Float32 | None = None
-    occluded: tuple[Float32, ...] = ()
+    occluded: Float32 | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -172,12 +172,16 @@ class View:
 
     @cached_property
     def heat(self) -> "Heatmap | None":
-        """Where that class is seen; None where nobody asked. One by occlusion grows with its rows."""
+        """Where that class is seen; None where nobody asked. One by occlusion begins empty."""
         if self.settings["where"] is None:
             return None
-        from kit.robustness.heatmap import Heatmap
+        from kit.robustness.heatmap import Heatmap, class_activation
 
-        return Heatmap.of(self.bench.classifier, self.where, self.inside, self.occluded, self.seen)
+        name, cells = self.names[self.where], class_activation(self.bench.classifier, self.inside, self.where)
+        if cells is not None:
+            return Heatmap(name, "class activation", cells, self.seen)
+        cells = np.zeros((1, 1), np.float32) if self.occluded is None else self.occluded
+        return Heatmap(name, "occlusion", cells, self.seen)
 
     def covered(self, picture: Pixels) -> Pixels:
         """Return a picture of the tensor with the heat map over it, where there is one."""

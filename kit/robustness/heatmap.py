@@ -1,8 +1,7 @@
 """Where in an image a class is seen."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -20,10 +19,7 @@ GRID = 14
 COLOUR = np.array((255, 72, 0), np.float32)
 """RGB of the hottest place, which covers `COVER` of what is below it."""
 COVER = 0.65
-METHODS = {
-    "class activation": "how much each place adds to this class",
-    "occlusion": "how much this class loses when a grey patch covers the place",
-}
+ABOUT = "Hot places speak for this class; the map does not say why, nor that the prediction is correct."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,45 +29,24 @@ class Heatmap(Result):
     Attributes
     ----------
     class_name, method
-        The class, and one of `METHODS`.
+        The class, and ``"class activation"`` or ``"occlusion"``.
     cells
         float32 (rows, columns), 0..1, 1 for the hottest place; all 0 where nothing speaks for the class.
     picture
         uint8 (h, w, 3): what the model sees.
-    missing
-        Rows that are still to be measured.
     """
 
     class_name: str
     method: str
     cells: Float32
     picture: Pixels
-    missing: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        classifier: Classifier,
-        index: int,
-        inside: Float32 | None,
-        occluded: Sequence[Float32],
-        picture: Pixels,
-    ) -> Self:
-        """Make one of the last feature map (1, h, w, channels), else of rows of `occlusion`."""
-        name, weights = classifier.class_names[index], classifier.class_weights
-        if inside is not None and weights is not None:
-            return cls(name, "class activation", _scaled((inside[0] * weights[index]).sum(axis=-1)), picture)
-        height, width = (min(GRID, side) for side in picture.shape[:2])
-        cells = np.zeros((height, width), np.float32)
-        cells[: len(occluded)] = occluded or 0
-        return cls(name, "occlusion", _scaled(cells), picture, height - len(occluded))
+    about = ABOUT
 
     @property
     def values(self) -> Float32:
         """`cells` enlarged to the model input, bilinearly: float32 (h, w), 0..1."""
-        height, width = self.picture.shape[:2]
-        image = Image.fromarray(self.cells).resize((width, height), Image.Resampling.BILINEAR)
-        return np.clip(np.asarray(image, np.float32), 0, 1)
+        size = self.picture.shape[1::-1]
+        return np.asarray(Image.fromarray(self.cells).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)
 
     @property
     def overlay(self) -> Pixels:
@@ -82,29 +57,17 @@ class Heatmap(Result):
     @property
     def rgba(self) -> Pixels:
         """What is laid over the picture, for each of the cells: uint8 (rows, columns, 4)."""
-        shares = np.rint(255 * COVER * self.cells).astype(np.uint8)
-        return np.dstack([np.broadcast_to(COLOUR.astype(np.uint8), (*shares.shape, 3)), shares])
-
-    @property
-    def about(self) -> str:
-        """What the map says and does not say."""
-        return (
-            f"The map shows {METHODS[self.method]}. It does not say why, nor that the prediction is correct."
-        )
-
-    def _report(self) -> Iterable[str]:
-        yield from (repr(self), self.about)
+        colour = np.broadcast_to(COLOUR, (*self.cells.shape, 3))
+        return np.dstack([colour, np.rint(255 * COVER * self.cells)]).astype(np.uint8)
 
     def html(self) -> str:
         """Return the overlay with what it shows."""
-        return f"<div>{tag(encoded(self.overlay), repr(self))}</div>{super().html()}"
+        return f"<div>{tag(encoded(self.overlay), repr(self))}</div>{super().html()}<p>{self.about}</p>"
 
     def __repr__(self) -> str:
-        height, width = self.picture.shape[:2]
-        down, right = np.argwhere(self.cells == self.cells.max())[0] / self.cells.shape
-        hottest = f"hottest at {100 * right:.0f} % from the left and {100 * down:.0f} % from the top"
-        found = hottest if self.cells.any() else "nothing speaks for it"
-        return f"Heatmap({self.class_name!r} by {self.method}, {width} x {height}: {found})"
+        down, right = 100 * np.argwhere(self.cells == self.cells.max())[0] / self.cells.shape
+        found = f"hottest {right:.0f} % from the left, {down:.0f} % from the top"
+        return f"Heatmap({self.class_name!r} by {self.method}: {found if self.cells.any() else 'none'})"
 
 
 def heatmap(
@@ -136,43 +99,50 @@ def heatmap(
     tensor = classifier.tensor(photo)
     rows, inside = classifier.inside(tensor)
     index = int(rows[0].argmax()) if index is None else index
+    cells, method = class_activation(classifier, inside, index), "class activation"
+    if cells is None:
+        steps = Steps(occlusion(classifier, tensor, index), "Covering", " rows", progress, total=GRID)
+        (*_, cells), method = steps, "occlusion"
     picture = known_preprocessing(classifier).picture(tensor)
-    found = Heatmap.of(classifier, index, inside, (), picture)
-    if found.missing:
-        measured = occlusion(classifier, tensor, index)
-        rows_of = Steps(measured, "Covering", " rows", progress, total=found.missing)
-        found = Heatmap.of(classifier, index, inside, list(rows_of), picture)
-    return found
+    return Heatmap(classifier.class_names[index], method, cells, picture)
+
+
+def class_activation(classifier: Classifier, inside: Float32 | None, index: int) -> Float32 | None:
+    """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
+    weights = classifier.class_weights
+    if inside is None or weights is None:
+        return None
+    return _scaled((inside[0] * weights[index]).sum(axis=-1))
 
 
 def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[Float32]:
-    """Yield, row by row of a grid, by how much the class falls where a patch of the mean colour covers it.
+    """Yield the cells of a map with one more row each time, 0 in those to come.
 
-    In logarithms of the probability: float32 (columns,). A patch is as wide as two places.
+    A cell is by how much the logarithm of the probability falls where a patch of the mean colour, as wide as
+    two cells, covers the tensor.
     """
     covered = tensor.copy()
-    first = tensor.shape[1] in {1, 3} and tensor.shape[3] not in {1, 3}
-    pixels = np.moveaxis(covered, 1, 3) if first else covered
+    channels_first = tensor.shape[1] in {1, 3} and tensor.shape[3] not in {1, 3}
+    pixels = np.moveaxis(covered, 1, 3) if channels_first else covered
     plain, grey = pixels.copy(), pixels.mean(axis=(1, 2))
-    whole = classifier.predict_tensors(covered)
-    for rows in _spans(pixels.shape[1]):
-        found = []
-        for columns in _spans(pixels.shape[2]):
-            pixels[:, rows, columns] = grey
-            found.append(classifier.predict_tensors(covered))
+    rows, columns = (_patches(side) for side in pixels.shape[1:3])
+    least, fallen = np.finfo(np.float32).tiny, np.zeros((len(rows), len(columns)), np.float32)
+    whole = max(classifier.predict_tensors(covered)[0, index], least)
+    for row, high in enumerate(rows):
+        for column, wide in enumerate(columns):
+            pixels[:, high, wide] = grey
+            fallen[row, column] = np.log(whole / max(classifier.predict_tensors(covered)[0, index], least))
             pixels[:] = plain
-        least = np.finfo(np.float32).tiny
-        before, after = (np.log(np.maximum(each[..., index], least)) for each in (whole, np.stack(found)))
-        yield (before - after)[:, 0]
+        yield _scaled(fallen)
 
 
-def _spans(side: int) -> list[slice]:
+def _patches(side: int) -> list[slice]:
     count = min(GRID, side)
     edges = (np.arange(count)[:, None] + (-0.5, 1.5)) * side / count
-    return [slice(*pair) for pair in np.clip(np.rint(edges), 0, side).astype(int).tolist()]
+    return [slice(*pair) for pair in np.rint(edges.clip(0, side)).astype(int)]
 
 
 def _scaled(cells: Float32) -> Float32:
-    """Return what speaks for a class, 0..1 with 1 for the hottest place; nothing for what is no number."""
+    """Return what speaks for a class, 1 for the hottest place; nothing for what is no number."""
     cells = np.nan_to_num(np.maximum(cells, 0), posinf=0)
     return np.asarray(cells / (cells.max() or 1), np.float32)

@@ -72,5 +72,5 @@ def test_the_bright_place_is_hot_whatever_the_head(head):
 
 def test_what_it_shows_is_in_its_text(fashion, clothes):
     found = kit.heatmap(fashion, clothes[0])
-    assert repr(found).startswith(f"Heatmap({found.class_name!r} by class activation, 28 x 28: hottest at ")
+    assert repr(found).startswith(f"Heatmap({found.class_name!r} by class activation: hottest ")
     assert "<img alt=" in found.html()
