@@ -144,7 +144,7 @@ export class Exchange {
       if (content.request !== asked?.id) return;
       let offset = pixels.byteOffset;
       content.views.forEach((view, index) => {
-        const length = 3 * view.input.width * view.input.height;
+        const length = 3 * view.input.width * view.input.height + 4 * (view.where ? view.where.width * view.where.height : 0);
         const buffers = [new DataView(pixels.buffer, offset, length)];
         asked.answers.set(asked.settings[index], { content: { ...view, kernelMs: null }, buffers });
         offset += length;

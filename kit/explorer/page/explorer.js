@@ -12,6 +12,7 @@ import { PathView } from "./path.js";
 import { PhotoStrip } from "./photos.js";
 import { Picture } from "./picture.js";
 import { Preview, bytesOf } from "./preview.js";
+import { Where } from "./where.js";
 
 const OVER = ["restarting", "autorestarting", "dead", "terminating"]; // states of a kernel that will not answer this page
 
@@ -48,6 +49,10 @@ class ExplorerView {
     this.judging = new Judging({
       post: (settings, photos) => this.post({ kind: "judge", request: `${prefix}.judge`, settings, photos }),
       judged: (marks) => this.photos.judge(marks),
+    });
+    this.where = new Where(this.input, {
+      changed: (where) => this.changed("where", where),
+      ask: () => this.post({ kind: "where", request: `${prefix}.where` }),
     });
     this.path = new PathView(panel.path, prefix, {
       changed: (key, value) => this.changed(key, value),
@@ -141,7 +146,7 @@ class ExplorerView {
       element("div", { class: "kit-columns" },
         element("div", { class: "kit-pictures" },
           element("figure", {}, this.preview.picture.canvas, this.about),
-          element("figure", {}, this.input.canvas, element("figcaption", { text: "What the model sees" }))),
+          element("figure", {}, this.input.canvas, this.where.caption), this.where.node),
         this.more, this.because.node, this.answer.node),
       element("div", { class: "kit-sliders" }, main, this.moreButton),
       this.path.node, this.tensorBox);
@@ -218,6 +223,10 @@ class ExplorerView {
     for (const event of ["pointerup", "pointerleave", "pointercancel", "blur"]) this.peek.addEventListener(event, () => this.hold(false));
     // Hosts take keys for their own before an element hears of them, Notebook 7 the arrows for one.
     this.onKey = (event) => this.key(event);
+    this.answer.rows.addEventListener("click", (event) => {
+      const [index] = [...this.answer.lines].find(([, line]) => line.contains(event.target)) ?? [-1];
+      if (this.where.pressed && index >= 0) this.changed("where", index);
+    });
     window.addEventListener("keydown", this.onKey, true);
     window.addEventListener("keyup", this.onKey, true);
   }
@@ -268,7 +277,7 @@ class ExplorerView {
 
   /** Change some settings, but not the photo. */
   take(some) {
-    const { photo, ...changed } = some;
+    const { photo, where, ...changed } = some;
     this.adopt({ ...this.settings, ...changed });
     this.move(this.settings);
   }
@@ -355,7 +364,9 @@ class ExplorerView {
   /** While nothing else is under way, and where the cores may be used ahead of a hand. */
   judge() {
     const { ahead, idle, lost, moving } = this.exchange;
-    if (!idle || moving || lost || !ahead.places || !this.mayLookAhead()) return;
+    if (!idle || moving || lost || document.hidden || this.camera.on || this.held) return;
+    this.where.ask();
+    if (!ahead.places || !this.mayLookAhead()) return;
     this.judging.ask(this.settings, this.photos.labelled);
   }
 
@@ -383,6 +394,9 @@ class ExplorerView {
     } else if (content.kind === "fresh" && own) requestAnimationFrame(() => this.reveal());
     else if (content.kind === "judged" && own) {
       this.judging.heard(content.settings, content.marks);
+      this.judge();
+    } else if (content.kind === "where" && own) {
+      this.where.heard(content, buffers);
       this.judge();
     } else if (content.kind === "pinned" && own) this.done.textContent = content.text;
     else if (content.kind === "asking" && own) this.because.progress(content.text);
@@ -473,7 +487,7 @@ class ExplorerView {
 
   paintAnswer({ content, since, buffers }) {
     this.root.dataset.told = "1"; // the style hides what stands there for pages without a kernel
-    this.input.paint(bytesOf(buffers[0]), content.input.width, content.input.height);
+    this.where.paint(content, bytesOf(buffers[0]));
     this.answer.paint(content);
     this.known = { top: content.answer.name, label: content.answer.label };
     this.judging.shown(content);

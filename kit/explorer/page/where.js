@@ -1,0 +1,68 @@
+// @ts-check
+// Where the model sees a class: a map over its input, which the kernel makes; one by occlusion comes row by row.
+import { button, element, write } from "./dom.js";
+import { bytesOf } from "./preview.js";
+
+export class Where {
+  /**
+   * @param {any} picture what the model sees, a `Picture`
+   * @param {{ changed: (where: number | null) => void, ask: () => void }} events
+   */
+  constructor(picture, events) {
+    this.picture = picture;
+    this.events = events;
+    this.busy = false;
+    this.shown = /** @type {any} */ (null);
+    this.options = "";
+    this.button = button("Where?", "Show where in the image the model sees a class", () => events.changed(this.pressed ? null : -1), { "aria-pressed": "false" });
+    this.choice = element("select", { "aria-label": "Class of the map" });
+    this.choice.addEventListener("change", () => events.changed(Number(this.choice.value)));
+    this.text = element("span");
+    this.node = element("p", { class: "kit-where", hidden: true }, this.choice, " cold ", element("i"), " hot. ", this.text);
+    this.caption = element("figcaption", { class: "kit-under" }, element("span", { text: "Model input" }), this.button);
+  }
+
+  get pressed() {
+    return this.button.getAttribute("aria-pressed") === "true";
+  }
+
+  /** Paint what the model sees: its pixels, and over them the places of the map, which follow them. */
+  paint(content, bytes, places = bytes.subarray(3 * content.input.width * content.input.height)) {
+    const { input, where } = content;
+    this.busy = false;
+    this.shown = { content, bytes };
+    this.picture.paint(bytes, input.width, input.height);
+    this.#tell(content);
+    if (!where) return;
+    const { canvas, context } = this.picture;
+    const map = element("canvas", { width: where.width, height: where.height });
+    const cells = new Uint8ClampedArray(places.slice(0, 4 * where.width * where.height));
+    map.getContext("2d").putImageData(new ImageData(cells, where.width, where.height), 0, 0);
+    context.drawImage(map, 0, 0, canvas.width, canvas.height);
+  }
+
+  #tell({ settings, where, bars }) {
+    this.button.setAttribute("aria-pressed", String(Boolean(where)));
+    this.node.hidden = !where;
+    if (!where) return;
+    write(this.text, where.about);
+    const named = bars.filter(({ index }) => index >= 0).map(({ index, name }) => [index, name]);
+    const classes = new Map([[settings.where, where.class], ...named, [-1, "the predicted class"]]);
+    const options = JSON.stringify([...classes]);
+    if (options !== this.options) this.choice.replaceChildren(...[...classes].map(([value, text]) => element("option", { value, text })));
+    this.options = options;
+    this.choice.value = settings.where;
+  }
+
+  /** Ask for the next row of a map that is not whole, while no hand moves. */
+  ask() {
+    if (this.busy || !this.shown?.content.where?.waits) return;
+    this.busy = true;
+    this.events.ask();
+  }
+
+  heard({ settings, where }, [places]) {
+    const { content, bytes } = this.shown;
+    if (JSON.stringify(settings) === JSON.stringify(content.settings)) this.paint({ ...content, where }, bytes, bytesOf(places));
+  }
+}
