@@ -1,6 +1,7 @@
 """The explorer in JupyterLab, worked by mouse and keyboard as people do."""
 
 import base64
+import json
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,28 @@ def test_answers_known_ahead_are_what_the_classifier_predicts(notebook, shown, c
         shown.assert_pixels(classifier, named["cat.jpg"], brightness=value, noise=20)
         assert notebook.ask("print(explorer.settings['brightness'])") == f"{value}\n"
     assert answers_ahead(shown.page, noise=20) == known, "what is known was asked for again"
+
+
+def test_a_map_over_the_model_input_shows_where_a_class_is_seen(notebook, shown):
+    plain = shown.pixels(1)
+    shown.press("Where?")
+    shown.control("brightness").hover()
+    row = shown.root.locator(".kit-bars tbody tr").nth(1)
+    expected = "import json; print(json.dumps(explorer.view.heat.overlay.tolist()))"
+    for act in (lambda: None, lambda: shown.put("brightness", 0.85), row.click):
+        act()
+        shown.page.wait_for_timeout(500)  # what is near the hand is known ahead by then, map and all
+        shown.state()
+        overlay = np.array(json.loads(notebook.ask(expected)))
+        assert np.abs(shown.pixels(1) - overlay).max() <= 10  # enlarged by the browser
+        assert np.abs(shown.pixels(1) - plain).max() > 50
+    name = row.locator("th").inner_text()
+    assert notebook.ask("print(explorer.view.heat.class_name)") == f"{name.removeprefix('✓ ')}\n"
+    shown.press("Reset")
+    assert notebook.ask("print(explorer.settings['where'])") != "None\n"
+    shown.press("Where?")
+    shown.state()
+    np.testing.assert_array_equal(shown.pixels(1), plain)
 
 
 def test_other_perturbations_come_from_the_kernel(shown, classifier, named):
