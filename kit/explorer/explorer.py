@@ -83,7 +83,7 @@ class Explorer(anywidget.AnyWidget):
     """
 
     _esm = page.joined()
-    _css = page.style()
+    _css = page.style("explorer")
     _panel = traitlets.Dict().tag(sync=True)
     settings = traitlets.Any({})
     error = traitlets.Unicode("")
@@ -433,18 +433,15 @@ class Explorer(anywidget.AnyWidget):
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._fail(error, first["request"])
         else:
-            self._note_found(diagnosis, view)
+            with self._lock:
+                if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
+                    self.diagnosis, self._asked_about = diagnosis, view.settings
+                if diagnosis.corrected is not None and not self.settings["fix"]:
+                    self._bench = replace(self._bench, fixed=diagnosis.corrected)
             self.send(first | explained, pictures)
 
     def _take_stop(self, _content: dict[str, Any]) -> None:
         self._stopped.set()
-
-    def _note_found(self, diagnosis: "Diagnosis", view: views.View) -> None:
-        with self._lock:
-            if view.settings["photo"] in self._shelf:  # nothing is kept of one that was removed meanwhile
-                self.diagnosis, self._asked_about = diagnosis, view.settings
-            if diagnosis.corrected is not None and not self.settings["fix"]:
-                self._bench = replace(self._bench, fixed=diagnosis.corrected)
 
     def _asked(self, content: dict[str, Any]) -> views.View:
         """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""

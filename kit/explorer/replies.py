@@ -16,6 +16,7 @@ from kit._checking import known
 from kit._reporting import tag
 from kit.explorer import view as views
 from kit.explorer.ahead import AHEAD_BYTES
+from kit.explorer.page import style
 from kit.explorer.view import CHOICES, FILE_STEPS, MAIN, Bench, View
 from kit.images import Photo
 from kit.images.photo import encoded
@@ -139,13 +140,6 @@ def sliders() -> list[dict[str, Any]]:
 SIDE = 200
 """Longest side of the two images of what was last seen, in pixels."""
 LIVE = "Run this cell to make the explorer live."
-_STYLE = (
-    "<style>@keyframes kit-note { from { visibility: hidden; max-height: 0 } }"
-    " .kit-note { animation: 3s step-end kit-note; overflow: hidden }"
-    " .kit-note :is(th, td) { text-align: left; padding: 0 8px }"
-    " .kit-note td b { display: block; height: 9px; background: #1b6ec2 }"
-    ' [data-jp-theme-light="false"] .kit-note td b { background: #5fa8f0 }</style>'
-)
 
 
 def small(pixels: Pixels, side: int = SIDE) -> bytes:
@@ -175,7 +169,7 @@ def note(view: View) -> dict[str, Any]:
     lines += [(f"{row['text']}  {row['name']}", row["value"]) for row in rows]
     return {
         "text/plain": LIVE,
-        "text/html": f'{_STYLE}<div class="kit-note">{html}</div>',
+        "text/html": f'<style>{style("note")}</style><div class="kit-note">{html}</div>',
         "image/png": _drawn(list(images.values()), lines),
     }
 

@@ -223,12 +223,6 @@ class View:
         numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
         return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
 
-    def with_preprocessing(self, preprocessing: Preprocessing) -> "View":
-        """Return what the image comes to with another preprocessing."""
-        prepared = replace(self.bench, trained=preprocessing)
-        settings = self.settings | dict.fromkeys(faults.STEPS, "") | {"fix": False}
-        return prepared.view(self.original, settings, self.untouched, self.label)
-
 
 BARS = 8
 """Rows, the last one for all other classes; where there are ten or fewer, each has one, in their order."""
@@ -300,10 +294,8 @@ def answer(view: View) -> dict[str, str]:
 def verdict(view: View) -> str:
     """Say in a sentence or two what the prediction is, and how it differs from the untouched one."""
     parts = answer(view)
-    mark = {"right": " (correct)", "wrong": f" (wrong: {parts['mark'][2:]})"}.get(parts["state"], "")
-    if not parts["share"]:
-        return f"{parts['name']}{mark}: {parts['note'][0].lower()}{parts['note'][1:]}"
-    return f"{parts['name']}, {parts['share']}{mark}. {parts['note']}".strip()
+    said = ", ".join(filter(None, (parts["name"], parts["share"], parts["mark"])))
+    return f"{said}. {parts['note']}".strip()
 
 
 def tensor_table(view: View) -> list[list[str]]:

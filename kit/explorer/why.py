@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -104,17 +104,10 @@ def lines(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
 
 
 def headline(found: Sequence[Change], view: View) -> str:
-    """Say in one sentence what the changes do; empty where nothing was changed."""
-    if not found or (len(found) == 1 and view.altered):
-        return ""  # its line says it
-    if not view.altered:
-        return f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
-    first = found[0]
-    alone = [one for one in found if one.regains and len(one.keys) == 1]
-    if len(alone) > 1:
-        return f"Your changes work together: take back any of these {len(alone)}."
-    them = "them" if len(first.keys) > 1 else "it"
-    return f"Because of {first.words}: without {them} {called(first.without)}."
+    """Say where the changes have not changed the prediction; empty where their lines say it all."""
+    if not found or view.altered:
+        return ""
+    return f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
@@ -163,7 +156,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     right = diagnosis.corrected
     if right is not None and _alike(view.base.apply(view.photo), right.apply(view.photo)):
         right = view.base
-    after = None if right is None else view.with_preprocessing(right)
+    after = None if right is None else _prepared(view, right)
     fix = Fix("") if diagnosis.best is None else diagnosis.best.fix
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
@@ -188,6 +181,11 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     return content, [picture.tobytes() for picture in pictures]
 
 
+def _prepared(view: View, right: Preprocessing) -> View:
+    settings = view.settings | dict.fromkeys(STEPS, "") | {"fix": False}
+    return replace(view.bench, trained=right).view(view.original, settings, view.untouched, view.label)
+
+
 def _alike(one: Float32, other: Float32) -> bool:
     """Return whether a model sees the same, as in (x - 127) / 128 and x / 127.5 - 1."""
     return one.shape == other.shape and float(np.abs(one - other).max()) <= 0.02 * float(np.ptp(other))
@@ -206,15 +204,16 @@ def _headline(diagnosis: Diagnosis, view: View, after: View | None) -> str:
     }
     if causes["named"]:
         return _named(causes["named"], view, after)
-    besides = bool(changed_settings(view.settings))
     if causes["possible"] and (view.wrong or view.altered):
-        return f"{'Besides your changes, a' if besides else 'A'} possible cause: {causes['possible']}"
+        return f"A possible cause: {causes['possible']}"
     if view.altered:
         return "Nothing else stands out: your own changes made this prediction"
     if view.wrong:
         return _hard(view)
     conclusion = plain(diagnosis.conclusion)
-    return f"Besides your changes: {conclusion}" if besides else f"{conclusion[0].upper()}{conclusion[1:]}"
+    if changed_settings(view.settings):
+        return f"Besides your changes: {conclusion}"
+    return f"{conclusion[0].upper()}{conclusion[1:]}"
 
 
 def _named(cause: str, view: View, after: View | None) -> str:

@@ -87,7 +87,7 @@ def test_the_answer_can_be_none_of_these(fashion, clothes, novelty):
         shown = Bench.of(classifier).view(photo, neutral(photo.name))
         told.append((shown.novel, view.verdict(shown), shown.names[shown.top]))
     assert [novel for novel, *_ in told] == [True, False, None]
-    unlike = "None of these: unlike the training images. Likeliest: "
+    unlike = "None of these. Unlike the training images. Likeliest: "
     assert told[0][1].startswith(f"{unlike}{told[0][2]}, ")
     assert told[1][1].startswith(f"{told[1][2]}, ")
 
@@ -142,12 +142,12 @@ def test_ten_classes_keep_their_places(fashion, clothes):
 
 def test_the_verdict_tells_answer_truth_and_what_it_was(look, espresso):
     before = view.percent(look().probabilities[ESPRESSO])
-    assert view.verdict(look()) == f"espresso, {before} (correct)."
+    assert view.verdict(look()) == f"espresso, {before}, ✓ correct."
     wrong = look(scaling="missing_scaling")
-    assert "(wrong: it is espresso)" in view.verdict(wrong)
+    assert ", ✕ it is espresso. " in view.verdict(wrong)
     assert view.verdict(wrong).endswith(f"Untouched: espresso, {before}")
     same = view.verdict(look(brightness=0.9))
-    assert same.endswith(f"(correct). Untouched: the same class, {before}")
+    assert same.endswith(f"✓ correct. Untouched: the same class, {before}")
     unknown = look.bench.view(espresso, neutral("espresso.jpg"))
     marks = [view.answer(each)["mark"] for each in (look(), wrong, unknown)]
     assert marks == ["✓ correct", "✕ it is espresso", ""]

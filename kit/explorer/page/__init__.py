@@ -17,6 +17,6 @@ def joined() -> str:
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
 
 
-def style() -> str:
-    """Return the style sheet."""
-    return (_HERE / "explorer.css").read_text(encoding="utf-8")
+def style(name: str) -> str:
+    """Return a style sheet."""
+    return (_HERE / f"{name}.css").read_text(encoding="utf-8")
