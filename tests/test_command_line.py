@@ -60,7 +60,7 @@ BAD = [
     ([PICTURES[0], "--preprocessing", "nothing.json"], "a path to open, received 'nothing.json'"),
     ([PICTURES[0], "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([PICTURES[0], "--scaling", "0-1"], "did you mean '0..1'"),
-    (["nothing.jpg"], "which does not exist"),
+    (["nothing.jpg"], "Expected an existing image file"),
     ([PICTURES[0], "--labels", "1,2"], "Expected 1 labels, one for each image, received 2"),
     ([PICTURES[0], "--import", "their_layers"], "(ModuleNotFoundError: No module named 'their_layers')"),
 ]
@@ -110,7 +110,7 @@ def test_custom_layers_are_registered_by_a_module_that_is_imported_first(tmp_pat
     del sys.modules["my_layers"], keras.saving.get_custom_objects()["mine>Halved"]
     pin = ["pin", str(tmp_path / "own.keras"), PICTURES[0], "--scaling", "-1..1", "--cases", str(tmp_path)]
     assert main(pin) == 3
-    assert "import the module that defines them (--import" in capsys.readouterr().err
+    assert "import the module that registers custom layers first (--import" in capsys.readouterr().err
     assert main([*pin, "--import", "my_layers"]) == 0
 
 

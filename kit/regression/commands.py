@@ -1,8 +1,7 @@
-"""The commands pin, verify and new-regression."""
+"""The commands pin and verify."""
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +9,6 @@ from typing import Any
 
 HOLDS, MOVED = 0, 1
 """Exit codes; 3 is bad input, as everywhere."""
-NOTEBOOK = "check_cases.ipynb"
-TITLE = """# Check the cases
-
-A case is an image, its preprocessing, and the class that the model has to predict. A cell that fails says
-which case changed, and at which step. `kit.pin`, the explorer's *Pin* and `python -m kit pin` add cases;
-`python -m kit verify --update` accepts what changed."""
-OPENED = """import kit
-
-classifier = {classifier}
-cases = "cases\""""
-CHECKED = """# NBVAL_IGNORE_OUTPUT
-result = kit.check_cases(cases, classifier, progress=False, raise_on_moved=True)
-print(result.text())"""
 Open = Callable[[argparse.Namespace], Any]
 
 
@@ -51,11 +37,6 @@ def add(commands: Any, in_use: Callable[[argparse.ArgumentParser], None]) -> Non
     forms.add_argument("--junit", metavar="FILE.xml", help="also write a JUnit report")
     in_use(verify)
     verify.set_defaults(run=run_verify)
-    words = "write a notebook that checks a folder of cases"
-    new = commands.add_parser("new-regression", help=words, description=f"{words.capitalize()}.")
-    new.add_argument("folder", metavar="FOLDER", help="created if needed; its cases are in FOLDER/cases")
-    new.add_argument("--model", metavar="MODEL.keras", help="default: the bundled model that the cases name")
-    new.set_defaults(run=run_new)
 
 
 def run_pin(given: argparse.Namespace, opened: Open) -> int:
@@ -88,39 +69,6 @@ def run_verify(given: argparse.Namespace, opened: Open) -> int:
     if given.junit:
         write(Path(given.junit), result.junit().encode())
     return HOLDS if result.holds else MOVED
-
-
-def run_new(given: argparse.Namespace, _opened: Open) -> int:
-    """Write the notebook beside the cases."""
-    from kit.classifier import Classifier, known_preprocessing
-    from kit.regression import cases as folders
-
-    target, cases = Path(given.folder, NOTEBOOK), Path(given.folder, "cases")
-    if target.exists():
-        raise ValueError(f"Expected a folder without {NOTEBOOK}, received one that has it")
-    code = "None  # the bundled one that the cases name"
-    if given.model is not None:
-        known_preprocessing(Classifier.load(given.model))  # the notebook has no other
-        code = f"kit.Classifier.load({Path(os.path.relpath(given.model, given.folder)).as_posix()!r})"
-    cases.mkdir(parents=True, exist_ok=True)
-    folders.write(target, notebook(code).encode())
-    waits = "" if folders.paths(cases) else f", fails until there are cases in {cases}"
-    sys.stdout.write(f"{target}{waits}\n")
-    return HOLDS
-
-
-def notebook(classifier: str) -> str:
-    """Return a notebook as JSON text, in which this code opens the classifier."""
-    from nbformat import v4
-
-    new: Any = v4  # it has no types
-    cells = [
-        new.new_markdown_cell(TITLE, id="cases-0"),
-        new.new_code_cell(OPENED.format(classifier=classifier), id="cases-1"),
-        new.new_code_cell(CHECKED, id="cases-2"),
-    ]
-    kernel = {"display_name": "Python 3 (ipykernel)", "name": "python3"}
-    return f"{new.writes(new.new_notebook(cells=cells, metadata={'kernelspec': kernel}))}\n"
 
 
 def show(result: Any, *, as_json: bool) -> None:

@@ -58,10 +58,9 @@ def _checked(look: Callable[[], str]) -> tuple[bool, str]:
 def packages() -> str:
     """Return the version of Python, which pip checks, and how many packages there are, all new enough."""
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    from packaging.requirements import Requirement
-
     if not any(metadata.distributions(name=NAME)):
         raise RuntimeError(f"{system}; the kit is not installed for it: {_INSTALL}")
+    from packaging.requirements import Requirement
 
     asked = [Requirement(text) for text in metadata.requires(NAME) or []]
     needed = [each for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})]

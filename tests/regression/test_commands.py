@@ -1,4 +1,4 @@
-"""``python -m kit pin | verify | compare | new-regression``: what they print, and their exit codes."""
+"""``python -m kit pin | verify | compare``: what they print, and their exit codes."""
 
 import json
 import os
@@ -100,25 +100,13 @@ def run_notebook(folder):
     return done.returncode, done.stdout
 
 
-def test_a_new_notebook_turns_red_with_a_case(tmp_path, pinned, fashion, capsys):
-    shutil.copy(MODEL, tmp_path / "mine.keras")
-    assert main(["new-regression", str(tmp_path), "--model", str(tmp_path / "mine.keras")]) == 0
-    assert capsys.readouterr().out.strip() == str(tmp_path / "check_cases.ipynb")
-    cells = json.loads((tmp_path / "check_cases.ipynb").read_text())["cells"]
-    assert "classifier = kit.Classifier.load('mine.keras')\n" in cells[1]["source"]
+def test_the_notebook_of_the_lessons_turns_red_with_a_case_elsewhere_too(tmp_path, pinned, fashion):
+    shutil.copy(DATA.parent / "notebooks" / "regression" / "check_cases.ipynb", tmp_path)
     edited(pinned, preprocessing=fashion.preprocessing.replace(layout="transposed"))
     code, told = run_notebook(tmp_path)
     assert code == 1
     assert "CasesMovedError" in told
     assert "1 failed, 1 passed" in told
-    assert main(["new-regression", str(tmp_path)]) == 3
-    assert "that has it" in capsys.readouterr().err
-
-
-def test_a_new_notebook_without_cases_waits_for_some(tmp_path, capsys):
-    assert main(["new-regression", str(tmp_path / "new")]) == 0
-    assert capsys.readouterr().out.endswith(f"fails until there are cases in {tmp_path / 'new' / 'cases'}\n")
-    assert (tmp_path / "new" / "cases").is_dir()
 
 
 BAD = [
@@ -130,7 +118,6 @@ BAD = [
     (["verify", MODEL, "nothing"], "Expected a folder of cases"),
     (["verify", MODEL, str(DATA / "fashion_mnist")], "Expected cases in"),
     (["compare", MODEL, LITE, CAT], "Expected as many classes, received 10 and 1000"),
-    (["new-regression", "x", "--model", "nothing.keras"], "Expected an existing local model file"),
 ]
 
 
