@@ -11,9 +11,9 @@ import kit
 from kit.classifier.reference import InputStatistics
 from kit.images.photo import each_picture
 from kit.images.properties import QUANTITIES, measure
-from kit.perturbation.alterations import measured_rows
+from kit.perturbation.alterations import ALTERATIONS, measured_rows
 from kit.robustness import shifts
-from kit.robustness.attribution import Explanation
+from kit.robustness.attribution import POINTS, Explanation, paths, together
 from kit.robustness.differences import QuantityShift, alike, compared_answers, differences, holm
 from kit.robustness.shifts import Shift, asked_about, findings, judged
 
@@ -98,6 +98,22 @@ def test_dark_and_noisy_grey_pictures_are_called_that_and_how_much():
     assert found["brightness"].strength == pytest.approx(0.55, rel=0.1)
     assert found["noise"].strength == pytest.approx(14, rel=0.2)
     assert {every[name].verdict for name in ("contrast", "blocking", "shadows", "highlights")} == {"follows"}
+
+
+def test_two_movements_by_hand():
+    kinds, names = list(QUANTITIES), list(ALTERATIONS)
+    found = np.zeros((len(names), 3, len(kinds)))
+    at, white = [kinds.index("saturation"), kinds.index("noise")], kinds.index("highlights")
+    found[names.index("noisy")][:, at] = [[1, 2], [4, 8], [9, 25]]
+    found[names.index("paler")][:, white] = [-0.1, -0.2, -0.3]
+    path = {one.alteration.name: one for one in paths(found) if not one.opposite}
+    base = np.where(np.array(kinds) == "highlights", 0.12, 0)
+    one, two = (int(np.abs(POINTS - point).argmin()) for point in (1, 2))
+    # At ×0.6, 2 levels are as 3.33, which is 1.33 / 6 of the way from 2 to 8; noise stays as it is.
+    noisy = together(path["noisy"], path["darker"], base)[one, two]
+    np.testing.assert_allclose(noisy[at], [1 + 3 * (2 / 0.6 - 2) / 6, 2])
+    # Of 12 % white pixels no more than all can go.
+    assert together(path["paler"], path["paler"], base)[one, two][white] == -0.12
 
 
 def test_training_pictures_that_were_altered_are_told_from_photos_that_were():
