@@ -65,12 +65,8 @@ def is_documentation(node):
 
 def lines_of(source: str) -> tuple[set[int], set[int]]:
     """The numbers of the lines of code, which are neither blank nor comment, and of those of docstrings."""
-    docstrings = {
-        number
-        for node in ast.walk(ast.parse(source))
-        if is_documentation(node)
-        for number in range(node.lineno, node.end_lineno + 1)
-    }
+    written = filter(is_documentation, ast.walk(ast.parse(source)))
+    docstrings = {line for node in written for line in range(node.lineno, node.end_lineno + 1)}
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     written = (token for token in tokens if tokenize.tok_name[token.type] not in LAYOUT)
     lines = {line for each in written for line in range(each.start[0], each.end[0] + 1)}

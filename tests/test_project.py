@@ -22,10 +22,8 @@ from tests.project import ROOT, code, imported, lines_of, modules, python, track
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RUNTIME = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
-EXTRAS = {
-    name: [Requirement(line) for line in lines]
-    for name, lines in PROJECT["project"]["optional-dependencies"].items()
-}
+OPTIONAL = PROJECT["project"]["optional-dependencies"]
+EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in OPTIONAL.items()}
 FOLDERS = {".ci", "data", "docs", "kit", "notebooks", "tests"}
 FILES = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
 FILES |= {".gitignore", "Makefile", "environment.yml", "pyproject.toml", "requirements.lock"}
@@ -38,11 +36,8 @@ def undeclared(paths, requirements):
     homes = packages_distributions()
     ours = {"kit", "tests", "data"}
     found = {name.split(".")[0] for path in paths for name in imported(code(path))}
-    return {
-        name
-        for name in found - ours - sys.stdlib_module_names
-        if declared.isdisjoint(map(canonicalize_name, homes.get(name, [])))
-    }
+    others = found - ours - sys.stdlib_module_names
+    return {name for name in others if declared.isdisjoint(map(canonicalize_name, homes.get(name, [])))}
 
 
 def run(source):
@@ -129,12 +124,8 @@ def test_the_code_map_lists_every_room_once():
 def test_a_room_imports_only_from_rooms_above_it():
     helpers = sorted(name for name in top() if name.startswith("_") and not name.startswith("__"))
     order = [*helpers, *rooms(), "__init__", "__main__"]
-    upward = {
-        f"{module} imports {name}"
-        for module, name in arrows()
-        if order.index(module.split(".")[1]) < order.index(name.split(".")[1])
-    }
-    assert upward == set()
+    rank = lambda module: order.index(module.split(".")[1])  # noqa: E731
+    assert {(module, name) for module, name in arrows() if rank(module) < rank(name)} == set()
 
 
 def test_nothing_imports_in_a_circle():

@@ -39,12 +39,8 @@ def offered(module):
 
 def arguments(function):
     """Names, kinds and defaults, without types, which are spelled differently from one Python to the next."""
-    signature = inspect.signature(function)
-    parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in signature.parameters.values()
-        if parameter.name != "self"
-    ]
+    given = inspect.signature(function).parameters.values()
+    parameters = [each.replace(annotation=inspect.Parameter.empty) for each in given if each.name != "self"]
     return re.sub(r"<function .*? at 0x\w+>", "<function>", str(inspect.Signature(parameters)))
 
 

@@ -77,11 +77,8 @@ trained.fit(pictures, labels, epochs=1000, verbose=0)
 """
 FLOOR = "from tests.benchmarks.echo import Echo\nEcho()"
 LIGHT = "forward = lambda: explorer.classifier.engine.predict(explorer.tensor)"
-FORWARD = {
-    "explorer": LIGHT,
-    "asking": LIGHT,
-    "usual": "x = preprocess(photo)\nforward = lambda: model.predict(x, verbose=0)",
-}
+USUALLY = "x = preprocess(photo)\nforward = lambda: model.predict(x, verbose=0)"
+FORWARD = {"explorer": LIGHT, "asking": LIGHT, "usual": USUALLY}
 TIMED = """
 import time
 for _ in range(5):
@@ -191,11 +188,8 @@ def _how(variant: str, mode: str, count: int) -> dict[str, Any]:
 def _run(log: dict[str, Any], variant: str, count: int) -> dict[str, Any]:
     """Return latencies and counts of what drive.js has logged."""
     events, last = log["events"], log["events"][-1]
-    paints = [
-        paint | {"event": event}
-        for paint in log["paints"]
-        if (event := _cause(paint["value"], paint["time"], events))
-    ]
+    found = (paint | {"event": _cause(paint["value"], paint["time"], events)} for paint in log["paints"])
+    paints = [paint for paint in found if paint["event"]]
     reached = [paint for paint in paints if paint["event"] is last]
     return {
         "latencies": [paint["time"] - paint["event"]["time"] for paint in paints],

@@ -33,13 +33,9 @@ def machine() -> dict[str, Any]:
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "cpu": names[0] if names else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-    }
+    cpu = names[0] if names else platform.processor() or platform.machine()
+    found = {"system": platform.platform(), "python": platform.python_version(), "cpu": cpu}
+    return found | {"cores": os.cpu_count(), "load_average": os.getloadavg()}
 
 
 def python(script: str, *arguments: Any, cwd: Path = ROOT) -> str:

@@ -25,6 +25,8 @@ WIDE = {"width": 1400, "height": 1000}
 START_SECONDS = 60
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
+FOLDERS = ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR")
+FOLDERS += ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 TOKEN = "not-a-secret-on-loopback"  # noqa: S105
 _CURRENT = "const panel = jupyterapp.shell.currentWidget;"
 _RUN = """async (index) => {
@@ -156,9 +158,8 @@ class Notebook:
 
     def theme(self, name: str) -> None:
         """Switch the page to the theme 'light' or 'dark'."""
-        self.page.evaluate(
-            "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", THEMES[name]
-        )
+        change = "(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        self.page.evaluate(change, THEMES[name])
         is_light = json.dumps(str(name == "light").lower())
         self.page.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
         self.page.wait_for_selector("#jupyterlab-splash", state="detached")
@@ -186,18 +187,10 @@ def served(module: str) -> Iterator[tuple[Path, str]]:
 @contextlib.contextmanager
 def _server(folder: Path, module: str) -> Iterator[str]:
     """Start a server on a free port and yield its address."""
-    places = {
-        "JUPYTER_CONFIG_DIR": "config",
-        "JUPYTER_DATA_DIR": "data",
-        "JUPYTER_RUNTIME_DIR": "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        "IPYTHONDIR": "ipython",
-        "MPLCONFIGDIR": "matplotlib",
-    }
-    for name in ("work", *places.values()):
-        (folder / name).mkdir()
-    environment = os.environ | {name: str(folder / place) for name, place in places.items()}
+    places = {name: folder / name for name in FOLDERS}
+    for place in (folder / "work", *places.values()):
+        place.mkdir()
+    environment = os.environ | {name: str(place) for name, place in places.items()}
     path = [str(ROOT), os.environ.get("PYTHONPATH")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     # Kernels inherit this, and with it ipykernel does not show what libraries write to the terminal.
@@ -213,15 +206,10 @@ def _server(folder: Path, module: str) -> Iterator[str]:
         f"--LabServerApp.app_settings_dir={ROOT / 'notebooks' / '.jupyterlab' / 'settings'}",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     )
+    command, how = [sys.executable, "-m", module, *options], {"env": environment, "cwd": folder}
     with (
         (folder / "server.log").open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", module, *options],
-            env=environment,
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        ) as process,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **how) as process,
     ):
         try:
             yield _address(folder, process)
@@ -238,7 +226,7 @@ def _address(folder: Path, process: "subprocess.Popen[bytes]") -> str:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError, ValueError):
-            info = next((folder / "runtime").glob("jpserver-*.json"), folder / "not-yet").read_text()
+            info = next((folder / FOLDERS[0]).glob("jpserver-*.json"), folder / "not-yet").read_text()
             url = f"http://127.0.0.1:{json.loads(info)['port']}"
             with urllib.request.urlopen(f"{url}/api/status?token={TOKEN}"):  # noqa: S310 - loopback
                 return url

@@ -20,11 +20,8 @@ STATISTICS = {"novelty/rows": np.arange(6.0).reshape(2, 3), "novelty/count": np.
 
 def network(path, weights=b"weights" * 40, **others):
     """Zip with the members of a Keras archive, without Keras."""
-    members = {
-        "metadata.json": b"{}",
-        "config.json": b'{"class_name": "Sequential"}',
-        "model.weights.h5": weights,
-    }
+    members = {"metadata.json": b"{}", "config.json": b'{"class_name": "Sequential"}'}
+    members["model.weights.h5"] = weights
     with zipfile.ZipFile(path, "w") as file:
         for name, content in (members | others).items():
             file.writestr(name, content)
@@ -46,10 +43,8 @@ def saved(tmp_path):
 def test_statistics_come_back_and_are_replaced_as_a_whole(saved):
     found = store.read(saved)
     assert found.flaw == ""
-    assert {name: array.tolist() for name, array in found.statistics.items()} == {
-        "novelty/rows": [[0, 1, 2], [3, 4, 5]],
-        "novelty/count": 7,
-    }
+    read = {name: array.tolist() for name, array in found.statistics.items()}
+    assert read == {"novelty/rows": [[0, 1, 2], [3, 4, 5]], "novelty/count": 7}
     store.write(saved, saved, CONTRACT | {"name": "renamed"})
     again = store.read(saved)
     assert (again.contract["name"], again.statistics) == ("renamed", {})

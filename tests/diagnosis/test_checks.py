@@ -34,7 +34,9 @@ def test_each_fault_is_named_by_its_cause_or_left_to_the_search(name):
     used = RIGHT if name is None else CATALOGUE[name].apply(RIGHT)
     found = certain_checks(LITE.using(used), PHOTOS, LABELS)
     wanted = [CERTAIN[name]] if name in CERTAIN else []
-    assert [finding.cause for finding in found if finding.verdict == "named"] == wanted
+    named = [finding for finding in found if finding.verdict == "named"]
+    assert [finding.cause for finding in named] == wanted
+    assert {finding.fix.preprocessing for finding in named} <= {RIGHT}
 
 
 def test_a_saved_classifier_is_checked_without_tensorflow():

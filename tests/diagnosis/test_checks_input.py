@@ -22,12 +22,6 @@ def files_checked(preprocessing, photos, labels=None):
     return check_files(LITE.using(preprocessing), photos, labels)
 
 
-def test_a_thumbnail_before_the_network_is_named():
-    (finding,) = files_checked(CATALOGUE["small_before"].apply(RIGHT), ORDINARY)
-    assert (finding.cause, finding.verdict) == ("target_size", "named")
-    assert finding.fix.preprocessing == RIGHT
-
-
 def test_a_small_picture_is_possible_trouble():
     small = ORDINARY[0].pixels[::4, ::4][:60, :60]
     (finding,) = files_checked(RIGHT, [samples.photos("imagenet")[0].from_array(small)])

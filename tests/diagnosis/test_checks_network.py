@@ -23,15 +23,9 @@ DATA = Path(__file__).parents[2] / "data"
 
 def network(momentum=0.99):
     keras.utils.set_random_seed(3)
-    body = [
-        layers.Conv2D(64, 3, use_bias=False),
-        layers.BatchNormalization(momentum=momentum),
-        layers.ReLU(),
-        layers.Conv2D(64, 3),
-        layers.GlobalAveragePooling2D(),
-        layers.Dense(3, activation="softmax"),
-    ]
-    model = keras.Sequential([keras.Input((12, 12, 3)), *body])
+    first = layers.Conv2D(64, 3, use_bias=False), layers.BatchNormalization(momentum=momentum), layers.ReLU()
+    last = layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")
+    model = networks.stacked((12, 12, 3), *first, layers.Conv2D(64, 3), *last)
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
 
@@ -248,30 +242,25 @@ def test_the_loss_of_the_training_is_held_against_the_last_layer(activation, fro
     assert (finding is not None) == wrong
 
 
-@pytest.mark.parametrize(
-    "last",
-    [
-        [layers.Dense(10, activation="softmax")],
-        [layers.Dense(10), layers.Softmax()],
-        [layers.Dense(1, activation="sigmoid")],
-        [layers.Dense(10)],
-    ],
-)
+USUAL = [[layers.Dense(10, activation="softmax")], [layers.Dense(10), layers.Softmax()], [layers.Dense(10)]]
+
+
+@pytest.mark.parametrize("last", [*USUAL, [layers.Dense(1, activation="sigmoid")]])
 def test_usual_heads_are_not_accused(last):
     assert head_of(*last) is None
 
 
-@pytest.mark.parametrize(
-    ("activation", "count", "loss", "verdict"),
-    [
-        (None, 4, "mse", "named"),
-        (None, 4, keras.losses.Huber(), "named"),
-        (None, 1, "mean_absolute_error", "named"),
-        ("sigmoid", 4, keras.losses.MeanSquaredError(), "possible"),
-        ("sigmoid", 1, "mse", None),
-        ("softmax", 4, "mse", None),
-    ],
-)
+NUMBERS = [
+    (None, 4, "mse", "named"),
+    (None, 4, keras.losses.Huber(), "named"),
+    (None, 1, "mean_absolute_error", "named"),
+    ("sigmoid", 4, keras.losses.MeanSquaredError(), "possible"),
+    ("sigmoid", 1, "mse", None),
+    ("softmax", 4, "mse", None),
+]
+
+
+@pytest.mark.parametrize(("activation", "count", "loss", "verdict"), NUMBERS)
 def test_a_network_of_numbers_such_as_coordinates_is_told_from_a_classifier(activation, count, loss, verdict):
     finding = head_of(layers.Dense(count, activation=activation), loss=loss)
     assert (None if finding is None else finding.verdict) == verdict

@@ -85,13 +85,10 @@ def test_a_classifier_and_itself_do_the_same(fashion, sixteen):
     assert repr(found).endswith("; no difference found: 0.000 on average.")
 
 
-@pytest.mark.parametrize(
-    ("changes", "cause"),
-    [
-        ({"filter": "nearest"}, "resize_filter"),
-        ({"channels": "bgr"}, "channel_order"),
-    ],
-)
+OTHERS = ({"filter": "nearest"}, "resize_filter"), ({"channels": "bgr"}, "channel_order")
+
+
+@pytest.mark.parametrize(("changes", "cause"), OTHERS)
 def test_another_preprocessing_is_named_and_undone(classifier, photos, changes, cause):
     other = classifier.using(classifier.preprocessing.replace(**changes))
     found = kit.compare(classifier, other, photos[:4], progress=False)
@@ -109,11 +106,8 @@ def test_classes_in_another_order_are_compared_by_name(fashion, clothes, clothes
     assert found.accuracy.first - found.accuracy.second > 0.6
     predict = type(wrong).predict_tensors
     turned = kit.Classifier.load(fashion.source.path, class_names=names[::-1])
-    monkeypatch.setattr(
-        type(turned),
-        "predict_tensors",
-        lambda self, tensors: predict(self, tensors)[:, :: -1 if self is turned else 1],
-    )
+    by_name = lambda self, tensors: predict(self, tensors)[:, :: -1 if self is turned else 1]  # noqa: E731
+    monkeypatch.setattr(type(turned), "predict_tensors", by_name)
     found = kit.compare(fashion, turned, clothes[:50], clothes_labels[:50], progress=False)
     assert (found.cause, found.changed, found.difference) == ("", 0, 0)
     assert found.accuracy.second == found.accuracy.first
@@ -141,9 +135,8 @@ def test_what_is_wrong_with_a_form_is_named(network, kind):
     found = compared(network, form)
     assert set(found.cause.split(" and ")) <= causes, repr(found)
     assert found.left < 0.01
-    assert f"; {found.cause}: {found.difference:.3f} on average, of which {found.undone} leaves 0%" in (
-        repr(found)
-    )
+    said = f"; {found.cause}: {found.difference:.3f} on average, of which {found.undone} leaves 0%"
+    assert said in repr(found)
 
 
 @pytest.mark.parametrize("kind", ["mixed with noise", "another training"])
@@ -208,10 +201,7 @@ def test_the_report_can_be_read_by_people_and_machines(hundred):
 def test_what_cannot_be_compared_is_refused(fashion, classifier, sixteen):
     refused = {
         (fashion, classifier): "Expected as many classes, received 10 and 1000",
-        (
-            fashion,
-            lambda tensors: fashion.predict_tensors(tensors)[:, :4],
-        ): "as many classes, received 10 and 4",
+        (fashion, lambda x: fashion.predict_tensors(x)[:, :4]): "as many classes, received 10 and 4",
         (sixteen[0], fashion): r"kit\.compare\(first, second, photos\)",
         (fashion, "model.keras"): "a classifier or a function of tensors, received str",
     }

@@ -15,11 +15,8 @@ from tests.outliers import outliers
 
 LITE = samples.classifier("efficientnet_lite0")
 RIGHT = LITE.preprocessing
-ORDINARY = [
-    (photo, label)
-    for photo, label in zip(samples.photos("imagenet"), samples.labels("imagenet"), strict=True)
-    if photo.name != "clock_blurred.jpg"
-]
+PAIRS = zip(samples.photos("imagenet"), samples.labels("imagenet"), strict=True)
+ORDINARY = [(photo, label) for photo, label in PAIRS if photo.name != "clock_blurred.jpg"]
 PHOTOS = [photo for photo, _ in ORDINARY[:4]]
 FASHION, FASHION_LABELS = samples.photos("fashion_mnist"), samples.labels("fashion_mnist")
 
@@ -72,13 +69,10 @@ def redone(function, photos=PHOTOS):
 
 # https://github.com/tensorflow/hub/issues/821: the deviation in place of the variance, here nearly the same
 # https://github.com/xpwu95/IP102/issues/9: statistics of the own pictures
-@pytest.mark.parametrize(
-    "scaling",
-    [
-        Scaling(255, mean=(0.485, 0.456, 0.406), std=(0.229**0.5, 0.224**0.5, 0.225**0.5)),
-        Scaling(255, mean=(0.51, 0.5, 0.47), std=(0.5, 0.49, 0.51)),
-    ],
-)
+ROOTS = Scaling(255, mean=(0.485, 0.456, 0.406), std=(0.229**0.5, 0.224**0.5, 0.225**0.5))
+
+
+@pytest.mark.parametrize("scaling", [ROOTS, Scaling(255, mean=(0.51, 0.5, 0.47), std=(0.5, 0.49, 0.51))])
 def test_statistics_that_differ_a_little_are_not_named(scaling):
     assert kit.diagnose(LITE.using(RIGHT.replace(scaling=scaling)), PHOTOS).best is None
 

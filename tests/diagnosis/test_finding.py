@@ -94,11 +94,10 @@ def inner(*last):
     return keras.Sequential([keras.Input((8,)), *last], name="inner")
 
 
-@pytest.mark.parametrize(
-    "last",
-    [[dense(), layers.Softmax()], [inner(dense(), layers.Activation("softmax"))]],
-    ids=["flat", "nested"],
-)
+TWICE = [[dense(), layers.Softmax()], [inner(dense(), layers.Activation("softmax"))]]
+
+
+@pytest.mark.parametrize("last", TWICE, ids=["flat", "nested"])
 def test_a_second_softmax_is_taken_out_and_the_weights_are_kept(last):
     classifier = network(last=last)
     finding = found("softmax_head", classifier, PHOTOGRAPHS)

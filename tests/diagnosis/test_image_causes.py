@@ -114,11 +114,7 @@ def test_a_dark_image_is_no_tinted_one_to_a_network_that_takes_grey(fashion, clo
 
 
 def test_of_all_photographs_alone_only_blurred_ones_are_named():
-    named = {
-        (photo.name, cause)
-        for photo in PHOTOS
-        for cause, verdict in verdicts([photo]).items()
-        if verdict == "named"
-    }
+    said = ((photo.name, *each) for photo in PHOTOS for each in verdicts([photo]).items())
+    named = {(name, cause) for name, cause, verdict in said if verdict == "named"}
     # Soft ones with an answer that is wrong or as good as guessed.
     assert named <= {("clock_blurred.jpg", "blurred"), ("dandelions.jpg", "blurred")}

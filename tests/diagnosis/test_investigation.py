@@ -23,9 +23,8 @@ WRONG = USED.replace(invert=True)
 def investigation(certain=(), searched=(), **known):
     evaluator = Evaluator(CLASSIFIER)
     found = Search(tuple(searched), decided=True)
-    return replace(
-        Investigation(CLASSIFIER, WRONG, PHOTOS, (), evaluator, None, tuple(certain), found), **known
-    )
+    made = Investigation(CLASSIFIER, WRONG, PHOTOS, (), evaluator, None, tuple(certain), found)
+    return replace(made, **known)
 
 
 def named(cause, **more):
@@ -53,16 +52,16 @@ def test_findings_are_ranked_by_verdict_and_then_by_stage():
     assert causes == ["searched", "further", "possible", "cannot_tell", "ruled_out"]
 
 
-@pytest.mark.parametrize(
-    ("finding", "clean"),
-    [
-        (Finding("grayscale", "possible", "", (Evidence("changed it", 0.1, 0.6, supports=False),)), True),
-        (Finding("grayscale", "possible", "", (Evidence("changed it", 0.9, 0.6, supports=True),)), False),
-        (Finding("dark", "ruled_out", ""), True),
-        (Finding("dark", "possible", ""), False),
-        (Finding("dark", "cannot_tell", ""), False),
-    ],
-)
+CLEAN = [
+    (Finding("grayscale", "possible", "", (Evidence("changed it", 0.1, 0.6, supports=False),)), True),
+    (Finding("grayscale", "possible", "", (Evidence("changed it", 0.9, 0.6, supports=True),)), False),
+    (Finding("dark", "ruled_out", ""), True),
+    (Finding("dark", "possible", ""), False),
+    (Finding("dark", "cannot_tell", ""), False),
+]
+
+
+@pytest.mark.parametrize(("finding", "clean"), CLEAN)
 def test_clean_is_what_nothing_speaks_against(finding, clean):
     assert investigation().found(finding).diagnosis().clean == clean
 

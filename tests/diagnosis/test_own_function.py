@@ -48,9 +48,8 @@ def test_what_one_step_is_blamed_for_is_what_it_changes_by_itself():
     assert (found.agrees, found.main_step) == (False, "channels")
     right, wrong = (CLASSIFIER.probabilities(PHOTOS, preprocessing=one) for one in (RIGHT, swapped))
     # Total variation distance, half the sum of the absolute differences.
-    assert found.effects == pytest.approx(
-        {"channels": np.abs(right - wrong).sum(axis=1).mean() / 2}, abs=1e-3
-    )
+    distance = np.abs(right - wrong).sum(axis=1).mean() / 2
+    assert found.effects == pytest.approx({"channels": distance}, abs=1e-3)
 
 
 def from_file(path, order="RGB", upright=True):

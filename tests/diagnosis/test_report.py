@@ -85,10 +85,6 @@ def test_json_holds_the_cause_the_numbers_and_a_preprocessing_that_can_be_read_b
     content = json.loads(json.dumps(FOUND.to_dict()))
     assert content["cause"] == "double_scaling"
     found = content["findings"][1]
-    assert found["evidence"][0] == {
-        "text": "span in use",
-        "value": 0.0039,
-        "threshold": 0.2,
-        "supports": True,
-    }
+    told = {"text": "span in use", "value": 0.0039, "threshold": 0.2, "supports": True}
+    assert found["evidence"][0] == told
     assert Preprocessing.from_dict(found["fix"]["preprocessing"]) == FIXED

@@ -37,11 +37,8 @@ def found(in_use):
 
 def scores(found, *gains, **more):
     steps = ("polarity", "scaling", "layout")
-    rare = Vote("rare", 0.0, 0.0)
-    return [
-        Score(found[step], (Vote("told", gain, gain, **more), rare))
-        for step, gain in zip(steps, gains, strict=False)
-    ]
+    rare, pairs = Vote("rare", 0.0, 0.0), zip(steps, gains, strict=False)
+    return [Score(found[step], (Vote("told", gain, gain, **more), rare)) for step, gain in pairs]
 
 
 def verdict(grounds, ranked, in_use):
@@ -49,18 +46,11 @@ def verdict(grounds, ranked, in_use):
     return None if told is None else told.verdict
 
 
-@pytest.mark.parametrize(
-    ("gains", "said"),
-    [
-        ((), None),
-        ((0.24,), None),
-        ((0.25,), "possible"),
-        ((0.49,), "possible"),
-        ((0.5,), "named"),
-        ((0.8, 0.65), "possible"),  # a lead of 0.15 is chance
-        ((0.8, 0.55), "named"),
-    ],
-)
+GAINS = [((), None), ((0.24,), None), ((0.25,), "possible"), ((0.49,), "possible"), ((0.5,), "named")]
+GAINS += [((0.8, 0.65), "possible"), ((0.8, 0.55), "named")]  # a lead of 0.15 is chance
+
+
+@pytest.mark.parametrize(("gains", "said"), GAINS)
 def test_a_gain_names_a_cause_where_it_is_large_and_leads(grounds, in_use, found, gains, said):
     assert verdict(grounds, scores(found, *gains), in_use) == said
 
@@ -100,10 +90,8 @@ def test_how_rare_a_step_is_never_names_it_alone(grounds, in_use, found):
         told = judged(grounds, [score], in_use)
         assert told.verdict == said
         assert told.evidence[0].value == pytest.approx(0.6 + measured)
-        assert [one.text for one in told.evidence[1:]] == [
-            f"told (counts +{measured})",
-            "rare (counts +0.60)",
-        ]
+        texts = [f"told (counts +{measured})", "rare (counts +0.60)"]
+        assert [one.text for one in told.evidence[1:]] == texts
 
 
 def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
@@ -133,12 +121,8 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
 
 def test_what_comes_to_the_same_is_no_other_cause(no_batchnorm, grounds):
     used = no_batchnorm.preprocessing.replace(scaling="0..255")
-    by_scaling = {
-        candidate.preprocessing.scaling: candidate
-        for candidate in candidates(used)
-        if candidate.step == "scaling"
-    }
-    right = by_scaling[no_batchnorm.preprocessing.scaling]
+    scalings = (one for one in candidates(used) if one.step == "scaling")
+    right = next(one for one in scalings if one.preprocessing == no_batchnorm.preprocessing)
     renamed = replace(right, cause="another", equivalent=())
     rare = Vote("rare", 0.0, 0.0)
     best, same = (Score(one, (Vote("a", 1.0, 1.0), rare)) for one in (right, renamed))
@@ -164,12 +148,8 @@ def test_a_cause_that_labels_speak_for_is_never_ruled_out(grounds, evaluator, in
 
     (by_statistics,) = settled(grounds, scores(found, -9.0), in_use, set())
     assert by_statistics.summary.startswith("This change brings the images no nearer")
-    (by_labels,) = settled(
-        Grounds.of(Evaluator(evaluator.classifier), in_use, sixteen, truth[:2]),
-        scores(found, -9.0),
-        in_use,
-        set(),
-    )
+    few = Grounds.of(Evaluator(evaluator.classifier), in_use, sixteen, truth[:2])
+    (by_labels,) = settled(few, scores(found, -9.0), in_use, set())
     assert by_labels.summary.startswith("This change makes no more predictions match the labels")
     assert verdicts(()) == ["ruled_out"]
     assert verdicts(truth) == ["cannot_tell"]  # 13 labels more

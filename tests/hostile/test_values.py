@@ -21,13 +21,9 @@ from kit.images.photo import encoded
 from tests.explorer.page import deliver, listen
 from tests.preprocessing.test_configs import CLIP, CONVERTER, TIMM
 
-QUICK = settings(
-    max_examples=100,
-    deadline=None,  # processors are shared
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+# No deadline: processors are shared.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+QUICK = settings(max_examples=100, derandomize=True, database=None, **SLOW)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),

@@ -68,10 +68,8 @@ def test_sizes_by_hand():
 
 def test_noise_is_each_pictures_own_and_grain_the_same_in_all_channels():
     for name in ("noisy", "grainy"):
-        fields = [
-            ALTERATIONS[name].apply(flat(level, level, level), 8).pixels.astype(float) - level
-            for level in (100, 100, 120)
-        ]
+        make, levels = ALTERATIONS[name].apply, (100, 100, 120)
+        fields = [make(flat(*[level] * 3), 8).pixels.astype(float) - level for level in levels]
         assert fields[0].std() == pytest.approx(8, rel=0.05)
         np.testing.assert_array_equal(fields[0], fields[1])
         assert abs(np.corrcoef(fields[0].ravel(), fields[2].ravel())[0, 1]) < 0.1

@@ -95,14 +95,10 @@ def both(reference, pictures, name, severity):
     """The measures of the reference and of the kit, averaged over photos and draws."""
     np.random.seed(severity)  # noqa: NPY002 (the reference draws from the global state)
     draws = DRAWS.get(name, 1)
-    theirs, kits = (
-        np.mean([measures(each, make(each, seed)) for seed in range(draws) for each in pictures], axis=0)
-        for make in (
-            lambda picture, _: reference(picture, severity, name),
-            lambda picture, seed: ours(picture, name, severity, seed),
-        )
-    )
-    return theirs, kits
+    pairs = [(each, seed) for seed in range(draws) for each in pictures]
+    theirs = [measures(each, reference(each, severity, name)) for each, _ in pairs]
+    kits = [measures(each, ours(each, name, severity, seed)) for each, seed in pairs]
+    return np.mean(theirs, axis=0), np.mean(kits, axis=0)
 
 
 @pytest.mark.parametrize("name", SAME)

@@ -61,10 +61,8 @@ def test_jpeg_goes_through_a_file_with_pillows_subsampling():
 
 def test_noise_has_the_stated_standard_deviation_in_8_bit_levels_and_one_seed_scales_one_field():
     grey = Photo.from_array(np.full((400, 500, 3), 128, np.uint8))
-    noisy = {
-        deviation: Perturbation(noise=deviation, seed=1).apply(grey).pixels.astype(np.float64) - 128
-        for deviation in (2, 10, 10.1, 20)
-    }
+    photos = {each: Perturbation(noise=each, seed=1).apply(grey) for each in (2, 10, 10.1, 20)}
+    noisy = {deviation: photo.pixels.astype(float) - 128 for deviation, photo in photos.items()}
     for deviation, values in noisy.items():
         expected = math.sqrt(deviation**2 + 1 / 12)  # rounding to whole levels adds a twelfth
         assert abs(values.mean()) < 5 * expected / math.sqrt(values.size)

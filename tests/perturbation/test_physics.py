@@ -136,10 +136,8 @@ def test_a_point_out_of_focus_is_a_disc_and_a_moving_one_a_line_of_the_length_an
 
 
 def test_glass_moves_rows_and_columns_by_the_stated_deviation_and_nothing_past_the_border():
-    moved = [
-        physics.glass_blur(slope(axis, 200), 4.0, 1)[..., 0] - slope(axis, 200)[..., 0].astype(float)
-        for axis in (0, 1)
-    ]
+    slopes = [slope(axis, 200) for axis in (0, 1)]
+    moved = [physics.glass_blur(each, 4.0, 1)[..., 0] - each[..., 0].astype(float) for each in slopes]
     # White noise keeps 1 / (4 pi s**2) of its variance under a Gaussian of deviation s.
     # The result is rounded to whole levels; Pillow makes its Gaussian of three boxes.
     expected = math.sqrt((4**2 + 1 / 12) / (4 * math.pi * (0.55 + 0.22 * 4) ** 2) + 1 / 12)

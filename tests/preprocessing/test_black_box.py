@@ -111,13 +111,12 @@ def test_several_changes_come_in_the_order_of_their_effect():
     assert (comparison.first_step, comparison.main_step) == ("resize", "layout")
 
 
-EFFECTS = [
+EFFECTS = (
     ({"size": (64, 96)}, "resize"),
     ({"filter": "tf_bilinear"}, "resize"),
-    ({"channels": "bgr"}, "channels"),
     ({"scaling": "0..1"}, "scale"),
-    ({"layout": "reshaped"}, "layout"),
-]
+)
+EFFECTS += ({"channels": "bgr"}, "channels"), ({"layout": "reshaped"}, "layout")
 
 
 @pytest.mark.parametrize(("changes", "step"), EFFECTS)

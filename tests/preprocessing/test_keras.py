@@ -14,17 +14,12 @@ from kit.preprocessing.configs import FAMILIES
 from kit.preprocessing.resizing import FILTERS, resize
 from tests.pictures import picture
 from tests.preprocessing.test_configs import CONVERTER, converter
+from tests.preprocessing.test_resizing import SIZES as RESIZED
 
 PHOTOGRAPHS = sorted((Path(__file__).parents[2] / "data" / "photographs").glob("*.jpg"))[::8]
 # One more name for the module resnet, and helpers that belong to no family.
 NO_FAMILIES = {"resnet50", "imagenet_utils"}
-SIZES = [
-    ((150, 200), (64, 64)),
-    ((37, 53), (90, 101)),
-    ((301, 99), (57, 31)),
-    ((64, 64), (64, 64)),
-    ((1, 9), (4, 4)),
-]
+SIZES = [*RESIZED, ((64, 64), (64, 64)), ((1, 9), (4, 4))]
 
 
 @pytest.fixture(scope="module")

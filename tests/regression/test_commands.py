@@ -62,11 +62,8 @@ def test_a_class_can_be_expected_by_index_and_need_not_be_predicted_yet(tmp_path
 
 
 def test_what_moved_gives_1_in_text_json_and_junit_until_it_is_accepted(tmp_path, pinned, fashion, capsys):
-    name = edited(
-        pinned,
-        expected=fashion.class_names,
-        preprocessing=fashion.preprocessing.replace(scaling="0..255"),
-    )
+    unscaled = fashion.preprocessing.replace(scaling="0..255")
+    name = edited(pinned, expected=fashion.class_names, preprocessing=unscaled)
     assert main(["verify", MODEL, pinned, "--junit", str(tmp_path / "cases.xml")]) == 1
     assert f"{name}: CHANGED" in capsys.readouterr().out
     suite = ET.parse(tmp_path / "cases.xml").getroot()  # noqa: S314 - our own

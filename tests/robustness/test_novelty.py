@@ -98,12 +98,9 @@ def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novel
     arrays = carried.arrays("novelty")
     assert kit.novelty_of(fashion) is None
     assert kit.novelty_of(classifier.with_reference(carried)) is None
-    changes = [
-        {"features": arrays["features"][1:]},
-        {"features": np.full_like(arrays["features"], np.nan)},
-        {"predicted": arrays["predicted"] + 10},
-        {"held_back": arrays["held_back"][:18]},
-    ]
+    features = arrays["features"]
+    changes = [{"features": features[1:]}, {"features": np.full_like(features, np.nan)}]
+    changes += [{"predicted": arrays["predicted"] + 10}, {"held_back": arrays["held_back"][:18]}]
     for change in changes:
         reference = fashion.reference.with_arrays("novelty", {**arrays, **change})
         assert kit.novelty_of(fashion.with_reference(reference)) is None

@@ -15,13 +15,8 @@ def error(photo):
     return float(np.sqrt(np.mean(np.square(photo.pixels.astype(float) - PHOTO.pixels))))
 
 
-SPOILT = [
-    ({"noise": 30}, 0.5),
-    ({"noise": 60}, 0.4),
-    ({"blur": 3}, 0.9),
-    ({"blur": 5}, 0.95),
-    ({"jpeg_quality": 10}, 0.96),
-]
+SPOILT = ({"noise": 30}, 0.5), ({"noise": 60}, 0.4), ({"blur": 3}, 0.9), ({"blur": 5}, 0.95)
+SPOILT += (({"jpeg_quality": 10}, 0.96),)
 
 
 @pytest.mark.parametrize(("settings", "share"), SPOILT)
