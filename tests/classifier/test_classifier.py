@@ -209,10 +209,8 @@ def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
         classifier.probabilities,
         lambda photo: sweep(classifier, photo, [Perturbation()], progress=False),
     ):
-        with pytest.raises(
-            ValueError,
-            match=r"^Expected probabilities from 'small', received nan or infinite values in 1 of 1",
-        ):
+        message = "^Expected probabilities from 'small', received nan or infinite values in 1 of 1"
+        with pytest.raises(ValueError, match=message):
             call(PHOTO)
     assert diagnose(classifier, PHOTO, ["cat"], progress=False).best.cause == "diverged_training"
 
@@ -240,9 +238,7 @@ def test_what_is_given_has_to_fit(small_file):
         Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"set channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))
-    with pytest.raises(
-        TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.Preprocessing"
-    ):
+    with pytest.raises(TypeError, match=r"Expected a Preprocessing, received 'MobileNetV2'; see kit.P"):
         Classifier.load(small_file, preprocessing="MobileNetV2")
     repeated = Classifier.load(small_file, class_names=["crane", "crane", "dog"])
     assert repeated.notes == ("class names that occur more than once: 1, such as crane",)

@@ -45,13 +45,8 @@ def test_what_a_gamma_a_moving_camera_fog_and_a_later_resize_do_is_seen():
     dark = Photo((255 * (photo.pixels / 255) ** 5).astype(np.uint8))
     small = Image.fromarray(Perturbation(jpeg_quality=5).apply(photo).pixels)
     resized = Photo(np.asarray(small.resize((small.width * 5 // 4, small.height * 5 // 4))))
-    seen = {
-        "dark": dark,
-        "blurred": Perturbation(motion_blur=15, motion_angle=30).apply(photo),
-        "low_contrast": Perturbation(fog=5).apply(photo),
-        "jpeg": resized,
-    }
-    for name, changed in seen.items():
+    moved, fog = Perturbation(motion_blur=15, motion_angle=30).apply(photo), Perturbation(fog=5).apply(photo)
+    for name, changed in {"dark": dark, "blurred": moved, "low_contrast": fog, "jpeg": resized}.items():
         item = PROPERTIES[name]
         assert item.unusual(item.measure(changed.pixels)), name
         assert not item.unusual(item.measure(photo.pixels)), name

@@ -72,13 +72,9 @@ def test_every_size_is_the_default_of_the_model(keras, modules, monkeypatch):
             assert Preprocessing.for_application(name).size == (asked.value.args[0],) * 2, name
 
 
-OPTIONS = [
-    {"interpolation": "nearest"},
-    {"interpolation": "bilinear", "antialias": True},
-    {"crop_to_aspect_ratio": False},
-    {"interpolation": "bilinear", "crop_to_aspect_ratio": False, "pad_to_aspect_ratio": True},
-    {"scale": 1 / 127.5, "offset": -1.0},
-]
+OPTIONS = {"interpolation": "nearest"}, {"interpolation": "bilinear", "antialias": True}
+OPTIONS += {"crop_to_aspect_ratio": False}, {"scale": 1 / 127.5, "offset": -1.0}
+OPTIONS += ({"interpolation": "bilinear", "crop_to_aspect_ratio": False, "pad_to_aspect_ratio": True},)
 
 
 @pytest.mark.parametrize("changes", OPTIONS)

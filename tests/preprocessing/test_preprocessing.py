@@ -14,20 +14,11 @@ from tests.pictures import picture
 
 PIXELS = picture((90, 120))
 PHOTO = Photo.from_array(PIXELS)
-FANCY = Preprocessing(
-    size=(31, 57),
-    filter="lanczos",
-    fit="letterbox",
-    crop_fraction=0.9,
-    fill=(1, 2, 3),
-    thumbnail=(40, 40),
-    channels="bgr",
-    invert=True,
-    scaling=(Scaling(255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), Scaling(3, 0.1, None)),
-    cast="uint8",
-    layout="channels_first",
-    decoding=Decoding(exif=False, matte=None, depth="clip"),
-)
+GEOMETRY = {"size": (31, 57), "filter": "lanczos", "fit": "letterbox", "crop_fraction": 0.9}
+GEOMETRY |= {"fill": (1, 2, 3), "thumbnail": (40, 40), "layout": "channels_first"}
+OTHERS = {"channels": "bgr", "invert": True, "cast": "uint8"}
+OTHERS |= {"decoding": Decoding(exif=False, matte=None, depth="clip")}
+FANCY = Preprocessing(**GEOMETRY, **OTHERS, scaling=(*SCALINGS["imagenet"], Scaling(3, 0.1, None)))
 
 
 # The article's functions -----------------------------------------------------------------------------------
