@@ -271,5 +271,5 @@ def confusion_figure(mistakes: "Mistakes", most: int = 12) -> Drawn:
     axes.set_xticks(range(len(chosen)), labels, rotation=90)
     axes.set_yticks(range(len(chosen)), labels)
     axes.set(xlabel="predicted", ylabel="label")
-    pairs = "; ".join(f"{label} as {other} {count:,}" for label, other, count in mistakes.confused())
+    pairs = "; ".join(f"{label} as {other} {count:,}" for (label, other), count in mistakes.confused)
     return image(axes.figure, f"Confusion matrix. Mistakes: {pairs or 'none'}.")

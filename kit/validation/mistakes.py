@@ -1,7 +1,7 @@
 """The mistakes of a classifier on labelled images."""
 
 import re
-from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from kit._arrays import Bools, Float32, Int64
-from kit._reporting import Heading, Progress, Result, Steps, Table
+from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels, class_indices, known_classes
 from kit.images import Picture, Pictures
-from kit.images.photo import encoded, names_of
+from kit.images.photo import names_of
 from kit.images.properties import QUANTITIES, Sample
 from kit.perturbation import Perturbation
 from kit.robustness.executors import check_executor, run
@@ -33,14 +32,14 @@ MOST = 1000
 """Images that are measured at most, chosen at random."""
 SHOWN, OPENED = 12, 100
 """Images in a gallery, and in the explorer at most."""
-_TOGETHER, _WINDOW, _SIDE = 96, 256, 128
+_TOGETHER, _WINDOW = 96, 256
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{0}</title><style>:root {{ color-scheme: light dark; font: 1em/1.5 sans-serif }}
-table {{ display: block; overflow: auto; border-spacing: 1em 0 }}</style>
-<main><h1>{0}</h1>{1}</main></html>"""
+table {{ display: block; overflow: auto; border-spacing: 1em 0 }} img {{ max-width: 100% }}</style>
+<main><h1>{0}</h1>{1}{2}</main></html>"""
 
 
 class Mistake(NamedTuple):
@@ -51,30 +50,6 @@ class Mistake(NamedTuple):
     label: str
     predicted: str
     probability: float
-
-
-class Gallery(Table):
-    """The first of some images with label and prediction: a table; in HTML, thumbnails."""
-
-    def __init__(self, pictures: Sequence[Picture], shown: Sequence[Mistake]) -> None:
-        self._pictures, self._shown = pictures, shown[:SHOWN]
-        rows = [(one.name, one.label, one.predicted, f"{one.probability:.0%}") for one in self._shown]
-        note = f"and {len(shown) - SHOWN:,} more" if len(shown) > SHOWN else ""
-        super().__init__(("image", "label", "predicted", "probability"), rows, "<<<>", note=note)
-
-    def html(self) -> str:
-        """Return figures with captions."""
-        figures = "".join(map(self._figure, self._shown))
-        return f'<div style="display: flex; flex-wrap: wrap; gap: 1em">{figures}</div><p>{self._note}</p>'
-
-    def _figure(self, one: Mistake) -> str:
-        image = Image.fromarray(self._pictures[one.place].open().pixels)
-        image.thumbnail((_SIDE, _SIDE))
-        file = b64encode(encoded(image, "WEBP", quality=90)).decode()
-        words = escape(f"{one.predicted} {one.probability:.0%}, label {one.label}: {one.name}")
-        shown = f'<img alt="" width="{_SIDE}" src="data:image/webp;base64,{file}">'
-        style = f"margin: 0; width: {_SIDE}px; overflow-wrap: anywhere"
-        return f'<figure style="{style}">{shown}<figcaption>{words}</figcaption></figure>'
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -159,55 +134,58 @@ class Mistakes(Result):
             map(Mistake, listed, (self.pictures[i].name for i in listed), *columns, shares[places].tolist())
         )
 
-    def gallery(self, shown: Sequence[Mistake] | None = None) -> Gallery:
-        """Show the first of these images, by default of the mistakes."""
-        return Gallery(self.pictures, self.wrong if shown is None else shown)
+    def gallery(self, shown: Sequence[Mistake] | None = None) -> Any:
+        """Draw the first of these images, by default of the mistakes, with prediction and label."""
+        first = (self.wrong if shown is None else shown)[:SHOWN]
+        titles = [f"{one.predicted} {one.probability:.0%}, label {one.label}" for one in first]
+        samples = [Sample(self.pictures[one.place].open(), _WINDOW).thin for one in first]
+        return _later("plots").picture_figure([*zip(titles, samples, strict=True)])
 
     def explorer(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Open the first `OPENED` of these images, by default of the mistakes, in a `kit.Explorer`."""
         places = [one.place for one in (self.wrong if shown is None else shown)[:OPENED]]
         photos = [self.pictures[place].open() for place in places]
-        # By its name, since its room comes later.
-        return import_module("kit.explorer").Explorer(self.classifier, photos, self.labels[places].tolist())
+        return _later("explorer").Explorer(self.classifier, photos, self.labels[places].tolist())
 
-    def confused(self) -> tuple[tuple[str, str, int], ...]:
-        """Return the most frequent pairs of label and wrong prediction, with their number."""
-        names, counts = self.classifier.class_names, self.confusion
-        np.fill_diagonal(counts, 0)
-        order = np.argsort(-counts, axis=None, kind="stable")[: min(SHOWN, np.count_nonzero(counts))]
-        places = zip(*np.unravel_index(order, counts.shape), strict=True)
-        return tuple((names[row], names[column], int(counts[row, column])) for row, column in places)
+    @property
+    def confused(self) -> list[tuple[tuple[str, str], int]]:
+        """The most frequent pairs of label and wrong prediction, with their number."""
+        return Counter(one[2:4] for one in self.wrong).most_common(SHOWN)
 
     def table(self) -> Table:
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
         if len(names) > KEPT:
-            rows = [(*pair, str(count)) for *pair, count in self.confused()]
-            return Table(("label", "predicted", "images"), rows, "<<>")
-        rows = [(name, *map(str, row)) for name, row in zip(names, self.confusion.tolist(), strict=True)]
+            return Table(
+                ("label", "predicted", "images"), [(*pair, str(n)) for pair, n in self.confused], "<<>"
+            )
+        rows = zip(names, *self.confusion.T.astype(str).tolist(), strict=True)
         return Table(("label / predicted", *names), rows)
 
     def _report(self) -> Iterable[str | Result]:
         one = self.accuracy
         interval = f"{one.accuracy:.1%}, 95% confidence {one.low:.1%} to {one.high:.1%}"
-        yield Heading(f"{one.right:,} of {one.count:,} images are predicted correctly: {interval}")
+        yield f"{one.right:,} of {one.count:,} images are predicted correctly: {interval}."
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
-        yield Heading("The most confident mistakes")
-        yield self.gallery()
-        yield Heading("Labels that look wrong: look at these images first")
-        yield self.gallery(self.doubtful)
-        yield Heading("What goes with mistakes")
-        yield from [f"{each.summary}." for each in self.slices] or ["No measured property of the images."]
+        for title, shown in (("The surest mistakes", self.wrong), ("Labels that look wrong", self.doubtful)):
+            rows = [(one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]]
+            head = "image", "label", "predicted", "probability"
+            yield Table(head, rows, "<<<>", title=f"{title}: {len(rows)} of {len(shown):,}")
+        yield from [f"{each.summary}." for each in self.slices] or [
+            "No measured property goes with mistakes."
+        ]
 
     def page(self) -> str:
         """Return all as one HTML page for any browser, with its images and without scripts."""
-        parts = [self.html(), import_module("kit.plots").confusion_figure(self)._repr_html_()]
-        for label, other, count in self.confused():
-            title = escape(f"{label} predicted as {other}: {count}")
-            images = self.gallery(self.cell(label, other)).html()
-            parts.append(f"<details><summary>{title}</summary>{images}</details>")
-        return _PAGE.format(f"Mistakes of {escape(self.classifier.name)}", "".join(parts))
+        groups = {"Surest mistakes": self.wrong, "Labels that look wrong": self.doubtful}
+        groups |= {
+            f"{one} predicted as {other}: {n}": self.cell(one, other) for (one, other), n in self.confused
+        }
+        figures = {title: self.gallery(shown) for title, shown in groups.items() if shown}
+        figures = {"Confusion matrix": _later("plots").confusion_figure(self), **figures}
+        parts = [f"<h2>{escape(title)}</h2>{figure._repr_html_()}" for title, figure in figures.items()]
+        return _PAGE.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
 
     def __repr__(self) -> str:
         found = (
@@ -270,6 +248,11 @@ def mistakes(
     if steps.interrupted:
         notes += (f"stopped after {steps.done:,} of {len(pictures):,} images",)
     return Mistakes(classifier, pictures, truth, found, notes)
+
+
+def _later(room: str) -> Any:
+    # By its name, since it may import this one.
+    return import_module(f"kit.{room}")
 
 
 def _width(classifier: Classifier) -> int:

@@ -47,7 +47,7 @@ def test_counts_and_order_are_those_of_the_probabilities(result, fashion, clothe
     names = fashion.class_names
     assert first[1:4] == (clothes[order[0]].name, names[truth[order[0]]], names[top[order[0]]])
     assert first.probability == pytest.approx(rows[order[0]].max())
-    label, predicted, count = result.confused()[0]
+    (label, predicted), count = result.confused[0]
     assert [(one.label, one.predicted) for one in result.cell(label, predicted)] == [
         (label, predicted)
     ] * count
@@ -113,6 +113,6 @@ def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, 
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "default-src 'none'" in page
-    assert page.count("data:image/") >= 12
+    assert page.count("data:image/") >= 3
     assert "http" not in page.replace("http-equiv", "")
     assert "of 200 images are predicted correctly" in capsys.readouterr().out
