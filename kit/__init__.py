@@ -34,11 +34,7 @@ if TYPE_CHECKING:
     )
     from kit.robustness.shifts import shift as shift
     from kit.robustness.sweeps import sweep as sweep
-    from kit.validation import (
-        accuracy_interval as accuracy_interval,
-        cross_validate as cross_validate,
-        learning_curve as learning_curve,
-    )
+    from kit.validation import accuracy_interval as accuracy_interval, cross_validate as cross_validate
     from kit.validation.calibration import calibrate as calibrate
     from kit.validation.duplicates import find_duplicates as find_duplicates
     from kit.validation.mistakes import mistakes as mistakes

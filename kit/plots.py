@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kit.validation.mistakes import Mistakes
 
 __all__ = ["accuracy_figure", "confidence_figure", "confusion_figure", "picture_figure", "reliability_figure"]
-__all__ += ["reliability_slider", "sweep_figure"]
+__all__ += ["sweep_figure"]
 
 
 BLUE, ORANGE = "#1b6ec2", "#e0a458"
@@ -151,19 +151,6 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     grid[1, 0].set_ylabel("images")
     alt = "Reliability diagrams. " + " ".join(f"{title}: {_gap(bins)}." for title, bins in panels)
     return image(figure, alt)
-
-
-def reliability_slider(figures: Mapping[int, Any], description: str) -> Any:
-    """Return a slider (`ipywidgets.VBox`) over figures by number; `description` says what the numbers are."""
-    from ipywidgets import HTML, Layout, SelectionSlider, VBox, dlink
-
-    shown = {number: tag(figure.data, figure.alt) for number, figure in figures.items()}
-    options, style = [(f"{number:,}", number) for number in figures], {"description_width": "initial"}
-    width = Layout(width="36em")
-    chooser = SelectionSlider(options=options, description=description, style=style, layout=width)
-    figure = HTML()
-    dlink((chooser, "value"), (figure, "value"), shown.get)
-    return VBox([chooser, figure])
 
 
 def _gap(bins: Sequence["Bin"]) -> str:

@@ -150,16 +150,3 @@ def test_it_is_said_in_words_too():
     )
     width, height = Image.open(BytesIO(figure.data)).size
     assert width > height > 300
-
-
-def test_the_slider_shows_the_diagram_of_its_number():
-    figures = {
-        count: plots.reliability_figure([(name, BINS)]) for count, name in ((500, "<500>"), (2000, "b"))
-    }
-    box = plots.reliability_slider(figures, "Training pictures")
-    chooser, shown = box.children
-    assert chooser.value == 500
-    assert shown.value.startswith('<img alt="Reliability diagrams. &lt;500&gt;: 66% correct at a mean confid')
-    chooser.value = 2000
-    assert shown.value.startswith('<img alt="Reliability diagrams. b: 66% correct at a mean confidence of')
-    assert [label for label, _ in chooser.options] == ["500", "2,000"]

@@ -303,7 +303,6 @@ def calibrate(
     fitting = half_of(truth, seed)
     judged = ~fitting
     temperature, unsure = _determined(rows[fitting], truth[fitting])
-    known = _known(classifier, chosen)
     tempered = classifier.tempered(temperature)
     parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
     parts["after"] = tempered.calibrated(rows[judged]), truth[judged]

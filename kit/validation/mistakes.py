@@ -18,13 +18,13 @@ from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import Labels, class_indices, known_classes
 from kit.images import Picture, Pictures
 from kit.images.photo import names_of
-from kit.images.properties import QUANTITIES, Sample
+from kit.images.properties import Sample
 from kit.perturbation import Perturbation
 from kit.robustness.executors import check_executor, run
 from kit.robustness.sweeps import Shared, Task, held, predicted
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.label_errors import label_errors
-from kit.validation.slices import Slice, slices
+from kit.validation.slices import MEASURED, Slice, measured, slices
 
 KEPT = 10
 """Most probable classes of an image that are kept."""
@@ -62,7 +62,7 @@ class Mistakes(Result):
         What was asked; the images, not opened; int64 (N,), the class of each.
     found
         float32 (N, 1 + 2 K + quantities), NaN where there is none: probability of the label; of the K most
-        probable classes; these classes; measures in the order of `kit.images.properties.QUANTITIES`.
+        probable classes; these classes; measures in the order of `kit.validation.slices.MEASURED`.
     notes
         What limits the result, in words.
     """
@@ -80,7 +80,7 @@ class Mistakes(Result):
 
     @property
     def _likely(self) -> list[Float32]:
-        return np.array_split(self.found[:, 1 : -len(QUANTITIES)], 2, axis=1)
+        return np.array_split(self.found[:, 1 : -len(MEASURED)], 2, axis=1)
 
     @property
     def _wrong(self) -> Bools:
@@ -118,7 +118,7 @@ class Mistakes(Result):
     @cached_property
     def slices(self) -> tuple[Slice, ...]:
         """Measured properties that go with mistakes, the clearest first; see `kit.validation.slices`."""
-        rows = self.found[:, -len(QUANTITIES) :]
+        rows = self.found[:, -len(MEASURED) :]
         known = ~np.isnan(rows[:, 0])
         return slices(rows[known], self._wrong[known], self.labels[known])
 
@@ -231,11 +231,11 @@ def mistakes(
     pictures, names = held(photos), classifier.class_names
     truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))
     found = np.full((len(pictures), _width(classifier)), np.nan, np.float32)
-    errors, measured = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
+    errors, chosen = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
     shared, untouched = Shared(classifier), (Perturbation(),)
     blocks = (slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER))
     tasks = (
-        (each, (Task(shared, pictures[each], tuple(truth[each].tolist()), untouched), measured[each]))
+        (each, (Task(shared, pictures[each], tuple(truth[each].tolist()), untouched), chosen[each]))
         for each in blocks
     )
     with Steps[None]((), "Predicting", "image", progress, total=len(pictures), keep=True) as steps:
@@ -256,19 +256,18 @@ def _later(room: str) -> Any:
 
 
 def _width(classifier: Classifier) -> int:
-    return 1 + 2 * min(KEPT, len(classifier.class_names)) + len(QUANTITIES)
+    return 1 + 2 * min(KEPT, len(classifier.class_names)) + len(MEASURED)
 
 
 def _rows(task: tuple[Task, Bools]) -> tuple[Float32, list[str]]:
-    asked, measured = task
-    errors, classifier = [""] * len(measured), asked.shared.classifier
-    rows = np.full((len(measured), _width(classifier)), np.nan, np.float32)
+    asked, chosen = task
+    errors, classifier = [""] * len(chosen), asked.shared.classifier
+    rows = np.full((len(chosen), _width(classifier)), np.nan, np.float32)
     for place, label, row in predicted(asked, errors):
         best = np.argsort(-row, kind="stable")[:KEPT]
-        rows[place, : -len(QUANTITIES)] = row[label], *row[best], *best
-        if measured[place]:
-            sample = Sample(asked.pictures[place].open(), _WINDOW)
-            rows[place, -len(QUANTITIES) :] = [each.measure(sample) for each in QUANTITIES.values()]
+        rows[place, : -len(MEASURED)] = row[label], *row[best], *best
+        if chosen[place]:
+            rows[place, -len(MEASURED) :] = measured(asked.pictures[place].open())
     return rows, errors
 
 

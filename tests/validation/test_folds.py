@@ -1,4 +1,4 @@
-"""Cross-validation and learning curves, held to scikit-learn on the bundled images."""
+"""Cross-validation, held to scikit-learn on the bundled images."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 import kit
-from kit.validation import CrossValidation, cross_validate, learning_curve
+from kit.validation import CrossValidation, cross_validate
 
 PICTURES, LABELS = (values[:600] for values in kit.samples.fashion_mnist_arrays("train"))
-HELD_BACK = tuple(values[:200] for values in kit.samples.fashion_mnist_arrays("test"))
 
 
 def rows(photos):
@@ -81,38 +80,6 @@ def test_copies_in_other_folds_flatter_and_groups_undo_it():
     honest = cross_validate(neighbour, pictures, meaningless, groups=found, progress=False)
     assert flattered.accuracy > 0.95
     assert honest.accuracy == pytest.approx(0.5, abs=0.15)
-
-
-def test_the_learning_curve_trains_on_parts_contained_in_each_other():
-    seen = []
-
-    def watched(photos, labels, *, seed):
-        seen.append({photo.pixels.tobytes() for photo in photos})
-        return train(photos, labels, seed=seed)
-
-    curve = learning_curve(watched, PICTURES, LABELS, *HELD_BACK, sizes=(300, 50, 600), progress=False)
-    assert [len(each) for each in seen] == [50, 300, 600]
-    assert seen[0] < seen[1] < seen[2]
-    full = train([kit.Photo.from_array(picture) for picture in PICTURES], LABELS, seed=0)
-    photos = [kit.Photo.from_array(picture) for picture in HELD_BACK[0]]
-    right = full.probabilities(photos).argmax(axis=1) == HELD_BACK[1]
-    assert curve.points[-1].validation == kit.accuracy_interval(right)
-    assert curve.table().text().splitlines()[0] == "images  training  validation  95% confidence"
-
-
-def test_every_part_has_the_classes_in_the_proportions_of_all():
-    counted = []
-
-    def counting(photos, labels, *, seed):
-        counted.append(np.bincount(labels).tolist())
-        return train(photos[:9], labels[:9], seed=seed)
-
-    labels = np.repeat([0, 1, 2], [60, 30, 10])
-    curve = learning_curve(counting, PICTURES[:100], labels, *HELD_BACK, sizes=(20, 100), progress=False)
-    assert counted == [[12, 6, 2], [60, 30, 10]]
-    assert [point.size for point in curve.points] == [20, 100]
-    with pytest.raises(ValueError, match=r"Expected sizes of 1 to 100 images, received \[101\]"):
-        learning_curve(counting, PICTURES[:100], labels, *HELD_BACK, sizes=(101,), progress=False)
 
 
 UNFIT = [

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import fisher_exact
 from sklearn.metrics import confusion_matrix
 
 import kit
 from kit.__main__ import main
-from kit.images.properties import QUANTITIES
-from kit.validation.slices import slices
+from kit.validation.slices import MEASURED, slices
 
 COUNT = 600
 MODEL = str(Path(__file__).parents[2] / "data" / "models" / "fashion_mnist.keras")
@@ -26,7 +26,7 @@ def result(fashion, clothes, clothes_labels):
 def folder(tmp_path_factory, fashion, clothes, clothes_labels):
     """A folder for each class, one image named like a script, and one that is none."""
     root = tmp_path_factory.mktemp("labelled")
-    for place in range(200):
+    for place in range(60):
         inside = root / fashion.class_names[clothes_labels[place]].replace("/", "_").lower()
         inside.mkdir(exist_ok=True)
         Image.fromarray(clothes[place].pixels).save(inside / f"<script>{place}.png")
@@ -69,28 +69,38 @@ def test_planted_labels_look_wrong_as_cleanlab_says(fashion, clothes, clothes_la
 
 def test_a_planted_slice_is_found_and_nothing_else():
     rng = np.random.default_rng(0)
-    rows, labels = rng.normal(size=(600, len(QUANTITIES))), rng.integers(0, 10, 600)
-    noisy = rows[:, list(QUANTITIES).index("noise")] > 1.2
-    wrong = rng.random(600) < np.where(noisy, 0.4, 0.1)
+    rows, labels = rng.normal(size=(600, len(MEASURED))), rng.integers(0, 10, 600)
+    wrong = rng.random(600) < np.where(rows[:, MEASURED.index("noise")] > 1.2, 0.4, 0.1)
     (found,) = slices(rows, wrong, labels)
-    assert (found.quantity, found.above) == ("noise", True)
-    assert found.limit == pytest.approx(1.2, abs=0.3)
-    assert found.summary.startswith(f"{found.wrong:.0%} of the images with noise above")
+    assert (found.name, found.limit) == ("noise", pytest.approx(1.2, abs=0.3))
+    inside = rows[:, MEASURED.index("noise")] > found.limit
+    rates = f"{wrong[inside].mean():.0%} of noisy images are wrong, {wrong[~inside].mean():.0%} of the others"
+    assert found.summary.startswith(rates)
+    # In one class it is Fisher's exact test, times the number of tests.
+    (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
+    counted = [[(part & each).sum() for part in (inside, ~inside)] for each in (wrong, ~wrong)]
+    assert alone.p_value <= 60 * fisher_exact(counted, alternative="greater").pvalue
     assert not any(slices(rows, rng.permutation(wrong), labels) for _ in range(5))
     # A class that is hard and bright is no fault of light.
-    rows[:, 0] += 3 * (labels == 3)
+    rows[:, MEASURED.index("brightness")] += 3 * (labels == 3)
     assert not slices(rows, rng.random(600) < np.where(labels == 3, 0.5, 0.05), labels)
 
 
-def test_folders_name_the_classes_and_any_executor_gives_the_same(folder, fashion, small):
+def test_folders_name_the_classes_and_any_executor_gives_the_same(folder, fashion):
     one = kit.mistakes(fashion, folder, progress=False)
-    assert one.accuracy.count == 200
+    assert one.accuracy.count == 60
     assert one.notes[0].startswith("not readable: bag/broken.png (")
     with ThreadPoolExecutor(2) as pool:
         two = kit.mistakes(fashion, folder, executor=pool, progress=False)
     np.testing.assert_array_equal(one.found, two.found)
-    with pytest.raises(ValueError, match=r"Expected a label out of 3 class names, received 'ankle boot'"):
-        kit.mistakes(small, folder, progress=False)
+    # Without names, by their order, as in Keras.
+    unnamed = kit.Classifier.load(MODEL, class_names=[f"class {place}" for place in range(10)])
+    order = sorted(one.name for one in folder.iterdir())
+    first = [one.name.partition("/")[0] for one in kit.mistakes(unnamed, folder, progress=False).pictures]
+    assert [order[label] for label in kit.mistakes(unnamed, folder, progress=False).labels] == first
+    others = kit.Classifier.load(MODEL, class_names=list("abcdefghij"))
+    with pytest.raises(ValueError, match=r"Expected a label out of 10 class names, received 'ankle boot'"):
+        kit.mistakes(others, folder, progress=False)
     with pytest.raises(
         ValueError, match=r"Expected a folder for each class, received '<script>0.png' outside"
     ):
@@ -115,4 +125,4 @@ def test_the_page_stands_alone_and_takes_no_markup_from_names(folder, tmp_path, 
     assert "default-src 'none'" in page
     assert page.count("data:image/") >= 3
     assert "http" not in page.replace("http-equiv", "")
-    assert "of 200 images are predicted correctly" in capsys.readouterr().out
+    assert "of 60 images are predicted correctly" in capsys.readouterr().out
