@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kit._arrays import Array, Float32, Float64
+from kit._arrays import Array, Float32, Float64, Int64
 from kit.classifier.engines import Shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.neighbours import Neighbours
@@ -44,25 +44,30 @@ class InputStatistics:
         float64 (alterations, strengths, quantities): what `responses` gives for some of the images.
     count
         Images that there were.
+    answers
+        int64 (images,): the class predicted for each; None where that is not known.
     """
 
     rows: Float64
     response: Float64
     count: int
+    answers: Int64 | None = None
 
     @classmethod
-    def of(cls, photos: Sequence[Photo]) -> Self:
+    def of(cls, photos: Sequence[Photo], predict: Callable[[Photo], int] | None = None) -> Self:
         """Measure images, `KEPT` of them at most; ValueError for none."""
         if not photos:
             raise ValueError("Expected at least one image, received none")
         order = np.random.default_rng(_SEED).permutation(len(photos))[:KEPT]
         chosen = [photos[place] for place in order]
-        return cls(measured_rows(chosen), measured_responses(chosen), len(photos))
+        answers = None if predict is None else np.array([predict(photo) for photo in chosen])
+        return cls(measured_rows(chosen), measured_responses(chosen), len(photos), answers)
 
     def arrays(self) -> dict[str, Array]:
         """Return this value as arrays, with the strengths that the responses belong to."""
         content = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
-        return {**content, "count": np.array(self.count)}
+        known = {} if self.answers is None else {"answers": self.answers}
+        return {**content, "count": np.array(self.count), **known}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:
@@ -74,11 +79,13 @@ class InputStatistics:
             rows, response, count = arrays["rows"], arrays["response"], int(arrays["count"])
             same = np.array_equal(arrays["strengths"], _strengths()) and rows.shape[1] == len(QUANTITIES)
             same &= response.shape[::2] == (len(ALTERATIONS), len(QUANTITIES)) and count >= len(rows)
+            answers = arrays.get("answers")
+            same &= answers is None or answers.shape == rows.shape[:1]
         except (KeyError, TypeError, IndexError, ValueError):
             same = False
         if not same:
             raise ValueError("Expected input statistics of this version; save again with training=")
-        return cls(rows, response, count)
+        return cls(rows, response, count, answers)
 
 
 def measured_responses(photos: Sequence[Photo]) -> Float64:
@@ -159,7 +166,8 @@ class Reference:
         """
         if not photos:
             return self
-        found, layers = self.with_arrays("properties", InputStatistics.of(photos).arrays()), self.first_layers
+        measures = InputStatistics.of(photos, lambda one: int(self.network.predict(prepare(one))[0].argmax()))
+        found, layers = self.with_arrays("properties", measures.arrays()), self.first_layers
         if layers is None:
             return found
         measured = layers.with_profile(np.concatenate([prepare(photo) for photo in photos]))
@@ -173,6 +181,7 @@ class Reference:
         kept = self.contents
         if network is not self.network:
             kept = {name: array for name, array in kept.items() if name.startswith("properties/")}
+            kept.pop("properties/answers", None)
         return type(self)(network, shape, kept)
 
     def __repr__(self) -> str:

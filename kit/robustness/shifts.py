@@ -189,7 +189,7 @@ def gather(
 
 def judged(
     statistics: InputStatistics,
-    training: Gathered | None,
+    examples: Sequence[Photo],
     photos: Gathered,
     classifier: Classifier | None,
     *,
@@ -206,12 +206,10 @@ def judged(
     if classifier is None:
         return found, None, ()
     answers, within, count = None, found, 0
-    examples: tuple[Photo, ...] = ()
     notes: tuple[str, ...] = ("predictions are not compared: that takes the training images themselves",)
-    if training is not None:
-        answers = compared_answers(training.answers, photos.answers, tuple(classifier.class_names))
-        examples, notes = training.photos, ()
-        ours, theirs = alike(training.answers, photos.answers)
+    if statistics.answers is not None:
+        answers, notes = compared_answers(statistics.answers, photos.answers, classifier.class_names), ()
+        ours, theirs = alike(statistics.answers, photos.answers)
         count = int(theirs.sum())
         if answers.verdict == "follows" and count >= FEWEST:
             within = findings(replace(statistics, rows=statistics.rows[ours]), photos.rows[theirs])
@@ -290,9 +288,9 @@ def shift(
     Light, contrast, colour, sharpness, noise, traces of JPEG, size, aspect and EXIF turns are measured and
     compared one by one. Since one alteration changes several of them, the quantity that was altered is found
     by how the training images respond to alterations, and is ranked first; the others "follow". Where one
-    alteration leaves much unexplained, two at once are tried, such as less light and noise. With the training
-    images and a classifier, its predictions for both are compared too, which separates other classes from
-    other images (`AnswerShift`).
+    alteration leaves much unexplained, two at once are tried, such as less light and noise. With a classifier
+    and the training images, or what its file knows of them, its predictions for both are compared too, which
+    separates other classes from other images (`AnswerShift`).
 
     No classifier is needed; hence it does not come first, unless it stands for its training images:
     ``kit.shift(classifier, photos)``.
@@ -328,18 +326,21 @@ def shift(
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     asked = None if asked is None or asked.preprocessing is None else asked
     source, pictures = _source(training), at_least_one(each_picture(photos))
+    if isinstance(source, InputStatistics) and isinstance(training, Classifier) and asked is not training:
+        source = replace(source, answers=None)  # another classifier's
     counts = len(source.rows if isinstance(source, InputStatistics) else source), len(pictures)
     if min(counts) < FEWEST:
         return Shift((), *counts)
-    ours = None
+    examples: tuple[Photo, ...] = ()
     if not isinstance(source, InputStatistics):
         ours = gather(source, "training images", classifier=asked, progress=progress)
-        source = InputStatistics(ours.rows, measured_responses(ours.photos), ours.found)
+        examples = ours.photos
+        source = InputStatistics(ours.rows, measured_responses(examples), ours.found, ours.answers)
     theirs = gather(pictures, classifier=asked, progress=progress)
     counts = len(source.rows), len(theirs.rows)
     if min(counts) < FEWEST:
         return Shift((), *counts, theirs.unreadable)
-    found, answers, notes = judged(source, ours, theirs, asked, progress=progress)
+    found, answers, notes = judged(source, examples, theirs, asked, progress=progress)
     if len(theirs.rows) + len(theirs.unreadable) < theirs.found:
         notes = (f"{counts[1]} of {theirs.found} photos were measured, chosen at random", *notes)
     return Shift(found, *counts, theirs.unreadable, notes, answers)

@@ -35,6 +35,8 @@ def test_all_parts_travel_in_the_file_and_to_other_processes(file, tmp_path):
     assert repr(found) == "Reference(novelty, profile, properties)"
     np.testing.assert_array_equal(found.arrays("novelty")["rows"], PARTS["rows"])
     np.testing.assert_array_equal(found.properties.rows, InputStatistics.of(PHOTOS).rows)
+    answers = Classifier.load(file).probabilities(PHOTOS).argmax(axis=1)
+    assert sorted(found.properties.answers) == sorted(answers)
     assert found.first_layers.profile.shape == (3, 16)
     Classifier.load(file).save(tmp_path / "again.keras")
     same_parts(Classifier.load(tmp_path / "again.keras").reference, found)

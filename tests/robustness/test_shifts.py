@@ -234,7 +234,7 @@ def known():
     """400 training images, measured and answered."""
     pictures = list(kit.samples.fashion_mnist_arrays("train")[0][:400])
     gathered = shifts.gather(list(each_picture(pictures)), classifier=CLASSIFIER)
-    return InputStatistics(gathered.rows, STATISTICS.response, 400), gathered
+    return InputStatistics(gathered.rows, STATISTICS.response, 400, gathered.answers), gathered.photos
 
 
 def told(known, photos):
@@ -259,6 +259,13 @@ def test_other_classes_are_told_from_other_pictures(known):
     assert (shifted, answers.verdict) == ({"brightness"}, "other_classes")
 
 
+def test_a_file_that_knows_how_its_training_images_are_predicted_tells_other_classes(known):
+    statistics, _ = known
+    carrying = CLASSIFIER.reference.with_arrays("properties", statistics.arrays())
+    found = kit.shift(CLASSIFIER.with_reference(carrying), of_class(0, 5), progress=False)
+    assert (found.verdict, found.shifted) == ("other_classes", ())
+
+
 def test_answers_that_an_alteration_changes_follow(known):
     shifted, answers, notes = told(known, altered(contrast=0.5))
     assert (shifted, answers.verdict, notes) == ({"contrast"}, "follows", ())
@@ -266,12 +273,12 @@ def test_answers_that_an_alteration_changes_follow(known):
 
 
 def test_where_no_photo_is_predicted_as_training_is_no_alteration_is_named(known):
-    statistics, training = known
+    statistics, examples = known
     boots = answers(CLOTHES) == 9
-    ours = replace(training, answers=np.where(training.answers == 9, 8, training.answers))
+    ours = replace(statistics, answers=np.where(statistics.answers == 9, 8, statistics.answers))
     photos = [photo for photo, boot in zip(CLOTHES, boots, strict=True) if boot][:60]
     gathered = shifts.gather(list(each_picture(photos)), classifier=CLASSIFIER)
-    found, compared, notes = judged(statistics, ours, gathered, CLASSIFIER)
+    found, compared, notes = judged(ours, examples, gathered, CLASSIFIER)
     assert {one.verdict for one in found} == {"cannot_tell"}
     assert compared.verdict == "other_classes"
     assert notes[0].startswith("classes may explain what differs: only 0 photos")

@@ -200,6 +200,19 @@ def test_few_images_that_are_nearly_all_right_or_all_wrong_make_no_model_surer(p
         assert found.notes[0].startswith("the images determine no temperature, so 1 is kept")
 
 
+def test_images_that_were_trained_on_are_warned_of(overconfident):
+    training, truth = (each[:300] for each in samples.fashion_mnist_arrays("train"))
+    knowing = overconfident.with_reference(training[..., None], progress=False)
+    found = kit.calibrate(knowing, training[:100, ..., None], truth[:100], resamples=20, progress=False)
+    assert found.notes[0] == "warning: 100 of 100 images are nearly training images; leave them out"
+    assert found.notes[1].startswith("warning: 0 errors in 50 images ask for 0.")
+    photos, labels = (
+        each[:100] for each in (samples.photos("fashion_mnist"), samples.labels("fashion_mnist"))
+    )
+    fresh = kit.calibrate(knowing, photos, labels, resamples=20, progress=False)
+    assert not any(note.startswith("warning") for note in fresh.notes)
+
+
 def test_text_and_repr_tell_both_sides(calibration):
     before, after = calibration.before.ece.value, calibration.after.ece.value
     temperature = f"{calibration.temperature:.2f}"
