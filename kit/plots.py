@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kit.validation.calibration import Bin
     from kit.validation.mistakes import Mistakes
 
-__all__ = ["accuracy_figure", "confidence_figure", "confusion_figure", "picture_figure", "reliability_figure"]
+__all__ = ["accuracy_figure", "confidence_figure", "confusion_figure", "image_figure", "reliability_figure"]
 __all__ += ["sweep_figure"]
 
 
@@ -85,19 +85,19 @@ _WIDEST = 8.9
 """Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
 
-def picture_figure(pictures: Sequence[tuple[str, Pixels]], columns: int = 4) -> Drawn:
+def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Drawn:
     """Show images, pairs of a title and uint8 pixels (H, W, 3), in rows of so many columns."""
-    rows = -(-len(pictures) // columns)
+    rows = -(-len(images) // columns)
     side = min(2.4, _WIDEST / columns)
-    tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in pictures)
+    tall = max(min(pixels.shape[0] / pixels.shape[1], 1) for _, pixels in images)
     figure = blank(side * columns, (tall * side + 0.4) * rows)
-    for place, (title, pixels) in enumerate(pictures, start=1):
+    for place, (title, pixels) in enumerate(images, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(pixels, interpolation="nearest")
         axes.set_title(textwrap.fill(title, int(side * _LETTERS)), fontsize=9)
         axes.set_axis_off()
-    titles = "; ".join(title for title, _ in pictures)
-    return image(figure, f"{len(pictures)} images: {titles}.")
+    titles = "; ".join(title for title, _ in images)
+    return image(figure, f"{len(images)} images: {titles}.")
 
 
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:

@@ -29,7 +29,7 @@ def test_shares_are_said_in_words_too():
 
 def test_images_carry_their_titles_as_alternative_text():
     black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.picture_figure([("one", black), ("two", black), ("three", black)], columns=2)
+    figure = plots.image_figure([("one", black), ("two", black), ("three", black)], columns=2)
     assert figure.alt == "3 images: one; two; three."
     width, height = size(figure)
     assert height > width / 2
@@ -42,12 +42,12 @@ def test_type_is_eleven_pixels_or_larger_and_five_columns_fit_on_a_small_screen(
     plots.image(figure, "small")
     assert axes.title.get_fontsize() * 80 / 72 >= 11
     black = np.zeros((4, 4, 3), np.uint8)
-    assert size(plots.picture_figure([("one", black)] * 5, columns=5))[0] <= 572
+    assert size(plots.image_figure([("one", black)] * 5, columns=5))[0] <= 572
 
 
 def test_a_page_reads_the_picture_with_its_text_and_a_pdf_the_picture_alone():
     black = np.zeros((4, 4, 3), np.uint8)
-    figure = plots.picture_figure([('a "cat" <b>', black)])
+    figure = plots.image_figure([('a "cat" <b>', black)])
     data, _ = DisplayFormatter().format(figure)
     encoded = b64encode(figure.data).decode()
     assert "a &quot;cat&quot; &lt;b&gt;" in data["text/html"]
@@ -68,7 +68,7 @@ def test_confidences_are_said_in_words_too():
 def test_neither_pyplot_nor_what_made_the_results_is_imported():
     rooms = {f"kit.{name}" for name in ("classifier", "diagnosis", "robustness", "validation")}
     rooms |= {"matplotlib.pyplot"}
-    drawn = "kit.plots.picture_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))])"
+    drawn = "kit.plots.image_figure([('one', numpy.zeros((4, 4, 3), numpy.uint8))])"
     code = f"import sys, numpy, kit; {drawn}; sys.exit(bool(sys.modules.keys() & {rooms}))"
     assert python(code).returncode == 0
 
@@ -98,7 +98,7 @@ def test_two_axes_are_heat_maps_and_three_are_refused():
 
 def test_a_dollar_in_a_name_is_one(monkeypatch):
     black = np.zeros((4, 4, 3), np.uint8)
-    assert size(plots.picture_figure([("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]))
+    assert size(plots.image_figure([("from $5", black), ("$x^2$ to $y", black), (r"a $\frac$ b", black)]))
     figure = plots.blank(2, 2)
     shown = figure.subplots().set_title("$x^2$")
     plots.image(figure, "none")

@@ -162,7 +162,7 @@ class View:
     @property
     def seen(self) -> Pixels:
         """The tensor read back as the network expects it: uint8 (H, W, 3)."""
-        return self.base.picture(self.tensor)
+        return self.base.image(self.tensor)
 
     @property
     def where(self) -> int:

@@ -163,7 +163,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     spoils = after is not None and after.wrong and not view.wrong
     in_use = {step: CHOICES[step].words(view.preprocessing) for step in STEPS}
     pair = [] if right is None or after is None else [view, after]
-    pictures = [each.covered((right or view.base).picture(each.tensor)) for each in pair]
+    pictures = [each.covered((right or view.base).image(each.tensor)) for each in pair]
     content = {
         "headline": _headline(diagnosis, view, after),
         "notes": list(map(plain, diagnosis.notes)),

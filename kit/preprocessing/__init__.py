@@ -89,7 +89,7 @@ class Preprocessing(Pipeline):
         """Return what each step leaves of a photo, read-only, by its name; the last array equals `apply`."""
         return steps(self, load_image(photo))
 
-    def picture(self, tensor: ArrayLike) -> Pixels:
+    def image(self, tensor: ArrayLike) -> Pixels:
         """Return what a network that expects this preprocessing sees in a tensor, as RGB.
 
         Layout, scaling, inversion and channel order are undone; resizing and a cast are not.

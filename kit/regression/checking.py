@@ -313,7 +313,7 @@ def _keep_difference(one: Checked, folder: Path, classifier: Classifier, target:
         photo, steps = folders.photo_of(folder, case), case.preprocessing or known_preprocessing(classifier)
         before = case.observed.preprocessing or steps
         tensors = (classifier.tensor(photo, case.perturbation, each) for each in (before, steps))
-        then, now = map(before.picture, tensors)
+        then, now = map(before.image, tensors)
         difference = STRONGER * np.abs(then.astype(np.int16) - now)
         parts = [then, now, difference.clip(0, 255).astype(np.uint8)]
         folders.write(target / f"{one.name}.png", encoded(np.hstack(parts)))

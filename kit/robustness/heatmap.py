@@ -103,7 +103,7 @@ def heatmap(
     if cells is None:
         steps = Steps(occlusion(classifier, tensor, index), "Covering", " rows", progress, total=GRID)
         (*_, cells), method = steps, "occlusion"
-    picture = known_preprocessing(classifier).picture(tensor)
+    picture = known_preprocessing(classifier).image(tensor)
     return Heatmap(classifier.class_names[index], method, cells, picture)
 
 

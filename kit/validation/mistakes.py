@@ -139,7 +139,7 @@ class Mistakes(Result):
         first = (self.wrong if shown is None else shown)[:SHOWN]
         titles = [f"{one.predicted} {one.probability:.0%}, label {one.label}" for one in first]
         samples = [Sample(self.pictures[one.place].open(), _WINDOW).thin for one in first]
-        return _later("plots").picture_figure([*zip(titles, samples, strict=True)])
+        return _later("plots").image_figure([*zip(titles, samples, strict=True)])
 
     def explorer(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Open the first `OPENED` of these images, by default of the mistakes, in a `kit.Explorer`."""

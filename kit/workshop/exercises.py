@@ -147,7 +147,7 @@ class Mystery:
 
     def seen(self, photo: Photo) -> Any:
         """Return what the network takes it for: uint8 (H, W, 3)."""
-        return self._trained.picture(self.tensor(photo))
+        return self._trained.image(self.tensor(photo))
 
     def check(self, answer: Any) -> str:
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""

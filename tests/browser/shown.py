@@ -152,5 +152,5 @@ class Shown:
         """Hold both images against what the kit makes of `photo` under this perturbation."""
         perturbation = Perturbation(**changes)
         np.testing.assert_array_equal(self.pixels(0), perturbation.apply(photo).pixels)
-        seen = classifier.preprocessing.picture(classifier.tensor(photo, perturbation))
+        seen = classifier.preprocessing.image(classifier.tensor(photo, perturbation))
         np.testing.assert_array_equal(self.pixels(1), seen)

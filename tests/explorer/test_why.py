@@ -251,7 +251,7 @@ def test_a_wrong_preprocessing_is_put_right_by_a_fix_that_can_be_taken_back(wron
     assert (right.channels, right.size) == ("rgb", in_use.size)
     sizes = zip(wrong.sent[-1][1], because["pictures"], strict=True)
     gets, sees = (np.frombuffer(part, np.uint8).reshape(*size, 3) for part, size in sizes)
-    np.testing.assert_array_equal(gets, right.picture(in_use.apply(espresso)))
+    np.testing.assert_array_equal(gets, right.image(in_use.apply(espresso)))
     np.testing.assert_array_equal(sees, right.steps(espresso)["resize"])
     assert because["headline"] == (
         "Not as in training: wrong range and channel order. Fixing it does not change the prediction here"

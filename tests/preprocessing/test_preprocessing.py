@@ -98,22 +98,22 @@ def test_a_picture_undoes_everything_but_resizing(layout):
     for scaling in (*SCALINGS, ("0..1", Scaling(mean=0.5, std=2))):
         for channels, invert in (("rgb", False), ("bgr", True)):
             p = Preprocessing(None, scaling=scaling, layout=layout, channels=channels, invert=invert)
-            np.testing.assert_array_equal(p.picture(p.apply(PHOTO)), PIXELS)
-            np.testing.assert_array_equal(p.picture(p.apply(PHOTO)[0]), PIXELS)
+            np.testing.assert_array_equal(p.image(p.apply(PHOTO)), PIXELS)
+            np.testing.assert_array_equal(p.image(p.apply(PHOTO)[0]), PIXELS)
 
 
 def test_a_missing_scaling_is_seen_as_white():
     tensor = Preprocessing(size=None).apply(Photo.from_array(np.uint8([[[0, 1, 2]], [[3, 128, 255]]])))
-    seen = Preprocessing(scaling="-1..1").picture(tensor)
+    seen = Preprocessing(scaling="-1..1").image(tensor)
     assert seen.tolist() == [[[128, 255, 255]], [[255, 255, 255]]]
-    assert Preprocessing(scaling="-1..1").picture(np.full((1, 1, 3), np.nan)).tolist() == [[[0, 0, 0]]]
+    assert Preprocessing(scaling="-1..1").image(np.full((1, 1, 3), np.nan)).tolist() == [[[0, 0, 0]]]
 
 
 def test_a_tensor_of_another_layout_has_no_picture():
     with pytest.raises(ValueError, match=r"\(1, H, W, 3\) or \(H, W, 3\), received \(1, 3, 8, 8\)"):
-        Preprocessing().picture(np.zeros((1, 3, 8, 8)))
+        Preprocessing().image(np.zeros((1, 3, 8, 8)))
     with pytest.raises(ValueError, match=r"\(1, 3, H, W\) or \(3, H, W\), received \(2, 3, 8, 8\)"):
-        Preprocessing(layout="channels_first").picture(np.zeros((2, 3, 8, 8)))
+        Preprocessing(layout="channels_first").image(np.zeros((2, 3, 8, 8)))
 
 
 # The value -------------------------------------------------------------------------------------------------

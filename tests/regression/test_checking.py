@@ -239,7 +239,7 @@ def test_then_now_and_four_times_the_difference_lie_side_by_side(boot, fashion, 
     moved(boot, inverted, artefacts=target)
     then, now, difference = np.hsplit(kit.load_image(target / "one.png").pixels.astype(int), 3)
     photo = folders.photo_of(boot, folders.read(boot / "one.json"))
-    np.testing.assert_array_equal(then, fashion.preprocessing.picture(fashion.tensor(photo)))
+    np.testing.assert_array_equal(then, fashion.preprocessing.image(fashion.tensor(photo)))
     np.testing.assert_array_equal(difference, np.clip(4 * np.abs(then - now), 0, 255))
     assert np.abs(now - (255 - then)).mean() < 1, "black and white are exchanged for all to see"
 
