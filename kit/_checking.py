@@ -22,8 +22,6 @@ _CALLED = {
     "filter": ("interpolation", "resample"),
     "channels": ("color_mode", "order"),
     "layout": ("data_format",),
-    "fit": ("keep_aspect_ratio", "crop_to_aspect_ratio", "pad_to_aspect_ratio"),
-    "noise": ("noise_stddev", "sigma"),
 }
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""

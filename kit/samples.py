@@ -144,8 +144,6 @@ def _entries(name: str) -> tuple[dict[str, Any], ...]:
 def _path(*parts: str) -> Path:
     path = _DATA.joinpath(*parts)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"Expected {'/'.join(('data', *parts))} beside the package kit, received no such file; a wheel"
-            " has photos alone, so work in a checkout and install it editable (pip install -e .)"
-        )
+        wanted = f"{'/'.join(('data', *parts))} beside the package kit"
+        raise FileNotFoundError(f"Expected {wanted}, received no such file; work in a checkout")
     return path

@@ -76,7 +76,7 @@ def _import(file: Path, folder: Path) -> Mapping[str, Any]:
             config = json.loads(opened.attrs["model_config"])
         left_out = tuple(dict.fromkeys(_repaired(config, import_keras().layers)))
     except (OSError, KeyError, ValueError, TypeError, RecursionError) as error:
-        received = f"{file.name!r} without an architecture; of weights alone build the network and load them"
+        received = f"{file.name!r} without an architecture; build the network and load its weights"
         raise ValueError(f"Expected an .h5 file that model.save wrote, received {received}") from error
     refuse_code(config, file.name, _CODE)
     with h5py.File(file, "r+") as opened:

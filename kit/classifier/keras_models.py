@@ -47,8 +47,7 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
         function = home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS
         if function or kind in kinds:
             runs = f"the function {called!r} of {home}" if function else f"a {kind} layer"
-            text = f"Expected a network without code in its file, received {name!r} with {runs}"
-            raise ValueError(f"{text}; build it without, use load_weights, and save it as .keras")
+            raise ValueError(f"Expected a network without code in its file, received {name!r} with {runs}")
 
 
 def import_keras() -> Any:
@@ -82,8 +81,7 @@ def opened_safely(file: Path, name: str) -> Any:
         with SafeModeScope(safe_mode=True):
             return keras.models.load_model(file, safe_mode=True, compile=False)
     except Exception as error:  # Keras raises whatever a layer raises
-        reason, advice = _refusal(error)
-        text = f"Expected a network that Keras opens in safe mode, received {name!r}: {reason}; {advice}"
+        text = f"Expected a network that Keras opens in safe mode, received {name!r}: {_refusal(error)}"
         raise ValueError(text) from error
 
 
@@ -100,10 +98,8 @@ def check_model(model: Any) -> None:
     check_ends(type(model).__name__, inputs, outputs, "; wrap it in a keras.Model that is one")
 
 
-def _refusal(error: BaseException) -> tuple[str, str]:
+def _refusal(error: BaseException) -> str:
     """Say why Keras did not open a file, and what to do about it."""
-    if isinstance(error, OSError):
-        return first_line(error), "its weights are damaged, so copy the file again"
     # A class that is missing within a network hides behind the network that is not built without it.
     chain = [error]
     while chain[-1].__context__ is not None:
@@ -111,11 +107,9 @@ def _refusal(error: BaseException) -> tuple[str, str]:
     missing = [each for each in chain if str(each).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
-    if "Lambda" in reason:
-        return reason, "replace Lambda layers by registered custom ones"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
-        return reason, "import the module that registers custom layers first (--import)"
-    return re.sub(r"\{\{.*?\}\} ?", "", reason), "copy the file again"
+        return f"{reason}; import the module that registers custom layers first (--import)"
+    return re.sub(r"\{\{.*?\}\} ?", "", f"{reason}; replace Lambda layers, or copy a damaged file again")
 
 
 class ConversionError(RuntimeError):

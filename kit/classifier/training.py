@@ -226,11 +226,10 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     chosen = as_photos(photos, allow_empty=False)
     kept = number("prior", prior)
     if kept < 0:
-        raise ValueError(f"Expected a prior of 0 or more training images, received {prior!r}")
+        raise ValueError(f"Expected a prior of at least 0, received {prior!r}")
     model = classifier.model
     if not _normalizations(model):
-        received = f"{classifier.name!r} without; correct the images, or train with such ones"
-        raise ValueError(f"Expected a network with BatchNormalization, received {received}")
+        raise ValueError(f"Expected a network with BatchNormalization, received {classifier.name!r} without")
     batch = _batch(classifier, chosen)
     with captured_errors():
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
@@ -248,8 +247,7 @@ def _batch(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
         check_shape(tensors[-1].shape, classifier.input_shape)
         most = MOST_VALUES // tensors[0][..., 0].size
         if len(photos) > most:
-            received = f"{len(photos)}; take some of them at random"
-            raise ValueError(f"Expected at most {most} images of this size, received {received}")
+            raise ValueError(f"Expected at most {most} images of this size, received {len(photos)}")
     return np.concatenate(tensors)
 
 

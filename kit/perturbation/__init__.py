@@ -156,7 +156,7 @@ class Perturbation:
             An image too long for JPEG.
         """
         if not isinstance(photo, Photo):
-            raise TypeError(f"Expected a Photo, received {type(photo).__name__}; open it with kit.load_image")
+            raise TypeError(f"Expected a Photo, received {type(photo).__name__}; see kit.load_image")
         pixels = photo.pixels
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name)

@@ -243,7 +243,7 @@ def own_file(folder: str | PathLike[str], *names: str) -> Path:
 def _contents(path: Path) -> bytes:
     size = own_file(path.parent, path.name).stat().st_size
     if size > _LARGEST or not path.is_file():
-        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received another; pin it again")
+        raise ValueError(f"Expected a file of at most {_LARGEST} bytes, received another")
     return path.read_bytes()
 
 

@@ -167,14 +167,14 @@ def gather(
     # In one list, so that an interruption leaves nothing half done.
     done: list[tuple[Float64, int]] = []
     photos: list[Photo] = []
-    unreadable: list[tuple[int, str, str]] = []
+    unreadable: list[tuple[str, str]] = []
     pixels = 0
     with Steps(order, f"Measuring {what}", "image", progress, keep=True) as places:
         for place in places:
             try:
                 photo = found[place].open()
             except UNREADABLE as error:
-                unreadable.append((place, found[place].name, str(error)))
+                unreadable.append((found[place].name, str(error)))
                 continue
             answer = -1 if classifier is None else int(classifier.probabilities([photo])[0].argmax())
             done.append((measured_rows([photo])[0], answer))
@@ -183,8 +183,7 @@ def gather(
                 photos.append(photo)
     rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
     answers = np.array([answer for _, answer in done], np.int64)
-    reasons = tuple((name, reason) for _, name, reason in sorted(unreadable))
-    return Gathered(rows, tuple(photos), answers, len(found), reasons)
+    return Gathered(rows, tuple(photos), answers, len(found), tuple(sorted(unreadable)))
 
 
 def judged(
@@ -320,9 +319,8 @@ def shift(
         images, probabilities that are no numbers.
     """
     if isinstance(photos, Classifier):
-        raise TypeError(
-            "Expected photos, received a Classifier; write kit.shift(training, photos, classifier=classifier)"
-        )
+        order = "kit.shift(training, photos, classifier=classifier)"
+        raise TypeError(f"Expected photos, received a Classifier; write {order}")
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     asked = None if asked is None or asked.preprocessing is None else asked
     source, pictures = _source(training), at_least_one(each_picture(photos))
@@ -352,9 +350,6 @@ def _source(training: Classifier | InputStatistics | Pictures) -> InputStatistic
     if not isinstance(training, Classifier):
         return at_least_one(each_picture(training))
     if training.reference.properties is None:
-        raise ValueError(
-            f"Expected a classifier that carries statistics of its training images, received"
-            f" {training.name!r} without; save it with training=images, or give the images:"
-            " kit.shift(images, photos, classifier=classifier)"
-        )
+        received = f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
+        raise ValueError(f"Expected a classifier with statistics of its training images, received {received}")
     return training.reference.properties

@@ -1,6 +1,5 @@
 """Sweeps: predictions of many images under many perturbations."""
 
-import hashlib
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,8 +7,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import fields
 from functools import lru_cache
 from itertools import groupby, islice, product
-from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,7 +18,6 @@ from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import part_size
 from kit.classifier.labels import class_indices
-from kit.classifier.store import replacing
 from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
@@ -64,10 +60,7 @@ def expand(
         listed = (perturbations,)
     for each in listed:
         if not isinstance(each, Perturbation):
-            raise TypeError(
-                f"Expected perturbations, or a mapping from parameters to values, received {each!r};"
-                ' for instance {"brightness": [0.5, 1, 1.5]}'
-            )
+            raise TypeError(f"Expected perturbations, or a mapping to lists of values, received {each!r}")
     if not listed:
         raise ValueError(f"Expected at least one perturbation with values, received {perturbations!r}")
     return axes, listed
@@ -216,7 +209,6 @@ def sweep(
     *,
     labels: Sequence[int | str | None] | None = None,
     executor: Executor | None = None,
-    path: str | PathLike[str] | None = None,
     progress: Progress = True,
 ) -> Sweep:
     """Predict every image under every perturbation.
@@ -239,9 +231,6 @@ def sweep(
         Anything with the interface of `concurrent.futures`: threads, processes that are spawned, or the
         ``client.get_executor()`` of a `dask.distributed` client, whose machines need the same files at the
         same paths. By default everything runs in this thread.
-    path
-        Folder in which rows are kept. Called again with the same arguments, a sweep that was killed or
-        interrupted goes on with what is missing, and a finished one is just read.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -252,8 +241,8 @@ def sweep(
     Raises
     ------
     TypeError, ValueError
-        Arguments of another kind, labels that do not fit, an unknown preprocessing, a pool of processes that
-        forks, or a `path` with a classifier that comes from no file.
+        Arguments of another kind, labels that do not fit, an unknown preprocessing, or a pool of processes
+        that forks.
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
     known_preprocessing(classifier)
@@ -262,80 +251,16 @@ def sweep(
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
-    name = None if path is None else _begun(Path(path), classifier, pictures, listed, truth, progress)
     into, shared = Answers.none(len(pictures) * len(listed)), Shared(classifier)
     tasks = (
         (rows, Task(shared, pictures[chosen], tuple(truth[chosen].tolist()), listed[some]))
         for chosen, some, rows in blocks(len(pictures), len(listed))
     )
     with Steps[None]((), "Sweeping", "row", progress, total=len(into.top)) as steps:
-        for rows, found in _all_answers(tasks, name, executor):
+        for rows, found in run(answers, tasks, executor):
             into.top[rows], into.confidence[rows], into.probability[rows] = found[:3]
             into.errors[rows] = found.errors
             steps.advance(rows.stop - rows.start)
     errors = {place: text for place, text in enumerate(into.errors) if text}
     names = tuple(each.name for each in pictures)
     return Sweep(names, listed, axes, classifier.class_names, truth, *into[:3], errors)
-
-
-def _all_answers(
-    tasks: Iterable[tuple[slice, Task]], name: Path | None, executor: Executor | None
-) -> Iterator[tuple[slice, Answers]]:
-    """Yield rows with their predictions: those that are kept first."""
-    missing = []
-    for rows, task in tasks:
-        found = None if name is None else _kept(_file(name, rows), rows.stop - rows.start)
-        if found is None:
-            missing.append((rows, task))
-        else:
-            yield rows, found
-    for rows, found in run(answers, missing, executor):
-        if name is not None:
-            with replacing(_file(name, rows)) as stream:
-                np.savez(stream, **found._asdict())
-        yield rows, found
-
-
-def _file(name: Path, rows: slice) -> Path:
-    return name.with_name(f"{name.name}-{rows.start:010}.npz")
-
-
-def _kept(file: Path, count: int) -> Answers | None:
-    try:
-        with file.open("rb") as stream, np.load(stream) as found:
-            top, confidence, probability, errors = (found[name] for name in Answers._fields)
-            kept = Answers(top, confidence, probability, errors.tolist())
-            return kept if {len(part) for part in kept} == {count} else None
-    except Exception:  # noqa: BLE001 (of a damaged file numpy and zipfile raise nearly anything)
-        return None
-
-
-def _begun(
-    folder: Path,
-    classifier: Classifier,
-    pictures: Sequence[Picture],
-    perturbations: Sequence[Perturbation],
-    truth: npt.NDArray[np.int32],
-    progress: Progress,
-) -> Path:
-    """Make the folder of a sweep; return how the names of its files begin, by all that its rows depend on."""
-    if classifier.source is None:
-        received = f"{classifier.name!r} made from a model; save it and use Classifier.load"
-        raise ValueError(f"Expected a classifier from a file, received {received}")
-    about = classifier.source.digest, known_preprocessing(classifier), perturbations, truth.tolist()
-    digest = hashlib.sha256(repr(about).encode())
-    for picture in Steps(pictures, "Reading images", "image", progress):
-        digest.update(hashlib.sha256(_contents(picture.source)).digest())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / digest.hexdigest()[:16]
-
-
-def _contents(source: Any) -> bytes:
-    if isinstance(source, bytes):
-        return source
-    if isinstance(source, Photo):
-        return source.file or f"{source.size} {source.decoding}".encode() + source.pixels.tobytes()
-    try:
-        return Path(source).read_bytes() if isinstance(source, str) else str(source).encode()
-    except OSError:
-        return b"unreadable"

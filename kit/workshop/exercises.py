@@ -28,12 +28,7 @@ __all__ += ["somebodys_script"]
 _MYSTERIES = ("double_scaling", "inverted", "imagenet_mean_std")
 # The class of clothes that are delivered, None for all, and what was done to their images.
 _DELIVERIES = ((None, Perturbation(noise=80)), (9, Perturbation(brightness=0.15)), (8, Perturbation()))
-# Of each remedy, what to look at for those whom it does not help.
-_REMEDIES = {
-    "leave": "what changed about the images",
-    "correct": "whether the range of their levels changed",
-    "adapt": "how many kinds of clothes there are",
-}
+_REMEDIES = ("leave", "correct", "adapt")
 
 
 def _no_number(answer: Any, rule: str, fits: Callable[[float], bool]) -> str:
@@ -124,7 +119,7 @@ def check_temperature(rows: Any, labels: Any, answer: Any) -> str:
     best = fit_temperature(np.asarray(rows), np.asarray(labels))
     if abs(temperature - best) > 0.1:
         direction = "higher" if temperature < best else "lower"
-        return f"Not yet: labels become more probable at a {direction} temperature than {temperature:g}."
+        return f"Not yet: a {direction} temperature than {temperature:g} fits better."
     return f"Passed: the least negative log-likelihood is at {best:.1f}."
 
 
@@ -158,7 +153,7 @@ class Mystery:
         meant = (one for one in faults if words in map(_plain, (one.name, one.title, _titled(one))))
         named = next(meant, None)
         if named is None:
-            return f"Not yet: {_quoted(answer)} is not in the catalogue; see list(kit.faults.CATALOGUE)."
+            return f"Not yet: {_quoted(answer)} is not in the catalogue."
         if named.apply(self._trained) == self._fault.apply(self._trained):
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
@@ -225,6 +220,5 @@ class Delivery:
         }
         shares = {name: float((each.argmax(axis=1) == self._truth).mean()) for name, each in rows.items()}
         if shares[answer] < max(shares.values()) - 0.05:
-            share = f"{shares[answer]:.0%} of them correct"
-            return f"Not yet: {answer} gets {share}, and another remedy more; look at {_REMEDIES[answer]}."
+            return f"Not yet: {answer} gets {shares[answer]:.0%} correct, and another remedy more."
         return f"Passed: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())} correct."

@@ -85,7 +85,7 @@ def test_code_in_a_file_is_not_run(with_code):
     assert "\n" not in str(caught.value)
     # Keras advises its callers to turn the safe mode off, which this kit has no way to do.
     assert "safe_mode=False" not in str(caught.value)
-    assert "; replace Lambda layers by registered custom ones" in str(caught.value)
+    assert "; replace Lambda layers" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,6 @@ def test_weights_that_are_cut_off_are_no_custom_layers(plain_file, tmp_path):
     changed(
         plain_file, tmp_path / "cut.keras", lambda data: data[: len(data) // 2 if data[:1] != b"{" else None]
     )
-    with pytest.raises(ValueError, match=r"truncated file.*; its weights are damaged") as caught:
+    with pytest.raises(ValueError, match=r"truncated file.*copy a damaged file again") as caught:
         load_keras(tmp_path / "cut.keras")
     assert "register" not in str(caught.value)

@@ -172,7 +172,7 @@ def test_a_value_outside_its_bounds_is_refused(settings, error, expected):
 
 
 def test_only_a_photo_can_be_perturbed():
-    with pytest.raises(TypeError, match=r"^Expected a Photo, received ndarray; open it with"):
+    with pytest.raises(TypeError, match=r"^Expected a Photo, received ndarray; see kit"):
         Perturbation(noise=3).apply(scene().pixels)
 
 

@@ -1,8 +1,5 @@
 """Sweeps: rows against `Classifier.probabilities`, flips against a scan, and what killing one costs."""
 
-import subprocess
-import sys
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,16 +35,6 @@ def folder(tmp_path_factory):
     (place / "05.png").write_bytes(b"no image at all, but sixteen bytes and more of text")
     (place / "notes.txt").write_text("not looked at")
     return place
-
-
-class Counting(ThreadPoolExecutor):
-    """Counts what it is given."""
-
-    submitted = 0
-
-    def submit(self, *arguments, **named):
-        self.submitted += 1
-        return super().submit(*arguments, **named)
 
 
 class Backwards:
@@ -233,82 +220,6 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
 def test_what_is_no_executor_is_refused(fashion):
     with pytest.raises(TypeError, match=r"Expected an executor .* received 4; .*client.get_executor"):
         swept(fashion, samples.photos("fashion_mnist")[0], Perturbation(), executor=4)
-
-
-# Files
-
-
-GRID = {"noise": (0, 60), "seed": range(48)}
-"""A block for each image."""
-
-
-def test_a_sweep_comes_back_from_its_folder_to_the_last_bit(fashion, folder, tmp_path):
-    grid = {"jpeg_quality": (None, 40), "brightness": np.linspace(0.2, 2, 60)}
-    labels = samples.labels("fashion_mnist")[:12]
-    result = swept(fashion, folder, grid, labels=labels, path=tmp_path)
-    assert result.errors
-    same(result, swept(fashion, folder, grid, labels=labels))
-    with Counting(1) as executor:
-        same(swept(fashion, folder, grid, labels=labels, path=tmp_path, executor=executor), result)
-    assert executor.submitted == 0
-
-
-@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda _: b"", lambda _: b"no table"])
-def test_a_block_that_is_not_whole_is_computed_again(fashion, folder, tmp_path, damage):
-    whole = swept(fashion, folder, GRID, path=tmp_path)
-    block = sorted(tmp_path.iterdir())[3]
-    block.write_bytes(damage(block.read_bytes()))
-    with Counting(1) as executor:
-        same(swept(fashion, folder, GRID, path=tmp_path, executor=executor), whole)
-    assert executor.submitted == 1
-
-
-def test_a_killed_sweep_ends_as_one_that_was_left_alone(fashion, tmp_path):
-    script = (
-        "import kit, numpy, sys; from kit import samples\n"
-        "kit.sweep(samples.classifier('fashion_mnist'), samples.photos('fashion_mnist')[:150],"
-        " {'brightness': numpy.linspace(0.2, 2, 8), 'noise': (0, 15, 30, 60)}, path=sys.argv[1])"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
-    # Killed once some blocks are there, which leaves most of fifty to do.
-    while len(list(tmp_path.glob("*.npz"))) < 3:
-        assert process.poll() is None
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
-    done = len(list(tmp_path.glob("*.npz")))
-    assert 3 <= done < 50
-    grid = {"brightness": np.linspace(0.2, 2, 8), "noise": (0, 15, 30, 60)}
-    photos = samples.photos("fashion_mnist")[:150]
-    whole = swept(fashion, photos, grid)
-    with Counting(1) as executor:
-        same(swept(fashion, photos, grid, path=tmp_path, executor=executor), whole)
-    assert executor.submitted == 50 - done
-
-
-def test_another_sweep_in_the_same_folder_takes_no_rows_from_it(fashion, folder, tmp_path):
-    pictures = [tmp_path / "none.png", folder / "00.png", samples.photos("fashion_mnist")[1]]
-    given = {"classifier": fashion, "photos": pictures, "perturbations": {"noise": (0, 60)}}
-    changes = [
-        {"perturbations": {"noise": (0, 50)}},
-        {"labels": [3] * 3},
-        {"classifier": samples.classifier("fashion_mnist_no_batchnorm")},
-        {"classifier": fashion.using(fashion.preprocessing.replace(scaling="-1..1"))},
-        {"photos": [b"no image", *pictures[1:]]},
-        {"photos": [pictures[0], folder / "01.png", pictures[2]]},
-        {"photos": [*pictures[:2], samples.photos("fashion_mnist")[2]]},
-    ]
-    kept = tmp_path / "sweep"
-    swept(**given, path=kept)
-    for count, change in enumerate(changes, start=2):
-        same(swept(**given | change, path=kept), swept(**given | change))
-        assert len(list(kept.iterdir())) == count
-
-
-def test_a_classifier_that_lies_in_no_file_is_refused_only_where_one_is_needed(small, folder, tmp_path):
-    assert len(swept(small, folder / "00.png", {"noise": (0, 1)})) == 2
-    with pytest.raises(ValueError, match=r"Expected a classifier from a file.*Classifier.load"):
-        swept(small, folder / "00.png", {"noise": (0, 1)}, path=tmp_path / "sweep")
 
 
 # Arguments and text

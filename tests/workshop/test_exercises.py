@@ -53,8 +53,8 @@ def test_the_noise_before_a_flip_passes(classifier, cat):
 TEMPERATURES = [
     (None, "Not answered yet. Set answer to a number above 0, such as 1.1."),
     (0, "Not yet: use a number above 0, such as 1.1, instead of 0."),
-    (1.5, "Not yet: labels become more probable at a higher temperature than 1.5."),
-    (2.6, "Not yet: labels become more probable at a lower temperature than 2.6."),
+    (1.5, "Not yet: a higher temperature than 1.5 fits better."),
+    (2.6, "Not yet: a lower temperature than 2.6 fits better."),
     (2, "Passed: the least negative log-likelihood is at 2.0."),
 ]
 
