@@ -20,9 +20,11 @@ from kit.diagnosis.evidence import Grounds
 from kit.diagnosis.finding import Evidence, Finding, Fix
 from kit.diagnosis.image_causes import check_properties, unsettled
 from kit.diagnosis.investigation import Investigation, corrected, fixed_together, out_of_distribution
+from kit.diagnosis.own_function import as_preprocessing
 from kit.diagnosis.report import Diagnosis
 from kit.diagnosis.search import contradicted, search
 from kit.images import Pictures, as_photos
+from kit.preprocessing.black_box import Function
 from kit.robustness.profile import LEAST_PROFILED
 
 __all__ = ["Diagnosis", "Evidence", "Finding", "Fix", "Sensitivity", "diagnose"]
@@ -36,6 +38,7 @@ def diagnose(
     labels: Sequence[int | str | None] | None = None,
     *,
     reference: Float32 | None = None,
+    preprocess: Function | None = None,
     progress: Progress = False,
 ) -> Diagnosis:
     """Name what is wrong with the preprocessing in use, the images or the network; or say that it is fine.
@@ -52,6 +55,8 @@ def diagnose(
     reference
         Some tensors (N, H, W, C) as the network was trained on, for networks whose file holds no statistics
         of their training images.
+    preprocess
+        Your own function that prepares an image, in place of the preprocessing in use; see `kit.check`.
     progress
         True shows a bar of the parts once two seconds have passed, False nothing; a function is told each
         part in a few words before it begins.
@@ -69,6 +74,8 @@ def diagnose(
     """
     check_first(classifier, "kit.diagnose(classifier, photos, labels)")
     chosen = as_photos(photos, allow_empty=False)
+    if preprocess is not None:
+        classifier = classifier.using(as_preprocessing(classifier, chosen, preprocess))
     used = known_preprocessing(classifier)
     sizes = sorted({photo.size for photo in chosen})
     if used.size is None and len(sizes) > 1:

@@ -1,13 +1,16 @@
 """Two classifiers, or two forms of one network, compared on the same images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import inf
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import scipy
 
-from kit._arrays import Float32
+from kit._arrays import Float32, Floats
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite
@@ -18,20 +21,26 @@ from kit.diagnosis.search import matching
 from kit.diagnosis.verdict import difference
 from kit.images import Photo, Pictures, as_photos
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.pipeline import TO_TENSOR
+from kit.preprocessing.comparison import TURNS
+from kit.preprocessing.faults import CATALOGUE
+from kit.preprocessing.pipeline import TO_TENSOR, arrange, arrange_back
+from kit.preprocessing.scaling import SCALINGS, fits
 from kit.validation import Comparison, compare_accuracies
 
 Function = Callable[[Float32], Float32]
 
+GIVEN = {choice.name for operation in TO_TENSOR for choice in operation.choices}
+"""The steps of what a function of tensors is given."""
 MOVERS = 10
 """How many of the images that changed most are reported."""
-JUDGED, SEARCHED = 32, 8
-"""How many of them judge a head and an order of classes, and how many a preprocessing, which takes longer."""
-SOUND = 0.01
-"""Largest difference, as `Compared` has it, of a form that can take the place of another."""
-RESTORED, ORDERED = 0.1, 0.01
-"""Share of the difference that undoing a cause may leave, and difference that a fitted order may."""
-_FLOOR, _ROUNDED = 1e-12, 1e-3
+JUDGED, SEARCHED, MATCHES = 32, 8, 4
+"""How many of them judge outputs, how many inputs, which takes longer, and how many of the best are tried."""
+SOUND, ROUNDED, CLOSE = 0.01, 1e-3, 0.1
+"""Largest difference, as `Compared` has it, of a form that can take the place of another, of one that is not
+looked into, and of one that is called close; with a larger change of one probability, none is sound."""
+RESTORED, EXACT = 0.1, 0.02
+"""Share of the difference that undoing a cause may leave, also where it seems sound or much is fitted."""
+_FLOOR, _ROUNDED, _EXACT = 1e-30, 1e-3, 1e-3
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,10 @@ class Compared(Result):
 
     def __repr__(self) -> str:
         changes = f"{self.changed} of {self.photos} predictions change from {self.first} to {self.second}"
-        cause = self.cause or ("no difference found" if self.difference <= SOUND else "cause unknown")
+        most = max((mover.change for mover in self.movers), default=0.0)
+        sound = self.difference <= SOUND and most <= CLOSE
+        unknown = "close, " * (not sound and self.difference <= CLOSE) + "cause unknown"
+        cause = self.cause or ("no difference found" if sound else unknown)
         undone = f", of which {self.undone} leaves {self.left:.0%}" if self.undone else ""
         return f"{changes}; {cause}: {self.difference:.3f} on average{undone}."
 
@@ -112,12 +124,13 @@ class _Form(NamedTuple):
     function: Function
     order: Sequence[int]
     preprocessing: Preprocessing
+    head: Function = np.asarray
 
     def predict_tensors(self, tensors: Float32) -> Float32:
         rows = np.asarray(self.function(tensors), np.float32)
         if rows.ndim != 2 or rows.shape[1] != len(self.order):
             raise ValueError(f"Expected as many classes, received {len(self.order)} and {rows.shape[-1]}")
-        return finite(rows, "the second")[:, self.order]
+        return self.head(finite(rows, "the second")[:, self.order])
 
     def rows(self, photos: Sequence[Photo], preprocessing: Preprocessing) -> Float32:
         return self.predict_tensors(np.concatenate([preprocessing.apply(photo) for photo in photos]))
@@ -166,7 +179,7 @@ def compare(
     most = np.argsort(-changes, kind="stable")[:JUDGED].tolist()
     given = isinstance(second, Classifier)
     asked = tuple(opened[place] for place in most), one[most], two[most]
-    cause = _cause(form, *asked, names, given) if changes.mean() > SOUND else {}
+    cause = _cause(first, form, *asked, prepares=given) if changes.mean() > ROUNDED else {}
 
     def moved(place: int) -> Mover:
         before, after = ((names[row.argmax()], float(row.max())) for row in (one[place], two[place]))
@@ -208,53 +221,142 @@ def _changes(one: Float32, two: Float32) -> Float32:
     return np.asarray(np.abs(one - two).max(axis=1).clip(max=1), np.float32)
 
 
+class _Trial(NamedTuple):
+    """Causes, what undoes them or does the same to the first, and the difference that is left then."""
+
+    causes: tuple[str, ...]
+    undone: tuple[str, ...]
+    left: float
+
+    @property
+    def cost(self) -> float:
+        return self.left * (1 + 0.01 * len(self.causes))
+
+
 def _cause(
-    form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, names: Sequence[str], prepares: bool
+    first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, prepares: bool
 ) -> dict[str, Any]:
     """Undo one thing after the other, and return what removes the difference, as `Compared` has it."""
-    network, used = cast("Classifier", form), form.preprocessing
-    unsteady = check_determinism(network, used.apply(photos[0]), ())
+    unsteady = check_determinism(cast("Classifier", form), form.preprocessing.apply(photos[0]), ())
     if unsteady is not None:
         return {"cause": unsteady.cause, "left": 1.0}
-    tried = (*_heads(two), *_orders(names, one, two))
-    left, cause, undone = min((_left(one, two, rows), cause, undone) for cause, undone, rows in tried)
-    if left <= RESTORED:
-        return {"cause": cause, "undone": undone, "left": left}
-    photos, one, two = photos[:SEARCHED], one[:SEARCHED], two[:SEARCHED]
-    if used.size is None and len({photo.size for photo in photos}) > 1:
+    heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
+    proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
+    if proven or (form.preprocessing.size is None and len({photo.size for photo in photos}) > 1):
+        return proven
+    head = min(heads, key=lambda name: _apart(one, heads[name](two)))
+    form, photos = form._replace(head=heads[head]), photos[:SEARCHED]
+    one, two = one[:SEARCHED], heads[head](two[:SEARCHED])
+    trials = chain(_inputs(form, photos, one, prepares=prepares), _done(first, photos, two))
+    causes = _HEAD * bool(head)
+    headed = (_Trial((*causes, *each.causes), (head, *each.undone), each.left) for each in trials)
+    return _proven(one, two, headed)
+
+
+def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, Any]:
+    """Return the trial that leaves the least, as `Compared` has it; nothing where it leaves too much."""
+    whole = _apart(one, two)
+    best = _Trial((), (), inf)
+    for trial in trials:
+        best = min(best, trial, key=attrgetter("cost"))
+        if best.left <= _EXACT * whole:
+            break
+    if best.left > whole * (RESTORED if whole > SOUND else EXACT):
         return {}
-    given = {choice.name for operation in TO_TENSOR for choice in operation.choices}
-    for match in matching(network, photos, one, used):
-        # A function is given tensors: how images were resized is none of its doing.
-        if prepares or all(change.step in given for change in match.changes):
-            left = _left(one, two, form.rows(photos, match.preprocessing))
-            causes = " and ".join(dict.fromkeys(change.cause for change in match.changes))
-            undone = difference(used, match.preprocessing)
-            return {"cause": causes, "undone": undone, "left": left} if left <= RESTORED else {}
-    return {}
+    cause, undone = (" and ".join(filter(None, dict.fromkeys(each))) for each in best[:2])
+    return {"cause": cause, "undone": undone, "left": best.left / whole}
 
 
-def _left(one: Float32, two: Float32, undone: Float32) -> float:
-    return float(_changes(one, undone).mean() / _changes(one, two).mean())
+def _apart(one: Float32, two: Float32) -> float:
+    return float(_changes(one, two).mean())
 
 
-def _heads(two: Float32) -> Iterator[tuple[str, str, Float32]]:
-    """Yield what the outputs of a head without softmax, or with two of them, stand for."""
+_HEAD = ("softmax_head",)
+
+
+def _heads(two: Float32) -> dict[str, Function]:
+    """Return what may turn the outputs of another head into probabilities."""
     inside = bool(np.all(np.abs(two - 0.5) <= 0.5 + _ROUNDED))
-    if not (inside and np.allclose(two.sum(axis=1), 1, atol=1e-2)):
-        yield "softmax_head", "a softmax", scipy.special.softmax(two, axis=1)
-        return
-    logs = np.log(np.maximum(two, _FLOOR))
+    if inside and np.allclose(two.sum(axis=1), 1, atol=1e-2):
+        twice = float(_without_softmax(two).min()) > -_ROUNDED
+        return {"taking one of two softmaxes out": _without_softmax} if twice else {}
+    heads: dict[str, Function] = {"a softmax": _softmax}
+    if inside:
+        logit = scipy.special.logit
+        heads["a softmax in place of sigmoids"] = lambda rows: _softmax(logit(rows.clip(_FLOOR, 1 - 1e-7)))
+    if two.min() >= 0:
+        heads["dividing by the sum"] = lambda rows: (
+            rows / np.float32(rows.sum(axis=1, keepdims=True) + _FLOOR)
+        )
+    return heads
+
+
+def _softmax(rows: Floats) -> Float32:
+    return np.asarray(scipy.special.softmax(rows, axis=1), np.float32)
+
+
+def _without_softmax(rows: Float32) -> Float32:
     # What a softmax was taken of is known but for a constant, and probabilities are 1 together.
-    inner = logs + (1 - logs.sum(axis=1, keepdims=True)) / two.shape[1]
-    yield "softmax_head", "taking one of two softmaxes out", inner
+    logs = np.log(np.maximum(rows, _FLOOR))
+    return np.asarray(logs + (1 - logs.sum(axis=1, keepdims=True)) / rows.shape[1], np.float32)
 
 
-def _orders(names: Sequence[str], one: Float32, two: Float32) -> Iterator[tuple[str, str, Float32]]:
-    """Yield the usual orders of the classes, and the one that fits best where it leaves nothing."""
-    for name, order in known_orders(names).items():
-        yield "class_order", f"reading its classes {name}", two[:, np.argsort(order)]
-    apart = (one**2).sum(axis=0)[:, None] + (two**2).sum(axis=0)[None] - 2 * one.T @ two
-    fitted = two[:, scipy.optimize.linear_sum_assignment(apart)[1]]
-    if _changes(one, fitted).mean() <= ORDERED:
-        yield "class_order", "putting its classes in order", fitted
+def _outputs(
+    names: Sequence[str], one: Float32, two: Float32, heads: Mapping[str, Function]
+) -> Iterator[_Trial]:
+    """Yield what other heads leave of the difference, alone, with a temperature, and with other orders."""
+    logs = np.log(np.maximum(one, _FLOOR))
+    for head, undo in heads.items():
+        rows = undo(two)
+        left, causes = _apart(one, rows), _HEAD * bool(head)
+        yield _Trial(causes, (head,), left)
+
+        def tempered(power: float, rows: Float32 = rows) -> float:
+            return _apart(_softmax(np.exp(power) * logs), rows)
+
+        fitted = scipy.optimize.minimize_scalar(tempered, bounds=(-3, 3), method="bounded")
+        words = f"a temperature of {np.exp(fitted.x):.3g}"
+        yield _Trial(_HEAD, (head, words), float(fitted.fun))
+        for name, order in known_orders(names).items():
+            back = _apart(one, rows[:, np.argsort(order)])
+            yield _Trial((*causes, "class_order"), (head, f"reading its classes {name}"), back)
+        pairs = (one**2).sum(axis=0)[:, None] + (rows**2).sum(axis=0)[None] - 2 * one.T @ rows
+        back = _apart(one, rows[:, scipy.optimize.linear_sum_assignment(pairs)[1]])
+        # So much is fitted that little may be left.
+        if back <= EXACT * left:
+            yield _Trial((*causes, "class_order"), (head, "putting its classes in order"), back)
+
+
+def _inputs(form: _Form, photos: Sequence[Photo], one: Float32, *, prepares: bool) -> Iterator[_Trial]:
+    """Yield what is left with images prepared otherwise, and with tensors turned or reshaped."""
+    used = form.preprocessing
+    for match in matching(cast("Classifier", form), photos, one, used)[:MATCHES]:
+        # A function is given tensors: how images were resized is none of its doing.
+        if prepares or all(change.step in GIVEN for change in match.changes):
+            left = _apart(one, form.rows(photos, match.preprocessing))
+            causes = tuple(change.cause for change in match.changes)
+            yield _Trial(causes, (difference(used, match.preprocessing),), left)
+    tensors = np.concatenate([used.apply(photo) for photo in photos])
+    turned = {name: np.stack([turn(each) for each in tensors]) for name, turn in TURNS.items() if name}
+    turned |= {"reshaped": arrange(tensors, "reshaped"), "reshaped back": arrange_back(tensors, "reshaped")}
+    for name, given in turned.items():
+        if given.shape == tensors.shape:
+            cause = (
+                "channel_layout"
+                if name in {"transposed", "reshaped", "reshaped back"}
+                else "exif_orientation"
+            )
+            left = _apart(one, form.predict_tensors(given))
+            yield _Trial((cause,), (f"giving it tensors {name}",), left)
+
+
+def _done(first: Classifier, photos: Sequence[Photo], two: Float32) -> Iterator[_Trial]:
+    """Yield what is left where a fault is done to the first, too, since not all can be undone."""
+    own = known_preprocessing(first)
+    faults = [(one.cause, one.title, one.apply(own)) for one in CATALOGUE.values() if one.step in GIVEN]
+    for name, scaling in SCALINGS.items():
+        if fits(scaling, own.channel_count):
+            faults.append(("double_scaling", f"and {name}", own.replace(scaling=own.scaling + scaling)))
+    for cause, title, fault in faults:
+        left = _apart(first.probabilities(photos, preprocessing=fault), two)
+        yield _Trial((cause,), (f"doing the same to {first.name} ({title})",), left)

@@ -1,6 +1,7 @@
 """A person's own preprocessing function, compared with what the classifier was trained with."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +11,9 @@ from kit._arrays import Array, Float32
 from kit._reporting import Result
 from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.engines import finite
-from kit.images import Pictures, as_photos
-from kit.preprocessing.black_box import Function, call, compare_called
+from kit.images import Photo, Pictures, as_photos
+from kit.preprocessing import Preprocessing
+from kit.preprocessing.black_box import Function, compared, read
 from kit.preprocessing.comparison import Comparison
 
 
@@ -24,11 +26,14 @@ class Checkup(Result):
     comparisons
         One for each photo.
     changed
-        Share of the photos, 0 to 1, whose answer differs; None where the network takes no such tensors.
+        Share of the photos, 0 to 1, whose prediction changes; None where the network takes no such tensors.
+    preprocessing
+        What does the same as the function, up to rounding; None where nothing does.
     """
 
     comparisons: tuple[Comparison, ...]
     changed: float | None
+    preprocessing: Preprocessing | None = None
 
     @property
     def agrees(self) -> bool:
@@ -49,21 +54,26 @@ class Checkup(Result):
 
     @property
     def main_step(self) -> str | None:
-        """The step that changes the predictions most; None if the function agrees."""
-        return next(iter(self.effects), None)
+        """The step that changes most photos' predictions more than any other; None if the function agrees."""
+        votes = Counter(one.main_step for one in self.comparisons)
+        return max(self.effects, key=lambda step: votes[step], default=None)
 
     def _report(self) -> Iterator[str | Result]:
         apart = [comparison for comparison in self.comparisons if not comparison.equal]
-        count = len(self.comparisons)
+        count, step = len(self.comparisons), self.main_step
         if not apart:
             yield f"The function agrees with the classifier's preprocessing on {count} of {count} photos."
             yield from (f"Note: {note}." for note in self.comparisons[0].notes)
             return
-        effect = "" if self.changed is None else f"; {self.changed:.0%} of the predictions change"
-        yield f"The function differs, first at {self.main_step!r} on {len(apart)} of {count}{effect}."
+        first = next(one for one in apart if one.main_step == step)
+        if step == "function":
+            yield f"The {first.differences[0].replace(': ', ' ', 1)}."
+            return
+        effect = "" if self.changed is None else f"; {self.changed * count:.0f} of {count} predictions change"
+        yield f"The function differs at {step!r} on {len(apart)} of {count}: {first.differences[0]}{effect}."
         alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
         yield f"Change of the probability by each step alone: {alone}."
-        yield apart[0]
+        yield first
 
     def __repr__(self) -> str:
         outcome = "agrees" if self.agrees else f"differs at {self.main_step!r}"
@@ -80,8 +90,8 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
-        From RGB uint8 (H, W, 3) to what is fed to the network, with or without a leading axis of 1; see
-        `kit.Preprocessing.compare`.
+        Takes a path, the bytes of a file, a Pillow image, an RGB array (H, W, 3), BGR where an argument or
+        COLOR_BGR2RGB says so, or a batch of one. Returns numbers of any library, or a tuple or dict of them.
 
     Returns
     -------
@@ -99,14 +109,28 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
         raise TypeError(f"Expected a function, received {kind}; call kit.check(classifier, photos, function)")
     contract = known_preprocessing(classifier)
     chosen = [photo.decoded(contract.decoding) for photo in as_photos(photos, allow_empty=False)]
-    comparisons, tops = [], []
-    for photo in chosen:
-        called = call(function, photo)
-        comparisons.append(compare_called(contract, called, photo, partial(_effect, classifier)))
-        rows = None if called.tensor is None else _answers(classifier, contract.apply(photo), called.tensor)
-        tops += [] if rows is None else [rows.argmax(axis=1)]
-    comparable = len(tops) == len(chosen)
-    return Checkup(tuple(comparisons), float(np.diff(tops).any(axis=1).mean()) if comparable else None)
+    reading = read(contract, function, chosen)
+    comparisons = compared(contract, reading, chosen, partial(_effect, classifier))
+    pairs = [(contract.apply(photo), one.tensor) for photo, one in zip(chosen, reading.called, strict=True)]
+    rows = [None if theirs is None else _answers(classifier, ours, theirs) for ours, theirs in pairs]
+    tops = [each.argmax(axis=1) for each in rows if each is not None]
+    changed = float(np.diff(tops).any(axis=1).mean()) if len(tops) == len(chosen) else None
+    there = reading.there if reading.exact and isinstance(reading.there, Preprocessing) else None
+    return Checkup(tuple(comparisons), changed, there)
+
+
+def as_preprocessing(classifier: Classifier, photos: Sequence[Photo], function: Function) -> Preprocessing:
+    """Return the preprocessing that comes nearest to a function; a ValueError says why there is none."""
+    height, width, count = classifier.input_shape
+    size = (height, width) if height and width else None
+    plain = Preprocessing(size, channels="gray" if count == 1 else "rgb")
+    reading = read(classifier.preprocessing or plain, function, photos)
+    problem = reading.called[0].problem or "; ".join(words for _, words in reading.others)
+    if problem or not isinstance(reading.there, Preprocessing):
+        raise ValueError(
+            f"Expected a function with the steps of a Preprocessing, received another: {problem}"
+        )
+    return reading.there
 
 
 def _effect(classifier: Classifier, here: Array, there: Array) -> float:

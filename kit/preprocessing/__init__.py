@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from kit._arrays import Array, Float32, Pixels
 from kit._checking import built, guiding, instance, parsed
 from kit.images import Decoding, Source, load_image
-from kit.preprocessing.black_box import Function, call, compare_called
+from kit.preprocessing.black_box import Function, compared, read
 from kit.preprocessing.comparison import Comparison, compare_values, moved
 from kit.preprocessing.configs import fields_for, read_configs
 from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, run_back, steps
@@ -151,8 +151,8 @@ class Preprocessing(Pipeline):
         if not callable(other) or opened is None:
             received = f"{other!r}, {photo!r}"
             raise TypeError(f"Expected a Preprocessing, or a function and a photo, received {received}")
-        opened = opened.decoded(self.decoding)
-        return compare_called(self, call(other, opened), opened, moved)
+        photos = [opened.decoded(self.decoding)]
+        return compared(self, read(self, other, photos), photos, moved)[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Return this value as plain lists, numbers and texts, with its format and version."""

@@ -1,6 +1,6 @@
 """The first step at which two pipelines differ."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +14,16 @@ from kit.preprocessing.scaling import MINUS, same_scaling
 
 ROUNDING = 2e-6
 """What float32 may round off, relative to the largest value."""
+TURNS: Mapping[str, Callable[[Array], Array]] = {
+    "": lambda x: x,
+    "transposed": lambda x: x.swapaxes(0, 1),
+    "mirrored left to right": lambda x: x[:, ::-1],
+    "upside down": lambda x: x[::-1],
+    "turned by 180 degrees": lambda x: x[::-1, ::-1],
+    "turned to the left": lambda x: np.rot90(x, -1),
+    "turned to the right": np.rot90,
+}
+"""What can have happened to an image (H, W, ...), and what undoes it."""
 Effect = Callable[[Array, Array], float]
 """From the tensor of a preprocessing, and what one difference makes of it, to a number from 0 to 1."""
 

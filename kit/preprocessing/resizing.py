@@ -1,4 +1,4 @@
-"""Resizing as Pillow and TensorFlow do it."""
+"""Resizing as Pillow, TensorFlow and OpenCV do it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,10 +64,10 @@ def _bicubic_taps(axis: Axis) -> _Taps:
     return indices.clip(0, length - 1), weights * (np.float32(1) / total)
 
 
-def _keys(distance: Float64) -> Float64:
-    """Cubic convolution with a = -0.5 (R. Keys, 1981)."""
-    near = (1.5 * distance - 2.5) * distance * distance + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+def _keys(distance: Float64, a: float = -0.5) -> Float64:
+    """Cubic convolution (R. Keys, 1981)."""
+    near = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
     return np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
 
 
@@ -131,24 +131,86 @@ def _antialiased(kernel: Callable[[Float64], Float64], radius: int) -> Callable[
     return taps
 
 
-SAMPLERS: Mapping[str, Callable[..., Float32]] = {
+def _cv_places(axis: Axis) -> tuple[Float64, float, int]:
+    length = axis.stop - axis.start
+    scale = 1 / (axis.resized / length)
+    return np.arange(axis.offset, axis.offset + axis.kept, dtype=np.float64), scale, length - 1
+
+
+def _cv_nearest_taps(axis: Axis) -> _Taps:
+    places, scale, last = _cv_places(axis)
+    indices = np.minimum(places * scale, last).astype(np.intp)[None]
+    return indices, np.ones(indices.shape, np.float32)
+
+
+def _cv_taps(axis: Axis, kernel: Callable[[Float64], Float64], radius: int) -> _Taps:
+    places, scale, last = _cv_places(axis)
+    where = ((places + 0.5) * scale - 0.5).astype(np.float32)
+    below = np.floor(where)
+    taps = np.arange(1 - radius, 1 + radius)[:, None]
+    weights = kernel(np.abs((where - below).astype(np.float64) - taps)).astype(np.float32)
+    return (below + taps).clip(0, last).astype(np.intp), weights
+
+
+@lru_cache(maxsize=32)
+def _cv_cubic_taps(axis: Axis) -> _Taps:
+    return _cv_taps(axis, lambda distance: _keys(distance, -0.75), 2)
+
+
+@lru_cache(maxsize=32)
+def _cv_area_taps(axis: Axis) -> _Taps:
+    places, scale, last = _cv_places(axis)
+    start, stop = places * scale, (places + 1) * scale
+    pixels = np.floor(start + 1e-6) + np.arange(int(scale) + 2)[:, None]
+    covered = (np.minimum(pixels + 1, stop) - np.maximum(pixels, start)).clip(0)
+    return pixels.clip(0, last).astype(np.intp), (covered / covered.sum(axis=0)).astype(np.float32)
+
+
+def _cv_linear(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
+    # In whole 2048ths, and dropping the bits that OpenCV's vector code drops on the way.
+    (down, heights), (across, widths) = (_cv_taps(each, _triangle, 1) for each in (rows, columns))
+    high, wide = (np.rint(2048 * each).astype(np.int32)[..., None] for each in (heights, widths))
+    lines = (pixels[:, across[0]] * wide[0] + pixels[:, across[1]] * wide[1]) >> 4
+    above, below = (lines[index] * share[..., None] >> 16 for index, share in zip(down, high, strict=True))
+    mixed: Pixels = ((above + below + 2) >> 2).astype(np.uint8)
+    return mixed
+
+
+def _rounded(sample: Callable[..., Float32]) -> Callable[..., Pixels]:
+    return lambda *given: np.rint(sample(*given)).clip(0, 255).astype(np.uint8)
+
+
+def _cv_area(pixels: Pixels, rows: Axis, columns: Axis) -> Pixels:
+    halved = all(each.stop - each.start == 2 * each.resized for each in (rows, columns))
+    sample = _cv_linear if halved else _rounded(_sampler(_cv_area_taps))
+    return sample(pixels, rows, columns)
+
+
+SAMPLERS: Mapping[str, Callable[..., Levels]] = {
     "tf_nearest": _sampler(_nearest_taps),
     "tf_bilinear": _sample_bilinear,
     "tf_bicubic": _sampler(_bicubic_taps),
     "tf_bilinear_antialias": _sampler(_antialiased(_triangle, 1)),
     "tf_bicubic_antialias": _sampler(_antialiased(_keys, 2)),
+    "cv2_nearest": _rounded(_sampler(_cv_nearest_taps)),
+    "cv2_linear": _cv_linear,
+    "cv2_cubic": _rounded(_sampler(_cv_cubic_taps)),
+    "cv2_area": _cv_area,
 }
 
 
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", *SAMPLERS)
-"""Pillow's filters, antialiased but for the first, which is the default of Keras's load_img; and those of
-TensorFlow and Keras layers, which skip pixels when they shrink an image, unless their names say otherwise."""
+"""Pillow's filters, antialiased but for the first, which is the default of Keras's load_img; those of
+TensorFlow and Keras layers, and of OpenCV (INTER_LINEAR is its default), which skip pixels when they shrink
+an image, unless their names say otherwise."""
 FITS: Mapping[str, str] = {
     "squash": "the whole image, its proportions lost",
     "crop": "a central window of the target's proportions, cut first and then resized (Keras)",
     "resize_crop": "the shorter side resized, then the centre cut out (torchvision, timm, Hugging Face)",
     "squash_crop": "the whole image squashed, then the centre cut out (DeiT, timm)",
     "letterbox": "resized to fit inside, then filled up (Pillow's ImageOps.pad)",
+    "letterbox_floor": "the same, with the larger half of an odd rest below and to the right (Ultralytics)",
+    "letterbox_corner": "the same, with all of the rest below and to the right (YOLOX, SAM)",
     "pad": "filled up first and then resized (Keras pad_to_aspect_ratio)",
 }
 MAX_PADDED_PIXELS = 100_000_000
@@ -183,8 +245,8 @@ def resize(
     Returns
     -------
     array
-        (height, width, C) in 0..255. uint8 for Pillow's filters, which round; float32 for the ``tf_`` ones,
-        which do not (bicubic ones overshoot the range a little).
+        (height, width, C) in 0..255. uint8 for Pillow's and OpenCV's filters, which round; float32 for the
+        ``tf_`` ones, which do not (bicubic ones overshoot the range a little).
 
     Raises
     ------
@@ -221,8 +283,8 @@ def _axes(source: Size, target: Size, fit: str, fraction: float) -> tuple[Axis, 
         # One of the two is the shorter side and keeps its `least`.
         tall, wide = int(least[1] * height / width), int(least[0] * width / height)
         return _centre(height, max(least[0], tall), rows), _centre(width, max(least[1], wide), columns)
-    if fit == "letterbox":
-        return _inside(height, rows, width, columns), _inside(width, columns, height, rows)
+    if "letterbox" in fit:
+        return _inside(fit, height, rows, width, columns), _inside(fit, width, columns, height, rows)
     return Axis(0, height, rows, 0, rows), Axis(0, width, columns, 0, columns)
 
 
@@ -236,9 +298,11 @@ def _centre(length: int, resized: int, target: int) -> Axis:
     return Axis(0, length, resized, round((resized - target) / 2), target)
 
 
-def _inside(length: int, target: int, other_length: int, other_target: int) -> Axis:
+def _inside(fit: str, length: int, target: int, other_length: int, other_target: int) -> Axis:
     inner = max(1, min(target, round(length / other_length * other_target)))
-    return Axis(0, length, inner, 0, inner, round((target - inner) / 2))
+    rest = target - inner
+    before = {"letterbox": round(rest / 2), "letterbox_floor": rest // 2, "letterbox_corner": 0}
+    return Axis(0, length, inner, 0, inner, before[fit])
 
 
 def _pad(pixels: Pixels, size: Size, fill: tuple[int, ...]) -> Pixels:

@@ -177,7 +177,10 @@ def test_outputs_that_are_no_probabilities_are_compared_all_the_same(fashion, si
 
 
 def test_no_form_is_called_sound_that_differs_by_more_than_a_hundredth():
-    for difference, words in {0.009: "no difference found: 0.009", 0.011: "cause unknown: 0.011"}.items():
+    for difference, words in {
+        0.009: "no difference found: 0.009",
+        0.011: "close, cause unknown: 0.011",
+    }.items():
         found = Compared("first", "second", 24, 1, difference)
         assert repr(found).endswith(f"; {words} on average.")
 

@@ -35,7 +35,7 @@ def test_the_headline_is_the_step_that_changes_the_answers_not_the_first_one():
     found = kit.check(CLASSIFIER, PHOTOS, careless)
     assert list(found.effects)[:2] == ["scale", "resize"]
     assert found.effects["scale"] > 0.5 > found.effects["resize"] > 0
-    assert str(found).startswith("The function differs, first at 'scale' on 3 of 3")
+    assert str(found).startswith("The function differs at 'scale' on 3 of 3: scaling: ")
     assert repr(found) == "Checkup(differs at 'scale', 3 photos)"
     assert 0 <= found.changed <= 1
     assert found.comparisons[0].differences[0].startswith("scaling: ")
@@ -63,7 +63,7 @@ def from_file(path, order="RGB", upright=True):
 def test_a_function_that_takes_a_path_is_called_with_a_file_and_its_decoding_seen(tmp_path):
     found = kit.check(CLASSIFIER, PHOTOS[0], lambda path: from_file(path, order="BGR"))
     assert found.main_step == "channels"
-    assert "the function reads the file itself, so decoding is compared" in str(found)
+    assert "the function reads a path, so decoding is compared" in str(found)
     # On its side, as the sensor stored it.
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6

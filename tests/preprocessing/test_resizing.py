@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from kit.preprocessing.resizing import FILTERS, FITS, resize
 from tests.pictures import picture
 
-PILLOW = [name for name in FILTERS if not name.startswith("tf_")]
+PILLOW = [name for name in FILTERS if "_" not in name]
 SIZES = [((150, 200), (64, 64)), ((37, 53), (90, 101)), ((301, 99), (57, 31))]
 
 

@@ -1,0 +1,250 @@
+"""How often `kit.check` and `kit.compare` name what people's own code and exported forms do otherwise.
+
+Functions are put together as in reports on GitHub: what they take, how they resize, scale and lay out;
+each is checked against the preprocessing that it was to be. Forms are those of `tests.forms`.
+
+Counted
+    ``right``: the headline has the expected step or cause, or agrees where it should; ``wrong``: it has
+    another; ``unknown``: no cause is named; ``sound``: there is no difference, it says.
+"""
+
+import sys
+from collections import Counter
+from io import BytesIO
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+import kit
+from kit import samples
+from tests import forms
+from tests.benchmarks import report
+
+SIDE = 224
+CV2 = {name: getattr(cv2, f"INTER_{name.upper()}") for name in ("nearest", "linear", "cubic", "area")}
+PILLOW = Image.Resampling
+LITE = samples.classifier("efficientnet_lite0").preprocessing
+EXPECTED = {
+    "lite": LITE,
+    "torch": LITE.replace(fit="resize_crop", filter="bilinear", scaling="imagenet"),
+    "keras": LITE.replace(fit="squash", crop_fraction=1.0, filter="bilinear", scaling="-1..1"),
+    "tf": LITE.replace(fit="squash", crop_fraction=1.0, filter="tf_bilinear", scaling="0..1"),
+    "caffe": LITE.replace(fit="squash", crop_fraction=1.0, filter="nearest", channels="bgr", scaling="caffe"),
+    "yolo": LITE.replace(fit="letterbox_floor", filter="cv2_linear", fill=(114, 114, 114), scaling="0..1"),
+    "cv2": LITE.replace(fit="squash", crop_fraction=1.0, filter="cv2_linear", scaling="0..1"),
+}  # fmt: skip
+
+
+def tensorflow():
+    import tensorflow as tf
+
+    return tf
+
+
+def in_tf(x, method="bilinear", **options):
+    return tensorflow().image.resize(x, (SIDE, SIDE), method=method, **options).numpy()
+
+
+def pil(x, name="BILINEAR", size=(SIDE, SIDE)):
+    return np.asarray(Image.fromarray(x).resize(size, PILLOW[name]))
+
+
+def shorter(x, side, resized):
+    height, width = x.shape[:2]
+    factor = side / min(height, width)
+    return resized(x, size=(int(width * factor + 1e-6), int(height * factor + 1e-6)))
+
+
+def centre(x, side=SIDE):
+    top, left = (round((each - side) / 2) for each in x.shape[:2])
+    return x[top : top + side, left : left + side]
+
+
+def letterbox(x, fill=114, corner=False, interpolation=cv2.INTER_LINEAR):
+    height, width = x.shape[:2]
+    ratio = min(SIDE / height, SIDE / width)
+    inner = round(width * ratio), round(height * ratio)
+    across, down = ((SIDE - each) / 2 for each in inner)
+    top, left = (0, 0) if corner else (round(down - 0.1), round(across - 0.1))
+    inside = cv2.resize(x, inner, interpolation=interpolation)
+    rest = SIDE - inner[1] - top, SIDE - inner[0] - left
+    return cv2.copyMakeBorder(inside, top, rest[0], left, rest[1], cv2.BORDER_CONSTANT, value=(fill,) * 3)
+
+
+def thumbnail(x, side):
+    image = Image.fromarray(x)
+    image.thumbnail((side, side))
+    return pil(np.asarray(image))
+
+
+def cropped(x, part):
+    height, width = x.shape[:2]
+    side = int(min(height, width) * part)
+    return x[(height - side) // 2 :][:side, (width - side) // 2 :][:, :side]
+
+
+GIVEN = {
+    "path": lambda run: lambda path: run(np.asarray(Image.open(path).convert("RGB"))),
+    "imread": lambda run: lambda path: run(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)),
+    "imread bgr": lambda run: lambda path: run(cv2.imread(path)),
+    "tf": lambda run: lambda path: run(
+        tensorflow().io.decode_jpeg(tensorflow().io.read_file(path), channels=3).numpy()
+    ),
+    "bytes": lambda run: lambda data: run(cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1]),
+    "upload": lambda run: lambda data: run(np.asarray(Image.open(BytesIO(data)).convert("RGB"))),
+    "pil": lambda run: lambda image: run(np.asarray(image.convert("RGB"))),
+    "rgb": lambda run: run,
+    "bgr": lambda run: lambda bgr: run(bgr[..., ::-1]),
+    "frame": lambda run: lambda image: run(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)),
+    "batch": lambda run: lambda batch: np.stack([run(each) for each in np.asarray(batch)]),
+}  # fmt: skip
+SIZED = {
+    "crop": lambda x: LITE.apply(x)[0] * 128 + 127,
+    "torchvision": lambda x: centre(shorter(x, 256, pil)),
+    "torchvision 232": lambda x: centre(shorter(x, 232, lambda y, size: pil(y, "BILINEAR", size))),
+    "cv2 256": lambda x: centre(shorter(x, 256, lambda y, size: cv2.resize(y, dsize=size))),
+    "256 squashed": lambda x: centre(pil(x, size=(256, 256))),
+    "keras": lambda x: pil(x, "NEAREST"),
+    **{each: lambda x, each=each: pil(x, each.upper()) for each in ("bilinear", "bicubic", "lanczos")},
+    **{f"cv2 {name}": lambda x, n=n: cv2.resize(x, (SIDE, SIDE), None, 0, 0, n) for name, n in CV2.items()},
+    "cv2 float": lambda x: cv2.resize(x.astype(np.float32) / 255, (SIDE, SIDE)) * 255,
+    "tf": in_tf,
+    "tf antialias": lambda x: in_tf(x, antialias=True),
+    "tf bicubic": lambda x: in_tf(x, "bicubic"),
+    "tf pad": lambda x: tensorflow().image.resize_with_pad(x, SIDE, SIDE).numpy(),
+    "tf central crop": lambda x: in_tf(tensorflow().image.central_crop(x, 0.875).numpy()),
+    "letterbox": letterbox,
+    "letterbox black": lambda x: letterbox(x, 0),
+    "letterbox corner": lambda x: letterbox(x, corner=True),
+    "letterbox area": lambda x: letterbox(x, 127, interpolation=cv2.INTER_AREA),
+    "imageops pad": lambda x: np.asarray(ImageOps.pad(Image.fromarray(x), (SIDE, SIDE))),
+    "imageops fit": lambda x: np.asarray(ImageOps.fit(Image.fromarray(x), (SIDE, SIDE), PILLOW.BILINEAR)),
+    "thumbnail 128": lambda x: thumbnail(x, 128),
+    "thumbnail 100": lambda x: thumbnail(x, 100),
+    "96": lambda x: pil(x, size=(96, 96)),
+    "crop 90": lambda x: pil(cropped(x, 0.9)),
+    "off centre": lambda x: pil(x[:, int(x.shape[1] * 0.1) : int(x.shape[1] * 0.85)]),
+    "uncropped": lambda x: x[:SIDE, :SIDE],
+}  # fmt: skip
+MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+SCALED = {
+    "0..255": np.float32,
+    "0..1": lambda x: x / np.float32(255),
+    "-1..1": lambda x: x / np.float32(127.5) - 1,
+    "lite": lambda x: (x - np.float32(127)) / 128,
+    "imagenet": lambda x: (x / 255.0 - MEAN) / STD,
+    "imagenet 255": lambda x: (x - np.float32([123.675, 116.28, 103.53])) / [58.395, 57.12, 57.375],
+    "imagenet raw": lambda x: (x - MEAN) / STD,
+    "twice": lambda x: x / 255.0 / 255.0,
+    "half": lambda x: (x / 255.0 - 0.5) / 0.5,
+    "own values": lambda x: (x - x.mean()) / x.std(),
+    "uint8": lambda x: (x / 255.0).astype(np.uint8),
+    "inverted": lambda x: 1 - x / 255.0,
+    "caffe": lambda x: x[..., ::-1] - np.float32([103.939, 116.779, 123.68]),
+    "caffe rgb": lambda x: x - np.float32([123.68, 116.779, 103.939]),
+    "grey": lambda x: (
+        np.repeat(np.asarray(Image.fromarray(np.uint8(x)).convert("L"))[..., None], 3, 2) / 255.0
+    ),
+}
+LAID = {
+    "-": lambda x: x[None],
+    "flat": lambda x: x,
+    "tensor": lambda x: tensorflow().constant(x[None]),
+    "dict": lambda x: {"pixel_values": x[None].astype(np.float32)},
+    "tuple": lambda x: (x[None], 0.5, (0, 0)),
+    "chw": lambda x: x.transpose(2, 0, 1)[None],
+    "reshape": lambda x: x.reshape(1, 3, SIDE, SIDE),
+    "turned": lambda x: x.swapaxes(0, 1)[None],
+    "mirrored": lambda x: x[:, ::-1][None],
+}
+# What it was to be, what it is given, resizing, scaling, layout, and the steps that are right.
+FUNCTIONS = """\
+torch pil torchvision imagenet - agrees | torch path torchvision imagenet tuple agrees |
+torch bgr torchvision imagenet - agrees | torch frame cv2_256 imagenet - resize |
+torch path 256_squashed imagenet - resize | torch path torchvision 0..1 - scale |
+torch path torchvision imagenet_raw - scale | torch upload torchvision imagenet chw layout |
+torch imread cv2_linear imagenet_255 - resize | torch imread_bgr torchvision imagenet - channels |
+torch pil torchvision_232 imagenet - resize | torch rgb torchvision own_values - scale |
+torch path torchvision half - scale | torch path torchvision imagenet reshape layout |
+torch pil torchvision imagenet dict agrees | keras path bilinear -1..1 - agrees |
+keras upload bilinear -1..1 flat agrees | keras pil keras -1..1 - resize | keras path bilinear 0..1 - scale |
+keras tf tf -1..1 tensor resize | keras path bilinear 0..255 - scale |
+keras imread_bgr bilinear -1..1 - channels | keras batch bilinear half flat agrees |
+keras rgb cv2_area -1..1 - resize | keras path bilinear twice - scale | keras bytes bilinear uint8 - cast |
+keras rgb bilinear inverted - scale,invert | keras path tf_pad -1..1 tensor resize |
+keras pil 96 -1..1 - resize | keras rgb bilinear -1..1 mirrored layout | tf tf tf 0..1 tensor agrees |
+tf tf tf_antialias 0..1 tensor resize | tf bytes tf 0..1 flat agrees | tf path bicubic 0..1 - resize |
+tf rgb tf 0..1 turned layout | tf tf tf_central_crop 0..1 tensor resize | tf rgb cv2_linear 0..1 - agrees |
+tf path tf -1..1 - scale | tf pil uncropped 0..1 - resize | tf tf tf_bicubic 0..1 - resize |
+caffe path keras caffe - agrees | caffe path keras caffe_rgb - channels |
+caffe imread keras imagenet - scale,channels | caffe rgb keras 0..255 - scale,channels |
+yolo imread letterbox 0..1 tuple agrees | yolo bgr letterbox 0..1 - agrees |
+yolo frame letterbox_black 0..1 - resize | yolo imread_bgr letterbox 0..1 - channels |
+yolo imread cv2_linear 0..1 - resize | yolo imread letterbox_corner 0..1 - resize |
+yolo imread letterbox_area 0..1 tuple resize | yolo pil imageops_pad 0..1 - resize |
+cv2 imread cv2_float 0..1 - agrees | cv2 path bicubic 0..1 - resize | cv2 imread cv2_cubic 0..1 flat resize |
+cv2 bytes thumbnail_128 0..1 - thumbnail,resize | cv2 rgb cv2_linear grey - channels |
+lite path crop lite - agrees | lite path imageops_fit lite dict resize | lite path crop_90 lite - resize |
+lite imread off_centre lite - resize | lite pil crop imagenet - scale
+"""
+
+
+def functions():
+    """Yield what a function does, what it was to be, the function, and the steps that are right."""
+    for row in map(str.strip, FUNCTIONS.split("|")):
+        expected, given, sized, scaled, laid, steps = (each.replace("_", " ") for each in row.split())
+        resized, spread, arranged = SIZED[sized], SCALED[scaled], LAID[laid]
+        made = GIVEN[given](lambda x, a=resized, b=spread, c=arranged: c(b(a(x))))
+        yield row, EXPECTED[expected], made, steps.split(",")
+
+
+def counted(kind, rows):
+    """Print what was not right, and return how many rows are what, as shares."""
+    report.table([row for row in rows if row["outcome"] not in {"right", "sound"}] or rows[:1])
+    found = Counter(row["outcome"] for row in rows)
+    print(f"{kind}, {len(rows)}: {dict(found)}", flush=True)
+    return {outcome: number / len(rows) for outcome, number in found.items()}
+
+
+def checked(photos, classifier):
+    for name, expected, function, steps in functions():
+        found = kit.check(classifier.using(expected), photos, function)
+        right = found.main_step in steps if steps != ["agrees"] else found.agrees
+        yield {"of": name, "outcome": "right" if right else "wrong", "said": str(found).splitlines()[0]}
+
+
+def compared(photos, classifier, listed):
+    for kind, (causes, form) in listed.items():
+        found = kit.compare(classifier, form, photos, progress=False)
+        right = bool(found.cause) and set(found.cause.split(" and ")) <= causes
+        none = "sound" if "no difference found" in repr(found) else "unknown"
+        outcome = "right" if right else "wrong" if found.cause else none
+        yield {"of": f"{classifier.name}: {kind}", "outcome": outcome, "said": repr(found)}
+
+
+def main(arguments=None):
+    """Run all and write the report."""
+    given = report.parser(__doc__).parse_args(arguments)
+    lite, fashion = (samples.classifier(name) for name in ("efficientnet_lite0", "fashion_mnist"))
+    rows = {"functions": list(checked(samples.photos("imagenet")[:4], lite)), "faulty": [], "sound": []}
+    for classifier, photos in ((lite, "imagenet"), (fashion, "fashion_mnist")):
+        some = samples.photos(photos)[:10]
+        nameless = {kind: ((), form) for kind, form in forms.unknown(classifier).items()}
+        rows["faulty"] += compared(some, classifier, {**forms.faults(classifier), **nameless})
+        right = {kind: ((), form) for kind, form in forms.sound(classifier).items()}
+        rows["sound"] += compared(some, classifier, right)
+    shares = {kind: counted(kind, found) for kind, found in rows.items()}
+    targets = [
+        report.target("functions whose headline is right", shares["functions"].get("right", 0), 0.9),
+        report.target("faulty forms named", shares["faulty"].get("right", 0), 0.85),
+        report.target("faulty forms named otherwise", shares["faulty"].get("wrong", 0), 0.03, most=True),
+        report.target("faulty forms called sound", shares["faulty"].get("sound", 0), 0, most=True),
+        report.target("sound forms with a cause", shares["sound"].get("wrong", 0), 0, most=True),
+    ]
+    report.write(given.json, {"shares": shares, "targets": targets, **rows})
+    return 0 if all(each["met"] for each in targets) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
