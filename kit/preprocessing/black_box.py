@@ -230,11 +230,12 @@ def _plain(
     """Yield what is seen at once, and leaves nothing to be read."""
     if again.shape != theirs.shape or not np.allclose(again, theirs, atol=1e-3 * np.ptp(theirs)):
         yield "function", _RANDOM
+    if here.size is not None and max(theirs.shape) > LARGEST_SIDE:
+        yield "resize", f"size: {sides(here.size)} here, {theirs.shape} there"
+        return
     values, own = np.unique(theirs), np.unique(run(PIPELINE, here, photo))
     if len(values) == 1 and np.array_equal(ramps[0], ramps[1]):
         yield "tensor", f"values: an image here, {short(values[0])} everywhere there"
-    elif here.size is not None and max(theirs.shape) > LARGEST_SIDE:
-        yield "resize", f"size: {sides(here.size)} here, {theirs.shape} there"
     elif here.cast is None and len(values) <= FEW_VALUES < len(own) and not np.any(values % 1):
         few = ", ".join(short(value) for value in values[:6])
         yield "cast", f"cast: none here, to whole numbers after scaling there; only {few} are left"
