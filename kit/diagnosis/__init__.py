@@ -87,8 +87,8 @@ def diagnose(
     with threadpool_limits(limits=1, user_api="blas"):
         case = Investigation(classifier, used, chosen, truth, Evaluator(classifier), reference)
         for words, stage in Steps(STAGES.items(), "Diagnosing", "stage", progress is True):
-            # Nothing else is asked of a network whose weights are no numbers.
-            if not case.certainly("diverged_training"):
+            # Nothing else is asked of a network whose weights or predictions are no numbers.
+            if all(one.cause != "diverged_training" for one in case.certain):
                 if callable(progress):
                     progress(words)
                 case = stage(case)

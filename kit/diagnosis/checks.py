@@ -6,7 +6,14 @@ from kit.classifier import Classifier, known_preprocessing
 from kit.classifier.architecture import architecture_and_weights, layers_of
 from kit.classifier.labels import Truth
 from kit.diagnosis.checks_input import check_files, check_tensors
-from kit.diagnosis.checks_network import check_determinism, check_head, check_nan, check_norms, check_trained
+from kit.diagnosis.checks_network import (
+    check_determinism,
+    check_head,
+    check_nan,
+    check_norms,
+    check_trained,
+    no_numbers,
+)
 from kit.diagnosis.class_order import check_class_order
 from kit.diagnosis.finding import Finding, Photos, ranked
 from kit.diagnosis.inside import check_graph, read_inside
@@ -30,9 +37,9 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
     outputs = classifier.engine.predict(tensors)
-    # The square of a larger weight is infinite in float32.
-    if not np.isfinite(outputs).all() and (lost := check_nan(weights, 1e19)):
-        return (lost,)
+    if np.isfinite(tensors).all() and not np.isfinite(outputs).all():
+        # The square of a larger weight is infinite in float32.
+        return (check_nan(weights, 1e19) or no_numbers(outputs),)
     found = [
         *check_files(classifier, photos, labels),
         *check_tensors(few, used),

@@ -76,6 +76,18 @@ def check_nan(weights: Weights, limit: float = np.inf) -> Finding | None:
     )
 
 
+def no_numbers(outputs: Float32) -> Finding:
+    """Say that a model of finite weights puts out NaN or infinite numbers, float32 (N, outputs)."""
+    share = float(1 - np.isfinite(outputs).mean())
+    return conclude(
+        "diverged_training",
+        "possible",
+        "The model predicts NaN or infinite numbers for these images, though its weights are finite.",
+        Evidence("share of such outputs", share, 0.0, True),
+        advice="Look for a logarithm, root or division in its layers, and check the range of its input.",
+    )
+
+
 def check_trained(layers: Sequence[Layer], weights: Weights) -> Finding | None:
     """Look for kernels within the bounds of their initializer, with a bias of 0: ``"untrained_weights"``."""
     kernels = [layer for layer in layers if any(array.ndim > 1 for array in weights.get(layer.name, ()))]

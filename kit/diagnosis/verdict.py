@@ -1,5 +1,7 @@
 """What the scores of candidates come to: findings, and their words."""
 
+from math import sqrt
+
 from kit.diagnosis.candidates import QUIET
 from kit.diagnosis.evidence import FEW, Grounds, Score, Scores
 from kit.diagnosis.finding import Evidence, Finding, Fix, at_least, using
@@ -43,7 +45,7 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     told = summary.format(difference(in_use, right))
     evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
     fixed, same = fix(in_use, right, cause), _same_causes(grounds, best, ranked)
-    rivals = [*best.variants, *_untold(best, ranked)]
+    rivals = [*best.variants, *_untold(grounds, best, ranked)]
     unlike = [each for each in rivals if _unlike(grounds, right, each)]
     if unlike:
         forms = " or ".join(difference(in_use, each) for each in (right, unlike[0]))
@@ -51,17 +53,20 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
     return Finding(cause, "named" if sure else "possible", told, evidence, cost, fixed, same)
 
 
-def _untold(best: Score, ranked: Scores) -> list[Preprocessing]:
-    """Return what else of the same step explains about as much."""
+def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing]:
+    """Return what else of the same step explains about as much; few labels alone tell less."""
+    few = 1.0 if grounds.evaluator.statistics else sqrt(Labelled.ENOUGH / grounds.known_labels)
     near = (one for one in ranked if one.candidate.step == best.candidate.step and not one.vetoed)
-    return [one.candidate.preprocessing for one in near if one is not best and best.gain - one.gain < LEAD]
+    others = (one for one in near if one is not best and best.gain - one.gain < LEAD * max(few, 1))
+    return [one.candidate.preprocessing for one in others]
 
 
 def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
     photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
     moved = evaluator.trial(photos, right, other).moved
-    large = bool((moved.sum() + 1) / (len(moved) + 2) > QUIET)
+    # The upper end of an interval, as Agresti and Coull (1998) have it.
+    large = bool((moved.sum() + 2) / (len(moved) + 4) > QUIET)
     return large and not evaluator.alike(photos, right, other)
 
 
@@ -110,13 +115,14 @@ def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
 
     Each puts a wrong label right as often as those do that are called otherwise.
     """
-    tried = grounds.scores(in_use)
-    apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
+    trials = {one: grounds.trial(in_use, one.candidate.preprocessing) for one in grounds.scores(in_use)}
+    apart = [trials[one] for one in trials if not one.candidate.causes & score.candidate.causes]
     gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
     wrong = grounds.known_labels - grounds.correct(in_use)
-    met = sum(grounds.trial(in_use, one.candidate.preprocessing).turned[0] for one in apart)
-    rate = (met + 1) / (wrong * len(apart) + 2)
-    return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
+    rate = (sum(trial.turned[0] for trial in apart) + 1) / (wrong * len(apart) + 2)
+    # Changes with the same predictions are one.
+    tried = len({trial.after.argmax(axis=1).tobytes() for trial in trials.values()})
+    return min(1.0, at_least(gained - lost, wrong, rate) * tried)
 
 
 def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[str]) -> list[Finding]:
