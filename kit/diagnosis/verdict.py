@@ -115,14 +115,13 @@ def _by_chance(grounds: Grounds, score: Score, in_use: Preprocessing) -> float:
 
     Each puts a wrong label right as often as those do that are called otherwise.
     """
-    trials = {one: grounds.trial(in_use, one.candidate.preprocessing) for one in grounds.scores(in_use)}
-    apart = [trials[one] for one in trials if not one.candidate.causes & score.candidate.causes]
+    tried = grounds.scores(in_use)
+    apart = [one for one in tried if not one.candidate.causes & score.candidate.causes]
     gained, lost = grounds.trial(in_use, score.candidate.preprocessing).turned
     wrong = grounds.known_labels - grounds.correct(in_use)
-    rate = (sum(trial.turned[0] for trial in apart) + 1) / (wrong * len(apart) + 2)
-    # Changes with the same predictions are one.
-    tried = len({trial.after.argmax(axis=1).tobytes() for trial in trials.values()})
-    return min(1.0, at_least(gained - lost, wrong, rate) * tried)
+    met = sum(grounds.trial(in_use, one.candidate.preprocessing).turned[0] for one in apart)
+    rate = (met + 1) / (wrong * len(apart) + 2)
+    return min(1.0, at_least(gained - lost, wrong, rate) * len(tried))
 
 
 def settled(grounds: Grounds, ranked: Scores, in_use: Preprocessing, told: set[str]) -> list[Finding]:

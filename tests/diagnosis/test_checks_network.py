@@ -64,6 +64,16 @@ def test_weights_that_are_no_numbers_are_named_before_anything_else(tmp_path):
     assert finding.evidence[0].value == pytest.approx(1 / 192 / 9)
 
 
+def test_predictions_that_are_no_numbers_are_said_with_and_without_labels():
+    entry = keras.Input((16, 16, 3))
+    inner = keras.ops.log(layers.Dense(3)(layers.Flatten()(entry)) - 1e6)
+    classifier = Classifier(keras.Model(entry, layers.Softmax()(inner)), Preprocessing(size=(16, 16)))
+    for labels in (None, [0, 1]):
+        (finding,) = diagnose(classifier, samples.photos("imagenet")[:2], labels, progress=False).findings
+        assert (finding.cause, finding.verdict) == ("diverged_training", "possible")
+        assert finding.evidence[0].value == 1
+
+
 def test_weights_that_overflow_are_named_with_and_without_labels():
     model = keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(3, "softmax")])
     model.set_weights([each.astype(float) * 1e39 for each in model.get_weights()])

@@ -46,6 +46,13 @@ def test_photographs_of_the_kit_judge_a_network_that_knows_photographs_but_never
     assert "11 photos of the kit" in grounds.judged_by
 
 
+def test_photographs_do_not_judge_a_network_whose_profile_finds_them_unlike_its_training():
+    photos = kit.samples.typical()[0]
+    flat = [kit.Perturbation(contrast=0.1 + 0.01 * place).apply(photo) for place, photo in enumerate(photos)]
+    layers = LITE.first_layers.with_profile(np.concatenate([LITE.tensor(photo) for photo in flat]))
+    assert not Grounds.of(Evaluator(LITE, layers), LITE.preprocessing, photos[:1]).probes
+
+
 def test_averages_gain_the_fall_of_the_logarithm_above_what_chance_does(sixteen):
     evaluator = Evaluator(BATCHNORM, replace(BATCHNORM.first_layers, profile=None))
     broken = BATCHNORM.preprocessing.replace(invert=True)

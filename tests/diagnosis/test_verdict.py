@@ -119,6 +119,40 @@ def test_the_lead_that_is_most_in_doubt_is_told(no_batchnorm, grounds):
     assert lead(1.97, 1.85) == [(0.2, 0.15)]
 
 
+def test_a_cause_has_no_fix_where_another_scaling_explains_about_as_much_and_predicts_otherwise(
+    no_batchnorm, grounds
+):
+    right = no_batchnorm.preprocessing
+    used = right.replace(scaling="caffe" if right.channel_count == 3 else "lite")
+    by_scaling = {one.preprocessing.scaling: one for one in candidates(used) if one.step == "scaling"}
+    best, other = by_scaling[right.scaling], by_scaling[()]
+    rare = Vote("rare", 0.0, 0.0)
+
+    def told(gain, *variants):
+        ranked = (
+            Score(best, (Vote("a", 1.0, 1.0), rare), variants),
+            Score(other, (Vote("a", gain, 1.0), rare)),
+        )
+        return judged(grounds, ranked, used)
+
+    assert told(0.79).right == right
+    undecided = told(0.81)
+    assert (undecided.verdict, undecided.right, undecided.fix.code) == ("named", None, "")
+    assert "cannot tell" in undecided.fix.text
+    assert told(0.79, other.preprocessing).right is None
+    assert told(0.79, right).right == right
+
+
+def test_labels_of_failing_images_name_nothing_by_chance_beside_other_evidence(
+    grounds, evaluator, in_use, found, sixteen, truth
+):
+    few = Grounds.of(evaluator, in_use, sixteen[:2], truth[:2])
+    assert [type(source).__name__ for source in few.sources] == ["Ordinary", "Certainty", "Labelled"]
+    for ordinary, said in ((0.1, "possible"), (0.5, "named")):
+        given = [Vote("told", gain, gain) for gain in (ordinary, 0.0, 0.6, 0.0)]
+        assert judged(few, [Score(found["polarity"], tuple(given))], in_use).verdict == said
+
+
 def test_what_comes_to_the_same_is_no_other_cause(no_batchnorm, grounds):
     used = no_batchnorm.preprocessing.replace(scaling="0..255")
     scalings = (one for one in candidates(used) if one.step == "scaling")
