@@ -62,7 +62,8 @@ class Slice:
     @property
     def summary(self) -> str:
         """One sentence."""
-        limit = f"{PROPERTIES[self.name].label} beyond {self.limit:.3g}"
+        side = "above" if SIDES.get((self.name, 1)) == self.words else "below"
+        limit = f"{PROPERTIES[self.name].label} {side} {self.limit:.3g}"
         return f"{self.wrong:.0%} of {self.words} images are wrong, {self.others:.0%} of the others ({limit})"
 
 

@@ -38,7 +38,6 @@ KINDS = {
     "downscale 3": (Perturbation(downscale=3), {"blurred"}),
     "pixelate 3": (Perturbation(pixelate=3), {"blocky", "blurred"}),
     "JPEG quality 4": (Perturbation(jpeg_quality=4), {"compressed", "blocky"}),
-    "white balance": (Perturbation(white_balance=1), {"tinted", "colourful"}),
 }
 CALL = 'kit.sweep(samples.classifier("fashion_mnist"), sys.argv[1], {"noise": (0, 10, 20, 30, 40)},'
 

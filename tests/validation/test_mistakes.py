@@ -75,7 +75,7 @@ def test_a_planted_slice_is_found_and_nothing_else():
     assert (found.name, found.limit) == ("noise", pytest.approx(1.2, abs=0.3))
     inside = rows[:, MEASURED.index("noise")] > found.limit
     rates = f"{wrong[inside].mean():.0%} of noisy images are wrong, {wrong[~inside].mean():.0%} of the others"
-    assert found.summary.startswith(rates)
+    assert found.summary == f"{rates} (noise above {found.limit:.3g})"
     # In one class it is Fisher's exact test, times the number of tests.
     (alone,) = slices(rows, wrong, np.zeros(600, np.int64))
     counted = [[(part & each).sum() for part in (inside, ~inside)] for each in (wrong, ~wrong)]
