@@ -244,6 +244,8 @@ def mistakes(
             steps.advance(len(rows))
     notes: tuple[str, ...] = ()
     if unreadable := [(one.name, text) for one, text in zip(pictures, errors, strict=True) if text]:
+        if len(unreadable) == len(pictures):
+            raise ValueError(unreadable[0][1])
         notes = (f"not readable: {names_of(unreadable)} ({unreadable[0][1]})",)
     if steps.interrupted:
         notes += (f"stopped after {steps.done:,} of {len(pictures):,} images",)
@@ -281,7 +283,8 @@ def _folders(pictures: Sequence[Picture], names: Sequence[str]) -> list[int | st
         return [order.index(folder) for folder in folders]
     # Of a name such as T-shirt/top, no folder can have every letter.
     spelled = {_letters(name): name for name in names}
-    return [spelled.get(_letters(folder), folder) for folder in folders]
+    meant = {one: one if one in names else spelled.get(_letters(one), one) for one in order}
+    return [meant[folder] for folder in folders]
 
 
 def _letters(name: str) -> str:
