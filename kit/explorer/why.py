@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -137,15 +136,18 @@ def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> 
 def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Settings | None:
     """Return the settings to change for the preprocessing `right`; perturbations stay.
 
-    Chosen faults are taken back from `base`, as few as will do; where that does not lead there, the fix is
-    put in use. None where one is in use already.
+    Chosen faults of the steps that differ are taken back from `base`; where that does not lead there, the fix
+    is put in use. None where one is in use already.
     """
-    chosen = [step for step in STEPS if settings[step]]
-    for keep in sorted(product((True, False), repeat=len(chosen)), key=lambda kept: kept.count(False)):
-        back = {step: "" for step, kept in zip(chosen, keep, strict=True) if not kept}
-        if views.preprocessing_of(settings | back, base) == right:
-            return back
+    guilty = _differing(views.preprocessing_of(settings, base), right)
+    back = {step: "" for step in guilty if settings[step]}
+    if views.preprocessing_of(settings | back, base) == right:
+        return back
     return None if settings["fix"] else dict.fromkeys(STEPS, "") | {"fix": True}
+
+
+def _differing(one: Preprocessing, other: Preprocessing) -> list[str]:
+    return [step for step in STEPS if CHOICES[step].words(one) != CHOICES[step].words(other)]
 
 
 def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes]]:
@@ -161,7 +163,6 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
     shown = [finding for finding in diagnosis.findings if finding.verdict in {"named", "possible"}]
     dismissed = [plain(finding.cause) for finding in diagnosis.findings if finding.verdict == "ruled_out"]
     spoils = after is not None and after.wrong and not view.wrong
-    in_use = {step: CHOICES[step].words(view.preprocessing) for step in STEPS}
     pair = [] if right is None or after is None else [view, after]
     pictures = [each.covered((right or view.base).image(each.tensor)) for each in pair]
     content = {
@@ -175,7 +176,7 @@ def answer(diagnosis: Diagnosis, view: View) -> tuple[dict[str, Any], list[bytes
         "code": fix.code,
         "apply": None if right is None or spoils else remedy(view.settings, view.base, right),
         "fixed": None if after is None else fixed(view, after),
-        "guilty": [step for step in STEPS if right and CHOICES[step].words(right) != in_use[step]],
+        "guilty": [] if right is None else _differing(view.preprocessing, right),
         "pictures": [picture.shape[:2] for picture in pictures],
     }
     return content, [picture.tobytes() for picture in pictures]
