@@ -4,12 +4,13 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
+from math import isfinite
 from numbers import Real
-from sys import float_info
 from typing import Any, TypeVar
 
 import numpy as np
@@ -123,10 +124,10 @@ def number(what: str, value: Any) -> float:
     """Return a finite number as a float, else raise a TypeError or a ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Expected {what} as a number, received {value!r}")
-    size: Any = abs(value)
-    if not size <= float_info.max:
-        raise ValueError(f"Expected a finite {what}, received {value!r:.30}")
-    return float(value)
+    with suppress(OverflowError):  # a whole number beyond all floats
+        if isfinite(value):
+            return float(value)
+    raise ValueError(f"Expected a finite {what}, received {value!r:.30}")
 
 
 def whole(name: str, value: Any, low: int, high: int | None) -> int:

@@ -81,15 +81,15 @@ def _lack(requirement: Any) -> str:
 
 def widgets() -> str:
     """Return the version of JupyterLab, if it lists the extensions that show the explorer."""
-    import jupyterlab
-    from jupyter_core.paths import jupyter_path
+    from jupyterlab.labapp import LabApp
 
-    places = [Path(folder) for folder in jupyter_path("labextensions")]
+    lab = LabApp()
+    places = [Path(folder) for folder in lab.extra_labextensions_path + lab.labextensions_path]
     for name in FRONT_ENDS:
         if not any((folder / name).is_dir() for folder in places):
             advice = "where JupyterLab is, run python -m pip install --force-reinstall anywidget ipywidgets"
-            raise RuntimeError(f"JupyterLab {jupyterlab.__version__} has no {name}; {advice}")
-    return f"JupyterLab {jupyterlab.__version__} has {' and '.join(FRONT_ENDS)}"
+            raise RuntimeError(f"JupyterLab {lab.version} has no {name}; {advice}")
+    return f"JupyterLab {lab.version} has {' and '.join(FRONT_ENDS)}"
 
 
 def tensorflow() -> str:
