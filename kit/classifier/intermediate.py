@@ -2,15 +2,17 @@
 
 import struct
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from kit._arrays import Float32
 
-_POOLING = "MEAN", "AVERAGE_POOL_2D", "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
+_SAME = "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
+# Bytes that only look like the format fail wherever they are read first.
+_UNREAD = LookupError, TypeError, AttributeError, OverflowError, ValueError, struct.error
 _DENSE = "FULLY_CONNECTED", "CONV_2D"
-_AFTER = "SOFTMAX", "LOGISTIC", "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
 
 
 def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
@@ -41,15 +43,16 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs
         place = max(place for place, each in enumerate(graph.operators) if _is_map(graph, each, litert))
-        weights = _class_weights(model, graph, place, litert)
+        weights = None
+        with suppress(*_UNREAD):
+            weights = _class_weights(model, graph, place, litert)
         graph.outputs = [graph.outputs[0], graph.operators[place].outputs[0]]
         # What older converters measured of the memory plan no longer holds.
         model.metadata = model.metadataBuffer = model.signatureDefs = None
         builder = litert.flatbuffers.Builder(len(compiled) + (1 << 16))
         builder.Finish(model.Pack(builder), b"TFL3")  # the mark of the format
         return bytes(builder.Output()), weights
-    # Bytes that only look like the format fail wherever they are read first.
-    except (LookupError, TypeError, AttributeError, OverflowError, ValueError, struct.error) as error:
+    except _UNREAD as error:
         raise ValueError("Expected a compiled network with a feature map, received one without") from error
 
 
@@ -62,43 +65,37 @@ def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
 
 def _class_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:
     """Follow the feature map to the output; None unless there is one dense layer, and nothing bent."""
-    kinds = {number: name for name, number in vars(litert.BuiltinOperator).items()}
-    widened, weights = {}, None
-    map_ = tensor = graph.operators[place].outputs[0]
-    for each in graph.operators:
-        code = model.operatorCodes[each.opcodeIndex]
-        if kinds[max(code.builtinCode, code.deprecatedBuiltinCode)] == "DEQUANTIZE":
-            widened[each.outputs[0]] = each.inputs[0]
-    for each in graph.operators[place + 1 :]:
-        code, made = model.operatorCodes[each.opcodeIndex], each.outputs[0]
-        kind = kinds[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    names = {number: name for name, number in vars(litert.BuiltinOperator).items()}
+    codes = [model.operatorCodes[each.opcodeIndex] for each in graph.operators]
+    kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]
+    steps = [*zip(kinds, graph.operators, strict=True)]
+    widened = {each.outputs[0]: each.inputs[0] for kind, each in steps if kind == "DEQUANTIZE"}
+    tensor, weights = graph.operators[place].outputs[0], None
+    _, height, width, channels = graph.tensors[tensor].shape
+    for kind, each in steps[place + 1 :]:
+        made = each.outputs[0]
         # Sizes of an open batch, and weights in half precision.
         if graph.tensors[made].type == litert.TensorType.INT32 or widened.get(made, tensor) != tensor:
             continue
-        if each.inputs[0] != tensor:
-            return None
+        known = ("MEAN", "AVERAGE_POOL_2D") if weights is None else ("SOFTMAX", "LOGISTIC")
         if weights is None and kind in _DENSE and not each.builtinOptions.fusedActivationFunction:
-            source = each.inputs[1]
-            weights = _constant(model, graph.tensors[widened.get(source, source)], litert)
-        elif kind not in (_POOLING if weights is None else _AFTER):
+            source = graph.tensors[widened.get(each.inputs[1], each.inputs[1])]
+            weights = _constant(model.buffers[source.buffer].data, source, litert.TensorType)
+        elif kind not in {*known, *_SAME}:
+            return None
+        if each.inputs[0] != tensor:
             return None
         tensor = made
     if weights is None or tensor != graph.outputs[0]:
         return None
-    _, *sides = graph.tensors[map_].shape
-    shape = (1, 1, sides[2]) if weights[0].size == sides[2] else sides
-    return weights.reshape(len(weights), *shape) if weights[0].size == np.prod(shape) else None
+    shape = (1, 1) if weights[0].size == channels else (height, width)
+    return weights.reshape(len(weights), *shape, channels)
 
 
-def _constant(model: Any, tensor: Any, litert: Any) -> Float32 | None:
-    dtypes = {litert.TensorType.FLOAT32: np.float32, litert.TensorType.FLOAT16: np.float16}
-    dtype = dtypes.get(tensor.type, np.int8 if tensor.type == litert.TensorType.INT8 else None)
-    data = model.buffers[tensor.buffer].data
-    if dtype is None or data is None:
-        return None
-    values = np.asarray(data, np.uint8).view(dtype).reshape(tensor.shape).astype(np.float32)
-    if dtype is np.int8:
+def _constant(data: Any, tensor: Any, types: Any) -> Float32:
+    dtype = {types.FLOAT32: np.float32, types.FLOAT16: np.float16, types.INT8: np.int8}[tensor.type]
+    values = data.view(dtype).reshape(tensor.shape[0], -1).astype(np.float32)
+    if tensor.type == types.INT8:
         scale, zero = tensor.quantization.scale, tensor.quantization.zeroPoint
-        along = (-1, *[1] * (values.ndim - 1))
-        values = (values - np.reshape(zero, along)) * np.reshape(scale, along)
-    return values.astype(np.float32)
+        values = (values - np.reshape(zero, (-1, 1))) * np.reshape(scale, (-1, 1))
+    return np.asarray(values, np.float32)

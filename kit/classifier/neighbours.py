@@ -16,13 +16,11 @@ from kit.images.photo import encoded
 NEAREST = 5
 """Training images that are shown, and whose mean distance says how novel an image is."""
 KEPT = 10_000
-"""Training images that are kept; of more, as many at random."""
+"""Training images that are kept at most."""
 NUMBERS = 40
 """Numbers kept of each."""
 SIDE = 48
 """Height and width of a thumbnail, in pixels."""
-
-_SEED = 0
 
 
 class Neighbour(NamedTuple):
@@ -114,8 +112,9 @@ def described(
     kept: dict[str, Array] = {"predicted": answers.argmax(axis=1).astype(np.int32)}
     names = "\0".join(photo.name.replace("\0", "") for photo in photos)
     kept["names"] = np.frombuffer(names.encode(errors="replace"), np.uint8)
-    if features.shape[1] > NUMBERS:
-        kept["basis"] = np.linalg.eigh(features.T @ features)[1][:, 1 - NUMBERS :]
+    if (count := features.shape[1]) > NUMBERS:
+        largest = count - NUMBERS + 1, count - 1
+        kept["basis"] = scipy.linalg.eigh(features.T @ features, subset_by_index=largest)[1]
         features = projected(features, kept["basis"])
     if thumbnails:
         small = (ImageOps.fit(Image.fromarray(photo.pixels), (SIDE, SIDE)) for photo in photos)

@@ -190,6 +190,9 @@ def as_it_is(data: bytes, preprocessing: Preprocessing | None = None) -> Compile
     return Compiled(head, engine.input_shape, engine.output_count, data)
 
 
+Inside = tuple[LiteEngine, Float32 | None] | None
+
+
 class Network:
     """A network from tensors to probabilities; what takes TensorFlow is made at the first use and kept.
 
@@ -238,15 +241,15 @@ class Network:
         return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
 
     @property
-    def inside(self) -> tuple[LiteEngine, Float32 | None] | None:
+    def inside(self) -> Inside:
         """What also gives the last feature map, with the weights of the classes (see `with_feature_map`).
 
         None where there is no such map, or the network is not compiled.
         """
-        found: tuple[LiteEngine, Float32 | None] | None = self._once("inside", self._opened)
+        found: Inside = self._once("inside", self._opened)
         return found
 
-    def _opened(self) -> tuple[LiteEngine, Float32 | None] | None:
+    def _opened(self) -> Inside:
         data, plain = self.compiled.data, self._lite
         if data is None or not isinstance(plain, LiteEngine):
             return None

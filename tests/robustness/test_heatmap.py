@@ -47,6 +47,11 @@ def model(head):
 
 HEADS = {
     "pooling": lambda layers: [layers.GlobalAveragePooling2D(), layers.Dropout(0.5), layers.Dense(2)],
+    "convolution": lambda layers: [
+        layers.GlobalAveragePooling2D(keepdims=True),
+        layers.Conv2D(2, 1),
+        layers.Flatten(),
+    ],
     "flatten": lambda layers: [layers.Flatten(), layers.Dense(2)],
     "largest": lambda layers: [layers.GlobalMaxPooling2D(), layers.Dense(2)],
     "two": lambda layers: [layers.GlobalAveragePooling2D(), layers.Dense(2, "relu"), layers.Dense(2)],

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 import kit
-from kit import Novelty
+from kit import Novelty, samples
 from kit.classifier.neighbours import NEAREST
 from kit.diagnosis.investigation import out_of_distribution
 from tests.outliers import outliers
@@ -101,9 +101,28 @@ def test_what_was_not_fitted_for_this_network_is_none(fashion, classifier, novel
     features = arrays["features"]
     changes = [{"features": features[1:]}, {"features": np.full_like(features, np.nan)}]
     changes += [{"predicted": arrays["predicted"] + 10}, {"held_back": arrays["held_back"][:18]}]
+    changes += [{"names": arrays["names"][:-20]}, {"basis": np.zeros((40, 20))}]
+    changes += [{"thumbnails": np.zeros((3, 48, 48, 3), np.uint8)}]
     for change in changes:
         reference = fashion.reference.with_arrays("novelty", {**arrays, **change})
         assert kit.novelty_of(fashion.with_reference(reference)) is None
+
+
+def test_of_many_channels_forty_numbers_are_kept_and_of_images_thumbnails_on_request(classifier, tmp_path):
+    photos = list(samples.photos("imagenet")[:6])
+    classifier.with_reference(photos, thumbnails=True, progress=False).save(tmp_path / "knowing.keras")
+    knowing = kit.Classifier.load(tmp_path / "knowing.keras")
+    assert knowing.reference.arrays("novelty")["features"].shape == (6, 40)
+    found = knowing.nearest(photos[2], 6)
+    _, rows = classifier.features(photos)
+    expected = np.linalg.norm(rows - rows[2], axis=1)
+    assert [one.name for one in found.neighbours] == [photos[place].name for place in expected.argsort()]
+    np.testing.assert_allclose([one.distance for one in found.neighbours], np.sort(expected), atol=0.05)
+    assert found.agreeing == 1
+    assert "1 of the 6 nearest training images are of this class: doubt this prediction" in found.text()
+    assert (found.thumbnails.shape, found.html().count("<img ")) == ((6, 48, 48, 3), 6)
+    with pytest.raises(ValueError, match=r"knows its training images; use with_reference"):
+        classifier.nearest(photos[0])
 
 
 # The cause
