@@ -19,7 +19,7 @@ from kit.classifier import engines, store
 from kit.classifier.engines import Engine, KerasEngine, Shape, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
-from kit.classifier.loading import FIRST_LAYERS, keep, restore
+from kit.classifier.loading import keep, restore
 from kit.classifier.neighbours import KEPT, NEAREST, Nearest, Neighbour, described
 from kit.classifier.network import TOLERANCE, Network, Verification, largest_difference, trial_tensors
 from kit.classifier.reference import Reference
@@ -103,6 +103,8 @@ class Classifier:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         if compiled.head == "logits":
             yield "the last layer is linear: its outputs are used as logits, with a softmax"
+        if compiled.head == "binary_logit":
+            yield "one linear output: used as the logit of the second class; as a number it says no class"
         if compiled.head == "sigmoid" and compiled.output_count > 1:
             yield "one sigmoid for each class: the outputs are divided by their sum"
         if compiled.head == "softmax" and compiled.output_count == 1:
@@ -172,12 +174,17 @@ class Classifier:
         ValueError, OSError
             Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
-        target, formats = Path(path), self._formats()
+        target, origin, data = Path(path), self.source, self.compiled
+        foreign = origin is not None and origin.network is not None
+        lite = data is not None and data[4:8] == engines.LITE_MARK
+        formats = [".keras"] * (not foreign) + [".tflite"] * lite
         if target.suffix not in formats:
-            ends = f"Expected a file name that ends in {' or '.join(formats)}, received {target.name!r}"
-            raise ValueError(f"{ends}; rename it")
+            ends = " or ".join(formats) or "nothing: a .onnx file stays as it is"
+            raise ValueError(f"Expected a file name that ends in {ends}, received {target.name!r}")
         with self._lock, tempfile.TemporaryDirectory() as folder:
-            source = None if target.suffix in store.SHIPPED else self._network.keras_file(Path(folder))
+            source = origin.path if foreign and origin else None
+            if target.suffix == ".keras":
+                source = self._network.keras_file(Path(folder))
             self._network = self._network.up_to_date(self.preprocessing)
             self.notes = tuple(self._remarks())
             known = self.reference.moved(self._network, self.input_shape)
@@ -189,27 +196,15 @@ class Classifier:
                 "preprocessing": None if steps is None else steps.to_dict(),
                 "temperature": self.temperature,
             }
-            if source is not None:
-                written = store.write(source, target, contract, self.reference.contents)
-            else:
-                written = self._write_shipped(target, contract)
-            if self.source is None:
-                keep(written, self._network.compiled)
-
-    def _formats(self) -> list[str]:
-        source, compiled = self.source, self._network.compiled
-        if source is not None and source.network is not None:
-            return [source.path.suffix]
-        return [".keras"] + [".tflite"] * (compiled.data is not None)
-
-    def _write_shipped(self, target: Path, contract: Mapping[str, Any]) -> Archive:
-        compiled, source = self._network.compiled, self.source
-        layers = compiled.first_layers.arrays() if compiled.first_layers else {}
-        arrays = {f"{FIRST_LAYERS}{name}": array for name, array in layers.items()}
-        given = None if source is None or source.network is None else source.path
-        return store.write_shipped(
-            compiled.data or b"", target, contract, {**self.reference.contents, **arrays}, given
-        )
+            compiled, known = self._network.compiled, self.reference
+            if target.suffix == ".keras":
+                written = store.write(source, target, contract, known.contents)
+                if origin is None:
+                    keep(written, compiled)
+                return
+            if compiled.first_layers is not None:  # which TensorFlow alone could make again
+                known = known.with_arrays("first_layers", compiled.first_layers.arrays())
+            store.write(source, target, contract, known.contents, compiled.data)
 
     def tensor(
         self,
@@ -323,9 +318,13 @@ class Classifier:
     def top(self, row: npt.ArrayLike, count: int = 5) -> tuple[tuple[str, float], ...]:
         """Return names and probabilities of the ``count`` most probable classes, the most probable first.
 
-        ``row`` has the shape (classes,): one row of what `probabilities` returns.
+        ``row`` has the shape (classes,) or (1, classes): one row of what `probabilities` returns.
         """
         values = np.asarray(row)
+        if values.size != len(self.class_names):
+            wanted = f"one row of {len(self.class_names)} probabilities, received the shape {values.shape}"
+            raise ValueError(f"Expected {wanted}; give rows[0]")
+        values = values.ravel()
         order = np.argsort(-values, kind="stable")[:count]
         return tuple((self.class_names[index], float(values[index])) for index in order)
 

@@ -107,6 +107,8 @@ def _refusal(error: BaseException) -> str:
     missing = [each for each in chain if str(each).startswith("Could not locate")]
     # What follows the first sentence is advice for those who call Keras themselves, such as safe_mode=False.
     reason = first_line(missing[0] if missing else error).partition(". ")[0]
+    if missing and "keras.src" in reason:
+        return f"{reason}; of Keras 2 make a new file: python -m kit import OLD.keras NEW.keras"
     if missing or reason.startswith(("Could not deserialize", "Unknown layer")):
         return f"{reason}; import the module that registers custom layers first (--import)"
     return re.sub(r"\{\{.*?\}\} ?", "", f"{reason}; replace Lambda layers, or copy a damaged file again")
@@ -144,4 +146,9 @@ def lite_of(graph: Any) -> bytes:
 def _reason(messages: str, error: str) -> str:
     """Name the operations that the converter complained about, or what else it says without where."""
     found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
-    return f"LiteRT has no operation {found[1].strip()}" if found else re.sub("^.*?error: ", "", error)
+    if found:
+        return f"LiteRT has no operation {found[1].strip()}"
+    operation = re.search("'(?:tf|tfl)\\.(\\w+)' op", error)
+    return (
+        f"LiteRT cannot compile its {operation[1]}" if operation else re.sub("^.*?error: ", "", error)[:100]
+    )

@@ -68,7 +68,8 @@ def class_indices(
     ----------
     labels
         Index or name of a class for each image, None where it is not known; None if none is. One image
-        may have its label alone, without a list. A name that several classes share stands for the first.
+        may have its label alone, without a list; rows may be one-hot. A name that several classes share
+        stands for the first.
     class_names
         All classes in order.
     count
@@ -85,6 +86,9 @@ def class_indices(
         labels = (labels,)
     if len(labels) != count:
         raise ValueError(f"Expected {count} labels, one for each image, received {len(labels)}")
+    rows: Any = labels
+    if np.ndim(rows) == 2 and np.array_equal(np.sort(rows)[:, -2:], [[0, 1]] * count):
+        labels = np.argmax(rows, axis=1)
     places = {name: index for index, name in reversed(list(enumerate(class_names)))}
     return tuple(_index(label, places, len(class_names)) for label in labels)
 

@@ -6,14 +6,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from kit._reporting import Steps
 from kit.classifier.child import answer, ask
-from kit.classifier.first_layers import FirstLayers
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Compiled, Network, as_it_is, describe
 from kit.classifier.store import Archive, unchanged
@@ -28,8 +26,6 @@ FORMAT = 2
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "models" / "compiled"
 """Compiled forms of the bundled networks, by the digest of the weights like those in the cache folder."""
 
-FIRST_LAYERS = "first_layers/"
-"""Begins the names of their arrays in a file that has no other layers."""
 _COMPILED, _PREPROCESSING = "compiled.zip", "preprocessing.json"
 
 
@@ -43,10 +39,10 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
     FileNotFoundError, ValueError
         The network cannot be opened, is no classifier of images, or was replaced meanwhile.
     """
-    if found := _known(opened):
-        return found
     if opened.network is not None:
         return _tried(opened, preprocessing)
+    if found := _known(opened):
+        return found
     if _has_custom_parts(opened):
         # Their code is known in this process and nowhere else.
         return Network(describe(load_keras(opened.path), preprocessing), source=opened)
@@ -59,31 +55,21 @@ def restore(opened: Archive, preprocessing: Preprocessing | None = None) -> Netw
 
 
 def _tried(opened: Archive, preprocessing: Preprocessing | None) -> Network:
-    """Run a network in a process of its own first, since a stranger's bytes may end it."""
-    layers = _first_layers(opened)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        for place, data in enumerate([opened.network, layers and layers.compiled]):
-            (folder / f"{place}.network").write_bytes(data or b"")
-        words = f"Trying {opened.path.name!r}, once"
-        ask("kit.classifier.trial", opened.path.resolve(), folder, words, seconds=SECONDS)
-    compiled = as_it_is(opened.network or b"", preprocessing)
-    keep(opened, compiled)
-    return Network(replace(compiled, first_layers=layers), source=opened)
-
-
-def _first_layers(opened: Archive) -> FirstLayers | None:
-    arrays = {name.removeprefix(FIRST_LAYERS): array for name, array in opened.statistics.items()}
-    with suppress(KeyError, ValueError, TypeError):
-        return FirstLayers.of(arrays)
-    return None
-
-
-def _entry(opened: Archive) -> str:
-    """Name what is kept after all that runs."""
-    layers = None if opened.network is None else _first_layers(opened)
-    more = hashlib.sha256(layers.compiled).hexdigest() if layers else ""
-    return hashlib.sha256(f"{opened.digest}{more}".encode()).hexdigest() if more else opened.digest
+    """Run a network in a process of its own first, once, since a stranger's bytes may end it."""
+    layers = opened.statistics.get("first_layers/compiled")
+    parts = [opened.network or b"", b"" if layers is None else layers.tobytes()]
+    tried = cache_folder() / f"{hashlib.sha256(b''.join(parts)).hexdigest()}.tried"
+    if not tried.exists():
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            for place, part in enumerate(filter(None, parts)):
+                (folder / f"{place}.network").write_bytes(part)
+            words = f"Trying {opened.path.name!r}, once"
+            ask("kit.classifier.trial", opened.path.resolve(), folder, words, seconds=SECONDS)
+        with suppress(OSError):
+            _made(cache_folder())
+            tried.touch()
+    return Network(as_it_is(parts[0], preprocessing), source=opened)
 
 
 def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Compiled:
@@ -111,9 +97,7 @@ def keep(opened: Archive, compiled: Compiled) -> None:
     with suppress(OSError):
         if not _has_custom_parts(opened):
             folder = _made(cache_folder())
-            if opened.network is not None:  # which is at hand, and need not be kept
-                compiled = replace(compiled, data=None, first_layers=None)
-            compiled.write(folder / f"{_entry(opened)}.zip")
+            compiled.write(folder / f"{opened.digest}.zip")
             entries = sorted(folder.glob("*.zip"), key=lambda entry: entry.stat().st_mtime)
             for entry in entries[:-CACHED]:
                 entry.unlink()
@@ -124,11 +108,8 @@ def _known(opened: Archive) -> Network | None:
     for folder in (BUNDLED, cache_folder()):
         # Damaged, or made by another version of LiteRT: made again.
         with suppress(OSError, ValueError):
-            entry = folder / f"{_entry(opened)}.zip"
-            compiled = Compiled.read(entry)
-            if opened.network is not None:
-                compiled = replace(compiled, data=opened.network, first_layers=_first_layers(opened))
-            found = Network(compiled, source=opened)
+            entry = folder / f"{opened.digest}.zip"
+            found = Network(Compiled.read(entry), source=opened)
             if folder != BUNDLED:
                 os.utime(entry)  # the longest unused make room
             return found

@@ -2,7 +2,7 @@
 
 import ast
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -12,16 +12,9 @@ from kit.preprocessing.scaling import Scaling
 MOST_TEXT = 1 << 22
 """Bytes of a list of class names."""
 _MOST = 1 << 17
-KIT = "kit"
-"""Key of what the kit adds to an ``.onnx`` file."""
+About = tuple[tuple[str, ...] | None, Scaling | None]
+"""Class names, and how levels 0..255 are scaled; None where a file does not say."""
 _DAMAGE = (struct.error, LookupError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
-
-
-class About(NamedTuple):
-    """Class names, and how levels 0..255 are scaled; None where a file does not say."""
-
-    names: tuple[str, ...] | None = None
-    scaling: Scaling | None = None
 
 
 class Table(NamedTuple):
@@ -89,7 +82,7 @@ def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
         units = (unit for unit in given.tables(4) if unit.number(0, "B") == 1)
         options = (unit.follow(unit.field(1)) for unit in units)
         scaling = next(Scaling(1.0, *(_one(each.values(part, "f")) for part in (0, 1))) for each in options)
-    return About(names, scaling)
+    return names, scaling
 
 
 def _one(values: tuple[float, ...]) -> Any:
@@ -103,54 +96,47 @@ def listed(content: bytes) -> tuple[str, ...] | None:
     return None
 
 
-def onnx_parts(content: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return the network in an ``.onnx`` file, without what `onnx_entry` adds, and its properties.
+def onnx_about(content: bytes) -> About:
+    """Read class names, and mean and std, from the properties that exporters write into an ``.onnx`` file.
 
-    Numbers of fields are of onnx.proto. ValueError for other bytes.
+    Numbers of fields are of onnx.proto. ValueError for other bytes, and for weights that are in other files.
     """
-    network, properties = [], {}
+    found: dict[str, Any] = {}
     try:
-        for number, part, whole in _fields(memoryview(content)):
-            pair = {key: str(text, "utf-8") for key, text, _ in _fields(part)} if number == 14 else {}
-            if pair:
-                properties[pair[1]] = pair[2]
-            if pair.get(1) != KIT:
-                network.append(whole)
+        for number, part in _fields(memoryview(content)):
+            if number == 14:
+                key, text = (str(each, "utf-8") for _, each in _fields(part))
+                with suppress(*_DAMAGE):
+                    found[key.removeprefix("image_")] = ast.literal_eval(text[:MOST_TEXT])
     except _DAMAGE as error:
         raise ValueError("cut off, or none; copy it again") from error
     if b"\n\x08location\x12" in content:
         raise ValueError("without its weights, which are in other files; export it with external_data=False")
-    return b"".join(network), properties
+    names = next((found[key] for key in ("names", "class_names", "classes") if key in found), None)
+    with suppress(*_DAMAGE):
+        if isinstance(names, Mapping):
+            names = [names[key] for key in sorted(names, key=int)]
+    names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
+    with suppress(*_DAMAGE):
+        mean, std = (tuple(map(float, found[key])) for key in ("mean", "std"))
+        # Of 0..1, as in PyTorch, or of levels.
+        return names, Scaling(255.0 if max(*mean, *std) <= 1 else 1.0, _one(mean), _one(std))
+    return names, None
 
 
-def onnx_entry(text: str) -> bytes:
-    """Return a property that is added to an ``.onnx`` file by writing it behind."""
-    parts = (b"\x0a" + _packed(KIT.encode()), b"\x12" + _packed(text.encode()))
-    return b"\x72" + _packed(b"".join(parts))
-
-
-def _packed(content: bytes) -> bytes:
-    size, left = b"", len(content)
-    while left > 127:
-        size, left = size + bytes([left & 127 | 128]), left >> 7
-    return size + bytes([left]) + content
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Yield number, content and all of each field of a protocol buffer."""
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield number and content of each field of a protocol buffer."""
     place = 0
     while place < len(data):
-        begin = place
         key, place = _varint(data, place)
         size = {1: 8, 5: 4}.get(key & 7, 0)
         if key & 7 in {0, 2}:
             value, place = _varint(data, place)
             size = value if key & 7 else 0
-        end = place + size
-        if key & 7 not in {0, 1, 2, 5} or end > len(data):
+        if key & 7 not in {0, 1, 2, 5} or place + size > len(data):
             raise LookupError
-        yield key >> 3, data[place:end], data[begin:end]
-        place = end
+        yield key >> 3, data[place : place + size]
+        place += size
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
@@ -161,27 +147,6 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
         if data[place - 1] < 128:
             return value, place
     raise LookupError
-
-
-def onnx_about(properties: Mapping[str, str]) -> About:
-    """Read class names, and mean and std, from the properties that exporters write."""
-    found: dict[str, Any] = {}
-    for key, text in properties.items():
-        with suppress(*_DAMAGE):
-            found[key.removeprefix("image_")] = ast.literal_eval(text[:MOST_TEXT])
-    names = next(
-        (found[key] for key in ("names", "class_names", "classes", "id2label") if key in found), None
-    )
-    with suppress(*_DAMAGE):
-        if isinstance(names, Mapping):
-            names = [names[key] for key in sorted(names, key=int)]
-    names = tuple(map(str, names)) if isinstance(names, Iterable) and not isinstance(names, str) else None
-    with suppress(*_DAMAGE):
-        mean, std = (tuple(map(float, found[key])) for key in ("mean", "std"))
-        # Of 0..1, as in PyTorch, or of levels.
-        divisor = 255.0 if max(*mean, *std) <= 1 else 1.0
-        return About(names, Scaling(divisor, _one(mean), _one(std)))
-    return About(names)
 
 
 def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:

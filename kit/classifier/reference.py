@@ -1,6 +1,7 @@
 """What a classifier file knows of its training images."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -115,6 +116,9 @@ class Reference:
     def first_layers(self) -> FirstLayers | None:
         """What the first layers receive, and received in training; None where nothing can be read."""
         layers, profile = self.network.compiled.first_layers, self.arrays("profile")
+        if layers is None:
+            with suppress(KeyError, ValueError):
+                layers = FirstLayers.of(self.arrays("first_layers"))
         if layers is None or set(profile) != _PROFILE:
             return layers
         moments, features = profile["moments"], profile["features"]

@@ -1,6 +1,5 @@
 """Reading and writing model files: ``.keras``, which are zip archives, ``.tflite`` and ``.onnx``."""
 
-import base64
 import hashlib
 import io
 import json
@@ -10,7 +9,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -22,17 +21,9 @@ import numpy as np
 from kit._arrays import Array
 from kit._checking import first_line, left_by_git, told
 from kit.classifier.engines import LITE_MARK
-from kit.classifier.metadata import (
-    KIT,
-    MOST_TEXT,
-    lite_about,
-    names_beside,
-    onnx_about,
-    onnx_entry,
-    onnx_parts,
-)
+from kit.classifier.metadata import MOST_TEXT, lite_about, names_beside, onnx_about
 from kit.preprocessing import Preprocessing
-from kit.preprocessing.scaling import simplest
+from kit.preprocessing.scaling import Scaling, simplest
 
 PREFIX = "kit/"
 CONTRACT = "kit/contract.json"
@@ -148,49 +139,44 @@ def _with_contract(plain: Archive, archive: zipfile.ZipFile) -> Archive:
 
 
 def _read_shipped(file: Path) -> Archive:
-    """Read a network, and what the kit put behind it, or else what its maker did."""
-    network, behind, properties = _parted(file)
-    plain, texts = Archive(file, hashlib.sha256(network).hexdigest(), network=network), {}
-    if behind:
-        with opened(file, behind) as archive:
-            plain = _with_contract(plain, archive)
-            lists = [info for info in archive.infolist() if info.file_size <= MOST_TEXT]
-            texts = {info.filename: archive.read(info) for info in lists if info.filename.endswith(".txt")}
-    if plain.contract is not None:
-        return plain
-    about = onnx_about(properties) if file.suffix == ".onnx" else lite_about(network, texts)
-    names, steps = about.names, None
-    if names is None:
-        names, numbered = names_beside(file)
-        steps = TEACHABLE if numbered else None
-    with suppress(ValueError):
-        steps = (
-            steps if about.scaling is None else Preprocessing(size=None, scaling=simplest((about.scaling,)))
-        )
-    stated = {"name": file.stem, "class_names": names, "preprocessing": steps and steps.to_dict()}
-    return replace(plain, contract=stated)
-
-
-def _parted(file: Path) -> tuple[bytes, bytes, Mapping[str, str]]:
-    """Return a network, the zip behind it, if there is one, and the properties of an ``.onnx`` file."""
+    """Read a network with what the kit put behind it, or else with what its maker says."""
     size, name = file.stat().st_size, file.name
     if size > _MAX_SHIPPED:
         raise ValueError(f"Expected a network of at most {_MAX_SHIPPED} bytes, received {name!r} of {size}")
-    content = file.read_bytes()
+    network = file.read_bytes()
+    found = Archive(file, hashlib.sha256(network).hexdigest(), network=network)
+    files: dict[str, bytes] = {}
     try:
         if file.suffix == ".onnx":
-            network, properties = onnx_parts(content)
-            return network, base64.b64decode(properties.get(KIT, "")), properties
-        if content[4:8] != LITE_MARK:
+            return replace(found, contract=_stated(file, *onnx_about(network)))
+        if network[4:8] != LITE_MARK:
             raise ValueError("none or damaged; copy it again")  # noqa: TRY301 (told below)
     except ValueError as error:
-        damage = left_by_git(content[:200]) or first_line(error)
+        damage = left_by_git(network[:200]) or first_line(error)
         raise ValueError(f"Expected a {file.suffix} network, received {name!r}, which is {damage}") from error
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        return content, b"", {}
-    with opened(file, content) as archive:
-        start = min((info.header_offset for info in archive.infolist()), default=len(content))
-    return content[:start], content, {}
+    if zipfile.is_zipfile(file):
+        with opened(file) as archive:
+            members = archive.infolist()
+            network = network[: min((each.header_offset for each in members), default=size)]
+            plain = Archive(file, hashlib.sha256(network).hexdigest(), network=network)
+            found = _with_contract(plain, archive)
+            texts = [
+                each for each in members if each.filename.endswith(".txt") and each.file_size <= MOST_TEXT
+            ]
+            files = {each.filename: archive.read(each) for each in texts}
+    return found if found.contract else replace(found, contract=_stated(file, *lite_about(network, files)))
+
+
+def _stated(file: Path, names: tuple[str, ...] | None, scaling: Scaling | None) -> dict[str, Any]:
+    """Return a contract of what a file, or Teachable Machine's list beside it, says."""
+    steps = None
+    if names is None:
+        names, numbered = names_beside(file)
+        steps = TEACHABLE if numbered else None
+    if scaling is not None:
+        with suppress(ValueError):
+            steps = Preprocessing(size=None, scaling=simplest((scaling,)))
+    return {"name": file.stem, "class_names": names, "preprocessing": steps and steps.to_dict()}
 
 
 def unchanged(given: Archive) -> Archive:
@@ -253,7 +239,7 @@ def _check_contract(contract: Mapping[str, Any], file: str) -> None:
         raise ValueError(f"Expected a sound {key!r}, received {received}; save it again")
 
 
-def _zip(file: Path | io.BytesIO) -> zipfile.ZipFile:
+def _zip(file: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except (ValueError, NotImplementedError) as error:
@@ -261,13 +247,10 @@ def _zip(file: Path | io.BytesIO) -> zipfile.ZipFile:
 
 
 @contextmanager
-def opened(path: Path, part: bytes | None = None) -> Iterator[zipfile.ZipFile]:
-    """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets.
-
-    It is the file, or a part of it.
-    """
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip that is whole and unpacks to a sensible size; also tell of damage that the block meets."""
     try:
-        with _zip(path if part is None else io.BytesIO(part)) as archive:
+        with _zip(path) as archive:
             members = archive.infolist()
             declared = sum(member.file_size for member in members)
             if len(members) > _MAX_MEMBERS or declared > _MAX_EXPANSION * path.stat().st_size + _SPARE:
@@ -284,19 +267,44 @@ def opened(path: Path, part: bytes | None = None) -> Iterator[zipfile.ZipFile]:
 
 
 def write(
-    source: Path,
+    source: Path | None,
     target: str | PathLike[str],
     contract: Mapping[str, Any],
     statistics: Mapping[str, Array] | None = None,
+    network: bytes | None = None,
 ) -> Archive:
     """Copy the network in ``source`` to ``target`` with a contract and statistics beside it, in one step.
 
     Both may be one file; members of the source under ``kit/`` are not copied. Format and digests of the
-    contract are filled in here.
+    contract are filled in here. A ``network`` in the ``.tflite`` format is written with the rest behind it,
+    as in TFLite Metadata, and with ``labels.txt`` for other tools.
     """
-    with opened(source) as old, replacing(target) as stream, zipfile.ZipFile(stream, "w") as new:
+    with ExitStack() as stack:
+        copied = source is not None and (network is None or zipfile.is_zipfile(source))
+        old = stack.enter_context(opened(source)) if source and copied else None
+        stream = stack.enter_context(replacing(target))
+        stream.write(network or b"")
+        new = stack.enter_context(zipfile.ZipFile(stream, "w"))
+        if network is not None:
+            new.writestr(zipfile.ZipInfo("labels.txt", _DATE), "\n".join(contract["class_names"]))
+        if old is not None:
+            _copy(old, new)
+        digest = _digest_of(old) if network is None and old else hashlib.sha256(network or b"").hexdigest()
+        complete = {"format": FORMAT, "weights_sha256": digest, **contract}
+        if statistics:
+            data = packed(statistics)
+            complete["statistics_sha256"] = hashlib.sha256(data).hexdigest()
+            new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), data, zipfile.ZIP_DEFLATED)
+        text = json.dumps(complete, indent=1, ensure_ascii=False)
+        new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
+    return Archive(Path(target), digest, complete, statistics or {}, network=network)
+
+
+def write_config(source: Path, target: Path, config: Mapping[str, Any]) -> None:
+    """Copy the network in a ``.keras`` file with another architecture."""
+    with opened(source) as old, zipfile.ZipFile(target, "w") as new:
+        new.writestr("config.json", json.dumps(config))
         _copy(old, new)
-        return _add(new, Archive(Path(target), _digest_of(old)), contract, statistics or {})
 
 
 def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
@@ -306,47 +314,6 @@ def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile) -> None:
             entry = zipfile.ZipInfo(info.filename, _DATE)
             entry.compress_type = info.compress_type
             new.writestr(entry, old.read(info))
-
-
-def _add(
-    new: zipfile.ZipFile, plain: Archive, contract: Mapping[str, Any], statistics: Mapping[str, Array]
-) -> Archive:
-    complete = {"format": FORMAT, "weights_sha256": plain.digest, **contract}
-    if statistics:
-        data = packed(statistics)
-        complete["statistics_sha256"] = hashlib.sha256(data).hexdigest()
-        new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), data, zipfile.ZIP_DEFLATED)
-    text = json.dumps(complete, indent=1, ensure_ascii=False)
-    new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
-    return replace(plain, contract=complete, statistics=statistics)
-
-
-def write_shipped(
-    network: bytes,
-    target: Path,
-    contract: Mapping[str, Any],
-    statistics: Mapping[str, Array],
-    source: Path | None,
-) -> Archive:
-    """Write a ``.tflite`` or ``.onnx`` network with a contract and statistics behind it, in one step.
-
-    In a ``.tflite`` file that is a zip, as in TFLite Metadata, with ``labels.txt`` for other tools and what
-    stood behind it in its ``source``; in an ``.onnx`` file a property.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as new:
-        if target.suffix == ".tflite":
-            new.writestr(zipfile.ZipInfo("labels.txt", _DATE), "\n".join(contract["class_names"]))
-            if source is not None and (behind := _parted(source)[1]):
-                with opened(source, behind) as old:
-                    _copy(old, new)
-        plain = Archive(target, hashlib.sha256(network).hexdigest(), network=network)
-        written = _add(new, plain, contract, statistics)
-    with replacing(target) as stream:
-        stream.write(network)
-        added = buffer.getvalue()
-        stream.write(onnx_entry(base64.b64encode(added).decode()) if target.suffix == ".onnx" else added)
-    return written
 
 
 @contextmanager
