@@ -9,8 +9,9 @@ import pytest
 from keras import layers
 
 from kit.__main__ import main
-from kit.classifier import importing
+from kit.classifier import importing, store
 from kit.classifier.importing import import_h5
+from kit.classifier.keras_models import load_keras
 from tests.networks import stacked
 from tests.project import python
 
@@ -84,6 +85,45 @@ def test_a_file_of_teachable_machine_is_imported_with_its_weights(teachable, her
     new.unlink()
     assert main(["import", str(old), str(new)]) == 0
     assert "without fused=True of BatchNormalization" in capsys.readouterr().out
+
+
+def older(part):
+    """The configuration as Keras 2.15 wrote it: private modules, and a network's second call is its first."""
+    if isinstance(part, list):
+        part = [older(each) for each in part]
+        return [part[0], 1, *part[2:]] if part[:1] == ["backbone"] else part
+    if not isinstance(part, dict):
+        return part
+    part = {key: older(value) for key, value in part.items()}
+    if part.get("class_name") == "Functional":
+        part |= {"module": "keras.src.engine.functional", "registered_name": "Functional"}
+    return part
+
+
+@pytest.mark.parametrize("name", ["old.h5", "old.keras"])
+def test_a_network_in_a_network_of_keras_2_is_imported(here, tmp_path, name):
+    keras.utils.set_random_seed(9)
+    entry, inner = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    backbone = keras.Model(inner, layers.Conv2D(4, 3)(inner), name="backbone")
+    pooled = layers.GlobalAveragePooling2D()(backbone(entry))
+    model = keras.Model(entry, layers.Dense(3, activation="softmax")(pooled))
+    model.save(old := tmp_path / name)
+    config = older(aged(json.loads(model.to_json())))
+    config["config"]["layers"][2]["inbound_nodes"] = [[["backbone", 1, 0, {}]]]
+    if name == "old.h5":
+        written(model, old, lambda _: config)
+    else:
+        store.write_config(old, tmp_path / "aged.keras", config)
+        old = tmp_path / "aged.keras"
+        with pytest.raises(ValueError, match=r"python -m kit import OLD\.keras NEW\.keras"):
+            load_keras(old)
+    (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n2 horse\n", encoding="utf-8")
+    import_h5(old, tmp_path / "new.keras")
+    images = np.random.default_rng(1).random((2, 16, 16, 3), np.float32)
+    opened = load_keras(tmp_path / "new.keras")
+    np.testing.assert_array_equal(np.asarray(opened(images)), np.asarray(model(images)))
+    contract = store.read(tmp_path / "new.keras").contract
+    assert (contract["class_names"], contract["preprocessing"]["fit"]) == (["cat", "dog", "horse"], "crop")
 
 
 @pytest.mark.parametrize("value", ["2", "true"])
