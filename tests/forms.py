@@ -20,7 +20,7 @@ def faults(classifier):
         "classes sorted": sorted(range(count), key=names.__getitem__),
         "classes as text": sorted(range(count), key=str),
         "classes reversed": [*range(count)][::-1],
-        "two classes exchanged": [1, 0, *range(2, count)],
+        "two classes exchanged": exchanged(count, *((0, 1) if count == 10 else (301, 388))),
         "classes permuted": np.random.default_rng(count).permutation(count),
     }
     inputs = {
@@ -57,8 +57,11 @@ def faults(classifier):
             "reversed and bgr": (TURNED | {"channel_order"}, lambda x: x[:, ::-1, ::-1, ::-1]),
         }
     found = {}
+    # These change nothing there.
     if own == SCALINGS["0..1"]:
         del inputs["expects 0..1"], orders["classes as text"]
+    else:
+        del inputs["expects -1..1"]
     for kind, (causes, change) in inputs.items():
         found[kind] = causes, lambda x, change=change: predict(np.ascontiguousarray(change(x), np.float32))
     for kind, change in outputs.items():
@@ -109,6 +112,12 @@ def sound(classifier):
         if len(x) > 1
         else predict(x),
     }  # fmt: skip
+
+
+def exchanged(count, one, other):
+    order = [*range(count)]
+    order[one], order[other] = other, one
+    return order
 
 
 def noise(shape, size):

@@ -228,10 +228,6 @@ class _Trial(NamedTuple):
     undone: tuple[str, ...]
     left: float
 
-    @property
-    def cost(self) -> float:
-        return self.left * (1 + 0.01 * len(self.causes))
-
 
 def _cause(
     first: Classifier, form: _Form, photos: tuple[Photo, ...], one: Float32, two: Float32, *, prepares: bool
@@ -258,7 +254,7 @@ def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, A
     whole = _apart(one, two)
     best = _Trial((), (), inf)
     for trial in trials:
-        best = min(best, trial, key=attrgetter("cost"))
+        best = min(best, trial, key=attrgetter("left"))
         if best.left <= _EXACT * whole:
             break
     if best.left > whole * (RESTORED if whole > SOUND else EXACT):
@@ -314,9 +310,11 @@ def _outputs(
         def tempered(power: float, rows: Float32 = rows) -> float:
             return _apart(_softmax(np.exp(power) * logs), rows)
 
-        fitted = scipy.optimize.minimize_scalar(tempered, bounds=(-3, 3), method="bounded")
-        words = f"a temperature of {np.exp(fitted.x):.3g}"
-        yield _Trial(_HEAD, (head, words), float(fitted.fun))
+        # A temperature changes no predicted class.
+        if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):
+            fitted = scipy.optimize.minimize_scalar(tempered, bounds=(-3, 3), method="bounded")
+            words = f"a temperature of {np.exp(-fitted.x):.3g}"
+            yield _Trial(_HEAD, (head, words), float(fitted.fun))
         for name, order in known_orders(names).items():
             back = _apart(one, rows[:, np.argsort(order)])
             yield _Trial((*causes, "class_order"), (head, f"reading its classes {name}"), back)

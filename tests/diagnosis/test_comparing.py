@@ -124,6 +124,12 @@ FAULTS = (
     ("fashion_mnist", "two classes exchanged"),
     ("fashion_mnist", "logits"),
     ("fashion_mnist", "softmax twice"),
+    ("fashion_mnist", "sigmoids"),
+    ("fashion_mnist", "temperature of 2"),
+    ("fashion_mnist", "mirrored"),
+    ("fashion_mnist", "divides again"),
+    ("fashion_mnist", "cast"),
+    ("fashion_mnist", "logits, mirrored"),
     ("efficientnet_lite0", "classes sorted"),
     ("efficientnet_lite0", "red and blue"),
 )

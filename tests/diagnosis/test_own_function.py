@@ -1,11 +1,17 @@
 """A person's own function against the bundled classifier's preprocessing."""
 
+from io import BytesIO
+
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
 import kit
 from kit import samples
+from kit.diagnosis.own_function import Checkup
+from kit.preprocessing.black_box import call
+from kit.preprocessing.comparison import Comparison
 
 CLASSIFIER = samples.classifier("efficientnet_lite0")
 PHOTOS = samples.photos("imagenet")[:3]
@@ -85,3 +91,72 @@ def test_a_function_with_another_size_cannot_be_asked_for_answers():
 def test_what_a_function_raises_is_told():
     found = kit.check(CLASSIFIER, PHOTOS[:1], lambda pixels: 1 / 0)
     assert "ZeroDivisionError" in str(found)
+
+
+SQUASHED = RIGHT.replace(fit="squash", crop_fraction=1.0, filter="cv2_linear")
+
+
+def scaled(pixels):
+    return (cv2.resize(pixels, (224, 224)).astype(np.float32) - 127) / 128
+
+
+RANDOM = np.random.default_rng(0)
+WAYS = {
+    "a path": lambda path: (scaled(np.asarray(Image.open(path))), "and more"),
+    "bytes": lambda data: scaled(np.asarray(Image.open(BytesIO(data)))),
+    "a Pillow image": lambda image: scaled(np.asarray(image.convert("RGB"))),
+    "an RGB array": scaled,
+    "a BGR array": lambda frame: scaled(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)),
+    "a batch": lambda batch: {"pixel_values": scaled(batch[0, :, :, :])[None]},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_function_is_given_what_it_takes_and_its_preprocessing_given_back(way):
+    found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS[:1], WAYS[way])
+    assert found.agrees, found
+    assert found.preprocessing == SQUASHED
+    assert call(WAYS[way], PHOTOS[0]).way == way
+
+
+def test_the_headline_is_what_most_images_say():
+    comparisons = [
+        Comparison.on([("resize", "r", size), ("scale", "s", 0.2)], first_step="resize", steps=(), photo="a")
+        for size in (0.9, 0.1, 0.1)
+    ]
+    assert Checkup(tuple(comparisons), None).main_step == "scale"
+
+
+@pytest.mark.parametrize(
+    ("function", "step", "words"),
+    [
+        (lambda x: scaled(x)[:, ::-1], "layout", "image: as it is here, mirrored left to right there"),
+        (
+            lambda x: scaled(x[:, 51:399]),
+            "resize",
+            "columns 11 to 88 % and rows 0 to 100 % of the image there",
+        ),
+        (
+            lambda x: (x := scaled(x) - scaled(x).mean()) / max(x.std(), 1e-9),
+            "scale",
+            "values of each image there",
+        ),
+        (lambda x: scaled(x) + RANDOM.normal(), "function", "two calls on one image"),
+        (
+            lambda x: 2 * (cv2.resize(x, (224, 224)) / 255) ** 2.2 - 1,
+            "scale",
+            "a curve there, such as a gamma",
+        ),
+    ],
+)
+def test_what_no_preprocessing_does_is_said_as_well(function, step, words):
+    found = kit.check(CLASSIFIER.using(SQUASHED), PHOTOS[:1], function)
+    assert (found.main_step, found.preprocessing) == (step, None), found
+    assert words in found.comparisons[0].differences[0]
+
+
+def test_a_diagnosis_takes_a_function_in_place_of_the_preprocessing():
+    found = kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: scaled(x[..., ::-1]))
+    assert found.best.cause == "channel_order"
+    with pytest.raises(ValueError, match="received another: could not be called: raised ZeroDivisionError"):
+        kit.diagnose(CLASSIFIER, PHOTOS, preprocess=lambda x: 1 / 0)
