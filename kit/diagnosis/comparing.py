@@ -238,7 +238,8 @@ def _cause(
         return {"cause": unsteady.cause, "left": 1.0}
     heads: dict[str, Function] = {"": np.asarray, **_heads(two)}
     proven = _proven(one, two, _outputs(first.class_names, one, two, heads))
-    if proven or (form.preprocessing.size is None and len({photo.size for photo in photos}) > 1):
+    done = bool(proven) and proven["left"] * _apart(one, two) <= SOUND
+    if done or (form.preprocessing.size is None and len({photo.size for photo in photos}) > 1):
         return proven
     head = min(heads, key=lambda name: _apart(one, heads[name](two)))
     form, photos = form._replace(head=heads[head]), photos[:SEARCHED]
@@ -246,7 +247,7 @@ def _cause(
     trials = chain(_inputs(form, photos, one, prepares=prepares), _done(first, photos, two))
     causes = _HEAD * bool(head)
     headed = (_Trial((*causes, *each.causes), (head, *each.undone), each.left) for each in trials)
-    return _proven(one, two, headed)
+    return _proven(one, two, headed) or proven
 
 
 def _proven(one: Float32, two: Float32, trials: Iterable[_Trial]) -> dict[str, Any]:
@@ -314,7 +315,8 @@ def _outputs(
         if np.array_equal(one.argmax(axis=1), rows.argmax(axis=1)):
             fitted = scipy.optimize.minimize_scalar(tempered, bounds=(-3, 3), method="bounded")
             words = f"a temperature of {np.exp(-fitted.x):.3g}"
-            yield _Trial(_HEAD, (head, words), float(fitted.fun))
+            if abs(fitted.x) > EXACT:
+                yield _Trial(_HEAD, (head, words), float(fitted.fun))
         for name, order in known_orders(names).items():
             back = _apart(one, rows[:, np.argsort(order)])
             yield _Trial((*causes, "class_order"), (head, f"reading its classes {name}"), back)
