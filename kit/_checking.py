@@ -17,13 +17,10 @@ import numpy as np
 
 _Kind = TypeVar("_Kind")
 _CALLED = {
-    "class_names": ("classes", "class_indices", "labels", "names"),
     "scaling": ("rescale", "scale", "normalize", "mean", "std", "mode", "preprocessing_function"),
     "size": ("target_size", "image_size", "input_shape", "input_size", "resize", "shape"),
     "filter": ("interpolation", "resample"),
     "box": ("area", "inter_area"),
-    "channels": ("color_mode", "order"),
-    "layout": ("data_format",),
 }
 _MEANT = {other: name for name, others in _CALLED.items() for other in others}
 """What users of Keras, scikit-learn and torchvision try, and what it is called here."""

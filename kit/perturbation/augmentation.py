@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit._arrays import Array, Pixels
-from kit._reporting import changed
 from kit.perturbation.physics import to_pixels
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Augmentation:
     """Random changes of images, drawn for each by itself; in the order of the parameters.
 
@@ -38,9 +37,6 @@ class Augmentation:
             deviations = rng.uniform(0, self.noise, count).astype(np.float32)
             values += rng.standard_normal(values.shape, np.float32) * _each(deviations)
         return to_pixels(values)
-
-    def __repr__(self) -> str:
-        return f"Augmentation({changed(self)})"
 
 
 def _each(values: Array) -> Array:

@@ -38,7 +38,6 @@ MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras IMAGE --case
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
 _FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-][\w.-]*", re.IGNORECASE)
 _NAMED = re.compile(r"[^\w.-]+")
-_ENDINGS = {"jpeg": "jpg", "tiff": "tif"}
 _LONGEST = 80
 """Bytes of a name that `pin` chooses; file systems take 255, with a number and an ending."""
 _LARGEST = 1 << 20
@@ -285,7 +284,7 @@ def keep_picture(folder: str | PathLike[str], photo: Photo) -> tuple[str, str]:
     with Image.open(BytesIO(data)) as image:
         kind = (image.format or "png").lower()
     digest = hashlib.sha256(data).hexdigest()
-    name = f"{digest[:16]}.{_ENDINGS.get(kind, kind)}"
+    name = f"{digest[:16]}.{kind.replace('jpeg', 'jpg')}"
     target = own_file(folder, PICTURES, name)
     if not target.exists():
         write(target, data)

@@ -57,7 +57,3 @@ def test_a_seed_decides():
     settings = {"brightness": (0.5, 2), "added": (-9, 9), "noise": 9}
     assert np.array_equal(changed(**settings), changed(**settings))
     assert not np.array_equal(changed(**settings), changed(seed=2, **settings))
-
-
-def test_it_prints_what_is_changed():
-    assert repr(Augmentation(added=(0, 80))) == "Augmentation(added=(0, 80))"

@@ -183,7 +183,7 @@ def test_names_are_good_for_files_everywhere(words, name):
 
 def test_an_image_is_kept_as_the_file_that_it_came_from_or_else_as_a_png(tmp_path):
     pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    for image_format, ending in (("JPEG", "jpg"), ("TIFF", "tif"), ("PNG", "png"), ("WEBP", "webp")):
+    for image_format, ending in (("JPEG", "jpg"), ("TIFF", "tiff"), ("PNG", "png"), ("WEBP", "webp")):
         data = file_of(Image.fromarray(pixels), image_format)
         place, digest = folders.keep_picture(tmp_path, kit.load_image(data))
         assert digest == sha256(data).hexdigest()
