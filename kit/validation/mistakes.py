@@ -127,12 +127,9 @@ class Mistakes(Result):
         return self._listed(places[np.argsort(-self.found[places, 1], kind="stable")])
 
     def _listed(self, places: Int64) -> tuple[Mistake, ...]:
-        names, shares = self.classifier.class_names, self.found[:, 1]
-        columns = (names[i] for i in self.labels[places]), (names[i] for i in self.predicted[places])
-        listed = places.tolist()
-        return tuple(
-            map(Mistake, listed, (self.pictures[i].name for i in listed), *columns, shares[places].tolist())
-        )
+        names, columns = self.classifier.class_names, (self.labels, self.predicted, self.found[:, 1])
+        rows = zip(places.tolist(), *(column[places].tolist() for column in columns), strict=True)
+        return tuple(Mistake(i, self.pictures[i].name, names[one], names[top], p) for i, one, top, p in rows)
 
     def gallery(self, shown: Sequence[Mistake] | None = None) -> Any:
         """Draw the first of these images, by default of the mistakes, with prediction and label."""
@@ -156,25 +153,21 @@ class Mistakes(Result):
         """Return the confusion matrix; of more than ten classes, the pairs that are confused most."""
         names = self.classifier.class_names
         if len(names) > KEPT:
-            return Table(
-                ("label", "predicted", "images"), [(*pair, str(n)) for pair, n in self.confused], "<<>"
-            )
-        rows = zip(names, *self.confusion.T.astype(str).tolist(), strict=True)
-        return Table(("label / predicted", *names), rows)
+            pairs = [(*pair, str(count)) for pair, count in self.confused]
+            return Table(("label", "predicted", "images"), pairs, "<<>")
+        return Table(("label / predicted", *names), zip(names, *self.confusion.T.astype(str), strict=True))
 
     def _report(self) -> Iterable[str | Result]:
-        one = self.accuracy
-        interval = f"{one.accuracy:.1%}, 95% confidence {one.low:.1%} to {one.high:.1%}"
-        yield f"{one.right:,} of {one.count:,} images are predicted correctly: {interval}."
+        found = self.accuracy
+        interval = f"{found.accuracy:.1%}, 95% confidence {found.low:.1%} to {found.high:.1%}"
+        yield f"{found.right:,} of {found.count:,} images are predicted correctly: {interval}"
         yield from (f"Note: {note}" for note in self.notes)
         yield self.table()
         for title, shown in (("The surest mistakes", self.wrong), ("Labels that look wrong", self.doubtful)):
             rows = [(one.name, *one[2:4], f"{one.probability:.0%}") for one in shown[:SHOWN]]
             head = "image", "label", "predicted", "probability"
             yield Table(head, rows, "<<<>", title=f"{title}: {len(rows)} of {len(shown):,}")
-        yield from [f"{each.summary}." for each in self.slices] or [
-            "No measured property goes with mistakes."
-        ]
+        yield from [one.summary for one in self.slices] or ["no measured property goes with mistakes"]
 
     def page(self) -> str:
         """Return all as one HTML page for any browser, with its images and without scripts."""
@@ -188,10 +181,8 @@ class Mistakes(Result):
         return _PAGE.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
 
     def __repr__(self) -> str:
-        found = (
-            f"{len(self.wrong):,} wrong, {len(self.doubtful):,} labels look wrong, {len(self.slices)} slices"
-        )
-        return f"Mistakes({self.classifier.name!r}, {self.accuracy}, {found})"
+        found = f"{len(self.wrong):,} wrong, {len(self.doubtful):,} labels look wrong"
+        return f"Mistakes({self.accuracy}, {found}, {len(self.slices)} slices)"
 
 
 def mistakes(
