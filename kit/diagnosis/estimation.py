@@ -30,7 +30,7 @@ LIGHT, LIFTED = (0.5, 2.1), 0.4
 and contrast may have of their own."""
 
 ENOUGH = 4
-"""Images from which on half of them can confirm what the others give; a fit to fewer is only possible."""
+"""Images that a fit needs to be more than possible."""
 
 _CELLS = 16
 _DIGITS = 3
@@ -109,27 +109,17 @@ def _fitted(grounds: Grounds, in_use: Preprocessing, raw: Float64, training: Lev
     score = grounds.score(in_use, explained("scaling", right, in_use))
     apart = len(set(grounds.trial(in_use, right).after.argmax(axis=1))) > 1
     error = sqrt(1 / len(raw) + 1 / training.tensors) * std
-    by_mean, by_std = errors = training.of_mean * error, training.of_std * error
+    by_mean, by_std = training.of_mean * error, training.of_std * error
     ends = (mean - by_mean, std), (mean + by_mean, std), (mean, std - by_std), (mean, std + by_std)
     variants = tuple(right.replace(scaling=Scaling(255.0, *each)) for each in ends)
-    return replace(_with(score, _between_halves(raw, training, errors, apart)), variants=variants)
+    text = f"fitted mean; mean known to ± {by_mean:.2g}, std to ± {by_std:.2g}"
+    vote = Vote(text, 0.0, mean, veto=len(raw) < ENOUGH or not apart)
+    return replace(_with(score, vote), variants=variants)
 
 
 def _with(score: Score, vote: Vote) -> Score:
     *votes, rarity = score.votes
     return replace(score, votes=(*votes, vote, rarity))
-
-
-def _between_halves(raw: Float64, training: Levels, errors: tuple[float, float], apart: bool) -> Vote:
-    """Veto a fit where half of the images gives another than the rest, or predictions are not `apart`."""
-    differ = 0.0
-    if len(raw) >= ENOUGH:
-        one, other = Levels.of(raw[::2]), Levels.of(raw[1::2])
-        of_mean = training.of_mean * one.std / training.std
-        differ, _ = other.beyond(one._replace(of_mean=of_mean, of_std=training.of_std))
-    known = "mean known to ± {:.2g}, std to ± {:.2g}".format(*errors)
-    text = f"difference between fits to halves of the images, in squared standard errors; {known}"
-    return Vote(text, 0.0, differ, veto=len(raw) < ENOUGH or differ > FITS or not apart)
 
 
 def _as_light(in_use: Preprocessing, right: Preprocessing) -> bool:

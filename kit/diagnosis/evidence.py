@@ -34,15 +34,6 @@ AT_HOME = 0.5
 BY_CHANCE = 0.05
 """Chance of as many correct predictions by guessing up to which labels alone say that nothing is wrong."""
 
-SAME = 0.02
-"""Largest difference in a probability up to which two preprocessings come to the same."""
-
-ALIKE = 0.05
-"""Nats between two candidates' gains up to which the evidence does not tell them apart."""
-
-ENOUGH = 4
-"""Images on which they must."""
-
 FEW = 4
 """Probes, and images of the user's, on which answers are compared."""
 
@@ -175,13 +166,6 @@ class Grounds:
             return True
         classes = self.evaluator.answers(self.photos, in_use).shape[1]
         return at_least(self.correct(in_use), self.known_labels, 1 / max(classes, 2)) <= BY_CHANCE
-
-    def same(self, one: Preprocessing, other: Preprocessing, apart: float) -> bool:
-        """Whether neither evidence, of `apart` nats between them, nor answers tell two apart."""
-        photos = (*self.probes[:FEW], *self.photos[:FEW]) if self.probes else self.photos
-        if abs(apart) > ALIKE or len(photos) < ENOUGH:
-            return False
-        return self.evaluator.trial(photos, one, other).largest <= SAME
 
 
 def _pictured(evaluator: Evaluator, photos: tuple[Photo, ...]) -> list[Source]:

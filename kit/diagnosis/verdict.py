@@ -38,15 +38,15 @@ def judged(grounds: Grounds, ranked: Scores, in_use: Preprocessing) -> Finding |
         return None
     best = ranked[0]
     right, cause = best.candidate.preprocessing, best.candidate.cause
-    conditions = [one for one in (_lead(grounds, best, ranked), _beyond_chance(grounds, best, in_use)) if one]
+    conditions = [one for one in (_lead(best, ranked), _beyond_chance(grounds, best, in_use)) if one]
     seen = best.measured >= MEASURED and best.at_home and not best.vetoed
     sure = best.gain >= NAMED and seen and all(one.supports for one in conditions)
     summary = _MEETS if not grounds.evaluator.statistics else _SEES if sure else _MAY
     told = summary.format(difference(in_use, right))
     evidence, cost = (*weighed(best), *conditions), float(grounds.trial(in_use, right).changed.mean())
-    fixed, same = fix(in_use, right, cause), _same_causes(grounds, best, ranked)
-    rivals = [*best.variants, *_untold(grounds, best, ranked)]
-    unlike = [each for each in rivals if _unlike(grounds, right, each)]
+    fixed, same = fix(in_use, right, cause), best.candidate.equivalent
+    unlike = [each for each in best.variants if _unlike(grounds, right, each, 0)]
+    unlike += [each for each in _untold(grounds, best, ranked) if _unlike(grounds, right, each, 2)]
     if unlike:
         forms = " or ".join(difference(in_use, each) for each in (right, unlike[0]))
         fixed = Fix(f"Prepare images as in training; these cannot tell {forms}: {_MORE}.")
@@ -61,12 +61,12 @@ def _untold(grounds: Grounds, best: Score, ranked: Scores) -> list[Preprocessing
     return [one.candidate.preprocessing for one in others]
 
 
-def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing) -> bool:
+def _unlike(grounds: Grounds, right: Preprocessing, other: Preprocessing, errors: int) -> bool:
     """Whether another preprocessing may change more than a few predictions; a few images do not show it."""
     photos, evaluator = (*grounds.probes[:FEW], *grounds.photos), grounds.evaluator
     moved = evaluator.trial(photos, right, other).moved
-    # The upper end of an interval, as Agresti and Coull (1998) have it.
-    large = bool((moved.sum() + 2) / (len(moved) + 4) > QUIET)
+    # With 2, the upper end of the interval of Agresti and Coull (1998).
+    large = bool((moved.sum() + errors) / (len(moved) + 2 * errors) > QUIET)
     return large and not evaluator.alike(photos, right, other)
 
 
@@ -75,14 +75,15 @@ def weighed(score: Score) -> tuple[Evidence, ...]:
     text = "overall evidence, in nats"
     whole = Evidence(text, score.gain, NAMED, supports=score.gain >= NAMED)
     votes = [vote for vote in score.votes if vote.gain or vote.veto or vote.measured]
-    told = [(f"{vote.text} (counts {vote.gain:+.2f})", vote.measured, vote.gain > 0) for vote in votes]
-    return (whole, *(Evidence(words, value, supports=speaks) for words, value, speaks in told))
+    speaking = [vote.gain > 0 if vote.gain or vote.veto else None for vote in votes]
+    told = [f"{vote.text} (counts {vote.gain:+.2f})" for vote in votes]
+    rows = zip(told, votes, speaking, strict=True)
+    return (whole, *(Evidence(words, vote.measured, supports=speaks) for words, vote, speaks in rows))
 
 
-def _lead(grounds: Grounds, best: Score, ranked: Scores) -> Evidence | None:
-    """Return the lead over that other cause, told from the best at all, whose lead is the most doubtful."""
-    others = [score for score in ranked if not best.candidate.causes & score.candidate.causes]
-    rivals = [score for score in others if not _same(grounds, best, score)]
+def _lead(best: Score, ranked: Scores) -> Evidence | None:
+    """Return the lead over that other cause whose lead is the most doubtful."""
+    rivals = [score for score in ranked if not best.candidate.causes & score.candidate.causes]
     if not rivals:
         return None
 
@@ -92,11 +93,6 @@ def _lead(grounds: Grounds, best: Score, ranked: Scores) -> Evidence | None:
     other = min(rivals, key=lambda rival: -rival.gain - needed(rival))
     lead, text = best.gain - other.gain, f"lead over the next cause, {other.candidate.cause}, in nats"
     return Evidence(text, lead, needed(other), supports=lead >= needed(other))
-
-
-def _same(grounds: Grounds, one: Score, other: Score) -> bool:
-    pair = one.candidate.preprocessing, other.candidate.preprocessing
-    return grounds.same(*pair, one.measured - other.measured)
 
 
 def _beyond_chance(grounds: Grounds, best: Score, in_use: Preprocessing) -> Evidence | None:
@@ -158,13 +154,3 @@ def fix(in_use: Preprocessing, right: Preprocessing, cause: str) -> Fix:
     """Return what to change, in words and as code."""
     text = f"Prepare images as in training: {difference(in_use, right)} (fixes {cause})."
     return using(text, right)
-
-
-def _same_causes(grounds: Grounds, best: Score, ranked: Scores) -> tuple[str, ...]:
-    """Return other causes that come to the same, by what they do or on this network."""
-    causes = dict.fromkeys(best.candidate.equivalent)
-    for score in ranked:
-        if score is not best and _same(grounds, best, score):
-            causes.update(dict.fromkeys((score.candidate.cause, *score.candidate.equivalent)))
-    causes.pop(best.candidate.cause, None)
-    return tuple(causes)
