@@ -100,6 +100,8 @@ said = [
     {"kind": "stop"},
     {"kind": "pin", "settings": {"photo": "cat.jpg"}},
     {"kind": "keep"},
+    {"kind": "settings", "settings": {"where": -1}},
+    {"kind": "where"},
 ]
 assert {each["kind"] for each in said} == set(FIELDS)
 for number, each in enumerate(said):

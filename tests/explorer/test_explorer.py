@@ -13,6 +13,7 @@ import kit
 from kit.explorer.explorer import Explorer
 from kit.explorer.replies import CAMERA, LIVE_PIXELS, REPLY_BYTES
 from kit.regression.cases import read
+from tests import networks
 from tests.explorer.page import ask, deliver, listen, panel
 
 GOLDFISH = Path(__file__).parents[2] / "data" / "photographs" / "goldfish.jpg"
@@ -299,3 +300,18 @@ def test_nothing_is_kept_of_a_removed_photograph(explorer):
     explorer.sent.clear()
     gc.collect()
     assert [one() for one in kept] == [None] * 3
+
+
+def test_a_heat_map_by_occlusion_comes_row_by_row(clothes):
+    layers = networks.imported_keras().layers
+    body = layers.Conv2D(4, 3), layers.GlobalMaxPooling2D(), layers.Dense(3, activation="softmax")
+    classifier = kit.Classifier(networks.stacked((28, 28, 1), *body), networks.GREY, networks.NAMES)
+    explorer = listen(Explorer(classifier, clothes[:1]))
+    explorer.settings = {"where": "dog"}
+    waits = [ask(explorer, kind="where")[0]["where"]["waits"] for _ in range(15)]
+    assert waits == [True] * 14 + [False]
+    expected = kit.heatmap(classifier, clothes[0], "dog", progress=False)
+    np.testing.assert_array_equal(explorer.view.heat.cells, expected.cells)
+    assert explorer.settings["where"] == 1
+    explorer.settings = {"noise": 5, "where": -1}
+    assert not explorer.view.heat.cells.any()
