@@ -129,9 +129,8 @@ class Preprocessing(Pipeline):
         Parameters
         ----------
         other
-            A Preprocessing, or a function that takes RGB uint8 (H, W, 3), or else the path of a file. It
-            returns what ``np.asarray`` takes: numbers (H, W, C), (C, H, W) or (H, W), with or without a
-            leading axis of 1. Decoding is compared only where it opens the file itself.
+            A Preprocessing, or a function of what `kit.check` lists. It returns numbers (H, W, C), (C, H, W)
+            or (H, W), with or without a leading axis of 1. Decoding is compared only where it opens the file.
         photo
             Anything that `kit.load_image` opens.
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from kit._arrays import Array, Float64
-from kit.images import Decoding, Photo
+from kit.images import Photo
 from kit.images.photo import encoded
 from kit.preprocessing.comparison import (
     TURNS,
@@ -27,7 +27,7 @@ from kit.preprocessing.comparison import (
     short,
 )
 from kit.preprocessing.pipeline import MATTES, PIPELINE, TO_SIZE, Pipeline, arrange_back, order_channels, run
-from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE, sides
+from kit.preprocessing.resizing import FILTERS, FITS, LARGEST_SIDE
 from kit.preprocessing.scaling import SCALINGS, Scaling, affine, fits, same_line
 
 Function = Callable[[Any], Any]
@@ -129,17 +129,17 @@ def _tried(function: Function, given: Any) -> tuple[Array | None, str]:
 
 def _as_array(value: Any) -> Array:
     # A tensor of PyTorch may be part of a graph or lie on another device.
-    for name in ("detach", "cpu", "numpy"):
-        value = getattr(value, name)() if hasattr(value, name) else value
-    return np.asarray(value)
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
 
 
 def _unusable(theirs: Array) -> str:
     if theirs.dtype.kind not in "buif":
         return f"returned {theirs.dtype} values instead of numbers"
     shape = theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
-    if len(shape) not in {2, 3} or min(shape) == 0 or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 3}):
-        return f"returned shape {theirs.shape}, which is not an image of 1 or 3 channels"
+    flat = len(shape) not in {2, 3} or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 3})
+    if flat or min(shape) == 0 or max(shape) > LARGEST_SIDE:
+        return f"returned shape {theirs.shape}, which is not an image of 1 or 3 channels to {LARGEST_SIDE}"
     with np.errstate(over="ignore"):
         bad = theirs.size - np.isfinite(theirs.astype(np.float32)).sum()
     return f"returned {bad} values that are not finite in float32" if bad else ""
@@ -220,8 +220,8 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
         return Reading(tuple(called), here, 0.0, others)
     if way in _ARRAYS:
         return replace(_read(here, seen, ramps), called=tuple(called))
-    decoded = [(photo, made(Photo(photo.pixels))) for photo, _ in seen]
-    return _decoded(replace(_read(here, decoded, ramps), called=tuple(called)), seen, decoded, made)
+    reading = _read(here, [(photo, made(Photo(photo.pixels))) for photo, _ in seen], ramps)
+    return replace(_decoded(reading, seen) if reading.exact else reading, called=tuple(called))
 
 
 def _plain(
@@ -230,9 +230,6 @@ def _plain(
     """Yield what is seen at once, and leaves nothing to be read."""
     if again.shape != theirs.shape or not np.allclose(again, theirs, atol=1e-3 * np.ptp(theirs)):
         yield "function", _RANDOM
-    if here.size is not None and max(theirs.shape) > LARGEST_SIDE:
-        yield "resize", f"size: {sides(here.size)} here, {theirs.shape} there"
-        return
     values, own = np.unique(theirs), np.unique(run(PIPELINE, here, photo))
     if len(values) == 1 and np.array_equal(ramps[0], ramps[1]):
         yield "tensor", f"values: an image here, {short(values[0])} everywhere there"
@@ -334,54 +331,51 @@ def _read(here: Pipeline, seen: Sequence[tuple[Photo, Float64]], ramps: Sequence
     steps, others = windows[0], []
     if turn not in {"", "transposed"} or (layout == "reshaped" and ramps[0].shape[2] not in {1, 3}):
         others.append(("layout", f"image: as it is here, {turn or layout} there"))
+        layout = here.layout
+    fields = {"layout": turn if turn == "transposed" else layout, "cast": None, **_scaled(here, line)}
     if apart > ELSEWHERE:
-        others.append(otherwise)
         steps = here.replace(size=best.size, channels=steps.channels, scaling=())
-    else:
-        tried = [one.replace(filter=name) for one in windows for name in FILTERS]
-        steps = min([steps, *sorted(tried, key=lambda p: left(p, 1))[:NEAR]], key=left)
-        if left(steps) > SAME_LEVELS:
-            steps = min([steps, *_shrunk(steps, left)], key=left)
-    levels = 0.0 if apart > ELSEWHERE else left(steps)
+        return Reading((), steps.replace(**fields), 0.0, (*others, otherwise))
+    tried = sorted(
+        (one.replace(filter=name) for one in windows for name in FILTERS), key=lambda p: left(p, 1)
+    )
+    steps = min([steps, *tried[:NEAR]], key=left)
+    if left(steps) > SAME_LEVELS:
+        steps = min(steps, _shrunk(steps, left), key=left)
+    levels = left(steps)
     if levels > STRANGE_LEVELS:
-        left_over = f"off by {levels:.2f} levels (root mean square)"
-        text = f"content: nothing that was tried explains it; the nearest is {left_over}"
+        text = f"content: nothing that was tried explains it; the nearest is off by {_in_levels(levels)}"
         return Reading((), here.replace(size=steps.size), 0.0, (*others, ("tensor", text)))
-    for together in _TOGETHER if levels else ():
+    for together in _TOGETHER:
         other = steps.replace(**{name: getattr(here, name) for name in together})
         if left(other) <= max(EXPLAINED * levels, SAME_LEVELS):
             steps = other
-    levels = left(steps) if levels else levels
-    layout = here.layout if others and others[0][0] == "layout" else turn if turn == "transposed" else layout
-    steps = steps.replace(layout=layout, cast=None, **_scaled(here, line))
-    return Reading((), steps, levels, tuple(others))
+    return Reading((), steps.replace(**fields), left(steps), tuple(others))
 
 
-def _decoded(
-    reading: Reading,
-    seen: Sequence[tuple[Photo, Float64]],
-    decoded: Sequence[tuple[Photo, Float64]],
-    made: Callable[[Photo], Float64],
-) -> Reading:
-    """Add how files are decoded: what a function makes of them, and of decoded ones."""
-    photos, theirs = zip(*seen, strict=True)
+def _in_levels(levels: float) -> str:
+    return f"{levels:.2f} levels (root mean square)"
+
+
+def _decoded(reading: Reading, seen: Sequence[tuple[Photo, Float64]]) -> Reading:
+    """Add how files are decoded, by what a function makes of them and its reading of decoded images."""
     slope = float(np.abs(affine(reading.there.scaling)[0]).mean())
 
-    def apart(others: Iterable[Float64]) -> float:
-        pairs = list(zip(theirs, others, strict=True))
+    def left(p: Pipeline) -> float:
+        pairs = [(run(PIPELINE, p, photo)[0], theirs) for photo, theirs in seen]
         if any(one.shape != other.shape for one, other in pairs):
             return inf
         return float(np.sqrt(np.mean([np.mean((one - other) ** 2) for one, other in pairs]))) / slope
 
-    levels, there = apart(each for _, each in decoded), reading.there
-    for decoding in _decodings(there) if levels > SAME_LEVELS else ():
-        other = apart(made(Photo(photo.decoded(decoding).pixels)) for photo in photos)
-        if other < levels / EXPLAINED:
-            levels, there = other, there.replace(decoding=decoding)
-    words = f"files are decoded otherwise, which changes {levels:.2f} levels (root mean square)"
-    if levels > DECODERS:
-        return replace(reading, there=there, others=(*reading.others, ("decode", words)))
-    return replace(reading, there=there, note=words if levels > SAME_LEVELS else "")
+    own, there = reading.there.decoding, reading.there
+    others = [replace(own, exif=not own.exif), *(replace(own, matte=each) for each in MATTES)]
+    others.append(replace(own, depth="clip" if own.depth == "scale" else "scale"))
+    best = min((there.replace(decoding=each) for each in others), key=left)
+    there = best if left(best) * EXPLAINED < left(there) else there
+    words = f"files are decoded otherwise, which changes {_in_levels(left(there))}"
+    if left(there) > DECODERS:
+        return replace(reading, there=there, others=(("decode", words),))
+    return replace(reading, there=there, note=words if left(there) > SAME_LEVELS else "")
 
 
 def _levels(p: Pipeline, photo: Photo) -> Float64:
@@ -403,22 +397,16 @@ def _nearest(here: Pipeline, photo: Photo, ramps: Sequence[Float64]) -> list[_Wi
     return [one for one in best if one.apart <= best[0].apart + 1][:NEAR]
 
 
-def _decodings(here: Pipeline) -> list[Decoding]:
-    own = here.decoding
-    others = [replace(own, exif=not own.exif), *(replace(own, matte=each) for each in MATTES)]
-    return [*others, replace(own, depth="clip" if own.depth == "scale" else "scale")]
-
-
-def _shrunk(steps: Pipeline, left: Callable[..., float]) -> Iterator[Pipeline]:
-    """Yield a pipeline after the thumbnail that leaves the least on the first photo."""
+def _shrunk(steps: Pipeline, left: Callable[..., float]) -> Pipeline:
+    """Return a pipeline after the thumbnail that leaves the least on the first photo."""
     side = max(steps.size or (16,))
-    sizes: Iterable[int] = np.geomspace(side / 8, side * 4, 60).astype(int).tolist()
+    sizes: Iterable[int] = np.geomspace(side / 8 + 1, side * 4, 60).astype(int).tolist()
     for _ in range(2):
-        tried = (steps.replace(thumbnail=(max(1, each),) * 2) for each in sizes)
+        tried = (steps.replace(thumbnail=(each, each)) for each in sizes)
         best = min(tried, key=lambda p: left(p, 1))
         size = (best.thumbnail or (1,))[0]
-        sizes = range(int(size * 0.94), int(size * 1.06) + 2)
-    yield best
+        sizes = range(int(size * 0.94) + 1, int(size * 1.06) + 2)
+    return best
 
 
 def _scaled(here: Pipeline, line: _Line) -> dict[str, Any]:
@@ -470,7 +458,7 @@ def _compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, ef
         steps = differences(here, there)
         found = [(name, words, effect_alone(here, there, name, photo, effect)) for name, words in steps]
         found += [(name, words, effect(ours[0], theirs)) for name, words in reading.others]
-        left = f"{reading.levels:.2f} levels (root mean square)"
+        left = _in_levels(reading.levels)
         if reading.levels > SAME_LEVELS:
             text = f"values: {left} are unexplained, so something else happens there, too"
             rest = effect(run(PIPELINE, there, photo)[0], theirs)
