@@ -31,6 +31,17 @@ from kit.preprocessing import Preprocessing
 _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
 
+_HEADS = {
+    ("logits", True): "the last layer is linear: its outputs are used as logits, with a softmax",
+    (
+        "binary_logit",
+        False,
+    ): "one linear output is used as the logit of the second class; a number is no class",
+    ("sigmoid", True): "one sigmoid for each class: the outputs are divided by their sum",
+    ("softmax", False): "a softmax over one output is always 1; train with one sigmoid or two outputs",
+}
+"""What is said of what the last layer puts out, and of whether that is more than one number."""
+
 
 @guiding
 class Classifier:
@@ -94,6 +105,11 @@ class Classifier:
         compiled, source = self._network.compiled, self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
+        if source is not None and source.network is not None:
+            missing = "" if self.reference.first_layers else ", and has no statistics of its first layers"
+            yield f"a {source.path.suffix} file names no layers to check{missing}"
+            if step := self._network.engine.step:
+                yield f"8 bits: its outputs have steps of {step:.2g}"
         if compiled.data is None:
             yield f"falls back to Keras because {compiled.reason}"
         if self.preprocessing is None:
@@ -101,14 +117,8 @@ class Classifier:
         repeated = [name[:40] for name, count in Counter(self.class_names).items() if count > 1]
         if repeated:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
-        if compiled.head == "logits":
-            yield "the last layer is linear: its outputs are used as logits, with a softmax"
-        if compiled.head == "binary_logit":
-            yield "one linear output: used as the logit of the second class; as a number it says no class"
-        if compiled.head == "sigmoid" and compiled.output_count > 1:
-            yield "one sigmoid for each class: the outputs are divided by their sum"
-        if compiled.head == "softmax" and compiled.output_count == 1:
-            yield "a softmax over one output is always 1; train with one sigmoid or two outputs"
+        if words := _HEADS.get((compiled.head, compiled.output_count > 1)):
+            yield words
 
     @classmethod
     def load(
@@ -179,8 +189,9 @@ class Classifier:
         lite = data is not None and data[4:8] == engines.LITE_MARK
         formats = [".keras"] * (not foreign) + [".tflite"] * lite
         if target.suffix not in formats:
-            ends = " or ".join(formats) or "nothing: a .onnx file stays as it is"
-            raise ValueError(f"Expected a file name that ends in {ends}, received {target.name!r}")
+            ends = f"a file name that ends in {' or '.join(formats)}"
+            wanted = ends if formats else "no .onnx network to save, since it stays as it is"
+            raise ValueError(f"Expected {wanted}, received {target.name!r}")
         with self._lock, tempfile.TemporaryDirectory() as folder:
             source = origin.path if foreign and origin else None
             if target.suffix == ".keras":

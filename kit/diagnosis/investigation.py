@@ -77,6 +77,12 @@ class Investigation:
         """Return this with further findings; None is none."""
         return replace(self, further=(*self.further, *(one for one in findings if one is not None)))
 
+    @property
+    def _missing(self) -> tuple[str, ...]:
+        source = self.classifier.source
+        shipped = source is not None and source.network is not None
+        return ("layers and weights were not checked: a file of this format does not name them",) * shipped
+
     def diagnosis(self) -> Diagnosis:
         """Return what it comes to."""
         findings = self.findings
@@ -88,7 +94,7 @@ class Investigation:
             len(self.photos),
             quiet and not self.undecided,
             self.in_use,
-            (*self.searched.notes, *self.doubts),
+            (*self.searched.notes, *self.doubts, *self._missing),
             self.sensitivity,
             self.undecided if quiet else (),
             self.searched.judged_by,
