@@ -264,12 +264,15 @@ class Classifier:
         """Return what `predict_tensors` does, and the last feature map of the same pass.
 
         The map is float32 (N, h, w, channels); None where the network has none, or is not compiled.
+        ValueError for probabilities that are no numbers.
         """
-        opened = self._network.inside
+        opened, found = self._network.inside, None
         if opened is None:
-            return self.predict_tensors(tensors), None
-        outputs, found = opened[0].inside(tensors)
-        return engines.probabilities(outputs, self.head), found
+            rows = self.predict_tensors(tensors)
+        else:
+            outputs, found = opened[0].inside(tensors)
+            rows = engines.probabilities(outputs, self.head)
+        return engines.finite(rows, self.name), found
 
     @property
     def class_weights(self) -> Float32 | None:
