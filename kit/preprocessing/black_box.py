@@ -453,7 +453,7 @@ def _compared(here: Pipeline, reading: Reading, called: Called, photo: Photo, ef
     ]
     notes += [reading.note] * bool(reading.note)
     ours, theirs, there = run(PIPELINE, here, photo), _image(called.tensor), reading.there
-    step, found = StepDifference.of("tensor", ours[0], theirs), []
+    step, found = StepDifference.of("tensor", ours[0], theirs.astype(called.tensor.dtype)), []
     if step.parts:
         steps = differences(here, there)
         found = [(name, words, effect_alone(here, there, name, photo, effect)) for name, words in steps]

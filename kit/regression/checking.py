@@ -33,6 +33,7 @@ STEPS = {
     "cast": "the data type differs",
     "layout": "the order of axes differs",
     "class_names": "the names of classes or their order differ",
+    "expected": "the prediction is as it was: the expected class is mistyped",
     "weights": "the weights differ",
     "engine": "same tensor, other prediction: the engine differs",
 }
@@ -242,14 +243,15 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     row = classifier.probabilities(photo, case.perturbation, steps)[0]
     names = classifier.class_names
     broken, change = case.broken(row, names), case.observed.moved(row)
-    renamed = case.observed.renamed(names) or not set(case.expected) <= set(names)
+    renamed = case.observed.renamed(names)
+    named = "class_names" if renamed else "" if set(case.expected) <= set(names) else "expected"
     state: State = "failing" if case.known_to_fail else "holds"
     step = words = ""
     if case.known_to_fail and not broken:
         state, words = "fixed", "accept it with update=True, or --update"
-    elif renamed or (broken and not case.known_to_fail) or change > case.tolerance:
+    elif named or (broken and not case.known_to_fail) or change > case.tolerance:
         state = "moved"
-        step, words = _step(classifier, case, photo, steps, renamed=renamed and change <= case.tolerance)
+        step, words = _step(classifier, case, photo, steps, named if change <= case.tolerance else "")
     elif state == "holds":
         words = _fault(classifier, case, photo)
     place = int(np.argmax(row))
@@ -257,14 +259,14 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
 
 
 def _step(
-    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, *, renamed: bool
+    classifier: Classifier, case: Case, photo: Photo, steps: Preprocessing, named: str
 ) -> tuple[str, str]:
     """Return the first step that explains why a prediction changed, and the same in words."""
     before = case.observed.preprocessing or steps
     found = list(differences(before, steps, ("before", "now")))
     # The means kept of a step may be too coarse to show a setting that changed.
     step = parts_at(trace_of(photo, case.perturbation, steps), case.observed.trace)
-    step = "class_names" if renamed else step or next((name for name, _ in found), "")
+    step = named or step or next((name for name, _ in found), "")
     other = case.weights != weights_of(classifier)
     step = step or ("weights" if other else "engine")
     changed = "; ".join(words for name, words in found if name == step)
