@@ -72,9 +72,9 @@ def explained(step: str, candidate: Preprocessing, in_use: Preprocessing) -> Can
     # Where mean and std are all that lies between, they were left out.
     faults.sort(key=lambda fault: fault.name == "range_0_1")
     causes = [fault.cause for fault in faults] or [_cause(step, candidate, in_use)]
-    if step == "scaling" and len(in_use.scaling) == 1:
+    if step == "scaling" and len(in_use.scaling) <= 1:
         means = (np.any(mean_and_std(each)[0]) for each in (in_use, candidate))
-        # -1..1 is a mean and a std of 0.5, too, which may have been left out.
+        # -1..1 is a mean and a std of 0.5, or both of 127.5, too, which may have been left out.
         causes += ["wrong_mean_std"] * ([*means] == [False, True])
     cause, *others = dict.fromkeys(causes)
     # Squashing costs EfficientNet-Lite1 no certainty on photos with a known class: 0.06 nats.
