@@ -115,39 +115,33 @@ def lite(kind="float32", batch=1, made=None, side=SIDE):
     return converter.convert()
 
 
-def with_metadata(network, names=NAMES, mean=(127.5,), std=(127.5,)):
-    """A ``.tflite`` file with TFLite Metadata in a buffer, and its labels file in a zip behind."""
+def with_metadata(network, levels=(127.5,)):
+    """A ``.tflite`` file with TFLite Metadata: mean and std in a buffer, labels in a zip behind."""
     from ai_edge_litert import schema_py_generated as litert
 
     builder = litert.flatbuffers.Builder(0)
 
-    def table(**slots):
+    def table(*slots):
         # Made before the table that has them.
         builder.StartObject(8)
-        for slot, (write, value) in slots.items():
-            number = int(slot[1:])
-            if write == "offset":
-                builder.PrependUOffsetTRelativeSlot(number, value, 0)
+        for number, value in slots:
+            if number in {"kind", "type"}:
+                getattr(builder, {"kind": "PrependInt8Slot", "type": "PrependUint8Slot"}[number])(*value, 0)
             else:
-                getattr(builder, f"Prepend{write}Slot")(number, value, 0)
+                builder.PrependUOffsetTRelativeSlot(number, value, 0)
         return builder.EndObject()
 
-    def vector(items, write="UOffsetTRelative", size=4):
-        builder.StartVector(size, len(items), 4)
+    def vector(items, write="UOffsetTRelative"):
+        builder.StartVector(4, len(items), 4)
         for item in reversed(items):
             getattr(builder, f"Prepend{write}")(item)
-        return "offset", builder.EndVector()
+        return builder.EndVector()
 
-    text = ("offset", builder.CreateString("classes.txt"))
-    file = table(_0=text, _2=("Int8", 2))
-    output = table(_6=vector([file]))
-    levels = vector(mean, "Float32"), vector(std, "Float32")
-    options = "offset", table(_0=levels[0], _1=levels[1])
-    unit = table(_0=("Uint8", 1), _1=options)
-    given = table(_4=vector([unit]))
-    inputs, outputs = vector([given]), vector([output])
-    graph = table(_2=inputs, _3=outputs)
-    builder.Finish(table(_3=vector([graph])), b"M001")
+    file = table((0, builder.CreateString("classes.txt")), ("kind", (2, 2)))
+    options = table((0, vector(levels, "Float32")), (1, vector(levels, "Float32")))
+    given = table((4, vector([table(("type", (0, 1)), (1, options))] * bool(levels))))
+    graph = table((2, vector([given])), (3, vector([table((6, vector([file])))])))
+    builder.Finish(table((3, vector([graph]))), b"M001")
     model = litert.ModelT.InitFromPackedBuf(network, 0)
     entry, buffer = litert.MetadataT(), litert.BufferT()
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
@@ -158,5 +152,5 @@ def with_metadata(network, names=NAMES, mean=(127.5,), std=(127.5,)):
     packed.Finish(model.Pack(packed), b"TFL3")
     behind = io.BytesIO(bytes(packed.Output()))
     with zipfile.ZipFile(behind, "a") as zipped:
-        zipped.writestr("classes.txt", "\n".join(names))
+        zipped.writestr("classes.txt", "\n".join(NAMES))
     return behind.getvalue()

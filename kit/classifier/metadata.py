@@ -80,8 +80,8 @@ def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
             names = listed(files[next(lists, "")])
         (given,) = graph.tables(2)
         units = (unit for unit in given.tables(4) if unit.number(0, "B") == 1)
-        options = (unit.follow(unit.field(1)) for unit in units)
-        scaling = next(Scaling(1.0, *(_one(each.values(part, "f")) for part in (0, 1))) for each in options)
+        for options in (unit.follow(unit.field(1)) for unit in units):
+            scaling = Scaling(1.0, *(_one(options.values(part, "f")) for part in (0, 1)))
     return names, scaling
 
 

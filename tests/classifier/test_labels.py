@@ -12,6 +12,7 @@ def test_labels_are_indices_names_or_unknown():
     assert class_indices([2, "dress", None, np.int32(4)], NAMES, 4) == (2, 1, None, 4)
     assert class_indices(np.array([0, 3]), NAMES, 2) == (0, 3)
     assert class_indices(None, NAMES, 2) == (None, None)
+    assert class_indices(np.eye(5)[[4, 1]], NAMES, 2) == (4, 1)  # one-hot
     # A name that two classes share stands for the first, and one may be a number.
     assert class_indices(["coat", "7"], NAMES, 2) == (0, 4)
 

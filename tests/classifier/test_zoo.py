@@ -56,6 +56,7 @@ LITE = {f"{kind}, {batch or 'open'}": partial(lite, kind, batch) for kind in KIN
 LITE |= {name: partial(lite, made=network(last)) for name, last in HEADS.items()}
 LITE |= {"one sigmoid, int8": partial(lite, "int8", made=network("sigmoid", 1))}
 LITE |= {"open sides": partial(lite, side=None)}
+LITE |= {"names alone": lambda: with_metadata(lite(), levels=())}
 LITE |= {f"metadata, {kind}": lambda kind=kind: with_metadata(lite(kind)) for kind in ("float32", "uint8")}
 ONNX = {f"first={first}, {batch}": (first, batch) for first in (True, False) for batch in (1, "batch")}
 ONNX = {name: partial(onnx, *ends) for name, ends in ONNX.items()}
@@ -127,6 +128,8 @@ def test_lite_predicts_as_its_interpreter(name, tmp_path):
     (tmp_path / "net.tflite").write_bytes(data)
     opened = check(tmp_path / "net.tflite", SAMPLE, lite_rows(data, SAMPLE))
     assert any("steps of 0.0039" in note for note in opened.notes) == ("int8" in name)
+    if name == "names alone":
+        assert (opened.class_names, opened.preprocessing) == (zoo.NAMES, None)
     if name.startswith("metadata"):
         assert opened.class_names == zoo.NAMES
         assert opened.preprocessing == kit.Preprocessing(size=(12, 12), scaling="-1..1")
