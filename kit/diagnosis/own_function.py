@@ -70,7 +70,9 @@ class Checkup(Result):
             yield f"The {first.differences[0].replace(': ', ' ', 1)}."
             return
         effect = "" if self.changed is None else f"; {self.changed * count:.0f} of {count} predictions change"
-        yield f"The function differs at {step!r} on {len(apart)} of {count}: {first.differences[0]}{effect}."
+        told = zip(first.effects, first.differences, strict=True)
+        words = "; ".join(text for (name, _), text in told if name == step)
+        yield f"The function differs at {step!r} on {len(apart)} of {count}: {words}{effect}."
         alone = ", ".join(f"{step} {share:.0%}" for step, share in self.effects.items())
         yield f"Change of the probability by each step alone: {alone}."
         yield first
@@ -90,7 +92,7 @@ def check(classifier: Classifier, photos: Pictures, function: Function) -> Check
     photos
         A folder, a glob pattern, an array, one image or several: see `kit.images.photo`.
     function
-        Takes a path, the bytes of a file, a Pillow image, an RGB array (H, W, 3), BGR where an argument or
+        Takes a path, a file or its bytes, a Pillow image, an RGB array (H, W, 3), BGR where an argument or
         COLOR_BGR2RGB says so, or a batch of one. Returns numbers of any library, or a tuple or dict of them.
 
     Returns

@@ -40,6 +40,8 @@ EXPLAINED = 2
 """How many times more must be left over without a step for it to be named."""
 READ = 4
 """Photos from which a function is read; all are compared."""
+LEAST_SIDE = 4
+"""Of what can be an image."""
 SHOWN = 3
 """Reasons that are given why a function could not be called."""
 ELSEWHERE = 2.5
@@ -68,6 +70,7 @@ _WAYS: Mapping[str, Callable[[Photo, Path], Any]] = {
     "a path": lambda _, path: str(path),
     "a Pillow image": lambda _, path: Image.open(BytesIO(path.read_bytes())),
     "bytes": lambda _, path: path.read_bytes(),
+    "an open file": lambda _, path: BytesIO(path.read_bytes()),
     "a batch": lambda photo, _: photo.pixels[None].copy(),
     "a Path": lambda _, path: path,
     "a BGR array": lambda photo, _: photo.pixels[..., ::-1].copy(),
@@ -138,7 +141,7 @@ def _unusable(theirs: Array) -> str:
         return f"returned {theirs.dtype} values instead of numbers"
     shape = theirs.shape[1:] if theirs.ndim == 4 and theirs.shape[0] == 1 else theirs.shape
     flat = len(shape) not in {2, 3} or (len(shape) == 3 and not {shape[0], shape[2]} & {1, 3})
-    if flat or min(shape) == 0 or max(shape) > LARGEST_SIDE:
+    if flat or sorted(shape)[-2] < LEAST_SIDE or max(shape) > LARGEST_SIDE:
         return f"returned shape {theirs.shape}, which is not an image of 1 or 3 channels to {LARGEST_SIDE}"
     with np.errstate(over="ignore"):
         bad = theirs.size - np.isfinite(theirs.astype(np.float32)).sum()
@@ -206,7 +209,7 @@ def read(here: Pipeline, function: Function, photos: Sequence[Photo]) -> Reading
     pairs = zip(photos, called, strict=True)
     seen = [(photo, _image(one.tensor)) for photo, one in pairs if one.tensor is not None][:READ]
     if not seen:
-        return Reading(tuple(called), here)
+        return Reading(tuple(called), here, inf)
     way = max(one.way for one in called)
 
     def made(photo: Photo) -> Float64:
@@ -307,7 +310,7 @@ def _fits(p: Pipeline, *profiles: Float64) -> Iterator[Pipeline]:
         count = len(profile)
         first, last = count // 4, count - count // 4 - 1
         parts.append((profile[last] - profile[first]) / (last - first) * count / 255)
-    part, side = float(max(parts)), len(profiles[1])
+    part, side = float(np.nan_to_num(max(parts))), len(profiles[1])
     whole = side / max(1, round(side / max(part, 1e-3)))
     for fit in FITS:
         for each in dict.fromkeys((1.0, p.crop_fraction, whole, part)) if "crop" in fit else (1.0,):

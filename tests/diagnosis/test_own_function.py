@@ -90,7 +90,10 @@ def test_a_function_with_another_size_cannot_be_asked_for_answers():
 
 def test_what_a_function_raises_is_told():
     found = kit.check(CLASSIFIER, PHOTOS[:1], lambda pixels: 1 / 0)
-    assert "ZeroDivisionError" in str(found)
+    assert str(found).startswith(
+        "The function could not be called: raised ZeroDivisionError: division by zero"
+    )
+    assert found.preprocessing is None
 
 
 SQUASHED = RIGHT.replace(fit="squash", crop_fraction=1.0, filter="cv2_linear")
@@ -104,6 +107,7 @@ RANDOM = np.random.default_rng(0)
 WAYS = {
     "a path": lambda path: (scaled(np.asarray(Image.open(path))), "and more"),
     "bytes": lambda data: scaled(np.asarray(Image.open(BytesIO(data)))),
+    "an open file": lambda file: scaled(np.asarray(Image.open(BytesIO(file.read())))),
     "a Pillow image": lambda image: scaled(np.asarray(image.convert("RGB"))),
     "an RGB array": scaled,
     "a BGR array": lambda frame: scaled(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)),

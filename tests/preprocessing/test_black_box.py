@@ -198,6 +198,7 @@ FAILING = [
     (lambda x: 1 / 0, f"{FAILED} raised ZeroDivisionError: division by zero"),
     (lambda x: None, f"{FAILED} returned object values instead of numbers"),
     (lambda x: np.zeros((2, 224, 224, 3)), f"{FAILED} returned shape (2, 224, 224, 3), which is no"),
+    (lambda x: np.ones((1, 784)), f"{FAILED} returned shape (1, 784), which is not an image"),
     (lambda x: np.full((224, 224, 3), 1e300), f"{FAILED} returned 150528 values that are not finite"),
     (lambda x: sys.exit("stop"), f"{FAILED} raised SystemExit: stop"),
     (lambda x: np.tile(x, (20, 1, 1)) / 255, f"{FAILED} returned shape (6000, 451, 3), which is not"),
