@@ -248,7 +248,7 @@ def _orders(p: Pipeline) -> Iterable[Changes]:
 def _fit_words(p: Pipeline) -> str:
     if "crop" in p.fit:
         return f"{p.fit} of {100 * p.crop_fraction:.4g} %"
-    return f"{p.fit} on {p.fill}" if p.fit in {"letterbox", "pad"} else p.fit
+    return f"{p.fit} on {p.fill}" if p.fit != "squash" else p.fit
 
 
 def _values(name: str, *values: Any) -> Tried:

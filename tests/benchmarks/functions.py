@@ -226,10 +226,11 @@ def compared(photos, classifier, listed):
 def main(arguments=None):
     """Run all and write the report."""
     given = report.parser(__doc__).parse_args(arguments)
-    lite, fashion = (samples.classifier(name) for name in ("efficientnet_lite0", "fashion_mnist"))
+    lite = samples.classifier("efficientnet_lite0")
     rows = {"functions": list(checked(samples.photos("imagenet")[:4], lite)), "faulty": [], "sound": []}
-    for classifier, photos in ((lite, "imagenet"), (fashion, "fashion_mnist")):
-        some = samples.photos(photos)[:10]
+    for name in ("efficientnet_lite0", "fashion_mnist", "fashion_mnist_500"):
+        classifier = samples.classifier(name)
+        some = samples.photos("imagenet" if classifier.input_shape[-1] == 3 else "fashion_mnist")[:10]
         nameless = {kind: ((), form) for kind, form in forms.unknown(classifier).items()}
         rows["faulty"] += compared(some, classifier, {**forms.faults(classifier), **nameless})
         right = {kind: ((), form) for kind, form in forms.sound(classifier).items()}

@@ -18,6 +18,7 @@ CASES = [
     ({"filter": "nearest"}, "filter: bilinear here, nearest there", "resize"),
     ({"fit": "crop", "crop_fraction": 0.875}, "fit: squash here, crop of 87.5 % there", "resize"),
     ({"fit": "letterbox"}, "fit: squash here, letterbox on (0, 0, 0) there", "resize"),
+    ({"fit": "letterbox_floor"}, "fit: squash here, letterbox_floor on (0, 0, 0) there", "resize"),
     ({"thumbnail": (9, 9)}, f"thumbnail: none here, at most 9{TIMES}9 first there", "thumbnail"),
     ({"channels": "bgr"}, "channels: rgb here, bgr there", "channels"),
     ({"invert": True}, "polarity: as it is here, inverted there", "invert"),
