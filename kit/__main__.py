@@ -92,7 +92,7 @@ def _parser() -> _Parser:
         _add_in_use(command)
     words = "check that this machine can run the notebooks"
     _command(commands, "check", _check, words, "ready, 1 not")
-    words = "convert an .h5 file of Keras or Teachable Machine to .keras"
+    words = "convert a file of Keras 2 or Teachable Machine to .keras"
     importing = _command(commands, "import", _import_h5, words, "written")
     importing.add_argument("old", metavar="OLD.h5")
     importing.add_argument("new", metavar="NEW.keras")

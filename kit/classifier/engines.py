@@ -360,8 +360,8 @@ class OnnxEngine(Engine):
         try:
             import onnxruntime
         except ImportError as error:
-            advice = "install it: python -m pip install 'classifier-investigation-kit[onnx]'"
-            raise ImportError(f"Expected onnxruntime for a .onnx file, received none; {advice}") from error
+            text = "Expected onnxruntime for a .onnx file, received none; python -m pip install onnxruntime"
+            raise ValueError(text) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = min(_MOST_THREADS, cores()) if threads is None else threads

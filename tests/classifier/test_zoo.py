@@ -185,6 +185,13 @@ def test_others_are_refused_in_one_sentence(name, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_onnx_asks_for_its_runtime(tmp_path, monkeypatch):
+    (tmp_path / "net.onnx").write_bytes(onnx(batch=1, made=network(seed=4)))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match="python -m pip install onnxruntime"):
+        kit.Classifier.load(tmp_path / "net.onnx")
+
+
 def test_labels_beside_a_file_of_teachable_machine_say_how_images_are_prepared(tmp_path):
     (tmp_path / "model_unquant.tflite").write_bytes(lite())
     (tmp_path / "labels.txt").write_text("0 red cat\n1 dog\n2 horse\n", encoding="utf-8")
