@@ -148,7 +148,6 @@ def _reason(messages: str, error: str) -> str:
     found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
     if found:
         return f"LiteRT has no operation {found[1].strip()}"
-    operation = re.search("'(?:tf|tfl)\\.(\\w+)' op", error)
-    return (
-        f"LiteRT cannot compile its {operation[1]}" if operation else re.sub("^.*?error: ", "", error)[:100]
-    )
+    if operation := re.search(r"'tfl?\.(\w+)' op", error):
+        return f"LiteRT cannot compile the operation {operation[1]}"
+    return re.sub("^.*?error: ", "", error)[:100]
