@@ -11,6 +11,7 @@ Counted
 import sys
 from collections import Counter
 from io import BytesIO
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -88,9 +89,7 @@ GIVEN = {
     "path": lambda run: lambda path: run(np.asarray(Image.open(path).convert("RGB"))),
     "imread": lambda run: lambda path: run(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)),
     "imread bgr": lambda run: lambda path: run(cv2.imread(path)),
-    "tf": lambda run: lambda path: run(
-        tensorflow().io.decode_jpeg(tensorflow().io.read_file(path), channels=3).numpy()
-    ),
+    "tf": lambda run: lambda path: run(tensorflow().io.decode_jpeg(Path(path).read_bytes(), 3).numpy()),
     "bytes": lambda run: lambda data: run(cv2.imdecode(np.frombuffer(data, np.uint8), 1)[..., ::-1]),
     "upload": lambda run: lambda data: run(np.asarray(Image.open(BytesIO(data)).convert("RGB"))),
     "pil": lambda run: lambda image: run(np.asarray(image.convert("RGB"))),
@@ -121,7 +120,6 @@ SIZED = {
     "imageops pad": lambda x: np.asarray(ImageOps.pad(Image.fromarray(x), (SIDE, SIDE))),
     "imageops fit": lambda x: np.asarray(ImageOps.fit(Image.fromarray(x), (SIDE, SIDE), PILLOW.BILINEAR)),
     "thumbnail 128": lambda x: thumbnail(x, 128),
-    "thumbnail 100": lambda x: thumbnail(x, 100),
     "96": lambda x: pil(x, size=(96, 96)),
     "crop 90": lambda x: pil(cropped(x, 0.9)),
     "off centre": lambda x: pil(x[:, int(x.shape[1] * 0.1) : int(x.shape[1] * 0.85)]),
