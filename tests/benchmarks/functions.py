@@ -192,8 +192,7 @@ def functions():
     """Yield what a function does, what it was to be, the function, and the steps that are right."""
     for row in map(str.strip, FUNCTIONS.split("|")):
         expected, given, sized, scaled, laid, steps = (each.replace("_", " ") for each in row.split())
-        resized, spread, arranged = SIZED[sized], SCALED[scaled], LAID[laid]
-        made = GIVEN[given](lambda x, a=resized, b=spread, c=arranged: c(b(a(x))))
+        made = GIVEN[given](lambda x, a=SIZED[sized], b=SCALED[scaled], c=LAID[laid]: c(b(a(x))))
         yield row, EXPECTED[expected], made, steps.split(",")
 
 
