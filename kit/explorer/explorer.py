@@ -5,12 +5,13 @@ The page sends its newest settings once the reply to the last has come, so a dra
 
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent import futures
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 import anywidget
 import numpy as np
@@ -23,8 +24,8 @@ from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, class_indices
 from kit.explorer import page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
-from kit.explorer.replies import CAMERA, Entry, Replies, Shelf, Uploads
-from kit.explorer.view import Bench
+from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
+from kit.explorer.view import Bench, Settings
 from kit.explorer.why import StoppedError
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kit.diagnosis import Diagnosis
-
-Question = tuple[views.View, dict[str, Any], threading.Event]
 
 
 class Explorer(anywidget.AnyWidget):
@@ -97,7 +96,7 @@ class Explorer(anywidget.AnyWidget):
         ahead: int | None = None,
         latency: bool = False,
         cases: str | PathLike[str] = "cases",
-        tries: Mapping[str, views.Settings] | None = None,
+        tries: Mapping[str, Settings] | None = None,
     ) -> None:
         check_first(classifier, "kit.Explorer(classifier, photos, labels)")
         opened = as_photos(photos, allow_empty=False)
@@ -107,20 +106,21 @@ class Explorer(anywidget.AnyWidget):
         self._latency = bool(latency)
         self._cases = Path(cases)
         self._bench = Bench.of(classifier)
-        self._shelf, self._uploads = Shelf(), Uploads()
+        self._shelf = Shelf()
+        self._uploads: dict[str, bytes] = {}
         self._replies = Replies()
-        self._asking: threading.Thread | None = None
-        self._question: Question | None = None
+        self._thread = futures.ThreadPoolExecutor(1, "explorer-why")
+        self._asking: futures.Future[None] | None = None
         self._stopped = threading.Event()
         self._note = ""  # its display, once the explorer is shown
         self._fresh = False
         self._request = ""
         self._rows: Iterator[Float32] = iter(())
         self.diagnosis: Diagnosis | None = None
-        self._asked_about: views.Settings = {}
+        self._asked_about: Settings = {}
         for photo, label in zip(opened, expected, strict=True):
             self._shelf.add(photo, label)
-        self._tries = {name: self._checked(one, list(self._shelf)) for name, one in (tries or {}).items()}
+        self._tries = {name: self._checked(one) for name, one in (tries or {}).items()}
         first = next((one["photo"] for one in self._tries.values()), next(iter(self._shelf)))
         self._shown = self._compute(views.neutral(first))
         super().__init__(settings=views.neutral(first))
@@ -149,8 +149,8 @@ class Explorer(anywidget.AnyWidget):
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the last "Why?" is answered or stopped, or until the time is up."""
-        if (asking := self._asking) is not None:
-            asking.join(seconds)
+        if self._asking is not None:
+            futures.wait([self._asking], seconds)
 
     @property
     def photos(self) -> tuple[Photo, ...]:
@@ -217,7 +217,7 @@ class Explorer(anywidget.AnyWidget):
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        # Where no widget is shown: GitHub, nbviewer, a page without a network, a PDF.
+        # Where no widget is shown: GitHub, nbviewer, a page without a network.
         self._note, self._fresh = f"kit-{self.model_id}", True
         display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
 
@@ -234,29 +234,28 @@ class Explorer(anywidget.AnyWidget):
         told = {"latency": self._latency, "tries": list(self._tries.items())}
         self._panel = replies.panel(self._bench, self._shelf, self._ahead) | told
 
-    def _compute(self, settings: views.Settings) -> views.View:
+    def _compute(self, settings: Settings) -> views.View:
         entry = self._shelf[settings["photo"]]
         untouched = views.neutral(settings["photo"])
         if entry.reference is None:
             entry.reference = self._bench.view(entry.photo, untouched, None, entry.label)
         if settings == untouched:
             return entry.reference
-        if settings == untouched | {"where": settings["where"]}:
-            return self._bench.view(entry.photo, settings, None, entry.label)
-        return self._bench.view(entry.photo, settings, entry.reference, entry.label)
+        reference = None if settings == untouched | {"where": settings["where"]} else entry.reference
+        return self._bench.view(entry.photo, settings, reference, entry.label)
 
     @traitlets.validate("settings")
-    def _validate_settings(self, proposal: dict[str, Any]) -> views.Settings:
+    def _validate_settings(self, proposal: dict[str, Any]) -> Settings:
         try:
-            return self._checked(proposal["value"], list(self._shelf))
+            return self._checked(proposal["value"])
         except (TypeError, ValueError) as error:
             line = f"{type(error).__name__}: {error}"
             error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
             raise
 
-    def _checked(self, settings: dict[str, Any], photos: list[str]) -> views.Settings:
+    def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
-        complete = views.checked(settings, photos, current)
+        complete = views.checked(settings, photos or self._shelf, current)
         if complete["fix"] and self._bench.fixed is None:
             raise ValueError("Expected fix as False before a diagnosis has found one, received True")
         if complete["where"] != -1:
@@ -287,36 +286,36 @@ class Explorer(anywidget.AnyWidget):
         with self._lock:
             self._request = told(str(content.get("request", "")))[:100] if isinstance(content, dict) else ""
             try:
-                kind = replies.checked(content, len(buffers))
-                getattr(self, f"_take_{kind}")(content, *buffers[: kind in replies.PIXELS])
+                kind, given = replies.checked(content, buffers, FIELDS)
+                getattr(self, f"_take_{kind}")(**given)
             except Exception as error:  # noqa: BLE001 - as in _update
                 self._fail(error, self._request)
             finally:
                 self._request = ""
 
-    # -- what the page asks for, by the kind of its message
+    # -- what the page asks for, by the kind of its message; its fields are the parameters
 
-    def _take_settings(self, content: dict[str, Any]) -> None:
+    def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        self._replies.note_held(content.get("held"))
+        self._replies.note_held(held)
         before = self.settings
-        self.settings = content["settings"]
+        self.settings = settings
         if self.settings == before:
             self._update()
 
-    def _take_hello(self, _content: dict[str, Any]) -> None:
+    def _take_hello(self) -> None:
         self._replies.held = None
         self._update()
         if self._fresh:
             self._fresh = False
             self.send({"kind": "fresh", "request": self._request})
 
-    def _take_keep(self, _content: dict[str, Any]) -> None:
+    def _take_keep(self) -> None:
         """Renew what a saved notebook shows."""
         if self._note:
             update_display(replies.note(self._shown), raw=True, display_id=self._note)  # type: ignore[no-untyped-call]
 
-    def _take_where(self, _content: dict[str, Any]) -> None:
+    def _take_where(self) -> None:
         """Cover one more row of places of the image that is shown, until its heat map is whole."""
         from kit.robustness.heatmap import occlusion
 
@@ -331,92 +330,80 @@ class Explorer(anywidget.AnyWidget):
         about = {"kind": "where", "request": self._request, "settings": view.settings, "where": heat}
         self.send(about, [places.ljust(replies.REPLY_BYTES, b"\0")])
 
-    def _take_label(self, content: dict[str, Any]) -> None:
+    def _take_label(self, photo: str, label: str) -> None:
         """Note what a photo shows; an empty label takes it back."""
-        entry = self._shelf[known("photo", content["photo"], self._shelf)]
-        [entry.label] = class_indices([content["label"] or None], self.classifier.class_names, 1)
+        entry = self._shelf[known("photo", photo, self._shelf)]
+        [entry.label] = class_indices([label or None], self.classifier.class_names, 1)
         if entry.reference is not None:
             entry.reference = replace(entry.reference, label=entry.label)
         self._refresh_panel()
         self._update()
 
-    def _take_judge(self, content: dict[str, Any]) -> None:
+    def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
-        names, shelf = content["photos"], self._shelf
-        wanted = [self._checked({**content["settings"], "photo": name}, list(shelf)) for name in names]
+        wanted = [self._checked({**settings, "photo": name}) for name in photos]
 
-        def compute(settings: views.Settings) -> views.View:
-            entry = shelf[settings["photo"]]
+        def compute(settings: Settings) -> views.View:
+            entry = self._shelf[settings["photo"]]
             return self._bench.view(entry.photo, settings, None, entry.label)
 
         marks = {view.settings["photo"]: views.answer(view)["state"] for view in answered(wanted, compute)[0]}
-        found = {"request": self._request, "settings": content["settings"], "marks": marks}
-        self.send({"kind": "judged", **found}, [bytes(replies.REPLY_BYTES)])
+        found = {"kind": "judged", "request": self._request, "settings": settings, "marks": marks}
+        self.send(found, [bytes(replies.REPLY_BYTES)])
 
-    def _take_noise(self, content: dict[str, Any]) -> None:
-        seed, count = (whole(key, content[key], 0, None) for key in ("seed", "count"))
-        field = noise_field(seed, min(count, 3 * replies.LIVE_PIXELS))
+    def _take_noise(self, seed: int, count: int) -> None:
+        most = 3 * replies.LIVE_PIXELS
+        field = noise_field(whole("seed", seed, 0, None), min(whole("count", count, 0, None), most))
         self.send({"kind": "noise", "seed": seed, "count": len(field)}, [field.tobytes()])
 
-    def _take_frame(self, content: dict[str, Any], pixels: memoryview) -> None:
+    def _take_frame(self, settings: Settings, height: int, width: int, buffer: memoryview) -> None:
         """Take a frame of the page's camera, uint8 RGB, for the photo that is shown."""
-        given = content["height"], content["width"]
-        sides = integers("frame", given, ("height", "width"), 1, replies.CAMERA_SIDE)
-        if len(pixels) != 3 * sides[0] * sides[1]:
-            raise ValueError(f"Expected {3 * sides[0] * sides[1]} bytes of a frame, received {len(pixels)}")
-        settings = {**content["settings"], "photo": CAMERA}
+        sides = integers("frame", (height, width), ("height", "width"), 1, replies.CAMERA_SIDE)
+        if len(buffer) != 3 * height * width:
+            raise ValueError(f"Expected {3 * height * width} bytes of a frame, received {len(buffer)}")
+        settings = {**settings, "photo": CAMERA}
         self._checked(settings, [CAMERA])  # before the last frame is given up
-        frame = np.frombuffer(pixels, np.uint8).reshape(*sides, 3)
+        frame = np.frombuffer(buffer, np.uint8).reshape(*sides, 3)
         self._shelf[CAMERA] = Entry(Photo.from_array(frame, CAMERA))
         self._replies.held = (CAMERA, self._bench.trained.decoding)  # the page has its own frames
-        self._take_settings({"settings": settings})
+        self._take_settings(settings, None)
 
-    def _take_snap(self, _content: dict[str, Any]) -> None:
+    def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""
         known("photo", CAMERA, self._shelf)
         count = sum(name.startswith("Snap ") for name in self._shelf) + 1
         self.add(self._shelf[CAMERA].photo.pixels, f"Snap {count}")
 
-    def _take_ahead(self, content: dict[str, Any]) -> None:
+    def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
-        settings, key = content["settings"], known("slider", content["key"], views.MAIN)
-        places = [self._checked({**settings, key: place}, list(self._shelf)) for place in content["places"]]
-        found, pause = answered(places, self._compute)
+        known("slider", key, views.MAIN)
+        wanted = [self._checked({**settings, key: place}) for place in places]
+        found, pause = answered(wanted, self._compute)
         message, pixels = self._replies.ahead(found, self._request)
         self.send(message | {"pause": pause}, pixels)
 
-    def _take_upload(self, content: dict[str, Any], piece: memoryview) -> None:
-        name = content["name"]
-        file = self._uploads.take(content["number"], name, bytes(piece), last=content["last"])
-        if file is not None:
+    def _take_upload(self, number: str, name: str, last: bool, buffer: memoryview) -> None:
+        """Take a piece of a file, since a websocket refuses messages over 10 MiB; the last one adds it."""
+        file = self._uploads.pop(number, b"") + buffer
+        if len(file) > replies.UPLOAD_BYTES:
+            most = replies.UPLOAD_BYTES // 1_000_000
+            raise ValueError(f"Expected an image of at most {most} MB, received more: {name}")
+        if last:
             self.add(file, name=name)
+        else:  # of too many, the oldest makes room
+            self._uploads = dict([*self._uploads.items(), (number, file)][-replies.UPLOADS :])
 
-    def _take_remove(self, content: dict[str, Any]) -> None:
-        self.remove(content["name"])
+    def _take_remove(self, name: str) -> None:
+        self.remove(name)
 
-    def _take_why(self, content: dict[str, Any]) -> None:
+    def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        view = self._asked(content)
+        view = self._asked(settings)
         first = {"kind": "because", "request": self._request, "changes": why.because(view, self._compute)}
         self.send(first)
         self._stopped.set()
         self._stopped = threading.Event()
-        if self._question is not None:
-            self.send(self._question[1] | {"stopped": True})
-        self._question = (view, first, self._stopped)
-        if self._asking is None or not self._asking.is_alive():
-            self._asking = threading.Thread(target=self._explain_all, name="explorer-why", daemon=True)
-            self._asking.start()
-
-    def _explain_all(self) -> None:
-        """Answer the newest question until there is none: one thread, however many messages ask."""
-        while True:
-            with self._lock:
-                question, self._question = self._question, None
-                if question is None:
-                    self._asking = None
-                    return
-            self._explain(*question)
+        self._asking = self._thread.submit(self._explain, view, first, self._stopped)
 
     def _explain(self, view: views.View, first: dict[str, Any], stopped: threading.Event) -> None:
         def progress(text: str) -> None:
@@ -440,20 +427,20 @@ class Explorer(anywidget.AnyWidget):
                     self._bench = replace(self._bench, fixed=diagnosis.corrected)
             self.send(first | explained, pictures)
 
-    def _take_stop(self, _content: dict[str, Any]) -> None:
+    def _take_stop(self) -> None:
         self._stopped.set()
 
-    def _asked(self, content: dict[str, Any]) -> views.View:
+    def _asked(self, settings: Settings) -> views.View:
         """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""
-        if content["settings"] != self.settings:
-            self.settings = content["settings"]
+        if settings != self.settings:
+            self.settings = settings
         return self.view
 
-    def _take_pin(self, content: dict[str, Any]) -> None:
+    def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
         from kit.regression.cases import pin
 
-        view = self._asked(content)
+        view = self._asked(settings)
         if view.label is None:
             raise ValueError("Expected a label to pin, received none; say what it shows with It is …")
         found = self.diagnosis if self._asked_about == view.settings else None
@@ -471,3 +458,13 @@ class Explorer(anywidget.AnyWidget):
         yet = ", which it is not yet" if view.wrong else ""
         text = f"Pinned: {path}, expected {self.classifier.class_names[view.label]}{yet}"
         self.send({"kind": "pinned", "request": self._request, "text": text})
+
+
+FIELDS = {
+    name.removeprefix("_take_"): {
+        field: get_origin(kind) or kind for field, kind in take.__annotations__.items() if field != "return"
+    }
+    for name, take in vars(Explorer).items()
+    if name.startswith("_take_")
+}
+"""Fields of each kind of message, with their types."""

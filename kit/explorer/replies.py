@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, sqrt
-from textwrap import wrap
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from kit._arrays import Pixels
 from kit._checking import known
@@ -24,50 +23,31 @@ from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import TO_SIZE
 
-FIELDS: dict[str, dict[str, type]] = {
-    "hello": {},
-    "settings": {"settings": dict},
-    "noise": {"seed": int, "count": int},
-    "frame": {"settings": dict, "height": int, "width": int},
-    "snap": {},
-    "ahead": {"settings": dict, "key": str, "places": list},
-    "upload": {"number": str, "name": str, "last": bool},
-    "remove": {"name": str},
-    "why": {"settings": dict},
-    "stop": {},
-    "label": {"photo": str, "label": str},
-    "judge": {"settings": dict, "photos": list},
-    "pin": {"settings": dict},
-    "keep": {},
-    "where": {},
-}
-"""Fields of each kind of message, with their types."""
-PIXELS = ("frame", "upload")
-"""Kinds of messages with one buffer."""
 MOST = 24
 """Items of the longest list that the page sends: its AHEAD_PLACES."""
 
 
-def checked(content: Any, buffers: int) -> str:
-    """Return the kind of a message that has all that it needs.
+def checked(
+    content: Any, buffers: Sequence[memoryview], fields: Mapping[str, Mapping[str, type]]
+) -> tuple[str, dict[str, Any]]:
+    """Return the kind of a message, and the `fields` of that kind, of which ``buffer`` stands beside it.
 
     Raises
     ------
     TypeError, ValueError
-        An unknown kind, a field that is missing, too long or of another type, or a buffer that is missing.
+        An unknown kind, or a field that is missing, too long or of another type.
     """
     if not isinstance(content, Mapping):
         raise TypeError(f"Expected a message as an object, received {content!r}")
-    kind = known("kind of a message", content.get("kind"), FIELDS)
-    for name, wanted in FIELDS[kind].items():
-        value = content.get(name)
-        if type(value) is not wanted:  # True is no number
+    kind = known("kind of a message", content.get("kind"), fields)
+    sent = {**content, "buffer": memoryview(buffers[0]) if buffers else None}
+    for name, wanted in fields[kind].items():
+        value = sent.setdefault(name)
+        if not isinstance(value, wanted):
             raise TypeError(f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}")
         if isinstance(value, list) and len(value) > MOST:
             raise ValueError(f"Expected at most {MOST} {name} in a message {kind!r}, received {len(value)}")
-    if kind in PIXELS and buffers < 1:
-        raise ValueError(f"Expected a message {kind!r} with a buffer, received none")
-    return kind
+    return kind, {name: sent[name] for name in fields[kind]}
 
 
 LABELS = {"photograph": "Photo", "perturbation": "Perturbed"}
@@ -144,7 +124,11 @@ LIVE = "Run this cell to make the explorer live."
 
 def small(pixels: Pixels, side: int = SIDE) -> bytes:
     """Return a JPEG of at most `side` pixels a side."""
-    return encoded(_fitted(pixels, side), "JPEG", quality=85)
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
+    # Small images are enlarged in whole pixels, so that none of them is invented.
+    image = ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
+    return encoded(image, "JPEG", quality=85)
 
 
 def note(view: View) -> dict[str, Any]:
@@ -155,44 +139,16 @@ def note(view: View) -> dict[str, Any]:
     keys = [key for key in views.changed_settings(view.settings) if key != "seed"]
     changed = [views.words(key, view.settings) for key in keys]
     state = f"{view.bench.classifier.name}: {', '.join([view.settings['photo'], *changed])}"
-    said, rows = views.verdict(view), views.bars(view)
     images = {"The photo": view.photo.pixels, "What the model sees": view.covered(view.seen)}
     shown = " ".join(tag(small(pixels), about, "jpeg") for about, pixels in images.items())
     table = "".join(
         f"<tr><th>{escape(row['name'])}</th><td>{row['text']}</td>"
         f'<td><b style="width: {200 * row["value"]:.0f}px"></b></td></tr>'
-        for row in rows
+        for row in views.bars(view)
     )
-    about = f"<p><strong>{escape(said)}</strong><br>{escape(state)}</p>"
-    html = f"{about}{shown}<table>{table}</table><p>{LIVE}</p>"
-    lines = [(line, 0.0) for text in (said, state) for line in wrap(text, 56)[:2]]
-    lines += [(f"{row['text']}  {row['name']}", row["value"]) for row in rows]
-    return {
-        "text/plain": LIVE,
-        "text/html": f'<style>{style("note")}</style><div class="kit-note">{html}</div>',
-        "image/png": _drawn(list(images.values()), lines),
-    }
-
-
-def _drawn(images: Sequence[Pixels], lines: Sequence[tuple[str, float]]) -> bytes:
-    """Return a PNG of images beside lines with bars, for pages that show nothing else, such as a PDF."""
-    page, font = Image.new("RGB", (820, 320), "white"), ImageFont.load_default(13)
-    drawing, left = ImageDraw.Draw(page), 20 + 2 * (SIDE + 10)
-    for place, pixels in enumerate(images):
-        page.paste(_fitted(pixels, SIDE), (10 + place * (SIDE + 10), 10))
-    for place, (text, share) in enumerate(lines):
-        top = 10 + 20 * place
-        drawing.rectangle((left - 4, top, left - 4 + 370 * share, top + 17), "#a9ccf0" if share else "white")
-        drawing.text((left, top), text[:60], "#1f1f1f", font)
-    # Notebooks stay small: noise in 24 bits a pixel would be a quarter of a megabyte.
-    return encoded(page.quantize(256, Image.Quantize.FASTOCTREE))
-
-
-def _fitted(pixels: Pixels, side: int) -> Image.Image:
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side))
-    # Small images are enlarged in whole pixels, so that none of them is invented.
-    return ImageOps.scale(image, side // max(image.size), Image.Resampling.NEAREST)
+    about = f"<p><strong>{escape(views.verdict(view))}</strong><br>{escape(state)}</p>"
+    html = f'<div class="kit-note">{about}{shown}<table>{table}</table><p>{LIVE}</p></div>'
+    return {"text/plain": LIVE, "text/html": f"<style>{style('note')}</style>{html}"}
 
 
 CAMERA = "Camera (live)"
@@ -252,29 +208,6 @@ class Shelf(dict[str, Entry]):
             told = {"name": name, "added": entry.added, "labelled": judged}
             rows.append(told | {"thumbnail": entry.thumbnail})
         return rows
-
-
-class Uploads(dict[str, bytes]):
-    """Files that come in pieces, since a websocket refuses messages over 10 MiB; the oldest make room."""
-
-    def take(self, number: str, name: str, piece: bytes, *, last: bool) -> bytes | None:
-        """Take a piece of a file, and return the whole with the last one.
-
-        Raises
-        ------
-        ValueError
-            The file is too large; nothing of it is kept.
-        """
-        file = self.pop(number, b"") + piece
-        if len(file) > UPLOAD_BYTES:
-            most = UPLOAD_BYTES // 1_000_000
-            raise ValueError(f"Expected an image of at most {most} MB, received more: {name}")
-        if last:
-            return file
-        self[number] = file
-        if len(self) > UPLOADS:
-            del self[next(iter(self))]
-        return None
 
 
 CAMERA_SIDE = 512

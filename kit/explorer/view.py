@@ -1,6 +1,6 @@
 """What the explorer shows of one state: tensors, predictions, words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -60,7 +60,7 @@ def words(key: str, settings: Settings) -> str:
     return f"{faults.STEPS[key]}: {faults.CATALOGUE[settings[key]].title}"
 
 
-def checked(settings: Mapping[str, Any], photos: Sequence[str], current: str) -> Settings:
+def checked(settings: Mapping[str, Any], photos: Iterable[str], current: str) -> Settings:
     """Complete and validate `settings`; what is missing is neutral, and a missing photo is the current one.
 
     Raises

@@ -45,8 +45,9 @@ def because(view: View, compute: Compute) -> dict[str, Any]:
     """Return what the changes did to the prediction, as the page shows it."""
     found = changes(view, compute)
     guilty = [key for one in found if one.regains for key in one.keys]
+    stays = f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
     return {
-        "headline": headline(found, view),
+        "headline": "" if not found or view.altered else stays,  # the lines say it all
         "lines": lines(found, view),
         "settings": view.settings,
         "guilty": sorted({"perturbation" if key in PARAMETERS else key for key in guilty}),
@@ -100,13 +101,6 @@ def lines(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
         row = {"text": text, "settings": back, "matters": matters}
         rows.append(row | {"fixed": fixed(view, change.without)})
     return rows
-
-
-def headline(found: Sequence[Change], view: View) -> str:
-    """Say where the changes have not changed the prediction; empty where their lines say it all."""
-    if not found or view.altered:
-        return ""
-    return f"Your changes did not change the prediction: untouched it is {called(view.untouched)}."
 
 
 def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
@@ -209,8 +203,9 @@ def _headline(diagnosis: Diagnosis, view: View, after: View | None) -> str:
         return f"A possible cause: {causes['possible']}"
     if view.altered:
         return "Nothing else stands out: your own changes made this prediction"
-    if view.wrong:
-        return _hard(view)
+    if view.wrong and view.label is not None:
+        wanted = f"{view.names[view.label]}, {percent(view.probabilities[view.label])}"
+        return f"A hard image: this model says {called(view)} rather than {wanted}"
     conclusion = plain(diagnosis.conclusion)
     if changed_settings(view.settings):
         return f"Besides your changes: {conclusion}"
@@ -229,16 +224,6 @@ def _named(cause: str, view: View, after: View | None) -> str:
         return f"Not as in training: {cause}. Fixing it does not change the prediction here"
     correct = "This prediction is correct, yet not" if after.wrong and not view.wrong else "Not"
     return f"{correct} as in training: {cause}. Fixing it gives {called(after)}"
-
-
-def _hard(view: View) -> str:
-    """Say what a model makes of an untouched image that it gets wrong."""
-    label = view.label or 0
-    wanted = f"{view.names[label]} ({percent(view.probabilities[label])})"
-    if view.answer is None:
-        return f"Unlike the training images, says this model, and yet it is {wanted}"
-    top = f"{view.names[view.top]} ({percent(view.probabilities[view.top])})"
-    return f"A hard image: this model sees {top} rather than {wanted}"
 
 
 def _row(finding: Finding) -> dict[str, Any]:

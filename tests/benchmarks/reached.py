@@ -65,7 +65,7 @@ print(kit.find_duplicates(photos), kit.sweep(classifier, photos[:4], {"noise": [
 MESSAGES = """
 import sys
 import kit
-from kit.explorer.replies import FIELDS
+from kit.explorer.explorer import FIELDS
 from kit.perturbation import PARAMETERS
 from kit.preprocessing.faults import CATALOGUE
 from tests.explorer.page import deliver

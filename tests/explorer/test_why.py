@@ -9,7 +9,6 @@ import pytest
 from kit.explorer import view, why
 from kit.explorer.explorer import Explorer
 from kit.explorer.view import changed_settings
-from kit.explorer.why import changes, headline
 from tests.explorer.page import ask as deliver_and_take, deliver, listen
 
 ALL_AT_ONCE = {"noise": 80, "brightness": 0.1, "blur": 8, "fog": 5, "contrast": 0.1}
@@ -21,8 +20,8 @@ def explain(look):
 
     def explain(name, **changed):
         shown = look(name, **changed)
-        found = changes(shown, look.at)
-        return shown, found, why.lines(found, shown), headline(found, shown)
+        because = why.because(shown, look.at)
+        return shown, why.changes(shown, look.at), because["lines"], because["headline"]
 
     return explain
 
@@ -210,7 +209,7 @@ def test_a_wrong_or_changed_answer_is_never_cleared_and_told_in_plain_words(told
 def test_an_untouched_photograph_between_two_classes_is_called_hard_with_both(told):
     shown, because = told("cat.jpg")
     top, right = (f"{100 * shown.probabilities[index]:.1f} %" for index in (shown.top, shown.label))
-    said = f"A hard image: this model sees Egyptian cat ({top}) rather than tiger cat ({right})"
+    said = f"A hard image: this model says Egyptian cat, {top} rather than tiger cat, {right}"
     assert because["headline"] == said
 
 
@@ -306,12 +305,11 @@ def test_stop_ends_a_question_and_keeps_what_the_changes_do(explorer):
 
 def test_many_questions_have_one_thread_and_each_gets_its_end(explorer):
     explorer.settings = {"photo": "espresso.jpg"}
-    threads = set()
+    before = set(threading.enumerate())
     for number in range(8):
         deliver(explorer, kind="why", request=f"a.{number}", settings=explorer.settings)
-        threads |= {each for each in threading.enumerate() if each.name == "explorer-why"}
     explorer.wait()
-    assert len(threads) == 1
+    assert len(set(threading.enumerate()) - before) == 1
     ends = [message for message, _ in explorer.sent if message.keys() & {"stopped", "headline"}]
     assert sorted(message["request"] for message in ends) == [f"a.{number}" for number in range(8)]
     assert [message["request"] for message in ends if not message.get("stopped")] == ["a.7"]
