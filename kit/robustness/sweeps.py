@@ -214,7 +214,8 @@ def sweep(
     """Predict every image under every perturbation.
 
     Each image is decoded once, perturbed on the fly and forgotten; what cannot be read becomes rows with
-    its error. Rows are the same to the last bit whatever executor runs them.
+    its error. Rows are the same to the last bit whatever executor runs them. Interrupted, it returns the rows
+    that it has.
 
     Parameters
     ----------
@@ -256,11 +257,12 @@ def sweep(
         (rows, Task(shared, pictures[chosen], tuple(truth[chosen].tolist()), listed[some]))
         for chosen, some, rows in blocks(len(pictures), len(listed))
     )
-    with Steps[None]((), "Sweeping", "row", progress, total=len(into.top)) as steps:
+    with Steps[None]((), "Sweeping", "row", progress, total=len(into.top), keep=True) as steps:
         for rows, found in run(answers, tasks, executor):
             into.top[rows], into.confidence[rows], into.probability[rows] = found[:3]
             into.errors[rows] = found.errors
             steps.advance(rows.stop - rows.start)
-    errors = {place: text for place, text in enumerate(into.errors) if text}
+    missing = np.flatnonzero(into.top < 0).tolist()
+    errors = {place: into.errors[place] or "stopped before it" for place in missing}
     names = tuple(each.name for each in pictures)
     return Sweep(names, listed, axes, classifier.class_names, truth, *into[:3], errors)
