@@ -9,7 +9,7 @@ import numpy as np
 from kit._arrays import Array
 from kit._reporting import Result, Table
 from kit.images import Photo
-from kit.preprocessing.pipeline import PIPELINE, Pipeline, run, steps
+from kit.preprocessing.pipeline import PIPELINE, Pipeline, arrange, arrange_back, run, steps
 from kit.preprocessing.scaling import MINUS, same_scaling
 
 ROUNDING = 2e-6
@@ -17,6 +17,8 @@ ROUNDING = 2e-6
 TURNS: Mapping[str, Callable[[Array], Array]] = {
     "": lambda x: x,
     "transposed": lambda x: x.swapaxes(0, 1),
+    "reshaped": lambda x: arrange_back(x, "reshaped"),
+    "reshaped back": lambda x: arrange(x, "reshaped"),
     "mirrored left to right": lambda x: x[:, ::-1],
     "upside down": lambda x: x[::-1],
     "turned by 180 degrees": lambda x: x[::-1, ::-1],
