@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -13,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import kit
-from kit.regression import commands as regression
-from kit.regression.commands import Open, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         for module in given.imports:
-            _import(module)
-        code: int = given.run(given, _classifier)
+            _registered(module)
+        code: int = given.run(given)
     except KeyboardInterrupt:
         line, code = "interrupted", INTERRUPTED
     except OSError as error:
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _import(module: str) -> None:
+def _registered(module: str) -> None:
     """Import a module that registers layers; ``python -m`` looks in the folder at hand first."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -70,46 +69,50 @@ def _parser() -> _Parser:
     parser = _Parser(prog=PROGRAM, description="Find out why an image classifier gets an image wrong.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {kit.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
+    model = {"model": "MODEL.keras"}
     codes = "nothing serious found, 1 a cause is named, 2 cannot tell"
-    diagnose = _command(commands, "diagnose", _diagnose, "name the cause of wrong predictions", codes)
-    diagnose.add_argument("model", metavar="MODEL.keras")
+    diagnose = _command(commands, _diagnose, "name the cause of wrong predictions", codes, **model)
     diagnose.add_argument("--labels", help="true classes by name or index, with commas; empty where unknown")
     diagnose.add_argument("--details", action="store_true", help="print all findings with their numbers")
-    regression.add(commands, _add_in_use)
-    codes = "no prediction changes, 1 some change"
-    compare = _command(commands, "compare", _compare, "compare two models on the same images", codes)
-    compare.add_argument("first", metavar="A.keras")
-    compare.add_argument("second", metavar="B.keras")
-    words = "list the images that a model predicts wrongly"
-    mistakes = _command(commands, "mistakes", _mistakes, words, "done")
-    mistakes.add_argument("model", metavar="MODEL.keras")
-    mistakes.add_argument("folder", metavar="FOLDER", help="with a folder of images for each class")
+    pin = _command(commands, _pin, "pin each image as a regression case", "pinned", **model)
+    pin.add_argument("--expect", metavar="CLASS", help="expected class (default: the current prediction)")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go (default: cases)")
+    pin.add_argument("--note", default="", help="why the case is kept")
+    words, codes = "check the cases of a folder", "none changed, 1 some did"
+    verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")
+    verify.add_argument("--artefacts", metavar="FOLDER", help="save an image of each changed case here")
+    verify.add_argument("--update", action="store_true", help="accept changes if the expected class holds")
+    verify.add_argument("--junit", metavar="FILE.xml", type=Path, help="also write a JUnit report")
+    words, codes = "compare two models on the same images", "no prediction changes, 1 some change"
+    compare = _command(commands, _compare, words, codes, first="A.keras", second="B.keras")
+    words = "list the images that a model predicts wrongly, from a folder for each class"
+    mistakes = _command(commands, _mistakes, words, "done", **model, folder="FOLDER")
     mistakes.add_argument("--html", metavar="FILE.html", type=Path, help="write a page for any browser")
-    _add_in_use(mistakes)
-    for command in (diagnose, compare):
+    for command in (diagnose, pin, compare):
         command.add_argument("pictures", metavar="IMAGE", nargs="+", help="files, folders or patterns")
+    for command in (diagnose, verify, compare):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
+    for command in (diagnose, pin, verify, compare, mistakes):
         _add_in_use(command)
-    words = "check that this machine can run the notebooks"
-    _command(commands, "check", _check, words, "ready, 1 not")
+    _command(commands, _check, "check that this machine can run the notebooks", "ready, 1 not")
     words = "convert a file of Keras 2 or Teachable Machine to .keras"
-    importing = _command(commands, "import", _import_h5, words, "written")
-    importing.add_argument("old", metavar="OLD.h5")
-    importing.add_argument("new", metavar="NEW.keras")
-    words = "import this module with custom layers first; can be repeated"
-    for command in commands.choices.values():
-        # As from Python 3.14 on: -1..1 is a value, no option.
-        command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
-        command.add_argument(
-            "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
-        )
+    _command(commands, _import, words, "written", old="OLD.h5", new="NEW.keras")
     return parser
 
 
-def _command(commands: Any, name: str, run: Callable[..., int], words: str, code_0: str) -> Any:
+def _command(commands: Any, run: Callable[..., int], words: str, code_0: str, **arguments: str) -> Any:
+    """Add a command, named after its function, with its arguments in order."""
     told = f"{words[0].upper()}{words[1:]}. Exit codes: 0 {code_0}, 3 bad input."
-    command = commands.add_parser(name, help=words, description=told)
+    command = commands.add_parser(run.__name__.strip("_"), help=words, description=told)
     command.set_defaults(run=run)
+    for name, metavar in arguments.items():
+        command.add_argument(name, metavar=metavar)
+    words = "import this module with custom layers first; can be repeated"
+    command.add_argument(
+        "--import", dest="imports", metavar="MODULE", action="append", default=[], help=words
+    )
+    # As from Python 3.14 on: -1..1 is a value, no option.
+    command._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
     return command
 
 
@@ -123,40 +126,75 @@ def _add_in_use(command: argparse.ArgumentParser) -> None:
     in_use.add_argument("--scaling", metavar="NAME", help=words)
 
 
-def _diagnose(given: argparse.Namespace, opened: Open) -> int:
-    classifier = opened(given)
-    labels = None if given.labels is None else _labels(given.labels, classifier.class_names)
-    diagnosis = kit.diagnose(classifier, given.pictures, labels)
-    show(diagnosis.details() if given.details and not given.json else diagnosis, as_json=given.json)
+def _diagnose(given: argparse.Namespace) -> int:
+    classifier = _classifier(given)
+    parts = (given.labels or "").split(",")
+    labels = [_label(part.strip(), classifier.class_names) for part in parts]
+    diagnosis = kit.diagnose(classifier, given.pictures, None if given.labels is None else labels)
+    _show(diagnosis.details() if given.details and not given.json else diagnosis, as_json=given.json)
     return 0 if diagnosis.undecided else DIAGNOSED[diagnosis.verdict]
 
 
-def _compare(given: argparse.Namespace, opened: Open) -> int:
-    models = [argparse.Namespace(**{**vars(given), "model": each}) for each in (given.first, given.second)]
-    first, second = map(opened, models)
-    result = kit.compare(first, second, given.pictures, progress=not given.json)
-    show(result, as_json=given.json)
-    return int(result.changed > 0)
+def _pin(given: argparse.Namespace) -> int:
+    from kit.images import as_photos
+    from kit.regression.cases import read
 
-
-def _mistakes(given: argparse.Namespace, opened: Open) -> int:
-    from kit.classifier.store import replacing
-
-    result = kit.mistakes(opened(given), given.folder)
-    if given.html:
-        with replacing(given.html) as stream:
-            stream.write(result.page().encode())
-    show(result, as_json=False)
+    classifier = _classifier(given)
+    expected = None if given.expect is None else _label(given.expect, classifier.class_names)
+    for photo in as_photos(given.pictures):  # nothing is written where one of them cannot be read
+        path = kit.pin(given.cases, classifier, photo, expected, note=given.note)
+        case = read(path)
+        name, share = case.observed.top
+        state = "still failing" if case.known_to_fail else "as expected"
+        sys.stdout.write(f"{path}: {name}, {share:.3f}, {state}\n")
     return 0
 
 
-def _check(_given: argparse.Namespace, _opened: Open) -> int:
+def _verify(given: argparse.Namespace) -> int:
+    from kit.regression.cases import write
+
+    options = {"artefacts": given.artefacts, "update": given.update, "progress": not given.json}
+    result = kit.check_cases(given.cases, _classifier(given), **options)
+    _show(result, as_json=given.json)
+    if given.junit:
+        write(given.junit, result.junit().encode())
+    return int(not result.holds)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    models = [argparse.Namespace(**{**vars(given), "model": each}) for each in (given.first, given.second)]
+    first, second = map(_classifier, models)
+    result = kit.compare(first, second, given.pictures, progress=not given.json)
+    _show(result, as_json=given.json)
+    return int(result.changed > 0)
+
+
+def _mistakes(given: argparse.Namespace) -> int:
+    from kit.regression.cases import write
+
+    result = kit.mistakes(_classifier(given), given.folder)
+    if given.html:
+        write(given.html, result.page().encode())
+    _show(result)
+    return 0
+
+
+def _show(result: Any, *, as_json: bool = False) -> None:
+    from kit._reporting import plain
+
+    text = result.text()
+    if as_json:
+        text = json.dumps(plain(result.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(f"{text}\n")
+
+
+def _check(_given: argparse.Namespace) -> int:
     setup = kit.check_setup()
     sys.stdout.write(f"\n{setup}\n")
     return int(bool(setup.missing))
 
 
-def _import_h5(given: argparse.Namespace, _opened: Open) -> int:
+def _import(given: argparse.Namespace) -> int:
     left_out = kit.import_h5(given.old, given.new)
     without = f", without {', '.join(left_out)}" if left_out else ""
     sys.stdout.write(f"{given.new}: architecture and weights of {given.old}{without}\n")
@@ -190,10 +228,9 @@ def _classifier(given: argparse.Namespace) -> kit.Classifier:
     return classifier.using(named.replace(size=size, layout=usual.layout))
 
 
-def _labels(text: str, class_names: Sequence[str]) -> list[int | str | None]:
-    """Read labels; a class may have a number for its name, which then comes first."""
-    parts = [part.strip() for part in text.split(",")]
-    return [int(part) if part.isdecimal() and part not in class_names else part or None for part in parts]
+def _label(text: str, class_names: Sequence[str]) -> int | str | None:
+    """Read a label; a class may have a number for its name, which then comes first."""
+    return int(text) if text.isdecimal() and text not in class_names else text or None
 
 
 if __name__ == "__main__":

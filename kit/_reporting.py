@@ -139,8 +139,8 @@ class Table(Result):
         Texts, one for each column.
     align
         ``"<"`` or ``">"`` for each column; by default the first is to the left and the others to the right.
-    title, note
-        Lines above and below.
+    title
+        Line above.
 
     Raises
     ------
@@ -155,18 +155,17 @@ class Table(Result):
         align: str = "",
         *,
         title: str = "",
-        note: str = "",
     ) -> None:
         self._rows = [head, *rows]
         self._align = align or "<".ljust(len(head), ">")
-        self._title, self._note = title, note
+        self._title = title
         widths = (max(map(len, column)) for column in zip(*self._rows, strict=True))
         self._formats = [f"{side}{width}" for side, width in zip(self._align, widths, strict=True)]
 
     def text(self) -> str:
         """Return aligned columns."""
         lines = ["  ".join(map(format, row, self._formats)).rstrip() for row in self._rows]
-        return "\n".join([*[self._title] * bool(self._title), *lines, *[self._note] * bool(self._note)])
+        return "\n".join([*[self._title] * bool(self._title), *lines])
 
     def html(self) -> str:
         """Return a table whose columns and rows have header cells."""
@@ -176,8 +175,7 @@ class Table(Result):
         tags = ['th scope="row"', *["td"] * (len(head) - 1)]
         body = "".join(f"<tr>{''.join(map(_cell, tags, row, self._align))}</tr>" for row in rows)
         # Where its output is folded, JupyterLab shows the first line.
-        table = f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
-        return f"{table}<p>{escape(self._note)}</p>" if self._note else table
+        return f"<table>\n{caption}<thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
     __repr__ = Result.__str__
 

@@ -168,8 +168,7 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
     """
     if not 1 <= len(sweep.axes) <= 2:
         raise ValueError(f"Expected a sweep with one or two axes, received {len(sweep.axes)}")
-    figures = {"accuracy": sweep.accuracy()} if (sweep.labels >= 0).any() else {}
-    figures["mean confidence"] = sweep.confidence()
+    figures = sweep.figures
     many = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
     ends = "; ".join(
         f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"

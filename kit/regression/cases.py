@@ -34,7 +34,7 @@ TOLERANCE = 0.02
 FORMAT = "kit.case/1"
 PICTURES = "pictures"
 """Folder of the images, below that of the cases."""
-MAKE_ONE = "make one with kit.pin, or python -m kit pin MODEL.keras IMAGE --cases FOLDER"
+MAKE_ONE = "make one with kit.pin or python -m kit pin"
 # One file name on every system: no folder, drive or stream, and none of the devices of Windows.
 _FILE = re.compile(r"(?!(con|prn|aux|nul|com\w|lpt\w)(\.|$))[\w-][\w.-]*", re.IGNORECASE)
 _NAMED = re.compile(r"[^\w.-]+")

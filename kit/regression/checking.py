@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,26 +23,25 @@ from kit.regression import cases as folders
 from kit.regression.cases import MAKE_ONE, Case, observe, weights_of
 
 STEPS = {
-    DECODE: "decoding differs",
-    PERTURB: "the perturbation differs",
-    "thumbnail": "shrinking first differs",
-    "resize": "the resize differs",
-    "channels": "the order of channels differs",
-    "invert": "the polarity differs",
-    "scale": "the scaling differs",
-    "cast": "the data type differs",
-    "layout": "the order of axes differs",
-    "class_names": "the names of classes or their order differ",
-    "expected": "the prediction is as it was: the expected class is mistyped",
-    "weights": "the weights differ",
-    "engine": "same tensor, other prediction: the engine differs",
+    DECODE: "decoding",
+    PERTURB: "the perturbation",
+    "thumbnail": "shrinking first",
+    "resize": "the resize",
+    "channels": "the order of channels",
+    "invert": "the polarity",
+    "scale": "the scaling",
+    "cast": "the data type",
+    "layout": "the order of axes",
+    "class_names": "the list of class names",
+    "expected": "same prediction, mistyped class: the expected class",
+    "weights": "the file of the network",
+    "engine": "same tensor, other prediction: the engine",
 }
 """What can have changed a prediction, in the order of an image's way, in words."""
 STRONGER = 4
 """By how much a difference of images is made stronger."""
 
-State = Literal["holds", "moved", "failing", "fixed", "accepted", "unusable"]
-_WORDS: dict[State, tuple[str, str]] = {
+_WORDS = {
     "moved": ("CHANGED", "changed"),
     "unusable": ("CANNOT BE RUN", "cannot be run"),
     "accepted": ("accepted", "accepted"),
@@ -50,7 +49,7 @@ _WORDS: dict[State, tuple[str, str]] = {
     "failing": ("still failing", "still failing"),
     "fixed": ("now passing", "now passing"),
 }
-"""Of one case, and of several."""
+"""By state: of one case, and of several."""
 _SHOWN = 5
 
 
@@ -79,7 +78,7 @@ class Checked:
     """
 
     name: str
-    state: State
+    state: str
     case: Case | None = None
     answer: tuple[str, float] = ("", 0.0)
     change: float = 0.0
@@ -143,10 +142,9 @@ class CheckedCases(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        names = ("name", "state", "change", "step")
-        rows = [{name: getattr(one, name) for name in names} for one in self.cases]
-        for row, one in zip(rows, self.cases, strict=True):
-            row |= {"answer": one.answer[0], "probability": one.answer[1], "told": one.words}
+        names = ("name", "state", "answer", "probability", "change", "step", "told")
+        found = ((one.name, one.state, *one.answer, one.change, one.step, one.words) for one in self.cases)
+        rows = [dict(zip(names, one, strict=True)) for one in found]
         return {"classifier": self.classifier, "holds": self.holds, "cases": rows}
 
     def junit(self) -> str:
@@ -245,7 +243,7 @@ def _compared(classifier: Classifier, case: Case, photo: Photo) -> Checked:
     broken, change = case.broken(row, names), case.observed.moved(row)
     renamed = case.observed.renamed(names)
     named = "class_names" if renamed else "" if set(case.expected) <= set(names) else "expected"
-    state: State = "failing" if case.known_to_fail else "holds"
+    state = "failing" if case.known_to_fail else "holds"
     step = words = ""
     if case.known_to_fail and not broken:
         state, words = "fixed", "accept it with update=True, or --update"
@@ -270,7 +268,7 @@ def _step(
     other = case.weights != weights_of(classifier)
     step = step or ("weights" if other else "engine")
     changed = "; ".join(words for name, words in found if name == step)
-    words = f"{STEPS.get(step, '')}{f' ({changed})' if changed else ''}"
+    words = f"{STEPS.get(step, step)} differs{f' ({changed})' if changed else ''}"
     if other and step != "weights":
         words += "; the file of the network differs, too"
     return step, words

@@ -51,10 +51,7 @@ def run(
 
 
 def check_executor(executor: Any) -> None:
-    """Refuse what is no executor, and pools of processes that fork, with a TypeError or a ValueError."""
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        received = f"{executor!r}; of a Dask client give client.get_executor()"
-        raise TypeError(f"Expected an executor as of concurrent.futures, received {received}")
+    """Refuse a pool of processes that fork, with a ValueError."""
     # Private, and the only way to know; without it, nothing is refused.
     context = getattr(executor, "_mp_context", None) if isinstance(executor, ProcessPoolExecutor) else None
     if context is not None and context.get_start_method() == "fork":

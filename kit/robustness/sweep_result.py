@@ -25,9 +25,8 @@ class Sweep(Result):
         where they are just a list.
     labels, tops
         int32: right classes, shape (photos,), and the most probable ones, shape (rows,); -1 for none.
-    confidences, probabilities
-        float32, shape (rows,): softmax probabilities 0..1 of that class and of the labelled one; NaN where
-        there is none.
+    confidences
+        float32, shape (rows,): softmax probability 0..1 of the most probable class; NaN where there is none.
     errors
         Rows without an answer, each with the reason.
     """
@@ -35,11 +34,9 @@ class Sweep(Result):
     photos: tuple[str, ...]
     perturbations: tuple[Perturbation, ...]
     axes: Mapping[str, tuple[Any, ...]]
-    class_names: tuple[str, ...]
     labels: npt.NDArray[np.int32]
     tops: npt.NDArray[np.int32]
     confidences: Float32
-    probabilities: Float32
     errors: Mapping[int, str]
 
     def __len__(self) -> int:
@@ -62,31 +59,32 @@ class Sweep(Result):
         """Return the mean softmax probability, 0..1, of the predictions given: float64 of shape `shape`."""
         return self._mean(self.confidences, self.tops >= 0)
 
+    @property
+    def figures(self) -> dict[str, Float64]:
+        """`accuracy`, where there are labels, and `confidence`, by what they are called."""
+        figures = {"accuracy": self.accuracy()} if (self.labels >= 0).any() else {}
+        return figures | {"mean confidence": self.confidence()}
+
     def table(self) -> Table:
         """Set accuracy and confidence in whole percentages; of two axes, one of them in a grid."""
-        figures = {"accuracy": self.accuracy()} if (self.labels >= 0).any() else {}
-        figures["confidence"] = self.confidence()
+        figures = self.figures
         if len(self.axes) == 2:
-            name, shares = next(iter(figures.items()))
-            return _grid(self.axes, name.replace("confidence", "mean confidence"), shares)
+            return _grid(self.axes, *next(iter(figures.items())))
         places = (
             ", ".join(_shown(getattr(each, name)) for name in self.axes) or repr(each)
             for each in self.perturbations
         )
         columns = (map(_percent, values.ravel()) for values in figures.values())
         head = (", ".join(self.axes) or "perturbation", *figures)
-        rows = zip(places, *columns, strict=True)
-        return Table(head, rows, ">" * len(head))
+        return Table(head, zip(places, *columns, strict=True), ">" * len(head))
 
     def _mean(self, values: Array, counted: Bools) -> Float64:
         table = np.ma.array(values, np.float64, mask=~counted).reshape(len(self.photos), *self.shape)
         return np.asarray(table.mean(axis=0).filled(np.nan))
 
     def __repr__(self) -> str:
-        axes = {name: len(values) for name, values in self.axes.items()}
-        sizes = {"photos": len(self.photos), **(axes or {"perturbations": len(self.perturbations)})}
-        missing = f", {len(self.errors)} rows without an answer" if self.errors else ""
-        return f"Sweep({' × '.join(f'{name} {count}' for name, count in sizes.items())}{missing})"
+        sizes = " × ".join(map(str, self.shape))
+        return f"Sweep({len(self.photos)} photos × {sizes} perturbations, {len(self.errors)} errors)"
 
 
 def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:

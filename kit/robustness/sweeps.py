@@ -49,11 +49,15 @@ def expand(
     perturbations: Perturbation | Iterable[Perturbation] | Grid,
 ) -> tuple[Mapping[str, tuple[Any, ...]], tuple[Perturbation, ...]]:
     """Return the axes of a grid and all its perturbations; no axes for perturbations that are listed."""
-    axes = {}
+    axes: dict[str, tuple[Any, ...]] = {}
     if isinstance(perturbations, Mapping):
-        axes = {known("parameter", name, _AXES): _values(name, each) for name, each in perturbations.items()}
-        combinations = product(*axes.values()) if axes else ()
-        listed = tuple(Perturbation(**dict(zip(axes, values, strict=True))) for values in combinations)
+        for name, values in perturbations.items():
+            plain = (each.item() if isinstance(each, np.generic) else each for each in values)
+            # As a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
+            made = (Perturbation(**{known("parameter", name, _AXES): each}) for each in plain)
+            axes[name] = tuple(getattr(each, name) for each in made)
+        cells = product(*axes.values()) if axes else ()
+        listed = tuple(Perturbation(**dict(zip(axes, values, strict=True))) for values in cells)
     elif isinstance(perturbations, Iterable):
         listed = tuple(perturbations)
     else:
@@ -64,14 +68,6 @@ def expand(
     if not listed:
         raise ValueError(f"Expected at least one perturbation with values, received {perturbations!r}")
     return axes, listed
-
-
-def _values(name: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"Expected values of {name} in a sequence, received {values!r}; write [{values!r}]")
-    # Plain numbers, as a perturbation keeps them: 85.0 as a whole number, -0.0 as 0.0.
-    plain = (each.item() if isinstance(each, np.generic) else each for each in values)
-    return tuple(getattr(Perturbation(**{name: each}), name) for each in plain)
 
 
 def held(photos: Pictures) -> tuple[Picture, ...]:
@@ -123,22 +119,20 @@ class Answers(NamedTuple):
     ----------
     top
         int32: the most probable class, -1 where there is none.
-    confidence, probability
-        float32: softmax probabilities of that class and of the labelled one, NaN where there is none.
+    confidence
+        float32: its softmax probability, NaN where there is none.
     errors
         Why there is no prediction; empty where there is one.
     """
 
     top: npt.NDArray[np.int32]
     confidence: Float32
-    probability: Float32
     errors: list[str]
 
     @classmethod
     def none(cls, count: int) -> "Answers":
         """Return `count` places without a prediction."""
-        confidence, probability = np.full((2, count), np.nan, np.float32)
-        return cls(np.full(count, -1, np.int32), confidence, probability, [""] * count)
+        return cls(np.full(count, -1, np.int32), np.full(count, np.nan, np.float32), [""] * count)
 
 
 _Cell: TypeAlias = tuple[int, int, Photo, Perturbation]
@@ -172,9 +166,8 @@ def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
 def answers(task: Task) -> Answers:
     """Return what `predicted` yields, in order."""
     found = Answers.none(len(task.pictures) * len(task.perturbations))
-    for place, label, row in predicted(task, found.errors):
+    for place, _, row in predicted(task, found.errors):
         found.top[place], found.confidence[place] = row.argmax(), row.max()
-        found.probability[place] = np.nan if label < 0 else row[label]
     return found
 
 
@@ -259,10 +252,9 @@ def sweep(
     )
     with Steps[None]((), "Sweeping", "row", progress, total=len(into.top), keep=True) as steps:
         for rows, found in run(answers, tasks, executor):
-            into.top[rows], into.confidence[rows], into.probability[rows] = found[:3]
-            into.errors[rows] = found.errors
+            into.top[rows], into.confidence[rows], into.errors[rows] = found
             steps.advance(rows.stop - rows.start)
     missing = np.flatnonzero(into.top < 0).tolist()
     errors = {place: into.errors[place] or "stopped before it" for place in missing}
     names = tuple(each.name for each in pictures)
-    return Sweep(names, listed, axes, classifier.class_names, truth, *into[:3], errors)
+    return Sweep(names, listed, axes, truth, into.top, into.confidence, errors)

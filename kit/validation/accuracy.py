@@ -56,7 +56,7 @@ def accuracy_interval(right: int | npt.ArrayLike, count: int | None = None) -> A
 def _bools(right: npt.ArrayLike) -> Bools:
     hits = np.asarray(right)
     if hits.ndim != 1 or not len(hits) or hits.dtype != np.bool_:
-        received = f"{hits.dtype} of shape {hits.shape}; compare predictions with labels, or give count="
+        received = f"{hits.dtype} of shape {hits.shape}"
         raise ValueError(f"Expected a bool for each of at least one image, received {received}")
     return hits
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import scipy  # its parts are imported when they are used
 
 from kit._arrays import Array, Bools, Float32, Float64, Floats, Int64
-from kit._checking import whole
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first
 from kit.classifier.labels import Labels, known_classes
@@ -158,10 +157,12 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     """
     values, labels = _checked(rows, labels)
     count = len(values)
-    confidences, hits = _answered(values, labels)
+    confidences, hits = values.max(axis=1), values.argmax(axis=1) == labels
     truth = np.equal.outer(labels, np.arange(values.shape[1]))
     own = np.maximum(values[truth], _SMALLEST)
-    places, each_once = _places(confidences, bins), np.ones(count)
+    # One on an edge belongs to the lower bin, as in Guo et al. 2017.
+    places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidences)
+    each_once = np.ones(count)
     metrics: dict[str, Callable[[Float64], float]] = {
         "accuracy": _share(hits, each_once),
         "confidence": _share(confidences, each_once),
@@ -184,8 +185,15 @@ def measure(rows: Floats, labels: Int64, *, bins: int = 15, resamples: int = 100
     chance = np.array([_error(places, gaps) for gaps in by_chance])
     if estimates["ece"].value <= np.quantile(chance, LEVEL):
         estimates["ece"] = replace(estimates["ece"], low=0.0)
-    diagram = reliability(values, labels, bins)
+    diagram = tuple(_diagram(places, bins, confidences, hits))
     return Metrics(pictures=count, ece_by_chance=float(chance.mean()), bins=diagram, **estimates)
+
+
+def _diagram(places: Int64, bins: int, confidences: Float64, hits: Bools) -> Iterator[Bin]:
+    for place in np.unique(places).tolist():
+        inside = places == place
+        confidence, share = float(confidences[inside].mean()), accuracy_interval(hits[inside])
+        yield Bin(place / bins, (place + 1) / bins, confidence, share)
 
 
 def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
@@ -194,11 +202,6 @@ def _share(part: Array, whole: Array) -> Callable[[Float64], float]:
 
 def _error(places: Int64, gaps: Float64) -> float:
     return float(np.abs(np.bincount(places, gaps)).sum()) / len(places)
-
-
-def _places(confidences: Float64, bins: int) -> Int64:
-    # One on an edge belongs to the lower bin, as in Guo et al. 2017.
-    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidences)
 
 
 @dataclass(frozen=True, repr=False)
@@ -226,7 +229,7 @@ class Calibration(Result):
     measured: Metrics
     before: Metrics
     after: Metrics
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
     @property
     def ece(self) -> float:
@@ -302,18 +305,17 @@ def calibrate(
     truth = known_classes(labels, classifier.class_names, len(chosen))
     if len(chosen) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} images, received {len(chosen)}; give more")
-    resamples = whole("resamples", resamples, 1, None)
     rows = _probabilities(classifier, chosen, progress)
     fitting = half_of(truth, seed)
     judged = ~fitting
     temperature, unsure = _determined(rows[fitting], truth[fitting])
     tempered = classifier.tempered(temperature)
-    parts = {"measured": (rows, truth), "before": (rows[judged], truth[judged])}
-    parts["after"] = tempered.calibrated(rows[judged]), truth[judged]
-    found = {name: measure(*part, resamples=resamples, seed=seed) for name, part in parts.items()}
+    reported, right = rows[judged], truth[judged]
+    parts = (rows, truth), (reported, right), (tempered.calibrated(reported), right)
+    whole, before, after = (measure(*part, resamples=resamples, seed=seed) for part in parts)
+    notes = (*_copied(classifier, chosen), *unsure, *_notes(before))
     fitted, others = int(fitting.sum()), int(judged.sum())
-    notes = (*_copied(classifier, chosen), *unsure, *_notes(found["before"]))
-    return Calibration(tempered, temperature, fitted, others, **found, notes=notes)
+    return Calibration(tempered, temperature, fitted, others, whole, before, after, notes)
 
 
 def _determined(rows: Float32, labels: Int64) -> tuple[float, tuple[str, ...]]:
@@ -342,27 +344,10 @@ def _notes(before: Metrics) -> Iterator[str]:
         yield f"chance may explain the ECE of {before.ece.value:.3f} before: {chance} for a calibrated model"
 
 
-def reliability(rows: Floats, labels: Int64, bins: int = 15) -> tuple[Bin, ...]:
-    """Return the bins of equal width that hold an image, ascending; parameters as for `measure`."""
-    confidences, hits = _answered(*_checked(rows, labels))
-    found = _places(confidences, bins)
-    made = []
-    for place in np.unique(found).tolist():
-        inside = found == place
-        confidence, share = float(confidences[inside].mean()), accuracy_interval(hits[inside])
-        made.append(Bin(place / bins, (place + 1) / bins, confidence, share))
-    return tuple(made)
-
-
-def _answered(rows: Float64, labels: Int64) -> tuple[Float64, Bools]:
-    return rows.max(axis=1), rows.argmax(axis=1) == labels
-
-
 def _checked(rows: Floats, labels: Labels) -> tuple[Float64, Int64]:
     values = np.asarray(rows, np.float64)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        received = f"shape {values.shape}, or NaN and infinity"
-        raise ValueError(f"Expected finite probabilities of shape (N, classes), received {received}")
+        raise ValueError(f"Expected finite probabilities (N, classes), received shape {values.shape}")
     return values, known_classes(labels, [""] * values.shape[1], len(values))
 
 

@@ -19,6 +19,8 @@ BITS = 24
 pairs of the bundled photos none; all of these are found again at JPEG quality 30 or at half the size."""
 PLAIN = 4.0
 """Standard deviation in grey levels below which an image has nothing to be recognized by."""
+SHOWN = 20
+"""Pairs in a table."""
 _AT_ONCE = 1000
 
 
@@ -57,10 +59,11 @@ class Duplicates(Result):
 
     @property
     def groups(self) -> Int64:
-        """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one."""
-        if len(self.sizes) != 1:
-            raise ValueError("Expected one collection to group, received two; call find_duplicates(images)")
-        size = self.sizes[0]
+        """Group of each image, int64, shape (N,), for `kit.cross_validate`: chains of pairs share one.
+
+        A ValueError where two collections were compared.
+        """
+        (size,) = self.sizes
         ends = [pair.first for pair in self.pairs], [pair.second for pair in self.pairs]
         graph = scipy.sparse.coo_array((np.ones(len(self.pairs)), ends), shape=(size, size))
         components = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
@@ -68,27 +71,27 @@ class Duplicates(Result):
 
     @property
     def leaked(self) -> Bools:
-        """Which images of the second collection have a duplicate in the first, bool, shape (N,)."""
-        if len(self.sizes) != 2:
-            raise ValueError("Expected two collections, received one; call find_duplicates(first, second)")
-        mask = np.zeros(self.sizes[1], bool)
+        """Which images of the second collection have a duplicate in the first, bool, shape (N,).
+
+        A ValueError where there is no second one.
+        """
+        _, size = self.sizes
+        mask = np.zeros(size, bool)
         mask[[pair.second for pair in self.pairs]] = True
         return mask
 
-    def table(self, rows: int = 20) -> Table:
+    def table(self) -> Table:
         """Return the first pairs as a table."""
         shown = [
             (one.first_name, one.second_name, str(one.distance), "yes" if one.mirrored else "no")
-            for one in self.pairs[:rows]
+            for one in self.pairs[:SHOWN]
         ]
-        more = f"and {len(self.pairs) - rows} more" if len(self.pairs) > rows else ""
-        return Table(("first", "second", "bits that differ", "mirrored"), shown, "<<><", note=more)
+        return Table(("first", "second", "bits that differ", "mirrored"), shown, "<<><")
 
     def __repr__(self) -> str:
         among = " and ".join(f"{size:,}" for size in self.sizes)
-        pairs = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs):,} pairs"
         left_out = f"; {len(self.left_out)} left out" if self.left_out else ""
-        return f"Duplicates({pairs} among {among} images{left_out})"
+        return f"Duplicates(pairs: {len(self.pairs):,} among {among} images{left_out})"
 
 
 def find_duplicates(

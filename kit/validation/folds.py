@@ -95,21 +95,16 @@ def cross_validate(
     Raises
     ------
     ValueError
-        Labels or groups that do not fit, or too many folds for them.
+        Another number of labels or groups, or too many folds for them.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    chosen = as_photos(pictures, allow_empty=False)
-    truth = np.asarray(labels)
-    if truth.shape != (len(chosen),) or truth.dtype.kind not in "iu" or truth.min() < 0:
-        received = f"{truth.dtype} of shape {truth.shape}"
-        raise ValueError(f"Expected a class from 0 up for each of {len(chosen)} images, received {received}")
-    most = int(np.unique(truth, return_counts=True)[1].min())
-    most = most if groups is None else min(most, len(np.unique(np.asarray(groups))))
+    chosen, truth = as_photos(pictures, allow_empty=False), np.asarray(labels)
+    most = len(chosen if groups is None else np.unique(groups))
     if not 2 <= folds <= most:
-        raise ValueError(f"Expected 2 to {most} folds, for the rarest class or the groups, received {folds}")
+        raise ValueError(f"Expected 2 to {most} folds, received {folds}")
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splits = list(splitter(folds, shuffle=True, random_state=seed).split(truth, truth, groups))
+    splits = list(splitter(folds, shuffle=True, random_state=seed).split(chosen, truth, groups))
     finished = []
     for training, validation in Steps(splits, "Training on folds", "fold", progress):
         classifier = train([chosen[place] for place in training], truth[training], seed=seed)

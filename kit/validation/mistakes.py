@@ -172,11 +172,8 @@ class Mistakes(Result):
     def page(self) -> str:
         """Return all as one HTML page for any browser, with its images and without scripts."""
         groups = {"Surest mistakes": self.wrong, "Labels that look wrong": self.doubtful}
-        groups |= {
-            f"{one} predicted as {other}: {n}": self.cell(one, other) for (one, other), n in self.confused
-        }
-        figures = {title: self.gallery(shown) for title, shown in groups.items() if shown}
-        figures = {"Confusion matrix": _later("plots").confusion_figure(self), **figures}
+        figures = {"Confusion matrix": _later("plots").confusion_figure(self)}
+        figures |= {title: self.gallery(shown) for title, shown in groups.items() if shown}
         parts = [f"<h2>{escape(title)}</h2>{figure._repr_html_()}" for title, figure in figures.items()]
         return _PAGE.format(escape(f"Mistakes of {self.classifier.name}"), self.html(), "".join(parts))
 

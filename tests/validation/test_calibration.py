@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 import kit
 from kit import samples
 from kit.validation import accuracy_interval
-from kit.validation.calibration import TITLES, fit_temperature, half_of, measure, reliability
+from kit.validation.calibration import TITLES, fit_temperature, half_of, measure
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_bins_are_those_of_scikit_learn(answers):
     rows, labels = answers
     hits = rows.argmax(axis=1) == labels
     accuracy, confidence = calibration_curve(hits, rows.max(axis=1), n_bins=15)
-    found = reliability(rows, labels, 15)
+    found = measure(rows, labels, resamples=1).bins
     np.testing.assert_allclose([one.share.accuracy for one in found], accuracy, atol=1e-12)
     np.testing.assert_allclose([one.confidence for one in found], confidence, atol=1e-12)
     assert sum(one.share.count for one in found) == 600
@@ -45,11 +45,11 @@ def test_four_answers_by_hand():
     assert (found.accuracy.value, found.pictures) == (0.5, 4)
 
 
-@pytest.mark.parametrize("function", [measure, reliability, fit_temperature])
+@pytest.mark.parametrize("function", [measure, fit_temperature])
 def test_what_is_no_probability_and_no_class_is_refused(answers, function):
     rows, labels = answers
     for wrong in (rows * np.nan, rows[0], rows[:0]):
-        with pytest.raises(ValueError, match="Expected finite probabilities of shape"):
+        with pytest.raises(ValueError, match="Expected finite probabilities"):
             function(wrong, labels[: len(wrong)])
     with pytest.raises(ValueError, match="Expected a label from 0 to 4, received -1"):
         function(rows, labels - labels.min() - 1)
@@ -57,7 +57,7 @@ def test_what_is_no_probability_and_no_class_is_refused(answers, function):
 
 def test_the_band_of_a_bin_is_wilsons_interval(answers):
     confidences, hits = answers[0].max(axis=1), answers[0].argmax(axis=1) == answers[1]
-    for one in reliability(*answers):
+    for one in measure(*answers, resamples=1).bins:
         assert one.share == accuracy_interval(hits[(one.low < confidences) & (confidences <= one.high)])
 
 
@@ -233,14 +233,7 @@ def test_half_of_each_class_is_taken():
     assert not np.array_equal(fitting, half_of(labels, seed=2))
 
 
-OUTSIDE = [
-    (19, {}, "Expected at least 20 images, received 19; give more"),
-    (30, {"resamples": 0}, "Expected resamples as a whole number not below 1, received 0"),
-]
-
-
-@pytest.mark.parametrize(("count", "settings", "message"), OUTSIDE)
-def test_settings_out_of_range_are_refused(overconfident, pictures, count, settings, message):
-    photos, labels = pictures
-    with pytest.raises(ValueError, match=message):
-        kit.calibrate(overconfident, photos[:count], labels[:count], progress=False, **settings)
+def test_too_few_images_are_refused(overconfident, pictures):
+    photos, labels = (each[:19] for each in pictures)
+    with pytest.raises(ValueError, match="Expected at least 20 images, received 19; give more"):
+        kit.calibrate(overconfident, photos, labels, progress=False)
