@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,15 +23,14 @@ __all__ += ["sweep_figure"]
 
 
 BLUE, ORANGE = "#1b6ec2", "#e0a458"
-GREY, DARK = "#6b7280", "#787878"
+DARK = "#787878"
 """DARK is read on white and on the dark theme's ground alike: a contrast of 4.3 to 1 on both (WCAG 2.2)."""
 
 _DOTS_PER_INCH = 80
-_SMALLEST = 11 * 72 / _DOTS_PER_INCH
-"""Points of type that are 11 pixels."""
+"""With these, matplotlib's type of 10 points is 11 pixels."""
 
 
-def blank(width: float, height: float, layout: Literal["constrained"] | None = None) -> Any:
+def blank(width: float, height: float, layout: Any = None) -> Any:
     """Return an empty `matplotlib.figure.Figure` of so many inches, outside pyplot's global state."""
     from matplotlib.figure import Figure
 
@@ -64,23 +63,21 @@ def image(figure: Any, alt: str) -> Drawn:
 
 
 def _suit_both_themes(figure: Any) -> None:
-    from matplotlib.legend import Legend
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_color(DARK)
         text.set_parse_math(False)  # a dollar in the name of a class or file is one
-        text.set_fontsize(max(text.get_fontsize(), _SMALLEST))
     for axes in figure.axes:
         axes.tick_params(color=DARK)
         for spine in axes.spines.values():
             spine.set_edgecolor(DARK)
-    for legend in figure.findobj(Legend):
-        legend.get_frame().set_alpha(0)
 
 
 _LETTERS = 9.5
 """Letters of a title in an inch."""
+_CLASSES = 12
+"""In a confusion matrix."""
 _WIDEST = 8.9
 """Inches; with margins cut, 570 pixels, which a page of 1024 shows unscaled beside its files."""
 
@@ -94,7 +91,7 @@ def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Draw
     for place, (title, pixels) in enumerate(images, start=1):
         axes = figure.add_subplot(rows, columns, place)
         axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(textwrap.fill(title, int(side * _LETTERS)), fontsize=9)
+        axes.set_title(textwrap.fill(title, int(side * _LETTERS)), fontsize=10)
         axes.set_axis_off()
     titles = "; ".join(title for title, _ in images)
     return image(figure, f"{len(images)} images: {titles}.")
@@ -103,13 +100,12 @@ def image_figure(images: Sequence[tuple[str, Pixels]], columns: int = 4) -> Draw
 def accuracy_figure(shares: Mapping[str, Mapping[str, float]]) -> Drawn:
     """Draw shares, 0..1, by group and by bar, as horizontal bars; all groups have the same bars."""
     bars = list(next(iter(shares.values())))
-    colors = (BLUE, ORANGE, "#9aa0a6", "#4c9f70", "#8e5ea2", "#c44e52")
     places, height = np.arange(len(shares))[::-1], 0.8 / len(bars)
-    axes = blank(7, 0.14 * len(bars) * len(shares) + 1, layout="constrained").subplots()
+    axes = blank(7, 0.14 * len(bars) * len(shares) + 1, "constrained").subplots()
     for number, bar in enumerate(bars):
         widths = [100 * group[bar] for group in shares.values()]
         middle = places + 0.4 - (number + 0.5) * height
-        axes.barh(middle, widths, 0.9 * height, label=bar, color=colors[number % len(colors)])
+        axes.barh(middle, widths, 0.9 * height, label=bar)
     axes.set_yticks(places, shares)
     axes.set(xlim=(0, 100), ylim=(-0.6, len(shares) - 0.4), xlabel="%")
     axes.figure.legend(loc="outside upper center", ncols=len(bars), frameon=False)
@@ -130,7 +126,7 @@ def reliability_figure(panels: Sequence[tuple[str, Sequence["Bin"]]]) -> Drawn:
     panels
         Pairs of a title and the `bins` of `kit.validation.calibration.Metrics`.
     """
-    figure = blank(3.5 * len(panels), 4.4, layout="constrained")
+    figure = blank(3.5 * len(panels), 4.4, "constrained")
     grid = figure.subplots(
         2, len(panels), squeeze=False, sharex=True, sharey="row", gridspec_kw={"height_ratios": [3, 1]}
     )
@@ -188,9 +184,8 @@ def _curves(axes: Any, sweep: "Sweep", figures: Mapping[str, Float64]) -> None:
     ((name, values),) = sweep.axes.items()
     across = np.array(values, float)
     places = np.argsort(across)
-    looks = ({"color": BLUE, "marker": "o"}, {"color": ORANGE, "marker": "s", "linestyle": "--"})
-    for (title, line), look in zip(figures.items(), looks[-len(figures) :], strict=True):
-        axes.plot(across[places], 100 * line[places], markersize=3, label=title, **look)
+    for (title, line), look in zip(figures.items(), ("o-", "s--"), strict=False):
+        axes.plot(across[places], 100 * line[places], look, markersize=3, label=title)
     axes.set_xlabel(_axis_label(name))
     axes.set(ylim=(-4, 104), ylabel="%")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
@@ -223,7 +218,7 @@ def _axis_label(name: str) -> str:
 
 def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Drawn:
     """Draw histograms of confidences 0..1, shape (N,), by kind of image, in titled panels."""
-    figure = blank(3.5 * len(panels), 3, layout="constrained")
+    figure = blank(3.5 * len(panels), 3, "constrained")
     for axes, (title, kinds) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         shares = [np.full(len(each), 100 / len(each)) for each in kinds.values()]
         # Beside each other, and hatched: overlapping colours make a third.
@@ -239,15 +234,15 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Dra
     return image(figure, f"Histograms of confidence. {' '.join(words)}")
 
 
-def confusion_figure(mistakes: "Mistakes", most: int = 12) -> Drawn:
+def confusion_figure(mistakes: "Mistakes") -> Drawn:
     """Draw the confusion matrix of `kit.mistakes`, by shares of each label; of many classes the worst."""
     from matplotlib.colors import to_rgb
 
     counts, names = mistakes.confusion, mistakes.classifier.class_names
     apart = counts - np.diag(counts.diagonal())
-    chosen = np.sort(np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:most])
+    chosen = np.sort(np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:_CLASSES])
     shown, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
-    axes = blank(size, size, layout="constrained").subplots()
+    axes = blank(size, size, "constrained").subplots()
     shares = shown / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
     axes.imshow(np.full((*shown.shape, 3), to_rgb(BLUE)), alpha=shares)
     for row, column in np.argwhere(shown):

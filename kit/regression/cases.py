@@ -4,11 +4,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from io import BytesIO
-from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -380,14 +378,14 @@ def _named(expected: Any, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _added(folder: Path, case: Case) -> Path:
-    for number in count(1):
-        path = folder / (f"{case.name}-{number}.json" if number > 1 else f"{case.name}.json")
-        with suppress(FileExistsError):
-            path.touch(exist_ok=False)  # takes the name, before another process or thread does
-            break
-    try:
-        overwrite(path, replace(case, name=path.stem))
-    except BaseException:
-        path.unlink()
-        raise
-    return path
+    name, number = case.name, 1
+    while True:
+        path = folder / f"{name}.json"
+        try:
+            with path.open("xb") as stream:
+                stream.write(replace(case, name=name).to_json().encode())
+        except FileExistsError:
+            number += 1
+            name = f"{case.name}-{number}"
+        else:
+            return path

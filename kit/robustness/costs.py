@@ -1,11 +1,13 @@
 """What each preprocessing fault costs a classifier on images whose class is known."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from kit._reporting import Progress, Result, Steps, Table
 from kit.classifier import Classifier, check_first, known_preprocessing
-from kit.classifier.labels import Trial, class_indices, hits, known
+from kit.classifier.labels import Labels, known_classes
 from kit.images import Pictures, as_photos
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.faults import CATALOGUE, STEPS, Fault
@@ -53,8 +55,7 @@ class Costs(tuple[Cost, ...], Result):
 def fault_costs(
     classifier: Classifier,
     photos: Pictures,
-    labels: Sequence[int | str],
-    faults: Iterable[Fault] | None = None,
+    labels: Labels,
     *,
     progress: Progress = True,
 ) -> Costs:
@@ -64,8 +65,6 @@ def fault_costs(
     ----------
     photos, labels
         Images (`kit.images.photo`) and the class that each shows, by index or name.
-    faults
-        Faults to measure; all of the catalogue if left out.
     progress
         True for a bar once two seconds have passed; or a function that gets each fault as a line of text.
 
@@ -83,18 +82,19 @@ def fault_costs(
     check_first(classifier, "kit.fault_costs(classifier, photos, labels)")
     photos = as_photos(photos)
     trained = known_preprocessing(classifier)
-    truth = class_indices(labels, classifier.class_names, len(photos))
-    answers = classifier.probabilities(photos)
+    truth = known_classes(labels, classifier.class_names, len(photos))
+    untouched = classifier.probabilities(photos).argmax(axis=1)
 
     def cost(name: str, title: str, preprocessing: Preprocessing) -> Cost:
-        trial = Trial(answers, classifier.probabilities(photos, preprocessing=preprocessing), truth)
-        confidence, right = trial.after.max(axis=1), hits(trial.after, truth)
-        shares = right, trial.changed, trial.after[known(truth)], confidence, ~right & (confidence > 0.5)
+        rows = classifier.probabilities(photos, preprocessing=preprocessing)
+        top, confidence = rows.argmax(axis=1), rows.max(axis=1)
+        right, own = top == truth, rows[np.arange(len(rows)), truth]
+        shares = right, top != untouched, own, confidence, ~right & (confidence > 0.5)
         return Cost(name, title, *(float(each.mean()) for each in shares))
 
     # Two faults can come to the same: without a divisor, no mean and standard deviation is no scaling at all.
     distinct: dict[Preprocessing, Fault] = {}
-    for fault in faults or CATALOGUE.values():
+    for fault in CATALOGUE.values():
         distinct.setdefault(fault.apply(trained), fault)
     distinct.pop(trained, None)
     steps = Steps(distinct.items(), "Measuring faults", "fault", progress)

@@ -1,7 +1,6 @@
 """How two sets of images differ: by each quantity, and in their predicted classes."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import scipy  # its heavy parts are imported when they are used
@@ -9,9 +8,6 @@ import scipy  # its heavy parts are imported when they are used
 from kit._arrays import Bools, Float64, Int64
 from kit.images.properties import QUANTITIES
 from kit.robustness.attribution import Explanation
-
-Verdict = Literal["shifted", "follows", "unchanged", "cannot_tell"]
-AnswerVerdict = Literal["other_classes", "follows", "unchanged", "cannot_tell"]
 
 FEWEST = 20
 """Images on each side from which anything is said."""
@@ -54,7 +50,7 @@ class QuantityShift:
     photos: float
     delta: float
     p_value: float
-    verdict: Verdict
+    verdict: str
     explanation: Explanation | None = None
 
     @property
@@ -74,14 +70,12 @@ def differences(training: Float64, photos: Float64) -> tuple[QuantityShift, ...]
         steps = [np.rint(quantity.scaled(side) / quantity.resolution) for side in sides]
         numbers = _ranked(*steps) if min(map(len, sides)) >= FEWEST else (np.nan, np.nan)
         found.append(QuantityShift(name, first, second, *numbers, "cannot_tell"))
-    return tuple(
-        one if np.isnan(p_value) else replace(one, p_value=p_value, verdict=_verdict(one.delta, p_value))
-        for one, p_value in zip(found, holm([one.p_value for one in found]), strict=True)
-    )
-
-
-def _verdict(delta: float, p_value: float) -> Verdict:
-    return "follows" if p_value < LEVEL and abs(delta) >= NEGLIGIBLE else "unchanged"
+    for place, p_value in enumerate(holm([one.p_value for one in found])):
+        if not np.isnan(p_value):
+            differs = p_value < LEVEL and abs(found[place].delta) >= NEGLIGIBLE
+            verdict = "follows" if differs else "unchanged"
+            found[place] = replace(found[place], p_value=p_value, verdict=verdict)
+    return tuple(found)
 
 
 def _ranked(training: Float64, photos: Float64) -> tuple[float, float]:
@@ -126,7 +120,7 @@ class AnswerShift:
     names: tuple[str, ...]
     p_value: float = np.nan
     chance: float = np.nan
-    verdict: AnswerVerdict = "cannot_tell"
+    verdict: str = "cannot_tell"
 
     @property
     def changes(self) -> Float64:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Literal
 
 import numpy as np
 
@@ -35,7 +34,6 @@ _KEPT_PIXELS = 1 << 22
 
 _SEED = 0
 
-_HEAD = ("quantity", "training", "photos", "delta", "p", "verdict")
 _ANSWERED = {
     "other_classes": "other classes",
     "follows": "the mix of classes differs, which this alteration may explain",
@@ -76,8 +74,8 @@ class Shift(Result):
         return tuple(finding for finding in self.findings if finding.verdict == "shifted")
 
     @property
-    def verdict(self) -> Literal["shifted", "other_classes", "unchanged", "cannot_tell"]:
-        """``"shifted"`` where a quantity is; ``"cannot_tell"`` where there are too few images on a side."""
+    def verdict(self) -> str:
+        """``"shifted"`` where a quantity is, ``"other_classes"``, ``"unchanged"``, or ``"cannot_tell"``."""
         if min(self.training, self.photos) < FEWEST:
             return "cannot_tell"
         if self.shifted:
@@ -90,7 +88,8 @@ class Shift(Result):
 
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
-        return Table(_HEAD, map(_cells, self.findings), "<>>>><")
+        head = "quantity", "training", "photos", "delta", "p", "verdict"
+        return Table(head, map(_cells, self.findings), "<>>>><")
 
     def _report(self) -> Iterable[str | Result]:
         yield self._headline()
@@ -141,14 +140,13 @@ class Gathered:
         The first of them, `KEPT` at most.
     answers
         int64 (images,): index of the class that a classifier predicts; -1 without one.
-    found, unreadable
-        Images that there were, and name and reason of each that cannot be read.
+    unreadable
+        Name and reason of each that cannot be read.
     """
 
     rows: Float64
     photos: tuple[Photo, ...]
     answers: Int64
-    found: int
     unreadable: tuple[tuple[str, str], ...] = ()
 
 
@@ -183,7 +181,7 @@ def gather(
                 photos.append(photo)
     rows = np.array([row for row, _ in done], np.float64).reshape(-1, len(QUANTITIES))
     answers = np.array([answer for _, answer in done], np.int64)
-    return Gathered(rows, tuple(photos), answers, len(found), tuple(sorted(unreadable)))
+    return Gathered(rows, tuple(photos), answers, tuple(sorted(unreadable)))
 
 
 def judged(
@@ -333,14 +331,14 @@ def shift(
     if not isinstance(source, InputStatistics):
         ours = gather(source, "training images", classifier=asked, progress=progress)
         examples = ours.photos
-        source = InputStatistics(ours.rows, measured_responses(examples), ours.found, ours.answers)
+        source = InputStatistics(ours.rows, measured_responses(examples), counts[0], ours.answers)
     theirs = gather(pictures, classifier=asked, progress=progress)
     counts = len(source.rows), len(theirs.rows)
     if min(counts) < FEWEST:
         return Shift((), *counts, theirs.unreadable)
     found, answers, notes = judged(source, examples, theirs, asked, progress=progress)
-    if len(theirs.rows) + len(theirs.unreadable) < theirs.found:
-        notes = (f"{counts[1]} of {theirs.found} photos were measured, chosen at random", *notes)
+    if counts[1] + len(theirs.unreadable) < len(pictures):
+        notes = (f"{counts[1]} of {len(pictures)} photos were measured, chosen at random", *notes)
     return Shift(found, *counts, theirs.unreadable, notes, answers)
 
 

@@ -104,11 +104,10 @@ def _opened_once(pickled: bytes) -> Shared:
 
 
 class Task(NamedTuple):
-    """Images with their labels, all to be predicted under the same perturbations."""
+    """Images that are all to be predicted under the same perturbations."""
 
     shared: Shared
     pictures: tuple[Picture, ...]
-    labels: tuple[int, ...]
     perturbations: tuple[Perturbation, ...]
 
 
@@ -135,14 +134,14 @@ class Answers(NamedTuple):
         return cls(np.full(count, -1, np.int32), np.full(count, np.nan, np.float32), [""] * count)
 
 
-_Cell: TypeAlias = tuple[int, int, Photo, Perturbation]
-_Row: TypeAlias = tuple[int, int, Float32]
+_Cell: TypeAlias = tuple[int, Photo, Perturbation]
+_Row: TypeAlias = tuple[int, Float32]
 
 
 def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
     """Predict every image under every perturbation, image by image, each decoded once.
 
-    Yields place, label and probabilities of each, in no order; `errors` gets what cannot be read.
+    Yields place and probabilities of each, in no order; `errors` gets what cannot be read.
     """
     classifier = task.shared.classifier
     predict, lanes = classifier.side_by_side()
@@ -150,9 +149,9 @@ def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
     def ask(cells: Sequence[_Cell]) -> list[_Row]:
         # Both parts of the work leave Python's lock to others for most of their time.
         rows: list[_Row] = []
-        for _, batch in groupby(_prepared(classifier, cells, errors), key=lambda one: one[2].shape):
-            places, labels, tensors = zip(*batch, strict=True)
-            rows += zip(places, labels, predict(np.concatenate(tensors)), strict=True)
+        for _, batch in groupby(_prepared(classifier, cells, errors), key=lambda one: one[1].shape):
+            places, tensors = zip(*batch, strict=True)
+            rows += zip(places, predict(np.concatenate(tensors)), strict=True)
         return rows
 
     cells = _cells(task, errors)
@@ -166,7 +165,7 @@ def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
 def answers(task: Task) -> Answers:
     """Return what `predicted` yields, in order."""
     found = Answers.none(len(task.pictures) * len(task.perturbations))
-    for place, _, row in predicted(task, found.errors):
+    for place, row in predicted(task, found.errors):
         found.top[place], found.confidence[place] = row.argmax(), row.max()
     return found
 
@@ -174,7 +173,7 @@ def answers(task: Task) -> Answers:
 def _cells(task: Task, errors: list[str]) -> Iterator[_Cell]:
     decoding = known_preprocessing(task.shared.classifier).decoding
     count = len(task.perturbations)
-    for number, (picture, label) in enumerate(zip(task.pictures, task.labels, strict=True)):
+    for number, picture in enumerate(task.pictures):
         first = number * count
         try:
             if isinstance(picture.source, PhotoError):
@@ -184,13 +183,13 @@ def _cells(task: Task, errors: list[str]) -> Iterator[_Cell]:
             errors[first : first + count] = [str(error)] * count
             continue
         for place, perturbation in enumerate(task.perturbations, first):
-            yield place, label, photo, perturbation
+            yield place, photo, perturbation
 
 
 def _prepared(classifier: Classifier, cells: Iterable[_Cell], errors: list[str]) -> Iterator[_Row]:
-    for place, label, photo, perturbation in cells:
+    for place, photo, perturbation in cells:
         try:
-            yield place, label, classifier.tensor(photo, perturbation)
+            yield place, classifier.tensor(photo, perturbation)
         except UNREADABLE as error:
             errors[place] = str(error)
 
@@ -247,7 +246,7 @@ def sweep(
     truth = np.array([-1 if label is None else label for label in given], np.int32)
     into, shared = Answers.none(len(pictures) * len(listed)), Shared(classifier)
     tasks = (
-        (rows, Task(shared, pictures[chosen], tuple(truth[chosen].tolist()), listed[some]))
+        (rows, Task(shared, pictures[chosen], listed[some]))
         for chosen, some, rows in blocks(len(pictures), len(listed))
     )
     with Steps[None]((), "Sweeping", "row", progress, total=len(into.top), keep=True) as steps:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,7 +19,6 @@ from kit.images import Picture, Pictures
 from kit.images.photo import names_of
 from kit.images.properties import Sample
 from kit.perturbation import Perturbation
-from kit.robustness.executors import check_executor, run
 from kit.robustness.sweeps import Shared, Task, held, predicted
 from kit.validation.accuracy import AccuracyInterval, accuracy_interval
 from kit.validation.label_errors import label_errors
@@ -187,7 +185,6 @@ def mistakes(
     photos: Pictures,
     labels: Labels | None = None,
     *,
-    executor: Executor | None = None,
     progress: Progress = True,
 ) -> Mistakes:
     """Predict labelled images and report the mistakes: which classes, which images, which labels look wrong.
@@ -203,8 +200,6 @@ def mistakes(
     labels
         The class of each image, by index or name. By default the folders name them, or, where the classifier
         has no names, follow their order, as in Keras's `image_dataset_from_directory`.
-    executor
-        As in `kit.sweep`.
     progress
         True for a bar once two seconds have passed; or a function that gets each step as a line of text.
 
@@ -215,21 +210,16 @@ def mistakes(
     """
     check_first(classifier, "kit.mistakes(classifier, folder)")
     known_preprocessing(classifier)
-    check_executor(executor)
     pictures, names = held(photos), classifier.class_names
     truth = known_classes(_folders(pictures, names) if labels is None else labels, names, len(pictures))
     found = np.full((len(pictures), _width(classifier)), np.nan, np.float32)
     errors, chosen = [""] * len(pictures), np.random.default_rng(0).permutation(len(pictures)) < MOST
-    shared, untouched = Shared(classifier), (Perturbation(),)
-    blocks = (slice(start, start + _TOGETHER) for start in range(0, len(pictures), _TOGETHER))
-    tasks = (
-        (each, (Task(shared, pictures[each], tuple(truth[each].tolist()), untouched), chosen[each]))
-        for each in blocks
-    )
     with Steps[None]((), "Predicting", "image", progress, total=len(pictures), keep=True) as steps:
-        for block, (rows, reasons) in run(_rows, tasks, executor):
-            found[block], errors[block] = rows, reasons
-            steps.advance(len(rows))
+        for start in range(0, len(pictures), _TOGETHER):
+            block = slice(start, start + _TOGETHER)
+            task = Task(Shared(classifier), pictures[block], (Perturbation(),))
+            found[block], errors[block] = _rows(task, truth[block], chosen[block])
+            steps.advance(len(task.pictures))
     notes: tuple[str, ...] = ()
     if unreadable := [(one.name, text) for one, text in zip(pictures, errors, strict=True) if text]:
         if len(unreadable) == len(pictures):
@@ -249,15 +239,14 @@ def _width(classifier: Classifier) -> int:
     return 1 + 2 * min(KEPT, len(classifier.class_names)) + len(MEASURED)
 
 
-def _rows(task: tuple[Task, Bools]) -> tuple[Float32, list[str]]:
-    asked, chosen = task
-    errors, classifier = [""] * len(chosen), asked.shared.classifier
-    rows = np.full((len(chosen), _width(classifier)), np.nan, np.float32)
-    for place, label, row in predicted(asked, errors):
+def _rows(task: Task, labels: Int64, chosen: Bools) -> tuple[Float32, list[str]]:
+    errors = [""] * len(chosen)
+    rows = np.full((len(chosen), _width(task.shared.classifier)), np.nan, np.float32)
+    for place, row in predicted(task, errors):
         best = np.argsort(-row, kind="stable")[:KEPT]
-        rows[place, : -len(MEASURED)] = row[label], *row[best], *best
+        rows[place, : -len(MEASURED)] = row[labels[place]], *row[best], *best
         if chosen[place]:
-            rows[place, -len(MEASURED) :] = measured(asked.pictures[place].open())
+            rows[place, -len(MEASURED) :] = measured(task.pictures[place].open())
     return rows, errors
 
 

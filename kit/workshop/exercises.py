@@ -72,24 +72,20 @@ def check_brightness(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check the lowest brightness, in steps of 0.1, that does not change the prediction; return one line."""
     rule = "one decimal from 0.1 to 1.0, such as 0.7"
     refused = _no_number(answer, rule, lambda one: 0.1 <= one <= 1 and round(10 * one, 5) % 1 == 0)
-    return refused or _last(
-        classifier, photo, lambda one: Perturbation(brightness=one), answer, round(answer - 0.1, 4)
-    )
+    return refused or _last(classifier, photo, "brightness", answer, round(answer - 0.1, 4))
 
 
 def check_noise(classifier: Classifier, photo: Photo, answer: Any) -> str:
     """Check a noise, in whole levels from 0 to 99, that the prediction just survives; return one line."""
     rule = "a whole number of levels from 0 to 99, such as 12"
     refused = _no_number(answer, rule, lambda one: one in range(100))
-    return refused or _last(classifier, photo, lambda one: Perturbation(noise=one), answer, answer + 1)
+    return refused or _last(classifier, photo, "noise", answer, answer + 1)
 
 
-def _last(
-    classifier: Classifier, photo: Photo, made: Callable[[float], Perturbation], here: float, beyond: float
-) -> str:
+def _last(classifier: Classifier, photo: Photo, parameter: str, here: float, beyond: float) -> str:
     """Say whether this is the last step that leaves the prediction as it is."""
-    changes = Perturbation(), made(here), made(beyond)
-    rows = (classifier.probabilities(photo, change)[0] for change in changes)
+    settings: list[dict[str, Any]] = [{}, {parameter: here}, {parameter: beyond}]
+    rows = (classifier.probabilities(photo, Perturbation(**each))[0] for each in settings)
     untouched, survived, lost = (classifier.class_names[row.argmax()] for row in rows)
     if survived != untouched:
         return f"Not yet: at {here:g} it is {survived}, no longer {untouched}; change less."

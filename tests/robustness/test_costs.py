@@ -6,7 +6,7 @@ import pytest
 from kit.preprocessing.faults import CATALOGUE
 from kit.robustness.costs import fault_costs
 
-CHOSEN = [CATALOGUE[name] for name in ("channels_swapped", "missing_scaling", "missing_mean_std")]
+CHOSEN = {name: CATALOGUE[name] for name in ("channels_swapped", "missing_scaling", "missing_mean_std")}
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,9 @@ def pictures(photos, labels):
 
 @pytest.fixture(scope="module")
 def costs(classifier, pictures):
-    return fault_costs(classifier, *pictures, faults=CHOSEN, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kit.robustness.costs.CATALOGUE", CHOSEN)
+        return fault_costs(classifier, *pictures, progress=False)
 
 
 def test_training_comes_first_and_the_worst_fault_next(costs):

@@ -18,7 +18,7 @@ def test_everything_is_in_place_here(capsys):
     printed = capsys.readouterr().out
     assert [line.split()[:2] for line in printed.splitlines()[:5]] == [[name, "ok"] for name in setup.CHECKS]
     assert "TensorFlow 2." in printed
-    assert "ms: espresso" in printed
+    assert "it predicts espresso" in printed
     assert "Everything is in place." in printed
 
 
@@ -28,7 +28,7 @@ def test_without_packages_each_line_says_what_to_do(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
-    assert "the kit is not installed for it: run make clean lab" in lines["Python"]
+    assert "run make clean lab" in lines["Python"]
     assert "No module named 'tensorflow': run make clean lab" in lines["TensorFlow"]
     assert "No module named 'jupyterlab'" in lines["Widgets"]
     assert "Not ready yet: Python, Widgets, TensorFlow, Network, Memory." in done.stdout
