@@ -38,11 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(given)
     except KeyboardInterrupt:
         line, code = "interrupted", INTERRUPTED
-    except OSError as error:
-        line, code = str(error), BAD_INPUT
-        if error.filename is not None:  # said by the system alone
-            line = f"Expected a path to open, received {str(error.filename)!r} ({error.strerror}); check it"
-    except (ImportError, TypeError, ValueError) as error:
+    except (ImportError, OSError, TypeError, ValueError) as error:
         line, code = str(error) or type(error).__name__, BAD_INPUT
         if isinstance(error, ImportError):
             line += "; make environment installs what is needed, for .venv/bin/python -m kit"
@@ -75,8 +71,8 @@ def _parser() -> _Parser:
     diagnose.add_argument("--labels", help="true classes by name or index, with commas; empty where unknown")
     diagnose.add_argument("--details", action="store_true", help="print all findings with their numbers")
     pin = _command(commands, _pin, "pin each image as a regression case", "pinned", **model)
-    pin.add_argument("--expect", metavar="CLASS", help="expected class (default: the current prediction)")
-    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go (default: cases)")
+    pin.add_argument("--expect", metavar="CLASS", help="default: the current prediction")
+    pin.add_argument("--cases", metavar="FOLDER", default="cases", help="where the cases go")
     pin.add_argument("--note", default="", help="why the case is kept")
     words, codes = "check the cases of a folder", "none changed, 1 some did"
     verify = _command(commands, _verify, words, codes, **model, cases="FOLDER")

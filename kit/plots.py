@@ -167,9 +167,7 @@ def sweep_figure(sweep: "Sweep") -> Drawn:
     figures = sweep.figures
     many = f"{len(sweep.photos)} image{'s' if len(sweep.photos) != 1 else ''}"
     ends = "; ".join(
-        f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}"
-        for name, values in figures.items()
-        if not np.isnan(values).all()
+        f"{name} from {np.nanmin(values):.0%} to {np.nanmax(values):.0%}" for name, values in figures.items()
     )
     if len(sweep.axes) == 2:
         figure = blank(4 * len(figures), 3.6)
@@ -236,15 +234,13 @@ def confidence_figure(panels: Sequence[tuple[str, Mapping[str, Floats]]]) -> Dra
 
 def confusion_figure(mistakes: "Mistakes") -> Drawn:
     """Draw the confusion matrix of `kit.mistakes`, by shares of each label; of many classes the worst."""
-    from matplotlib.colors import to_rgb
-
     counts, names = mistakes.confusion, mistakes.classifier.class_names
     apart = counts - np.diag(counts.diagonal())
     chosen = np.sort(np.argsort(-apart.sum(axis=0) - apart.sum(axis=1), kind="stable")[:_CLASSES])
     shown, size = counts[np.ix_(chosen, chosen)], 0.5 * len(chosen) + 2
     axes = blank(size, size, "constrained").subplots()
     shares = shown / np.maximum(counts[chosen].sum(axis=1, keepdims=True), 1)
-    axes.imshow(np.full((*shown.shape, 3), to_rgb(BLUE)), alpha=shares)
+    axes.imshow(shares, "Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(shown):
         plate = {"facecolor": "white", "linewidth": 0, "pad": 1}
         axes.text(column, row, f"{shown[row, column]:,}", ha="center", va="center", bbox=plate)

@@ -57,7 +57,7 @@ def test_the_order_of_axes_in_a_file_of_a_pytorch_model_is_that_of_the_network(t
 
 
 BAD = [
-    ([PICTURES[0], "--preprocessing", "nothing.json"], "a path to open, received 'nothing.json'"),
+    ([PICTURES[0], "--preprocessing", "nothing.json"], "No such file or directory: 'nothing.json'"),
     ([PICTURES[0], "--preprocessing", PICTURES[0]], "as JSON, received text that is not"),
     ([PICTURES[0], "--scaling", "0-1"], "did you mean '0..1'"),
     (["nothing.jpg"], "Expected an existing image file"),

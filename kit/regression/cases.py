@@ -332,7 +332,6 @@ def pin(
         No image, no such class, or no preprocessing is known.
     """
     check_first(classifier, "kit.pin(folder, classifier, photo)")
-    refuse_unknown(about, ("tolerance", "cause", "note"))
     opened = load_image(photo)
     perturbed = Perturbation() if perturbation is None else perturbation
     steps = known_preprocessing(classifier) if preprocessing is None else preprocessing

@@ -211,9 +211,8 @@ def check_cases(
     if update:
         result = replace(result, cases=tuple(_accepted(one, place, chosen) for one in checked))
     if raise_on_moved and not result.holds:
-        shown = [f"{one.name} {one.words}." for one in result.moved]
-        more = ["…"] * (len(shown) > _SHOWN)
-        raise CasesMovedError(told(" ".join([result.headline(), *shown[:_SHOWN], *more])))
+        shown = [f"{one.name} {one.words}." for one in result.moved[:_SHOWN]]
+        raise CasesMovedError(told(" ".join([result.headline(), *shown])))
     return result
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kit._checking import known, number
+from kit._checking import known
 from kit.classifier import Classifier, check_first
 from kit.images import Source, load_image
 from kit.perturbation import PARAMETERS, Perturbation
@@ -51,7 +51,7 @@ def flip(classifier: Classifier, photo: Source, parameter: str, low: float, high
     known("parameter", parameter, [name for name, each in PARAMETERS.items() if each.kind != "switch"])
     whole = PARAMETERS[parameter].kind == "whole"
     finest = 1 if whole else PARAMETERS[parameter].step / 10
-    last, value = number("low", low), number("high", high)
+    last, value = low, high
     image = load_image(photo)
 
     def predicted(at: float) -> int:

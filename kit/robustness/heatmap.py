@@ -8,8 +8,7 @@ from PIL import Image
 
 from kit._arrays import Float32, Pixels
 from kit._reporting import Progress, Result, Steps, tag
-from kit.classifier import Classifier, check_first
-from kit.classifier.classifier import known_preprocessing
+from kit.classifier import Classifier, check_first, known_preprocessing
 from kit.classifier.labels import class_indices
 from kit.images import Source
 from kit.images.photo import encoded

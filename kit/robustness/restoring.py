@@ -8,7 +8,7 @@ import numpy as np
 
 from kit._arrays import Float32, Pixels
 from kit.images import Photo
-from kit.images.properties import cosine_transform, in_blocks, luma, noise_mask
+from kit.images.properties import in_blocks, luma, noise_mask
 from kit.perturbation.physics import jpeg_quality, to_pixels
 
 # Standard deviations below which a cosine coefficient is taken for noise.
@@ -68,16 +68,16 @@ def without_noise(pixels: Pixels, deviation: float) -> Pixels:
 
 def _large_coefficients(planes: Float32, limit: float) -> tuple[Float32, Float32]:
     """Return three planes (3, H, W) without small coefficients, times a weight, and the weights (H, W)."""
+    from scipy import fft
+
     _, height, width = planes.shape
-    transform = cosine_transform()
-    found = np.matmul(transform, planes.reshape(-1, 8, width)).reshape(-1, 8) @ transform.T
-    blocks = found.reshape(3, height // 8, 8, width // 8, 8)
+    cells = planes.reshape(3, height // 8, 8, width // 8, 8)
+    blocks = fft.dctn(cells, axes=(2, 4), norm="ortho")
     kept = np.abs(blocks) > limit
     kept[:, :, 0, :, 0] = True
     weight = np.float32(1) / kept.sum(axis=(0, 2, 4), keepdims=True, dtype=np.float32)
-    blocks *= kept * weight
-    rows = np.matmul(transform.T, (found @ transform).reshape(-1, 8, width))
-    return rows.reshape(planes.shape), np.kron(weight[0, :, 0, :, 0], np.ones((8, 8), np.float32))
+    values = fft.idctn(blocks * kept * weight, axes=(2, 4), norm="ortho")
+    return values.reshape(planes.shape), np.kron(weight[0, :, 0, :, 0], np.ones((8, 8), np.float32))
 
 
 def without_blur(pixels: Pixels, radius: float) -> Pixels:

@@ -78,13 +78,8 @@ class Shift(Result):
         """``"shifted"`` where a quantity is, ``"other_classes"``, ``"unchanged"``, or ``"cannot_tell"``."""
         if min(self.training, self.photos) < FEWEST:
             return "cannot_tell"
-        if self.shifted:
-            return "shifted"
-        return "other_classes" if self._other_classes else "unchanged"
-
-    @property
-    def _other_classes(self) -> bool:
-        return self.answers is not None and self.answers.verdict == "other_classes"
+        others = self.answers is not None and self.answers.verdict == "other_classes"
+        return "shifted" if self.shifted else "other_classes" if others else "unchanged"
 
     def table(self) -> Table:
         """Set the findings in a table, one row for each quantity."""
@@ -107,12 +102,11 @@ class Shift(Result):
 
     def _headline(self) -> str:
         names = ", ".join(QUANTITIES[finding.quantity].label for finding in self.shifted)
-        others = "; the classes differ, too" * self._other_classes
         said = {
             "cannot_tell": f"cannot tell, it takes {FEWEST} on each side",
             "other_classes": "the classes differ, the images of each class do not",
             "unchanged": "no measured quantity is shifted",
-            "shifted": f"shifted in {names}{others}",
+            "shifted": f"shifted in {names}",
         }
         photos = f"{self.photos} photo{'s' * (self.photos != 1)}"
         return f"{photos} compared with {self.training} training images: {said[self.verdict]}."
@@ -321,9 +315,7 @@ def shift(
         raise TypeError(f"Expected photos, received a Classifier; write {order}")
     asked = training if classifier is None and isinstance(training, Classifier) else classifier
     asked = None if asked is None or asked.preprocessing is None else asked
-    source, pictures = _source(training), at_least_one(each_picture(photos))
-    if isinstance(source, InputStatistics) and isinstance(training, Classifier) and asked is not training:
-        source = replace(source, answers=None)  # another classifier's
+    source, pictures = _source(training, asked), at_least_one(each_picture(photos))
     counts = len(source.rows if isinstance(source, InputStatistics) else source), len(pictures)
     if min(counts) < FEWEST:
         return Shift((), *counts)
@@ -342,12 +334,15 @@ def shift(
     return Shift(found, *counts, theirs.unreadable, notes, answers)
 
 
-def _source(training: Classifier | InputStatistics | Pictures) -> InputStatistics | tuple[Picture, ...]:
+def _source(
+    training: Classifier | InputStatistics | Pictures, asked: Classifier | None
+) -> InputStatistics | tuple[Picture, ...]:
     if isinstance(training, InputStatistics):
         return training
     if not isinstance(training, Classifier):
         return at_least_one(each_picture(training))
-    if training.reference.properties is None:
+    found = training.reference.properties
+    if found is None:
         received = f"{training.name!r} without; write kit.shift(images, photos, classifier=classifier)"
         raise ValueError(f"Expected a classifier with statistics of its training images, received {received}")
-    return training.reference.properties
+    return found if asked is training else replace(found, answers=None)

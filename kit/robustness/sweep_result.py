@@ -1,6 +1,6 @@
 """What comes out of a sweep, as a frozen value: rows, curves and grids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,11 @@ class Sweep(Result):
         """Set accuracy and confidence in whole percentages; of two axes, one of them in a grid."""
         figures = self.figures
         if len(self.axes) == 2:
-            return _grid(self.axes, *next(iter(figures.items())))
+            name, shares = next(iter(figures.items()))
+            (down, downwards), (across, values) = self.axes.items()
+            rows = zip(map(_shown, downwards), *(map(_percent, each) for each in shares.T), strict=True)
+            title = f"{name}, {down} down, {across} across"
+            return Table((down, *map(_shown, values)), rows, ">" * (1 + len(values)), title=title)
         places = (
             ", ".join(_shown(getattr(each, name)) for name in self.axes) or repr(each)
             for each in self.perturbations
@@ -85,13 +89,6 @@ class Sweep(Result):
     def __repr__(self) -> str:
         sizes = " × ".join(map(str, self.shape))
         return f"Sweep({len(self.photos)} photos × {sizes} perturbations, {len(self.errors)} errors)"
-
-
-def _grid(axes: Mapping[str, Sequence[Any]], name: str, shares: Float64) -> Table:
-    (down, downwards), (across, values) = axes.items()
-    rows = zip(map(_shown, downwards), *(map(_percent, column) for column in shares.T), strict=True)
-    title = f"{name}, {down} down, {across} across"
-    return Table((down, *map(_shown, values)), rows, ">" * (1 + len(values)), title=title)
 
 
 def _shown(value: Any) -> str:

@@ -2,12 +2,19 @@
 
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import fields
 from functools import lru_cache
 from itertools import groupby, islice, product
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +28,6 @@ from kit.classifier.labels import class_indices
 from kit.images import Photo, PhotoError, Picture, Pictures
 from kit.images.photo import UNREADABLE, at_least_one, each_picture
 from kit.perturbation import Perturbation
-from kit.robustness.executors import check_executor, run
 from kit.robustness.sweep_result import Sweep
 
 Grid: TypeAlias = Mapping[str, Sequence[Any]]
@@ -29,6 +35,12 @@ Grid: TypeAlias = Mapping[str, Sequence[Any]]
 BLOCK_ROWS = 96
 """Rows that are computed, reported and kept together: under a second for a network of usual size."""
 
+IN_FLIGHT = 32
+"""Tasks that an executor holds at a time: enough for sixteen workers, and few enough to stay small."""
+
+_Key = TypeVar("_Key")
+_Given = TypeVar("_Given")
+_Found = TypeVar("_Found")
 _AXES = tuple(field.name for field in fields(Perturbation))
 
 
@@ -103,6 +115,43 @@ def _opened_once(pickled: bytes) -> Shared:
     return Shared(pickle.loads(pickled))  # noqa: S301 (made by Shared.__reduce__, as part of the same pickle)
 
 
+def run(
+    function: Callable[[_Given], _Found],
+    tasks: Iterable[tuple[_Key, _Given]],
+    executor: Executor | None,
+    ahead: int = IN_FLIGHT,
+) -> Iterator[tuple[_Key, _Found]]:
+    """Yield each task's key with its result, as soon as it is there.
+
+    Parameters
+    ----------
+    function
+        Importable by its name where other processes import it.
+    tasks
+        Read only this far ahead, so that images do not pile up.
+    executor
+        None for this thread.
+
+    Raises whatever a task raises. What has not begun by then, or when the caller stops, is cancelled.
+    """
+    if executor is None:
+        yield from ((key, function(task)) for key, task in tasks)
+        return
+    waiting: dict[Future[_Found], _Key] = {}
+    try:
+        listed = iter(tasks)
+        while True:
+            for key, task in islice(listed, ahead - len(waiting)):
+                waiting[executor.submit(function, task)] = key
+            if not waiting:
+                return
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(future), future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
 class Task(NamedTuple):
     """Images that are all to be predicted under the same perturbations."""
 
@@ -111,31 +160,10 @@ class Task(NamedTuple):
     perturbations: tuple[Perturbation, ...]
 
 
-class Answers(NamedTuple):
-    """What a network predicts for some images.
-
-    Attributes
-    ----------
-    top
-        int32: the most probable class, -1 where there is none.
-    confidence
-        float32: its softmax probability, NaN where there is none.
-    errors
-        Why there is no prediction; empty where there is one.
-    """
-
-    top: npt.NDArray[np.int32]
-    confidence: Float32
-    errors: list[str]
-
-    @classmethod
-    def none(cls, count: int) -> "Answers":
-        """Return `count` places without a prediction."""
-        return cls(np.full(count, -1, np.int32), np.full(count, np.nan, np.float32), [""] * count)
-
-
 _Cell: TypeAlias = tuple[int, Photo, Perturbation]
 _Row: TypeAlias = tuple[int, Float32]
+_Answers: TypeAlias = tuple[npt.NDArray[np.int32], Float32, list[str]]
+"""The most probable class, -1 for none; its softmax probability; why there is none."""
 
 
 def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
@@ -162,12 +190,16 @@ def predicted(task: Task, errors: list[str]) -> Iterator[_Row]:
             yield from rows
 
 
-def answers(task: Task) -> Answers:
-    """Return what `predicted` yields, in order."""
-    found = Answers.none(len(task.pictures) * len(task.perturbations))
-    for place, row in predicted(task, found.errors):
-        found.top[place], found.confidence[place] = row.argmax(), row.max()
-    return found
+def _none(count: int) -> _Answers:
+    return np.full(count, -1, np.int32), np.full(count, np.nan, np.float32), [""] * count
+
+
+def answers(task: Task) -> _Answers:
+    """Return class and probability of what `predicted` yields, in order, and the errors."""
+    tops, confidences, errors = _none(len(task.pictures) * len(task.perturbations))
+    for place, row in predicted(task, errors):
+        tops[place], confidences[place] = row.argmax(), row.max()
+    return tops, confidences, errors
 
 
 def _cells(task: Task, errors: list[str]) -> Iterator[_Cell]:
@@ -239,21 +271,25 @@ def sweep(
     """
     check_first(classifier, "kit.sweep(classifier, photos, perturbations)")
     known_preprocessing(classifier)
-    check_executor(executor)
+    # Private, and the only way to know; without it, nothing is refused.
+    context = getattr(executor, "_mp_context", None) if isinstance(executor, ProcessPoolExecutor) else None
+    if context is not None and context.get_start_method() == "fork":
+        advice = "give it mp_context=multiprocessing.get_context('spawn')"
+        raise ValueError(f"Expected a process pool that spawns, received one that forks; {advice}")
     pictures = held(photos)
     axes, listed = expand(perturbations)
     given = class_indices(labels, classifier.class_names, len(pictures))
     truth = np.array([-1 if label is None else label for label in given], np.int32)
-    into, shared = Answers.none(len(pictures) * len(listed)), Shared(classifier)
+    shared, (tops, confidences, reasons) = Shared(classifier), _none(len(pictures) * len(listed))
     tasks = (
         (rows, Task(shared, pictures[chosen], listed[some]))
         for chosen, some, rows in blocks(len(pictures), len(listed))
     )
-    with Steps[None]((), "Sweeping", "row", progress, total=len(into.top), keep=True) as steps:
+    with Steps[None]((), "Sweeping", "row", progress, total=len(tops), keep=True) as steps:
         for rows, found in run(answers, tasks, executor):
-            into.top[rows], into.confidence[rows], into.errors[rows] = found
+            tops[rows], confidences[rows], reasons[rows] = found
             steps.advance(rows.stop - rows.start)
-    missing = np.flatnonzero(into.top < 0).tolist()
-    errors = {place: into.errors[place] or "stopped before it" for place in missing}
+    missing = np.flatnonzero(tops < 0).tolist()
+    errors = {place: reasons[place] or "stopped before it" for place in missing}
     names = tuple(each.name for each in pictures)
-    return Sweep(names, listed, axes, truth, into.top, into.confidence, errors)
+    return Sweep(names, listed, axes, truth, tops, confidences, errors)

@@ -142,6 +142,8 @@ class Mystery:
 
     def check(self, answer: Any) -> str:
         """Check a fault, by its name or title; return one line: passed, or what speaks against it."""
+        from kit import samples
+
         if answer is None:
             return "Not answered yet. Set answer to the name of a fault in kit.faults.CATALOGUE."
         words = _plain(answer) if isinstance(answer, str) else ""
@@ -153,16 +155,9 @@ class Mystery:
         if named.apply(self._trained) == self._fault.apply(self._trained):
             return f"Passed: {_titled(named)}."
         near = "the step is right, and " if named.step == self._fault.step else ""
-        return f"Not yet, {_titled(named)}: {near}{self._against(named)}."
-
-    def _against(self, named: Fault) -> str:
-        from kit import samples
-
         photo = samples.photos("imagenet")[0]
-        there, here = _figures(named.apply(self._trained).apply(photo)), _figures(self.tensor(photo))
-        if there == here:
-            return "its range and means are the same; compare what the model sees"
-        return f"{photo.name} would be {there} with it, and here it is {here}"
+        there, here = (_figures(one.apply(self._trained).apply(photo)) for one in (named, self._fault))
+        return f"Not yet, {_titled(named)}: {near}{photo.name} would be {there}, and here it is {here}."
 
 
 def _figures(tensor: Float32) -> str:

@@ -298,7 +298,6 @@ def test_red_is_one_paragraph_of_five_cases_at_most(boot, inverted):
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith("7 cases of fashion_mnist: 7 changed. more0 CHANGED: ")
     assert str(raised.value).count("the polarity differs") == 5
-    assert str(raised.value).endswith(" …")
     assert all(len(line) <= 100 for line in raised.value._render_traceback_())
 
 

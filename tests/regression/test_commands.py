@@ -109,7 +109,7 @@ def test_the_notebook_of_the_lessons_turns_red_with_a_case_elsewhere_too(tmp_pat
 BAD = [
     (["pin", MODEL, "nothing.jpg"], "nothing.jpg"),
     (["pin", MODEL, CAT, __file__], Path(__file__).name),
-    (["pin", MODEL, CAT, "--cases", f"{CAT}/cases"], "Expected a path to open, received"),
+    (["pin", MODEL, CAT, "--cases", f"{CAT}/cases"], "Not a directory"),
     (["pin", LITE, CAT, "--expect", "panda"], "did you mean 'giant panda'"),
     (["verify", "nothing.keras", "cases"], "Expected an existing local model file"),
     (["verify", MODEL, "nothing"], "Expected a folder of cases"),

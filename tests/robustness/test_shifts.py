@@ -320,7 +320,7 @@ def test_a_classifier_that_knows_its_training_images_takes_their_place():
 
 
 def test_a_classifier_without_statistics_says_what_to_do():
-    with pytest.raises(ValueError, match=r"save it with training=images, or give the images"):
+    with pytest.raises(ValueError, match=r"write kit.shift\(images, photos, classifier=classifier\)"):
         kit.shift(CLASSIFIER, CLOTHES[:30])
 
 

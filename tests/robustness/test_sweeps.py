@@ -11,7 +11,7 @@ import kit
 from kit import samples
 from kit.images import Picture
 from kit.perturbation import Perturbation
-from kit.robustness import Sweep, executors, flip
+from kit.robustness import Sweep, flip, sweeps
 
 BRIGHTNESS = (0.2, 1.0, 2.5)
 NOISE = (0, 30)
@@ -208,7 +208,7 @@ def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
             return futures[-1]
 
     with pytest.raises(KeyboardInterrupt):
-        list(executors.run(str, enumerate("abcd"), Idle()))
+        list(sweeps.run(str, enumerate("abcd"), Idle()))
     assert [future.cancelled() for future in futures] == [True] * 3
 
 
