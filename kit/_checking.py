@@ -92,8 +92,6 @@ def parsed(what: str, text: str | bytes) -> Any:
 def left_by_git(text: str | bytes) -> str:
     """Say which trace of Git is in a file that is not what it should be; empty where there is none."""
     text = text if isinstance(text, str) else text.decode(errors="replace")
-    if text.startswith("\ufeff"):
-        return "text with a byte order mark; save it as UTF-8 without one"
     if text.startswith("version https://git-lfs"):
         return "a Git LFS pointer; run git lfs pull"
     return "both sides of a Git merge; keep one of them" if re.search("^<<<<<<< ", text, re.MULTILINE) else ""

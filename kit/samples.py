@@ -20,8 +20,6 @@ CHECKPOINTS = {count: f"fashion_mnist_{count}" for count in (500, 2_000, 5_000, 
 """Names for `classifier`, too: one network trained on so many images of Fashion-MNIST."""
 PHOTOS = ("photographs", "imagenet", "special", "fashion_mnist")
 """Names for `photos` and `labels`."""
-SPLITS = ("train", "test")
-"""Names for `fashion_mnist_arrays`."""
 
 # Non-negative least squares with a small ridge over the coloured photos, the twelve largest once more.
 _TYPICAL: tuple[str, ...] = ("pavilion", "espresso", "gorilla", "panda", "rocket", "volleyball")
@@ -78,7 +76,7 @@ def fashion_mnist_arrays(split: str) -> tuple[Pixels, Int64]:
     split
         ``"train"``: 10,000 images; ``"test"``: the 2,000 held-back ones, none of them among the former.
     """
-    known("part of Fashion-MNIST", split, SPLITS)
+    known("part of Fashion-MNIST", split, ("train", "test"))
     mosaic = load_image(_path("fashion_mnist", f"{split}.webp")).pixels[..., 0]
     digits = _path("fashion_mnist", f"{split}_labels.txt").read_bytes().strip()
     rows, columns = mosaic.shape[0] // _TILE, mosaic.shape[1] // _TILE

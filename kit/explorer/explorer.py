@@ -10,6 +10,7 @@ from concurrent import futures
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from textwrap import shorten
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, get_origin
 
@@ -26,7 +27,6 @@ from kit.explorer import page, replies, view as views, why
 from kit.explorer.ahead import answered, chosen_places
 from kit.explorer.replies import CAMERA, Entry, Replies, Shelf
 from kit.explorer.view import Bench, Settings
-from kit.explorer.why import StoppedError
 from kit.images import Photo, Pictures, as_photos, load_image
 from kit.perturbation import Perturbation, noise_field
 from kit.preprocessing import Preprocessing
@@ -202,17 +202,14 @@ class Explorer(anywidget.AnyWidget):
     def remove(self, name: str) -> None:
         """Remove an image that was added; the first one is shown instead."""
         with self._lock:
-            self._shelf.remove(name)
+            if not self._shelf[known("photo", name, self._shelf)].added:
+                raise ValueError(f"Expected an added image, received {name!r}, which came with the explorer")
+            del self._shelf[name]
             if self._asked_about.get("photo") == name:
                 self.diagnosis, self._asked_about = None, {}
             self._refresh_panel()
             if self.settings["photo"] == name:
                 self.settings = self.settings | {"photo": next(iter(self._shelf))}
-
-    def open(self) -> None:
-        """Announce the widget to the page; ipywidgets calls this."""
-        super().open()
-        self._answer_on_any_shell()
 
     def _ipython_display_(self, **_options: Any) -> None:
         data, metadata = self._repr_mimebundle_() or ({}, {})
@@ -223,9 +220,6 @@ class Explorer(anywidget.AnyWidget):
 
     def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
         super()._send(msg, buffers)
-        self._answer_on_any_shell()
-
-    def _answer_on_any_shell(self) -> None:
         # ipykernel 7.4 hands the page's next message to the shell that sent last. After a cell has shown or
         # moved the explorer that is the main one, and the page would wait for every cell still to run.
         getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
@@ -235,23 +229,21 @@ class Explorer(anywidget.AnyWidget):
         self._panel = replies.panel(self._bench, self._shelf, self._ahead) | told
 
     def _compute(self, settings: Settings) -> views.View:
-        entry = self._shelf[settings["photo"]]
-        untouched = views.neutral(settings["photo"])
+        entry, untouched = self._shelf[settings["photo"]], views.neutral(settings["photo"])
         if entry.reference is None:
-            entry.reference = self._bench.view(entry.photo, untouched, None, entry.label)
+            entry.reference = self._look(untouched)
         if settings == untouched:
             return entry.reference
-        reference = None if settings == untouched | {"where": settings["where"]} else entry.reference
+        same = settings == untouched | {"where": settings["where"]}
+        return self._look(settings, None if same else entry.reference)
+
+    def _look(self, settings: Settings, reference: views.View | None = None) -> views.View:
+        entry = self._shelf[settings["photo"]]
         return self._bench.view(entry.photo, settings, reference, entry.label)
 
     @traitlets.validate("settings")
     def _validate_settings(self, proposal: dict[str, Any]) -> Settings:
-        try:
-            return self._checked(proposal["value"])
-        except (TypeError, ValueError) as error:
-            line = f"{type(error).__name__}: {error}"
-            error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # not traitlets' frames
-            raise
+        return self._checked(proposal["value"])
 
     def _checked(self, settings: Settings, photos: Iterable[str] = ()) -> Settings:
         current = self.settings.get("photo", next(iter(self._shelf)))
@@ -276,9 +268,7 @@ class Explorer(anywidget.AnyWidget):
                 self.send(*self._replies.view(self._shown, self._request, started))
 
     def _fail(self, error: Exception, request: str) -> None:
-        text = " ".join(str(error).split()) or type(error).__name__
-        # What was received may be long: what was expected stands before it, and advice behind it.
-        self.error = text if len(text) <= 1000 else f"{text[:500]} … {text[-500:]}"
+        self.error = shorten(str(error), 1000, placeholder=" …") or type(error).__name__
         self.traceback = "".join(traceback.format_exception(error))
         self.send({"kind": "error", "request": request, "text": self.error})
 
@@ -297,7 +287,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_settings(self, settings: Settings, held: object) -> None:
         """Take on settings, and answer even where they are those before."""
-        self._replies.note_held(held)
+        if self._replies.held and held not in (None, self._replies.held[0]):
+            self._replies.held = None  # the page did not keep it, since a newer answer had overtaken it
         before = self.settings
         self.settings = settings
         if self.settings == before:
@@ -342,14 +333,10 @@ class Explorer(anywidget.AnyWidget):
     def _take_judge(self, settings: Settings, photos: list[Any]) -> None:
         """Say of as many labelled photos as the time allows whether their prediction is correct."""
         wanted = [self._checked({**settings, "photo": name}) for name in photos]
-
-        def compute(settings: Settings) -> views.View:
-            entry = self._shelf[settings["photo"]]
-            return self._bench.view(entry.photo, settings, None, entry.label)
-
-        marks = {view.settings["photo"]: views.answer(view)["state"] for view in answered(wanted, compute)[0]}
-        found = {"kind": "judged", "request": self._request, "settings": settings, "marks": marks}
-        self.send(found, [bytes(replies.REPLY_BYTES)])
+        found, _ = answered(wanted, self._look)
+        marks = {view.settings["photo"]: views.answer(view)["state"] for view in found}
+        judged = {"kind": "judged", "request": self._request, "settings": settings, "marks": marks}
+        self.send(judged, [bytes(replies.REPLY_BYTES)])
 
     def _take_noise(self, seed: int, count: int) -> None:
         most = 3 * replies.LIVE_PIXELS
@@ -371,8 +358,7 @@ class Explorer(anywidget.AnyWidget):
     def _take_snap(self) -> None:
         """Keep the last frame of the camera as a photo."""
         known("photo", CAMERA, self._shelf)
-        count = sum(name.startswith("Snap ") for name in self._shelf) + 1
-        self.add(self._shelf[CAMERA].photo.pixels, f"Snap {count}")
+        self.add(self._shelf[CAMERA].photo.pixels, "Snap")
 
     def _take_ahead(self, settings: Settings, key: str, places: list[Any]) -> None:
         """Answer for settings that nobody has chosen yet, as many as the time allows."""
@@ -398,7 +384,8 @@ class Explorer(anywidget.AnyWidget):
 
     def _take_why(self, settings: Settings) -> None:
         """Say at once what each change does, and look for the cause beside the bars."""
-        view = self._asked(settings)
+        self.settings = settings  # those that the page shows may be newer
+        view = self.view
         first = {"kind": "because", "request": self._request, "changes": why.because(view, self._compute)}
         self.send(first)
         self._stopped.set()
@@ -408,14 +395,14 @@ class Explorer(anywidget.AnyWidget):
     def _explain(self, view: views.View, first: dict[str, Any], stopped: threading.Event) -> None:
         def progress(text: str) -> None:
             if stopped.is_set():
-                raise StoppedError
+                raise futures.CancelledError
             self.send({"kind": "asking", "request": first["request"], "text": text})
 
         try:
             diagnosis = why.ask(self.classifier, view, progress)
             explained, pictures = why.answer(diagnosis, view)
             progress("")
-        except StoppedError:
+        except futures.CancelledError:
             self.send(first | {"stopped": True})
         except Exception as error:  # noqa: BLE001 - a thread's error would be swallowed; the page shows it
             self._fail(error, first["request"])
@@ -430,17 +417,12 @@ class Explorer(anywidget.AnyWidget):
     def _take_stop(self) -> None:
         self._stopped.set()
 
-    def _asked(self, settings: Settings) -> views.View:
-        """Return the view of the settings that the page shows, which the kernel may not have heard of yet."""
-        if settings != self.settings:
-            self.settings = settings
-        return self.view
-
     def _take_pin(self, settings: Settings) -> None:
         """Write a case of what is shown, with the fix where a diagnosis of this very state found one."""
         from kit.regression.cases import pin
 
-        view = self._asked(settings)
+        self.settings = settings  # those that the page shows may be newer
+        view = self.view
         if view.label is None:
             raise ValueError("Expected a label to pin, received none; say what it shows with It is …")
         found = self.diagnosis if self._asked_about == view.settings else None

@@ -23,9 +23,6 @@ from kit.perturbation import PARAMETERS
 from kit.preprocessing import Preprocessing, faults
 from kit.preprocessing.pipeline import TO_SIZE
 
-MOST = 24
-"""Items of the longest list that the page sends: its AHEAD_PLACES."""
-
 
 def checked(
     content: Any, buffers: Sequence[memoryview], fields: Mapping[str, Mapping[str, type]]
@@ -35,7 +32,7 @@ def checked(
     Raises
     ------
     TypeError, ValueError
-        An unknown kind, or a field that is missing, too long or of another type.
+        An unknown kind, or a field that is missing or of another type.
     """
     if not isinstance(content, Mapping):
         raise TypeError(f"Expected a message as an object, received {content!r}")
@@ -45,14 +42,7 @@ def checked(
         value = sent.setdefault(name)
         if not isinstance(value, wanted):
             raise TypeError(f"Expected {name} of a message {kind!r} as {wanted.__name__}, received {value!r}")
-        if isinstance(value, list) and len(value) > MOST:
-            raise ValueError(f"Expected at most {MOST} {name} in a message {kind!r}, received {len(value)}")
     return kind, {name: sent[name] for name in fields[kind]}
-
-
-LABELS = {"photograph": "Photo", "perturbation": "Perturbed"}
-LABELS |= {"tensor": "Model input", "probabilities": "Prediction"}
-"""Names of chips that are no steps of the preprocessing."""
 
 
 def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
@@ -60,25 +50,26 @@ def chips(trained: Preprocessing, faultless: str) -> list[dict[str, Any]]:
 
     `faultless` is the word for a step in which `trained` is left as it is.
     """
-    found = [_plain("file")]
+    found: list[dict[str, Any]] = [{"key": "file", "label": "File"}]
     for step, label in faults.STEPS.items():
         if CHOICES[step] not in TO_SIZE[0].choices and found[-1]["key"] in FILE_STEPS:
-            found += [_plain("photograph"), _plain("perturbation")]
+            found.append({"key": "photograph", "label": "Photo"})
+            found.append({"key": "perturbation", "label": "Perturbed"})
         others = faults.alternatives(trained, step)
         if others:
             options = [["", faultless], *([fault.name, fault.title] for fault in others)]
-            hint = f"{label}: {', '.join(fault.title for fault in others)}"
-            found.append({"key": step, "label": label, "options": options, "hint": hint})
-    return [*found, _plain("tensor"), _plain("probabilities")]
+            found.append({"key": step, "label": label, "options": options})
+    ends = {"tensor": "Model input", "probabilities": "Prediction"}
+    return [*found, *({"key": key, "label": label} for key, label in ends.items())]
 
 
 def values(view: View) -> dict[str, dict[str, Any]]:
     """Return for each chip its value in words, whether it is changed, and whether it cannot act."""
-    (height, width), before = view.source.size, view.untouched
+    (height, width), idle = view.source.size, view.idle
     changed = views.changed_settings(view.settings)
     perturbed = [PARAMETERS[key].label for key in changed if key in PARAMETERS]
     some = perturbed[0] if len(perturbed) == 1 else f"{len(perturbed)} changes"
-    alike = np.array_equal(view.tensor, before.tensor)
+    alike = np.array_equal(view.tensor, view.untouched.tensor)
     answer = "none of these" if view.answer is None else view.names[view.answer]
     told: dict[str, tuple[str, bool]] = {
         "file": (", ".join(view.source.notes) or "as it is", False),
@@ -91,13 +82,9 @@ def values(view: View) -> dict[str, dict[str, Any]]:
         words = CHOICES[step].words(view.preprocessing)
         told[step] = (_short(words), words != CHOICES[step].words(view.bench.trained))
     return {
-        key: {"value": value, "changed": differs, "hidden": key in view.idle and not differs}
+        key: {"value": value, "changed": differs, "hidden": key in idle and not differs}
         for key, (value, differs) in told.items()
     }
-
-
-def _plain(key: str) -> dict[str, Any]:
-    return {"key": key, "label": LABELS.get(key, key.capitalize())}
 
 
 def _short(words: str) -> str:
@@ -112,8 +99,8 @@ def sliders() -> list[dict[str, Any]]:
     for name, item in PARAMETERS.items():
         told = {key: getattr(item, key) for key in ("label", "unit", "low", "high", "step", "neutral")}
         told |= {"kind": "switch" if item.kind == "switch" else "range", "whole": item.kind == "whole"}
-        group, section = ("main", "") if name in MAIN else ("more", item.group)
-        found.append(told | {"key": name, "group": group, "section": section, "hint": item.description})
+        told |= {"group": "main" if name in MAIN else "more", "section": item.group}
+        found.append(told | {"key": name, "hint": item.description})
     return found
 
 
@@ -159,8 +146,6 @@ THUMBNAILS = 200
 """So many photos have a thumbnail and a mark; of those that follow there is the name."""
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
-ADDED_GB = 1.5
-"""Most that all added images come to, pixels and files: ten of the largest."""
 UPLOADS = 4
 """So many files may be on their way at a time: a view of the widget sends one after the other."""
 
@@ -180,22 +165,13 @@ class Shelf(dict[str, Entry]):
     """Photos by name, in the order in which they came; names are made unique."""
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
-        """Put a photo there, and return its name, or raise a ValueError for more than ADDED_GB."""
-        kept = [photo, *(entry.photo for entry in self.values() if entry.added)] if added else []
-        if sum(one.pixels.nbytes + len(one.file or b"") for one in kept) > 1e9 * ADDED_GB:
-            raise ValueError(f"Expected at most {ADDED_GB} GB of added images, received more; remove one")
+        """Put a photo there, and return its name."""
         name, count = photo.name, 1
         while name in self or name == CAMERA:
             count += 1
             name = f"{photo.name} ({count})"
         self[name] = Entry(photo, label, added)
         return name
-
-    def remove(self, name: str) -> None:
-        """Take a photo away that was added, or raise a ValueError; nothing of it is kept."""
-        if not self[known("photo", name, self)].added:
-            raise ValueError(f"Expected an added image, received {name!r}, which came with the explorer")
-        del self[name]
 
     def told(self) -> list[dict[str, object]]:
         """Return what the page shows of each: name, whether it can be removed, and a small JPEG."""
@@ -301,27 +277,19 @@ class Replies:
         pixels = b"".join(part for _, part in told).ljust(REPLY_BYTES, b"\0")
         return {"kind": "ahead", "request": request, "views": [each for each, _ in told]}, [pixels]
 
-    def note_held(self, photo: object) -> None:
-        """Send a photo again that the page did not keep, since a newer answer had overtaken it."""
-        if photo is not None and self.held is not None and self.held[0] != photo:
-            self.held = None
-
     def _preview(self, view: View) -> tuple[Pixels | None, dict[str, Any]]:
         """Pixels of the photo for the page, None where it has them, and what they are."""
         height, width = view.source.size
         folded = PARAMETERS.keys() - MAIN
         bent = any(view.settings[name] != PARAMETERS[name].neutral for name in folded)
         live = height * width <= LIVE_PIXELS and not bent
-        pixels = view.source.pixels if live else _reduced(view.photo.pixels)
+        pixels = view.source.pixels if live else view.photo.pixels
+        # At most LIVE_PIXELS are left: for looking at, never for predicting.
+        step = ceil(sqrt(height * width / LIVE_PIXELS))
+        pixels = np.ascontiguousarray(pixels[::step, ::step])
         about = {"live": live, "height": pixels.shape[0], "width": pixels.shape[1]}
         key = (view.settings["photo"], view.source.decoding) if live else None
         if live and key == self.held:
             return None, about
         self.held = key
         return pixels, about
-
-
-def _reduced(pixels: Pixels) -> Pixels:
-    """Every n-th pixel, so that at most LIVE_PIXELS are left: for looking at, never for predicting."""
-    step = ceil(sqrt(pixels.shape[0] * pixels.shape[1] / LIVE_PIXELS))
-    return np.ascontiguousarray(pixels[::step, ::step])

@@ -25,8 +25,8 @@ Settings = dict[str, Any]
 
 MAIN = ("brightness", "noise")
 """The article's two sliders; the other perturbations are folded away."""
-FILE_STEPS = ("exif", "alpha", "depth")
-"""Steps that act on some files only."""
+FILE_STEPS = {"exif": "EXIF", "alpha": "alpha", "depth": "16-bit"}
+"""Steps that act on some files only, and how the notes of those begin."""
 CHOICES = {choice.name: choice for operation in PIPELINE for choice in operation.choices}
 """What can be chosen wrongly, by name, in the order in which the steps run."""
 
@@ -202,26 +202,19 @@ class View:
         """Whether what was changed has changed the prediction."""
         return self.answer != self.untouched.answer
 
-    @cached_property
+    @property
     def idle(self) -> tuple[str, ...]:
         """Steps of reading a file that make no difference to this one, whatever is chosen."""
-        if self.reference is not None:
-            return self.reference.idle
-        trained, original = self.bench.trained, self.original
-        plain = original.decoded(trained.decoding).pixels
-
-        def makes_none(step: str) -> bool:
-            others = (fault.apply(trained).decoding for fault in faults.alternatives(trained, step))
-            return all(np.array_equal(plain, original.decoded(other).pixels) for other in others)
-
-        return tuple(filter(makes_none, FILE_STEPS))
+        notes = self.source.notes
+        return tuple(step for step, sign in FILE_STEPS.items() if not any(n.startswith(sign) for n in notes))
 
     @cached_property
-    def statistics(self) -> tuple[str, ...]:
+    def statistics(self) -> dict[str, str]:
         """dtype, shape, minimum, maximum, mean and standard deviation of the tensor, as text."""
-        tensor = self.tensor
-        numbers = (tensor.min(), tensor.max(), tensor.mean(), tensor.std())
-        return (str(tensor.dtype), str(tensor.shape), *(f"{float(value):.4g}" for value in numbers))
+        x = self.tensor
+        numbers = {"minimum": x.min(), "maximum": x.max(), "mean": x.mean(), "standard deviation": x.std()}
+        texts = {name: f"{float(value):.4g}" for name, value in numbers.items()}
+        return {"dtype": str(x.dtype), "shape": str(x.shape), **texts}
 
 
 BARS = 8
@@ -300,9 +293,9 @@ def verdict(view: View) -> str:
 
 def tensor_table(view: View) -> list[list[str]]:
     """Rows of (property, fed to the network, expected for this photo, the same?) as text."""
-    names = ("dtype", "shape", "minimum", "maximum", "mean", "standard deviation")
-    rows = zip(names, view.statistics, view.untouched.statistics, strict=True)
-    return [[name, fed, wanted, "same" if fed == wanted else "differs"] for name, fed, wanted in rows]
+    wanted = view.untouched.statistics
+    rows = view.statistics.items()
+    return [[name, fed, wanted[name], "same" if fed == wanted[name] else "differs"] for name, fed in rows]
 
 
 def usual(classifier: Classifier) -> str:
@@ -330,10 +323,8 @@ def as_code(view: View) -> str:
         lines.append(f"classifier = classifier.using({view.base.to_code()})")
         lines.append("explorer = kit.Explorer(classifier, explorer.photos)")
     lines.append(f"explorer.settings = { {'photo': view.settings['photo']} | changed!r}")
-    perturbation = {key: value for key, value in changed.items() if key in PARAMETERS or key == "seed"}
-    if perturbation:
-        given = ", ".join(f"{key}={value!r}" for key, value in perturbation.items())
-        lines.append(f"perturbation = kit.Perturbation({given})")
+    if (perturbation := perturbation_of(view.settings)) != Perturbation():
+        lines.append(f"perturbation = kit.{perturbation!r}")
     lines.append(f"preprocessing = {view.preprocessing.to_code()}")
     return "\n".join(lines)
 

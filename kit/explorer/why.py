@@ -98,8 +98,8 @@ def lines(found: Sequence[Change], view: View) -> list[dict[str, Any]]:
             text = f"Only together: {change.words}: without them {now}"
         back = {key: value for key, value in change.without.settings.items() if value != view.settings[key]}
         matters = change.regains or (not view.altered and not still)
-        row = {"text": text, "settings": back, "matters": matters}
-        rows.append(row | {"fixed": fixed(view, change.without)})
+        after = fixed(view, change.without)
+        rows.append({"text": text, "settings": back, "matters": matters, "fixed": after})
     return rows
 
 
@@ -114,17 +114,15 @@ def _without(view: View, keys: tuple[str, ...], compute: Compute) -> Change:
     return Change(keys, named, without, regains, gain)
 
 
-_PARTS = list(STAGES)
-
-
 def ask(classifier: Classifier, view: View, progress: Callable[[str], None]) -> Diagnosis:
     """Diagnose the image as it is shown, with the preprocessing in use."""
-    labels = None if view.label is None else [view.label]
-
-    def tell(part: str) -> None:
-        progress(f"{part}, part {_PARTS.index(part) + 1} of {len(_PARTS)}")
-
-    return diagnose(classifier.using(view.preprocessing), [view.photo], labels, progress=tell)
+    labels, parts = None if view.label is None else [view.label], list(STAGES)
+    return diagnose(
+        classifier.using(view.preprocessing),
+        [view.photo],
+        labels,
+        progress=lambda part: progress(f"{part}, part {parts.index(part) + 1} of {len(parts)}"),
+    )
 
 
 def remedy(settings: Settings, base: Preprocessing, right: Preprocessing) -> Settings | None:
@@ -227,13 +225,8 @@ def _named(cause: str, view: View, after: View | None) -> str:
 
 
 def _row(finding: Finding) -> dict[str, Any]:
-    certain = "" if finding.verdict == "named" else "possible: "
     return {
-        "title": f"{certain}{plain(finding.cause)}",
+        "title": f"{'' if finding.verdict == 'named' else 'possible: '}{plain(finding.cause)}",
         "summary": plain(finding.summary),
         "evidence": [list(map(plain, part.cells())) for part in finding.evidence],
     }
-
-
-class StoppedError(Exception):
-    """Somebody has stopped the question."""

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from kit._arrays import Array, Pixels
 from kit._checking import instance, integers, known
@@ -31,11 +31,9 @@ that run a program (EPS), unpack archives or draw (PDF, SVG, WMF) are not."""
 
 _HEIC = "save or send it as JPEG; iPhones take JPEG with Camera, Formats, Most Compatible in the settings"
 _SIGNATURES = (
-    (rb"\Z", "empty"),
     (rb"(?s)....ftyp(heic|heix|mif1|msf1|hevc)", f"a HEIC photo ({_HEIC})"),
     (rb"(?i)\s*(<!doctype html|<html)", "a web page (perhaps a failed download)"),
     (rb"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
-    (rb"(?s)[\t\r\n\x20-\x7e]{1,16}\Z|[\t\r\n\x20-\x7e]{16}", "plain text"),
 )
 
 
@@ -86,16 +84,6 @@ _SAID = {
     "1": "1 bit converted to RGB",
     "CMYK": "CMYK converted to RGB without a colour profile",
 }
-# By EXIF orientation (CIPA DC-008, tag 274), how stored pixels are turned upright.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple[Pixels, tuple[str, ...]]:
@@ -119,9 +107,11 @@ def decoded(source: bytes | Image.Image, name: str, decoding: Decoding) -> tuple
         image, orientation = _opened(source, name, notes)
         rgb = _without_alpha(_eight_bits(image, decoding, name, notes), decoding, notes)
         orientation = orientation or _orientation(image)
-        if orientation in _TURNS:
+        if 2 <= orientation <= 8:
             notes.append(f"EXIF orientation {orientation} {'applied' if decoding.exif else 'ignored'}")
-            rgb = rgb.transpose(_TURNS[orientation]) if decoding.exif else rgb
+            rgb.info = {}  # of which a damaged EXIF block may be part
+            rgb.getexif()[ExifTags.Base.Orientation] = orientation
+            rgb = ImageOps.exif_transpose(rgb) if decoding.exif else rgb
         if image.info.get("icc_profile"):
             notes.append("ICC profile not applied")
         pixels = np.asarray(rgb)

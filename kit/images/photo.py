@@ -18,8 +18,6 @@ from kit._arrays import Array, Pixels
 from kit._checking import told
 from kit.images.opening import FORMATS, Decoding, PhotoError, check_pixel_count, copied, decoded
 
-_SHOWN_PIXELS = 512
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Photo:
@@ -84,7 +82,6 @@ class Photo:
         levels = as_levels(array)
         grey = levels.ndim == 2 or levels.shape[2:] == (1,)
         pixels = np.repeat(levels.reshape(*levels.shape[:2], 1), 3, axis=-1) if grey else levels.copy()
-        pixels.flags.writeable = False
         made = cls(pixels, file_name(name), notes=("greyscale converted to RGB",) if grey else ())
         check_pixel_count(*made.size[::-1], name)
         return made
@@ -108,7 +105,7 @@ class Photo:
         return self.remake(decoding)
 
     def __repr__(self) -> str:
-        size = "\N{MULTIPLICATION SIGN}".join(map(str, self.size))
+        size = "×".join(map(str, self.size))
         return f"Photo({', '.join([repr(self.name), size, *map(repr, self.notes)])})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -118,7 +115,7 @@ class Photo:
     def _repr_png_(self) -> bytes:
         """Return a PNG for notebooks, at most 512 pixels a side so that notebooks stay small."""
         image = Image.fromarray(self.pixels)
-        image.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
+        image.thumbnail((512, 512))
         return encoded(image)
 
 
@@ -204,15 +201,14 @@ def load_image(source: Source, *, name: str | None = None, decoding: Decoding | 
 
 def opened(source: Any, name: str, decoding: Decoding | None = None) -> Photo:
     """Open an image as `load_image` does, under a name that may be a path; a photo keeps its own."""
-    wanted = Decoding() if decoding is None else decoding
     source = as_array(source)
     if isinstance(source, Photo):
         return source if decoding is None else source.decoded(decoding)
     if isinstance(source, np.ndarray):
         return Photo.from_array(source, name)
     if isinstance(source, Image.Image):
-        return decode(copied(source, name), name, wanted)
-    return decode(_read(source), name, wanted)
+        return decode(copied(source, name), name, decoding or Decoding())
+    return decode(_read(source), name, decoding or Decoding())
 
 
 def as_array(source: Any) -> Any:
@@ -277,7 +273,6 @@ SUFFIXES = frozenset(suffix for suffix, kind in Image.EXTENSION.items() if kind 
 UNREADABLE = (OSError, ValueError)
 """What opening an image raises where the image is to blame; a TypeError blames whoever gave it."""
 
-_MOST_CHANNELS = 4
 _Any = TypeVar("_Any")
 _SINGLE = (str, bytes, bytearray, memoryview, PathLike, Image.Image, np.ndarray, Photo, Mapping)
 
@@ -302,11 +297,11 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
         No such file or folder, no images in it or for a pattern, or an address on the network. A file that
         is missing in an iterable is found out when it is opened.
     """
-    pictures = _batch(pictures)
+    pictures = as_array(pictures)
+    if isinstance(pictures, np.ndarray):
+        pictures = as_levels(pictures)
     single = not _is_collection(pictures)
     given: Any = [pictures] if single else pictures
-    if single and not isinstance(pictures, _SINGLE) and not hasattr(pictures, "read"):
-        _read(pictures)  # which says what it takes
     if single and isinstance(pictures, (str, PathLike)) and not _is_pattern(fsdecode(pictures)):
         check_path(fsdecode(pictures))
     for place, (name, source) in enumerate(chain.from_iterable(map(_found, given))):
@@ -337,14 +332,9 @@ def names_of(unreadable: Sequence[tuple[str, Any]]) -> str:
     return ", ".join(name for name, _ in unreadable[:3]) + more
 
 
-def _batch(pictures: Any) -> Any:
-    pictures = as_array(pictures)
-    return as_levels(pictures) if isinstance(pictures, np.ndarray) else pictures
-
-
 def _is_collection(pictures: Any) -> bool:
     if isinstance(pictures, np.ndarray):
-        return pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] > _MOST_CHANNELS)
+        return pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] > 4)
     several = isinstance(pictures, Iterable) and not isinstance(pictures, _SINGLE)
     return several and not hasattr(pictures, "read")
 
@@ -366,14 +356,11 @@ def _found(source: Any) -> Iterator[tuple[str, Source]]:
 
 def _files(given: Path, paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
     folder = next(each for each in (given, *given.parents) if each.is_dir())
-    found = {
-        (path.relative_to(folder).parts, path)
-        for path in paths
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    }
-    shown = sorted(each for each in found if not any(part.startswith(".") for part in each[0]))
+    images = (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = {path.relative_to(folder).parts: str(path) for path in images}
+    shown = sorted(each for each in found.items() if not any(part.startswith(".") for part in each[0]))
     if not shown:
         kinds = f"images in it ({', '.join(FORMATS)})"
         raise ValueError(f"Expected a folder or pattern with {kinds}, received {str(given)!r}; look there")
     for parts, path in shown:
-        yield "/".join(parts), str(path)
+        yield "/".join(parts), path

@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageFilter, JpegImagePlugin
@@ -217,10 +216,9 @@ def _near_zero(plane: Float32) -> float:
 @cache
 def cosine_transform() -> Float32:
     """Return the orthonormal discrete cosine transform of 8 values, as a matrix."""
-    place = np.arange(8)
-    matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * place[None] + 1) * place[:, None] / 16)
-    matrix[0] /= np.sqrt(2)
-    return np.asarray(matrix, np.float32)
+    from scipy.fft import dct
+
+    return np.asarray(dct(np.eye(8), axis=0, norm="ortho"), np.float32)
 
 
 Levels = tuple[float, float]
@@ -309,8 +307,6 @@ class Quantity:
     ----------
     name
         Of the number.
-    unit
-        In words; empty for a plain ratio.
     measure
         Takes it from a `Sample`; NaN where there is nothing to measure.
     resolution
@@ -319,14 +315,16 @@ class Quantity:
         Whether ratios count (by their logarithm, base 2), and not differences.
     title
         The name in words, where that is another one.
+    unit
+        In words, where a diagnosis names it.
     """
 
     name: str
-    unit: str
     measure: Callable[[Sample], float]
     resolution: float = 0
     logarithmic: bool = False
     title: str = ""
+    unit: str = ""
 
     @property
     def label(self) -> str:
@@ -343,51 +341,40 @@ def _contrast(sample: Sample) -> float:
     return float(sample.luma.std()) / max(float(sample.luma.mean()), 1.0)
 
 
-def _turned(sample: Sample) -> float:
-    return float(any(note.startswith("EXIF orientation") for note in sample.photo.notes))
-
-
-def _thin(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
-    return lambda sample: function(sample.thin)
-
-
-def _middle(function: Callable[[Pixels], float]) -> Callable[[Sample], float]:
-    return lambda sample: function(sample.middle)
-
-
-_DEVIATION = "levels, standard deviation"
-_STEP = "share of a step between two pixels"
-
 _TABLE = (
-    Quantity("brightness", "levels", lambda sample: float(sample.luma.mean()), 0.05, True),
-    Quantity("contrast", "", _contrast, 0.05, True),
-    Quantity("highlights", "share", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
-    Quantity("shadows", "share", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
-    Quantity("warmth", "red over blue", lambda sample: sample.light[0] / sample.light[2], 0.02, True),
+    Quantity("brightness", lambda s: float(s.luma.mean()), 0.05, True),
+    Quantity("contrast", _contrast, 0.05, True),
+    Quantity("highlights", lambda s: float((s.luma >= 254).mean()), 0.005, title="white pixels"),
+    Quantity("shadows", lambda s: float((s.luma <= 1).mean()), 0.005, title="black pixels"),
+    Quantity("warmth", lambda s: s.light[0] / s.light[2], 0.02, True),
+    Quantity("tint", lambda s: s.light[1] / (s.light[0] * s.light[2]) ** 0.5, 0.02, True),
+    Quantity("saturation", lambda s: saturation(s.thin), 0.01),
+    Quantity("sharpness", lambda s: sharpness(s.middle), 0.02),
+    Quantity("noise", lambda s: noise_level(s.middle), 0.25, unit="levels, standard deviation"),
+    Quantity("colour_noise", lambda s: colour_noise(s.middle), 0.25),
+    Quantity("blocking", lambda s: grid_zeros(s.middle), 0.01, title="JPEG blocks"),
+    Quantity("jpeg_quality", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"),
+    Quantity("size", lambda s: float(np.sqrt(np.prod(s.photo.size))), 0.05, True),
+    Quantity("aspect", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
     Quantity(
-        "tint", "green over red and blue", lambda s: s.light[1] / (s.light[0] * s.light[2]) ** 0.5, 0.02, True
+        "turned", lambda s: float("EXIF orientation" in " ".join(s.photo.notes)), 0.1, title="EXIF turn"
     ),
-    Quantity("saturation", "", _thin(saturation), 0.01),
-    Quantity("sharpness", _STEP, _middle(sharpness), 0.02),
-    Quantity("noise", _DEVIATION, _middle(noise_level), 0.25),
-    Quantity("colour_noise", _DEVIATION, _middle(colour_noise), 0.25),
-    Quantity("blocking", "", _middle(grid_zeros), 0.01, title="JPEG blocks"),
-    Quantity("jpeg_quality", "", lambda s: jpeg_quality(s.photo.file), 2, title="JPEG quality"),
-    Quantity("size", "px", lambda sample: float(np.sqrt(np.prod(sample.photo.size))), 0.05, True),
-    Quantity("aspect", "width over height", lambda s: s.photo.size[1] / s.photo.size[0], 0.05, True),
-    Quantity("turned", "share of the images", _turned, 0.1, title="EXIF turn"),
-    Quantity("light", "level of the brightest 5 %, or 3.5 of the median, 0..255", _thin(light_level)),
-    Quantity("clipping", "share clipped at white", _thin(clipping)),
-    Quantity("range", "range of levels over the sum of its ends", _thin(relative_contrast)),
-    Quantity("edge_share", "share of a step over 8 pixels between two", _middle(edge_share)),
-    Quantity("grid", "regular part of the steps between pixels, as a share", _middle(grid)),
-    Quantity("cast", "stops between the channels", lambda s: float(np.ptp(np.log2(s.light)))),
-    Quantity("colour", "levels between the channels", _thin(colourfulness)),
+    Quantity(
+        "light",
+        lambda s: light_level(s.thin),
+        unit="level of the brightest 5 %, or 3.5 of the median, 0..255",
+    ),
+    Quantity("clipping", lambda s: clipping(s.thin), unit="share clipped at white"),
+    Quantity("range", lambda s: relative_contrast(s.thin), unit="range of levels over the sum of its ends"),
+    Quantity("edge_share", lambda s: edge_share(s.middle), unit="share of a step over 8 pixels between two"),
+    Quantity("grid", lambda s: grid(s.middle), unit="regular part of the steps between pixels, as a share"),
+    Quantity("cast", lambda s: float(np.ptp(np.log2(s.light))), unit="stops between the channels"),
+    Quantity("colour", lambda s: colourfulness(s.thin), unit="levels between the channels"),
 )
-PROPERTIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE})
+PROPERTIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE}
 """Everything that is measured, by its name."""
 
-QUANTITIES: Mapping[str, Quantity] = MappingProxyType({item.name: item for item in _TABLE if item.resolution})
+QUANTITIES: Mapping[str, Quantity] = {item.name: item for item in _TABLE if item.resolution}
 """What two sets of images are compared by, in the order of the statistics that a file carries."""
 
 

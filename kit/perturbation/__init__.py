@@ -6,6 +6,7 @@ The order is that of a camera: scene and weather, lens, light, sensor, file.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 from kit._checking import known, whole
@@ -161,8 +162,8 @@ class Perturbation:
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name)
             if parameter.function is not None and value != parameter.neutral:
-                steering = (getattr(self, key) for key, other in PARAMETERS.items() if other.of == name)
-                pixels = parameter.function(pixels, value, self.seed, *steering)
+                others = list(signature(parameter.function).parameters)[2:]
+                pixels = parameter.function(pixels, value, *(getattr(self, other) for other in others))
         if pixels is photo.pixels:
             return photo
         pixels.flags.writeable = False

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
@@ -104,7 +103,7 @@ def _resized(across: float, down: float) -> Apply:
     return _through_pillow(resize)
 
 
-def _cropped(across: bool, down: bool) -> Apply:
+def _cropped(across: int, down: int) -> Apply:
     def cut(image: Image.Image, part: float) -> Image.Image:
         left, top = image.width * (1 - part) / 2 * across, image.height * (1 - part) / 2 * down
         return image.crop((round(left), round(top), round(image.width - left), round(image.height - top)))
@@ -136,13 +135,13 @@ _TABLE = (
     Alteration("compressed", "blocking", (90, 60, 15), _saved, "JPEG quality", 100, "less compressed"),
     Alteration("reduced", "size", (0.8, 0.5, 0.25), _resized(1, 1)),
     Alteration("enlarged", "size", (1.25, 2, 4), _resized(1, 1)),
-    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped(across=True, down=True)),
+    Alteration("cropped", "size", (0.9, 0.7, 0.5), _cropped(1, 1)),
     Alteration("squeezed", "aspect", (0.85, 0.65, 0.4), _resized(0.5, -0.5)),
     Alteration("stretched", "aspect", (1.2, 1.6, 2.5), _resized(0.5, -0.5)),
-    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(across=True, down=False)),
-    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _cropped(across=False, down=True)),
+    Alteration("narrower", "aspect", (0.9, 0.75, 0.5), _cropped(1, 0)),
+    Alteration("wider", "aspect", (0.9, 0.75, 0.5), _cropped(0, 1)),
 )
-ALTERATIONS: Mapping[str, Alteration] = MappingProxyType({item.name: item for item in _TABLE})
+ALTERATIONS: Mapping[str, Alteration] = {item.name: item for item in _TABLE}
 """Every alteration by its name."""
 
 

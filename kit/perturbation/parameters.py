@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 from kit._arrays import Pixels
@@ -16,9 +15,8 @@ class Parameter:
 
     Attributes
     ----------
-    name, label, unit, description
-        Name of the field and of the function that does it, and words for people. Lengths in ``px`` are pixels
-        of the image.
+    name, unit
+        Name of the field and of the function that does it; lengths in ``px`` are pixels of the image.
     low, high, step
         Bounds, which are allowed, and the step of a slider.
     neutral
@@ -30,21 +28,29 @@ class Parameter:
     group
         Where in the camera this happens.
     function
-        Takes pixels, the value, a seed and the values of those that steer it; None for those.
+        Takes pixels, the value, and by their names seed and others; None for those that only steer.
     """
 
     name: str
-    label: str
     unit: str
     low: float
     high: float
     step: float
     neutral: float | None
-    description: str
     kind: Literal["number", "whole", "switch"] = "number"
     of: str = ""
     group: str = ""
     function: Callable[..., Pixels] | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return _LABELS.get(self.name, self.name.replace("_", " ").capitalize())
+
+    @property
+    def description(self) -> str:
+        """What it does, in a line; empty for those that only steer."""
+        return "" if self.function is None else (self.function.__doc__ or "").partition("\n")[0]
 
     def checked(self, value: Any) -> Any:
         """Return `value` as a float, an int or a bool, by `kind`; raises as `Perturbation`."""
@@ -62,50 +68,47 @@ class Parameter:
         return real + 0.0  # -0.0 becomes 0.0, which prints in one way
 
 
-_TIMES = "\N{MULTIPLICATION SIGN}"
-_SEVERITY = "as severe as ImageNet-C's 1 to 5, and in between"
-_SAVED = "saved as JPEG with this quality and read back"
-
+_LABELS = {"flip_horizontal": "Mirrored", "flip_vertical": "Upside down", "jpeg_quality": "JPEG quality"}
 
 _ROWS: Mapping[str, tuple[tuple[Any, ...], ...]] = {
     "Scene": (
-        ("flip_horizontal", "Mirrored", "", 0, 1, 1, False, "left and right swapped", "switch"),
-        ("flip_vertical", "Upside down", "", 0, 1, 1, False, "top and bottom swapped", "switch"),
-        ("rotation", "Rotation", "°", -180, 180, 1, 0, "anticlockwise about the centre"),
-        ("elastic", "Elastic", "px", 0, 10, 0.1, 0, "standard deviation of a smooth random displacement"),
-        ("occlusion", "Occlusion", "", 0, 1, 0.01, 0, "share of the area behind a grey rectangle"),
-        ("occlusion_x", "Occlusion x", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 left, 1 right"),
-        ("occlusion_y", "Occlusion y", "", 0, 1, 0.05, 0.5, "place of the rectangle: 0 top, 1 bottom"),
+        ("flip_horizontal", "", 0, 1, 1, False, "switch"),
+        ("flip_vertical", "", 0, 1, 1, False, "switch"),
+        ("rotation", "°", -180, 180, 1, 0),
+        ("elastic", "px", 0, 10, 0.1, 0),
+        ("occlusion", "", 0, 1, 0.01, 0),
+        ("occlusion_x", "", 0, 1, 0.05, 0.5),
+        ("occlusion_y", "", 0, 1, 0.05, 0.5),
     ),
     "Weather": (
-        ("fog", "Fog", "", 0, 5, 0.1, 0, f"clouds of a plasma fractal, {_SEVERITY}"),
-        ("snow", "Snow", "", 0, 5, 0.1, 0, f"falling snow, {_SEVERITY}"),
-        ("frost", "Frost", "", 0, 5, 0.1, 0, f"drawn ice crystals, {_SEVERITY}"),
+        ("fog", "", 0, 5, 0.1, 0),
+        ("snow", "", 0, 5, 0.1, 0),
+        ("frost", "", 0, 5, 0.1, 0),
     ),
     "Lens": (
-        ("glass_blur", "Glass blur", "px", 0, 12, 0.1, 0, "standard deviation by which pixels are displaced"),
-        ("defocus_blur", "Defocus blur", "px", 0, 30, 0.5, 0, "radius of the disc of a lens out of focus"),
-        ("blur", "Blur", "px", 0, 10, 0.1, 0, "standard deviation of a Gaussian blur"),
-        ("zoom_blur", "Zoom blur", "%", 0, 50, 1, 0, "how far the lens is zoomed in during the exposure"),
-        ("motion_blur", "Motion blur", "px", 0, 100, 1, 0, "length of the way the camera moves"),
-        ("motion_angle", "Motion angle", "°", -90, 90, 5, 0, "way of the camera, anticlockwise"),
+        ("glass_blur", "px", 0, 12, 0.1, 0),
+        ("defocus_blur", "px", 0, 30, 0.5, 0),
+        ("blur", "px", 0, 10, 0.1, 0),
+        ("zoom_blur", "%", 0, 50, 1, 0),
+        ("motion_blur", "px", 0, 100, 1, 0),
+        ("motion_angle", "°", -90, 90, 5, 0),
     ),
     "Light": (
-        ("brightness", "Brightness", _TIMES, 0, 3, 0.05, 1, "factor on every value, as PIL.ImageEnhance"),
-        ("lift", "Lift", "levels", -128, 128, 1, 0, "added to the value of hue, saturation and value"),
-        ("contrast", "Contrast", _TIMES, 0, 3, 0.05, 1, "factor on the distance from mean grey"),
-        ("fade", "Fade", "", 0, 1, 0.01, 0, "how far each channel is drawn to its own mean"),
+        ("brightness", "×", 0, 3, 0.05, 1),
+        ("lift", "levels", -128, 128, 1, 0),
+        ("contrast", "×", 0, 3, 0.05, 1),
+        ("fade", "", 0, 1, 0.01, 0),
     ),
     "Sensor": (
-        ("shot_noise", "Shot noise", "levels", 0, 150, 1, 0, "standard deviation of Poisson noise at white"),
-        ("noise", "Noise", "levels", 0, 100, 1, 0, "standard deviation of Gaussian noise, 8-bit levels"),
-        ("impulse_noise", "Impulse noise", "", 0, 1, 0.01, 0, "share of values that turn into 0 or 255"),
-        ("white_balance", "White balance", "stops", -1, 1, 0.05, 0, "above 0: red up and blue down"),
+        ("shot_noise", "levels", 0, 150, 1, 0),
+        ("noise", "levels", 0, 100, 1, 0),
+        ("impulse_noise", "", 0, 1, 0.01, 0),
+        ("white_balance", "stops", -1, 1, 0.05, 0),
     ),
     "File": (
-        ("downscale", "Downscale", _TIMES, 1, 16, 0.1, 1, "reduced by this and enlarged again, bicubic"),
-        ("pixelate", "Pixelate", "px", 1, 32, 0.1, 1, "side of the blocks that are averaged"),
-        ("jpeg_quality", "JPEG quality", "", 1, 100, 1, None, _SAVED, "whole"),
+        ("downscale", "×", 1, 16, 0.1, 1),
+        ("pixelate", "px", 1, 32, 0.1, 1),
+        ("jpeg_quality", "", 1, 100, 1, None, "whole"),
     ),
 }
 
@@ -121,7 +124,7 @@ def _parameters() -> Iterator[Parameter]:
             yield replace(Parameter(*row), of=of, group=group, function=function)
 
 
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType({each.name: each for each in _parameters()})
+PARAMETERS: Mapping[str, Parameter] = {each.name: each for each in _parameters()}
 """Every parameter by name, in the order of a camera."""
 
 CORRUPTIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {

@@ -1,11 +1,13 @@
-"""Perturbations in the order of a camera: scene, lens, light, sensor, file."""
+"""Perturbations in the order of a camera: scene, lens, light, sensor, file.
+
+Those of a parameter take pixels, its value, and whichever other parameters they name.
+"""
 
 import math
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from itertools import product
-from statistics import NormalDist
 from threading import Lock
 from zlib import crc32
 
@@ -45,13 +47,10 @@ def noise_field(seed: int, count: int) -> Int16:
 
 
 def _draw(seed: int, count: int) -> Int16:
-    generator = np.random.default_rng(seed)
-    field = np.empty(count, np.int16)
-    for start in range(0, count, _CHUNK):
-        part = field[start : start + _CHUNK]
-        samples = generator.standard_normal(part.size, dtype=np.float32)
-        # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
-        part[...] = np.clip(np.rint(samples * np.float32(NOISE_STEPS)), -32768, 32767)
+    samples = np.random.default_rng(seed).standard_normal(count, dtype=np.float32)
+    samples *= NOISE_STEPS
+    # int16 ends at 8 standard deviations, which a sample passes once in 10**15.
+    field = np.rint(samples, out=samples).clip(-32768, 32767, out=samples).astype(np.int16)
     field.flags.writeable = False
     return field
 
@@ -94,33 +93,32 @@ def through_pillow(pixels: Pixels, function: Callable[[Image.Image], Image.Image
 OCCLUDER = 128
 """Grey level of what hides a part of the image, as in Zeiler and Fergus (2014), arXiv 1311.2901."""
 
-_ELASTIC_SHARE = 0.01
 _ELASTIC_REACH = 3  # standard deviations at which the smoothing ends
 
 
-def flip_horizontal(pixels: Pixels, _value: bool, _seed: int = 0) -> Pixels:
+def flip_horizontal(pixels: Pixels, _value: bool) -> Pixels:
     """Swap left and right."""
     return np.ascontiguousarray(pixels[:, ::-1])
 
 
-def flip_vertical(pixels: Pixels, _value: bool, _seed: int = 0) -> Pixels:
+def flip_vertical(pixels: Pixels, _value: bool) -> Pixels:
     """Swap top and bottom."""
     return np.ascontiguousarray(pixels[::-1])
 
 
-def rotation(pixels: Pixels, degrees: float, _seed: int = 0) -> Pixels:
+def rotation(pixels: Pixels, degrees: float) -> Pixels:
     """Rotate anticlockwise about the centre, bilinear, same size, black corners."""
     return through_pillow(pixels, lambda image: image.rotate(degrees, Image.Resampling.BILINEAR))
 
 
-def elastic(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
+def elastic(pixels: Pixels, deviation: float, seed: int) -> Pixels:
     """Move every pixel by a smooth random field, bilinear, mirrored at the borders.
 
     Simard, Steinkraus and Platt (2003), as ImageNet-C sets it, smoothed by a Gaussian of 1 % of each side, at
     least a pixel. `deviation` is that of the displacement along each axis in pixels.
     """
     height, width = pixels.shape[:2]
-    widths = [max(1.0, _ELASTIC_SHARE * side) for side in (height, width)]
+    widths = [max(1.0, 0.01 * side) for side in (height, width)]
     moves = normal(seed, "elastic", (2, height, width))
     for axis, sigma in enumerate(widths, start=1):
         moves = scipy.ndimage.gaussian_filter1d(moves, sigma, axis, mode="reflect", truncate=_ELASTIC_REACH)
@@ -138,23 +136,20 @@ def _gain(sigma: float) -> float:
     return float(np.sqrt((weights**2).sum()) / weights.sum())
 
 
-def occlusion(pixels: Pixels, share: float, _seed: int = 0, x: float = 0.5, y: float = 0.5) -> Pixels:
-    """Hide `share` of the image's area behind a grey rectangle of the image's own proportions.
+def occlusion(pixels: Pixels, share: float, occlusion_x: float, occlusion_y: float) -> Pixels:
+    """Hide this share of the area behind a grey rectangle of the image's own proportions.
 
-    `x` and `y` place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
+    They place it: 0 at the left or upper border, 0.5 in the middle, 1 at the right or lower border.
     """
     out = pixels.copy()
     height, width = pixels.shape[:2]
     tall, wide = (round(side * share**0.5) for side in (height, width))
-    top, left = round((height - tall) * y), round((width - wide) * x)
+    top, left = round((height - tall) * occlusion_y), round((width - wide) * occlusion_x)
     out[top : top + tall, left : left + wide] = OCCLUDER
     return out
 
 
-_MOST_ZOOMS = 32
-
-
-def defocus_blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
+def defocus_blur(pixels: Pixels, radius: float) -> Pixels:
     """Blur with the disc of a lens out of focus, of this radius in pixels, its edge one pixel soft."""
     reach = math.ceil(radius)
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -162,15 +157,15 @@ def defocus_blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
     return _by_channel(pixels, partial(convolve, kernel=disc))
 
 
-def blur(pixels: Pixels, radius: float, _seed: int = 0) -> Pixels:
-    """Blur with `PIL.ImageFilter.GaussianBlur`."""
+def blur(pixels: Pixels, radius: float) -> Pixels:
+    """Blur by a Gaussian of this standard deviation in pixels, as PIL.ImageFilter.GaussianBlur."""
     return through_pillow(pixels, lambda image: image.filter(ImageFilter.GaussianBlur(radius)))
 
 
-def motion_blur(pixels: Pixels, length: float, _seed: int = 0, angle: float = 0.0) -> Pixels:
-    """Blur along a line of this length in pixels, `angle` degrees anticlockwise from the horizontal."""
+def motion_blur(pixels: Pixels, length: float, motion_angle: float) -> Pixels:
+    """Blur along a line of this length in pixels, at an angle anticlockwise from the horizontal."""
     places = np.linspace(-0.5, 0.5, 4 * math.ceil(length) + 1, dtype=np.float32) * np.float32(length)
-    kernel = line_kernel(places, np.ones_like(places), angle)
+    kernel = line_kernel(places, np.ones_like(places), motion_angle)
     return _by_channel(pixels, partial(convolve, kernel=kernel))
 
 
@@ -203,8 +198,8 @@ def _by_channel(pixels: Pixels, function: Callable[[Float32], Float32]) -> Pixel
     return np.stack([to_pixels(function(plane)) for plane in planes], axis=-1)
 
 
-def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
-    """Take every pixel from a random place, `deviation` pixels away along each axis, between two blurs.
+def glass_blur(pixels: Pixels, deviation: float, seed: int) -> Pixels:
+    """Take every pixel from a random place, so many pixels away along each axis, between two blurs.
 
     As ImageNet-C's frosted glass; the standard deviation of the blurs follows from the displacement.
     """
@@ -217,11 +212,11 @@ def glass_blur(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
     return blur(soft[rows, columns], softness)
 
 
-def zoom_blur(pixels: Pixels, percent: float, _seed: int = 0) -> Pixels:
-    """Average the image over zooms from 1 to ``1 + percent / 100`` about its centre, evenly spaced."""
+def zoom_blur(pixels: Pixels, percent: float) -> Pixels:
+    """Average over zooms about the centre, evenly spaced from none to so many percent."""
     height, width = pixels.shape[:2]
     # About a pixel apart at the borders, where neighbours part most.
-    count = min(_MOST_ZOOMS, math.ceil(percent / 100 * max(height, width) / 2) + 1)
+    count = min(32, math.ceil(percent / 100 * max(height, width) / 2) + 1)
     image = Image.fromarray(pixels)
     total = np.zeros(pixels.shape, np.float32)
     for zoom in np.linspace(1, 1 + percent / 100, count):
@@ -231,16 +226,17 @@ def zoom_blur(pixels: Pixels, percent: float, _seed: int = 0) -> Pixels:
     return to_pixels(total / np.float32(count))
 
 
-def brightness(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
-    """Multiply in float32, clip, cut off the fraction.
+def brightness(pixels: Pixels, factor: float) -> Pixels:
+    """Multiply every value by this factor.
 
-    Bit for bit `PIL.ImageEnhance.Brightness` (libImaging/Blend.c with black), in less time.
+    In float32, clipped, the fraction cut off: bit for bit `PIL.ImageEnhance.Brightness` (libImaging/Blend.c
+    with black), in less time.
     """
     levels = np.arange(256, dtype=np.float32) * np.float32(factor)
     return levels.clip(0, 255).astype(np.uint8).take(pixels)
 
 
-def lift(pixels: Pixels, levels: float, _seed: int = 0) -> Pixels:
+def lift(pixels: Pixels, levels: float) -> Pixels:
     """Add to the value of hue, saturation, value, which is the largest channel: ImageNet-C's brightness."""
     largest = pixels.max(axis=-1).astype(np.float32)
     wanted = np.clip(largest + np.float32(levels), 0, 255)
@@ -248,13 +244,13 @@ def lift(pixels: Pixels, levels: float, _seed: int = 0) -> Pixels:
     return to_pixels(np.where(largest[..., None] > 0, pixels * gain[..., None], wanted[..., None]))
 
 
-def contrast(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
-    """Scale the distance from the mean grey; `PIL.ImageEnhance.Contrast` itself."""
+def contrast(pixels: Pixels, factor: float) -> Pixels:
+    """Scale the distance from the mean grey by this factor, as PIL.ImageEnhance.Contrast."""
     return through_pillow(pixels, lambda image: ImageEnhance.Contrast(image).enhance(factor))
 
 
-def fade(pixels: Pixels, share: float, _seed: int = 0) -> Pixels:
-    """Draw every channel towards its own mean by `share`; ImageNet-C's contrast, there ``1 - share``.
+def fade(pixels: Pixels, share: float) -> Pixels:
+    """Draw every channel towards its own mean by this share: one less ImageNet-C's contrast.
 
     `contrast` draws towards one grey instead, and so takes the tint away as well.
     """
@@ -267,9 +263,10 @@ _MANY = 30.0
 
 
 def noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
-    """Add Gaussian noise: ``clip(rint(x + deviation / 4096 * q))``, with q from `noise_field` in C order.
+    """Add Gaussian noise of this standard deviation in 8-bit levels.
 
-    One float32 multiplication and addition a value, rounded half to even: the page repeats it byte for byte.
+    ``clip(rint(x + deviation / 4096 * q))``, with q from `noise_field` in C order. One float32
+    multiplication and addition a value, rounded half to even: the page repeats it byte for byte.
     """
     return add_field(pixels, deviation, noise_field(seed, pixels.size))
 
@@ -284,8 +281,8 @@ def add_field(pixels: Pixels, deviation: float, field: Int16) -> Pixels:
     return out.reshape(pixels.shape)
 
 
-def shot_noise(pixels: Pixels, deviation: float, seed: int = 0) -> Pixels:
-    """Count photons: Poisson noise whose standard deviation at white is `deviation` levels.
+def shot_noise(pixels: Pixels, deviation: float, seed: int) -> Pixels:
+    """Count photons: Poisson noise whose standard deviation at white is so many levels.
 
     Each value is the Poisson quantile of a fixed random number, so counts change one by one with the setting.
     """
@@ -315,21 +312,21 @@ def poisson(levels: Pixels, means: Floats, field: Int16) -> Float32:
     return counts
 
 
-def impulse_noise(pixels: Pixels, share: float, seed: int = 0) -> Pixels:
-    """Turn `share` of all values, each channel by itself, into 0 or 255 (salt and pepper, as often the one).
+def impulse_noise(pixels: Pixels, share: float, seed: int) -> Pixels:
+    """Turn this share of all values, each channel by itself, into 0 or 255, as often the one.
 
     A value that is lost at one share is lost at every larger one.
     """
     field = steps(seed, "impulse", pixels.size).reshape(pixels.shape)
-    limit = -NormalDist().inv_cdf(share / 2) * NOISE_STEPS
+    limit = -scipy.special.ndtri(share / 2) * NOISE_STEPS
     out = pixels.copy()
     out[field < -limit] = 0
     out[field >= limit] = 255
     return out
 
 
-def white_balance(pixels: Pixels, stops: float, _seed: int = 0) -> Pixels:
-    """Multiply red by ``2 ** stops`` and blue by ``2 ** -stops``: above 0 the image turns warmer.
+def white_balance(pixels: Pixels, stops: float) -> Pixels:
+    """Multiply red by 2 to this power and divide blue by it: above 0 the image turns warmer.
 
     Factors on 8-bit values: under a gamma of 2.2 they are 2.2 times as many stops in the light itself.
     """
@@ -337,13 +334,16 @@ def white_balance(pixels: Pixels, stops: float, _seed: int = 0) -> Pixels:
     return to_pixels(pixels.astype(np.float32) * gains)
 
 
-def downscale(pixels: Pixels, factor: float, _seed: int = 0) -> Pixels:
-    """Reduce both sides by `factor` and enlarge to the old size again, both by Pillow's bicubic filter."""
+def downscale(pixels: Pixels, factor: float) -> Pixels:
+    """Reduce both sides by this factor and enlarge to the old size again, both by Pillow's bicubic filter."""
     return _resampled(pixels, factor, Image.Resampling.BICUBIC, Image.Resampling.BICUBIC)
 
 
-def pixelate(pixels: Pixels, block: float, _seed: int = 0) -> Pixels:
-    """Average blocks of `block` pixels a side and show each as one; ImageNet-C calls it ``1 / block``."""
+def pixelate(pixels: Pixels, block: float) -> Pixels:
+    """Average blocks of so many pixels a side and show each as one.
+
+    ImageNet-C gives one over it.
+    """
     return _resampled(pixels, block, Image.Resampling.BOX, Image.Resampling.NEAREST)
 
 
@@ -354,6 +354,6 @@ def _resampled(pixels: Pixels, factor: float, down: Image.Resampling, up: Image.
     return np.array(small.resize((width, height), up))
 
 
-def jpeg_quality(pixels: Pixels, quality: int, _seed: int = 0) -> Pixels:
+def jpeg_quality(pixels: Pixels, quality: int) -> Pixels:
     """Write a JPEG file of this quality in memory and read it back."""
     return np.array(Image.open(BytesIO(encoded(pixels, "JPEG", quality=quality)), formats=("JPEG",)))

@@ -34,11 +34,13 @@ _SNOW = (
 # 224 pixels of the standard deviation of their grey levels.
 _ICE = np.array([143, 164, 176], np.float32)
 _ICE_CONTRAST = 24.0
-_CRYSTALS = 60
 
 
-def fog(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Add a plasma fractal and scale what comes out back to the brightest value of the image."""
+def fog(pixels: Pixels, severity: float, seed: int) -> Pixels:
+    """Add clouds of a plasma fractal, as severe as ImageNet-C's 1 to 5, and in between.
+
+    What comes out is scaled back to the brightest value of the image.
+    """
     thickness, decay = _between(_FOG, severity)
     brightest = float(pixels.max()) / 255
     height, width = layer_size(pixels)
@@ -72,7 +74,7 @@ def plasma(seed: int, side: int, decay: float) -> Float32:
     return clouds / max(float(clouds.max()), 1e-6)
 
 
-def snow(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
+def snow(pixels: Pixels, severity: float, seed: int) -> Pixels:
     """Lay streaks of falling snow over an image that is whitened where it is bright.
 
     Between two severities their images are mixed, since flakes of another size lie elsewhere.
@@ -103,8 +105,11 @@ def _snowed(pixels: Pixels, severity: int, seed: int) -> Float32:
     return 255 * snowed
 
 
-def frost(pixels: Pixels, severity: float, seed: int = 0) -> Pixels:
-    """Mix the image with drawn ice crystals, of the colour and contrast of ImageNet-C's photos."""
+def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
+    """Mix the image with drawn ice crystals, as severe as ImageNet-C's 1 to 5, and in between.
+
+    They have the colour and contrast of ImageNet-C's photos.
+    """
     share, ice = _between(_FROST, severity)
     pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
     shade = np.clip(_ICE + np.float32(_ICE_CONTRAST) * pane[..., None], 0, 255)
@@ -119,7 +124,7 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
     direction: noise that is stretched eightfold along it, at two widths of the needles.
     """
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    count = max(1, round(_CRYSTALS * shape[0] * shape[1] / SIDE**2))
+    count = max(1, round(60 * shape[0] * shape[1] / SIDE**2))
     centres = _uniform_field(seed, "crystals", (3, count)) / 2 + 0.5
     tree = scipy.spatial.cKDTree(np.stack([centres[0] * shape[0], centres[1] * shape[1]], axis=-1))
     wobble = _smooth(seed, "wobble", shape, 3.0)  # curves the borders between crystals

@@ -30,7 +30,7 @@ TWELVE = [bytes(12)]
 MALFORMED = [
     # No message at all.
     ({}, [], "Expected the kind of a message as text"),
-    ({"kind": "x" * 100_000}, [], f"x … {'x' * 100}"),
+    ({"kind": "x" * 100_000}, [], "pin; received …"),
     ({"kind": "setting"}, [], "did you mean 'settings'?"),
     # A field that is missing, or of another type.
     ({"kind": "noise", "seed": True, "count": 3}, [], "Expected seed as a whole number not below 0"),
@@ -46,7 +46,6 @@ MALFORMED = [
     ({"kind": "noise", "seed": 1, "count": -3}, [], "Expected count as a whole number not below 0"),
     ({**AHEAD, "key": "rotation"}, [], "Expected the slider out of brightness, noise"),
     ({**AHEAD, "places": [1, None]}, [], "Expected noise as a number, received None"),
-    ({**AHEAD, "places": [1] * 25}, [], "Expected at most 24 places in a message 'ahead', received 25"),
     ({**AHEAD, "settings": {"photo": "dog.jpg"}}, [], "received 'dog.jpg'"),
     ({**FRAME, "height": 3}, TWELVE, "Expected 18 bytes of a frame, received 12"),
     ({**FRAME, "width": 0}, TWELVE, "Expected width of the frame as a whole number 1..512"),
@@ -128,7 +127,6 @@ def test_chips_stand_in_the_order_of_the_steps_and_offer_every_alternative(class
         if "options" in chip:
             others = faults.alternatives(trained, chip["key"])
             assert chip["options"] == [["", "as in training"], *([one.name, one.title] for one in others)]
-            assert all(one.title in chip["hint"] for one in others)
     # A step without an alternative has none.
     assert "channels" not in [chip["key"] for chip in replies.chips(fashion.preprocessing, "")]
 
@@ -210,17 +208,6 @@ def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_lar
     [(message, _)] = explorer.sent
     assert message["text"] == "Expected an image of at most 0 MB, received more: my.jpg"
     assert ask(explorer, [b"x"], **UPLOAD)[0]["text"].startswith("Expected an image file")
-
-
-def test_added_images_are_bounded_together_until_one_is_removed(classifier, photos, monkeypatch):
-    monkeypatch.setattr(replies, "ADDED_GB", 1.5 * (load_image(GOLDFISH).pixels.nbytes + len(GOLDFISH)) / 1e9)
-    explorer = listen(Explorer(classifier, photos[:2]))
-    ask(explorer, [GOLDFISH], **UPLOAD)
-    message, _ = ask(explorer, [GOLDFISH], **UPLOAD)
-    assert message["text"].startswith("Expected at most ")
-    assert len(explorer.photos) == 3
-    explorer.remove("my.jpg")
-    assert ask(explorer, [GOLDFISH], **UPLOAD)[0]["settings"]["photo"] == "my.jpg"
 
 
 # -- where no kernel is
@@ -331,5 +318,4 @@ def test_a_file_step_is_judged_by_the_untouched_picture(classifier):
     bench = Bench(classifier, classifier.preprocessing)
     untouched = bench.view(turned, neutral("exif.jpg"))
     ignoring = bench.view(turned, neutral("exif.jpg") | {"exif": "exif_ignored"}, untouched)
-    assert ignoring.idle is untouched.idle
-    assert ignoring.idle == ("alpha", "depth")
+    assert ignoring.idle == untouched.idle == ("alpha", "depth")

@@ -265,7 +265,7 @@ def test_a_mapping_a_number_and_nothing_are_no_pictures():
 
 def test_the_first_that_cannot_be_read_is_named(folder):
     (folder / "a" / "b" / "2.JPG").write_bytes(b"no image")
-    with pytest.raises(PhotoError, match=r"received 'a/b/2\.JPG', which is plain text"):
+    with pytest.raises(PhotoError, match=r"received 'a/b/2\.JPG', which is 8 bytes of unknown data"):
         as_photos(folder)
     with pytest.raises(FileNotFoundError):
         as_photos([folder / "c.png", folder / "none.png"])

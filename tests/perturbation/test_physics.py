@@ -127,11 +127,11 @@ def test_a_point_out_of_focus_is_a_disc_and_a_moving_one_a_line_of_the_length_an
     distance = np.hypot(rows, columns)
     assert (spread[distance < 5.5] == round(255 / (math.pi * 6**2))).all()
     assert (spread[distance > 6.5] == 0).all()
-    across = physics.motion_blur(dot(), 20.0)[..., 0].astype(float)
+    across = physics.motion_blur(dot(), 20.0, 0.0)[..., 0].astype(float)
     assert across.sum(axis=1).nonzero()[0].tolist() == [20]
     assert across[20].nonzero()[0].tolist() == list(range(10, 31))
-    np.testing.assert_array_equal(physics.motion_blur(dot(), 20.0, angle=90.0)[..., 0].T, across)
-    rows, columns = physics.motion_blur(dot(), 20.0, angle=45.0)[..., 0].nonzero()
+    np.testing.assert_array_equal(physics.motion_blur(dot(), 20.0, 90.0)[..., 0].T, across)
+    rows, columns = physics.motion_blur(dot(), 20.0, 45.0)[..., 0].nonzero()
     assert abs(np.polyfit(columns, -rows, 1)[0] - 1) < 0.05  # up to the right
 
 
@@ -194,7 +194,7 @@ def test_each_value_is_counted_at_its_own_level(cat):
     share = noisy.var(axis=1)[middle] / (900 * np.arange(256)[middle] / 255)
     assert abs(share.mean() - 1) < 0.02
     # 3 photons at white: 0, 85, 170 and 255.
-    assert set(np.unique(physics.shot_noise(cat.pixels, 255 / math.sqrt(3)))) == {0, 85, 170, 255}
+    assert set(np.unique(physics.shot_noise(cat.pixels, 255 / math.sqrt(3), 0))) == {0, 85, 170, 255}
 
 
 def test_impulses_are_the_stated_share_half_black_half_white_and_nested():

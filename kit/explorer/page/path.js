@@ -45,7 +45,7 @@ function chip(spec, prefix, events) {
     return { node, value, select: null, state: "" };
   }
   const id = `${prefix}-${spec.key}`;
-  const select = element("select", { id, title: spec.hint, "data-key": spec.key, "aria-label": spec.label });
+  const select = element("select", { id, "data-key": spec.key, "aria-label": spec.label });
   for (const [name, text] of spec.options) select.append(element("option", { value: name, text }));
   select.addEventListener("change", () => events.changed(spec.key, select.value));
   const node = element("div", { class: "kit-chip kit-choice", "data-chip": spec.key }, label, value, select);
