@@ -146,6 +146,8 @@ THUMBNAILS = 200
 """So many photos have a thumbnail and a mark; of those that follow there is the name."""
 UPLOAD_BYTES = 64_000_000
 """Largest image file that the page accepts."""
+ADDED_BYTES = 1_500_000_000
+"""Pixels of added images from which on no more are taken."""
 UPLOADS = 4
 """So many files may be on their way at a time: a view of the widget sends one after the other."""
 
@@ -165,7 +167,10 @@ class Shelf(dict[str, Entry]):
     """Photos by name, in the order in which they came; names are made unique."""
 
     def add(self, photo: Photo, label: int | None = None, *, added: bool = False) -> str:
-        """Put a photo there, and return its name."""
+        """Put a photo there, and return its name, or raise a ValueError beyond `ADDED_BYTES`."""
+        held = sum(entry.photo.pixels.nbytes for entry in self.values() if entry.added)
+        if added and held >= ADDED_BYTES:
+            raise ValueError(f"Expected at most {ADDED_BYTES} bytes of added images; remove one")
         name, count = photo.name, 1
         while name in self or name == CAMERA:
             count += 1

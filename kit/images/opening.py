@@ -74,8 +74,6 @@ class Decoding:
             object.__setattr__(self, "matte", matte)
 
 
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-_ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _SAID = {
     **dict.fromkeys(("RGB", "RGBA", "RGBa", "RGBX"), ""),
     **dict.fromkeys(("L", "LA", "La"), "greyscale converted to RGB"),
@@ -182,7 +180,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _eight_bits(image: Image.Image, decoding: Decoding, name: str, notes: list[str]) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT_MODES:
+    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
         return _from_integers(image, decoding, name, notes)
     if image.mode not in _SAID:
         raise PhotoError(f"Expected a known colour mode, received {name!r} in {image.mode!r}; save it as PNG")
@@ -205,7 +203,7 @@ def _from_integers(image: Image.Image, decoding: Decoding, name: str, notes: lis
 
 
 def _without_alpha(image: Image.Image, decoding: Decoding, notes: list[str]) -> Image.Image:
-    if image.mode not in _ALPHA_MODES and "transparency" not in image.info:
+    if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
         return image.convert("RGB")
     whole = image.convert("RGBA")
     alpha, result = whole.getchannel("A"), whole.convert("RGB")

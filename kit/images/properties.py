@@ -12,9 +12,6 @@ from kit._arrays import Array, Bools, Float32, Float64, Int64, Pixels
 from kit.images import Photo, Pictures, as_photos
 from kit.images.photo import encoded
 
-# The tenth percentile of the root mean square in a block of correlated noise, over that of all blocks.
-_FLATTEST = 0.78
-
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -81,8 +78,9 @@ def _flattest_noise(x: Float32) -> float:
     if min(x.shape) < 10:
         return 0.0
     flattest = float(np.percentile(np.sqrt((in_blocks(noise_mask(x)) ** 2).mean(axis=(1, 3))), 10))
-    # The mask makes 6 of one standard deviation.
-    return flattest / _FLATTEST / 6
+    # The mask makes 6 of one standard deviation; 0.78 is the tenth percentile of the root mean square in a
+    # block of correlated noise, over that of all blocks.
+    return flattest / 0.78 / 6
 
 
 def noise_mask(x: Float32) -> Float32:

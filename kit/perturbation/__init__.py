@@ -5,7 +5,7 @@ The order is that of a camera: scene and weather, lens, light, sensor, file.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 from typing import Any, ClassVar, Self
 
@@ -18,6 +18,7 @@ from kit.perturbation.parameters import PARAMETERS, Parameter
 from kit.perturbation.physics import noise_field, uniform
 
 __all__ = ["PARAMETERS", "Parameter", "Perturbation", "noise_field"]
+_signature = cache(signature)
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,7 +163,7 @@ class Perturbation:
         for name, parameter in PARAMETERS.items():
             value = getattr(self, name)
             if parameter.function is not None and value != parameter.neutral:
-                others = list(signature(parameter.function).parameters)[2:]
+                others = list(_signature(parameter.function).parameters)[2:]
                 pixels = parameter.function(pixels, value, *(getattr(self, other) for other in others))
         if pixels is photo.pixels:
             return photo

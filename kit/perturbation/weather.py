@@ -16,8 +16,6 @@ from kit.perturbation.physics import convolve, line_kernel, normal, to_pixels, u
 SIDE = 224
 """Shorter side, in pixels, of the image that ImageNet-C's constants are meant for."""
 
-_LONGEST = 1024  # longer side of a layer, whatever the proportions of the image
-
 # A row for each severity 0..5; row 0 changes nothing.
 _FOG = ((0, 2), (1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4))  # thickness, decay
 _FROST = ((1, 0), (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))  # image, ice
@@ -33,7 +31,6 @@ _SNOW = (
 # Over the five photos of frost that ImageNet-C draws from: mean colour, and the mean over crops of
 # 224 pixels of the standard deviation of their grey levels.
 _ICE = np.array([143, 164, 176], np.float32)
-_ICE_CONTRAST = 24.0
 
 
 def fog(pixels: Pixels, severity: float, seed: int) -> Pixels:
@@ -112,7 +109,7 @@ def frost(pixels: Pixels, severity: float, seed: int) -> Pixels:
     """
     share, ice = _between(_FROST, severity)
     pane = _stretched(crystals(seed, layer_size(pixels)), pixels)
-    shade = np.clip(_ICE + np.float32(_ICE_CONTRAST) * pane[..., None], 0, 255)
+    shade = np.clip(_ICE + np.float32(24) * pane[..., None], 0, 255)
     return to_pixels(np.float32(share) * pixels + np.float32(ice) * shade)
 
 
@@ -147,7 +144,7 @@ def crystals(seed: int, shape: tuple[int, int]) -> Float32:
 def layer_size(pixels: Pixels) -> tuple[int, int]:
     """Height and width of the layer for an image: 224 pixels along the shorter side, at most 1024."""
     height, width = pixels.shape[:2]
-    scale = min(SIDE / min(height, width), _LONGEST / max(height, width))
+    scale = min(SIDE / min(height, width), 1024 / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

@@ -210,6 +210,16 @@ def test_uploads_are_bounded_in_bytes_and_nothing_is_kept_of_one_that_is_too_lar
     assert ask(explorer, [b"x"], **UPLOAD)[0]["text"].startswith("Expected an image file")
 
 
+def test_added_images_are_bounded_together_until_one_is_removed(classifier, photos, monkeypatch):
+    monkeypatch.setattr(replies, "ADDED_BYTES", load_image(GOLDFISH).pixels.nbytes)
+    explorer = listen(Explorer(classifier, photos[:2]))
+    ask(explorer, [GOLDFISH], **UPLOAD)
+    message, _ = ask(explorer, [GOLDFISH], **UPLOAD)
+    assert message["text"].startswith("Expected at most ")
+    explorer.remove("my.jpg")
+    assert ask(explorer, [GOLDFISH], **UPLOAD)[0]["settings"]["photo"] == "my.jpg"
+
+
 # -- where no kernel is
 
 
