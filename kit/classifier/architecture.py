@@ -50,8 +50,8 @@ def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     if isinstance(inner, list) and (kind in _NESTED or "input_layers" in settings):
         return tuple(layer for part in inner for layer in layers_of(mapping(part)))
     name = str(settings.get("name") or config.get("name") or kind)
-    nodes = map(mapping, _listed(config.get("inbound_nodes")))
-    arguments = [each for node in nodes for each in _listed(node.get("args"))]
+    nodes = _listed(config.get("inbound_nodes"))
+    arguments = [each for node in nodes for each in _listed(mapping(node).get("args"))]
     constants = tuple(float(each) for each in arguments if type(each) in {int, float})
     return (Layer(name, kind, MappingProxyType(dict(settings)), constants),)
 
@@ -129,7 +129,6 @@ def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any],
         return ({}, {}) if source.network else (unchanged(source).config(), weights_in(source.path))
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None:
+    if (optimizer := getattr(model, "optimizer", None)) is not None:
         kept["optimizer"] = (np.asarray(optimizer.iterations),)
     return json.loads(model.to_json()), kept

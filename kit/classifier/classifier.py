@@ -16,7 +16,7 @@ from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import Engine, KerasEngine, Shape, check_preprocessing, check_shape
+from kit.classifier.engines import KerasEngine, Shape, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
@@ -32,11 +32,8 @@ _PART = 32
 """Photos that are prepared together, so that memory does not grow with a folder of them."""
 
 _HEADS = {
-    ("logits", True): "the last layer is linear: its outputs are used as logits, with a softmax",
-    (
-        "binary_logit",
-        False,
-    ): "one linear output is used as the logit of the second class; a number is no class",
+    ("logits", True): "a linear last layer, whose outputs are used as logits, with a softmax",
+    ("binary_logit", False): "one linear output, used as the logit of the second class; a number is no class",
     ("sigmoid", True): "one sigmoid for each class: the outputs are divided by their sum",
     ("softmax", False): "a softmax over one output is always 1; train with one sigmoid or two outputs",
 }
@@ -66,6 +63,8 @@ class Classifier:
         Divides the logits in `calibrated`; 1 changes nothing. `kit.calibrate` finds it.
     reference : Reference
         What is known of the training images.
+    network : Network
+        What runs.
 
     Raises
     ------
@@ -80,6 +79,7 @@ class Classifier:
     temperature: float = 1.0
     notes: tuple[str, ...]
     reference: Reference
+    network: Network
 
     def __init__(
         self, model: Any, preprocessing: Preprocessing | None = None, class_names: ClassNames | None = None
@@ -92,7 +92,7 @@ class Classifier:
     ) -> None:
         compiled, source = network.compiled, network.source
         self._lock = threading.RLock()
-        self._network = network
+        self.network = network
         self.name = told(name)
         self.preprocessing = preprocessing
         self.class_names = checked_class_names(class_names, compiled.class_count, name)
@@ -102,13 +102,13 @@ class Classifier:
         self.notes = tuple(self._remarks())
 
     def _remarks(self) -> Iterator[str]:
-        compiled, source = self._network.compiled, self.source
+        compiled, source = self.network.compiled, self.source
         if source is not None and source.flaw:
             yield f"what the file says of its training images {source.flaw}"
         if source is not None and source.network is not None:
             missing = "" if self.reference.first_layers else ", and has no statistics of its first layers"
             yield f"a {source.path.suffix} file names no layers to check{missing}"
-            if step := self._network.engine.step:
+            if step := self.network.engine.step:
                 yield f"8 bits: its outputs have steps of {step:.2g}"
         if compiled.data is None:
             yield f"falls back to Keras because {compiled.reason}"
@@ -184,38 +184,34 @@ class Classifier:
         ValueError, OSError
             Another file name, a file that was replaced since it was loaded, or one that cannot be written.
         """
-        target, origin, data = Path(path), self.source, self.compiled
+        target, origin, known = Path(path), self.source, self.network.compiled
         foreign = origin is not None and origin.network is not None
-        lite = data is not None and data[4:8] == engines.LITE_MARK
-        formats = [".keras"] * (not foreign) + [".tflite"] * lite
+        formats = [".keras"] * (not foreign) + [".tflite"] * (known.runner == "LiteRT")
         if target.suffix not in formats:
-            ends = f"a file name that ends in {' or '.join(formats)}"
-            wanted = ends if formats else "no .onnx network to save, since it stays as it is"
-            raise ValueError(f"Expected {wanted}, received {target.name!r}")
+            ends = " or ".join(formats) or "nothing: no .onnx network to save"
+            raise ValueError(f"Expected a file name that ends in {ends}, received {target.name!r}")
         with self._lock, tempfile.TemporaryDirectory() as folder:
-            source = origin.path if foreign and origin else None
-            if target.suffix == ".keras":
-                source = self._network.keras_file(Path(folder))
-            self._network = self._network.up_to_date(self.preprocessing)
+            self.network = self.network.up_to_date(self.preprocessing)
             self.notes = tuple(self._remarks())
-            known = self.reference.moved(self._network, self.input_shape)
-            self.reference = known.with_pictures(as_photos(training), self.tensor)
-            steps = self.preprocessing
+            reference = self.reference.moved(self.network, self.input_shape)
+            self.reference = reference = reference.with_pictures(as_photos(training), self.tensor)
             contract = {
                 "name": self.name,
                 "class_names": list(self.class_names),
-                "preprocessing": None if steps is None else steps.to_dict(),
+                "preprocessing": self.preprocessing and self.preprocessing.to_dict(),
                 "temperature": self.temperature,
             }
-            compiled, known = self._network.compiled, self.reference
+            known = self.network.compiled
             if target.suffix == ".keras":
-                written = store.write(source, target, contract, known.contents)
+                file = self.network.keras_file(Path(folder))
+                written = store.write(file, target, contract, reference.contents)
                 if origin is None:
-                    keep(written, compiled)
+                    keep(written, known)
                 return
-            if compiled.first_layers is not None:  # which TensorFlow alone could make again
-                known = known.with_arrays("first_layers", compiled.first_layers.arrays())
-            store.write(source, target, contract, known.contents, compiled.data)
+            if known.first_layers is not None:  # which TensorFlow alone could make again
+                reference = reference.with_arrays("first_layers", known.first_layers.arrays())
+            source = origin.path if foreign and origin else None
+            store.write(source, target, contract, reference.contents, known.data)
 
     def tensor(
         self,
@@ -258,7 +254,7 @@ class Classifier:
         """
         if tensors.shape[1:] != self.input_shape:
             check_shape(tensors.shape, self.input_shape)
-        return self._network.predict(tensors)
+        return self.network.predict(tensors)
 
     def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
         """Return what `predict_tensors` does, and the last feature map of the same pass.
@@ -266,31 +262,19 @@ class Classifier:
         The map is float32 (N, h, w, channels); None where the network has none, or is not compiled.
         ValueError for probabilities that are no numbers.
         """
-        opened, found = self._network.inside, None
-        if opened is None:
-            rows = self.predict_tensors(tensors)
-        else:
-            outputs, found = opened[0].inside(tensors)
-            rows = engines.probabilities(outputs, self.head)
-        return engines.finite(rows, self.name), found
+        outputs, found = self.network.opened[0].inside(tensors)
+        return self._rows(outputs), found
 
-    @property
-    def class_weights(self) -> Float32 | None:
-        """What `kit.classifier.intermediate.with_feature_map` reads, a row for each class; None without."""
-        opened = self._network.inside
-        return None if opened is None else opened[1]
+    def _rows(self, outputs: Float32) -> Float32:
+        return engines.finite(engines.probabilities(outputs, self.network.compiled.head), self.name)
 
     def side_by_side(self) -> tuple[Callable[[Float32], Float32], int]:
         """Return a `predict_tensors` for many images, and from how many threads it is best called.
 
         It raises a ValueError for probabilities that are no numbers.
         """
-        lanes, head = self._network.lanes, self.head
-        if lanes is None:
-            return lambda tensors: engines.finite(self.predict_tensors(tensors), self.name), 1
-        return lambda tensors: engines.finite(
-            engines.probabilities(lanes.predict(tensors), head), self.name
-        ), lanes.count
+        lanes = self.network.lanes
+        return lambda tensors: self._rows(lanes.predict(tensors)), lanes.count
 
     def probabilities(
         self,
@@ -334,11 +318,10 @@ class Classifier:
 
         ``row`` has the shape (classes,) or (1, classes): one row of what `probabilities` returns.
         """
-        values = np.asarray(row)
+        values = np.ravel(row)
         if values.size != len(self.class_names):
-            wanted = f"one row of {len(self.class_names)} probabilities, received the shape {values.shape}"
+            wanted = f"one row of {len(self.class_names)} probabilities, received the shape {np.shape(row)}"
             raise ValueError(f"Expected {wanted}; give rows[0]")
-        values = values.ravel()
         order = np.argsort(-values, kind="stable")[:count]
         return tuple((self.class_names[index], float(values[index])) for index in order)
 
@@ -347,10 +330,10 @@ class Classifier:
 
         ValueError where its tensors do not fit the network.
         """
-        network_shape = self._network.compiled.input_shape
-        check_preprocessing(preprocessing, network_shape)
-        shape = engines.sized(network_shape, preprocessing)
-        reference = self.reference.moved(self._network, shape)
+        expected = self.network.compiled.input_shape
+        check_preprocessing(preprocessing, expected)
+        shape = engines.sized(expected, preprocessing)
+        reference = self.reference.moved(self.network, shape)
         return self._with(preprocessing=preprocessing, input_shape=shape, reference=reference)
 
     def tempered(self, temperature: float) -> Self:
@@ -388,7 +371,7 @@ class Classifier:
             No images, or a network that is not compiled or has no feature map.
         """
         if isinstance(photos, Reference):
-            return self._with(reference=photos.moved(self._network, self.input_shape))
+            return self._with(reference=photos.moved(self.network, self.input_shape))
         given = as_photos(photos, allow_empty=False)
         chosen = given[:: -(-len(given) // KEPT)]
         found = described(chosen, *self.features(chosen, progress), thumbnails=thumbnails)
@@ -403,8 +386,7 @@ class Classifier:
         for photo in Steps(photos, "Images", " images", progress):
             row, found = self.inside(self.tensor(photo))
             if found is None:
-                text = f"Expected a compiled network with a feature map, received {self.name!r} without"
-                raise ValueError(text)
+                raise ValueError(f"Expected a network with a feature map, received {self.name!r} without")
             rows.append(row)
             means.append(found.mean(axis=(1, 2)))
         return np.concatenate(rows), np.concatenate(means)
@@ -428,26 +410,21 @@ class Classifier:
 
     def _with(self, **changes: Any) -> Self:
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.__dict__.update(changes)
+        vars(other).update(vars(self) | changes)
         return other
 
     def verify(self, photos: Pictures | None = None) -> Verification:
         """Hold the compiled form against Keras once more, on photos too; imports TensorFlow."""
         tensors = [self.tensor(photo) for photo in as_photos(() if photos is None else photos)]
         batches = (*trial_tensors(self.input_shape, self.preprocessing), *tensors)
-        difference = largest_difference(KerasEngine(self.model), self.engine, self.head, batches)
+        keras, network = KerasEngine(self.model), self.network
+        difference = largest_difference(keras, network.engine, network.compiled.head, batches)
         return Verification(difference, len(tensors), difference <= TOLERANCE)
-
-    @property
-    def engine(self) -> Engine:
-        """What runs the network; where that is Keras, it is made at the first use."""
-        return self._network.engine
 
     @property
     def model(self) -> Any:
         """The Keras model; of a loaded classifier it is opened at the first use, which imports TensorFlow."""
-        return self._network.model
+        return self.network.model
 
     @property
     def first_layers(self) -> FirstLayers | None:
@@ -455,26 +432,15 @@ class Classifier:
         return self.reference.first_layers
 
     @property
-    def head(self) -> str:
-        """What the last layer puts out, one of `kit.classifier.engines.HEADS`."""
-        return self._network.compiled.head
-
-    @property
-    def compiled(self) -> bytes | None:
-        """The network as it runs, in the ``.tflite`` or ``.onnx`` format; None where Keras runs it."""
-        return self._network.compiled.data
-
-    @property
     def source(self) -> Archive | None:
         """The file that this classifier came from; None of one made from a model."""
-        return self._network.source
+        return self.network.source
 
     def __repr__(self) -> str:
         shape = engines.sides(self.input_shape)
-        data = self.compiled
-        runner = "Keras" if data is None else "LiteRT" if data[4:8] == engines.LITE_MARK else "ONNX Runtime"
         known = "" if self.preprocessing is not None else ", preprocessing unknown"
-        return f"Classifier({self.name!r}, {shape} -> {len(self.class_names)} classes, {runner}{known})"
+        classes = f"{len(self.class_names)} classes, {self.network.compiled.runner}"
+        return f"Classifier({self.name!r}, {shape} -> {classes}{known})"
 
     def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Any, ...]]:
         if self.source is None:
@@ -496,14 +462,12 @@ def _reopened(
 def check_first(value: object, call: str) -> None:
     """Raise a TypeError that names the order of arguments in a call, unless its first is a classifier."""
     if not isinstance(value, Classifier):
-        kind = type(value).__name__
-        raise TypeError(f"Expected a Classifier, received {kind}; see kit.Classifier.load, and write {call}")
+        raise TypeError(f"Expected a Classifier, received {type(value).__name__}; write {call}")
 
 
 def known_preprocessing(classifier: Classifier) -> Preprocessing:
     """Return the preprocessing of a classifier, or raise a ValueError where none is known."""
     if classifier.preprocessing is None:
         advice = "give preprocessing=kit.Preprocessing(…), or use classifier.using(kit.Preprocessing(…))"
-        text = f"Expected a classifier with a known preprocessing, of {classifier.name!r} received none"
-        raise ValueError(f"{text}; {advice}")
+        raise ValueError(f"Expected the preprocessing of {classifier.name!r}, received none; {advice}")
     return classifier.preprocessing

@@ -7,8 +7,8 @@ import tempfile
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,14 @@ Shape = tuple[int | None, int | None, int | None]
 """(H, W, C) of one tensor; None for a side that is open."""
 
 
+def channels_first(shape: Sequence[int | None]) -> bool:
+    """Whether the shape of one tensor, three sides, begins with its channels."""
+    return shape[2] not in {1, 3} and shape[0] in {1, 3}
+
+
 def picture_size(shape: Shape) -> tuple[int | None, int | None]:
     """Return height and width of one tensor, channels last or first."""
-    return shape[1:] if shape[2] not in {1, 3} and shape[0] in {1, 3} else shape[:2]
+    return shape[1:] if channels_first(shape) else shape[:2]
 
 
 def sides(shape: Shape) -> str:
@@ -77,12 +82,11 @@ def check_ends(kind: str, inputs: Shapes, outputs: Shapes, advice: str = "") -> 
 
 def fitted(preprocessing: Preprocessing, shape: Shape, side: int | None = None) -> Preprocessing:
     """Return a preprocessing with the size, channels and layout of a network; open sides get one length."""
-    first = shape[2] not in {1, 3} and shape[0] in {1, 3}
-    height, width, channels = (shape[1], shape[2], shape[0]) if first else shape
-    height, width = height or side, width or side
+    first = channels_first(shape)
+    height, width = (each or side for each in picture_size(shape))
     return preprocessing.replace(
         size=(height, width) if height and width else None,
-        channels="gray" if channels == 1 else preprocessing.channels,
+        channels="gray" if shape[0 if first else 2] == 1 else preprocessing.channels,
         layout="channels_first" if first else preprocessing.layout,
     )
 
@@ -92,20 +96,17 @@ def check_shape(received: tuple[int, ...], expected: Shape) -> None:
     shape = received[1:]
     if len(shape) == 3 and all(side in (None, given) for side, given in zip(expected, shape, strict=True)):
         return
-    channels_first = expected[2] not in {1, 3} and expected[0] in {1, 3}
-    channels = 0 if channels_first else 2
+    first = channels_first(expected)
+    channels = 0 if first else 2
     if len(shape) != 3:
         advice = "give images with a batch in front, as Classifier.tensor makes them"
     elif shape[channels] == expected[channels] and None not in expected:
-        advice = f"set size={expected[1:] if channels_first else expected[:2]} in the preprocessing"
-    elif channels_first or shape[0] == expected[2]:
-        layout = "channels_first" if channels_first else "channels_last"
-        advice = f"set layout={layout!r} in the preprocessing"
+        advice = f"set size={picture_size(expected)} in the preprocessing"
+    elif first or shape[0] == expected[2]:
+        advice = f"set layout={'channels_first' if first else 'channels_last'!r} in the preprocessing"
     else:
         advice = f"set channels={'gray' if expected[2] == 1 else 'rgb'!r} in the preprocessing"
-    count = received[0] if len(shape) == 3 else "N"
-    sides = ", ".join("any" if side is None else str(side) for side in expected)
-    raise ValueError(f"Expected a tensor ({count}, {sides}), received {received}; {advice}")
+    raise ValueError(f"Expected tensors of {sides(expected)}, received the shape {received}; {advice}")
 
 
 # The standard error belongs to the whole process: two blocks at once would put back each other's sink.
@@ -138,24 +139,16 @@ HEADS = ("softmax", "logits", "sigmoid", "binary_logit")
 """What the last layer puts out: probabilities, logits or logarithms, a probability a class, one logit."""
 
 
-def head_of(config: Mapping[str, Any]) -> str | None:
-    """Read from a Keras ``config.json`` what the last layer puts out; None where it does not say."""
-    kind, inner = config.get("class_name"), config.get("config", {})
-    if not isinstance(inner, Mapping):
-        return None
-    layers = inner.get("layers")
-    if layers:
-        output = inner.get("output_layers")
-        while output and isinstance(output, list):  # ["name", 0, 0] or [["name", 0, 0]]
-            output = output[0]
-        named = [layer for layer in layers if layer.get("config", {}).get("name") == output]
-        return head_of(named[0] if output and named else layers[-1])
-    activation = {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(str(kind), inner.get("activation"))
-    if isinstance(activation, Mapping):
-        activation = activation.get("config", activation.get("class_name"))
-    if kind == "Dense" and activation in {None, "linear"}:
-        return "binary_logit" if inner.get("units") == 1 else "logits"
-    return activation if activation in HEADS else None
+def head_of(model: Any) -> str | None:
+    """Say what the last layer of a Keras model puts out; None where its kind does not tell."""
+    layer = model
+    while getattr(layer, "outputs", None):
+        layer = layer.outputs[0]._keras_history.operation  # noqa: SLF001 (Keras's own way to it)
+    kind, activation = type(layer).__name__, getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", kind.lower())
+    if kind == "Dense" and name == "linear":
+        return "binary_logit" if layer.units == 1 else "logits"
+    return name if name in {"softmax", "sigmoid"} else None
 
 
 def measured_head(outputs: Float32, step: float = 0.0) -> str:
@@ -218,7 +211,7 @@ def cores() -> int:
 # between the layers stay small, and a live prediction waits for one part at most.
 _PART_VALUES = 1 << 20
 _MAX_PART = 64
-_MOST_THREADS = 4
+_THREADS = min(4, cores())
 
 
 class Engine(ABC):
@@ -230,18 +223,17 @@ class Engine(ABC):
     """Whether it takes one image at a time."""
     step = 0.0
     """Between two outputs of 8 bits; 0 for floating point."""
-    ends: tuple[Shapes, Shapes]
-    """Shapes of all inputs and outputs."""
+    channels: int | None = None
+    """Of the last feature map, if `inside` gives one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def _take(self, inputs: Shapes, outputs: Shapes) -> None:
-        self.ends = inputs, outputs
-        if [len(shape) for shape in inputs] != [4]:
-            check_ends("one", inputs, outputs)
+        # Beside the classes there may be a feature map.
+        check_ends("one", inputs, [shape for shape in outputs if len(shape) != 4])
         batch, height, width, channels = inputs[0]
-        self.input_shape, self.output_count = (height, width, channels), outputs[0][-1] or 0
+        self.input_shape, self.output_count = (height, width, channels), outputs[0][1] or 0
         self.single = batch == 1
         if batch not in {None, 1}:
             raise ValueError(f"Expected a network for one image or any number, received one for {batch}")
@@ -267,6 +259,13 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, tensors: Float32) -> Float32: ...
 
+    def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:
+        """Return what `predict` does, and the last feature map of the same pass, float32 (N, h, w, channels).
+
+        All tensors run at once: give no more than `part_size` says. None where there is no such map.
+        """
+        return self.predict(tensors), None
+
 
 class LiteEngine(Engine):
     """A compiled network in LiteRT, without TensorFlow.
@@ -285,40 +284,37 @@ class LiteEngine(Engine):
         ``compiled`` is no such network, or needs operations that LiteRT does not have.
     """
 
-    def __init__(self, compiled: bytes, *, threads: int | None = None) -> None:
+    def __init__(self, compiled: bytes, *, threads: int = _THREADS) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         super().__init__()
-        self.threads = min(_MOST_THREADS, cores()) if threads is None else threads
         try:
             with captured_errors(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                interpreter = Interpreter(model_content=compiled, num_threads=self.threads)
+                interpreter = Interpreter(model_content=compiled, num_threads=threads)
                 given, found = interpreter.get_input_details(), interpreter.get_output_details()
-                self._allocated = all(each["shape_signature"][1:].min() > 0 for each in given)
-                if self._allocated:
-                    interpreter.allocate_tensors()
+                _, *open_sides = given[0]["shape_signature"].tolist()
+                if min(open_sides) < 1:
+                    shape = 1, *(side if side > 0 else OPEN_SIDE for side in open_sides)
+                    interpreter.resize_tensor_input(given[0]["index"], shape)
+                interpreter.allocate_tensors()  # tells what it runs on
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"Expected a network that LiteRT can run: {first_line(error)}") from error
         self._take(*([_whole(each["shape_signature"].tolist()) for each in ends] for ends in (given, found)))
         self._interpreter, self._input, self._outputs = interpreter, given[0], found
-        self.step = found[0]["quantization"][0]
-        self.channels = int(found[-1]["shape_signature"][-1])
-        self._shape: tuple[int, ...] = tuple(given[0]["shape"].tolist()) if self._allocated else ()
+        self.step, self._shape = found[0]["quantization"][0], ()
+        if len(found) > 1:
+            self.channels = int(found[1]["shape_signature"][-1])
 
     def _run(self, tensors: Float32) -> Float32:
-        interpreter, shape = self._interpreter, tensors.shape
+        interpreter, about, shape = self._interpreter, self._input, tensors.shape
         if shape != self._shape:
             self._shape = ()  # in case what follows fails
             # Memory grows with the largest part so far and is kept: going back to one image costs 0.1 ms.
-            interpreter.resize_tensor_input(self._input["index"], shape)
-            # The first time, LiteRT tells what it runs on.
-            with nullcontext() if self._allocated else captured_errors():
-                interpreter.allocate_tensors()
-            self._shape, self._allocated = shape, True
-        interpreter.set_tensor(
-            self._input["index"], _cast(tensors, self._input["dtype"], *self._input["quantization"])
-        )
+            interpreter.resize_tensor_input(about["index"], shape)
+            interpreter.allocate_tensors()
+            self._shape = shape
+        interpreter.set_tensor(about["index"], _cast(tensors, about["dtype"], *about["quantization"]))
         interpreter.invoke()
         return self._output(0)
 
@@ -327,15 +323,13 @@ class LiteEngine(Engine):
         values, (scale, zero) = self._interpreter.get_tensor(about["index"]), about["quantization"]
         return np.asarray((values - np.float32(zero)) * scale if scale else values, np.float32)
 
-    def inside(self, tensors: Float32) -> tuple[Float32, Float32]:
-        """Return what `predict` does, and the last feature map of the same pass, float32 (N, h, w, channels).
-
-        All tensors run at once: give no more than `part_size` says.
-        """
-        check_shape(tensors.shape, self.input_shape)
+    def inside(self, tensors: Float32) -> tuple[Float32, Float32 | None]:  # noqa: D102 (see Engine)
+        if self.channels is None:
+            return super().inside(tensors)
         if self.single and len(tensors) > 1:
-            each = [self.inside(tensor[None]) for tensor in tensors]
-            return np.concatenate([rows for rows, _ in each]), np.concatenate([maps for _, maps in each])
+            rows, maps = zip(*(self.inside(tensor[None]) for tensor in tensors), strict=True)
+            return np.concatenate(rows), np.concatenate(maps)
+        check_shape(tensors.shape, self.input_shape)
         with self._lock:
             return self._run(tensors), self._output(1)
 
@@ -355,7 +349,7 @@ def _cast(tensors: Float32, dtype: Any, scale: float = 0.0, zero: int = 0) -> Ar
 class OnnxEngine(Engine):
     """An ``.onnx`` network in ONNX Runtime; see `LiteEngine`."""
 
-    def __init__(self, data: bytes, *, threads: int | None = None) -> None:
+    def __init__(self, data: bytes, *, threads: int = _THREADS) -> None:
         super().__init__()
         try:
             import onnxruntime
@@ -364,17 +358,14 @@ class OnnxEngine(Engine):
             raise ValueError(text) from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.intra_op_num_threads = min(_MOST_THREADS, cores()) if threads is None else threads
+        options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # with classes of its own
             raise ValueError(f"Expected a network that ONNX Runtime can run: {first_line(error)}") from error
         given, found = self._session.get_inputs(), self._session.get_outputs()
         self._take(*([_whole(each.shape) for each in ends] for ends in (given, found)))
-        self._ends, kind = (
-            (given[0].name, found[0].name),
-            given[0].type.removeprefix("tensor(").removesuffix(")"),
-        )
+        self._ends, kind = (given[0].name, found[0].name), given[0].type[len("tensor(") : -1]
         self._dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
 
     def _run(self, tensors: Float32) -> Float32:
@@ -382,13 +373,14 @@ class OnnxEngine(Engine):
         return np.asarray(self._session.run([found], {given: _cast(tensors, self._dtype)})[0], np.float32)
 
 
-def engine_of(data: bytes, *, threads: int | None = None) -> LiteEngine | OnnxEngine:
+def engine_of(data: bytes, *, threads: int = _THREADS) -> LiteEngine | OnnxEngine:
     """Make what runs a network in the ``.tflite`` or the ``.onnx`` format; raises as they do."""
-    return (LiteEngine if data[4:8] == LITE_MARK else OnnxEngine)(data, threads=threads)
+    return (LiteEngine if is_lite(data) else OnnxEngine)(data, threads=threads)
 
 
-LITE_MARK = b"TFL3"
-"""Fifth to eighth byte of a ``.tflite`` file."""
+def is_lite(data: bytes) -> bool:
+    """Whether the bytes are marked as the ``.tflite`` format."""
+    return data[4:8] == b"TFL3"
 
 
 class Lanes:
@@ -398,11 +390,11 @@ class Lanes:
     every layer.
     """
 
-    def __init__(self, compiled: bytes) -> None:
-        self.count = cores()
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self.count = len(engines)
         self._free: SimpleQueue[Engine] = SimpleQueue()
-        for _ in range(self.count):
-            self._free.put(engine_of(compiled, threads=1))
+        for engine in engines:
+            self._free.put(engine)
 
     def predict(self, tensors: Float32) -> Float32:
         """Run the network on whatever lane is free; see `LiteEngine.predict`."""

@@ -45,13 +45,9 @@ def tensor_features(tensors: Float32) -> Float64:
     if channels != 3:
         return cells
     flat = values.reshape(count, -1, channels)
-    variance = flat.var(axis=1)
-    colours = [
-        (flat[..., one] - flat[..., other]).var(axis=1)
-        / np.maximum(variance[:, one] + variance[:, other], _TINY)
-        for one, other in ((0, 1), (1, 2), (0, 2))
-    ]
-    return np.concatenate([cells, np.log(np.stack(colours, axis=1) + _LEAST_COLOUR) / 2], axis=1)
+    one, other = flat, np.roll(flat, -1, axis=2)
+    ratio = (one - other).var(axis=1) / np.maximum(one.var(axis=1) + other.var(axis=1), _TINY)
+    return np.concatenate([cells, np.log(ratio + _LEAST_COLOUR) / 2], axis=1)
 
 
 def _starts(side: int) -> Indices:
@@ -94,14 +90,14 @@ class FirstLayers:
 
     @cached_property
     def _engine(self) -> LiteEngine:
-        return LiteEngine(self.compiled)
+        engine = LiteEngine(self.compiled)
+        if engine.output_count != 2 * sum(self.widths):
+            raise ValueError(f"Expected {2 * sum(self.widths)} statistics, received {engine.output_count}")
+        return engine
 
     def measure(self, tensors: Float32) -> Float64:
         """Run the first layers on float32 (N, H, W, C): float64 (N, 2 * sum(widths)), see `compiled`."""
-        values = self._engine.predict(tensors).astype(np.float64)
-        if values.shape[1] != 2 * sum(self.widths):
-            raise ValueError(f"Expected {2 * sum(self.widths)} statistics, received {values.shape[1]}")
-        return values
+        return self._engine.predict(tensors).astype(np.float64)
 
     def with_profile(self, tensors: Float32) -> Self:
         """Return the same with the statistics of training images, float32 (N, H, W, C)."""
@@ -109,10 +105,10 @@ class FirstLayers:
 
     def arrays(self) -> dict[str, Array]:
         """Return what belongs to the network, and nothing of the training images, as arrays."""
-        kept = {"widths": np.array(self.widths), "epsilon": np.array(self.epsilon)}
-        averages = {"means": self.means, "variances": self.variances}
-        kept |= {name: array for name, array in averages.items() if array is not None}
-        return {"compiled": np.frombuffer(self.compiled, np.uint8), **kept}
+        kept = {"compiled": np.frombuffer(self.compiled, np.uint8), "widths": np.array(self.widths)}
+        if self.means is not None and self.variances is not None:
+            kept |= {"means": self.means, "variances": self.variances}
+        return kept | {"epsilon": np.array(self.epsilon)}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Self:
@@ -149,9 +145,7 @@ def first_layers_of(model: Any) -> FirstLayers | None:
         if not found:
             return None
         compiled = lite_of(graph)
-        # Refuse what LiteRT does not run.
-        engine = LiteEngine(compiled, threads=1)
-        engine.predict(np.zeros((1, *(side or 96 for side in engine.input_shape)), np.float32))
+        LiteEngine(compiled, threads=1)  # which refuses what it does not run
     # A class of its own that its configuration does not make, or operations that LiteRT does not have.
     except (TypeError, ValueError, NotImplementedError, ConversionError):
         return None
@@ -175,13 +169,12 @@ def _moments(model: Any, tensors: Any, found: list[_Met]) -> Any:
 
     def noted(layer: Any, call: Call, received: Any, *others: Any, **options: Any) -> Any:
         returned = call(received, *others, **options)
-        if not (hasattr(received, "shape") and hasattr(returned, "shape")):
-            return returned
+        given, made = (len(getattr(each, "shape", ())) for each in (received, returned))
         turned = getattr(layer, "data_format", "") == "channels_first"
         if type(layer).__name__ == "BatchNormalization":
-            if len(received.shape) == 4 and layer.axis % 4 == 3:
+            if given == 4 and layer.axis % 4 == 3:
                 norms.setdefault(id(layer), (layer, received))
-        elif hasattr(layer, "kernel") and len(returned.shape) in {2, 4} and not turned:
+        elif hasattr(layer, "kernel") and made in {2, 4} and not turned:
             kernels.setdefault(id(layer), (layer, returned))
         return returned
 

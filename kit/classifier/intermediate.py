@@ -59,8 +59,8 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
 def _is_map(graph: Any, operator: Any, litert: Any) -> bool:
     tensor, types = graph.tensors[operator.outputs[0]], litert.TensorType
     sides = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
-    larger = len(sides) == 4 and (sides[1] != 1 or sides[2] != 1)
-    return bool(larger and tensor.type in {types.FLOAT32, types.INT8, types.UINT8})
+    known = tensor.type in {types.FLOAT32, types.INT8, types.UINT8}
+    return known and len(sides) == 4 and tuple(sides[1:3]) != (1, 1)
 
 
 def _class_weights(model: Any, graph: Any, place: int, litert: Any) -> Float32 | None:

@@ -10,8 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kit._reporting import Steps
 from kit.classifier.child import answer, ask
+from kit.classifier.engines import OPEN_SIDE, engine_of
 from kit.classifier.keras_models import load_keras, serialized
 from kit.classifier.network import Compiled, Network, as_it_is, describe
 from kit.classifier.store import Archive, unchanged
@@ -65,7 +68,7 @@ def _tried(opened: Archive, preprocessing: Preprocessing | None) -> Network:
             for place, part in enumerate(filter(None, parts)):
                 (folder / f"{place}.network").write_bytes(part)
             words = f"Trying {opened.path.name!r}, once"
-            ask("kit.classifier.trial", opened.path.resolve(), folder, words, seconds=SECONDS)
+            ask("kit.classifier.loading", opened.path.resolve(), folder, words, seconds=SECONDS)
         with suppress(OSError):
             _made(cache_folder())
             tried.touch()
@@ -84,11 +87,15 @@ def convert(opened: Archive, preprocessing: Preprocessing | None = None) -> Comp
         return Compiled.read(folder / _COMPILED)
 
 
-def _compile(file: Path, folder: Path) -> Mapping[str, Any]:
-    """Compile a file; in the process that `convert` starts."""
-    stated = folder / _PREPROCESSING
-    preprocessing = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
-    describe(load_keras(file), preprocessing).write(folder / _COMPILED)
+def _work(file: Path, folder: Path) -> Mapping[str, Any]:
+    """Compile a ``.keras`` file, or run the networks of another; in the process that was started for it."""
+    if file.suffix == ".keras":
+        stated = folder / _PREPROCESSING
+        steps = Preprocessing.from_json(stated.read_text(encoding="utf-8")) if stated.exists() else None
+        describe(load_keras(file), steps).write(folder / _COMPILED)
+    for path in sorted(folder.glob("*.network")):
+        engine = engine_of(path.read_bytes(), threads=1)
+        engine.predict(np.zeros((1, *(side or OPEN_SIDE for side in engine.input_shape)), np.float32))
     return {}
 
 
@@ -169,4 +176,4 @@ def _has_custom_parts(opened: Archive) -> bool:
 
 
 if __name__ == "__main__":
-    answer(_compile)
+    answer(_work)

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -59,6 +59,11 @@ class Compiled:
     def class_count(self) -> int:
         """Columns of the probabilities; one sigmoid or one logit stands for two classes."""
         return 2 if self.output_count == 1 and self.head != "softmax" else self.output_count
+
+    @property
+    def runner(self) -> str:
+        """Name of what runs it."""
+        return "Keras" if self.data is None else "LiteRT" if engines.is_lite(self.data) else "ONNX Runtime"
 
     def write(self, path: Path) -> None:
         """Write everything to a file of its own."""
@@ -162,7 +167,7 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
     reference = KerasEngine(model)
     engines.check_preprocessing(preprocessing, reference.input_shape)
     batches = trial_tensors(engines.sized(reference.input_shape, preprocessing), preprocessing)
-    head = engines.head_of(json.loads(model.to_json())) or engines.measured_head(
+    head = engines.head_of(model) or engines.measured_head(
         np.concatenate([reference.predict(batch) for batch in batches])
     )
     known = Compiled(head, reference.input_shape, reference.output_count, first_layers=first_layers_of(model))
@@ -183,7 +188,6 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
 def as_it_is(data: bytes, preprocessing: Preprocessing | None = None) -> Compiled:
     """Describe a network in the ``.tflite`` or ``.onnx`` format; raises as `describe` does."""
     engine = engines.engine_of(data, threads=1)
-    engines.check_ends("one", *engine.ends)
     engines.check_preprocessing(preprocessing, engine.input_shape)
     batches = trial_tensors(engines.sized(engine.input_shape, preprocessing), preprocessing)
     head = engines.measured_head(
@@ -192,7 +196,21 @@ def as_it_is(data: bytes, preprocessing: Preprocessing | None = None) -> Compile
     return Compiled(head, engine.input_shape, engine.output_count, data)
 
 
-Inside = tuple[LiteEngine, Float32 | None] | None
+_T = TypeVar("_T")
+
+
+class _Once(Generic[_T]):
+    """What is made at the first use, by one thread, and kept."""
+
+    def __init__(self, make: Callable[[Any], _T]) -> None:
+        self._make = make
+
+    def __get__(self, network: Any, _kind: type) -> _T:
+        known, name = vars(network), self._make.__name__
+        with network.lock:
+            found: _T = known[name] if name in known else self._make(network)
+            known[name] = found
+        return found
 
 
 class Network:
@@ -204,66 +222,53 @@ class Network:
     """
 
     def __init__(self, compiled: Compiled, *, model: Any = None, source: Archive | None = None) -> None:
-        self.compiled, self.source = compiled, source
-        self._lite = None if compiled.data is None else engines.engine_of(compiled.data)
-        self._lock = threading.RLock()
-        self._made: dict[str, Any] = {} if model is None else {"model": model}
-        self._weights = _fingerprint(model) if source is None else None
-
-    def _once(self, name: str, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = make()
-            return self._made[name]
+        self.compiled, self.source, self.lock = compiled, source, threading.RLock()
+        if compiled.data is not None:
+            self.engine = engines.engine_of(compiled.data)
+        if source is None:
+            self.model, self._weights = model, _fingerprint(model)
 
     @classmethod
     def of(cls, model: Any, preprocessing: Preprocessing | None = None) -> Self:
         """Compile a Keras model that is in memory; raises as `describe` does."""
         return cls(describe(model, preprocessing), model=model)
 
-    @property
+    @_Once
     def engine(self) -> Engine:
-        """What runs the network."""
-        return self._lite or self._once("engine", lambda: KerasEngine(self.model))
+        """Return what runs the network."""
+        return KerasEngine(self.model)
 
-    @property
+    @_Once
     def model(self) -> Any:
-        """The Keras model."""
-        source = self.source
-        return self._once("model", lambda: source and load_keras(unchanged(source).path))
+        """Return the Keras model."""
+        return self.source and load_keras(unchanged(self.source).path)
 
-    @property
-    def lanes(self) -> Lanes | None:
-        """The compiled form once for each core; None where Keras runs the network."""
+    @_Once
+    def lanes(self) -> Lanes:
+        """Return the compiled form once for each core; one where Keras runs the network."""
         data = self.compiled.data
-        return None if data is None else self._once("lanes", lambda: Lanes(data))
+        if data is None:
+            return Lanes([self.engine])
+        return Lanes([engines.engine_of(data, threads=1) for _ in range(engines.cores())])
 
     def predict(self, tensors: Float32) -> Float32:
         """Return probabilities, float32 (N, classes), for tensors, float32 (N, H, W, C)."""
         return engines.probabilities(self.engine.predict(tensors), self.compiled.head)
 
-    @property
-    def inside(self) -> Inside:
-        """What also gives the last feature map, with the weights of the classes (see `with_feature_map`).
-
-        None where there is no such map, or the network is not compiled.
-        """
-        found: Inside = self._once("inside", self._opened)
-        return found
-
-    def _opened(self) -> Inside:
-        data, plain = self.compiled.data, self._lite
-        if data is None or not isinstance(plain, LiteEngine):
-            return None
+    @_Once
+    def opened(self) -> tuple[Engine, Float32 | None]:
+        """Return what also gives the last feature map, if any, and the weights of `with_feature_map`."""
+        data = self.compiled.data
+        if data is None or not isinstance(self.engine, LiteEngine):
+            return self.engine, None
         try:
             opened, weights = with_feature_map(data)
-            engine = LiteEngine(opened, threads=plain.threads)
+            self.engine = LiteEngine(opened)  # whose predictions are the same: one in memory is enough
         except ValueError:
-            return None
-        self._lite = engine  # whose predictions are the same: one in memory is enough
+            return self.engine, None
         if weights is not None and len(weights) < self.compiled.class_count:
             weights = np.concatenate([-weights, weights])
-        return engine, weights
+        return self.engine, weights
 
     def keras_file(self, folder: Path) -> Path:
         """Return a ``.keras`` file with the network as it is now; written to the folder if there is none."""

@@ -76,17 +76,15 @@ class InputStatistics:
 
         ValueError for anything else, and for other quantities or alterations than there are here.
         """
-        try:
+        with suppress(KeyError, TypeError, ValueError):
             rows, response, count = arrays["rows"], arrays["response"], int(arrays["count"])
-            same = np.array_equal(arrays["strengths"], _strengths()) and rows.shape[1] == len(QUANTITIES)
-            same &= response.shape[::2] == (len(ALTERATIONS), len(QUANTITIES)) and count >= len(rows)
             answers = arrays.get("answers")
-            same &= answers is None or answers.shape == rows.shape[:1]
-        except (KeyError, TypeError, IndexError, ValueError):
-            same = False
-        if not same:
-            raise ValueError("Expected input statistics of this version; save again with training=")
-        return cls(rows, response, count, answers)
+            images, quantities = rows.shape
+            same = np.array_equal(arrays["strengths"], _strengths()) and quantities == len(QUANTITIES)
+            same &= response.shape[::2] == (len(ALTERATIONS), quantities) and count >= images
+            if same and (answers is None or answers.shape == (images,)):
+                return cls(rows, response, count, answers)
+        raise ValueError("Expected input statistics of this version; save again with training=")
 
 
 def measured_responses(photos: Sequence[Photo]) -> Float64:
@@ -140,16 +138,18 @@ class Reference:
     def neighbours(self) -> Neighbours:
         """What is kept of training images; ValueError where nothing is, or it belongs to another network."""
         try:
-            channels = self.network.inside[0].channels  # type: ignore[index]  # a TypeError without
-            return Neighbours(self.arrays("novelty"), channels, self.network.compiled.class_count)
+            channels, classes = self.network.opened[0].channels, self.network.compiled.class_count
+            return Neighbours(self.arrays("novelty"), channels or 0, classes)
         except (KeyError, TypeError, ValueError) as error:
             text = "Expected a classifier that knows its training images; use with_reference(photos)"
             raise ValueError(text) from error
 
     def arrays(self, part: str) -> dict[str, Array]:
         """Return the arrays of one part, by name, as `with_arrays` took them; empty where there are none."""
-        own = {name for name in self.contents if name.startswith(f"{part}/")}
-        return {name.removeprefix(f"{part}/"): self.contents[name] for name in own}
+        own = f"{part}/"
+        return {
+            name.removeprefix(own): array for name, array in self.contents.items() if name.startswith(own)
+        }
 
     def with_arrays(self, part: str, arrays: Mapping[str, Any]) -> Self:
         """Return the same with other arrays of a part, by name; `Classifier.save` writes them into the file.
@@ -160,8 +160,10 @@ class Reference:
         total = sum(array.nbytes for array in kept.values())
         if total > MOST_BYTES or any(array.dtype.kind not in "biuf" for array in kept.values()):
             raise ValueError(f"Expected numbers of at most {MOST_BYTES} bytes for {part!r}, received {total}")
-        others = {name: array for name, array in self.contents.items() if not name.startswith(f"{part}/")}
-        return replace(self, contents=others | kept)
+        old = {f"{part}/{name}" for name in self.arrays(part)}
+        return replace(
+            self, contents={name: self.contents[name] for name in self.contents if name not in old} | kept
+        )
 
     def with_pictures(self, photos: Sequence[Photo], prepare: Callable[[Photo], Float32]) -> Self:
         """Return the same with properties of training images, and with their profile in the first layers.

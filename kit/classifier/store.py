@@ -20,7 +20,7 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._checking import first_line, left_by_git, told
-from kit.classifier.engines import LITE_MARK
+from kit.classifier.engines import is_lite
 from kit.classifier.metadata import MOST_TEXT, lite_about, names_beside, onnx_about
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import Scaling, simplest
@@ -149,7 +149,7 @@ def _read_shipped(file: Path) -> Archive:
     try:
         if file.suffix == ".onnx":
             return replace(found, contract=_stated(file, *onnx_about(network)))
-        if network[4:8] != LITE_MARK:
+        if not is_lite(network):
             raise ValueError("none or damaged; copy it again")  # noqa: TRY301 (told below)
     except ValueError as error:
         damage = left_by_git(network[:200]) or first_line(error)

@@ -12,7 +12,7 @@ from kit._checking import number
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
-from kit.classifier.engines import captured_errors, check_shape, finite, tensor_shape
+from kit.classifier.engines import captured_errors, finite, tensor_shape
 from kit.classifier.first_layers import Call, called_through, leaves
 from kit.classifier.keras_models import import_keras
 from kit.classifier.labels import Labels, known_classes
@@ -230,25 +230,18 @@ def adapt(classifier: Classifier, photos: Pictures, *, prior: float = 0) -> Clas
     model = classifier.model
     if not _normalizations(model):
         raise ValueError(f"Expected a network with BatchNormalization, received {classifier.name!r} without")
-    batch = _batch(classifier, chosen)
+    first = classifier.tensor(chosen[0])
+    most = MOST_VALUES // first[..., 0].size
+    if len(chosen) > most:
+        raise ValueError(f"Expected at most {most} images of this size, received {len(chosen)}")
+    batch = np.concatenate([first, *(classifier.tensor(photo) for photo in chosen[1:])])
+    before = finite(classifier.predict_tensors(batch), classifier.name)
     with captured_errors():
         adapted = _adapted(model, batch, kept / (kept + len(batch)))
     result = Classifier(adapted, classifier.preprocessing, classifier.class_names)
     result = result.tempered(classifier.temperature)
-    before = finite(classifier.predict_tensors(batch), classifier.name)
     result.notes = (*result.notes, *remarks(before, result.class_names, kept))
     return result
-
-
-def _batch(classifier: Classifier, photos: Sequence[Photo]) -> Float32:
-    tensors = []
-    for photo in photos:
-        tensors.append(classifier.tensor(photo))
-        check_shape(tensors[-1].shape, classifier.input_shape)
-        most = MOST_VALUES // tensors[0][..., 0].size
-        if len(photos) > most:
-            raise ValueError(f"Expected at most {most} images of this size, received {len(photos)}")
-    return np.concatenate(tensors)
 
 
 def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
@@ -256,8 +249,7 @@ def remarks(before: Float32, names: Sequence[str], prior: float) -> list[str]:
     count, classes = before.shape
     mixed = f", mixed with a prior of {prior:g}" if prior else ""
     remarks = [f"statistics of BatchNormalization estimated on {count} images{mixed}"]
-    enough = max(FEW, classes)
-    if count + prior < enough:
+    if count + prior < (enough := max(FEW, classes)):
         advice = f"prior={enough - count} adds training statistics as if there were {enough}"
         remarks.append(f"warning: {count} images are few for {classes} classes; {advice}")
     counts = np.bincount(before.argmax(axis=1), minlength=classes)

@@ -36,7 +36,7 @@ def certain_checks(classifier: Classifier, photos: Photos, labels: Truth = ()) -
     few = tuple(photos[:_PICTURES])
     layers = layers_of(config)
     tensors = np.concatenate([classifier.tensor(photo) for photo in few])
-    outputs = classifier.engine.predict(tensors)
+    outputs = classifier.network.engine.predict(tensors)
     if np.isfinite(tensors).all() and not np.isfinite(outputs).all():
         # The square of a larger weight is infinite in float32.
         return (check_nan(weights, 1e19) or no_numbers(outputs),)

@@ -9,6 +9,7 @@ from PIL import Image
 from kit._arrays import Float32, Pixels
 from kit._reporting import Progress, Result, Steps, tag
 from kit.classifier import Classifier, check_first, known_preprocessing
+from kit.classifier.engines import channels_first
 from kit.classifier.labels import class_indices
 from kit.images import Source
 from kit.images.photo import encoded
@@ -108,7 +109,7 @@ def heatmap(
 
 def class_activation(classifier: Classifier, inside: Float32 | None, index: int) -> Float32 | None:
     """Return the cells of a map from the last feature map, (1, h, w, channels); None for other heads."""
-    weights = classifier.class_weights
+    weights = classifier.network.opened[1]
     if inside is None or weights is None:
         return None
     return _scaled((inside[0] * weights[index]).sum(axis=-1))
@@ -121,8 +122,7 @@ def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[F
     two cells, covers the tensor.
     """
     covered = tensor.copy()
-    channels_first = tensor.shape[1] in {1, 3} and tensor.shape[3] not in {1, 3}
-    pixels = np.moveaxis(covered, 1, 3) if channels_first else covered
+    pixels = np.moveaxis(covered, 1, 3) if channels_first(tensor.shape[1:]) else covered
     plain, grey = pixels.copy(), pixels.mean(axis=(1, 2))
     rows, columns = (_patches(side) for side in pixels.shape[1:3])
     least, fallen = np.finfo(np.float32).tiny, np.zeros((len(rows), len(columns)), np.float32)

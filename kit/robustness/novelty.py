@@ -51,9 +51,8 @@ class Novelty:
 
     def is_novel(self, feature_map: Float32) -> bool:
         """Return whether the score of an image is above `threshold`, by its last feature map (1, h, w, C)."""
-        return bool(
-            self.classifier.reference.neighbours.scores(feature_map.mean(axis=(1, 2))) > self.threshold
-        )
+        known = self.classifier.reference.neighbours
+        return bool(known.scores(feature_map.mean(axis=(1, 2))) > self.threshold)
 
     def chances(self, scores: npt.ArrayLike) -> Float64:
         """Return how probable it is that an ordinary image scores so high or higher: float64 (N,), above 0.

@@ -76,7 +76,7 @@ print("training")
 trained.fit(pictures, labels, epochs=1000, verbose=0)
 """
 FLOOR = "from tests.benchmarks.echo import Echo\nEcho()"
-LIGHT = "forward = lambda: explorer.classifier.engine.predict(explorer.tensor)"
+LIGHT = "forward = lambda: explorer.classifier.network.engine.predict(explorer.tensor)"
 USUALLY = "x = preprocess(photo)\nforward = lambda: model.predict(x, verbose=0)"
 FORWARD = {"explorer": LIGHT, "asking": LIGHT, "usual": USUALLY}
 TIMED = """

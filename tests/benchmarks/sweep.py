@@ -67,8 +67,8 @@ def forward_alone(classifier: Any) -> Callable[[], Any]:
 
     def call() -> None:
         for _ in range(whole):
-            classifier.engine.predict(batch)
-        classifier.engine.predict(batch[:rest])
+            classifier.network.engine.predict(batch)
+        classifier.network.engine.predict(batch[:rest])
 
     return call
 
@@ -101,7 +101,10 @@ def grid(classifier: Any, rounds: int) -> dict[str, Any]:
         times["usual"].append(seconds(lambda: [usual(*cell) for cell in cells]) / len(cells) * 441)
     ratio = [one / two for one, two in zip(times["sweep"], times["forward"], strict=True)]
     faster = [one / two for one, two in zip(times["usual"], times["sweep"], strict=True)]
-    told = {"engine": type(classifier.engine).__name__, "batch": part_size((1, *classifier.input_shape))}
+    told = {
+        "engine": type(classifier.network.engine).__name__,
+        "batch": part_size((1, *classifier.input_shape)),
+    }
     told |= {"seconds": times, "ratios": ratio, "ratio": statistics.median(ratio)}
     return told | {"times_faster": statistics.median(faster)}
 

@@ -85,7 +85,7 @@ def test_a_compiled_form_that_differs_is_left_out_with_a_note(tmp_path, monkeypa
     assert classifier.notes[0].startswith("falls back to Keras because its compiled form differs by ")
     classifier.save(tmp_path / "small.keras")
     again = Classifier.load(tmp_path / "small.keras")
-    assert (again.notes, again.compiled) == (classifier.notes, None)
+    assert (again.notes, again.network.compiled.data) == (classifier.notes, None)
     assert again.probabilities(PHOTO) == pytest.approx(expected(), abs=1e-6)
 
 
@@ -143,7 +143,7 @@ def test_a_network_that_cannot_be_compiled_falls_back_to_keras_and_says_so(tmp_p
     again = Classifier.load(tmp_path / "bicubic.keras")
     assert again.notes == (note,)
     assert repr(again) == "Classifier('bicubic', 28x28x1 -> 3 classes, Keras)"
-    assert isinstance(again.engine, KerasEngine)
+    assert isinstance(again.network.engine, KerasEngine)
     rows = again.probabilities([PHOTO, PHOTO])
     model = networks.imported_keras().models.load_model(tmp_path / "bicubic.keras")
     assert rows[1:] == pytest.approx(np.asarray(model(networks.GREY.apply(PHOTO))), abs=1e-6)
@@ -221,11 +221,11 @@ def test_probabilities_that_are_no_numbers_are_refused_and_diagnosed():
 UNFIT = [
     (
         {"size": (20, 28)},
-        r"Expected a tensor \(1, 28, 28, 1\), received \(1, 20, 28, 1\); set size=\(28, 28\)",
+        r"Expected tensors of 28x28x1, received the shape \(1, 20, 28, 1\); set size=\(28, 28\)",
     ),
-    ({"channels": "rgb"}, r"received \(1, 28, 28, 3\); set channels='gray'"),
-    ({"layout": "channels_first"}, r"received \(1, 1, 28, 28\); set layout='channels_last'"),
-    ({"size": None}, r"received \(1, 40, 40, 1\); set size=\(28, 28\)"),
+    ({"channels": "rgb"}, r"shape \(1, 28, 28, 3\); set channels='gray'"),
+    ({"layout": "channels_first"}, r"shape \(1, 1, 28, 28\); set layout='channels_last'"),
+    ({"size": None}, r"shape \(1, 40, 40, 1\); set size=\(28, 28\)"),
 ]
 
 
@@ -253,7 +253,7 @@ def test_what_is_given_has_to_fit(small_file):
 def test_other_heads_give_probabilities_too(last, units, head):
     model = networks.small(last, units)
     classifier = Classifier(model, networks.GREY)
-    assert classifier.head == head
+    assert classifier.network.compiled.head == head
     outputs = np.asarray(model(networks.GREY.apply(PHOTO)), np.float64)[0]
     odds = [1 - outputs[0], outputs[0]] if last else np.exp(outputs if units == 3 else [0, outputs[0]])
     assert classifier.probabilities(PHOTO)[0] == pytest.approx(odds / np.sum(odds), abs=1e-6)

@@ -13,7 +13,7 @@ def test_features_are_the_means_of_the_last_feature_map(fashion, clothes):
     keras = networks.imported_keras()
     inside = keras.Model(fashion.model.inputs[0], fashion.model.get_layer("relu2b").output)
     expected = np.asarray(inside(tensors)).mean(axis=(1, 2))
-    outputs, found = LiteEngine(with_feature_map(fashion.compiled)[0], threads=1).inside(tensors)
+    outputs, found = LiteEngine(with_feature_map(fashion.network.compiled.data)[0], threads=1).inside(tensors)
     received = found.mean(axis=(1, 2))
     np.testing.assert_array_equal(outputs, fashion.predict_tensors(tensors))
     assert received.shape == (16, 40)

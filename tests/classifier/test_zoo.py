@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kit
-from kit.classifier import loading, trial
+from kit.classifier import loading
 from tests import zoo
 from tests.networks import imported_keras
 from tests.zoo import SAMPLE, lite, network, onnx, with_metadata
@@ -19,7 +19,7 @@ HEADS = {"logits": None, "sigmoids": "sigmoid"}
 
 def tried_here(_module, file, folder, _words, **_options):
     """The child's work without its process, which a test below starts."""
-    return trial._run(file, folder)
+    return loading._work(file, folder)
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def check(path, tensors, rows):
     """Predictions are the maker's, and those of the file that is saved are the same."""
     opened = kit.Classifier.load(path)
     found = opened.predict_tensors(tensors)
-    np.testing.assert_allclose(found, as_probabilities(rows, opened.head), atol=1e-5)
+    np.testing.assert_allclose(found, as_probabilities(rows, opened.network.compiled.head), atol=1e-5)
     if path.suffix == ".onnx":
         with pytest.raises(ValueError, match=r"no \.onnx network to save"):
             opened.save(path.with_stem("saved"))
@@ -114,12 +114,15 @@ def check(path, tensors, rows):
 def test_keras_is_saved_as_keras_and_as_lite(name, tmp_path):
     model = KERAS[name]()
     made = kit.Classifier(model)
-    expected = as_probabilities(model.predict_on_batch(SAMPLE), made.head)
+    expected = as_probabilities(model.predict_on_batch(SAMPLE), made.network.compiled.head)
     for file in ("saved.keras", "saved.tflite"):
         made.save(tmp_path / file)
         found = kit.Classifier.load(tmp_path / file)
         np.testing.assert_allclose(found.predict_tensors(SAMPLE), expected, atol=1e-5)
-        assert (found.head, found.first_layers.widths) == (made.head, made.first_layers.widths)
+        assert (found.network.compiled.head, found.first_layers.widths) == (
+            made.network.compiled.head,
+            made.first_layers.widths,
+        )
 
 
 @pytest.mark.parametrize("name", LITE)

@@ -219,7 +219,7 @@ def test_a_case_that_cannot_be_run_on_this_classifier_is_red_in_one_line(cases, 
     assert [one.state for one in result.cases] == ["moved"] * 5
     bare = moved(cases, kit.Classifier(small.model), update=True)
     assert bare.headline().endswith(": 5 cannot be run.")
-    assert all("Expected a classifier with a known preprocessing" in one.words for one in bare.moved)
+    assert all("Expected the preprocessing of" in one.words for one in bare.moved)
     assert not any("\n" in one.words for one in (*result.cases, *bare.cases))
 
 
