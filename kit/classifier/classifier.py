@@ -114,8 +114,7 @@ class Classifier:
             yield f"falls back to Keras because {compiled.reason}"
         if self.preprocessing is None:
             yield "preprocessing unknown: nothing says how the training images were prepared"
-        repeated = [name[:40] for name, count in Counter(self.class_names).items() if count > 1]
-        if repeated:
+        if repeated := [name[:40] for name, count in Counter(self.class_names).items() if count > 1]:
             yield f"class names that occur more than once: {len(repeated)}, such as {repeated[0]}"
         if words := _HEADS.get((compiled.head, compiled.output_count > 1)):
             yield words
@@ -154,11 +153,11 @@ class Classifier:
         if preprocessing is None:
             preprocessing = opened.preprocessing()
         contract = {"name": opened.path.stem, **(opened.contract or {})}
-        names = contract.get("class_names") if class_names is None else class_names
         network = restore(opened, preprocessing)
         if preprocessing is not None and preprocessing.size is None and opened.network is not None:
             preprocessing = engines.fitted(preprocessing, network.compiled.input_shape)
         self = cls.__new__(cls)
+        names = contract.get("class_names") if class_names is None else class_names
         self._fill(network, contract["name"], preprocessing, names)
         self.temperature = float(contract.get("temperature", 1.0))
         return self

@@ -46,8 +46,7 @@ def check_preprocessing(preprocessing: Preprocessing | None, expected: Shape) ->
 
     if not isinstance(preprocessing, Preprocessing | None):
         raise TypeError(f"Expected a Preprocessing, received {preprocessing!r}; see kit.Preprocessing")
-    shape = None if preprocessing is None else tensor_shape(preprocessing)
-    if shape is not None:
+    if preprocessing is not None and (shape := tensor_shape(preprocessing)):
         check_shape((1, *shape), expected)
 
 

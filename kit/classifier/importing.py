@@ -57,7 +57,7 @@ def import_h5(old: str | PathLike[str], new: str | PathLike[str]) -> tuple[str, 
     """
     source, target = Path(old), Path(new)
     if not source.is_file():
-        raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}; check the path")
+        raise FileNotFoundError(f"Expected an existing local .h5 file, received {str(old)!r}")
     if target.suffix != ".keras" or target.exists() or not target.resolve().parent.is_dir():
         raise ValueError(f"Expected a new file ….keras in a folder that is there, received {str(new)!r}")
     with TemporaryDirectory(dir=target.resolve().parent) as name:

@@ -1,13 +1,13 @@
 """What a compiled network makes of an image before its head, and what its head makes of that."""
 
 import struct
-import warnings
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from kit._arrays import Float32
+from kit.classifier.metadata import litert_schema
 
 _SAME = "RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"
 # Bytes that only look like the format fail wherever they are read first.
@@ -36,9 +36,7 @@ def with_feature_map(compiled: bytes) -> tuple[bytes, Float32 | None]:
     ValueError
         There is no feature map larger than one pixel, or the file is not understood.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from ai_edge_litert import schema_py_generated as litert
+    litert = litert_schema()
     try:
         model = litert.ModelT.InitFromPackedBuf(compiled, 0)
         (graph,) = model.subgraphs

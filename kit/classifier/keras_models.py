@@ -39,11 +39,11 @@ def refuse_code(config: Any, name: str, kinds: Collection[str] = ()) -> None:
     Keras itself would call each function that an architecture names, with the arguments that stand there.
     """
     for part in serialized(config):
-        kind, home = told(str(part["class_name"]))[:60], told(str(part.get("module")))[:60]
+        kind, home, called = (told(str(part.get(key)))[:60] for key in ("class_name", "module", "config"))
         root = home.removeprefix("keras.").removeprefix("src.").partition(".")[0]
         # Keras takes a function where it is named like a class, too; those of applications look like classes.
-        called = told(str(part.get("config")))[:60] if kind == "function" else kind
-        is_class = called[:1].isupper() and kind != "function" and root != "applications"
+        called = called if kind == "function" else kind
+        is_class = kind[:1].isupper() and root != "applications"
         function = home.partition(".")[0] == "keras" and not is_class and root not in _FUNCTIONS
         if function or kind in kinds:
             runs = f"the function {called!r} of {home}" if function else f"a {kind} layer"
@@ -88,8 +88,7 @@ def opened_safely(file: Path, name: str) -> Any:
 def check_model(model: Any) -> None:
     """Raise a TypeError or ValueError unless a Keras model is a classifier of images."""
     if not hasattr(model, "export"):
-        kind = type(model).__name__
-        raise TypeError(f"Expected a Keras model, received {kind}; see Classifier.load for files")
+        raise TypeError(f"Expected a Keras model, received {type(model).__name__}; see Classifier.load")
     inputs, outputs = (
         [tuple(entry.shape) for entry in getattr(model, name, None) or ()] for name in ("inputs", "outputs")
     )
@@ -128,25 +127,23 @@ def lite_of(graph: Any) -> bytes:
     import tensorflow as tf
 
     logger = logging.getLogger("absl")
+    level = logger.level
     with captured_errors() as messages:
-        level = logger.level
         logger.setLevel(logging.ERROR)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([graph])
         # Operations outside LiteRT's own need TensorFlow at run time: better found here than live.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            compiled: bytes = converter.convert()
+            return bytes(converter.convert())
         except Exception as error:  # the converter has no exception of its own for what it cannot do
             raise ConversionError(_reason(messages(), first_line(error))) from error
         finally:
             logger.setLevel(level)
-    return compiled
 
 
 def _reason(messages: str, error: str) -> str:
     """Name the operations that the converter complained about, or what else it says without where."""
-    found = re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE)
-    if found:
+    if found := re.search("^(?:TF Select|Custom) ops:(.*)", messages, re.MULTILINE):
         return f"LiteRT has no operation {found[1].strip()}"
     if operation := re.search(r"'tfl?\.(\w+)' op", error):
         return f"LiteRT cannot compile the operation {operation[1]}"

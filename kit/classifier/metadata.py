@@ -2,11 +2,13 @@
 
 import ast
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
+from kit.classifier.engines import is_lite
 from kit.preprocessing.scaling import Scaling
 
 MOST_TEXT = 1 << 22
@@ -17,71 +19,56 @@ About = tuple[tuple[str, ...] | None, Scaling | None]
 _DAMAGE = (struct.error, LookupError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError)
 
 
-class Table(NamedTuple):
-    """A table of a FlatBuffer, with its fields by their number in the schema.
+def litert_schema() -> Any:
+    """Import the classes of the ``.tflite`` format."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ai_edge_litert import schema_py_generated
+    return schema_py_generated
 
-    Nothing outside of the buffer is read: struct.error or LookupError for what leads there, or is left out.
-    """
 
-    data: bytes
-    place: int = 0
+def _at(table: Any, number: int) -> int:
+    if offset := table.Offset(4 + 2 * number):
+        return int(offset)
+    raise LookupError
 
-    def follow(self, place: int = 0) -> Self:
-        """Return the table that an offset leads to."""
-        return self._replace(place=place + self._read("I", place))
 
-    def _read(self, kind: str, place: int) -> int:
-        if place < 0:
-            raise LookupError
-        return int(struct.unpack_from(f"<{kind}", self.data, place)[0])
+def _text(table: Any, number: int) -> bytes:
+    return bytes(table.String(table.Pos + _at(table, number)))
 
-    def field(self, number: int) -> int:
-        """Return where a field is."""
-        fields, at = self.place - self._read("i", self.place), 4 + 2 * number
-        offset = self._read("H", fields + at) if at < self._read("H", fields) else 0
-        if not offset:
-            raise LookupError
-        return self.place + offset
 
-    def number(self, number: int, kind: str) -> int:
-        """Return a number, 0 where it is left out."""
-        with suppress(LookupError):
-            return self._read(kind, self.field(number))
-        return 0
-
-    def values(self, number: int, kind: str = "s") -> Any:
-        """Return a list of numbers, or bytes."""
-        place = self.follow(self.field(number)).place
-        count = self._read("I", place)
-        if kind != "s" and count > _MOST:
-            raise LookupError
-        found = struct.unpack_from(f"<{count}{kind}", self.data, place + 4)
-        return found[0] if kind == "s" else found
-
-    def tables(self, number: int) -> list[Self]:
-        """Return a list of tables."""
-        start = self.follow(self.field(number)).place + 4
-        return [self.follow(start + 4 * place) for place in range(len(self.values(number, "I")))]
+def _tables(table: Any, number: int) -> list[Any]:
+    start, count = table.Vector(_at(table, number)), table.VectorLen(_at(table, number))
+    places = range(start, start + 4 * min(count, _MOST), 4)
+    return [type(table)(table.Bytes, table.Indirect(place)) for place in places]
 
 
 def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
     """Read TFLite Metadata; the numbers are of LiteRT's schema and of TFLite Support's metadata_schema.fbs.
 
-    ``files`` are those that the ``.tflite`` file carries, by name.
+    ``files`` are those that the ``.tflite`` file carries, by name. ValueError for other bytes.
     """
-    names = scaling = None
+    if not is_lite(network):
+        raise ValueError("none or damaged; copy it again")
+    flat, names, scaling = litert_schema().flatbuffers, None, None
+    kinds = flat.number_types
+
+    def root(data: bytes) -> Any:
+        return flat.Table(data, flat.Table(data, 0).Indirect(0))
+
     with suppress(*_DAMAGE):
-        model = Table(network).follow()
-        (place,) = (each.number(1, "I") for each in model.tables(6) if each.values(0) == b"TFLITE_METADATA")
-        (graph,) = Table(model.tables(4)[place].values(0)).follow().tables(3)
+        model = root(network)
+        (entry,) = (each for each in _tables(model, 6) if _text(each, 0) == b"TFLITE_METADATA")
+        (graph,) = _tables(root(_text(_tables(model, 4)[entry.GetSlot(6, 0, kinds.Uint32Flags)], 0)), 3)
         with suppress(*_DAMAGE):
-            (output,) = graph.tables(3)
-            lists = (each.values(0).decode() for each in output.tables(6) if each.number(2, "b") == 2)
-            names = listed(files[next(lists, "")])
-        (given,) = graph.tables(2)
-        units = (unit for unit in given.tables(4) if unit.number(0, "B") == 1)
-        for options in (unit.follow(unit.field(1)) for unit in units):
-            scaling = Scaling(1.0, *(_one(options.values(part, "f")) for part in (0, 1)))
+            (output,) = _tables(graph, 3)
+            lists = [each for each in _tables(output, 6) if each.GetSlot(8, 0, kinds.Int8Flags) == 2]
+            names = listed(files[_text(lists[0], 0).decode()])
+        (given,) = _tables(graph, 2)
+        for unit in (each for each in _tables(given, 4) if each.GetSlot(4, 0, kinds.Uint8Flags) == 1):
+            options = flat.Table(unit.Bytes, unit.Indirect(unit.Pos + _at(unit, 1)))
+            parts = (options.GetVectorAsNumpy(kinds.Float32Flags, _at(options, part)) for part in (0, 1))
+            scaling = Scaling(1.0, *(_one(tuple(each.tolist())) for each in parts))
     return names, scaling
 
 
@@ -154,11 +141,10 @@ def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:
 
     It numbers the lines from 0.
     """
-    with suppress(OSError):
-        with file.with_name("labels.txt").open("rb") as stream:
-            names = listed(stream.read(MOST_TEXT)) or ()
-        pairs = [line.partition(" ") for line in names]
-        if names and [number for number, _, _ in pairs] == [str(place) for place in range(len(names))]:
-            return tuple(name for _, _, name in pairs), True
-        return names or None, False
-    return None, False
+    names: tuple[str, ...] = ()
+    with suppress(OSError), file.with_name("labels.txt").open("rb") as stream:
+        names = listed(stream.read(MOST_TEXT)) or ()
+    pairs = [line.partition(" ") for line in names]
+    if names and [number for number, _, _ in pairs] == [str(place) for place in range(len(names))]:
+        return tuple(name for _, _, name in pairs), True
+    return names or None, False

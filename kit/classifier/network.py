@@ -24,6 +24,7 @@ from kit.classifier.store import Archive, arrays_in, packed, replacing, unchange
 from kit.images import Photo
 from kit.preprocessing import Preprocessing
 
+_SAID = ("head", "input_shape", "output_count", "reason")
 _ABOUT, _MODEL, _FIRST_LAYERS = "about.json", "model.tflite", "first_layers.npz"
 
 
@@ -41,8 +42,6 @@ class Compiled:
         Numbers that the last layer puts out.
     data, reason
         The compiled form, in the ``.tflite`` format, or the network of another file; or why there is none.
-    max_difference
-        Largest difference in a probability, 0..1, between the compiled form and Keras.
     first_layers
         Measures what the first layers receive; None where there is nothing to measure.
     """
@@ -51,7 +50,6 @@ class Compiled:
     input_shape: Shape
     output_count: int
     data: bytes | None = field(default=None, repr=False)
-    max_difference: float | None = field(default=None, repr=False)
     reason: str | None = None
     first_layers: FirstLayers | None = None
 
@@ -67,7 +65,7 @@ class Compiled:
 
     def write(self, path: Path) -> None:
         """Write everything to a file of its own."""
-        about = {name: value for name, value in vars(self).items() if name not in {"data", "first_layers"}}
+        about = {name: getattr(self, name) for name in _SAID}
         with replacing(path) as stream, zipfile.ZipFile(stream, "w") as entry:
             entry.writestr(_ABOUT, json.dumps(about))
             if self.data is not None:
@@ -82,10 +80,10 @@ class Compiled:
             with zipfile.ZipFile(path) as entry:
                 parts = {name: entry.read(name) for name in entry.namelist()}
             about = json.loads(parts[_ABOUT])
-            about["input_shape"] = tuple(about["input_shape"])
+            head, shape, count, reason = (about[name] for name in _SAID)
             layers = parts.get(_FIRST_LAYERS)
             first_layers = None if layers is None else FirstLayers.of(arrays_in(layers))
-            return cls(**about, data=parts.get(_MODEL), first_layers=first_layers)
+            return cls(head, tuple(shape), count, parts.get(_MODEL), reason, first_layers)
         except (zipfile.BadZipFile, KeyError, TypeError, EOFError, RuntimeError) as error:
             raise ValueError(f"Expected a compiled network in {path.name!r}, received other bytes") from error
 
@@ -139,10 +137,9 @@ def trial_tensors(shape: Shape, preprocessing: Preprocessing | None = None) -> t
     sides = [side or OPEN_SIDE for side in shape]
     random = np.random.default_rng(20_241)
     noise = random.random((5, *sides), dtype=np.float32)
-    rows, columns, channels = (np.arange(side) * _PATCHES // side for side in sides)
+    places = np.ix_(range(3), *(np.arange(side) * _PATCHES // side for side in sides))
     light = random.random((3, _PATCHES, _PATCHES, _PATCHES), dtype=np.float32)
-    even = light[:, rows[:, None, None], columns[:, None], channels]
-    noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * even
+    noise[2:] = np.float32(0.1) * noise[2:] + np.float32(0.9) * light[places]
     ranges = [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)]
     if preprocessing is not None:
         black_and_white = np.repeat(np.array([0, 255], np.uint8), 48 * 96 * 3).reshape(96, 96, 3)
@@ -178,11 +175,11 @@ def describe(model: Any, preprocessing: Preprocessing | None = None) -> Compiled
         return replace(known, reason=first_line(error))
     difference = largest_difference(reference, engine, head, batches)
     if difference <= TOLERANCE:
-        return replace(known, data=data, max_difference=difference)
+        return replace(known, data=data)
     reason = f"its compiled form differs by {difference:.1e} in a probability"
     if not all(np.isfinite(array).all() for array in model.get_weights()):
         reason = "some of its weights are nan or infinite"
-    return replace(known, max_difference=difference, reason=reason)
+    return replace(known, reason=reason)
 
 
 def as_it_is(data: bytes, preprocessing: Preprocessing | None = None) -> Compiled:

@@ -28,9 +28,6 @@ _TRIED_PIXELS = 1 << 20
 MOST_BYTES = 1 << 27
 """Of the arrays of one part."""
 
-_PROFILE = {"moments", "features", "shape"}
-_SEED = 0
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InputStatistics:
@@ -59,7 +56,7 @@ class InputStatistics:
         """Measure images, `KEPT` of them at most; ValueError for none."""
         if not photos:
             raise ValueError("Expected at least one image, received none")
-        order = np.random.default_rng(_SEED).permutation(len(photos))[:KEPT]
+        order = np.random.default_rng(0).permutation(len(photos))[:KEPT]
         chosen = [photos[place] for place in order]
         answers = None if predict is None else np.array([predict(photo) for photo in chosen])
         return cls(measured_rows(chosen), measured_responses(chosen), len(photos), answers)
@@ -114,16 +111,13 @@ class Reference:
     def first_layers(self) -> FirstLayers | None:
         """What the first layers receive, and received in training; None where nothing can be read."""
         layers, profile = self.network.compiled.first_layers, self.arrays("profile")
-        if layers is None:
-            with suppress(KeyError, ValueError):
-                layers = FirstLayers.of(self.arrays("first_layers"))
-        if layers is None or set(profile) != _PROFILE:
-            return layers
-        moments, features = profile["moments"], profile["features"]
-        fits = features.ndim == 2 and moments.shape == (len(features), 2 * sum(layers.widths))
-        if not fits or profile["shape"].tolist() != [side or 0 for side in self.shape]:
-            return layers
-        return replace(layers, profile=moments, features=features)
+        with suppress(KeyError, ValueError):
+            layers = layers or FirstLayers.of(self.arrays("first_layers"))
+            moments, features, shape = (profile[name] for name in ("moments", "features", "shape"))
+            fits = features.ndim == 2 and moments.shape == (len(features), 2 * sum(layers.widths))
+            if fits and shape.tolist() == [side or 0 for side in self.shape]:
+                return replace(layers, profile=moments, features=features)
+        return layers
 
     @cached_property
     def properties(self) -> InputStatistics | None:
@@ -182,12 +176,10 @@ class Reference:
 
     def moved(self, network: Network, shape: Shape) -> Self:
         """Return this for tensors of a size, and without what belongs to other weights."""
-        if network is self.network and shape == self.shape:
-            return self
-        kept = self.contents
-        if network is not self.network:
-            kept = {name: array for name, array in kept.items() if name.startswith("properties/")}
-            kept.pop("properties/answers", None)
+        if network is self.network:
+            return self if shape == self.shape else replace(self, shape=shape)
+        kept = {f"properties/{name}": array for name, array in self.arrays("properties").items()}
+        kept.pop("properties/answers", None)
         return type(self)(network, shape, kept)
 
     def __repr__(self) -> str:

@@ -20,7 +20,6 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._checking import first_line, left_by_git, told
-from kit.classifier.engines import is_lite
 from kit.classifier.metadata import MOST_TEXT, lite_about, names_beside, onnx_about
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import Scaling, simplest
@@ -52,8 +51,8 @@ _ENCRYPTED = 0x1
 _ADVICE = "make it with model.save('….keras')"
 _PYTORCH = {".pt", ".pth", ".safetensors", ".ckpt", ".bin"}
 _EXPORT = (
-    "it has weights without a network, so export where the model is built: model.eval()"
-    "; torch.onnx.export(model, torch.zeros(1, 3, height, width), 'model.onnx', external_data=False)"
+    "it has weights alone: export where the model is built, model.eval(); "
+    "torch.onnx.export(model, torch.zeros(1, 3, height, width), 'model.onnx', external_data=False)"
 )
 TEACHABLE = Preprocessing(size=None, fit="crop", filter="lanczos", scaling="-1..1")
 """How Teachable Machine prepares images, for any size."""
@@ -140,31 +139,27 @@ def _with_contract(plain: Archive, archive: zipfile.ZipFile) -> Archive:
 
 def _read_shipped(file: Path) -> Archive:
     """Read a network with what the kit put behind it, or else with what its maker says."""
-    size, name = file.stat().st_size, file.name
+    size = file.stat().st_size
     if size > _MAX_SHIPPED:
-        raise ValueError(f"Expected a network of at most {_MAX_SHIPPED} bytes, received {name!r} of {size}")
-    network = file.read_bytes()
-    found = Archive(file, hashlib.sha256(network).hexdigest(), network=network)
-    files: dict[str, bytes] = {}
-    try:
-        if file.suffix == ".onnx":
-            return replace(found, contract=_stated(file, *onnx_about(network)))
-        if not is_lite(network):
-            raise ValueError("none or damaged; copy it again")  # noqa: TRY301 (told below)
-    except ValueError as error:
-        damage = left_by_git(network[:200]) or first_line(error)
-        raise ValueError(f"Expected a {file.suffix} network, received {name!r}, which is {damage}") from error
-    if zipfile.is_zipfile(file):
+        raise ValueError(f"Expected at most {_MAX_SHIPPED} bytes, received {file.name!r} of {size}")
+    network, files, found = file.read_bytes(), {}, Archive(file, "")
+    if file.suffix == ".tflite" and zipfile.is_zipfile(file):
         with opened(file) as archive:
             members = archive.infolist()
             network = network[: min((each.header_offset for each in members), default=size)]
-            plain = Archive(file, hashlib.sha256(network).hexdigest(), network=network)
+            plain = replace(found, digest=hashlib.sha256(network).hexdigest())
             found = _with_contract(plain, archive)
-            texts = [
-                each for each in members if each.filename.endswith(".txt") and each.file_size <= MOST_TEXT
-            ]
-            files = {each.filename: archive.read(each) for each in texts}
-    return found if found.contract else replace(found, contract=_stated(file, *lite_about(network, files)))
+            texts = (each for each in members if each.filename.endswith(".txt"))
+            files = {each.filename: archive.read(each) for each in texts if each.file_size <= MOST_TEXT}
+    found = replace(found, digest=hashlib.sha256(network).hexdigest(), network=network)
+    if found.contract:
+        return found
+    try:
+        about = onnx_about(network) if file.suffix == ".onnx" else lite_about(network, files)
+    except ValueError as error:
+        damage, kind = left_by_git(network[:200]) or first_line(error), file.suffix
+        raise ValueError(f"Expected a {kind} network, received {file.name!r}, which is {damage}") from error
+    return replace(found, contract=_stated(file, *about))
 
 
 def _stated(file: Path, names: tuple[str, ...] | None, scaling: Scaling | None) -> dict[str, Any]:
@@ -227,16 +222,17 @@ def _json(archive: zipfile.ZipFile, name: str, file: str) -> dict[str, Any]:
 def _check_contract(contract: Mapping[str, Any], file: str) -> None:
     """Refuse what no version of the kit wrote."""
     names, temperature = contract.get("class_names"), contract.get("temperature", 1.0)
-    sound = {
-        "format": contract.get("format") in (1, FORMAT),
-        "name": isinstance(contract.get("name"), str),
-        "class_names": isinstance(names, list) and all(isinstance(name, str) for name in names),
-        "temperature": isinstance(temperature, int | float) and 1e-6 < temperature < 1e6,
-        "preprocessing": isinstance(contract.get("preprocessing"), dict | None),
-    }
-    for key in [key for key, met in sound.items() if not met]:
-        received = f"{told(repr(contract.get(key)))[:60]} in {CONTRACT} of {file!r}"
-        raise ValueError(f"Expected a sound {key!r}, received {received}; save it again")
+    sound = (
+        contract.get("format") in (1, FORMAT)
+        and isinstance(contract.get("name"), str)
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and isinstance(temperature, int | float)
+        and 1e-6 < temperature < 1e6
+        and isinstance(contract.get("preprocessing"), dict | None)
+    )
+    if not sound:
+        raise ValueError(f"Expected sound values in {CONTRACT} of {file!r}, received others; save it again")
 
 
 def _zip(file: Path) -> zipfile.ZipFile:
@@ -292,9 +288,7 @@ def write(
         digest = _digest_of(old) if network is None and old else hashlib.sha256(network or b"").hexdigest()
         complete = {"format": FORMAT, "weights_sha256": digest, **contract}
         if statistics:
-            data = packed(statistics)
-            complete["statistics_sha256"] = hashlib.sha256(data).hexdigest()
-            new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), data, zipfile.ZIP_DEFLATED)
+            new.writestr(zipfile.ZipInfo(STATISTICS, _DATE), packed(statistics), zipfile.ZIP_DEFLATED)
         text = json.dumps(complete, indent=1, ensure_ascii=False)
         new.writestr(zipfile.ZipInfo(CONTRACT, _DATE), text.encode(), zipfile.ZIP_DEFLATED)
     return Archive(Path(target), digest, complete, statistics or {}, network=network)
@@ -356,10 +350,7 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
         return {}
     if archive.getinfo(STATISTICS).file_size > _MAX_STATISTICS:
         raise ValueError(f"takes more than {_MAX_STATISTICS} bytes")
-    data = archive.read(STATISTICS)
-    if hashlib.sha256(data).hexdigest() != contract.get("statistics_sha256"):
-        raise ValueError("was changed")
-    found = arrays_in(data)
+    found = arrays_in(archive.read(STATISTICS))
     for name, array in found.items():
         # Where an image has nothing to measure, its properties are NaN.
         known = array[~np.isnan(array)] if name.startswith("properties/") else array
@@ -372,8 +363,7 @@ def _statistics(archive: zipfile.ZipFile, contract: Mapping[str, Any], digest: s
 def packed(arrays: Mapping[str, Array]) -> bytes:
     """Return arrays as an ``.npz`` file, in which they are stored as they are."""
     buffer = io.BytesIO()
-    options: dict[str, Any] = dict(arrays)
-    np.savez(buffer, **options)
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

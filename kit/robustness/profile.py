@@ -65,8 +65,8 @@ def distances(moments: Float64, first_layers: FirstLayers, constant: float = 0.0
         In nats; 0 where the statistics are those of training.
     """
     wanted, variances = averages(first_layers)
-    means, squares = split(moments, first_layers.widths)
-    found = np.maximum(squares - means**2, 0) + first_layers.epsilon
+    means, _, found = split(moments, first_layers.widths)
+    found = found + first_layers.epsilon
     spread = variances + first_layers.epsilon
     divergence = (np.log(spread / found) + (found + (means - wanted) ** 2) / spread - 1) / 2
     ends = np.cumsum(first_layers.widths)[:-1]
@@ -81,16 +81,19 @@ def averages(first_layers: FirstLayers) -> tuple[Float64, Float64]:
         return first_layers.means, first_layers.variances
     if first_layers.profile is None:
         raise ValueError("Expected statistics of training images, received none; give a reference")
-    means, squares = split(first_layers.profile, first_layers.widths)
-    mean = means.mean(axis=0)
-    # Of a channel that hardly varies, rounding may leave less than nothing.
-    return mean, np.maximum(squares.mean(axis=0) - mean**2, 0)
+    profile = first_layers.profile.mean(axis=0)
+    mean, _, variance = split(profile, first_layers.widths)
+    return mean, variance
 
 
-def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64]:
-    """Return the means and the mean squares of all layers' channels, each float64 (..., sum(widths))."""
+def split(moments: Float64, widths: tuple[int, ...]) -> tuple[Float64, Float64, Float64]:
+    """Return the means, mean squares and variances of all layers' channels, each float64 (..., sum(widths)).
+
+    Of a channel that hardly varies, rounding may leave less than nothing, which counts as nothing.
+    """
     parts = np.split(moments, np.cumsum(np.repeat(widths, 2))[:-1], axis=-1)
-    return np.concatenate(parts[::2], axis=-1), np.concatenate(parts[1::2], axis=-1)
+    means, squares = np.concatenate(parts[::2], axis=-1), np.concatenate(parts[1::2], axis=-1)
+    return means, squares, np.maximum(squares - means**2, 0)
 
 
 LEAST_PROFILED = 10
@@ -158,15 +161,14 @@ class Profile:
 def _rows(moments: Float64, features: Float64 | None, widths: tuple[int, ...], floors: Float64) -> Float64:
     # Means, logarithms of standard deviations, and features. The logarithm makes an image without any
     # contrast as unusual as it is: by its variance, it is near the mean of all.
-    means, squares = split(moments, widths)
+    means, _, variances = split(moments, widths)
     varied = ~np.isnan(floors)
-    variances = np.maximum(squares - means**2, 0)[:, varied]
     known = [] if features is None else [features]
-    return np.concatenate([means, np.log(variances + floors[varied]) / 2, *known], axis=1)
+    return np.concatenate([means, np.log(variances[:, varied] + floors[varied]) / 2, *known], axis=1)
 
 
 def _floors(profile: Float64, widths: tuple[int, ...]) -> Float64:
-    means, squares = split(profile, widths)
-    variance = np.maximum(squares - means**2, 0).mean(axis=0)
+    _, squares, variances = split(profile, widths)
+    variance = variances.mean(axis=0)
     constant = variance <= _ROUNDING * squares.mean(axis=0)
     return np.where(constant, np.nan, _LEAST_CONTRAST * variance)

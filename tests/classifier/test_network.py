@@ -21,10 +21,9 @@ def test_compiling_writes_nothing_to_the_notebook(capfd, caplog):
 def test_what_was_found_comes_back_from_a_file(tmp_path):
     found = describe(networks.small(), networks.GREY)
     assert (found.head, found.input_shape, found.output_count) == ("softmax", (28, 28, 1), 3)
-    assert 0 <= found.max_difference < 1e-6
     found.write(tmp_path / "entry.zip")
     again = Compiled.read(tmp_path / "entry.zip")
-    for name in ("head", "input_shape", "output_count", "data", "max_difference", "reason"):
+    for name in ("head", "input_shape", "output_count", "data", "reason"):
         assert getattr(again, name) == getattr(found, name)
     batch = networks.tensors(2)
     np.testing.assert_array_equal(again.first_layers.measure(batch), found.first_layers.measure(batch))
