@@ -118,8 +118,8 @@ def weights_in(path: Path) -> Weights:
         flaw = first_line(error)[:200]
         raise ValueError(f"Expected weights that Keras wrote in {path.name!r}, received {flaw}") from error
     # Which of two layers of one name is meant, nobody knows.
-    alone = {name: next(iter(groups.values())) for name, groups in found.items() if len(groups) == 1}
-    return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone.items()}
+    alone = ((name, *groups.values()) for name, groups in found.items() if len(groups) == 1)
+    return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone}
 
 
 def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any], Weights]:
@@ -129,6 +129,6 @@ def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any],
         return ({}, {}) if source.network else (unchanged(source).config(), weights_in(source.path))
     model = classifier.model
     kept = {layer.name: tuple(layer.get_weights()) for layer in leaves(model)}
-    if (optimizer := getattr(model, "optimizer", None)) is not None:
+    if optimizer := getattr(model, "optimizer", None):
         kept["optimizer"] = (np.asarray(optimizer.iterations),)
     return json.loads(model.to_json()), kept

@@ -16,7 +16,7 @@ from kit._arrays import Array, Float32
 from kit._checking import guiding, number, told, whole
 from kit._reporting import Progress, Steps
 from kit.classifier import engines, store
-from kit.classifier.engines import KerasEngine, Shape, check_preprocessing, check_shape
+from kit.classifier.engines import KerasEngine, check_preprocessing, check_shape
 from kit.classifier.first_layers import FirstLayers
 from kit.classifier.labels import ClassNames, checked_class_names
 from kit.classifier.loading import keep, restore
@@ -72,14 +72,7 @@ class Classifier:
         No Keras model, one with other shapes, a preprocessing that does not fit, or another number of names.
     """
 
-    name: str
-    preprocessing: Preprocessing | None
-    class_names: tuple[str, ...]
-    input_shape: Shape
-    temperature: float = 1.0
-    notes: tuple[str, ...]
-    reference: Reference
-    network: Network
+    temperature = 1.0
 
     def __init__(
         self, model: Any, preprocessing: Preprocessing | None = None, class_names: ClassNames | None = None

@@ -35,14 +35,12 @@ def checked_class_names(class_names: ClassNames | None, count: int, network: str
     if class_names is None:
         return tuple(f"class {index}" for index in range(count))
     if isinstance(class_names, str | set | frozenset):
-        kind = type(class_names).__name__
-        raise TypeError(f"Expected class names in the order of the outputs, received one {kind}; give a list")
+        raise TypeError(f"Expected a list of class names, received one {type(class_names).__name__}")
     if isinstance(class_names, Mapping):
         class_names = _by_index(class_names)
     names = tuple(told(str(name)) for name in class_names)
     if len(names) != count:
-        wanted = f"{count} class names for the classes of {network!r}"
-        raise ValueError(f"Expected {wanted}, received {len(names)}")
+        raise ValueError(f"Expected {count} class names for {network!r}, received {len(names)}")
     return names
 
 
@@ -107,8 +105,8 @@ def _index(label: Any, places: Mapping[str, int], classes: int) -> int | None:
     if isinstance(label, str):
         label = told(label)
         if label not in places:
-            received = f"{label!r}{nearest(label, places)}"
-            raise ValueError(f"Expected a label out of {classes} class names, received {received}")
+            hint = nearest(label, places)
+            raise ValueError(f"Expected a label out of {classes} class names, received {label!r}{hint}")
         return places[label]
     if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
         raise TypeError(f"Expected a label as a class index, a class name or None, received {label!r}")
@@ -159,13 +157,7 @@ class Trial:
     @property
     def moved(self) -> Float64:
         """The share of the probability that moves, 0..1; float64 (N,)."""
-        moved: Float64 = np.abs(self.before - self.after).sum(axis=1) / 2
-        return moved
-
-    @property
-    def largest(self) -> float:
-        """Largest difference of a probability, 0..1."""
-        return float(np.abs(self.before - self.after).max())
+        return np.asarray(np.abs(self.before - self.after).sum(axis=1) / 2)
 
     def likelihoods(self, least: float = LEAST) -> tuple[float, float] | None:
         """Return the mean log-likelihood of the known labels before and after, if there are any."""
@@ -198,5 +190,5 @@ def hits(answers: Floats, labels: Truth) -> Bools:
 
 def known(labels: Truth) -> tuple[list[int], list[int]]:
     """Return the places of the labels that are known, and these labels."""
-    pairs = [(place, int(label)) for place, label in enumerate(labels) if label is not None]
-    return [place for place, _ in pairs], [label for _, label in pairs]
+    places = [place for place, label in enumerate(labels) if label is not None]
+    return places, [int(labels[place] or 0) for place in places]

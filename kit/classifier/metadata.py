@@ -3,12 +3,11 @@
 import ast
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kit.classifier.engines import is_lite
 from kit.preprocessing.scaling import Scaling
 
 MOST_TEXT = 1 << 22
@@ -46,10 +45,8 @@ def _tables(table: Any, number: int) -> list[Any]:
 def lite_about(network: bytes, files: Mapping[str, bytes]) -> About:
     """Read TFLite Metadata; the numbers are of LiteRT's schema and of TFLite Support's metadata_schema.fbs.
 
-    ``files`` are those that the ``.tflite`` file carries, by name. ValueError for other bytes.
+    ``files`` are those that the ``.tflite`` file carries, by name.
     """
-    if not is_lite(network):
-        raise ValueError("none or damaged; copy it again")
     flat, names, scaling = litert_schema().flatbuffers, None, None
     kinds = flat.number_types
 
@@ -84,56 +81,34 @@ def listed(content: bytes) -> tuple[str, ...] | None:
 
 
 def onnx_about(content: bytes) -> About:
-    """Read class names, and mean and std, from the properties that exporters write into an ``.onnx`` file.
-
-    Numbers of fields are of onnx.proto. ValueError for other bytes, and for weights that are in other files.
-    """
-    found: dict[str, Any] = {}
-    try:
-        for number, part in _fields(memoryview(content)):
-            if number == 14:
-                key, text = (str(each, "utf-8") for _, each in _fields(part))
-                with suppress(*_DAMAGE):
-                    found[key.removeprefix("image_")] = ast.literal_eval(text[:MOST_TEXT])
-    except _DAMAGE as error:
-        raise ValueError("cut off, or none; copy it again") from error
-    if b"\n\x08location\x12" in content:
-        raise ValueError("without its weights, which are in other files; export it with external_data=False")
-    names = next((found[key] for key in ("names", "class_names", "classes") if key in found), None)
+    """Read class names, and mean and std, from the properties that exporters write into an ``.onnx`` file."""
+    names = _stated(content, "names", "class_names", "classes")
     with suppress(*_DAMAGE):
         if isinstance(names, Mapping):
             names = [names[key] for key in sorted(names, key=int)]
     names = tuple(map(str, names)) if isinstance(names, list | tuple) else None
     with suppress(*_DAMAGE):
-        mean, std = (tuple(map(float, found[key])) for key in ("mean", "std"))
+        mean, std = (tuple(map(float, _stated(content, key, f"image_{key}"))) for key in ("mean", "std"))
         # Of 0..1, as in PyTorch, or of levels.
         return names, Scaling(255.0 if max(*mean, *std) <= 1 else 1.0, _one(mean), _one(std))
     return names, None
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and content of each field of a protocol buffer."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        size = {1: 8, 5: 4}.get(key & 7, 0)
-        if key & 7 in {0, 2}:
-            value, place = _varint(data, place)
-            size = value if key & 7 else 0
-        if key & 7 not in {0, 1, 2, 5} or place + size > len(data):
-            raise LookupError
-        yield key >> 3, data[place : place + size]
-        place += size
-
-
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        value |= (data[place] & 127) << shift
-        place += 1
-        if data[place - 1] < 128:
-            return value, place
-    raise LookupError
+def _stated(content: bytes, *keys: str) -> Any:
+    """Return the value of the last property with one of these keys; None without."""
+    for key in keys:
+        # A protocol buffer has a field's number and its length before its text.
+        mark = bytes([10, len(key)]) + key.encode() + bytes([18])
+        start = content.rfind(mark) + len(mark)
+        with suppress(*_DAMAGE):
+            if start >= len(mark):
+                size = place = 0
+                while not place or content[start + place - 1] > 127:
+                    size |= (content[start + place] & 127) << 7 * place
+                    place += 1
+                start += place
+                return ast.literal_eval(content[start : start + min(size, MOST_TEXT)].decode())
+    return None
 
 
 def names_beside(file: Path) -> tuple[tuple[str, ...] | None, bool]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from kit._arrays import Array
 from kit._checking import first_line, left_by_git, told
+from kit.classifier.engines import is_lite
 from kit.classifier.metadata import MOST_TEXT, lite_about, names_beside, onnx_about
 from kit.preprocessing import Preprocessing
 from kit.preprocessing.scaling import Scaling, simplest
@@ -154,11 +155,15 @@ def _read_shipped(file: Path) -> Archive:
     found = replace(found, digest=hashlib.sha256(network).hexdigest(), network=network)
     if found.contract:
         return found
-    try:
-        about = onnx_about(network) if file.suffix == ".onnx" else lite_about(network, files)
-    except ValueError as error:
-        damage, kind = left_by_git(network[:200]) or first_line(error), file.suffix
-        raise ValueError(f"Expected a {kind} network, received {file.name!r}, which is {damage}") from error
+    onnx, damage = file.suffix == ".onnx", left_by_git(network[:200])
+    if not onnx and not is_lite(network):
+        damage = damage or "none or damaged; copy it again"
+    if onnx and b"\n\x08location\x12" in network:
+        damage = "without its weights, which are in other files; export it with external_data=False"
+    if damage:
+        text = f"Expected a {file.suffix} network, received {file.name!r}, which is {damage}"
+        raise ValueError(text)
+    about = onnx_about(network) if onnx else lite_about(network, files)
     return replace(found, contract=_stated(file, *about))
 
 

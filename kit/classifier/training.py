@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kit._arrays import Float32, Int64, Pixels
-from kit._checking import number
+from kit._arrays import Float32, Pixels
+from kit._checking import number, whole
 from kit._interrupts import held
 from kit._reporting import Progress, Steps
 from kit.classifier import Classifier, check_first
@@ -119,21 +119,30 @@ def train(
     """
     photos = as_photos(pictures, allow_empty=False)
     truth = known_classes(labels, class_names, len(photos))
-    if epochs < 1:
-        raise ValueError(f"Expected at least 1 epoch, received {epochs}")
+    passes = range(whole("epochs", epochs, 1, None))
     rng = np.random.default_rng(seed)
     tensors = _tensors(photos, preprocessing, augment, rng)
     with held():  # TensorFlow is not to be used any more in a process in which it was interrupted
-        if model is None:
-            shape = tensor_shape(preprocessing)
-            if shape is None:
-                raise ValueError("Expected a preprocessing with a size, received none; set size=(28, 28)")
+        if model is not None:
+            model = _copy(model, seed)
+        elif shape := tensor_shape(preprocessing):
             model = network("trained", shape, len(class_names), seed=seed)
         else:
-            model = _copy(model, seed)
-        learner = _learner(model, learning_rate, epochs * max(1, len(photos) // BATCH))
-    for _ in Steps(range(epochs), "Training", "epoch", progress):
-        _pass(learner, next(tensors), truth, rng.permutation(len(truth)))
+            raise ValueError("Expected a preprocessing with a size, received none; set size=(28, 28)")
+        keras = import_keras()
+        # A second model around the same layers, so that no optimizer clings to the first.
+        learner = keras.Model(model.inputs, model.outputs)
+        steps = epochs * max(1, len(photos) // BATCH)
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        # XLA takes longer to compile such small networks than it saves.
+        learner.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
+    size = min(BATCH, len(photos))
+    for _ in Steps(passes, "Training", "epoch", progress):
+        drawn, order = next(tensors), rng.permutation(len(truth))
+        for start in range(0, len(order) - size + 1, size):
+            step = order[start : start + size]
+            with held():
+                learner.train_on_batch(drawn[step], truth[step])
     return Classifier(model, preprocessing, class_names)
 
 
@@ -151,32 +160,12 @@ def _copy(model: Any, seed: int) -> Any:
     return copy
 
 
-def _learner(model: Any, learning_rate: float, steps: int) -> Any:
-    """Compile a second model around the same layers, so that no optimizer clings to the first."""
-    keras = import_keras()
-    learner = keras.Model(model.inputs, model.outputs)
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    # XLA takes longer to compile such small networks than it saves.
-    learner.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", jit_compile=False)
-    return learner
-
-
-def _pass(learner: Any, tensors: Float32, labels: Int64, order: Int64) -> None:
-    size = min(BATCH, len(order))
-    for start in range(0, len(order) - size + 1, size):
-        step = order[start : start + size]
-        with held():
-            learner.train_on_batch(tensors[step], labels[step])
-
-
 def _tensors(
     photos: Iterable[Photo], preprocessing: Preprocessing, augment: Augment | None, rng: np.random.Generator
 ) -> Iterator[Float32]:
     decoded = [photo.decoded(preprocessing.decoding) for photo in photos]
     if augment is None:
         yield from repeat(np.concatenate([preprocessing.apply(photo) for photo in decoded]))
-    elif len(sizes := {photo.size for photo in decoded}) > 1:
-        raise ValueError(f"Expected images of one size to augment, received {len(sizes)}; resize them")
     while augment is not None:
         drawn = augment(np.stack([photo.pixels for photo in decoded]), rng)
         yield np.concatenate([preprocessing.apply(Photo(pixels)) for pixels in drawn])

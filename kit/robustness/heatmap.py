@@ -19,7 +19,6 @@ GRID = 14
 COLOUR = np.array((255, 72, 0), np.float32)
 """RGB of the hottest place, which covers `COVER` of what is below it."""
 COVER = 0.65
-ABOUT = "Hot places speak for this class; the map does not say why, nor that the prediction is correct."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,7 +39,7 @@ class Heatmap(Result):
     method: str
     cells: Float32
     picture: Pixels
-    about = ABOUT
+    about = "Hot places speak for this class; the map does not say why, nor that the prediction is correct."
 
     @property
     def values(self) -> Float32:

@@ -116,6 +116,6 @@ def novelty_of(classifier: Classifier) -> Novelty | None:
     check_first(classifier, "kit.novelty_of(classifier)")
     held_back = classifier.reference.arrays("novelty").get("held_back", np.empty(0)).ravel()
     with suppress(ValueError):
-        if classifier.reference.neighbours and len(held_back) >= FEWEST:
+        if classifier.reference.neighbours is not None and len(held_back) >= FEWEST:
             return Novelty(classifier, np.sort(held_back))
     return None

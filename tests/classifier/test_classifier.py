@@ -237,7 +237,7 @@ def test_tensors_that_do_not_fit_end_in_one_line_with_the_setting_that_helps(sma
 
 
 def test_what_is_given_has_to_fit(small_file):
-    with pytest.raises(ValueError, match="Expected 3 class names for the classes of 'small', received 2"):
+    with pytest.raises(ValueError, match="Expected 3 class names for 'small', received 2"):
         Classifier.load(small_file, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"set channels='gray'"):
         Classifier.load(small_file, preprocessing=networks.GREY.replace(channels="rgb"))

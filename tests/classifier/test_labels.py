@@ -44,9 +44,9 @@ def test_labels_that_do_not_fit_are_refused(labels, message):
 def test_names_are_one_for_each_class():
     assert checked_class_names(["cat", 7], 2, "small") == ("cat", "7")
     assert checked_class_names(None, 3, "small") == ("class 0", "class 1", "class 2")
-    with pytest.raises(TypeError, match="Expected class names in the order of the outputs, received one str"):
+    with pytest.raises(TypeError, match="Expected a list of class names, received one str"):
         checked_class_names("cat", 3, "small")
-    with pytest.raises(TypeError, match="received one set; give a list"):
+    with pytest.raises(TypeError, match="received one set"):
         checked_class_names({"cat", "dog"}, 2, "small")
     # As Keras sorts folders: "10" comes before "2".
     assert checked_class_names({"2": 2, "10": 1, "1": 0}, 3, "small") == ("1", "10", "2")
@@ -83,7 +83,6 @@ AFTER = np.array([[0.4, 0.6], [1.0, 0.0], [0.1, 0.9], [0.3, 0.7]])
 
 def test_an_answer_changes_where_another_class_is_likeliest():
     assert Trial(BEFORE, AFTER).changed.tolist() == [True, False, False, True]
-    assert Trial(BEFORE, AFTER).largest == pytest.approx(0.5)
 
 
 def test_right_answers_are_counted_before_and_after_among_the_labels_that_are_known():

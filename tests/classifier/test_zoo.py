@@ -169,7 +169,7 @@ REFUSED = {
     "pointer.tflite": (POINTER, "a Git LFS pointer; run git lfs pull"),
     "pointer.onnx": (POINTER, "a Git LFS pointer; run git lfs pull"),
     "merge.tflite": (b"<<<<<<< ours\n", "both sides of a Git merge"),
-    "cut.onnx": (half, "cut off"),
+    "cut.onnx": (half, "Expected a network that ONNX Runtime can run"),
     "cut.tflite": (lambda: lite()[:900], "Expected a network that LiteRT can run"),
     "apart.onnx": (lambda: onnx(external=True), "in other files; export it with external_data=False"),
     "two.onnx": (lambda: onnx(outputs=2), r"received one from .* to \[\(None, 3\), \(None, 4\)\]"),
