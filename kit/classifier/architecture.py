@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,7 @@ def layers_of(config: Mapping[str, Any]) -> tuple[Layer, ...]:
     nodes = _listed(config.get("inbound_nodes"))
     arguments = [each for node in nodes for each in _listed(mapping(node).get("args"))]
     constants = tuple(float(each) for each in arguments if type(each) in {int, float})
-    return (Layer(name, kind, MappingProxyType(dict(settings)), constants),)
+    return (Layer(name, kind, settings, constants),)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -115,11 +114,10 @@ def weights_in(path: Path) -> Weights:
             file.visititems(keep)  # which visits no links
     # What HDF5 meets in a damaged file reaches Python under many names.
     except Exception as error:
-        flaw = first_line(error)[:200]
-        raise ValueError(f"Expected weights that Keras wrote in {path.name!r}, received {flaw}") from error
+        raise ValueError(f"Expected weights of Keras in {path.name!r}: {first_line(error)}") from error
     # Which of two layers of one name is meant, nobody knows.
-    alone = ((name, *groups.values()) for name, groups in found.items() if len(groups) == 1)
-    return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone}
+    alone = {name: next(iter(groups.values())) for name, groups in found.items() if len(groups) == 1}
+    return {name: tuple(arrays[key] for key in sorted(arrays)) for name, arrays in alone.items()}
 
 
 def architecture_and_weights(classifier: Classifier) -> tuple[Mapping[str, Any], Weights]:

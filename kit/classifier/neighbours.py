@@ -86,7 +86,7 @@ class Neighbours:
         self.thumbnails = arrays.get("thumbnails", np.empty((0, SIDE, SIDE, 3), np.uint8))
         fits = features.shape == (count, self.basis.shape[1] + 1) and self.basis.shape[0] == channels
         fits &= self.predicted.shape == (count,) and 0 < count == len(self.names) <= KEPT
-        fits &= len(self.thumbnails) in {0, count} and self.thumbnails.shape[1:] == (SIDE, SIDE, 3)
+        fits &= self.thumbnails.shape in {(0, SIDE, SIDE, 3), (count, SIDE, SIDE, 3)}
         fits &= self.thumbnails.dtype == np.uint8 and set(self.predicted.tolist()) <= {*range(classes)}
         if not fits or not np.isfinite(features).all():
             raise ValueError("Expected what is kept of training images, received other arrays")

@@ -35,7 +35,8 @@ class Compiled:
     Parameters
     ----------
     head
-        One of `kit.classifier.engines.HEADS`.
+        What the last layer puts out: ``"softmax"``, ``"logits"`` (or logarithms), ``"sigmoid"`` (one for each
+        class) or ``"binary_logit"`` (one logit).
     input_shape
         (H, W, C); ``None`` for a side that the network leaves open.
     output_count

@@ -63,9 +63,9 @@ class InputStatistics:
 
     def arrays(self) -> dict[str, Array]:
         """Return this value as arrays, with the strengths that the responses belong to."""
-        content = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
+        kept = {"rows": self.rows, "response": self.response, "strengths": _strengths()}
         known = {} if self.answers is None else {"answers": self.answers}
-        return {**content, "count": np.array(self.count), **known}
+        return {**kept, "count": np.array(self.count), **known}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Array]) -> Self:

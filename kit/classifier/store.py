@@ -132,10 +132,11 @@ def _with_contract(plain: Archive, archive: zipfile.ZipFile) -> Archive:
         return plain
     contract = _json(archive, CONTRACT, plain.path.name)
     _check_contract(contract, plain.path.name)
+    known = replace(plain, contract=contract)
     try:
-        return replace(plain, contract=contract, statistics=_statistics(archive, contract, plain.digest))
+        return replace(known, statistics=_statistics(archive, contract, plain.digest))
     except ValueError as error:
-        return replace(plain, contract=contract, flaw=first_line(error))
+        return replace(known, flaw=first_line(error))
 
 
 def _read_shipped(file: Path) -> Archive:

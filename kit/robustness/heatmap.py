@@ -124,12 +124,16 @@ def occlusion(classifier: Classifier, tensor: Float32, index: int) -> Iterator[F
     pixels = np.moveaxis(covered, 1, 3) if channels_first(tensor.shape[1:]) else covered
     plain, grey = pixels.copy(), pixels.mean(axis=(1, 2))
     rows, columns = (_patches(side) for side in pixels.shape[1:3])
-    least, fallen = np.finfo(np.float32).tiny, np.zeros((len(rows), len(columns)), np.float32)
-    whole = max(classifier.predict_tensors(covered)[0, index], least)
+    fallen = np.zeros((len(rows), len(columns)), np.float32)
+
+    def logarithm() -> float:
+        return float(np.log(max(classifier.predict_tensors(covered)[0, index], np.finfo(np.float32).tiny)))
+
+    whole = logarithm()
     for row, high in enumerate(rows):
         for column, wide in enumerate(columns):
             pixels[:, high, wide] = grey
-            fallen[row, column] = np.log(whole / max(classifier.predict_tensors(covered)[0, index], least))
+            fallen[row, column] = whole - logarithm()
             pixels[:] = plain
         yield _scaled(fallen)
 

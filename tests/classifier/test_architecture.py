@@ -27,5 +27,5 @@ def test_weights_that_declare_more_than_their_file_holds_are_refused(tmp_path, v
             file.create_dataset("layers/dense/vars/0", **values)
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
         file.writestr("model.weights.h5", buffer.getvalue() or b"no HDF5")
-    with pytest.raises(ValueError, match=f"weights that Keras wrote in 'a.keras', received .*{flaw}"):
+    with pytest.raises(ValueError, match=f"weights of Keras in 'a.keras': .*{flaw}"):
         weights_in(tmp_path / "a.keras")

@@ -78,7 +78,7 @@ def test_members_before_the_start_of_the_file_are_damage(saved):
     ("member", "content", "flaw"),
     [
         ("model.weights.h5", b"other", "belongs to other weights"),
-        (MEMBER, b"other", "cannot be read (File is not a zip file)"),
+        (MEMBER, b"PK\x03\x04", "cannot be read (File is not a zip file)"),
     ],
 )
 def test_statistics_that_do_not_belong_to_the_file_are_not_used(tmp_path, saved, member, content, flaw):
